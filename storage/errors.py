@@ -1,0 +1,118 @@
+"""Every error that stillhouse raises on purpose.
+
+    StillhouseError
+    ├── UserError                   the user can mend it: one line on stderr, and `exit_code`
+    │   ├── SpecError          2    the spec or an option is wrong
+    │   ├── SourceError        2    an input file is wrong
+    │   ├── SetupError         2    a program, package, key or server that the spec needs isn't there
+    │   ├── StorageError       2    the lake is damaged, locked or full
+    │   ├── LicenseRefused     3    the licence gate said no
+    │   ├── BudgetSpent        4    a rerun with a larger budget goes on
+    │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
+    │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
+    ├── TeacherError                one request failed; it becomes the outcome of its sample slots
+    │   ├── RateLimited             429 and its kin; retried, `retry_after_s` is honoured
+    │   ├── Unavailable             no connection, 5xx, a time limit; retried
+    │   ├── BadResponse             malformed or empty; retried
+    │   └── RequestRejected         the request itself is at fault (400, 413, 422); not retried
+    └── VerifierError               one sample could not be judged; it becomes an undecided verdict
+
+Anything else that is raised is a defect of ours: a traceback and exit code 1.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class StillhouseError(Exception):
+    """The root of the tree above."""
+
+
+class UserError(StillhouseError):
+    """Something that the user can mend. Its text is one line that names the place and what to do."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class SpecError(UserError):
+    """The spec or an option is wrong. Nothing was spent."""
+
+
+class SourceError(UserError):
+    """An input file is wrong. Nothing was spent."""
+
+
+class SetupError(UserError):
+    """A program, package, key or server that the spec needs is missing or refuses us."""
+
+
+class StorageError(UserError):
+    """The lake can't be read or written as it is."""
+
+
+class LicenseRefused(UserError):
+    """The licence gate refused a prompt source or a teacher."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class BudgetSpent(UserError):
+    """The spec's budget is spent. What was paid for is landed."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class TeacherDown(UserError):
+    """A teacher stayed unavailable. What was paid for is landed."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class Interrupted(UserError):
+    """SIGINT or SIGTERM. What was paid for is landed."""
+
+    exit_code: ClassVar[int] = 130
+
+
+class TeacherError(StillhouseError):
+    """One request to a teacher failed.
+
+    `attempts` is how often it was tried in all; the retry policy sets it before it gives up.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+class RateLimited(TeacherError):
+    """The server asks us to wait: `retry_after_s` seconds where it says how long."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
+        super().__init__(message, attempts=attempts)
+        self.retry_after_s = retry_after_s
+
+
+class Unavailable(TeacherError):
+    """No connection, an error of the server's own, or no answer within the time limit."""
+
+    retryable: ClassVar[bool] = True
+
+
+class BadResponse(TeacherError):
+    """The server answered with something that is no response: malformed, or empty."""
+
+    retryable: ClassVar[bool] = True
+
+
+class RequestRejected(TeacherError):
+    """The server will not answer this request, however often it is asked."""
+
+
+class VerifierError(StillhouseError):
+    """One sample could not be judged; the text says why."""

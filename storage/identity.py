@@ -1,0 +1,66 @@
+"""Content addresses: what makes two requests, two checks or two prompts the same.
+
+An address is the first 128 bits of a SHA-256 over canonical JSON, in hex. It is a promise for the life of a lake: a change here
+would buy every sample again. `tests/storage/test_identity.py` pins addresses by value.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from storage.records import Message, Prompt
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
+
+
+def address(value: object) -> str:
+    """Return the address of a JSON-like value: 32 hex digits. Key order doesn't count; everything else does."""
+    return hashlib.sha256(orjson.dumps(value, option=_OPTIONS)).hexdigest()[:32]
+
+
+def request_key(
+    *,
+    provider: str,
+    model: str,
+    messages: Sequence[Message],
+    parameters: Mapping[str, Any],
+    identity: Mapping[str, Any],
+) -> str:
+    """Return the address of what is asked, apart from the sample index.
+
+    `parameters` are the sampling parameters that are sent. `identity` is what else decides the answer: a replay file's checksum,
+    a teacher's `extra_body`. A server's address, limits, prices and names are no part of it.
+    """
+    return address(
+        {
+            "provider": provider,
+            "model": model,
+            "messages": [[m.role, m.content] for m in messages],
+            "parameters": dict(parameters),
+            "identity": dict(identity),
+        }
+    )
+
+
+def sample_id(request: str, sample_index: int) -> str:
+    """Return the id of the `sample_index`-th answer to a request (`request_key`)."""
+    return hashlib.sha256(f"{request}/{sample_index}".encode()).hexdigest()[:32]
+
+
+def prompt_id(*, messages: Sequence[Message], reference: str | None, tests: str | None) -> str:
+    """Return the id of a prompt whose source gives none."""
+    return address([[[m.role, m.content] for m in messages], reference, tests])
+
+
+def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> str:
+    """Return the address of a verifier as configured."""
+    return address([verifier, version, dict(options)])
+
+
+def check_inputs(prompt: Prompt) -> str:
+    """Return the address of what a prompt brings to a check, so that a corrected reference is judged anew."""
+    return address([prompt.prompt, prompt.reference, prompt.tests, dict(prompt.tags)])

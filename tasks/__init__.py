@@ -1,0 +1,1 @@
+"""One step of the work a file: read, render, draw, verify, curate, export."""

@@ -1,0 +1,94 @@
+"""What a verifier is: a frozen dataclass whose fields are its YAML options, and one method, `check`.
+
+    @verifier(version="1")
+    class Contains:
+        \"\"\"Passes a response that has `text` in it.\"\"\"
+
+        text: str
+        \"\"\"What must be there.\"\"\"
+
+        def check(self, prompt: Prompt, sample: Sample) -> bool:
+            return self.text in sample.response
+
+`check` runs in a worker thread, so it may block; it must be safe to call from several threads at once. A verifier that waits
+for another server may make it a coroutine (`async def check`), which runs on the event loop. What it raises as `VerifierError`
+becomes an undecided verdict with that reason; so does any other exception, with its traceback in the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, runtime_checkable
+
+from pydantic import ConfigDict
+
+from storage.records import Message, Prompt, Sample
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What a check found."""
+
+    passed: bool | None
+    """None: could not decide."""
+    reason: str = ""
+    """Why, in one line for a person."""
+    score: float | None = None
+    """0 … 1. Left out: 1 for passed, 0 for failed, None for undecided."""
+    answer: str | None = None
+    """The final answer that was found in the response, where that has a meaning."""
+
+
+Checked = Finding | bool | None
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """The protocol. `@verifier` sets `version`; the registry knows the name."""
+
+    version: ClassVar[str]
+
+    def check(self, prompt: Prompt, sample: Sample) -> Checked | Awaitable[Checked]:
+        """Judge one sample."""
+        ...
+
+
+class Asker(Protocol):
+    """What a judge needs of a teacher; `flows/wiring.py` hands one in."""
+
+    async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
+        """Return the teacher's answer, which the server is asked to hold to a JSON schema. Raise `TeacherError`."""
+        ...
+
+
+@runtime_checkable
+class NeedsTeacher(Protocol):
+    """A verifier that asks a teacher of the spec's: its field `teacher` names it, `asking` returns a copy that has it."""
+
+    teacher: str
+
+    def asking(self, asker: Asker) -> Verifier:
+        """Return the same verifier with a teacher to ask."""
+        ...
+
+
+C = TypeVar("C")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+def verifier(*, version: str) -> Callable[[type[C]], type[C]]:
+    """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
+
+    Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
+    longer count.
+    """
+
+    def decorate(cls: type[C]) -> type[C]:
+        made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        # Without this, pydantic ignores an unknown key in the spec: a mistyped option would change nothing and say nothing.
+        made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        made.version = version  # type: ignore[attr-defined]
+        return made
+
+    return decorate
