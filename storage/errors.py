@@ -14,7 +14,8 @@
     │   ├── RateLimited             429 and its kin; retried, `retry_after_s` is honoured
     │   ├── Unavailable             no connection, 5xx, a time limit; retried
     │   ├── BadResponse             malformed or empty; retried
-    │   └── RequestRejected         the request itself is at fault (400, 413, 422); not retried
+    │   ├── RequestRejected         the request itself is at fault (400, 413, 422); not retried
+    │   └── Withheld                never sent, since the run stops
     └── VerifierError               one sample could not be judged; it becomes an undecided verdict
 
 Anything else that is raised is a defect of ours: a traceback and exit code 1.
@@ -112,6 +113,10 @@ class BadResponse(TeacherError):
 
 class RequestRejected(TeacherError):
     """The server will not answer this request, however often it is asked."""
+
+
+class Withheld(TeacherError):
+    """The request was not sent: the run stops, or the budget is spent."""
 
 
 class VerifierError(StillhouseError):

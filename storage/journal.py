@@ -1,0 +1,220 @@
+"""The journal: a response is on disk before it is counted.
+
+A run appends its samples to a *segment*, a file of lines `CRC32 JSON`. Appends that arrive while the disk is busy share the next
+`fsync` (group commit), so durability costs a run a few hundred syncs rather than one for each sample. A full segment becomes one
+Parquet part of `samples/` with the segment's name, and is then removed. A segment that a killed run left behind becomes its part
+in the same way, at the start of the next run: recovery is the ordinary path, taken late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import orjson
+
+from storage.errors import StorageError
+from storage.parquet import sync, write_rows
+from storage.records import Sample
+from storage.schemas import SAMPLES
+
+SEGMENT_ROWS = 20_000
+"""Samples in a segment, and so in a Parquet part."""
+SEGMENT_BYTES = 64 * 2**20
+"""Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    lines: list[bytes]
+    done: asyncio.Future[None]
+
+
+class Journal:
+    """Appends samples durably, and turns full segments into Parquet parts in the background.
+
+    One event loop, one writer. Use as `async with Journal(...)`: leaving it lands every segment.
+    """
+
+    def __init__(self, folder: Path, parts: Path, *, run: str) -> None:
+        """Write segments `folder/RUN-NNNNNN.jsonl` and parts `parts/RUN-NNNNNN.parquet`."""
+        self._folder = folder
+        self._parts = parts
+        self._run = run
+        self._queue: list[_Pending] = []
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._file: BinaryIO | None = None
+        self._path = folder
+        self._number = 0
+        self._rows = 0
+        self._bytes = 0
+        # Its own thread: an fsync must not wait behind verifiers in a shared pool, and one thread keeps the order of lines.
+        self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._lander = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
+        self._landings: list[asyncio.Future[int]] = []
+        self._writer: asyncio.Task[None] | None = None
+        self.commits = 0
+        """Syncs so far."""
+
+    async def __aenter__(self) -> Self:
+        self._writer = asyncio.create_task(self._write())
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def append(self, samples: list[Sample]) -> None:
+        """Return once the samples are on disk. Raise StorageError where the disk refuses.
+
+        The lines are queued before the first suspension: a caller that is cancelled while it waits loses nothing.
+        """
+        if self._closing:
+            raise StorageError("the journal is closed")
+        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
+        self._queue.append(pending)
+        self._wake.set()
+        await asyncio.shield(pending.done)
+
+    async def close(self) -> None:
+        """Write what is queued, land every segment, and raise the first error that landing met."""
+        if self._writer is None:
+            return
+        self._closing = True
+        self._wake.set()
+        await self._writer
+        self._writer = None
+        self._seal()
+        try:
+            for landing in self._landings:
+                await landing
+        finally:
+            self._disk.shutdown(wait=False)
+            self._lander.shutdown(wait=False)
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not (self._closing and not self._queue):
+            await self._wake.wait()
+            self._wake.clear()
+            batch, self._queue = self._queue, []
+            if not batch:
+                continue
+            lines = [line for pending in batch for line in pending.lines]
+            try:
+                await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
+            except OSError as error:
+                refused = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
+                for pending in batch:
+                    if not pending.done.done():
+                        pending.done.set_exception(refused)
+                    pending.done.exception()  # a waiter may be gone: the error reaches whoever appends next
+                self._abandon()
+                continue
+            for pending in batch:
+                if not pending.done.done():
+                    pending.done.set_result(None)
+            self._rows += len(lines)
+            if self._rows >= SEGMENT_ROWS or self._bytes >= SEGMENT_BYTES:
+                self._seal()
+
+    def _commit(self, data: bytes) -> None:
+        if self._file is None:
+            self._path = self._folder / f"{self._run}-{self._number:06d}.jsonl"
+            self._file = self._path.open("xb", buffering=0)
+            sync(self._folder)
+        written = 0
+        while written < len(data):
+            written += self._file.write(data[written:]) or 0
+        os.fdatasync(self._file.fileno())
+        self._bytes += len(data)
+        self.commits += 1
+
+    def _abandon(self) -> None:
+        # After a failed write the segment may end in a torn line; nothing may follow it, so the next append gets a new file.
+        if self._file is not None:
+            self._seal()
+
+    def _seal(self) -> None:
+        if self._file is None:
+            return
+        self._file.close()
+        self._file = None
+        self._number += 1
+        self._rows = self._bytes = 0
+        loop = asyncio.get_running_loop()
+        self._landings.append(loop.run_in_executor(self._lander, land, self._path, self._parts))
+
+
+def _line(sample: Sample) -> bytes:
+    # A lone surrogate can't be UTF-8: teachers escape them before a Sample is made, so this raises on a defect only.
+    body = orjson.dumps(sample, default=_default)
+    return b"%08x %b\n" % (zlib.crc32(body), body)
+
+
+def _default(value: object) -> object:
+    if isinstance(value, bytes):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def land(segment: Path, parts: Path) -> int:
+    """Turn a segment into the part of its name, remove it, and return the number of samples.
+
+    Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing.
+    """
+    part = parts / f"{segment.stem}.parquet"
+    rows = 0
+    if not part.exists():
+        rows = write_rows(part, SAMPLES, read(segment))
+        if not rows:
+            part.unlink()
+    segment.unlink()
+    return rows
+
+
+def recover(folder: Path, parts: Path) -> int:
+    """Land every segment that is there and return the number of samples. The caller holds the lake's lock."""
+    return sum(land(segment, parts) for segment in sorted(folder.glob("*.jsonl")))
+
+
+def read(segment: Path) -> Iterator[dict[str, Any]]:
+    """Yield a segment's samples as rows. A torn last line was never counted as paid: it is left out.
+
+    Raise StorageError for a damaged line with others behind it: that is a disk's doing, and no silence of ours should hide it.
+    """
+    damaged: int | None = None
+    with segment.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if damaged is not None:
+                raise StorageError(
+                    f"{segment}:{damaged}: the journal is damaged; move the file out of the lake to go on without its responses"
+                )
+            row = _parse(line)
+            if row is None:
+                damaged = number
+            else:
+                yield row
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    if not line.endswith(b"\n") or line[8:9] != b" ":
+        return None
+    body = line[9:-1]
+    if line[:8] != b"%08x" % zlib.crc32(body):
+        return None
+    row: dict[str, Any] = orjson.loads(body)
+    row["created_at"] = datetime.fromisoformat(row["created_at"])
+    if row.get("logprobs") is not None:
+        for position in row["logprobs"]:
+            position["token"] = bytes(position["token"])
+            for top in position["top"]:
+                top["token"] = bytes(top["token"])
+    return row

@@ -1,0 +1,117 @@
+"""Writing Parquet files that are whole or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import StorageError
+
+ROW_GROUP = 10_000
+"""Rows: enough for zstd to do well, few enough to hold one in memory."""
+
+
+class PartWriter:
+    """Writes one Parquet file under a temporary name and renames it once it is whole and on disk.
+
+    Used as a context manager: on an exception the temporary file is removed and the name stays free. Raise StorageError where
+    the disk refuses.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP) -> None:
+        """Open the file; `row_group` is the number of rows that are held in memory."""
+        self._path = path
+        self._schema = schema
+        self._temporary = path.with_name(f".{path.name}.tmp")
+        self._row_group = row_group
+        self._rows: list[Mapping[str, Any]] = []
+        self.written = 0
+        """Rows so far."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd", compression_level=3)
+        except OSError as error:
+            raise _refused(path, error) from error
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Add a row. Keys that are missing are null."""
+        self._rows.append(row)
+        self.written += 1
+        if len(self._rows) >= self._row_group:
+            self._flush()
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        """Add rows that are in Arrow form already: one row group."""
+        try:
+            self._writer.write_batch(batch.cast(self._schema) if batch.schema != self._schema else batch)
+        except OSError as error:
+            raise _refused(self._path, error) from error
+        self.written += batch.num_rows
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        batch = pa.RecordBatch.from_pylist(self._rows, schema=self._schema)
+        self._rows = []
+        try:
+            self._writer.write_batch(batch)
+        except OSError as error:
+            raise _refused(self._path, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.close()
+                sync(self._temporary)
+                self._temporary.rename(self._path)
+                sync(self._path.parent)
+        except OSError as refused:
+            self._temporary.unlink(missing_ok=True)
+            raise _refused(self._path, refused) from refused
+        if kind is not None:
+            self._writer.close()
+            self._temporary.unlink(missing_ok=True)
+
+
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write one file of rows and return their number."""
+    with PartWriter(path, schema) as writer:
+        for row in rows:
+            writer.write(row)
+    return writer.written
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file that is whole or absent."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+        sync(temporary)
+        temporary.rename(path)
+        sync(path.parent)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def sync(path: Path) -> None:
+    """Wait until a file or a folder's entries are on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: Path, error: OSError) -> StorageError:
+    return StorageError(f"{path}: can't be written: {error.strerror or error}")

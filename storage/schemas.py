@@ -1,0 +1,125 @@
+"""The lake's tables as Arrow schemas.
+
+Columns may be added; none is renamed, retyped or dropped.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_TIME = pa.timestamp("us", tz="UTC")
+_LOGPROBS = pa.list_(
+    pa.struct(
+        [
+            ("token", pa.binary()),
+            ("logprob", pa.float32()),
+            ("top", pa.list_(pa.struct([("token", pa.binary()), ("logprob", pa.float32())]))),
+        ]
+    )
+)
+
+SAMPLES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("provider", pa.string()),
+        ("model", pa.string()),
+        ("sample_index", pa.int32()),
+        ("strategy", pa.string()),
+        ("system", pa.string()),
+        ("messages", _MESSAGES),
+        ("response", pa.string()),
+        ("reasoning", pa.string()),
+        ("finish_reason", pa.string()),
+        ("tokens_in", pa.int32()),
+        ("tokens_out", pa.int32()),
+        ("tokens_reasoning", pa.int32()),
+        ("cost_usd", pa.float64()),
+        ("latency_s", pa.float32()),
+        ("attempts", pa.int16()),
+        ("temperature", pa.float32()),
+        ("seed", pa.int64()),
+        ("logprobs", _LOGPROBS),
+        ("created_at", _TIME),
+    ]
+)
+
+VERDICTS = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("verifier", pa.string()),
+        ("version", pa.string()),
+        ("fingerprint", pa.string()),
+        ("inputs", pa.string()),
+        ("passed", pa.bool_()),
+        ("score", pa.float32()),
+        ("reason", pa.string()),
+        ("answer", pa.string()),
+        ("elapsed_s", pa.float32()),
+    ]
+)
+
+PROMPTS = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("messages", _MESSAGES),
+        ("prompt", pa.string()),
+        ("reference", pa.string()),
+        ("tests", pa.string()),
+        ("tags", pa.map_(pa.string(), pa.string())),
+        ("source", pa.string()),
+        ("license", pa.string()),
+        ("generation", pa.int32()),
+    ]
+)
+
+OUTCOMES = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("teacher", pa.string()),
+        ("sample_index", pa.int32()),
+        ("sample_id", pa.string()),
+        ("outcome", pa.string()),
+        ("stage", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+TRACES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("prompt_id", pa.string()),
+        ("dataset", pa.string()),
+        ("build_id", pa.string()),
+        ("teacher", pa.string()),
+        ("model", pa.string()),
+        ("strategy", pa.string()),
+        ("system", pa.string()),
+        ("prompt", pa.string()),
+        ("messages", _MESSAGES),
+        ("response", pa.string()),
+        ("reasoning", pa.string()),
+        ("answer", pa.string()),
+        ("score", pa.float32()),
+        ("pass_rate", pa.float32()),
+        ("tokens_in", pa.int32()),
+        ("tokens_out", pa.int32()),
+        ("prompt_source", pa.string()),
+        ("prompt_license", pa.string()),
+        ("teacher_license", pa.string()),
+        ("license", pa.string()),
+        ("train_use", pa.string()),
+        ("terms", pa.string()),
+        ("generation", pa.int32()),
+        ("split", pa.string()),
+        ("created_at", _TIME),
+    ]
+)
+
+TABLES = {"samples": SAMPLES, "verdicts": VERDICTS, "prompts": PROMPTS, "outcomes": OUTCOMES, "traces": TRACES}
+STORES = ("samples", "verdicts")
+"""Shared by all datasets, append-only."""
+SNAPSHOTS = ("prompts", "outcomes", "traces")
+"""One folder a build."""

@@ -1,0 +1,54 @@
+"""Landing verdicts: a buffer that becomes Parquet parts.
+
+A verdict that a killed run had not yet landed is reached again, at no cost but time; so there is no journal here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Self
+
+from storage.parquet import write_rows
+from storage.records import Verdict
+from storage.schemas import VERDICTS
+
+PART_ROWS = 20_000
+"""Verdicts in a part."""
+_FIELDS = tuple(field.name for field in fields(Verdict))
+
+
+class VerdictStore:
+    """Writes `folder/RUN-NNNNNN.parquet`. Use as `async with VerdictStore(...)`: leaving it lands the rest."""
+
+    def __init__(self, folder: Path, *, run: str) -> None:
+        """Name the parts after the run."""
+        self._folder = folder
+        self._run = run
+        self._number = 0
+        self._rows: list[dict[str, Any]] = []
+        self._writing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.flush()
+
+    async def add(self, verdicts: Iterable[Verdict]) -> None:
+        """Keep verdicts, and write a part where there are enough."""
+        self._rows.extend({name: getattr(verdict, name) for name in _FIELDS} for verdict in verdicts)
+        if len(self._rows) >= PART_ROWS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what there is."""
+        async with self._writing:
+            rows, self._rows = self._rows, []
+            if not rows:
+                return
+            path = self._folder / f"{self._run}-{self._number:06d}.parquet"
+            self._number += 1
+            await asyncio.to_thread(write_rows, path, VERDICTS, rows)

@@ -1,0 +1,89 @@
+"""A build's own DuckDB: where the set-based steps run, out of core, beside the files that they stage.
+
+It lives in the lake's `staging/BUILD/` and is gone when the build has landed. Sorting and joining is done on ids and ordinals;
+texts only stream through.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import duckdb
+import pyarrow as pa
+
+from storage.catalog import literal
+from storage.errors import StorageError
+from storage.lake import Lake
+
+MEMORY = "256MB"
+"""What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
+
+
+class Workspace:
+    """One DuckDB database and one staging folder. Calls are serialised: it may be used from several threads."""
+
+    def __init__(self, lake: Lake, build_id: str) -> None:
+        """Make the staging folder and open the database in it."""
+        self.lake = lake
+        self.folder = lake.staging / build_id
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._connection = duckdb.connect(
+            str(self.folder / "work.duckdb"),
+            config={
+                "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", MEMORY),
+                "temp_directory": str(self.folder / "spill"),
+                "preserve_insertion_order": False,
+                "threads": min(4, os.cpu_count() or 1),
+            },
+        )
+        for table in ("samples", "verdicts"):
+            self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(lake.glob(table))}, union_by_name=true)")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def staged(self, table: str) -> Path:
+        """Return the folder in which the build's rows of a table are staged."""
+        folder = self.folder / table
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
+        """Run a statement."""
+        self.rows(sql, parameters)
+
+    def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
+        """Run a query and return all of its rows: for counts and for what belongs to one shard."""
+        with self._lock, _explained():
+            return self._connection.execute(sql, parameters or []).fetchall()
+
+    def table(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+        """Run a query and return its rows as an Arrow table, in memory as a whole."""
+        with self._lock, _explained():
+            return self._connection.execute(sql, parameters or []).to_arrow_table()
+
+    def stream(self, sql: str, *, rows: int = 1_000) -> pa.RecordBatchReader:
+        """Run a query on a connection of its own and return a reader that pulls `rows` at a time."""
+        with _explained():
+            return self._connection.cursor().execute(sql).to_arrow_reader(rows)
+
+
+class _explained:  # noqa: N801 - reads as a clause: `with _explained():`
+    """Turns what DuckDB says of a file or the disk into a StorageError; a defect in our SQL stays a defect."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
+            raise StorageError(f"the lake can't be read: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,51 @@
+"""Exact dedup: of responses that say the same, one is kept, and every other one's outcome names it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from storage.workspace import Workspace
+from tasks.options import Options
+
+
+class DedupOptions(Options):
+    """The spec's `dedup`."""
+
+    exact: bool = True
+    """Drop a response that is another one's but for case, white space and Unicode form. Reasoning is a part of it."""
+    by: Literal["response", "both"] = "response"
+    """response: whatever was asked, over the whole dataset. both: only where the user's text is the same too."""
+
+
+def digests(workspace: Workspace) -> None:
+    """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
+    text = "concat_ws(chr(0), reasoning, response)"
+    normalised = rf"lower(trim(regexp_replace(nfc_normalize({text}), '\s+', ' ', 'g')))"
+    workspace.execute(
+        f"CREATE OR REPLACE TABLE texts AS SELECT sample_id, sha256({normalised}) AS digest, length({text}) AS length "
+        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
+    )
+
+
+def dedup(workspace: Workspace, options: DedupOptions) -> None:
+    """Reject duplicates among the `candidates` that are still in. The best verdict stays, then the shortest, then the least id."""
+    if not options.exact:
+        return
+    same = "digest" if options.by == "response" else "digest, prompt_digest"
+    workspace.execute(
+        f"""
+        UPDATE candidates SET stage = 'dedup', reason = 'duplicates ' || first
+        FROM (
+            SELECT ord, teacher, sample_index,
+                first_value(sample_id) OVER same AS first,
+                row_number() OVER same AS rank
+            FROM candidates WHERE stage IS NULL
+            WINDOW same AS (
+                PARTITION BY {same} ORDER BY score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index
+                ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+            )
+        ) AS ranked
+        WHERE rank > 1 AND candidates.ord = ranked.ord
+            AND candidates.teacher = ranked.teacher AND candidates.sample_index = ranked.sample_index
+        """
+    )

@@ -1,0 +1,220 @@
+"""Draw: from missing sample slots to samples that are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from storage.errors import BudgetSpent, SpecError, TeacherError, UserError, Withheld
+from storage.identity import sample_id
+from storage.records import Message, Sample
+from tasks.ask import Answer, Desk
+from tasks.stop import Stop
+from tasks.teachers.options import SamplingOptions
+from tasks.teachers.protocol import Request
+
+
+class Budget:
+    """USD that a dataset may cost over all of its runs."""
+
+    def __init__(self, usd: float | None, *, spent: float) -> None:
+        """Start from what the build's stored samples cost."""
+        self._usd = usd
+        self.spent = spent
+        """USD so far, earlier runs included."""
+
+    @property
+    def left(self) -> bool:
+        """Whether another request may be sent. What is in flight when it is spent may exceed it, and nothing else."""
+        return self._usd is None or self.spent < self._usd
+
+    def exhausted(self) -> BudgetSpent:
+        """Return the error that says so."""
+        return BudgetSpent(
+            f"budget.usd: {self.spent:.4f} of {self._usd:g} USD are spent; what was paid for is landed, "
+            "and a rerun with a larger budget goes on"
+        )
+
+
+@dataclass(slots=True)
+class Spending:
+    """What this run bought."""
+
+    paid: int = 0
+    """Samples."""
+    cost_usd: float = 0.0
+    """USD, as far as prices are known."""
+    tokens_in: int = 0
+    """Prompt tokens."""
+    tokens_out: int = 0
+    """Completion tokens."""
+
+    def add(self, sample: Sample) -> None:
+        """Count one sample."""
+        self.paid += 1
+        self.cost_usd += sample.cost_usd or 0.0
+        self.tokens_in += sample.tokens_in
+        self.tokens_out += sample.tokens_out
+
+
+class Durable(Protocol):
+    """What draw needs of the journal."""
+
+    async def append(self, samples: list[Sample]) -> None:
+        """Return once the samples are on disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What one prompt asks of one teacher."""
+
+    prompt_id: str
+    """The prompt."""
+    desk: Desk
+    """The teacher."""
+    messages: tuple[Message, ...]
+    """As sent."""
+    key: str
+    """`storage.identity.request_key`."""
+
+
+Drawn = dict[int, Sample | TeacherError]
+"""By sample index. An index that isn't there was not asked for, since the run stops."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Draw:
+    """Buys samples for questions. One a run."""
+
+    sampling: SamplingOptions
+    """How to ask."""
+    journal: Durable
+    """Where a sample is safe."""
+    budget: Budget
+    """When to stop."""
+    stop: Stop
+    """Whether to."""
+    spending: Spending = field(default_factory=Spending)
+    """What was bought."""
+
+    async def draw(self, question: Question, indices: Sequence[int]) -> Drawn:
+        """Ask for the samples of these indices and return each one's sample or error.
+
+        A teacher that is down, a refused key, or a spent budget sets `stop`; samples in hand are still returned.
+        """
+        drawn: Drawn = {}
+        width = question.desk.options.samples_per_request
+        chunks = _chunks(sorted(indices), width)
+        if len(chunks) == 1:
+            await self._chunk(question, chunks[0], drawn)
+        else:
+            async with asyncio.TaskGroup() as group:
+                for chunk in chunks:
+                    group.create_task(self._chunk(question, chunk, drawn))
+        return drawn
+
+    async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:
+        # A server may return fewer choices than it was asked for: the rest is asked for again.
+        while indices:
+            request = self._request(question, indices)
+            try:
+                answer = await question.desk.ask(request, may_send=lambda: self.budget.left)
+            except Withheld:
+                self.stop.set(self.budget.exhausted())  # the first reason counts: where the run stops anyway, this says nothing
+                return
+            except TeacherError as error:
+                if not self.stop:
+                    drawn.update(dict.fromkeys(indices, error))
+                return
+            except UserError as error:
+                self.stop.set(_named(error, question.desk))
+                return
+            samples = self._samples(question, request, answer)
+            await self.journal.append(samples)
+            for sample in samples:
+                self.spending.add(sample)
+                self.budget.spent += sample.cost_usd or 0.0
+                drawn[sample.sample_index] = sample
+            indices = indices[len(samples) :]
+
+    def _request(self, question: Question, indices: list[int]) -> Request:
+        parameters = self.sampling.parameters()
+        if self.sampling.seed is not None:
+            parameters["seed"] = self.sampling.seed + indices[0]
+        return Request(
+            prompt_id=question.prompt_id,
+            messages=question.messages,
+            parameters=parameters,
+            sample_index=indices[0],
+            n=len(indices),
+        )
+
+    def _samples(self, question: Question, request: Request, answer: Answer) -> list[Sample]:
+        completion, options = answer.completion, question.desk.options
+        lengths = [len(choice.response) + len(choice.reasoning or "") for choice in completion.choices]
+        even = [1] * len(lengths)
+        tokens_in = _shares(completion.tokens_in, even)
+        tokens_out = _shares(completion.tokens_out, lengths)
+        tokens_reasoning = _shares(completion.tokens_reasoning, [len(choice.reasoning or "") for choice in completion.choices])
+        system = next((message.content for message in question.messages if message.role == "system"), None)
+        now = datetime.now(UTC)
+        return [
+            Sample(
+                sample_id=sample_id(question.key, request.sample_index + number),
+                prompt_id=question.prompt_id,
+                teacher=options.name,
+                provider=options.provider,
+                model=options.model,
+                sample_index=request.sample_index + number,
+                system=system,
+                messages=question.messages,
+                response=choice.response,
+                reasoning=choice.reasoning,
+                finish_reason=choice.finish_reason,
+                tokens_in=tokens_in[number],
+                tokens_out=tokens_out[number],
+                tokens_reasoning=tokens_reasoning[number],
+                cost_usd=options.price.cost(tokens_in[number], tokens_out[number]) if options.price else None,
+                latency_s=answer.latency_s,
+                attempts=answer.attempts,
+                temperature=request.parameters.get("temperature"),
+                seed=request.parameters.get("seed"),
+                logprobs=choice.logprobs,
+                created_at=now,
+            )
+            for number, choice in enumerate(completion.choices)
+        ]
+
+
+def _chunks(indices: list[int], width: int) -> list[list[int]]:
+    """Return runs of consecutive indices, none longer than `width`: one request each."""
+    chunks: list[list[int]] = []
+    for index in indices:
+        if chunks and len(chunks[-1]) < width and chunks[-1][-1] == index - 1:
+            chunks[-1].append(index)
+        else:
+            chunks.append([index])
+    return chunks
+
+
+def _shares(total: int, weights: Sequence[int]) -> list[int]:
+    """Return `total` divided in proportion to `weights`, in whole numbers that sum to it."""
+    whole = sum(weights)
+    if not whole:
+        weights, whole = [1] * len(weights), len(weights)
+    shares = []
+    given = passed = 0
+    for weight in weights:
+        passed += weight
+        shares.append(total * passed // whole - given)
+        given += shares[-1]
+    return shares
+
+
+def _named(error: UserError, desk: Desk) -> UserError:
+    name = repr(desk.options.name)
+    return error if name in str(error) or isinstance(error, SpecError) else type(error)(f"teacher {name}: {error}")

@@ -1,0 +1,139 @@
+"""Export: a build's traces as training shards, with a manifest of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import Field
+
+from storage.errors import SpecError, StorageError
+from storage.parquet import PartWriter, sync, write_text
+from tasks.options import Options
+
+MANIFEST = "manifest.json"
+_TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+MESSAGES = pa.schema(
+    [
+        ("messages", _TURNS),
+        ("reasoning", pa.string()),
+        ("prompt_id", pa.string()),
+        ("sample_id", pa.string()),
+        ("teacher", pa.string()),
+        ("model", pa.string()),
+        ("license", pa.string()),
+    ]
+)
+"""The conversational form that TRL and Hugging Face's tools read, with where each row comes from."""
+
+
+class ExportOptions(Options):
+    """One entry of the spec's `exports`."""
+
+    format: Literal["messages"] = "messages"
+    """messages: the whole conversation, the response as the assistant's turn."""
+    to: str = Field(min_length=1)
+    """A folder. One that holds an earlier export is replaced; any other must be empty."""
+    shards: int = Field(default=1, ge=1, le=99_999)
+    """Files, whose numbers of rows differ by one at most."""
+    file: Literal["parquet", "jsonl"] = "parquet"
+    """What a shard is."""
+
+
+class _Shard(Protocol):
+    def write(self, row: dict[str, Any]) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: Any) -> None: ...
+
+
+class _JsonLines:
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+
+    def write(self, row: dict[str, Any]) -> None:
+        self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._file.close()
+
+
+def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str) -> dict[str, Any]:
+    """Write the shards of a build's snapshot (`traces`, a folder) and return the manifest. Same snapshot, same bytes."""
+    files = sorted(traces.glob("*.parquet"))
+    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    number = max(1, min(options.shards, rows))
+    shards = []
+    with _replacing(Path(options.to).expanduser()) as folder:
+        source = _rows(files)
+        for index in range(number):
+            name = f"train-{index:05d}-of-{number:05d}.{options.file}"
+            size = rows // number + (index < rows % number)
+            writer: _Shard = PartWriter(folder / name, MESSAGES) if options.file == "parquet" else _JsonLines(folder / name)
+            with writer:
+                for _ in range(size):
+                    writer.write(next(source))
+            shards.append(_facts(folder / name, size))
+        manifest = {"dataset": dataset, "build_id": build_id, "format": options.format, "rows": rows, "shards": shards}
+        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+    return manifest
+
+
+def check_destination(to: str) -> None:
+    """Raise SpecError where an export to this folder would be refused, before anything is spent on it."""
+    target = Path(to).expanduser()
+    if "://" in to:
+        raise SpecError(f"exports: {to}: must be a local folder for now; URLs aren't supported yet")
+    if target.exists() and not target.is_dir():
+        raise SpecError(f"exports: {to}: is a file, and an export is a folder")
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise SpecError(f"exports: {to}: has files that are no export of stillhouse; name another folder")
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes the place of `target` once it is whole."""
+    check_destination(str(target))
+    fresh = target.with_name(f".{target.name}.new")
+    old = target.with_name(f".{target.name}.old")
+    try:
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        yield fresh
+        sync(fresh)
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        fresh.rename(target)
+        sync(target.parent)
+    except OSError as error:
+        raise StorageError(f"{target}: can't be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        for batch in pq.ParquetFile(file).iter_batches(batch_size=1_000):
+            for trace in batch.to_pylist():
+                turns = [*trace["messages"], {"role": "assistant", "content": trace["response"]}]
+                yield {"messages": turns} | {name: trace[name] for name in MESSAGES.names[1:]}
+
+
+def _facts(path: Path, rows: int) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"file": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": digest}

@@ -1,0 +1,136 @@
+"""Prepare: prompts are staged, rendered and addressed, and the slots that the lake hasn't got are found.
+
+Everything streams. What is joined and sorted is ids and ordinals, in the workspace's DuckDB, out of core.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from storage.catalog import literal
+from storage.errors import SourceError
+from storage.identity import check_inputs, request_key
+from storage.parquet import PartWriter
+from storage.records import Message
+from storage.rows import prompt_row
+from storage.schemas import PROMPTS
+from storage.workspace import Workspace
+from tasks.sources import Found
+from tasks.templates import Template
+
+STAGED_PROMPTS = pa.schema(
+    [*PROMPTS, ("ord", pa.int64()), ("place", pa.string()), ("given", pa.bool_()), ("inputs", pa.string())]
+)
+REQUESTS = pa.schema([("ord", pa.int64()), ("teacher", pa.int16()), ("key", pa.string()), ("chars", pa.int32())])
+ROW_GROUP = 2_048
+"""Of the staged files: a shard reads few rows that aren't its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a teacher adds to a request's address."""
+
+    provider: str
+    """The provider."""
+    model: str
+    """The model."""
+    identity: Mapping[str, Any]
+    """`Teacher.identity`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What there is to do."""
+
+    prompts: int
+    """After folding."""
+    folded: int
+    """Rows that repeated another one's content, and count once."""
+    slots: int
+    """Prompts times teachers times k."""
+    stored: int
+    """Slots whose sample is in the lake."""
+    first: tuple[Message, ...]
+    """The first prompt as it will be sent."""
+
+    @property
+    def missing(self) -> int:
+        """Slots whose sample must be bought, or belongs to another slot that asks for the very same."""
+        return self.slots - self.stored
+
+
+def prepare(
+    workspace: Workspace,
+    prompts: Iterable[Found],
+    template: Template,
+    teachers: Sequence[Asked],
+    parameters: Mapping[str, Any],
+    k: int,
+) -> Prepared:
+    """Fill the workspace's `prompts` (a view on staged files) and `slots`. Raise SourceError or SpecError: nothing is spent."""
+    first = _stage(workspace, prompts, template, teachers, parameters)
+    files = {name: literal(workspace.folder / f"{name}.parquet") for name in ("staged", "requests")}
+    workspace.execute(
+        "CREATE TABLE folded AS SELECT ord FROM "
+        f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {files['staged']}) WHERE ord <> kept"
+    )
+    folded = workspace.rows("SELECT count(*) FROM folded")[0][0]
+    _refuse_same_ids(workspace, files["staged"])
+    unfolded = "ANTI JOIN folded USING (ord)" if folded else ""
+    workspace.execute(f"CREATE VIEW prompts AS FROM {files['staged']} {unfolded}")
+    workspace.execute(
+        f"""
+        CREATE TABLE slots AS
+        WITH asked AS (
+            SELECT ord, teacher, key, chars, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id
+            FROM {files["requests"]} {unfolded}, range({k}) AS indices(i)
+        )
+        SELECT ord, teacher, sample_index, sample_id, key, chars, sample_id IN (SELECT sample_id FROM samples) AS stored
+        FROM asked ORDER BY ord, teacher, sample_index
+        """
+    )
+    prompts_, slots, stored = workspace.rows("SELECT count(DISTINCT ord), count(*), count(*) FILTER (stored) FROM slots")[0]
+    return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
+
+
+def _stage(
+    workspace: Workspace, prompts: Iterable[Found], template: Template, teachers: Sequence[Asked], parameters: Mapping[str, Any]
+) -> tuple[Message, ...]:
+    first: tuple[Message, ...] = ()
+    staged = PartWriter(workspace.folder / "staged.parquet", STAGED_PROMPTS, row_group=ROW_GROUP)
+    requests = PartWriter(workspace.folder / "requests.parquet", REQUESTS)
+    with staged, requests:
+        for number, found in enumerate(prompts):
+            messages = template.render(found.prompt, place=found.place)
+            first = first or messages
+            own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
+            try:
+                staged.write(prompt_row(found.prompt) | own)
+                chars = sum(len(message.content) for message in messages)
+                for teacher, asked in enumerate(teachers):
+                    key = request_key(
+                        provider=asked.provider,
+                        model=asked.model,
+                        messages=messages,
+                        parameters=parameters,
+                        identity=asked.identity,
+                    )
+                    requests.write({"ord": number, "teacher": teacher, "key": key, "chars": chars})
+            except (UnicodeEncodeError, TypeError) as error:
+                raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error
+    return first
+
+
+def _refuse_same_ids(workspace: Workspace, staged: str) -> None:
+    # Rows without an id that are the same in all that matters are one prompt; an id that a source gives must be unique.
+    twice = workspace.rows(
+        f"SELECT prompt_id, place, (SELECT place FROM {staged} AS b WHERE b.prompt_id = a.prompt_id ORDER BY ord LIMIT 1) "
+        f"FROM {staged} AS a WHERE given AND ord IN (FROM folded) ORDER BY ord LIMIT 1"
+    )
+    if twice:
+        identifier, place, earlier = twice[0]
+        raise SourceError(f"{place}: the id {identifier!r} is taken by {earlier}; ids must be unique")

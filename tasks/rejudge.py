@@ -1,0 +1,62 @@
+"""Judge what the lake has: samples that a build's verifiers have not judged with the prompt's present reference and tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from storage.catalog import literal
+from storage.rows import prompt_of, sample_of
+from storage.workspace import Workspace
+from tasks.stop import Stop
+from tasks.verify import Case, Named, Verification
+
+BATCH = 256
+"""Samples that are judged side by side, and held in memory."""
+
+
+async def judge_stored(workspace: Workspace, verification: Verification, verifiers: Sequence[Named], stop: Stop) -> int:
+    """Judge every stored sample of the build's slots that lacks a verdict, and return how many were judged."""
+    if not verifiers:
+        return 0
+    count = await asyncio.to_thread(_find, workspace, verifiers)
+    if not count:
+        return 0
+    reader = await asyncio.to_thread(
+        workspace.stream,
+        "SELECT samples AS sample, prompts AS prompt, fingerprints "
+        "FROM unjudged JOIN samples USING (sample_id) JOIN prompts USING (ord)",
+        rows=BATCH,
+    )
+    while not stop and (batch := await asyncio.to_thread(_next, reader)) is not None:
+        async with asyncio.TaskGroup() as group:
+            for row in batch.to_pylist():
+                case = Case(sample=sample_of(row["sample"]), fingerprints=frozenset(row["fingerprints"]))
+                group.create_task(verification.judge(prompt_of(row["prompt"]), [case]))
+    return count
+
+
+def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
+    fingerprints = ", ".join(f"({literal(named.fingerprint)})" for named in verifiers)
+    workspace.execute(
+        f"""
+        CREATE OR REPLACE TABLE unjudged AS
+        WITH wanted AS (
+            SELECT sample_id, inputs, min(ord) AS ord
+            FROM slots JOIN prompts USING (ord)
+            WHERE sample_id IN (SELECT sample_id FROM samples)
+            GROUP BY sample_id, inputs
+        )
+        SELECT sample_id, ord, list(fingerprint) AS fingerprints
+        FROM wanted CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
+        ANTI JOIN verdicts USING (sample_id, inputs, fingerprint)
+        GROUP BY sample_id, ord
+        """
+    )
+    return int(workspace.rows("SELECT count(*) FROM unjudged")[0][0])
+
+
+def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    return next(reader, None)

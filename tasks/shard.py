@@ -1,0 +1,187 @@
+"""One shard: a few hundred prompts, drawn and verified in turn until each has what it needs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from storage.parquet import PartWriter
+from storage.records import Prompt, Sample
+from storage.rows import prompt_of
+from storage.workspace import Workspace
+from tasks.ask import Desk
+from tasks.draw import Draw, Question
+from tasks.templates import Template
+from tasks.verify import Case, Rule, Verification
+
+PROMPTS = 256
+"""In a shard: its Prefect task run costs milliseconds, its prompts are held in memory."""
+ASKED = pa.schema(
+    [
+        ("ord", pa.int64()),
+        ("teacher", pa.int16()),
+        ("sample_index", pa.int32()),
+        ("bought", pa.bool_()),
+        ("error", pa.string()),
+    ]
+)
+"""Every slot that was asked for. `bought` by this run; `error` where no response came."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has come of slots so far; the progress display reads it."""
+
+    asked: int = 0
+    """Slots that have come to an end."""
+    failed: int = 0
+    """Without a response."""
+    accepted: int = 0
+    """With verdicts that the spec's rule accepts."""
+    judged: int = 0
+    """With verdicts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """One sample that a prompt wants of one teacher."""
+
+    teacher: int
+    """Its number in the spec."""
+    sample_index: int
+    """0 … k - 1."""
+    key: str
+    """The request's address."""
+    here: bool
+    """Whether the lake has it, or another slot of this build buys it."""
+    accepted: bool
+    """Whether the lake has it and its verdicts are good."""
+
+
+Bought = dict[tuple[int, int, int], Sample | str]
+"""By (ord, teacher, sample_index): a sample, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """One prompt of a shard at work."""
+
+    ord: int
+    prompt: Prompt
+    bought: Bought
+    rows: list[dict[str, Any]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Shards:
+    """Works shards of one build; shards may run side by side in one event loop."""
+
+    workspace: Workspace
+    """Has `prompts` and `open_slots`."""
+    template: Template
+    """What prompts become."""
+    desks: Sequence[Desk]
+    """The teachers, in the spec's order."""
+    draw: Draw
+    """Buys samples."""
+    verification: Verification
+    """Judges them."""
+    rule: Rule
+    """When a sample is accepted."""
+    asked: PartWriter
+    """Gets rows of `ASKED`."""
+    tally: Tally = field(default_factory=Tally)
+    """Of all shards."""
+    _bought: dict[int, Bought] = field(default_factory=dict)
+
+    async def work(self, number: int) -> dict[str, int]:
+        """Draw and verify one shard and return its counts.
+
+        Safe to call again where it raised: what it had bought by then is kept, and not bought twice.
+        """
+        prompts, slots = await asyncio.to_thread(self._load, number)
+        rows: list[dict[str, Any]] = []
+        bought = self._bought.setdefault(number, {})
+        before = self.tally.accepted
+        async with asyncio.TaskGroup() as group:
+            for ord_, prompt in prompts:
+                task = _Task(ord=ord_, prompt=prompt, bought=bought, rows=rows)
+                group.create_task(self._prompt(task, slots.get(ord_, {})))
+        for row in rows:
+            self.asked.write(row)
+        del self._bought[number]
+        return {
+            "prompts": len(prompts),
+            "asked": len(rows),
+            "bought": sum(row["bought"] for row in rows),
+            "failed": sum(row["error"] is not None for row in rows),
+            "accepted": self.tally.accepted - before,
+        }
+
+    def _load(self, number: int) -> tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]:
+        within = f"ord BETWEEN {number * PROMPTS} AND {number * PROMPTS + PROMPTS - 1}"
+        table = self.workspace.table(f"FROM prompts WHERE {within} ORDER BY ord")
+        prompts = [(row["ord"], prompt_of(row)) for row in table.to_pylist()]
+        slots: dict[int, dict[int, list[Slot]]] = {}
+        columns = "ord, teacher, sample_index, key, here, accepted"
+        for ord_, teacher, sample_index, key, here, accepted in self.workspace.rows(
+            f"SELECT {columns} FROM open_slots WHERE {within} ORDER BY ord, teacher, sample_index"
+        ):
+            slot = Slot(teacher=teacher, sample_index=sample_index, key=key, here=here, accepted=accepted)
+            slots.setdefault(ord_, {}).setdefault(teacher, []).append(slot)
+        return prompts, slots
+
+    async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
+        messages = self.template.render(task.prompt, place=task.prompt.prompt_id)
+        async with asyncio.TaskGroup() as group:
+            for teacher, slots in by_teacher.items():
+                desk, key = self.desks[teacher], slots[0].key
+                question = Question(prompt_id=task.prompt.prompt_id, desk=desk, messages=messages, key=key)
+                group.create_task(self._rounds(task, question, slots))
+
+    async def _rounds(self, task: _Task, question: Question, slots: list[Slot]) -> None:
+        """Ask for all at once or, where k is adaptive, for as many as are still wanted, until there are enough.
+
+        What is asked for depends on verdicts in the order of slots alone, so a rerun that finds some of them stored asks for the
+        same ones.
+        """
+        adaptive = self.draw.sampling.adaptive
+        accepted = 0
+        while slots and not self.draw.stop and (adaptive is None or accepted < adaptive.accept):
+            width = len(slots) if adaptive is None else adaptive.accept - accepted
+            now, slots = slots[:width], slots[width:]
+            accepted += await self._round(task, question, now)
+
+    async def _round(self, task: _Task, question: Question, now: list[Slot]) -> int:
+        bought = task.bought
+        places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now if not slot.here}
+        missing = [index for index, place in places.items() if place not in bought]
+        for index, result in (await self.draw.draw(question, missing)).items() if missing else ():
+            bought[places[index]] = result if isinstance(result, Sample) else str(result)
+        results = {index: bought[place] for index, place in places.items() if place in bought}
+        samples = [result for result in results.values() if isinstance(result, Sample)]
+        verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in samples])
+        good = sum(map(self.rule.accepts, verdicts))
+        for slot in now:
+            come = results.get(slot.sample_index)
+            if slot.here or come is not None:
+                task.rows.append(_row(task.ord, slot, come))
+                self.tally.asked += 1
+                self.tally.failed += isinstance(come, str)
+        self.tally.judged += len(samples)
+        self.tally.accepted += good
+        return good + sum(slot.accepted for slot in now)
+
+
+def _row(ord_: int, slot: Slot, result: Sample | str | None) -> dict[str, Any]:
+    return {
+        "ord": ord_,
+        "teacher": slot.teacher,
+        "sample_index": slot.sample_index,
+        "bought": isinstance(result, Sample),
+        "error": result if isinstance(result, str) else None,
+    }

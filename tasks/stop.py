@@ -1,0 +1,30 @@
+"""How a run ends early: nothing new is asked, what is in flight gets a moment, what was paid for lands."""
+
+from __future__ import annotations
+
+import asyncio
+
+from storage.errors import UserError
+
+
+class Stop:
+    """Set once, by a signal, a spent budget, or a teacher that is down."""
+
+    def __init__(self) -> None:
+        """Nothing has happened yet."""
+        self._event = asyncio.Event()
+        self.reason: UserError | None = None
+        """Why; what the run raises when it has landed."""
+
+    def __bool__(self) -> bool:
+        return self.reason is not None
+
+    def set(self, reason: UserError) -> None:
+        """Stop. The first reason counts."""
+        if self.reason is None:
+            self.reason = reason
+            self._event.set()
+
+    async def wait(self) -> None:
+        """Return when it is set."""
+        await self._event.wait()

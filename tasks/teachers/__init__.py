@@ -1,0 +1,1 @@
+"""One file a provider, each imported only when a spec names it."""

@@ -1,0 +1,122 @@
+"""What a spec says of teachers and of sampling."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from tasks.options import Options
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+
+
+class LimitOptions(Options):
+    """What a teacher may be asked for. 0: no such limit."""
+
+    concurrency: int = Field(default=64, ge=1, le=10_000)
+    """Requests in flight."""
+    requests_per_minute: float = Field(default=0, ge=0)
+    """Requests started in any minute, spread evenly."""
+    tokens_per_minute: float = Field(default=0, ge=0)
+    """Tokens in and out in any minute: an estimate is reserved, the real usage settles it."""
+
+
+class PriceOptions(Options):
+    """USD per million tokens."""
+
+    input: float = Field(ge=0)
+    """Prompt tokens."""
+    output: float = Field(ge=0)
+    """Completion tokens, reasoning included."""
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float:
+        """Return USD."""
+        return (tokens_in * self.input + tokens_out * self.output) / 1e6
+
+
+class RetryOptions(Options):
+    """How often a request that failed for a passing reason is sent again."""
+
+    attempts: int = Field(default=6, ge=1, le=100)
+    """Requests for one answer, the first included."""
+    first_wait_s: float = Field(default=0.5, gt=0)
+    """The ceiling of the first random wait; it doubles with each attempt."""
+    max_wait_s: float = Field(default=30, gt=0)
+    """The ceiling of any wait that the server doesn't ask for itself."""
+
+
+class TeacherOptions(Options):
+    """One entry of the spec's `teachers`."""
+
+    name: Name
+    """What tables and messages call it."""
+    provider: str
+    """local, openai, replay, or a plug-in's name."""
+    model: str = Field(min_length=1)
+    """As the server knows it."""
+    license: str | None = None
+    """SPDX expression of the model's licence. Without one the licence gate refuses."""
+    terms: str | None = None
+    """The id of the provider's terms, where they say more than the licence."""
+    base_url: str | None = Field(default=None, pattern=r"^https?://")
+    """The server's address up to /v1."""
+    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """The environment variable that holds the key. The key itself is written nowhere."""
+    path: str | None = None
+    """replay: the file of recorded answers. local: a GGUF file in place of the embedded model."""
+    timeout_s: float = Field(default=600, gt=0)
+    """Seconds for one request, from sending to the whole response."""
+    limits: LimitOptions = LimitOptions()
+    """What it may be asked for."""
+    price: PriceOptions | None = None
+    """What it costs. Left out: unknown."""
+    retry: RetryOptions = RetryOptions()
+    """How often it is asked again."""
+    samples_per_request: int = Field(default=1, ge=1, le=128)
+    """Samples that one request asks for (`n`), where the server honours it."""
+    extra_body: dict[str, Any] = {}
+    """Anything else that is sent with each request; it is a part of the sample's identity."""
+
+
+class AdaptiveOptions(Options):
+    """Stop asking for a prompt once it has what it needs."""
+
+    accept: int = Field(ge=1)
+    """Accepted samples, for each teacher."""
+
+
+class SamplingOptions(Options):
+    """The spec's `sampling`. What is left out is not sent."""
+
+    k: int = Field(default=1, ge=1, le=10_000)
+    """Samples for each prompt and teacher."""
+    temperature: float | None = Field(default=None, ge=0, le=5)
+    """Softmax temperature."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Nucleus."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """Completion tokens, reasoning included."""
+    seed: int | None = Field(default=None, ge=0, lt=2**31 - 10_000)
+    """The i-th sample of a prompt is asked for with seed + i."""
+    stop: list[str] | None = Field(default=None, min_length=1, max_length=16)
+    """Texts that end a response."""
+    adaptive: AdaptiveOptions | None = None
+    """Draw in rounds, and stop early."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.adaptive is not None and self.adaptive.accept > self.k:
+            raise ValueError(f"adaptive.accept is {self.adaptive.accept}, more than k = {self.k}")
+        return self
+
+    def parameters(self) -> dict[str, Any]:
+        """Return what is sent, by its name in the OpenAI API, and what a sample's identity holds of it."""
+        sent = {
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+            "stop": self.stop,
+        }
+        return {name: value for name, value in sent.items() if value is not None}

@@ -1,0 +1,70 @@
+"""What a teacher is: one coroutine, `complete`. Limits, retries, the journal and the clock are outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from storage.records import Message, TokenLogprob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, for one sample or several."""
+
+    prompt_id: str
+    """Whose prompt it is."""
+    messages: tuple[Message, ...]
+    """What is sent."""
+    parameters: Mapping[str, Any]
+    """Sampling parameters by their OpenAI names; `seed` is this request's own."""
+    sample_index: int = 0
+    """The first sample's."""
+    n: int = 1
+    """Samples asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One sample of a response."""
+
+    response: str
+    """The answer."""
+    reasoning: str | None = None
+    """The chain of thought, apart from the answer."""
+    finish_reason: str = "stop"
+    """As the server says."""
+    logprobs: tuple[TokenLogprob, ...] | None = None
+    """One for each token, where asked for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """A whole response."""
+
+    choices: tuple[Choice, ...]
+    """1 … n samples: some servers give fewer than were asked for."""
+    tokens_in: int
+    """Prompt tokens billed."""
+    tokens_out: int
+    """Completion tokens billed, of all choices, reasoning included."""
+    tokens_reasoning: int = 0
+    """Of these, reasoning."""
+
+
+class Teacher(Protocol):
+    """A frozen dataclass that knows one wire format."""
+
+    async def complete(self, request: Request) -> Completion:
+        """Send one request and return its response. Raise TeacherError, or SetupError where no request can succeed."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections and processes."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the answer beside provider, model, messages and parameters."""
+        ...

@@ -1,0 +1,141 @@
+"""A teacher that reads its answers from a file: for tests, for reproducible runs, and for answers that somebody else collected.
+
+The file is JSONL. A line says whose answers they are (`prompt_id`, or `prompt`: the last user turn as it is sent) and what they
+are: `responses`, a list by sample index, or `response`, one. An answer is a text, or an object {response, reasoning,
+finish_reason, tokens_in, tokens_out}.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+from storage.errors import RequestRejected, SourceError
+from tasks.teachers import reasoning
+from tasks.teachers.protocol import Choice, Completion, Request
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplayTeacher:
+    """Answers from `path`. The file stays on disk: an index of offsets is made in a temporary file."""
+
+    path: Path
+    """The JSONL file."""
+    identity: Mapping[str, Any] = field(init=False)
+    """The file's checksum: other answers are other samples."""
+    _file: BinaryIO = field(init=False, repr=False)
+    _index: sqlite3.Connection = field(init=False, repr=False)
+    _folder: tempfile.TemporaryDirectory[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        try:
+            file = self.path.open("rb")
+        except OSError as error:
+            raise SourceError(f"{self.path}: can't be read: {error.strerror}") from error
+        folder = tempfile.TemporaryDirectory(prefix="stillhouse-replay-")
+        index = sqlite3.connect(Path(folder.name) / "index.sqlite", isolation_level=None, check_same_thread=False)
+        digest = hashlib.sha256()
+        try:
+            index.executescript(
+                "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
+                "CREATE TABLE answers (key BLOB PRIMARY KEY, offset INTEGER, place TEXT) WITHOUT ROWID; BEGIN"
+            )
+            for key, offset, place in _entries(file, self.path, digest):
+                try:
+                    index.execute("INSERT INTO answers VALUES (?, ?, ?)", (key, offset, place))
+                except sqlite3.IntegrityError:
+                    (first,) = index.execute("SELECT place FROM answers WHERE key = ?", (key,)).fetchone()
+                    raise SourceError(f"{place}: has the same prompt as {first}; put all its answers into one line") from None
+            index.execute("COMMIT")
+        except BaseException:
+            index.close()
+            file.close()
+            folder.cleanup()
+            raise
+        for name, value in (
+            ("_file", file),
+            ("_index", index),
+            ("_folder", folder),
+            ("identity", {"sha256": digest.hexdigest()}),
+        ):
+            object.__setattr__(self, name, value)
+
+    async def complete(self, request: Request) -> Completion:
+        """Return the recorded answers from `request.sample_index` on."""
+        return self._complete(request)
+
+    def _complete(self, request: Request) -> Completion:
+        found = None
+        for key in (_key("prompt_id", request.prompt_id), _key("prompt", request.messages[-1].content)):
+            found = found or self._index.execute("SELECT offset FROM answers WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            raise RequestRejected(f"{self.path} has no answer for prompt {request.prompt_id}")
+        self._file.seek(found[0])
+        answers = _answers(orjson.loads(self._file.readline()))
+        wanted = answers[request.sample_index : request.sample_index + request.n]
+        if not wanted:
+            raise RequestRejected(f"{self.path} has {len(answers)} answers for prompt {request.prompt_id}, and not more")
+        return Completion(
+            choices=tuple(_choice(answer) for answer in wanted),
+            tokens_in=sum(int(answer.get("tokens_in") or 0) for answer in wanted),
+            tokens_out=sum(int(answer.get("tokens_out") or 0) for answer in wanted),
+        )
+
+    async def aclose(self) -> None:
+        """Close the file and remove the index."""
+        self._index.close()
+        self._file.close()
+        await asyncio.to_thread(self._folder.cleanup)
+
+
+def _key(kind: str, text: str) -> bytes:
+    return hashlib.sha256(f"{kind}\0{text}".encode(errors="surrogatepass")).digest()[:16]
+
+
+def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, int, str]]:
+    offset = 0
+    for number, line in enumerate(file, start=1):
+        digest.update(line)
+        start, offset = offset, offset + len(line)
+        if not line.strip():
+            continue
+        place = f"{path}:{number}"
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(row, dict):
+            raise SourceError(f"{place}: a line must be a JSON object")
+        kind = next((name for name in ("prompt_id", "prompt") if isinstance(row.get(name), str)), None)
+        if kind is None:
+            raise SourceError(f"{place}: needs `prompt_id` or `prompt`, a text")
+        try:
+            _answers(row)
+        except (KeyError, TypeError, ValueError):
+            raise SourceError(
+                f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`"
+            ) from None
+        yield _key(kind, row[kind]), start, place
+
+
+def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
+    given = row.get("responses", [row])
+    answers = [{"response": answer} if isinstance(answer, str) else dict(answer) for answer in given]
+    if not answers or not all(isinstance(answer["response"], str) for answer in answers):
+        raise ValueError
+    return answers
+
+
+def _choice(answer: dict[str, Any]) -> Choice:
+    thought, text = answer.get("reasoning"), answer["response"]
+    if thought is None:
+        thought, text = reasoning.split(text)
+    return Choice(response=text, reasoning=thought, finish_reason=answer.get("finish_reason") or "stop")

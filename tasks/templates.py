@@ -1,0 +1,64 @@
+"""From a prompt to what is sent: Jinja2 in its sandbox, where an undefined variable is an error before the first call."""
+
+from __future__ import annotations
+
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from pydantic import Field
+
+from storage.errors import SpecError
+from storage.records import Message, Prompt
+from tasks.options import Options
+
+
+class TemplateOptions(Options):
+    """The spec's `template`. Texts are Jinja2 with `prompt`, `reference`, `tests`, `tags`, `id` and `source`."""
+
+    system: str | None = None
+    """The system text. Left out: the source's own, or none."""
+    user: str = Field(default="{{ prompt }}", min_length=1)
+    """What the user says, in place of the last user turn."""
+
+
+class Template:
+    """Compiled templates. Raise SpecError where one doesn't parse."""
+
+    def __init__(self, options: TemplateOptions, *, where: str) -> None:
+        """Compile; `where` names the spec for messages."""
+        self._where = where
+        environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
+        self._texts = {}
+        for name, text in (("system", options.system), ("user", options.user)):
+            if text is None:
+                continue
+            try:
+                self._texts[name] = environment.from_string(text)
+            except TemplateSyntaxError as error:
+                raise SpecError(f"{where}: template.{name}, line {error.lineno}: {error.message}") from error
+
+    def render(self, prompt: Prompt, *, place: str) -> tuple[Message, ...]:
+        """Return what to send. `place` says where the prompt stands. Raise SpecError where a variable is undefined."""
+        turns = prompt.messages
+        if "system" in self._texts:
+            turns = (
+                Message(role="system", content=self._text("system", prompt, place)),
+                *(turn for turn in turns if turn.role != "system"),
+            )
+        return (*turns[:-1], Message(role="user", content=self._text("user", prompt, place)))
+
+    def _text(self, name: str, prompt: Prompt, place: str) -> str:
+        try:
+            text = self._texts[name].render(
+                prompt=prompt.prompt,
+                reference=prompt.reference,
+                tests=prompt.tests,
+                tags=prompt.tags,
+                id=prompt.prompt_id,
+                source=prompt.source,
+            )
+        except (TemplateError, SecurityError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise SpecError(f"{self._where}: template.{name}, for the prompt at {place}: {error}") from error
+        if not text.strip():
+            raise SpecError(f"{self._where}: template.{name}: the text for the prompt at {place} is empty")
+        return text

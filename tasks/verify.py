@@ -1,0 +1,180 @@
+"""Verify: from samples to verdicts, beside the draw and never on its event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from storage.catalog import literal
+from storage.errors import UserError, VerifierError
+from storage.identity import check_inputs
+from storage.records import Prompt, Sample, Verdict
+from storage.verdicts import VerdictStore
+from verifiers.protocol import Checked, Finding, Verifier
+
+logger = logging.getLogger(__name__)
+REASON_CHARS = 500
+"""Of a reason, so that a response can't make the verdicts table large."""
+
+Require = Literal["all", "any"] | tuple[str, ...]
+"""all: none failed and at least one passed; any: at least one passed; names: as all, among these. Undecided doesn't count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A verifier as a spec uses it."""
+
+    name: str
+    """Its name in the spec."""
+    version: str
+    """Its own version."""
+    fingerprint: str
+    """`storage.identity.fingerprint`."""
+    verifier: Verifier
+    """What checks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When a sample is accepted, in Python for the draw's rounds and in SQL for the whole dataset."""
+
+    require: Require
+    """The spec's `select.require`."""
+    listed: tuple[str, ...]
+    """The names of all verifiers of the spec."""
+
+    @property
+    def counted(self) -> tuple[str, ...]:
+        """The verifiers whose verdicts count."""
+        return self.require if isinstance(self.require, tuple) else self.listed
+
+    def accepts(self, verdicts: Iterable[Verdict]) -> bool:
+        """Judge one sample by all of its verdicts."""
+        passed = [verdict.passed for verdict in verdicts if verdict.verifier in self.counted]
+        if not self.counted:
+            return True
+        return True in passed and (self.require == "any" or False not in passed)
+
+    def sql(self, verifier: str, passed: str) -> str:
+        """Return the same as an aggregate over a sample's verdicts, of these two columns."""
+        if not self.counted:
+            return "TRUE"
+        counts = f"{verifier} IN ({', '.join(map(literal, self.counted))})"
+        some = f"coalesce(bool_or({passed}) FILTER ({counts}), FALSE)"
+        none_failed = f"coalesce(bool_and({passed}) FILTER ({counts}), FALSE)"
+        return some if self.require == "any" else f"({some} AND {none_failed})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One sample to judge, and by which verifiers."""
+
+    sample: Sample
+    """The sample."""
+    fingerprints: frozenset[str] | None = None
+    """None: by all."""
+
+
+class Verification:
+    """Judges samples with a build's verifiers and keeps the verdicts."""
+
+    def __init__(
+        self, verifiers: Sequence[Named], store: VerdictStore, stop: Callable[[UserError], None], *, workers: int
+    ) -> None:
+        """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox."""
+        self._verifiers = verifiers
+        self._store = store
+        self._stop = stop
+        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify")
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
+        """Return each case's verdicts, which are kept as well.
+
+        Raise UserError where a verifier can't work at all; the run is told to stop first.
+        """
+        verdicts: list[list[Verdict]] = [[] for _ in cases]
+        inputs = check_inputs(prompt)
+        work = [
+            (i, named)
+            for named in self._verifiers
+            for i, case in enumerate(cases)
+            if case.fingerprints is None or named.fingerprint in case.fingerprints
+        ]
+        blocking = [(i, named) for i, named in work if not inspect.iscoroutinefunction(named.verifier.check)]
+        waiting = [(i, named) for i, named in work if inspect.iscoroutinefunction(named.verifier.check)]
+        loop = asyncio.get_running_loop()
+        try:
+            threads = [
+                loop.run_in_executor(self._threads, _check, named, prompt, cases[i].sample, inputs) for i, named in blocking
+            ]
+            coroutines = [_check_async(named, prompt, cases[i].sample, inputs) for i, named in waiting]
+            found = await asyncio.gather(*threads, *coroutines)
+        except UserError as error:
+            self._stop(error)
+            raise
+        for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
+            verdicts[i].append(verdict)
+        await self._store.add(verdict for each in verdicts for verdict in each)
+        return verdicts
+
+
+def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+    began = time.perf_counter()
+    try:
+        checked = cast("Checked", named.verifier.check(prompt, sample))
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
+        checked = _undecided(named, sample, error)
+    return _verdict(named, sample, inputs, checked, time.perf_counter() - began)
+
+
+async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+    began = time.perf_counter()
+    try:
+        checked = await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample))
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        checked = _undecided(named, sample, error)
+    return _verdict(named, sample, inputs, checked, time.perf_counter() - began)
+
+
+def _undecided(named: Named, sample: Sample, error: Exception) -> Finding:
+    if isinstance(error, VerifierError):
+        return Finding(passed=None, reason=str(error))
+    logger.error("%s raised on sample %s", named.name, sample.sample_id, exc_info=error)
+    return Finding(passed=None, reason=f"the verifier raised {type(error).__name__}: {error}")
+
+
+def _verdict(named: Named, sample: Sample, inputs: str, checked: Checked, elapsed_s: float) -> Verdict:
+    finding = checked if isinstance(checked, Finding) else Finding(passed=checked)
+    score = finding.score
+    if score is None and finding.passed is not None:
+        score = float(finding.passed)
+    return Verdict(
+        sample_id=sample.sample_id,
+        verifier=named.name,
+        version=named.version,
+        fingerprint=named.fingerprint,
+        inputs=inputs,
+        passed=finding.passed,
+        score=score if finding.passed is not None else None,
+        reason=_utf8(finding.reason)[:REASON_CHARS],
+        answer=None if finding.answer is None else _utf8(finding.answer),
+        elapsed_s=elapsed_s,
+    )
+
+
+def _utf8(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
