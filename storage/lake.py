@@ -59,11 +59,11 @@ class Lake:
         return self.root / table / f"dataset={dataset}" / f"build={build_id}"
 
     @contextlib.contextmanager
-    def writing(self, waiting: Callable[[str], None]) -> Iterator[None]:
+    def writing(self, waiting: Callable[[str], None], *, check: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Be the lake's only writer: make the folders, take the lock, and mend what a killed writer left.
 
         Where another process writes, `waiting` is called once with a line about it, and this waits. The lock is the kernel's, so
-        it ends with its process, however that ends.
+        it ends with its process, however that ends. `check` may raise to give up waiting.
         """
         try:
             self.journal.mkdir(parents=True, exist_ok=True)
@@ -77,11 +77,25 @@ class Lake:
                     holder = os.pread(lock, 100, 0).decode(errors="replace").strip()
                     waiting(f"another process ({holder or 'unknown'}) is writing to {self.root}; waiting for it to end")
                     said = True
+                check()
                 time.sleep(0.2)
             os.ftruncate(lock, 0)
             os.pwrite(lock, f"pid {os.getpid()}".encode(), 0)
             self._mend()
             yield
+        finally:
+            os.close(lock)
+
+    def mend_if_idle(self) -> bool:
+        """Land what a killed writer left, unless somebody writes now or there is no lake; return whether nobody does."""
+        if not self.exists:
+            return True
+        lock = os.open(self.journal / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _locked(lock):
+                return False
+            self._mend()
+            return True
         finally:
             os.close(lock)
 

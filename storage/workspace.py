@@ -1,7 +1,7 @@
 """A build's own DuckDB: where the set-based steps run, out of core, beside the files that they stage.
 
-It lives in the lake's `staging/BUILD/` and is gone when the build has landed. Sorting and joining is done on ids and ordinals;
-texts only stream through.
+It lives in a folder of its own, a build's in the lake's `staging/`, and is gone when that is left. Sorting and joining is done
+on ids and ordinals; texts only stream through.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import pyarrow as pa
 from storage.catalog import literal
 from storage.errors import StorageError
 from storage.lake import Lake
+from storage.parquet import write_rows
+from storage.schemas import STORES, TABLES
 
 MEMORY = "256MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
@@ -27,10 +29,9 @@ MEMORY = "256MB"
 class Workspace:
     """One DuckDB database and one staging folder. Calls are serialised: it may be used from several threads."""
 
-    def __init__(self, lake: Lake, build_id: str) -> None:
-        """Make the staging folder and open the database in it."""
-        self.lake = lake
-        self.folder = lake.staging / build_id
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        """Make the folder and open the database in it. The lake is only read; it need not exist yet."""
+        self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._connection = duckdb.connect(
@@ -42,8 +43,12 @@ class Workspace:
                 "threads": min(4, os.cpu_count() or 1),
             },
         )
-        for table in ("samples", "verdicts"):
-            self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(lake.glob(table))}, union_by_name=true)")
+        for table in STORES:
+            pattern = lake.glob(table)
+            if not lake.exists:
+                pattern = str(folder / f"no-{table}.parquet")
+                write_rows(Path(pattern), TABLES[table], ())
+            self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(pattern)}, union_by_name=true)")
 
     def __enter__(self) -> Self:
         return self

@@ -28,7 +28,7 @@ def digests(workspace: Workspace) -> None:
 
 
 def dedup(workspace: Workspace, options: DedupOptions) -> None:
-    """Reject duplicates among the `candidates` that are still in. The best verdict stays, then the shortest, then the least id."""
+    """Reject duplicates among the `candidates` still in. The best verdict stays, then the shortest, then the least id."""
     if not options.exact:
         return
     same = "digest" if options.by == "response" else "digest, prompt_digest"

@@ -53,7 +53,7 @@ class _Shard(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *exc: Any) -> None: ...
+    def __exit__(self, *exc: Any) -> None: ...  # noqa: PYI036 - PartWriter's is narrower
 
 
 class _JsonLines:
@@ -66,7 +66,7 @@ class _JsonLines:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._file.close()
 
 

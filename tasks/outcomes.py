@@ -40,7 +40,7 @@ def shards_to_work(workspace: Workspace, *, adaptive: bool) -> list[int]:
 
 
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Sequence[int], asked: Path) -> None:
-    """Make `candidates` of the shards' rows in `asked` and of the slots in shards that had nothing to do; `texts` must be there."""
+    """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others. `texts` must be there."""
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
         workspace.execute(f"INSERT INTO worked SELECT unnest({list(worked)})")
@@ -72,7 +72,7 @@ def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
     """Return a query for each judged slot's acceptance, mean score and reason, by the spec's own verifiers alone."""
     if not verifiers:
         return (
-            "SELECT ord, teacher, sample_index, TRUE AS accepted, NULL::DOUBLE AS score, NULL::TEXT AS reason, NULL::TEXT AS answer "
+            "SELECT ord, teacher, sample_index, TRUE AS accepted, NULL::DOUBLE AS score, NULL::TEXT AS reason "
             "FROM slots WHERE FALSE"
         )
     listed = ", ".join(f"({number}, {literal(named.fingerprint)})" for number, named in enumerate(verifiers))

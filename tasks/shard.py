@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.errors import UserError
 from storage.parquet import PartWriter
 from storage.records import Prompt, Sample
 from storage.rows import prompt_of
@@ -164,7 +165,10 @@ class Shards:
             bought[places[index]] = result if isinstance(result, Sample) else str(result)
         results = {index: bought[place] for index, place in places.items() if place in bought}
         samples = [result for result in results.values() if isinstance(result, Sample)]
-        verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in samples])
+        try:
+            verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in samples])
+        except UserError:
+            return 0  # the run was told to stop
         good = sum(map(self.rule.accepts, verdicts))
         for slot in now:
             come = results.get(slot.sample_index)

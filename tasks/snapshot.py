@@ -85,7 +85,7 @@ def _traces(
     )
     fingerprints = ", ".join(literal(named.fingerprint) for named in verifiers) or "NULL"
     workspace.execute(
-        f"""
+        """
         CREATE TABLE kept AS
         WITH rates AS (
             SELECT ord, avg((stage IS NULL OR stage <> 'verify')::INTEGER) AS pass_rate
@@ -106,10 +106,10 @@ def _traces(
     )
     total = workspace.rows("SELECT count(*) FROM kept")[0][0]
     query = f"""
-        SELECT rank, sample_id, prompts.prompt_id, {literal(dataset)} AS dataset, {literal(build_id)} AS build_id, name AS teacher,
-            model, strategy, system, prompts.prompt, samples.messages, response, reasoning, answer, score::FLOAT AS score,
-            pass_rate::FLOAT AS pass_rate, tokens_in, tokens_out, source AS prompt_source, prompts.license AS prompt_license,
-            teacher_license, licenses.license, train_use, terms, generation,
+        SELECT rank, sample_id, prompts.prompt_id, {literal(dataset)} AS dataset, {literal(build_id)} AS build_id,
+            name AS teacher, model, strategy, system, prompts.prompt, samples.messages, response, reasoning, answer,
+            score::FLOAT AS score, pass_rate::FLOAT AS pass_rate, tokens_in, tokens_out, source AS prompt_source,
+            prompts.license AS prompt_license, teacher_license, licenses.license, train_use, terms, generation,
             'train' AS split, created_at
         FROM samples
         JOIN kept USING (sample_id)
@@ -131,7 +131,8 @@ def _traces(
 
 
 def _bucket(workspace: Workspace, number: int, folder: Path) -> None:
-    table = workspace.table(f"SELECT {', '.join(TRACES.names)} FROM read_parquet({literal(folder / '*.parquet')}) ORDER BY rank")
+    source = f"read_parquet({literal(folder / '*.parquet')})"
+    table = workspace.table(f"SELECT {', '.join(TRACES.names)} FROM {source} ORDER BY rank")
     with PartWriter(workspace.staged("traces") / f"part-{number:05d}.parquet", TRACES) as writer:
         for batch in table.to_batches(max_chunksize=10_000):
             writer.write_batch(batch)
@@ -140,4 +141,4 @@ def _bucket(workspace: Workspace, number: int, folder: Path) -> None:
 def _value(value: object) -> str:
     if value is None:
         return "NULL::TEXT"
-    return str(value) if isinstance(value, int) else literal(value)
+    return str(value) if isinstance(value, int) else literal(str(value))

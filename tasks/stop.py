@@ -25,6 +25,11 @@ class Stop:
             self.reason = reason
             self._event.set()
 
+    def check(self) -> None:
+        """Raise the reason, where there is one: for work that no flag ends, such as reading a long file."""
+        if self.reason is not None:
+            raise self.reason
+
     async def wait(self) -> None:
         """Return when it is set."""
         await self._event.wait()

@@ -1,0 +1,227 @@
+"""The build as a Prefect flow: Prefect schedules, retries and shows; no sample passes through it.
+
+A task run is a shard or a step. Parameters and results are names and counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from prefect import flow, get_run_logger, runtime, tags, task
+from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Failed
+
+from flows.loading import load_spec
+from flows.run import GRACE_S, Progress, Run, Say
+from storage.errors import Interrupted, UserError
+from storage.lake import Lake
+from tasks.report import Summary
+
+UPDATE_S = 2.0
+"""Between two updates of the progress artifact, each of which costs a request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who looks on from this process: the command line sets it; a scheduled run has nobody."""
+
+    progress: Progress = field(default_factory=Progress)
+    """Is kept up to date."""
+    say: Say = lambda _: None
+    """Is told what a person should know."""
+    show: bool = True
+    """Whether somebody will look at Prefect's UI: a temporary server has none."""
+    pending: list[int] = field(default_factory=list)
+    """Signals that came before the flow could hear them."""
+
+
+WATCH: ContextVar[Watch] = ContextVar("watch")
+_RUN: ContextVar[Run] = ContextVar("run")
+
+
+def _name() -> str:
+    spec = str(runtime.flow_run.parameters.get("spec", ""))
+    try:
+        return f"build {load_spec(Path(spec)).dataset}"
+    except UserError:
+        return f"build {Path(spec).stem}"
+
+
+@task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
+async def prepare(dataset: str) -> dict[str, int]:  # noqa: ARG001 - shown in Prefect's UI
+    """Read prompts and find what is missing."""
+    prepared = await _RUN.get().prepare()
+    return {"prompts": prepared.prompts, "slots": prepared.slots, "stored": prepared.stored}
+
+
+@task(name="judge-stored", cache_policy=NO_CACHE, persist_result=False)
+async def judge_stored(dataset: str) -> int:  # noqa: ARG001
+    """Judge what the lake has already."""
+    return await _RUN.get().judge_stored()
+
+
+@task(
+    name="shard",
+    task_run_name="{dataset}-shard-{shard:05d}",
+    retries=2,
+    retry_delay_seconds=1,
+    cache_policy=NO_CACHE,
+    persist_result=False,
+)
+async def shard(dataset: str, shard: int) -> dict[str, int]:  # noqa: ARG001
+    """Draw and verify a few hundred prompts."""
+    return await _RUN.get().work(shard)
+
+
+@task(name="curate", cache_policy=NO_CACHE, persist_result=False)
+async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
+    """Decide every outcome."""
+    return (await _RUN.get().curate()).as_dict()
+
+
+@flow(name="build", flow_run_name=_name, persist_result=False)
+async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
+    """Build the dataset of a spec file on a lake, and return the summary.
+
+    A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
+    """
+    watch = WATCH.get(Watch())
+    try:
+        path = Path(spec)
+        loaded = load_spec(path)
+        run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=watch.say)
+        with tags("stillhouse", f"dataset:{loaded.dataset}"), _signals(run, watch):
+            async with run, _watched(run, watch):
+                _RUN.set(run)
+                return await _steps(run, watch)
+    except Interrupted as error:
+        return Cancelled(message=str(error), data=error)
+    except UserError as error:
+        return Failed(message=str(error), data=error)
+
+
+async def _steps(run: Run, watch: Watch) -> dict[str, Any]:
+    dataset = run.spec.dataset
+    await prepare(dataset)
+    run.stop.check()
+    await judge_stored(dataset)
+    run.stop.check()
+    await _shards(run)
+    run.stop.check()
+    summary = Summary(**await curate(dataset))
+    exports = await run.land(summary)
+    get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
+    if watch.show:
+        await acreate_markdown_artifact(summary.markdown(), key=f"{_key(dataset)}-summary", description="What the build kept")
+    return summary.as_dict() | {"exports": exports}
+
+
+async def _shards(run: Run) -> None:
+    """Work all shards, a few side by side. Where the run stops, what is in flight gets a moment and is then cancelled."""
+    numbers = iter(await run.shards())
+
+    async def worker() -> None:
+        for number in numbers:
+            if run.stop:
+                return
+            await shard(run.spec.dataset, number)
+
+    async def workers() -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(run.side_by_side):
+                group.create_task(worker())
+
+    working, stopping = asyncio.create_task(workers()), asyncio.create_task(run.stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await asyncio.wait({working}, timeout=GRACE_S)
+            working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working
+    finally:
+        working.cancel()
+        stopping.cancel()
+
+
+@contextlib.contextmanager
+def _signals(run: Run, watch: Watch) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop the run in order. A second one ends the process at once: the journal has what was paid for."""
+
+    def interrupt(number: int) -> None:
+        if run.stop:
+            os._exit(Interrupted.exit_code)
+        name = signal.Signals(number).name
+        watch.say(f"{name}: asking for nothing more, landing what was paid for (again to stop at once)")
+        run.stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        loop.add_signal_handler(number, interrupt, number)
+    for number in watch.pending[:1]:
+        interrupt(number)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, before[number])
+
+
+@contextlib.asynccontextmanager
+async def _watched(run: Run, watch: Watch) -> AsyncIterator[None]:
+    """Keep Prefect's progress artifact up to date, and hear of a cancellation in its UI."""
+    if not watch.show:
+        yield
+        return
+    watching = asyncio.create_task(_watching(run))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
+
+async def _watching(run: Run) -> None:
+    key = f"{_key(run.spec.dataset)}-progress"
+    logger = get_run_logger()
+    artifact = await acreate_progress_artifact(0.0, key=key, description=f"Samples of {run.spec.dataset}")
+    shown = 0.0
+    async with get_client() as client:
+        while True:
+            await asyncio.sleep(UPDATE_S)
+            try:
+                progress = run.progress
+                share = 100.0 * progress.tally.asked / progress.slots if progress.slots else 0.0
+                if share != shown:
+                    await aupdate_progress_artifact(artifact, progress=min(share, 100.0))
+                    shown = share
+                state = (await client.read_flow_run(runtime.flow_run.id)).state
+                if state is not None and state.is_cancelling():
+                    run.stop.set(Interrupted("cancelled in Prefect; what was paid for is landed, and a rerun goes on"))
+            except Exception as error:  # noqa: BLE001 - a server that restarts must not end a build
+                logger.debug("Prefect can't be reached: %s", error)
+
+
+def _key(dataset: str) -> str:
+    """Return a dataset's name as Prefect's artifact keys want it: lower case, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "dataset"

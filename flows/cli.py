@@ -1,0 +1,283 @@
+"""The command line. Results go to stdout, progress and logs to stderr; `--json` makes stdout one JSON object."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from flows.loading import load_spec
+from storage.errors import Interrupted, SetupError, SpecError, UserError
+from storage.lake import Lake
+
+app = typer.Typer(
+    name="stillhouse",
+    help="Turns prompts into verified, licence-tagged teacher traces, and traces into training shards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True)
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
+LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
+BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build. [default: the newest]")]
+
+
+def main() -> None:
+    """Run the command line and exit with the code of what happened."""
+    logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
+    try:
+        app(standalone_mode=False)
+    except UserError as error:
+        err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
+        sys.exit(error.exit_code)
+    except typer.Exit as error:
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(Interrupted.exit_code)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; the last flush must not fail
+        sys.exit(0)
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
+) -> None:
+    """Write a spec and a few prompts that run as they are."""
+    from flows.starter import write
+
+    spec, prompts = write(folder, dataset)
+    out.print(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}")
+
+
+@app.command()
+def plan(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+    """Say what a build would ask for, and what it would cost. Asks nobody."""
+    from flows.plan import plan as make_plan
+
+    loaded = load_spec(spec)
+    made = make_plan(loaded, spec, Lake.at(lake), _say)
+    if as_json:
+        _print_json(made.as_dict())
+        return
+    table = _table()
+    folded = f" ({made.folded:,} repeat others and count once)" if made.folded else ""
+    table.add_row("prompts", f"{made.prompts:,}{folded}")
+    table.add_row("samples", f"{made.slots:,} wanted: {made.stored:,} stored, {made.missing:,} missing")
+    for teacher in made.teachers:
+        cost = "price unknown" if teacher.cost_usd is None else f"about ${teacher.cost_usd:,.4f}"
+        most = "" if teacher.most_usd is None else f", at most ${teacher.most_usd:,.4f}"
+        table.add_row(f"teacher {teacher.teacher}", f"{teacher.model}: {teacher.requests:,} requests, {cost}{most}")
+        table.add_row("", f"about {teacher.tokens_in:,} tokens in, {teacher.tokens_out:,} out (by {teacher.basis})")
+    if loaded.sampling.adaptive:
+        table.add_row("adaptive", "fewer samples where prompts are solved early")
+    for pair, license_ in made.licenses.items():
+        table.add_row("license", f"{license_} ({pair}): the gate lets it through")
+    out.print(table)
+    for message in made.first:
+        out.print(Text(f"\n{message['role']}:", style="bold"))
+        out.print(Text(_plain(message["content"])))
+
+
+@app.command()
+def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+    """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
+    from flows.launch import launch
+
+    load_spec(spec)
+    summary = launch(spec, lake, err)
+    if as_json:
+        _print_json(summary)
+        return
+    _print_summary(summary)
+    for each in summary["exports"]:
+        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {_plain(each['destination'])}")
+
+
+@app.command()
+def status(
+    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One dataset only.")] = None,
+    lake: LakePath = "lake",
+    as_json: AsJson = False,
+) -> None:
+    """List the builds of a lake."""
+    from flows.show import status as look
+
+    found = look(Lake.at(lake), dataset)
+    if as_json:
+        _print_json(found)
+        return
+    waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
+    out.print(f"{_plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("dataset", "build", "prompts", "requested", "kept", "rejected", "failed", "paid", "cost"):
+        table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
+    for each in found["builds"]:
+        numbers = [each["prompts"], each["requested"], each["kept"], sum(each["rejected"].values()), each["failed"], each["paid"]]
+        table.add_row(each["dataset"], each["build_id"], *(f"{number:,}" for number in numbers), f"${each['cost_usd']:,.4f}")
+    if found["builds"]:
+        out.print(table)
+    else:
+        out.print("no builds yet")
+
+
+@app.command()
+def show(
+    dataset: Dataset,
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    outcome: Annotated[Literal["kept", "rejected", "failed"], typer.Option(help="Which samples.")] = "kept",
+    prompt: Annotated[str | None, typer.Option(metavar="ID", help="One prompt's samples only.")] = None,
+    number: Annotated[int, typer.Option("-n", min=1, max=1_000, help="How many.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Show samples of a build with their verdicts."""
+    from flows.show import show as look
+
+    found, rows = look(Lake.at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
+    if as_json:
+        _print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
+        return
+    if not rows:
+        out.print(f"build {found['build_id']} has no {outcome} samples")
+    for row in rows:
+        ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
+        out.rule(Text(f"{row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}"), align="left")
+        out.print(Text(f"{_plain(row['prompt'])}\n", style="bold"))
+        if row["reasoning"]:
+            out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))
+        if row["response"] is not None:
+            out.print(Text(_plain(row["response"]) + "\n"))
+        for verdict in row["verdicts"] or ():
+            mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
+            out.print(
+                Text(
+                    f"{verdict['verifier']}: {mark}. {_plain(verdict['reason'])}",
+                    style="green" if verdict["passed"] else "yellow",
+                )
+            )
+        out.print(Text(_plain(ended), style="bold"))
+
+
+@app.command()
+def export(
+    dataset: Dataset,
+    to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    form: Annotated[Literal["messages"], typer.Option("--format", help="The rows' form.")] = "messages",
+    file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
+    shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Write a build's traces as training shards, with a manifest of counts and checksums."""
+    from flows.run import export_build
+    from storage import catalog
+    from tasks.export import ExportOptions, check_destination
+
+    at = Lake.at(lake)
+    check_destination(to)
+    landed = at.build(dataset, build_id)
+    with at.writing(_say):
+        manifest = export_build(at, landed, ExportOptions(format=form, to=to, file=file, shards=shards))
+        catalog.write(at)
+    if as_json:
+        _print_json(manifest)
+    else:
+        out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {_plain(manifest['destination'])}")
+
+
+@app.command()
+def serve(
+    spec: SpecPath,
+    cron: Annotated[str, typer.Option(help='When, as in "0 2 * * *".')],
+    lake: LakePath = "lake",
+) -> None:
+    """Register a scheduled build with a Prefect server (PREFECT_API_URL) and carry it out until stopped."""
+    from flows.run import check
+    from flows.serve import serve as serve_forever
+    from flows.server import Server
+
+    loaded = load_spec(spec)
+    check(loaded, spec)
+    at = Lake.at(lake)
+    server = Server()
+    if server.temporary:
+        raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")
+    with server:
+        try:
+            from prefect.client.schemas.schedules import CronSchedule
+
+            CronSchedule(cron=cron)
+        except ValueError as error:
+            raise SpecError(f"--cron: {cron!r} is no cron expression; five fields, as in '0 2 * * *'") from error
+        _say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
+        serve_forever(loaded, spec, at.root, cron=cron)
+
+
+@app.command()
+def doctor(lake: LakePath = "lake", as_json: AsJson = False) -> None:
+    """Say whether this machine has what stillhouse needs."""
+    from flows.doctor import examine
+
+    checks = []
+    for check in examine(Lake.at(lake)):
+        checks.append(check)
+        if not as_json:
+            style = {"ok": "green", "note": "yellow", "missing": "red"}[check.state]
+            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(check.detail)}")
+    if as_json:
+        _print_json({check.name: {"state": check.state, "detail": check.detail} for check in checks})
+    if any(check.state == "missing" for check in checks):
+        raise typer.Exit(SetupError.exit_code)
+
+
+def _say(text: str) -> None:
+    err.print(escape(text), soft_wrap=True, highlight=False)
+
+
+def _table() -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    from tasks.report import Summary
+
+    names = Summary.__dataclass_fields__
+    table = _table()
+    for name, value in Summary(**{key: value for key, value in summary.items() if key in names}).lines():
+        table.add_row(name, escape(value))
+    out.print(table)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def _plain(text: str) -> str:
+    """Return a text of foreign origin without what could steer a terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    main()

@@ -1,0 +1,110 @@
+"""What a person sees while a build runs: a live line on a terminal, plain lines where there is none; on stderr."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from flows.run import Progress
+
+REFRESH_S = 0.5
+"""Of the live display."""
+PLAIN_S = 10.0
+"""Between plain lines."""
+SLOW_S = 20.0
+"""Without a sample: worth a word."""
+
+
+class Display:
+    """Shows a `Progress` from a thread of its own, so that it moves whatever the event loop does."""
+
+    def __init__(self, progress: Progress, console: Console) -> None:
+        """Show nothing yet."""
+        self._progress = progress
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="display", daemon=True)
+        self._drawing_since: float | None = None
+        self._moved_at = time.monotonic()
+        self._seen = 0
+        self._stage = ""
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join()
+        if self._live:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the display."""
+        self._console.print(escape(text), soft_wrap=True, highlight=False)
+
+    def _run(self) -> None:
+        while not self._done.wait(REFRESH_S if self._live else 0.2):
+            self._look()
+            if self._live:
+                self._live.update(self._table())
+
+    def _look(self) -> None:
+        """Notice a new stage, a sample, or that none has come for long; on no terminal, print a line now and then."""
+        now = time.monotonic()
+        if self._progress.stage != self._stage:
+            self._stage = self._progress.stage
+            self._moved_at = self._said_at = now
+            if self._stage.startswith("drawing"):
+                self._drawing_since = now
+            if not self._live:
+                self.say(self._stage)
+        come = self._progress.tally.asked + self._progress.spending.paid
+        if come != self._seen:
+            self._seen, self._moved_at = come, now
+        drawing = self._drawing_since is not None and self._stage.startswith("drawing")
+        if drawing and now - self._moved_at > SLOW_S:
+            self.say(f"no response for {now - self._moved_at:.0f} s: the teacher is slow, or this machine is busy; going on")
+            self._moved_at = now
+        if drawing and not self._live and now - self._said_at > PLAIN_S:
+            self._said_at = now
+            self.say("  ".join(part for part in self._parts() if part))
+
+    def _parts(self) -> list[str]:
+        progress, now = self._progress, time.monotonic()
+        tally, paid = progress.tally, progress.spending.paid
+        seconds = max(now - (self._drawing_since or now), 1e-9)
+        rate = paid / seconds
+        judged = tally.accepted / tally.judged if tally.judged else None
+        missing = max(progress.slots - tally.asked, 0)
+        budget = f" of ${progress.budget_usd:g}" if progress.budget_usd else ""
+        return [
+            f"{tally.asked:,}/{progress.slots:,} samples",
+            f"{rate:,.1f}/s",
+            f"pass rate {judged:.0%}" if judged is not None else "",
+            f"failed {tally.failed:,}" if tally.failed else "",
+            f"${progress.spending.cost_usd:,.4f}{budget}",
+            f"ETA {_clock(missing / rate)}" if rate > 0 and missing else "",
+        ]
+
+    def _table(self) -> Table:
+        table = Table.grid(padding=(0, 2))
+        drawing = self._drawing_since is not None and self._stage.startswith("drawing")
+        table.add_row(f"[bold]{escape(self._stage)}[/]", *(self._parts() if drawing else ()))
+        return table
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

@@ -1,0 +1,136 @@
+"""From a YAML file to a `Spec`: an error is one line with the file, the line, the path in it, and the nearest known name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from flows.spec import Spec
+from storage.errors import SpecError
+
+Location = tuple[int | str, ...]
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key that stands twice, of which YAML libraries silently keep the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for key, _ in node.value:
+        if key.value in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+        seen.add(key.value)
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_spec(path: Path) -> Spec:
+    """Read and check a spec. Raise SpecError at what is wrong first."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file (looked in {Path.cwd()})") from None
+    except OSError as error:
+        raise SpecError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise SpecError(f"{path}:{line}: not UTF-8: byte 0x{error.object[error.start]:02x}") from error
+    try:
+        loader = _Loader(text)
+        try:
+            root = loader.get_single_node()
+            content = loader.construct_document(root) if root is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise SpecError(f"{path}:{line}: not YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if root is None or not isinstance(content, dict):
+        raise SpecError(f"{path}: a spec is a mapping with `dataset`, `prompts`, `teachers`, …; see `stillhouse init`")
+    try:
+        return Spec.model_validate(content)
+    except ValidationError as error:
+        raise SpecError(_first(path, root, error)) from error
+
+
+def where(path: Path, location: Location) -> str:
+    """Return a place in a spec for a message: `spec.yaml: teachers[0].model`."""
+    return f"{path}: {_dotted(location)}" if location else str(path)
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return what to say of an unknown name: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+
+
+def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:
+    """Return where a validation failed first and why, in one line."""
+    # An unknown key is the likeliest slip and often the cause of what else is wrong.
+    first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
+    location = first["loc"]
+    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return location, f"unknown key; {nearest(str(location[-1]), _known(model, location[:-1]))}"
+    if first["type"] == "missing":
+        return location, "is missing"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    said = first["input"]
+    given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
+    return location, ("must be " if first["msg"].startswith("Input should be ") else "") + message + given
+
+
+def _first(path: Path, root: yaml.Node, error: ValidationError) -> str:
+    location, message = problem(error, Spec)
+    place = f"{path}:{_line(root, location)}"
+    return f"{place}: {_dotted(location)}: {message}" if location else f"{place}: {message}"
+
+
+def _dotted(location: Location) -> str:
+    # pydantic names the branch of a union it tried (`tuple[str, ...]`); that is no place in the file.
+    parts = [part for part in location if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+
+
+def _line(node: yaml.Node, location: Location) -> int:
+    """Return the line of the place, or of its nearest parent that stands in the file."""
+    line = node.start_mark.line
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+        else:
+            break
+    return line + 1
+
+
+def _known(model: type[BaseModel] | None, location: Location) -> list[str]:
+    """Return the keys that a mapping at a place may have."""
+    current = model
+    for part in location:
+        if isinstance(part, int) or current is None:
+            continue
+        field = current.model_fields.get(part)
+        current = None if field is None else _model(field.annotation)
+    return [] if current is None else list(current.model_fields)
+
+
+def _model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _model(part)) is not None), None)

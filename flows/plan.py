@@ -1,0 +1,136 @@
+"""Plan: what a build would do and cost, having asked nobody."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows import wiring
+from flows.run import Say, check
+from flows.spec import Spec
+from storage.lake import Lake
+from storage.workspace import Workspace
+from tasks.ask import CHARS_PER_TOKEN, OUT_UNKNOWN
+from tasks.prepare import Prepared, prepare
+from tasks.templates import Template
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is missing of one teacher."""
+
+    teacher: str
+    """Its name."""
+    model: str
+    """Its model."""
+    license: str
+    """SPDX expression."""
+    missing: int
+    """Samples to buy."""
+    requests: int
+    """Requests that ask for them."""
+    tokens_in: int
+    """By a rule of thumb of four characters each."""
+    tokens_out: int
+    """By what this model's stored samples had on average, else `max_tokens`, else a guess."""
+    basis: str
+    """Which of the three."""
+    cost_usd: float | None
+    """Roughly; None where no price is known."""
+    most_usd: float | None
+    """At most, where `max_tokens` bounds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What `stillhouse plan` says."""
+
+    dataset: str
+    """The spec's."""
+    prompts: int
+    """Prompts, the same content counted once."""
+    folded: int
+    """Rows that repeat others."""
+    slots: int
+    """Samples that the spec wants at most."""
+    stored: int
+    """Of these, in the lake."""
+    missing: int
+    """Of these, to buy: fewer where k is adaptive."""
+    licenses: dict[str, str]
+    """Effective licence by `prompt licence x teacher`."""
+    teachers: list[Estimate]
+    """By teacher."""
+    first: list[dict[str, str]]
+    """The first prompt as it will be sent."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return dataclasses.asdict(self)
+
+
+def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
+    """Read everything and return the plan. Raise what a build would raise before its first request."""
+    check(spec, path)
+    made = wiring.make_teachers(spec, path, keys=False)
+    if not lake.mend_if_idle():
+        say("a build is writing to this lake: what it has not landed yet counts as missing here")
+    with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
+        prepared = prepare(
+            workspace,
+            wiring.read(spec),
+            Template(spec.template, where=str(path)),
+            wiring.asked(spec, made),
+            spec.sampling.parameters(),
+            spec.sampling.k,
+        )
+        return _plan(spec, prepared, workspace)
+
+
+def _plan(spec: Spec, prepared: Prepared, workspace: Workspace) -> Plan:
+    facts = wiring.facts(spec)
+    estimates = [_estimate(spec, number, workspace) for number in range(len(spec.drawing))]
+    return Plan(
+        dataset=spec.dataset,
+        prompts=prepared.prompts,
+        folded=prepared.folded,
+        slots=prepared.slots,
+        stored=prepared.stored,
+        missing=sum(estimate.missing for estimate in estimates),
+        licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
+        teachers=estimates,
+        first=[{"role": message.role, "content": message.content} for message in prepared.first],
+    )
+
+
+def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
+    teacher, most = spec.drawing[number], spec.sampling.max_tokens
+    missing, chars = workspace.rows(
+        "SELECT count(*), coalesce(sum(chars), 0) FROM "
+        "(SELECT any_value(chars) AS chars, min(teacher) AS teacher FROM slots WHERE NOT stored GROUP BY sample_id) "
+        f"WHERE teacher = {number}"
+    )[0]
+    ((mean,),) = workspace.rows(
+        "SELECT avg(tokens_out) FROM samples WHERE provider = ? AND model = ?", [teacher.provider, teacher.model]
+    )
+    basis = f"a guess of {OUT_UNKNOWN}, since no max_tokens is set"
+    if mean or most:
+        basis = "this model's stored samples" if mean else "max_tokens"
+    each = mean or most or OUT_UNKNOWN
+    tokens_in = int(chars) // CHARS_PER_TOKEN
+    price = teacher.price
+    return Estimate(
+        teacher=teacher.name,
+        model=teacher.model,
+        license=str(teacher.license),
+        missing=missing,
+        requests=-(-missing // teacher.samples_per_request),
+        tokens_in=tokens_in,
+        tokens_out=int(missing * each),
+        basis=basis,
+        cost_usd=price.cost(tokens_in, int(missing * each)) if price else None,
+        most_usd=price.cost(tokens_in, missing * most) if price and most else None,
+    )

@@ -1,0 +1,276 @@
+"""A build, step by step: what `flows.build` runs as a Prefect flow.
+
+    read and gate → prepare → judge what is stored → shards: draw and verify → judge what slots share → curate → land
+
+Whatever ends it early (a signal, the budget, a teacher that is down, a defect), leaving the run lands what was paid for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from flows import wiring
+from flows.spec import Spec
+from storage import catalog
+from storage.journal import Journal
+from storage.lake import Lake
+from storage.parquet import PartWriter
+from storage.verdicts import VerdictStore
+from storage.workspace import Workspace
+from tasks import outcomes
+from tasks.ask import Desk
+from tasks.dedup import dedup, digests
+from tasks.draw import Budget, Draw, Spending
+from tasks.export import check_destination, export
+from tasks.license import gate
+from tasks.prepare import Prepared, prepare
+from tasks.rejudge import judge_stored
+from tasks.report import Summary
+from tasks.select import select
+from tasks.shard import ASKED, PROMPTS, Shards, Tally
+from tasks.snapshot import snapshot
+from tasks.sources import Found
+from tasks.stop import Stop
+from tasks.templates import Template
+from tasks.verify import Rule, Verification
+
+Say = Callable[[str], None]
+"""Shows a line to whoever watches."""
+GRACE_S = 5.0
+"""What is in flight gets so long when a run stops."""
+
+
+def check(spec: Spec, path: Path) -> None:
+    """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
+    gate(wiring.licensed(spec), spec.licenses)
+    wiring.make_verifiers(spec, path)
+    Template(spec.template, where=str(path))
+    for each in spec.exports:
+        check_destination(each.to)
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """What a display shows; the run keeps it up to date."""
+
+    stage: str = "reading prompts"
+    """What is being done."""
+    slots: int = 0
+    """Samples that the spec wants; once drawing begins, those of the shards that lack some."""
+    stored: int = 0
+    """Samples that were there before this run."""
+    tally: Tally = field(default_factory=Tally)
+    """What has come of the rest so far."""
+    spending: Spending = field(default_factory=Spending)
+    """What was bought."""
+    budget_usd: float | None = None
+    """The spec's."""
+
+
+class Run:
+    """One build of one spec on one lake, as an async context manager. Its methods are the steps, in order."""
+
+    def __init__(
+        self, spec: Spec, path: Path, lake: Lake, *, progress: Progress | None = None, say: Say = lambda _: None
+    ) -> None:
+        """Name what to build; nothing is read or written yet."""
+        self.spec = spec
+        self.lake = lake
+        self.build_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.stop = Stop()
+        self.progress = progress or Progress()
+        self._path = path
+        self._say = say
+        self._began = time.monotonic()
+        self._rule: Rule = wiring.rule(spec)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Take the lake's lock and make everything that the steps use."""
+        check(self.spec, self._path)
+        stack = self._stack
+        try:
+            made = wiring.make_teachers(self.spec, self._path, keys=True)
+            for teacher in made:
+                stack.push_async_callback(teacher.aclose)
+            lock = self.lake.writing(self._say, check=self.stop.check)
+            await asyncio.to_thread(lock.__enter__)
+            stack.callback(lock.__exit__, None, None, None)
+            self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
+            self._journal = await stack.enter_async_context(
+                Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
+            )
+            self._store = await stack.enter_async_context(VerdictStore(self.lake.root / "verdicts", run=self.build_id))
+            self._desks = [Desk(options, teacher, self.stop) for options, teacher in zip(self.spec.teachers, made, strict=True)]
+            self._teachers = made
+            self._verifiers = wiring.with_desks(
+                wiring.make_verifiers(self.spec, self._path), self.spec, self._desks, self.progress.spending
+            )
+            self._verification = Verification(self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)))
+            stack.callback(self._verification.close)
+        except BaseException:
+            await stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._stack.aclose()
+
+    async def prepare(self) -> Prepared:
+        """Stage prompts and find what is missing."""
+        prepared = await asyncio.to_thread(
+            prepare,
+            self._workspace,
+            self._prompts(),
+            Template(self.spec.template, where=str(self._path)),
+            wiring.asked(self.spec, self._teachers),
+            self.spec.sampling.parameters(),
+            self.spec.sampling.k,
+        )
+        if prepared.folded:
+            self._say(f"{prepared.folded:,} prompts repeat others and count once")
+        self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
+        self._prepared = prepared
+        return prepared
+
+    def _prompts(self) -> Iterator[Found]:
+        for found in wiring.read(self.spec):
+            self.stop.check()
+            yield found
+
+    async def judge_stored(self) -> int:
+        """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""
+        self.progress.stage = "judging stored samples"
+        return await judge_stored(self._workspace, self._verification, self._verifiers, self.stop)
+
+    async def shards(self) -> list[int]:
+        """Return the numbers of the shards that have something to do, and get ready for them."""
+        self.progress.stage = "drawing and verifying"
+        await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule, self._verifiers)
+        spent = await asyncio.to_thread(
+            self._workspace.rows,
+            "SELECT coalesce(sum(cost_usd), 0) FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)",
+        )
+        sampling, budget = self.spec.sampling, self.spec.budget
+        self.progress.budget_usd = budget.usd if budget else None
+        self._asked = self._workspace.folder / "asked.parquet"
+        writer = PartWriter(self._asked, ASKED)
+        self._writer = self._stack.enter_context(contextlib.ExitStack())
+        self._writer.enter_context(writer)
+        drawing = [desk for desk in self._desks if desk.options.draw]
+        self._shards = Shards(
+            workspace=self._workspace,
+            template=Template(self.spec.template, where=str(self._path)),
+            desks=drawing,
+            draw=Draw(
+                sampling=sampling,
+                journal=self._journal,
+                budget=Budget(budget.usd if budget else None, spent=spent[0][0]),
+                stop=self.stop,
+                spending=self.progress.spending,
+            ),
+            verification=self._verification,
+            rule=self._rule,
+            asked=writer,
+            tally=self.progress.tally,
+        )
+        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, adaptive=sampling.adaptive is not None)
+        self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
+        # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
+        in_flight = sum(desk.options.limits.concurrency * desk.options.samples_per_request for desk in drawing)
+        self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * sampling.k))
+        return self._worked
+
+    def _open_in(self, shards: list[int]) -> int:
+        counted = self._workspace.rows(
+            f"SELECT count(*) FROM open_slots WHERE ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
+        )
+        return int(counted[0][0])
+
+    async def work(self, number: int) -> dict[str, int]:
+        """Draw and verify one shard."""
+        return await self._shards.work(number)
+
+    async def curate(self) -> Summary:
+        """Decide every slot's outcome and stage the snapshot."""
+        self.stop.check()
+        self.progress.stage = "curating"
+        self._writer.close()
+        await self._journal.close()
+        await self._store.flush()
+        # Two prompts may ask for the very same sample, and bring different references to its check.
+        await judge_stored(self._workspace, self._verification, self._verifiers, self.stop)
+        await self._store.flush()
+        self.stop.check()
+        return await asyncio.to_thread(self._curate)
+
+    def _curate(self) -> Summary:
+        workspace, spec = self._workspace, self.spec
+        digests(workspace)
+        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._worked, asked=self._asked)
+        dedup(workspace, spec.dedup)
+        select(workspace, spec.select, seed=spec.seed)
+        snapshot(
+            workspace,
+            dataset=spec.dataset,
+            build_id=self.build_id,
+            teachers=wiring.facts(spec),
+            verifiers=self._verifiers,
+        )
+        return self._summary(outcomes.counts(workspace))
+
+    def _summary(self, counts: dict[str, Any]) -> Summary:
+        spending = self.progress.spending
+        return Summary(
+            dataset=self.spec.dataset,
+            build_id=self.build_id,
+            prompts=self._prepared.prompts,
+            paid=spending.paid,
+            cost_usd=spending.cost_usd,
+            tokens_in=spending.tokens_in,
+            tokens_out=spending.tokens_out,
+            elapsed_s=time.monotonic() - self._began,
+            lake=str(self.lake.root),
+            created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+            spec_hash=self.spec.hash,
+            version=version("stillhouse"),
+            **counts,
+        )
+
+    async def land(self, summary: Summary) -> list[dict[str, Any]]:
+        """Make the snapshot count, write the exports and return their manifests."""
+        self.progress.stage = "landing"
+        return await asyncio.to_thread(self._land, summary)
+
+    def _land(self, summary: Summary) -> list[dict[str, Any]]:
+        manifest = summary.as_dict() | {"spec": self.spec.model_dump(mode="json", exclude_defaults=True)}
+        self.lake.land(manifest, self._workspace.folder)
+        exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
+        catalog.write(self.lake)
+        return exports
+
+
+def export_build(lake: Lake, build: dict[str, Any], options: Any) -> dict[str, Any]:
+    """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
+    traces = lake.snapshot("traces", build["dataset"], build["build_id"])
+    manifest = export(traces, options, dataset=build["dataset"], build_id=build["build_id"])
+    destination = str(Path(options.to).expanduser().absolute())
+    noted = manifest | {
+        "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
+        "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "destination": destination,
+        "files": manifest["shards"],
+        "shards": len(manifest["shards"]),
+    }
+    lake.record_export(noted)
+    return manifest | {"destination": destination}

@@ -1,0 +1,200 @@
+"""Prefect's server for one run: the user's, or a temporary one of our own that is quiet.
+
+Prefect's own temporary server is slow to start, and its services print errors when they are stopped in mid-flush. This one is the
+same application in a child process whose output goes to a file, on a database of its own: so nothing of another version or
+another build can disturb it, and it can simply be killed. Enter `Server` before `prefect` is imported, which reads its settings then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import logging
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from storage.errors import SetupError
+
+START_S = 120.0
+DRAIN_S = 10.0
+_LOGGING = """\
+version: 1
+disable_existing_loggers: false
+handlers:
+  devnull: {class: logging.NullHandler}
+  api: {level: 0, class: prefect.logging.handlers.APILogHandler}
+  worker_api: {level: 0, class: prefect.logging.handlers.WorkerAPILogHandler}
+loggers:
+  prefect: {level: "${PREFECT_LOGGING_LEVEL}", handlers: [devnull], propagate: false}
+  prefect.flow_runs: {level: NOTSET, handlers: [api]}
+  prefect.task_runs: {level: NOTSET, handlers: [api]}
+  prefect.workers: {level: NOTSET, handlers: [worker_api]}
+  prefect._internal: {level: CRITICAL, handlers: [devnull], propagate: false}
+  EventsWorker: {handlers: [devnull], propagate: false}
+  APILogWorker: {handlers: [devnull], propagate: false}
+  httpx: {handlers: [devnull], propagate: false}
+  websockets: {handlers: [devnull], propagate: false}
+"""
+"""Flow-run logs go to the API and nothing of Prefect's to the terminal, which is ours."""
+_CHILD = """\
+import os, socket, sys, threading
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
+import uvicorn
+config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, lifespan="on", log_level="critical")
+uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+"""
+"""It ends when its standard input closes, and so with us however we end."""
+
+
+def configured_url() -> str | None:
+    """Return the API that the user has set, in the environment or in Prefect's active profile."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url
+    profiles = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "profiles.toml"
+    with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
+        content = tomllib.loads(profiles.read_text(encoding="utf-8"))
+        active = os.environ.get("PREFECT_PROFILE", content.get("active", ""))
+        url = content.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+        return url if isinstance(url, str) and url else None
+    return None
+
+
+class Server:
+    """Makes Prefect quiet, and gives it a server where the user has none. Call `wait` once the slow imports are done."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self.temporary = configured_url() is None
+        """Whether the server goes when the run ends."""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        if "prefect" in sys.modules:
+            raise AssertionError("prefect was imported before its settings were made")
+        self._folder = Path(tempfile.mkdtemp(prefix="stillhouse-prefect-"))
+        try:
+            settings = self._folder / "logging.yml"
+            settings.write_text(_LOGGING, encoding="utf-8")
+            os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)
+            os.environ["DO_NOT_TRACK"] = "1"
+            # Prefect's log handler writes to stderr, past every setting, when it can't reach the API.
+            logging.raiseExceptions = False
+            if self.temporary:
+                self._spawn()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def _spawn(self) -> None:
+        environment = os.environ
+        for name in ("PREFECT_API_KEY", "PREFECT_API_AUTH_STRING", "PREFECT_PROFILE"):
+            environment.pop(name, None)
+        environment["PREFECT_HOME"] = str(self._folder)
+        database = self._folder / "prefect.db"
+        cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        # Migrating an empty database takes most of a start, so one that is migrated is kept for each version of Prefect.
+        self._template = cache / "stillhouse" / f"prefect-{version('prefect')}.db"
+        self._fresh = True
+        with contextlib.suppress(OSError):
+            shutil.copyfile(self._template, database)
+            self._fresh = False
+        listening = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._port = listening.getsockname()[1]
+        own = {
+            "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
+            "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+            "PREFECT_UI_ENABLED": "0",
+            "PREFECT__SERVER_EPHEMERAL": "1",
+            "PREFECT__SERVER_FINAL": "1",
+        }
+        with listening, (self._folder / "server.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _CHILD, str(listening.fileno())],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=_without_keys(environment) | own,
+                pass_fds=[listening.fileno()],
+                start_new_session=True,  # Ctrl-C is for us alone
+            )
+        environment["PREFECT_API_URL"] = f"http://127.0.0.1:{self._port}/api"
+        environment["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"
+
+    def wait(self, check: Callable[[], None] = lambda: None) -> None:
+        """Return once the temporary server answers. `check` may raise to give up. Raise SetupError where it doesn't start."""
+        if self._process is None:
+            return
+        until = time.monotonic() + START_S
+        while not self._healthy():
+            check()
+            if self._process.poll() is not None or time.monotonic() > until:
+                last = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()[-1:]
+                raise SetupError(f"Prefect's temporary server did not start: {' '.join(last) or 'it says nothing'}")
+            time.sleep(0.05)
+        if self._fresh:
+            self._keep_template()
+
+    def _healthy(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=1)
+        try:
+            connection.request("GET", "/api/health")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    def _keep_template(self) -> None:
+        # A cache: where it can't be written, the next start is slow, and that is all.
+        with contextlib.suppress(OSError, sqlite3.Error):
+            self._template.parent.mkdir(parents=True, exist_ok=True)
+            temporary = self._template.with_suffix(f".{os.getpid()}")
+            with (
+                contextlib.closing(sqlite3.connect(self._folder / "prefect.db")) as source,
+                contextlib.closing(sqlite3.connect(temporary)) as target,
+            ):
+                source.backup(target)
+            temporary.replace(self._template)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            # What is still queued is sent while there is a server to take it.
+            for module, name in (("prefect.logging.handlers", "APILogWorker"), ("prefect.events.worker", "EventsWorker")):
+                worker = getattr(sys.modules.get(module), name, None)
+                if worker is not None:
+                    with contextlib.suppress(Exception):
+                        worker.drain_all(timeout=DRAIN_S)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            self._process.kill()  # not terminate: uvicorn would wait for services, and the database is thrown away
+            self._process.wait()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+            self._process = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _without_keys(environment: os._Environ[str]) -> dict[str, str]:
+    """Return the environment less what looks like a credential: the server has no use for a teacher's key."""
+    hints = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+    kept = {name: value for name, value in environment.items() if not any(hint in name.upper() for hint in hints)}
+    kept.pop("PREFECT_API_URL", None)
+    return kept

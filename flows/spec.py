@@ -1,0 +1,104 @@
+"""The spec: what a user writes, as frozen models that refuse unknown keys."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from storage.identity import address
+from tasks.dedup import DedupOptions
+from tasks.export import ExportOptions
+from tasks.license import LicenseOptions
+from tasks.options import Options
+from tasks.select import SelectOptions
+from tasks.sources import PromptSource
+from tasks.teachers.options import Name, SamplingOptions, TeacherOptions
+from tasks.templates import TemplateOptions
+
+
+class BudgetOptions(Options):
+    """The spec's `budget`."""
+
+    usd: float = Field(gt=0)
+    """USD that the dataset may cost, over all runs of the spec."""
+
+
+class VerifierEntry(Options, extra="allow"):
+    """One entry of `verify`: a verifier's name and its own options, which `flows.wiring` checks."""
+
+    use: str = Field(min_length=1)
+    """The verifier's name."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def _none_yet(value: list[Any]) -> list[Any]:
+    if value:
+        raise ValueError("isn't supported yet; leave it empty")
+    return value
+
+
+class Spec(Options):
+    """A dataset's spec."""
+
+    dataset: Name
+    """Its name."""
+    seed: int = Field(default=0, ge=0)
+    """For whatever is random and isn't a teacher's."""
+    prompts: tuple[PromptSource, ...] = Field(min_length=1)
+    """Where prompts come from."""
+    template: TemplateOptions = TemplateOptions()
+    """What prompts become."""
+    teachers: tuple[TeacherOptions, ...] = Field(min_length=1)
+    """Who is asked."""
+    sampling: SamplingOptions = SamplingOptions()
+    """How."""
+    verify: tuple[VerifierEntry, ...] = ()
+    """What a response must pass."""
+    select: SelectOptions = SelectOptions()
+    """What is kept."""
+    dedup: DedupOptions = DedupOptions()
+    """What counts as the same."""
+    decontaminate: Annotated[list[Any], AfterValidator(_none_yet)] = []
+    """Held-out benchmarks."""
+    licenses: LicenseOptions = LicenseOptions()
+    """What the licence gate lets through."""
+    budget: BudgetOptions | None = None
+    """Where to stop."""
+    exports: tuple[ExportOptions, ...] = ()
+    """Written when a build lands."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [teacher.name for teacher in self.teachers]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"teachers: two are named {min(twice)!r}")
+        if not any(teacher.draw for teacher in self.teachers):
+            raise ValueError("teachers: none of them draws")
+        if self.budget is not None:
+            free = [teacher.name for teacher in self.teachers if teacher.price is None]
+            if free:
+                raise ValueError(f"budget: teacher {free[0]!r} needs a `price`, else nobody knows what is spent")
+        listed = {entry.use for entry in self.verify}
+        unknown = [name for name in self.select.rule if name not in listed] if isinstance(self.select.rule, tuple) else []
+        if unknown:
+            raise ValueError(f"select.require: {unknown[0]!r} isn't among the verifiers ({', '.join(sorted(listed)) or 'none'})")
+        targets = [export.to for export in self.exports]
+        if len(set(targets)) < len(targets):
+            raise ValueError("exports: two go to the same folder")
+        return self
+
+    @property
+    def drawing(self) -> tuple[TeacherOptions, ...]:
+        """Return the teachers that are asked for samples."""
+        return tuple(teacher for teacher in self.teachers if teacher.draw)
+
+    @property
+    def hash(self) -> str:
+        """Return the content address of the spec."""
+        return address(self.model_dump(mode="json"))

@@ -1,0 +1,166 @@
+"""From a spec to objects: teachers with their keys, verifiers with their teachers."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from flows.loading import nearest, problem, where
+from flows.spec import Spec, VerifierEntry
+from storage.errors import SpecError, VerifierError
+from storage.identity import fingerprint
+from storage.records import Message
+from tasks.ask import Desk
+from tasks.draw import Spending
+from tasks.license import Licensed, effective
+from tasks.prepare import Asked
+from tasks.snapshot import TeacherFacts
+from tasks.sources import Found, read_prompts
+from tasks.teachers import registry as teachers
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.protocol import Request, Teacher
+from tasks.verify import Named, Rule
+from verifiers import registry as verifiers
+from verifiers.protocol import NeedsTeacher, Verifier
+
+
+def licensed(spec: Spec) -> Iterator[Licensed]:
+    """Yield what the licence gate judges."""
+    for number, source in enumerate(spec.prompts):
+        yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
+    for number, teacher in enumerate(spec.teachers):
+        if teacher.draw:
+            yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
+
+
+def read(spec: Spec) -> Iterator[Found]:
+    """Yield the prompts of all sources. The gate must have let them through."""
+    return chain.from_iterable(
+        read_prompts(source, license=cast("str", source.license), seed=spec.seed) for source in spec.prompts
+    )
+
+
+def make_teachers(spec: Spec, path: Path, *, keys: bool) -> list[Teacher]:
+    """Return the spec's teachers, in its order. With `keys`, raise SpecError where a key isn't in the environment."""
+    return [_teacher(options, path, number, keys=keys) for number, options in enumerate(spec.teachers)]
+
+
+def _teacher(options: TeacherOptions, path: Path, number: int, *, keys: bool) -> Teacher:
+    try:
+        make = teachers.find(options.provider)
+    except KeyError:
+        place = where(path, ("teachers", number, "provider"))
+        raise SpecError(
+            f"{place}: unknown provider {options.provider!r}; {nearest(options.provider, teachers.names())}"
+        ) from None
+    variable = options.api_key_env
+    if variable is None and options.provider == "openai" and options.base_url is None:
+        variable = "OPENAI_API_KEY"
+    key = os.environ.get(variable) if variable else None
+    if keys and variable and not key:
+        place = where(path, ("teachers", number, "api_key_env"))
+        raise SpecError(f"{place}: the environment variable {variable} is not set, or empty")
+    return make(options, api_key=key)
+
+
+def asked(spec: Spec, made: Sequence[Teacher]) -> list[Asked]:
+    """Return what each drawing teacher adds to a request's address."""
+    return [
+        Asked(provider=options.provider, model=options.model, identity=teacher.identity)
+        for options, teacher in zip(spec.teachers, made, strict=True)
+        if options.draw
+    ]
+
+
+def facts(spec: Spec) -> list[TeacherFacts]:
+    """Return what traces say of the drawing teachers. The gate must have let them through."""
+    prompts = {cast("str", source.license) for source in spec.prompts}
+    return [
+        TeacherFacts(
+            name=teacher.name,
+            license=cast("str", teacher.license),
+            terms=teacher.terms,
+            effective={each: effective(each, cast("str", teacher.license), terms=teacher.terms) for each in sorted(prompts)},
+        )
+        for teacher in spec.drawing
+    ]
+
+
+def make_verifiers(spec: Spec, path: Path) -> list[Named]:
+    """Return the spec's verifiers. A judge among them can't ask yet: see `with_desks`."""
+    return [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
+
+
+def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Named:
+    try:
+        kind = verifiers.find(entry.use)
+    except KeyError:
+        place = where(path, ("verify", number, "use"))
+        raise SpecError(f"{place}: unknown verifier {entry.use!r}; {nearest(entry.use, verifiers.names())}") from None
+    try:
+        made: Verifier = TypeAdapter(kind).validate_python(entry.options)
+    except ValidationError as error:
+        location, message = problem(error)
+        if "unknown key" in message:
+            known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
+            message = f"unknown key; {nearest(str(location[-1]), known)}"
+        raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
+    options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
+    if isinstance(made, NeedsTeacher):
+        judge = next((teacher for teacher in spec.teachers if teacher.name == made.teacher), None)
+        if judge is None:
+            known = [teacher.name for teacher in spec.teachers]
+            place = where(path, ("verify", number, "teacher"))
+            raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
+        # Who judges decides the verdict; what the spec happens to call it doesn't.
+        options["teacher"] = [judge.provider, judge.model, judge.extra_body]
+    return Named(
+        name=entry.use,
+        version=made.version,
+        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=options),
+        verifier=made,
+    )
+
+
+def with_desks(named: Sequence[Named], spec: Spec, desks: Sequence[Desk], spending: Spending) -> list[Named]:
+    """Return the verifiers with desks for those that ask a teacher."""
+    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True)}
+    return [
+        dataclasses.replace(each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending)))
+        if isinstance(each.verifier, NeedsTeacher)
+        else each
+        for each in named
+    ]
+
+
+def rule(spec: Spec) -> Rule:
+    """Return when a sample is accepted."""
+    return Rule(require=spec.select.rule, listed=tuple(entry.use for entry in spec.verify))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _DeskAsker:
+    """A judge's way to its teacher: through the same limits and retries as any request, and on the same bill."""
+
+    desk: Desk
+    spending: Spending
+
+    async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
+        """Ask at temperature 0 for JSON by the schema."""
+        form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
+        parameters = {"temperature": 0, "response_format": form}
+        answer = await self.desk.ask(Request(prompt_id="judge", messages=tuple(messages), parameters=parameters))
+        completion, price = answer.completion, self.desk.options.price
+        self.spending.tokens_in += completion.tokens_in
+        self.spending.tokens_out += completion.tokens_out
+        self.spending.cost_usd += price.cost(completion.tokens_in, completion.tokens_out) if price else 0.0
+        choice = completion.choices[0]
+        if not choice.response:
+            raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
+        return choice.response
