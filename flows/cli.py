@@ -99,8 +99,9 @@ def plan(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> No
 def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
     from flows.launch import launch
+    from flows.run import check
 
-    load_spec(spec)
+    check(load_spec(spec), spec)  # before Prefect takes its seconds to start
     summary = launch(spec, lake, err)
     if as_json:
         _print_json(summary)

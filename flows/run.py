@@ -53,6 +53,7 @@ GRACE_S = 5.0
 def check(spec: Spec, path: Path) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
     gate(wiring.licensed(spec), spec.licenses)
+    wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
     for each in spec.exports:

@@ -2,7 +2,8 @@
 
 Prefect's own temporary server is slow to start, and its services print errors when they are stopped in mid-flush. This one is the
 same application in a child process whose output goes to a file, on a database of its own: so nothing of another version or
-another build can disturb it, and it can simply be killed. Enter `Server` before `prefect` is imported, which reads its settings then.
+another build can disturb it, and it can simply be killed. Enter `Server` before `prefect` is imported, which reads its settings
+then.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def show(
             f"CREATE TABLE chosen AS SELECT row_number() OVER () AS place, * FROM read_parquet({files([folders['outcomes']])}) "
             f"WHERE outcome = {literal(kind)} {asked} LIMIT {number}"
         )
-        table = connection.execute(
+        table = connection.sql(
             f"""
             SELECT chosen.* EXCLUDE (place), prompt, reference, samples.messages, response, reasoning, finish_reason, model,
                 (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason}})

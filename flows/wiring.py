@@ -46,27 +46,37 @@ def read(spec: Spec) -> Iterator[Found]:
     )
 
 
+def check_teachers(spec: Spec, path: Path) -> None:
+    """Raise SpecError where a provider is unknown."""
+    for number, options in enumerate(spec.teachers):
+        _maker(options, path, number)
+
+
 def make_teachers(spec: Spec, path: Path, *, keys: bool) -> list[Teacher]:
     """Return the spec's teachers, in its order. With `keys`, raise SpecError where a key isn't in the environment."""
-    return [_teacher(options, path, number, keys=keys) for number, options in enumerate(spec.teachers)]
+    found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
+    return [_maker(options, path, number)(options, api_key=found[number]) for number, options in enumerate(spec.teachers)]
 
 
-def _teacher(options: TeacherOptions, path: Path, number: int, *, keys: bool) -> Teacher:
+def _maker(options: TeacherOptions, path: Path, number: int) -> teachers.Maker:
     try:
-        make = teachers.find(options.provider)
+        return teachers.find(options.provider)
     except KeyError:
         place = where(path, ("teachers", number, "provider"))
         raise SpecError(
             f"{place}: unknown provider {options.provider!r}; {nearest(options.provider, teachers.names())}"
         ) from None
+
+
+def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
     variable = options.api_key_env
     if variable is None and options.provider == "openai" and options.base_url is None:
         variable = "OPENAI_API_KEY"
     key = os.environ.get(variable) if variable else None
-    if keys and variable and not key:
+    if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
         raise SpecError(f"{place}: the environment variable {variable} is not set, or empty")
-    return make(options, api_key=key)
+    return key
 
 
 def asked(spec: Spec, made: Sequence[Teacher]) -> list[Asked]:

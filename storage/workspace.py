@@ -22,7 +22,7 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import STORES, TABLES
 
-MEMORY = "256MB"
+MEMORY = "192MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 
 
@@ -41,6 +41,8 @@ class Workspace:
                 "temp_directory": str(self.folder / "spill"),
                 "preserve_insertion_order": False,
                 "threads": min(4, os.cpu_count() or 1),
+                # Rows that a thread holds back in a partitioned COPY: the default would hold gigabytes of texts.
+                "partitioned_write_flush_threshold": 4_096,
             },
         )
         for table in STORES:
@@ -72,15 +74,15 @@ class Workspace:
         with self._lock, _explained():
             return self._connection.execute(sql, parameters or []).fetchall()
 
-    def table(self, sql: str, parameters: list[Any] | None = None) -> pa.Table:
+    def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
         with self._lock, _explained():
-            return self._connection.execute(sql, parameters or []).to_arrow_table()
+            return self._connection.sql(sql).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int = 1_000) -> pa.RecordBatchReader:
         """Run a query on a connection of its own and return a reader that pulls `rows` at a time."""
         with _explained():
-            return self._connection.cursor().execute(sql).to_arrow_reader(rows)
+            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
 
 
 class _explained:  # noqa: N801 - reads as a clause: `with _explained():`

@@ -54,14 +54,13 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
             SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots
             WHERE ord // {shard.PROMPTS} NOT IN (FROM worked)
         )
-        SELECT asked.* EXCLUDE (error), prompts.prompt_id, sha256(prompts.prompt) AS prompt_digest,
-            texts.sample_id, digest, length, score,
+        SELECT asked.* EXCLUDE (error), prompt_id, prompt_digest, texts.sample_id, digest, length, score,
             CASE WHEN texts.sample_id IS NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
             CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'the slot that asks for the same sample got no response')
                 WHEN NOT {accepted} THEN coalesce(judged.reason, 'no verifier passed it') END AS reason
         FROM asked
         JOIN slots USING (ord, teacher, sample_index)
-        JOIN prompts USING (ord)
+        JOIN prompt_ids USING (ord)
         LEFT JOIN texts ON texts.sample_id = slots.sample_id
         LEFT JOIN ({_judged(rule, verifiers)}) AS judged USING (ord, teacher, sample_index)
         """
@@ -84,8 +83,8 @@ def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
                 'undecided: ' || string_agg({said}, '; ' ORDER BY number, verdicts.reason) FILTER (passed IS NULL)
             ) AS reason
         FROM slots
-        JOIN prompts USING (ord)
-        JOIN verdicts ON verdicts.sample_id = slots.sample_id AND verdicts.inputs = prompts.inputs
+        JOIN prompt_ids USING (ord)
+        JOIN verdicts ON verdicts.sample_id = slots.sample_id AND verdicts.inputs = prompt_ids.inputs
         JOIN (VALUES {listed}) AS listed(number, fingerprint) ON listed.fingerprint = verdicts.fingerprint
         GROUP BY ord, teacher, sample_index
         """

@@ -71,7 +71,10 @@ def prepare(
     parameters: Mapping[str, Any],
     k: int,
 ) -> Prepared:
-    """Fill the workspace's `prompts` (a view on staged files) and `slots`. Raise SourceError or SpecError: nothing is spent."""
+    """Fill the workspace's `prompts` (a view on staged files), `prompt_ids` and `slots`.
+
+    Raise SourceError or SpecError; nothing is spent.
+    """
     first = _stage(workspace, prompts, template, teachers, parameters)
     files = {name: literal(workspace.folder / f"{name}.parquet") for name in ("staged", "requests")}
     workspace.execute(
@@ -82,6 +85,8 @@ def prepare(
     _refuse_same_ids(workspace, files["staged"])
     unfolded = "ANTI JOIN folded USING (ord)" if folded else ""
     workspace.execute(f"CREATE VIEW prompts AS FROM {files['staged']} {unfolded}")
+    # What the whole-dataset steps join with: they must not carry texts.
+    workspace.execute("CREATE TABLE prompt_ids AS SELECT ord, prompt_id, inputs, sha256(prompt) AS prompt_digest FROM prompts")
     workspace.execute(
         f"""
         CREATE TABLE slots AS
@@ -93,7 +98,8 @@ def prepare(
         FROM asked ORDER BY ord, teacher, sample_index
         """
     )
-    prompts_, slots, stored = workspace.rows("SELECT count(DISTINCT ord), count(*), count(*) FILTER (stored) FROM slots")[0]
+    ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
+    ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from storage.catalog import literal
-from storage.parquet import PartWriter
+from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.workspace import Workspace
 from tasks.license import Effective
@@ -17,8 +18,10 @@ from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 20_000
-"""Traces that are sorted in memory at once."""
+BUCKET_ROWS = 10_000
+"""Traces that are put in order in memory."""
+BUCKETS = 100
+"""Files open at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +44,20 @@ def snapshot(
     """Stage the three tables of a build, from `prompts` and `candidates`."""
     rows = ", ".join(f"({number}, {literal(teacher.name)})" for number, teacher in enumerate(teachers))
     workspace.execute(f"CREATE TABLE teachers AS FROM (VALUES {rows}) AS teachers(teacher, name)")
-    _write(workspace, "prompts", PROMPTS, "FROM prompts ORDER BY ord")
-    _write(
-        workspace,
-        "outcomes",
-        OUTCOMES,
-        "SELECT prompt_id, name AS teacher, sample_index, sample_id, stage, reason, "
-        "CASE WHEN stage IS NULL THEN 'kept' WHEN stage = 'draw' THEN 'failed' ELSE 'rejected' END AS outcome "
-        "FROM candidates JOIN teachers USING (teacher) ORDER BY ord, candidates.teacher, sample_index",
-    )
-    _traces(workspace, dataset=dataset, build_id=build_id, teachers=teachers, verifiers=verifiers)
+    _prompts(workspace)
+    outcomes = """
+        SELECT prompt_id, name AS teacher, sample_index, sample_id, stage, reason,
+            CASE WHEN stage IS NULL THEN 'kept' WHEN stage = 'draw' THEN 'failed' ELSE 'rejected' END AS outcome
+        FROM candidates JOIN teachers USING (teacher) ORDER BY ord, candidates.teacher, sample_index
+        """
+    batches = workspace.stream(f"SELECT {', '.join(OUTCOMES.names)} FROM ({outcomes})", rows=ROW_GROUP)
+    _write(workspace, "outcomes", OUTCOMES, batches)
+    fingerprints = [named.fingerprint for named in verifiers]
+    _write(workspace, "traces", TRACES, _traces(workspace, dataset, build_id, teachers, fingerprints))
 
 
-def _write(workspace: Workspace, table: str, schema: pa.Schema, query: str) -> None:
-    batches = iter(workspace.stream(f"SELECT {', '.join(schema.names)} FROM ({query})", rows=10_000))
+def _write(workspace: Workspace, table: str, schema: pa.Schema, source: Iterable[pa.RecordBatch]) -> None:
+    batches = iter(source)
     batch = next(batches, None)
     number = 0
     while batch is not None or number == 0:
@@ -65,14 +68,64 @@ def _write(workspace: Workspace, table: str, schema: pa.Schema, query: str) -> N
         number += 1
 
 
+def _prompts(workspace: Workspace) -> None:
+    """Copy the staged prompts, less the folded ones, in the order in which they stand."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with pq.ParquetFile(workspace.folder / "staged.parquet") as file:
+            for batch in file.iter_batches(batch_size=ROW_GROUP):
+                first, last = batch["ord"][0].as_py(), batch["ord"][-1].as_py()
+                folded = [row[0] for row in workspace.rows(f"SELECT ord FROM folded WHERE ord BETWEEN {first} AND {last}")]
+                yield batch.filter(pc.invert(pc.is_in(batch["ord"], pa.array(folded, pa.int64())))).select(PROMPTS.names)
+
+    _write(workspace, "prompts", PROMPTS, batches())
+
+
 def _traces(
-    workspace: Workspace, *, dataset: str, build_id: str, teachers: Sequence[TeacherFacts], verifiers: Sequence[Named]
-) -> None:
-    """Write traces in the order of prompts, teachers and indices.
+    workspace: Workspace, dataset: str, build_id: str, teachers: Sequence[TeacherFacts], fingerprints: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """Yield traces in the order of prompts, teachers and indices.
 
     Sorting texts needs memory for all of them. So ids are ranked, texts are dealt into buckets of consecutive ranks as they
-    stream by, and each bucket is sorted by itself.
+    stream by, and each bucket is put in order by itself, with its own stretch of the prompts.
     """
+    _kept(workspace, teachers)
+    ((total,),) = workspace.rows("SELECT count(*) FROM kept")
+    size = max(BUCKET_ROWS, -(-total // BUCKETS))
+    listed = ", ".join(map(literal, fingerprints)) or "NULL"
+    _deal(workspace, "responses", f"SELECT {_RESPONSE}, rank, rank // {size} AS bucket FROM samples JOIN kept USING (sample_id)")
+    _deal(
+        workspace,
+        "answers",
+        f"SELECT rank, answer, rank // {size} AS bucket FROM verdicts JOIN kept USING (sample_id, inputs) "
+        f"WHERE answer IS NOT NULL AND passed AND fingerprint IN ({listed})",
+    )
+    for number in range(-(-total // size)):
+        first, last = number * size, number * size + size - 1
+        ((low, high),) = workspace.rows(f"SELECT min(ord), max(ord) FROM kept WHERE rank BETWEEN {first} AND {last}")
+        table = workspace.table(
+            f"""
+            SELECT responses.* EXCLUDE (rank, bucket), prompts.prompt_id, {literal(dataset)} AS dataset,
+                {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
+                pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
+                licenses.license, train_use, terms, generation, 'train' AS split
+            FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
+            JOIN {_dealt(workspace, "responses", number)} AS responses USING (rank)
+            JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
+            JOIN teachers USING (teacher)
+            JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
+            LEFT JOIN (SELECT rank, min(answer) AS answer FROM {_dealt(workspace, "answers", number)} GROUP BY rank) USING (rank)
+            ORDER BY rank
+            """
+        )
+        yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
+
+
+_RESPONSE = "sample_id, model, strategy, system, messages, response, reasoning, tokens_in, tokens_out, created_at"
+"""The columns that a trace takes from its sample."""
+
+
+def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
     licenses = [
         (number, teacher.license, teacher.terms, prompt_license, effective.license, effective.train_use)
         for number, teacher in enumerate(teachers)
@@ -83,7 +136,6 @@ def _traces(
         f"CREATE TABLE licenses AS FROM (VALUES {rows}) "
         "AS licenses(teacher, teacher_license, terms, prompt_license, license, train_use)"
     )
-    fingerprints = ", ".join(literal(named.fingerprint) for named in verifiers) or "NULL"
     workspace.execute(
         """
         CREATE TABLE kept AS
@@ -91,51 +143,27 @@ def _traces(
             SELECT ord, avg((stage IS NULL OR stage <> 'verify')::INTEGER) AS pass_rate
             FROM candidates WHERE stage IS DISTINCT FROM 'draw' GROUP BY ord
         )
-        SELECT ord, teacher, sample_index, sample_id, score, pass_rate,
+        SELECT ord, teacher, sample_id, inputs, score, pass_rate,
             row_number() OVER (ORDER BY ord, teacher, sample_index) - 1 AS rank
-        FROM candidates JOIN rates USING (ord) WHERE stage IS NULL
+        FROM candidates JOIN rates USING (ord) JOIN prompt_ids USING (ord) WHERE stage IS NULL
+        ORDER BY rank
         """
     )
-    workspace.execute(
-        f"""
-        CREATE TABLE answers AS
-        SELECT rank, min(answer) AS answer
-        FROM kept JOIN prompts USING (ord) JOIN verdicts USING (sample_id, inputs)
-        WHERE answer IS NOT NULL AND passed AND fingerprint IN ({fingerprints}) GROUP BY rank
-        """
-    )
-    total = workspace.rows("SELECT count(*) FROM kept")[0][0]
-    query = f"""
-        SELECT rank, sample_id, prompts.prompt_id, {literal(dataset)} AS dataset, {literal(build_id)} AS build_id,
-            name AS teacher, model, strategy, system, prompts.prompt, samples.messages, response, reasoning, answer,
-            score::FLOAT AS score, pass_rate::FLOAT AS pass_rate, tokens_in, tokens_out, source AS prompt_source,
-            prompts.license AS prompt_license, teacher_license, licenses.license, train_use, terms, generation,
-            'train' AS split, created_at
-        FROM samples
-        JOIN kept USING (sample_id)
-        JOIN prompts USING (ord)
-        JOIN teachers ON teachers.teacher = kept.teacher
-        JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
-        LEFT JOIN answers USING (rank)
-        """
-    if total <= BUCKET_ROWS:
-        _write(workspace, "traces", TRACES, f"{query} ORDER BY rank")
-        return
-    size = max(BUCKET_ROWS, -(-total // 64))
-    buckets = workspace.folder / "buckets"
-    workspace.execute(
-        f"COPY (SELECT *, rank // {size} AS bucket FROM ({query})) TO {literal(buckets)} (FORMAT parquet, PARTITION_BY (bucket))"
-    )
-    for number in range(-(-total // size)):
-        _bucket(workspace, number, buckets / f"bucket={number}")
 
 
-def _bucket(workspace: Workspace, number: int, folder: Path) -> None:
-    source = f"read_parquet({literal(folder / '*.parquet')})"
-    table = workspace.table(f"SELECT {', '.join(TRACES.names)} FROM {source} ORDER BY rank")
-    with PartWriter(workspace.staged("traces") / f"part-{number:05d}.parquet", TRACES) as writer:
-        for batch in table.to_batches(max_chunksize=10_000):
-            writer.write_batch(batch)
+def _deal(workspace: Workspace, name: str, query: str) -> None:
+    folder = workspace.folder / name
+    folder.mkdir()
+    workspace.execute(f"COPY ({query}) TO {literal(folder)} (FORMAT parquet, PARTITION_BY (bucket), OVERWRITE_OR_IGNORE)")
+    # A file without rows, so that an empty bucket can be read too.
+    workspace.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")
+
+
+def _dealt(workspace: Workspace, name: str, bucket: int) -> str:
+    folder = workspace.folder / name
+    found = sorted(str(path) for path in (folder / f"bucket={bucket}").glob("*.parquet"))
+    listed = ", ".join(map(literal, [*found, str(folder / "none.parquet")]))
+    return f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
 
 
 def _value(value: object) -> str:
