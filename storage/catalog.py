@@ -35,7 +35,7 @@ def literal(text: str | Path) -> str:
 def write(lake: Lake) -> None:
     """Make the catalog anew. The caller holds the lake's lock."""
     temporary = lake.catalog.with_name(".catalog.duckdb.tmp")
-    temporary.unlink(missing_ok=True)
+    _remove(temporary)
     builds, exports = lake.builds(), lake.exports()
     with duckdb.connect(str(temporary)) as connection:
         connection.execute(_BUILDS)
@@ -55,7 +55,18 @@ def write(lake: Lake) -> None:
                 f"CREATE VIEW current_{table} AS FROM {table} WHERE build IN "
                 "(SELECT arg_max(build_id, (created_at, build_id)) FROM builds GROUP BY dataset)"
             )
+    # The log of a shell that wrote into the old one would be played into the new one, and make it unreadable.
+    _log(lake.catalog).unlink(missing_ok=True)
     temporary.replace(lake.catalog)
+
+
+def _remove(database: Path) -> None:
+    database.unlink(missing_ok=True)
+    _log(database).unlink(missing_ok=True)
+
+
+def _log(database: Path) -> Path:
+    return database.with_name(f"{database.name}.wal")
 
 
 def _scalar(value: object) -> object:

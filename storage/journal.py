@@ -9,6 +9,7 @@ in the same way, at the start of the next run: recovery is the ordinary path, ta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import zlib
 from collections.abc import Iterator
@@ -92,12 +93,13 @@ class Journal:
         await self._writer
         self._writer = None
         self._seal()
-        try:
-            for landing in self._landings:
-                await landing
-        finally:
-            self._disk.shutdown(wait=False)
-            self._lander.shutdown(wait=False)
+        # All of them, whatever one meets: the lake's lock must not be free while a part is being written.
+        landed = await asyncio.gather(*self._landings, return_exceptions=True)
+        self._disk.shutdown(wait=False)
+        self._lander.shutdown(wait=False)
+        for error in landed:
+            if isinstance(error, BaseException):
+                raise error
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -145,7 +147,8 @@ class Journal:
     def _seal(self) -> None:
         if self._file is None:
             return
-        self._file.close()
+        with contextlib.suppress(OSError):  # what counts was synced; a disk that refused a write may refuse this too
+            self._file.close()
         self._file = None
         self._number += 1
         self._rows = self._bytes = 0

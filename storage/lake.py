@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Lake:
 
     def glob(self, table: str) -> str:
         """Return the pattern that all files of a table match."""
-        return str(self.root / table / "**" / "*.parquet")
+        return f"{escape(str(self.root / table))}/**/*.parquet"
 
     def snapshot(self, table: str, dataset: str, build_id: str) -> Path:
         """Return the folder of one build's rows of a table."""
@@ -65,11 +66,7 @@ class Lake:
         Where another process writes, `waiting` is called once with a line about it, and this waits. The lock is the kernel's, so
         it ends with its process, however that ends. `check` may raise to give up waiting.
         """
-        try:
-            self.journal.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.journal / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise StorageError(f"{self.root}: can't be written: {error.strerror}") from error
+        lock = self._open_lock()
         try:
             said = False
             while not _locked(lock):
@@ -90,7 +87,7 @@ class Lake:
         """Land what a killed writer left, unless somebody writes now or there is no lake; return whether nobody does."""
         if not self.exists:
             return True
-        lock = os.open(self.journal / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = self._open_lock()
         try:
             if not _locked(lock):
                 return False
@@ -98,6 +95,13 @@ class Lake:
             return True
         finally:
             os.close(lock)
+
+    def _open_lock(self) -> int:
+        try:
+            self.journal.mkdir(parents=True, exist_ok=True)
+            return os.open(self.journal / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StorageError(f"{self.root}: can't be written: {error.strerror}") from error
 
     def _mend(self) -> None:
         for table in STORES:
@@ -112,6 +116,7 @@ class Lake:
             for folder in (self.root / table).glob("dataset=*/build=*"):
                 if folder.name.removeprefix("build=") not in landed:
                     shutil.rmtree(folder)
+        for table in TABLES:
             for temporary in (self.root / table).glob("**/.*.tmp"):
                 temporary.unlink()
 

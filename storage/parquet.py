@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,10 +77,10 @@ class PartWriter:
                 self._temporary.rename(self._path)
                 sync(self._path.parent)
         except OSError as refused:
-            self._temporary.unlink(missing_ok=True)
             raise _refused(self._path, refused) from refused
-        if kind is not None:
-            self._writer.close()
+        finally:
+            with contextlib.suppress(OSError):
+                self._writer.close()
             self._temporary.unlink(missing_ok=True)
 
 
@@ -101,6 +102,8 @@ def write_text(path: Path, text: str) -> None:
         temporary.rename(path)
         sync(path.parent)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise _refused(path, error) from error
 
 

@@ -50,7 +50,11 @@ class Workspace:
             if not lake.exists:
                 pattern = str(folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
-            self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(pattern)}, union_by_name=true)")
+            try:
+                self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(pattern)}, union_by_name=true)")
+            except duckdb.Error as error:  # a file that isn't Parquet; anywhere else it would be a defect
+                self._connection.close()
+                raise StorageError(f"the lake can't be read: {str(error).splitlines()[0]}") from error
 
     def __enter__(self) -> Self:
         return self

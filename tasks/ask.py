@@ -17,6 +17,9 @@ from tasks.teachers.protocol import Choice, Completion, Request, Teacher
 
 CHARS_PER_TOKEN = 4
 """A rule of thumb for English, to reserve before the server says."""
+INT32_MAX = 2**31 - 1
+"""What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
+_TOKENS = ("tokens_in", "tokens_out", "tokens_reasoning")
 OUT_UNKNOWN = 512
 """Completion tokens to reserve where the spec sets no `max_tokens`."""
 
@@ -63,32 +66,34 @@ class Desk:
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn.
         """
-        began = time.monotonic()
         attempts = 0
+        sent: list[float] = []
         try:
             async for attempt in self._retrying.copy():
                 with attempt:
                     attempts += 1
-                    completion, latency_s = await self._once(request, may_send)
+                    completion, latency_s = await self._once(request, may_send, sent)
                     return Answer(completion=completion, attempts=attempts, latency_s=latency_s)
         except TeacherError as error:
             error.attempts = attempts
             # All of this request's attempts failed, and meanwhile no other request was answered: it isn't this request's fault.
-            if isinstance(error, RateLimited | Unavailable) and self._answered_at < began and not self._stop:
+            if isinstance(error, RateLimited | Unavailable) and self._answered_at < sent[0] and not self._stop:
                 raise TeacherDown(
-                    f"teacher {self.options.name!r} stayed unavailable for {time.monotonic() - began:.0f} s "
+                    f"teacher {self.options.name!r} stayed unavailable for {time.monotonic() - sent[0]:.0f} s "
                     f"({attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
                 ) from error
             raise
         raise AssertionError("tenacity returns or raises")
 
-    async def _once(self, request: Request, may_send: Callable[[], bool]) -> tuple[Completion, float]:
+    async def _once(
+        self, request: Request, may_send: Callable[[], bool], sent: list[float]
+    ) -> tuple[Completion, float]:
         chars = sum(len(message.content) for message in request.messages)
         estimate = chars // CHARS_PER_TOKEN + request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
         async with self._limiter.lease(estimate) as lease:
             if self._stop or not may_send():
                 raise Withheld("the run stops")
-            sent = time.monotonic()
+            sent.append(time.monotonic())
             try:
                 async with asyncio.timeout(self.options.timeout_s):
                     completion = await self.teacher.complete(request)
@@ -104,7 +109,8 @@ class Desk:
         choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
         if not choices:
             raise BadResponse("the response is empty")
-        return replace(completion, choices=choices[: request.n]), self._answered_at - sent
+        tokens = {name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS}
+        return replace(completion, choices=choices[: request.n], **tokens), self._answered_at - sent[-1]
 
 
 def _clean(choice: Choice) -> Choice:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from storage.errors import BudgetSpent, SpecError, TeacherError, UserError, Withheld
+from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
 from storage.records import Message, Sample
 from tasks.ask import Answer, Desk
@@ -101,12 +101,13 @@ class Draw:
     spending: Spending = field(default_factory=Spending)
     """What was bought."""
 
-    async def draw(self, question: Question, indices: Sequence[int]) -> Drawn:
+    async def draw(self, question: Question, indices: Sequence[int], drawn: Drawn | None = None) -> Drawn:
         """Ask for the samples of these indices and return each one's sample or error.
 
-        A teacher that is down, a refused key, or a spent budget sets `stop`; samples in hand are still returned.
+        A teacher that is down, a refused key, a full disk or a spent budget sets `stop`; samples in hand are still returned.
+        `drawn` is filled as they come: where this raises, its caller still has what was bought by then.
         """
-        drawn: Drawn = {}
+        drawn = {} if drawn is None else drawn
         width = question.desk.options.samples_per_request
         chunks = _chunks(sorted(indices), width)
         if len(chunks) == 1:
@@ -124,7 +125,8 @@ class Draw:
             try:
                 answer = await question.desk.ask(request, may_send=lambda: self.budget.left)
             except Withheld:
-                self.stop.set(self.budget.exhausted())  # the first reason counts: where the run stops anyway, this says nothing
+                if not self.stop:
+                    self.stop.set(self.budget.exhausted())
                 return
             except TeacherError as error:
                 if not self.stop:
@@ -134,12 +136,23 @@ class Draw:
                 self.stop.set(_named(error, question.desk))
                 return
             samples = self._samples(question, request, answer)
-            await self.journal.append(samples)
-            for sample in samples:
-                self.spending.add(sample)
-                self.budget.spent += sample.cost_usd or 0.0
-                drawn[sample.sample_index] = sample
+            # Before they are on disk: another request may be sent meanwhile, and must see what these cost.
+            self.budget.spent += sum(sample.cost_usd or 0.0 for sample in samples)
+            try:
+                await self.journal.append(samples)
+            except StorageError as error:
+                self.stop.set(error)  # asking on would buy what can't be kept
+                return
+            except asyncio.CancelledError:
+                self._bought(samples, drawn)  # the journal writes them all the same
+                raise
+            self._bought(samples, drawn)
             indices = indices[len(samples) :]
+
+    def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
+        for sample in samples:
+            self.spending.add(sample)
+            drawn[sample.sample_index] = sample
 
     def _request(self, question: Question, indices: list[int]) -> Request:
         parameters = self.sampling.parameters()

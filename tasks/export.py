@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,8 @@ class _JsonLines:
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._file.close()
 
 
@@ -76,7 +79,7 @@ def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str)
     rows = sum(pq.read_metadata(file).num_rows for file in files)
     number = max(1, min(options.shards, rows))
     shards = []
-    with _replacing(Path(options.to).expanduser()) as folder:
+    with _replacing(Path(options.to).expanduser().resolve()) as folder:
         source = _rows(files)
         for index in range(number):
             name = f"train-{index:05d}-of-{number:05d}.{options.file}"
@@ -116,7 +119,12 @@ def _replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)
-        fresh.rename(target)
+        try:
+            fresh.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
         sync(target.parent)
     except OSError as error:
         raise StorageError(f"{target}: can't be written: {error.strerror or error}") from error

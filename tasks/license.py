@@ -55,9 +55,9 @@ class Effective:
 def parse(expression: str, *, what: str) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
-    references = _REFERENCE.findall(expression)
+    references = set(_REFERENCE.findall(expression)) - set(licensing.known_symbols)
     if references:
-        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in references)])
+        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(references))])
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except ExpressionError as error:
@@ -66,16 +66,15 @@ def parse(expression: str, *, what: str) -> Any:
 
 def gate(parts: Iterable[Licensed], options: LicenseOptions) -> None:
     """Raise SpecError where a part's licence isn't SPDX, LicenseRefused where it has none or one that isn't allowed."""
-    for name, listed in (("allow", options.allow or ()), ("deny", options.deny)):
-        for number, license_id in enumerate(listed):
-            parse(license_id, what=f"licenses.{name}[{number}]")
+    allow = None if options.allow is None else _ids("allow", options.allow)
+    deny = _ids("deny", options.deny)
     parsed = [(part, None if part.license is None else parse(part.license, what=part.what)) for part in parts]
     for part, expression in parsed:
         if expression is None:
             raise LicenseRefused(
                 f"{part.what} has no license: add `license:` with an SPDX expression; without one nothing is built"
             )
-        if not _satisfiable(expression, options):
+        if not _satisfiable(expression, allow, deny):
             allowed = f"licenses.allow has {', '.join(options.allow)}" if options.allow else "licenses.deny excludes it"
             raise LicenseRefused(f"{part.what} is licensed {part.license}, and {allowed}")
 
@@ -116,13 +115,24 @@ def _symbols(expression: Any) -> list[Any]:
     return [symbol for part in expression.args for symbol in _symbols(part)]
 
 
-def _satisfiable(expression: Any, options: LicenseOptions) -> bool:
+def _ids(name: str, listed: Sequence[str]) -> set[str]:
+    """Return a list of the spec's as the ids that SPDX has today: GPL-2.0 is GPL-2.0-only."""
+    found = set()
+    for number, license_id in enumerate(listed):
+        what = f"licenses.{name}[{number}]"
+        parsed = parse(license_id, what=what)
+        if not isinstance(parsed, LicenseSymbol | LicenseWithExceptionSymbol):
+            raise SpecError(f"{what}: {license_id!r} must be one licence; list each on its own")
+        found.add(str(parsed))
+    return found
+
+
+def _satisfiable(expression: Any, allow: set[str] | None, deny: set[str]) -> bool:
     """Whether some choice among the alternatives (OR) uses allowed licences only."""
     if isinstance(expression, LicenseSymbol | LicenseWithExceptionSymbol):
-        names = {str(expression).casefold()}
+        names = {str(expression)}
         if isinstance(expression, LicenseWithExceptionSymbol):
-            names.add(str(expression.license_symbol).casefold())  # an exception only permits more
-        allow = None if options.allow is None else {name.casefold() for name in options.allow}
-        return not names & {name.casefold() for name in options.deny} and (allow is None or bool(names & allow))
-    results = [_satisfiable(part, options) for part in expression.args]
+            names.add(str(expression.license_symbol))  # an exception only permits more
+        return not names & deny and (allow is None or bool(names & allow))
+    results = [_satisfiable(part, allow, deny) for part in expression.args]
     return any(results) if expression.operator.strip() == "OR" else all(results)

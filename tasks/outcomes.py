@@ -14,6 +14,8 @@ from storage.workspace import Workspace
 from tasks import shard
 from tasks.verify import Named, Rule
 
+NOT_JUDGED = "not judged: a judge's teacher could not be asked; a rerun judges it"
+
 
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
     """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
@@ -57,7 +59,7 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         SELECT asked.* EXCLUDE (error), prompt_id, prompt_digest, texts.sample_id, digest, length, score,
             CASE WHEN texts.sample_id IS NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
             CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'the slot that asks for the same sample got no response')
-                WHEN NOT {accepted} THEN coalesce(judged.reason, 'no verifier passed it') END AS reason
+                WHEN NOT {accepted} THEN coalesce(judged.reason, {literal(NOT_JUDGED)}) END AS reason
         FROM asked
         JOIN slots USING (ord, teacher, sample_index)
         JOIN prompt_ids USING (ord)

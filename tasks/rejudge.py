@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 
 import pyarrow as pa
 
 from storage.catalog import literal
+from storage.errors import UserError
+from storage.records import Prompt
 from storage.rows import prompt_of, sample_of
 from storage.workspace import Workspace
 from tasks.stop import Stop
@@ -34,8 +37,13 @@ async def judge_stored(workspace: Workspace, verification: Verification, verifie
         async with asyncio.TaskGroup() as group:
             for row in batch.to_pylist():
                 case = Case(sample=sample_of(row["sample"]), fingerprints=frozenset(row["fingerprints"]))
-                group.create_task(verification.judge(prompt_of(row["prompt"]), [case]))
+                group.create_task(_judge(verification, prompt_of(row["prompt"]), case))
     return count
+
+
+async def _judge(verification: Verification, prompt: Prompt, case: Case) -> None:
+    with contextlib.suppress(UserError):  # the run was told to stop, and says why
+        await verification.judge(prompt, [case])
 
 
 def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:

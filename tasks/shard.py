@@ -15,7 +15,7 @@ from storage.records import Prompt, Sample
 from storage.rows import prompt_of
 from storage.workspace import Workspace
 from tasks.ask import Desk
-from tasks.draw import Draw, Question
+from tasks.draw import Draw, Drawn, Question
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
@@ -75,6 +75,7 @@ class _Task:
     prompt: Prompt
     bought: Bought
     rows: list[dict[str, Any]]
+    accepted: list[int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,10 +108,10 @@ class Shards:
         prompts, slots = await asyncio.to_thread(self._load, number)
         rows: list[dict[str, Any]] = []
         bought = self._bought.setdefault(number, {})
-        before = self.tally.accepted
+        accepted: list[int] = []
         async with asyncio.TaskGroup() as group:
             for ord_, prompt in prompts:
-                task = _Task(ord=ord_, prompt=prompt, bought=bought, rows=rows)
+                task = _Task(ord=ord_, prompt=prompt, bought=bought, rows=rows, accepted=accepted)
                 group.create_task(self._prompt(task, slots.get(ord_, {})))
         for row in rows:
             self.asked.write(row)
@@ -120,7 +121,7 @@ class Shards:
             "asked": len(rows),
             "bought": sum(row["bought"] for row in rows),
             "failed": sum(row["error"] is not None for row in rows),
-            "accepted": self.tally.accepted - before,
+            "accepted": sum(accepted),
         }
 
     def _load(self, number: int) -> tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]:
@@ -161,8 +162,12 @@ class Shards:
         bought = task.bought
         places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now if not slot.here}
         missing = [index for index, place in places.items() if place not in bought]
-        for index, result in (await self.draw.draw(question, missing)).items() if missing else ():
-            bought[places[index]] = result if isinstance(result, Sample) else str(result)
+        drawn: Drawn = {}
+        try:
+            if missing:
+                await self.draw.draw(question, missing, drawn)
+        finally:
+            bought.update({places[i]: got if isinstance(got, Sample) else str(got) for i, got in drawn.items()})
         results = {index: bought[place] for index, place in places.items() if place in bought}
         samples = [result for result in results.values() if isinstance(result, Sample)]
         try:
@@ -178,6 +183,7 @@ class Shards:
                 self.tally.failed += isinstance(come, str)
         self.tally.judged += len(samples)
         self.tally.accepted += good
+        task.accepted.append(good)
         return good + sum(slot.accepted for slot in now)
 
 

@@ -5,10 +5,12 @@ An error names the file and the line (JSONL, CSV) or the row (Parquet), and what
 
 from __future__ import annotations
 
+import codecs
 import csv
 import glob
 import json
 import random
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,7 @@ from tasks.options import Options
 Row = Mapping[str, Any]
 Column = Annotated[str, StringConstraints(min_length=1)]
 ROLES = ("system", "user", "assistant")
+_LONG = re.compile(rb"\d{19}")
 
 
 class Fields(Options):
@@ -125,12 +128,15 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
 def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
             if not line.strip():
                 continue
             place = f"{path}:{number}"
             try:
                 line.decode("utf-8")
                 row = orjson.loads(line)
+                if _LONG.search(line):
+                    row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
             except UnicodeDecodeError as error:
                 raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
             except orjson.JSONDecodeError as error:
@@ -147,7 +153,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
             try:
                 row = next(reader, None)
             except UnicodeDecodeError as error:
-                raise SourceError(f"{path}:{reader.line_num + 1}: not UTF-8: byte 0x{error.object[error.start]:02x}") from error
+                raise SourceError(f"{path}:{_not_utf8(path)}") from error
             except csv.Error as error:
                 raise SourceError(f"{path}:{reader.line_num}: not CSV: {error}") from error
             if row is None:
@@ -156,6 +162,17 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
             if None in row or None in row.values():
                 raise SourceError(f"{place}: has another number of cells than the head line's {len(reader.fieldnames or ())}")
             yield place, {name: value or None for name, value in row.items()}
+
+
+def _not_utf8(path: Path) -> str:
+    """Return the line and the byte; the CSV reader knows neither, since text is decoded some thousand bytes ahead of it."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"{number}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}"
+    return "1: not UTF-8"
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Row]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
-from jinja2.exceptions import SecurityError
+from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field
 
@@ -57,7 +56,7 @@ class Template:
                 id=prompt.prompt_id,
                 source=prompt.source,
             )
-        except (TemplateError, SecurityError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except Exception as error:  # a template is a program of the user's: whatever it raises, its author can mend
             raise SpecError(f"{self._where}: template.{name}, for the prompt at {place}: {error}") from error
         if not text.strip():
             raise SpecError(f"{self._where}: template.{name}: the text for the prompt at {place} is empty")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from storage.catalog import literal
-from storage.errors import UserError, VerifierError
+from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.verdicts import VerdictStore
@@ -55,10 +55,13 @@ class Rule:
         return self.require if isinstance(self.require, tuple) else self.listed
 
     def accepts(self, verdicts: Iterable[Verdict]) -> bool:
-        """Judge one sample by all of its verdicts."""
-        passed = [verdict.passed for verdict in verdicts if verdict.verifier in self.counted]
+        """Judge one sample by all of its verdicts. One that is missing is no pass, whatever the others say."""
+        counted = [verdict for verdict in verdicts if verdict.verifier in self.counted]
+        passed = [verdict.passed for verdict in counted]
         if not self.counted:
             return True
+        if {verdict.verifier for verdict in counted} < set(self.counted):
+            return False
         return True in passed and (self.require == "any" or False not in passed)
 
     def sql(self, verifier: str, passed: str) -> str:
@@ -68,7 +71,8 @@ class Rule:
         counts = f"{verifier} IN ({', '.join(map(literal, self.counted))})"
         some = f"coalesce(bool_or({passed}) FILTER ({counts}), FALSE)"
         none_failed = f"coalesce(bool_and({passed}) FILTER ({counts}), FALSE)"
-        return some if self.require == "any" else f"({some} AND {none_failed})"
+        complete = f"count(DISTINCT {verifier}) FILTER ({counts}) = {len(set(self.counted))}"
+        return f"({complete} AND {some})" if self.require == "any" else f"({complete} AND {some} AND {none_failed})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ class Verification:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
-        """Return each case's verdicts, which are kept as well.
+        """Return each case's verdicts, which are kept as well. Where a judge couldn't be asked, its verdict is missing.
 
         Raise UserError where a verifier can't work at all; the run is told to stop first.
         """
@@ -123,7 +127,8 @@ class Verification:
             self._stop(error)
             raise
         for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
-            verdicts[i].append(verdict)
+            if verdict is not None:
+                verdicts[i].append(verdict)
         await self._store.add(verdict for each in verdicts for verdict in each)
         return verdicts
 
@@ -131,23 +136,39 @@ class Verification:
 def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
     began = time.perf_counter()
     try:
-        checked = cast("Checked", named.verifier.check(prompt, sample))
+        finding = _finding(cast("Checked", named.verifier.check(prompt, sample)))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
-        checked = _undecided(named, sample, error)
-    return _verdict(named, sample, inputs, checked, time.perf_counter() - began)
+        finding = _undecided(named, sample, error)
+    return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
 
 
-async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
     began = time.perf_counter()
     try:
-        checked = await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample))
+        finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
     except UserError:
         raise
+    except RequestRejected as error:
+        finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
+    except TeacherError as error:
+        if not isinstance(error, Withheld):
+            logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+        return None
     except Exception as error:  # noqa: BLE001 - as above
-        checked = _undecided(named, sample, error)
-    return _verdict(named, sample, inputs, checked, time.perf_counter() - began)
+        finding = _undecided(named, sample, error)
+    return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+
+
+def _finding(checked: Checked) -> Finding:
+    """Return what a check said. Raise TypeError for what no table could hold: a plug-in's author is told, and nobody else."""
+    finding = checked if isinstance(checked, Finding) else Finding(passed=checked)
+    for name, kinds in (("passed", bool | None), ("score", int | float | None), ("reason", str), ("answer", str | None)):
+        value: object = getattr(finding, name)
+        if not isinstance(value, kinds):
+            raise TypeError(f"{name} is a {type(value).__name__}")
+    return finding
 
 
 def _undecided(named: Named, sample: Sample, error: Exception) -> Finding:
@@ -157,8 +178,7 @@ def _undecided(named: Named, sample: Sample, error: Exception) -> Finding:
     return Finding(passed=None, reason=f"the verifier raised {type(error).__name__}: {error}")
 
 
-def _verdict(named: Named, sample: Sample, inputs: str, checked: Checked, elapsed_s: float) -> Verdict:
-    finding = checked if isinstance(checked, Finding) else Finding(passed=checked)
+def _verdict(named: Named, sample: Sample, inputs: str, finding: Finding, elapsed_s: float) -> Verdict:
     score = finding.score
     if score is None and finding.passed is not None:
         score = float(finding.passed)

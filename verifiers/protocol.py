@@ -12,7 +12,8 @@
 
 `check` runs in a worker thread, so it may block; it must be safe to call from several threads at once. A verifier that waits
 for another server may make it a coroutine (`async def check`), which runs on the event loop. What it raises as `VerifierError`
-becomes an undecided verdict with that reason; so does any other exception, with its traceback in the log.
+becomes an undecided verdict with that reason; so does any other exception, with its traceback in the log. A `TeacherError` of the
+judge's own teacher becomes no verdict at all: the sample isn't accepted, and the next build judges it.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ than all the rest of a request.
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -20,8 +21,10 @@ import orjson
 from storage.errors import BadResponse, RateLimited, RequestRejected, SetupError, StillhouseError, Unavailable
 from storage.records import TokenLogprob, TopToken
 from tasks.teachers import reasoning
+from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 
+DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "unused"
 """Sent where the spec names no key: the SDK would else send OPENAI_API_KEY to whatever server the spec names."""
 
@@ -32,7 +35,7 @@ class OpenAITeacher:
 
     model: str
     """As the server knows it."""
-    base_url: str = "https://api.openai.com/v1"
+    base_url: str = DEFAULT_URL
     """Up to /v1."""
     api_key: str = field(default=NO_KEY, repr=False)
     """Never logged."""
@@ -85,7 +88,11 @@ class OpenAITeacher:
             raise self._classified(error) from None  # the SDK's own traceback may quote the request
         except httpx2.HTTPError as error:
             raise Unavailable(self._line(f"the connection broke: {type(error).__name__}: {error}")) from None
-        return _completion(raw)
+        try:
+            return _completion(raw)
+        except BadResponse as error:
+            begins = self._line(raw.decode(errors="replace"))[:80]
+            raise BadResponse(self._line(f"{error}; it begins {begins!r}")) from None
 
     def _classified(self, error: sdk.OpenAIError) -> StillhouseError:
         if isinstance(error, sdk.APITimeoutError):
@@ -118,6 +125,18 @@ class OpenAITeacher:
         return " ".join(hidden.split())[:500]
 
 
+def make(options: TeacherOptions, *, api_key: str | None) -> OpenAITeacher:
+    """Return the teacher of a spec's options."""
+    return OpenAITeacher(
+        model=options.model,
+        base_url=options.base_url or DEFAULT_URL,
+        api_key=api_key or NO_KEY,
+        timeout_s=options.timeout_s,
+        concurrency=options.limits.concurrency,
+        extra_body=options.extra_body,
+    )
+
+
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a Retry-After header asks for, in either of its forms; None where it says nothing."""
     if "retry-after-ms" in headers:
@@ -136,7 +155,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def _completion(raw: bytes) -> Completion:
     try:
-        document = orjson.loads(raw)
+        document = _json(raw)
         choices = tuple(_choice(choice) for choice in document["choices"])
         usage = document.get("usage") or {}
         details = usage.get("completion_tokens_details") or {}
@@ -147,10 +166,18 @@ def _completion(raw: bytes) -> Completion:
             tokens_reasoning=int(details.get("reasoning_tokens") or 0),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        raise BadResponse(f"not a chat completion: {type(error).__name__}: {error}; it begins {raw[:80]!r}") from None
+        raise BadResponse(f"not a chat completion: {type(error).__name__}: {error}") from None
     if not choices:
         raise BadResponse("the response has no choices")
     return completion
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, or NaN for a probability: no JSON to orjson, yet a response that was paid for.
+        return json.loads(raw)
 
 
 def _choice(choice: dict[str, Any]) -> Choice:
@@ -164,10 +191,14 @@ def _choice(choice: dict[str, Any]) -> Choice:
         thought, text = reasoning.split(text)
     if message.get("refusal") and not text:
         text = message["refusal"]
+    finish_reason = choice.get("finish_reason") or "unknown"
+    for name, value in (("content", text), ("reasoning", thought or ""), ("finish_reason", finish_reason)):
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is a {type(value).__name__}")
     return Choice(
         response=text,
         reasoning=thought or None,
-        finish_reason=choice.get("finish_reason") or "unknown",
+        finish_reason=finish_reason,
         logprobs=_logprobs(choice.get("logprobs")),
     )
 
@@ -178,12 +209,12 @@ def _logprobs(given: dict[str, Any] | None) -> tuple[TokenLogprob, ...] | None:
     return tuple(
         TokenLogprob(
             token=_token(position),
-            logprob=position["logprob"],
-            top=tuple(TopToken(token=_token(top), logprob=top["logprob"]) for top in position.get("top_logprobs") or ()),
+            logprob=float(position["logprob"]),
+            top=tuple(TopToken(token=_token(top), logprob=float(top["logprob"])) for top in position.get("top_logprobs") or ()),
         )
         for position in given["content"]
     )
 
 
 def _token(given: dict[str, Any]) -> bytes:
-    return bytes(given["bytes"]) if given.get("bytes") is not None else given["token"].encode()
+    return bytes(given["bytes"]) if given.get("bytes") is not None else given["token"].encode(errors="replace")

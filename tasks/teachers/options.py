@@ -75,6 +75,8 @@ class TeacherOptions(Options):
     """How often it is asked again."""
     samples_per_request: int = Field(default=1, ge=1, le=128)
     """Samples that one request asks for (`n`), where the server honours it."""
+    draw: bool = True
+    """false: it draws no samples, and is there to judge."""
     extra_body: dict[str, Any] = {}
     """Anything else that is sent with each request; it is a part of the sample's identity."""
 

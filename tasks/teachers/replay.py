@@ -18,8 +18,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from storage.errors import RequestRejected, SourceError
+from storage.errors import RequestRejected, SourceError, SpecError
 from tasks.teachers import reasoning
+from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 
 
@@ -85,8 +86,8 @@ class ReplayTeacher:
             raise RequestRejected(f"{self.path} has {len(answers)} answers for prompt {request.prompt_id}, and not more")
         return Completion(
             choices=tuple(_choice(answer) for answer in wanted),
-            tokens_in=sum(int(answer.get("tokens_in") or 0) for answer in wanted),
-            tokens_out=sum(int(answer.get("tokens_out") or 0) for answer in wanted),
+            tokens_in=sum(answer.get("tokens_in") or 0 for answer in wanted),
+            tokens_out=sum(answer.get("tokens_out") or 0 for answer in wanted),
         )
 
     async def aclose(self) -> None:
@@ -94,6 +95,13 @@ class ReplayTeacher:
         self._index.close()
         self._file.close()
         await asyncio.to_thread(self._folder.cleanup)
+
+
+def make(options: TeacherOptions, *, api_key: str | None) -> ReplayTeacher:  # noqa: ARG001 - the protocol's
+    """Return the teacher of a spec's options."""
+    if options.path is None:
+        raise SpecError(f"teacher {options.name!r}: provider replay needs `path`, the JSONL file of its answers")
+    return ReplayTeacher(path=Path(options.path).expanduser())
 
 
 def _key(kind: str, text: str) -> bytes:
@@ -121,16 +129,24 @@ def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, i
             _answers(row)
         except (KeyError, TypeError, ValueError):
             raise SourceError(
-                f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`"
+                f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`; "
+                "`reasoning` and `finish_reason` are texts, `tokens_in` and `tokens_out` whole numbers"
             ) from None
         yield _key(kind, row[kind]), start, place
 
 
 def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
     given = row.get("responses", [row])
+    if not isinstance(given, list):
+        raise TypeError
     answers = [{"response": answer} if isinstance(answer, str) else dict(answer) for answer in given]
     if not answers or not all(isinstance(answer["response"], str) for answer in answers):
         raise ValueError
+    for answer in answers:
+        texts = [answer.get(name) or "" for name in ("reasoning", "finish_reason")]
+        numbers = [answer.get(name) or 0 for name in ("tokens_in", "tokens_out")]
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
+            raise TypeError
     return answers
 
 

@@ -1,0 +1,65 @@
+# `make demo` and `make test` do all the set-up that they need on a fresh Debian machine with Python 3.11, git and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+STAMP := $(VENV)/.installed
+REQUIREMENTS := requirements/dev.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help setup sandbox demo humaneval test test-model lint format lock bench clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) sandbox  ## Install everything into .venv
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+
+$(STAMP): $(UV) $(REQUIREMENTS) pyproject.toml
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(VENV) $(UV) pip sync --quiet --require-hashes $(REQUIREMENTS)
+	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+sandbox:
+	@deploy/install-bubblewrap.sh
+
+demo: setup  ## Build examples/first.yaml on the embedded model and show three traces
+	$(BIN)/stillhouse build examples/first.yaml
+	$(BIN)/stillhouse show first -n 3
+
+humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teacher's answers
+	$(BIN)/python examples/humaneval.py
+	$(BIN)/stillhouse build examples/humaneval-replay.yaml
+
+test: setup  ## Run the tests
+	$(BIN)/pytest
+
+lint: setup  ## Check form, types and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+format: setup  ## Put the code into form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(UV)  ## Pin the requirements anew
+	$(UV) pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -o requirements/dev.txt
+	$(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/runtime.txt
+
+bench: setup  ## Run the benchmarks whose figures the docs quote
+	$(BIN)/python benchmarks/exact_match.py
+	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/memory.py 100000 200000
+
+clean:  ## Remove what make made
+	rm -rf $(VENV) .uv out lake

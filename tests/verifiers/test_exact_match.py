@@ -1,0 +1,270 @@
+"""When a response's answer is the prompt's reference."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from storage.records import Prompt, Sample
+from verifiers.exact_match import ExactMatch
+from verifiers.protocol import Finding
+
+
+def prompt(reference: str | None) -> Prompt:
+    """Return a prompt with this reference."""
+    return Prompt(prompt_id="p", messages=(), prompt="How many?", reference=reference, source="test", license="CC0-1.0")
+
+
+def sample(response: str, finish_reason: str = "stop") -> Sample:
+    """Return a sample with this response."""
+    return Sample(
+        sample_id="s", prompt_id="p", teacher="t", provider="p", model="m", sample_index=0, messages=(), response=response, finish_reason=finish_reason,
+        tokens_in=1, tokens_out=1, latency_s=0.1, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def check(reference: str | None, response: str, finish_reason: str = "stop", **options: Any) -> Finding:
+    """Check one response against one reference."""
+    return ExactMatch(**options).check(prompt(reference), sample(response, finish_reason))
+
+
+NUMBERS = [
+    ("72", "The answer is 72.", True),
+    ("72", "The answer is 72.0", True),
+    ("72", "The answer is 720.", False),
+    ("72", "The answer is 7.", False),
+    ("72", "The answer is -72.", False),
+    ("72", "The answer is 73. Not 72.", False),
+    ("72", "72 was my first thought. The answer is 73.", False),
+    ("1,234", "The answer is 1234", True),
+    ("1234", "The answer is 1,234", True),
+    ("1234", "The answer is 1.234", False),
+    ("#### 72", "The answer is 72", True),
+    ("She sold 48/2 = <<48/2=24>>24 clips in May.\nShe sold 48+24 = <<48+24=72>>72 clips.\n#### 72", "Answer: 72", True),
+    ("She sold 48/2 = <<48/2=24>>24 clips in May.\nShe sold 48+24 = <<48+24=72>>72 clips.\n#### 72", "Answer: 24", False),
+    ("0.5", "The answer is 1/2", True),
+    ("1/2", "The answer is 0.5", True),
+    ("1/3", "The answer is 0.333", False),
+    ("0.1", "The answer is 0.1000000000000000055511151231257827", False),
+    ("50", "The answer is 50%", True),
+    ("50%", "The answer is 50", True),
+    ("50%", "The answer is 50 percent", True),
+    ("50%", "The answer is 0.5", False),
+    ("0.5", "The answer is 50%", False),
+    ("$10", "The answer is 10 dollars", True),
+    ("1.5", "The answer is 1 1/2", True),
+    ("12", "The answer is twelve.", True),
+    ("12", "The answer is 12 or 13", False),
+    ("12", "12, 13", False),
+    ("12", "It is 11, 12 or 13", False),
+    ("12", "The answer is more than 12", False),
+    ("24", "The answer is 48/2", False),
+    ("12", "The answer is 3 × 4", False),
+    ("102", "The answer is 10²", False),
+    ("12", "I don't know.", False),
+    ("12", "", False),
+    ("9" * 300, "The answer is " + "9" * 300, True),
+    ("9" * 300, "The answer is " + "9" * 299 + "8", False),
+]
+CHOICES = [
+    ("A", "The answer is (A).", True),
+    ("(B)", "b", True),
+    ("B) Paris", "B", True),
+    ("b", "B", True),
+    ("The answer is C", "\\boxed{C}", True),
+    ("A", "The answer is a dog", False),
+    ("A", "The answer is B", False),
+    ("A", "A or B", False),
+    ("A", "All of the above", False),
+]
+TEXTS = [
+    ("Paris", "Paris", True),
+    ("Paris", "paris.", True),
+    ("Paris", "**Paris**", True),
+    ("Paris", '"Paris"', True),
+    ("Paris", "  Paris\n", True),
+    ("Paris", "The answer is Paris.", True),
+    ("Paris", "The answer is Paris. It lies on the Seine.", True),
+    ("Paris", "The answer is: `Paris`", True),
+    ("Paris", "Answer:\n\nParis\n", True),
+    ("Paris", "\\boxed{\\text{Paris}}", True),
+    ("Paris", "The answer is Par\u200bis", True),
+    ("The answer is Paris", "Paris", True),
+    ("A B", "a \n b", True),
+    ("straße", "STRASSE", True),
+    ("\ufb01sh", "fish", True),
+    ("½", "1/2", True),
+    ("St. Louis", "The answer is St. Louis.", True),
+    ("not guilty", "The answer is not guilty.", True),
+    ("Paris", "The capital is Paris", False),
+    ("Paris", "The answer is not Paris", False),
+    ("Paris", "The answer is Paris or London", False),
+    ("Paris", "The answer is Paris, perhaps", False),
+    ("Paris", "The answer is London.\n\nParis", False),
+    ("Paris", "The answer is Paris. Wait, London.", False),
+    ("Paris", "Par is", False),
+    ("Paris", "", False),
+    ("St", "The answer is St. Louis", False),
+    ("C", "C++", False),
+    ("C", "C#", False),
+    (".NET", "NET", False),
+    ("-5", "5", False),
+    ("10²", "102", False),
+    ("?", "!", False),
+    ("a" * 100, "a" * 100_000, False),
+]
+
+
+@pytest.mark.parametrize(("reference", "response", "passed"), NUMBERS)
+def test_numbers_are_equal_as_exact_values(reference: str, response: str, passed: bool) -> None:
+    """Forms and units don't count; values do, to the last digit."""
+    assert check(reference, response, kind="number").passed is passed
+
+
+@pytest.mark.parametrize(("reference", "response", "passed"), CHOICES)
+def test_choices_are_equal_as_letters(reference: str, response: str, passed: bool) -> None:
+    """The letter counts, not how it is written."""
+    assert check(reference, response, kind="choice").passed is passed
+
+
+@pytest.mark.parametrize(("reference", "response", "passed"), TEXTS)
+def test_texts_are_equal_without_their_dress(reference: str, response: str, passed: bool) -> None:
+    """Case, spacing, quotes, markdown and the last full stop don't count; everything else does."""
+    assert check(reference, response).passed is passed
+
+
+@pytest.mark.parametrize("kind", ["text", "number", "choice"])
+@pytest.mark.parametrize("reference", [None, "", "  \n"])
+def test_without_a_reference_nothing_is_decided(kind: str, reference: str | None) -> None:
+    """A missing reference is the source's fault, not the teacher's."""
+    finding = check(reference, "The answer is 5.", kind=kind)
+    assert (finding.passed, finding.reason) == (None, "the prompt has no reference")
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference"),
+    [("number", "many"), ("number", "5 or 6"), ("number", "3:30"), ("number", "48/2"), ("choice", "7"), ("choice", "A or B")],
+)
+def test_a_reference_that_cannot_be_read_decides_nothing(kind: str, reference: str) -> None:
+    """An unreadable reference never fails a response."""
+    finding = check(reference, "The answer is 5.", kind=kind)
+    assert finding.passed is None
+    assert finding.reason.startswith("the reference can't be read: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "reference", "response", "reason", "answer"),
+    [
+        ({"kind": "number"}, "14", "The answer is 12.", "12 ≠ 14 (after 'The answer is')", "12"),
+        ({"kind": "number"}, "#### 1,200", "She sold 1,200.0 in all", "matches 1,200 (at the end)", "1,200.0"),
+        ({"kind": "number"}, "14", "No idea", "no number found", None),
+        ({"kind": "number"}, "5", "The answer is 5 or 6", "several numbers: “5 or 6” (after 'The answer is')", None),
+        ({"kind": "number"}, "5", "The answer is 1,5", "“1,5” is no plain number (after 'The answer is')", None),
+        ({"kind": "choice"}, "A", "\\boxed{B}", "B ≠ A (in \\boxed{})", "B"),
+        ({"kind": "choice"}, "A", "Nothing fits", "no choice found", None),
+        ({}, "Paris", "Answer: London", "London ≠ Paris (after 'Answer')", "London"),
+        ({}, "Paris", " ", "no answer found", None),
+    ],
+)
+def test_a_finding_says_what_was_compared(
+    options: dict[str, Any], reference: str, response: str, reason: str, answer: str | None
+) -> None:
+    """The reason is one line for a person, and the answer is kept as written."""
+    finding = check(reference, response, **options)
+    assert (finding.reason, finding.answer) == (reason, answer)
+
+
+@pytest.mark.parametrize(
+    ("response", "finish_reason", "passed"),
+    [
+        ("The answer is 7", "stop", True),
+        ("The answer is 7", "length", False),
+        ("The answer is 7.", "max_tokens", False),
+        ("The answer is 7 apples because", "length", True),
+        ("So \\boxed{7}", "length", True),
+        ("First 3 + 4 = 7", "length", False),
+    ],
+)
+def test_a_number_at_which_the_response_was_cut_off_does_not_count(response: str, finish_reason: str, passed: bool) -> None:
+    """A 7 at the cut may be the beginning of 72."""
+    assert check("7", response, finish_reason, kind="number").passed is passed
+
+
+def test_a_text_at_which_the_response_was_cut_off_does_not_count() -> None:
+    """A word at the cut may be the beginning of another."""
+    assert check("Pari", "The answer is Pari", "length").passed is False
+    assert check("Paris", "The answer is Paris. It lies", "length").passed is True
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "response", "passed"),
+    [
+        (0, "3.14", False),
+        (0.01, "3.14", True),
+        (0.0016, "3.14", True),
+        (0.001, "3.14", False),
+        (0.01, "3.15", True),
+        (0.01, "3.2", False),
+    ],
+)
+def test_a_tolerance_is_absolute_and_exact(tolerance: float, response: str, passed: bool) -> None:
+    """Half a unit in the last place is the spec's to grant, and 0.01 is a hundredth, not its nearest float."""
+    assert check("3.1416", response, kind="number", tolerance=tolerance).passed is passed
+
+
+def test_case_counts_where_the_spec_says_so() -> None:
+    """`case_sensitive` tells "us" from "US"."""
+    assert check("US", "us", case_sensitive=True).passed is False
+    assert check("US", "US.", case_sensitive=True).passed is True
+
+
+def test_the_choices_are_the_specs() -> None:
+    """A letter that isn't offered is no choice."""
+    assert check("J", "J", kind="choice", choices="ABCDEFGHIJ").passed is True
+    assert check("A", "The answer is E", kind="choice", choices="ABCD").reason == "no choice found"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "response", "passed"),
+    [
+        ("number", "12", "12 apples", True),
+        ("number", "12", "The answer is 12", False),
+        ("choice", "A", "(A)", True),
+        ("choice", "A", "The answer is A", False),
+        ("text", "Paris", "Paris.", True),
+        ("text", "Paris", "The answer is Paris", False),
+    ],
+)
+def test_whole_allows_nothing_around_the_answer(kind: str, reference: str, response: str, passed: bool) -> None:
+    """`extract: whole` is for prompts that ask for the bare answer."""
+    assert check(reference, response, kind=kind, extract="whole").passed is passed
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "float"},
+        {"tolerance": -1},
+        {"tolerance": float("nan")},
+        {"tolerance": float("inf")},
+        {"choices": "abc"},
+        {"choices": ""},
+        {"extract": "x"},
+    ],
+)
+def test_an_option_that_means_nothing_is_refused(options: dict[str, Any]) -> None:
+    """The spec's author hears of it before anything is spent."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(ExactMatch).validate_python(options)
+
+
+def test_a_long_answer_is_kept_short() -> None:
+    """A megabyte doesn't go into the verdicts table, nor does what UTF-8 can't carry."""
+    finding = check("Paris", "\ud800" * 1_000_000)
+    assert finding.answer is not None
+    assert len(finding.answer) <= 200
+    assert len(finding.reason) < 500
+    assert finding.reason.encode()

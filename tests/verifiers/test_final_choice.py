@@ -1,0 +1,94 @@
+"""Which letter a multiple-choice response chooses. None: none."""
+
+from __future__ import annotations
+
+import pytest
+
+from verifiers.answers import Answer, find_choice, whole_choice
+from verifiers.judge import visible
+
+
+def ids(case: object) -> str | None:
+    """Name a case by its text."""
+    return visible(" ".join(case.split()))[:70] if isinstance(case, str) else None
+
+
+CHOICES = [
+    ("A", "A"),
+    ("(A)", "A"),
+    ("A)", "A"),
+    ("A.", "A"),
+    ("b", "B"),
+    ("a) dog", "A"),
+    ("Option A", "A"),
+    ("Choice B", "B"),
+    ("**D**", "D"),
+    ("\\boxed{C}", "C"),
+    ("\\boxed{\\text{C}}", "C"),
+    ("$\\boxed{\\textbf{(C)}\\ 5}$", "C"),
+    ("The answer is (B) because it fits", "B"),
+    ("The answer is B because it fits", "B"),
+    ("The answer is C) Paris", "C"),
+    ("The answer is C: Paris", "C"),
+    ('The answer is "B"', "B"),
+    ("The answer is b", "B"),
+    ("the answer is a.", "A"),
+    ("The answer is option (d).", "D"),
+    ("Answer: A", "A"),
+    ("Answer: **C**", "C"),
+    ("<answer>B</answer>", "B"),
+    ("The correct option is C.", "C"),
+    ("Option C is correct.", "C"),
+    ("B is correct", "B"),
+    ("A is the answer", "A"),
+    ("C is wrong. (D) is correct.", "D"),
+    ("B. Paris\n\nThe others are in Spain.", "B"),
+    ("Let me think about it.\n\nC", "C"),
+    ("A. dog\nB. cat\n\nThe answer is B.", "B"),
+    ("The answer is A, not B", "A"),
+    ("The answer is not A but B", "B"),
+    ("The answer is B and not C", "B"),
+    ("The answer is A. On reflection, the answer is B.", "B"),
+    ("The answer is a dog", None),
+    ("Answer: A dog", None),
+    ("A dog", None),
+    ("I think it's a cat", None),
+    ("The answer is A or B", None),
+    ("The answer is A, B", None),
+    ("The answer is (A) (B)", None),
+    ("The answer is either A or B", None),
+    ("Both A and B", None),
+    ("The answer is A/B", None),
+    ("The answer is A & B", None),
+    ("The answer is not A.", None),
+    ("The answer is A. Or B.", None),
+    ("The answer is B. Wait, it's C.", None),
+    ("$\\boxed{A}$ or $\\boxed{B}$", None),
+    ("Is the answer A?", None),
+    ("A is incorrect.", None),
+    ("A. dog is wrong\nB. cat is right\n", None),
+    ("None of the above", None),
+    ("Answer: F", None),
+    ("The answer is E-mail", None),
+    ("The answer is C++", None),
+    ("The answer is D'Artagnan", None),
+    ("", None),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CHOICES, ids=ids)
+def test_a_choice_is_a_letter_that_can_be_no_word(text: str, expected: str | None) -> None:
+    """A letter is found where it is one; the article "a" is none."""
+    found = find_choice(text, "ABCDE")
+    assert (found.text if isinstance(found, Answer) else None) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("(B)", "B"), ("**b**", "B"), ("Option: C.", "C"), ("B because", None), ("F", None), ("A B", None), ("", None)],
+    ids=ids,
+)
+def test_a_whole_response_may_have_to_be_the_choice(text: str, expected: str | None) -> None:
+    """With `extract: whole` nothing may stand around the letter."""
+    found = whole_choice(text, "ABCDE")
+    assert (found.text if isinstance(found, Answer) else None) == expected

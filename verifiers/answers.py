@@ -1,0 +1,287 @@
+r"""The final answer of a response: where a person would look for it, and what stands there.
+
+1. A chain of thought in `<think>` tags is no part of the response.
+2. The last marker wins, since a model may restate: "The answer is", "Answer:", "A:", "####", `\boxed{…}`, `<answer>…</answer>`.
+   Passed over are markers that announce nothing, questions ("The answer is 5?"), and what isn't the writer's own claim ("if the
+   answer is 5", "you might think the answer is 5"). "The answer is not 5 but 6" gives 6.
+   "####" and "Answer:" are headings too: what follows them is an answer only where it begins with one or stands alone.
+3. What is taken back afterwards ("Wait, …", "that's wrong") no longer counts: then the last number behind that does.
+4. Without a marker: for a number, the last one of the text; for a choice, a letter that begins the response, ends it on a line of
+   its own, or "is correct"; for a text, the whole response.
+
+Where a sentence offers several answers ("5 or 6", "5 to 6", "A and B"), there is none: a lucky guess must not become a lesson.
+Of commas and points only 1,234.5 is read; 1.234,5 and 1,2 are refused, since a reader from elsewhere would differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeVar
+
+from verifiers import final_choice, final_number
+from verifiers.final_choice import Letter, Unclear
+from verifiers.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.markers import Marker, after_thinking, markers
+from verifiers.markup import plain
+from verifiers.numerals import numerals
+from verifiers.sentences import Sentence, first_sentence, taken_back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A final answer."""
+
+    text: str
+    """As written, without markup; a choice's letter."""
+    how: str
+    """Where it was found: "after 'The answer is'", "at the end", …"""
+    value: Fraction | None = None
+    """Of a number."""
+    at_end: bool = False
+    """Nothing follows it: if the response was cut off, then perhaps within it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """There is no final answer."""
+
+    why: str
+    """For a person."""
+
+
+Found = Answer | NoAnswer
+T = TypeVar("T")
+
+_UNENDING = NoAnswer(why="the chain of thought never ends")
+_CHOICE_WINDOW = 4000
+_BOX_GLUE = 60
+_LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
+_LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
+_HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
+_TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:[a-z$%°/↑]{1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
+_INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
+_ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
+_SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
+
+
+def find_number(text: str) -> Found:
+    """Return the final number of a response."""
+    body = after_thinking(text)
+    if body is None:
+        return _UNENDING
+    marks = markers(body)
+    doubts: list[str] = []
+    denied: list[Fraction | None] = []
+    for marker in reversed(marks):
+        read = _number_at(body, marker)
+        if read is None:
+            continue
+        if isinstance(read, Refusal) and read.negated:
+            doubts.append(read.why)
+            denied.append(read.value)
+        elif marker.doubt:
+            doubts.append(f"only a supposition, after '{marker.label}'")
+        elif isinstance(read, Refusal):
+            return _number(read, _where(marker))
+        elif read.value in denied:
+            return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
+        else:
+            return _other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+    return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
+
+
+def _unannounced_number(body: str) -> Found:
+    if len(body) <= WINDOW and (only := _led_number(final_number.tidy(body))):
+        return _number(only, "the whole response", at_end=True)
+    return _number(final_number.last_number(body), "at the end")
+
+
+def whole_number(text: str) -> Found:
+    """Return the number that a response consists of, its unit included."""
+    if len(text) > WINDOW:
+        return NoAnswer(why="more than a number")
+    if not text.strip():
+        return NoAnswer(why="no number found")
+    read = _led_number(final_number.tidy(text))
+    return _number(read, "the whole response", at_end=True) if read else NoAnswer(why="not only a number")
+
+
+def find_choice(text: str, choices: str) -> Found:
+    """Return the letter that a response chooses."""
+    body = after_thinking(text)
+    if body is None:
+        return _UNENDING
+    marks = markers(body, options=True)
+    doubts: list[str] = []
+    for marker in reversed(marks):
+        read = _choice_at(body, marker, choices)
+        if read is None:
+            continue
+        if marker.doubt or (isinstance(read, Unclear) and read.negated):
+            doubts.append(f"only a supposition, after '{marker.label}'")
+        elif isinstance(read, Unclear):
+            return NoAnswer(why=f"{read.why} ({_where(marker)})")
+        elif back := taken_back(body, marker.close or marker.end):
+            return NoAnswer(why=f"taken back: '{back.word}'")
+        else:
+            clash = _other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
+            return clash or Answer(text=read.letter, how=_where(marker))
+    return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
+
+
+def whole_choice(text: str, choices: str) -> Found:
+    """Return the letter that a response consists of, brackets and "Option" included."""
+    match = _ONLY_A_CHOICE.fullmatch(text) if len(text) <= WINDOW else None
+    if match is None or match[1].upper() not in choices:
+        return NoAnswer(why="not only a choice")
+    return Answer(text=match[1].upper(), how="the whole response")
+
+
+def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | None:
+    window, _ = _window(body, marker)
+    sentence = first_sentence(plain(window), abbreviations=False)
+    return None if sentence.asks else final_choice.in_sentence(("not " if marker.negated else "") + sentence.text, choices)
+
+
+def _unannounced_choice(body: str, choices: str) -> Found:
+    short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
+    read = final_choice.unannounced(plain(short), choices)
+    if isinstance(read, Letter):
+        return Answer(text=read.letter, how="the whole response")
+    return NoAnswer(why=read.why if read else "no choice found")
+
+
+def find_texts(text: str) -> list[Answer] | NoAnswer:
+    """Return what a response may mean by its answer: a marker's sentence, its line, all that follows; else the whole response."""
+    body = after_thinking(text)
+    if body is None:
+        return _UNENDING
+    for marker in reversed(markers(body)):
+        # In "The answer is not guilty" the marker took "not" with it.
+        begin = marker.end - len("not ") if marker.negated and body[: marker.end].lower().endswith(" not ") else marker.end
+        rest = body[begin : marker.close].strip()
+        sentence = first_sentence(rest.partition("\n")[0])
+        if not rest or marker.doubt or sentence.asks or (marker.form == "hashes" and "\n" in rest):
+            continue
+        if back := taken_back(body, marker.close or marker.end):
+            return NoAnswer(why=f"taken back: '{back.word}'")
+        if marker.close is not None:
+            return [Answer(text=rest, how=_where(marker))]
+        readings = dict.fromkeys((sentence.text, rest.partition("\n")[0], rest))
+        return [
+            Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
+            for each in readings
+        ]
+    return [Answer(text=body.strip(), how="the whole response", at_end=True)]
+
+
+def _where(marker: Marker) -> str:
+    return "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
+
+
+def _window(body: str, marker: Marker) -> tuple[str, bool]:
+    """Return what a marker announces, and whether it begins on another line."""
+    window = body[marker.end : min(marker.close or len(body), marker.end + WINDOW)]
+    leading = _LEADING.match(window)
+    skipped = leading[0] if leading else ""
+    return (window[skipped.rindex("\n") + 1 :], True) if "\n" in skipped else (window, False)
+
+
+def _number_at(body: str, marker: Marker) -> Read:
+    """Return what a marker announces."""
+    window, on_next_line = _window(body, marker)
+    if marker.close is not None:
+        return final_number.in_sentence(" ".join(final_number.tidy(window).split()))
+    numbered = _HEADING_NUMBER.match(window) is not None
+    if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
+        return None
+    if on_next_line and numbered:
+        return final_number.last_number(body[marker.end :])
+    if on_next_line:
+        window = _LIST_ITEM.sub("", window, count=1)
+    sentence = first_sentence(final_number.tidy(window))
+    if sentence.asks or (marker.form == "hashes" and not final_number.is_led(sentence.text)):
+        return None
+    if marker.form == "heading" and _begins_a_solution(sentence):
+        return final_number.last_number(body[marker.end :])
+    return _claimed(sentence, negated=marker.negated, cut=marker.end + WINDOW < len(body))
+
+
+def _begins_a_solution(sentence: Sentence) -> bool:
+    """Whether an "Answer:" stands over a worked solution: "Answer: She had 5. She got 7 more. So 12."."""
+    if not sentence.rest.partition("\n\n")[0].strip():
+        return False
+    read = final_number.in_sentence(sentence.text)
+    if not isinstance(read, Reading) or not final_number.is_led(sentence.text):
+        return True
+    return numerals(sentence.text)[0].end != read.end or _TERSE.match(sentence.text, read.end) is None
+
+
+def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
+    text = f"not {sentence.text}" if negated else sentence.text
+    read = final_number.in_sentence(text)
+    if isinstance(read, Refusal) and read.negated:
+        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or final_number.last_number(sentence.rest)
+        return instead or read
+    if not isinstance(read, Reading) or sentence.rest.strip():
+        return read
+    at_end = final_number.nothing_follows(text, read.end)
+    return Refusal("the number is too long to be one") if at_end and cut else replace(read, at_end=at_end)
+
+
+def _number(read: Read, how: str, *, at_end: bool = False) -> Found:
+    if isinstance(read, Reading):
+        return Answer(text=read.text, value=read.value, how=how, at_end=at_end or read.at_end)
+    return NoAnswer(why=f"{read.why} ({how})" if read else "no number found")
+
+
+def _led_number(tidy: str) -> Reading | Refusal | None:
+    """Return the number of a text that is one sentence and begins with it."""
+    sentence = first_sentence(tidy.strip())
+    alone = not sentence.asks and not sentence.rest.strip() and final_number.is_led(sentence.text)
+    return final_number.in_sentence(sentence.text) if alone else None
+
+
+def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
+    back = taken_back(body, marker.close or marker.end)
+    if back is None:
+        return _number(read, _where(marker))
+    instead = final_number.last_number(body[back.end :])
+    if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
+        return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
+    if back.hedges:
+        return _number(read, _where(marker))
+    if instead is not None:
+        return _number(instead, f"at the end, after '{back.word}'")
+    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, _where(marker))
+
+
+def _despite_doubt(body: str, marker: Marker) -> Found | None:
+    """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
+    read = final_number.last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    return _number(read, "at the end") if read else None
+
+
+def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+    r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
+    before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
+    if marker.form != "box" or before is None or before.close is None:
+        return None
+    between = body[before.close + 1 : marker.start]
+    one, other = body[before.end : before.close], body[marker.end : marker.close]
+    if len(between) > _BOX_GLUE or not _SEVERAL_BOXES.fullmatch(between) or value(one) == value(other):
+        return None
+    return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
+
+
+def _number_in_box(inside: str) -> Fraction | None:
+    read = final_number.in_sentence(final_number.tidy(inside))
+    return read.value if isinstance(read, Reading) else None
+
+
+def _letter_in_box(inside: str, choices: str) -> str | None:
+    read = final_choice.in_sentence(plain(inside), choices)
+    return read.letter if isinstance(read, Letter) else None

@@ -1,0 +1,111 @@
+"""Which letter of a multiple-choice response is its answer. A letter that may be a word ("a dog", "A dog") isn't one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A choice that was read."""
+
+    letter: str
+    """Upper case."""
+    end: int
+    """Where it ends in the text that was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Letters stand there, and none is the answer."""
+
+    why: str
+    """For a person."""
+    negated: bool = False
+    """The text says which letter isn't the answer."""
+
+
+_HEAD = re.compile(
+    r"""[\s"'“”\u2018\u2019:=>.#-]*(?P<not>\b(?:not|neither)\s+)?
+    (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the)\s+)*+(?:\(?(?:option|choice|answer|letter)\s*+:?\s*+)?["'“\u2018]?
+    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&+#/-]\S)(?P<rest>.*)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_PUNCTUATED = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s)""")
+_SPEAKS_OF_IT = re.compile(
+    r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
+)
+_OTHER = (
+    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to)\b|/|&|,)\s*"
+    r"(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)?\s*"
+)
+_RULED_OUT = re.compile(
+    r"\W{0,4}\s(?:(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
+    r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
+    re.IGNORECASE,
+)
+_ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
+_IS_CORRECT = re.compile(
+    r"(?:\b(?:option|choice|answer|statement)\s{1,2}\(?|\(|^[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
+    r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s)?"
+    r"(?P<verdict>correct|right|best|answer|true|final|incorrect|wrong|false)\b",
+    re.MULTILINE,
+)
+
+
+def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
+    """Return the letter that begins a plain sentence, or None where it begins with none."""
+    match = _HEAD.match(sentence)
+    if not match or match["letter"].upper() not in choices:
+        return None
+    letter, rest = match["letter"], match["rest"]
+    if not _is_choice(match):
+        return None
+    if _RULED_OUT.match(rest):
+        return Unclear(f"only what it isn't: {letter}", negated=True)
+    other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
+    if match["not"]:
+        but = re.search(rf"\bbut\s(?:rather\s)?(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
+        return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
+    other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
+    if other and other["letter"] != letter.upper():
+        return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
+    return Letter(letter.upper(), match.start("rest"))
+
+
+def _is_choice(match: re.Match[str]) -> bool:
+    letter, rest = match["letter"], match["rest"]
+    if match["close"] or _PUNCTUATED.match(rest):
+        return True
+    if match["open"]:  # "(a dog)"
+        return False
+    named = match.string[match.end("not") if match["not"] else 0 : match.start("letter")].lower()
+    if letter.isupper() and any(word in named for word in ("option", "choice", "letter")):
+        return True
+    if letter in "aAI":  # the article, the pronoun
+        return letter != "a" and _SPEAKS_OF_IT.match(rest) is not None
+    return letter.isupper() or _SPEAKS_OF_IT.match(rest) is not None
+
+
+def unannounced(text: str, choices: str) -> Letter | Unclear | None:
+    """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
+    listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
+    found: set[str] = set()
+    lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
+    if not lines:
+        return None
+    if (first := in_sentence(lines[0], choices)) and len(listed) <= 1:
+        if isinstance(first, Letter):
+            found.add(first.letter)
+        elif not first.negated:
+            return first
+    if re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) and (last := in_sentence(lines[-1], choices)):
+        found |= {last.letter} if isinstance(last, Letter) else set()
+    for match in _IS_CORRECT.finditer(text[-20_000:]):
+        negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong", "false"})
+        if not negative and match["letter"] in choices:
+            found.add(match["letter"])
+    if len(found) > 1:
+        return Unclear(f"several choices: {' and '.join(sorted(found))}")
+    return Letter(found.pop(), len(text)) if found else None

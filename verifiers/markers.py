@@ -1,0 +1,199 @@
+r"""Where a response says its final answer: "The answer is", "Answer:", "A:", "####", `\boxed{}`, `<answer>`.
+
+Every pattern is anchored at a fixed word or bounded in length, so that a hostile megabyte costs as much as a plain one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+MAX_MARKERS = 32
+"""Of each form, from the end: no honest response has more."""
+MAX_BOX = 2000
+"""Characters that a box may hold."""
+
+Form = Literal["is", "heading", "hashes", "box", "tag"]
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A place where an answer is announced."""
+
+    start: int
+    """Where the announcement begins."""
+    end: int
+    """Where what it announces begins."""
+    close: int | None
+    """Where what it announces ends; None: the text decides."""
+    form: Form
+    """What kind of announcement."""
+    label: str
+    """As written, for the verdict's reason."""
+    doubt: bool = False
+    """It isn't the writer's own claim: "if the answer is", "you might think that the answer is"."""
+    negated: bool = False
+    """It says what the answer isn't."""
+
+
+_WORD = re.compile(r"(?<![\w-])answers?(?![\w-])", re.IGNORECASE)
+_BEFORE = re.compile(
+    r"((?:\b(?:so|and|the|my|our|your|final|correct|right|numerical|numeric|exact|overall|short|full)\s{1,2}){0,4})$",
+    re.IGNORECASE,
+)
+_NOUN = re.compile(r"\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall)\s{1,2}$", re.IGNORECASE)
+_VERB = r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
+_IS = re.compile(
+    rf"""["'*_”\u2019]{{0,3}}
+    (?:,\s(?:then|therefore|thus|of\scourse),)?
+    (?P<between>(?:\s{{1,2}}(?!{_VERB}\b)(?!(?:choice|option|key|sheet|format)s?\b)[^\s.,:;!?=*+\u00d7÷]{{1,30}}){{0,10}})[*_]{{0,3}}
+    (?:\s{{1,2}}(?P<verb>{_VERB})(?P<not>\s(?:definitely\s|certainly\s)?not\b|n['\u2019]t\b)?(?!\w)|\s{{0,2}}(?P<sign>[=≈]))
+    (?:\s{{1,2}}(?:therefore|thus|then|hence|simply|just|indeed|clearly|also|given\ by|equal\ to|as\ follows)\b)?
+    [ \t]*:?[ \t]*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
+_COLON = re.compile(
+    r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
+    r"[ \t]*"
+)
+_ALONE = re.compile(r"[*_#]{0,5}[ \t]*(?=\n)")
+_HEADING_START = re.compile(
+    r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
+)
+_LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
+_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
+_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
+_TAG = re.compile(r"<answer>", re.IGNORECASE)
+_TAG_END = re.compile(r"</answer>", re.IGNORECASE)
+_OPTION = re.compile(
+    r"\b(?:correct|right|best|final)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
+    r"|\b(?:correct|right|best|final)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*",
+    re.IGNORECASE,
+)
+
+_DOUBT = re.compile(
+    r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
+    |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|doubt|deny|unlikely)\b
+    |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
+    |(?:some|many|most|few|people|students?|others?|they|he|she|who)\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
+    |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase)\b)[^,.;:!?\n]{0,40}$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OTHER_ANSWER = re.compile(
+    r"\b(?:wrong|incorrect|previous|initial|original|old|alternative|another|other|possible|naive|tempting|his|her|their|first)\s{1,2}$",
+    re.IGNORECASE,
+)
+_BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hence|then))\s{0,3}$", re.IGNORECASE)
+
+
+def after_thinking(text: str) -> str | None:
+    """Return what follows the chain of thought, where a response has one in `<think>` tags; None where it never ends."""
+    text = _uncommented(text)
+    closed = text.rfind("</think>")
+    if closed >= 0:
+        text = text[closed + len("</think>") :]
+    return None if "<think>" in text else text
+
+
+def _uncommented(text: str) -> str:
+    """Return a text without its HTML comments, which no reader sees. One that never ends hides the rest."""
+    kept, at = [], 0
+    while (begin := text.find("<!--", at)) >= 0:
+        kept.append(text[at:begin])
+        end = text.find("-->", begin)
+        at = len(text) if end < 0 else end + len("-->")
+    return "".join([*kept, text[at:]]) if kept or at else text
+
+
+def markers(text: str, *, options: bool = False) -> list[Marker]:
+    """Return the markers of a text in order of where they end. `options`: of a multiple-choice response."""
+    found = [*_worded(text), *_hashes(text), *_boxes(text), *_tags(text)]
+    if options:
+        found += [
+            Marker(m.start(), m.end(), None, "is", _label(m[0]), negated=bool(m["not"]), doubt=_doubtful(text, m.start()))
+            for m in deque(_OPTION.finditer(text), MAX_MARKERS)
+        ]
+    else:  # "A: Paris" is an option there, and an answer elsewhere
+        found += [
+            Marker(m.start("word"), m.end(), None, "heading", _label(m[0]))
+            for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
+        ]
+    return sorted(found, key=lambda marker: marker.end)
+
+
+def _worded(text: str) -> list[Marker]:
+    found: list[Marker] = []
+    for match in deque(_WORD.finditer(text), MAX_MARKERS):
+        before = text[max(0, match.start() - 50) : match.start()]
+        after = text[match.end() : match.end() + 360]
+        extra = _BEFORE.search(before)
+        start = match.start() - (len(extra[0]) if extra else 0)
+        another = _OTHER_ANSWER.search(before) is not None
+        noun = another or _NOUN.search(before) is not None
+        doubt = another or _doubtful(text, start)
+        bare = _BEGINS.search(before) is not None and match[0][-1] not in "sS"
+        if (isnt := _ISNT.match(after)) and (noun or not before.strip()):
+            end = match.end() + isnt.end()
+            found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=True))
+        elif (colon := _COLON.match(after)) and not (colon[0].strip() in {"-", "\u2013", "—"} and not noun):
+            end = match.end() + colon.end()
+            final = re.search(r"final\s{1,2}$", before, re.IGNORECASE) is not None
+            found.append(Marker(start, end, None, "is" if final else "heading", _label(text[start:end]), doubt=doubt))
+        elif (verb := _IS.match(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
+            end = match.end() + verb.end()
+            found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=bool(verb["not"])))
+        elif (alone := _ALONE.match(after)) and _HEADING_START.search(before):
+            end = match.end() + alone.end()
+            found.append(Marker(start, end, None, "heading", _label(text[start:end])))
+    return found
+
+
+def _verbal(before: str) -> bool:
+    # A question: "is the answer = 5?".
+    return re.search(r"\b(?:is|was|isn't)\s{1,2}(?:the\s{1,2})?(?:final\s|correct\s)?$", before, re.IGNORECASE) is not None
+
+
+def _doubtful(text: str, start: int) -> bool:
+    before = text[max(0, start - 120) : start]
+    statement = before[max(map(before.rfind, ".;!?\n")) + 1 :]
+    return bool(statement.strip() and _DOUBT.search(statement))
+
+
+def _hashes(text: str) -> list[Marker]:
+    if "####" not in text:
+        return []
+    return [Marker(m.start(), m.end(), None, "hashes", "####") for m in deque(_HASHES.finditer(text), MAX_MARKERS)]
+
+
+def _boxes(text: str) -> list[Marker]:
+    found = []
+    for match in deque(_BOX.finditer(text), MAX_MARKERS):
+        close = _closing(text, match.end())
+        if close is not None and text[match.end() : close].strip():
+            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}"))
+    return found
+
+
+def _closing(text: str, begin: int) -> int | None:
+    depth = 1
+    for match in re.finditer(r"\\.|[{}]", text[begin : begin + MAX_BOX], re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(match[0], 0)
+        if depth == 0:
+            return begin + match.start()
+    return None
+
+
+def _tags(text: str) -> list[Marker]:
+    found = []
+    for match in deque(_TAG.finditer(text), MAX_MARKERS):
+        close = _TAG_END.search(text, match.end(), match.end() + MAX_BOX)
+        if close:
+            found.append(Marker(match.start(), match.end(), close.start(), "tag", "<answer>"))
+    return found
+
+
+def _label(text: str) -> str:
+    return " ".join(text.strip(" \t\n*_#:>").split())[:60]

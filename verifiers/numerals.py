@@ -1,0 +1,230 @@
+"""Numbers as people write them, read exactly.
+
+Read: 72, -5, 1,234.50, .5, 3/4, 1 1/2, 1.2e3, 1.2 x 10^3, 50%, 5 million, 12th, 5km, twelve, forty-two, one half.
+Not read, since two people would differ or nobody could: 1.234,50 and 1,2 (a comma that groups no thousands), 48/24 (a calculation
+that wasn't carried out), 5k, 2x, more than 300 digits. Such a token still counts as a number that stands there: its value is
+None. A percent sign is a unit, and "dozen" is one: neither changes the value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+MAX_DIGITS = 300
+"""Of a number. Python refuses to read more than 4,300, and no final answer has that many."""
+MAX_EXPONENT = 300
+"""Of ten, in scientific notation: 1e999999999 would fill the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numeral:
+    """A number that stands in a text."""
+
+    start: int
+    """Where it begins."""
+    end: int
+    """Where it ends, its percent sign or scale included."""
+    text: str
+    """As written."""
+    value: Fraction | None
+    """None: it can't be read."""
+    part: bool = False
+    """A share of something: a fraction or a percentage."""
+    signed: bool = False
+    """A sign is written."""
+
+
+_SMALL: Sequence[str] = [
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
+    *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+]
+_TENS = {
+    word: 10 * (i + 2) for i, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
+}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 10**3,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "lakh": 10**5,
+    "crore": 10**7,
+}
+_SHARES = {
+    "half": 2,
+    "halves": 2,
+    "quarter": 4,
+    "quarters": 4,
+    **{
+        f"{word}{s}": n
+        for n, word in enumerate(["third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"], 3)
+        for s in ("", "s")
+    },
+}
+_UNITS_OF_ONE_LETTER = "mgshlLCFVWNJA"
+
+_BLOB = r"(?:[0-9]++(?:[.,][0-9]++)*+|\.[0-9]++)"
+_SCALE = "|".join(_SCALES)
+_SHARE = "|".join(sorted(_SHARES, key=len, reverse=True))
+_DIGITS = re.compile(
+    rf"""(?<!\w)(?<!\w[.,])(?P<sign>(?<![)%°↑])[-+])?
+    (?P<a>{_BLOB})(?:[eE](?P<exp>[-+]?[0-9]++))?
+    (?:[ ]?/[ ]?(?P<b>{_BLOB})(?P<more>[ ]?/[ ]?[0-9])?)?
+    (?P<tail>[^\W0-9_]++)?(?P<broken>\w++)?
+    (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b)?
+    (?P<percent>\s?(?:%|percent\b|per\ cent\b|pct\b))?""",
+    re.VERBOSE,
+)
+_WORD = "|".join(sorted([*_SMALL, *_TENS], key=len, reverse=True))
+_WORDS = re.compile(
+    rf"""(?<![\w.])(?=[zotfsenhamZOTFSENHAM])(?:(?P<sign>minus|negative)[ ])?
+    (?:(?P<words>(?:an?[ ](?:{_SCALE})|{_WORD})\b(?:(?:[ ]and)?[ -](?:{_WORD}|{_SCALE})\b)*)|an?(?=[ -](?:half|quarter)\b))
+    (?:[ -](?P<share>{_SHARE}))?(?![\w])
+    (?P<percent>\s?(?:%|percent\b))?""",
+    re.VERBOSE | re.IGNORECASE,
+)
+_PRONOUN = re.compile(
+    r"\b(?:the|no|any|this|that|each|every|which|only|another|last|first|correct|right|wrong)\s$", re.IGNORECASE
+)
+_STRUCK = re.compile("[\u0300-\u036f]")
+
+
+def numerals(text: str) -> list[Numeral]:
+    """Return every number of a plain text (see `verifiers.markup`), in order."""
+    found = [*_in_digits(text), *_in_words(text)]
+    found.sort(key=lambda numeral: numeral.start)
+    return list(_joined(text, found))
+
+
+def _in_digits(text: str) -> Iterator[Numeral]:
+    for match in _DIGITS.finditer(text):
+        part = match["b"] is not None or match["percent"] is not None
+        value = (
+            None
+            if match["more"] or match["broken"] or match["abbreviated"] or _STRUCK.match(text, match.end())
+            else _value(match)
+        )
+        if match["sign"] == "-" and value is not None:
+            value = -value
+        yield Numeral(match.start(), match.end(), match[0], value, part, match["sign"] is not None)
+
+
+def _value(match: re.Match[str]) -> Fraction | None:
+    tail = match["tail"] or ""
+    if len(tail) == 1 and tail not in _UNITS_OF_ONE_LETTER:
+        return None
+    value = _decimal(match["a"])
+    if value is None:
+        return None
+    if match["exp"]:
+        exponent = match["exp"]
+        if len(exponent) > len(str(MAX_EXPONENT)) + 1 or abs(int(exponent)) > MAX_EXPONENT:
+            return None
+        value *= Fraction(10) ** int(exponent)
+    if match["b"]:
+        below = _decimal(match["b"])
+        if not below:
+            return None
+        value /= below
+        if value.denominator == 1:  # 48/24: the division wasn't carried out
+            return None
+    if match["scale"]:
+        value *= _SCALES[match["scale"].strip()]
+    return value
+
+
+def _decimal(blob: str) -> Fraction | None:
+    if blob.isdecimal():
+        return Fraction(int(blob)) if len(blob) <= MAX_DIGITS else None
+    if len(blob) > MAX_DIGITS:
+        return None
+    whole, point, decimals = blob.partition(".")
+    if not decimals.isdecimal() and point:
+        return None
+    groups = whole.split(",")
+    if len(groups) > 1 and not (
+        1 <= len(groups[0]) <= 3 and groups[0][0] != "0" and all(len(group) == 3 for group in groups[1:])  # noqa: PLR2004 - thousands
+    ):
+        return None
+    return Fraction(int("".join(groups) + decimals or "0"), 10 ** len(decimals))
+
+
+def _in_words(text: str) -> Iterator[Numeral]:
+    for match in _WORDS.finditer(text):
+        words = (match["words"] or "one").lower()
+        if (
+            words == "one"
+            and not match["share"]
+            and (
+                _PRONOUN.search(text[max(0, match.start() - 10) : match.start()])
+                or text.startswith((" of ", " can", " that "), match.end())
+            )
+        ):
+            continue
+        value = cardinal(words.replace("-", " ").split())
+        share = match["share"]
+        if share and value is not None:
+            value = _share(value, share.lower())
+        if match["sign"] and value is not None:
+            value = -value
+        part = share is not None or match["percent"] is not None
+        yield Numeral(match.start(), match.end(), match[0], value, part, match["sign"] is not None)
+
+
+def _share(count: Fraction, share: str) -> Fraction | None:
+    # "two thirds" is 2/3, "one third" is 1/3; "twenty third" is a place in a row.
+    plural = share.endswith(("s", "ves"))
+    if plural == (count == 1):
+        return None
+    return count / _SHARES[share]
+
+
+def cardinal(words: list[str]) -> Fraction | None:
+    """Return what number words mean, or None where they aren't one number ("two three")."""
+    total = group = 0
+    last_scale = 10**15
+    for word in words:
+        if word in {"and", "a", "an"}:
+            continue
+        if word in _TENS or word in _SMALL:
+            value = _TENS.get(word) or _SMALL.index(word)
+            room = 100 if value >= 10 else 10  # noqa: PLR2004 - the tens' place
+            if group % room or (value == 0 and len(words) > 1) or (0 < group % 100 < 20):  # noqa: PLR2004
+                return None
+            group += value
+        elif word == "hundred":
+            if group >= 100:  # noqa: PLR2004
+                return None
+            group = max(group, 1) * 100
+        else:
+            scale = _SCALES[word]
+            if scale >= last_scale:
+                return None
+            total, group, last_scale = total + max(group, 1) * scale, 0, scale
+    return Fraction(total + group)
+
+
+def _joined(text: str, found: list[Numeral]) -> Iterator[Numeral]:
+    """Join what is one number to a person: "1 1/2", "2 and a half"."""
+    i = 0
+    while i < len(found):
+        numeral = found[i]
+        after = found[i + 1] if i + 1 < len(found) else None
+        whole = numeral.value is not None and numeral.value.denominator == 1 and not numeral.part
+        if whole and after and after.part and not after.signed and after.value and 0 < after.value < 1 and "%" not in after.text:
+            gap = text[numeral.end : after.start]
+            if gap in {" ", " and ", "-and-"} and "percent" not in after.text.lower():
+                yield _sum(numeral, after.value, text[numeral.start : after.end], after.end)
+                i += 2
+                continue
+        yield numeral
+        i += 1
+
+
+def _sum(numeral: Numeral, share: Fraction, written: str, end: int) -> Numeral:
+    value = numeral.value or Fraction(0)
+    negative = value < 0 or written.startswith("-")
+    return Numeral(numeral.start, end, written, value - share if negative else value + share, signed=numeral.signed)
