@@ -12,44 +12,25 @@ import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, runtime, tags, task
+from prefect import flow, get_run_logger, runtime, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Failed
 
+from flows import context
 from flows.loading import load_spec
-from flows.run import GRACE_S, Progress, Run, Say
+from flows.run import GRACE_S, Run
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
 
 UPDATE_S = 2.0
 """Between two updates of the progress artifact, each of which costs a request."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """Who looks on from this process: the command line sets it; a scheduled run has nobody."""
-
-    progress: Progress = field(default_factory=Progress)
-    """Is kept up to date."""
-    say: Say = lambda _: None
-    """Is told what a person should know."""
-    show: bool = True
-    """Whether somebody will look at Prefect's UI: a temporary server has none."""
-    pending: list[int] = field(default_factory=list)
-    """Signals that came before the flow could hear them."""
-
-
-WATCH: ContextVar[Watch] = ContextVar("watch")
-_RUN: ContextVar[Run] = ContextVar("run")
 
 
 def _name() -> str:
@@ -63,14 +44,14 @@ def _name() -> str:
 @task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
 async def prepare(dataset: str) -> dict[str, int]:  # noqa: ARG001 - shown in Prefect's UI
     """Read prompts and find what is missing."""
-    prepared = await _RUN.get().prepare()
+    prepared = await context.RUN.get().prepare()
     return {"prompts": prepared.prompts, "slots": prepared.slots, "stored": prepared.stored}
 
 
 @task(name="judge-stored", cache_policy=NO_CACHE, persist_result=False)
 async def judge_stored(dataset: str) -> int:  # noqa: ARG001
     """Judge what the lake has already."""
-    return await _RUN.get().judge_stored()
+    return await context.RUN.get().judge_stored()
 
 
 @task(
@@ -83,13 +64,13 @@ async def judge_stored(dataset: str) -> int:  # noqa: ARG001
 )
 async def shard(dataset: str, shard: int) -> dict[str, int]:  # noqa: ARG001
     """Draw and verify a few hundred prompts."""
-    return await _RUN.get().work(shard)
+    return await context.RUN.get().work(shard)
 
 
 @task(name="curate", cache_policy=NO_CACHE, persist_result=False)
 async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
     """Decide every outcome."""
-    return (await _RUN.get().curate()).as_dict()
+    return (await context.RUN.get().curate()).as_dict()
 
 
 @flow(name="build", flow_run_name=_name, persist_result=False)
@@ -98,14 +79,14 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
     """
-    watch = WATCH.get(Watch())
+    watch = context.WATCH.get(context.Watch())
     try:
         path = Path(spec)
         loaded = load_spec(path)
         run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=watch.say)
-        with tags("stillhouse", f"dataset:{loaded.dataset}"), _signals(run, watch):
+        with _signals(run, watch):
             async with run, _watched(run, watch):
-                _RUN.set(run)
+                context.RUN.set(run)
                 return await _steps(run, watch)
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)
@@ -113,7 +94,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
         return Failed(message=str(error), data=error)
 
 
-async def _steps(run: Run, watch: Watch) -> dict[str, Any]:
+async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     dataset = run.spec.dataset
     await prepare(dataset)
     run.stop.check()
@@ -158,7 +139,7 @@ async def _shards(run: Run) -> None:
 
 
 @contextlib.contextmanager
-def _signals(run: Run, watch: Watch) -> Iterator[None]:
+def _signals(run: Run, watch: context.Watch) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop the run in order. A second one ends the process at once: the journal has what was paid for."""
 
     def interrupt(number: int) -> None:
@@ -187,7 +168,7 @@ def _signals(run: Run, watch: Watch) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _watched(run: Run, watch: Watch) -> AsyncIterator[None]:
+async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
     """Keep Prefect's progress artifact up to date, and hear of a cancellation in its UI."""
     if not watch.show:
         yield

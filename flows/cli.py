@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -45,6 +46,9 @@ def main() -> None:
     except UserError as error:
         err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         sys.exit(error.exit_code)
+    except typer.BadParameter.__bases__[0] as error:  # UsageError, of the Click that Typer brings and exports no more of
+        err.print(Text(f"error: {_plain(error.format_message())} See `{_command(error)} --help`."), soft_wrap=True)
+        sys.exit(SpecError.exit_code)
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
@@ -72,7 +76,7 @@ def plan(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> No
     from flows.plan import plan as make_plan
 
     loaded = load_spec(spec)
-    made = make_plan(loaded, spec, Lake.at(lake), _say)
+    made = asyncio.run(make_plan(loaded, spec, Lake.at(lake), _say))
     if as_json:
         _print_json(made.as_dict())
         return
@@ -101,8 +105,9 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
     from flows.launch import launch
     from flows.run import check
 
-    check(load_spec(spec), spec)  # before Prefect takes its seconds to start
-    summary = launch(spec, lake, err)
+    loaded = load_spec(spec)
+    check(loaded, spec)  # before Prefect takes its seconds to start
+    summary = launch(spec, loaded.dataset, lake, err)
     if as_json:
         _print_json(summary)
         return
@@ -247,6 +252,10 @@ def doctor(lake: LakePath = "lake", as_json: AsJson = False) -> None:
         _print_json({check.name: {"state": check.state, "detail": check.detail} for check in checks})
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(SetupError.exit_code)
+
+
+def _command(error: Any) -> str:
+    return str(error.ctx.command_path) if error.ctx is not None else "stillhouse"
 
 
 def _say(text: str) -> None:

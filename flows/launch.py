@@ -15,7 +15,7 @@ from flows.server import Server
 from storage.errors import Interrupted
 
 
-def launch(spec: Path, lake: str, console: Console) -> dict[str, Any]:
+def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, Any]:
     """Run the build flow and return its summary. Raise what ended it early."""
     pending: list[int] = []
 
@@ -28,12 +28,16 @@ def launch(spec: Path, lake: str, console: Console) -> dict[str, Any]:
     progress = Progress(stage="starting Prefect")
     try:
         with Server() as server, Display(progress, console) as display:
-            from flows.build import WATCH, Watch, build
+            from prefect import tags
+
+            from flows.build import build
+            from flows.context import WATCH, Watch
 
             server.wait(check)
             check()
             WATCH.set(Watch(progress=progress, say=display.say, show=not server.temporary, pending=pending))
-            return asyncio.run(build(str(spec), lake=lake))
+            with tags("stillhouse", f"dataset:{dataset}"):
+                return asyncio.run(build(str(spec), lake=lake))
     except BaseException as error:
         # Prefect's own handler is in place for the moment between the flow's start and ours.
         if type(error).__name__ == "TerminationSignal":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from flows.spec import Spec
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.ask import CHARS_PER_TOKEN, OUT_UNKNOWN
-from tasks.prepare import Prepared, prepare
+from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
 
 
@@ -72,10 +73,14 @@ class Plan:
         return dataclasses.asdict(self)
 
 
-def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
+async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
     """Read everything and return the plan. Raise what a build would raise before its first request."""
     check(spec, path)
-    made = wiring.make_teachers(spec, path, keys=False)
+    async with wiring.open_teachers(spec, path, keys=False) as made:
+        return await asyncio.to_thread(_read, spec, path, lake, wiring.asked(spec, made), say)
+
+
+def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> Plan:
     if not lake.mend_if_idle():
         say("a build is writing to this lake: what it has not landed yet counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
@@ -83,7 +88,7 @@ def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
             workspace,
             wiring.read(spec),
             Template(spec.template, where=str(path)),
-            wiring.asked(spec, made),
+            asked,
             spec.sampling.parameters(),
             spec.sampling.k,
         )

@@ -101,9 +101,7 @@ class Run:
         check(self.spec, self._path)
         stack = self._stack
         try:
-            made = wiring.make_teachers(self.spec, self._path, keys=True)
-            for teacher in made:
-                stack.push_async_callback(teacher.aclose)
+            made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
             lock = self.lake.writing(self._say, check=self.stop.check)
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)

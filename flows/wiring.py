@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -52,10 +54,17 @@ def check_teachers(spec: Spec, path: Path) -> None:
         _maker(options, path, number)
 
 
-def make_teachers(spec: Spec, path: Path, *, keys: bool) -> list[Teacher]:
-    """Return the spec's teachers, in its order. With `keys`, raise SpecError where a key isn't in the environment."""
+@contextlib.asynccontextmanager
+async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[Teacher]]:
+    """Give the spec's teachers, in its order, and close them. With `keys`, raise SpecError where a key isn't set."""
     found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
-    return [_maker(options, path, number)(options, api_key=found[number]) for number, options in enumerate(spec.teachers)]
+    async with contextlib.AsyncExitStack() as stack:
+        made = []
+        for number, options in enumerate(spec.teachers):
+            teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
+            stack.push_async_callback(teacher.aclose)
+            made.append(teacher)
+        yield made
 
 
 def _maker(options: TeacherOptions, path: Path, number: int) -> teachers.Maker:

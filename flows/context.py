@@ -1,0 +1,29 @@
+"""What the flow's process knows and Prefect must not: the run at work, and who looks on.
+
+In a module of its own: Prefect pickles a served flow with the globals that it names, and a context variable can't be pickled.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from flows.run import Progress, Run, Say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who looks on from this process: the command line sets it; a scheduled run has nobody."""
+
+    progress: Progress = field(default_factory=Progress)
+    """Is kept up to date."""
+    say: Say = lambda _: None
+    """Is told what a person should know."""
+    show: bool = True
+    """Whether somebody will look at Prefect's UI: a temporary server has none."""
+    pending: list[int] = field(default_factory=list)
+    """Signals that came before the flow could hear them."""
+
+
+WATCH: ContextVar[Watch] = ContextVar("watch")
+RUN: ContextVar[Run] = ContextVar("run")

@@ -1,0 +1,244 @@
+"""The command line: what is printed, and one clear line with the right exit code for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import cli
+
+GOOD: dict[str, Any] = {
+    "dataset": "d",
+    "prompts": [{"source": "p.jsonl", "license": "MIT"}],
+    "teachers": [{"name": "t", "provider": "replay", "model": "m", "path": "a.jsonl", "license": "MIT"}],
+    "sampling": {"k": 2},
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a spec that is right, its prompts and its answers, and stand in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STILLHOUSE_LAKE", raising=False)
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"id": f"p{i}", "prompt": f"Case {i}?"}) + "\n" for i in range(20)))
+    (tmp_path / "a.jsonl").write_text(json.dumps({"prompt_id": "p0", "responses": ["a", "b"]}) + "\n")
+    (tmp_path / "spec.yaml").write_text(json.dumps(GOOD))
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command line in this process and return its exit code."""
+    monkeypatch.setattr("sys.argv", ["stillhouse", *arguments])
+    try:
+        cli.main()
+    except SystemExit as done:
+        return int(done.code or 0)
+    return 0
+
+
+def changed(**changes: Any) -> str:
+    """Return the good spec with changes."""
+    return json.dumps(GOOD | changes)
+
+
+def source(**changes: Any) -> list[dict[str, Any]]:
+    """Return the good spec's prompts with changes."""
+    return [GOOD["prompts"][0] | changes]
+
+
+def teacher(**changes: Any) -> list[dict[str, Any]]:
+    """Return the good spec's teachers with changes."""
+    return [GOOD["teachers"][0] | changes]
+
+
+LINES = [json.dumps({"id": f"p{i}", "prompt": f"Case {i}?"}) for i in range(20)]
+BAD_SPECS = {
+    "no file": (None, ["spec.yaml", "no such file"]),
+    "not YAML": ("dataset: [1\nx: }", ["spec.yaml:2", "not YAML"]),
+    "not a mapping": ("- 1\n", ["spec.yaml", "mapping"]),
+    "empty": ("", ["spec.yaml", "mapping"]),
+    "a key twice": ("dataset: a\ndataset: b\n", ["spec.yaml:2", "'dataset' stands twice"]),
+    "an unknown key": (changed(smapling={}), ["spec.yaml", "smapling", "did you mean 'sampling'?"]),
+    "a nested unknown key": (
+        changed(teachers=teacher(limits={"concurency": 3})),
+        ["teachers[0].limits.concurency", "did you mean 'concurrency'?"],
+    ),
+    "a missing key": (json.dumps({k: v for k, v in GOOD.items() if k != "dataset"}), ["dataset", "is missing"]),
+    "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "integer", "'many'"]),
+    "out of range": (changed(sampling={"k": 0}), ["sampling.k", "greater than or equal to 1"]),
+    "an unknown provider": (changed(teachers=teacher(provider="opnai")), ["teachers[0].provider", "did you mean 'openai'?"]),
+    "an unknown verifier": (changed(verify=[{"use": "exact_mach"}]), ["verify[0].use", "did you mean 'exact_match'?"]),
+    "an unknown option of a verifier": (
+        changed(verify=[{"use": "exact_match", "knd": "number"}]),
+        ["verify[0].knd", "did you mean 'kind'?"],
+    ),
+    "a wrong option of a verifier": (changed(verify=[{"use": "exact_match", "kind": "nmber"}]), ["verify[0].kind", "'number'"]),
+    "a judge without its teacher": (
+        changed(verify=[{"use": "judge", "teacher": "s", "rubric": "r", "pass_at": 5}]),
+        ["verify[0].teacher", "no teacher is named 's'"],
+    ),
+    "two teachers of one name": (changed(teachers=teacher() * 2), ["teachers", "two are named 't'"]),
+    "a required verifier that isn't there": (changed(select={"require": ["judge"]}), ["select.require", "'judge'"]),
+    "a budget without prices": (changed(budget={"usd": 1}), ["budget", "'t'", "price"]),
+    "a licence that isn't SPDX": (
+        changed(prompts=source(license="Apache2")),
+        ["prompts[0]", "'Apache2'", "did you mean Apache-2.0?"],
+    ),
+    "an allowed licence that isn't SPDX": (changed(licenses={"allow": ["MTI"]}), ["licenses.allow[0]", "'MTI'"]),
+    "a template that doesn't parse": (changed(template={"user": "{{ prompt"}), ["template.user"]),
+    "an undefined variable": (changed(template={"user": "{{ promt }}"}), ["template.user", "p.jsonl:1", "'promt' is undefined"]),
+    "an export on a file": (changed(exports=[{"to": "p.jsonl"}]), ["exports", "p.jsonl", "is a file"]),
+    "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
+    "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
+}
+
+
+@pytest.mark.parametrize(("text", "said"), BAD_SPECS.values(), ids=BAD_SPECS)
+def test_a_bad_spec(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str | None, said: list[str]
+) -> None:
+    """A bad spec is one line that names the file and the place, and exit 2, for plan and build alike."""
+    (folder / "spec.yaml").unlink()
+    if text is not None:
+        (folder / "spec.yaml").write_text(text)
+    assert run(monkeypatch, "plan", "spec.yaml") == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    for part in said:
+        assert part in captured.err
+
+
+BAD_PROMPTS = {
+    "no file": (None, {}, ["p.jsonl", "no such file"]),
+    "broken JSON on line 17": ([*LINES[:16], '{"id": "p16", "prompt"', *LINES[17:]], {}, ["p.jsonl:17", "not JSON"]),
+    "a line that is a list": (["[1]"], {}, ["p.jsonl:1", "JSON object"]),
+    "a field that isn't there": (LINES, {"fields": {"prompt": "question"}}, ["p.jsonl:1", "'question'", "'prompt'"]),
+    "an empty prompt": ([*LINES[:2], '{"id": "x", "prompt": "  "}'], {}, ["p.jsonl:3", "prompt"]),
+    "a duplicate id": ([*LINES[:5], LINES[1]], {}, ["p.jsonl:6", "'p1'", "p.jsonl:2"]),
+    "a byte that isn't UTF-8": ([*LINES[:3], '{"prompt": "caf\udce9"}'], {}, ["p.jsonl:4", "not UTF-8", "0xe9"]),
+    "an unknown ending": (LINES, {"source": "p.txt"}, ["p.txt", "no such file"]),
+    "nothing in it": ([], {}, ["p.jsonl", "no prompts"]),
+}
+
+
+@pytest.mark.parametrize(("lines", "changes", "said"), BAD_PROMPTS.values(), ids=BAD_PROMPTS)
+def test_bad_prompts(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lines: list[str] | None,
+    changes: dict[str, Any],
+    said: list[str],
+) -> None:
+    """A bad input file is one line that names the file and the line in it, and exit 2."""
+    (folder / "p.jsonl").unlink()
+    if lines is not None:
+        (folder / "p.jsonl").write_bytes("".join(line + "\n" for line in lines).encode("utf-8", "surrogateescape"))
+    (folder / "spec.yaml").write_text(changed(prompts=source(**changes)))
+    assert run(monkeypatch, "plan", "spec.yaml") == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1
+    for part in said:
+        assert part in captured.err
+
+
+BAD_COMMANDS = {
+    "an unknown command": (["biuld"], ["biuld"]),
+    "an unknown option": (["plan", "spec.yaml", "--jsn"], ["--jsn"]),
+    "a missing argument": (["plan"], ["SPEC"]),
+    "a bad number": (["show", "d", "-n", "zero"], ["-n"]),
+    "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
+    "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
+    "a lake in the cloud": (["status", "--lake", "s3://bucket/lake"], ["s3://bucket/lake", "local folder"]),
+    "an export into a foreign folder": (["export", "d", "--to", "."], ["."]),
+    "a schedule without a server": (["serve", "spec.yaml", "--cron", "0 2 * * *"], ["PREFECT_API_URL"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD_COMMANDS.values(), ids=BAD_COMMANDS)
+def test_a_bad_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], said: list[str]
+) -> None:
+    """A mistyped command is one line and exit 2."""
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(folder))
+    assert run(monkeypatch, *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ")
+    assert captured.err.count("\n") == 1
+    for part in said:
+        assert part in captured.err
+
+
+def test_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`plan` counts what is missing, shows the first prompt as it will be sent, and leaves no lake behind."""
+    text = changed(
+        template={"system": "Be brief.", "user": "Q: {{ prompt }}"},
+        teachers=teacher(price={"input": 1.0, "output": 2.0}, samples_per_request=2),
+        sampling={"k": 4, "max_tokens": 100},
+    )
+    (folder / "spec.yaml").write_text(text)
+    assert run(monkeypatch, "plan", "spec.yaml", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["prompts"], made["slots"], made["stored"], made["missing"]) == (20, 80, 0, 80)
+    assert made["first"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Q: Case 0?"}]
+    (only,) = made["teachers"]
+    assert (only["requests"], only["tokens_out"]) == (40, 8000)
+    assert only["most_usd"] == pytest.approx((only["tokens_in"] + 2 * 8000) / 1e6)
+    assert made["licenses"] == {"MIT x t": "MIT"}
+    assert not (folder / "lake").exists()
+    assert run(monkeypatch, "plan", "spec.yaml") == 0
+    assert "Q: Case 0?" in capsys.readouterr().out
+
+
+def test_plan_folds_what_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prompts without ids that are the same count once, and the plan says how many."""
+    (folder / "p.jsonl").write_text('{"prompt": "a"}\n{"prompt": "b"}\n{"prompt": "a"}\n')
+    assert run(monkeypatch, "plan", "spec.yaml", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["prompts"], made["folded"]) == (2, 1)
+
+
+def test_the_gate_in_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`plan` exits 3 where the licence gate refuses."""
+    (folder / "spec.yaml").write_text(changed(teachers=teacher(license=None)))
+    assert run(monkeypatch, "plan", "spec.yaml") == 3
+    assert "teachers[0] (t)" in capsys.readouterr().err
+
+
+def test_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`init` writes a spec that `plan` takes as it is, and never overwrites one."""
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "init") == 0
+    assert run(monkeypatch, "plan", "starter.yaml") == 0
+    assert "16 wanted" in capsys.readouterr().out
+    assert run(monkeypatch, "init") == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_status_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lake that isn't there yet has no builds, which is no error."""
+    assert run(monkeypatch, "status") == 0
+    assert "no builds yet" in capsys.readouterr().out
+    assert run(monkeypatch, "status", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["builds"] == []
+
+
+def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--help` lists every command, and without arguments it is shown too."""
+    assert run(monkeypatch, "--help") == 0
+    text = capsys.readouterr().out
+    for command in ("init", "plan", "build", "status", "show", "export", "serve", "doctor"):
+        assert f" {command} " in text
+    run(monkeypatch)
+    assert "Commands" in capsys.readouterr().out
+
+
+def test_hostile_text_can_not_steer_the_terminal() -> None:
+    """Control characters of a response or a prompt are replaced before they are printed."""
+    assert cli._plain("a\x1b[2Jb\x07\n") == "a\ufffd[2Jb\ufffd\n"
