@@ -14,6 +14,8 @@ from flows.spec import Spec
 from storage.errors import SpecError
 
 Location = tuple[int | str, ...]
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+"""How pydantic calls an unknown key, of a model and of a dataclass."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -78,9 +80,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
 def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:
     """Return where a validation failed first and why, in one line."""
     # An unknown key is the likeliest slip and often the cause of what else is wrong.
-    first = next((each for each in error.errors() if each["type"] == "extra_forbidden"), error.errors()[0])
+    first = next((each for each in error.errors() if each["type"] in _UNKNOWN), error.errors()[0])
     location = first["loc"]
-    if first["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+    if first["type"] in _UNKNOWN:
         return location, f"unknown key; {nearest(str(location[-1]), _known(model, location[:-1]))}"
     if first["type"] == "missing":
         return location, "is missing"
