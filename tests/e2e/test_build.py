@@ -309,3 +309,46 @@ def test_quiet(lone_workplace: Workplace, teacher: LoopbackTeacher) -> None:
         "curating",
         "landing",
     }
+
+
+def test_a_judge(workplace: Workplace) -> None:
+    """A judge asks a teacher of the spec that draws nothing; its verdicts are stored, and a rerun asks it nothing."""
+
+    def answering(body: dict, sold: int) -> tuple[int, dict]:
+        if body["model"] != "strict":
+            return counting(body, sold)
+        assert body["response_format"]["type"] == "json_schema"
+        good = "The answer is 1." in body["messages"][-1]["content"]
+        return 200, completion([json.dumps({"score": 9 if good else 2, "reason": "read"})])
+
+    with LoopbackTeacher(answering) as teacher:
+        spec(workplace, teacher.url, prompts=4)
+        judge = workplace.teacher(teacher.url, name="j", model="strict", draw=False, price={"input": 5, "output": 5})
+        workplace.spec["teachers"].append(judge)
+        workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "Is it 1?", "pass_at": 7}]
+        summary = workplace.build()
+        assert (summary["paid"], summary["kept"], teacher.sold) == (12, 4, 24)
+        assert summary["cost_usd"] == pytest.approx((12 * (10 * 1 + 6 * 2) + 12 * (10 + 6) * 5) / 1e6)
+        assert workplace.build()["paid"] == 0
+        assert teacher.sold == 24
+
+
+def test_adaptive_k(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Drawn in rounds, a prompt asks for no more once it has what it needs; a rerun finds the same outcomes."""
+    spec(workplace, teacher.url, prompts=30, k=3)
+    workplace.spec["sampling"]["adaptive"] = {"accept": 1}
+    first = workplace.build()
+    assert (first["requested"], first["kept"], teacher.sold) == (60, 30, 60)
+    again = workplace.build()
+    assert (again["paid"], again["requested"], again["kept"]) == (0, 60, 30)
+
+
+def test_two_teachers(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Each teacher draws k samples of each prompt, and a trace carries its own teacher's licence."""
+    spec(workplace, teacher.url, prompts=6)
+    workplace.spec["teachers"].append(workplace.teacher(teacher.url, name="u", model="n", license="MIT"))
+    assert workplace.build()["requested"] == 36
+    assert workplace.query("SELECT teacher, license, count(*) FROM traces GROUP BY ALL ORDER BY 1") == [
+        ("t", "MIT AND Apache-2.0", 6),
+        ("u", "MIT", 6),
+    ]

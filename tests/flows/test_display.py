@@ -1,0 +1,62 @@
+"""The display: plain lines where there is no terminal, a live line where there is one."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import pytest
+from rich.console import Console
+
+from flows import display
+from flows.display import Display
+from flows.run import Progress
+
+
+def shown(progress: Progress, *, terminal: bool, seconds: float = 0.8) -> str:
+    """Return what a display writes in a moment."""
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
+    with Display(progress, console) as showing:
+        showing.say("[bold]said[/]")
+        time.sleep(seconds)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def drawing() -> Progress:
+    """Return the progress of a run in mid-draw."""
+    progress = Progress(stage="drawing and verifying", slots=100, budget_usd=2.0)
+    progress.tally.asked, progress.tally.judged, progress.tally.accepted, progress.tally.failed = 40, 38, 19, 2
+    progress.spending.paid, progress.spending.cost_usd = 38, 0.5
+    return progress
+
+
+def test_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a terminal, stages and now and then the state are lines of their own, with no control codes."""
+    monkeypatch.setattr(display, "PLAIN_S", 0.2)
+    text = shown(drawing(), terminal=False)
+    lines = text.splitlines()
+    assert lines[:2] == ["[bold]said[/]", "drawing and verifying"]
+    for part in ("40/100 samples", "pass rate 50%", "failed 2", "$0.5000 of $2", "ETA"):
+        assert part in lines[2]
+    assert "\x1b" not in text
+
+
+def test_a_live_line() -> None:
+    """On a terminal, one line is kept up to date, and what is said stands above it."""
+    text = shown(drawing(), terminal=True)
+    assert "40/100 samples" in text
+    assert "[bold]said[/]" in text
+
+
+def test_slowness_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no sample comes for long, a line says so."""
+    monkeypatch.setattr(display, "SLOW_S", 0.3)
+    assert "the teacher is slow, or this machine is busy" in shown(drawing(), terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3725, "1 h 02 min")], ids=["seconds", "minutes", "hours"]
+)
+def test_clock(seconds: float, text: str) -> None:
+    """Times are in the units that a person would use."""
+    assert display._clock(seconds) == text

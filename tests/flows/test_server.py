@@ -1,0 +1,90 @@
+"""Prefect's server: which one a build uses, and that a temporary one comes, is quiet, and goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.server import configured_url
+
+PROFILES = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://profile/api"\n[profiles.bare]\n'
+
+
+@pytest.mark.parametrize(
+    ("environment", "profiles", "url"),
+    [
+        ({}, None, None),
+        ({"PREFECT_API_URL": "http://env/api"}, PROFILES, "http://env/api"),
+        ({}, PROFILES, "http://profile/api"),
+        ({"PREFECT_PROFILE": "bare"}, PROFILES, None),
+        ({}, "not toml [", None),
+    ],
+    ids=["nothing set", "the environment wins", "the active profile", "a profile without one", "a broken file"],
+)
+def test_the_configured_server(
+    environment: dict[str, str], profiles: str | None, url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API is the environment's, else that of Prefect's active profile, else none."""
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if profiles is not None:
+        (tmp_path / "profiles.toml").write_text(profiles)
+    assert configured_url() == url
+
+
+CODE = """
+import os, sys, time
+from flows.server import Server
+with Server() as server:
+    server.wait()
+    from prefect import flow, get_run_logger
+    @flow
+    def hello():
+        get_run_logger().warning("hello")
+    hello()
+    print(server.temporary, os.environ["PREFECT_API_URL"], server._process.pid, flush=True)
+    if sys.argv[1:] == ["die"]:
+        os.kill(os.getpid(), 9)
+"""
+
+
+def run(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], int]:
+    """Run a flow on a temporary server in a child process; return it and the server's process id."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {"PREFECT_HOME": str(tmp_path), "SECRET_KEY": "sk-canary"}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *arguments], env=environment, text=True, capture_output=True, timeout=120, check=False
+    )
+    return done, int(done.stdout.split()[-1])
+
+
+def gone(process: int) -> bool:
+    """Wait a little for a process to end, and say whether it did."""
+    for _ in range(100):
+        if not Path(f"/proc/{process}").exists() or "Z" in Path(f"/proc/{process}/stat").read_text().split()[2]:
+            return True
+        subprocess.run(["sleep", "0.1"], check=True)
+    return False
+
+
+def test_a_temporary_server_is_quiet_and_goes(tmp_path: Path) -> None:
+    """Nothing of Prefect's reaches the terminal, not even a flow's own log, and the server ends with the run."""
+    done, server = run(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("True http://127.0.0.1:")
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+    assert gone(server)
+
+
+def test_a_temporary_server_dies_with_its_killed_parent(tmp_path: Path) -> None:
+    """A run that is killed leaves no server behind."""
+    done, server = run(tmp_path, "die")
+    assert done.returncode == -9
+    assert gone(server)

@@ -1,0 +1,74 @@
+"""The spec's models: what is written in DESIGN's form is read as meant, and every checked-in example is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.loading import load_spec
+from flows.spec import Spec
+from tasks.options import Options
+
+ROOT = Path(__file__).parents[2]
+SMALL = {
+    "dataset": "d",
+    "prompts": [{"source": "p.jsonl"}],
+    "teachers": [{"name": "t", "provider": "openai", "model": "m"}],
+}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_examples_are_specs(path: Path) -> None:
+    """Every example in the repository is a spec."""
+    assert load_spec(path).prompts
+
+
+def test_defaults() -> None:
+    """What a small spec leaves out has the documented defaults."""
+    spec = Spec.model_validate(SMALL)
+    (teacher,) = spec.teachers
+    assert (teacher.timeout_s, teacher.limits.concurrency, teacher.price, teacher.samples_per_request) == (600, 64, None, 1)
+    assert (spec.sampling.k, spec.sampling.parameters(), spec.template.user, spec.template.system) == (
+        1,
+        {},
+        "{{ prompt }}",
+        None,
+    )
+    assert (spec.select.require, spec.select.per_prompt, spec.dedup.exact, spec.budget, spec.exports) == (
+        "all",
+        None,
+        True,
+        None,
+        (),
+    )
+
+
+def test_the_hash_is_of_the_content() -> None:
+    """The order of keys and what is a default anyway don't change a spec's hash; its content does."""
+    same = Spec.model_validate(dict(reversed(SMALL.items())) | {"seed": 0})
+    other = Spec.model_validate(SMALL | {"seed": 1})
+    assert Spec.model_validate(SMALL).hash == same.hash != other.hash
+
+
+def test_every_field_is_explained() -> None:
+    """Every field of every model has a docstring, from which the reference is made."""
+
+    def models(kind: type[Options]) -> list[type[Options]]:
+        return [kind, *(each for sub in kind.__subclasses__() for each in models(sub))]
+
+    bare = [
+        f"{model.__name__}.{name}"
+        for model in models(Options)
+        for name, field in model.model_fields.items()
+        if not field.description
+    ]
+    assert bare == []
+
+
+def test_adaptive_can_not_accept_more_than_k() -> None:
+    """`adaptive.accept` is at most k."""
+    text = yaml.safe_dump(SMALL | {"sampling": {"k": 2, "adaptive": {"accept": 3}}})
+    with pytest.raises(ValueError, match="more than k = 2"):
+        Spec.model_validate(yaml.safe_load(text))
