@@ -105,7 +105,8 @@ class OpenAITeacher:
 
     def _status(self, error: sdk.APIStatusError) -> StillhouseError:
         status = error.status_code
-        said = self._line(f"{status} {error.message}")
+        text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
+        said = self._line(f"{status} {error.message} {text}")
         if status == httpx2.codes.TOO_MANY_REQUESTS:
             if error.code == "insufficient_quota":
                 return SetupError(f"the account behind {self.base_url} has no quota left: {said}")
