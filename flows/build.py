@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from prefect import flow, get_run_logger, runtime, task
+from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import context
@@ -34,7 +35,7 @@ UPDATE_S = 2.0
 
 
 def _name() -> str:
-    spec = str(runtime.flow_run.parameters.get("spec", ""))
+    spec = str(flow_run.parameters.get("spec", ""))
     try:
         return f"build {load_spec(Path(spec)).dataset}"
     except UserError:
@@ -196,7 +197,7 @@ async def _watching(run: Run) -> None:
                 if share != shown:
                     await aupdate_progress_artifact(artifact, progress=min(share, 100.0))
                     shown = share
-                state = (await client.read_flow_run(runtime.flow_run.id)).state
+                state = (await client.read_flow_run(flow_run.id)).state
                 if state is not None and state.is_cancelling():
                     run.stop.set(Interrupted("cancelled in Prefect; what was paid for is landed, and a rerun goes on"))
             except Exception as error:  # noqa: BLE001 - a server that restarts must not end a build

@@ -46,7 +46,7 @@ def main() -> None:
     except UserError as error:
         err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         sys.exit(error.exit_code)
-    except typer.BadParameter.__bases__[0] as error:  # UsageError, of the Click that Typer brings and exports no more of
+    except typer.TyperException as error:
         err.print(Text(f"error: {_plain(error.format_message())} See `{_command(error)} --help`."), soft_wrap=True)
         sys.exit(SpecError.exit_code)
     except typer.Exit as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -37,7 +37,7 @@ def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, A
             check()
             WATCH.set(Watch(progress=progress, say=display.say, show=not server.temporary, pending=pending))
             with tags("stillhouse", f"dataset:{dataset}"):
-                return asyncio.run(build(str(spec), lake=lake))
+                return cast("dict[str, Any]", asyncio.run(cast("Any", build(str(spec), lake=lake))))
     except BaseException as error:
         # Prefect's own handler is in place for the moment between the flow's start and ours.
         if type(error).__name__ == "TerminationSignal":

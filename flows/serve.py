@@ -12,7 +12,7 @@ def serve(spec: Spec, path: Path, lake: Path, *, cron: str) -> None:
 
     Paths are made absolute: a run doesn't start in this folder.
     """
-    from prefect.deployments.runner import EntrypointType
+    from prefect.types.entrypoint import EntrypointType
 
     from flows.build import build
 

@@ -85,9 +85,7 @@ class Desk:
             raise
         raise AssertionError("tenacity returns or raises")
 
-    async def _once(
-        self, request: Request, may_send: Callable[[], bool], sent: list[float]
-    ) -> tuple[Completion, float]:
+    async def _once(self, request: Request, may_send: Callable[[], bool], sent: list[float]) -> tuple[Completion, float]:
         chars = sum(len(message.content) for message in request.messages)
         estimate = chars // CHARS_PER_TOKEN + request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
         async with self._limiter.lease(estimate) as lease:

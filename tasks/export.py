@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 import orjson
 import pyarrow as pa
@@ -49,14 +49,6 @@ class ExportOptions(Options):
     """What a shard is."""
 
 
-class _Shard(Protocol):
-    def write(self, row: dict[str, Any]) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: Any) -> None: ...  # noqa: PYI036 - PartWriter's is narrower
-
-
 class _JsonLines:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -84,8 +76,7 @@ def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str)
         for index in range(number):
             name = f"train-{index:05d}-of-{number:05d}.{options.file}"
             size = rows // number + (index < rows % number)
-            writer: _Shard = PartWriter(folder / name, MESSAGES) if options.file == "parquet" else _JsonLines(folder / name)
-            with writer:
+            with PartWriter(folder / name, MESSAGES) if options.file == "parquet" else _JsonLines(folder / name) as writer:
                 for _ in range(size):
                     writer.write(next(source))
             shards.append(_facts(folder / name, size))

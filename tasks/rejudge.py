@@ -38,6 +38,7 @@ async def judge_stored(workspace: Workspace, verification: Verification, verifie
             for row in batch.to_pylist():
                 case = Case(sample=sample_of(row["sample"]), fingerprints=frozenset(row["fingerprints"]))
                 group.create_task(_judge(verification, prompt_of(row["prompt"]), case))
+    await verification.flush()  # what is asked for next, in adaptive rounds, depends on them
     return count
 
 

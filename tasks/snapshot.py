@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.catalog import literal
@@ -75,8 +74,9 @@ def _prompts(workspace: Workspace) -> None:
         with pq.ParquetFile(workspace.folder / "staged.parquet") as file:
             for batch in file.iter_batches(batch_size=ROW_GROUP):
                 first, last = batch["ord"][0].as_py(), batch["ord"][-1].as_py()
-                folded = [row[0] for row in workspace.rows(f"SELECT ord FROM folded WHERE ord BETWEEN {first} AND {last}")]
-                yield batch.filter(pc.invert(pc.is_in(batch["ord"], pa.array(folded, pa.int64())))).select(PROMPTS.names)
+                folded = {ord_ for (ord_,) in workspace.rows(f"SELECT ord FROM folded WHERE ord BETWEEN {first} AND {last}")}
+                kept = pa.array([ord_ not in folded for ord_ in batch["ord"].to_pylist()], pa.bool_())
+                yield batch.filter(kept).select(PROMPTS.names)
 
     _write(workspace, "prompts", PROMPTS, batches())
 

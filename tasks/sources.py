@@ -155,7 +155,7 @@ def _csv(path: Path) -> Iterator[tuple[str, Row]]:
             except UnicodeDecodeError as error:
                 raise SourceError(f"{path}:{_not_utf8(path)}") from error
             except csv.Error as error:
-                raise SourceError(f"{path}:{reader.line_num}: not CSV: {error}") from error
+                raise SourceError(f"{path}:{reader.line_num + 1}: not CSV: {error}") from error  # where the row begins
             if row is None:
                 return
             place = f"{path}:{reader.line_num}"

@@ -101,6 +101,10 @@ class Verification:
         """Let go of the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def flush(self) -> None:
+        """Land the verdicts, so that a query finds them."""
+        await self._store.flush()
+
     async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
         """Return each case's verdicts, which are kept as well. Where a judge couldn't be asked, its verdict is missing.
 
