@@ -29,7 +29,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True)
+# Into a file or a pipe, a table is as wide as it is.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True)
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
 LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
@@ -132,10 +134,10 @@ def status(
     waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
     out.print(f"{_plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("dataset", "build", "prompts", "requested", "kept", "rejected", "failed", "paid", "cost"):
+    for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
         table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
     for each in found["builds"]:
-        numbers = [each["prompts"], each["requested"], each["kept"], sum(each["rejected"].values()), each["failed"], each["paid"]]
+        numbers = [each["requested"], each["kept"], sum(each["rejected"].values()), each["failed"], each["paid"]]
         table.add_row(each["dataset"], each["build_id"], *(f"{number:,}" for number in numbers), f"${each['cost_usd']:,.4f}")
     if found["builds"]:
         out.print(table)
@@ -170,11 +172,11 @@ def show(
             out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))
         if row["response"] is not None:
             out.print(Text(_plain(row["response"]) + "\n"))
-        for verdict in row["verdicts"] or ():
+        for verdict in (each for each in row["verdicts"] or () if each["passed"] is not None or outcome == "rejected"):
             mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
             out.print(
                 Text(
-                    f"{verdict['verifier']}: {mark}. {_plain(verdict['reason'])}",
+                    f"{verdict['verifier']}: {mark}. {_plain(verdict['reason'])}".rstrip(". ") + ".",
                     style="green" if verdict["passed"] else "yellow",
                 )
             )

@@ -38,8 +38,19 @@ def show(
         connection.execute(f"CREATE VIEW samples AS FROM read_parquet({literal(lake.glob('samples'))})")
         connection.execute(f"CREATE VIEW verdicts AS FROM read_parquet({literal(lake.glob('verdicts'))})")
         connection.execute(
-            f"CREATE TABLE chosen AS SELECT row_number() OVER () AS place, * FROM read_parquet({files([folders['outcomes']])}) "
-            f"WHERE outcome = {literal(kind)} {asked} LIMIT {number}"
+            f"CREATE TABLE found AS SELECT row_number() OVER () AS place, * FROM read_parquet({files([folders['outcomes']])}) "
+            f"WHERE outcome = {literal(kind)} {asked}"
+        )
+        # One of each prompt, evenly spread over the build, before a second one of any.
+        connection.execute(
+            f"""
+            CREATE TABLE chosen AS
+            WITH turns AS (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY place) AS turn FROM found),
+            numbered AS (SELECT *, row_number() OVER (PARTITION BY turn ORDER BY place) - 1 AS number,
+                count(*) OVER (PARTITION BY turn) AS many FROM turns)
+            SELECT * EXCLUDE (turn, number, many) FROM numbered
+            ORDER BY turn, (number * {number} // many) = ((number - 1) * {number} // many) AND number > 0, place LIMIT {number}
+            """
         )
         table = connection.sql(
             f"""

@@ -1,0 +1,160 @@
+"""Jails are lent, replaced when they are damaged, and gone when whoever started them is gone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from storage.errors import SetupError
+from verifiers.sandbox import bubblewrap
+from verifiers.sandbox.jail import Jail
+from verifiers.sandbox.judge import BubblewrapSandbox
+from verifiers.sandbox.protocol import Limits, PythonJob, Sandbox
+
+ADD = PythonJob(source="def add(a, b): return a + b", tests="assert add(2, 3) == 5")
+SLOW = PythonJob(source="import time\ndef add(a, b):\n    time.sleep(1)\n    return a + b", tests="assert add(2, 3) == 5")
+ROOT = Path(__file__).parents[3]
+
+
+def alive(process: int) -> bool:
+    """Say whether a process runs."""
+    try:
+        return (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]) != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_for(condition) -> bool:
+    """Wait until something is so."""
+    end = time.monotonic() + 10
+    while time.monotonic() < end and not condition():
+        time.sleep(0.02)
+    return condition()
+
+
+def test_it_is_a_sandbox(sandbox):
+    """The class keeps the protocol."""
+    assert isinstance(sandbox, Sandbox)
+
+
+def test_jails_are_used_again(sandbox):
+    """A sample that behaves leaves its jails to the next one."""
+    sandbox.run_python(ADD, Limits())
+    before = {jail.child for jail in sandbox.pool.idle}
+    for _ in range(5):
+        assert sandbox.run_python(ADD, Limits()).passed is True
+    assert {jail.child for jail in sandbox.pool.idle} == before
+
+
+def test_a_jail_that_was_killed_is_replaced(sandbox):
+    """Idle or at work, a killed jail costs a sample some time and never its verdict."""
+    sandbox.run_python(ADD, Limits())
+    for jail in list(sandbox.pool.idle):
+        os.kill(jail.child, signal.SIGKILL)
+    assert sandbox.run_python(ADD, Limits()).passed is True
+
+    found = []
+    thread = threading.Thread(target=lambda: found.append(sandbox.run_python(SLOW, Limits())))
+    known = [jail.child for jail in sandbox.pool.idle]
+    thread.start()
+    time.sleep(0.4)
+    for child in known:
+        os.kill(child, signal.SIGKILL)
+    thread.join()
+    assert found[0].passed is True
+
+
+def test_a_jail_that_met_a_limit_is_not_used_again(sandbox):
+    """After an endless loop, the jail is thrown out with everything in it."""
+    sandbox.run_python(ADD, Limits())
+    before = {jail.child for jail in sandbox.pool.idle}
+    assert sandbox.run_python(PythonJob(source="while True: pass", tests="assert x"), Limits(wall_s=0.5)).passed is False
+    after = {jail.child for jail in sandbox.pool.idle}
+    gone = before - after
+    assert len(gone) == 2
+    assert wait_for(lambda: not any(map(alive, gone)))
+
+
+def test_many_threads_at_once():
+    """Verdicts don't get mixed up between threads, and no more jails are started than are needed."""
+    own = BubblewrapSandbox(2)
+
+    def judge(number):
+        job = PythonJob(source=f"def f(x): return x + {number}", tests=f"assert f(1) == {1 + number - number % 2}")
+        return own.run_python(job, Limits()).passed is (number % 2 == 0)
+
+    with ThreadPoolExecutor(12) as threads:
+        assert all(threads.map(judge, range(60)))
+    assert len(own.pool.idle) == 4
+    children = [jail.child for jail in own.pool.idle]
+    own.close()
+    assert wait_for(lambda: not any(map(alive, children)))
+
+
+PARENT = """
+import sys, time
+from verifiers.sandbox.judge import default
+from verifiers.sandbox.protocol import Limits, PythonJob
+assert default().run_python(PythonJob(source="def f(): return 1", tests="assert f() == 1"), Limits()).passed
+print(*[n for jail in default().pool.idle for n in (jail.child, jail.process.pid)], flush=True)
+if sys.argv[1] == "wait":
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("how", ["ends", "is killed"])
+def test_jails_die_with_their_parent(how):
+    """Neither the end of Python nor a SIGKILL leaves a process behind."""
+    argument = "wait" if how == "is killed" else "end"
+    with subprocess.Popen([sys.executable, "-c", PARENT, argument], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        numbers = [int(word) for word in parent.stdout.readline().split()]
+        assert len(numbers) == 4
+        if how == "is killed":
+            assert all(map(alive, numbers))
+            parent.kill()
+    assert wait_for(lambda: not any(map(alive, numbers)))
+
+
+def test_without_bubblewrap_nothing_is_run(monkeypatch):
+    """Where bubblewrap is missing, the error says in one line what to install; there is no weaker way."""
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda _name: None)
+    with pytest.raises(SetupError, match="apt install bubblewrap") as error:
+        BubblewrapSandbox(1).run_python(ADD, Limits())
+    assert "\n" not in str(error.value)
+
+
+def test_a_bubblewrap_that_fails_is_quoted(monkeypatch, tmp_path):
+    """Where bubblewrap can't make a jail, the error quotes it."""
+    broken = tmp_path / "bwrap"
+    broken.write_text("#!/bin/sh\necho 'bwrap: no namespaces for you' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(bubblewrap.shutil, "which", lambda _name: str(broken))
+    with pytest.raises(SetupError, match="no namespaces for you"):
+        Jail()
+
+
+def test_a_forked_process_starts_jails_of_its_own(sandbox):
+    """After os.fork, the child doesn't talk to its parent's jails."""
+    sandbox.run_python(ADD, Limits())
+    mine = {jail.child for jail in sandbox.pool.idle}
+    assert mine
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            passed = sandbox.run_python(ADD, Limits()).passed is True
+            code = 0 if passed and not mine & {jail.child for jail in sandbox.pool.idle} else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert sandbox.run_python(ADD, Limits()).passed is True
+    assert {jail.child for jail in sandbox.pool.idle} == mine

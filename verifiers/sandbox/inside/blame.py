@@ -1,0 +1,79 @@
+"""From an exception that ended the tests to a verdict: the code is wrong, or the tests are."""
+
+from __future__ import annotations
+
+import ast
+import types
+
+from verifiers.sandbox.inside.mirror import Unsupported
+from verifiers.sandbox.inside.names import Names
+from verifiers.sandbox.inside.uses import FILE
+
+WIDTH = 300
+
+
+class Missing(BaseException):
+    """The code lacks what the prompt asks for."""
+
+
+def one_line(text: str) -> str:
+    """Return a text on one line, cut to what a person will read."""
+    line = " ".join(text[: 4 * WIDTH].split())
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def message(error: BaseException) -> str:
+    """Return what an exception says, however hostile."""
+    try:
+        return f"{type(error).__name__}: {one_line(str(error))}".removesuffix(": ")
+    except BaseException:  # noqa: BLE001 - its __str__ may be the code's
+        return type(error).__name__
+
+
+def _statement(source: str, line: int) -> str:
+    """Return the innermost statement on a line of the tests."""
+    statements = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.stmt))
+    found = [node for node in statements if node.lineno <= line <= (node.end_lineno or 0)]
+    if not found:
+        return ""
+    node = max(found, key=lambda stmt: (stmt.lineno, stmt.col_offset))
+    if isinstance(node, ast.Assert):
+        return f"assert {ast.get_source_segment(source, node.test) or ''}"
+    return (ast.get_source_segment(source, node) or "").partition("\n")[0]
+
+
+def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
+    """Return the verdict and its reason."""
+    line, last = 0, ""
+    trace: types.TracebackType | None = error.__traceback__
+    while trace is not None:
+        last = trace.tb_frame.f_code.co_filename
+        line = trace.tb_lineno if last == FILE else line
+        trace = trace.tb_next
+    if isinstance(error, Missing):
+        return "failed", f"the code doesn't define {error}"
+    if isinstance(error, Unsupported):
+        return "undecided", one_line(str(error))
+    if last == FILE and (verdict := _fault_of_tests(error, names)):
+        return verdict
+    where = one_line(_statement(source, line))
+    if isinstance(error, AssertionError) and where.startswith("assert "):
+        return "failed", f"AssertionError: {where}"
+    return "failed", one_line(message(error) + (f" in: {where}" if where else ""))
+
+
+def _fault_of_tests(error: BaseException, names: Names) -> tuple[str, str] | None:
+    """Tell an error that the tests made from what the code made of them."""
+    if isinstance(error, UnboundLocalError):
+        return "undecided", f"the tests are broken: {message(error)}"
+    if isinstance(error, NameError):
+        root = names.root
+        known = names.uses.free & {name for name in names.offered if names.sees(name)}
+        if error.name == root or (not known and root not in names.offered):
+            return "failed", f"the code doesn't define {error.name}"
+        return "undecided", f"the tests are broken: they use {error.name}, which nothing defines"
+    if isinstance(error, ImportError):
+        if error.name == "solution":
+            return "failed", one_line(f"the code lacks what the tests import: {error}")
+        return "undecided", f"the tests import {error.name}, which the sandbox doesn't have"
+    return None

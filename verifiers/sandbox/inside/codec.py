@@ -1,0 +1,298 @@
+"""How a value crosses between the two processes of a sample: as JSON, decoded into exact built-in types and nothing else.
+
+The other side may be hostile, so decoding never runs code that it names: there is no pickle here, no import, no class by path.
+Plain data crosses by value; whatever isn't plain becomes a reference, which `export` and `resolve` deal with (`peer.py`).
+
+A scalar is itself; anything else is a list whose head says what follows, such as ["t", 1, 2] for (1, 2). Mutable containers
+are numbered in the order in which they start, so that ["k", n] is the n-th once more: a list that is passed twice stays one list.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+DEPTH = 150
+NODES = 2_000_000
+WORD = 1 << 63
+
+# The only classes that a name from the other side may stand for.
+CLASSES: dict[str, type] = {
+    **{name: value for name, value in vars(builtins).items() if isinstance(value, type) and issubclass(value, BaseException)},
+    **{kind.__name__: kind for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, frozenset)},
+    **{
+        kind.__name__: kind for kind in (range, object, Decimal, Fraction, deque, Counter, OrderedDict, date, datetime, timedelta)
+    },
+    "NoneType": type(None),
+}
+CLASS_NAMES = {kind: name for name, kind in CLASSES.items()}
+FUNCTIONS = {
+    name: value for name, value in vars(builtins).items() if callable(value) and not isinstance(value, type) and name[0] != "_"
+}
+FUNCTION_NAMES = {id(value): name for name, value in FUNCTIONS.items()}
+
+Export = Callable[[Any, "Packer"], list[Any]]
+Resolve = Callable[[list[Any], "Unpacker"], Any]
+
+
+class CodecError(Exception):
+    """A value that can't cross, or bytes that aren't ours."""
+
+
+class Packer:
+    """Turns values into what JSON can hold."""
+
+    def __init__(self, export: Export, containers: Iterable[Any] = (), *, functions: bool = False) -> None:
+        self.export = export
+        self.functions = functions
+        self.containers = list(containers)
+        self.numbers = {id(container): number for number, container in enumerate(self.containers)}
+        self.open: set[int] = set()
+        self.nodes = 0
+
+    def pack(self, value: Any, depth: int = 0) -> Any:
+        """Return what JSON can hold of a value."""
+        kind = type(value)
+        if value is None or kind is str or kind is bool or kind is float:
+            return value
+        if kind is int:
+            return value if -WORD <= value < WORD else ["I", hex(value)]
+        write = WRITE.get(kind)
+        if write is None:
+            return self.other(value)
+        if depth > DEPTH:
+            raise CodecError(f"a value is nested more than {DEPTH} deep")
+        if kind in MUTABLE:
+            if id(value) in self.numbers and id(value) not in self.open:
+                return ["k", self.numbers[id(value)]]
+            self.start(value)
+        elif id(value) in self.open:
+            raise CodecError("a value contains itself")
+        self.open.add(id(value))
+        packed = write(self, value, depth + 1)
+        self.open.discard(id(value))
+        return packed
+
+    def start(self, value: Any) -> None:
+        """Give a container its number, before its parts are packed."""
+        if id(value) in self.open:
+            raise CodecError("a value contains itself")
+        self.numbers[id(value)] = len(self.containers)
+        self.containers.append(value)
+
+    def content(self, value: Any) -> Any:
+        """Pack what a container that the other side knows holds now."""
+        self.open.add(id(value))
+        packed = WRITE[type(value)](self, value, 1)
+        self.open.discard(id(value))
+        return packed
+
+    def all(self, tag: str, values: Iterable[Any], depth: int) -> list[Any]:
+        """Pack parts one after the other."""
+        pack = self.pack
+        packed = [tag, *[pack(value, depth) for value in values]]
+        self.nodes += len(packed)
+        if self.nodes > NODES:
+            raise CodecError(f"a value has more than {NODES} parts")
+        return packed
+
+    def pairs(self, tag: str, value: Any, depth: int) -> list[Any]:
+        """Pack a mapping as keys and values in turn."""
+        return self.all(tag, [part for pair in list(value.items()) for part in pair], depth)
+
+    def other(self, value: Any) -> list[Any]:
+        """Pack what is neither a scalar nor a container."""
+        if value is Ellipsis:
+            return ["e"]
+        if value is NotImplemented:
+            return ["n"]
+        if isinstance(value, type) and value in CLASS_NAMES:
+            return ["T", CLASS_NAMES[value]]
+        if self.functions and id(value) in FUNCTION_NAMES:
+            return ["F", FUNCTION_NAMES[id(value)]]
+        return self.export(value, self)
+
+
+def _write_zone(zone: Any) -> Any:
+    if zone is None:
+        return None
+    if type(zone) is not timezone:
+        raise CodecError("a time with a zone that isn't a fixed offset")
+    return zone.utcoffset(None).total_seconds()
+
+
+def _write_default(packer: Packer, value: defaultdict[Any, Any], depth: int) -> list[Any]:
+    factory = CLASS_NAMES.get(value.default_factory) if isinstance(value.default_factory, type) else None
+    return ["dd", factory, packer.pairs("d", value, depth)]
+
+
+WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
+    list: lambda p, v, d: p.all("l", v, d),
+    tuple: lambda p, v, d: p.all("t", v, d),
+    set: lambda p, v, d: p.all("s", v, d),
+    frozenset: lambda p, v, d: p.all("f", v, d),
+    dict: lambda p, v, d: p.pairs("d", v, d),
+    OrderedDict: lambda p, v, d: p.pairs("o", v, d),
+    Counter: lambda p, v, d: p.pairs("C", v, d),
+    defaultdict: _write_default,
+    deque: lambda p, v, d: ["q", v.maxlen, p.all("l", v, d)],
+    bytes: lambda _p, v, _d: ["b", v.decode("latin-1")],
+    bytearray: lambda _p, v, _d: ["a", v.decode("latin-1")],
+    complex: lambda _p, v, _d: ["c", v.real, v.imag],
+    range: lambda p, v, d: p.all("r", (v.start, v.stop, v.step), d),
+    slice: lambda p, v, d: p.all("sl", (v.start, v.stop, v.step), d),
+    Decimal: lambda _p, v, _d: ["D", str(v)],
+    Fraction: lambda p, v, d: p.all("Q", (v.numerator, v.denominator), d),
+    timedelta: lambda _p, v, _d: ["td", v.days, v.seconds, v.microseconds],
+    date: lambda _p, v, _d: ["da", v.isoformat()],
+    time: lambda _p, v, _d: ["ti", v.replace(tzinfo=None).isoformat(), _write_zone(v.tzinfo), v.fold],
+    datetime: lambda _p, v, _d: ["dt", v.replace(tzinfo=None).isoformat(), _write_zone(v.tzinfo), v.fold],
+}
+MUTABLE = {list, set, dict, OrderedDict, Counter, defaultdict, deque, bytearray}
+
+
+class Unpacker:
+    """Turns what JSON held into values. Raises CodecError, ValueError, TypeError, … on anything malformed."""
+
+    def __init__(self, resolve: Resolve, containers: Iterable[Any] = (), *, functions: bool = False) -> None:
+        self.resolve = resolve
+        self.functions = functions
+        self.containers = list(containers)
+
+    def unpack(self, packed: Any) -> Any:
+        """Return the value that was packed."""
+        if type(packed) is not list:
+            if type(packed) is dict:
+                raise CodecError("malformed")
+            return packed
+        if not packed or type(packed[0]) is not str:
+            raise CodecError("malformed")
+        read = READ.get(packed[0])
+        return self.resolve(packed, self) if read is None else read(self, packed)
+
+    def all(self, packed: list[Any]) -> list[Any]:
+        """Unpack the parts that follow a tag."""
+        unpack = self.unpack
+        return [unpack(part) for part in packed[1:]]
+
+    def fill(self, empty: Any, packed: list[Any]) -> Any:
+        """Read a container, which gets its number before its parts do, as it did in the packer."""
+        self.containers.append(empty)
+        return refill(empty, self.all(packed))
+
+    def known(self, packed: list[Any]) -> Any:
+        """Return a container that was numbered before."""
+        number = packed[1]
+        if type(number) is not int or not 0 <= number < len(self.containers):
+            raise CodecError("malformed")
+        return self.containers[number]
+
+    def content(self, packed: Any) -> list[Any]:
+        """Unpack what `Packer.content` packed, as the flat list of parts."""
+        if type(packed) is not list or not packed:
+            raise CodecError("malformed")
+        if packed[0] == "a":
+            return list(_text(packed[1]).encode("latin-1"))
+        if packed[0] in {"q", "dd"}:
+            packed = packed[2]
+        return self.all(packed)
+
+
+def refill(container: Any, parts: list[Any]) -> Any:
+    """Give a container new content, in place."""
+    kind = type(container)
+    if kind is list or kind is bytearray:
+        container[:] = parts
+    elif kind is deque:
+        container.clear()
+        container.extend(parts)
+    elif kind is set:
+        container.clear()
+        container.update(parts)
+    elif kind in MUTABLE:
+        container.clear()
+        for key, value in zip(parts[::2], parts[1::2], strict=True):
+            container[key] = value
+    else:
+        raise CodecError("malformed")
+    return container
+
+
+def parts_of(container: Any) -> list[Any]:
+    """Return the flat list of a container's parts, to see later whether it has changed."""
+    return [part for pair in container.items() for part in pair] if isinstance(container, dict) else list(container)
+
+
+def _text(value: Any) -> str:
+    if type(value) is not str:
+        raise CodecError("malformed")
+    return value
+
+
+def _number(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise CodecError("malformed")
+    return value
+
+
+def _read_zone(value: Any) -> timezone | None:
+    return None if value is None else timezone(timedelta(seconds=_number(value, float)))
+
+
+def _read_class(_u: Unpacker, packed: list[Any]) -> type:
+    return CLASSES[_text(packed[1])]
+
+
+def _read_function(unpacker: Unpacker, packed: list[Any]) -> Any:
+    if not unpacker.functions:
+        raise CodecError("malformed")
+    return FUNCTIONS[_text(packed[1])]
+
+
+def _read_deque(unpacker: Unpacker, packed: list[Any]) -> Any:
+    return unpacker.fill(deque(maxlen=packed[1]), packed[2])
+
+
+def _read_default(unpacker: Unpacker, packed: list[Any]) -> Any:
+    return unpacker.fill(defaultdict(None if packed[1] is None else CLASSES[_text(packed[1])]), packed[2])
+
+
+def _read_bytearray(unpacker: Unpacker, packed: list[Any]) -> bytearray:
+    made = bytearray(_text(packed[1]).encode("latin-1"))
+    unpacker.containers.append(made)
+    return made
+
+
+READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
+    "l": lambda u, p: u.fill([], p),
+    "t": lambda u, p: tuple(u.all(p)),
+    "s": lambda u, p: u.fill(set(), p),
+    "f": lambda u, p: frozenset(u.all(p)),
+    "d": lambda u, p: u.fill({}, p),
+    "o": lambda u, p: u.fill(OrderedDict(), p),
+    "C": lambda u, p: u.fill(Counter(), p),
+    "dd": _read_default,
+    "q": _read_deque,
+    "k": Unpacker.known,
+    "b": lambda _u, p: _text(p[1]).encode("latin-1"),
+    "a": _read_bytearray,
+    "I": lambda _u, p: int(_text(p[1]), 16),
+    "c": lambda _u, p: complex(_number(p[1], float), _number(p[2], float)),
+    "r": lambda u, p: range(*u.all(p)),
+    "sl": lambda u, p: slice(*u.all(p)),
+    "D": lambda _u, p: Decimal(_text(p[1])),
+    "Q": lambda u, p: Fraction(*[_number(part, int) for part in u.all(p)]),
+    "td": lambda _u, p: timedelta(*[_number(part, int) for part in p[1:]]),
+    "da": lambda _u, p: date.fromisoformat(_text(p[1])),
+    "ti": lambda _u, p: time.fromisoformat(_text(p[1])).replace(tzinfo=_read_zone(p[2]), fold=p[3]),
+    "dt": lambda _u, p: datetime.fromisoformat(_text(p[1])).replace(tzinfo=_read_zone(p[2]), fold=p[3]),
+    "e": lambda _u, _p: Ellipsis,
+    "n": lambda _u, _p: NotImplemented,
+    "T": _read_class,
+    "F": _read_function,
+}

@@ -1,0 +1,317 @@
+"""What stands here for an object whose home is the other process: a proxy, of a class that mirrors the object's class.
+
+A mirrored class is a real class, so that `isinstance`, `except` and `type(x) is C` work as the tests expect; it has exactly
+those special methods that the original has, and each one asks. Two things are decided here and never asked: a proxy is not
+equal to anything but another proxy, and its type is what it is.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import weakref
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, METHODS, ORDER, UNARY
+
+if TYPE_CHECKING:
+    from verifiers.sandbox.inside.peer import Peer
+
+# The exceptions that both processes have as they are. Never one that means success to somebody, such as unittest.SkipTest.
+BUILT_IN: dict[str, type[BaseException]] = {
+    name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)
+}
+# By the module that they say they are from, with the one to import; imported when one crosses.
+STANDARD = {
+    "_csv.Error": "csv", "_queue.Empty": "queue", "queue.Full": "queue", "binascii.Error": "binascii", "re.error": "re",
+    "dataclasses.FrozenInstanceError": "dataclasses", "json.decoder.JSONDecodeError": "json.decoder", "struct.error": "struct",
+    "statistics.StatisticsError": "statistics", "decimal.InvalidOperation": "decimal", "decimal.DivisionByZero": "decimal",
+    "decimal.Overflow": "decimal", "decimal.Inexact": "decimal", "decimal.DecimalException": "decimal",
+}  # fmt: skip
+
+
+def exception_name(kind: type) -> str | None:
+    """Return the name of an exception that both processes have; None for any other class."""
+    if BUILT_IN.get(kind.__name__) is kind:
+        return kind.__name__
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return name if name in STANDARD and exception_named(name) is kind else None
+
+
+def exception_named(name: str) -> type[BaseException]:
+    """Return the exception of a name. Raise KeyError where it isn't one that both processes have."""
+    if name in BUILT_IN:
+        return BUILT_IN[name]
+    kind: type[BaseException] = getattr(importlib.import_module(STANDARD[name]), name.rpartition(".")[2])
+    return kind
+
+
+class Unsupported(BaseException):
+    """The tests do something that can't be done across two processes: nobody's fault, so the sample stays undecided."""
+
+
+class RemoteMeta(type):
+    """The class of mirrored classes."""
+
+    _world_: World
+    _class_number_: int
+
+    def __new__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, mirrored: bool = False) -> RemoteMeta:
+        """Refuse to derive from a mirrored class."""
+        if not mirrored:
+            raise Unsupported(f"the tests derive the class {name} from a class of the code, which the sandbox can't do")
+        return super().__new__(cls, name, bases, body)
+
+    def __init__(cls, name: str, bases: tuple[type, ...], body: dict[str, Any], *, mirrored: bool = False) -> None:  # noqa: ARG002 - for __new__
+        """Accept the keyword."""
+        super().__init__(name, bases, body)
+
+    def __call__(cls, *arguments: Any, **named: Any) -> Any:
+        """Make an object, over there."""
+        return cls._world_.request("call", cls, arguments, named)
+
+    def __getattr__(cls, name: str) -> Any:
+        return cls._world_.request("attr", cls, name)
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        cls._world_.request("setattr", cls, name, value)
+
+    def __instancecheck__(cls, value: Any) -> bool:
+        if super().__instancecheck__(value) or cls is Remote:
+            return isinstance(type(value), RemoteMeta)
+        known = isinstance(type(value), RemoteMeta) or type(value) in cls._world_.peer.tuples.classes.values()
+        return known and cls._world_.request("isinstance", value, cls) is True
+
+    def __iter__(cls) -> Any:
+        return cls._world_.request("iter", cls)
+
+    def __len__(cls) -> int:
+        return cls._world_.count(cls)
+
+    def __bool__(cls) -> bool:
+        return True
+
+    def __getitem__(cls, key: Any) -> Any:
+        return cls._world_.request("getitem", cls, key)
+
+    def __contains__(cls, value: Any) -> bool:
+        return cls._world_.request("contains", cls, value) is True
+
+
+class Remote(metaclass=RemoteMeta, mirrored=True):
+    """The base of all proxies."""
+
+    _world_: World
+    _number_: int
+    _trusted_ = False
+    _tainted_ = False
+    _answers_: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return self._world_.request("attr", self, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._world_.request("setattr", self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._world_.request("delattr", self, name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(type(other), RemoteMeta):
+            return NotImplemented
+        return self._world_.truth("eq", self, other)
+
+    def __ne__(self, other: object) -> bool:
+        if not isinstance(type(other), RemoteMeta):
+            return NotImplemented
+        return not self._world_.truth("eq", self, other)
+
+    def __hash__(self) -> int:
+        number = self._world_.request("hash", self)
+        if type(number) is not int:
+            raise TypeError("not a hash")
+        return hash(number)
+
+    def __str__(self) -> str:
+        return self._world_.text("str", self)
+
+    def __repr__(self) -> str:
+        return self._world_.text("repr", self)
+
+    def __format__(self, form: str) -> str:
+        return self._world_.text("format", self, form)
+
+    def __copy__(self) -> Any:
+        return self._world_.request("copy", self)
+
+    def __deepcopy__(self, _memo: Any) -> Any:
+        return self._world_.request("deepcopy", self)
+
+    def __reduce_ex__(self, _protocol: Any) -> Any:
+        raise TypeError("an object of the other process can't be pickled")
+
+    def __del__(self) -> None:
+        self._world_.dropped.append(self._number_)
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        return self._world_.request("attr", self, "__dict__")
+
+
+def _unary(operation: str) -> Callable[..., Any]:
+    return lambda self, *arguments: self._world_.request(operation, self, *arguments)
+
+
+def _order(operation: str) -> Callable[..., Any]:
+    return lambda self, other: self._world_.truth(operation, self, other)
+
+
+def _reflected(operation: str) -> Callable[..., Any]:
+    return lambda self, other: self._world_.request(operation, other, self)
+
+
+def _call(self: Any, *arguments: Any, **named: Any) -> Any:
+    return self._world_.request("call", self, arguments, named)
+
+
+def _exit(self: Any, kind: Any, value: Any, _traceback: Any) -> Any:
+    return self._world_.request("exit", self, kind, value)
+
+
+def _aexit(self: Any, kind: Any, value: Any, _traceback: Any) -> Any:
+    return self._world_.request("aexit", self, kind, value)
+
+
+def _await(self: Any) -> Generator[Any, Any, Any]:
+    yield from ()
+    return self._world_.request("await", self)
+
+
+def _send(self: Any, _value: Any) -> Any:
+    raise StopIteration(self._world_.request("await", self))
+
+
+def _throw(_self: Any, kind: Any, value: Any = None, _traceback: Any = None) -> Any:
+    raise value or kind
+
+
+SPECIAL: dict[str, Callable[..., Any]] = {
+    **{method: _unary(operation) for operation, method in UNARY.items()},
+    **{f"__{name}__": _unary(name) for name in (*BINARY, *IN_PLACE)},
+    **{f"__r{name}__": _reflected(name) for name in BINARY},
+    **{f"__{name}__": _order(name) for name in ORDER},
+    **{f"__{name}__": _unary(name) for name in ("iter", "next", "reversed", "getitem", "setitem", "delitem", "bytes")},
+    **{f"__{name}__": _unary(name) for name in ("enter", "aiter", "anext", "aenter", "fspath")},
+    "__len__": lambda self: self._world_.count(self),
+    "__bool__": lambda self: self._world_.truth("bool", self),
+    "__contains__": lambda self, value: self._world_.truth("contains", self, value),
+    "__call__": _call,
+    "__exit__": _exit,
+    "__aexit__": _aexit,
+    "__await__": _await,
+}
+COROUTINE = {"send": _send, "throw": _throw, "close": lambda _self: None}
+
+
+class World:
+    """The mirrored classes and live proxies of one conversation."""
+
+    def __init__(self, peer: Peer) -> None:
+        self.peer = peer
+        self.request = peer.request
+        self.classes: list[RemoteMeta] = []
+        self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+        self.dropped: list[int] = []
+
+    def truth(self, operation: str, *arguments: Any) -> bool:
+        """Ask for an exact bool."""
+        answer = self.request(operation, *arguments)
+        return answer if type(answer) is bool else bool(answer)
+
+    def text(self, operation: str, *arguments: Any) -> str:
+        """Ask for an exact str."""
+        answer = self.request(operation, *arguments)
+        if type(answer) is not str:
+            raise TypeError("not a text")
+        return answer
+
+    def count(self, target: Any) -> int:
+        """Ask for an exact int."""
+        answer = self.request("len", target)
+        if type(answer) is not int:
+            raise TypeError("not a number")
+        return answer
+
+    def take_dropped(self) -> list[int]:
+        """Return the references that nobody here holds any more."""
+        dropped, self.dropped = self.dropped, []
+        return [number for number in dropped if number not in self.alive]
+
+    def learn(self, description: Any) -> None:
+        """Mirror a class that the other side describes."""
+        number, name, module, bases, methods = description
+        if type(name) is not str or type(module) is not str or number != len(self.classes):
+            raise ValueError("malformed")
+        parents = [exception_named(base) if type(base) is str else self.classes[base] for base in bases]
+        body: dict[str, Any] = {method: SPECIAL[method] for method in methods if method in METHODS}
+        if "__await__" in body:
+            body |= COROUTINE
+        if "__hash__" in methods:
+            body["__hash__"] = None
+        body |= {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
+        for chosen in (parents, [Remote, Exception] if any(issubclass(kind, Exception) for kind in parents) else [Remote]):
+            try:
+                bases_here = tuple(chosen) if any(isinstance(kind, RemoteMeta) for kind in chosen) else (Remote, *chosen)
+                self.classes.append(RemoteMeta(name, bases_here, dict(body), mirrored=True))
+            except TypeError:  # bases that go together there but not here
+                continue
+            return
+        raise ValueError("malformed")
+
+    def proxy(self, number: Any, class_number: Any, arguments: list[Any]) -> Any:
+        """Return the proxy of a reference: the same one as long as it lives, so that `is` works."""
+        kind = self.classes[class_number]
+        known = self.alive.get(number)
+        if known is not None and type(known) is kind:
+            return known
+        if type(number) is not int:
+            raise ValueError("malformed")
+        made = kind.__new__(kind)
+        object.__setattr__(made, "_number_", number)
+        if isinstance(made, BaseException):
+            BaseException.args.__set__(made, arguments)  # type: ignore[attr-defined]
+        self.alive[number] = made
+        return made
+
+    @staticmethod
+    def home_of(value: Any) -> list[Any] | None:
+        """Pack a proxy on its way home; None for anything else."""
+        if isinstance(value, RemoteMeta):
+            return ["HK", value._class_number_]
+        return ["H", value._number_] if isinstance(type(value), RemoteMeta) else None
+
+
+def is_told(base: type) -> bool:
+    """Whether the other side should know of a base class."""
+    return exception_name(base) is not None or (base is not object and base.__module__ not in {"builtins", "typing", "abc"})
+
+
+def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
+    """Return what the other side must know of a class."""
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__[:-1]):
+        found |= {name: value for name, value in vars(base).items() if name in METHODS or name == "__hash__"}
+    methods = [name for name, value in found.items() if (value is None) == (name == "__hash__")]
+    return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]
+
+
+def make_exception(name: Any, arguments: list[Any]) -> BaseException:
+    """Return an exception of a class that both sides have."""
+    kind = exception_named(name)
+    try:
+        return kind(*arguments)
+    except TypeError:
+        made: BaseException = kind.__new__(kind)
+        made.args = tuple(arguments)
+        return made

@@ -1,0 +1,99 @@
+"""What one process may ask the other to do with an object: Python's operators and protocols, by name."""
+
+from __future__ import annotations
+
+import copy
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+# name of the operation: the method whose presence on a class says that its objects can do it
+UNARY = {
+    name: f"__{name}__"
+    for name in ("neg", "pos", "invert", "abs", "int", "float", "complex", "index", "round", "trunc", "floor", "ceil")
+}
+BINARY = ("add", "sub", "mul", "truediv", "floordiv", "mod", "divmod", "pow", "matmul", "lshift", "rshift", "and", "or", "xor")
+ORDER = ("lt", "le", "gt", "ge")
+IN_PLACE = tuple(f"i{name}" for name in BINARY if name != "divmod")
+CONTAINER = ("len", "iter", "next", "reversed", "getitem", "setitem", "delitem", "contains")
+OTHER = ("call", "enter", "exit", "await", "aiter", "anext", "aenter", "aexit", "bool", "bytes", "fspath")
+
+# The methods that a proxy may get, beyond those that every proxy has. Nothing here lets a class lie about what it is.
+METHODS = frozenset(
+    [*UNARY.values()]
+    + [f"__{name}__" for name in (*BINARY, *ORDER, *IN_PLACE, *CONTAINER, *OTHER)]
+    + [f"__r{name}__" for name in BINARY]
+)
+
+
+def _run(awaitable: Any) -> Any:
+    """Run an awaitable to its end. One loop serves the whole sample, so that locks and queues of the code stay usable."""
+    import asyncio  # large, and seldom needed: a fork server without it forks faster
+
+    if not _loops:
+        _loops.append(asyncio.new_event_loop())
+        asyncio.set_event_loop(_loops[0])
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return _loops[0].run_until_complete(wait())
+
+
+_loops: list[Any] = []
+
+
+def _exit(target: Any, kind: Any, value: Any) -> bool:
+    return bool(type(target).__exit__(target, kind, value, None))
+
+
+def _call(target: Any, arguments: Any, named: Any) -> Any:
+    return target(*arguments, **named)
+
+
+def _text(make: Callable[..., Any]) -> Callable[..., str]:
+    """Force an exact str: a subclass might lie about what it equals."""
+    return lambda *arguments: "".join(make(*arguments))
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(operator, f"__{name}__") for name in ("neg", "pos", "invert", "abs", "index")},
+    **{name: getattr(operator, f"__{name}__") for name in (*BINARY, *IN_PLACE, *ORDER) if name != "divmod"},
+    **{name: getattr(operator, name) for name in ("getitem", "setitem", "delitem", "contains")},
+    "divmod": divmod,
+    "int": int,
+    "float": float,
+    "complex": complex,
+    "round": round,
+    "trunc": math.trunc,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "eq": operator.eq,
+    "hash": hash,
+    "bool": bool,
+    "str": _text(str),
+    "repr": _text(repr),
+    "format": _text(format),
+    "bytes": bytes,
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "dir": dir,
+    "len": len,
+    "iter": iter,
+    "next": next,
+    "reversed": reversed,
+    "fspath": lambda target: target.__fspath__(),
+    "call": _call,
+    "attr": getattr,
+    "setattr": setattr,
+    "delattr": delattr,
+    "isinstance": isinstance,
+    "enter": lambda target: type(target).__enter__(target),
+    "exit": _exit,
+    "aiter": lambda target: type(target).__aiter__(target),
+    "anext": lambda target: type(target).__anext__(target),
+    "aenter": lambda target: type(target).__aenter__(target),
+    "aexit": lambda target, kind, value: type(target).__aexit__(target, kind, value, None),
+    "await": _run,
+}

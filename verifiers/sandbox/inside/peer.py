@@ -1,0 +1,300 @@
+"""One end of the conversation between the two processes of a sample: ask, answer, and the objects that stay at home.
+
+Both ends run the same protocol, since either may call the other while it is being called (callbacks). A message is a length
+and JSON: ["ask", operation, arguments, news], ["ok", value, changes, printed, news] or the same with "err" and an exception.
+`changes` is the new content of the mutable arguments, so that a function may change its arguments in place. `news` describes
+the classes that the message mentions for the first time, and names the references that the sender has dropped.
+
+The test process's end (`guard.py`) allows the solution much less than the solution's end allows the tests.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from verifiers.sandbox.inside import mirror
+from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
+from verifiers.sandbox.inside.operations import OPERATIONS
+from verifiers.sandbox.inside.tuples import Tuples
+
+MESSAGE_BYTES = 32 << 20
+NESTING = 40
+
+
+class Closed(BaseException):
+    """The other process is gone, or speaks nonsense: there is no way to go on. No `except Exception` may hide it."""
+
+
+class Peer:
+    """One end. At most one thread at a time has the floor; a thread that has it may be called back."""
+
+    functions_in = True
+    functions_out = True
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.floor = threading.RLock()
+        self.serving = False
+        self.busy = False
+        self.depth = 0
+        self.asked = 0
+        self.objects: dict[int, Any] = {}
+        self.numbers: dict[int, int] = {}
+        self.next_number = 0
+        self.classes: list[type] = []
+        self.class_numbers: dict[type, int] = {}
+        self.offered: set[type] = set()
+        self.tuples = Tuples()
+        self.news: list[Any] = []
+        self.world = mirror.World(self)
+
+    # What a subclass decides.
+
+    def allow(self, operation: str, arguments: list[Any]) -> None:
+        """Raise where the other side may not do that."""
+
+    def export(self, value: Any) -> None:
+        """Raise where a value may not be referred to from the other side."""
+
+    def broken(self, why: str) -> NoReturn:
+        """Give up the conversation."""
+        raise Closed(why)
+
+    def printed(self) -> str:
+        """Return what was printed here since the last message."""
+        return ""
+
+    def show(self, text: str) -> None:
+        """Print what was printed there."""
+
+    # Messages.
+
+    def encode(self, message: list[Any]) -> bytes:
+        """Return a message's bytes. Raise CodecError where it is too large."""
+        body = json.dumps([*message, [self.news, self.world.take_dropped()]], separators=(",", ":")).encode()
+        if len(body) > MESSAGE_BYTES:
+            raise CodecError("a value is too large to cross")
+        return len(body).to_bytes(4, "big") + body
+
+    def send(self, body: bytes) -> None:
+        """Send a message's bytes."""
+        self.news = []
+        try:
+            self.sock.sendall(body)
+        except OSError as error:
+            self.broken(f"gone: {error}")
+
+    def receive(self) -> list[Any]:
+        """Return the next message."""
+        size = int.from_bytes(self.read(4), "big")
+        if size > MESSAGE_BYTES:
+            self.broken("malformed: a message that is too large")
+        body = self.read(size)
+        try:
+            message = json.loads(body)
+            if type(message) is not list or not message[1:]:
+                raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
+            classes, dropped = message.pop()
+            for description in classes:
+                self.world.learn(description)
+            for number in dropped:
+                if (gone := self.objects.pop(number, None)) is not None:
+                    self.numbers.pop(id(gone), None)
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, MemoryError, CodecError) as error:
+            self.broken(f"malformed: {type(error).__name__}")
+        return message
+
+    def read(self, size: int) -> bytes:
+        """Read exactly so many bytes."""
+        chunks = []
+        while size:
+            try:
+                chunk = self.sock.recv(min(size, 1 << 20))
+            except OSError as error:
+                self.broken(f"gone: {error}")
+            if not chunk:
+                self.broken("gone")
+            chunks.append(chunk)
+            size -= len(chunk)
+        return b"".join(chunks)
+
+    # Asking.
+
+    def request(self, operation: str, *arguments: Any) -> Any:
+        """Ask on behalf of a proxy."""
+        return self.ask(operation, *arguments)
+
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """Have the other side do something, and return what comes of it or raise what it raised."""
+        with self.floor:
+            if self.serving and not self.busy:
+                raise RuntimeError("nobody waits for the code, so it can't call the tests")
+            if self.depth >= NESTING:
+                raise RecursionError("the two processes call each other too deeply")
+            packer = self.packer()
+            body = self.encode(["ask", operation, [packer.pack(argument) for argument in arguments]])
+            self.depth += 1
+            self.asked += 1
+            settled = False
+            try:
+                self.send(body)
+                while (message := self.receive())[0] == "ask":
+                    self.answer(message)
+                result = self.conclude(operation, message, packer)
+                settled = True
+            finally:
+                self.depth -= 1
+                if not settled:  # out of memory or stack, say: half a message is still in the socket
+                    self.broken("malformed, or too large")
+            kind, value = result
+            if kind == "err":
+                raise value
+            return value
+
+    def conclude(self, operation: str, message: list[Any], packer: Packer) -> tuple[str, Any]:
+        """Read an answer: its kind, and the value or the exception to raise."""
+        try:
+            kind, value, changes, printed = message
+            unpacker = self.unpacker(packer.containers)
+            result = unpacker.unpack(value)
+            for number, content in changes:
+                refill(packer.containers[number], unpacker.content(content))
+            if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
+                raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
+        except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
+            self.broken(f"malformed: {type(error).__name__}")
+        if printed:
+            self.show(printed)
+        return kind, self.sober(operation, result) if kind == "err" else result
+
+    @staticmethod
+    def sober(operation: str, error: BaseException) -> BaseException:
+        """Return the exception to raise here.
+
+        A StopIteration that doesn't come from an iterator would end a loop of the tests early, as if all were well:
+        `all(map(check_one, cases))` is True when `check_one` raises it.
+        """
+        if isinstance(error, StopIteration) and operation != "next":
+            return RuntimeError("the code raised StopIteration")
+        if isinstance(error, StopAsyncIteration) and operation != "await":
+            return RuntimeError("the code raised StopAsyncIteration")
+        if isinstance(error, GeneratorExit | KeyboardInterrupt):
+            return RuntimeError(f"the code raised {type(error).__name__}")
+        return error
+
+    # Answering.
+
+    def serve(self) -> None:
+        """Answer until the other side is gone."""
+        self.serving = True
+        while True:
+            message = self.receive()
+            # Without the floor: threads that the code starts may call the tests while they wait for this answer.
+            self.busy = True
+            self.reply(message)
+
+    def answer(self, message: list[Any]) -> None:
+        """Answer while an answer is waited for here."""
+        self.depth += 1
+        try:
+            self.reply(message)
+        finally:
+            self.depth -= 1
+
+    def reply(self, message: list[Any]) -> None:
+        """Do what is asked for and say what came of it."""
+        try:
+            _, operation, packed = message
+            unpacker = self.unpacker()
+            arguments = [unpacker.unpack(argument) for argument in packed]
+            perform = OPERATIONS[operation]
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError, CodecError) as error:
+            self.broken(f"malformed: {type(error).__name__}")
+        before = [parts_of(container) for container in unpacker.containers]
+        kind = "ok"
+        try:
+            self.allow(operation, arguments)
+            result = perform(*arguments)
+        except Closed:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            kind, result = "err", error
+        try:
+            with self.floor:
+                self.respond(kind, result, unpacker.containers, before)
+        except (CodecError, ValueError, TypeError, RecursionError, MemoryError) as error:
+            with self.floor:
+                self.respond("err", TypeError(str(error)), [], [])
+
+    def respond(self, kind: str, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Send an answer, with the new content of the containers that have changed."""
+        packer = self.packer(containers)
+        packed = packer.pack(result)
+        changes = []
+        for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
+            now = parts_of(container)
+            if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
+                changes.append([number, packer.content(container)])
+        body = self.encode([kind, packed, changes, self.printed()])
+        self.busy = self.depth > 0
+        self.send(body)
+
+    # Objects that stay at home, and those whose home is there.
+
+    def packer(self, containers: Sequence[Any] = ()) -> Packer:
+        """Return a packer that knows this end's objects."""
+        return Packer(self.refer, containers, functions=self.functions_out)
+
+    def unpacker(self, containers: Sequence[Any] = ()) -> Unpacker:
+        """Return an unpacker that knows this end's objects."""
+        return Unpacker(self.resolve, containers, functions=self.functions_in)
+
+    def refer(self, value: Any, packer: Packer) -> list[Any]:
+        """Pack a value that doesn't cross."""
+        if (home := self.world.home_of(value)) is not None:
+            return home
+        if isinstance(value, BaseException) and (name := mirror.exception_name(type(value))):
+            return ["X", name, *[packer.pack(part) for part in value.args]]
+        if isinstance(value, tuple) and (key := self.tuples.key_of(value)):
+            return ["nt", key[0], list(key[1]), packer.all("t", value, 1)]
+        self.export(value)
+        if isinstance(value, type):
+            self.offered.add(value)
+            return ["K", self.class_number(value)]
+        number = self.numbers.get(id(value))
+        if number is None:
+            number = self.next_number = self.next_number + 1
+            self.objects[number] = value
+            self.numbers[id(value)] = number
+        arguments = [packer.pack(part) for part in value.args] if isinstance(value, BaseException) else []
+        return ["R", number, self.class_number(type(value)), *arguments]
+
+    def class_number(self, kind: type) -> int:
+        """Return a class's number; the first time, it goes into the news."""
+        if kind not in self.class_numbers:
+            bases = [mirror.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
+            self.class_numbers[kind] = len(self.classes)
+            self.classes.append(kind)
+            self.news.append(mirror.describe(self.class_numbers[kind], kind, bases))
+        return self.class_numbers[kind]
+
+    def resolve(self, packed: list[Any], unpacker: Unpacker) -> Any:
+        """Unpack what `refer` packed, on the other side."""
+        tag, number = packed[0], packed[1]
+        if tag == "H":
+            return self.objects[number]
+        if tag == "HK":
+            return self.classes[number]
+        if tag == "K":
+            return self.world.classes[number]
+        if tag == "R":
+            return self.world.proxy(number, packed[2], [unpacker.unpack(part) for part in packed[3:]])
+        if tag == "nt":
+            return self.tuples.make(number, packed[2], unpacker.all(packed[3]))
+        if tag == "X":
+            return mirror.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
+        raise CodecError("malformed")

@@ -1,0 +1,148 @@
+"""What the tests may expect to be there: a little of pytest, and unittest's runner.
+
+Written for the test process, which has no site-packages; `pytest.raises`, `approx` and `mark.parametrize` cover nearly all tests
+of single functions.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self
+
+from verifiers.sandbox.inside.mirror import Unsupported
+
+
+class Broken(Unsupported):
+    """The tests are at fault."""
+
+
+class Raises:
+    """`with raises(Kind, match=…):`."""
+
+    def __init__(self, kind: Any, *, match: str | None = None) -> None:
+        self.kind = kind
+        self.match = match
+        self.value: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, _traceback: types.TracebackType | None
+    ) -> bool:
+        if kind is None:
+            raise AssertionError(f"did not raise {getattr(self.kind, '__name__', self.kind)}")
+        if not issubclass(kind, self.kind):
+            return False
+        self.value, self.type = value, kind
+        if self.match is not None and not re.search(self.match, str(value)):
+            raise AssertionError(f"{str(value)!r} doesn't match {self.match!r}")
+        return True
+
+
+def raises(kind: Any, call: Any = None, *arguments: Any, match: str | None = None, **named: Any) -> Any:
+    """Expect an exception, of a block or of a call."""
+    context = Raises(kind, match=match)
+    if call is None:
+        return context
+    with context:
+        call(*arguments, **named)
+    return context
+
+
+class Approx:
+    """Equal to numbers that are close, and to sequences and dicts of them. Equal to no proxy."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, expected: Any, rel: float | None = None, abs: float | None = None) -> None:  # noqa: A002 - pytest's name
+        self.expected = expected
+        self.rel = 1e-6 if rel is None else rel
+        self.abs = 1e-12 if abs is None else abs
+
+    def __eq__(self, actual: object) -> bool:
+        return self.close(actual, self.expected)
+
+    def close(self, actual: Any, expected: Any) -> bool:
+        """Compare numbers, and what holds numbers, of exact built-in types."""
+        if type(expected) in {list, tuple}:
+            return type(actual) in {list, tuple} and len(actual) == len(expected) and all(map(self.close, actual, expected))
+        if type(expected) is dict:
+            return (
+                type(actual) is dict
+                and actual.keys() == expected.keys()
+                and all(self.close(actual[k], expected[k]) for k in expected)
+            )
+        if type(actual) in {int, float} and type(expected) in {int, float}:
+            return math.isclose(actual, expected, rel_tol=self.rel, abs_tol=self.abs)
+        return bool(actual == expected)
+
+
+def parametrize(names: str | Sequence[str], values: Sequence[Any], **_options: Any) -> Callable[[Any], Any]:
+    """Mark a test to be run once for each of the values."""
+    listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+
+    def mark(function: Any) -> Any:
+        rows = [dict(zip(listed, value if len(listed) > 1 else (value,), strict=True)) for value in values]
+        function.rows = [{**row, **other} for row in rows for other in getattr(function, "rows", [{}])]
+        return function
+
+    return mark
+
+
+def arguments_of(function: Any) -> Iterator[dict[str, Any]]:
+    """Return the arguments of each run of a test function."""
+    for row in getattr(function, "rows", [{}]):
+        needed = [
+            p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
+        ]
+        if missing := set(needed) - set(row):
+            raise Broken(
+                f"the test {function.__name__} wants fixtures, which the sandbox doesn't have: {', '.join(sorted(missing))}"
+            )
+        yield row
+
+
+def fail(reason: str = "") -> None:
+    """Fail a test."""
+    raise AssertionError(reason)
+
+
+def as_module() -> types.ModuleType:
+    """Return the module that the tests import as `pytest`."""
+    module = types.ModuleType("pytest")
+    vars(module).update(raises=raises, approx=Approx, fail=fail, mark=types.SimpleNamespace(parametrize=parametrize))
+    return module
+
+
+def run_cases(kinds: list[Any]) -> None:
+    """Run the tests' `unittest.TestCase` classes. Raise what the first failing test raised."""
+    import unittest
+
+    class Result(unittest.TestResult):
+        def addError(self, test: Any, err: Any) -> None:  # noqa: N802, ARG002 - unittest's names
+            raise First(err[1])
+
+        def addFailure(self, test: Any, err: Any) -> None:  # noqa: N802, ARG002
+            raise First(err[1])
+
+        def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:  # noqa: N802, ARG002
+            if err is not None:
+                raise First(err[1])
+
+    class First(BaseException):
+        pass
+
+    result = Result()
+    cases = [kind for kind in kinds if issubclass(kind, unittest.TestCase)]
+    try:
+        for kind in cases:
+            unittest.defaultTestLoader.loadTestsFromTestCase(kind).run(result)
+    except First as first:
+        raise first.args[0] from None
+    if cases and (result.unexpectedSuccesses or result.testsRun == len(result.skipped)):
+        raise Broken("the unittest cases were skipped, or passed where they should fail")

@@ -1,0 +1,145 @@
+"""The host's handle on one jail: start it, give it a sample, take the sample away, throw it out."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+from storage.errors import SetupError
+from verifiers.sandbox import bubblewrap
+from verifiers.sandbox.protocol import Limits
+
+Mode = Literal["solution", "tests", "program"]
+START_S = 60
+END_S = 5
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Damaged(Exception):
+    """A jail doesn't do what it should: throw it out."""
+
+
+class _Starter:
+    """The one thread that starts jails: they die with the thread that started them, and a worker's may end at any time."""
+
+    def __init__(self) -> None:
+        self.reset()
+        os.register_at_fork(after_in_child=self.reset)
+
+    def reset(self) -> None:
+        self.thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="jails")
+
+
+_starter = _Starter()
+
+
+class Jail:
+    """One jail. Not for two threads at once."""
+
+    def __init__(self) -> None:
+        self.control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            self.process, self.child, errors = _starter.thread.submit(bubblewrap.start, inner.fileno()).result()
+        except BaseException:
+            self.control.close()
+            raise
+        finally:
+            inner.close()
+        self.control.settimeout(START_S)
+        with errors:
+            try:
+                answer = json.loads(self.control.recv(4096) or b"{}")
+            except (OSError, ValueError):
+                answer = {}
+            if not answer.get("ready"):
+                self.kill()
+                errors.seek(0)
+                text = errors.read().decode(errors="replace").strip()
+                if text.startswith("Traceback"):
+                    raise RuntimeError(f"the fork server doesn't start\n{text}")
+                lines = text.splitlines() or [answer.get("why", "it ended at once")]
+                raise SetupError(
+                    f"bubblewrap can't make a jail here ({lines[-1]}); it needs unprivileged user namespaces: see `man bwrap`, "
+                    "sysctl kernel.unprivileged_userns_clone or kernel.apparmor_restrict_unprivileged_userns"
+                )
+        self.control.settimeout(END_S)
+
+    def run(self, mode: Mode, payload: str, limits: Limits, processor: int, descriptors: Sequence[int]) -> None:
+        """Start a sample's process. `payload` goes to it alone; the descriptors become its own."""
+        job = {
+            "do": "run",
+            "mode": mode,
+            "processor": processor,
+            "cpu_s": limits.cpu_s,
+            "memory_bytes": limits.memory_bytes,
+            "file_bytes": limits.file_bytes,
+            "output_bytes": limits.output_bytes,
+            "processes": limits.processes,
+        }
+        text = os.memfd_create("payload", os.MFD_CLOEXEC)
+        try:
+            with open(text, "wb", closefd=False) as file:
+                file.write(payload.encode(errors="surrogatepass" if mode == "tests" else "replace"))
+            os.lseek(text, 0, os.SEEK_SET)
+            socket.send_fds(self.control, [json.dumps(job).encode()], [text, *descriptors])
+        except OSError as error:
+            raise Damaged(str(error)) from error
+        finally:
+            os.close(text)
+
+    def heard(self) -> dict[str, Any]:
+        """Read what the fork server says. Raise Damaged where it is gone."""
+        try:
+            message = self.control.recv(4096)
+            if message:
+                return dict(json.loads(message))
+        except (OSError, ValueError) as error:
+            raise Damaged(str(error)) from error
+        raise Damaged("the jail ended")
+
+    def ask_end(self) -> None:
+        """Have everything of the sample killed and its files dropped; `wait_end` waits for it."""
+        try:
+            self.control.send(b'{"do": "end"}')
+        except OSError as error:
+            raise Damaged(str(error)) from error
+
+    def wait_end(self) -> int | None:
+        """Return the wait status of the sample's process; None where it had to be killed."""
+        status = None
+        while "status" not in (answer := self.heard()):
+            status = answer.get("exit", status)
+        found: int | None = answer["status"]
+        return status if found is None else found
+
+    def memory(self) -> int:
+        """Return the bytes of memory that the jail's processes hold for themselves, about."""
+        total, waiting = 0, [self.child]
+        while waiting:
+            number = waiting.pop()
+            with suppress(OSError, ValueError):
+                folder = Path(f"/proc/{number}")
+                for thread in (folder / "task").iterdir():
+                    waiting += map(int, (thread / "children").read_text().split())
+                _, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
+                total += (resident - shared) * PAGE
+        return total
+
+    def kill(self) -> None:
+        """Throw the jail out: its process 1 takes all others with it."""
+        self.control.close()
+        if self.process.poll() is None:  # as long as bubblewrap hasn't been waited for, its child's number is its child's
+            with suppress(OSError):
+                if self.child:
+                    os.kill(self.child, signal.SIGKILL)
+            self.process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_S)
