@@ -146,9 +146,9 @@ async def test_two_malformed_verdicts_decide_nothing(answer: str) -> None:
 
 @pytest.mark.parametrize("error", [RateLimited("429"), RequestRejected("content filter"), TeacherError("odd")])
 @pytest.mark.parametrize("before", [[], ["malformed"]], ids=["first ask", "repair"])
-async def test_a_teachers_error_leaves_the_sample_undecided(before: list[str], error: TeacherError) -> None:
-    """It becomes the boundary's own error, which says why."""
-    with pytest.raises(VerifierError, match="could not be asked"):
+async def test_a_teachers_error_is_the_runners(before: list[str], error: TeacherError) -> None:
+    """It passes through: the runner knows which of them will be the same next time."""
+    with pytest.raises(type(error)):
         await ask(Scripted(*before, error))
 
 
