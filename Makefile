@@ -16,8 +16,7 @@ help:  ## Say what there is
 setup: $(STAMP) sandbox  ## Install everything into .venv
 
 $(UV):
-	$(PYTHON) -m venv .uv
-	.uv/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+	@deploy/install-uv.sh $(PYTHON)
 
 $(STAMP): $(UV) $(REQUIREMENTS) pyproject.toml
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)

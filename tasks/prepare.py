@@ -113,8 +113,8 @@ def _stage(
         for number, found in enumerate(prompts):
             messages = template.render(found.prompt, place=found.place)
             first = first or messages
-            own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
             try:
+                own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
                 staged.write(prompt_row(found.prompt) | own)
                 chars = sum(len(message.content) for message in messages)
                 for teacher, asked in enumerate(teachers):

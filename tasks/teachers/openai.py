@@ -95,7 +95,8 @@ class OpenAITeacher:
             raise BadResponse(self._line(f"{error}; it begins {begins!r}")) from None
 
     def _classified(self, error: sdk.OpenAIError) -> StillhouseError:
-        if isinstance(error, sdk.APITimeoutError):
+        # The SDK's aiohttp transport calls a refused connection a time limit, too.
+        if isinstance(error, sdk.APITimeoutError) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
             return Unavailable(f"no answer within {self.timeout_s:g} s")
         if isinstance(error, sdk.APIStatusError):
             return self._status(error)

@@ -1,0 +1,27 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from storage.lake import Lake
+
+# A loaded machine is no reason to fail: no deadline. The examples are the same each time, so a failure can be repeated.
+settings.register_profile(
+    "stillhouse",
+    max_examples=50,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("stillhouse")
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Return a lake that nobody has built in yet."""
+    return Lake(tmp_path / "lake")

@@ -1,0 +1,224 @@
+"""The journal: a response is on disk before it is counted, whatever happens next."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import zlib
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from storage import journal
+from storage.errors import StorageError
+from storage.journal import Journal, land, read, recover
+from tests.fakes import listing, make_sample
+from tests.storage.lines import line, segment
+
+
+def ids(parts: Path) -> list[str]:
+    """Return the ids of all samples in parts, as often as they are there."""
+    return sorted(row for part in parts.glob("*.parquet") for row in pq.read_table(part)["sample_id"].to_pylist())
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> Path:
+    """Return the folder for parts."""
+    return tmp_path / "parts"
+
+
+class TestAppend:
+    """Writing."""
+
+    async def test_durable_before_return(self, tmp_path: Path, parts: Path):
+        """When `append` has returned, whoever reads the segment finds the sample, though nothing was closed or landed."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            await log.append([make_sample("a"), make_sample("b")])
+            assert [row["sample_id"] for row in read(tmp_path / "r-000000.jsonl")] == ["a", "b"]
+            assert listing(parts) == []
+
+    async def test_synced_before_return(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """When `append` has returned, every byte of the segment was synced: a power cut can't take it."""
+        synced: list[int] = []
+        sync = os.fdatasync
+
+        def watching(handle: int) -> None:
+            sync(handle)
+            synced.append(os.fstat(handle).st_size)
+
+        monkeypatch.setattr(os, "fdatasync", watching)
+        async with Journal(tmp_path, parts, run="r") as log:
+            for name in "abc":
+                await log.append([make_sample(name)])
+                assert synced[-1] == sum(len(line(each)) for each in "abc"[: len(synced)])
+            assert len(synced) == log.commits == 3
+
+    async def test_sync_error(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """A sync that the disk refuses is a StorageError for all who wait for it, and the next append gets a new segment."""
+        answers = iter([OSError(errno.EIO, "Input/output error"), None])
+
+        def refusing(handle: int) -> None:
+            if error := next(answers):
+                raise error
+
+        monkeypatch.setattr(os, "fdatasync", refusing)
+        async with Journal(tmp_path, parts, run="r") as log:
+            refused = await asyncio.gather(log.append([make_sample("a")]), log.append([make_sample("b")]), return_exceptions=True)
+            assert [str(each) for each in refused] == [
+                f"{tmp_path}/r-000000.jsonl: the journal can't be written: Input/output error"
+            ] * 2
+            await log.append([make_sample("c")])
+            assert [row["sample_id"] for row in read(tmp_path / "r-000001.jsonl")] == ["c"]
+
+    async def test_group_commit(self, tmp_path: Path, parts: Path):
+        """Appends that wait together share a sync: a thousand need a few."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            async with asyncio.TaskGroup() as group:
+                for n in range(1_000):
+                    group.create_task(log.append([make_sample(f"s{n:04}")]))
+            assert 1 <= log.commits <= 10
+        assert ids(parts) == [f"s{n:04}" for n in range(1_000)]
+
+    async def test_cancelled_append_loses_nothing(self, tmp_path: Path, parts: Path):
+        """A caller that is cancelled while it waits for the disk doesn't take its samples with it."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            task = asyncio.create_task(log.append([make_sample("a")]))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert ids(parts) == ["a"]
+
+    async def test_closed(self, tmp_path: Path, parts: Path):
+        """A journal that is closed refuses, in place of losing what it is given."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            await log.append([make_sample("a")])
+        with pytest.raises(StorageError, match="closed"):
+            await log.append([make_sample("b")])
+
+    async def test_closed_twice(self, tmp_path: Path, parts: Path):
+        """Closing again does nothing."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            await log.append([make_sample("a")])
+            await log.close()
+        assert ids(parts) == ["a"]
+
+    async def test_nothing_appended(self, tmp_path: Path, parts: Path):
+        """A run that buys nothing leaves no file."""
+        async with Journal(tmp_path, parts, run="r"):
+            pass
+        assert listing(tmp_path) == []
+
+
+class TestRotation:
+    """Segments become parts."""
+
+    async def test_by_rows(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """A segment that has SEGMENT_ROWS samples becomes a part, and the next append begins a new one."""
+        monkeypatch.setattr(journal, "SEGMENT_ROWS", 3)
+        async with Journal(tmp_path, parts, run="r") as log:
+            for n in range(7):
+                await log.append([make_sample(f"s{n}")])
+        assert [pq.read_metadata(parts / name).num_rows for name in listing(parts)] == [3, 3, 1]
+        assert ids(parts) == [f"s{n}" for n in range(7)]
+
+    async def test_by_bytes(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """Long responses fill a segment sooner."""
+        monkeypatch.setattr(journal, "SEGMENT_BYTES", 10_000)
+        async with Journal(tmp_path, parts, run="r") as log:
+            for n in range(3):
+                await log.append([make_sample(f"s{n}", response="x" * 10_000)])
+        assert listing(parts) == [f"r-{n:06}.parquet" for n in range(3)]
+
+    async def test_segments_are_gone_once_landed(self, tmp_path: Path, parts: Path):
+        """A landed segment is removed."""
+        async with Journal(tmp_path, parts, run="r") as log:
+            await log.append([make_sample()])
+        assert listing(tmp_path, "*.jsonl") == []
+
+
+class TestRead:
+    """Reading a segment that a killed run left."""
+
+    @pytest.mark.parametrize("cut", [1, 8, 9, 30, -1], ids=lambda cut: f"cut at {cut}")
+    def test_torn_tail(self, tmp_path: Path, cut: int):
+        """A last line that isn't whole, at whatever byte it ends, is left out; those before it count."""
+        path = segment(tmp_path, line("a"), line("b"), line("c")[:cut])
+        assert [row["sample_id"] for row in read(path)] == ["a", "b"]
+
+    def test_torn_tail_of_a_part(self, tmp_path: Path, parts: Path):
+        """What lands of such a segment is its whole lines."""
+        assert land(segment(tmp_path, line("a"), line("b")[:20]), parts) == 1
+        assert ids(parts) == ["a"]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda good: good.replace(b"stop", b"stoq"),
+            lambda good: b"\n",
+            lambda good: b"\0" * 50 + b"\n",
+            lambda good: b"x" + good,
+        ],
+        ids=["a flipped bit", "an empty line", "zeros", "shifted"],
+    )
+    def test_damaged_middle(self, tmp_path: Path, damage):
+        """A damaged line with others behind it is the disk's doing: a StorageError that names file and line."""
+        path = segment(tmp_path, line("a"), damage(line("b")), line("c"))
+        with pytest.raises(StorageError, match=r"r-000000\.jsonl:2: the journal is damaged"):
+            list(read(path))
+
+    def test_damaged_segment_stays(self, tmp_path: Path, parts: Path):
+        """Landing a damaged segment neither removes it nor leaves a part."""
+        path = segment(tmp_path, line("a")[:5] + b"\n", line("b"))
+        with pytest.raises(StorageError, match=":1: "):
+            recover(tmp_path, parts)
+        assert path.exists()
+        assert list(parts.iterdir()) == []
+
+    def test_checksum_is_of_the_body(self, tmp_path: Path):
+        """A line is CRC-32 in hex, a space, and JSON, so that other programs can read a journal too."""
+        body = line("a")[9:-1]
+        assert line("a") == b"%08x " % zlib.crc32(body) + body + b"\n"
+
+
+class TestRecover:
+    """Landing what is there, again and again."""
+
+    def test_every_segment_lands(self, tmp_path: Path, parts: Path):
+        """Every segment becomes the part of its name, and the samples are counted."""
+        segment(tmp_path, line("a"), line("b"), name="one-000000")
+        segment(tmp_path, line("c"), name="two-000004")
+        assert recover(tmp_path, parts) == 3
+        assert sorted(part.name for part in parts.iterdir()) == ["one-000000.parquet", "two-000004.parquet"]
+
+    def test_killed_between_part_and_removal(self, tmp_path: Path, parts: Path):
+        """A segment whose part is there already is only removed: its samples aren't there twice."""
+        path = segment(tmp_path, line("a"), line("b"))
+        content = path.read_bytes()
+        recover(tmp_path, parts)
+        path.write_bytes(content)
+        recover(tmp_path, parts)
+        assert ids(parts) == ["a", "b"]
+        assert not path.exists()
+
+    def test_killed_while_writing_the_part(self, tmp_path: Path, parts: Path):
+        """A part that was only half written has a temporary name, and is written again."""
+        segment(tmp_path, line("a"))
+        parts.mkdir()
+        (parts / ".r-000000.parquet.tmp").write_bytes(b"PAR1 half")
+        recover(tmp_path, parts)
+        assert ids(parts) == ["a"]
+        assert [part.name for part in parts.iterdir()] == ["r-000000.parquet"]
+
+    def test_empty_segment(self, tmp_path: Path, parts: Path):
+        """A segment without a whole line leaves no part."""
+        segment(tmp_path, line("a")[:-1])
+        assert recover(tmp_path, parts) == 0
+        assert list(parts.iterdir()) == []
+        assert list(tmp_path.glob("*.jsonl")) == []
+
+    def test_nothing_there(self, tmp_path: Path, parts: Path):
+        """An empty journal is nothing to do."""
+        assert recover(tmp_path, parts) == 0

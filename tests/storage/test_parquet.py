@@ -1,0 +1,93 @@
+"""Files that are whole or absent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import StorageError
+from storage.parquet import PartWriter, write_rows, write_text
+from tests.fakes import listing
+
+SCHEMA = pa.schema([("n", pa.int32()), ("text", pa.string())])
+
+
+class TestPartWriter:
+    """One Parquet file."""
+
+    def test_rows_are_there(self, tmp_path: Path):
+        """Every row is written, over as many row groups as it takes, and a missing key is null."""
+        with PartWriter(tmp_path / "part.parquet", SCHEMA, row_group=2) as writer:
+            for n in range(5):
+                writer.write({"n": n})
+        file = pq.ParquetFile(tmp_path / "part.parquet")
+        assert (file.metadata.num_row_groups, writer.written) == (3, 5)
+        assert file.read().to_pylist() == [{"n": n, "text": None} for n in range(5)]
+
+    def test_batches_are_cast(self, tmp_path: Path):
+        """A batch of another integer width becomes the schema's."""
+        batch = pa.RecordBatch.from_pylist([{"n": 1, "text": "a"}], schema=pa.schema([("n", pa.int64()), ("text", pa.string())]))
+        with PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:
+            writer.write_batch(batch)
+        assert writer.written == 1
+        assert pq.read_table(tmp_path / "part.parquet").to_pylist() == [{"n": 1, "text": "a"}]
+
+    def test_compressed_with_zstd(self, tmp_path: Path):
+        """Parts are zstd, which readers that lack it would refuse rather than misread."""
+        write_rows(tmp_path / "part.parquet", SCHEMA, [{"n": 1, "text": "a"}])
+        assert pq.read_metadata(tmp_path / "part.parquet").row_group(0).column(0).compression == "ZSTD"
+
+    def test_no_name_before_the_end(self, tmp_path: Path):
+        """While it is being written, the file has another name, which the lake's globs don't match."""
+        with PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:
+            writer.write({"n": 1})
+            assert listing(tmp_path) == [".part.parquet.tmp"]
+            assert not list(tmp_path.glob("**/*.parquet"))
+        assert listing(tmp_path) == ["part.parquet"]
+
+    def test_nothing_left_of_a_failure(self, tmp_path: Path):
+        """Where its body raises, neither the file nor its temporary one is left."""
+        with pytest.raises(RuntimeError, match="halfway"), PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:  # noqa: PT012
+            writer.write({"n": 1})
+            raise RuntimeError("halfway")
+        assert listing(tmp_path) == []
+
+    def test_nothing_left_of_a_row_that_does_not_fit(self, tmp_path: Path):
+        """Where the last rows can't be converted, which shows on leaving, nothing is left either."""
+        with pytest.raises(pa.ArrowInvalid), PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:
+            writer.write({"n": "many"})
+        assert listing(tmp_path) == []
+
+    def test_a_file_in_the_way(self, tmp_path: Path):
+        """A folder that can't be made is a StorageError that names the file."""
+        (tmp_path / "file").write_text("")
+        with pytest.raises(StorageError, match=r"file/part\.parquet: can't be written: "):
+            PartWriter(tmp_path / "file" / "part.parquet", SCHEMA)
+
+    def test_a_name_that_is_taken_by_a_folder(self, tmp_path: Path):
+        """A rename that the disk refuses is a StorageError, and the temporary file is gone."""
+        (tmp_path / "part.parquet").mkdir()
+        with pytest.raises(StorageError, match=r"part\.parquet: can't be written: Is a directory"):
+            write_rows(tmp_path / "part.parquet", SCHEMA, [{"n": 1}])
+        assert listing(tmp_path) == ["part.parquet"]
+
+
+class TestWriteText:
+    """One small text file."""
+
+    def test_replaces(self, tmp_path: Path):
+        """A file that was there is replaced as a whole."""
+        write_text(tmp_path / "new" / "m.json", "a much longer text\n")
+        write_text(tmp_path / "new" / "m.json", "ä\n")
+        assert (tmp_path / "new" / "m.json").read_text(encoding="utf-8") == "ä\n"
+        assert listing(tmp_path / "new") == ["m.json"]
+
+    def test_refused(self, tmp_path: Path):
+        """What the disk refuses is a StorageError that names the file, and leaves nothing."""
+        (tmp_path / "m.json").mkdir()
+        with pytest.raises(StorageError, match=r"m\.json: can't be written: Is a directory"):
+            write_text(tmp_path / "m.json", "text")
+        assert listing(tmp_path) == ["m.json"]

@@ -1,0 +1,59 @@
+"""Landing verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from storage import verdicts
+from storage.verdicts import VerdictStore
+from tests.fakes import listing, make_verdict
+
+
+def landed(folder: Path) -> dict[str, list[str]]:
+    """Return the sample ids of each part."""
+    return {part.name: pq.read_table(part)["sample_id"].to_pylist() for part in sorted(folder.glob("*.parquet"))}
+
+
+async def test_leaving_lands(tmp_path: Path):
+    """What was added is a part once the store is left."""
+    async with VerdictStore(tmp_path, run="r") as store:
+        await store.add([make_verdict("a"), make_verdict("b", passed=None)])
+        assert landed(tmp_path) == {}
+    assert landed(tmp_path) == {"r-000000.parquet": ["a", "b"]}
+
+
+async def test_leaving_by_an_error_lands(tmp_path: Path):
+    """What was added is kept where the run ends badly, too."""
+    with pytest.raises(RuntimeError):  # noqa: PT012
+        async with VerdictStore(tmp_path, run="r") as store:
+            await store.add([make_verdict("a")])
+            raise RuntimeError
+    assert landed(tmp_path) == {"r-000000.parquet": ["a"]}
+
+
+async def test_full_buffer_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A buffer of PART_ROWS becomes a part."""
+    monkeypatch.setattr(verdicts, "PART_ROWS", 2)
+    async with VerdictStore(tmp_path, run="r") as store:
+        for name in "abcde":
+            await store.add([make_verdict(name)])
+    assert list(landed(tmp_path).values()) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_nothing_added(tmp_path: Path):
+    """No verdicts make no part, however often it is flushed."""
+    async with VerdictStore(tmp_path, run="r") as store:
+        await store.flush()
+    assert listing(tmp_path) == []
+
+
+async def test_every_field(tmp_path: Path):
+    """A verdict's row has all that it says."""
+    verdict = make_verdict(passed=False, score=0.25, reason="wrong: ä", answer="5", elapsed_s=0.5)
+    async with VerdictStore(tmp_path, run="r") as store:
+        await store.add([verdict])
+    (row,) = pq.read_table(tmp_path / "r-000000.parquet").to_pylist()
+    assert row == {name: getattr(verdict, name) for name in row}

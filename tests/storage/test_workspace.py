@@ -1,0 +1,108 @@
+"""A build's own DuckDB."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from storage.errors import StorageError
+from storage.lake import Lake
+from storage.workspace import Workspace
+from tests.storage.lines import line, segment
+
+
+@pytest.fixture
+def stored(lake: Lake) -> Lake:
+    """Return a lake with two samples."""
+    segment(lake.journal, line("a"), line("b"))
+    with lake.writing(print):
+        return lake
+
+
+def test_stores_are_there(stored: Lake, tmp_path: Path):
+    """The lake's samples and verdicts can be queried."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        assert workspace.rows("SELECT sample_id FROM samples ORDER BY ALL") == [("a",), ("b",)]
+        assert workspace.rows("SELECT count(*) FROM verdicts") == [(0,)]
+
+
+def test_no_lake_yet(lake: Lake, tmp_path: Path):
+    """Where there is no lake the stores are empty, and none is made."""
+    with Workspace(lake, tmp_path / "work") as workspace:
+        assert workspace.rows("SELECT count(*) FROM samples") == [(0,)]
+    assert not lake.root.exists()
+
+
+def test_gone_when_left(lake: Lake, tmp_path: Path):
+    """Its folder goes with it, by an error too."""
+    with pytest.raises(RuntimeError), Workspace(lake, tmp_path / "work") as workspace:  # noqa: PT012
+        workspace.staged("traces").joinpath("part.parquet").write_text("")
+        raise RuntimeError
+    assert not (tmp_path / "work").exists()
+
+
+def test_parameters(lake: Lake, tmp_path: Path):
+    """Statements take parameters."""
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.execute("CREATE TABLE t AS SELECT ? AS x", ["it's"])
+        assert workspace.table("FROM t").to_pylist() == [{"x": "it's"}]
+
+
+def test_stream(stored: Lake, tmp_path: Path):
+    """A stream yields its rows in batches while other statements run."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        reader = workspace.stream("SELECT range AS n FROM range(5000) ORDER BY n", rows=1_000)
+        first = next(reader)
+        assert workspace.rows("SELECT count(*) FROM samples") == [(2,)]
+        rest = [row for batch in reader for row in batch["n"].to_pylist()]
+        assert first["n"].to_pylist() + rest == list(range(5_000))
+
+
+def test_several_threads(lake: Lake, tmp_path: Path):
+    """Threads may share it: each call's rows are its own."""
+    with Workspace(lake, tmp_path / "work") as workspace, ThreadPoolExecutor(8) as pool:
+        found = pool.map(lambda n: workspace.rows("SELECT ? + range FROM range(3)", [n]), range(200))
+        assert list(found) == [[(n,), (n + 1,), (n + 2,)] for n in range(200)]
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" + b"\0" * 100 + b"PAR1"], ids=["empty", "text", "damaged"])
+def test_damaged_part(stored: Lake, tmp_path: Path, content: bytes):
+    """A part that can't be read is a StorageError that names it."""
+    (stored.root / "samples" / "bad.parquet").write_bytes(content)
+    with pytest.raises(StorageError, match=r"can't be read: .*bad\.parquet"), Workspace(stored, tmp_path / "work") as workspace:
+        workspace.rows("SELECT count(*) FROM samples")
+
+
+def test_part_that_goes_away(stored: Lake, tmp_path: Path):
+    """So is one that is gone in the middle of a build."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        for path in (stored.root / "samples").iterdir():
+            path.unlink()
+        with pytest.raises(StorageError, match="can't be read"):
+            workspace.rows("SELECT * FROM samples")
+
+
+def test_a_defect_stays_a_defect(lake: Lake, tmp_path: Path):
+    """Wrong SQL is no StorageError: it would blame the user's disk for our mistake."""
+    with Workspace(lake, tmp_path / "work") as workspace, pytest.raises(duckdb.CatalogException):
+        workspace.rows("SELECT * FROM nowhere")
+
+
+def test_memory_setting(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """STILLHOUSE_DUCKDB_MEMORY bounds what DuckDB holds."""
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        assert workspace.rows("SELECT current_setting('memory_limit')") == [("64.0 MiB",)]
+
+
+def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
+    """A part that lacks a newer column still counts: the column is null there."""
+    duckdb.execute(
+        f"COPY (SELECT * EXCLUDE (logprobs), 'old' AS kind FROM '{stored.root}/samples/r-000000.parquet') "
+        f"TO '{stored.root}/samples/old.parquet'"
+    )
+    with Workspace(stored, tmp_path / "work") as workspace:
+        assert workspace.rows("SELECT count(*), count(kind), count(logprobs) FROM samples") == [(4, 2, 0)]

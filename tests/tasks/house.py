@@ -1,0 +1,224 @@
+"""A small house: the real steps of a build on a real lake, in the order in which `flows.run` takes them, with fake teachers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from storage.journal import Journal
+from storage.lake import Lake
+from storage.parquet import PartWriter
+from storage.records import Prompt
+from storage.schemas import SNAPSHOTS
+from storage.verdicts import VerdictStore
+from storage.workspace import Workspace
+from tasks import outcomes
+from tasks.ask import Desk
+from tasks.dedup import DedupOptions, dedup, digests
+from tasks.draw import Budget, Draw
+from tasks.license import effective
+from tasks.prepare import Asked, Prepared, prepare
+from tasks.rejudge import judge_stored
+from tasks.select import SelectOptions, select
+from tasks.shard import ASKED, Shards
+from tasks.snapshot import TeacherFacts, snapshot
+from tasks.stop import Stop
+from tasks.teachers.options import SamplingOptions, TeacherOptions
+from tasks.templates import Template, TemplateOptions
+from tasks.verify import Named, Rule, Verification
+from tests.fakes import FakeTeacher, found, make_options, make_prompt
+
+
+@dataclass(kw_only=True)
+class Spec:
+    """What a spec would say."""
+
+    prompts: Sequence[Prompt] = (make_prompt("a"), make_prompt("b"), make_prompt("c"))
+    teachers: Mapping[str, FakeTeacher] = field(default_factory=lambda: {"smol": FakeTeacher()})
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Of every teacher."""
+    k: int = 1
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    verifiers: Sequence[Named] = ()
+    select: SelectOptions = field(default_factory=SelectOptions)
+    dedup: DedupOptions = field(default_factory=DedupOptions)
+    budget: float | None = None
+    seed: int = 0
+    given: bool = True
+    """Whether the source gives ids."""
+
+    def options_of(self, name: str) -> TeacherOptions:
+        """Return a teacher's options; each teacher has a model of its own."""
+        return make_options(name, **({"model": f"{name}-1"} | self.options))
+
+
+@dataclass(kw_only=True)
+class Built:
+    """What came of a build."""
+
+    counts: dict[str, Any]
+    """As `tasks.outcomes.counts` returns them."""
+    tables: dict[str, list[dict[str, Any]]]
+    """The rows of its snapshot."""
+    prepared: Prepared
+    """What there was to do."""
+    paid: int
+    """Samples that were bought."""
+    asked: list[tuple[str, int]]
+    """Prompt ids and indices that teachers were asked for."""
+
+    @property
+    def outcomes(self) -> dict[tuple[str, int], tuple[str, str | None]]:
+        """Return outcome and stage by prompt and index; for builds with one teacher."""
+        return {(row["prompt_id"], row["sample_index"]): (row["outcome"], row["stage"]) for row in self.tables["outcomes"]}
+
+    @property
+    def kept(self) -> list[str]:
+        """Return the responses of the traces."""
+        return [row["response"] for row in self.tables["traces"]]
+
+
+@dataclass(kw_only=True)
+class House:
+    """One run on a lake, step by step."""
+
+    spec: Spec
+    lake: Lake
+    workspace: Workspace
+    journal: Journal
+    store: VerdictStore
+    stop: Stop
+    desks: list[Desk]
+    draw: Draw
+    verification: Verification
+    rule: Rule
+    template: Template
+    asked: Path
+    stack: AsyncExitStack
+    shards: Shards | None = None
+    prepared: Prepared | None = None
+    worked: Sequence[int] = ()
+
+    async def prepare(self) -> Prepared:
+        """Stage prompts and find what is missing."""
+        spec = self.spec
+        asked = [
+            Asked(provider=desk.options.provider, model=desk.options.model, identity=desk.teacher.identity) for desk in self.desks
+        ]
+        prompts = found(spec.prompts, given=spec.given)
+        self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
+        return self.prepared
+
+    async def judge(self) -> int:
+        """Judge what is stored."""
+        return await judge_stored(self.workspace, self.verification, self.spec.verifiers, self.stop)
+
+    async def open(self) -> list[int]:
+        """Return the shards to work."""
+        outcomes.open_slots(self.workspace, self.rule, self.spec.verifiers)
+        ((spent,),) = self.workspace.rows(
+            "SELECT coalesce(sum(cost_usd), 0) FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
+        )
+        self.draw.budget.spent = spent
+        self.shards = Shards(
+            workspace=self.workspace,
+            template=self.template,
+            desks=self.desks,
+            draw=self.draw,
+            verification=self.verification,
+            rule=self.rule,
+            asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
+        )
+        self.worked = outcomes.shards_to_work(self.workspace, adaptive=self.draw.sampling.adaptive is not None)
+        return list(self.worked)
+
+    async def work(self, number: int) -> dict[str, int]:
+        """Work one shard."""
+        assert self.shards is not None
+        return await self.shards.work(number)
+
+    async def land_samples(self) -> None:
+        """Let all that was bought and judged be found."""
+        await self.stack.aclose()
+        await self.journal.close()
+        await self.store.flush()
+
+    async def curate(self, build_id: str = "b") -> dict[str, Any]:
+        """Decide every outcome, stage the snapshot and return the counts."""
+        await self.land_samples()
+        await self.judge()
+        await self.store.flush()
+        spec, workspace = self.spec, self.workspace
+        digests(workspace)
+        outcomes.judge_slots(workspace, self.rule, spec.verifiers, worked=self.worked, asked=self.asked)
+        dedup(workspace, spec.dedup)
+        select(workspace, spec.select, seed=spec.seed)
+        licenses = sorted({prompt.license for prompt in spec.prompts})
+        facts = [
+            TeacherFacts(
+                name=name,
+                license="MIT",
+                terms=None,
+                effective={license_: effective(license_, "MIT", terms=None) for license_ in licenses},
+            )
+            for name in spec.teachers
+        ]
+        snapshot(workspace, dataset="d", build_id=build_id, teachers=facts, verifiers=spec.verifiers)
+        return outcomes.counts(workspace)
+
+
+@asynccontextmanager
+async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[House]:
+    """Open a house on a lake."""
+    stop = Stop()
+    sampling = SamplingOptions(k=spec.k, **spec.sampling)
+    with lake.writing(print), Workspace(lake, lake.staging / run) as workspace:
+        async with (
+            Journal(lake.journal, lake.root / "samples", run=run) as journal,
+            VerdictStore(lake.root / "verdicts", run=run) as store,
+            AsyncExitStack() as stack,
+        ):
+            verification = Verification(spec.verifiers, store, stop.set, workers=2)
+            try:
+                yield House(
+                    spec=spec,
+                    lake=lake,
+                    workspace=workspace,
+                    journal=journal,
+                    store=store,
+                    stop=stop,
+                    desks=[Desk(spec.options_of(name), teacher, stop) for name, teacher in spec.teachers.items()],
+                    draw=Draw(sampling=sampling, journal=journal, budget=Budget(spec.budget, spent=0.0), stop=stop),
+                    verification=verification,
+                    rule=Rule(require=spec.select.rule, listed=tuple(named.name for named in spec.verifiers)),
+                    template=Template(TemplateOptions(), where="spec.yaml"),
+                    asked=workspace.folder / "asked.parquet",
+                    stack=stack,
+                )
+            finally:
+                verification.close()
+
+
+async def build(lake: Lake, spec: Spec, *, run: str = "run", copy_to: Path | None = None) -> Built:
+    """Build, raise what stopped it, and return what came of it. `copy_to`: a folder for the snapshot's files."""
+    for teacher in spec.teachers.values():
+        teacher.requests.clear()
+    async with house(lake, spec, run=run) as one:
+        prepared = await one.prepare()
+        await one.judge()
+        one.stop.check()
+        for number in await one.open():
+            await one.work(number)
+            one.stop.check()
+        counts = await one.curate(build_id=run)
+        tables = {table: pq.read_table(one.workspace.staged(table), partitioning=None).to_pylist() for table in SNAPSHOTS}
+        if copy_to is not None:
+            for table in SNAPSHOTS:
+                one.workspace.staged(table).rename(copy_to / table)
+        asked = [pair for teacher in spec.teachers.values() for pair in teacher.asked]
+        return Built(counts=counts, tables=tables, prepared=prepared, paid=one.draw.spending.paid, asked=asked)

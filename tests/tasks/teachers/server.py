@@ -1,0 +1,77 @@
+"""A server on the loopback interface that speaks OpenAI's chat completions, for as long as a `with` lasts."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+Reply = tuple[int, dict[str, str], bytes]
+
+
+def chat(body: dict[str, Any]) -> Reply:
+    """Answer each sample with the last turn."""
+    text = body["messages"][-1]["content"]
+    choices = [
+        {"index": n, "message": {"role": "assistant", "content": f"{text} #{n}"}, "finish_reason": "stop"}
+        for n in range(body.get("n", 1))
+    ]
+    usage = {"prompt_tokens": 5, "completion_tokens": 7 * len(choices)}
+    return 200, {"content-type": "application/json"}, json.dumps({"choices": choices, "usage": usage}).encode()
+
+
+@dataclass
+class Serving:
+    """What a server is and was asked."""
+
+    url: str
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
+    keys: list[str | None] = field(default_factory=list)
+    connections: set[tuple[str, int]] = field(default_factory=set)
+
+
+@contextmanager
+def serving(reply: Callable[[dict[str, Any]], Reply | None] = chat) -> Iterator[Serving]:
+    """Serve replies of a function; where it returns None the connection is dropped."""
+    seen = Serving(url="")
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_POST(self) -> None:
+            """Answer."""
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            seen.bodies.append(body)
+            seen.paths.append(self.path)
+            seen.keys.append(self.headers["authorization"])
+            seen.connections.add(self.client_address)
+            answer = reply(body)
+            if answer is None:
+                self.close_connection = True
+                return
+            status, headers, content = answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        seen.url = f"http://127.0.0.1:{server.server_port}/v1"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield seen
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,0 +1,258 @@
+"""The OpenAI wire format, over a transport that answers from a function: what is sent, and what a response becomes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+
+from storage.errors import BadResponse
+from storage.records import Message, TokenLogprob, TopToken
+from tasks.teachers.openai import OpenAITeacher, make
+from tasks.teachers.protocol import Choice, Completion, Request
+from tests.fakes import make_options, make_request
+
+Handler = Callable[[httpx2.Request], httpx2.Response]
+
+
+def body(*messages: dict[str, Any] | str, **more: Any) -> dict[str, Any]:
+    """Return a response body with these messages as choices."""
+    full = [{"role": "assistant", "content": message} if isinstance(message, str) else message for message in messages]
+    choices = [{"index": n, "message": message, "finish_reason": "stop"} for n, message in enumerate(full)]
+    return {"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 7}} | more
+
+
+def choice(**more: Any) -> dict[str, Any]:
+    """Return a body with one choice of these parts."""
+    return {"choices": [{"message": {"content": "4"}} | more]}
+
+
+async def ask(handler: Handler | bytes | dict[str, Any], request: Request | None = None, **given: Any) -> Completion:
+    """Ask once over a transport that answers by a function, or always the same."""
+
+    def constant(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=handler if isinstance(handler, bytes) else json.dumps(handler).encode())
+
+    transport = httpx2.MockTransport(handler if callable(handler) else constant)
+    teacher = OpenAITeacher(**({"model": "m-1", "base_url": "http://server/v1", "transport": transport} | given))
+    try:
+        return await teacher.complete(request or make_request())
+    finally:
+        await teacher.aclose()
+
+
+async def sent(request: Request, **given: Any) -> tuple[httpx2.Request, dict[str, Any]]:
+    """Return the HTTP request, and its body."""
+    seen: list[httpx2.Request] = []
+
+    def handler(http: httpx2.Request) -> httpx2.Response:
+        seen.append(http)
+        return httpx2.Response(200, json=body("4"))
+
+    await ask(handler, request, **given)
+    (http,) = seen
+    return http, json.loads(http.content)
+
+
+class TestSent:
+    """What goes out."""
+
+    async def test_least(self):
+        """What the spec leaves out isn't sent."""
+        http, content = await sent(make_request("Hi"))
+        assert (http.method, str(http.url)) == ("POST", "http://server/v1/chat/completions")
+        assert content == {"model": "m-1", "messages": [{"role": "user", "content": "Hi"}]}
+
+    async def test_conversation(self):
+        """All turns go out as they are, whatever script they are in."""
+        messages = (Message(role="system", content="Ä"), Message(role="user", content="👍\n\0"))
+        _, content = await sent(make_request(messages=messages))
+        assert content["messages"] == [{"role": "system", "content": "Ä"}, {"role": "user", "content": "👍\n\0"}]
+
+    async def test_parameters(self):
+        """Sampling parameters, the request's own seed among them, go out by their OpenAI names."""
+        parameters = {"temperature": 0.8, "top_p": 0.9, "max_tokens": 256, "seed": 11, "stop": ["\n"]}
+        _, content = await sent(make_request(parameters=parameters))
+        assert {name: content[name] for name in parameters} == parameters
+
+    @pytest.mark.parametrize(("n", "expected"), [(1, None), (4, 4)])
+    async def test_n(self, n: int, expected: int | None):
+        """`n` goes out where several samples are wanted: some servers refuse to hear of it at all."""
+        _, content = await sent(make_request(n=n))
+        assert content.get("n") == expected
+
+    async def test_extra_body(self):
+        """`extra_body` goes out too, and wins."""
+        extra = {"chat_template_kwargs": {"enable_thinking": False}, "temperature": 0}
+        _, content = await sent(make_request(parameters={"temperature": 1}), extra_body=extra)
+        assert {name: content[name] for name in extra} == extra
+
+    async def test_key(self):
+        """The key goes out as a bearer token."""
+        http, _ = await sent(make_request(), api_key="sk-secret")
+        assert http.headers["authorization"] == "Bearer sk-secret"
+
+    async def test_no_key(self, monkeypatch: pytest.MonkeyPatch):
+        """Where the spec names no key, none of the environment's goes to a server of the spec's."""
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+        http, _ = await sent(make_request())
+        assert "sk-environment" not in str(http.headers.raw)
+
+    @pytest.mark.parametrize(
+        ("extra", "identity"), [({}, {}), ({"top_k": 5}, {"extra_body": {"top_k": 5}})], ids=["none", "some"]
+    )
+    async def test_identity(self, extra: dict[str, Any], identity: dict[str, Any]):
+        """`extra_body` is a part of the samples' identity; a server's address, key and limits aren't."""
+        teacher = OpenAITeacher(model="m", base_url="http://a/v1", api_key="k", concurrency=3, timeout_s=1, extra_body=extra)
+        assert teacher.identity == identity
+        await teacher.aclose()
+
+
+class TestMake:
+    """From a spec's options."""
+
+    async def test_options(self):
+        """Every option of the spec's reaches the teacher."""
+        given = {
+            "model": "m",
+            "base_url": "http://a/v1",
+            "timeout_s": 5,
+            "limits": {"concurrency": 3},
+            "extra_body": {"top_k": 5},
+        }
+        teacher = make(make_options(provider="openai", **given), api_key="sk-1")
+        found = (teacher.model, teacher.base_url, teacher.timeout_s, teacher.concurrency, teacher.extra_body, teacher.api_key)
+        assert found == ("m", "http://a/v1", 5, 3, {"top_k": 5}, "sk-1")
+        await teacher.aclose()
+
+    async def test_default(self):
+        """Without an address, it is OpenAI's own."""
+        teacher = make(make_options(provider="openai"), api_key="sk-1")
+        assert teacher.base_url == "https://api.openai.com/v1"
+        await teacher.aclose()
+
+
+REASONING = {
+    "none": ({"content": "4"}, None, "4"),
+    "reasoning_content (DeepSeek, vLLM, SGLang)": ({"content": "4", "reasoning_content": "two"}, "two", "4"),
+    "reasoning (OpenRouter, Ollama)": ({"content": "4", "reasoning": "two"}, "two", "4"),
+    "<think>": ({"content": "<think>two</think>4"}, "two", "4"),
+    "</think> alone": ({"content": "two</think>4"}, "two", "4"),
+    "null": ({"content": "4", "reasoning_content": None, "reasoning": None}, None, "4"),
+    "empty": ({"content": "4", "reasoning_content": ""}, None, "4"),
+    "its own field before tags": ({"content": "<think>x</think>4", "reasoning_content": "two"}, "two", "<think>x</think>4"),
+    "nothing but reasoning": ({"content": None, "reasoning_content": "two"}, "two", ""),
+    "typed parts": (
+        {"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]},
+        None,
+        "42",
+    ),
+    "a refusal": ({"content": None, "refusal": "I can't."}, None, "I can't."),
+}
+
+
+class TestReceived:
+    """What comes back."""
+
+    async def test_completion(self):
+        """Choices and billed tokens are the server's."""
+        usage = {"prompt_tokens": 5, "completion_tokens": 70, "completion_tokens_details": {"reasoning_tokens": 40}}
+        found = await ask(body("4", "5", usage=usage))
+        choices = (Choice(response="4"), Choice(response="5"))
+        assert found == Completion(choices=choices, tokens_in=5, tokens_out=70, tokens_reasoning=40)
+
+    @pytest.mark.parametrize(("message", "thought", "text"), REASONING.values(), ids=REASONING)
+    async def test_reasoning(self, message: dict[str, Any], thought: str | None, text: str):
+        """Reasoning is told from the answer wherever a server puts it."""
+        (found,) = (await ask(body(message))).choices
+        assert (found.reasoning, found.response) == (thought, text)
+
+    @pytest.mark.parametrize("content", ["", None], ids=repr)
+    async def test_empty(self, content: str | None):
+        """An empty message is an empty choice: whether it is asked for again is decided elsewhere."""
+        assert (await ask(body({"content": content}))).choices == (Choice(response=""),)
+
+    @pytest.mark.parametrize(("given", "expected"), [("length", "length"), (None, "unknown")], ids=repr)
+    async def test_finish_reason(self, given: str | None, expected: str):
+        """The finish reason is the server's, or unknown."""
+        (found,) = (await ask(choice(finish_reason=given))).choices
+        assert found.finish_reason == expected
+
+    @pytest.mark.parametrize(
+        "usage",
+        [{}, {"usage": None}, {"usage": {}}, {"usage": {"prompt_tokens": None, "completion_tokens_details": None}}],
+        ids=repr,
+    )
+    async def test_no_usage(self, usage: dict[str, Any]):
+        """A server that bills nothing says nothing: the response counts."""
+        found = await ask(choice() | usage)
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (0, 0, 0)
+
+    async def test_logprobs(self):
+        """Log-probabilities keep the tokens' bytes, which may be parts of characters, and the alternatives."""
+        top = [{"token": "4", "bytes": [52], "logprob": -0.25}, {"token": "5", "bytes": None, "logprob": -2}]
+        content = [{"token": "?", "bytes": [0xF0, 0x9F], "logprob": -0.5, "top_logprobs": top}, {"token": "ä", "logprob": 0}]
+        (found,) = (await ask(choice(logprobs={"content": content}))).choices
+        best = (TopToken(token=b"4", logprob=-0.25), TopToken(token=b"5", logprob=-2.0))
+        assert found.logprobs == (
+            TokenLogprob(token=b"\xf0\x9f", logprob=-0.5, top=best),
+            TokenLogprob(token="ä".encode(), logprob=0.0),
+        )
+
+    @pytest.mark.parametrize("given", [None, {}, {"content": None}, {"content": []}], ids=repr)
+    async def test_no_logprobs(self, given: dict[str, Any] | None):
+        """None are none."""
+        (found,) = (await ask(choice(logprobs=given))).choices
+        assert found.logprobs is None
+
+    async def test_half_a_surrogate_pair(self):
+        """A text that JSON can carry and UTF-8 can't was paid for: it arrives."""
+        (found,) = (await ask(b'{"choices": [{"message": {"content": "4\\ud83d"}}]}')).choices
+        assert found.response == "4\ud83d"
+
+    async def test_not_a_number(self):
+        """So does a response with NaN among its probabilities."""
+        raw = b'{"choices": [{"message": {"content": "4"}, "logprobs": {"content": [{"token": "4", "logprob": -Infinity}]}}]}'
+        (found,) = (await ask(raw)).choices
+        assert found.logprobs == (TokenLogprob(token=b"4", logprob=float("-inf")),)
+
+
+MALFORMED = {
+    "nothing": b"",
+    "HTML": b"<html>502 from a proxy</html>",
+    "half": b'{"choices": [{"mess',
+    "not UTF-8": b'{"choices": "\xff"}',
+    "a list": [],
+    "null": None,
+    "a text": "4",
+    "no choices at all": {"id": "x"},
+    "an error with status 200": {"error": {"message": "overloaded"}},
+    "choices that are null": {"choices": None},
+    "no choices": {"choices": []},
+    "a choice that is null": {"choices": [None]},
+    "a choice without a message": {"choices": [{"text": "4"}]},
+    "a message that is a text": choice(message="4"),
+    "content that is a number": choice(message={"content": 4}),
+    "content that is an object": choice(message={"content": {"text": "4"}, "reasoning": "two"}),
+    "a part that is a text": choice(message={"content": ["4"]}),
+    "a part without a text": choice(message={"content": [{"type": "text", "text": None}]}),
+    "reasoning that is a list": choice(message={"content": "4", "reasoning": ["two"]}),
+    "a finish reason that is an object": choice(finish_reason={"type": "stop"}),
+    "a refusal that is an object": choice(message={"content": "", "refusal": {"why": "no"}}),
+    "usage that is a list": choice() | {"usage": [1]},
+    "tokens that are a text": choice() | {"usage": {"prompt_tokens": "many"}},
+    "logprobs that are a text": choice(logprobs={"content": ["4"]}),
+    "a logprob that is null": choice(logprobs={"content": [{"token": "4", "logprob": None}]}),
+    "a byte that isn't one": choice(logprobs={"content": [{"token": "4", "logprob": 0, "bytes": [256]}]}),
+}
+
+
+@pytest.mark.parametrize("content", MALFORMED.values(), ids=MALFORMED)
+async def test_malformed(content: Any):
+    """Whatever isn't a chat completion is a bad response, never a crash, and never a record that no table can hold."""
+    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+    with pytest.raises(BadResponse):
+        await ask(raw)

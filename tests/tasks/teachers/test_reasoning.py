@@ -1,0 +1,31 @@
+"""Telling the chain of thought from the answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from tasks.teachers.reasoning import split
+
+CASES = {
+    "no tags": ("The answer is 4.", None, "The answer is 4."),
+    "empty": ("", None, ""),
+    "both tags": ("<think>two and two</think>4", "two and two", "4"),
+    "white space": ("\n<think>\ntwo and two\n</think>\n\n4\n", "two and two", "4"),
+    "white space stays without tags": (" 4\n", None, " 4\n"),
+    "opened in the prompt": ("two and two</think>4", "two and two", "4"),
+    "no thought": ("<think></think>4", None, "4"),
+    "blank thought": ("<think>\n\n</think>\n\n4", None, "4"),
+    "cut off": ("<think>two and", "two and", ""),
+    "cut off at once": ("<think>", None, ""),
+    "nothing after": ("<think>two</think>", "two", ""),
+    "tags in the answer": ("Use <think>x</think> tags.", None, "Use <think>x</think> tags."),
+    "tags in the answer, after reasoning": ("<think>a</think>b <think>c</think>", "a", "b <think>c</think>"),
+    "an opening tag alone, further on": ("Say <think>", None, "Say <think>"),
+    "lines": ("<think>a\nb</think>c\nd", "a\nb", "c\nd"),
+}
+
+
+@pytest.mark.parametrize(("text", "thought", "answer"), CASES.values(), ids=CASES)
+def test_split(text: str, thought: str | None, answer: str):
+    """Reasoning stands first, between its tags; everything else is the answer."""
+    assert split(text) == (thought, answer)

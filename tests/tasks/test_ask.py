@@ -1,0 +1,323 @@
+"""Asking one teacher: the only place where anything is retried. In virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from storage.errors import (
+    BadResponse,
+    Interrupted,
+    RateLimited,
+    RequestRejected,
+    SetupError,
+    TeacherDown,
+    TeacherError,
+    Unavailable,
+    Withheld,
+)
+from tasks.ask import Answer, Desk
+from tasks.stop import Stop
+from tasks.teachers.options import RetryOptions
+from tasks.teachers.protocol import Choice, Completion, Request
+from tests.fakes import FakeTeacher, completion, in_virtual_time, make_options, make_request
+
+RETRY = RetryOptions(attempts=4, first_wait_s=1, max_wait_s=8)
+
+
+def script(*steps: Completion | Exception) -> Callable[[Request], Completion]:
+    """Return an answer that plays these steps, one a request."""
+    left: Iterator[Completion | Exception] = iter(steps)
+
+    def answer(request: Request) -> Completion:
+        step = next(left)
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    return answer
+
+
+def run(
+    teacher: FakeTeacher, *, stop: Stop | None = None, may_send: Callable[[], bool] = lambda: True, **given: Any
+) -> tuple[Answer, float]:
+    """Ask once, and return the answer and the (virtual) seconds that it took."""
+
+    async def main() -> tuple[Answer, float]:
+        desk = Desk(make_options(**({"retry": RETRY} | given)), teacher, Stop() if stop is None else stop)
+        answer = await desk.ask(make_request(n=2), may_send=may_send)
+        return answer, asyncio.get_running_loop().time()
+
+    return in_virtual_time(main())
+
+
+class TestRetries:
+    """What is asked again, and how often."""
+
+    def test_first_answer(self):
+        """A request that is answered is sent once."""
+        teacher = FakeTeacher()
+        answer, _ = run(teacher)
+        assert (answer.attempts, len(teacher.requests)) == (1, 1)
+        assert [choice.response for choice in answer.completion.choices] == ["What is 2 + 2? #0", "What is 2 + 2? #1"]
+
+    @pytest.mark.parametrize(
+        "error", [Unavailable("503"), RateLimited("429"), BadResponse("?"), completion("", " \n"), completion()], ids=repr
+    )
+    def test_passing_trouble(self, error: Completion | Exception):
+        """What passes by itself, an empty response included, is asked again until an answer comes."""
+        teacher = FakeTeacher(answer=script(error, error, completion("4")))
+        answer, _ = run(teacher)
+        assert (answer.attempts, len(teacher.requests)) == (3, 3)
+
+    def test_bad_to_the_end(self):
+        """After `retry.attempts` requests the error stands, and says how many there were."""
+        teacher = FakeTeacher(answer=script(*[BadResponse("?")] * 9))
+        with pytest.raises(BadResponse) as caught:
+            run(teacher)
+        assert (caught.value.attempts, len(teacher.requests)) == (4, 4)
+
+    def test_empty_to_the_end(self):
+        """A teacher that only gives empty responses fails the request, and isn't down."""
+        with pytest.raises(BadResponse, match="the response is empty"):
+            run(FakeTeacher(answer=lambda request: completion("")))
+
+    def test_rejected(self):
+        """A request that is at fault isn't sent again."""
+        teacher = FakeTeacher(answer=script(RequestRejected("400 too long")))
+        with pytest.raises(RequestRejected) as caught:
+            run(teacher)
+        assert (caught.value.attempts, len(teacher.requests)) == (1, 1)
+
+    def test_setup(self):
+        """A refused key isn't tried again, and stays what it is."""
+        teacher = FakeTeacher(answer=script(SetupError("401")))
+        with pytest.raises(SetupError):
+            run(teacher)
+        assert len(teacher.requests) == 1
+
+    def test_defect(self):
+        """What isn't a teacher's error is a defect, and is neither retried nor hidden."""
+        teacher = FakeTeacher(answer=script(ZeroDivisionError()))
+        with pytest.raises(ZeroDivisionError):
+            run(teacher)
+        assert len(teacher.requests) == 1
+
+    def test_waits_grow_up_to_a_ceiling(self):
+        """The random waits are bounded by 1, 2, 4, 8, 8 … seconds."""
+        _, seconds = run(
+            FakeTeacher(answer=script(*[Unavailable("503")] * 7, completion("4"))), retry=RETRY.model_copy(update={"attempts": 8})
+        )
+        assert 0 < seconds <= 1 + 2 + 4 + 8 * 4
+
+    def test_retry_after(self):
+        """Where the server says how long to wait, it is waited just so long."""
+        _, seconds = run(
+            FakeTeacher(
+                answer=script(RateLimited("429", retry_after_s=100), RateLimited("429", retry_after_s=20), completion("4"))
+            )
+        )
+        assert seconds == pytest.approx(120)
+
+    def test_retry_after_holds_for_all(self):
+        """A pause that one request is told holds up the others too."""
+
+        async def main() -> list[float]:
+            loop = asyncio.get_running_loop()
+            sent: list[float] = []
+
+            def answer(request: Request) -> Completion:
+                sent.append(loop.time())
+                if len(sent) == 1:
+                    raise RateLimited("429", retry_after_s=50)
+                return completion("4")
+
+            desk = Desk(make_options(limits={"concurrency": 1}, retry=RETRY), FakeTeacher(answer=answer), Stop())
+            await asyncio.gather(*(desk.ask(make_request()) for _ in range(3)))
+            return sent
+
+        assert in_virtual_time(main()) == pytest.approx([0, 50, 50, 50])
+
+    def test_time_limit(self):
+        """A teacher that doesn't answer in `timeout_s` is unavailable, and is asked again."""
+
+        class Sleepy(FakeTeacher):
+            async def complete(self, request: Request) -> Completion:
+                self.requests.append(request)
+                await asyncio.sleep(3_600 if len(self.requests) == 1 else 0)
+                return completion("4")
+
+        answer, seconds = run(Sleepy(), timeout_s=30)
+        assert answer.attempts == 2
+        assert 30 <= seconds <= 31
+
+
+class TestTeacherDown:
+    """Telling a teacher that is down from a request that fails."""
+
+    @pytest.mark.parametrize("error", [Unavailable("connection refused"), RateLimited("429 slow down")], ids=repr)
+    def test_nobody_gets_an_answer(self, error: Exception):
+        """Where all attempts fail and nobody else is answered meanwhile, the teacher is down: it says how long, and why."""
+        with pytest.raises(TeacherDown, match=rf"^teacher 'smol' stayed unavailable for \d+ s \(4 attempts, the last: {error}\)"):
+            run(FakeTeacher(answer=script(*[error] * 4)))
+
+    def test_others_get_answers(self):
+        """Where others are answered, it is this request's fault alone."""
+
+        async def main() -> list[Any]:
+            def answer(request: Request) -> Completion:
+                if request.prompt_id == "cursed":
+                    raise Unavailable("500")
+                return completion("4")
+
+            desk = Desk(make_options(retry=RETRY), FakeTeacher(answer=answer), Stop())
+
+            async def others() -> None:
+                for _ in range(60):
+                    await desk.ask(make_request())
+                    await asyncio.sleep(0.5)
+
+            _, cursed = await asyncio.gather(others(), desk.ask(make_request("cursed")), return_exceptions=True)
+            return [cursed]
+
+        (error,) = in_virtual_time(main())
+        assert isinstance(error, Unavailable)
+        assert error.attempts == 4
+
+    def test_answers_of_before_do_not_count(self):
+        """An answer from before this request says nothing of now."""
+
+        async def main() -> None:
+            desk = Desk(make_options(retry=RETRY), FakeTeacher(answer=script(completion("4"), *[Unavailable("503")] * 4)), Stop())
+            await desk.ask(make_request())
+            await desk.ask(make_request())
+
+        with pytest.raises(TeacherDown):
+            in_virtual_time(main())
+
+    def test_not_while_stopping(self):
+        """A run that stops for another reason keeps it: the teacher isn't blamed."""
+        stop = Stop()
+
+        def answer(request: Request) -> Completion:
+            stop.set(Interrupted("SIGINT"))
+            raise Unavailable("503")
+
+        with pytest.raises(Unavailable):
+            run(FakeTeacher(answer=answer), stop=stop)
+
+
+class TestWithheld:
+    """What isn't sent."""
+
+    def test_stopped(self):
+        """A run that stops sends nothing more."""
+        stop = Stop()
+        stop.set(Interrupted("SIGINT"))
+        teacher = FakeTeacher()
+        with pytest.raises(Withheld):
+            run(teacher, stop=stop)
+        assert teacher.requests == []
+
+    def test_may_not(self):
+        """Nor does one that may not."""
+        teacher = FakeTeacher()
+        with pytest.raises(Withheld):
+            run(teacher, may_send=lambda: False)
+        assert teacher.requests == []
+
+    def test_asked_before_each_attempt(self):
+        """Whether it may is asked anew for a retry, when its turn has come."""
+        answers = iter([True, True, False])
+        teacher = FakeTeacher(answer=script(*[Unavailable("503")] * 4))
+        with pytest.raises(Withheld):
+            run(teacher, may_send=lambda: next(answers))
+        assert len(teacher.requests) == 2
+
+    def test_stopped_while_waiting_for_its_turn(self):
+        """A request that waits for a slot when the run stops isn't sent."""
+
+        async def main() -> tuple[list[Any], int]:
+            stop = Stop()
+
+            def answer(request: Request) -> Completion:
+                stop.set(Interrupted("SIGINT"))
+                return completion("4")
+
+            teacher = FakeTeacher(answer=answer)
+            desk = Desk(make_options(limits={"concurrency": 1}), teacher, stop)
+            found = await asyncio.gather(*(desk.ask(make_request()) for _ in range(3)), return_exceptions=True)
+            return found, len(teacher.requests)
+
+        (first, *rest), sent = in_virtual_time(main())
+        assert isinstance(first, Answer)
+        assert [type(each) for each in rest] == [Withheld, Withheld]
+        assert sent == 1
+
+    def test_no_retry_while_stopping(self):
+        """A run that stops doesn't ask again."""
+        stop = Stop()
+
+        def answer(request: Request) -> Completion:
+            stop.set(Interrupted("SIGINT"))
+            raise BadResponse("?")
+
+        teacher = FakeTeacher(answer=answer)
+        with pytest.raises(TeacherError):
+            run(teacher, stop=stop)
+        assert len(teacher.requests) == 1
+
+
+class TestAnswer:
+    """What a response becomes."""
+
+    @pytest.mark.parametrize(
+        ("dirty", "clean"),
+        [("a\ud83d", "a?"), ("\udc00b", "?b"), ("👍 ä", "👍 ä"), ("plain", "plain")],
+        ids=["half a pair", "the other half", "Unicode", "ASCII"],
+    )
+    def test_lone_surrogates(self, dirty: str, clean: str):
+        """What JSON can carry and UTF-8 can't is replaced, in answer, reasoning and finish reason."""
+        choice = Choice(response=dirty, reasoning=dirty, finish_reason=dirty)
+        answer, _ = run(FakeTeacher(answer=lambda request: completion(choice)))
+        assert answer.completion.choices == (Choice(response=clean, reasoning=clean, finish_reason=clean),)
+
+    def test_empty_choices_are_left_out(self):
+        """Of several choices, the empty ones are dropped."""
+        answer, _ = run(FakeTeacher(answer=lambda request: completion(" ", "4")))
+        assert [choice.response for choice in answer.completion.choices] == ["4"]
+
+    def test_reasoning_alone(self):
+        """A response that was cut off in its reasoning was paid for, and counts."""
+        choice = Choice(response="", reasoning="Let me", finish_reason="length")
+        answer, _ = run(FakeTeacher(answer=lambda request: completion(choice)))
+        assert answer.completion.choices == (choice,)
+
+    def test_more_than_asked_for(self):
+        """What a server gives beyond `n` has no slot, and is dropped."""
+        answer, _ = run(FakeTeacher(answer=lambda request: completion("1", "2", "3")))
+        assert [choice.response for choice in answer.completion.choices] == ["1", "2"]
+
+    @pytest.mark.parametrize(("said", "kept"), [(-5, 0), (7, 7), (2**31, 2**31 - 1), (10**30, 2**31 - 1)], ids=str)
+    def test_absurd_counts(self, said: int, kept: int):
+        """A count of tokens that no table can hold doesn't cost the response."""
+        answer, _ = run(
+            FakeTeacher(answer=lambda request: completion("4", tokens_in=said, tokens_out=said, tokens_reasoning=said))
+        )
+        found = answer.completion
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (kept, kept, kept)
+
+    def test_estimate_is_settled(self):
+        """The limit on tokens is told what was really used: an answer that is shorter than reserved lets the next go sooner."""
+
+        async def main() -> float:
+            options = make_options(limits={"tokens_per_minute": 600, "concurrency": 1})
+            desk = Desk(options, FakeTeacher(answer=lambda request: completion("4", tokens_in=10, tokens_out=90)), Stop())
+            for _ in range(3):
+                await desk.ask(make_request(parameters={"max_tokens": 1_000}))
+            return asyncio.get_running_loop().time()
+
+        assert in_virtual_time(main()) == pytest.approx(19)

@@ -1,0 +1,163 @@
+"""The licence gate."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.errors import LicenseRefused, SpecError
+from tasks.license import Effective, Licensed, LicenseOptions, effective, gate, parse
+
+OLD = "GPL-2.0"
+"""An id that SPDX has since renamed to GPL-2.0-only."""
+CLASSPATH = "GPL-2.0-only WITH Classpath-exception-2.0"
+
+
+def judge(expression: str | None, **options: list[str]) -> None:
+    """Put one part before the gate."""
+    gate([Licensed(what="prompts[0] (a.jsonl)", license=expression)], LicenseOptions(**options))
+
+
+VALID = {
+    "MIT": "MIT",
+    "mit": "MIT",
+    "apache-2.0": "Apache-2.0",
+    "MIT AND CC0-1.0": "MIT AND CC0-1.0",
+    "mit or apache-2.0": "MIT OR Apache-2.0",
+    "MIT OR (Apache-2.0 AND CC0-1.0)": "MIT OR (Apache-2.0 AND CC0-1.0)",
+    CLASSPATH: CLASSPATH,
+    OLD: "GPL-2.0-only",
+    "GPL-2.0+": "GPL-2.0-or-later",
+    "LicenseRef-ours": "LicenseRef-ours",
+    "LicenseRef-ours AND MIT AND LicenseRef-ours": "LicenseRef-ours AND MIT AND LicenseRef-ours",
+    "DocumentRef-a:LicenseRef-b OR MIT": "DocumentRef-a:LicenseRef-b OR MIT",
+    "LicenseRef-scancode-public-domain": "LicenseRef-scancode-public-domain",
+}
+WRONG = {
+    "Apache 2.0": "did you mean Apache-2.0?",
+    "MITT": "did you mean MIT?",
+    "CC-BY-NC": "did you mean CC-BY-",
+    "MIT AND": "did you mean",
+    "(MIT": "did you mean MIT?",
+    "MIT WITH Apache-2.0": "did you mean",
+    "Classpath-exception-2.0": "",
+    "qqqqqqqqqqqqqqqqqqq": "see spdx.org/licenses",
+    "proprietary": "",
+}
+
+
+@pytest.mark.parametrize(("expression", "canonical"), VALID.items(), ids=VALID)
+def test_spdx(expression: str, canonical: str):
+    """An SPDX expression is understood in any case, with references, exceptions and the ids of old."""
+    assert str(parse(expression, what="x")) == canonical
+    judge(expression)
+
+
+@pytest.mark.parametrize(("expression", "hint"), WRONG.items(), ids=WRONG)
+def test_not_spdx(expression: str, hint: str):
+    """Anything else is refused with its place and, where there is one, the nearest id."""
+    with pytest.raises(SpecError) as caught:
+        judge(expression)
+    said = str(caught.value)
+    assert said.startswith(f"prompts[0] (a.jsonl): {expression!r} isn't an SPDX licence expression; ")
+    assert hint in said
+
+
+@pytest.mark.parametrize("expression", [None, "", " "], ids=repr)
+def test_none(expression: str | None):
+    """Without a licence nothing is built."""
+    with pytest.raises(LicenseRefused, match=r"prompts\[0\] \(a\.jsonl\) has no license: add `license:`"):
+        judge(expression)
+
+
+LET_THROUGH = {
+    "no lists": ("MIT", {}),
+    "allowed": ("MIT", {"allow": ["MIT"]}),
+    "allowed in other case": ("mit", {"allow": ["Mit"]}),
+    "one of an OR": ("MIT OR GPL-3.0-only", {"allow": ["MIT"]}),
+    "both of an AND": ("MIT AND CC0-1.0", {"allow": ["MIT", "CC0-1.0"]}),
+    "one of an OR denied": ("MIT OR GPL-3.0-only", {"deny": ["GPL-3.0-only"]}),
+    "an OR within an AND": ("CC0-1.0 AND (MIT OR GPL-3.0-only)", {"allow": ["MIT", "CC0-1.0"]}),
+    "an exception only permits more": (CLASSPATH, {"allow": ["GPL-2.0-only"]}),
+    "with its exception": (CLASSPATH, {"allow": [CLASSPATH]}),
+    "another exception denied": ("GPL-2.0-only", {"deny": [CLASSPATH]}),
+    "an id of old": (OLD, {"allow": [OLD]}),
+    "an id of old by its new name": (OLD, {"allow": ["GPL-2.0-only"]}),
+    "a reference": ("LicenseRef-ours", {"allow": ["LicenseRef-ours"]}),
+}
+REFUSED = {
+    "not allowed": ("GPL-3.0-only", {"allow": ["MIT"]}),
+    "denied": ("MIT", {"deny": ["MIT"]}),
+    "denied in other case": ("MIT", {"deny": ["mit"]}),
+    "denied and allowed": ("MIT", {"allow": ["MIT"], "deny": ["MIT"]}),
+    "one of an AND": ("MIT AND GPL-3.0-only", {"allow": ["MIT"]}),
+    "one of an AND denied": ("MIT AND GPL-3.0-only", {"deny": ["GPL-3.0-only"]}),
+    "both of an OR denied": ("MIT OR CC0-1.0", {"deny": ["MIT", "CC0-1.0"]}),
+    "denied with an exception": (CLASSPATH, {"deny": ["GPL-2.0-only"]}),
+    "an exception isn't its licence": ("GPL-2.0-only", {"allow": [CLASSPATH]}),
+    "an id of old": (OLD, {"deny": [OLD]}),
+    "an id of old by its new name": ("GPL-2.0-only", {"deny": [OLD]}),
+    "or later isn't only": ("GPL-2.0-or-later", {"allow": ["GPL-2.0-only"]}),
+    "a reference": ("LicenseRef-ours", {"allow": ["MIT"]}),
+}
+
+
+@pytest.mark.parametrize(("expression", "options"), LET_THROUGH.values(), ids=LET_THROUGH)
+def test_let_through(expression: str, options: dict[str, list[str]]):
+    """What some choice among the alternatives allows passes."""
+    judge(expression, **options)
+
+
+@pytest.mark.parametrize(("expression", "options"), REFUSED.values(), ids=REFUSED)
+def test_refused(expression: str, options: dict[str, list[str]]):
+    """What no choice allows is refused, with the licence and the list that says no."""
+    with pytest.raises(LicenseRefused) as caught:
+        judge(expression, **options)
+    listed = "licenses.allow has" if "allow" in options else "licenses.deny excludes it"
+    assert str(caught.value).startswith(f"prompts[0] (a.jsonl) is licensed {expression}, and {listed}")
+
+
+@pytest.mark.parametrize(
+    ("name", "listed", "said"), [("allow", "Apache 2", "did you mean Apache"), ("deny", "GPLL", "isn't an SPDX")]
+)
+def test_lists_are_spdx_too(name: str, listed: str, said: str):
+    """A mistyped id in a list is an error: it would allow, or deny, nothing."""
+    with pytest.raises(SpecError, match=rf"licenses\.{name}\[1\]: '{listed}' .*{said}"):
+        judge("MIT", **{name: ["CC0-1.0", listed]})
+
+
+@pytest.mark.parametrize("listed", ["MIT OR Apache-2.0", "", "MIT AND MIT"])
+def test_lists_hold_single_licences(listed: str):
+    """So is an expression of several: no licence would ever match it."""
+    with pytest.raises(SpecError, match=r"licenses\.deny\[0\]: .* must be one licence"):
+        judge("MIT", deny=[listed])
+
+
+def test_a_wrong_one_is_told_before_a_refused_one():
+    """A mistake in the spec is reported before the gate's own no."""
+    parts = [Licensed(what="a", license="GPL-3.0-only"), Licensed(what="b", license="MITT")]
+    with pytest.raises(SpecError, match=r"^b: "):
+        gate(parts, LicenseOptions(allow=["MIT"]))
+
+
+EFFECTIVE = {
+    "same": ("MIT", "MIT", None, "MIT", "allowed"),
+    "two": ("CC0-1.0", "Apache-2.0", None, "CC0-1.0 AND Apache-2.0", "allowed"),
+    "in canonical form": ("cc0-1.0", "apache-2.0", None, "CC0-1.0 AND Apache-2.0", "allowed"),
+    "OR is bracketed": ("MIT OR CC0-1.0", "Apache-2.0", None, "(MIT OR CC0-1.0) AND Apache-2.0", "allowed"),
+    "AND isn't": ("MIT AND CC0-1.0", "Apache-2.0", None, "MIT AND CC0-1.0 AND Apache-2.0", "allowed"),
+    "non-commercial": ("CC-BY-NC-4.0", "MIT", None, "CC-BY-NC-4.0 AND MIT", "restricted"),
+    "no derivatives": ("MIT", "CC-BY-ND-4.0", None, "MIT AND CC-BY-ND-4.0", "restricted"),
+    "both": ("CC-BY-NC-ND-4.0", "MIT", None, "CC-BY-NC-ND-4.0 AND MIT", "restricted"),
+    "the provider's terms": ("MIT", "MIT", "openai-2026", "MIT", "unknown"),
+    "a reference": ("LicenseRef-ours", "MIT", None, "LicenseRef-ours AND MIT", "unknown"),
+    "a document's reference": ("DocumentRef-a:LicenseRef-b", "MIT", None, "DocumentRef-a:LicenseRef-b AND MIT", "unknown"),
+    "restricted, whatever the terms": ("CC-BY-NC-4.0", "MIT", "openai-2026", "CC-BY-NC-4.0 AND MIT", "restricted"),
+    "names that only look so": ("BSD-2-Clause", "NCSA", None, "BSD-2-Clause AND NCSA", "allowed"),
+}
+
+
+@pytest.mark.parametrize(("prompt", "teacher", "terms", "license_", "use"), EFFECTIVE.values(), ids=EFFECTIVE)
+def test_effective(prompt: str, teacher: str, terms: str | None, license_: str, use: str):
+    """A trace's licence is its prompt's AND its teacher's, and training is allowed where nothing speaks against it."""
+    assert effective(prompt, teacher, terms=terms) == Effective(license=license_, train_use=use)  # type: ignore[arg-type]
+    assert str(parse(license_, what="x")) == license_

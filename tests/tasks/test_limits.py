@@ -1,0 +1,171 @@
+"""A teacher's limits, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tasks.limits import Limiter, Pace
+from tasks.teachers.options import LimitOptions
+from tests.fakes import in_virtual_time
+
+
+def starts(requests: int, *, tokens: int = 1, takes: float = 0.0, used: int | None = None, **limits: float) -> list[float]:
+    """Return when each of so many requests, all there at 0, starts."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        limiter = Limiter(LimitOptions(**limits))  # type: ignore[arg-type]
+        started: list[float] = []
+
+        async def one() -> None:
+            async with limiter.lease(tokens) as lease:
+                started.append(loop.time())
+                await asyncio.sleep(takes)
+                lease.used = used
+
+        await asyncio.gather(*(one() for _ in range(requests)))
+        return sorted(started)
+
+    return in_virtual_time(main())
+
+
+class TestPace:
+    """One rate."""
+
+    def test_none(self):
+        """0 is no limit."""
+        pace = Pace(0)
+        assert [pace.reserve(10**9, 0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
+
+    def test_even(self):
+        """After the burst of a second, each gets its turn evenly."""
+        pace = Pace(120)
+        assert [pace.reserve(1, 100.0) for _ in range(6)] == pytest.approx([0, 0, 0, 0.5, 1.0, 1.5])
+
+    def test_idle_time_is_no_allowance(self):
+        """However long nothing was asked, no more than a second's worth is given at once."""
+        pace = Pace(120)
+        pace.reserve(1, 0.0)
+        assert [pace.reserve(1, 3_600.0) for _ in range(4)] == pytest.approx([0, 0, 0, 0.5])
+
+    @pytest.mark.parametrize(("difference", "wait"), [(60, 60.0), (-30, 0.0), (-60, 0.0), (0, 0.0)])
+    def test_settle(self, difference: int, wait: float):
+        """What was used beyond the reservation puts off the next; what was not used gives it back."""
+        pace = Pace(60)
+        pace.reserve(1, 0.0)
+        pace.settle(difference)
+        assert pace.reserve(1, 0.0) == pytest.approx(wait)
+
+
+class TestLimiter:
+    """All limits of one teacher."""
+
+    def test_none(self):
+        """Without limits, all start at once."""
+        assert starts(50) == [0.0] * 50
+
+    @pytest.mark.parametrize("concurrency", [1, 3, 7])
+    def test_concurrency(self, concurrency: int):
+        """No more are in flight than allowed, and no fewer."""
+        assert starts(21, takes=10, concurrency=concurrency) == [float(10 * (n // concurrency)) for n in range(21)]
+
+    def test_requests_per_minute(self):
+        """Requests are spread evenly, and any minute has no more than its number and the burst."""
+        found = starts(200, requests_per_minute=60, concurrency=300)
+        assert found[:4] == pytest.approx([0, 0, 1, 2])
+        assert found[-1] == pytest.approx(198)
+
+    def test_tokens_per_minute(self):
+        """Tokens in and out are spread evenly."""
+        assert starts(5, tokens=100, used=100, tokens_per_minute=600) == pytest.approx([0, 9, 19, 29, 39])
+
+    def test_real_usage_settles_the_estimate(self):
+        """Where requests use half of the estimate, they go twice as fast."""
+        found = starts(5, tokens=100, used=50, takes=1, tokens_per_minute=600, concurrency=1)
+        assert found[-1] == pytest.approx(19)
+
+    def test_unknown_usage_keeps_the_estimate(self):
+        """A request whose usage is not known is counted as estimated: it may have been billed."""
+        found = starts(5, tokens=100, used=None, takes=1, tokens_per_minute=600, concurrency=1)
+        assert found[-1] == pytest.approx(39)
+
+    def test_slower_of_two(self):
+        """With two rates, the slower one holds."""
+        assert starts(4, tokens=100, used=100, requests_per_minute=60_000, tokens_per_minute=600)[-1] == pytest.approx(29)
+
+
+class TestPause:
+    """What the server asks for."""
+
+    @staticmethod
+    def paused(*pauses: tuple[float, float]) -> float:
+        """Return when a request starts that comes at 1, where the server asked for pauses (at, seconds)."""
+
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+            limiter = Limiter(LimitOptions())
+            for at, seconds in pauses:
+                loop.call_at(at, limiter.pause, seconds)
+            await asyncio.sleep(1)
+            async with limiter.lease(1):
+                return loop.time()
+
+        return in_virtual_time(main())
+
+    def test_nothing_is_sent(self):
+        """Nothing is sent while the server wants a pause."""
+        assert self.paused((0.5, 10)) == pytest.approx(10.5)
+
+    def test_the_longest_counts(self):
+        """A shorter wish doesn't end a longer one."""
+        assert self.paused((0.5, 10), (0.6, 1)) == pytest.approx(10.5)
+
+    def test_may_grow(self):
+        """A wish that comes while one is waiting counts for it too."""
+        assert self.paused((0.5, 10), (5, 60)) == pytest.approx(65)
+
+    def test_past(self):
+        """A pause that is over holds up nobody."""
+        assert self.paused((0.1, 0.2)) == pytest.approx(1)
+
+
+def test_an_error_gives_the_slot_back():
+    """A request that fails, or is cancelled while it waits, leaves its place to the next."""
+
+    async def main() -> float:
+        limiter = Limiter(LimitOptions(concurrency=1))
+
+        async def failing() -> None:
+            async with limiter.lease(1):
+                raise RuntimeError
+
+        async def hanging() -> None:
+            async with limiter.lease(1):
+                await asyncio.sleep(3_600)
+
+        first = asyncio.create_task(hanging())
+        second = asyncio.create_task(hanging())
+        await asyncio.sleep(1)
+        second.cancel()
+        first.cancel()
+        await asyncio.gather(failing(), first, second, return_exceptions=True)
+        async with limiter.lease(1):
+            return asyncio.get_running_loop().time()
+
+    assert in_virtual_time(main()) == pytest.approx(1)
+
+
+def test_injected_clock():
+    """A clock may be handed in."""
+
+    async def main() -> None:
+        now = 1_000.0
+        limiter = Limiter(LimitOptions(), clock=lambda: now)
+        limiter.pause(10)
+        now = 1_011.0
+        async with limiter.lease(1):
+            pass
+
+    in_virtual_time(asyncio.wait_for(main(), timeout=1))

@@ -1,0 +1,107 @@
+"""Prepare: what there is to do, before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from storage.errors import SourceError, SpecError
+from storage.identity import request_key, sample_id
+from storage.lake import Lake
+from storage.records import Prompt
+from storage.workspace import Workspace
+from tasks.prepare import Asked, Prepared, prepare
+from tasks.templates import Template, TemplateOptions
+from tests.fakes import found, make_prompt, user
+from tests.tasks.house import Spec, build, house
+
+SMOL = Asked(provider="local", model="smol", identity={})
+BIG = Asked(provider="openai", model="big", identity={"extra_body": {"top_k": 5}})
+
+
+def run(
+    tmp_path: Path, prompts: Sequence[Prompt], *teachers: Asked, k: int = 1, given: bool = True, user: str = "{{ prompt }}"
+) -> tuple[Prepared, list, list]:
+    """Prepare on a lake that isn't there, and return what was found, the slots and the prompts."""
+    template = Template(TemplateOptions(user=user), where="spec.yaml")
+    with Workspace(Lake(tmp_path / "lake"), tmp_path / "work") as workspace:
+        prepared = prepare(workspace, found(prompts, given=given), template, teachers or (SMOL,), {"temperature": 0.5}, k)
+        slots = workspace.rows("SELECT ord, teacher, sample_index, key, sample_id, stored FROM slots ORDER BY ALL")
+        return prepared, slots, workspace.rows("SELECT ord, prompt_id FROM prompts ORDER BY ord")
+
+
+def test_slots(tmp_path: Path):
+    """There is a slot for each prompt, teacher and index, with the addresses that Python gives it."""
+    prepared, slots, _ = run(tmp_path, [make_prompt("a"), make_prompt("b")], SMOL, BIG, k=12)
+    assert (prepared.prompts, prepared.slots, prepared.stored, prepared.missing) == (2, 48, 0, 48)
+    expected = []
+    for ord_, text in enumerate("ab"):
+        for teacher, asked in enumerate((SMOL, BIG)):
+            key = request_key(
+                provider=asked.provider,
+                model=asked.model,
+                messages=user(text),
+                parameters={"temperature": 0.5},
+                identity=asked.identity,
+            )
+            expected += [(ord_, teacher, n, key, sample_id(key, n), False) for n in range(12)]
+    assert slots == expected
+
+
+def test_first(tmp_path: Path):
+    """The first prompt is shown as it will be sent."""
+    prepared, _, _ = run(tmp_path, [make_prompt("a"), make_prompt("b")], user="> {{ prompt }}")
+    assert prepared.first == user("> a")
+
+
+async def test_stored(lake: Lake):
+    """What the lake has is found, whatever the prompts are called now."""
+    await build(lake, Spec(k=2))
+    renamed = [make_prompt(text, prompt_id=f"new-{text}") for text in "abz"]
+    async with house(lake, Spec(prompts=renamed, k=3), run="again") as one:
+        prepared = await one.prepare()
+    assert (prepared.slots, prepared.stored, prepared.missing) == (9, 4, 5)
+
+
+def test_repeated_content(tmp_path: Path):
+    """Rows without an id that are the same in content count once, and stay in order."""
+    prompts = [make_prompt(text) for text in "abacb"]
+    prepared, slots, left = run(tmp_path, prompts, given=False)
+    assert (prepared.prompts, prepared.folded, len(slots)) == (3, 2, 3)
+    assert left == [(0, "a"), (1, "b"), (3, "c")]
+
+
+def test_duplicate_id(tmp_path: Path):
+    """An id that two rows give is an error that names both."""
+    prompts = [make_prompt("a"), make_prompt("b"), make_prompt("c", prompt_id="a")]
+    with pytest.raises(SourceError, match=r"^fake\.jsonl:3: the id 'a' is taken by fake\.jsonl:1; ids must be unique$"):
+        run(tmp_path, prompts)
+
+
+@pytest.mark.parametrize("where", ["prompt", "reference", "tests", "tags"])
+def test_lone_surrogate(tmp_path: Path, where: str):
+    """A text that no table can hold is an error that names its place."""
+    dirty = "a\ud83d"
+    prompt = (
+        make_prompt(dirty, prompt_id="p")
+        if where == "prompt"
+        else replace(make_prompt(), **{where: {"k": dirty} if where == "tags" else dirty})
+    )
+    with pytest.raises(SourceError, match=r"^fake\.jsonl:1: has a text that isn't Unicode"):
+        run(tmp_path, [prompt])
+
+
+def test_template_error(tmp_path: Path):
+    """An undefined variable is an error before the first call."""
+    with pytest.raises(SpecError, match=r"for the prompt at fake\.jsonl:2: .*'topic'"):
+        run(tmp_path, [make_prompt("a", tags={"topic": "x"}), make_prompt("b")], user="{{ tags.topic }}")
+
+
+def test_awkward_ids(tmp_path: Path):
+    """Ids may be any text."""
+    ids = ["it's", '"', "a/b", " ", "ä", "NULL", "0", "\n", "'); DROP TABLE slots; --"]
+    _, _, left = run(tmp_path, [make_prompt("same", prompt_id=each) for each in ids])
+    assert [each for _, each in left] == ids

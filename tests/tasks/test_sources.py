@@ -1,0 +1,191 @@
+"""Prompt sources: files in, prompts out, and an error that names file and place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pydantic import ValidationError
+
+from storage.identity import prompt_id
+from storage.records import Message
+from tasks.sources import Fields, Found, PromptSource, read_prompts
+from tests.fakes import user
+
+BOM = b"\xef\xbb\xbf"
+
+
+def read(source: Path | str, **given: Any) -> list[Found]:
+    """Read a source as a whole."""
+    return list(read_prompts(PromptSource(source=str(source), **given), license="CC0-1.0", seed=given.pop("seed", 0)))
+
+
+def texts(source: Path | str, **given: Any) -> list[str]:
+    """Return the prompts' texts."""
+    return [found.prompt.prompt for found in read(source, **given)]
+
+
+def jsonl(folder: Path, *rows: Any, name: str = "p.jsonl") -> Path:
+    """Write rows, or lines where they are bytes."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows))
+    return path
+
+
+def text(folder: Path, content: str | bytes, name: str) -> Path:
+    """Write a file."""
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+class TestFields:
+    """What of a row becomes what."""
+
+    def test_least(self, tmp_path: Path):
+        """A prompt needs its text alone; its id is then the content's address."""
+        (one,) = read(jsonl(tmp_path, {"prompt": "Hi"}))
+        assert one.prompt.messages == user("Hi")
+        assert one.prompt.prompt_id == prompt_id(messages=user("Hi"), reference=None, tests=None)
+        assert (one.given, one.place) == (False, f"{tmp_path}/p.jsonl:1")
+        assert (one.prompt.license, one.prompt.source, one.prompt.generation) == ("CC0-1.0", f"{tmp_path}/p.jsonl", 0)
+
+    def test_own_names(self, tmp_path: Path):
+        """Columns of the very names are taken without being listed."""
+        row = {"id": 7, "prompt": "Hi", "reference": 4.5, "tests": "assert True", "tags": {"a": "b", "n": 1, "none": None}}
+        (one,) = read(jsonl(tmp_path, row))
+        assert (one.prompt.prompt_id, one.given) == ("7", True)
+        assert (one.prompt.reference, one.prompt.tests, one.prompt.tags) == ("4.5", "assert True", {"a": "b", "n": "1"})
+
+    def test_named(self, tmp_path: Path):
+        """Other columns are named by the spec."""
+        fields = {"id": "key", "prompt": "question", "reference": "answer", "tests": "cases", "tags": ["topic", "level", "none"]}
+        cases = [{"stdin": "1", "stdout": "2"}]
+        row = {
+            "key": "a",
+            "question": "Hi",
+            "answer": "4",
+            "cases": cases,
+            "topic": "sums",
+            "level": 3,
+            "none": None,
+            "prompt": "no",
+        }
+        (one,) = read(jsonl(tmp_path, row), fields=fields)
+        assert (one.prompt.prompt_id, one.prompt.prompt, one.prompt.reference) == ("a", "Hi", "4")
+        assert json.loads(one.prompt.tests or "") == cases
+        assert one.prompt.tags == {"topic": "sums", "level": "3"}
+
+    @pytest.mark.parametrize(("value", "expected"), [({"a": "b"}, {"a": "b"}), ("sums", {"kind": "sums"}), (None, {})], ids=repr)
+    def test_one_tags_column(self, tmp_path: Path, value: Any, expected: dict[str, str]):
+        """One tags column may hold a mapping or a text."""
+        (one,) = read(jsonl(tmp_path, {"prompt": "Hi", "kind": value}), fields=Fields(tags="kind"))
+        assert one.prompt.tags == expected
+
+    def test_messages(self, tmp_path: Path):
+        """A whole conversation keeps its turns; the prompt's text is the last user turn."""
+        turns = [{"role": r, "content": r[0]} for r in ("system", "user", "assistant", "user")]
+        (one,) = read(jsonl(tmp_path, {"messages": turns}))
+        assert one.prompt.messages == tuple(Message(**turn) for turn in turns)
+        assert one.prompt.prompt == "u"
+
+    def test_prompt_before_messages(self, tmp_path: Path):
+        """Where a row has both, `prompt` counts unless the spec names `messages`."""
+        path = jsonl(tmp_path, {"prompt": "P", "messages": [{"role": "user", "content": "M"}]})
+        assert texts(path) == ["P"]
+        assert texts(path, fields={"messages": "messages"}) == ["M"]
+
+    @pytest.mark.parametrize("number", [2**53 + 1, 2**64, 10**30, -(10**30), 10**25 + 1], ids=str)
+    def test_long_integers_stay_exact(self, tmp_path: Path, number: int):
+        """An integer is its digits, however many."""
+        (one,) = read(jsonl(tmp_path, {"prompt": "Hi", "reference": number}))
+        assert one.prompt.reference == str(number)
+
+
+class TestForms:
+    """The kinds of files."""
+
+    @pytest.mark.parametrize("ending", [".jsonl", ".ndjson", ".JSONL"])
+    def test_json_lines(self, tmp_path: Path, ending: str):
+        """One object a line; blank lines, Windows' line ends and a missing last one are all right."""
+        path = text(tmp_path, '{"prompt": "a"}\r\n\n  \n{"prompt": "b\\n\\u2028"}', f"p{ending}")
+        assert texts(path) == ["a", "b\n\u2028"]
+
+    @pytest.mark.parametrize(("name", "content"), [("p.jsonl", b'{"prompt": "a"}\n'), ("p.csv", b"prompt\na\n")])
+    def test_byte_order_mark(self, tmp_path: Path, name: str, content: bytes):
+        """The byte order mark that Windows' editors write is no part of the text."""
+        assert texts(text(tmp_path, BOM + content, name)) == ["a"]
+
+    def test_csv(self, tmp_path: Path):
+        """Quotes, commas and line breaks inside cells are CSV's own; an empty cell is nothing."""
+        path = text(tmp_path, 'prompt,reference,tags\n"a, ""b""\nc",,\nd,4,\n', "p.csv")
+        found = read(path)
+        assert [(f.prompt.prompt, f.prompt.reference) for f in found] == [('a, "b"\nc', None), ("d", "4")]
+
+    def test_parquet(self, tmp_path: Path):
+        """Parquet keeps lists, structs and maps."""
+        rows = {
+            "messages": [[{"role": "user", "content": "a"}]],
+            "tests": [[{"stdin": "1", "stdout": "2"}]],
+            "tags": pa.array([[("k", "v")]], pa.map_(pa.string(), pa.string())),
+        }
+        pq.write_table(pa.table(rows), tmp_path / "p.parquet")
+        (one,) = read(tmp_path / "p.parquet")
+        assert (one.prompt.prompt, one.prompt.tags, one.place) == ("a", {"k": "v"}, f"{tmp_path}/p.parquet: row 1")
+        assert json.loads(one.prompt.tests or "") == [{"stdin": "1", "stdout": "2"}]
+
+    def test_glob(self, tmp_path: Path):
+        """A pattern takes its files in the order of their names, folders below included."""
+        jsonl(tmp_path, {"prompt": "b"}, name="b.jsonl")
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        jsonl(tmp_path, {"prompt": "c"}, name="sub/c.jsonl")
+        (tmp_path / "d.jsonl").mkdir()
+        assert texts(tmp_path / "**" / "*.jsonl") == ["a", "b", "c"]
+
+    def test_a_name_that_looks_like_a_pattern(self, tmp_path: Path):
+        """A file that is there is that file."""
+        assert texts(jsonl(tmp_path, {"prompt": "a"}, name="p[1].jsonl")) == ["a"]
+
+
+class TestSome:
+    """`limit` and `sample`."""
+
+    def test_limit(self, tmp_path: Path):
+        """The first prompts are taken, over all files; what comes after isn't even read."""
+        jsonl(tmp_path, {"prompt": "a"}, {"prompt": "b"}, name="1.jsonl")
+        jsonl(tmp_path, {"prompt": "c"}, b"not JSON", name="2.jsonl")
+        assert texts(tmp_path / "*.jsonl", limit=3) == ["a", "b", "c"]
+
+    def test_sample_is_stable(self, tmp_path: Path):
+        """The same rows are chosen each time, and of a source that has grown the same and some of the new."""
+        rows = [{"prompt": str(n)} for n in range(400)]
+        short = texts(jsonl(tmp_path, *rows[:200]), sample=0.5)
+        long = texts(jsonl(tmp_path, *rows), sample=0.5)
+        assert long[: len(short)] == short
+        assert all(int(number) >= 200 for number in long[len(short) :])
+        assert 70 < len(short) < 130
+
+    def test_sample_by_seed(self, tmp_path: Path):
+        """Another seed chooses others."""
+        path = jsonl(tmp_path, *({"prompt": str(n)} for n in range(200)))
+        source = PromptSource(source=str(path), sample=0.5)
+        chosen = [[f.prompt.prompt for f in read_prompts(source, license="MIT", seed=seed)] for seed in (1, 2)]
+        assert chosen[0] != chosen[1]
+
+    def test_sample_and_limit(self, tmp_path: Path):
+        """With both, the first of the chosen ones are taken."""
+        path = jsonl(tmp_path, *({"prompt": str(n)} for n in range(200)))
+        assert texts(path, sample=0.5, limit=10) == texts(path, sample=0.5)[:10]
+
+    @pytest.mark.parametrize(
+        "given", [{"limit": 0}, {"sample": 0}, {"sample": 1.5}, {"generation": -1}, {"source": ""}, {"lisense": "MIT"}]
+    )
+    def test_options_that_make_no_sense(self, given: dict[str, Any]):
+        """A bound that takes nothing, or an unknown key, is refused."""
+        with pytest.raises(ValidationError):
+            PromptSource(**({"source": "p.jsonl"} | given))

@@ -1,0 +1,161 @@
+"""Every bad input names the file, the place in it and what is wrong there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import SourceError
+from tests.tasks.test_sources import jsonl, read, text
+
+GOOD = {"prompt": "a"}
+ROWS = {
+    "a list": ([1], {}, "a line must be a JSON object, and this is a list"),
+    "a field that isn't there": ({"question": "a"}, {"prompt": "text"}, "no column 'text' (for prompt); there are 'question'"),
+    "no prompt": ({"question": "a"}, {}, "no column 'prompt' (for prompt); there are 'question'"),
+    "an empty row": ({}, {}, "no column 'prompt' (for prompt); there are none"),
+    "an empty prompt": ({"prompt": ""}, {}, "the prompt ('prompt') is empty"),
+    "a blank prompt": ({"prompt": " \n"}, {}, "the prompt ('prompt') is no text"),
+    "a prompt of another name": ({"q": ""}, {"prompt": "q"}, "the prompt ('q') is empty"),
+    "a prompt that is a number": ({"prompt": 4}, {}, "the prompt ('prompt') is no text"),
+    "a prompt that is null": ({"prompt": None}, {}, "the prompt ('prompt') is empty"),
+    "an empty id": ({"id": " "} | GOOD, {}, "the id is empty"),
+    "an id that is true": ({"id": True} | GOOD, {}, "id must be a text or a number, and this is a bool"),
+    "a reference that is a list": ({"reference": ["4"]} | GOOD, {}, "reference must be a text or a number, and this is a list"),
+    "a named reference": (
+        {"answer": {}} | GOOD,
+        {"reference": "answer"},
+        "answer must be a text or a number, and this is a dict",
+    ),
+    "tests that are pairs of others": (
+        {"tests": [{"in": "1"}]} | GOOD,
+        {},
+        "tests must be Python source or a list of {stdin, stdout}",
+    ),
+    "tests that are a number": ({"tests": 1} | GOOD, {}, "tests must be Python source or a list of {stdin, stdout}"),
+    "tags that are a list": ({"tags": ["a"]} | GOOD, {}, "tags must be a mapping of names to texts"),
+    "a tag that is a list": ({"topic": []} | GOOD, {"tags": ["topic"]}, "topic must be a text or a number, and this is a list"),
+    "no messages": ({"messages": []}, {}, "messages must be a list of {role, content} that isn't empty"),
+    "messages that are a text": ({"messages": "a"}, {}, "messages must be a list of {role, content} that isn't empty"),
+    "another role": (
+        {"messages": [{"role": "user", "content": "a"}, {"role": "tool", "content": "b"}]},
+        {},
+        "message 2 must have a role (system, user, assistant) and a text as content",
+    ),
+    "a turn without content": (
+        {"messages": [{"role": "user"}]},
+        {},
+        "message 1 must have a role (system, user, assistant) and a text",
+    ),
+    "the assistant last": (
+        {"messages": [{"role": "assistant", "content": "a"}]},
+        {},
+        "the last message must be the user's, and not empty",
+    ),
+    "an empty last turn": (
+        {"messages": [{"role": "user", "content": " "}]},
+        {},
+        "the last message must be the user's, and not empty",
+    ),
+}
+LINES = {
+    "broken JSON": (b'{"prompt": "a"', "not JSON: "),
+    "half of another file": (b'"a"}', "not JSON: "),
+    "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13"),
+    "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
+    "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
+}
+
+
+@pytest.mark.parametrize(("row", "fields", "message"), ROWS.values(), ids=ROWS)
+def test_row(tmp_path: Path, row: Any, fields: dict[str, Any], message: str):
+    """A row that is no prompt is named by its line."""
+    columns = [name for given in fields.values() for name in ([given] if isinstance(given, str) else given)]
+    path = jsonl(tmp_path, GOOD | dict.fromkeys(columns, "x"), row)
+    with pytest.raises(SourceError) as caught:
+        read(path, fields=fields)
+    assert str(caught.value).startswith(f"{path}:2: {message}")
+
+
+@pytest.mark.parametrize(("line", "message"), LINES.values(), ids=LINES)
+def test_line_17(tmp_path: Path, line: bytes, message: str):
+    """A line that can't be read is named, with the column where that is known."""
+    path = jsonl(tmp_path, *[GOOD] * 16, line)
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}:17: {message}")
+
+
+CSV = {
+    "too few cells": ("prompt,reference\na,1\nb\n", 3, "has another number of cells than the head line's 2"),
+    "too many cells": ("prompt\na\nb,c\n", 3, "has another number of cells than the head line's 1"),
+    "a quote that doesn't end": ('prompt\na\n"b\n', 3, "not CSV: unexpected end of data"),
+    "a quote in the middle": ('prompt\na\n"b"c\n', 3, "not CSV: "),
+    "an empty prompt": ("id,prompt\n1,a\n2,\n", 3, "the prompt ('prompt') is empty"),
+    "Latin-1": (b"prompt\na\nb\nc\n\xe4\nd\n", 5, "not UTF-8: byte 0xe4 at column 1"),
+    "Latin-1, far on": (b"prompt\n" + b"a\n" * 20_000 + b"x\xe4\nd\n", 20_002, "not UTF-8: byte 0xe4 at column 2"),
+}
+
+
+@pytest.mark.parametrize(("content", "line", "message"), CSV.values(), ids=CSV)
+def test_csv(tmp_path: Path, content: str | bytes, line: int, message: str):
+    """CSV that isn't is named by its line."""
+    path = text(tmp_path, content, "p.csv")
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    assert str(caught.value).startswith(f"{path}:{line}: {message}")
+
+
+class TestFiles:
+    """Files that can't be taken as a whole."""
+
+    def test_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """A file that isn't there is named, with where it was looked for."""
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SourceError, match=rf"^nowhere\.jsonl: no such file \(looked in {tmp_path}\)$"):
+            read("nowhere.jsonl")
+
+    def test_folder(self, tmp_path: Path):
+        """A folder is no file, and the message says what to write."""
+        with pytest.raises(SourceError, match=rf"^{tmp_path}: is a folder; name its files, as in {tmp_path}/\*\.jsonl$"):
+            read(tmp_path)
+
+    def test_url(self):
+        """A URL isn't supported yet."""
+        with pytest.raises(SourceError, match=r"^hf://x: a source must be a local file"):
+            read("hf://x")
+
+    @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending"), ("p.json", r"\.json")])
+    def test_ending(self, tmp_path: Path, name: str, said: str):
+        """A file of another kind is named, with the kinds that can be read."""
+        with pytest.raises(SourceError, match=rf"{name}: can't read {said}; use \.jsonl, \.ndjson, \.csv, \.parquet"):
+            read(text(tmp_path, "", name))
+
+    @pytest.mark.parametrize("name", ["p.jsonl", "p.csv"])
+    def test_empty(self, tmp_path: Path, name: str):
+        """A source without prompts is an error: a build of nothing helps nobody."""
+        with pytest.raises(SourceError, match=rf"{name}: no prompts in it"):
+            read(text(tmp_path, "", name))
+
+    def test_not_parquet(self, tmp_path: Path):
+        """A file that only claims to be Parquet is named."""
+        with pytest.raises(SourceError, match=r"p\.parquet: not Parquet: "):
+            read(text(tmp_path, "PAR1, or so", "p.parquet"))
+
+    def test_parquet_row(self, tmp_path: Path):
+        """A row of a Parquet file is named by its number."""
+        pq.write_table(pa.table({"prompt": ["a", None]}), tmp_path / "p.parquet")
+        with pytest.raises(SourceError, match=r"p\.parquet: row 2: the prompt \('prompt'\) is empty"):
+            read(tmp_path / "p.parquet")
+
+    def test_the_second_of_a_glob(self, tmp_path: Path):
+        """In a pattern, the file is named and not the pattern."""
+        jsonl(tmp_path, GOOD, name="1.jsonl")
+        jsonl(tmp_path, GOOD, json.dumps(4).encode(), name="2.jsonl")
+        with pytest.raises(SourceError, match=r"2\.jsonl:2: a line must be"):
+            read(tmp_path / "*.jsonl")

@@ -1,0 +1,221 @@
+"""Verify: from samples to verdicts."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import SetupError, UserError, VerifierError
+from storage.identity import check_inputs
+from storage.records import Prompt, Sample, Verdict
+from storage.verdicts import VerdictStore
+from tasks.verify import REASON_CHARS, Case, Named, Rule, Verification
+from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
+from verifiers.protocol import Checked, Finding
+
+KINDS = pytest.mark.parametrize("kind", [FakeVerifier, FakeAsyncVerifier], ids=["thread", "coroutine"])
+NAMES = ("x", "y", "z")
+RULES = {
+    "all": Rule("all", NAMES),
+    "any": Rule("any", NAMES),
+    "one": Rule(("y",), NAMES),
+    "two": Rule(("x", "z"), NAMES),
+    "nobody": Rule((), NAMES),
+    "none listed, all": Rule("all", ()),
+    "none listed, any": Rule("any", ()),
+}
+VERDICTS = list(itertools.product([True, False, None, "absent"], repeat=3))
+
+
+async def judge(
+    tmp_path: Path, *verifiers: Named, samples: int = 1, stopped: list[UserError] | None = None
+) -> list[list[Verdict]]:
+    """Judge samples, and land the verdicts."""
+    async with VerdictStore(tmp_path, run="r") as store:
+        verification = Verification(verifiers, store, (stopped if stopped is not None else []).append, workers=2)
+        try:
+            return await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(samples)])
+        finally:
+            verification.close()
+
+
+def raising(error: Exception) -> Any:
+    """Return a check that raises."""
+
+    def check(prompt: Prompt, sample: Sample) -> Checked:
+        raise error
+
+    return check
+
+
+class TestRule:
+    """When a sample is accepted."""
+
+    @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+    def test_sql_is_the_same(self, rule: Rule):
+        """In Python for the rounds and in SQL for the dataset, a rule decides alike for every combination of verdicts."""
+        rows = [
+            (n, name, passed)
+            for n, case in enumerate(VERDICTS)
+            for name, passed in zip(NAMES, case, strict=True)
+            if passed != "absent"
+        ]
+        listed = ", ".join(f"({n}, '{name}', {'NULL' if passed is None else passed})" for n, name, passed in rows)
+        query = f"SELECT n, {rule.sql('v', 'passed')} FROM (VALUES {listed}) AS t(n, v, passed) GROUP BY n"
+        by_sql = dict(duckdb.execute(query).fetchall())
+        by_python = {n: rule.accepts([make_verdict(verifier=v, passed=p) for m, v, p in rows if m == n]) for n in by_sql}
+        assert by_sql == by_python
+        assert len(by_sql) == len(VERDICTS) - 1
+
+    @pytest.mark.parametrize(
+        ("require", "passed", "accepted"),
+        [
+            ("all", (True, True), True),
+            ("all", (True, False), False),
+            ("all", (True, None), True),
+            ("all", (None, None), False),
+            ("any", (True, False), True),
+            ("any", (None, False), False),
+            (("x",), (True, False), True),
+            (("y",), (True, False), False),
+            (("y",), (True, None), False),
+        ],
+        ids=str,
+    )
+    def test_table(self, require: Any, passed: tuple[bool | None, ...], accepted: bool):
+        """All: none failed and one passed; any: one passed; names: all among these. Undecided doesn't count."""
+        verdicts = [make_verdict(verifier=name, passed=each) for name, each in zip("xy", passed, strict=True)]
+        assert Rule(require, ("x", "y")).accepts(verdicts) is accepted
+
+    def test_no_verdicts(self):
+        """What nobody judged isn't accepted, unless nobody was to."""
+        assert not Rule("all", ("x",)).accepts([])
+        assert Rule("all", ()).accepts([])
+
+
+class TestJudge:
+    """Running verifiers."""
+
+    @KINDS
+    @pytest.mark.parametrize(
+        ("checked", "expected"),
+        [
+            (True, (True, 1.0, "", None)),
+            (False, (False, 0.0, "", None)),
+            (None, (None, None, "", None)),
+            (Finding(passed=True, score=0.5, reason="fair", answer="4"), (True, 0.5, "fair", "4")),
+            (Finding(passed=False, reason="5 is not 4"), (False, 0.0, "5 is not 4", None)),
+            (Finding(passed=None, score=0.5, reason="?"), (None, None, "?", None)),
+        ],
+        ids=str,
+    )
+    async def test_finding(self, tmp_path: Path, kind: Any, checked: Checked, expected: tuple[Any, ...]):
+        """A check may say yes, no, nothing, or more."""
+        ((verdict,),) = await judge(tmp_path, named(judge=lambda prompt, sample: checked, kind=kind))
+        assert (verdict.passed, verdict.score, verdict.reason, verdict.answer) == expected
+
+    async def test_identity(self, tmp_path: Path):
+        """A verdict says of which sample, verifier and inputs it is, and is landed."""
+        one = named("check", version="7")
+        ((verdict,),) = await judge(tmp_path, one)
+        assert (verdict.sample_id, verdict.verifier, verdict.version) == ("s0", "check", "7")
+        assert (verdict.fingerprint, verdict.inputs) == (one.fingerprint, check_inputs(make_prompt()))
+        assert pq.read_table(tmp_path / "r-000000.parquet")["sample_id"].to_pylist() == ["s0"]
+
+    async def test_each_by_each(self, tmp_path: Path):
+        """Every verifier judges every sample, whether it blocks or waits."""
+        found = await judge(tmp_path, named("x"), named("y", kind=FakeAsyncVerifier), named("z"), samples=3)
+        assert [sorted((verdict.sample_id, verdict.verifier) for verdict in each) for each in found] == [
+            [(f"s{n}", name) for name in "xyz"] for n in range(3)
+        ]
+
+    async def test_only_the_asked_ones(self, tmp_path: Path):
+        """A case may ask for some verifiers alone."""
+        one, other = named("x"), named("y")
+        async with VerdictStore(tmp_path, run="r") as store:
+            verification = Verification([one, other], store, print, workers=1)
+            case = Case(sample=make_sample(), fingerprints=frozenset({other.fingerprint}))
+            ((verdict,),) = await verification.judge(make_prompt(), [case])
+            verification.close()
+        assert verdict.verifier == "y"
+
+    async def test_off_the_loop(self, tmp_path: Path):
+        """A check that may block doesn't run on the event loop's thread."""
+        threads: list[int] = []
+
+        def check(prompt: Prompt, sample: Sample) -> bool:
+            threads.append(threading.get_ident())
+            return True
+
+        await judge(tmp_path, named(judge=check))
+        assert threads != [threading.get_ident()]
+
+    async def test_no_verifiers(self, tmp_path: Path):
+        """Without verifiers there are no verdicts."""
+        assert await judge(tmp_path, samples=2) == [[], []]
+
+
+class TestTrouble:
+    """What a verifier raises."""
+
+    @KINDS
+    @pytest.mark.parametrize(
+        ("error", "reason"),
+        [
+            (VerifierError("the sandbox was killed"), "the sandbox was killed"),
+            (ZeroDivisionError("division by zero"), "the verifier raised ZeroDivisionError: division by zero"),
+            (TimeoutError(), "the verifier raised TimeoutError: "),
+        ],
+        ids=repr,
+    )
+    async def test_undecided(self, tmp_path: Path, kind: Any, error: Exception, reason: str):
+        """A verifier that raises on a sample is undecided on it, says why, and disturbs no other verdict."""
+        stopped: list[UserError] = []
+        ((first, second),) = await judge(tmp_path, named("x", raising(error), kind=kind), named("y"), stopped=stopped)
+        found = {verdict.verifier: verdict for verdict in (first, second)}
+        assert (found["x"].passed, found["x"].score, found["x"].reason) == (None, None, reason)
+        assert found["y"].passed
+        assert not stopped
+
+    @KINDS
+    async def test_user_error(self, tmp_path: Path, kind: Any):
+        """What concerns the whole run, such as a sandbox that isn't there, stops it."""
+        stopped: list[UserError] = []
+        error = SetupError("bubblewrap isn't installed")
+        with pytest.raises(SetupError):
+            await judge(tmp_path, named(judge=raising(error), kind=kind), stopped=stopped)
+        assert stopped == [error]
+
+    @KINDS
+    @pytest.mark.parametrize(
+        ("checked", "reason"),
+        [
+            ("yes", "passed is a str"),
+            (1, "passed is a int"),
+            (Finding(passed=True, score="high"), "score is a str"),  # type: ignore[arg-type]
+            (Finding(passed=True, reason=None), "reason is a NoneType"),  # type: ignore[arg-type]
+            (Finding(passed=True, answer=4), "answer is a int"),  # type: ignore[arg-type]
+        ],
+        ids=str,
+    )
+    async def test_no_finding(self, tmp_path: Path, kind: Any, checked: Any, reason: str):
+        """What no table could hold is the verifier's mistake: undecided, and the run goes on."""
+        ((verdict,),) = await judge(tmp_path, named(judge=lambda prompt, sample: checked, kind=kind))
+        assert (verdict.passed, verdict.reason) == (None, f"the verifier raised TypeError: {reason}")
+
+    async def test_long_reason(self, tmp_path: Path):
+        """A reason is cut, so that a response can't make the table large."""
+        ((verdict,),) = await judge(tmp_path, named(judge=lambda prompt, sample: Finding(passed=False, reason="x" * 10_000)))
+        assert verdict.reason == "x" * REASON_CHARS
+
+    async def test_lone_surrogates(self, tmp_path: Path):
+        """What UTF-8 can't hold is replaced, in reason and answer."""
+        finding = Finding(passed=True, reason="a\ud83d", answer="\udc004")
+        ((verdict,),) = await judge(tmp_path, named(judge=lambda prompt, sample: finding))
+        assert (verdict.reason, verdict.answer) == ("a?", "?4")
