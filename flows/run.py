@@ -1,6 +1,6 @@
 """A build, step by step: what `flows.build` runs as a Prefect flow.
 
-    read and gate → prepare → judge what is stored → shards: draw and verify → judge what slots share → curate → land
+    read and gate → prepare → judge what is stored → shards: draw and verify → curate → land
 
 Whatever ends it early (a signal, the budget, a teacher that is down, a defect), leaving the run lands what was paid for.
 """
@@ -90,10 +90,12 @@ class Run:
         self.build_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.stop = Stop()
         self.progress = progress or Progress()
+        self.progress.budget_usd = spec.budget.usd if spec.budget else None
         self._path = path
         self._say = say
         self._began = time.monotonic()
         self._rule: Rule = wiring.rule(spec)
+        self._budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -113,7 +115,12 @@ class Run:
             self._desks = [Desk(options, teacher, self.stop) for options, teacher in zip(self.spec.teachers, made, strict=True)]
             self._teachers = made
             self._verifiers = wiring.with_desks(
-                wiring.make_verifiers(self.spec, self._path), self.spec, self._desks, self.progress.spending
+                wiring.make_verifiers(self.spec, self._path),
+                self.spec,
+                self._desks,
+                self.progress.spending,
+                self._budget,
+                self.stop,
             )
             self._verification = Verification(self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)))
             stack.callback(self._verification.close)
@@ -160,8 +167,8 @@ class Run:
             self._workspace.rows,
             "SELECT coalesce(sum(cost_usd), 0) FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)",
         )
-        sampling, budget = self.spec.sampling, self.spec.budget
-        self.progress.budget_usd = budget.usd if budget else None
+        self._budget.spent += spent[0][0]
+        sampling = self.spec.sampling
         self._asked = self._workspace.folder / "asked.parquet"
         writer = PartWriter(self._asked, ASKED)
         self._writer = self._stack.enter_context(contextlib.ExitStack())
@@ -174,7 +181,7 @@ class Run:
             draw=Draw(
                 sampling=sampling,
                 journal=self._journal,
-                budget=Budget(budget.usd if budget else None, spent=spent[0][0]),
+                budget=self._budget,
                 stop=self.stop,
                 spending=self.progress.spending,
             ),
@@ -207,10 +214,6 @@ class Run:
         self._writer.close()
         await self._journal.close()
         await self._store.flush()
-        # Two prompts may ask for the very same sample, and bring different references to its check.
-        await judge_stored(self._workspace, self._verification, self._verifiers, self.stop)
-        await self._store.flush()
-        self.stop.check()
         return await asyncio.to_thread(self._curate)
 
     def _curate(self) -> Summary:

@@ -15,15 +15,16 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.loading import nearest, problem, where
 from flows.spec import Spec, VerifierEntry
-from storage.errors import SpecError, VerifierError
+from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import fingerprint
 from storage.records import Message
 from tasks.ask import Desk
-from tasks.draw import Spending
+from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
+from tasks.stop import Stop
 from tasks.teachers import registry as teachers
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Request, Teacher
@@ -147,11 +148,15 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
     )
 
 
-def with_desks(named: Sequence[Named], spec: Spec, desks: Sequence[Desk], spending: Spending) -> list[Named]:
+def with_desks(
+    named: Sequence[Named], spec: Spec, desks: Sequence[Desk], spending: Spending, budget: Budget, stop: Stop
+) -> list[Named]:
     """Return the verifiers with desks for those that ask a teacher."""
     by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True)}
     return [
-        dataclasses.replace(each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending)))
+        dataclasses.replace(
+            each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))
+        )
         if isinstance(each.verifier, NeedsTeacher)
         else each
         for each in named
@@ -169,16 +174,26 @@ class _DeskAsker:
 
     desk: Desk
     spending: Spending
+    budget: Budget
+    stop: Stop
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Ask at temperature 0 for JSON by the schema."""
         form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
         parameters = {"temperature": 0, "response_format": form}
-        answer = await self.desk.ask(Request(prompt_id="judge", messages=tuple(messages), parameters=parameters))
+        request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
+        try:
+            answer = await self.desk.ask(request, may_send=lambda: self.budget.left)
+        except Withheld:
+            if not self.stop:
+                self.stop.set(self.budget.exhausted())
+            raise
         completion, price = answer.completion, self.desk.options.price
+        cost = price.cost(completion.tokens_in, completion.tokens_out) if price else 0.0
+        self.budget.spent += cost
+        self.spending.cost_usd += cost
         self.spending.tokens_in += completion.tokens_in
         self.spending.tokens_out += completion.tokens_out
-        self.spending.cost_usd += price.cost(completion.tokens_in, completion.tokens_out) if price else 0.0
         choice = completion.choices[0]
         if not choice.response:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")

@@ -1,11 +1,12 @@
 """Landing verdicts: a buffer that becomes Parquet parts.
 
-A verdict that a killed run had not yet landed is reached again, at no cost but time; so there is no journal here.
+There is no journal here: what a killed run had not landed, a minute's verdicts at most, is reached again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -16,7 +17,9 @@ from storage.records import Verdict
 from storage.schemas import VERDICTS
 
 PART_ROWS = 20_000
-"""Verdicts in a part."""
+"""Verdicts in a part, at most."""
+PART_S = 60.0
+"""Seconds that verdicts wait for others."""
 _FIELDS = tuple(field.name for field in fields(Verdict))
 
 
@@ -30,6 +33,7 @@ class VerdictStore:
         self._number = 0
         self._rows: list[dict[str, Any]] = []
         self._writing = asyncio.Lock()
+        self._flushed_at = time.monotonic()
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,15 +42,16 @@ class VerdictStore:
         await self.flush()
 
     async def add(self, verdicts: Iterable[Verdict]) -> None:
-        """Keep verdicts, and write a part where there are enough."""
+        """Keep verdicts, and write a part where there are enough, or the first has waited for long."""
         self._rows.extend({name: getattr(verdict, name) for name in _FIELDS} for verdict in verdicts)
-        if len(self._rows) >= PART_ROWS:
+        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
     async def flush(self) -> None:
         """Write what there is."""
         async with self._writing:
             rows, self._rows = self._rows, []
+            self._flushed_at = time.monotonic()
             if not rows:
                 return
             path = self._folder / f"{self._run}-{self._number:06d}.parquet"

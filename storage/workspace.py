@@ -22,7 +22,7 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import STORES, TABLES
 
-MEMORY = "192MB"
+MEMORY = "160MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 
 

@@ -22,8 +22,9 @@ def digests(workspace: Workspace) -> None:
     text = "concat_ws(chr(0), reasoning, response)"
     normalised = rf"lower(trim(regexp_replace(nfc_normalize({text}), '\s+', ' ', 'g')))"
     workspace.execute(
-        f"CREATE OR REPLACE TABLE texts AS SELECT sample_id, sha256({normalised}) AS digest, length({text}) AS length "
-        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
+        "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM ("
+        f"SELECT sample_id, sha256({normalised}) AS digest, length({text}) AS length "
+        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)) GROUP BY sample_id"  # lakes may be merged by hand
     )
 
 

@@ -20,8 +20,8 @@ from tasks.teachers.protocol import Request
 class Budget:
     """USD that a dataset may cost over all of its runs."""
 
-    def __init__(self, usd: float | None, *, spent: float) -> None:
-        """Start from what the build's stored samples cost."""
+    def __init__(self, usd: float | None, *, spent: float = 0.0) -> None:
+        """Allow `usd`, or anything; `spent` is what the build's stored samples cost."""
         self._usd = usd
         self.spent = spent
         """USD so far, earlier runs included."""

@@ -18,15 +18,12 @@ NOT_JUDGED = "not judged: a judge's teacher could not be asked; a rerun judges i
 
 
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
-    """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
-
-    Where two slots ask for the very same sample, the first buys it and the others find it.
-    """
+    """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already."""
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE open_slots AS
         SELECT ord, teacher, sample_index, key, chars,
-            stored OR row_number() OVER (PARTITION BY sample_id ORDER BY ord, teacher, sample_index) > 1 AS here,
+            stored AS here, NOT stored AND count(*) OVER (PARTITION BY sample_id) > 1 AS shared,
             stored AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
         FROM slots LEFT JOIN ({_judged(rule, verifiers)}) USING (ord, teacher, sample_index)
         ORDER BY ord, teacher, sample_index
@@ -58,7 +55,7 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         )
         SELECT asked.* EXCLUDE (error), prompt_id, prompt_digest, texts.sample_id, digest, length, score,
             CASE WHEN texts.sample_id IS NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
-            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'the slot that asks for the same sample got no response')
+            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response')
                 WHEN NOT {accepted} THEN coalesce(judged.reason, {literal(NOT_JUDGED)}) END AS reason
         FROM asked
         JOIN slots USING (ord, teacher, sample_index)
@@ -77,6 +74,13 @@ def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
             "FROM slots WHERE FALSE"
         )
     listed = ", ".join(f"({number}, {literal(named.fingerprint)})" for number, named in enumerate(verifiers))
+    # A verdict may stand twice, where a run was killed between reaching it and noting that.
+    once = f"""
+        SELECT sample_id, inputs, fingerprint, any_value(verifier) AS verifier, bool_and(passed) AS passed, min(score) AS score,
+            min(reason) AS reason
+        FROM verdicts WHERE fingerprint IN ({", ".join(literal(named.fingerprint) for named in verifiers)})
+        GROUP BY sample_id, inputs, fingerprint
+        """
     said = "verifier || ': ' || CASE WHEN verdicts.reason = '' THEN 'failed' ELSE verdicts.reason END"
     return f"""
         SELECT ord, teacher, sample_index, {rule.sql("verifier", "passed")} AS accepted, avg(verdicts.score) AS score,
@@ -86,7 +90,7 @@ def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
             ) AS reason
         FROM slots
         JOIN prompt_ids USING (ord)
-        JOIN verdicts ON verdicts.sample_id = slots.sample_id AND verdicts.inputs = prompt_ids.inputs
+        JOIN ({once}) AS verdicts ON verdicts.sample_id = slots.sample_id AND verdicts.inputs = prompt_ids.inputs
         JOIN (VALUES {listed}) AS listed(number, fingerprint) ON listed.fingerprint = verdicts.fingerprint
         GROUP BY ord, teacher, sample_index
         """

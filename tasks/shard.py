@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from storage.errors import UserError
+from storage.identity import sample_id
 from storage.parquet import PartWriter
 from storage.records import Prompt, Sample
 from storage.rows import prompt_of
@@ -58,7 +59,9 @@ class Slot:
     key: str
     """The request's address."""
     here: bool
-    """Whether the lake has it, or another slot of this build buys it."""
+    """Whether the lake has it."""
+    shared: bool
+    """Whether another slot of the build asks for the very same sample, and it isn't here."""
     accepted: bool
     """Whether the lake has it and its verdicts are good."""
 
@@ -99,6 +102,7 @@ class Shards:
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
     _bought: dict[int, Bought] = field(default_factory=dict)
+    _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard and return its counts.
@@ -129,12 +133,12 @@ class Shards:
         table = self.workspace.table(f"FROM prompts WHERE {within} ORDER BY ord")
         prompts = [(row["ord"], prompt_of(row)) for row in table.to_pylist()]
         slots: dict[int, dict[int, list[Slot]]] = {}
-        columns = "ord, teacher, sample_index, key, here, accepted"
-        for ord_, teacher, sample_index, key, here, accepted in self.workspace.rows(
-            f"SELECT {columns} FROM open_slots WHERE {within} ORDER BY ord, teacher, sample_index"
+        columns = "teacher, sample_index, key, here, shared, accepted"
+        for ord_, *values in self.workspace.rows(
+            f"SELECT ord, {columns} FROM open_slots WHERE {within} ORDER BY ord, teacher, sample_index"
         ):
-            slot = Slot(teacher=teacher, sample_index=sample_index, key=key, here=here, accepted=accepted)
-            slots.setdefault(ord_, {}).setdefault(teacher, []).append(slot)
+            slot = Slot(**dict(zip(columns.split(", "), values, strict=True)))
+            slots.setdefault(ord_, {}).setdefault(slot.teacher, []).append(slot)
         return prompts, slots
 
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
@@ -161,14 +165,9 @@ class Shards:
     async def _round(self, task: _Task, question: Question, now: list[Slot]) -> int:
         bought = task.bought
         places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now if not slot.here}
-        missing = [index for index, place in places.items() if place not in bought]
-        drawn: Drawn = {}
-        try:
-            if missing:
-                await self.draw.draw(question, missing, drawn)
-        finally:
-            bought.update({places[i]: got if isinstance(got, Sample) else str(got) for i, got in drawn.items()})
-        results = {index: bought[place] for index, place in places.items() if place in bought}
+        missing = [slot for slot in now if not slot.here and places[slot.sample_index] not in bought]
+        others = await self._draw(question, missing, places, bought)
+        results = {index: bought[place] for index, place in places.items() if place in bought} | others
         samples = [result for result in results.values() if isinstance(result, Sample)]
         try:
             verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in samples])
@@ -178,7 +177,8 @@ class Shards:
         for slot in now:
             come = results.get(slot.sample_index)
             if slot.here or come is not None:
-                task.rows.append(_row(task.ord, slot, come))
+                own = slot.sample_index not in others
+                task.rows.append(_row(task.ord, slot, come, own=own))
                 self.tally.asked += 1
                 self.tally.failed += isinstance(come, str)
         self.tally.judged += len(samples)
@@ -186,12 +186,50 @@ class Shards:
         task.accepted.append(good)
         return good + sum(slot.accepted for slot in now)
 
+    async def _draw(
+        self, question: Question, missing: list[Slot], places: dict[int, tuple[int, int, int]], bought: Bought
+    ) -> dict[int, Sample | str]:
+        """Buy what is missing into `bought`, and return what other slots of the build bought meanwhile.
 
-def _row(ord_: int, slot: Slot, result: Sample | str | None) -> dict[str, Any]:
+        Whoever comes first claims a shared sample and buys it; nobody waits for another before its own claims are settled.
+        """
+        others: dict[int, Sample | str] = {}
+        while missing and not self.draw.stop:
+            waiting: dict[int, asyncio.Future[Sample | str | None]] = {}
+            claimed: dict[int, str] = {}
+            for slot in missing:
+                if slot.shared:
+                    identifier = sample_id(slot.key, slot.sample_index)
+                    if identifier in self._claims:
+                        waiting[slot.sample_index] = self._claims[identifier]
+                    else:
+                        self._claims[identifier] = asyncio.get_running_loop().create_future()
+                        claimed[slot.sample_index] = identifier
+            drawn: Drawn = {}
+            try:
+                indices = [slot.sample_index for slot in missing if slot.sample_index not in waiting]
+                if indices:
+                    await self.draw.draw(question, indices, drawn)
+            finally:
+                got = {index: result if isinstance(result, Sample) else str(result) for index, result in drawn.items()}
+                bought.update({places[index]: result for index, result in got.items()})
+                for index, identifier in claimed.items():
+                    self._claims[identifier].set_result(got.get(index))
+                    if index not in got:
+                        del self._claims[identifier]
+            for index, claim in waiting.items():
+                if (result := await asyncio.shield(claim)) is not None:
+                    others[index] = result
+            # Where whoever claimed a sample gave up without an answer, somebody else must buy it.
+            missing = [slot for slot in missing if slot.sample_index in waiting and slot.sample_index not in others]
+        return others
+
+
+def _row(ord_: int, slot: Slot, result: Sample | str | None, *, own: bool) -> dict[str, Any]:
     return {
         "ord": ord_,
         "teacher": slot.teacher,
         "sample_index": slot.sample_index,
-        "bought": isinstance(result, Sample),
+        "bought": own and isinstance(result, Sample),
         "error": result if isinstance(result, str) else None,
     }

@@ -110,7 +110,10 @@ def _traces(
                 pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
                 licenses.license, train_use, terms, generation, 'train' AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
-            JOIN {_dealt(workspace, "responses", number)} AS responses USING (rank)
+            JOIN (
+                FROM {_dealt(workspace, "responses", number)}
+                QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
+            ) AS responses USING (rank)
             JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license

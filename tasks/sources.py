@@ -147,6 +147,7 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _csv(path: Path) -> Iterator[tuple[str, Row]]:
+    csv.field_size_limit(2**31 - 1)  # the module's default refuses a prompt of 128 KiB
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file, strict=True)
         while True:

@@ -108,9 +108,9 @@ class OpenAITeacher:
         status = error.status_code
         text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
         said = self._line(f"{status} {error.message} {text}")
+        if status == httpx2.codes.PAYMENT_REQUIRED or error.code == "insufficient_quota":
+            return SetupError(f"the account behind {self.base_url} has no credit or quota left: {said}")
         if status == httpx2.codes.TOO_MANY_REQUESTS:
-            if error.code == "insufficient_quota":
-                return SetupError(f"the account behind {self.base_url} has no quota left: {said}")
             return RateLimited(said, retry_after_s=retry_after(error.response.headers))
         if status in {httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN}:
             return SetupError(f"{self.base_url} refuses the key: {said}; check api_key_env")

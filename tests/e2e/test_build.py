@@ -247,14 +247,14 @@ def test_killed(workplace: Workplace) -> None:
 
 def test_two_builds_at_once(workplace: Workplace) -> None:
     """Two builds of one spec on one lake neither harm it nor buy a sample twice: the second waits and says so."""
-    with LoopbackTeacher(delay_s=0.01) as teacher:
-        spec(workplace, teacher.url)
+    with LoopbackTeacher(delay_s=0.1) as teacher:
+        spec(workplace, teacher.url, prompts=30, limits={"concurrency": 2})
         path = str(workplace.write())
         running = [workplace.start("build", path, "--lake", str(workplace.lake), "--json") for _ in range(2)]
         done = [process.communicate(timeout=120) for process in running]
         assert [process.returncode for process in running] == [0, 0]
-        assert teacher.sold == 180
-    assert sorted(json.loads(stdout)["paid"] for stdout, _ in done) == [0, 180]
+        assert teacher.sold == 90
+    assert sorted(json.loads(stdout)["paid"] for stdout, _ in done) == [0, 90]
     assert sum("another process" in stderr for _, stderr in done) == 1
 
 

@@ -157,9 +157,6 @@ class TestAdaptive:
         await build(lake, Spec(prompts=[make_prompt("a")], k=3, sampling=self.SAMPLING, teachers=teachers, verifiers=[check]))
         assert (len(teachers["smol"].requests), len(teachers["big"].requests)) == (3, 1)
 
-    @pytest.mark.xfail(
-        reason="a slot that another prompt shares counts as not accepted until a rerun finds its verdict", strict=True
-    )
     async def test_two_prompts_that_ask_the_same(self, lake: Lake):
         """Two prompts that ask alike share their rounds, and a rerun ends as the first run did."""
         prompts = [make_prompt("a"), make_prompt("a", prompt_id="b")]
