@@ -8,12 +8,12 @@ STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup sandbox demo humaneval test test-model lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-model lint format lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: $(STAMP) sandbox  ## Install everything into .venv
+setup: packages $(STAMP)  ## Install everything into .venv
 
 $(UV):
 	@deploy/install-uv.sh $(PYTHON)
@@ -24,8 +24,8 @@ $(STAMP): $(UV) $(REQUIREMENTS) pyproject.toml
 	VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --editable .
 	@touch $@
 
-sandbox:
-	@deploy/install-bubblewrap.sh
+packages:
+	@deploy/install-packages.sh
 
 demo: setup  ## Build examples/first.yaml on the embedded model and show three traces
 	$(BIN)/stillhouse build examples/first.yaml

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Literal
 
-from storage.errors import UserError
+from storage.errors import SetupError, UserError
 from storage.lake import Lake
 
 
@@ -56,11 +58,12 @@ def _sandbox() -> str:
 def _model() -> str:
     from tasks.teachers.embedded import find_model
 
-    try:
-        engine = version("xllamacpp")
-    except PackageNotFoundError:
-        engine = "missing"
-    return f"{find_model(None).name}, xllamacpp {engine}"
+    model = find_model(None)
+    # In a process of its own: what it is linked with may be missing, and it is slow to load.
+    loaded = subprocess.run([sys.executable, "-c", "import xllamacpp"], capture_output=True, text=True, check=False)
+    if loaded.returncode != 0:
+        raise SetupError(f"xllamacpp can't be loaded: {loaded.stderr.strip().splitlines()[-1]}")
+    return f"{model.name}, xllamacpp {version('xllamacpp')}"
 
 
 def _lake(lake: Lake) -> str:
