@@ -43,6 +43,7 @@ from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.verify import Rule, Verification
+from verifiers.protocol import NeedsMachine
 
 Say = Callable[[str], None]
 """Shows a line to whoever watches."""
@@ -124,6 +125,9 @@ class Run:
             )
             self._verification = Verification(self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)))
             stack.callback(self._verification.close)
+            for named in self._verifiers:
+                if isinstance(named.verifier, NeedsMachine):
+                    await asyncio.to_thread(named.verifier.ready)
         except BaseException:
             await stack.aclose()
             raise

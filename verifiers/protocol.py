@@ -74,6 +74,15 @@ class NeedsTeacher(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsMachine(Protocol):
+    """A verifier that needs something of this machine, such as a sandbox."""
+
+    def ready(self) -> None:
+        """Raise SetupError where it isn't there. Called before anything is spent."""
+        ...
+
+
 C = TypeVar("C")
 
 

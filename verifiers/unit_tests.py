@@ -65,6 +65,10 @@ class UnitTests:
             result = judge.default().run_program(ProgramJob(source=source, cases=cases), self.limits())
         return _finding(result, source)
 
+    def ready(self) -> None:
+        """Start a jail, or raise SetupError."""
+        judge.default().ready()
+
     def limits(self) -> Limits:
         """Return the sandbox's limits."""
         return Limits(

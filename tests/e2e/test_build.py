@@ -352,3 +352,12 @@ def test_two_teachers(workplace: Workplace, teacher: LoopbackTeacher) -> None:
         ("t", "MIT AND Apache-2.0", 6),
         ("u", "MIT", 6),
     ]
+
+
+def test_a_machine_without_bubblewrap(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Where the sandbox can't run, a build that needs it is one line and exit 2, before anything is asked for."""
+    spec(workplace, teacher.url)
+    workplace.spec["verify"] = [{"use": "unit_tests"}]
+    workplace.environment["PATH"] = "/nowhere"
+    assert "bubblewrap" in workplace.build(2)["error"]
+    assert teacher.sold == 0

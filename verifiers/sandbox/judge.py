@@ -38,6 +38,11 @@ class BubblewrapSandbox:
         """Throw the jails out. They also go when Python ends, and when it is killed."""
         self.pool.close()
 
+    def ready(self) -> None:
+        """Start a jail where none is. Raise SetupError where this machine can't."""
+        with self.pool.lend(1):
+            pass
+
     def run_python(self, job: PythonJob, limits: Limits) -> Result:
         """Judge a module by tests, in two jails."""
         started = time.monotonic()
