@@ -166,7 +166,7 @@ def show(
         out.print(f"build {found['build_id']} has no {outcome} samples")
     for row in rows:
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
-        out.rule(Text(f"{row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}"), align="left")
+        out.print(Text(_plain(f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']} ──"), style="cyan"))
         out.print(Text(f"{_plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
             out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))

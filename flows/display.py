@@ -19,7 +19,9 @@ REFRESH_S = 0.5
 PLAIN_S = 10.0
 """Between plain lines."""
 SLOW_S = 20.0
-"""Without a sample: worth a word."""
+"""Without a sample, or with few: worth a word."""
+SLOW_RATE = 1.0
+"""Samples a second."""
 
 
 class Display:
@@ -36,6 +38,7 @@ class Display:
         self._moved_at = time.monotonic()
         self._seen = 0
         self._stage = ""
+        self._said_slow = False
 
     def __enter__(self) -> Self:
         if self._live:
@@ -76,6 +79,10 @@ class Display:
         if drawing and now - self._moved_at > SLOW_S:
             self.say(f"no response for {now - self._moved_at:.0f} s: the teacher is slow, or this machine is busy; going on")
             self._moved_at = now
+        paid, seconds = self._progress.spending.paid, now - (self._drawing_since or now)
+        if drawing and not self._said_slow and seconds > SLOW_S and paid < seconds * SLOW_RATE:
+            self._said_slow = True
+            self.say(f"slow so far, {paid / seconds:.1f} samples/s: the teacher, or this machine, is busy; going on")
         if drawing and not self._live and now - self._said_at > PLAIN_S:
             self._said_at = now
             self.say("  ".join(part for part in self._parts() if part))
