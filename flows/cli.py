@@ -42,9 +42,11 @@ BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A bu
 
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
+    signal.signal(signal.SIGINT, _interrupted)
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         sys.exit(error.exit_code)
@@ -54,6 +56,7 @@ def main() -> None:
     except typer.Exit as error:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
+        err.print("interrupted")
         sys.exit(Interrupted.exit_code)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; the last flush must not fail
@@ -108,8 +111,15 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
     from flows.run import check
 
     loaded = load_spec(spec)
-    check(loaded, spec)  # before Prefect takes its seconds to start
-    summary = launch(spec, loaded.dataset, lake, err)
+    check(loaded, spec, Lake.at(lake))  # before Prefect takes its seconds to start
+    try:
+        summary = launch(spec, loaded.dataset, lake, err)
+    except UserError as error:
+        if as_json:
+            _print_json(
+                {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(Lake.at(lake).root)}
+            )
+        raise
     if as_json:
         _print_json(summary)
         return
@@ -197,13 +207,15 @@ def export(
     """Write a build's traces as training shards, with a manifest of counts and checksums."""
     from flows.run import export_build
     from storage import catalog
-    from tasks.export import ExportOptions, check_destination
+    from tasks.export import ExportOptions, check_apart, check_destination
 
     at = Lake.at(lake)
+    options = ExportOptions(format=form, to=to, file=file, shards=shards)
+    check_apart([options], at.root)
     check_destination(to)
     landed = at.build(dataset, build_id)
     with at.writing(_say):
-        manifest = export_build(at, landed, ExportOptions(format=form, to=to, file=file, shards=shards))
+        manifest = export_build(at, landed, options)
         catalog.write(at)
     if as_json:
         _print_json(manifest)
@@ -223,8 +235,8 @@ def serve(
     from flows.server import Server
 
     loaded = load_spec(spec)
-    check(loaded, spec)
     at = Lake.at(lake)
+    check(loaded, spec, at)
     server = Server()
     if server.temporary:
         raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")
@@ -254,6 +266,11 @@ def doctor(lake: LakePath = "lake", as_json: AsJson = False) -> None:
         _print_json({check.name: {"state": check.state, "detail": check.detail} for check in checks})
     if any(check.state == "missing" for check in checks):
         raise typer.Exit(SetupError.exit_code)
+
+
+def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module calls it so
+    # Python's own handler would be replaced by asyncio's, which waits for whatever blocks the loop.
+    raise KeyboardInterrupt
 
 
 def _command(error: Any) -> str:

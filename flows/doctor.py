@@ -69,5 +69,5 @@ def _model() -> str:
 def _lake(lake: Lake) -> str:
     if not lake.exists:
         return f"{lake.root}: nothing built yet"
-    idle = lake.mend_if_idle()
+    idle = lake.recover_if_idle()
     return f"{lake.root}: {len(lake.builds())} builds" + ("" if idle else "; a build is writing to it now")

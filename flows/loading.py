@@ -25,6 +25,8 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be a text", key.start_mark)
         if key.value in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
         seen.add(key.value)
@@ -56,7 +58,9 @@ def load_spec(path: Path) -> Spec:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise SpecError(f"{path}:{line}: not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
+    except RecursionError as error:
+        raise SpecError(f"{path}: not YAML: nested too deeply") from error
+    except (yaml.YAMLError, ValueError, TypeError) as error:
         raise SpecError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if root is None or not isinstance(content, dict):
         raise SpecError(f"{path}: a spec is a mapping with `dataset`, `prompts`, `teachers`, …; see `stillhouse init`")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import tempfile
 from dataclasses import dataclass
@@ -12,10 +11,12 @@ from typing import Any
 from flows import wiring
 from flows.run import Say, check
 from flows.spec import Spec
+from storage.errors import StorageError
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks.ask import CHARS_PER_TOKEN, OUT_UNKNOWN
+from tasks.ask import OUT_UNKNOWN
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.teachers.protocol import CHARS_PER_TOKEN
 from tasks.templates import Template
 
 
@@ -75,14 +76,18 @@ class Plan:
 
 async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
     """Read everything and return the plan. Raise what a build would raise before its first request."""
-    check(spec, path)
+    check(spec, path, lake)
     async with wiring.open_teachers(spec, path, keys=False) as made:
-        return await asyncio.to_thread(_read, spec, path, lake, wiring.asked(spec, made), say)
+        return _read(spec, path, lake, wiring.asked(spec, made), say)
 
 
 def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> Plan:
-    if not lake.mend_if_idle():
-        say("a build is writing to this lake: what it has not landed yet counts as missing here")
+    try:
+        idle = lake.recover_if_idle()
+    except StorageError:  # a lake that may only be read
+        idle = False
+    if not idle:
+        say("what is in this lake's journal, and not landed yet, counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         prepared = prepare(
             workspace,
@@ -113,11 +118,17 @@ def _plan(spec: Spec, prepared: Prepared, workspace: Workspace) -> Plan:
 
 def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
     teacher, most = spec.drawing[number], spec.sampling.max_tokens
-    missing, chars = workspace.rows(
-        "SELECT count(*), coalesce(sum(chars), 0) FROM "
-        "(SELECT any_value(chars) AS chars, min(teacher) AS teacher FROM slots WHERE NOT stored GROUP BY sample_id) "
-        f"WHERE teacher = {number}"
-    )[0]
+    ((missing, chars, requests),) = workspace.rows(
+        f"""
+        WITH wanted AS (
+            SELECT min(ord) AS ord, min(teacher) AS teacher, any_value(chars) AS chars
+            FROM slots WHERE NOT stored GROUP BY sample_id
+        ), prompts AS (SELECT count(*) AS missing, any_value(chars) AS chars FROM wanted WHERE teacher = {number} GROUP BY ord)
+        SELECT coalesce(sum(missing), 0)::BIGINT, coalesce(sum(chars * ceil(missing / {teacher.samples_per_request})), 0)::BIGINT,
+            coalesce(sum(ceil(missing / {teacher.samples_per_request})), 0)::BIGINT
+        FROM prompts
+        """
+    )
     ((mean,),) = workspace.rows(
         "SELECT avg(tokens_out) FROM samples WHERE provider = ? AND model = ?", [teacher.provider, teacher.model]
     )
@@ -132,7 +143,7 @@ def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
         model=teacher.model,
         license=str(teacher.license),
         missing=missing,
-        requests=-(-missing // teacher.samples_per_request),
+        requests=requests,
         tokens_in=tokens_in,
         tokens_out=int(missing * each),
         basis=basis,

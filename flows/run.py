@@ -31,7 +31,7 @@ from tasks import outcomes
 from tasks.ask import Desk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
-from tasks.export import check_destination, export
+from tasks.export import ExportOptions, check_apart, check_destination, export
 from tasks.license import gate
 from tasks.prepare import Prepared, prepare
 from tasks.rejudge import judge_stored
@@ -42,7 +42,7 @@ from tasks.snapshot import snapshot
 from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
-from tasks.verify import Rule, Verification
+from tasks.verify import Verification
 from verifiers.protocol import NeedsMachine
 
 Say = Callable[[str], None]
@@ -51,12 +51,13 @@ GRACE_S = 5.0
 """What is in flight gets so long when a run stops."""
 
 
-def check(spec: Spec, path: Path) -> None:
+def check(spec: Spec, path: Path, lake: Lake) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
     gate(wiring.licensed(spec), spec.licenses)
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
+    check_apart(spec.exports, lake.root)
     for each in spec.exports:
         check_destination(each.to)
 
@@ -95,13 +96,12 @@ class Run:
         self._path = path
         self._say = say
         self._began = time.monotonic()
-        self._rule: Rule = wiring.rule(spec)
         self._budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
-        check(self.spec, self._path)
+        check(self.spec, self._path, self.lake)
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -123,6 +123,7 @@ class Run:
                 self._budget,
                 self.stop,
             )
+            self._rule = wiring.rule(self.spec, self._verifiers)
             self._verification = Verification(self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)))
             stack.callback(self._verification.close)
             for named in self._verifiers:
@@ -169,7 +170,9 @@ class Run:
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule, self._verifiers)
         spent = await asyncio.to_thread(
             self._workspace.rows,
-            "SELECT coalesce(sum(cost_usd), 0) FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)",
+            "SELECT coalesce(sum(cost_usd), 0) FROM ("
+            "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts"
+            ") WHERE sample_id IN (SELECT sample_id FROM slots)",
         )
         self._budget.spent += spent[0][0]
         sampling = self.spec.sampling
@@ -259,14 +262,19 @@ class Run:
         return await asyncio.to_thread(self._land, summary)
 
     def _land(self, summary: Summary) -> list[dict[str, Any]]:
-        manifest = summary.as_dict() | {"spec": self.spec.model_dump(mode="json", exclude_defaults=True)}
+        manifest = summary.as_dict() | {
+            "spec": self.spec.model_dump(mode="json", exclude_defaults=True),
+            "verifiers": [
+                {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
+            ],
+        }
         self.lake.land(manifest, self._workspace.folder)
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         catalog.write(self.lake)
         return exports
 
 
-def export_build(lake: Lake, build: dict[str, Any], options: Any) -> dict[str, Any]:
+def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
     """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
     traces = lake.snapshot("traces", build["dataset"], build["build_id"])
     manifest = export(traces, options, dataset=build["dataset"], build_id=build["build_id"])

@@ -20,6 +20,8 @@ import sys
 import tempfile
 import time
 import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -139,6 +141,7 @@ class Server:
     def wait(self, check: Callable[[], None] = lambda: None) -> None:
         """Return once the temporary server answers. `check` may raise to give up. Raise SetupError where it doesn't start."""
         if self._process is None:
+            self._reach()
             return
         until = time.monotonic() + START_S
         while not self._healthy():
@@ -149,6 +152,17 @@ class Server:
             time.sleep(0.05)
         if self._fresh:
             self._keep_template()
+
+    def _reach(self) -> None:
+        """Raise SetupError where nobody is at the user's own address: Prefect would try for long, and end in a traceback."""
+        url = configured_url() or ""
+        try:
+            with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=START_S / 4):  # noqa: S310 - the user's own
+                pass
+        except urllib.error.HTTPError:
+            pass  # somebody is there
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise SetupError(f"can't reach Prefect's API at {url} ({error}); check PREFECT_API_URL, or unset it") from error
 
     def _healthy(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=1)

@@ -6,20 +6,25 @@ from typing import Any, Literal
 
 import duckdb
 
-from storage.catalog import files, literal
 from storage.errors import SpecError
+from storage.identity import check_inputs
 from storage.lake import Lake
+from storage.records import Prompt
+from storage.rows import prompt_of
+from storage.sql import explained, literal, parquet, parquet_in
 
 Kind = Literal["kept", "rejected", "failed"]
 
 
 def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
     """Return the builds of a lake and what its tables hold."""
+    if dataset is not None:
+        lake.build(dataset)  # raises where there is none, and says what there is
     if not lake.exists:
         return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "builds": []}
-    with duckdb.connect() as connection:
+    with explained(), duckdb.connect() as connection:
         counted = {
-            table: connection.execute(f"SELECT count(*) FROM read_parquet({literal(lake.glob(table))})").fetchall()[0][0]
+            table: connection.execute(f"SELECT count(*) FROM {parquet(lake.glob(table))}").fetchall()[0][0]
             for table in ("samples", "verdicts")
         }
     waiting = sum(1 for segment in lake.journal.glob("*.jsonl") for _ in segment.open("rb"))
@@ -34,11 +39,12 @@ def show(
     build = lake.build(dataset, build_id)
     folders = {table: lake.snapshot(table, dataset, build["build_id"]) for table in ("prompts", "outcomes")}
     asked = f"AND prompt_id = {literal(prompt_id)}" if prompt_id is not None else ""
-    with duckdb.connect() as connection:
-        connection.execute(f"CREATE VIEW samples AS FROM read_parquet({literal(lake.glob('samples'))})")
-        connection.execute(f"CREATE VIEW verdicts AS FROM read_parquet({literal(lake.glob('verdicts'))})")
+    judges = build.get("verifiers", [])
+    with explained(), duckdb.connect() as connection:
+        for table in ("samples", "verdicts"):
+            connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")
         connection.execute(
-            f"CREATE TABLE found AS SELECT row_number() OVER () AS place, * FROM read_parquet({files([folders['outcomes']])}) "
+            f"CREATE TABLE found AS SELECT row_number() OVER () AS place, * FROM {parquet_in(folders['outcomes'])} "
             f"WHERE outcome = {literal(kind)} {asked}"
         )
         # One of each prompt, evenly spread over the build, before a second one of any.
@@ -52,18 +58,31 @@ def show(
             ORDER BY turn, (number * {number} // many) = ((number - 1) * {number} // many) AND number > 0, place LIMIT {number}
             """
         )
-        table = connection.sql(
-            f"""
-            SELECT chosen.* EXCLUDE (place), prompt, reference, samples.messages, response, reasoning, finish_reason, model,
-                (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason}})
-                    FROM verdicts WHERE verdicts.sample_id = chosen.sample_id) AS verdicts
-            FROM chosen
-            JOIN read_parquet({files([folders["prompts"]])}) AS prompts USING (prompt_id)
-            LEFT JOIN samples ON samples.sample_id = chosen.sample_id
-            ORDER BY place
-            """
-        ).to_arrow_table()
-    rows = table.to_pylist()
+        rows = (
+            connection.sql(
+                f"""
+                SELECT chosen.* EXCLUDE (place), prompts, samples.messages, response, samples.reasoning, finish_reason, model,
+                    (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason,
+                        'fingerprint': fingerprint, 'inputs': inputs}} ORDER BY verifier)
+                        FROM verdicts WHERE verdicts.sample_id = chosen.sample_id) AS verdicts
+                FROM chosen
+                JOIN {parquet_in(folders["prompts"])} AS prompts USING (prompt_id)
+                LEFT JOIN samples ON samples.sample_id = chosen.sample_id
+                ORDER BY place
+                """
+            )
+            .to_arrow_table()
+            .to_pylist()
+        )
     if not rows and prompt_id is not None:
         raise SpecError(f"--prompt: build {build['build_id']} has no {kind} sample of prompt {prompt_id!r}")
-    return build, rows
+    return build, [_told(row, {judge["fingerprint"] for judge in judges}) for row in rows]
+
+
+def _told(row: dict[str, Any], fingerprints: set[str]) -> dict[str, Any]:
+    """Return a row with its prompt's texts, and with the verdicts that counted in this build alone."""
+    prompt: Prompt = prompt_of(row.pop("prompts"))
+    inputs = check_inputs(prompt)
+    counted = [each for each in row["verdicts"] or () if each["fingerprint"] in fingerprints and each["inputs"] == inputs]
+    shown = [{name: value for name, value in each.items() if name not in {"fingerprint", "inputs"}} for each in counted]
+    return row | {"prompt": prompt.prompt, "reference": prompt.reference, "verdicts": shown}

@@ -47,7 +47,7 @@ class Spec(Options):
 
     dataset: Name
     """Its name."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """For whatever is random and isn't a teacher's."""
     prompts: tuple[PromptSource, ...] = Field(min_length=1)
     """Where prompts come from."""
@@ -78,6 +78,15 @@ class Spec(Options):
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"teachers: two are named {min(twice)!r}")
+        asked: dict[str, str] = {}
+        for teacher in self.drawing:
+            key = address([teacher.provider, teacher.model, teacher.path, teacher.extra_body])
+            if key in asked:
+                raise ValueError(
+                    f"teachers: {asked[key]!r} and {teacher.name!r} are the same provider and model, and so the same samples: "
+                    "one of them would never be asked; drop one, or tell them apart by `model`"
+                )
+            asked[key] = teacher.name
         if not any(teacher.draw for teacher in self.teachers):
             raise ValueError("teachers: none of them draws")
         if self.budget is not None:
@@ -85,12 +94,10 @@ class Spec(Options):
             if free:
                 raise ValueError(f"budget: teacher {free[0]!r} needs a `price`, else nobody knows what is spent")
         listed = {entry.use for entry in self.verify}
-        unknown = [name for name in self.select.rule if name not in listed] if isinstance(self.select.rule, tuple) else []
+        required = self.select.require if isinstance(self.select.require, tuple) else ()
+        unknown = [name for name in required if name not in listed]
         if unknown:
             raise ValueError(f"select.require: {unknown[0]!r} isn't among the verifiers ({', '.join(sorted(listed)) or 'none'})")
-        targets = [export.to for export in self.exports]
-        if len(set(targets)) < len(targets):
-            raise ValueError("exports: two go to the same folder")
         return self
 
     @property

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from storage.errors import SpecError
 from storage.parquet import write_text
+from tasks.teachers.options import Name
 
 SPEC = """\
 # A stillhouse spec. Look at it with `stillhouse plan {spec}`, carry it out with `stillhouse build {spec}`.
@@ -45,6 +48,10 @@ PROMPTS = """\
 
 def write(folder: Path, dataset: str) -> tuple[Path, Path]:
     """Write spec and prompts and return their paths. Raise SpecError where either is there already."""
+    try:
+        TypeAdapter(Name).validate_python(dataset)
+    except ValidationError:
+        raise SpecError(f"--dataset: {dataset!r} is no name: letters, digits, dots, dashes and underscores") from None
     spec, prompts = folder / f"{dataset}.yaml", folder / f"{dataset}.jsonl"
     for path in (spec, prompts):
         if path.exists():

@@ -28,7 +28,7 @@ from tasks.stop import Stop
 from tasks.teachers import registry as teachers
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Request, Teacher
-from tasks.verify import Named, Rule
+from tasks.verify import BILL, Named, Rule
 from verifiers import registry as verifiers
 from verifiers.protocol import NeedsTeacher, Verifier
 
@@ -86,6 +86,9 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
         raise SpecError(f"{place}: the environment variable {variable} is not set, or empty")
+    if key and not (key.isascii() and key.isprintable() and key == key.strip()):
+        place = where(path, ("teachers", number, "api_key_env"))
+        raise SpecError(f"{place}: the key in {variable} has a character that no key has (a line break, or one beyond ASCII)")
     return key
 
 
@@ -163,9 +166,9 @@ def with_desks(
     ]
 
 
-def rule(spec: Spec) -> Rule:
+def rule(spec: Spec, named: Sequence[Named]) -> Rule:
     """Return when a sample is accepted."""
-    return Rule(require=spec.select.rule, listed=tuple(entry.use for entry in spec.verify))
+    return Rule(require=spec.select.require, listed=tuple((each.name, each.fingerprint) for each in named))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -183,18 +186,21 @@ class _DeskAsker:
         parameters = {"temperature": 0, "response_format": form}
         request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
         try:
-            answer = await self.desk.ask(request, may_send=lambda: self.budget.left)
+            answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=self._bill)
         except Withheld:
             if not self.stop:
                 self.stop.set(self.budget.exhausted())
             raise
-        completion, price = answer.completion, self.desk.options.price
-        cost = price.cost(completion.tokens_in, completion.tokens_out) if price else 0.0
-        self.budget.spent += cost
-        self.spending.cost_usd += cost
-        self.spending.tokens_in += completion.tokens_in
-        self.spending.tokens_out += completion.tokens_out
-        choice = completion.choices[0]
+        choice = answer.completion.choices[0]
         if not choice.response:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
         return choice.response
+
+    def _bill(self, tokens_in: int, tokens_out: int) -> None:
+        price = self.desk.options.price
+        cost = price.cost(tokens_in, tokens_out) if price else 0.0
+        BILL.get().append(cost)
+        self.budget.spent += cost
+        self.spending.cost_usd += cost
+        self.spending.tokens_in += tokens_in
+        self.spending.tokens_out += tokens_out

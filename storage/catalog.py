@@ -6,13 +6,13 @@ build nor sees half of a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 
 from storage.lake import Lake
 from storage.schemas import SNAPSHOTS, STORES
+from storage.sql import parquet
 
 _BUILDS = """
 CREATE TABLE builds (
@@ -27,11 +27,6 @@ CREATE TABLE exports (
 )"""
 
 
-def literal(text: str | Path) -> str:
-    """Return a text as an SQL string literal."""
-    return "'" + str(text).replace("'", "''") + "'"
-
-
 def write(lake: Lake) -> None:
     """Make the catalog anew. The caller holds the lake's lock."""
     temporary = lake.catalog.with_name(".catalog.duckdb.tmp")
@@ -41,16 +36,17 @@ def write(lake: Lake) -> None:
         connection.execute(_BUILDS)
         connection.execute(_EXPORTS)
         for table, rows in (("builds", builds), ("exports", exports)):
-            columns = [row[0] for row in connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()]
+            names = [row[0] for row in connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()]
             for row in rows:
-                values = [_scalar(row.get(column)) for column in columns]
-                connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", values)
+                values = [_scalar(row.get(name)) for name in names]
+                connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", values)
         for table in STORES:
-            connection.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(lake.glob(table))}, union_by_name=true)")
+            connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")
         for table in SNAPSHOTS if builds else ():
-            options = "hive_partitioning=true, hive_types_autocast=false, union_by_name=true"
-            source = f"read_parquet({literal(lake.glob(table))}, {options})"
-            connection.execute(f"CREATE VIEW {table} AS FROM {source}")
+            folder = "regexp_extract(filename, '.*/dataset=([^/]*)/build=([^/]*)/[^/]*$', ['dataset', 'build'])"
+            columns = "* EXCLUDE (filename)" if table == "traces" else f"* EXCLUDE (filename), {folder}.dataset AS dataset"
+            source = parquet(lake.glob(table), filename=True)
+            connection.execute(f"CREATE VIEW {table} AS SELECT {columns}, {folder}.build AS build FROM {source}")
             connection.execute(
                 f"CREATE VIEW current_{table} AS FROM {table} WHERE build IN "
                 "(SELECT arg_max(build_id, (created_at, build_id)) FROM builds GROUP BY dataset)"
@@ -72,9 +68,3 @@ def _log(database: Path) -> Path:
 def _scalar(value: object) -> object:
     # `rejected` is a mapping of stages in a manifest; the table holds the sum.
     return sum(value.values()) if isinstance(value, dict) else value
-
-
-def files(folders: Iterable[Path]) -> str:
-    """Return an SQL list of the Parquet files in folders, for `read_parquet`."""
-    found = sorted(str(path) for folder in folders for path in folder.glob("*.parquet"))
-    return "[" + ", ".join(literal(path) for path in found) + "]"

@@ -12,7 +12,8 @@
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
     ├── TeacherError                one request failed; it becomes the outcome of its sample slots
     │   ├── RateLimited             429 and its kin; retried, `retry_after_s` is honoured
-    │   ├── Unavailable             no connection, 5xx, a time limit; retried
+    │   ├── Unavailable             5xx, a time limit, a connection that broke; retried
+    │   │   └── Unreachable         no connection at all; retried
     │   ├── BadResponse             malformed or empty; retried
     │   ├── RequestRejected         the request itself is at fault (400, 413, 422); not retried
     │   └── Withheld                never sent, since the run stops
@@ -100,9 +101,13 @@ class RateLimited(TeacherError):
 
 
 class Unavailable(TeacherError):
-    """No connection, an error of the server's own, or no answer within the time limit."""
+    """An error of the server's own, no answer within the time limit, or a connection that broke."""
 
     retryable: ClassVar[bool] = True
+
+
+class Unreachable(Unavailable):
+    """No connection at all: nobody is there to ask."""
 
 
 class BadResponse(TeacherError):

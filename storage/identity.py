@@ -51,9 +51,16 @@ def sample_id(request: str, sample_index: int) -> str:
     return hashlib.sha256(f"{request}/{sample_index}".encode()).hexdigest()[:32]
 
 
-def prompt_id(*, messages: Sequence[Message], reference: str | None, tests: str | None) -> str:
-    """Return the id of a prompt whose source gives none."""
-    return address([[[m.role, m.content] for m in messages], reference, tests])
+def prompt_id(
+    *,
+    messages: Sequence[Message],
+    reference: str | None,
+    tests: str | None,
+    tags: Mapping[str, str],
+    license: str,  # noqa: A002
+) -> str:
+    """Return the id of a prompt whose source gives none: of all that makes it another prompt."""
+    return address([[[m.role, m.content] for m in messages], reference, tests, dict(tags), license])
 
 
 def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> str:

@@ -23,6 +23,8 @@ from storage.parquet import sync, write_rows, write_text
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 
 Manifest = dict[str, Any]
+EMPTY = "_empty.parquet"
+"""A file without rows, by which a folder is known as a lake and a query finds a table's columns."""
 
 
 class Lake:
@@ -32,7 +34,7 @@ class Lake:
         """Name a lake; nothing is read or made yet."""
         self.root = root
         self.journal = root / "journal"
-        self.staging = root / "staging"
+        self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
 
     @classmethod
@@ -49,7 +51,7 @@ class Lake:
     @property
     def exists(self) -> bool:
         """Whether anything was ever built here."""
-        return (self.root / "samples").is_dir()
+        return all((self.root / table / EMPTY).is_file() for table in STORES)
 
     def glob(self, table: str) -> str:
         """Return the pattern that all files of a table match."""
@@ -83,15 +85,18 @@ class Lake:
         finally:
             os.close(lock)
 
-    def mend_if_idle(self) -> bool:
-        """Land what a killed writer left, unless somebody writes now or there is no lake; return whether nobody does."""
+    def recover_if_idle(self) -> bool:
+        """Land the responses that a killed build left in the journal; return whether no other build writes now.
+
+        For commands that only look: nothing else is touched.
+        """
         if not self.exists:
             return True
         lock = self._open_lock()
         try:
             if not _locked(lock):
                 return False
-            self._mend()
+            journal.recover(self.journal, self.root / "samples")
             return True
         finally:
             os.close(lock)
@@ -106,7 +111,7 @@ class Lake:
     def _mend(self) -> None:
         for table in STORES:
             # A file without rows, so that a query over the table finds its columns before there is anything in it.
-            empty = self.root / table / "_empty.parquet"
+            empty = self.root / table / EMPTY
             if not empty.exists():
                 write_rows(empty, TABLES[table], ())
         journal.recover(self.journal, self.root / "samples")
@@ -172,7 +177,10 @@ def _manifests(folder: Path) -> list[Manifest]:
     found = []
     for path in folder.glob("*.json"):
         try:
-            found.append(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise StorageError(f"{path}: damaged: {error}") from error
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            if not {"created_at", "dataset", "build_id"} <= manifest.keys():
+                raise ValueError("it isn't a manifest")  # noqa: TRY301 - one way out for all that is damaged
+        except (ValueError, AttributeError, OSError) as error:
+            raise StorageError(f"{path}: damaged: {error}; move it out of the lake") from error
+        found.append(manifest)
     return sorted(found, key=lambda m: (m["created_at"], m.get("build_id", ""), m.get("export_id", "")))

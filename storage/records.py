@@ -145,6 +145,8 @@ class Verdict:
     """The final answer that the verifier found in the response."""
     elapsed_s: float
     """Seconds that the check took."""
+    cost_usd: float = 0.0
+    """USD that a judge's teacher was paid for it, as far as prices are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

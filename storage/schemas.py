@@ -58,6 +58,7 @@ VERDICTS = pa.schema(
         ("reason", pa.string()),
         ("answer", pa.string()),
         ("elapsed_s", pa.float32()),
+        ("cost_usd", pa.float64()),
     ]
 )
 

@@ -20,6 +20,8 @@ PART_ROWS = 20_000
 """Verdicts in a part, at most."""
 PART_S = 60.0
 """Seconds that verdicts wait for others."""
+PAID_PART_S = 5.0
+"""The same, where any of them was paid for."""
 _FIELDS = tuple(field.name for field in fields(Verdict))
 
 
@@ -34,6 +36,7 @@ class VerdictStore:
         self._rows: list[dict[str, Any]] = []
         self._writing = asyncio.Lock()
         self._flushed_at = time.monotonic()
+        self._paid = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -43,14 +46,17 @@ class VerdictStore:
 
     async def add(self, verdicts: Iterable[Verdict]) -> None:
         """Keep verdicts, and write a part where there are enough, or the first has waited for long."""
-        self._rows.extend({name: getattr(verdict, name) for name in _FIELDS} for verdict in verdicts)
-        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
+        for verdict in verdicts:
+            self._rows.append({name: getattr(verdict, name) for name in _FIELDS})
+            self._paid = self._paid or verdict.cost_usd > 0
+        wait = PAID_PART_S if self._paid else PART_S
+        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > wait:
             await self.flush()
 
     async def flush(self) -> None:
         """Write what there is."""
         async with self._writing:
-            rows, self._rows = self._rows, []
+            rows, self._rows, self._paid = self._rows, [], False
             self._flushed_at = time.monotonic()
             if not rows:
                 return

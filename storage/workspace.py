@@ -16,11 +16,10 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
-from storage.catalog import literal
-from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import STORES, TABLES
+from storage.sql import explained, parquet
 
 MEMORY = "160MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
@@ -34,27 +33,28 @@ class Workspace:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        self._connection = duckdb.connect(
-            str(self.folder / "work.duckdb"),
-            config={
-                "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", MEMORY),
-                "temp_directory": str(self.folder / "spill"),
-                "preserve_insertion_order": False,
-                "threads": min(4, os.cpu_count() or 1),
-                # Rows that a thread holds back in a partitioned COPY: the default would hold gigabytes of texts.
-                "partitioned_write_flush_threshold": 4_096,
-            },
-        )
+        with explained():
+            self._connection = duckdb.connect(
+                str(self.folder / "work.duckdb"),
+                config={
+                    "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", MEMORY),
+                    "temp_directory": str(self.folder / "spill"),
+                    "preserve_insertion_order": False,
+                    "threads": min(4, os.cpu_count() or 1),
+                    # Rows that a thread holds back in a partitioned COPY: the default would hold gigabytes of texts.
+                    "partitioned_write_flush_threshold": 4_096,
+                },
+            )
         for table in STORES:
             pattern = lake.glob(table)
             if not lake.exists:
                 pattern = str(folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
             try:
-                self.execute(f"CREATE VIEW {table} AS FROM read_parquet({literal(pattern)}, union_by_name=true)")
-            except duckdb.Error as error:  # a file that isn't Parquet; anywhere else it would be a defect
+                self.execute(f"CREATE VIEW {table} AS FROM {parquet(pattern)}")
+            except BaseException:
                 self._connection.close()
-                raise StorageError(f"the lake can't be read: {str(error).splitlines()[0]}") from error
+                raise
 
     def __enter__(self) -> Self:
         return self
@@ -75,26 +75,15 @@ class Workspace:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
-        with self._lock, _explained():
+        with self._lock, explained():
             return self._connection.execute(sql, parameters or []).fetchall()
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
-        with self._lock, _explained():
+        with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
     def stream(self, sql: str, *, rows: int = 1_000) -> pa.RecordBatchReader:
         """Run a query on a connection of its own and return a reader that pulls `rows` at a time."""
-        with _explained():
+        with explained():
             return self._connection.cursor().sql(sql).to_arrow_reader(rows)
-
-
-class _explained:  # noqa: N801 - reads as a clause: `with _explained():`
-    """Turns what DuckDB says of a file or the disk into a StorageError; a defect in our SQL stays a defect."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if isinstance(error, (duckdb.IOException, duckdb.OutOfMemoryException)):
-            raise StorageError(f"the lake can't be read: {str(error).splitlines()[0]}") from error

@@ -9,17 +9,19 @@ from dataclasses import dataclass, replace
 
 import tenacity
 
-from storage.errors import BadResponse, RateLimited, TeacherDown, TeacherError, Unavailable, Withheld
+from storage.errors import BadResponse, RateLimited, TeacherDown, TeacherError, Unavailable, Unreachable, Withheld
 from tasks.limits import Limiter
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Choice, Completion, Request, Teacher
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request, Teacher
 
-CHARS_PER_TOKEN = 4
-"""A rule of thumb for English, to reserve before the server says."""
 INT32_MAX = 2**31 - 1
 """What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
 _TOKENS = ("tokens_in", "tokens_out", "tokens_reasoning")
+LOST = 3
+"""Requests in a row that exhausted their attempts: one may be at fault itself, so many are not."""
+LONGEST_WAIT_S = 900.0
+"""A server that asks for a longer wait is down for this run."""
 OUT_UNKNOWN = 512
 """Completion tokens to reserve where the spec sets no `max_tokens`."""
 
@@ -46,6 +48,7 @@ class Desk:
         self._stop = stop
         self._limiter = limiter or Limiter(options.limits)
         self._answered_at = float("-inf")
+        self._lost = 0
         retry = options.retry
         jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
 
@@ -61,10 +64,17 @@ class Desk:
             reraise=True,
         )
 
-    async def ask(self, request: Request, *, may_send: Callable[[], bool] = lambda: True) -> Answer:
+    async def ask(
+        self,
+        request: Request,
+        *,
+        may_send: Callable[[], bool] = lambda: True,
+        billed: Callable[[int, int], None] = lambda tokens_in, tokens_out: None,  # noqa: ARG005
+    ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
-        `may_send` is asked last thing before each attempt, when the request has waited for its turn.
+        `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the tokens
+        of every response, also of an empty one that is asked for again.
         """
         attempts = 0
         sent: list[float] = []
@@ -72,12 +82,11 @@ class Desk:
             async for attempt in self._retrying.copy():
                 with attempt:
                     attempts += 1
-                    completion, latency_s = await self._once(request, may_send, sent)
+                    completion, latency_s = await self._once(request, may_send, billed, sent)
                     return Answer(completion=completion, attempts=attempts, latency_s=latency_s)
         except TeacherError as error:
             error.attempts = attempts
-            # All of this request's attempts failed, and meanwhile no other request was answered: it isn't this request's fault.
-            if isinstance(error, RateLimited | Unavailable) and self._answered_at < sent[0] and not self._stop:
+            if isinstance(error, RateLimited | Unavailable) and not self._stop and self._is_down(error, sent[0]):
                 raise TeacherDown(
                     f"teacher {self.options.name!r} stayed unavailable for {time.monotonic() - sent[0]:.0f} s "
                     f"({attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
@@ -85,7 +94,14 @@ class Desk:
             raise
         raise AssertionError("tenacity returns or raises")
 
-    async def _once(self, request: Request, may_send: Callable[[], bool], sent: list[float]) -> tuple[Completion, float]:
+    def _is_down(self, error: TeacherError, since: float) -> bool:
+        """Whether it isn't this request's fault that all of its attempts failed: nobody is there, or nobody was answered."""
+        self._lost += 1
+        return self._answered_at < since and (isinstance(error, Unreachable) or self._lost >= LOST)
+
+    async def _once(
+        self, request: Request, may_send: Callable[[], bool], billed: Callable[[int, int], None], sent: list[float]
+    ) -> tuple[Completion, float]:
         chars = sum(len(message.content) for message in request.messages)
         estimate = chars // CHARS_PER_TOKEN + request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
         async with self._limiter.lease(estimate) as lease:
@@ -100,15 +116,25 @@ class Desk:
             except RateLimited as error:
                 lease.used = 0
                 if error.retry_after_s is not None:
+                    self._refuse_to_wait(error.retry_after_s)
                     self._limiter.pause(error.retry_after_s)
                 raise
             lease.used = completion.tokens_in + completion.tokens_out
         self._answered_at = time.monotonic()
+        self._lost = 0
+        tokens = {name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS}
+        billed(tokens["tokens_in"], tokens["tokens_out"])
         choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
         if not choices:
             raise BadResponse("the response is empty")
-        tokens = {name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS}
         return replace(completion, choices=choices[: request.n], **tokens), self._answered_at - sent[-1]
+
+    def _refuse_to_wait(self, seconds: float) -> None:
+        if seconds > LONGEST_WAIT_S:
+            raise TeacherDown(
+                f"teacher {self.options.name!r} asks to wait for {seconds / 60:,.0f} minutes; "
+                "what was paid for is landed, and a rerun goes on"
+            )
 
 
 def _clean(choice: Choice) -> Choice:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, UserError, Withheld
@@ -13,7 +14,7 @@ from storage.identity import sample_id
 from storage.records import Message, Sample
 from tasks.ask import Answer, Desk
 from tasks.stop import Stop
-from tasks.teachers.options import SamplingOptions
+from tasks.teachers.options import SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Request
 
 
@@ -51,13 +52,6 @@ class Spending:
     """Prompt tokens."""
     tokens_out: int = 0
     """Completion tokens."""
-
-    def add(self, sample: Sample) -> None:
-        """Count one sample."""
-        self.paid += 1
-        self.cost_usd += sample.cost_usd or 0.0
-        self.tokens_in += sample.tokens_in
-        self.tokens_out += sample.tokens_out
 
 
 class Durable(Protocol):
@@ -122,8 +116,9 @@ class Draw:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
+            bill = partial(self.bill, question.desk.options)
             try:
-                answer = await question.desk.ask(request, may_send=lambda: self.budget.left)
+                answer = await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
             except Withheld:
                 if not self.stop:
                     self.stop.set(self.budget.exhausted())
@@ -136,8 +131,6 @@ class Draw:
                 self.stop.set(_named(error, question.desk))
                 return
             samples = self._samples(question, request, answer)
-            # Before they are on disk: another request may be sent meanwhile, and must see what these cost.
-            self.budget.spent += sum(sample.cost_usd or 0.0 for sample in samples)
             try:
                 await self.journal.append(samples)
             except StorageError as error:
@@ -149,9 +142,17 @@ class Draw:
             self._bought(samples, drawn)
             indices = indices[len(samples) :]
 
+    def bill(self, options: TeacherOptions, tokens_in: int, tokens_out: int) -> None:
+        """Count what a response costs as soon as it is there: another request may be sent next, and must see it."""
+        cost = options.price.cost(tokens_in, tokens_out) if options.price else 0.0
+        self.budget.spent += cost
+        self.spending.cost_usd += cost
+        self.spending.tokens_in += tokens_in
+        self.spending.tokens_out += tokens_out
+
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:
-            self.spending.add(sample)
+            self.spending.paid += 1
             drawn[sample.sample_index] = sample
 
     def _request(self, question: Question, indices: list[int]) -> Request:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from storage.errors import SpecError, StorageError
 from storage.parquet import PartWriter, sync, write_text
-from tasks.options import Options
+from tasks.options import Options, PathText
 
 MANIFEST = "manifest.json"
 _TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -41,7 +41,7 @@ class ExportOptions(Options):
 
     format: Literal["messages"] = "messages"
     """messages: the whole conversation, the response as the assistant's turn."""
-    to: str = Field(min_length=1)
+    to: PathText
     """A folder. One that holds an earlier export is replaced; any other must be empty."""
     shards: int = Field(default=1, ge=1, le=99_999)
     """Files, whose numbers of rows differ by one at most."""
@@ -87,13 +87,37 @@ def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str)
 
 def check_destination(to: str) -> None:
     """Raise SpecError where an export to this folder would be refused, before anything is spent on it."""
-    target = Path(to).expanduser()
     if "://" in to:
         raise SpecError(f"exports: {to}: must be a local folder for now; URLs aren't supported yet")
+    target = Path(to).expanduser()
     if target.exists() and not target.is_dir():
         raise SpecError(f"exports: {to}: is a file, and an export is a folder")
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise SpecError(f"exports: {to}: has files that are no export of stillhouse; name another folder")
+    if target.is_dir():
+        foreign = {path.name for path in target.iterdir()} - _own(target)
+        if foreign:
+            raise SpecError(f"exports: {to}: has files that are no export of stillhouse ({min(foreign)}); name another folder")
+
+
+def _own(target: Path) -> set[str]:
+    """Return the files of a folder that an earlier export wrote, by its manifest."""
+    try:
+        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        if {"dataset", "build_id", "rows"} <= manifest.keys():
+            return {MANIFEST, *(shard["file"] for shard in manifest["shards"])}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        pass
+    return set()
+
+
+def check_apart(exports: Sequence[ExportOptions], lake: Path) -> None:
+    """Raise SpecError where an export and the lake, or two exports, lie in one another: one would replace the other."""
+    places = [("the lake", lake.resolve())]
+    for number, each in enumerate(exports):
+        place = Path(each.to).expanduser().resolve()
+        for name, other in places:
+            if place.is_relative_to(other) or other.is_relative_to(place):
+                raise SpecError(f"exports[{number}].to: {each.to} and {name} ({other}) lie in one another; keep them apart")
+        places.append((f"exports[{number}]", place))
 
 
 @contextmanager

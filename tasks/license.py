@@ -60,7 +60,7 @@ def parse(expression: str, *, what: str) -> Any:
         licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(references))])
     try:
         return licensing.parse(expression, validate=True, strict=True)
-    except ExpressionError as error:
+    except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{_near(expression)}") from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from storage.catalog import literal
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks import shard
 from tasks.verify import Named, Rule
@@ -83,7 +83,7 @@ def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
         """
     said = "verifier || ': ' || CASE WHEN verdicts.reason = '' THEN 'failed' ELSE verdicts.reason END"
     return f"""
-        SELECT ord, teacher, sample_index, {rule.sql("verifier", "passed")} AS accepted, avg(verdicts.score) AS score,
+        SELECT ord, teacher, sample_index, {rule.sql("verdicts.fingerprint", "passed")} AS accepted, avg(verdicts.score) AS score,
             coalesce(
                 string_agg({said}, '; ' ORDER BY number, verdicts.reason) FILTER (passed = FALSE),
                 'undecided: ' || string_agg({said}, '; ' ORDER BY number, verdicts.reason) FILTER (passed IS NULL)

@@ -11,13 +11,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.catalog import literal
 from storage.errors import SourceError
 from storage.identity import check_inputs, request_key
 from storage.parquet import PartWriter
 from storage.records import Message
 from storage.rows import prompt_row
 from storage.schemas import PROMPTS
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.sources import Found
 from tasks.templates import Template

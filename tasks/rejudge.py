@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from storage.catalog import literal
 from storage.errors import UserError
 from storage.records import Prompt
 from storage.rows import prompt_of, sample_of
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.stop import Stop
 from tasks.verify import Case, Named, Verification

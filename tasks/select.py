@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from storage.catalog import literal
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.options import Options
-from tasks.verify import Require
 
 
 class SelectOptions(Options):
     """The spec's `select`."""
 
-    require: Literal["all", "any"] | tuple[str, ...] = "all"
+    require: Literal["all", "any"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all"
     """all: no verifier failed the sample and, where any is listed, at least one passed it; any: at least one passed it; names of
     verifiers: as all, among these. A verifier that could not decide doesn't count."""
     per_prompt: int | None = Field(default=None, ge=1)
     """Traces of one prompt, over all teachers. Left out: no bound."""
     prefer: Literal["shortest", "longest", "best", "random"] = "best"
     """Which ones, where there are more: by length in characters, reasoning included; by score, then length; or by the seed."""
-
-    @property
-    def rule(self) -> Require:
-        """Return `require` as `tasks.verify.Rule` takes it."""
-        return self.require
 
 
 def select(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.catalog import literal
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import OUTCOMES, PROMPTS, TRACES
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.license import Effective
 from tasks.verify import Named

@@ -13,6 +13,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -24,7 +25,7 @@ from pydantic import Field, StringConstraints
 from storage.errors import SourceError
 from storage.identity import prompt_id
 from storage.records import Message, Prompt, Role
-from tasks.options import Options
+from tasks.options import Options, PathText
 
 Row = Mapping[str, Any]
 Column = Annotated[str, StringConstraints(min_length=1)]
@@ -52,7 +53,7 @@ class Fields(Options):
 class PromptSource(Options):
     """One entry of the spec's `prompts`."""
 
-    source: str = Field(min_length=1)
+    source: PathText
     """A path or a glob of .jsonl, .csv or .parquet files."""
     fields: Fields = Fields()
     """Which columns hold what."""
@@ -62,7 +63,7 @@ class PromptSource(Options):
     """At most so many prompts: the first, or with `sample` a random choice's."""
     sample: float | None = Field(default=None, gt=0, le=1)
     """Take a row with this probability, by the spec's seed and the row's number: the choice is stable as a source grows."""
-    generation: int = Field(default=0, ge=0)
+    generation: int = Field(default=0, ge=0, le=1_000)
     """0: written by people; n: synthetic of n-th order."""
 
 
@@ -83,7 +84,7 @@ def read_prompts(source: PromptSource, *, license: str, seed: int) -> Iterator[F
     taken = 0
     number = 0
     for path in _files(source.source):
-        for place, row in _rows(path):
+        for place, row in _rows(path, source.fields):
             number += 1
             if source.sample is not None and random.Random(f"{seed}/{source.source}/{number}").random() >= source.sample:  # noqa: S311
                 continue
@@ -109,12 +110,12 @@ def _files(pattern: str) -> list[Path]:
     return found
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Row]]:
+def _rows(path: Path, fields: Fields) -> Iterator[tuple[str, Row]]:
     readers: dict[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
         ".jsonl": _jsonl,
         ".ndjson": _jsonl,
         ".csv": _csv,
-        ".parquet": _parquet,
+        ".parquet": partial(_parquet, fields),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -141,6 +142,8 @@ def _jsonl(path: Path) -> Iterator[tuple[str, Row]]:
                 raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
             except orjson.JSONDecodeError as error:
                 raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+            except RecursionError as error:
+                raise SourceError(f"{place}: nested too deeply") from error
             if not isinstance(row, dict):
                 raise SourceError(f"{place}: a line must be a JSON object, and this is a {type(row).__name__}")
             yield place, row
@@ -176,16 +179,29 @@ def _not_utf8(path: Path) -> str:
     return "1: not UTF-8"
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
+def _parquet(fields: Fields, path: Path) -> Iterator[tuple[str, Row]]:
+    number = 0
     try:
-        file = pq.ParquetFile(path)
-        number = 0
-        for batch in file.iter_batches(batch_size=1_000):
-            for row in batch.to_pylist(maps_as_pydicts="lossy"):
-                number += 1
-                yield f"{path}: row {number}", row
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            for batch in file.iter_batches(batch_size=1_000, columns=_wanted(fields, names, path)):
+                for row in batch.to_pylist(maps_as_pydicts="lossy"):
+                    number += 1
+                    yield f"{path}: row {number}", row
     except pa.ArrowInvalid as error:
         raise SourceError(f"{path}: not Parquet: {error}") from error
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise SourceError(f"{path}: near row {number + 1}: can't be read as Python values: {error}") from error
+
+
+def _wanted(fields: Fields, names: list[str], path: Path) -> list[str]:
+    """Return the columns to read: a file may have others of any type."""
+    given = [given for given in (getattr(fields, name) for name in type(fields).model_fields) if given is not None]
+    named = [name for each in given for name in (each if isinstance(each, list) else [each])]
+    for name in named:
+        if name not in names:
+            raise SourceError(f"{path}: no column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
+    return [name for name in names if name in {*named, *type(fields).model_fields}]
 
 
 def _prompt(row: Row, place: str, source: PromptSource, license_: str) -> Found:
@@ -193,16 +209,19 @@ def _prompt(row: Row, place: str, source: PromptSource, license_: str) -> Found:
     messages = _messages(row, place, fields)
     reference = _text(row, fields.reference, "reference", place)
     tests = _tests(row, fields.tests, place)
+    tags = _tags(row, fields.tags, place)
     given = _text(row, fields.id, "id", place)
     if given is not None and not given.strip():
         raise SourceError(f"{place}: the id is empty")
     prompt = Prompt(
-        prompt_id=prompt_id(messages=messages, reference=reference, tests=tests) if given is None else given,
+        prompt_id=given
+        if given is not None
+        else prompt_id(messages=messages, reference=reference, tests=tests, tags=tags, license=license_),
         messages=messages,
         prompt=messages[-1].content,
         reference=reference,
         tests=tests,
-        tags=_tags(row, fields.tags, place),
+        tags=tags,
         source=source.source,
         license=license_,
         generation=source.generation,

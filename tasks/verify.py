@@ -8,17 +8,20 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
-from storage.catalog import literal
 from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
+from storage.sql import literal
 from storage.verdicts import VerdictStore
 from verifiers.protocol import Checked, Finding, Verifier
 
 logger = logging.getLogger(__name__)
+BILL: ContextVar[list[float]] = ContextVar("bill")
+"""USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -46,32 +49,31 @@ class Rule:
 
     require: Require
     """The spec's `select.require`."""
-    listed: tuple[str, ...]
-    """The names of all verifiers of the spec."""
+    listed: tuple[tuple[str, str], ...]
+    """Name and fingerprint of every verifier of the spec: one name may stand for several."""
 
     @property
-    def counted(self) -> tuple[str, ...]:
-        """The verifiers whose verdicts count."""
-        return self.require if isinstance(self.require, tuple) else self.listed
+    def counted(self) -> frozenset[str]:
+        """The fingerprints of the verifiers whose verdicts count."""
+        return frozenset(found for name, found in self.listed if not isinstance(self.require, tuple) or name in self.require)
 
     def accepts(self, verdicts: Iterable[Verdict]) -> bool:
         """Judge one sample by all of its verdicts. One that is missing is no pass, whatever the others say."""
-        counted = [verdict for verdict in verdicts if verdict.verifier in self.counted]
-        passed = [verdict.passed for verdict in counted]
         if not self.counted:
             return True
-        if {verdict.verifier for verdict in counted} < set(self.counted):
+        passed = {verdict.fingerprint: verdict.passed for verdict in verdicts if verdict.fingerprint in self.counted}
+        if passed.keys() < self.counted:
             return False
-        return True in passed and (self.require == "any" or False not in passed)
+        return True in passed.values() and (self.require == "any" or False not in passed.values())
 
-    def sql(self, verifier: str, passed: str) -> str:
-        """Return the same as an aggregate over a sample's verdicts, of these two columns."""
+    def sql(self, fingerprint: str, passed: str) -> str:
+        """Return the same as an aggregate over a sample's verdicts, of these two columns, one row for each fingerprint."""
         if not self.counted:
             return "TRUE"
-        counts = f"{verifier} IN ({', '.join(map(literal, self.counted))})"
+        counts = f"{fingerprint} IN ({', '.join(map(literal, sorted(self.counted)))})"
         some = f"coalesce(bool_or({passed}) FILTER ({counts}), FALSE)"
         none_failed = f"coalesce(bool_and({passed}) FILTER ({counts}), FALSE)"
-        complete = f"count(DISTINCT {verifier}) FILTER ({counts}) = {len(set(self.counted))}"
+        complete = f"count(DISTINCT {fingerprint}) FILTER ({counts}) = {len(self.counted)}"
         return f"({complete} AND {some})" if self.require == "any" else f"({complete} AND {some} AND {none_failed})"
 
 
@@ -150,6 +152,7 @@ def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict
 
 async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
     began = time.perf_counter()
+    BILL.set([])  # each check is a task, with a context of its own
     try:
         finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
     except UserError:
@@ -162,7 +165,8 @@ async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str
         return None
     except Exception as error:  # noqa: BLE001 - as above
         finding = _undecided(named, sample, error)
-    return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+    verdict = _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+    return replace(verdict, cost_usd=sum(BILL.get()))
 
 
 def _finding(checked: Checked) -> Finding:

@@ -11,18 +11,18 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import httpx2
 import openai as sdk
 import orjson
 
-from storage.errors import BadResponse, RateLimited, RequestRejected, SetupError, StillhouseError, Unavailable
+from storage.errors import BadResponse, RateLimited, RequestRejected, SetupError, StillhouseError, Unavailable, Unreachable
 from storage.records import TokenLogprob, TopToken
 from tasks.teachers import reasoning
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request
 
 DEFAULT_URL = "https://api.openai.com/v1"
 NO_KEY = "unused"
@@ -89,10 +89,11 @@ class OpenAITeacher:
         except httpx2.HTTPError as error:
             raise Unavailable(self._line(f"the connection broke: {type(error).__name__}: {error}")) from None
         try:
-            return _completion(raw)
+            completion = _completion(raw)
         except BadResponse as error:
             begins = self._line(raw.decode(errors="replace"))[:80]
             raise BadResponse(self._line(f"{error}; it begins {begins!r}")) from None
+        return completion if completion.tokens_out else _counted(request, completion)
 
     def _classified(self, error: sdk.OpenAIError) -> StillhouseError:
         # The SDK's aiohttp transport calls a refused connection a time limit, too.
@@ -101,7 +102,7 @@ class OpenAITeacher:
         if isinstance(error, sdk.APIStatusError):
             return self._status(error)
         if isinstance(error, sdk.APIConnectionError):
-            return Unavailable(self._line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
+            return Unreachable(self._line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
         return BadResponse(self._line(f"the SDK could not read the response: {error}"))
 
     def _status(self, error: sdk.APIStatusError) -> StillhouseError:
@@ -151,7 +152,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         parsed = email.utils.parsedate_tz(value)
         if parsed is None:
             return None
-        seconds = email.utils.mktime_tz(parsed) - time.time()
+        try:
+            seconds = email.utils.mktime_tz(parsed) - time.time()
+        except (ValueError, OverflowError):  # a year that no clock has
+            return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
@@ -167,11 +171,18 @@ def _completion(raw: bytes) -> Completion:
             tokens_out=int(usage.get("completion_tokens") or 0),
             tokens_reasoning=int(details.get("reasoning_tokens") or 0),
         )
-    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError) as error:
+    except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadResponse(f"not a chat completion: {type(error).__name__}: {error}") from None
     if not choices:
         raise BadResponse("the response has no choices")
     return completion
+
+
+def _counted(request: Request, completion: Completion) -> Completion:
+    """Count the tokens of a response whose server doesn't, by a rule of thumb: at nothing, a budget would never be spent."""
+    sent = sum(len(message.content) for message in request.messages)
+    come = sum(len(choice.response) + len(choice.reasoning or "") for choice in completion.choices)
+    return replace(completion, tokens_in=-(-sent // CHARS_PER_TOKEN), tokens_out=-(-come // CHARS_PER_TOKEN))
 
 
 def _json(raw: bytes) -> Any:

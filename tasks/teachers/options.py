@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, StringConstraints, model_validator
+import orjson
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from tasks.options import Options
+from tasks.options import Options, PathText
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
@@ -63,7 +65,7 @@ class TeacherOptions(Options):
     """The server's address up to /v1."""
     api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     """The environment variable that holds the key. The key itself is written nowhere."""
-    path: str | None = None
+    path: PathText | None = None
     """replay: the file of recorded answers. local: a GGUF file in place of the embedded model."""
     timeout_s: float = Field(default=600, gt=0)
     """Seconds for one request, from sending to the whole response."""
@@ -79,6 +81,34 @@ class TeacherOptions(Options):
     """false: it draws no samples, and is there to judge."""
     extra_body: dict[str, Any] = {}
     """Anything else that is sent with each request; it is a part of the sample's identity."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        try:
+            parts = urlsplit(url or "http://unset")
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"is no address: {error}") from None
+        if parts.username or parts.password:
+            raise ValueError("has a user or a password in it; name a variable by api_key_env instead")
+        if not parts.hostname:
+            raise ValueError("names no host")
+        return url
+
+    @field_validator("extra_body")
+    @classmethod
+    def _sendable(cls, body: dict[str, Any]) -> dict[str, Any]:
+        taken = sorted({"model", "messages", "n", "stream"} & body.keys())
+        if taken:
+            raise ValueError(f"must not have {taken[0]!r}: that is decided elsewhere in the spec")
+        try:
+            orjson.dumps(body)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"isn't JSON: {error}") from None
+        if orjson.loads(orjson.dumps(body)) != body:
+            raise ValueError("isn't JSON: write dates and times as texts")
+        return body
 
 
 class AdaptiveOptions(Options):
@@ -97,7 +127,7 @@ class SamplingOptions(Options):
     """Softmax temperature."""
     top_p: float | None = Field(default=None, gt=0, le=1)
     """Nucleus."""
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, lt=2**31)
     """Completion tokens, reasoning included."""
     seed: int | None = Field(default=None, ge=0, lt=2**31 - 10_000)
     """The i-th sample of a prompt is asked for with seed + i."""

@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from storage.records import Message, TokenLogprob
 
+CHARS_PER_TOKEN = 4
+"""A rule of thumb for English, where nobody counts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:

@@ -361,3 +361,87 @@ def test_a_machine_without_bubblewrap(workplace: Workplace, teacher: LoopbackTea
     workplace.environment["PATH"] = "/nowhere"
     assert "bubblewrap" in workplace.build(2)["error"]
     assert teacher.sold == 0
+
+
+def test_two_judges_of_one_name(workplace: Workplace) -> None:
+    """Two verifiers of one name are two: where one of them gave no verdict, the other's pass isn't enough."""
+
+    def answering(body: dict, sold: int) -> tuple[int, dict]:
+        if body["model"] == "m":
+            return counting(body, sold)
+        return 200, completion([json.dumps({"score": 9, "reason": "fine"}) if body["model"] == "lax" else ""])
+
+    with LoopbackTeacher(answering) as teacher:
+        spec(workplace, teacher.url, prompts=2, k=1)
+        for name in ("lax", "strict"):
+            workplace.spec["teachers"].append(workplace.teacher(teacher.url, name=name, model=name, draw=False))
+        workplace.spec["verify"] = [{"use": "judge", "teacher": name, "rubric": "?", "pass_at": 7} for name in ("lax", "strict")]
+        summary = workplace.build()
+    assert (summary["kept"], summary["rejected"]) == (0, {"verify": 2})
+
+
+def test_a_judges_bill_is_remembered(workplace: Workplace) -> None:
+    """What judges cost counts against the budget of later runs too."""
+
+    def answering(body: dict, sold: int) -> tuple[int, dict]:
+        return (200, completion(['{"score": 9, "reason": "r"}'])) if body["model"] == "judge" else counting(body, sold)
+
+    with LoopbackTeacher(answering) as teacher:
+        spec(workplace, teacher.url, prompts=20, k=1, limits={"concurrency": 1})
+        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, price={"input": 1e5, "output": 0})
+        workplace.spec["teachers"].append(judge | {"limits": {"concurrency": 1}})
+        workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7}]
+        workplace.spec["budget"] = {"usd": 5.0}
+        for _ in range(2):
+            assert "budget" in workplace.build(4)["error"]
+        assert sum(body["model"] == "judge" for body in teacher.bodies) <= 7
+
+
+def test_one_request_that_a_server_fails_on(workplace: Workplace) -> None:
+    """A prompt on which the server breaks fails its own slot, in the first build and when it alone is asked for again."""
+
+    def breaking(body: dict, sold: int) -> tuple[int, dict]:
+        return (500, {}) if "case 3?" in body["messages"][-1]["content"] else counting(body, sold)
+
+    with LoopbackTeacher(breaking) as teacher:
+        spec(workplace, teacher.url, prompts=10, k=1)
+        assert [workplace.build()["failed"] for _ in range(2)] == [1, 1]
+
+
+def test_empty_responses_are_billed(workplace: Workplace) -> None:
+    """An empty response costs what the server bills for it, in the summary and against the budget."""
+    with LoopbackTeacher(lambda body, sold: (200, completion([""]))) as teacher:
+        spec(workplace, teacher.url, prompts=1, k=1)
+        summary = workplace.build()
+    assert (summary["failed"], summary["tokens_out"]) == (1, 18)
+    assert summary["cost_usd"] == pytest.approx(3 * (10 + 6 * 2) / 1e6)
+
+
+def test_json_where_a_build_ends_early(workplace: Workplace) -> None:
+    """`--json` prints one object when a build ends early too."""
+    with LoopbackTeacher(lambda body, sold: (503, {})) as teacher:
+        spec(workplace, teacher.url, prompts=5)
+        done = workplace.run("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+    assert done.returncode == 5
+    assert (json.loads(done.stdout)["exit"], "unavailable" in json.loads(done.stdout)["error"]) == (5, True)
+
+
+def test_prefect_out_of_reach(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A Prefect server that isn't there is one line and exit 2, before anything is asked for."""
+    spec(workplace, teacher.url)
+    workplace.environment["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
+    assert "PREFECT_API_URL" in workplace.build(2)["error"]
+    assert teacher.sold == 0
+
+
+def test_a_folder_of_the_users_own(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A lake in a folder that has other things in it, and a name like a Hive partition, harms and changes nothing."""
+    lake = workplace.folder / "model=foo"
+    for name in ("staging", "samples"):
+        (lake / name).mkdir(parents=True)
+        (lake / name / "precious.txt").write_text("x")
+    workplace.lake = lake
+    spec(workplace, teacher.url, prompts=2)
+    assert workplace.build()["kept"] == 2
+    assert [(lake / name / "precious.txt").read_text() for name in ("staging", "samples")] == ["x", "x"]
+    assert workplace.query("SELECT DISTINCT model FROM traces") == [("m",)]

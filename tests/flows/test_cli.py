@@ -91,6 +91,24 @@ BAD_SPECS = {
     "a template that doesn't parse": (changed(template={"user": "{{ prompt"}), ["template.user"]),
     "an undefined variable": (changed(template={"user": "{{ promt }}"}), ["template.user", "p.jsonl:1", "'promt' is undefined"]),
     "an export on a file": (changed(exports=[{"to": "p.jsonl"}]), ["exports", "p.jsonl", "is a file"]),
+    "two teachers that are one": (
+        changed(teachers=[*teacher(), *teacher(name="u", license="Apache-2.0")]),
+        ["teachers", "'t' and 'u'", "the same samples"],
+    ),
+    "nobody required": (changed(select={"require": []}), ["select.require"]),
+    "a seed beyond 64 bits": (changed(seed=10**22), ["seed"]),
+    "an extra body that decides what the spec decides": (changed(teachers=teacher(extra_body={"n": 4})), ["extra_body", "'n'"]),
+    "an extra body that isn't JSON": (
+        changed().replace('"path": "a.jsonl"', '"path": "a.jsonl", "extra_body": {"when": 2024-01-01}'),
+        ["extra_body", "JSON"],
+    ),
+    "a password in an address": (changed(teachers=teacher(base_url="http://u:p@host/v1")), ["base_url", "api_key_env"]),
+    "a port that is none": (changed(teachers=teacher(base_url="http://host:99999/v1")), ["base_url", "no address"]),
+    "a user that isn't there": (changed(prompts=source(source="~nosuchuser/p.jsonl")), ["prompts[0].source", "~nosuchuser"]),
+    "a licence that is no expression": (changed(prompts=source(license="()")), ["prompts[0]", "'()'"]),
+    "a key that is a list": ("? [a, b]\n: 1\n", ["spec.yaml:1", "a key must be a text"]),
+    "too deep": ("[" * 3000, ["spec.yaml", "YAML"]),
+    "an export in the lake": (changed(exports=[{"to": "lake/out"}]), ["exports[0]", "keep them apart"]),
     "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
     "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
 }
@@ -152,6 +170,7 @@ BAD_COMMANDS = {
     "an unknown option": (["plan", "spec.yaml", "--jsn"], ["--jsn"]),
     "a missing argument": (["plan"], ["SPEC"]),
     "a bad number": (["show", "d", "-n", "zero"], ["-n"]),
+    "a status of nothing": (["status", "nothing"], ["nothing"]),
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
     "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
     "a lake in the cloud": (["status", "--lake", "s3://bucket/lake"], ["s3://bucket/lake", "local folder"]),
@@ -202,6 +221,22 @@ def test_plan_folds_what_is_the_same(folder: Path, monkeypatch: pytest.MonkeyPat
     assert run(monkeypatch, "plan", "spec.yaml", "--json") == 0
     made = json.loads(capsys.readouterr().out)
     assert (made["prompts"], made["folded"]) == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["my data", "../up", ""])
+def test_init_with_a_bad_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """`init` takes no name that a spec would refuse."""
+    assert run(monkeypatch, "init", "--dataset", name) == 2
+    assert "is no name" in capsys.readouterr().err
+
+
+def test_doctor_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`doctor` exits 2 where something is missing, and says what to do."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert run(monkeypatch, "doctor") == 2
+    assert "bubblewrap" in capsys.readouterr().out
 
 
 def test_the_gate_in_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -182,16 +182,3 @@ class TestOthers:
         catalog.write(written)
         assert query(written, "SELECT count(*) FROM builds") == [(3,)]
         assert [name for name in listing(written.root) if "catalog" in name] == ["catalog.duckdb"]
-
-
-def test_literal():
-    """A text becomes an SQL literal, whatever quotes it has."""
-    text = "it's 'quoted'\n\\ and \0 ä"
-    assert duckdb.execute(f"SELECT {catalog.literal(text)}").fetchone() == (text,)
-
-
-def test_files(tmp_path: Path):
-    """The Parquet files of folders make one list, in order."""
-    for name in ("b.parquet", "a.parquet", "c.txt"):
-        (tmp_path / name).touch()
-    assert catalog.files([tmp_path]) == f"['{tmp_path}/a.parquet', '{tmp_path}/b.parquet']"

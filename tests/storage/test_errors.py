@@ -19,6 +19,7 @@ TREE = {
     "Interrupted": ("UserError", 130),
     "RateLimited": ("TeacherError", None),
     "Unavailable": ("TeacherError", None),
+    "Unreachable": ("Unavailable", None),
     "BadResponse": ("TeacherError", None),
     "RequestRejected": ("TeacherError", None),
     "Withheld": ("TeacherError", None),

@@ -36,7 +36,8 @@ class TestPinned:
 
     def test_prompt(self):
         """The id of a prompt whose source gives none."""
-        assert prompt_id(messages=MESSAGES, reference="4", tests=None) == "cfe2a9a89007352b0ba58ec6091b0a15"
+        found = prompt_id(messages=MESSAGES, reference="4", tests=None, tags={"b": "2", "a": "1"}, license="MIT")
+        assert found == "1b91194027cdcdef497c5425ba94116e"
 
     def test_fingerprint(self):
         """The address of a verifier as configured."""

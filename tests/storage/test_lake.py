@@ -121,12 +121,12 @@ class TestLock:
             pass
 
     def test_readers_do_not_mend_under_a_writer(self, lake: Lake, holder: subprocess.Popen[str]):
-        """While somebody writes, `mend_if_idle` touches nothing and says so; afterwards it lands what was left."""
+        """While somebody writes, `recover_if_idle` touches nothing and says so; afterwards it lands what was left."""
         path = segment(lake.journal, line("a"))
-        assert not lake.mend_if_idle()
+        assert not lake.recover_if_idle()
         assert path.exists()
         holder.communicate("\n")
-        assert lake.mend_if_idle()
+        assert lake.recover_if_idle()
         assert not path.exists()
 
     def test_free_after_an_error(self, lake: Lake):
@@ -190,13 +190,13 @@ class TestMend:
 
     def test_no_lake(self, lake: Lake):
         """Where there is no lake there is nothing to mend, and nothing is made."""
-        assert lake.mend_if_idle()
+        assert lake.recover_if_idle()
         assert not lake.root.exists()
 
     def test_a_lake_without_its_journal(self, lake: Lake):
         """A lake that was copied without the journal is one in which nobody writes."""
         (lake.root / "samples").mkdir(parents=True)
-        assert lake.mend_if_idle()
+        assert lake.recover_if_idle()
 
     def test_damaged_journal(self, lake: Lake):
         """A journal that the disk has damaged stops the writer, which lets go of the lock."""
@@ -272,5 +272,5 @@ class TestBuilds:
     def test_exports(self, lake: Lake):
         """Exports are noted beside the builds, oldest first."""
         for export_id, created_at in (("e2", "2026-01-02"), ("e1", "2026-01-03")):
-            lake.record_export({"export_id": export_id, "created_at": created_at})
+            lake.record_export({"export_id": export_id, "created_at": created_at, "dataset": "d", "build_id": "b"})
         assert [each["export_id"] for each in lake.exports()] == ["e2", "e1"]

@@ -195,7 +195,9 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                     desks=[Desk(spec.options_of(name), teacher, stop) for name, teacher in spec.teachers.items()],
                     draw=Draw(sampling=sampling, journal=journal, budget=Budget(spec.budget, spent=0.0), stop=stop),
                     verification=verification,
-                    rule=Rule(require=spec.select.rule, listed=tuple(named.name for named in spec.verifiers)),
+                    rule=Rule(
+                        require=spec.select.require, listed=tuple((named.name, named.fingerprint) for named in spec.verifiers)
+                    ),
                     template=Template(TemplateOptions(), where="spec.yaml"),
                     asked=workspace.folder / "asked.parquet",
                     stack=stack,

@@ -17,6 +17,7 @@ from storage.errors import (
     TeacherDown,
     TeacherError,
     Unavailable,
+    Unreachable,
     Withheld,
 )
 from tasks.ask import Answer, Desk
@@ -158,11 +159,30 @@ class TestRetries:
 class TestTeacherDown:
     """Telling a teacher that is down from a request that fails."""
 
-    @pytest.mark.parametrize("error", [Unavailable("connection refused"), RateLimited("429 slow down")], ids=repr)
-    def test_nobody_gets_an_answer(self, error: Exception):
-        """Where all attempts fail and nobody else is answered meanwhile, the teacher is down: it says how long, and why."""
+    def test_nobody_is_there(self):
+        """Where no connection comes about in any attempt, the teacher is down: it says how long, and why."""
+        error = Unreachable("connection refused")
         with pytest.raises(TeacherDown, match=rf"^teacher 'smol' stayed unavailable for \d+ s \(4 attempts, the last: {error}\)"):
             run(FakeTeacher(answer=script(*[error] * 4)))
+
+    @pytest.mark.parametrize("error", [Unavailable("503"), RateLimited("429 slow down")], ids=repr)
+    def test_nobody_gets_an_answer(self, error: Exception):
+        """One request that a server fails on may be at fault itself; the third in a row says that the server is."""
+
+        def answer(request: Request) -> Completion:
+            raise error
+
+        async def main() -> list[Any]:
+            desk = Desk(make_options(retry=RETRY), FakeTeacher(answer=answer), Stop())
+            return [await asyncio.gather(desk.ask(make_request()), return_exceptions=True) for _ in range(3)]
+
+        found = [type(each) for (each,) in in_virtual_time(main())]
+        assert found == [type(error), type(error), TeacherDown]
+
+    def test_a_wait_that_is_too_long(self):
+        """A server that asks to wait for hours is down for this run, at once."""
+        with pytest.raises(TeacherDown, match="asks to wait for 1,440 minutes"):
+            run(FakeTeacher(answer=script(RateLimited("429", retry_after_s=86_400))))
 
     def test_others_get_answers(self):
         """Where others are answered, it is this request's fault alone."""
@@ -191,7 +211,9 @@ class TestTeacherDown:
         """An answer from before this request says nothing of now."""
 
         async def main() -> None:
-            desk = Desk(make_options(retry=RETRY), FakeTeacher(answer=script(completion("4"), *[Unavailable("503")] * 4)), Stop())
+            desk = Desk(
+                make_options(retry=RETRY), FakeTeacher(answer=script(completion("4"), *[Unreachable("refused")] * 4)), Stop()
+            )
             await desk.ask(make_request())
             await desk.ask(make_request())
 

@@ -19,6 +19,7 @@ from storage.errors import (
     StorageError,
     TeacherDown,
     Unavailable,
+    Unreachable,
     UserError,
 )
 from storage.identity import sample_id
@@ -222,7 +223,7 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         ("error", "expected"),
-        [(Unavailable("503"), TeacherDown), (SetupError("401"), SetupError), (StorageError("full"), StorageError)],
+        [(Unreachable("refused"), TeacherDown), (SetupError("401"), SetupError), (StorageError("full"), StorageError)],
         ids=["down", "refused", "disk"],
     )
     async def test_stops(self, error: Exception, expected: type[UserError]):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from storage.errors import SpecError, StorageError
 from storage.parquet import write_rows
 from storage.schemas import TRACES
-from tasks.export import MESSAGES, ExportOptions, check_destination, export
+from tasks.export import MESSAGES, ExportOptions, check_apart, check_destination, export
 from tests.fakes import listing
 
 FORMS = pytest.mark.parametrize("file", ["parquet", "jsonl"])
@@ -151,7 +151,7 @@ class TestReplacing:
         """A folder with files that are no export is left alone, and the user is told before anything is spent."""
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / name).write_text("mine")
-        with pytest.raises(SpecError, match=r"out: has files that are no export of stillhouse; name another folder"):
+        with pytest.raises(SpecError, match=r"out: has files that are no export of stillhouse"):
             check_destination(str(tmp_path / "out"))
         with pytest.raises(SpecError):
             run(tmp_path)
@@ -223,3 +223,26 @@ def test_options_that_make_no_sense(given: dict[str, Any]):
     """What can't be done is refused when the spec is read."""
     with pytest.raises(ValidationError):
         ExportOptions(**({"to": "out"} | given))
+
+
+@pytest.mark.parametrize(
+    "targets", [["lake"], ["lake/out"], ["."], ["out", "out"], ["out", "./out"], ["out", "out/more"]], ids=" and ".join
+)
+def test_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str]):
+    """An export in the lake, around it, or in another export would replace what must stay: it is refused."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match="keep them apart"):
+        check_apart([ExportOptions(to=target) for target in targets], tmp_path / "lake")
+
+
+def test_a_manifest_of_others_is_no_licence_to_delete(tmp_path: Path):
+    """A folder with a manifest.json that isn't ours is foreign, and so is one that has more in it than ours lists."""
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(SpecError, match="no export of stillhouse"):
+        check_destination(str(tmp_path))
+    (tmp_path / "manifest.json").write_text('{"dataset": "d", "build_id": "b", "rows": 0, "shards": [{"file": "a.parquet"}]}')
+    (tmp_path / "a.parquet").touch()
+    check_destination(str(tmp_path))
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(SpecError, match=r"thesis\.txt"):
+        check_destination(str(tmp_path))

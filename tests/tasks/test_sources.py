@@ -51,7 +51,9 @@ class TestFields:
         """A prompt needs its text alone; its id is then the content's address."""
         (one,) = read(jsonl(tmp_path, {"prompt": "Hi"}))
         assert one.prompt.messages == user("Hi")
-        assert one.prompt.prompt_id == prompt_id(messages=user("Hi"), reference=None, tests=None)
+        assert one.prompt.prompt_id == prompt_id(
+            messages=user("Hi"), reference=None, tests=None, tags={}, license=one.prompt.license
+        )
         assert (one.given, one.place) == (False, f"{tmp_path}/p.jsonl:1")
         assert (one.prompt.license, one.prompt.source, one.prompt.generation) == ("CC0-1.0", f"{tmp_path}/p.jsonl", 0)
 

@@ -21,12 +21,13 @@ from verifiers.protocol import Checked, Finding
 
 KINDS = pytest.mark.parametrize("kind", [FakeVerifier, FakeAsyncVerifier], ids=["thread", "coroutine"])
 NAMES = ("x", "y", "z")
+LISTED = tuple((name, name) for name in NAMES)
 RULES = {
-    "all": Rule("all", NAMES),
-    "any": Rule("any", NAMES),
-    "one": Rule(("y",), NAMES),
-    "two": Rule(("x", "z"), NAMES),
-    "nobody": Rule((), NAMES),
+    "all": Rule("all", LISTED),
+    "any": Rule("any", LISTED),
+    "one": Rule(("y",), LISTED),
+    "two": Rule(("x", "z"), LISTED),
+    "nobody": Rule((), LISTED),
     "none listed, all": Rule("all", ()),
     "none listed, any": Rule("any", ()),
 }
@@ -69,7 +70,9 @@ class TestRule:
         listed = ", ".join(f"({n}, '{name}', {'NULL' if passed is None else passed})" for n, name, passed in rows)
         query = f"SELECT n, {rule.sql('v', 'passed')} FROM (VALUES {listed}) AS t(n, v, passed) GROUP BY n"
         by_sql = dict(duckdb.execute(query).fetchall())
-        by_python = {n: rule.accepts([make_verdict(verifier=v, passed=p) for m, v, p in rows if m == n]) for n in by_sql}
+        by_python = {
+            n: rule.accepts([make_verdict(verifier=v, fingerprint=v, passed=p) for m, v, p in rows if m == n]) for n in by_sql
+        }
         assert by_sql == by_python
         assert len(by_sql) == len(VERDICTS) - 1
 
@@ -90,12 +93,20 @@ class TestRule:
     )
     def test_table(self, require: Any, passed: tuple[bool | None, ...], accepted: bool):
         """All: none failed and one passed; any: one passed; names: all among these. Undecided doesn't count."""
-        verdicts = [make_verdict(verifier=name, passed=each) for name, each in zip("xy", passed, strict=True)]
-        assert Rule(require, ("x", "y")).accepts(verdicts) is accepted
+        verdicts = [make_verdict(verifier=name, fingerprint=name, passed=each) for name, each in zip("xy", passed, strict=True)]
+        assert Rule(require, (("x", "x"), ("y", "y"))).accepts(verdicts) is accepted
+
+    def test_two_of_one_name(self):
+        """A name may stand for two verifiers with other options: both must have judged, and neither may have failed it."""
+        rule = Rule("all", (("x", "1"), ("x", "2")))
+        one, two = (make_verdict(verifier="x", fingerprint=each, passed=True) for each in "12")
+        assert rule.accepts([one, two])
+        assert not rule.accepts([one])
+        assert not rule.accepts([one, make_verdict(verifier="x", fingerprint="2", passed=False)])
 
     def test_no_verdicts(self):
         """What nobody judged isn't accepted, unless nobody was to."""
-        assert not Rule("all", ("x",)).accepts([])
+        assert not Rule("all", (("x", "x"),)).accepts([])
         assert Rule("all", ()).accepts([])
 
 

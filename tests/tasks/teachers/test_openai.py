@@ -187,9 +187,9 @@ class TestReceived:
         ids=repr,
     )
     async def test_no_usage(self, usage: dict[str, Any]):
-        """A server that bills nothing says nothing: the response counts."""
+        """Where the server counts nothing, four characters are a token: at nothing, a budget would never be spent."""
         found = await ask(choice() | usage)
-        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (0, 0, 0)
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (4, 1, 0)
 
     async def test_logprobs(self):
         """Log-probabilities keep the tokens' bytes, which may be parts of characters, and the alternatives."""

@@ -20,6 +20,7 @@ from storage.errors import (
     StillhouseError,
     TeacherError,
     Unavailable,
+    Unreachable,
     UserError,
 )
 from tasks.teachers.openai import OpenAITeacher, retry_after
@@ -40,7 +41,7 @@ SDK: dict[type[sdk.OpenAIError], tuple[Callable[[], sdk.OpenAIError], type[Still
     sdk.OpenAIError: (lambda: sdk.OpenAIError("?"), BadResponse),
     sdk.APIError: (lambda: sdk.APIError("?", HTTP, body=None), BadResponse),
     sdk.APIStatusError: (lambda: status(sdk.APIStatusError, 418), RequestRejected),
-    sdk.APIConnectionError: (lambda: sdk.APIConnectionError(request=HTTP), Unavailable),
+    sdk.APIConnectionError: (lambda: sdk.APIConnectionError(request=HTTP), Unreachable),
     sdk.APITimeoutError: (lambda: sdk.APITimeoutError(HTTP), Unavailable),
     sdk.APIResponseValidationError: (
         lambda: sdk.APIResponseValidationError(httpx2.Response(200, request=HTTP), None),

@@ -1,0 +1,48 @@
+"""SQL texts: literals, Parquet sources, and DuckDB's errors in the user's terms."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from storage.errors import StorageError
+from storage.sql import explained, literal, parquet, parquet_in
+
+
+def test_literal():
+    """A text becomes an SQL literal, whatever quotes it has."""
+    text = "it's 'quoted'\n\\ and \0 ä"
+    assert duckdb.execute(f"SELECT {literal(text)}").fetchone() == (text,)
+
+
+def test_the_files_of_a_folder(tmp_path: Path):
+    """A folder's own Parquet files are read in their order."""
+    for name, value in (("b", 2), ("a", 1)):
+        duckdb.execute(f"COPY (SELECT {value} AS x) TO {literal(tmp_path / f'{name}.parquet')}")
+    (tmp_path / "c.txt").touch()
+    assert duckdb.execute(f"SELECT x FROM {parquet_in(tmp_path)}").fetchall() == [(1,), (2,)]
+
+
+def test_a_folder_is_no_column(tmp_path: Path):
+    """A folder that is called like a Hive partition changes no column."""
+    folder = tmp_path / "model=foo"
+    folder.mkdir()
+    duckdb.execute(f"COPY (SELECT 'm' AS model) TO {literal(folder / 'a.parquet')}")
+    assert duckdb.execute(f"SELECT * FROM {parquet(folder / '*.parquet')}").fetchall() == [("m",)]
+
+
+def test_a_damaged_file_is_the_lakes_trouble(tmp_path: Path):
+    """A file that isn't Parquet, or isn't there, is a StorageError that names it."""
+    damaged = tmp_path / "a.parquet"
+    damaged.write_bytes(b"PAR1 and no more")
+    for path in (damaged, tmp_path / "b.parquet"):
+        with pytest.raises(StorageError, match=path.name), explained():
+            duckdb.execute(f"FROM {parquet(path)}")
+
+
+def test_a_defect_stays_a_defect():
+    """A mistake in our own SQL is not the lake's trouble."""
+    with pytest.raises(duckdb.ParserException), explained():
+        duckdb.execute("SELEC 1")
