@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from storage.identity import address
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
 from tasks.license import LicenseOptions
-from tasks.options import Options
+from tasks.options import NotYet, Options
 from tasks.select import SelectOptions
 from tasks.sources import PromptSource
 from tasks.teachers.options import Name, SamplingOptions, TeacherOptions
@@ -36,12 +36,6 @@ class VerifierEntry(Options, extra="allow"):
         return dict(self.model_extra or {})
 
 
-def _none_yet(value: list[Any]) -> list[Any]:
-    if value:
-        raise ValueError("isn't supported yet; leave it empty")
-    return value
-
-
 class Spec(Options):
     """A dataset's spec."""
 
@@ -63,8 +57,12 @@ class Spec(Options):
     """What is kept."""
     dedup: DedupOptions = DedupOptions()
     """What counts as the same."""
-    decontaminate: Annotated[list[Any], AfterValidator(_none_yet)] = []
-    """Held-out benchmarks."""
+    decontaminate: NotYet = ()
+    """Held-out benchmarks. Not supported yet."""
+    guard: NotYet = None
+    """Against training on what was generated. Not supported yet."""
+    runner: NotYet = None
+    """Where shards run. Not supported yet."""
     licenses: LicenseOptions = LicenseOptions()
     """What the licence gate lets through."""
     budget: BudgetOptions | None = None

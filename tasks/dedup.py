@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from storage.workspace import Workspace
-from tasks.options import Options
+from tasks.options import NotYet, Options
 
 
 class DedupOptions(Options):
@@ -13,6 +13,10 @@ class DedupOptions(Options):
 
     exact: bool = True
     """Drop a response that is another one's but for case, white space and Unicode form. Reasoning is a part of it."""
+    near: NotYet = None
+    """By MinHash. Not supported yet."""
+    semantic: NotYet = None
+    """By embeddings. Not supported yet."""
     by: Literal["response", "both"] = "response"
     """response: whatever was asked, over the whole dataset. both: only where the user's text is the same too."""
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from storage.errors import SpecError
 from storage.records import Message, Prompt
-from tasks.options import Options
+from tasks.options import NotYet, Options
 
 
 class TemplateOptions(Options):
@@ -16,6 +16,8 @@ class TemplateOptions(Options):
 
     system: str | None = None
     """The system text. Left out: the source's own, or none."""
+    strategies: NotYet = None
+    """Several system texts. Not supported yet."""
     user: str = Field(default="{{ prompt }}", min_length=1)
     """What the user says, in place of the last user turn."""
 

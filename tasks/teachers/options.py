@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from tasks.options import Options, PathText
+from tasks.options import NotYet, Options, PathText
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
@@ -133,6 +133,10 @@ class SamplingOptions(Options):
     """The i-th sample of a prompt is asked for with seed + i."""
     stop: list[str] | None = Field(default=None, min_length=1, max_length=16)
     """Texts that end a response."""
+    logprobs: NotYet = 0
+    """Alternatives to store for each token. Not supported yet."""
+    thinking: NotYet = None
+    """How long to reason. Not supported yet."""
     adaptive: AdaptiveOptions | None = None
     """Draw in rounds, and stop early."""
 

@@ -95,6 +95,10 @@ BAD_SPECS = {
         changed(teachers=[*teacher(), *teacher(name="u", license="Apache-2.0")]),
         ["teachers", "'t' and 'u'", "the same samples"],
     ),
+    "what isn't supported yet": (
+        changed(dedup={"exact": True, "near": {"threshold": 0.8}}),
+        ["dedup.near", "isn't supported yet"],
+    ),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
     "a seed beyond 64 bits": (changed(seed=10**22), ["seed"]),
     "an extra body that decides what the spec decides": (changed(teachers=teacher(extra_body={"n": 4})), ["extra_body", "'n'"]),
