@@ -12,11 +12,13 @@ from rich.console import Console
 from flows.display import Display
 from flows.run import Progress
 from flows.server import Server
+from storage import memory
 from storage.errors import Interrupted
 
 
 def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, Any]:
     """Run the build flow and return its summary. Raise what ended it early."""
+    memory.settle()
     pending: list[int] = []
 
     def check() -> None:

@@ -21,7 +21,7 @@ from typing import Any, Self
 
 from flows import wiring
 from flows.spec import Spec
-from storage import catalog
+from storage import catalog, memory
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import PartWriter
@@ -87,6 +87,7 @@ class Run:
         self, spec: Spec, path: Path, lake: Lake, *, progress: Progress | None = None, say: Say = lambda _: None
     ) -> None:
         """Name what to build; nothing is read or written yet."""
+        memory.settle()
         self.spec = spec
         self.lake = lake
         self.build_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"

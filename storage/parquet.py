@@ -14,9 +14,6 @@ import pyarrow.parquet as pq
 
 from storage.errors import StorageError
 
-# Arrow's own pool keeps what it once held; the system's gives it back, and a build is long.
-pa.set_memory_pool(pa.system_memory_pool())
-
 ROW_GROUP = 10_000
 """Rows: enough for zstd to do well, few enough to hold one in memory."""
 

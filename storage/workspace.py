@@ -21,7 +21,7 @@ from storage.parquet import write_rows
 from storage.schemas import STORES, TABLES
 from storage.sql import explained, parquet
 
-MEMORY = "160MB"
+MEMORY = "128MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 
 
