@@ -16,7 +16,7 @@ ARENAS = 2
 
 @functools.cache
 def settle() -> None:
-    """Have Arrow use the system's allocator, since its own pool keeps what it once held, and threads share heaps. Call it early."""
+    """Have Arrow use the system's allocator, since its own pool keeps what it held, and threads share heaps. Call it early."""
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
