@@ -27,7 +27,7 @@ def digests(workspace: Workspace) -> None:
     normalised = rf"lower(trim(regexp_replace(nfc_normalize({text}), '\s+', ' ', 'g')))"
     workspace.execute(
         "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM ("
-        f"SELECT sample_id, sha256({normalised}) AS digest, length({text}) AS length "
+        f"SELECT sample_id, md5_number({normalised}) AS digest, length({text}) AS length "
         "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)) GROUP BY sample_id"  # lakes may be merged by hand
     )
 
@@ -36,7 +36,7 @@ def dedup(workspace: Workspace, options: DedupOptions) -> None:
     """Reject duplicates among the `candidates` still in. The best verdict stays, then the shortest, then the least id."""
     if not options.exact:
         return
-    same = "digest" if options.by == "response" else "digest, prompt_digest"
+    same, prompts = ("digest", "") if options.by == "response" else ("digest, prompt_digest", "JOIN prompt_ids USING (ord)")
     workspace.execute(
         f"""
         UPDATE candidates SET stage = 'dedup', reason = 'duplicates ' || first
@@ -44,7 +44,7 @@ def dedup(workspace: Workspace, options: DedupOptions) -> None:
             SELECT ord, teacher, sample_index,
                 first_value(sample_id) OVER same AS first,
                 row_number() OVER same AS rank
-            FROM candidates WHERE stage IS NULL
+            FROM candidates {prompts} WHERE stage IS NULL
             WINDOW same AS (
                 PARTITION BY {same} ORDER BY score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index
                 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW

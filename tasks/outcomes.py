@@ -14,18 +14,19 @@ from storage.workspace import Workspace
 from tasks import shard
 from tasks.verify import Named, Rule
 
-NOT_JUDGED = "not judged: a judge's teacher could not be asked; a rerun judges it"
+NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
 
 
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
     """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already."""
+    _judge(workspace, rule, verifiers)
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE open_slots AS
         SELECT ord, teacher, sample_index, key, chars,
             stored AS here, NOT stored AND count(*) OVER (PARTITION BY sample_id) > 1 AS shared,
             stored AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
-        FROM slots LEFT JOIN ({_judged(rule, verifiers)}) USING (ord, teacher, sample_index)
+        FROM slots LEFT JOIN judged USING (ord, teacher, sample_index)
         ORDER BY ord, teacher, sample_index
         """
     )
@@ -40,60 +41,84 @@ def shards_to_work(workspace: Workspace, *, adaptive: bool) -> list[int]:
 
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Sequence[int], asked: Path) -> None:
     """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others. `texts` must be there."""
+    _judge(workspace, rule, verifiers)
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
         workspace.execute(f"INSERT INTO worked SELECT unnest({list(worked)})")
+    # One join at a time, of numbers as far as can be: each spills by itself, and several at once would need room at once.
+    workspace.execute(
+        f"""
+        CREATE TABLE asked AS
+        SELECT ord, teacher, sample_index, bought, error FROM read_parquet({literal(asked)})
+        UNION ALL
+        SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots WHERE ord // {shard.PROMPTS} NOT IN (FROM worked)
+        """
+    )
+    workspace.execute(
+        "CREATE TABLE wanted AS SELECT asked.*, sample_id, inputs FROM asked JOIN slots USING (ord, teacher, sample_index)"
+    )
+    workspace.execute(
+        "CREATE TABLE heard AS SELECT wanted.*, accepted, score, verifier "
+        "FROM wanted LEFT JOIN judged USING (ord, teacher, sample_index)"
+    )
     accepted = f"coalesce(accepted, {'FALSE' if verifiers else 'TRUE'})"
     workspace.execute(
         f"""
         CREATE TABLE candidates AS
-        WITH asked AS (
-            SELECT ord, teacher, sample_index, bought, error FROM read_parquet({literal(asked)})
-            UNION ALL
-            SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots
-            WHERE ord // {shard.PROMPTS} NOT IN (FROM worked)
-        )
-        SELECT asked.* EXCLUDE (error), prompt_id, prompt_digest, texts.sample_id, digest, length, score,
+        SELECT ord, teacher, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
             CASE WHEN texts.sample_id IS NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
-            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response')
-                WHEN NOT {accepted} THEN coalesce(judged.reason, {literal(NOT_JUDGED)}) END AS reason
-        FROM asked
-        JOIN slots USING (ord, teacher, sample_index)
-        JOIN prompt_ids USING (ord)
-        LEFT JOIN texts ON texts.sample_id = slots.sample_id
-        LEFT JOIN ({_judged(rule, verifiers)}) AS judged USING (ord, teacher, sample_index)
+            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') END AS reason
+        FROM heard LEFT JOIN texts USING (sample_id)
+        """
+    )
+    for table in ("asked", "wanted", "heard"):
+        workspace.execute(f"DROP TABLE {table}")
+
+
+def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
+    """Make `reasons`: what the first verifier that failed a slot's sample, or could not decide, said of it."""
+    said = "verifiers.name || ': ' || CASE WHEN verdicts.reason = '' THEN 'failed' ELSE verdicts.reason END"
+    workspace.execute(
+        f"""
+        CREATE TABLE reasons AS
+        SELECT ord, teacher, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason
+        FROM verdicts
+        JOIN {_listed(verifiers)} USING (fingerprint)
+        JOIN (FROM candidates WHERE stage = 'verify') AS rejected
+            ON rejected.sample_id = verdicts.sample_id AND rejected.inputs = verdicts.inputs AND rejected.verifier = number
+        WHERE passed IS DISTINCT FROM TRUE
+        QUALIFY row_number() OVER (PARTITION BY ord, teacher, sample_index ORDER BY passed, verdicts.reason) = 1
         """
     )
 
 
-def _judged(rule: Rule, verifiers: Sequence[Named]) -> str:
-    """Return a query for each judged slot's acceptance, mean score and reason, by the spec's own verifiers alone."""
-    if not verifiers:
-        return (
-            "SELECT ord, teacher, sample_index, TRUE AS accepted, NULL::DOUBLE AS score, NULL::TEXT AS reason "
-            "FROM slots WHERE FALSE"
-        )
-    listed = ", ".join(f"({number}, {literal(named.fingerprint)})" for number, named in enumerate(verifiers))
-    # A verdict may stand twice, where a run was killed between reaching it and noting that.
-    once = f"""
-        SELECT sample_id, inputs, fingerprint, any_value(verifier) AS verifier, bool_and(passed) AS passed, min(score) AS score,
-            min(reason) AS reason
-        FROM verdicts WHERE fingerprint IN ({", ".join(literal(named.fingerprint) for named in verifiers)})
-        GROUP BY sample_id, inputs, fingerprint
+def _listed(verifiers: Sequence[Named]) -> str:
+    rows = [f"({number}, {literal(named.fingerprint)}, {literal(named.name)})" for number, named in enumerate(verifiers)]
+    values = ", ".join(rows or ["(-1, '', '')"])
+    return f"(SELECT * FROM (VALUES {values}) AS verifiers(number, fingerprint, name)) AS verifiers"
+
+
+def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
+    """Make `judged`: each judged slot's acceptance, mean score, and the first verifier that was against it, else undecided."""
+    workspace.execute(
+        f"""
+        CREATE OR REPLACE TABLE found AS
+        SELECT ord, teacher, sample_index, number, passed, score
+        FROM verdicts JOIN {_listed(verifiers)} USING (fingerprint) JOIN slots USING (sample_id, inputs)
         """
-    said = "verifier || ': ' || CASE WHEN verdicts.reason = '' THEN 'failed' ELSE verdicts.reason END"
-    return f"""
-        SELECT ord, teacher, sample_index, {rule.sql("verdicts.fingerprint", "passed")} AS accepted, avg(verdicts.score) AS score,
-            coalesce(
-                string_agg({said}, '; ' ORDER BY number, verdicts.reason) FILTER (passed = FALSE),
-                'undecided: ' || string_agg({said}, '; ' ORDER BY number, verdicts.reason) FILTER (passed IS NULL)
-            ) AS reason
-        FROM slots
-        JOIN prompt_ids USING (ord)
-        JOIN ({once}) AS verdicts ON verdicts.sample_id = slots.sample_id AND verdicts.inputs = prompt_ids.inputs
-        JOIN (VALUES {listed}) AS listed(number, fingerprint) ON listed.fingerprint = verdicts.fingerprint
+    )
+    # A verdict may stand twice, where a run was killed between reaching it and noting that.
+    once = "SELECT ord, teacher, sample_index, number, bool_and(passed) AS passed, min(score) AS score FROM found GROUP BY ALL"
+    workspace.execute(
+        f"""
+        CREATE OR REPLACE TABLE judged AS
+        SELECT ord, teacher, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
+            coalesce(min(number) FILTER (passed = FALSE), min(number) FILTER (passed IS NULL)) AS verifier
+        FROM ({once}) JOIN {_listed(verifiers)} USING (number)
         GROUP BY ord, teacher, sample_index
         """
+    )
+    workspace.execute("DROP TABLE found")
 
 
 def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:

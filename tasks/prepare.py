@@ -25,7 +25,9 @@ from tasks.templates import Template
 STAGED_PROMPTS = pa.schema(
     [*PROMPTS, ("ord", pa.int64()), ("place", pa.string()), ("given", pa.bool_()), ("inputs", pa.string())]
 )
-REQUESTS = pa.schema([("ord", pa.int64()), ("teacher", pa.int16()), ("key", pa.string()), ("chars", pa.int32())])
+REQUESTS = pa.schema(
+    [("ord", pa.int64()), ("teacher", pa.int16()), ("key", pa.string()), ("inputs", pa.string()), ("chars", pa.int32())]
+)
 ROW_GROUP = 2_048
 """Of the staged files: a shard reads few rows that aren't its own."""
 
@@ -86,15 +88,15 @@ def prepare(
     unfolded = "ANTI JOIN folded USING (ord)" if folded else ""
     workspace.execute(f"CREATE VIEW prompts AS FROM {files['staged']} {unfolded}")
     # What the whole-dataset steps join with: they must not carry texts.
-    workspace.execute("CREATE TABLE prompt_ids AS SELECT ord, prompt_id, inputs, sha256(prompt) AS prompt_digest FROM prompts")
+    workspace.execute("CREATE TABLE prompt_ids AS SELECT ord, prompt_id, sha256(prompt) AS prompt_digest FROM prompts")
     workspace.execute(
         f"""
         CREATE TABLE slots AS
         WITH asked AS (
-            SELECT ord, teacher, key, chars, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id
+            SELECT ord, teacher, key, inputs, chars, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id
             FROM {files["requests"]} {unfolded}, range({k}) AS indices(i)
         )
-        SELECT ord, teacher, sample_index, sample_id, key, chars, sample_id IN (SELECT sample_id FROM samples) AS stored
+        SELECT ord, teacher, sample_index, sample_id, key, inputs, chars, sample_id IN (SELECT sample_id FROM samples) AS stored
         FROM asked ORDER BY ord, teacher, sample_index
         """
     )
@@ -125,7 +127,7 @@ def _stage(
                         parameters=parameters,
                         identity=asked.identity,
                     )
-                    requests.write({"ord": number, "teacher": teacher, "key": key, "chars": chars})
+                    requests.write({"ord": number, "teacher": teacher, "key": key, "inputs": own["inputs"], "chars": chars})
             except (UnicodeEncodeError, TypeError) as error:
                 raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error
     return first

@@ -54,7 +54,7 @@ def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
         CREATE OR REPLACE TABLE unjudged AS
         WITH wanted AS (
             SELECT sample_id, inputs, min(ord) AS ord
-            FROM slots JOIN prompt_ids USING (ord)
+            FROM slots
             WHERE sample_id IN (SELECT sample_id FROM samples)
             GROUP BY sample_id, inputs
         )

@@ -13,6 +13,7 @@ from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.license import Effective
+from tasks.outcomes import NOT_JUDGED, reasons
 from tasks.verify import Named
 
 PART_ROWS = 100_000
@@ -44,10 +45,14 @@ def snapshot(
     rows = ", ".join(f"({number}, {literal(teacher.name)})" for number, teacher in enumerate(teachers))
     workspace.execute(f"CREATE TABLE teachers AS FROM (VALUES {rows}) AS teachers(teacher, name)")
     _prompts(workspace)
-    outcomes = """
-        SELECT prompt_id, name AS teacher, sample_index, sample_id, stage, reason,
+    reasons(workspace, verifiers)
+    outcomes = f"""
+        SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
+            coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
             CASE WHEN stage IS NULL THEN 'kept' WHEN stage = 'draw' THEN 'failed' ELSE 'rejected' END AS outcome
-        FROM candidates JOIN teachers USING (teacher) ORDER BY ord, candidates.teacher, sample_index
+        FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
+        LEFT JOIN reasons USING (ord, teacher, sample_index)
+        ORDER BY ord, candidates.teacher, sample_index
         """
     batches = workspace.stream(f"SELECT {', '.join(OUTCOMES.names)} FROM ({outcomes})", rows=ROW_GROUP)
     _write(workspace, "outcomes", OUTCOMES, batches)
@@ -148,7 +153,7 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         )
         SELECT ord, teacher, sample_id, inputs, score, pass_rate,
             row_number() OVER (ORDER BY ord, teacher, sample_index) - 1 AS rank
-        FROM candidates JOIN rates USING (ord) JOIN prompt_ids USING (ord) WHERE stage IS NULL
+        FROM candidates JOIN rates USING (ord) WHERE stage IS NULL
         ORDER BY rank
         """
     )
