@@ -25,12 +25,12 @@ from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
-from tasks.teachers import registry as teachers
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Request, Teacher
+from tasks.teachers.registry import TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
-from verifiers import registry as verifiers
 from verifiers.protocol import NeedsTeacher, Verifier
+from verifiers.registry import VERIFIERS
 
 
 def licensed(spec: Spec) -> Iterator[Licensed]:
@@ -68,13 +68,13 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
         yield made
 
 
-def _maker(options: TeacherOptions, path: Path, number: int) -> teachers.Maker:
+def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
     try:
-        return teachers.find(options.provider)
+        return TEACHERS.find(options.provider)
     except KeyError:
         place = where(path, ("teachers", number, "provider"))
         raise SpecError(
-            f"{place}: unknown provider {options.provider!r}; {nearest(options.provider, teachers.names())}"
+            f"{place}: unknown provider {options.provider!r}; {nearest(options.provider, TEACHERS.names())}"
         ) from None
 
 
@@ -122,10 +122,10 @@ def make_verifiers(spec: Spec, path: Path) -> list[Named]:
 
 def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Named:
     try:
-        kind = verifiers.find(entry.use)
+        kind = VERIFIERS.find(entry.use)
     except KeyError:
         place = where(path, ("verify", number, "use"))
-        raise SpecError(f"{place}: unknown verifier {entry.use!r}; {nearest(entry.use, verifiers.names())}") from None
+        raise SpecError(f"{place}: unknown verifier {entry.use!r}; {nearest(entry.use, VERIFIERS.names())}") from None
     try:
         made: Verifier = TypeAdapter(kind).validate_python(entry.options)
     except ValidationError as error:

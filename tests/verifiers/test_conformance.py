@@ -18,8 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
-from verifiers import registry
 from verifiers.protocol import Finding, NeedsTeacher, Verifier
+from verifiers.registry import VERIFIERS
 
 MEGABYTE = 1_000_000
 THREADS = 8
@@ -74,7 +74,7 @@ HOSTILE = {
     "lone surrogates": "\ud800\udfff" * 1000,
     "surrogates in a block": "```python\nx = '\ud800'\n```",
 }
-every = pytest.mark.parametrize("name", sorted(registry.BUILT_IN))
+every = pytest.mark.parametrize("name", sorted(VERIFIERS.built_in))
 
 
 def prompt(**brought: Any) -> Prompt:
@@ -92,7 +92,7 @@ def sample(response: str) -> Sample:
 
 def built(name: str) -> Verifier:
     """Return a verifier as a spec makes it, with a teacher where it needs one."""
-    made: Verifier = TypeAdapter(registry.find(name)).validate_python(CASES[name].options)
+    made: Verifier = TypeAdapter(VERIFIERS.find(name)).validate_python(CASES[name].options)
     return made.asking(Believer()) if isinstance(made, NeedsTeacher) else made
 
 
@@ -110,7 +110,7 @@ def check(verifier: Verifier, asked: Prompt, response: str) -> Finding:
 
 def test_every_built_in_verifier_is_tried_here() -> None:
     """The table has a row for each, and for nothing else."""
-    assert set(CASES) == set(registry.BUILT_IN)
+    assert set(CASES) == set(VERIFIERS.built_in)
 
 
 @every
@@ -130,13 +130,13 @@ def test_it_is_a_frozen_dataclass_with_a_version(name: str) -> None:
 def test_it_refuses_an_option_that_it_does_not_have(name: str) -> None:
     """A mistyped option must not change nothing in silence."""
     with pytest.raises(ValidationError, match="no_such_option"):
-        TypeAdapter(registry.find(name)).validate_python(CASES[name].options | {"no_such_option": 1})
+        TypeAdapter(VERIFIERS.find(name)).validate_python(CASES[name].options | {"no_such_option": 1})
 
 
 @every
 def test_its_options_survive_a_round_trip(name: str) -> None:
     """Options to JSON and back give the same verifier, so a fingerprint can be recomputed."""
-    adapter: TypeAdapter[Any] = TypeAdapter(registry.find(name))
+    adapter: TypeAdapter[Any] = TypeAdapter(VERIFIERS.find(name))
     made = adapter.validate_python(CASES[name].options)
     assert adapter.validate_json(adapter.dump_json(made)) == made
     assert adapter.validate_python(dataclasses.asdict(made)) == made
@@ -183,7 +183,7 @@ def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, response
 @every
 def test_it_documents_itself_and_every_option(name: str) -> None:
     """The class and each of its fields carry a docstring: `stillhouse` prints them."""
-    cls = registry.find(name)
+    cls = VERIFIERS.find(name)
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)
     assert ast.get_docstring(tree)
@@ -199,5 +199,5 @@ def test_it_documents_itself_and_every_option(name: str) -> None:
 def test_an_unknown_name_is_no_verifier() -> None:
     """The registry says so with a KeyError."""
     with pytest.raises(KeyError):
-        registry.find("no_such_verifier")
-    assert set(registry.BUILT_IN) <= set(registry.names())
+        VERIFIERS.find("no_such_verifier")
+    assert set(VERIFIERS.built_in) <= set(VERIFIERS.names())

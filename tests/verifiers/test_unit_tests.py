@@ -13,7 +13,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from storage.records import Message, Prompt, Sample
-from verifiers.registry import find
+from verifiers.registry import VERIFIERS
 from verifiers.unit_tests import UnitTests, code_of, continued
 
 HUMAN_EVAL = [
@@ -256,5 +256,5 @@ def test_options_that_cannot_work_are_refused():
 
 def test_the_registry_knows_it():
     """A spec finds it by name."""
-    assert find("unit_tests") is UnitTests
+    assert VERIFIERS.find("unit_tests") is UnitTests
     assert UnitTests.version == "1"

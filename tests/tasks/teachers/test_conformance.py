@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from storage.identity import address
-from tasks.teachers import registry
 from tasks.teachers.protocol import Choice, Completion, Teacher
+from tasks.teachers.registry import TEACHERS
 from tests.fakes import make_options, make_request
 from tests.tasks.teachers.server import serving
 
@@ -23,7 +23,7 @@ Opener = Callable[[Path], AbstractAsyncContextManager[Teacher]]
 
 def made(provider: str, **options: Any) -> Teacher:
     """Return a provider's teacher, made as a spec would have it made."""
-    return registry.find(provider)(make_options(provider=provider, **options), api_key=None)
+    return TEACHERS.find(provider)(make_options(provider=provider, **options), api_key=None)
 
 
 @asynccontextmanager
@@ -54,7 +54,7 @@ EACH = [pytest.param(name, marks=[pytest.mark.model] if name == "local" else [],
 
 def test_every_provider_is_tried():
     """Each built-in provider has an opener."""
-    assert set(OPENERS) == set(registry.BUILT_IN)
+    assert set(OPENERS) == set(TEACHERS.built_in)
 
 
 @pytest.fixture(params=EACH)

@@ -1,0 +1,33 @@
+"""Names that a spec may use and what stands behind them: our own, and what installed packages add by entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry(Generic[T]):
+    """Things by name. A module is imported only when its name is asked for; our own names can't be taken by a plug-in."""
+
+    group: str
+    """The entry points' group."""
+    built_in: Mapping[str, str]
+    """`module:attribute` by name."""
+
+    def names(self) -> list[str]:
+        """Return all names, in order."""
+        return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
+
+    def find(self, name: str) -> T:
+        """Return what a name stands for. Raise KeyError where it stands for nothing."""
+        if name in self.built_in:
+            return cast("T", EntryPoint(name, self.built_in[name], self.group).load())
+        for point in entry_points(group=self.group):
+            if point.name == name:
+                return cast("T", point.load())
+        raise KeyError(name)
