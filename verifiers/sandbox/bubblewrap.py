@@ -69,7 +69,7 @@ def _interpreter() -> tuple[str, ...]:
     )
     options: list[str] = []
     for folder in _libraries():
-        options += ["--ro-bind", folder, folder]
+        options += [*_folders(folder), "--ro-bind", folder, folder]
     for path in (program, library, *shared):
         options += [*_folders(path), "--ro-bind", path, path]
     for name in ("site-packages", "dist-packages", "test", "idlelib", "ensurepip"):

@@ -45,6 +45,20 @@ def test_it_is_a_sandbox(sandbox):
     assert isinstance(sandbox, Sandbox)
 
 
+def test_every_folder_is_open_to_samples(judge):
+    """Wherever the interpreter is (/usr for a distribution's own), a sample may read all folders on the way to its modules."""
+    source = """
+        def closed():
+            import os
+            found = []
+            for _ in os.walk("/", onerror=lambda error: found.append(error.filename)):
+                pass
+            return found
+    """
+    result = judge(source, "assert closed() == [], closed()")
+    assert (result.passed, result.reason) == (True, "")
+
+
 def test_jails_are_used_again(sandbox):
     """A sample that behaves leaves its jails to the next one."""
     sandbox.run_python(ADD, Limits())
