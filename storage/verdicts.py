@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
+from storage.errors import StorageError
 from storage.parquet import write_rows
 from storage.records import Verdict
 from storage.schemas import VERDICTS
@@ -62,4 +63,8 @@ class VerdictStore:
                 return
             path = self._folder / f"{self._run}-{self._number:06d}.parquet"
             self._number += 1
-            await asyncio.to_thread(write_rows, path, VERDICTS, rows)
+            try:
+                await asyncio.to_thread(write_rows, path, VERDICTS, rows)
+            except StorageError:
+                self._rows = rows + self._rows  # a disk that was full may have room again when the run ends
+                raise

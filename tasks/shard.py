@@ -12,7 +12,7 @@ import pyarrow as pa
 from storage.errors import UserError
 from storage.identity import sample_id
 from storage.parquet import PartWriter
-from storage.records import Prompt, Sample
+from storage.records import Prompt, Sample, Verdict
 from storage.rows import prompt_of
 from storage.workspace import Workspace
 from tasks.ask import Desk
@@ -66,8 +66,12 @@ class Slot:
     """Whether the lake has it and its verdicts are good."""
 
 
-Bought = dict[tuple[int, int, int], Sample | str]
-"""By (ord, teacher, sample_index): a sample, or why there is none."""
+Place = tuple[int, int, int]
+"""(ord, teacher, sample_index)."""
+Bought = dict[Place, Sample | str]
+"""A sample, or why there is none."""
+Judged = dict[Place, list[Verdict]]
+"""The verdicts on what was bought."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class _Task:
     ord: int
     prompt: Prompt
     bought: Bought
+    judged: Judged
     rows: list[dict[str, Any]]
     accepted: list[int]
 
@@ -101,25 +106,25 @@ class Shards:
     """Gets rows of `ASKED`."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
-    _bought: dict[int, Bought] = field(default_factory=dict)
+    _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
     _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard and return its counts.
 
-        Safe to call again where it raised: what it had bought by then is kept, and not bought twice.
+        Safe to call again where it raised: what was bought and judged by then is kept, and not paid for twice.
         """
         prompts, slots = await asyncio.to_thread(self._load, number)
         rows: list[dict[str, Any]] = []
-        bought = self._bought.setdefault(number, {})
+        bought, judged = self._done.setdefault(number, ({}, {}))
         accepted: list[int] = []
         async with asyncio.TaskGroup() as group:
             for ord_, prompt in prompts:
-                task = _Task(ord=ord_, prompt=prompt, bought=bought, rows=rows, accepted=accepted)
+                task = _Task(ord=ord_, prompt=prompt, bought=bought, judged=judged, rows=rows, accepted=accepted)
                 group.create_task(self._prompt(task, slots.get(ord_, {})))
         for row in rows:
             self.asked.write(row)
-        del self._bought[number]
+        del self._done[number]
         return {
             "prompts": len(prompts),
             "asked": len(rows),
@@ -168,12 +173,14 @@ class Shards:
         missing = [slot for slot in now if not slot.here and places[slot.sample_index] not in bought]
         others = await self._draw(question, missing, places, bought)
         results = {index: bought[place] for index, place in places.items() if place in bought} | others
-        samples = [result for result in results.values() if isinstance(result, Sample)]
+        samples = {places[index]: result for index, result in results.items() if isinstance(result, Sample)}
+        new = {place: sample for place, sample in samples.items() if place not in task.judged}
         try:
-            verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in samples])
+            verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in new.values()])
         except UserError:
             return 0  # the run was told to stop
-        good = sum(map(self.rule.accepts, verdicts))
+        task.judged.update(zip(new, verdicts, strict=True))
+        good = sum(self.rule.accepts(task.judged[place]) for place in samples)
         for slot in now:
             come = results.get(slot.sample_index)
             if slot.here or come is not None:
@@ -187,7 +194,7 @@ class Shards:
         return good + sum(slot.accepted for slot in now)
 
     async def _draw(
-        self, question: Question, missing: list[Slot], places: dict[int, tuple[int, int, int]], bought: Bought
+        self, question: Question, missing: list[Slot], places: dict[int, Place], bought: Bought
     ) -> dict[int, Sample | str]:
         """Buy what is missing into `bought`, and return what other slots of the build bought meanwhile.
 

@@ -110,7 +110,7 @@ class Verification:
     async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
         """Return each case's verdicts, which are kept as well. Where a judge couldn't be asked, its verdict is missing.
 
-        Raise UserError where a verifier can't work at all; the run is told to stop first.
+        Raise UserError where a verifier can't work at all, or the disk is full; the run is told to stop first.
         """
         verdicts: list[list[Verdict]] = [[] for _ in cases]
         inputs = check_inputs(prompt)
@@ -129,13 +129,13 @@ class Verification:
             ]
             coroutines = [_check_async(named, prompt, cases[i].sample, inputs) for i, named in waiting]
             found = await asyncio.gather(*threads, *coroutines)
+            for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
+                if verdict is not None:
+                    verdicts[i].append(verdict)
+            await self._store.add(verdict for each in verdicts for verdict in each)
         except UserError as error:
             self._stop(error)
             raise
-        for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
-            if verdict is not None:
-                verdicts[i].append(verdict)
-        await self._store.add(verdict for each in verdicts for verdict in each)
         return verdicts
 
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import verdicts
+from storage.errors import StorageError
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_verdict
 
@@ -57,3 +58,16 @@ async def test_every_field(tmp_path: Path):
         await store.add([verdict])
     (row,) = pq.read_table(tmp_path / "r-000000.parquet").to_pylist()
     assert row == {name: getattr(verdict, name) for name in row}
+
+
+async def test_a_disk_that_refuses(tmp_path: Path):
+    """What could not be written is written once the disk takes it again: a judge was paid for it."""
+    folder = tmp_path / "verdicts"
+    folder.write_text("in the way")
+    async with VerdictStore(folder, run="r") as store:
+        await store.add([make_verdict("a")])
+        with pytest.raises(StorageError, match="can't be written"):
+            await store.flush()
+        await store.add([make_verdict("b")])
+        folder.unlink()
+    assert list(landed(folder).values()) == [["a", "b"]]

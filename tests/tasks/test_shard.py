@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,7 +14,7 @@ from storage.lake import Lake
 from storage.records import Prompt, Sample
 from tasks import shard
 from tasks.teachers.protocol import Completion, Request
-from tests.fakes import FakeTeacher, completion, echo, make_prompt, named
+from tests.fakes import FakeAsyncVerifier, FakeTeacher, completion, echo, make_prompt, named
 from tests.tasks.house import Spec, build, house
 
 
@@ -197,6 +198,38 @@ class TestAgain:
         assert counts["kept"] == 12
         ids = [row for part in (lake.root / "samples").glob("*.parquet") for row in pq.read_table(part)["sample_id"].to_pylist()]
         assert len(ids) == len(set(ids)) == 12
+
+    async def test_nothing_is_judged_twice(self, lake: Lake):
+        """What was judged before a shard raised keeps its verdicts: a judge may have been paid for them."""
+        judged: list[str] = []
+        both = asyncio.Event()
+
+        def check(prompt: Prompt, sample: Sample) -> bool:
+            judged.append(sample.prompt_id)
+            if len(judged) == 2:
+                both.set()
+            return True
+
+        @dataclass(kw_only=True)
+        class Late(FakeTeacher):
+            """Raises for the third prompt, once, when the others have been judged."""
+
+            async def complete(self, request: Request) -> Completion:
+                if request.prompt_id == "c" and len(judged) < 3 and not self.closed:
+                    self.closed = True
+                    await both.wait()
+                    await asyncio.sleep(0.05)  # the verdicts are on their way
+                    raise ZeroDivisionError("a defect")
+                return await super().complete(request)
+
+        spec = Spec(teachers={"smol": Late()}, verifiers=[named(judge=check, kind=FakeAsyncVerifier)])
+        async with house(lake, spec) as one:
+            await one.prepare()
+            (number,) = await one.open()
+            with pytest.raises(ExceptionGroup):
+                await one.work(number)
+            assert (await one.work(number))["accepted"] == 3
+        assert judged == ["a", "b", "c"]
 
     async def test_killed_and_started_again(self, lake: Lake):
         """A run that ends before its shard does leaves what it bought to the next."""

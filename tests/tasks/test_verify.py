@@ -11,7 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import SetupError, UserError, VerifierError
+from storage.errors import SetupError, StorageError, UserError, VerifierError
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.verdicts import VerdictStore
@@ -201,6 +201,15 @@ class TestTrouble:
         error = SetupError("bubblewrap isn't installed")
         with pytest.raises(SetupError):
             await judge(tmp_path, named(judge=raising(error), kind=kind), stopped=stopped)
+        assert stopped == [error]
+
+    async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""
+        stopped: list[UserError] = []
+        error = StorageError("verdicts: can't be written")
+        monkeypatch.setattr(VerdictStore, "add", raising(error))
+        with pytest.raises(StorageError):
+            await judge(tmp_path, named(), stopped=stopped)
         assert stopped == [error]
 
     @KINDS
