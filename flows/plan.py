@@ -16,7 +16,7 @@ from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.ask import OUT_UNKNOWN
 from tasks.prepare import Asked, Prepared, prepare
-from tasks.teachers.protocol import CHARS_PER_TOKEN
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Usage
 from tasks.templates import Template
 
 
@@ -147,6 +147,6 @@ def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
         tokens_in=tokens_in,
         tokens_out=int(missing * each),
         basis=basis,
-        cost_usd=price.cost(tokens_in, int(missing * each)) if price else None,
-        most_usd=price.cost(tokens_in, missing * most) if price and most else None,
+        cost_usd=price.cost(Usage(tokens_in=tokens_in, tokens_out=int(missing * each))) if price else None,
+        most_usd=price.cost(Usage(tokens_in=tokens_in, tokens_out=missing * most)) if price and most else None,
     )

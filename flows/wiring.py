@@ -26,7 +26,7 @@ from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Request, Teacher
+from tasks.teachers.protocol import Request, Teacher, Usage
 from tasks.teachers.registry import TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
 from verifiers.protocol import NeedsTeacher, Verifier
@@ -196,11 +196,5 @@ class _DeskAsker:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
         return choice.response
 
-    def _bill(self, tokens_in: int, tokens_out: int) -> None:
-        price = self.desk.options.price
-        cost = price.cost(tokens_in, tokens_out) if price else 0.0
-        BILL.get().append(cost)
-        self.budget.spent += cost
-        self.spending.cost_usd += cost
-        self.spending.tokens_in += tokens_in
-        self.spending.tokens_out += tokens_out
+    def _bill(self, usage: Usage) -> None:
+        BILL.get().append(self.spending.bill(usage, self.desk.options.price, self.budget))

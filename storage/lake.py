@@ -17,6 +17,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from storage import journal
 from storage.errors import StorageError
 from storage.parquet import sync, write_rows, write_text
@@ -110,9 +112,10 @@ class Lake:
 
     def _mend(self) -> None:
         for table in STORES:
-            # A file without rows, so that a query over the table finds its columns before there is anything in it.
+            # A file without rows, so that a query over the table finds its columns before there is anything in it, and those
+            # that parts of an earlier version lack.
             empty = self.root / table / EMPTY
-            if not empty.exists():
+            if not empty.exists() or pq.read_schema(empty) != TABLES[table]:
                 write_rows(empty, TABLES[table], ())
         journal.recover(self.journal, self.root / "samples")
         shutil.rmtree(self.staging, ignore_errors=True)

@@ -97,6 +97,8 @@ class Sample:
     """The answer, without the reasoning."""
     reasoning: str | None = None
     """The chain of thought, where the teacher shows one."""
+    reasoning_blocks: str | None = None
+    """JSON of the provider's own reasoning blocks with their signatures, where it gives any."""
     finish_reason: str
     """stop, length, content_filter, … as the server says."""
     tokens_in: int
@@ -105,6 +107,8 @@ class Sample:
     """Billed completion tokens, reasoning included."""
     tokens_reasoning: int = 0
     """Of these, reasoning."""
+    tokens_cached: int = 0
+    """Of `tokens_in`, those that were read from the provider's prompt cache."""
     cost_usd: float | None = None
     """USD, by the spec's prices; None where they are unknown."""
     latency_s: float

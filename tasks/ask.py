@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import tenacity
 
@@ -13,11 +13,11 @@ from storage.errors import BadResponse, RateLimited, TeacherDown, TeacherError, 
 from tasks.limits import Limiter
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request, Teacher
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request, Teacher, Usage
 
 INT32_MAX = 2**31 - 1
 """What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
-_TOKENS = ("tokens_in", "tokens_out", "tokens_reasoning")
+_TOKENS = tuple(field.name for field in fields(Usage))
 LOST = 3
 """Requests in a row that exhausted their attempts: one may be at fault itself, so many are not."""
 LONGEST_WAIT_S = 900.0
@@ -69,11 +69,11 @@ class Desk:
         request: Request,
         *,
         may_send: Callable[[], bool] = lambda: True,
-        billed: Callable[[int, int], None] = lambda tokens_in, tokens_out: None,  # noqa: ARG005
+        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
-        `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the tokens
+        `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of an empty one that is asked for again.
         """
         attempts = 0
@@ -100,7 +100,7 @@ class Desk:
         return self._answered_at < since and (isinstance(error, Unreachable) or self._lost >= LOST)
 
     async def _once(
-        self, request: Request, may_send: Callable[[], bool], billed: Callable[[int, int], None], sent: list[float]
+        self, request: Request, may_send: Callable[[], bool], billed: Callable[[Usage], object], sent: list[float]
     ) -> tuple[Completion, float]:
         chars = sum(len(message.content) for message in request.messages)
         estimate = chars // CHARS_PER_TOKEN + request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
@@ -123,7 +123,7 @@ class Desk:
         self._answered_at = time.monotonic()
         self._lost = 0
         tokens = {name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS}
-        billed(tokens["tokens_in"], tokens["tokens_out"])
+        billed(Usage(**tokens))
         choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
         if not choices:
             raise BadResponse("the response is empty")

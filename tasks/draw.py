@@ -14,8 +14,8 @@ from storage.identity import sample_id
 from storage.records import Message, Sample
 from tasks.ask import Answer, Desk
 from tasks.stop import Stop
-from tasks.teachers.options import SamplingOptions, TeacherOptions
-from tasks.teachers.protocol import Request
+from tasks.teachers.options import PriceOptions, SamplingOptions
+from tasks.teachers.protocol import Choice, Request, Usage
 
 
 class Budget:
@@ -52,6 +52,15 @@ class Spending:
     """Prompt tokens."""
     tokens_out: int = 0
     """Completion tokens."""
+
+    def bill(self, usage: Usage, price: PriceOptions | None, budget: Budget) -> float:
+        """Count what a response costs as soon as it is there, since another may be sent next and must see it; return USD."""
+        cost = price.cost(usage) if price else 0.0
+        budget.spent += cost
+        self.cost_usd += cost
+        self.tokens_in += usage.tokens_in
+        self.tokens_out += usage.tokens_out
+        return cost
 
 
 class Durable(Protocol):
@@ -116,7 +125,7 @@ class Draw:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
-            bill = partial(self.bill, question.desk.options)
+            bill = partial(self.spending.bill, price=question.desk.options.price, budget=self.budget)
             try:
                 answer = await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
             except Withheld:
@@ -142,14 +151,6 @@ class Draw:
             self._bought(samples, drawn)
             indices = indices[len(samples) :]
 
-    def bill(self, options: TeacherOptions, tokens_in: int, tokens_out: int) -> None:
-        """Count what a response costs as soon as it is there: another request may be sent next, and must see it."""
-        cost = options.price.cost(tokens_in, tokens_out) if options.price else 0.0
-        self.budget.spent += cost
-        self.spending.cost_usd += cost
-        self.spending.tokens_in += tokens_in
-        self.spending.tokens_out += tokens_out
-
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:
             self.spending.paid += 1
@@ -169,11 +170,7 @@ class Draw:
 
     def _samples(self, question: Question, request: Request, answer: Answer) -> list[Sample]:
         completion, options = answer.completion, question.desk.options
-        lengths = [len(choice.response) + len(choice.reasoning or "") for choice in completion.choices]
-        even = [1] * len(lengths)
-        tokens_in = _shares(completion.tokens_in, even)
-        tokens_out = _shares(completion.tokens_out, lengths)
-        tokens_reasoning = _shares(completion.tokens_reasoning, [len(choice.reasoning or "") for choice in completion.choices])
+        usages = _divided(completion, completion.choices)
         system = next((message.content for message in question.messages if message.role == "system"), None)
         now = datetime.now(UTC)
         return [
@@ -188,11 +185,13 @@ class Draw:
                 messages=question.messages,
                 response=choice.response,
                 reasoning=choice.reasoning,
+                reasoning_blocks=choice.reasoning_blocks,
                 finish_reason=choice.finish_reason,
-                tokens_in=tokens_in[number],
-                tokens_out=tokens_out[number],
-                tokens_reasoning=tokens_reasoning[number],
-                cost_usd=options.price.cost(tokens_in[number], tokens_out[number]) if options.price else None,
+                tokens_in=usage.tokens_in,
+                tokens_out=usage.tokens_out,
+                tokens_reasoning=usage.tokens_reasoning,
+                tokens_cached=usage.tokens_cached,
+                cost_usd=options.price.cost(usage) if options.price else None,
                 latency_s=answer.latency_s,
                 attempts=answer.attempts,
                 temperature=request.parameters.get("temperature"),
@@ -200,7 +199,7 @@ class Draw:
                 logprobs=choice.logprobs,
                 created_at=now,
             )
-            for number, choice in enumerate(completion.choices)
+            for number, (choice, usage) in enumerate(zip(completion.choices, usages, strict=True))
         ]
 
 
@@ -213,6 +212,21 @@ def _chunks(indices: list[int], width: int) -> list[list[int]]:
         else:
             chunks.append([index])
     return chunks
+
+
+def _divided(whole: Usage, choices: Sequence[Choice]) -> list[Usage]:
+    """Return each choice's share of a usage: of the prompt evenly, of the rest by length. The shares sum to the whole."""
+    even = [1] * len(choices)
+    thoughts = [len(choice.reasoning or "") for choice in choices]
+    lengths = [len(choice.response) + thought for choice, thought in zip(choices, thoughts, strict=True)]
+    columns = {
+        "tokens_in": _shares(whole.tokens_in, even),
+        "tokens_out": _shares(whole.tokens_out, lengths),
+        "tokens_reasoning": _shares(whole.tokens_reasoning, thoughts),
+        "tokens_cached": _shares(whole.tokens_cached, even),
+        "tokens_cache_written": _shares(whole.tokens_cache_written, even),
+    }
+    return [Usage(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
 def _shares(total: int, weights: Sequence[int]) -> list[int]:

@@ -6,10 +6,7 @@ than all the rest of a request.
 
 from __future__ import annotations
 
-import email.utils
 import json
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -21,6 +18,7 @@ import orjson
 from storage.errors import BadResponse, RateLimited, RequestRejected, SetupError, StillhouseError, Unavailable, Unreachable
 from storage.records import TokenLogprob, TopToken
 from tasks.teachers import reasoning
+from tasks.teachers.headers import openai_allowance, retry_after
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request
 
@@ -93,7 +91,9 @@ class OpenAITeacher:
         except BadResponse as error:
             begins = self._line(raw.decode(errors="replace"))[:80]
             raise BadResponse(self._line(f"{error}; it begins {begins!r}")) from None
-        return completion if completion.tokens_out else _counted(request, completion)
+        completion = completion if completion.tokens_out else _counted(request, completion)
+        allowance = openai_allowance(response.headers)
+        return completion if allowance is None else replace(completion, allowance=allowance)
 
     def _classified(self, error: sdk.OpenAIError) -> StillhouseError:
         # The SDK's aiohttp transport calls a refused connection a time limit, too.
@@ -140,25 +140,6 @@ def make(options: TeacherOptions, *, api_key: str | None) -> OpenAITeacher:
     )
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds that a Retry-After header asks for, in either of its forms; None where it says nothing."""
-    if "retry-after-ms" in headers:
-        value, unit = headers["retry-after-ms"], 1e-3
-    else:
-        value, unit = headers.get("retry-after", ""), 1.0
-    try:
-        seconds = float(value) * unit
-    except ValueError:
-        parsed = email.utils.parsedate_tz(value)
-        if parsed is None:
-            return None
-        try:
-            seconds = email.utils.mktime_tz(parsed) - time.time()
-        except (ValueError, OverflowError):  # a year that no clock has
-            return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
 def _completion(raw: bytes) -> Completion:
     try:
         document = _json(raw)
@@ -170,6 +151,7 @@ def _completion(raw: bytes) -> Completion:
             tokens_in=int(usage.get("prompt_tokens") or 0),
             tokens_out=int(usage.get("completion_tokens") or 0),
             tokens_reasoning=int(details.get("reasoning_tokens") or 0),
+            tokens_cached=int((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
         )
     except (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BadResponse(f"not a chat completion: {type(error).__name__}: {error}") from None

@@ -9,6 +9,7 @@ import orjson
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from tasks.options import NotYet, Options, PathText
+from tasks.teachers.protocol import Usage
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
@@ -30,11 +31,24 @@ class PriceOptions(Options):
     input: float = Field(ge=0)
     """Prompt tokens."""
     output: float = Field(ge=0)
-    """Completion tokens, reasoning included."""
+    """Completion tokens."""
+    cached_input: float | None = Field(default=None, ge=0)
+    """Prompt tokens read from the provider's cache. Left out: as `input`."""
+    cache_write: float | None = Field(default=None, ge=0)
+    """Prompt tokens written to it. Left out: as `input`."""
+    reasoning: float | None = Field(default=None, ge=0)
+    """Completion tokens that are reasoning. Left out: as `output`."""
 
-    def cost(self, tokens_in: int, tokens_out: int) -> float:
+    def cost(self, usage: Usage) -> float:
         """Return USD."""
-        return (tokens_in * self.input + tokens_out * self.output) / 1e6
+        cached, written = usage.tokens_cached, usage.tokens_cache_written
+        return (
+            (usage.tokens_in - cached - written) * self.input
+            + cached * (self.input if self.cached_input is None else self.cached_input)
+            + written * (self.input if self.cache_write is None else self.cache_write)
+            + (usage.tokens_out - usage.tokens_reasoning) * self.output
+            + usage.tokens_reasoning * (self.output if self.reasoning is None else self.reasoning)
+        ) / 1e6
 
 
 class RetryOptions(Options):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from storage.records import Message, TokenLogprob
+from tasks.teachers.headers import Allowance
 
 CHARS_PER_TOKEN = 4
 """A rule of thumb for English, where nobody counts."""
@@ -37,23 +38,37 @@ class Choice:
     reasoning: str | None = None
     """The chain of thought, apart from the answer."""
     finish_reason: str = "stop"
-    """As the server says."""
+    """OpenAI's words where they fit: stop, length (cut off), refusal, content_filter; else as the server says."""
     logprobs: tuple[TokenLogprob, ...] | None = None
     """One for each token, where asked for."""
+    reasoning_blocks: str | None = None
+    """JSON of the provider's own reasoning blocks, with what it signs them with, where it gives any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """A whole response."""
+class Usage:
+    """What is billed."""
+
+    tokens_in: int = 0
+    """Prompt tokens."""
+    tokens_out: int = 0
+    """Completion tokens, of all choices, reasoning included."""
+    tokens_reasoning: int = 0
+    """Of `tokens_out`, reasoning."""
+    tokens_cached: int = 0
+    """Of `tokens_in`, those that were read from the provider's prompt cache."""
+    tokens_cache_written: int = 0
+    """Of `tokens_in`, those that were written to it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion(Usage):
+    """A whole response, with its usage."""
 
     choices: tuple[Choice, ...]
     """1 … n samples: some servers give fewer than were asked for."""
-    tokens_in: int
-    """Prompt tokens billed."""
-    tokens_out: int
-    """Completion tokens billed, of all choices, reasoning included."""
-    tokens_reasoning: int = 0
-    """Of these, reasoning."""
+    allowance: Allowance | None = None
+    """What the response says of the account's limits."""
 
 
 class Teacher(Protocol):

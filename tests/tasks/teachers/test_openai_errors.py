@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Any
 
 import httpx2
@@ -23,7 +22,7 @@ from storage.errors import (
     Unreachable,
     UserError,
 )
-from tasks.teachers.openai import OpenAITeacher, retry_after
+from tasks.teachers.openai import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.test_openai import ask
 
@@ -161,35 +160,6 @@ class TestStatus:
         with pytest.raises(RateLimited) as caught:
             await ask(lambda http: httpx2.Response(code, headers=headers, content=b"{}"))
         assert caught.value.retry_after_s == expected
-
-
-class TestRetryAfter:
-    """Both forms of the header."""
-
-    @pytest.mark.parametrize(
-        ("headers", "expected"),
-        [
-            ({}, None),
-            ({"retry-after": "2"}, 2.0),
-            ({"retry-after": "0.5"}, 0.5),
-            ({"retry-after": "-3"}, 0.0),
-            ({"retry-after": ""}, None),
-            ({"retry-after": "soon"}, None),
-            ({"retry-after": "inf"}, None),
-            ({"retry-after": "nan"}, None),
-            ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
-            ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
-        ],
-        ids=repr,
-    )
-    def test_seconds(self, headers: dict[str, str], expected: float | None):
-        """Seconds, milliseconds where they are given, and nothing for what says nothing."""
-        assert retry_after(headers) == expected
-
-    def test_date(self, monkeypatch: pytest.MonkeyPatch):
-        """A date is so many seconds from now."""
-        monkeypatch.setattr("tasks.teachers.openai.time.time", lambda: 1_800_000_000.0)
-        assert retry_after({"retry-after": formatdate(1_800_000_090, usegmt=True)}) == pytest.approx(90)
 
 
 def raising(error: Exception) -> Callable[[httpx2.Request], httpx2.Response]:
