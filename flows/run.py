@@ -28,7 +28,6 @@ from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
 from tasks import outcomes
-from tasks.ask import Desk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export
@@ -114,7 +113,9 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._store = await stack.enter_async_context(VerdictStore(self.lake.root / "verdicts", run=self.build_id))
-            self._desks = [Desk(options, teacher, self.stop) for options, teacher in zip(self.spec.teachers, made, strict=True)]
+            self._desks = [
+                wiring.open_desk(options, lines, self.stop) for options, lines in zip(self.spec.teachers, made, strict=True)
+            ]
             self._teachers = made
             self._verifiers = wiring.with_desks(
                 wiring.make_verifiers(self.spec, self._path),
@@ -201,7 +202,7 @@ class Run:
         self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, adaptive=sampling.adaptive is not None)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
         # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
-        in_flight = sum(desk.options.limits.concurrency * desk.options.samples_per_request for desk in drawing)
+        in_flight = sum(line.limits.most * line.samples_per_request for desk in drawing for line in desk.options.lines)
         self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * sampling.k))
         return self._worked
 

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -16,11 +17,12 @@ from pydantic import TypeAdapter, ValidationError
 from flows.loading import nearest, problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
-from storage.identity import fingerprint
+from storage.identity import address, fingerprint
 from storage.records import Message
-from tasks.ask import Desk
+from tasks.ask import Desk, open_line
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
+from tasks.limits import shared_limiter
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
@@ -31,6 +33,18 @@ from tasks.teachers.registry import TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
 from verifiers.protocol import NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A teacher with what it was made of."""
+
+    teacher: Teacher
+    """Who answers."""
+    options: TeacherOptions
+    """Its own, or its replica's."""
+    account: str
+    """What its limits belong to."""
 
 
 def licensed(spec: Spec) -> Iterator[Licensed]:
@@ -56,16 +70,36 @@ def check_teachers(spec: Spec, path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[Teacher]]:
-    """Give the spec's teachers, in its order, and close them. With `keys`, raise SpecError where a key isn't set."""
-    found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
+async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[list[Connected]]]:
+    """Give the spec's teachers, in its order, each by its replicas, and close them.
+
+    With `keys`, raise SpecError where a key isn't set.
+    """
+    wanted = [
+        [(line, _key(line, path, number, needed=keys)) for line in options.lines] for number, options in enumerate(spec.teachers)
+    ]
     async with contextlib.AsyncExitStack() as stack:
-        made = []
-        for number, options in enumerate(spec.teachers):
-            teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
-            stack.push_async_callback(teacher.aclose)
-            made.append(teacher)
+        made: list[list[Connected]] = []
+        for number, lines in enumerate(wanted):
+            made.append([])
+            for options, key in lines:
+                teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
+                stack.push_async_callback(teacher.aclose)
+                made[-1].append(Connected(teacher=teacher, options=options, account=_account(options, key)))
         yield made
+
+
+def open_desk(options: TeacherOptions, made: Sequence[Connected], stop: Stop) -> Desk:
+    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
+    lines = [
+        open_line(each.teacher, each.options, limiter=shared_limiter(each.options.limits, account=each.account)) for each in made
+    ]
+    return Desk(options, lines, stop)
+
+
+def _account(options: TeacherOptions, key: str | None) -> str:
+    """Return a name for whatever counts requests at the other end: an account's use of one model."""
+    return address([options.provider, options.base_url, options.model, sha256((key or "").encode()).hexdigest()])
 
 
 def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
@@ -92,11 +126,11 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     return key
 
 
-def asked(spec: Spec, made: Sequence[Teacher]) -> list[Asked]:
+def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     """Return what each drawing teacher adds to a request's address."""
     return [
-        Asked(provider=options.provider, model=options.model, identity=teacher.identity)
-        for options, teacher in zip(spec.teachers, made, strict=True)
+        Asked(provider=options.provider, model=options.model, identity=lines[0].teacher.identity)
+        for options, lines in zip(spec.teachers, made, strict=True)
         if options.draw
     ]
 
