@@ -26,8 +26,8 @@ from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Request, Teacher, Usage
-from tasks.teachers.registry import TEACHERS, Maker
+from tasks.teachers.protocol import Particular, Request, Teacher, Usage
+from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
 from verifiers.protocol import NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
@@ -65,7 +65,16 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
             teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
             stack.push_async_callback(teacher.aclose)
             made.append(teacher)
+            if options.draw and isinstance(teacher, Particular):
+                _check_sampling(teacher, spec, path, number)
         yield made
+
+
+def _check_sampling(teacher: Particular, spec: Spec, path: Path, number: int) -> None:
+    try:
+        teacher.check(spec.sampling.parameters())
+    except SpecError as error:
+        raise SpecError(f"{where(path, ('teachers', number))}: {error}") from None
 
 
 def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
@@ -80,8 +89,8 @@ def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
 
 def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
     variable = options.api_key_env
-    if variable is None and options.provider == "openai" and options.base_url is None:
-        variable = "OPENAI_API_KEY"
+    if variable is None and options.base_url is None:
+        variable = KEYS.get(options.provider)
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
@@ -143,6 +152,8 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
         # Who judges decides the verdict; what the spec happens to call it doesn't.
         options["teacher"] = [judge.provider, judge.model, judge.extra_body]
+        if judge.api != "chat":
+            options["teacher"].append(judge.api)
     return Named(
         name=entry.use,
         version=made.version,

@@ -124,7 +124,7 @@ class Desk:
         self._lost = 0
         tokens = {name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS}
         billed(Usage(**tokens))
-        choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
+        choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
         if not choices:
             raise BadResponse("the response is empty")
         return replace(completion, choices=choices[: request.n], **tokens), self._answered_at - sent[-1]
@@ -135,6 +135,11 @@ class Desk:
                 f"teacher {self.options.name!r} asks to wait for {seconds / 60:,.0f} minutes; "
                 "what was paid for is landed, and a rerun goes on"
             )
+
+
+def _says_something(choice: Choice) -> bool:
+    """Whether asking again would only buy the same again: a refusal is an answer, and reasoning that isn't shown was paid for."""
+    return bool(choice.response.strip() or choice.reasoning or choice.reasoning_blocks or choice.finish_reason == "refusal")
 
 
 def _clean(choice: Choice) -> Choice:

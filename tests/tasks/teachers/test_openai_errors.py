@@ -143,7 +143,7 @@ class TestStatus:
     async def test_no_quota(self):
         """An account without quota is a matter for the user, and not for patience."""
         content = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
-        with pytest.raises(SetupError, match="http://server/v1 has no credit or quota left: 429"):
+        with pytest.raises(SetupError, match="http://server/v1 is on hold, or has no credit or quota left: 429"):
             await ask(lambda http: httpx2.Response(429, json=content))
 
     @pytest.mark.parametrize(("code", "said"), [(401, "check api_key_env"), (404, "check model and base_url")])
