@@ -31,7 +31,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     """Yield what was found, one check at a time."""
     cores, memory = len(os.sched_getaffinity(0)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield Check(name="machine", state="ok", detail=f"Python {platform.python_version()}, {cores} cores, {memory:.0f} GiB")
-    packages = ("stillhouse", "prefect", "duckdb", "pyarrow", "openai")
+    packages = ("stillhouse", "prefect", "duckdb", "pyarrow", "openai", "anthropic")
     yield Check(name="packages", state="ok", detail=", ".join(f"{name} {version(name)}" for name in packages))
     yield _tried("sandbox (unit_tests)", _sandbox)
     yield _tried("embedded model (local)", _model)

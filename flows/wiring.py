@@ -22,14 +22,13 @@ from storage.records import Message
 from tasks.ask import Desk, open_line
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
-from tasks.limits import shared_limiter
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Request, Teacher, Usage
-from tasks.teachers.registry import TEACHERS, Maker
+from tasks.teachers.protocol import Particular, Request, Teacher, Usage
+from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
 from verifiers.protocol import NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
@@ -86,20 +85,26 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
                 teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
                 stack.push_async_callback(teacher.aclose)
                 made[-1].append(Connected(teacher=teacher, options=options, account=_account(options, key)))
+                if options.draw and isinstance(teacher, Particular):
+                    _check_sampling(teacher, spec, path, number)
         yield made
 
 
 def open_desk(options: TeacherOptions, made: Sequence[Connected], stop: Stop) -> Desk:
     """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
-    lines = [
-        open_line(each.teacher, each.options, limiter=shared_limiter(each.options.limits, account=each.account)) for each in made
-    ]
-    return Desk(options, lines, stop)
+    return Desk(options, [open_line(each.teacher, each.options, account=each.account) for each in made], stop)
 
 
 def _account(options: TeacherOptions, key: str | None) -> str:
     """Return a name for whatever counts requests at the other end: an account's use of one model."""
     return address([options.provider, options.base_url, options.model, sha256((key or "").encode()).hexdigest()])
+
+
+def _check_sampling(teacher: Particular, spec: Spec, path: Path, number: int) -> None:
+    try:
+        teacher.check(spec.sampling.parameters())
+    except SpecError as error:
+        raise SpecError(f"{where(path, ('teachers', number))}: {error}") from None
 
 
 def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
@@ -114,8 +119,8 @@ def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
 
 def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
     variable = options.api_key_env
-    if variable is None and options.provider == "openai" and options.base_url is None:
-        variable = "OPENAI_API_KEY"
+    if variable is None and options.base_url is None:
+        variable = KEYS.get(options.provider)
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
@@ -177,6 +182,8 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
         # Who judges decides the verdict; what the spec happens to call it doesn't.
         options["teacher"] = [judge.provider, judge.model, judge.extra_body]
+        if judge.api != "chat":
+            options["teacher"].append(judge.api)
     return Named(
         name=entry.use,
         version=made.version,

@@ -25,7 +25,7 @@ from storage.errors import (
     Withheld,
 )
 from tasks.breaker import Breaker
-from tasks.limits import Lease, Limiter
+from tasks.limits import Lease, Limiter, shared_limiter
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions, TeacherOptions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request, Teacher, Usage
@@ -220,7 +220,7 @@ class Desk:
                 line.down = QuotaSpent(f"teacher {self.options.name!r}: {error}")
         usage = Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
         billed(usage)
-        choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
+        choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
         if not choices:
             so_far.wasted += (usage,)
             so_far.failures += 1
@@ -320,16 +320,25 @@ class Desk:
         self._mean_out += weight * (usage.tokens_out / choices - self._mean_out)
 
 
-def open_line(teacher: Teacher, options: TeacherOptions, limiter: Limiter | None = None) -> Line:
-    """Return a line to a teacher with the limits of its options. Needs a running event loop."""
+def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:
+    """Return a line to a teacher with the limits of its options, kept together with all who ask the same `account`.
+
+    Needs a running event loop.
+    """
     limits = options.limits
     if not limits.concurrency and isinstance(teacher, KnowsCapacity):
         limits = limits.model_copy(update={"concurrency": teacher.capacity})
-    return Line(teacher=teacher, limiter=limiter or Limiter(limits), breaker=_breaker(options.retry))
+    limiter = shared_limiter(limits, account=account) if account else Limiter(limits)
+    return Line(teacher=teacher, limiter=limiter, breaker=_breaker(options.retry))
 
 
 def _breaker(retry: RetryOptions) -> Breaker:
     return Breaker(first_wait_s=retry.first_wait_s, max_wait_s=retry.max_wait_s, patience_s=retry.patience_s)
+
+
+def _says_something(choice: Choice) -> bool:
+    """Whether asking again would only buy the same again: a refusal is an answer, and reasoning that isn't shown was paid for."""
+    return bool(choice.response.strip() or choice.reasoning or choice.reasoning_blocks or choice.finish_reason == "refusal")
 
 
 def _clean(choice: Choice) -> Choice:

@@ -10,7 +10,7 @@ from typing import Any
 
 from storage.errors import SpecError
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.openai import OpenAITeacher, refuse_budget
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
 
@@ -33,6 +33,10 @@ class LocalTeacher:
         """A file and what is sent with each request decide the answer too."""
         chosen = {"path": self.options.path, "extra_body": self.options.extra_body}
         return {name: value for name, value in chosen.items() if value}
+
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Raise SpecError where llama.cpp's chat completions have no way to say them."""
+        refuse_budget(parameters)
 
     @property
     def capacity(self) -> int:
@@ -81,4 +85,6 @@ def make(options: TeacherOptions, *, api_key: str | None) -> LocalTeacher:  # no
         raise SpecError(f"{where}: model: {options.model!r} isn't embedded; use {MODEL}, or give `path`, a GGUF file")
     if options.samples_per_request > 1:
         raise SpecError(f"{where}: samples_per_request: provider local gives one sample a request")
+    if options.api != "chat":
+        raise SpecError(f"{where}: api: only provider openai has `{options.api}`; leave it out")
     return LocalTeacher(options=options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import orjson
@@ -112,13 +112,15 @@ class TeacherOptions(Options):
     name: Name
     """What tables and messages call it."""
     provider: str
-    """local, openai, replay, or a plug-in's name."""
+    """anthropic, local, openai, replay, or a plug-in's name."""
     model: str = Field(min_length=1)
     """As the server knows it."""
     license: str | None = None
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
     """The id of the provider's terms, where they say more than the licence."""
+    api: Literal["chat", "responses"] = "chat"
+    """openai: which of its APIs is asked, chat completions or Responses."""
     base_url: Address | None = None
     """The server's address up to /v1."""
     api_key_env: Variable | None = None
@@ -140,7 +142,7 @@ class TeacherOptions(Options):
     draw: bool = True
     """false: it draws no samples, and is there to judge."""
     extra_body: dict[str, Any] = {}
-    """Anything else that is sent with each request; it is a part of the sample's identity."""
+    """Anything else that is sent with each request; it is a part of the sample's identity. A null takes a parameter out."""
 
     @property
     def lines(self) -> list[TeacherOptions]:
@@ -173,6 +175,21 @@ class AdaptiveOptions(Options):
     """Accepted samples, for each teacher."""
 
 
+class ThinkingOptions(Options):
+    """How long a model that reasons may do so: one of the two, whichever the provider's API knows."""
+
+    budget_tokens: int | None = Field(default=None, ge=1, lt=2**31)
+    """Tokens to reason with at most. They count towards `max_tokens`."""
+    effort: Literal["low", "medium", "high"] | None = None
+    """How hard to try, where the model itself decides on the tokens."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.budget_tokens is None) == (self.effort is None):
+            raise ValueError("needs either `budget_tokens` or `effort`")
+        return self
+
+
 class SamplingOptions(Options):
     """The spec's `sampling`. What is left out is not sent."""
 
@@ -190,8 +207,8 @@ class SamplingOptions(Options):
     """Texts that end a response."""
     logprobs: NotYet = 0
     """Alternatives to store for each token. Not supported yet."""
-    thinking: NotYet = None
-    """How long to reason. Not supported yet."""
+    thinking: ThinkingOptions | None = None
+    """How long to reason before the answer."""
     adaptive: AdaptiveOptions | None = None
     """Draw in rounds, and stop early."""
 
@@ -202,12 +219,13 @@ class SamplingOptions(Options):
         return self
 
     def parameters(self) -> dict[str, Any]:
-        """Return what is sent, by its name in the OpenAI API, and what a sample's identity holds of it."""
+        """Return what is sent, by its name in the OpenAI API where it has one, and what a sample's identity holds of it."""
         sent = {
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
             "seed": self.seed,
             "stop": self.stop,
+            "thinking": self.thinking and self.thinking.model_dump(exclude_none=True),
         }
         return {name: value for name, value in sent.items() if value is not None}

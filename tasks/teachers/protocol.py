@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from storage.records import Message, TokenLogprob
 from tasks.teachers.headers import Allowance
@@ -22,7 +22,7 @@ class Request:
     messages: tuple[Message, ...]
     """What is sent."""
     parameters: Mapping[str, Any]
-    """Sampling parameters by their OpenAI names; `seed` is this request's own."""
+    """Sampling parameters by their OpenAI names, and `thinking` as the spec has it; `seed` is this request's own."""
     sample_index: int = 0
     """The first sample's."""
     n: int = 1
@@ -85,4 +85,13 @@ class Teacher(Protocol):
     @property
     def identity(self) -> Mapping[str, Any]:
         """What decides the answer beside provider, model, messages and parameters."""
+        ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A teacher whose API can't say everything that a spec's `sampling` may."""
+
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Raise SpecError, with a text that begins with the key, where drawing with these parameters makes no sense."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from storage.plugins import Registry
@@ -20,8 +21,12 @@ class Maker(Protocol):
 TEACHERS: Registry[Maker] = Registry(
     "stillhouse.teachers",
     {
+        "anthropic": "tasks.teachers.anthropic:make",
         "local": "tasks.teachers.local:make",
         "openai": "tasks.teachers.openai:make",
         "replay": "tasks.teachers.replay:make",
     },
 )
+
+KEYS: Mapping[str, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
+"""The variable that holds a provider's key, where a spec names neither one nor a server of its own."""

@@ -101,6 +101,8 @@ def make(options: TeacherOptions, *, api_key: str | None) -> ReplayTeacher:  # n
     """Return the teacher of a spec's options."""
     if options.path is None:
         raise SpecError(f"teacher {options.name!r}: provider replay needs `path`, the JSONL file of its answers")
+    if options.api != "chat":
+        raise SpecError(f"teacher {options.name!r}: api: only provider openai has `{options.api}`; leave it out")
     return ReplayTeacher(path=Path(options.path).expanduser())
 
 

@@ -1,4 +1,4 @@
-"""A server on the loopback interface that speaks OpenAI's chat completions, for as long as a `with` lasts."""
+"""A server on the loopback interface that speaks as the providers do, for as long as a `with` lasts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,30 @@ def chat(body: dict[str, Any]) -> Reply:
     ]
     usage = {"prompt_tokens": 5, "completion_tokens": 7 * len(choices)}
     return 200, {"content-type": "application/json"}, json.dumps({"choices": choices, "usage": usage}).encode()
+
+
+def respond(body: dict[str, Any]) -> Reply:
+    """Answer with the last turn, in the form of OpenAI's Responses."""
+    part = {"type": "output_text", "text": f"{body['input'][-1]['content']} #0", "annotations": []}
+    output = [{"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [part]}]
+    usage = {"input_tokens": 5, "output_tokens": 7, "total_tokens": 12}
+    content = {"id": "resp_1", "object": "response", "status": "completed", "output": output, "usage": usage}
+    return 200, {"content-type": "application/json"}, json.dumps(content).encode()
+
+
+def message(body: dict[str, Any]) -> Reply:
+    """Answer with the last turn, in the form of Anthropic's Messages."""
+    content = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": [{"type": "text", "text": f"{body['messages'][-1]['content']} #0"}],
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "usage": {"input_tokens": 5, "output_tokens": 7},
+    }
+    return 200, {"content-type": "application/json"}, json.dumps(content).encode()
 
 
 @dataclass

@@ -15,7 +15,7 @@ from storage.identity import address
 from tasks.teachers.protocol import Choice, Completion, Teacher
 from tasks.teachers.registry import TEACHERS
 from tests.fakes import make_options, make_request
-from tests.tasks.teachers.server import serving
+from tests.tasks.teachers.server import message, respond, serving
 
 PROMPTS = ("What is 2 + 2?", "Name a colour.", "Say hello.")
 Opener = Callable[[Path], AbstractAsyncContextManager[Teacher]]
@@ -43,18 +43,38 @@ async def openai(folder: Path) -> AsyncIterator[Teacher]:
 
 
 @asynccontextmanager
+async def responses(folder: Path) -> AsyncIterator[Teacher]:
+    """Open a teacher of the same provider's other API."""
+    with serving(respond) as server:
+        yield made("openai", base_url=server.url, api="responses")
+
+
+@asynccontextmanager
+async def anthropic(folder: Path) -> AsyncIterator[Teacher]:
+    """Open a teacher of a server on this machine that speaks Messages."""
+    with serving(message) as server:
+        yield made("anthropic", base_url=server.url)
+
+
+@asynccontextmanager
 async def local(folder: Path) -> AsyncIterator[Teacher]:
     """Open the embedded model."""
     yield made("local", model="smollm2-135m-instruct")
 
 
-OPENERS: Mapping[str, Opener] = {"local": local, "openai": openai, "replay": replay}
+OPENERS: Mapping[str, Opener] = {
+    "anthropic": anthropic,
+    "local": local,
+    "openai": openai,
+    "openai responses": responses,
+    "replay": replay,
+}
 EACH = [pytest.param(name, marks=[pytest.mark.model] if name == "local" else [], id=name) for name in OPENERS]
 
 
 def test_every_provider_is_tried():
     """Each built-in provider has an opener."""
-    assert set(OPENERS) == set(TEACHERS.built_in)
+    assert {name.split()[0] for name in OPENERS} == set(TEACHERS.built_in)
 
 
 @pytest.fixture(params=EACH)

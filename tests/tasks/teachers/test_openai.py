@@ -9,10 +9,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from storage.errors import BadResponse
+from storage.errors import BadResponse, SpecError
 from storage.records import Message, TokenLogprob, TopToken
 from tasks.teachers.openai import OpenAITeacher, make
 from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
 
 Handler = Callable[[httpx2.Request], httpx2.Response]
@@ -30,27 +31,33 @@ def choice(**more: Any) -> dict[str, Any]:
     return {"choices": [{"message": {"content": "4"}} | more]}
 
 
-async def ask(handler: Handler | bytes | dict[str, Any], request: Request | None = None, **given: Any) -> Completion:
+async def ask(
+    handler: Handler | bytes | dict[str, Any],
+    request: Request | None = None,
+    *,
+    kind: type[SdkTeacher] = OpenAITeacher,
+    **given: Any,
+) -> Completion:
     """Ask once over a transport that answers by a function, or always the same."""
 
     def constant(_: httpx2.Request) -> httpx2.Response:
         return httpx2.Response(200, content=handler if isinstance(handler, bytes) else json.dumps(handler).encode())
 
     transport = httpx2.MockTransport(handler if callable(handler) else constant)
-    teacher = OpenAITeacher(**({"model": "m-1", "base_url": "http://server/v1", "transport": transport} | given))
+    teacher = kind(**({"model": "m-1", "base_url": "http://server/v1", "transport": transport} | given))
     try:
         return await teacher.complete(request or make_request())
     finally:
         await teacher.aclose()
 
 
-async def sent(request: Request, **given: Any) -> tuple[httpx2.Request, dict[str, Any]]:
+async def sent(request: Request, answer: dict[str, Any] | None = None, **given: Any) -> tuple[httpx2.Request, dict[str, Any]]:
     """Return the HTTP request, and its body."""
     seen: list[httpx2.Request] = []
 
     def handler(http: httpx2.Request) -> httpx2.Response:
         seen.append(http)
-        return httpx2.Response(200, json=body("4"))
+        return httpx2.Response(200, json=answer or body("4"))
 
     await ask(handler, request, **given)
     (http,) = seen
@@ -90,6 +97,32 @@ class TestSent:
         _, content = await sent(make_request(parameters={"temperature": 1}), extra_body=extra)
         assert {name: content[name] for name in extra} == extra
 
+    async def test_null(self):
+        """A null in it takes a parameter out, for a model that refuses to hear of it."""
+        _, content = await sent(make_request(parameters={"temperature": 0}), extra_body={"temperature": None})
+        assert "temperature" not in content
+
+    @pytest.mark.parametrize(
+        ("base_url", "name"),
+        [("http://server/v1", "max_tokens"), ("https://api.openai.com/v1", "max_completion_tokens")],
+        ids=["another server", "OpenAI itself"],
+    )
+    async def test_thinking(self, base_url: str, name: str):
+        """An effort goes out; OpenAI's own reasoning models know the token limit by another name only."""
+        parameters = {"thinking": {"effort": "low"}, "max_tokens": 9}
+        _, content = await sent(make_request(parameters=parameters), base_url=base_url)
+        assert content["reasoning_effort"] == "low"
+        assert {each: content[each] for each in content if "max" in each} == {name: 9}
+        assert "thinking" not in content
+
+    async def test_no_budget(self):
+        """A budget of reasoning tokens is refused before anything is spent: the API has none."""
+        teacher = make(make_options(provider="openai"), api_key=None)
+        teacher.check({"thinking": {"effort": "high"}, "stop": ["x"]})
+        with pytest.raises(SpecError, match=r"^sampling\.thinking\.budget_tokens: "):
+            teacher.check({"thinking": {"budget_tokens": 2048}})
+        await teacher.aclose()
+
     async def test_key(self):
         """The key goes out as a bearer token."""
         http, _ = await sent(make_request(), api_key="sk-secret")
@@ -126,6 +159,13 @@ class TestMake:
         teacher = make(make_options(provider="openai", **given), api_key="sk-1")
         found = (teacher.model, teacher.base_url, teacher.timeout_s, teacher.concurrency, teacher.extra_body, teacher.api_key)
         assert found == ("m", "http://a/v1", 5, 3, {"top_k": 5}, "sk-1")
+        await teacher.aclose()
+
+    @pytest.mark.parametrize("api", ["chat", "responses"])
+    async def test_api(self, api: str):
+        """The spec says which of the two APIs is asked."""
+        teacher = make(make_options(provider="openai", api=api), api_key="sk-1")
+        assert teacher.path == {"chat": "/chat/completions", "responses": "/responses"}[api]
         await teacher.aclose()
 
     async def test_default(self):
@@ -207,6 +247,16 @@ class TestReceived:
         """None are none."""
         (found,) = (await ask(choice(logprobs=given))).choices
         assert found.logprobs is None
+
+    async def test_cached(self):
+        """What was read from the server's prompt cache, and written to it, is told from the rest."""
+        usage = {
+            "prompt_tokens": 50,
+            "completion_tokens": 7,
+            "prompt_tokens_details": {"cached_tokens": 30, "cache_write_tokens": 9},
+        }
+        found = await ask(body("4", usage=usage))
+        assert (found.tokens_in, found.tokens_cached, found.tokens_cache_written) == (50, 30, 9)
 
     async def test_half_a_surrogate_pair(self):
         """A text that JSON can carry and UTF-8 can't was paid for: it arrives."""
