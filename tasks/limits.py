@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,10 @@ from tasks.teachers.options import LimitOptions
 
 MINUTE_S = 66.0
 """A server's window that is full again by then is one of a minute; a longer one is spread over what is left of it."""
+
+
+LOOK_S = 0.25
+"""Whether a rate has room is looked at anew so often at least: a usage that is settled brings it nearer."""
 
 
 @dataclass(slots=True)
@@ -57,7 +61,8 @@ class _Gate:
             if place.done() and not place.cancelled():
                 self.leave(limit)
             else:
-                self._waiting.remove(place)
+                with contextlib.suppress(ValueError):  # passed over already
+                    self._waiting.remove(place)
             raise
 
     def leave(self, limit: Callable[[], int]) -> None:
@@ -92,6 +97,7 @@ class Limiter:
         self._fixed = options.concurrency
         self._capacity = None if options.concurrency else Capacity(self._clock, ceiling=options.most)
         self._gate = _Gate()
+        self._looking = asyncio.Lock()
         self._paused_until = float("-inf")
 
     @property
@@ -109,17 +115,14 @@ class Limiter:
         """Whether the server wants nothing just now."""
         return self._clock() < self._paused_until
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def lease(self, estimate: int) -> AsyncIterator[Lease]:
         """Wait for permission to send a request of about `estimate` tokens, in and out. Raise QuotaSpent where the day's is."""
         await self._gate.enter(self._window)
         try:
             if self._quota is not None:
                 self._quota.take(estimate)
-            now = self._clock()
-            wait = max(self._requests.reserve(1, now), self._tokens.reserve(estimate, now))
-            if wait > 0:
-                await asyncio.sleep(wait)
+            await self._turn(estimate)
             while (pause := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110 - a pause may grow meanwhile
                 await asyncio.sleep(pause)
             full = bool(self._gate.waiting) or self._gate.inside >= self.window
@@ -133,6 +136,16 @@ class Limiter:
                         self._quota.settle(lease.used - estimate)
         finally:
             self._gate.leave(self._window)
+
+    async def _turn(self, estimate: int) -> None:
+        """Wait until the rates have room.
+
+        One request at a time looks, so that nobody holds a place in the future that usages of the present may bring nearer.
+        """
+        async with self._looking:
+            for pace, amount in ((self._requests, 1), (self._tokens, estimate)):
+                while (wait := pace.take(amount, self._clock())) > 0:  # noqa: ASYNC110 - other processes take from it as well
+                    await asyncio.sleep(min(wait, LOOK_S))
 
     def answered(self, lease: Lease, allowance: Allowance | None) -> None:
         """Hear of a response, and of what its headers say."""

@@ -6,9 +6,11 @@ minute. So a limit is used evenly, costs one float however many requests wait, a
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -23,8 +25,12 @@ _SLOT = struct.Struct("<d")
 class Cell(Protocol):
     """Holds the earliest time of the next request, in seconds of the event loop's clock."""
 
-    def move(self, floor: float, by: float) -> float:
-        """Take max(stored, floor) as the time of this request, add `by` to it for the next, and return this one's."""
+    def take(self, now: float, by: float) -> float:
+        """Where that time has come, add `by` to it (to `now - BURST_S` at least) and return 0; else return how long to wait."""
+        ...
+
+    def add(self, by: float) -> None:
+        """Put it off, or (negative) bring it nearer."""
         ...
 
 
@@ -34,11 +40,16 @@ class Own:
     def __init__(self) -> None:
         self._next = float("-inf")
 
-    def move(self, floor: float, by: float) -> float:
+    def take(self, now: float, by: float) -> float:
         """See `Cell`."""
-        start = max(self._next, floor)
-        self._next = start + by
-        return start
+        if self._next > now:
+            return self._next - now
+        self._next = max(self._next, now - BURST_S) + by
+        return 0.0
+
+    def add(self, by: float) -> None:
+        """See `Cell`."""
+        self._next += by
 
 
 class Shared:
@@ -52,16 +63,34 @@ class Shared:
         self._handle = handle
         self._offset = offset
 
-    def move(self, floor: float, by: float) -> float:
+    def take(self, now: float, by: float) -> float:
         """See `Cell`."""
+        with self._locked():
+            stored = self._read()
+            if stored > now:
+                return stored - now
+            self._write(max(stored, now - BURST_S) + by)
+        return 0.0
+
+    def add(self, by: float) -> None:
+        """See `Cell`."""
+        with self._locked():
+            self._write(self._read() + by)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         try:
-            (stored,) = _SLOT.unpack(os.pread(self._handle, _SLOT.size, self._offset).ljust(_SLOT.size, b"\0"))
-            start = max(stored, floor)
-            os.pwrite(self._handle, _SLOT.pack(start + by), self._offset)
+            yield
         finally:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
-        return float(start)
+
+    def _read(self) -> float:
+        (stored,) = _SLOT.unpack(os.pread(self._handle, _SLOT.size, self._offset).ljust(_SLOT.size, b"\0"))
+        return float(stored)
+
+    def _write(self, value: float) -> None:
+        os.pwrite(self._handle, _SLOT.pack(value), self._offset)
 
 
 def open_cells(folder: Path, key: str, number: int) -> list[Shared]:
@@ -95,13 +124,11 @@ class Pace:
         slower = min(per_minute, self._given) if self._given else per_minute
         self._seconds_each = 60 / slower
 
-    def reserve(self, amount: float, now: float) -> float:
-        """Take `amount` and return for how many seconds to wait before using it."""
-        if not self._seconds_each:
-            return 0.0
-        return max(0.0, self._cell.move(now - BURST_S, amount * self._seconds_each) - now)
+    def take(self, amount: float, now: float) -> float:
+        """Take `amount` and return 0, or take nothing and return for how many seconds to wait before trying again."""
+        return self._cell.take(now, amount * self._seconds_each) if self._seconds_each else 0.0
 
     def settle(self, difference: float) -> None:
-        """Correct a reservation: `difference` more (or, negative, less) was used."""
+        """Correct what was taken: `difference` more (or, negative, less) was used."""
         if self._seconds_each and difference:
-            self._cell.move(float("-inf"), difference * self._seconds_each)
+            self._cell.add(difference * self._seconds_each)

@@ -129,6 +129,28 @@ def test_an_error_gives_the_slot_back():
     assert in_virtual_time(main()) == pytest.approx(1)
 
 
+def test_many_are_cancelled_at_once():
+    """Whoever waits for a place may be cancelled in any number, and the places are all there afterwards."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        limiter = Limiter(LimitOptions(concurrency=3))
+
+        async def hold() -> float:
+            async with limiter.lease(1):
+                await asyncio.sleep(10)
+                return loop.time()
+
+        tasks = [asyncio.create_task(hold()) for _ in range(50)]
+        await asyncio.sleep(1)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.gather(*(hold() for _ in range(6)))
+
+    assert in_virtual_time(main()) == pytest.approx([11, 11, 11, 21, 21, 21])
+
+
 def test_injected_clock():
     """A clock may be handed in."""
 

@@ -1,0 +1,132 @@
+"""How fast samples are drawn: the draw alone, the whole command, and a plain loop over the openai SDK, in one run.
+
+    .venv/bin/python benchmarks/draw.py [--samples 10000] [--prefect URL]
+
+A teacher on loopback, in a process of its own, takes 50 ms for an answer; 256 requests are in flight. "draw" is all that stands
+between a slot and a sample on disk: limits, retries, the request, reading the answer, the journal with its syncs. "loop" is what
+anybody would write in ten lines, with the SDK's default client and with its aiohttp client; it keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import openai
+from memory import peak
+from teacher import running
+
+from storage.journal import Journal
+from storage.records import Message
+from tasks.ask import Desk, open_line
+from tasks.draw import Budget, Draw, Question
+from tasks.stop import Stop
+from tasks.teachers.openai import make
+from tasks.teachers.options import SamplingOptions, TeacherOptions
+
+IN_FLIGHT = 256
+LATENCY_S = 0.05
+
+
+async def loop(url: str, samples: int, *, aiohttp: bool) -> float:
+    """Return samples a second of a plain loop over the SDK."""
+    http = openai.DefaultAioHttpClient() if aiohttp else None
+    places = asyncio.Semaphore(IN_FLIGHT)
+    async with openai.AsyncOpenAI(api_key="unused", base_url=url, max_retries=0, http_client=http) as client:
+
+        async def one(number: int) -> None:
+            async with places:
+                await client.chat.completions.create(
+                    model="m", messages=[{"role": "user", "content": f"How many in case {number}?"}]
+                )
+
+        began = time.perf_counter()
+        await asyncio.gather(*(one(number) for number in range(samples)))
+        return samples / (time.perf_counter() - began)
+
+
+async def draw(url: str, samples: int) -> float:
+    """Return samples a second of the draw with the journal."""
+    options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
+    teacher, stop = make(options, api_key=None), Stop()
+    with tempfile.TemporaryDirectory() as folder:
+        journal_folder = Path(folder, "journal")
+        journal_folder.mkdir()
+        async with Journal(journal_folder, Path(folder, "samples"), run="r") as journal:
+            desk = Desk(options, [open_line(teacher, options)], stop)
+            drawing = Draw(sampling=SamplingOptions(), journal=journal, budget=Budget(None), stop=stop)
+
+            async def one(number: int) -> None:
+                messages = (Message(role="user", content=f"How many in case {number}?"),)
+                question = Question(prompt_id=str(number), desk=desk, messages=messages, key=f"{number:032x}")
+                await drawing.draw(question, [0])
+
+            began = time.perf_counter()
+            await asyncio.gather(*(one(number) for number in range(samples)))
+            took = time.perf_counter() - began
+            assert drawing.spending.paid == samples, stop.reason
+        await teacher.aclose()
+    return samples / took
+
+
+def build(url: str, samples: int, prefect: str | None) -> tuple[float, float]:
+    """Return the seconds of the whole command, and the peak memory of its process in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        prompts = Path(folder, "prompts.jsonl")
+        prompts.write_text(
+            "".join(json.dumps({"prompt": f"How many in case {i}?", "reference": "7"}) + "\n" for i in range(samples))
+        )
+        teacher = {"name": "t", "provider": "openai", "model": "m", "base_url": url, "license": "MIT"}
+        spec = {
+            "dataset": "speed",
+            "prompts": [{"source": str(prompts), "license": "CC0-1.0"}],
+            "teachers": [teacher | {"limits": {"concurrency": IN_FLIGHT}}],
+            "verify": [{"use": "exact_match", "kind": "number"}],
+        }
+        path = Path(folder, "spec.json")
+        path.write_text(json.dumps(spec))
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STILLHOUSE_"))}
+        if prefect:
+            environment["PREFECT_API_URL"] = prefect
+        command = [str(Path(sys.executable).with_name("stillhouse")), "build", str(path), "--json", "--lake", f"{folder}/lake"]
+        began = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+            memory = peak(process)
+            took = time.perf_counter() - began
+            assert process.stdout is not None
+            summary = json.loads(process.stdout.read())
+        assert summary["paid"] == samples, summary
+        return took, memory / 2**20
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--samples", type=int, default=10_000)
+    parser.add_argument("--prefect", help="the address of a running Prefect server's API")
+    given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(running(latency=LATENCY_S)).url
+        rates = {
+            "loop, the SDK's default client": asyncio.run(loop(url, given.samples, aiohttp=False)),
+            "loop, its aiohttp client": asyncio.run(loop(url, given.samples, aiohttp=True)),
+            "draw, journal on": asyncio.run(draw(url, given.samples)),
+        }
+        for name, rate in rates.items():
+            print(f"{name:36} {rate:8,.0f} samples/s {rates['draw, journal on'] / rate:6.2f} (draw / this)")
+        took, memory = build(url, given.samples, given.prefect)
+        kind = "a running Prefect server" if given.prefect else "a temporary Prefect server"
+        beyond = took - given.samples / rates["draw, journal on"]
+        print(f"whole command, {kind}: {took:.1f} s, {beyond:.1f} s beyond the draw, {memory:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()
