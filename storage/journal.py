@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +22,8 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
-from storage.errors import StorageError
-from storage.parquet import sync, write_rows
+from storage.errors import LakeDamaged, StorageError
+from storage.parquet import count_rows, sync, write_rows, writing
 from storage.records import Sample
 from storage.schemas import SAMPLES
 
@@ -30,6 +31,10 @@ SEGMENT_ROWS = 20_000
 """Samples in a segment, and so in a Parquet part."""
 SEGMENT_BYTES = 64 * 2**20
 """Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
+_HEAD = re.compile(rb"[0-9a-f]{8} \{")
+"""How a line begins."""
+_HEAD_BYTES = 9
+"""Of it, those before the JSON."""
 
 
 @dataclass(slots=True)
@@ -171,7 +176,8 @@ def _default(value: object) -> object:
 def land(segment: Path, parts: Path) -> int:
     """Turn a segment into the part of its name, remove it, and return the number of samples.
 
-    Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing.
+    Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing. Should the disk
+    have lost it since, the segment is all that is left, and stays: raise LakeDamaged.
     """
     part = parts / f"{segment.stem}.parquet"
     rows = 0
@@ -179,7 +185,10 @@ def land(segment: Path, parts: Path) -> int:
         rows = write_rows(part, SAMPLES, read(segment))
         if not rows:
             part.unlink()
-    segment.unlink()
+    elif count_rows(part) != (wanted := sum(1 for _ in read(segment))):
+        raise LakeDamaged(part, f"has not the {wanted:,} samples of {segment}")
+    with writing(segment):
+        segment.unlink()
     return rows
 
 
@@ -189,22 +198,58 @@ def recover(folder: Path, parts: Path) -> int:
 
 
 def read(segment: Path) -> Iterator[dict[str, Any]]:
-    """Yield a segment's samples as rows. A torn last line was never counted as paid: it is left out.
+    """Yield a segment's samples as rows. A last line without its end was never counted as paid: it is left out.
 
-    Raise StorageError for a damaged line with others behind it: that is a disk's doing, and no silence of ours should hide it.
+    Raise LakeDamaged for any other line that isn't as it was written: that is a disk's doing, and no silence of ours should
+    hide it.
     """
-    damaged: int | None = None
-    with segment.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if damaged is not None:
-                raise StorageError(
-                    f"{segment}:{damaged}: the journal is damaged; move the file out of the lake to go on without its responses"
-                )
-            row = _parse(line)
-            if row is None:
-                damaged = number
-            else:
-                yield row
+    lost: list[int] = []
+    for row in salvage(segment, lost):
+        if lost:
+            break
+        yield row
+    if lost:
+        raise LakeDamaged(f"{segment}:{lost[0]}", "the journal is damaged")
+
+
+def salvage(segment: Path, lost: list[int]) -> Iterator[dict[str, Any]]:
+    """Yield whatever sample of a segment is whole, and add to `lost` the numbers of the lines of which something isn't.
+
+    Lines that ran into one another, since the disk lost the break between them, are told apart again.
+    """
+    try:
+        with segment.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                row = _parse(line)
+                if row is not None:
+                    yield row
+                elif line.endswith(b"\n"):
+                    found = list(_whole(line))
+                    lost.append(number)
+                    yield from found
+    except OSError as error:
+        raise StorageError(f"{segment}: can't be read: {error.strerror or error}") from error
+
+
+def _whole(line: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the samples that stand whole in a damaged line, wherever they begin and end."""
+    starts = [found.start() for found in _HEAD.finditer(line)]
+    ends = [*(start - 1 for start in starts[1:]), len(line) - 1]
+    after = 0
+    for start in starts:
+        if start < after:
+            continue  # within a sample's own text
+        checksum, at = 0, start + _HEAD_BYTES
+        for end in ends:
+            if end <= at:
+                continue
+            checksum, at = zlib.crc32(line[at:end], checksum), end
+            if line[start : start + 8] == b"%08x" % checksum:
+                row = _parse(line[start:end] + b"\n")
+                if row is not None:
+                    yield row
+                    after = end
+                break
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

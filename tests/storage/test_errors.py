@@ -13,6 +13,7 @@ TREE = {
     "SourceError": ("UserError", 2),
     "SetupError": ("UserError", 2),
     "StorageError": ("UserError", 2),
+    "LakeDamaged": ("StorageError", 2),
     "LicenseRefused": ("UserError", 3),
     "BudgetSpent": ("UserError", 4),
     "TeacherDown": ("UserError", 5),
