@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import zlib
@@ -23,7 +24,7 @@ from typing import Any, BinaryIO, Self
 import orjson
 
 from storage.errors import LakeDamaged, StorageError
-from storage.parquet import count_rows, sync, write_rows, writing
+from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
 from storage.schemas import SAMPLES
 
@@ -31,6 +32,8 @@ SEGMENT_ROWS = 20_000
 """Samples in a segment, and so in a Parquet part."""
 SEGMENT_BYTES = 64 * 2**20
 """Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
+RESERVE_BYTES = 4 * 2**20
+"""Held back on the disk while a run buys, so that a disk that is full still takes what is in flight."""
 _HEAD = re.compile(rb"[0-9a-f]{8} \{")
 """How a line begins."""
 _HEAD_BYTES = 9
@@ -66,11 +69,15 @@ class Journal:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._lander = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
         self._landings: list[asyncio.Future[int]] = []
+        self._reserve = folder / "reserve"
+        self._full = False
+        self._later: list[Path] = []
         self._writer: asyncio.Task[None] | None = None
         self.commits = 0
         """Syncs so far."""
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._hold)
         self._writer = asyncio.create_task(self._write())
         return self
 
@@ -80,7 +87,8 @@ class Journal:
     async def append(self, samples: list[Sample]) -> None:
         """Return once the samples are on disk. Raise StorageError where the disk refuses.
 
-        The lines are queued before the first suspension: a caller that is cancelled while it waits loses nothing.
+        Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
+        queued before the first suspension: a caller that is cancelled while it waits loses nothing.
         """
         if self._closing:
             raise StorageError("the journal is closed")
@@ -97,7 +105,9 @@ class Journal:
         self._wake.set()
         await self._writer
         self._writer = None
+        self._release()
         self._seal()
+        self._landings += map(self._land, self._later)
         # All of them, whatever one meets: the lake's lock must not be free while a part is being written.
         landed = await asyncio.gather(*self._landings, return_exceptions=True)
         self._disk.shutdown(wait=False)
@@ -118,10 +128,10 @@ class Journal:
             try:
                 await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
             except OSError as error:
-                refused = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
+                problem = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
                 for pending in batch:
                     if not pending.done.done():
-                        pending.done.set_exception(refused)
+                        pending.done.set_exception(problem)
                     pending.done.exception()  # a waiter may be gone: the error reaches whoever appends next
                 self._abandon()
                 continue
@@ -133,16 +143,46 @@ class Journal:
                 self._seal()
 
     def _commit(self, data: bytes) -> None:
+        try:
+            self._put(data)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not self._release():
+                raise
+            self._full = True
+            self._put(data)
+            raise
+        self.commits += 1
+
+    def _put(self, data: bytes) -> None:
         if self._file is None:
             self._path = self._folder / f"{self._run}-{self._number:06d}.jsonl"
             self._file = self._path.open("xb", buffering=0)
             sync(self._folder)
+        # From where the last commit ended: one that was refused half-way is written over.
+        self._file.seek(self._bytes)
+        self._file.truncate()
         written = 0
         while written < len(data):
             written += self._file.write(data[written:]) or 0
         os.fdatasync(self._file.fileno())
         self._bytes += len(data)
-        self.commits += 1
+
+    def _hold(self) -> None:
+        """Take the reserve. Raise StorageError where there is no room for it: nothing was bought yet."""
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            raise refused(self._reserve, error) from error
+
+    def _release(self) -> bool:
+        """Give the reserve back to the disk, and return whether there was one."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
 
     def _abandon(self) -> None:
         # After a failed write the segment may end in a torn line; nothing may follow it, so the next append gets a new file.
@@ -157,8 +197,13 @@ class Journal:
         self._file = None
         self._number += 1
         self._rows = self._bytes = 0
-        loop = asyncio.get_running_loop()
-        self._landings.append(loop.run_in_executor(self._lander, land, self._path, self._parts))
+        if self._full:
+            self._later.append(self._path)  # a part would take the room that is left from what is still in flight
+        else:
+            self._landings.append(self._land(self._path))
+
+    def _land(self, segment: Path) -> asyncio.Future[int]:
+        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts)
 
 
 def _line(sample: Sample) -> bytes:

@@ -124,7 +124,9 @@ def sync(path: Path) -> None:
 
 def refused(path: Path, error: OSError) -> StorageError:
     """Return what to raise where the disk refuses a write."""
-    return StorageError(f"{path}: can't be written: {error.strerror or error}")
+    # Arrow has its own words for it; the system's are the ones that people know.
+    said = os.strerror(error.errno) if error.errno else error
+    return StorageError(f"{path}: can't be written: {said}")
 
 
 @contextlib.contextmanager

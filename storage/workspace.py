@@ -35,6 +35,13 @@ class Workspace:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        try:
+            self._open(lake)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _open(self, lake: Lake) -> None:
         with explained():
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
@@ -50,7 +57,7 @@ class Workspace:
         for table in STORES:
             pattern = lake.glob(table)
             if not lake.exists:
-                pattern = str(folder / f"no-{table}.parquet")
+                pattern = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
             try:
                 self.execute(f"CREATE VIEW {table} AS FROM {parquet(pattern)}")
@@ -62,8 +69,11 @@ class Workspace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            with explained():
+                self._connection.close()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""

@@ -49,12 +49,12 @@ def land(lake: Lake, build_id: str, created_at: str) -> None:
 
 
 def flip(path: Path, *, group: int = 1, column: str = "response") -> None:
-    """Flip bits in the middle of one column of one row group: the footer stays intact."""
+    """Flip bits at the end of one column of one row group, which are its last rows': the footer stays intact."""
     row_group = pq.read_metadata(path).row_group(group).to_dict()
     place = next(each for each in row_group["columns"] if each["path_in_schema"] == column)
     content = bytearray(path.read_bytes())
     first = place["dictionary_page_offset"] or place["data_page_offset"]
-    content[first + place["total_compressed_size"] // 2] ^= 0xFF
+    content[first + place["total_compressed_size"] - 2] ^= 0xFF
     path.write_bytes(content)
 
 
