@@ -25,6 +25,7 @@ from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Request, Teacher, Usage
 from tasks.teachers.registry import TEACHERS, Maker
@@ -60,11 +61,14 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
     """Give the spec's teachers, in its order, and close them. With `keys`, raise SpecError where a key isn't set."""
     found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
     async with contextlib.AsyncExitStack() as stack:
-        made = []
+        made: list[Teacher] = []
         for number, options in enumerate(spec.teachers):
-            teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
-            stack.push_async_callback(teacher.aclose)
-            made.append(teacher)
+            key = found[number]
+            with hiding(key):
+                teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
+            guarded = Discreet(teacher, key) if key else teacher
+            stack.push_async_callback(guarded.aclose)
+            made.append(guarded)
         yield made
 
 

@@ -108,6 +108,8 @@ class TeacherOptions(Options):
             raise ValueError("has a user or a password in it; name a variable by api_key_env instead")
         if not parts.hostname:
             raise ValueError("names no host")
+        if parts.query or parts.fragment:
+            raise ValueError("has a query in it, where keys tend to be; name a variable by api_key_env instead")
         return url
 
     @field_validator("extra_body")
