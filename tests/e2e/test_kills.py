@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import Workplace
-from tests.e2e.teacher import LoopbackTeacher
+from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
@@ -25,6 +28,34 @@ def test_killed_at_random(workplace: Workplace) -> None:
     assert done.returncode == 0, f"--seed {os.getpid()}: {done.stdout}{done.stderr}"
     assert "lost              0" in done.stdout
     assert "equals an undisturbed build's" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_requests_are_slow(workplace: Workplace, number: int) -> None:
+    """Requests that take a minute hold nobody up: within seconds what was paid for is landed, and the exit code is 130."""
+    late = threading.Event()
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        if sold >= 10:
+            late.wait(60)
+        return counting(body, sold)
+
+    with LoopbackTeacher(slow) as teacher:
+        spec(workplace, teacher.url, limits={"concurrency": 8})
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake))
+        until = time.monotonic() + 120
+        while teacher.sold < 10 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that the others are on their way
+        began = time.monotonic()
+        running.send_signal(number)
+        _, stderr = running.communicate(timeout=60)
+        took = time.monotonic() - began
+        late.set()
+    assert running.returncode == 130, stderr
+    assert took < 30  # five seconds of grace, and a loaded machine
+    assert "Traceback" not in stderr
+    assert workplace.count("samples") == 10
 
 
 def test_two_specs_that_share_prompts(workplace: Workplace) -> None:
