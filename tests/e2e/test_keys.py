@@ -18,7 +18,7 @@ from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
 from tests.e2e.test_prefect import api
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 KEY = "sk-canary-0a1b2c3d4e5f"
 PLUGIN = """
 from storage.errors import BadResponse

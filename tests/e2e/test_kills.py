@@ -21,10 +21,11 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_killed_at_random(workplace: Workplace) -> None:
     """Killed five times anywhere in its life, a build loses nothing, buys again what was in flight alone, and ends the same."""
     command = [sys.executable, str(BENCHMARK), "5", "--seed", str(os.getpid())]
-    done = subprocess.run(command, env=workplace.environment, text=True, capture_output=True, timeout=280, check=False)
+    done = subprocess.run(command, env=workplace.environment, text=True, capture_output=True, timeout=850, check=False)
     assert done.returncode == 0, f"--seed {os.getpid()}: {done.stdout}{done.stderr}"
     assert "lost              0" in done.stdout
     assert "equals an undisturbed build's" in done.stdout
