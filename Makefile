@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements/dev.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-model lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-model lint format lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -35,8 +35,11 @@ humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teach
 	$(BIN)/python examples/humaneval.py
 	$(BIN)/stillhouse build examples/humaneval-replay.yaml
 
-test: setup  ## Run the tests
-	$(BIN)/pytest
+test: setup  ## Run the tests, but for the slow ones
+	$(BIN)/pytest -m "not slow"
+
+test-slow: setup  ## Run the slow tests: builds that are killed, keys that are looked for everywhere
+	$(BIN)/pytest -m slow
 
 lint: setup  ## Check form, types and the import contract
 	$(BIN)/ruff check .
@@ -59,6 +62,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/exact_match.py
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/memory.py 100000 200000
+	$(BIN)/python benchmarks/kill.py 50
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) .uv out lake

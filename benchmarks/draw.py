@@ -58,9 +58,7 @@ async def draw(url: str, samples: int) -> float:
     options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
     teacher, stop = make(options, api_key=None), Stop()
     with tempfile.TemporaryDirectory() as folder:
-        journal_folder = Path(folder, "journal")
-        journal_folder.mkdir()
-        async with Journal(journal_folder, Path(folder, "samples"), run="r") as journal:
+        async with Journal(Path(folder), Path(folder, "samples"), run="r") as journal:
             desk = Desk(options, [open_line(teacher, options)], stop)
             drawing = Draw(sampling=SamplingOptions(), journal=journal, budget=Budget(None), stop=stop)
 
@@ -81,9 +79,8 @@ def build(url: str, samples: int, prefect: str | None) -> tuple[float, float]:
     """Return the seconds of the whole command, and the peak memory of its process in MB."""
     with tempfile.TemporaryDirectory() as folder:
         prompts = Path(folder, "prompts.jsonl")
-        prompts.write_text(
-            "".join(json.dumps({"prompt": f"How many in case {i}?", "reference": "7"}) + "\n" for i in range(samples))
-        )
+        rows = ({"prompt": f"How many in case {number}?", "reference": "7"} for number in range(samples))
+        prompts.write_text("".join(json.dumps(row) + "\n" for row in rows))
         teacher = {"name": "t", "provider": "openai", "model": "m", "base_url": url, "license": "MIT"}
         spec = {
             "dataset": "speed",

@@ -154,7 +154,8 @@ def faults() -> None:
         cut = stats["faults"].get("cut", 0)
         print(
             f"22% faults: {answers:,} of {wanted:,} slots have a response; bought twice after a success was seen: "
-            f"{stats['sold'] - stats['distinct']}; answered whole {stats['sold']:,}, cut off and kept {cut:,}; faults {stats['faults']}"
+            f"{stats['sold'] - stats['distinct']}; answered whole {stats['sold']:,}, cut off and kept {cut:,}; "
+            f"faults {stats['faults']}"
         )
 
 

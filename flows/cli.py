@@ -252,19 +252,25 @@ def serve(
 
 
 @app.command()
-def doctor(lake: LakePath = "lake", as_json: AsJson = False) -> None:
-    """Say whether this machine has what stillhouse needs."""
-    from flows.doctor import examine
+def doctor(
+    lake: LakePath = "lake",
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the lake; what is damaged goes into its quarantine.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether this machine has what stillhouse needs, and whether the lake is whole."""
+    from flows.doctor import examine, mend
 
-    checks = []
-    for check in examine(Lake.at(lake)):
-        checks.append(check)
+    at = Lake.at(lake)
+    checks, done = mend(at) if repair else (examine(at), None)
+    found = {}
+    for check in checks:
+        found[check.name] = {"state": check.state, "detail": check.detail}
         if not as_json:
-            style = {"ok": "green", "note": "yellow", "missing": "red"}[check.state]
-            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(check.detail)}")
+            style = {"ok": "green", "mended": "green", "note": "yellow", "missing": "red", "damaged": "red"}[check.state]
+            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(_plain(check.detail))}")
     if as_json:
-        _print_json({check.name: {"state": check.state, "detail": check.detail} for check in checks})
-    if any(check.state == "missing" for check in checks):
+        _print_json(found if done is None else done)
+    if any(check["state"] in {"missing", "damaged"} for check in found.values()):
         raise typer.Exit(SetupError.exit_code)
 
 

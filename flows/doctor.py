@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
+from storage import damage
+from storage.damage import Finding, is_lake
 from storage.errors import SetupError, UserError
 from storage.lake import Lake
+from storage.repair import repair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +25,8 @@ class Check:
 
     name: str
     """What."""
-    state: Literal["ok", "missing", "note"]
-    """missing: something will not work. note: something may not."""
+    state: Literal["ok", "missing", "damaged", "mended", "note"]
+    """missing, damaged: something will not work. note: something may not, or is worth knowing."""
     detail: str
     """What was found, or what to do."""
 
@@ -35,7 +39,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     yield Check(name="packages", state="ok", detail=", ".join(f"{name} {version(name)}" for name in packages))
     yield _tried("sandbox (unit_tests)", _sandbox)
     yield _tried("embedded model (local)", _model)
-    yield _tried("lake", lambda: _lake(lake))
+    yield from _lake(lake)
     from flows.server import configured_url
 
     url = configured_url()
@@ -66,8 +70,41 @@ def _model() -> str:
     return f"{model.name}, xllamacpp {version('xllamacpp')}"
 
 
-def _lake(lake: Lake) -> str:
-    if not lake.exists:
-        return f"{lake.root}: nothing built yet"
-    idle = lake.recover_if_idle()
-    return f"{lake.root}: {len(lake.builds())} builds" + ("" if idle else "; a build is writing to it now")
+def mend(lake: Lake) -> tuple[list[Check], dict[str, Any]]:
+    """Repair a lake; return what was done for a terminal, and as JSON. Raise StorageError where a build writes to it."""
+    done = repair(lake)
+    checks = [
+        Check(name=_place(lake, finding), state="mended" if finding.damaged else "note", detail=done.told(finding))
+        for finding in done.findings
+    ]
+    whole = "nothing is damaged" if not any(finding.damaged for finding in done.findings) else "mended"
+    checks.append(Check(name="lake", state="ok", detail=f"{lake.root}: {whole}, {len(lake.builds())} builds"))
+    return checks, {"lake": str(lake.root)} | done.as_dict()
+
+
+def _lake(lake: Lake) -> Iterator[Check]:
+    try:
+        if not is_lake(lake):
+            yield Check(name="lake", state="ok", detail=f"{lake.root}: nothing built yet")
+            return
+        with lake.alone() as free:
+            found = damage.examine(lake) if free else []
+        if not free:
+            yield Check(name="lake", state="note", detail=f"{lake.root}: not examined, since a build is writing to it now")
+            return
+        damaged = [finding for finding in found if finding.damaged]
+        if damaged:
+            command = f"stillhouse doctor --repair --lake {shlex.quote(str(lake.root))}"
+            yield Check(name="lake", state="damaged", detail=f"{lake.root}: {len(damaged)} damages; `{command}` mends them")
+        else:
+            lake.recover_if_idle()
+            yield Check(name="lake", state="ok", detail=f"{lake.root}: {len(lake.builds())} builds, nothing is damaged")
+        for finding in found:
+            detail = f"{finding.what} ({finding.remedy})"
+            yield Check(name=_place(lake, finding), state="damaged" if finding.damaged else "note", detail=detail)
+    except UserError as error:
+        yield Check(name="lake", state="missing", detail=str(error))
+
+
+def _place(lake: Lake, finding: Finding) -> str:
+    return f"lake: {finding.path.relative_to(lake.root)}"

@@ -11,7 +11,7 @@ from typing import Any
 from flows import wiring
 from flows.run import Say, check
 from flows.spec import Spec
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.ask import OUT_UNKNOWN
@@ -84,6 +84,8 @@ async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
 def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> Plan:
     try:
         idle = lake.recover_if_idle()
+    except LakeDamaged:
+        raise
     except StorageError:  # a lake that may only be read
         idle = False
     if not idle:

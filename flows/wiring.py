@@ -26,6 +26,7 @@ from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
@@ -82,9 +83,11 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
         for number, lines in enumerate(wanted):
             made.append([])
             for options, key in lines:
-                teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
-                stack.push_async_callback(teacher.aclose)
-                made[-1].append(Connected(teacher=teacher, options=options, account=_account(options, key)))
+                with hiding(key):
+                    teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
+                guarded = Discreet(teacher, key) if key else teacher
+                stack.push_async_callback(guarded.aclose)
+                made[-1].append(Connected(teacher=guarded, options=options, account=_account(options, key)))
                 if options.draw and isinstance(teacher, Particular):
                     _check_sampling(teacher, spec, path, number)
         yield made

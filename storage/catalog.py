@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 
 from storage.lake import Lake
+from storage.parquet import writing
 from storage.schemas import SNAPSHOTS, STORES
-from storage.sql import parquet
+from storage.sql import explained, parquet
 
 _BUILDS = """
 CREATE TABLE builds (
@@ -32,7 +33,7 @@ def write(lake: Lake) -> None:
     temporary = lake.catalog.with_name(".catalog.duckdb.tmp")
     _remove(temporary)
     builds, exports = lake.builds(), lake.exports()
-    with duckdb.connect(str(temporary)) as connection:
+    with explained(), duckdb.connect(str(temporary)) as connection:
         connection.execute(_BUILDS)
         connection.execute(_EXPORTS)
         for table, rows in (("builds", builds), ("exports", exports)):
@@ -51,9 +52,10 @@ def write(lake: Lake) -> None:
                 f"CREATE VIEW current_{table} AS FROM {table} WHERE build IN "
                 "(SELECT arg_max(build_id, (created_at, build_id)) FROM builds GROUP BY dataset)"
             )
-    # The log of a shell that wrote into the old one would be played into the new one, and make it unreadable.
-    _log(lake.catalog).unlink(missing_ok=True)
-    temporary.replace(lake.catalog)
+    with writing(lake.catalog):
+        # The log of a shell that wrote into the old one would be played into the new one, and make it unreadable.
+        _log(lake.catalog).unlink(missing_ok=True)
+        temporary.replace(lake.catalog)
 
 
 def _remove(database: Path) -> None:

@@ -5,7 +5,8 @@
     │   ├── SpecError          2    the spec or an option is wrong
     │   ├── SourceError        2    an input file is wrong
     │   ├── SetupError         2    a program, package, key or server that the spec needs isn't there
-    │   ├── StorageError       2    the lake is damaged, locked or full
+    │   ├── StorageError       2    the lake is locked, full, or can't be read or written
+    │   │   └── LakeDamaged    2    a file of it is damaged; `stillhouse doctor --repair` mends it
     │   ├── LicenseRefused     3    the licence gate said no
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
@@ -53,6 +54,17 @@ class SetupError(UserError):
 
 class StorageError(UserError):
     """The lake can't be read or written as it is."""
+
+
+class LakeDamaged(StorageError):
+    """A file of the lake isn't what was written. Its text names the command that mends it.
+
+    `why` is the text without place and command.
+    """
+
+    def __init__(self, place: object, why: str) -> None:
+        super().__init__(f"{place}: {why}; `stillhouse doctor --repair` with this --lake mends it and keeps what can be read")
+        self.why = why
 
 
 class LicenseRefused(UserError):

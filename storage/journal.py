@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +23,8 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
-from storage.errors import StorageError
-from storage.parquet import sync, write_rows
+from storage.errors import LakeDamaged, StorageError
+from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
 from storage.schemas import SAMPLES
 
@@ -30,6 +32,12 @@ SEGMENT_ROWS = 20_000
 """Samples in a segment, and so in a Parquet part."""
 SEGMENT_BYTES = 64 * 2**20
 """Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
+RESERVE_BYTES = 4 * 2**20
+"""Held back on the disk while a run buys, so that a disk that is full still takes what is in flight."""
+_HEAD = re.compile(rb"[0-9a-f]{8} \{")
+"""How a line begins."""
+_HEAD_BYTES = 9
+"""Of it, those before the JSON."""
 
 
 @dataclass(slots=True)
@@ -61,11 +69,15 @@ class Journal:
         self._disk = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._lander = ThreadPoolExecutor(max_workers=1, thread_name_prefix="landing")
         self._landings: list[asyncio.Future[int]] = []
+        self._reserve = folder / "reserve"
+        self._full = False
+        self._later: list[Path] = []
         self._writer: asyncio.Task[None] | None = None
         self.commits = 0
         """Syncs so far."""
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._hold)
         self._writer = asyncio.create_task(self._write())
         return self
 
@@ -75,7 +87,8 @@ class Journal:
     async def append(self, samples: list[Sample]) -> None:
         """Return once the samples are on disk. Raise StorageError where the disk refuses.
 
-        The lines are queued before the first suspension: a caller that is cancelled while it waits loses nothing.
+        Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
+        queued before the first suspension: a caller that is cancelled while it waits loses nothing.
         """
         if self._closing:
             raise StorageError("the journal is closed")
@@ -92,7 +105,9 @@ class Journal:
         self._wake.set()
         await self._writer
         self._writer = None
+        self._release()
         self._seal()
+        self._landings += map(self._land, self._later)
         # All of them, whatever one meets: the lake's lock must not be free while a part is being written.
         landed = await asyncio.gather(*self._landings, return_exceptions=True)
         self._disk.shutdown(wait=False)
@@ -113,10 +128,10 @@ class Journal:
             try:
                 await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
             except OSError as error:
-                refused = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
+                problem = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
                 for pending in batch:
                     if not pending.done.done():
-                        pending.done.set_exception(refused)
+                        pending.done.set_exception(problem)
                     pending.done.exception()  # a waiter may be gone: the error reaches whoever appends next
                 self._abandon()
                 continue
@@ -128,16 +143,46 @@ class Journal:
                 self._seal()
 
     def _commit(self, data: bytes) -> None:
+        try:
+            self._put(data)
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT} or not self._release():
+                raise
+            self._full = True
+            self._put(data)
+            raise
+        self.commits += 1
+
+    def _put(self, data: bytes) -> None:
         if self._file is None:
             self._path = self._folder / f"{self._run}-{self._number:06d}.jsonl"
             self._file = self._path.open("xb", buffering=0)
             sync(self._folder)
+        # From where the last commit ended: one that was refused half-way is written over.
+        self._file.seek(self._bytes)
+        self._file.truncate()
         written = 0
         while written < len(data):
             written += self._file.write(data[written:]) or 0
         os.fdatasync(self._file.fileno())
         self._bytes += len(data)
-        self.commits += 1
+
+    def _hold(self) -> None:
+        """Take the reserve. Raise StorageError where there is no room for it: nothing was bought yet."""
+        try:
+            with self._reserve.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except OSError as error:
+            self._reserve.unlink(missing_ok=True)
+            raise refused(self._reserve, error) from error
+
+    def _release(self) -> bool:
+        """Give the reserve back to the disk, and return whether there was one."""
+        try:
+            self._reserve.unlink()
+        except OSError:
+            return False
+        return True
 
     def _abandon(self) -> None:
         # After a failed write the segment may end in a torn line; nothing may follow it, so the next append gets a new file.
@@ -152,8 +197,13 @@ class Journal:
         self._file = None
         self._number += 1
         self._rows = self._bytes = 0
-        loop = asyncio.get_running_loop()
-        self._landings.append(loop.run_in_executor(self._lander, land, self._path, self._parts))
+        if self._full:
+            self._later.append(self._path)  # a part would take the room that is left from what is still in flight
+        else:
+            self._landings.append(self._land(self._path))
+
+    def _land(self, segment: Path) -> asyncio.Future[int]:
+        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts)
 
 
 def _line(sample: Sample) -> bytes:
@@ -171,7 +221,8 @@ def _default(value: object) -> object:
 def land(segment: Path, parts: Path) -> int:
     """Turn a segment into the part of its name, remove it, and return the number of samples.
 
-    Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing.
+    Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing. Should the disk
+    have lost it since, the segment is all that is left, and stays: raise LakeDamaged.
     """
     part = parts / f"{segment.stem}.parquet"
     rows = 0
@@ -179,7 +230,10 @@ def land(segment: Path, parts: Path) -> int:
         rows = write_rows(part, SAMPLES, read(segment))
         if not rows:
             part.unlink()
-    segment.unlink()
+    elif count_rows(part) != (wanted := sum(1 for _ in read(segment))):
+        raise LakeDamaged(part, f"has not the {wanted:,} samples of {segment}")
+    with writing(segment):
+        segment.unlink()
     return rows
 
 
@@ -189,22 +243,58 @@ def recover(folder: Path, parts: Path) -> int:
 
 
 def read(segment: Path) -> Iterator[dict[str, Any]]:
-    """Yield a segment's samples as rows. A torn last line was never counted as paid: it is left out.
+    """Yield a segment's samples as rows. A last line without its end was never counted as paid: it is left out.
 
-    Raise StorageError for a damaged line with others behind it: that is a disk's doing, and no silence of ours should hide it.
+    Raise LakeDamaged for any other line that isn't as it was written: that is a disk's doing, and no silence of ours should
+    hide it.
     """
-    damaged: int | None = None
-    with segment.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if damaged is not None:
-                raise StorageError(
-                    f"{segment}:{damaged}: the journal is damaged; move the file out of the lake to go on without its responses"
-                )
-            row = _parse(line)
-            if row is None:
-                damaged = number
-            else:
-                yield row
+    lost: list[int] = []
+    for row in salvage(segment, lost):
+        if lost:
+            break
+        yield row
+    if lost:
+        raise LakeDamaged(f"{segment}:{lost[0]}", "the journal is damaged")
+
+
+def salvage(segment: Path, lost: list[int]) -> Iterator[dict[str, Any]]:
+    """Yield whatever sample of a segment is whole, and add to `lost` the numbers of the lines of which something isn't.
+
+    Lines that ran into one another, since the disk lost the break between them, are told apart again.
+    """
+    try:
+        with segment.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                row = _parse(line)
+                if row is not None:
+                    yield row
+                elif line.endswith(b"\n"):
+                    found = list(_whole(line))
+                    lost.append(number)
+                    yield from found
+    except OSError as error:
+        raise StorageError(f"{segment}: can't be read: {error.strerror or error}") from error
+
+
+def _whole(line: bytes) -> Iterator[dict[str, Any]]:
+    """Yield the samples that stand whole in a damaged line, wherever they begin and end."""
+    starts = [found.start() for found in _HEAD.finditer(line)]
+    ends = [*(start - 1 for start in starts[1:]), len(line) - 1]
+    after = 0
+    for start in starts:
+        if start < after:
+            continue  # within a sample's own text
+        checksum, at = 0, start + _HEAD_BYTES
+        for end in ends:
+            if end <= at:
+                continue
+            checksum, at = zlib.crc32(line[at:end], checksum), end
+            if line[start : start + 8] == b"%08x" % checksum:
+                row = _parse(line[start:end] + b"\n")
+                if row is not None:
+                    yield row
+                    after = end
+                break
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:

@@ -20,8 +20,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from storage import journal
-from storage.errors import StorageError
-from storage.parquet import sync, write_rows, write_text
+from storage.errors import LakeDamaged, StorageError
+from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 
 Manifest = dict[str, Any]
@@ -38,6 +38,8 @@ class Lake:
         self.journal = root / "journal"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
+        self.quarantine = root / "quarantine"
+        """Where what was damaged is put aside; nobody reads it."""
 
     @classmethod
     def at(cls, where: str) -> Lake:
@@ -80,10 +82,21 @@ class Lake:
                     said = True
                 check()
                 time.sleep(0.2)
-            os.ftruncate(lock, 0)
-            os.pwrite(lock, f"pid {os.getpid()}".encode(), 0)
-            self._mend()
+            _sign(lock)
+            self.mend()
             yield
+        finally:
+            os.close(lock)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Hold the lock unless another process does, and give whether this one has it. Nothing is mended."""
+        lock = self._open_lock()
+        try:
+            free = _locked(lock)
+            if free:
+                _sign(lock)
+            yield free
         finally:
             os.close(lock)
 
@@ -94,14 +107,10 @@ class Lake:
         """
         if not self.exists:
             return True
-        lock = self._open_lock()
-        try:
-            if not _locked(lock):
-                return False
-            journal.recover(self.journal, self.root / "samples")
-            return True
-        finally:
-            os.close(lock)
+        with self.alone() as free:
+            if free:
+                journal.recover(self.journal, self.root / "samples")
+            return free
 
     def _open_lock(self) -> int:
         try:
@@ -110,31 +119,40 @@ class Lake:
         except OSError as error:
             raise StorageError(f"{self.root}: can't be written: {error.strerror}") from error
 
-    def _mend(self) -> None:
+    def mend(self) -> None:
+        """Make the folders, and put in order what a killed writer left. The caller holds the lock."""
         for table in STORES:
             # A file without rows, so that a query over the table finds its columns before there is anything in it, and those
             # that parts of an earlier version lack.
             empty = self.root / table / EMPTY
-            if not empty.exists() or pq.read_schema(empty) != TABLES[table]:
+            if not _has(empty, table):
                 write_rows(empty, TABLES[table], ())
         journal.recover(self.journal, self.root / "samples")
         shutil.rmtree(self.staging, ignore_errors=True)
+        for path in self.leftovers():
+            with writing(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def leftovers(self) -> list[Path]:
+        """Return what killed writers left beside the journal: unfinished files, and snapshots whose build never counted."""
         landed = {manifest["build_id"] for manifest in self.builds()}
+        found = [self.staging] if any(self.staging.glob("*")) else []
         for table in SNAPSHOTS:
-            for folder in (self.root / table).glob("dataset=*/build=*"):
-                if folder.name.removeprefix("build=") not in landed:
-                    shutil.rmtree(folder)
-        for table in TABLES:
-            for temporary in (self.root / table).glob("**/.*.tmp"):
-                temporary.unlink()
+            folders = (self.root / table).glob("dataset=*/build=*")
+            found += [folder for folder in folders if folder.name.removeprefix("build=") not in landed]
+        for folder in (*TABLES, "manifests"):
+            found += (self.root / folder).glob("**/.*.tmp")
+        found += self.root.glob(f".{self.catalog.name}.tmp*")
+        return [path for path in sorted(found) if not any(path.is_relative_to(other) for other in found if other != path)]
 
     def land(self, manifest: Manifest, staged: Path) -> None:
         """Move a build's staged snapshots (`staged/TABLE/`) to their places and write its manifest, which makes them count."""
         for table in SNAPSHOTS:
             target = self.snapshot(table, manifest["dataset"], manifest["build_id"])
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (staged / table).rename(target)
-            sync(target.parent)
+            with writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (staged / table).rename(target)
+                sync(target.parent)
         write_text(self.root / "manifests" / "builds" / f"{manifest['build_id']}.json", _dump(manifest))
 
     def record_export(self, manifest: Manifest) -> None:
@@ -172,18 +190,37 @@ def _locked(handle: int) -> bool:
     return True
 
 
+def _sign(lock: int) -> None:
+    # For whoever waits to read; a full disk, which refuses it, must not keep anybody from making room.
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"pid {os.getpid()}".encode(), 0)
+
+
+def _has(empty: Path, table: str) -> bool:
+    try:
+        return bool(pq.read_schema(empty) == TABLES[table])
+    except UNREADABLE:  # nothing is in it, so that nothing is lost when it is written anew
+        return False
+
+
 def _dump(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def _manifests(folder: Path) -> list[Manifest]:
-    found = []
-    for path in folder.glob("*.json"):
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            if not {"created_at", "dataset", "build_id"} <= manifest.keys():
-                raise ValueError("it isn't a manifest")  # noqa: TRY301 - one way out for all that is damaged
-        except (ValueError, AttributeError, OSError) as error:
-            raise StorageError(f"{path}: damaged: {error}; move it out of the lake") from error
-        found.append(manifest)
+    found = [read_manifest(path) for path in folder.glob("*.json")]
     return sorted(found, key=lambda m: (m["created_at"], m.get("build_id", ""), m.get("export_id", "")))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return a manifest. Raise LakeDamaged where it isn't one."""
+    try:
+        manifest: Manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not {"created_at", "dataset", "build_id"} <= manifest.keys():
+            raise ValueError("it isn't a manifest")  # noqa: TRY301 - one way out for all that is damaged
+    except (ValueError, AttributeError) as error:
+        raise LakeDamaged(path, f"damaged: {error}") from error
+    except OSError as error:
+        raise StorageError(f"{path}: can't be read: {error.strerror or error}") from error
+    return manifest

@@ -1,10 +1,11 @@
-"""Writing Parquet files that are whole or absent."""
+"""Parquet files that are written whole or not at all, and that say so where they are damaged later."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,10 +13,12 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
 
 ROW_GROUP = 10_000
 """Rows: enough for zstd to do well, few enough to hold one in memory."""
+UNREADABLE = (OSError, pa.ArrowException)
+"""What Arrow raises of a file that isn't what was written."""
 
 
 class PartWriter:
@@ -36,9 +39,12 @@ class PartWriter:
         """Rows so far."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = pq.ParquetWriter(self._temporary, schema, compression="zstd", compression_level=3)
+            # With checksums, since a flipped bit in a text mostly unpacks to another text, and nobody would know.
+            self._writer = pq.ParquetWriter(
+                self._temporary, schema, compression="zstd", compression_level=3, write_page_checksum=True
+            )
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row. Keys that are missing are null."""
@@ -52,7 +58,7 @@ class PartWriter:
         try:
             self._writer.write_batch(batch.cast(self._schema) if batch.schema != self._schema else batch)
         except OSError as error:
-            raise _refused(self._path, error) from error
+            raise refused(self._path, error) from error
         self.written += batch.num_rows
 
     def _flush(self) -> None:
@@ -63,7 +69,7 @@ class PartWriter:
         try:
             self._writer.write_batch(batch)
         except OSError as error:
-            raise _refused(self._path, error) from error
+            raise refused(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +82,8 @@ class PartWriter:
                 sync(self._temporary)
                 self._temporary.rename(self._path)
                 sync(self._path.parent)
-        except OSError as refused:
-            raise _refused(self._path, refused) from refused
+        except OSError as problem:
+            raise refused(self._path, problem) from problem
         finally:
             with contextlib.suppress(OSError):
                 self._writer.close()
@@ -104,7 +110,7 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise _refused(path, error) from error
+        raise refused(path, error) from error
 
 
 def sync(path: Path) -> None:
@@ -116,5 +122,47 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _refused(path: Path, error: OSError) -> StorageError:
-    return StorageError(f"{path}: can't be written: {error.strerror or error}")
+def refused(path: Path, error: OSError) -> StorageError:
+    """Return what to raise where the disk refuses a write."""
+    # Arrow has its own words for it; the system's are the ones that people know.
+    said = os.strerror(error.errno) if error.errno else error
+    return StorageError(f"{path}: can't be written: {said}")
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the disk says while `path` is made, moved or removed into a StorageError that names it."""
+    try:
+        yield
+    except OSError as error:
+        raise refused(path, error) from error
+
+
+def count_rows(path: Path) -> int:
+    """Return the number of rows that a file's footer names. Raise LakeDamaged where it can't be read."""
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+
+
+def read_batches(path: Path, *, rows: int, group: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield a file's rows, or one row group's, so many at a time, checked against their checksums.
+
+    Raise LakeDamaged at the first that can't be read.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            groups = range(file.metadata.num_row_groups) if group is None else [group]
+            for batch in file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False):
+                batch.validate(full=True)
+                yield batch
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+
+
+def unreadable(path: Path, error: BaseException) -> StorageError:
+    """Return what to raise where a file of the lake can't be read: damage, unless it is a matter of rights or of memory."""
+    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(" .:")
+    theirs = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in {None, errno.EIO})
+    return StorageError(f"{path}: can't be read: {said}") if theirs else LakeDamaged(path, f"can't be read: {said}")

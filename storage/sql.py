@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
+
+_FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 
 
 def literal(text: str | Path) -> str:
@@ -44,4 +49,23 @@ def explained() -> Iterator[None]:
         theirs = duckdb.IOException | duckdb.OutOfMemoryException | duckdb.InvalidInputException
         if type(error) is not duckdb.Error and not isinstance(error, theirs):
             raise
-        raise StorageError(f"the lake can't be read: {str(error).splitlines()[0]}") from error
+        raise _told(str(error), short=isinstance(error, duckdb.OutOfMemoryException)) from error
+
+
+def streamed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield a reader's batches; what DuckDB says half-way reaches us through Arrow, as an OSError."""
+    try:
+        yield from reader
+    except OSError as error:
+        raise _told(str(error), short="Out of Memory Error" in str(error)) from error
+
+
+def _told(text: str, *, short: bool) -> StorageError:
+    line = text.splitlines()[0]
+    if short:
+        # What doesn't fit into memory goes to the disk, so it is either that is short.
+        return StorageError(f"DuckDB has no room in memory or on disk: {line}; make room, and run again: nothing is bought twice")
+    # DuckDB has one class for whatever a file does to it, and the system's own words for a full disk in its text.
+    if any(words in line for words in _FULL):
+        return StorageError(f"the disk is full: {line}; make room, and run again: nothing is bought twice")
+    return LakeDamaged("the lake", f"can't be read: {line}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,9 +18,9 @@ import duckdb
 import pyarrow as pa
 
 from storage.lake import Lake
-from storage.parquet import write_rows
+from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
-from storage.sql import explained, parquet
+from storage.sql import explained, parquet, streamed
 
 MEMORY = "128MB"
 """What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
@@ -31,8 +32,16 @@ class Workspace:
     def __init__(self, lake: Lake, folder: Path) -> None:
         """Make the folder and open the database in it. The lake is only read; it need not exist yet."""
         self.folder = folder
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        try:
+            self._open(lake)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _open(self, lake: Lake) -> None:
         with explained():
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
@@ -48,7 +57,7 @@ class Workspace:
         for table in STORES:
             pattern = lake.glob(table)
             if not lake.exists:
-                pattern = str(folder / f"no-{table}.parquet")
+                pattern = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
             try:
                 self.execute(f"CREATE VIEW {table} AS FROM {parquet(pattern)}")
@@ -60,13 +69,17 @@ class Workspace:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._connection.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            with explained():
+                self._connection.close()
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""
         folder = self.folder / table
-        folder.mkdir(exist_ok=True)
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
         return folder
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
@@ -83,7 +96,8 @@ class Workspace:
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
-    def stream(self, sql: str, *, rows: int = 1_000) -> pa.RecordBatchReader:
-        """Run a query on a connection of its own and return a reader that pulls `rows` at a time."""
+    def stream(self, sql: str, *, rows: int = 1_000) -> Iterator[pa.RecordBatch]:
+        """Run a query on a connection of its own and return an iterator that pulls `rows` at a time."""
         with explained():
-            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
+            reader = self._connection.cursor().sql(sql).to_arrow_reader(rows)
+        return streamed(reader)

@@ -13,11 +13,10 @@ from typing import Any, Literal, Self
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import Field
 
-from storage.errors import SpecError, StorageError
-from storage.parquet import PartWriter, sync, write_text
+from storage.errors import SpecError
+from storage.parquet import PartWriter, count_rows, read_batches, refused, sync, write_text
 from tasks.options import Options, PathText
 
 MANIFEST = "manifest.json"
@@ -68,7 +67,7 @@ class _JsonLines:
 def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str) -> dict[str, Any]:
     """Write the shards of a build's snapshot (`traces`, a folder) and return the manifest. Same snapshot, same bytes."""
     files = sorted(traces.glob("*.parquet"))
-    rows = sum(pq.read_metadata(file).num_rows for file in files)
+    rows = sum(map(count_rows, files))
     number = max(1, min(options.shards, rows))
     shards = []
     with _replacing(Path(options.to).expanduser().resolve()) as folder:
@@ -142,7 +141,7 @@ def _replacing(target: Path) -> Iterator[Path]:
             raise
         sync(target.parent)
     except OSError as error:
-        raise StorageError(f"{target}: can't be written: {error.strerror or error}") from error
+        raise refused(target, error) from error
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
@@ -150,7 +149,7 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
     for file in files:
-        for batch in pq.ParquetFile(file).iter_batches(batch_size=1_000):
+        for batch in read_batches(file, rows=1_000):
             for trace in batch.to_pylist():
                 turns = [*trace["messages"], {"role": "assistant", "content": trace["response"]}]
                 yield {"messages": turns} | {name: trace[name] for name in MESSAGES.names[1:]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
@@ -67,5 +67,5 @@ def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
     return int(workspace.rows("SELECT count(*) FROM unjudged")[0][0])
 
 
-def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+def _next(reader: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     return next(reader, None)

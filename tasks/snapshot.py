@@ -160,8 +160,7 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
 
 
 def _deal(workspace: Workspace, name: str, query: str) -> None:
-    folder = workspace.folder / name
-    folder.mkdir()
+    folder = workspace.staged(name)
     workspace.execute(f"COPY ({query}) TO {literal(folder)} (FORMAT parquet, PARTITION_BY (bucket), OVERWRITE_OR_IGNORE)")
     # A file without rows, so that an empty bucket can be read too.
     workspace.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")

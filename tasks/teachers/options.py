@@ -88,6 +88,8 @@ def _address(url: str | None) -> str | None:
         raise ValueError("has a user or a password in it; name a variable by api_key_env instead")
     if not parts.hostname:
         raise ValueError("names no host")
+    if parts.query or parts.fragment:
+        raise ValueError("has a query in it, where keys tend to be; name a variable by api_key_env instead")
     return url
 
 

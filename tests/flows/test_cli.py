@@ -107,6 +107,7 @@ BAD_SPECS = {
         ["extra_body", "JSON"],
     ),
     "a password in an address": (changed(teachers=teacher(base_url="http://u:p@host/v1")), ["base_url", "api_key_env"]),
+    "a key in an address": (changed(teachers=teacher(base_url="http://host/v1?key=x")), ["base_url", "api_key_env"]),
     "a port that is none": (changed(teachers=teacher(base_url="http://host:99999/v1")), ["base_url", "no address"]),
     "a user that isn't there": (changed(prompts=source(source="~nosuchuser/p.jsonl")), ["prompts[0].source", "~nosuchuser"]),
     "a licence that is no expression": (changed(prompts=source(license="()")), ["prompts[0]", "'()'"]),

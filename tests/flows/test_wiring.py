@@ -12,7 +12,9 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from tasks.stop import Stop
 from tasks.teachers.anthropic import AnthropicTeacher
+from tasks.teachers.discreet import Discreet
 from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.protocol import Teacher
 
 PATH = Path("spec.yaml")
 
@@ -30,6 +32,11 @@ def spec(*, verify: tuple[Any, ...] = (), **teacher: Any) -> Spec:
     )
 
 
+def inner(teacher: Teacher) -> Teacher:
+    """Return the teacher behind the one that hides its key."""
+    return teacher.teacher if isinstance(teacher, Discreet) else teacher
+
+
 class TestKeys:
     """Where a teacher's key comes from."""
 
@@ -40,7 +47,7 @@ class TestKeys:
         """At the provider's own address, its usual variable holds the key, and must."""
         monkeypatch.setenv(variable, "sk-1")
         async with wiring.open_teachers(spec(provider=provider), PATH, keys=True) as ((line,),):
-            teacher = line.teacher
+            teacher = inner(line.teacher)
             assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
             assert teacher.api_key == "sk-1"
         monkeypatch.delenv(variable)
@@ -57,7 +64,7 @@ class TestKeys:
         given: dict[str, Any] = {"provider": provider, "base_url": "http://server/v1"}
         for more, key in (({"api_key_env": "MY_KEY"}, "sk-mine"), ({}, "unused")):
             async with wiring.open_teachers(spec(**given, **more), PATH, keys=True) as ((line,),):
-                teacher = line.teacher
+                teacher = inner(line.teacher)
                 assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
                 assert teacher.api_key == key
 
@@ -91,11 +98,8 @@ async def test_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     given = spec(provider="openai", base_url="http://b/v1", limits={"concurrency": 5}, replicas=replicas)
     async with wiring.open_teachers(given, PATH, keys=True) as (lines,):
         desk = wiring.open_desk(given.teachers[0], lines, Stop())
-        found = [
-            (line.teacher.base_url, line.teacher.api_key, line.options.limits.concurrency)
-            for line in lines
-            if isinstance(line.teacher, OpenAITeacher)
-        ]
+        made = [(inner(line.teacher), line.options.limits.concurrency) for line in lines]
+        found = [(teacher.base_url, teacher.api_key, places) for teacher, places in made if isinstance(teacher, OpenAITeacher)]
         assert found == [("http://a/v1", "sk-A", 3), ("http://b/v1", "sk-B", 5)]
         assert len({line.account for line in lines}) == 2
         assert desk.teacher is lines[0].teacher

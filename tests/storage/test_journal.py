@@ -169,6 +169,12 @@ class TestRead:
         with pytest.raises(StorageError, match=r"r-000000\.jsonl:2: the journal is damaged"):
             list(read(path))
 
+    def test_damaged_end(self, tmp_path: Path):
+        """A last line that has its end was written whole, and counted: its damage is no torn write, and no silence hides it."""
+        path = segment(tmp_path, line("a"), line("b").replace(b"stop", b"stoq"))
+        with pytest.raises(StorageError, match=r":2: the journal is damaged; `stillhouse doctor --repair`"):
+            list(read(path))
+
     def test_damaged_segment_stays(self, tmp_path: Path, parts: Path):
         """Landing a damaged segment neither removes it nor leaves a part."""
         path = segment(tmp_path, line("a")[:5] + b"\n", line("b"))
@@ -202,6 +208,25 @@ class TestRecover:
         recover(tmp_path, parts)
         assert ids(parts) == ["a", "b"]
         assert not path.exists()
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1 and no more"], ids=["empty", "cut short"])
+    def test_part_that_is_damaged(self, tmp_path: Path, parts: Path, content: bytes):
+        """A segment is not removed on the word of a part that can't be read: it is all that is left."""
+        path = segment(tmp_path, line("a"))
+        parts.mkdir()
+        (parts / "r-000000.parquet").write_bytes(content)
+        with pytest.raises(StorageError, match=r"r-000000\.parquet: can't be read: .*doctor --repair"):
+            recover(tmp_path, parts)
+        assert path.exists()
+
+    def test_part_that_lacks_samples(self, tmp_path: Path, parts: Path):
+        """Nor on that of a part that has fewer samples than the segment."""
+        path = segment(tmp_path, line("a"))
+        recover(tmp_path, parts)
+        path = segment(tmp_path, line("a"), line("b"))
+        with pytest.raises(StorageError, match=r"r-000000\.parquet: has not the 2 samples"):
+            recover(tmp_path, parts)
+        assert path.exists()
 
     def test_killed_while_writing_the_part(self, tmp_path: Path, parts: Path):
         """A part that was only half written has a temporary name, and is written again."""

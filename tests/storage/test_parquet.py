@@ -8,9 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import StorageError
-from storage.parquet import PartWriter, write_rows, write_text
+from storage.errors import LakeDamaged, StorageError
+from storage.parquet import PartWriter, count_rows, read_batches, write_rows, write_text
 from tests.fakes import listing
+from tests.storage.damaging import flip
 
 SCHEMA = pa.schema([("n", pa.int32()), ("text", pa.string())])
 
@@ -73,6 +74,33 @@ class TestPartWriter:
         with pytest.raises(StorageError, match=r"part\.parquet: can't be written: Is a directory"):
             write_rows(tmp_path / "part.parquet", SCHEMA, [{"n": 1}])
         assert listing(tmp_path) == ["part.parquet"]
+
+
+class TestReading:
+    """Files whose bytes the disk may have changed."""
+
+    def test_batches(self, tmp_path: Path):
+        """A whole file's rows come so many at a time, and are counted by its footer."""
+        path = tmp_path / "part.parquet"
+        write_rows(path, SCHEMA, [{"n": n} for n in range(5)])
+        assert [batch.num_rows for batch in read_batches(path, rows=2)] == [2, 2, 1]
+        assert count_rows(path) == 5
+
+    def test_flipped_bit(self, tmp_path: Path):
+        """Parts are written with checksums: a flipped bit, which would unpack to another text, is LakeDamaged."""
+        path = tmp_path / "part.parquet"
+        write_rows(path, SCHEMA, [{"n": n, "text": f"{n * 7919 % 1000}" * 40} for n in range(500)])
+        flip(path, group=0, column="text")
+        with pytest.raises(LakeDamaged, match=r"part\.parquet: can't be read: .*CRC.*; `stillhouse doctor --repair`"):
+            list(read_batches(path, rows=100))
+
+    @pytest.mark.parametrize("content", [b"", b"PAR1 and no more"], ids=["empty", "cut short"])
+    def test_no_footer(self, tmp_path: Path, content: bytes):
+        """A file without its footer is LakeDamaged, whether it is counted or read."""
+        (tmp_path / "part.parquet").write_bytes(content)
+        for look in (count_rows, lambda path: list(read_batches(path, rows=1))):
+            with pytest.raises(LakeDamaged, match=r"part\.parquet: can't be read"):
+                look(tmp_path / "part.parquet")
 
 
 class TestWriteText:

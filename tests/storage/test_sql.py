@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from storage.errors import StorageError
-from storage.sql import explained, literal, parquet, parquet_in
+from storage.errors import LakeDamaged, StorageError
+from storage.sql import explained, literal, parquet, parquet_in, streamed
 
 
 def test_literal():
@@ -40,6 +40,31 @@ def test_a_damaged_file_is_the_lakes_trouble(tmp_path: Path):
     for path in (damaged, tmp_path / "b.parquet"):
         with pytest.raises(StorageError, match=path.name), explained():
             duckdb.execute(f"FROM {parquet(path)}")
+
+
+def test_damage_names_the_command(tmp_path: Path):
+    """What is damaged names the command that mends it."""
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(LakeDamaged, match="doctor --repair"), explained():
+        duckdb.execute(f"FROM {parquet(tmp_path / 'a.parquet')}")
+
+
+def test_no_room_in_memory(tmp_path: Path):
+    """Where neither memory nor disk has room it is said so, and no damage."""
+    config = {"memory_limit": "8MB", "max_temp_directory_size": "1MB", "temp_directory": str(tmp_path), "threads": 1}
+    sql = "SELECT count(*) FROM (SELECT range AS n, sha256(range::TEXT) AS x FROM range(2000000) ORDER BY x)"
+    with duckdb.connect(config=config) as connection, pytest.raises(StorageError, match="no room") as raised, explained():
+        connection.execute(f"CREATE TABLE t AS {sql.removeprefix('SELECT count(*) FROM ')}").fetchall()
+    assert not isinstance(raised.value, LakeDamaged)
+
+
+def test_a_stream_that_breaks():
+    """What DuckDB says half-way through a stream is the lake's trouble too."""
+    reader = duckdb.sql("SELECT CASE WHEN i = 500000 THEN error('broken') ELSE i END FROM range(1000000) t(i)").to_arrow_reader(
+        100
+    )
+    with pytest.raises(StorageError, match="broken"):
+        list(streamed(reader))
 
 
 def test_a_defect_stays_a_defect():

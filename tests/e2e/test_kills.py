@@ -1,0 +1,84 @@
+"""Builds that are killed at random moments, and two at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import Workplace
+from tests.e2e.teacher import LoopbackTeacher, counting
+from tests.e2e.test_build import spec
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_at_random(workplace: Workplace) -> None:
+    """Killed five times anywhere in its life, a build loses nothing, buys again what was in flight alone, and ends the same."""
+    command = [sys.executable, str(BENCHMARK), "5", "--seed", str(os.getpid())]
+    done = subprocess.run(command, env=workplace.environment, text=True, capture_output=True, timeout=850, check=False)
+    assert done.returncode == 0, f"--seed {os.getpid()}: {done.stdout}{done.stderr}"
+    assert "lost              0" in done.stdout
+    assert "equals an undisturbed build's" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_requests_are_slow(workplace: Workplace, number: int) -> None:
+    """Requests that take a minute hold nobody up: within seconds what was paid for is landed, and the exit code is 130."""
+    late = threading.Event()
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        if sold >= 10:
+            late.wait(60)
+        return counting(body, sold)
+
+    with LoopbackTeacher(slow) as teacher:
+        spec(workplace, teacher.url, limits={"concurrency": 8})
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake))
+        until = time.monotonic() + 120
+        while teacher.sold < 10 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that the others are on their way
+        began = time.monotonic()
+        running.send_signal(number)
+        _, stderr = running.communicate(timeout=60)
+        took = time.monotonic() - began
+        late.set()
+    assert running.returncode == 130, stderr
+    assert took < 30  # five seconds of grace, and a loaded machine
+    assert "Traceback" not in stderr
+    assert workplace.count("samples") == 10
+
+
+def test_two_specs_that_share_prompts(workplace: Workplace) -> None:
+    """Two builds at once of two specs that share prompts buy each sample once; both end well, and the lake is whole."""
+    with LoopbackTeacher(delay_s=0.05) as teacher:
+        running = []
+        for name, prompts in (("one", 30), ("two", 40)):
+            spec(workplace, teacher.url, prompts=prompts, limits={"concurrency": 4})
+            workplace.spec["dataset"] = name
+            source = workplace.folder / "prompts.jsonl"
+            workplace.spec["prompts"][0]["source"] = str(source.rename(source.with_name(f"{name}.jsonl")))
+            path = workplace.write().rename(workplace.folder / f"{name}.yaml")
+            running.append(workplace.start("build", str(path), "--lake", str(workplace.lake), "--json"))
+        done = [process.communicate(timeout=120) for process in running]
+        assert [process.returncode for process in running] == [0, 0], done
+        assert teacher.sold == 120
+        asked = [(body["messages"][-1]["content"], body["seed"]) for body in teacher.bodies]
+        assert len(set(asked)) == 120
+    one, two = (json.loads(stdout) for stdout, _ in done)
+    assert (one["requested"], two["requested"]) == (90, 120)
+    assert one["paid"] + two["paid"] == 120
+    assert workplace.query("SELECT count(*), count(DISTINCT sample_id) FROM samples") == [(120, 120)]
+    assert sorted(workplace.query("SELECT dataset, kept FROM builds")) == [("one", 30), ("two", 40)]
+    said = workplace.run("doctor", "--lake", str(workplace.lake), "--json")
+    assert json.loads(said.stdout)["lake"]["state"] == "ok"

@@ -1,0 +1,184 @@
+"""What is damaged in a lake is found, and looking changes nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.damage import Finding, examine
+from storage.errors import StorageError
+from storage.lake import Lake
+from storage.parquet import write_rows
+from storage.schemas import SAMPLES, SNAPSHOTS
+from tests.storage.damaging import ROWS, UNREADABLE, content, fill, flip, sample_row, truncate
+from tests.storage.lines import line, segment
+
+WRITING_SHELL = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1])
+connection.execute("CREATE TABLE mine AS SELECT 1 AS n")
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def part(lake: Lake) -> Path:
+    """Fill the lake and return its part of samples."""
+    return fill(lake)
+
+
+def only(lake: Lake) -> Finding:
+    """Return the one finding."""
+    (finding,) = examine(lake)
+    return finding
+
+
+class TestNothing:
+    """What is no damage."""
+
+    def test_a_whole_lake(self, lake: Lake, part: Path):
+        """A lake as builds leave it has no findings."""
+        assert examine(lake) == []
+
+    def test_no_lake(self, lake: Lake):
+        """Where there is no lake nothing is found, and nothing is made."""
+        assert examine(lake) == []
+        assert not lake.root.exists()
+
+    def test_a_killed_run(self, lake: Lake, part: Path):
+        """A segment with a torn end is no finding; unfinished files and snapshots that never counted are no damage."""
+        segment(lake.journal, line("a"), line("b")[:20])
+        (lake.staging / "b3").mkdir(parents=True)
+        (lake.root / "samples" / ".x.parquet.tmp").write_text("half")
+        (lake.root / "manifests" / "builds" / ".b3.json.tmp").write_text("half")
+        lake.snapshot("traces", "sums", "b3").mkdir()
+        found = examine(lake)
+        assert [(finding.kind, finding.damaged) for finding in found] == [("leftover", False)] * 4
+
+    def test_looking_changes_nothing(self, lake: Lake, part: Path):
+        """A damaged lake is, after a look, byte for byte as it was."""
+        truncate(part)
+        segment(lake.journal, b"damaged\n", line("a"))
+        before = content(lake)
+        assert len(examine(lake)) == 2
+        assert content(lake) == before
+
+
+class TestJournal:
+    """Segments."""
+
+    def test_a_damaged_line(self, lake: Lake, part: Path):
+        """A line that isn't as it was written is named, with how many samples can be read."""
+        path = segment(lake.journal, line("a"), line("b").replace(b"stop", b"stoq"), line("c"))
+        finding = only(lake)
+        assert (finding.kind, finding.path, finding.readable, finding.lost) == ("journal", path, 2, 1)
+        assert "the first of them 2" in finding.what
+
+    def test_a_damaged_last_line(self, lake: Lake, part: Path):
+        """A last line that has its end was counted as paid: its damage is damage, and no torn write."""
+        segment(lake.journal, line("a"), line("b").replace(b"stop", b"stoq"))
+        assert only(lake).lost == 1
+
+
+class TestParts:
+    """Parquet files of samples and verdicts."""
+
+    @pytest.mark.parametrize("table", ["samples", "verdicts"])
+    @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+    def test_unreadable(self, lake: Lake, part: Path, table: str, damage: Callable[[Path], None]):
+        """A part without its footer is named, and nobody knows how many rows it had."""
+        path = lake.root / table / part.name
+        damage(path)
+        finding = only(lake)
+        assert (finding.kind, finding.path, finding.readable, finding.lost) == ("part", path, 0, None)
+
+    def test_a_flipped_bit(self, lake: Lake, part: Path):
+        """A flipped bit in a text, which would unpack to another text, is found by its page's checksum."""
+        flip(part)
+        finding = only(lake)
+        assert (finding.kind, finding.readable, finding.lost) == ("part", ROWS // 2, ROWS // 2)
+        assert "CRC" in finding.what
+
+    def test_less_than_its_segment(self, lake: Lake, part: Path):
+        """A part that has less than the segment of its name isn't what was written, whole as it looks."""
+        segment(lake.journal, *(line(f"t{number}") for number in range(ROWS + 1)), name=part.stem)
+        assert "600 of the 601 samples" in only(lake).what
+
+    def test_a_file_that_may_not_be_read(self, lake: Lake, part: Path, monkeypatch: pytest.MonkeyPatch):
+        """A file that we have no right to read isn't damaged: it is an error, and no finding."""
+
+        def refused(path: Path) -> None:
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr("pyarrow.parquet.read_metadata", refused)
+        with pytest.raises(StorageError, match="Permission denied"):
+            examine(lake)
+
+    def test_a_table_without_its_columns(self, lake: Lake, part: Path):
+        """The file by which a lake is known is missed where it is gone, and where it can't be read."""
+        (lake.root / "samples" / "_empty.parquet").unlink()
+        (lake.root / "verdicts" / "_empty.parquet").write_bytes(b"PAR1")
+        assert [finding.kind for finding in examine(lake)] == ["table", "table"]
+
+    def test_duplicates(self, lake: Lake, part: Path):
+        """Samples that stand in two parts are counted, and are no damage."""
+        write_rows(part.with_name("twice.parquet"), SAMPLES, [sample_row(number) for number in range(5)])
+        finding = only(lake)
+        assert (finding.kind, finding.damaged, finding.what) == ("duplicate", False, "5 samples stand in 10 rows")
+
+
+class TestBuilds:
+    """Manifests and snapshots."""
+
+    def test_a_damaged_manifest(self, lake: Lake, part: Path):
+        """A manifest that isn't JSON ends its build, which is named."""
+        path = lake.root / "manifests" / "builds" / "b1.json"
+        truncate(path)
+        found = examine(lake)
+        assert [(finding.kind, finding.path, finding.build_id) for finding in found if finding.damaged] == [("build", path, "b1")]
+
+    @pytest.mark.parametrize("table", SNAPSHOTS)
+    @pytest.mark.parametrize("damage", [*UNREADABLE.values(), Path.unlink], ids=[*UNREADABLE, "gone"])
+    def test_a_damaged_snapshot(self, lake: Lake, part: Path, table: str, damage: Callable[[Path], None]):
+        """A snapshot that can't be read, or lacks what its manifest names, ends its build."""
+        damage(lake.snapshot(table, "sums", "b2") / "part-00000.parquet")
+        finding = only(lake)
+        assert (finding.kind, finding.build_id) == ("build", "b2")
+        assert finding.path.is_relative_to(lake.snapshot(table, "sums", "b2"))
+
+    def test_a_damaged_export(self, lake: Lake, part: Path):
+        """So is the note of an export."""
+        lake.record_export({"export_id": "e1", "created_at": "2026-01-02", "dataset": "d", "build_id": "b"})
+        (lake.root / "manifests" / "exports" / "e1.json").write_text("{}")
+        assert only(lake).kind == "export"
+
+
+class TestCatalog:
+    """`catalog.duckdb`."""
+
+    @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+    def test_can_not_be_opened(self, lake: Lake, part: Path, damage: Callable[[Path], None]):
+        """A catalog that DuckDB can't open, or that has nothing in it, is damaged."""
+        damage(lake.catalog)
+        assert only(lake).kind == "catalog"
+
+    def test_behind(self, lake: Lake, part: Path):
+        """One that a killed build didn't come to write is no damage."""
+        (lake.root / "manifests" / "builds" / "b1.json").rename(lake.root / "manifests" / "builds" / "b3.json")
+        (lake.root / "manifests" / "builds" / "b3.json").unlink()
+        catalogs = [finding for finding in examine(lake) if finding.kind == "catalog"]
+        assert [(finding.damaged, finding.what) for finding in catalogs] == [(False, "lists 2 builds, and 1 are here")]
+
+    def test_open_in_a_shell(self, lake: Lake, part: Path):
+        """One that a shell has open for writing, where nobody else may look, isn't damaged."""
+        command = [sys.executable, "-c", WRITING_SHELL, str(lake.catalog)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as shell:
+            assert shell.stdout is not None
+            assert shell.stdout.readline() == "open\n"
+            assert examine(lake) == []
+            shell.communicate("\n")
