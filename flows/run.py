@@ -197,9 +197,10 @@ class Run:
             verification=self._verification,
             rule=self._rule,
             asked=writer,
+            cascade=self.spec.cascade,
             tally=self.progress.tally,
         )
-        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, adaptive=sampling.adaptive is not None)
+        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
         # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
         in_flight = sum(line.limits.most * line.samples_per_request for desk in drawing for line in desk.options.lines)

@@ -32,9 +32,9 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
     )
 
 
-def shards_to_work(workspace: Workspace, *, adaptive: bool) -> list[int]:
-    """Return the numbers of the shards in which something may have to be bought."""
-    lacking = "" if adaptive else "WHERE NOT here"  # where k is adaptive, the rounds decide what is asked for at all
+def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
+    """Return the numbers of the shards in which something may have to be bought. `early`: as in `SamplingOptions`."""
+    lacking = "" if early else "WHERE NOT here"  # where verdicts decide what is asked for, only working a shard tells
     rows = workspace.rows(f"SELECT DISTINCT ord // {shard.PROMPTS} AS shard FROM open_slots {lacking} ORDER BY shard")
     return [number for (number,) in rows]
 

@@ -133,8 +133,9 @@ class House:
             verification=self.verification,
             rule=self.rule,
             asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
+            cascade=[list(self.spec.teachers).index(name) for name in self.draw.sampling.cascade],
         )
-        self.worked = outcomes.shards_to_work(self.workspace, adaptive=self.draw.sampling.adaptive is not None)
+        self.worked = outcomes.shards_to_work(self.workspace, early=self.draw.sampling.early)
         return list(self.worked)
 
     async def work(self, number: int) -> dict[str, int]:
