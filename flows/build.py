@@ -103,7 +103,7 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     run.stop.check()
     await _shards(run)
     run.stop.check()
-    summary = Summary(**await curate(dataset))
+    summary = Summary.of(await curate(dataset))
     exports = await run.land(summary)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
     if watch.show:

@@ -291,9 +291,8 @@ def _table() -> Table:
 def _print_summary(summary: dict[str, Any]) -> None:
     from tasks.report import Summary
 
-    names = Summary.__dataclass_fields__
     table = _table()
-    for name, value in Summary(**{key: value for key, value in summary.items() if key in names}).lines():
+    for name, value in Summary.of(summary).lines():
         table.add_row(name, escape(value))
     out.print(table)
 

@@ -27,7 +27,7 @@ from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import outcomes
+from tasks import costs, outcomes
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export
@@ -150,6 +150,8 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        # Before anything is judged, since what that costs is billed as it is spent.
+        self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
             self._say(f"{prepared.folded:,} prompts repeat others and count once")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
@@ -170,13 +172,6 @@ class Run:
         """Return the numbers of the shards that have something to do, and get ready for them."""
         self.progress.stage = "drawing and verifying"
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule, self._verifiers)
-        spent = await asyncio.to_thread(
-            self._workspace.rows,
-            "SELECT coalesce(sum(cost_usd), 0) FROM ("
-            "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts"
-            ") WHERE sample_id IN (SELECT sample_id FROM slots)",
-        )
-        self._budget.spent += spent[0][0]
         sampling = self.spec.sampling
         self._asked = self._workspace.folder / "asked.parquet"
         writer = PartWriter(self._asked, ASKED)
@@ -242,19 +237,24 @@ class Run:
         return self._summary(outcomes.counts(workspace))
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
-        spending = self.progress.spending
+        spending, spec = self.progress.spending, self.spec
+        judging = [teacher.name for teacher in spec.teachers if not teacher.draw]
         return Summary(
-            dataset=self.spec.dataset,
+            dataset=spec.dataset,
             build_id=self.build_id,
             prompts=self._prepared.prompts,
             paid=spending.paid,
             cost_usd=spending.cost_usd,
             tokens_in=spending.tokens_in,
             tokens_out=spending.tokens_out,
+            by_teacher=costs.by_teacher(
+                self._workspace, spending, drawing=[teacher.name for teacher in spec.drawing], judging=judging
+            ),
+            saved=costs.saved(self._workspace, spec.sampling, spec.drawing, spec.cascade),
             elapsed_s=time.monotonic() - self._began,
             lake=str(self.lake.root),
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-            spec_hash=self.spec.hash,
+            spec_hash=spec.hash,
             version=version("stillhouse"),
             **counts,
         )

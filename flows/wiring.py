@@ -239,4 +239,4 @@ class _DeskAsker:
         return choice.response
 
     def _bill(self, usage: Usage) -> None:
-        BILL.get().append(self.spending.bill(usage, self.desk.options.price, self.budget))
+        BILL.get().append(self.spending.bill(usage, self.desk.options, self.budget))

@@ -445,3 +445,67 @@ def test_a_folder_of_the_users_own(workplace: Workplace, teacher: LoopbackTeache
     assert workplace.build()["kept"] == 2
     assert [(lake / name / "precious.txt").read_text() for name in ("staging", "samples")] == ["x", "x"]
     assert workplace.query("SELECT DISTINCT model FROM traces") == [("m",)]
+
+
+def laddered(body: dict, sold: int) -> tuple[int, dict]:
+    """Answer as a weak model that knows every third case, as a strong one that knows all, or as a judge that likes anything."""
+    if body["model"] == "judge":
+        return 200, completion(['{"score": 9, "reason": "fine"}'])
+    case = int(body["messages"][-1]["content"].split("case ")[1].rstrip("?"))
+    right = body["model"] == "strong" or case % 3 == 0
+    return 200, completion([f"The answer is {case % 3 if right else 99}."])
+
+
+def cascade(workplace: Workplace, url: str, **teacher: object) -> None:
+    """Give the workplace a spec with a cascade of a cheap and a strong teacher."""
+    spec(workplace, url, prompts=30, k=2)
+    workplace.spec["teachers"] = [
+        workplace.teacher(url, name="strong", model="strong", price={"input": 10.0, "output": 20.0}, **teacher),
+        workplace.teacher(url, name="cheap", model="cheap", **teacher),
+    ]
+    workplace.spec["sampling"]["cascade"] = ["cheap", "strong"]
+
+
+def test_a_cascade(workplace: Workplace) -> None:
+    """The strong teacher gets only what the cheap one didn't solve; a rerun buys nothing and reaches the very same slots."""
+    with LoopbackTeacher(laddered) as teacher:
+        cascade(workplace, teacher.url)
+        first = workplace.build()
+        assert (first["paid"], first["requested"], first["kept"], teacher.sold) == (100, 100, 60, 100)
+        assert sum(body["model"] == "strong" for body in teacher.bodies) == 40
+        again = workplace.build()
+        assert (again["paid"], again["requested"], again["reused"], again["kept"], teacher.sold) == (0, 100, 100, 60, 100)
+    counted = {name: (each["requested"], each["paid"], each["pass_rate"]) for name, each in first["by_teacher"].items()}
+    assert counted == {"strong": (40, 40, 1.0), "cheap": (60, 60, pytest.approx(1 / 3))}
+    assert sum(each["cost_usd"] for each in first["by_teacher"].values()) == pytest.approx(first["cost_usd"])
+    assert (first["saved"]["samples"], first["saved"]) == (20, again["saved"])
+    assert first["saved"]["usd"] == pytest.approx((20 * 220 - 60 * 22) / 1e6)
+    same = "SELECT count(*) FROM (SELECT DISTINCT prompt_id, teacher, sample_index FROM outcomes)"
+    assert workplace.query(same) == [(100,)]
+
+
+def test_a_budget_with_a_cascade_and_a_judge(workplace: Workplace) -> None:
+    """What a judge and both teachers are paid counts against one budget, which is exceeded by what was in flight and no more."""
+    with LoopbackTeacher(laddered) as teacher:
+        cascade(workplace, teacher.url, limits={"concurrency": 2})
+        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, price={"input": 5.0, "output": 5.0})
+        workplace.spec["teachers"].append(judge | {"limits": {"concurrency": 2}})
+        workplace.spec["verify"] = [
+            {"use": "exact_match", "kind": "number"},
+            {"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7},
+        ]
+        prices = {"cheap": 22e-6, "strong": 220e-6, "judge": 80e-6}
+        limit = 5e-3
+        workplace.spec["budget"] = {"usd": limit}
+        for _ in range(2):
+            assert "budget" in workplace.build(4)["error"]
+            spent = sum(prices[body["model"]] for body in teacher.bodies)
+            assert limit <= spent <= limit + 2 * sum(prices.values())
+        sold = teacher.sold
+        workplace.spec["budget"] = {"usd": 1.0}
+        whole = workplace.build()
+        assert (whole["requested"], teacher.sold) == (100, 200)
+        assert whole["by_teacher"]["j"]["cost_usd"] > 0
+        assert sum(each["cost_usd"] for each in whole["by_teacher"].values()) == pytest.approx(
+            sum(prices[body["model"]] for body in teacher.bodies[sold:])
+        )
