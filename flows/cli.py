@@ -76,28 +76,30 @@ def init(
 
 
 @app.command()
-def plan(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
-    """Say what a build would ask for, and what it would cost. Asks nobody."""
+def plan(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="SPENDS: first ask N prompts, so that the estimate has a basis. A build reuses them."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a build would ask for, and what it would cost. Asks nobody, unless --probe is given."""
     from flows.plan import plan as make_plan
+    from flows.probe import probe as ask_some
 
-    loaded = load_spec(spec)
-    made = asyncio.run(make_plan(loaded, spec, Lake.at(lake), _say))
+    loaded, at = load_spec(spec), Lake.at(lake)
+    probed = ask_some(loaded, spec, at, err, prompts=probe) if probe else None
+    made = asyncio.run(make_plan(loaded, spec, at, _say))
     if as_json:
-        _print_json(made.as_dict())
+        _print_json(made.as_dict() | {"probe": probed.as_dict() if probed else None})
         return
     table = _table()
-    folded = f" ({made.folded:,} repeat others and count once)" if made.folded else ""
-    table.add_row("prompts", f"{made.prompts:,}{folded}")
-    table.add_row("samples", f"{made.slots:,} wanted: {made.stored:,} stored, {made.missing:,} missing")
-    for teacher in made.teachers:
-        cost = "price unknown" if teacher.cost_usd is None else f"about ${teacher.cost_usd:,.4f}"
-        most = "" if teacher.most_usd is None else f", at most ${teacher.most_usd:,.4f}"
-        table.add_row(f"teacher {teacher.teacher}", f"{teacher.model}: {teacher.requests:,} requests, {cost}{most}")
-        table.add_row("", f"about {teacher.tokens_in:,} tokens in, {teacher.tokens_out:,} out (by {teacher.basis})")
-    if loaded.sampling.adaptive:
-        table.add_row("adaptive", "fewer samples where prompts are solved early")
-    for pair, license_ in made.licenses.items():
-        table.add_row("license", f"{license_} ({pair}): the gate lets it through")
+    for name, value in [*(probed.lines() if probed else []), *made.lines()]:
+        table.add_row(name, escape(value))
     out.print(table)
     for message in made.first:
         out.print(Text(f"\n{message['role']}:", style="bold"))

@@ -32,7 +32,7 @@ from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export
 from tasks.license import gate
-from tasks.prepare import Prepared, prepare
+from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.select import select
@@ -94,7 +94,7 @@ class Run:
         self.progress = progress or Progress()
         self.progress.budget_usd = spec.budget.usd if spec.budget else None
         self._path = path
-        self._say = say
+        self.say = say
         self._began = time.monotonic()
         self._budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
@@ -105,7 +105,7 @@ class Run:
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
-            lock = self.lake.writing(self._say, check=self.stop.check)
+            lock = self.lake.writing(self.say, check=self.stop.check)
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
@@ -153,10 +153,14 @@ class Run:
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
-            self._say(f"{prepared.folded:,} prompts repeat others and count once")
+            self.say(f"{prepared.folded:,} prompts repeat others and count once")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
+
+    async def narrow(self, prompts: int) -> int:
+        """Leave so many prompts with something to do, spread over the dataset, and return how many there are."""
+        return await asyncio.to_thread(spread, self._workspace, prompts, seed=self.spec.seed)
 
     def _prompts(self) -> Iterator[Found]:
         for found in wiring.read(self.spec):

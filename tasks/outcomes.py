@@ -99,7 +99,10 @@ def _listed(verifiers: Sequence[Named]) -> str:
 
 
 def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
-    """Make `judged`: each judged slot's acceptance, mean score, and the first verifier that was against it, else undecided."""
+    """Make `judged`: each judged slot's acceptance, whether it has all verdicts, mean score, and who was against it first.
+
+    That is the first verifier that failed it, else the first that could not decide.
+    """
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE found AS
@@ -113,6 +116,7 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None
         f"""
         CREATE OR REPLACE TABLE judged AS
         SELECT ord, teacher, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
+            count(*) = {len(verifiers)} AS complete,
             coalesce(min(number) FILTER (passed = FALSE), min(number) FILTER (passed IS NULL)) AS verifier
         FROM ({once}) JOIN {_listed(verifiers)} USING (number)
         GROUP BY ord, teacher, sample_index
