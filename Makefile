@@ -59,6 +59,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/exact_match.py
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/memory.py 100000 200000
+	$(BIN)/python benchmarks/plan.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) .uv out lake

@@ -155,6 +155,10 @@ def status(
         out.print(table)
     else:
         out.print("no builds yet")
+    for each in found["spend"]:
+        what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
+        tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
+        out.print(Text(_plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
 
 
 @app.command()
@@ -178,7 +182,9 @@ def show(
         out.print(f"build {found['build_id']} has no {outcome} samples")
     for row in rows:
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
-        out.print(Text(_plain(f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']} ──"), style="cyan"))
+        cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
+        heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
+        out.print(Text(_plain(heading), style="cyan"))
         out.print(Text(f"{_plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
             out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))

@@ -15,7 +15,7 @@ from flows.spec import Spec
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import outcomes
+from tasks import costs, outcomes
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
@@ -69,6 +69,10 @@ class Plan:
     """At most."""
     known: bool
     """Whether `cost_usd` goes by samples of these very prompts. Else only the bounds mean much."""
+    budget_usd: float | None
+    """The spec's."""
+    spent_usd: float
+    """What the samples and verdicts that the spec asks for have cost so far."""
     licenses: dict[str, str]
     """Effective licence by `prompt licence x teacher`."""
     teachers: list[Estimate]
@@ -85,22 +89,24 @@ class Plan:
     def lines(self) -> list[tuple[str, str]]:
         """Return the plan as (name, value) for a terminal, less the first prompt."""
         folded = f" ({self.folded:,} repeat others and count once)" if self.folded else ""
-        fewer = f", about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
+        fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
             ("prompts", f"{self.prompts:,}{folded}"),
-            ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing at most{fewer}"),
+            ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
         ]
         for each in self.teachers:
             asked = f"{each.model}: {each.expected:,} samples in {each.requests:,} requests, {_usd(each, known=each.known)}"
             lines.append((f"teacher {each.teacher}", asked))
-            lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (by {each.basis})"))
+            lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
         for judge in self.judges:
             cost = _usd(judge, known=judge.cost_usd is not None)
-            lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (by {judge.basis})"))
+            lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (basis: {judge.basis})"))
         lines.append(("cost", _usd(self, known=self.known)))
         if not self.known and self.missing:
-            why = "too little is stored to go by"
-            lines.append(("", f"{why}; `stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little, and then knows"))
+            how = "`stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little and is never bought again"
+            lines.append(("", f"a range, since too little is stored to go by: {how}"))
+        if self.budget_usd is not None:
+            lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
         lines += [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
         return lines
 
@@ -150,6 +156,8 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
         least_usd=_sum(bill.least_usd for bill in bills),
         most_usd=_sum(bill.most_usd for bill in bills),
         known=all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
+        budget_usd=spec.budget.usd if spec.budget else None,
+        spent_usd=costs.spent(workspace),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
         teachers=estimates,
         judges=judges,

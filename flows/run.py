@@ -159,7 +159,7 @@ class Run:
         return prepared
 
     async def narrow(self, prompts: int) -> int:
-        """Leave so many prompts with something to do, spread over the dataset, and return how many there are."""
+        """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
         return await asyncio.to_thread(spread, self._workspace, prompts, seed=self.spec.seed)
 
     def _prompts(self) -> Iterator[Found]:

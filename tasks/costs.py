@@ -101,6 +101,8 @@ def saved(
     total = _sum(less)
     whom = teachers[base[0]].name if cascade else "each teacher"
     usd = None if total.cost_usd is None or extra.cost_usd is None else total.cost_usd - extra.cost_usd
+    if usd is not None:
+        usd = round(usd, 9)  # farther digits depend on the order in which samples are summed
     return Saved(
         samples=sum(spared.get(number, 0) for number in base),
         tokens_in=total.tokens_in - extra.tokens_in,
