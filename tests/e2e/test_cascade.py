@@ -115,3 +115,19 @@ def test_plan_foretells_a_build(workplace: Workplace) -> None:
         assert teacher.sold == 800
     assert plan["cost_usd"] == pytest.approx(built["cost_usd"], rel=0.2)
     assert plan["least_usd"] < built["cost_usd"] <= plan["most_usd"]
+
+
+def test_a_second_judgement_is_billed_once(workplace: Workplace) -> None:
+    """What judging stored samples anew costs counts once against the budget of the run that does it."""
+    with LoopbackTeacher(laddered) as teacher:
+        cascade(workplace, teacher.url, prompts=10)
+        del workplace.spec["teachers"][0], workplace.spec["sampling"]["cascade"], workplace.spec["verify"][0]
+        workplace.spec["sampling"]["k"] = 1
+        judged(workplace, teacher.url)
+        workplace.build()
+        workplace.spec["verify"][0]["rubric"] = "another"
+        workplace.spec["prompts"][0]["source"] = workplace.prompts(15)
+        # Ten samples judged twice and five judged once are 25 verdicts and 15 samples; ten verdicts more would be too many.
+        workplace.spec["budget"] = {"usd": 26 * 80e-6 + 15 * 22e-6}
+        assert workplace.build()["paid"] == 5
+        assert len(teacher.bodies) == 25 + 15
