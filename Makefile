@@ -63,6 +63,9 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/memory.py 100000 200000
 	$(BIN)/python benchmarks/kill.py 50
+	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/draw.py
+	$(BIN)/python benchmarks/limits.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) .uv out lake

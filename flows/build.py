@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import signal
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +22,8 @@ from prefect.states import Cancelled, Failed
 
 from flows import context
 from flows.loading import load_spec
-from flows.run import GRACE_S, Run
+from flows.run import Run
+from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
@@ -85,7 +83,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
         path = Path(spec)
         loaded = load_spec(path)
         run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=watch.say)
-        with _signals(run, watch):
+        with signals(run, watch.say, watch.pending):
             async with run, _watched(run, watch):
                 context.RUN.set(run)
                 return await _steps(run, watch)
@@ -101,71 +99,14 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     run.stop.check()
     await judge_stored(dataset)
     run.stop.check()
-    await _shards(run)
+    await work_shards(run, lambda number: shard(dataset, number))
     run.stop.check()
-    summary = Summary(**await curate(dataset))
+    summary = Summary.of(await curate(dataset))
     exports = await run.land(summary)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
     if watch.show:
         await acreate_markdown_artifact(summary.markdown(), key=f"{_key(dataset)}-summary", description="What the build kept")
     return summary.as_dict() | {"exports": exports}
-
-
-async def _shards(run: Run) -> None:
-    """Work all shards, a few side by side. Where the run stops, what is in flight gets a moment and is then cancelled."""
-    numbers = iter(await run.shards())
-
-    async def worker() -> None:
-        for number in numbers:
-            if run.stop:
-                return
-            await shard(run.spec.dataset, number)
-
-    async def workers() -> None:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(run.side_by_side):
-                group.create_task(worker())
-
-    working, stopping = asyncio.create_task(workers()), asyncio.create_task(run.stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await asyncio.wait({working}, timeout=GRACE_S)
-            working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await working
-    finally:
-        working.cancel()
-        stopping.cancel()
-
-
-@contextlib.contextmanager
-def _signals(run: Run, watch: context.Watch) -> Iterator[None]:
-    """Let SIGINT and SIGTERM stop the run in order. A second one ends the process at once: the journal has what was paid for."""
-
-    def interrupt(number: int) -> None:
-        if run.stop:
-            os._exit(Interrupted.exit_code)
-        name = signal.Signals(number).name
-        watch.say(f"{name}: asking for nothing more, landing what was paid for (again to stop at once)")
-        run.stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        loop.add_signal_handler(number, interrupt, number)
-    for number in watch.pending[:1]:
-        interrupt(number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
 
 
 @contextlib.asynccontextmanager

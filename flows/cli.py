@@ -76,28 +76,30 @@ def init(
 
 
 @app.command()
-def plan(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
-    """Say what a build would ask for, and what it would cost. Asks nobody."""
+def plan(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="SPENDS: first ask N prompts, so that the estimate has a basis. A build reuses them."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a build would ask for, and what it would cost. Asks nobody, unless --probe is given."""
     from flows.plan import plan as make_plan
+    from flows.probe import probe as ask_some
 
-    loaded = load_spec(spec)
-    made = asyncio.run(make_plan(loaded, spec, Lake.at(lake), _say))
+    loaded, at = load_spec(spec), Lake.at(lake)
+    probed = ask_some(loaded, spec, at, err, prompts=probe) if probe else None
+    made = asyncio.run(make_plan(loaded, spec, at, _say))
     if as_json:
-        _print_json(made.as_dict())
+        _print_json(made.as_dict() | {"probe": probed.as_dict() if probed else None})
         return
     table = _table()
-    folded = f" ({made.folded:,} repeat others and count once)" if made.folded else ""
-    table.add_row("prompts", f"{made.prompts:,}{folded}")
-    table.add_row("samples", f"{made.slots:,} wanted: {made.stored:,} stored, {made.missing:,} missing")
-    for teacher in made.teachers:
-        cost = "price unknown" if teacher.cost_usd is None else f"about ${teacher.cost_usd:,.4f}"
-        most = "" if teacher.most_usd is None else f", at most ${teacher.most_usd:,.4f}"
-        table.add_row(f"teacher {teacher.teacher}", f"{teacher.model}: {teacher.requests:,} requests, {cost}{most}")
-        table.add_row("", f"about {teacher.tokens_in:,} tokens in, {teacher.tokens_out:,} out (by {teacher.basis})")
-    if loaded.sampling.adaptive:
-        table.add_row("adaptive", "fewer samples where prompts are solved early")
-    for pair, license_ in made.licenses.items():
-        table.add_row("license", f"{license_} ({pair}): the gate lets it through")
+    for name, value in [*(probed.lines() if probed else []), *made.lines()]:
+        table.add_row(name, escape(value))
     out.print(table)
     for message in made.first:
         out.print(Text(f"\n{message['role']}:", style="bold"))
@@ -153,6 +155,10 @@ def status(
         out.print(table)
     else:
         out.print("no builds yet")
+    for each in found["spend"]:
+        what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
+        tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
+        out.print(Text(_plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
 
 
 @app.command()
@@ -176,7 +182,9 @@ def show(
         out.print(f"build {found['build_id']} has no {outcome} samples")
     for row in rows:
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
-        out.print(Text(_plain(f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']} ──"), style="cyan"))
+        cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
+        heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
+        out.print(Text(_plain(heading), style="cyan"))
         out.print(Text(f"{_plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
             out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))
@@ -297,9 +305,8 @@ def _table() -> Table:
 def _print_summary(summary: dict[str, Any]) -> None:
     from tasks.report import Summary
 
-    names = Summary.__dataclass_fields__
     table = _table()
-    for name, value in Summary(**{key: value for key, value in summary.items() if key in names}).lines():
+    for name, value in Summary.of(summary).lines():
         table.add_row(name, escape(value))
     out.print(table)
 

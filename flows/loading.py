@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.spec import Spec
 from storage.errors import SpecError
+from tasks.options import nearest
 
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
@@ -73,12 +72,6 @@ def load_spec(path: Path) -> Spec:
 def where(path: Path, location: Location) -> str:
     """Return a place in a spec for a message: `spec.yaml: teachers[0].model`."""
     return f"{path}: {_dotted(location)}" if location else str(path)
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Return what to say of an unknown name: the nearest known one, or all of them."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
 
 
 def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flows import wiring
 from flows.run import Say, check
@@ -14,36 +15,32 @@ from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks.ask import OUT_UNKNOWN
+from tasks import costs, outcomes
+from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Usage
 from tasks.templates import Template
+from tasks.verify import Named
+from verifiers.protocol import NeedsTeacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What is missing of one teacher."""
+class JudgeEstimate:
+    """What a judge among the verifiers will cost."""
 
+    verifier: str
+    """Its name in the spec."""
     teacher: str
-    """Its name."""
-    model: str
-    """Its model."""
-    license: str
-    """SPDX expression."""
-    missing: int
-    """Samples to buy."""
-    requests: int
-    """Requests that ask for them."""
-    tokens_in: int
-    """By a rule of thumb of four characters each."""
-    tokens_out: int
-    """By what this model's stored samples had on average, else `max_tokens`, else a guess."""
-    basis: str
-    """Which of the three."""
+    """Whom it asks."""
+    verdicts: int
+    """On the expected samples, and on what is stored and not judged by it."""
     cost_usd: float | None
-    """Roughly; None where no price is known."""
+    """About; None where none of its verdicts is stored, or no price is known."""
+    least_usd: float
+    """At least, as for the samples."""
     most_usd: float | None
-    """At most, where `max_tokens` bounds it."""
+    """At most, as for the samples."""
+    basis: str
+    """What it goes by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +58,57 @@ class Plan:
     stored: int
     """Of these, in the lake."""
     missing: int
-    """Of these, to buy: fewer where k is adaptive."""
+    """To buy at most, the same sample counted once."""
+    expected: int
+    """To buy as far as is known: fewer than `missing` where k is adaptive or the teachers are a cascade."""
+    cost_usd: float | None
+    """What that will cost, judges included; None where a price is unknown."""
+    least_usd: float | None
+    """At least."""
+    most_usd: float | None
+    """At most."""
+    known: bool
+    """Whether `cost_usd` goes by samples of these very prompts. Else only the bounds mean much."""
+    budget_usd: float | None
+    """The spec's."""
+    spent_usd: float
+    """What the samples and verdicts that the spec asks for have cost so far."""
     licenses: dict[str, str]
     """Effective licence by `prompt licence x teacher`."""
     teachers: list[Estimate]
     """By teacher."""
+    judges: list[JudgeEstimate]
+    """By verifier that asks a teacher."""
     first: list[dict[str, str]]
     """The first prompt as it will be sent."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""
         return dataclasses.asdict(self)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return the plan as (name, value) for a terminal, less the first prompt."""
+        folded = f" ({self.folded:,} repeat others and count once)" if self.folded else ""
+        fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
+        lines = [
+            ("prompts", f"{self.prompts:,}{folded}"),
+            ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
+        ]
+        for each in self.teachers:
+            asked = f"{each.model}: {each.expected:,} samples in {each.requests:,} requests, {_usd(each, known=each.known)}"
+            lines.append((f"teacher {each.teacher}", asked))
+            lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
+        for judge in self.judges:
+            cost = _usd(judge, known=judge.cost_usd is not None)
+            lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (basis: {judge.basis})"))
+        lines.append(("cost", _usd(self, known=self.known)))
+        if not self.known and self.missing:
+            how = "`stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little and is never bought again"
+            lines.append(("", f"a range, since too little is stored to go by: {how}"))
+        if self.budget_usd is not None:
+            lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
+        lines += [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
+        return lines
 
 
 async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
@@ -99,56 +136,71 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
-        return _plan(spec, prepared, workspace)
+        return _plan(spec, path, prepared, workspace)
 
 
-def _plan(spec: Spec, prepared: Prepared, workspace: Workspace) -> Plan:
+def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> Plan:
     facts = wiring.facts(spec)
-    estimates = [_estimate(spec, number, workspace) for number in range(len(spec.drawing))]
+    verifiers = wiring.make_verifiers(spec, path)
+    outcomes.open_slots(workspace, wiring.rule(spec, verifiers), verifiers)
+    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(verifiers))
+    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if isinstance(named.verifier, NeedsTeacher)]
+    bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(
         dataset=spec.dataset,
         prompts=prepared.prompts,
         folded=prepared.folded,
         slots=prepared.slots,
         stored=prepared.stored,
-        missing=sum(estimate.missing for estimate in estimates),
+        missing=sum(each.missing for each in estimates),
+        expected=sum(each.expected for each in estimates),
+        cost_usd=_sum(bill.cost_usd for bill in bills),
+        least_usd=_sum(bill.least_usd for bill in bills),
+        most_usd=_sum(bill.most_usd for bill in bills),
+        known=all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
+        budget_usd=spec.budget.usd if spec.budget else None,
+        spent_usd=costs.spent(workspace),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
         teachers=estimates,
+        judges=judges,
         first=[{"role": message.role, "content": message.content} for message in prepared.first],
     )
 
 
-def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
-    teacher, most = spec.drawing[number], spec.sampling.max_tokens
-    ((missing, chars, requests),) = workspace.rows(
-        f"""
-        WITH wanted AS (
-            SELECT min(ord) AS ord, min(teacher) AS teacher, any_value(chars) AS chars
-            FROM slots WHERE NOT stored GROUP BY sample_id
-        ), prompts AS (SELECT count(*) AS missing, any_value(chars) AS chars FROM wanted WHERE teacher = {number} GROUP BY ord)
-        SELECT coalesce(sum(missing), 0)::BIGINT, coalesce(sum(chars * ceil(missing / {teacher.samples_per_request})), 0)::BIGINT,
-            coalesce(sum(ceil(missing / {teacher.samples_per_request})), 0)::BIGINT
-        FROM prompts
-        """
+def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
+    name = cast("NeedsTeacher", named.verifier).teacher
+    price = next(teacher.price for teacher in spec.teachers if teacher.name == name)
+    ((stored, mean),) = workspace.rows("SELECT count(*), avg(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint])
+    ((unjudged,),) = workspace.rows(
+        "SELECT count(*) FROM (SELECT DISTINCT sample_id, inputs FROM slots WHERE stored "
+        "EXCEPT SELECT sample_id, inputs FROM verdicts WHERE fingerprint = ?)",
+        [named.fingerprint],
     )
-    ((mean,),) = workspace.rows(
-        "SELECT avg(tokens_out) FROM samples WHERE provider = ? AND model = ?", [teacher.provider, teacher.model]
+    each = None if price is None or not stored else float(mean)
+    expected, most = (sum(found) for found in zip(*((one.expected, one.missing) for one in estimates), strict=True))
+    return JudgeEstimate(
+        verifier=named.name,
+        teacher=name,
+        verdicts=expected + unjudged,
+        cost_usd=None if each is None else each * (expected + unjudged),
+        least_usd=(each or 0.0) * unjudged,
+        most_usd=None if each is None else each * (most + unjudged),
+        basis=f"{stored:,} stored verdicts" if stored else "none of its verdicts is stored",
     )
-    basis = f"a guess of {OUT_UNKNOWN}, since no max_tokens is set"
-    if mean or most:
-        basis = "this model's stored samples" if mean else "max_tokens"
-    each = mean or most or OUT_UNKNOWN
-    tokens_in = int(chars) // CHARS_PER_TOKEN
-    price = teacher.price
-    return Estimate(
-        teacher=teacher.name,
-        model=teacher.model,
-        license=str(teacher.license),
-        missing=missing,
-        requests=requests,
-        tokens_in=tokens_in,
-        tokens_out=int(missing * each),
-        basis=basis,
-        cost_usd=price.cost(Usage(tokens_in=tokens_in, tokens_out=int(missing * each))) if price else None,
-        most_usd=price.cost(Usage(tokens_in=tokens_in, tokens_out=missing * most)) if price and most else None,
-    )
+
+
+def _usd(bill: Estimate | JudgeEstimate | Plan, *, known: bool) -> str:
+    """Return an estimate with its upper bound where it has a basis, else the range."""
+    if known and bill.cost_usd is not None:
+        most = "" if bill.most_usd is None else f", at most ${bill.most_usd:,.4f}"
+        return f"about ${bill.cost_usd:,.4f}{most}"
+    if bill.least_usd is None:
+        return "price unknown"
+    most = "nobody knows how much" if bill.most_usd is None else f"${bill.most_usd:,.4f}"
+    return f"from ${bill.least_usd:,.4f} to {most}"
+
+
+def _sum(bills: Iterable[float | None]) -> float | None:
+    listed = list(bills)
+    known = [bill for bill in listed if bill is not None]
+    return sum(known) if len(known) == len(listed) else None

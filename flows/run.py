@@ -27,12 +27,12 @@ from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import outcomes
+from tasks import costs, outcomes
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export
 from tasks.license import gate
-from tasks.prepare import Prepared, prepare
+from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.select import select
@@ -94,7 +94,7 @@ class Run:
         self.progress = progress or Progress()
         self.progress.budget_usd = spec.budget.usd if spec.budget else None
         self._path = path
-        self._say = say
+        self.say = say
         self._began = time.monotonic()
         self._budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
@@ -105,7 +105,7 @@ class Run:
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
-            lock = self.lake.writing(self._say, check=self.stop.check)
+            lock = self.lake.writing(self.say, check=self.stop.check)
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
@@ -150,11 +150,17 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        # Before anything is judged, since what that costs is billed as it is spent.
+        self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
-            self._say(f"{prepared.folded:,} prompts repeat others and count once")
+            self.say(f"{prepared.folded:,} prompts repeat others and count once")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
+
+    async def narrow(self, prompts: int) -> int:
+        """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
+        return await asyncio.to_thread(spread, self._workspace, prompts, seed=self.spec.seed)
 
     def _prompts(self) -> Iterator[Found]:
         for found in wiring.read(self.spec):
@@ -170,13 +176,6 @@ class Run:
         """Return the numbers of the shards that have something to do, and get ready for them."""
         self.progress.stage = "drawing and verifying"
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule, self._verifiers)
-        spent = await asyncio.to_thread(
-            self._workspace.rows,
-            "SELECT coalesce(sum(cost_usd), 0) FROM ("
-            "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts"
-            ") WHERE sample_id IN (SELECT sample_id FROM slots)",
-        )
-        self._budget.spent += spent[0][0]
         sampling = self.spec.sampling
         self._asked = self._workspace.folder / "asked.parquet"
         writer = PartWriter(self._asked, ASKED)
@@ -197,9 +196,10 @@ class Run:
             verification=self._verification,
             rule=self._rule,
             asked=writer,
+            cascade=self.spec.cascade,
             tally=self.progress.tally,
         )
-        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, adaptive=sampling.adaptive is not None)
+        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
         # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
         in_flight = sum(line.limits.most * line.samples_per_request for desk in drawing for line in desk.options.lines)
@@ -241,19 +241,24 @@ class Run:
         return self._summary(outcomes.counts(workspace))
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
-        spending = self.progress.spending
+        spending, spec = self.progress.spending, self.spec
+        judging = [teacher.name for teacher in spec.teachers if not teacher.draw]
         return Summary(
-            dataset=self.spec.dataset,
+            dataset=spec.dataset,
             build_id=self.build_id,
             prompts=self._prepared.prompts,
             paid=spending.paid,
             cost_usd=spending.cost_usd,
             tokens_in=spending.tokens_in,
             tokens_out=spending.tokens_out,
+            by_teacher=costs.by_teacher(
+                self._workspace, spending, drawing=[teacher.name for teacher in spec.drawing], judging=judging
+            ),
+            saved=costs.saved(self._workspace, spec.sampling, spec.drawing, spec.cascade),
             elapsed_s=time.monotonic() - self._began,
             lake=str(self.lake.root),
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
-            spec_hash=self.spec.hash,
+            spec_hash=spec.hash,
             version=version("stillhouse"),
             **counts,
         )

@@ -21,15 +21,42 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
     if dataset is not None:
         lake.build(dataset)  # raises where there is none, and says what there is
     if not lake.exists:
-        return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "builds": []}
+        return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "builds": [], "spend": []}
     with explained(), duckdb.connect() as connection:
         counted = {
             table: connection.execute(f"SELECT count(*) FROM {parquet(lake.glob(table))}").fetchall()[0][0]
             for table in ("samples", "verdicts")
         }
+        spend = _spend(connection, lake, dataset)
     waiting = sum(1 for segment in lake.journal.glob("*.jsonl") for _ in segment.open("rb"))
     builds = [{name: value for name, value in build.items() if name != "spec"} for build in lake.builds(dataset)]
-    return {"lake": str(lake.root), **counted, "journal": waiting, "builds": builds}
+    return {"lake": str(lake.root), **counted, "journal": waiting, "builds": builds, "spend": spend}
+
+
+def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | None) -> list[dict[str, Any]]:
+    """Return what each teacher's samples and each judge's verdicts cost, over all runs: of the lake, or of a dataset's builds."""
+    asked = ""
+    if dataset is not None:
+        outcomes = [lake.snapshot("outcomes", dataset, build["build_id"]) for build in lake.builds(dataset)]
+        union = " UNION ALL ".join(f"SELECT sample_id FROM {parquet_in(folder)}" for folder in outcomes)
+        asked = f"WHERE sample_id IN ({union})"
+    samples, verdicts = (parquet(lake.glob(table)) for table in ("samples", "verdicts"))
+    rows: list[dict[str, Any]] = (
+        connection.sql(
+            f"""
+            SELECT 'teacher' AS kind, teacher AS name, model, count(*) AS number, sum(tokens_in)::BIGINT AS tokens_in,
+                sum(tokens_out)::BIGINT AS tokens_out, coalesce(sum(cost_usd), 0) AS cost_usd
+            FROM (FROM {samples} {asked} QUALIFY row_number() OVER (PARTITION BY sample_id) = 1) GROUP BY teacher, model
+            UNION ALL
+            SELECT 'judge', verifier, NULL, count(*), NULL, NULL, sum(cost_usd)
+            FROM {verdicts} {asked} GROUP BY verifier HAVING sum(cost_usd) > 0
+            ORDER BY kind DESC, cost_usd DESC, name, model
+            """
+        )
+        .to_arrow_table()
+        .to_pylist()
+    )
+    return rows
 
 
 def show(
@@ -62,6 +89,7 @@ def show(
             connection.sql(
                 f"""
                 SELECT chosen.* EXCLUDE (place), prompts, samples.messages, response, samples.reasoning, finish_reason, model,
+                    tokens_in, tokens_out, cost_usd,
                     (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason,
                         'fingerprint': fingerprint, 'inputs': inputs}} ORDER BY verifier)
                         FROM verdicts WHERE verdicts.sample_id = chosen.sample_id) AS verdicts

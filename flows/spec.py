@@ -10,7 +10,7 @@ from storage.identity import address
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
 from tasks.license import LicenseOptions
-from tasks.options import NotYet, Options
+from tasks.options import NotYet, Options, nearest
 from tasks.select import SelectOptions
 from tasks.sources import PromptSource
 from tasks.teachers.options import Name, SamplingOptions, TeacherOptions
@@ -87,6 +87,7 @@ class Spec(Options):
             asked[key] = teacher.name
         if not any(teacher.draw for teacher in self.teachers):
             raise ValueError("teachers: none of them draws")
+        self._check_cascade()
         if self.budget is not None:
             free = [teacher.name for teacher in self.teachers if teacher.price is None]
             if free:
@@ -97,6 +98,29 @@ class Spec(Options):
         if unknown:
             raise ValueError(f"select.require: {unknown[0]!r} isn't among the verifiers ({', '.join(sorted(listed)) or 'none'})")
         return self
+
+    def _check_cascade(self) -> None:
+        cascade, known = self.sampling.cascade, [teacher.name for teacher in self.drawing]
+        judges = {teacher.name for teacher in self.teachers} - set(known)
+        for place, name in enumerate(cascade):
+            if name in judges:
+                raise ValueError(f"sampling.cascade[{place}]: teacher {name!r} has `draw: false`: it only judges")
+            if name not in known:
+                raise ValueError(f"sampling.cascade[{place}]: no teacher is named {name!r}; {nearest(name, known)}")
+            if name in cascade[:place]:
+                raise ValueError(f"sampling.cascade[{place}]: {name!r} stands in it twice")
+        left = [name for name in known if cascade and name not in cascade]
+        if left:
+            raise ValueError(
+                f"sampling.cascade: teacher {left[0]!r} isn't in it, and every teacher that draws must be; "
+                "add it, or set its `draw: false`"
+            )
+
+    @property
+    def cascade(self) -> tuple[int, ...]:
+        """Return the numbers of the drawing teachers from cheap to strong; none where there is no cascade."""
+        names = [teacher.name for teacher in self.drawing]
+        return tuple(names.index(name) for name in self.sampling.cascade)
 
     @property
     def drawing(self) -> tuple[TeacherOptions, ...]:

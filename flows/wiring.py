@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from flows.loading import nearest, problem, where
+from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint
@@ -22,6 +22,7 @@ from storage.records import Message
 from tasks.ask import Desk, open_line
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
+from tasks.options import nearest
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
@@ -241,4 +242,4 @@ class _DeskAsker:
         return choice.response
 
     def _bill(self, usage: Usage) -> None:
-        BILL.get().append(self.spending.bill(usage, self.desk.options.price, self.budget))
+        BILL.get().append(self.spending.bill(usage, self.desk.options, self.budget))

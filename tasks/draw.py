@@ -14,7 +14,7 @@ from storage.identity import sample_id
 from storage.records import Message, Sample
 from tasks.ask import Answer, Desk
 from tasks.stop import Stop
-from tasks.teachers.options import PriceOptions, SamplingOptions
+from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Choice, Request, Usage
 
 
@@ -52,14 +52,21 @@ class Spending:
     """Prompt tokens."""
     tokens_out: int = 0
     """Completion tokens."""
+    by_teacher: dict[str, Spending] = field(default_factory=dict)
+    """Of these, each teacher's."""
 
-    def bill(self, usage: Usage, price: PriceOptions | None, budget: Budget) -> float:
+    def of(self, teacher: str) -> Spending:
+        """Return what was bought of one teacher."""
+        return self.by_teacher.setdefault(teacher, Spending())
+
+    def bill(self, usage: Usage, options: TeacherOptions, budget: Budget) -> float:
         """Count what a response costs as soon as it is there, since another may be sent next and must see it; return USD."""
-        cost = price.cost(usage) if price else 0.0
+        cost = options.price.cost(usage) if options.price else 0.0
         budget.spent += cost
-        self.cost_usd += cost
-        self.tokens_in += usage.tokens_in
-        self.tokens_out += usage.tokens_out
+        for each in (self, self.of(options.name)):
+            each.cost_usd += cost
+            each.tokens_in += usage.tokens_in
+            each.tokens_out += usage.tokens_out
         return cost
 
 
@@ -125,7 +132,7 @@ class Draw:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
-            bill = partial(self.spending.bill, price=question.desk.options.price, budget=self.budget)
+            bill = partial(self.spending.bill, options=question.desk.options, budget=self.budget)
             try:
                 answer = await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
             except Withheld:
@@ -154,6 +161,7 @@ class Draw:
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:
             self.spending.paid += 1
+            self.spending.of(sample.teacher).paid += 1
             drawn[sample.sample_index] = sample
 
     def _request(self, question: Question, indices: list[int]) -> Request:

@@ -32,9 +32,9 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
     )
 
 
-def shards_to_work(workspace: Workspace, *, adaptive: bool) -> list[int]:
-    """Return the numbers of the shards in which something may have to be bought."""
-    lacking = "" if adaptive else "WHERE NOT here"  # where k is adaptive, the rounds decide what is asked for at all
+def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
+    """Return the numbers of the shards in which something may have to be bought. `early`: as in `SamplingOptions`."""
+    lacking = "" if early else "WHERE NOT here"  # where verdicts decide what is asked for, only working a shard tells
     rows = workspace.rows(f"SELECT DISTINCT ord // {shard.PROMPTS} AS shard FROM open_slots {lacking} ORDER BY shard")
     return [number for (number,) in rows]
 
@@ -99,7 +99,10 @@ def _listed(verifiers: Sequence[Named]) -> str:
 
 
 def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
-    """Make `judged`: each judged slot's acceptance, mean score, and the first verifier that was against it, else undecided."""
+    """Make `judged`: each judged slot's acceptance, whether it has all verdicts, mean score, and who was against it first.
+
+    That is the first verifier that failed it, else the first that could not decide.
+    """
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE found AS
@@ -113,6 +116,7 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None
         f"""
         CREATE OR REPLACE TABLE judged AS
         SELECT ord, teacher, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
+            count(*) = {len(verifiers)} AS complete,
             coalesce(min(number) FILTER (passed = FALSE), min(number) FILTER (passed IS NULL)) AS verifier
         FROM ({once}) JOIN {_listed(verifiers)} USING (number)
         GROUP BY ord, teacher, sample_index

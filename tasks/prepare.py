@@ -21,13 +21,22 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.sources import Found
 from tasks.templates import Template
+from tasks.tokens import estimate_messages
 
 STAGED_PROMPTS = pa.schema(
     [*PROMPTS, ("ord", pa.int64()), ("place", pa.string()), ("given", pa.bool_()), ("inputs", pa.string())]
 )
 REQUESTS = pa.schema(
-    [("ord", pa.int64()), ("teacher", pa.int16()), ("key", pa.string()), ("inputs", pa.string()), ("chars", pa.int32())]
+    [
+        ("ord", pa.int64()),
+        ("teacher", pa.int16()),
+        ("key", pa.string()),
+        ("inputs", pa.string()),
+        ("chars", pa.int32()),
+        ("tokens", pa.int32()),
+    ]
 )
+"""Of a prompt and a teacher; `tokens` as `tasks.tokens` reckons."""
 ROW_GROUP = 2_048
 """Of the staged files: a shard reads few rows that aren't its own."""
 
@@ -93,16 +102,35 @@ def prepare(
         f"""
         CREATE TABLE slots AS
         WITH asked AS (
-            SELECT ord, teacher, key, inputs, chars, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id
+            SELECT ord, teacher, key, inputs, chars, tokens, i::INTEGER AS sample_index,
+                left(sha256(key || '/' || i), 32) AS sample_id
             FROM {files["requests"]} {unfolded}, range({k}) AS indices(i)
         )
-        SELECT ord, teacher, sample_index, sample_id, key, inputs, chars, sample_id IN (SELECT sample_id FROM samples) AS stored
+        SELECT ord, teacher, sample_index, sample_id, key, inputs, chars, tokens,
+            sample_id IN (SELECT sample_id FROM samples) AS stored
         FROM asked ORDER BY ord, teacher, sample_index
         """
     )
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
+
+
+def spread(workspace: Workspace, prompts: int, *, seed: int) -> int:
+    """Keep the slots of so many prompts, one of each of as many equal stretches of the dataset; return how many are kept.
+
+    Which one of a stretch is random, and the same every time.
+    """
+    workspace.execute(
+        f"""
+        CREATE TABLE narrowed AS
+        SELECT arg_min(ord, sha256({literal(str(seed))} || '/' || prompt_id)) AS ord
+        FROM (SELECT *, row_number() OVER (ORDER BY ord) - 1 AS place, count(*) OVER () AS many FROM prompt_ids)
+        GROUP BY place * least({prompts}, many) // many
+        """
+    )
+    workspace.execute("DELETE FROM slots WHERE ord NOT IN (FROM narrowed)")
+    return int(workspace.rows("SELECT count(*) FROM narrowed")[0][0])
 
 
 def _stage(
@@ -118,7 +146,7 @@ def _stage(
             try:
                 own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
                 staged.write(prompt_row(found.prompt) | own)
-                chars = sum(len(message.content) for message in messages)
+                chars, tokens = sum(len(message.content) for message in messages), estimate_messages(messages)
                 for teacher, asked in enumerate(teachers):
                     key = request_key(
                         provider=asked.provider,
@@ -127,7 +155,10 @@ def _stage(
                         parameters=parameters,
                         identity=asked.identity,
                     )
-                    requests.write({"ord": number, "teacher": teacher, "key": key, "inputs": own["inputs"], "chars": chars})
+                    inputs = own["inputs"]
+                    requests.write(
+                        {"ord": number, "teacher": teacher, "key": key, "inputs": inputs, "chars": chars, "tokens": tokens}
+                    )
             except (UnicodeEncodeError, TypeError) as error:
                 raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error
     return first

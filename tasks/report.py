@@ -3,8 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeacherCounts:
+    """One teacher's part of a build. A judge has no slots, and may have a bill."""
+
+    requested: int
+    """Sample slots that it was asked for."""
+    reused: int
+    """Of these, samples that the lake had."""
+    paid: int
+    """Responses that this run bought."""
+    kept: int
+    """Traces."""
+    failed: int
+    """Without a response."""
+    pass_rate: float | None
+    """Share of its responses that the verifiers accepted; None where there are none."""
+    cost_usd: float
+    """Of this run, as far as its price is known."""
+    tokens_in: int
+    """Billed to this run."""
+    tokens_out: int
+    """Billed to this run."""
+
+    def line(self) -> str:
+        """Return it for a terminal."""
+        counted = f"{self.requested:,} requested: {self.reused:,} reused, {self.paid:,} paid, {self.failed:,} failed; "
+        rate = "" if self.pass_rate is None else f"pass rate {self.pass_rate:.0%}; "
+        spend = f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"
+        return (counted if self.requested else "") + rate + spend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What adaptive k and a cascade spared, compared with `basis`. Less than nothing where a cascade cost more than it spared."""
+
+    samples: int
+    """Of those in `basis`, samples that were not asked for."""
+    tokens_in: int
+    """Prompt tokens; what a cascade's other teachers took is subtracted."""
+    tokens_out: int
+    """Completion tokens, likewise."""
+    usd: float | None
+    """USD, likewise; None where a price is unknown. What judges cost is no part of it."""
+    basis: str
+    """What it is compared with, and by which samples it is estimated."""
+
+    def line(self) -> str:
+        """Return it for a terminal."""
+        sign = "-" if self.usd is not None and self.usd < 0 else ""
+        usd = "an unknown price" if self.usd is None else f"{sign}${abs(self.usd):,.4f}"
+        return f"{self.samples:,} samples, {usd}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out, against {self.basis}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +88,10 @@ class Summary:
     """Billed to this run."""
     tokens_out: int
     """Billed to this run."""
+    by_teacher: Mapping[str, TeacherCounts] = field(default_factory=dict)
+    """Each teacher's part, judges included, by name."""
+    saved: Saved | None = None
+    """What wasn't drawn, where k is adaptive or the teachers are a cascade."""
     elapsed_s: float
     """Of this run."""
     lake: str
@@ -45,6 +102,14 @@ class Summary:
     """Of the spec's content."""
     version: str
     """Of stillhouse."""
+
+    @classmethod
+    def of(cls, mapping: Mapping[str, Any]) -> Self:
+        """Return the summary of what `as_dict` gave, whatever else stands beside it."""
+        given = {each.name: mapping[each.name] for each in fields(cls) if each.name in mapping}
+        given["by_teacher"] = {name: TeacherCounts(**counts) for name, counts in mapping.get("by_teacher", {}).items()}
+        given["saved"] = Saved(**mapping["saved"]) if mapping.get("saved") else None
+        return cls(**given)
 
     @property
     def pass_rate(self) -> float | None:
@@ -69,6 +134,8 @@ class Summary:
             ("rejected by", stages or "nothing"),
             ("pass rate", rate or "no responses"),
             ("spend", f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"),
+            *((f"teacher {name}", counts.line()) for name, counts in self.by_teacher.items() if len(self.by_teacher) > 1),
+            *([("saved", self.saved.line())] if self.saved else []),
             ("time", f"{self.elapsed_s:,.1f} s"),
             ("lake", self.lake),
         ]

@@ -104,6 +104,8 @@ class Shards:
     """When a sample is accepted."""
     asked: PartWriter
     """Gets rows of `ASKED`."""
+    cascade: Sequence[int] = ()
+    """The teachers' numbers from cheap to strong. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
@@ -147,18 +149,35 @@ class Shards:
         return prompts, slots
 
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
-        messages = self.template.render(task.prompt, place=task.prompt.prompt_id)
-        async with asyncio.TaskGroup() as group:
-            for teacher, slots in by_teacher.items():
-                desk, key = self.desks[teacher], slots[0].key
-                question = Question(prompt_id=task.prompt.prompt_id, desk=desk, messages=messages, key=key)
-                group.create_task(self._rounds(task, question, slots))
+        """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.
 
-    async def _rounds(self, task: _Task, question: Question, slots: list[Slot]) -> None:
+        What is asked for depends on verdicts in the order of teachers and slots alone, so a rerun that finds some of them stored
+        asks for the same ones.
+        """
+        messages = self.template.render(task.prompt, place=task.prompt.prompt_id)
+        questions = {
+            teacher: Question(
+                prompt_id=task.prompt.prompt_id, desk=self.desks[teacher], messages=messages, key=by_teacher[teacher][0].key
+            )
+            for teacher in self.cascade or by_teacher
+            if teacher in by_teacher
+        }
+        if not self.cascade:
+            async with asyncio.TaskGroup() as group:
+                for teacher, question in questions.items():
+                    group.create_task(self._rounds(task, question, by_teacher[teacher]))
+            return
+        accepted = 0
+        for teacher, question in questions.items():
+            # Where the run stops, a teacher may not have been asked for all that it was to be: the next one must not stand in.
+            if self.draw.stop or accepted >= self.draw.sampling.solved_at:
+                return
+            accepted += await self._rounds(task, question, by_teacher[teacher])
+
+    async def _rounds(self, task: _Task, question: Question, slots: list[Slot]) -> int:
         """Ask for all at once or, where k is adaptive, for as many as are still wanted, until there are enough.
 
-        What is asked for depends on verdicts in the order of slots alone, so a rerun that finds some of them stored asks for the
-        same ones.
+        Return how many were accepted.
         """
         adaptive = self.draw.sampling.adaptive
         accepted = 0
@@ -166,6 +185,7 @@ class Shards:
             width = len(slots) if adaptive is None else adaptive.accept - accepted
             now, slots = slots[:width], slots[width:]
             accepted += await self._round(task, question, now)
+        return accepted
 
     async def _round(self, task: _Task, question: Question, now: list[Slot]) -> int:
         bought = task.bought

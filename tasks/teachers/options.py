@@ -213,12 +213,24 @@ class SamplingOptions(Options):
     """How long to reason before the answer."""
     adaptive: AdaptiveOptions | None = None
     """Draw in rounds, and stop early."""
+    cascade: tuple[Name, ...] = ()
+    """The drawing teachers by name, from cheap to strong: each is asked only for the prompts that those before did not solve."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.adaptive is not None and self.adaptive.accept > self.k:
             raise ValueError(f"adaptive.accept is {self.adaptive.accept}, more than k = {self.k}")
         return self
+
+    @property
+    def solved_at(self) -> int:
+        """Return how many accepted samples solve a prompt."""
+        return self.adaptive.accept if self.adaptive else 1
+
+    @property
+    def early(self) -> bool:
+        """Return whether verdicts decide what is asked for: a prompt may need fewer samples than the spec wants at most."""
+        return self.adaptive is not None or bool(self.cascade)
 
     def parameters(self) -> dict[str, Any]:
         """Return what is sent, by its name in the OpenAI API where it has one, and what a sample's identity holds of it."""

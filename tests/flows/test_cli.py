@@ -319,3 +319,71 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_hostile_text_can_not_steer_the_terminal() -> None:
     """Control characters of a response or a prompt are replaced before they are printed."""
     assert cli._plain("a\x1b[2Jb\x07\n") == "a\ufffd[2Jb\ufffd\n"
+
+
+def priced(k: int = 2, **sampling: Any) -> dict[str, Any]:
+    """Return what makes the good spec cost something."""
+    return {"teachers": teacher(price={"input": 1.0, "output": 2.0}), "sampling": {"k": k, "max_tokens": 100} | sampling}
+
+
+def answers(folder: Path) -> None:
+    """Record two answers for each prompt, as a server would have billed them."""
+    billed = {"tokens_in": 12, "tokens_out": 30}
+    rows = [{"prompt_id": f"p{i}", "responses": [{"response": f"{i} {n}"} | billed for n in range(2)]} for i in range(20)]
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_plan_with_nothing_to_go_by(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With nothing stored, `plan` says from what to what, why, and how to know better."""
+    (folder / "spec.yaml").write_text(changed(**priced()))
+    assert run(monkeypatch, "plan", "spec.yaml") == 0
+    said = capsys.readouterr().out
+    for part in ("from $0.0003 to $0.0083", "nothing of this model is stored", "max_tokens is 100", "--probe"):
+        assert part in said
+
+
+def test_probe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """`plan --probe` buys some prompts' samples, says so, and then knows what the rest costs; again, it buys nothing."""
+    answers(folder)
+    (folder / "spec.yaml").write_text(changed(**priced()))
+    assert run(monkeypatch, "plan", "spec.yaml", "--probe", "5", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["probe"] == {"prompts": 5, "paid": 10, "cost_usd": pytest.approx(10 * 72e-6), "tokens_in": 120, "tokens_out": 300}
+    assert (made["stored"], made["missing"], made["expected"], made["known"]) == (10, 30, 30, True)
+    assert made["cost_usd"] == pytest.approx(30 * 72e-6, rel=0.02)
+    assert run(monkeypatch, "plan", "spec.yaml", "--probe", "5") == 0
+    said = capsys.readouterr().out
+    assert "5 prompts: 0 samples bought for $0.0000" in said
+    assert "about $0.0022, at most" in said
+    assert (folder / "lake" / "catalog.duckdb").exists()
+
+
+def test_a_probe_of_everything(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A probe of more prompts than there are asks all of them, once."""
+    answers(folder)
+    (folder / "spec.yaml").write_text(changed(**priced()))
+    assert run(monkeypatch, "plan", "spec.yaml", "--probe", "500", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert (made["probe"]["prompts"], made["probe"]["paid"], made["missing"], made["cost_usd"]) == (20, 40, 0, 0)
+
+
+def test_a_probe_keeps_to_the_budget(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A probe stops where the budget is spent, with exit 4, and what it bought counts."""
+    answers(folder)
+    limited = teacher(price={"input": 1.0, "output": 2.0}, limits={"concurrency": 1})
+    (folder / "spec.yaml").write_text(changed(teachers=limited, budget={"usd": 5 * 72e-6}))
+    assert run(monkeypatch, "plan", "spec.yaml", "--probe", "20") == 4
+    assert "budget.usd" in capsys.readouterr().err
+    assert run(monkeypatch, "plan", "spec.yaml", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["stored"] in (5, 6)
+    assert (made["budget_usd"], made["spent_usd"]) == (5 * 72e-6, pytest.approx(made["stored"] * 72e-6))
+
+
+def test_no_probe_without_being_asked(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A probe of nothing is refused, and the help says that it spends."""
+    assert run(monkeypatch, "plan", "spec.yaml", "--probe", "0") == 2
+    assert "--probe" in capsys.readouterr().err
+    monkeypatch.setenv("COLUMNS", "200")
+    assert run(monkeypatch, "plan", "--help") == 0
+    assert "SPENDS" in capsys.readouterr().out

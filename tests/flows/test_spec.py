@@ -87,3 +87,32 @@ def test_adaptive_can_not_accept_more_than_k() -> None:
     text = yaml.safe_dump(SMALL | {"sampling": {"k": 2, "adaptive": {"accept": 3}}})
     with pytest.raises(ValueError, match="more than k = 2"):
         Spec.model_validate(yaml.safe_load(text))
+
+
+def test_a_cascade_names_the_drawing_teachers() -> None:
+    """A cascade gives the numbers of the drawing teachers in its own order, whatever judges stand between them."""
+    teachers = [
+        {"name": name, "provider": "openai", "model": name, "draw": name != "judge"} for name in ("strong", "judge", "cheap")
+    ]
+    spec = Spec.model_validate(SMALL | {"teachers": teachers, "sampling": {"cascade": ["cheap", "strong"]}})
+    assert spec.cascade == (1, 0)
+    assert Spec.model_validate(SMALL).cascade == ()
+
+
+@pytest.mark.parametrize(
+    ("cascade", "said"),
+    [
+        (["cheap", "strnog"], r"sampling.cascade\[1\]: no teacher is named 'strnog'; did you mean 'strong'"),
+        (["cheap", "cheap"], r"sampling.cascade\[1\]: 'cheap' stands in it twice"),
+        (["cheap"], "teacher 'strong' isn't in it"),
+        (["cheap", "strong", "judge"], r"sampling.cascade\[2\]: teacher 'judge' has `draw: false`"),
+    ],
+    ids=["unknown", "twice", "left out", "a judge"],
+)
+def test_a_bad_cascade(cascade: list[str], said: str) -> None:
+    """A cascade has each drawing teacher once, and nobody else."""
+    teachers = [
+        {"name": name, "provider": "openai", "model": name, "draw": name != "judge"} for name in ("strong", "judge", "cheap")
+    ]
+    with pytest.raises(ValueError, match=said):
+        Spec.model_validate(SMALL | {"teachers": teachers, "sampling": {"cascade": cascade}})

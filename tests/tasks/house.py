@@ -17,13 +17,14 @@ from storage.records import Prompt
 from storage.schemas import SNAPSHOTS
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import outcomes
+from tasks import costs, outcomes
 from tasks.ask import Desk
 from tasks.dedup import DedupOptions, dedup, digests
 from tasks.draw import Budget, Draw
 from tasks.license import effective
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.rejudge import judge_stored
+from tasks.report import Saved, TeacherCounts
 from tasks.select import SelectOptions, select
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import TeacherFacts, snapshot
@@ -42,6 +43,8 @@ class Spec:
     teachers: Mapping[str, FakeTeacher] = field(default_factory=lambda: {"smol": FakeTeacher()})
     options: Mapping[str, Any] = field(default_factory=dict)
     """Of every teacher."""
+    own: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of one teacher, by its name."""
     k: int = 1
     sampling: Mapping[str, Any] = field(default_factory=dict)
     verifiers: Sequence[Named] = ()
@@ -54,7 +57,7 @@ class Spec:
 
     def options_of(self, name: str) -> TeacherOptions:
         """Return a teacher's options; each teacher has a model of its own."""
-        return make_options(name, **({"model": f"{name}-1"} | self.options))
+        return make_options(name, **({"model": f"{name}-1"} | self.options | self.own.get(name, {})))
 
 
 @dataclass(kw_only=True)
@@ -71,6 +74,10 @@ class Built:
     """Samples that were bought."""
     asked: list[tuple[str, int]]
     """Prompt ids and indices that teachers were asked for."""
+    by_teacher: dict[str, TeacherCounts]
+    """Each teacher's part."""
+    saved: Saved | None
+    """What wasn't drawn."""
 
     @property
     def outcomes(self) -> dict[tuple[str, int], tuple[str, str | None]]:
@@ -112,7 +119,13 @@ class House:
         ]
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
+        self.draw.budget.spent = costs.spent(self.workspace)
         return self.prepared
+
+    @property
+    def cascade(self) -> list[int]:
+        """Return the teachers' numbers from cheap to strong."""
+        return [list(self.spec.teachers).index(name) for name in self.draw.sampling.cascade]
 
     async def judge(self) -> int:
         """Judge what is stored."""
@@ -121,10 +134,6 @@ class House:
     async def open(self) -> list[int]:
         """Return the shards to work."""
         outcomes.open_slots(self.workspace, self.rule, self.spec.verifiers)
-        ((spent,),) = self.workspace.rows(
-            "SELECT coalesce(sum(cost_usd), 0) FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
-        )
-        self.draw.budget.spent = spent
         self.shards = Shards(
             workspace=self.workspace,
             template=self.template,
@@ -133,8 +142,9 @@ class House:
             verification=self.verification,
             rule=self.rule,
             asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
+            cascade=self.cascade,
         )
-        self.worked = outcomes.shards_to_work(self.workspace, adaptive=self.draw.sampling.adaptive is not None)
+        self.worked = outcomes.shards_to_work(self.workspace, early=self.draw.sampling.early)
         return list(self.worked)
 
     async def work(self, number: int) -> dict[str, int]:
@@ -223,4 +233,12 @@ async def build(lake: Lake, spec: Spec, *, run: str = "run", copy_to: Path | Non
             for table in SNAPSHOTS:
                 one.workspace.staged(table).rename(copy_to / table)
         asked = [pair for teacher in spec.teachers.values() for pair in teacher.asked]
-        return Built(counts=counts, tables=tables, prepared=prepared, paid=one.draw.spending.paid, asked=asked)
+        return Built(
+            counts=counts,
+            tables=tables,
+            prepared=prepared,
+            paid=one.draw.spending.paid,
+            asked=asked,
+            by_teacher=costs.by_teacher(one.workspace, one.draw.spending, drawing=list(spec.teachers), judging=[]),
+            saved=costs.saved(one.workspace, one.draw.sampling, [desk.options for desk in one.desks], one.cascade),
+        )

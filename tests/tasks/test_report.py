@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.report import Summary
+from tasks.report import Saved, Summary, TeacherCounts
 
 PROMISED = [
     "dataset",
@@ -89,3 +89,45 @@ def test_markdown():
     text = summary().markdown()
     assert text.startswith("## sums\n\n| | |\n|---|---|\n| build | sums b1 |\n")
     assert text.count("\n| ") == len(summary().lines()) + 1
+
+
+TEACHER = {
+    "requested": 40,
+    "reused": 10,
+    "paid": 28,
+    "kept": 9,
+    "failed": 2,
+    "pass_rate": 0.25,
+    "cost_usd": 0.5,
+    "tokens_in": 2_000,
+    "tokens_out": 3_000,
+}
+SAVED = {"samples": 60, "tokens_in": -100, "tokens_out": 360, "usd": 0.012, "basis": "drawing all 3 samples of each"}
+
+
+def test_teachers():
+    """Where there are several teachers, each has a line; a judge's says only what it cost."""
+    judge = TeacherCounts(**(TEACHER | {"requested": 0, "pass_rate": None}))
+    lines = dict(summary(by_teacher={"t": TeacherCounts(**TEACHER), "j": judge}).lines())
+    assert lines["teacher t"] == (
+        "40 requested: 10 reused, 28 paid, 2 failed; pass rate 25%; $0.5000, 2,000 tokens in, 3,000 out"
+    )
+    assert lines["teacher j"] == "$0.5000, 2,000 tokens in, 3,000 out"
+    assert "teacher t" not in dict(summary(by_teacher={"t": TeacherCounts(**TEACHER)}).lines())
+
+
+@pytest.mark.parametrize(
+    ("usd", "said"), [(0.012, "$0.0120"), (-0.5, "-$0.5000"), (None, "an unknown price")], ids=["less", "more", "unknown"]
+)
+def test_saved(usd: float | None, said: str):
+    """What was spared is said with what it is compared with; where a cascade didn't pay, with a minus."""
+    line = dict(summary(saved=Saved(**(SAVED | {"usd": usd}))).lines())["saved"]
+    assert line == f"60 samples, {said}, -100 tokens in, 360 out, against drawing all 3 samples of each"
+    assert "saved" not in dict(summary().lines())
+
+
+def test_there_and_back():
+    """A summary that went through JSON, with other keys beside it, is the same summary."""
+    whole = summary(by_teacher={"t": TeacherCounts(**TEACHER)}, saved=Saved(**SAVED))
+    assert Summary.of(json.loads(json.dumps(whole.as_dict() | {"exports": []}))) == whole
+    assert Summary.of(summary().as_dict()) == summary()

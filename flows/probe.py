@@ -1,0 +1,71 @@
+"""Probe: ask a few prompts, so that a plan has something to go by. A build finds in the lake what a probe bought."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from flows.display import Display
+from flows.run import Progress, Run
+from flows.spec import Spec
+from flows.working import signals, work_shards
+from storage import catalog
+from storage.lake import Lake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probed:
+    """What a probe bought."""
+
+    prompts: int
+    """Prompts that it looked at."""
+    paid: int
+    """Responses."""
+    cost_usd: float
+    """As far as prices are known, judges included."""
+    tokens_in: int
+    """Billed."""
+    tokens_out: int
+    """Billed."""
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return it as (name, value) for a terminal."""
+        bought = f"{self.paid:,} samples bought for ${self.cost_usd:,.4f}, which a build won't buy again"
+        return [("probe", f"{self.prompts:,} prompts: {bought}")]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return dataclasses.asdict(self)
+
+
+def probe(spec: Spec, path: Path, lake: Lake, console: Console, *, prompts: int) -> Probed:
+    """Draw and judge so many prompts of the dataset, spread over it, as a build would. Raise what ended it early."""
+    progress = Progress()
+    with Display(progress, console) as display:
+        return asyncio.run(_probe(Run(spec, path, lake, progress=progress, say=display.say), prompts))
+
+
+async def _probe(run: Run, prompts: int) -> Probed:
+    with signals(run, run.say):
+        async with run:
+            await run.prepare()
+            looked_at = await run.narrow(prompts)
+            run.stop.check()
+            await run.judge_stored()
+            run.stop.check()
+            await work_shards(run, run.work)
+            await asyncio.to_thread(catalog.write, run.lake)
+        run.stop.check()
+    spending = run.progress.spending
+    return Probed(
+        prompts=looked_at,
+        paid=spending.paid,
+        cost_usd=spending.cost_usd,
+        tokens_in=spending.tokens_in,
+        tokens_out=spending.tokens_out,
+    )

@@ -1,0 +1,166 @@
+"""Costs: what each teacher's samples of a build cost, and what adaptive k and a cascade spared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from storage.workspace import Workspace
+from tasks.draw import Spending
+from tasks.report import Saved, TeacherCounts
+from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
+from tasks.teachers.protocol import Usage
+
+
+def spent(workspace: Workspace) -> float:
+    """Return USD that the samples and verdicts of the build's slots cost so far, whoever asked for them."""
+    ((usd,),) = workspace.rows(
+        "SELECT coalesce(sum(cost_usd), 0) FROM ("
+        "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts"
+        ") WHERE sample_id IN (SELECT sample_id FROM slots)"
+    )
+    return float(usd)
+
+
+def by_teacher(
+    workspace: Workspace, spending: Spending, *, drawing: Sequence[str], judging: Sequence[str]
+) -> dict[str, TeacherCounts]:
+    """Return each teacher's part of the `candidates` and of what this run bought: those that draw, in order, then the judges."""
+    counted = {
+        drawing[number]: numbers
+        for number, *numbers in workspace.rows(
+            """
+            SELECT teacher, count(*), count(*) FILTER (NOT bought AND stage IS DISTINCT FROM 'draw'),
+                count(*) FILTER (stage IS NULL), count(*) FILTER (stage = 'draw'), count(*) FILTER (stage = 'verify')
+            FROM candidates GROUP BY teacher
+            """
+        )
+    }
+    found = {}
+    for name in (*drawing, *judging):
+        requested, reused, kept, failed, refused = counted.get(name, (0, 0, 0, 0, 0))
+        bought, responses = spending.of(name), requested - failed
+        found[name] = TeacherCounts(
+            requested=requested,
+            reused=reused,
+            paid=bought.paid,
+            kept=kept,
+            failed=failed,
+            pass_rate=1 - refused / responses if responses else None,
+            cost_usd=bought.cost_usd,
+            tokens_in=bought.tokens_in,
+            tokens_out=bought.tokens_out,
+        )
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Drawn:
+    """One teacher's samples of a build, each counted once, whoever paid."""
+
+    samples: int
+    tokens_in: int
+    tokens_out: int
+    cost_usd: float | None
+
+    def times(self, factor: float) -> _Drawn:
+        return _Drawn(
+            samples=round(self.samples * factor),
+            tokens_in=round(self.tokens_in * factor),
+            tokens_out=round(self.tokens_out * factor),
+            cost_usd=None if self.cost_usd is None else self.cost_usd * factor,
+        )
+
+
+_NOTHING = _Drawn(samples=0, tokens_in=0, tokens_out=0, cost_usd=0.0)
+
+
+def saved(
+    workspace: Workspace, sampling: SamplingOptions, teachers: Sequence[TeacherOptions], cascade: Sequence[int]
+) -> Saved | None:
+    """Compare a build with one that draws all k of every prompt from a cascade's last teacher or, without one, from each.
+
+    `teachers` are those that draw; None where the spec asks for all of them anyway. What wasn't drawn is taken to have been like
+    that teacher's samples in this build.
+    """
+    if not sampling.early:
+        return None
+    spared, drawn = _spared(workspace), _drawn(workspace, teachers)
+    base = cascade[-1:] or range(len(teachers))
+    extra = _sum(drawn.get(number, _NOTHING) for number in range(len(teachers)) if number not in base)
+    alike, like = _sum(drawn.values()), "at each teacher's mean"
+    less = []
+    for number in base:
+        own = drawn.get(number)
+        if own is None:
+            own = _priced(alike, teachers[number].price)
+            like = f"which was never asked: at its price and the mean tokens of the others' {alike.samples:,} samples"
+        elif cascade:
+            like = f"at the mean of its {own.samples:,} samples"
+        less.append(own.times(spared.get(number, 0) / own.samples) if own.samples else _NOTHING)
+    total = _sum(less)
+    whom = teachers[base[0]].name if cascade else "each teacher"
+    usd = None if total.cost_usd is None or extra.cost_usd is None else total.cost_usd - extra.cost_usd
+    if usd is not None:
+        usd = round(usd, 9)  # farther digits depend on the order in which samples are summed
+    return Saved(
+        samples=sum(spared.get(number, 0) for number in base),
+        tokens_in=total.tokens_in - extra.tokens_in,
+        tokens_out=total.tokens_out - extra.tokens_out,
+        usd=usd,
+        basis=f"drawing all {sampling.k} samples of each prompt from {whom}, {like}",
+    )
+
+
+def _spared(workspace: Workspace) -> dict[int, int]:
+    """Return how many samples no slot asked for, by teacher."""
+    return dict(
+        workspace.rows(
+            """
+            SELECT teacher, count(DISTINCT sample_id) FROM slots
+            WHERE sample_id NOT IN (SELECT sample_id FROM slots SEMI JOIN candidates USING (ord, teacher, sample_index))
+            GROUP BY teacher
+            """
+        )
+    )
+
+
+def _drawn(workspace: Workspace, teachers: Sequence[TeacherOptions]) -> Mapping[int, _Drawn]:
+    rows = workspace.rows(
+        """
+        WITH used AS (SELECT sample_id, min(teacher) AS teacher FROM candidates WHERE sample_id IS NOT NULL GROUP BY sample_id),
+        paid AS (
+            SELECT sample_id, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out, min(cost_usd) AS cost_usd
+            FROM samples WHERE sample_id IN (SELECT sample_id FROM used) GROUP BY sample_id
+        )
+        SELECT teacher, count(*), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(cost_usd), count(cost_usd)
+        FROM used JOIN paid USING (sample_id) GROUP BY teacher
+        """
+    )
+    found = {}
+    for number, samples, tokens_in, tokens_out, cost_usd, priced in rows:
+        each = _Drawn(samples=samples, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=cost_usd)
+        # What was bought before the spec named a price is taken at the present one.
+        found[number] = each if priced == samples else _priced(each, teachers[number].price)
+    return found
+
+
+def _priced(drawn: _Drawn, price: PriceOptions | None) -> _Drawn:
+    usage = Usage(tokens_in=drawn.tokens_in, tokens_out=drawn.tokens_out)
+    return _Drawn(
+        samples=drawn.samples,
+        tokens_in=drawn.tokens_in,
+        tokens_out=drawn.tokens_out,
+        cost_usd=price.cost(usage) if price else None,
+    )
+
+
+def _sum(parts: Iterable[_Drawn]) -> _Drawn:
+    listed = list(parts)
+    costs = [each.cost_usd for each in listed if each.cost_usd is not None]
+    return _Drawn(
+        samples=sum(each.samples for each in listed),
+        tokens_in=sum(each.tokens_in for each in listed),
+        tokens_out=sum(each.tokens_out for each in listed),
+        cost_usd=sum(costs) if len(costs) == len(listed) else None,
+    )

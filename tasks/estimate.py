@@ -1,0 +1,279 @@
+"""Estimate: how many samples a build will ask for, and what they will cost, by what is stored.
+
+Counts come from the pass rates of this spec's verdicts, prompt tokens from the prompts themselves and what this model billed for
+others, completion tokens from this model's samples. Where nothing is stored to go by, there are only bounds, and they say so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from storage.records import Message
+from storage.workspace import Workspace
+from tasks import rates
+from tasks.ask import OUT_UNKNOWN
+from tasks.rates import Rate
+from tasks.teachers.options import SamplingOptions, TeacherOptions
+from tasks.teachers.protocol import Usage
+from tasks.tokens import estimate_messages
+
+LOOKED_AT = 1_000
+"""Requests of other prompts that are read for what a model's tokens are like."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is missing of one teacher."""
+
+    teacher: str
+    """Its name."""
+    model: str
+    """Its model."""
+    license: str
+    """SPDX expression."""
+    missing: int
+    """Samples to buy at most."""
+    expected: int
+    """Samples to buy as far as pass rates tell: `missing` where every sample is asked for anyway, or no rate is known."""
+    requests: int
+    """Requests that ask for the expected ones."""
+    tokens_in: int
+    """Of these."""
+    tokens_out: int
+    """Of these."""
+    known: bool
+    """Whether samples of these very prompts are behind it. Else only the bounds mean much."""
+    basis: str
+    """What it goes by."""
+    cost_usd: float | None
+    """About; None where no price is known."""
+    least_usd: float | None
+    """At least: every sample is accepted at once and, where nothing is known, has one token."""
+    most_usd: float | None
+    """At most: every missing sample is asked for and has `max_tokens`. None where nothing bounds it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Like:
+    """What a model's samples are like."""
+
+    samples: int
+    """Stored ones that this goes by."""
+    billed: float
+    """Prompt tokens billed for each that `tasks.tokens` reckons."""
+    out: float
+    """Completion tokens of a sample."""
+    reasoning: float
+    """Of a completion token, the part that is reasoning."""
+    cached: float
+    """Of a prompt token, the part that was read from a cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What one teacher is asked for."""
+
+    samples: float = 0.0
+    requests: float = 0.0
+    tokens_in: float = 0.0
+    """As `tasks.tokens` reckons."""
+
+
+def estimate(
+    workspace: Workspace, sampling: SamplingOptions, teachers: Sequence[TeacherOptions], cascade: Sequence[int], *, verified: bool
+) -> list[Estimate]:
+    """Return what each drawing teacher will be asked for. `open_slots` must be there; `verified`: by anything at all."""
+    groups = _groups(workspace)
+    fitted = [_rate(groups, number) if verified else rates.ALWAYS for number in range(len(teachers))]
+    counted = {
+        "expected": _wanted(groups, [rate or rates.NEVER for rate in fitted], sampling, teachers, cascade),
+        "least": _wanted(groups, [rates.ALWAYS for _ in fitted], sampling, teachers, cascade),
+        "most": _wanted(groups, [rates.NEVER for _ in fitted], sampling, teachers, cascade),
+    }
+    found = []
+    for number, teacher in enumerate(teachers):
+        like, own, said = _like(workspace, number, teacher, sampling.max_tokens)
+        known = own and (fitted[number] is not None or not sampling.early)
+        out = like.out if like else sampling.max_tokens or OUT_UNKNOWN
+        expected, least, most = (counted[name][number] for name in ("expected", "least", "most"))
+        most_out = sampling.max_tokens if most.samples else 0
+        tokens_in, tokens_out = _tokens(expected, like, out)
+        found.append(
+            Estimate(
+                teacher=teacher.name,
+                model=teacher.model,
+                license=str(teacher.license),
+                missing=round(most.samples),
+                expected=round(expected.samples),
+                requests=math.ceil(expected.requests - 1e-6),
+                tokens_in=tokens_in,
+                tokens_out=tokens_out,
+                known=known,
+                basis=said + _counted_by(sampling, fitted[number], verified=verified),
+                cost_usd=_cost(teacher, expected, like, out),
+                least_usd=_cost(teacher, least, like, out if own else 1.0),
+                most_usd=None if most_out is None else _cost(teacher, most, like, most_out),
+            )
+        )
+    return found
+
+
+def _groups(workspace: Workspace) -> list[tuple[list[str], int, int]]:
+    """Return what is known of prompts' slots, in patterns by teacher, with how many prompts are so and their tokens in all."""
+    return workspace.rows(
+        f"""
+        WITH marked AS (
+            SELECT ord, teacher, sample_index, tokens, CASE
+                WHEN NOT stored AND row_number() OVER (PARTITION BY sample_id ORDER BY ord, teacher, sample_index) = 1
+                    THEN '{rates.MISSING}'
+                WHEN NOT stored THEN '{rates.UNKNOWN}'
+                WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
+                WHEN complete THEN '{rates.REJECTED}'
+                ELSE '{rates.UNKNOWN}' END AS state
+            FROM slots JOIN open_slots USING (ord, teacher, sample_index) LEFT JOIN judged USING (ord, teacher, sample_index)
+        ), patterns AS (
+            SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
+            FROM marked GROUP BY ord, teacher
+        ), prompts AS (
+            SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
+        )
+        SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
+        """
+    )
+
+
+def _rate(groups: Sequence[tuple[list[str], int, int]], number: int) -> Rate | None:
+    return rates.fit(
+        (patterns[number].count(rates.ACCEPTED), patterns[number].count(rates.REJECTED), prompts)
+        for patterns, prompts, _ in groups
+    )
+
+
+def _wanted(
+    groups: Sequence[tuple[list[str], int, int]],
+    fitted: Sequence[Rate],
+    sampling: SamplingOptions,
+    teachers: Sequence[TeacherOptions],
+    cascade: Sequence[int],
+) -> list[_Wanted]:
+    accept = sampling.adaptive.accept if sampling.adaptive else None
+    totals = [[0.0, 0.0, 0.0] for _ in teachers]
+    for patterns, prompts, tokens in groups:
+        asked = rates.asked(patterns, fitted, accept=accept, cascade=cascade)
+        for total, pattern, samples, teacher in zip(totals, patterns, asked, teachers, strict=True):
+            width = teacher.samples_per_request
+            missing = pattern.count(rates.MISSING)
+            each = 1 / min(width, accept) if accept else math.ceil(missing / width) / missing if missing else 0.0
+            total[0] += prompts * samples
+            total[1] += prompts * samples * each
+            total[2] += tokens * samples * each
+    return [_Wanted(samples=samples, requests=requests, tokens_in=tokens) for samples, requests, tokens in totals]
+
+
+def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int | None) -> tuple[_Like | None, bool, str]:
+    """Return what the model's samples are like, whether they answer these very prompts, and a text that says so."""
+    own = _mean(
+        workspace,
+        f"""
+        SELECT sum(tokens_in), any_value(tokens), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached)
+        FROM ({_ONCE} WHERE sample_id IN (SELECT sample_id FROM slots WHERE stored AND teacher = {number}) GROUP BY sample_id)
+        JOIN (
+            SELECT sample_id, min(ord) AS ord, any_value(tokens) AS tokens FROM slots
+            WHERE stored AND teacher = {number} GROUP BY sample_id
+        ) USING (sample_id)
+        GROUP BY ord, created_at
+        """,
+    )
+    if own:
+        return own, True, f"{own.samples:,} stored samples of this dataset"
+    same = _mean(
+        workspace,
+        f"""
+        WITH asked AS (
+            SELECT prompt_id, chars, tokens FROM slots JOIN prompt_ids USING (ord) WHERE teacher = {number} AND sample_index = 0
+        )
+        SELECT sum(tokens_in), any_value(tokens), count(*), sum(least(tokens_out, {most or "tokens_out"})), sum(tokens_reasoning),
+            sum(tokens_cached)
+        FROM samples JOIN asked USING (prompt_id)
+        WHERE provider = ? AND model = ? AND list_sum(list_transform(messages, lambda each: length(each.content))) = chars
+        GROUP BY prompt_id, created_at
+        """,
+        [teacher.provider, teacher.model],
+    )
+    if same:
+        return same, True, f"{same.samples:,} stored samples of the same prompts under other settings"
+    other = _elsewhere(workspace, teacher)
+    if other:
+        return other, False, f"{other.samples:,} stored samples of this model for other prompts"
+    out = f"max_tokens is {most:,}" if most else f"{OUT_UNKNOWN} tokens out are a guess, since no max_tokens is set"
+    return None, False, f"nothing of this model is stored, and {out}"
+
+
+_ONCE = """
+SELECT sample_id, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out, min(tokens_reasoning) AS tokens_reasoning,
+    min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
+FROM samples
+"""
+"""A sample may stand twice: lakes may be merged by hand. Those of one request have one time."""
+
+
+def _mean(workspace: Workspace, requests: str, parameters: list[Any] | None = None) -> _Like | None:
+    """Return the mean over a query that has a row a request: billed, reckoned, samples, out, reasoning, cached."""
+    ((billed, reckoned, samples, out, reasoning, cached),) = workspace.rows(
+        "SELECT sum(billed), sum(reckoned), sum(samples)::BIGINT, sum(out), sum(reasoning), sum(cached) "
+        f"FROM ({requests}) AS requests(billed, reckoned, samples, out, reasoning, cached)",
+        parameters,
+    )
+    return _of(billed, reckoned, samples, out, reasoning, cached) if samples else None
+
+
+def _of(billed: float, reckoned: float, samples: int, out: float, reasoning: float | None, cached: float | None) -> _Like:
+    return _Like(
+        samples=samples,
+        billed=float(billed) / max(float(reckoned), 1.0),
+        out=float(out) / samples,
+        reasoning=float(reasoning or 0) / max(float(out), 1.0),
+        cached=float(cached or 0) / max(float(billed), 1.0),
+    )
+
+
+def _elsewhere(workspace: Workspace, teacher: TeacherOptions) -> _Like | None:
+    rows = workspace.rows(
+        f"""
+        SELECT any_value(messages), sum(tokens_in)::BIGINT, count(*), sum(tokens_out)::BIGINT, sum(tokens_reasoning)::BIGINT,
+            sum(tokens_cached)::BIGINT
+        FROM samples WHERE provider = ? AND model = ? GROUP BY prompt_id, created_at LIMIT {LOOKED_AT}
+        """,
+        [teacher.provider, teacher.model],
+    )
+    if not rows:
+        return None
+    reckoned = sum(estimate_messages(Message(**message) for message in row[0]) for row in rows)
+    billed, samples, out, reasoning, cached = (sum(row[column] or 0 for row in rows) for column in range(1, 6))
+    return _of(billed, reckoned, samples, out, reasoning, cached)
+
+
+def _counted_by(sampling: SamplingOptions, rate: Rate | None, *, verified: bool) -> str:
+    if not sampling.early or not verified:
+        return ""
+    if rate is None:
+        return "; as if none were accepted, since none is judged"
+    return f"; a pass rate of {rate.after(0, 0):.0%}"
+
+
+def _tokens(wanted: _Wanted, like: _Like | None, out: float) -> tuple[int, int]:
+    return round(wanted.tokens_in * (like.billed if like else 1.0)), round(wanted.samples * out)
+
+
+def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: float) -> float | None:
+    tokens_in, tokens_out = _tokens(wanted, like, out)
+    usage = Usage(
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        tokens_reasoning=round(tokens_out * like.reasoning) if like else 0,
+        tokens_cached=round(tokens_in * like.cached) if like else 0,
+    )
+    return teacher.price.cost(usage) if teacher.price else None

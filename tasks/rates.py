@@ -1,0 +1,131 @@
+"""How many samples a prompt will take: the pass rates known so far, and what adaptive k and a cascade make of them.
+
+Prompts differ: of two datasets in which half of the samples pass, one has prompts that always pass and prompts that never do, and
+takes far more samples where k is adaptive. So a teacher's pass rate is a beta distribution over prompts, fitted to the counts of
+accepted and rejected samples by prompt. The fit's likelihood doesn't depend on when a prompt stopped drawing, so counts of an
+earlier adaptive build may go in as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+ACCEPTED, REJECTED, UNKNOWN, MISSING = "A", "R", "U", "."
+"""What is known of a slot, a letter each. UNKNOWN costs nothing: it is stored and not judged, or another slot buys it."""
+_NO_CHANCE = 1e-12
+_MEANS = 99
+_SPREADS = [10 ** (exponent / 4) for exponent in range(-8, 9)]
+_DOUBT = 8.0
+"""The logarithm of the spread is taken to be about 0, by this much less likely the farther off: one sample a prompt says nothing
+of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How pass rates are spread over prompts: the two parameters of a beta distribution."""
+
+    accepted: float
+    """As if so many more samples of each prompt had been accepted."""
+    rejected: float
+    """And so many rejected."""
+
+    def after(self, accepted: float, rejected: float) -> float:
+        """Return the chance that the next sample of a prompt with these counts is accepted."""
+        return (self.accepted + accepted) / (self.accepted + self.rejected + accepted + rejected)
+
+
+ALWAYS = Rate(accepted=1e12, rejected=0.0)
+NEVER = Rate(accepted=0.0, rejected=1e12)
+
+
+def fit(counts: Iterable[tuple[int, int, int]]) -> Rate | None:
+    """Return the likeliest rate for (accepted, rejected, prompts that have these counts); None where nothing was judged."""
+    listed = [(accepted, rejected, prompts) for accepted, rejected, prompts in counts if accepted + rejected]
+    if not listed:
+        return None
+    passes = _at_least((accepted, prompts) for accepted, _, prompts in listed)
+    fails = _at_least((rejected, prompts) for _, rejected, prompts in listed)
+    both = _at_least((accepted + rejected, prompts) for accepted, rejected, prompts in listed)
+
+    def likelihood(rate: Rate) -> float:
+        spread = rate.accepted + rate.rejected
+        return (
+            sum(prompts * math.log(rate.accepted + drawn) for drawn, prompts in enumerate(passes))
+            + sum(prompts * math.log(rate.rejected + drawn) for drawn, prompts in enumerate(fails))
+            - sum(prompts * math.log(spread + drawn) for drawn, prompts in enumerate(both))
+            - math.log(spread) ** 2 / _DOUBT
+        )
+
+    grid = (
+        Rate(accepted=spread * mean / (_MEANS + 1), rejected=spread * (1 - mean / (_MEANS + 1)))
+        for spread in _SPREADS
+        for mean in range(1, _MEANS + 1)
+    )
+    return max(grid, key=likelihood)
+
+
+def _at_least(counts: Iterable[tuple[int, int]]) -> list[int]:
+    """Return, for 0, 1, 2, … how many prompts have a count above that."""
+    listed = list(counts)
+    above = [0] * max(count for count, _ in listed)
+    for count, prompts in listed:
+        for drawn in range(count):
+            above[drawn] += prompts
+    return above
+
+
+def asked(patterns: Sequence[str], rates: Sequence[Rate], *, accept: int | None, cascade: Sequence[int]) -> list[float]:
+    """Return how many missing samples of one prompt will be asked for, by teacher.
+
+    A pattern has a letter for each slot of a teacher. `accept` is adaptive k's; `cascade` has the teachers from cheap to strong.
+    """
+    found = [0.0] * len(patterns)
+    if not cascade:
+        for number, pattern in enumerate(patterns):
+            found[number], _ = _drawn(pattern, rates[number], accept)
+        return found
+    goal = accept or 1
+    solved = [1.0] + [0.0] * goal  # the chances of so many accepted ones among all teachers so far
+    for number in cascade:
+        open_ = sum(solved[:goal])
+        wanted, own = _drawn(patterns[number], rates[number], accept)
+        found[number] = open_ * wanted
+        after = [0.0] * goal + [solved[goal]]
+        for before, chance in enumerate(solved[:goal]):
+            for more, likely in enumerate(own):
+                after[min(before + more, goal)] += chance * likely
+        solved = after
+    return found
+
+
+def _drawn(pattern: str, rate: Rate, accept: int | None) -> tuple[float, list[float]]:
+    """Return how many missing samples a teacher is asked for, and the chances that 0, 1, … `accept` of its own are accepted.
+
+    Rounds ask for as many as are lacking, which is as many as asking one by one would.
+    """
+    goal = accept or 1
+    known, refused = pattern.count(ACCEPTED), pattern.count(REJECTED)
+    chances = [1.0] + [0.0] * goal
+    wanted, passed, open_slots = 0.0, 0, 0
+    for state in pattern:
+        going = sum(chances[:goal])
+        if accept is not None and going < _NO_CHANCE:
+            break
+        if state == MISSING:
+            wanted += 1.0 if accept is None else going
+        if state == REJECTED:
+            continue
+        moved = [0.0] * goal + [chances[goal]]
+        for before, chance in enumerate(chances[:goal]):
+            drawn = before - passed
+            likely = 1.0 if state == ACCEPTED else rate.after(known + drawn, refused + open_slots - drawn)
+            moved[before + 1] += chance * likely
+            moved[before] += chance * (1 - likely)
+        chances = moved
+        if state == ACCEPTED:
+            passed += 1
+        else:
+            open_slots += 1
+    return wanted, chances
