@@ -263,10 +263,29 @@ def serve(
 def doctor(
     lake: LakePath = "lake",
     repair: Annotated[bool, typer.Option("--repair", help="Mend the lake; what is damaged goes into its quarantine.")] = False,
+    load: Annotated[
+        Path | None,
+        typer.Option("--load", metavar="SPEC", help="Rehearse a spec's draw on simulated teachers; costs nothing."),
+    ] = None,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --load: how many prompts to ask.")] = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Say whether this machine has what stillhouse needs, and whether the lake is whole."""
     from flows.doctor import examine, mend
+
+    if load is not None:
+        from flows.loading import load_spec
+        from flows.rehearse import rehearse
+
+        rehearsed = rehearse(load_spec(load), load, err, prompts=prompts)
+        if as_json:
+            _print_json(rehearsed.as_dict())
+        else:
+            table = _table()
+            for name, value in rehearsed.lines():
+                table.add_row(name, escape(value))
+            out.print(table)
+        return
 
     at = Lake.at(lake)
     checks, done = mend(at) if repair else (examine(at), None)

@@ -108,13 +108,32 @@ class ReplicaOptions(Options):
     """What it may be asked for."""
 
 
+class SimulateOptions(Options):
+    """How a simulated teacher behaves. 0: no such limit."""
+
+    latency_s: float = Field(default=1.0, ge=0)
+    """Seconds that an answer of average length takes."""
+    tokens: int = Field(default=200, ge=1, le=100_000)
+    """Completion tokens of an answer, on average."""
+    spread: float = Field(default=0.5, ge=0, le=1)
+    """An answer's length is (1 ± this) times the average, and its time as well."""
+    faults: float = Field(default=0.0, ge=0, le=1)
+    """Share of the requests that fail, in one of six ways."""
+    concurrency: int = Field(default=0, ge=0)
+    """Requests that it works on at a time; more are refused."""
+    requests_per_minute: float = Field(default=0, ge=0)
+    """More are refused."""
+    tokens_per_minute: float = Field(default=0, ge=0)
+    """While more are used, requests are refused."""
+
+
 class TeacherOptions(Options):
     """One entry of the spec's `teachers`."""
 
     name: Name
     """What tables and messages call it."""
     provider: str
-    """anthropic, local, openai, replay, or a plug-in's name."""
+    """anthropic, local, openai, replay, simulate, or a plug-in's name."""
     model: str = Field(min_length=1)
     """As the server knows it."""
     license: str | None = None
@@ -129,6 +148,8 @@ class TeacherOptions(Options):
     """The environment variable that holds the key. The key itself is written nowhere."""
     path: PathText | None = None
     """replay: the file of recorded answers. local: a GGUF file in place of the embedded model."""
+    simulate: SimulateOptions | None = None
+    """simulate: how it behaves."""
     timeout_s: float = Field(default=600, gt=0)
     """Seconds for one request, from sending to the whole response."""
     limits: LimitOptions = LimitOptions()

@@ -25,6 +25,7 @@ TEACHERS: Registry[Maker] = Registry(
         "local": "tasks.teachers.local:make",
         "openai": "tasks.teachers.openai:make",
         "replay": "tasks.teachers.replay:make",
+        "simulate": "tasks.teachers.simulate:make",
     },
 )
 

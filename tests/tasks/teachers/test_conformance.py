@@ -62,12 +62,19 @@ async def local(folder: Path) -> AsyncIterator[Teacher]:
     yield made("local", model="smollm2-135m-instruct")
 
 
+@asynccontextmanager
+async def simulate(folder: Path) -> AsyncIterator[Teacher]:
+    """Open a teacher that isn't there."""
+    yield made("simulate", simulate={"latency_s": 0.01})
+
+
 OPENERS: Mapping[str, Opener] = {
     "anthropic": anthropic,
     "local": local,
     "openai": openai,
     "openai responses": responses,
     "replay": replay,
+    "simulate": simulate,
 }
 EACH = [pytest.param(name, marks=[pytest.mark.model] if name == "local" else [], id=name) for name in OPENERS]
 
