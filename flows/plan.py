@@ -12,10 +12,12 @@ from flows import wiring
 from flows.run import Say, check
 from flows.spec import Spec
 from storage.errors import StorageError
+from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.ask import OUT_UNKNOWN
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.teachers.options import BATCH
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Usage
 from tasks.templates import Template
 
@@ -88,6 +90,8 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
         idle = False
     if not idle:
         say("what is in this lake's journal, and not landed yet, counts as missing here")
+    if sent := sum(len(intent.items) for intent in Intents(lake.batches).all()):
+        say(f"{sent:,} requests are in batches that were sent already; what they ask for counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         prepared = prepare(
             workspace,
@@ -130,14 +134,15 @@ def _estimate(spec: Spec, number: int, workspace: Workspace) -> Estimate:
         """
     )
     ((mean,),) = workspace.rows(
-        "SELECT avg(tokens_out) FROM samples WHERE provider = ? AND model = ?", [teacher.provider, teacher.model]
+        "SELECT avg(tokens_out) FROM samples WHERE provider IN (?, ?) AND model = ?",
+        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
     )
     basis = f"a guess of {OUT_UNKNOWN}, since no max_tokens is set"
     if mean or most:
         basis = "this model's stored samples" if mean else "max_tokens"
     each = mean or most or OUT_UNKNOWN
     tokens_in = int(chars) // CHARS_PER_TOKEN
-    price = teacher.price
+    price = teacher.paid
     return Estimate(
         teacher=teacher.name,
         model=teacher.model,

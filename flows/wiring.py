@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -17,14 +17,17 @@ from flows.loading import nearest, problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import fingerprint
+from storage.intents import Intents
 from storage.records import Message
 from tasks.ask import Desk
+from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
@@ -56,11 +59,11 @@ def check_teachers(spec: Spec, path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[Teacher]]:
+async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[Teacher | BatchTeacher]]:
     """Give the spec's teachers, in its order, and close them. With `keys`, raise SpecError where a key isn't set."""
     found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
     async with contextlib.AsyncExitStack() as stack:
-        made = []
+        made: list[Teacher | BatchTeacher] = []
         for number, options in enumerate(spec.teachers):
             teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
             stack.push_async_callback(teacher.aclose)
@@ -68,6 +71,22 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
             if options.draw and isinstance(teacher, Particular):
                 _check_sampling(teacher, spec, path, number)
         yield made
+
+
+def open_desk(
+    options: TeacherOptions,
+    made: Teacher | BatchTeacher,
+    stop: Stop,
+    *,
+    intents: Intents,
+    budget: Budget,
+    say: Callable[[str], None],
+    board: dict[str, str],
+) -> Desk | BatchDesk:
+    """Return the desk of a teacher. Needs a running event loop."""
+    if isinstance(made, BatchTeacher):
+        return BatchDesk(options, made, stop, intents=intents, budget=budget, say=say, board=board)
+    return Desk(options, made, stop)
 
 
 def _check_sampling(teacher: Particular, spec: Spec, path: Path, number: int) -> None:
@@ -90,7 +109,7 @@ def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
 def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
     variable = options.api_key_env
     if variable is None and options.base_url is None:
-        variable = KEYS.get(options.provider)
+        variable = KEYS.get(options.vendor)
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
@@ -101,10 +120,10 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     return key
 
 
-def asked(spec: Spec, made: Sequence[Teacher]) -> list[Asked]:
+def asked(spec: Spec, made: Sequence[Teacher | BatchTeacher]) -> list[Asked]:
     """Return what each drawing teacher adds to a request's address."""
     return [
-        Asked(provider=options.provider, model=options.model, identity=teacher.identity)
+        Asked(provider=options.vendor, model=options.model, identity=teacher.identity)
         for options, teacher in zip(spec.teachers, made, strict=True)
         if options.draw
     ]
@@ -150,6 +169,11 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             known = [teacher.name for teacher in spec.teachers]
             place = where(path, ("verify", number, "teacher"))
             raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
+        if judge.batched:
+            raise SpecError(
+                f"{where(path, ('verify', number, 'teacher'))}: {judge.name!r} answers through batches, a day later; "
+                "a judge must answer at once: name a teacher of another provider"
+            )
         # Who judges decides the verdict; what the spec happens to call it doesn't.
         options["teacher"] = [judge.provider, judge.model, judge.extra_body]
         if judge.api != "chat":
@@ -163,10 +187,10 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
 
 
 def with_desks(
-    named: Sequence[Named], spec: Spec, desks: Sequence[Desk], spending: Spending, budget: Budget, stop: Stop
+    named: Sequence[Named], spec: Spec, desks: Sequence[Desk | BatchDesk], spending: Spending, budget: Budget, stop: Stop
 ) -> list[Named]:
     """Return the verifiers with desks for those that ask a teacher."""
-    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True)}
+    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True) if isinstance(desk, Desk)}
     return [
         dataclasses.replace(
             each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))
