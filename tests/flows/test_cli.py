@@ -114,6 +114,43 @@ BAD_SPECS = {
     "too deep": ("[" * 3000, ["spec.yaml", "YAML"]),
     "an export in the lake": (changed(exports=[{"to": "lake/out"}]), ["exports[0]", "keep them apart"]),
     "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
+    "an answer of any length": (
+        changed(teachers=teacher(provider="anthropic", path=None)),
+        ["spec.yaml", "teachers[0]", "sampling.max_tokens", "is missing"],
+    ),
+    "thinking that leaves no room": (
+        changed(
+            teachers=teacher(provider="anthropic", path=None),
+            sampling={"max_tokens": 2048, "thinking": {"budget_tokens": 2048}},
+        ),
+        ["teachers[0]", "sampling.thinking.budget_tokens", "less than max_tokens"],
+    ),
+    "thinking in two ways": (
+        changed(sampling={"thinking": {"budget_tokens": 2048, "effort": "low"}}),
+        ["sampling.thinking", "either `budget_tokens` or `effort`"],
+    ),
+    "thinking in no way": (changed(sampling={"thinking": {}}), ["sampling.thinking", "either `budget_tokens` or `effort`"]),
+    "a budget where there is none": (
+        changed(teachers=teacher(provider="openai", path=None), sampling={"thinking": {"budget_tokens": 2048}}),
+        ["teachers[0]", "sampling.thinking.budget_tokens"],
+    ),
+    "a budget for the embedded model": (
+        changed(
+            teachers=teacher(provider="local", path=None, model="smollm2-135m-instruct"),
+            sampling={"thinking": {"budget_tokens": 2048}},
+        ),
+        ["teachers[0]", "sampling.thinking.budget_tokens"],
+    ),
+    "stop texts where there are none": (
+        changed(teachers=teacher(provider="openai", path=None, api="responses"), sampling={"stop": ["END"]}),
+        ["teachers[0]", "sampling.stop", "api: responses"],
+    ),
+    "several samples where there is one": (
+        changed(teachers=teacher(provider="openai", path=None, api="responses", samples_per_request=4)),
+        ["'t'", "samples_per_request", "api: responses"],
+    ),
+    "an api that the provider hasn't got": (changed(teachers=teacher(api="responses")), ["'t'", "api", "only provider openai"]),
+    "an unknown api": (changed(teachers=teacher(provider="openai", api="chats")), ["teachers[0].api", "'responses'"]),
     "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from flows.spec import Spec
 from tasks.options import Options
 
 ROOT = Path(__file__).parents[2]
-SMALL = {
+SMALL: dict[str, Any] = {
     "dataset": "d",
     "prompts": [{"source": "p.jsonl"}],
     "teachers": [{"name": "t", "provider": "openai", "model": "m"}],
@@ -65,6 +66,20 @@ def test_every_field_is_explained() -> None:
         if not field.description
     ]
     assert bare == []
+
+
+@pytest.mark.parametrize("thinking", [{"budget_tokens": 2048}, {"effort": "low"}], ids=str)
+def test_thinking_is_a_parameter(thinking: dict[str, Any]) -> None:
+    """What is said of thinking goes to the teacher as it stands, and so into the sample's identity."""
+    spec = Spec.model_validate(SMALL | {"sampling": {"thinking": thinking}})
+    assert spec.sampling.parameters() == {"thinking": thinking}
+
+
+def test_two_apis_are_two_teachers() -> None:
+    """One model by two APIs is two teachers: their samples aren't the same."""
+    (one,) = SMALL["teachers"]
+    spec = Spec.model_validate(SMALL | {"teachers": [one, one | {"name": "u", "api": "responses"}]})
+    assert len(spec.drawing) == 2
 
 
 def test_adaptive_can_not_accept_more_than_k() -> None:

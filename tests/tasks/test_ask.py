@@ -312,11 +312,20 @@ class TestAnswer:
         answer, _ = run(FakeTeacher(answer=lambda request: completion(" ", "4")))
         assert [choice.response for choice in answer.completion.choices] == ["4"]
 
-    def test_reasoning_alone(self):
-        """A response that was cut off in its reasoning was paid for, and counts."""
-        choice = Choice(response="", reasoning="Let me", finish_reason="length")
-        answer, _ = run(FakeTeacher(answer=lambda request: completion(choice)))
-        assert answer.completion.choices == (choice,)
+    @pytest.mark.parametrize(
+        "choice",
+        [
+            Choice(response="", reasoning="Let me", finish_reason="length"),
+            Choice(response="", reasoning_blocks='[{"type":"redacted_thinking"}]', finish_reason="length"),
+            Choice(response="", finish_reason="refusal"),
+        ],
+        ids=["in its reasoning", "in reasoning that isn't shown", "by a refusal"],
+    )
+    def test_cut_off_before_the_answer(self, choice: Choice):
+        """A response that was cut off before its answer was paid for, and isn't bought again."""
+        teacher = FakeTeacher(answer=lambda request: completion(choice))
+        answer, _ = run(teacher)
+        assert (answer.completion.choices, len(teacher.requests)) == ((choice,), 1)
 
     def test_more_than_asked_for(self):
         """What a server gives beyond `n` has no slot, and is dropped."""

@@ -1,0 +1,80 @@
+"""From a spec to objects: keys, and what decides a verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import wiring
+from flows.spec import Spec
+from storage.errors import SpecError
+from tasks.teachers.anthropic import AnthropicTeacher
+from tasks.teachers.openai import OpenAITeacher
+
+PATH = Path("spec.yaml")
+
+
+def spec(*, verify: tuple[Any, ...] = (), **teacher: Any) -> Spec:
+    """Return a spec with one teacher."""
+    return Spec.model_validate(
+        {
+            "dataset": "d",
+            "prompts": [{"source": "p.jsonl"}],
+            "teachers": [{"name": "t", "provider": "openai", "model": "m"} | teacher],
+            "sampling": {"max_tokens": 9},
+            "verify": verify,
+        }
+    )
+
+
+class TestKeys:
+    """Where a teacher's key comes from."""
+
+    @pytest.mark.parametrize(
+        ("provider", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")], ids=["openai", "anthropic"]
+    )
+    async def test_default(self, provider: str, variable: str, monkeypatch: pytest.MonkeyPatch):
+        """At the provider's own address, its usual variable holds the key, and must."""
+        monkeypatch.setenv(variable, "sk-1")
+        async with wiring.open_teachers(spec(provider=provider), PATH, keys=True) as (teacher,):
+            assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
+            assert teacher.api_key == "sk-1"
+        monkeypatch.delenv(variable)
+        with pytest.raises(SpecError, match=f"teachers\\[0\\].api_key_env: the environment variable {variable} is not set"):
+            async with wiring.open_teachers(spec(provider=provider), PATH, keys=True):
+                pass
+
+    @pytest.mark.parametrize("provider", ["openai", "anthropic"])
+    async def test_another_server(self, provider: str, monkeypatch: pytest.MonkeyPatch):
+        """A server of the spec's own gets the key that the spec names, and none where it names none."""
+        for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY"):
+            monkeypatch.setenv(name, "sk-provider")
+        monkeypatch.setenv("MY_KEY", "sk-mine")
+        given: dict[str, Any] = {"provider": provider, "base_url": "http://server/v1"}
+        for more, key in (({"api_key_env": "MY_KEY"}, "sk-mine"), ({}, "unused")):
+            async with wiring.open_teachers(spec(**given, **more), PATH, keys=True) as (teacher,):
+                assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
+                assert teacher.api_key == key
+
+
+def test_the_api_of_a_judge() -> None:
+    """Which API a judge is asked by is a part of the verdict's identity, where it isn't the usual one."""
+    verify = ({"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},)
+    chat, same, other = (
+        wiring.make_verifiers(spec(verify=verify, **more), PATH)[0].fingerprint
+        for more in ({}, {"api": "chat"}, {"api": "responses"})
+    )
+    assert chat == same != other
+
+
+async def test_a_teacher_that_only_judges_is_not_checked_for_drawing() -> None:
+    """What `sampling` says is for those that draw."""
+    teachers = [
+        {"name": "t", "provider": "openai", "model": "m", "base_url": "http://a/v1"},
+        {"name": "j", "provider": "anthropic", "model": "m", "base_url": "http://b/v1", "draw": False},
+    ]
+    given = spec().model_dump() | {"teachers": teachers, "sampling": {}}
+    async with wiring.open_teachers(Spec.model_validate(given), PATH, keys=True) as made:
+        assert len(made) == 2

@@ -1,0 +1,92 @@
+"""The three APIs as llama.cpp's server really speaks them, each through its teacher."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from storage.errors import RequestRejected
+from storage.records import Message
+from tasks.teachers.anthropic import AnthropicTeacher
+from tasks.teachers.embedded import MODEL, EmbeddedServer
+from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.protocol import Completion
+from tasks.teachers.responses import ResponsesTeacher
+from tasks.teachers.sdk import SdkTeacher
+from tests.fakes import make_request
+
+pytestmark = pytest.mark.model
+TURNS = (
+    Message(role="system", content="Be brief."),
+    Message(role="user", content="Hello!"),
+    Message(role="assistant", content="Hello."),
+    Message(role="user", content="What is the capital of France?"),
+)
+KINDS = (OpenAITeacher, ResponsesTeacher, AnthropicTeacher)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[EmbeddedServer]:
+    """Serve the embedded model."""
+    async with EmbeddedServer(slots=1, context=512) as running:
+        yield running
+
+
+async def ask(kind: type[SdkTeacher], server: EmbeddedServer, **parameters: Any) -> Completion:
+    """Ask once, over the teacher's own connections."""
+    teacher = kind(model=MODEL, base_url=server.base_url)
+    try:
+        return await teacher.complete(make_request(messages=TURNS, parameters={"temperature": 0.0, **parameters}))
+    finally:
+        await teacher.aclose()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+class TestLlama:
+    """A server that speaks all three."""
+
+    async def test_alike(self, server: EmbeddedServer):
+        """The same conversation gets the same greedy answer and the same counts by all three."""
+        found = [await ask(kind, server, max_tokens=24) for kind in KINDS]
+        first = found[0].choices[0].response
+        assert "Paris" in first
+        assert {each.choices[0].response for each in found} == {first}
+        assert len({(each.tokens_in, each.tokens_out) for each in found}) == 1
+
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_max_tokens(self, server: EmbeddedServer, kind: type[SdkTeacher]):
+        """A bound is kept, by whatever name it goes out."""
+        found = await ask(kind, server, max_tokens=2)
+        assert found.tokens_out == 2
+
+    @pytest.mark.parametrize("kind", [OpenAITeacher, AnthropicTeacher])
+    async def test_stop(self, server: EmbeddedServer, kind: type[SdkTeacher]):
+        """So are stop texts, where the API has them."""
+        found = await ask(kind, server, max_tokens=24, stop=["Paris"])
+        assert "Paris" not in found.choices[0].response
+        assert found.choices[0].finish_reason == "stop"
+
+    @pytest.mark.parametrize("kind", [OpenAITeacher, AnthropicTeacher])
+    async def test_cut_off(self, server: EmbeddedServer, kind: type[SdkTeacher]):
+        """A response that was cut off says so."""
+        found = await ask(kind, server, max_tokens=2)
+        assert found.choices[0].finish_reason == "length"
+
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_schema(self, server: EmbeddedServer, kind: type[SdkTeacher]):
+        """A judge's form holds where the server keeps to it, and harms nothing where it doesn't."""
+        schema = {"type": "object", "properties": {"a": {"type": "boolean"}}, "required": ["a"], "additionalProperties": False}
+        form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
+        found = await ask(kind, server, max_tokens=16, response_format=form)
+        assert found.choices[0].response.strip()
+
+    @pytest.mark.parametrize("kind", KINDS)
+    async def test_too_long(self, server: EmbeddedServer, kind: type[SdkTeacher]):
+        """A prompt that has no room is a request at fault, in each API's own form of an error."""
+        teacher = kind(model=MODEL, base_url=server.base_url)
+        with pytest.raises(RequestRejected, match="context"):
+            await teacher.complete(make_request("a " * 900, parameters={"max_tokens": 2}))
+        await teacher.aclose()
