@@ -166,7 +166,7 @@ def billable(completion: Completion) -> Usage:
 
 def usable(completion: Completion, n: int) -> Completion:
     """Return a response without what no table can hold, and with `n` samples at most. Raise BadResponse where nothing is left."""
-    choices = tuple(_clean(choice) for choice in completion.choices if choice.response.strip() or choice.reasoning)
+    choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
     if not choices:
         raise BadResponse("the response is empty")
     usage = billable(completion)

@@ -23,6 +23,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from storage.identity import sample_id
 from storage.intents import Intent, Intents, new
 from tasks import pending
 from tasks.ask import Answer
@@ -31,7 +32,7 @@ from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.batches import lines
 from tasks.teachers.options import PriceOptions
-from tasks.teachers.protocol import Completion, Request, Usage
+from tasks.teachers.protocol import Choice, Completion, Request, Usage
 from tests.fakes import FakeBatchTeacher, completion, echo, in_virtual_time, make_options, make_request
 
 PRICE = PriceOptions(input=0, output=2_000_000)
@@ -179,6 +180,14 @@ class TestGathering:
         """Only samples can be found again by their address: anything else is refused."""
         (answer,) = run(house.ask_all([make_request("judge")]))
         assert isinstance(answer, RequestRejected)
+
+    def test_a_refusal_is_an_answer(self, house: House):
+        """A refusal without a text is a sample, as it is where it is asked for alone: it isn't bought again."""
+        house.teacher.answer = lambda one: completion(Choice(response="", finish_reason="refusal"), tokens_in=-5)
+        (answer,) = run(house.ask_all([request("a")]))
+        assert answer.completion.choices[0].finish_reason == "refusal"
+        assert answer.completion.tokens_in == 0
+        assert len(house.teacher.batches) == 1
 
     def test_what_it_costs(self, house: House):
         """The price is what is paid through a batch."""
@@ -338,16 +347,9 @@ class TestWaiting:
 
 def noted(requests: Iterable[Request], *, batch_id: str | None, key: str = "k") -> Intent:
     """Return the note of an earlier run's batch."""
-    items = [f"{storage_id(one)}-{one.n}" for one in requests]
+    items = [f"{sample_id(one.key, one.sample_index)}-{one.n}" for one in requests]
     made = new(key=key, teacher="smol", provider="fake-batch", model="fake-1", items=items)
     return Intent(**({name: getattr(made, name) for name in made.__slots__} | {"batch_id": batch_id}))
-
-
-def storage_id(one: Request) -> str:
-    """Return the id of a request's first sample."""
-    from storage.identity import sample_id
-
-    return sample_id(one.key, one.sample_index)
 
 
 class TestNeverTwice:
