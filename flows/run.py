@@ -124,14 +124,14 @@ class Run:
             self._desks = [
                 wiring.open_desk(
                     options,
-                    teacher,
+                    lines,
                     self.stop,
                     intents=intents,
                     budget=self._budget,
                     say=self._say,
                     board=self.progress.batches,
                 )
-                for options, teacher in zip(self.spec.teachers, made, strict=True)
+                for options, lines in zip(self.spec.teachers, made, strict=True)
             ]
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
@@ -222,7 +222,7 @@ class Run:
         self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, adaptive=sampling.adaptive is not None)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
         # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
-        in_flight = sum(desk.options.side_by_side * desk.options.samples_per_request for desk in drawing)
+        in_flight = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
         self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * at_once))
         return self._worked

@@ -82,7 +82,7 @@ class Spec(Options):
             if key in asked:
                 raise ValueError(
                     f"teachers: {asked[key]!r} and {teacher.name!r} are the same provider and model, and so the same samples: "
-                    "one of them would never be asked; drop one, or tell them apart by `model`"
+                    "one of them would never be asked; make them `replicas` of one teacher, or tell them apart by `model`"
                 )
             asked[key] = teacher.name
         if not any(teacher.draw for teacher in self.teachers):

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -16,10 +17,10 @@ from pydantic import TypeAdapter, ValidationError
 from flows.loading import nearest, problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
-from storage.identity import fingerprint
+from storage.identity import address, fingerprint
 from storage.intents import Intents
 from storage.records import Message
-from tasks.ask import Desk
+from tasks.ask import Desk, open_line
 from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
@@ -34,6 +35,18 @@ from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
 from verifiers.protocol import NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Connected:
+    """A teacher with what it was made of."""
+
+    teacher: Teacher | BatchTeacher
+    """Who answers."""
+    options: TeacherOptions
+    """Its own, or its replica's."""
+    account: str
+    """What its limits belong to."""
 
 
 def licensed(spec: Spec) -> Iterator[Licensed]:
@@ -59,23 +72,30 @@ def check_teachers(spec: Spec, path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[Teacher | BatchTeacher]]:
-    """Give the spec's teachers, in its order, and close them. With `keys`, raise SpecError where a key isn't set."""
-    found = [_key(options, path, number, needed=keys) for number, options in enumerate(spec.teachers)]
+async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[list[list[Connected]]]:
+    """Give the spec's teachers, in its order, each by its replicas, and close them.
+
+    With `keys`, raise SpecError where a key isn't set.
+    """
+    wanted = [
+        [(line, _key(line, path, number, needed=keys)) for line in options.lines] for number, options in enumerate(spec.teachers)
+    ]
     async with contextlib.AsyncExitStack() as stack:
-        made: list[Teacher | BatchTeacher] = []
-        for number, options in enumerate(spec.teachers):
-            teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=found[number])
-            stack.push_async_callback(teacher.aclose)
-            made.append(teacher)
-            if options.draw and isinstance(teacher, Particular):
-                _check_sampling(teacher, spec, path, number)
+        made: list[list[Connected]] = []
+        for number, lines in enumerate(wanted):
+            made.append([])
+            for options, key in lines:
+                teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
+                stack.push_async_callback(teacher.aclose)
+                made[-1].append(Connected(teacher=teacher, options=options, account=_account(options, key)))
+                if options.draw and isinstance(teacher, Particular):
+                    _check_sampling(teacher, spec, path, number)
         yield made
 
 
 def open_desk(
     options: TeacherOptions,
-    made: Teacher | BatchTeacher,
+    made: Sequence[Connected],
     stop: Stop,
     *,
     intents: Intents,
@@ -83,10 +103,19 @@ def open_desk(
     say: Callable[[str], None],
     board: dict[str, str],
 ) -> Desk | BatchDesk:
-    """Return the desk of a teacher. Needs a running event loop."""
-    if isinstance(made, BatchTeacher):
-        return BatchDesk(options, made, stop, intents=intents, budget=budget, say=say, board=board)
-    return Desk(options, made, stop)
+    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
+    first = made[0].teacher
+    if isinstance(first, BatchTeacher):
+        return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
+    lines = [
+        open_line(each.teacher, each.options, account=each.account) for each in made if not isinstance(each.teacher, BatchTeacher)
+    ]
+    return Desk(options, lines, stop)
+
+
+def _account(options: TeacherOptions, key: str | None) -> str:
+    """Return a name for whatever counts requests at the other end: an account's use of one model."""
+    return address([options.provider, options.base_url, options.model, sha256((key or "").encode()).hexdigest()])
 
 
 def _check_sampling(teacher: Particular, spec: Spec, path: Path, number: int) -> None:
@@ -120,11 +149,11 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     return key
 
 
-def asked(spec: Spec, made: Sequence[Teacher | BatchTeacher]) -> list[Asked]:
+def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     """Return what each drawing teacher adds to a request's address."""
     return [
-        Asked(provider=options.vendor, model=options.model, identity=teacher.identity)
-        for options, teacher in zip(spec.teachers, made, strict=True)
+        Asked(provider=options.vendor, model=options.model, identity=lines[0].teacher.identity)
+        for options, lines in zip(spec.teachers, made, strict=True)
         if options.draw
     ]
 

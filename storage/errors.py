@@ -9,11 +9,13 @@
     │   ├── LicenseRefused     3    the licence gate said no
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
+    │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
     ├── TeacherError                one request failed; it becomes the outcome of its sample slots
     │   ├── RateLimited             429 and its kin; retried, `retry_after_s` is honoured
     │   ├── Unavailable             5xx, a time limit, a connection that broke; retried
-    │   │   └── Unreachable         no connection at all; retried
+    │   │   ├── Unreachable         no connection at all; retried
+    │   │   └── Overloaded          503 and 529: too much to do just now; retried
     │   ├── BadResponse             malformed or empty; retried
     │   ├── RequestRejected         the request itself is at fault (400, 413, 422); not retried
     │   └── Withheld                never sent, since the run stops
@@ -71,6 +73,10 @@ class TeacherDown(UserError):
     exit_code: ClassVar[int] = 5
 
 
+class QuotaSpent(TeacherDown):
+    """What a teacher may be asked in a day is used. What was paid for is landed."""
+
+
 class Interrupted(UserError):
     """SIGINT or SIGTERM. What was paid for is landed."""
 
@@ -108,6 +114,10 @@ class Unavailable(TeacherError):
 
 class Unreachable(Unavailable):
     """No connection at all: nobody is there to ask."""
+
+
+class Overloaded(Unavailable):
+    """The server has too much to do just now, and doesn't say for how long."""
 
 
 class BadResponse(TeacherError):

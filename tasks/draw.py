@@ -211,7 +211,7 @@ class Draw:
                 tokens_out=usage.tokens_out,
                 tokens_reasoning=usage.tokens_reasoning,
                 tokens_cached=usage.tokens_cached,
-                cost_usd=options.price.cost(usage) if options.price else None,
+                cost_usd=_cost(options.price, usage, answer.wasted if number == 0 else ()),
                 latency_s=answer.latency_s,
                 attempts=answer.attempts,
                 temperature=request.parameters.get("temperature"),
@@ -232,6 +232,11 @@ def _chunks(indices: list[int], width: int) -> list[list[int]]:
         else:
             chunks.append([index])
     return chunks
+
+
+def _cost(price: PriceOptions | None, usage: Usage, wasted: Sequence[Usage]) -> float | None:
+    """Return what a sample cost in all: also the responses that had to be asked for again."""
+    return sum(map(price.cost, (usage, *wasted))) if price else None
 
 
 def _divided(whole: Usage, choices: Sequence[Choice]) -> list[Usage]:

@@ -1,41 +1,23 @@
-"""A teacher's limits: requests in flight, requests a minute, tokens a minute.
-
-Rates follow the generic cell rate algorithm (ITU-T I.371): each request moves the earliest time of the next by its share of a
-minute. So a limit is used evenly, with bursts of one second at most, and costs two floats however many requests wait.
-"""
+"""A teacher's limits: requests in flight, requests and tokens a minute, and a day."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+from tasks.capacity import Capacity
+from tasks.pace import Cell, Pace, open_cells
+from tasks.quota import Quota
+from tasks.teachers.headers import Allowance, Window
 from tasks.teachers.options import LimitOptions
 
-BURST_S = 1.0
-"""How much of its allowance, in seconds, an idle teacher may get at once."""
-
-
-class Pace:
-    """One rate. Amounts are requests or tokens."""
-
-    def __init__(self, per_minute: float) -> None:
-        """Allow `per_minute`; 0: anything."""
-        self._seconds_each = 60 / per_minute if per_minute else 0.0
-        self._next = float("-inf")
-
-    def reserve(self, amount: float, now: float) -> float:
-        """Take `amount` and return for how many seconds to wait before using it."""
-        if not self._seconds_each:
-            return 0.0
-        start = max(self._next, now - BURST_S)
-        self._next = start + amount * self._seconds_each
-        return max(0.0, start - now)
-
-    def settle(self, difference: float) -> None:
-        """Correct a reservation: `difference` more (or, negative, less) was used."""
-        self._next += difference * self._seconds_each
+MINUTE_S = 66.0
+"""A server's window that is full again by then is one of a minute; a longer one is spread over what is left of it."""
 
 
 @dataclass(slots=True)
@@ -44,38 +26,155 @@ class Lease:
 
     estimate: int
     """Tokens reserved."""
+    sent_at: float
+    """When it was given, on the limiter's clock."""
+    full: bool
+    """Whether it took the last place, or others waited for one: the limit on requests in flight was felt."""
     used: int | None = None
     """Tokens really used; set it once they are known."""
 
 
-class Limiter:
-    """All limits of one teacher, for one event loop."""
+class _Gate:
+    """Lets so many through at a time, first come, first served; how many may change at any time."""
 
-    def __init__(self, options: LimitOptions, *, clock: Callable[[], float] | None = None) -> None:
-        """Take the limits; `clock` is the loop's by default."""
-        self._slots = asyncio.Semaphore(options.concurrency)
-        self._requests = Pace(options.requests_per_minute)
-        self._tokens = Pace(options.tokens_per_minute)
+    def __init__(self) -> None:
+        self.inside = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def enter(self, limit: Callable[[], int]) -> None:
+        if self.inside < limit() and not self._waiting:
+            self.inside += 1
+            return
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.leave(limit)
+            else:
+                self._waiting.remove(place)
+            raise
+
+    def leave(self, limit: Callable[[], int]) -> None:
+        self.inside -= 1
+        self.admit(limit)
+
+    def admit(self, limit: Callable[[], int]) -> None:
+        while self._waiting and self.inside < limit():
+            place = self._waiting.popleft()
+            if not place.done():
+                self.inside += 1
+                place.set_result(None)
+
+
+class Limiter:
+    """All limits of one line to a teacher, for one event loop."""
+
+    def __init__(
+        self,
+        options: LimitOptions,
+        *,
+        cells: tuple[Cell, Cell] | None = None,
+        quota: Quota | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        """Take the limits. `cells` and `quota` may be shared with other processes; `clock` is the loop's by default."""
+        requests, tokens = cells or (None, None)
         self._clock = clock or asyncio.get_running_loop().time
+        self._requests = Pace(options.requests_per_minute, requests)
+        self._tokens = Pace(options.tokens_per_minute, tokens)
+        self._quota = quota
+        self._fixed = options.concurrency
+        self._capacity = None if options.concurrency else Capacity(self._clock, ceiling=options.most)
+        self._gate = _Gate()
         self._paused_until = float("-inf")
+
+    @property
+    def window(self) -> int:
+        """Requests that may be in flight now."""
+        return self._capacity.window if self._capacity else self._fixed
+
+    @property
+    def load(self) -> float:
+        """Requests in flight and waiting, as a share of the window."""
+        return (self._gate.inside + self._gate.waiting) / self.window
+
+    @property
+    def paused(self) -> bool:
+        """Whether the server wants nothing just now."""
+        return self._clock() < self._paused_until
 
     @asynccontextmanager
     async def lease(self, estimate: int) -> AsyncIterator[Lease]:
-        """Wait for permission to send a request of about `estimate` tokens, in and out."""
-        async with self._slots:
+        """Wait for permission to send a request of about `estimate` tokens, in and out. Raise QuotaSpent where the day's is."""
+        await self._gate.enter(self._window)
+        try:
+            if self._quota is not None:
+                self._quota.take(estimate)
             now = self._clock()
             wait = max(self._requests.reserve(1, now), self._tokens.reserve(estimate, now))
             if wait > 0:
                 await asyncio.sleep(wait)
             while (pause := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110 - a pause may grow meanwhile
                 await asyncio.sleep(pause)
-            lease = Lease(estimate)
+            full = bool(self._gate.waiting) or self._gate.inside >= self.window
+            lease = Lease(estimate, self._clock(), full)
             try:
                 yield lease
             finally:
                 if lease.used is not None:
                     self._tokens.settle(lease.used - estimate)
+                    if self._quota is not None:
+                        self._quota.settle(lease.used - estimate)
+        finally:
+            self._gate.leave(self._window)
+
+    def answered(self, lease: Lease, allowance: Allowance | None) -> None:
+        """Hear of a response, and of what its headers say."""
+        if self._capacity is not None:
+            self._capacity.succeeded(max(1, lease.used or 1), lease.sent_at, full=lease.full)
+            self._gate.admit(self._window)
+        if allowance is not None:
+            _follow(self._requests, allowance.requests)
+            _follow(self._tokens, allowance.tokens)
+
+    def refused(self, lease: Lease) -> None:
+        """Hear that the server had too much to do."""
+        if self._capacity is not None:
+            self.pause(self._capacity.refused(lease.sent_at))
 
     def pause(self, seconds: float) -> None:
         """Send nothing for so long: the server said so."""
         self._paused_until = max(self._paused_until, self._clock() + seconds)
+
+    def _window(self) -> int:
+        return self.window
+
+
+def shared_limiter(limits: LimitOptions, *, account: str) -> Limiter:
+    """Return a limiter that keeps rates and daily caps together with all processes of this machine that ask one account.
+
+    Raise StorageError where its files can't be written.
+    """
+    cells, quota = None, None
+    folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "stillhouse" / "limits"
+    if limits.requests_per_minute or limits.tokens_per_minute:
+        first, second = open_cells(folder, account, 2)
+        cells = (first, second)
+    if limits.requests_per_day or limits.tokens_per_day:
+        quota = Quota(folder / f"{account}-day", limits)
+    return Limiter(limits, cells=cells, quota=quota)
+
+
+def _follow(pace: Pace, window: Window | None) -> None:
+    if window is None:
+        return
+    if window.reset_s <= MINUTE_S:
+        pace.follow(window.limit)
+    elif window.remaining > 0:
+        pace.follow(window.remaining / window.reset_s * 60)

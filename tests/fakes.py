@@ -14,10 +14,12 @@ from typing import Any, ClassVar, TypeVar
 from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
 from storage.records import Message, Prompt, Sample, Verdict
+from tasks.ask import Desk, open_line
 from tasks.sources import Found
+from tasks.stop import Stop
 from tasks.teachers.batches import BatchState
 from tasks.teachers.options import RetryOptions, TeacherOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Request, Teacher
 from tasks.verify import Named
 from verifiers.protocol import Checked
 
@@ -82,6 +84,11 @@ def make_request(text: str = "What is 2 + 2?", **given: Any) -> Request:
 def make_options(name: str = "smol", **given: Any) -> TeacherOptions:
     """Return a teacher's options: it is asked again at once, and never waits."""
     return TeacherOptions(**({"name": name, "provider": "fake", "model": "fake-1", "license": "MIT", "retry": QUICK} | given))
+
+
+def make_desk(options: TeacherOptions, teacher: Teacher, stop: Stop) -> Desk:
+    """Return a desk with one line."""
+    return Desk(options, [open_line(teacher, options)], stop)
 
 
 def found(prompts: Iterable[Prompt], *, given: bool = True) -> list[Found]:

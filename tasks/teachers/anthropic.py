@@ -40,7 +40,6 @@ class AnthropicTeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
-        pool=official.DefaultAioHttpClient,
         account=frozenset(
             {
                 "billing_error",
@@ -143,7 +142,7 @@ def make(options: TeacherOptions, *, api_key: str | None) -> AnthropicTeacher:
         base_url=options.base_url or DEFAULT_URL,
         api_key=api_key or NO_KEY,
         timeout_s=options.timeout_s,
-        concurrency=options.limits.concurrency,
+        concurrency=options.limits.most,
         extra_body=options.extra_body,
     )
 

@@ -58,7 +58,7 @@ class AnthropicBatchTeacher:
     def __post_init__(self) -> None:
         # The SDK adds /v1 to these paths itself.
         root = self.one.base_url.removesuffix("/").removesuffix("/v1")
-        client = cast("official.AsyncAnthropic", self.one.client).copy(base_url=root)
+        client = cast("official.AsyncAnthropic", self.one.directly()).copy(base_url=root)
         object.__setattr__(self, "_client", client)
 
     @property
@@ -72,6 +72,7 @@ class AnthropicBatchTeacher:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._client.close()
         await self.one.aclose()
 
     def measure(self, request: Request) -> int:

@@ -39,6 +39,11 @@ class LocalTeacher:
         refuse_budget(parameters)
 
     @property
+    def capacity(self) -> int:
+        """Return how many requests keep all slots of the server busy."""
+        return 2 * SLOTS
+
+    @property
     def _model(self) -> Path | None:
         return Path(self.options.path).expanduser() if self.options.path else None
 
@@ -51,7 +56,7 @@ class LocalTeacher:
         async with self._lock:
             if self._client is None:
                 options = self.options
-                slots = min(SLOTS, options.limits.concurrency)
+                slots = min(SLOTS, options.limits.most)
                 server = EmbeddedServer(self._model, alias=options.model, slots=slots)
                 await server.start()
                 self._server = server
@@ -59,7 +64,7 @@ class LocalTeacher:
                     model=options.model,
                     base_url=server.base_url,
                     timeout_s=options.timeout_s,
-                    concurrency=options.limits.concurrency,
+                    concurrency=options.limits.most,
                     extra_body=options.extra_body,
                 )
             return self._client

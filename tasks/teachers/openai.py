@@ -29,7 +29,6 @@ class OpenAITeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
-        pool=official.DefaultAioHttpClient,
         account=frozenset({"insufficient_quota"}),
     )
     path: ClassVar[str] = "/chat/completions"
@@ -90,7 +89,7 @@ def make(options: TeacherOptions, *, api_key: str | None) -> OpenAITeacher:
         base_url=options.base_url or DEFAULT_URL,
         api_key=api_key or NO_KEY,
         timeout_s=options.timeout_s,
-        concurrency=options.limits.concurrency,
+        concurrency=options.limits.most,
         extra_body=options.extra_body,
     )
 

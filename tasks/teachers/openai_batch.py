@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, cast
 
 import openai as official
@@ -38,6 +38,11 @@ class OpenAIBatchTeacher:
     one: OpenAITeacher
     """Knows the form of a single request and of its answer."""
 
+    _client: official.AsyncOpenAI = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_client", cast("official.AsyncOpenAI", self.one.directly()))
+
     @property
     def identity(self) -> Mapping[str, Any]:
         """As without batches: they change nothing about the answer."""
@@ -49,11 +54,8 @@ class OpenAIBatchTeacher:
 
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._client.close()
         await self.one.aclose()
-
-    @property
-    def _client(self) -> official.AsyncOpenAI:
-        return cast("official.AsyncOpenAI", self.one.client)
 
     def measure(self, request: Request) -> int:
         """Return the bytes of a request's line, with a custom id of the API's longest."""

@@ -6,25 +6,36 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from tasks.options import NotYet, Options, PathText
 from tasks.teachers.protocol import Usage
 
 BATCH = "-batch"
 """A provider whose name ends so asks through batches."""
+MOST_IN_FLIGHT = 512
+"""Where no concurrency is given."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 
 
 class LimitOptions(Options):
     """What a teacher may be asked for. 0: no such limit."""
 
-    concurrency: int = Field(default=64, ge=1, le=10_000)
-    """Requests in flight."""
+    concurrency: int = Field(default=0, ge=0, le=10_000)
+    """Requests in flight. 0: as many as the teacher serves well, which is found by trying, beginning with 64."""
     requests_per_minute: float = Field(default=0, ge=0)
     """Requests started in any minute, spread evenly."""
     tokens_per_minute: float = Field(default=0, ge=0)
     """Tokens in and out in any minute: an estimate is reserved, the real usage settles it."""
+    requests_per_day: int = Field(default=0, ge=0)
+    """Requests in a day (UTC), over all runs on this machine. When they are used, the run lands and exits 5."""
+    tokens_per_day: int = Field(default=0, ge=0)
+    """Tokens in and out in a day (UTC), likewise."""
+
+    @property
+    def most(self) -> int:
+        """Requests that can be in flight at any time."""
+        return self.concurrency or MOST_IN_FLIGHT
 
 
 class PriceOptions(Options):
@@ -70,6 +81,39 @@ class RetryOptions(Options):
     """The ceiling of the first random wait; it doubles with each attempt."""
     max_wait_s: float = Field(default=30, gt=0)
     """The ceiling of any wait that the server doesn't ask for itself."""
+    budget: float = Field(default=1.0, ge=0, le=100)
+    """Requests of a run that may be sent again, as a share of those that were sent first, and 100 on top: an outage must not
+    multiply the cost. Refusals (429) and failed connections cost nothing and don't count."""
+    patience_s: float = Field(default=60, ge=0)
+    """A teacher that has answered before and fails for everybody is waited for so long."""
+
+
+def _address(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "http://unset")
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address: {error}") from None
+    if parts.username or parts.password:
+        raise ValueError("has a user or a password in it; name a variable by api_key_env instead")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    return url
+
+
+Address = Annotated[str, StringConstraints(pattern=r"^https?://"), AfterValidator(_address)]
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
+
+class ReplicaOptions(Options):
+    """One of several servers or accounts that give the same model. What is left out is the teacher's own."""
+
+    base_url: Address | None = None
+    """Its address."""
+    api_key_env: Variable | None = None
+    """The environment variable that holds its key."""
+    limits: LimitOptions | None = None
+    """What it may be asked for."""
 
 
 class BatchOptions(Options):
@@ -98,9 +142,9 @@ class TeacherOptions(Options):
     """The id of the provider's terms, where they say more than the licence."""
     api: Literal["chat", "responses"] = "chat"
     """openai: which of its APIs is asked, chat completions or Responses."""
-    base_url: str | None = Field(default=None, pattern=r"^https?://")
+    base_url: Address | None = None
     """The server's address up to /v1."""
-    api_key_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    api_key_env: Variable | None = None
     """The environment variable that holds the key. The key itself is written nowhere."""
     path: PathText | None = None
     """replay: the file of recorded answers. local: a GGUF file in place of the embedded model."""
@@ -108,6 +152,8 @@ class TeacherOptions(Options):
     """Seconds for one request, from sending to the whole response."""
     limits: LimitOptions = LimitOptions()
     """What it may be asked for."""
+    replicas: tuple[ReplicaOptions, ...] = ()
+    """Several servers or accounts that give this very model, each with its own limits; the one with the least to do is asked."""
     price: PriceOptions | None = None
     """What it costs. Left out: unknown."""
     retry: RetryOptions = RetryOptions()
@@ -134,7 +180,7 @@ class TeacherOptions(Options):
     @property
     def side_by_side(self) -> int:
         """Return how many requests it may have at once."""
-        return (self.batch or BatchOptions()).requests if self.batched else self.limits.concurrency
+        return (self.batch or BatchOptions()).requests if self.batched else self.limits.most
 
     @property
     def paid(self) -> PriceOptions | None:
@@ -145,21 +191,18 @@ class TeacherOptions(Options):
     def _batches(self) -> Self:
         if self.batch is not None and not self.batched:
             raise ValueError(f"batch: provider {self.provider!r} asks one by one; leave it out, or name a provider with batches")
+        if self.batched and self.replicas:
+            raise ValueError("replicas: batches are asked for at one place; leave them out")
         return self
 
-    @field_validator("base_url")
-    @classmethod
-    def _address(cls, url: str | None) -> str | None:
-        try:
-            parts = urlsplit(url or "http://unset")
-            _ = parts.port
-        except ValueError as error:
-            raise ValueError(f"is no address: {error}") from None
-        if parts.username or parts.password:
-            raise ValueError("has a user or a password in it; name a variable by api_key_env instead")
-        if not parts.hostname:
-            raise ValueError("names no host")
-        return url
+    @property
+    def lines(self) -> list[TeacherOptions]:
+        """Return the options of each replica, or of the teacher alone."""
+        found = []
+        for replica in self.replicas or (ReplicaOptions(),):
+            own = {name: value for name, value in replica if value is not None}
+            found.append(self.model_copy(update={**own, "replicas": ()}))
+        return found
 
     @field_validator("extra_body")
     @classmethod

@@ -1,7 +1,7 @@
 """What the teachers that ask through a provider's own SDK share.
 
-The SDK signs, sends and tells errors apart; the body is read with orjson, since the SDK's models of a response cost more time
-than all the rest of a request.
+The SDK says how a request is addressed and signed, and what an error means. What it is slow at is done beside it: a request goes
+out by `tasks.teachers.wire`, and the body of an answer is read with orjson.
 """
 
 from __future__ import annotations
@@ -9,21 +9,33 @@ from __future__ import annotations
 import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, cast
 
 import httpx2
 import orjson
 
-from storage.errors import BadResponse, RateLimited, RequestRejected, SetupError, StillhouseError, Unavailable, Unreachable
+from storage.errors import (
+    BadResponse,
+    Overloaded,
+    RateLimited,
+    RequestRejected,
+    SetupError,
+    StillhouseError,
+    Unavailable,
+    Unreachable,
+)
 from tasks.teachers.headers import Allowance, retry_after
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Completion, Request
+from tasks.teachers.wire import Reply, Wire
 
 NO_KEY = "unused"
 """Sent where the spec names no key: an SDK would else send the environment's to whatever server the spec names."""
 _CLIENT_CLOSED_REQUEST = 499
 """A proxy's word for a request whose answer never came."""
+_OVERLOADED = frozenset({httpx2.codes.SERVICE_UNAVAILABLE, 529})
 _PASSING = frozenset({httpx2.codes.REQUEST_TIMEOUT, httpx2.codes.CONFLICT, _CLIENT_CLOSED_REQUEST})
 
 
@@ -39,8 +51,6 @@ class Sdk:
     """No answer in time."""
     connection: type[Exception]
     """No answer at all."""
-    pool: Callable[..., httpx2.AsyncClient]
-    """Makes connections over aiohttp: httpx's own pool gets slower as more requests are in flight, and aiohttp's doesn't."""
     account: frozenset[str]
     """Codes and types of errors by which a server says that the account gets no more answers, whatever is asked."""
 
@@ -55,6 +65,39 @@ class Client(Protocol):
     async def close(self) -> None:
         """Close the connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    """What an SDK puts on each request."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
+REPLY: ContextVar[Reply | None] = ContextVar("reply", default=None)
+"""A reply that came by the wire, for the SDK to make an error of."""
+
+
+class _Relay(httpx2.AsyncBaseTransport):
+    """Connects an SDK's client with a wire, and notes how it signs."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self.signed: _Signed | None = None
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        reply = REPLY.get()
+        if reply is None:
+            own = {"host", "content-length", "accept-encoding", "connection"}
+            headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
+            reply = await self._wire.post(str(request.url), headers, await request.aread())
+            if reply.status == httpx2.codes.OK:
+                self.signed = _Signed(url=str(request.url), headers=headers)
+        REPLY.set(None)
+        encoded = {"content-encoding", "content-length", "transfer-encoding"}  # the content is decoded
+        headers = {name: value for name, value in reply.headers.items() if name.lower() not in encoded}
+        return httpx2.Response(reply.status, headers=headers, content=reply.content, request=request)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,14 +122,15 @@ class SdkTeacher(ABC):
     transport: httpx2.AsyncBaseTransport | None = field(default=None, repr=False)
     """In place of the network, for tests."""
     _client: Client = field(init=False, repr=False)
+    _wire: Wire = field(init=False, repr=False)
+    _relay: _Relay = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        limits = httpx2.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
-        http = (
-            httpx2.AsyncClient(transport=self.transport, timeout=self.timeout_s)
-            if self.transport is not None
-            else self.sdk.pool(limits=limits, timeout=self.timeout_s)
-        )
+        wire = Wire(connections=self.concurrency, timeout_s=self.timeout_s)
+        relay = _Relay(wire)
+        http = httpx2.AsyncClient(transport=self.transport or relay, timeout=self.timeout_s)
+        object.__setattr__(self, "_wire", wire)
+        object.__setattr__(self, "_relay", relay)
         object.__setattr__(self, "_client", self._connected(http))
 
     @abstractmethod
@@ -115,26 +159,36 @@ class SdkTeacher(ABC):
         body = {"model": self.model, **self.fields(request), **self.extra_body}
         return {name: value for name, value in body.items() if value is not None}
 
-    @property
-    def client(self) -> Client:
-        """The SDK's client."""
-        return self._client
+    def directly(self) -> Client:
+        """Return the SDK's client over connections of its own, for all but single requests. The caller closes it."""
+        return self._connected(httpx2.AsyncClient(transport=self.transport, timeout=self.timeout_s))
 
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
+        await self._wire.close()
+
+    async def _post(self, body: Mapping[str, Any]) -> tuple[Mapping[str, str], bytes]:
+        """Send a request, once: as the SDK signed the first one. Errors are left to the SDK to tell apart."""
+        signed = self._relay.signed
+        if signed is not None:
+            reply = await self._wire.post(signed.url, signed.headers, orjson.dumps(body))
+            if reply.status == httpx2.codes.OK:
+                return reply.headers, reply.content
+            REPLY.set(reply)  # what the SDK's request will find
+        response = await self._client.post(self.path, body=body, cast_to=httpx2.Response)
+        return response.headers, response.content
 
     async def complete(self, request: Request) -> Completion:
         """Send one request."""
         with self.explained():
-            response = await self._client.post(self.path, body=self.body(request), cast_to=httpx2.Response)
-            raw = response.content
+            headers, raw = await self._post(self.body(request))
         try:
             completion = _counted(request, self._completion(parsed(raw)))
         except BadResponse as error:
             begins = self.line(raw.decode(errors="replace"))[:80]
             raise BadResponse(self.line(f"{error}; it begins {begins!r}")) from None
-        allowance = self._allowance(response.headers)
+        allowance = self._allowance(headers)
         return completion if allowance is None else replace(completion, allowance=allowance)
 
     @contextlib.contextmanager
@@ -142,6 +196,8 @@ class SdkTeacher(ABC):
         """Raise the SDK's and the connection's errors as ours."""
         try:
             yield
+        except Unavailable as error:
+            raise self._unavailable(error) from None
         except self.sdk.error as error:
             raise self._classified(error) from None  # the SDK's own traceback may quote the request
         except httpx2.HTTPError as error:
@@ -170,8 +226,15 @@ class SdkTeacher(ABC):
             raise BadResponse("the response has no choices")
         return completion
 
+    def _unavailable(self, error: Unavailable) -> Unavailable:
+        """Return what the wire says in a line that names the server, and no key."""
+        if isinstance(error, Unreachable):
+            return Unreachable(self.line(f"can't reach {self.base_url}: {error}"))
+        return Unavailable(self.line(str(error)))
+
     def _classified(self, error: Exception) -> StillhouseError:
-        # The aiohttp transport calls a refused connection a time limit, too.
+        if isinstance(error.__cause__, Unavailable):
+            return self._unavailable(error.__cause__)
         if isinstance(error, self.sdk.timeout) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
             return Unavailable(f"no answer within {self.timeout_s:g} s")
         if isinstance(error, self.sdk.status):
@@ -180,7 +243,7 @@ class SdkTeacher(ABC):
             return Unreachable(self.line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
         return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
-    def _status(self, error: Any) -> StillhouseError:
+    def _status(self, error: Any) -> StillhouseError:  # noqa: PLR0911 - a table, in effect
         status = error.status_code
         text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
         said = self.line(f"{status} {error.message} {text}")
@@ -196,7 +259,9 @@ class SdkTeacher(ABC):
             return SetupError(f"{self.base_url} doesn't know the model or the path: {said}; check model and base_url")
         if status in _PASSING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
             wait = retry_after(error.response.headers)
-            return Unavailable(said) if wait is None else RateLimited(said, retry_after_s=wait)
+            if wait is not None:
+                return RateLimited(said, retry_after_s=wait)
+            return Overloaded(said) if status in _OVERLOADED else Unavailable(said)
         return RequestRejected(said)
 
     def line(self, text: str) -> str:

@@ -26,7 +26,11 @@ class Workplace:
         self.folder = folder
         self.lake = folder / "lake"
         self.spec: dict[str, Any] = {}
-        self.environment = _plain_environment() | {"TEST_KEY": "sk-canary-1234567890", "PREFECT_HOME": str(folder / "prefect")}
+        self.environment = _plain_environment() | {
+            "TEST_KEY": "sk-canary-1234567890",
+            "PREFECT_HOME": str(folder / "prefect"),
+            "XDG_STATE_HOME": str(folder / "state"),
+        }
 
     def prompts(self, number: int, name: str = "prompts.jsonl") -> str:
         """Write arithmetic prompts whose answers are 0, 1, 2, 0, … and return the path."""

@@ -101,6 +101,10 @@ BAD_SPECS = {
     ),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
     "batches of a provider that has none": (changed(teachers=teacher(batch={})), ["teachers[0]", "batch", "'replay'"]),
+    "replicas of a provider of batches": (
+        changed(teachers=teacher(provider="openai-batch", replicas=[{}, {}])),
+        ["teachers[0]", "replicas"],
+    ),
     "one by one and through batches": (
         changed(teachers=[*teacher(provider="openai"), *teacher(provider="openai-batch", name="u")]),
         ["teachers", "'t' and 'u'", "the same samples"],

@@ -30,7 +30,7 @@ def test_defaults() -> None:
     """What a small spec leaves out has the documented defaults."""
     spec = Spec.model_validate(SMALL)
     (teacher,) = spec.teachers
-    assert (teacher.timeout_s, teacher.limits.concurrency, teacher.price, teacher.samples_per_request) == (600, 64, None, 1)
+    assert (teacher.timeout_s, teacher.limits.concurrency, teacher.price, teacher.samples_per_request) == (600, 0, None, 1)
     assert (spec.sampling.k, spec.sampling.parameters(), spec.template.user, spec.template.system) == (
         1,
         {},

@@ -10,6 +10,10 @@ import pytest
 from flows import wiring
 from flows.spec import Spec
 from storage.errors import SpecError
+from storage.intents import Intents
+from tasks.ask import Desk
+from tasks.draw import Budget
+from tasks.stop import Stop
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.openai import OpenAITeacher
 
@@ -38,7 +42,8 @@ class TestKeys:
     async def test_default(self, provider: str, variable: str, monkeypatch: pytest.MonkeyPatch):
         """At the provider's own address, its usual variable holds the key, and must."""
         monkeypatch.setenv(variable, "sk-1")
-        async with wiring.open_teachers(spec(provider=provider), PATH, keys=True) as (teacher,):
+        async with wiring.open_teachers(spec(provider=provider), PATH, keys=True) as ((line,),):
+            teacher = line.teacher
             assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
             assert teacher.api_key == "sk-1"
         monkeypatch.delenv(variable)
@@ -54,7 +59,8 @@ class TestKeys:
         monkeypatch.setenv("MY_KEY", "sk-mine")
         given: dict[str, Any] = {"provider": provider, "base_url": "http://server/v1"}
         for more, key in (({"api_key_env": "MY_KEY"}, "sk-mine"), ({}, "unused")):
-            async with wiring.open_teachers(spec(**given, **more), PATH, keys=True) as (teacher,):
+            async with wiring.open_teachers(spec(**given, **more), PATH, keys=True) as ((line,),):
+                teacher = line.teacher
                 assert isinstance(teacher, OpenAITeacher | AnthropicTeacher)
                 assert teacher.api_key == key
 
@@ -78,3 +84,25 @@ async def test_a_teacher_that_only_judges_is_not_checked_for_drawing() -> None:
     given = spec().model_dump() | {"teachers": teachers, "sampling": {}}
     async with wiring.open_teachers(Spec.model_validate(given), PATH, keys=True) as made:
         assert len(made) == 2
+
+
+async def test_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each replica is a line with an address, a key and limits of its own; what it leaves out is the teacher's."""
+    for name in ("A", "B"):
+        monkeypatch.setenv(f"KEY_{name}", f"sk-{name}")
+    replicas = [{"base_url": "http://a/v1", "api_key_env": "KEY_A", "limits": {"concurrency": 3}}, {"api_key_env": "KEY_B"}]
+    given = spec(provider="openai", base_url="http://b/v1", limits={"concurrency": 5}, replicas=replicas)
+    async with wiring.open_teachers(given, PATH, keys=True) as (lines,):
+        desk = wiring.open_desk(
+            given.teachers[0], lines, Stop(), intents=Intents(tmp_path), budget=Budget(None), say=print, board={}
+        )
+        assert isinstance(desk, Desk)
+        found = [
+            (line.teacher.base_url, line.teacher.api_key, line.options.limits.concurrency)
+            for line in lines
+            if isinstance(line.teacher, OpenAITeacher)
+        ]
+        assert found == [("http://a/v1", "sk-A", 3), ("http://b/v1", "sk-B", 5)]
+        assert len({line.account for line in lines}) == 2
+        assert desk.teacher is lines[0].teacher
+        assert wiring.asked(given, [lines])[0].identity == {}

@@ -31,7 +31,7 @@ from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions, TeacherOptions
 from tasks.templates import Template, TemplateOptions
 from tasks.verify import Named, Rule, Verification
-from tests.fakes import FakeTeacher, found, make_options, make_prompt
+from tests.fakes import FakeTeacher, found, make_desk, make_options, make_prompt
 
 
 @dataclass(kw_only=True)
@@ -192,7 +192,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                     journal=journal,
                     store=store,
                     stop=stop,
-                    desks=[Desk(spec.options_of(name), teacher, stop) for name, teacher in spec.teachers.items()],
+                    desks=[make_desk(spec.options_of(name), teacher, stop) for name, teacher in spec.teachers.items()],
                     draw=Draw(sampling=sampling, journal=journal, budget=Budget(spec.budget, spent=0.0), stop=stop),
                     verification=verification,
                     rule=Rule(

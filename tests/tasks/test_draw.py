@@ -24,12 +24,11 @@ from storage.errors import (
 )
 from storage.identity import sample_id
 from storage.records import Message, Sample
-from tasks.ask import Desk
 from tasks.draw import Budget, Draw, Drawn, Question, _chunks, _shares
 from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Choice, Completion, Request
-from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_options, user
+from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_desk, make_options, user
 
 PRICE = {"input": 1_000_000, "output": 1_000_000}
 """A USD a token."""
@@ -54,7 +53,7 @@ class Till:
         self.journal = FakeJournal()
         self.budget = Budget(usd, spent=spent)
         self.draw = Draw(sampling=SamplingOptions(**(sampling or {})), journal=self.journal, budget=self.budget, stop=self.stop)
-        desk = Desk(make_options(**options), self.teacher, self.stop)
+        desk = make_desk(make_options(**options), self.teacher, self.stop)
         self.question = Question(prompt_id="p", desk=desk, messages=messages, key="key")
 
     async def ask(self, indices: Sequence[int] = (0,), drawn: Drawn | None = None) -> Drawn:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tasks.limits import Limiter, Pace
+from tasks.limits import Limiter
 from tasks.teachers.options import LimitOptions
 from tests.fakes import in_virtual_time
 
@@ -31,34 +31,6 @@ def starts(requests: int, *, tokens: int = 1, takes: float = 0.0, used: int | No
     return in_virtual_time(main())
 
 
-class TestPace:
-    """One rate."""
-
-    def test_none(self):
-        """0 is no limit."""
-        pace = Pace(0)
-        assert [pace.reserve(10**9, 0.0) for _ in range(3)] == [0.0, 0.0, 0.0]
-
-    def test_even(self):
-        """After the burst of a second, each gets its turn evenly."""
-        pace = Pace(120)
-        assert [pace.reserve(1, 100.0) for _ in range(6)] == pytest.approx([0, 0, 0, 0.5, 1.0, 1.5])
-
-    def test_idle_time_is_no_allowance(self):
-        """However long nothing was asked, no more than a second's worth is given at once."""
-        pace = Pace(120)
-        pace.reserve(1, 0.0)
-        assert [pace.reserve(1, 3_600.0) for _ in range(4)] == pytest.approx([0, 0, 0, 0.5])
-
-    @pytest.mark.parametrize(("difference", "wait"), [(60, 60.0), (-30, 0.0), (-60, 0.0), (0, 0.0)])
-    def test_settle(self, difference: int, wait: float):
-        """What was used beyond the reservation puts off the next; what was not used gives it back."""
-        pace = Pace(60)
-        pace.reserve(1, 0.0)
-        pace.settle(difference)
-        assert pace.reserve(1, 0.0) == pytest.approx(wait)
-
-
 class TestLimiter:
     """All limits of one teacher."""
 
@@ -74,26 +46,26 @@ class TestLimiter:
     def test_requests_per_minute(self):
         """Requests are spread evenly, and any minute has no more than its number and the burst."""
         found = starts(200, requests_per_minute=60, concurrency=300)
-        assert found[:4] == pytest.approx([0, 0, 1, 2])
-        assert found[-1] == pytest.approx(198)
+        assert found[:4] == pytest.approx([0, 0.5, 1.5, 2.5])
+        assert found[-1] == pytest.approx(198.5)
 
     def test_tokens_per_minute(self):
         """Tokens in and out are spread evenly."""
-        assert starts(5, tokens=100, used=100, tokens_per_minute=600) == pytest.approx([0, 9, 19, 29, 39])
+        assert starts(5, tokens=100, used=100, tokens_per_minute=600) == pytest.approx([0, 9.5, 19.5, 29.5, 39.5])
 
     def test_real_usage_settles_the_estimate(self):
         """Where requests use half of the estimate, they go twice as fast."""
         found = starts(5, tokens=100, used=50, takes=1, tokens_per_minute=600, concurrency=1)
-        assert found[-1] == pytest.approx(19)
+        assert found[-1] == pytest.approx(19.5)
 
     def test_unknown_usage_keeps_the_estimate(self):
         """A request whose usage is not known is counted as estimated: it may have been billed."""
         found = starts(5, tokens=100, used=None, takes=1, tokens_per_minute=600, concurrency=1)
-        assert found[-1] == pytest.approx(39)
+        assert found[-1] == pytest.approx(39.5)
 
     def test_slower_of_two(self):
         """With two rates, the slower one holds."""
-        assert starts(4, tokens=100, used=100, requests_per_minute=60_000, tokens_per_minute=600)[-1] == pytest.approx(29)
+        assert starts(4, tokens=100, used=100, requests_per_minute=60_000, tokens_per_minute=600)[-1] == pytest.approx(29.5)
 
 
 class TestPause:

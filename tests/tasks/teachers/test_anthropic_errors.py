@@ -15,6 +15,7 @@ from anthropic.lib.credentials import WorkloadIdentityError
 
 from storage.errors import (
     BadResponse,
+    Overloaded,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -68,9 +69,9 @@ STATUS = {
     500: Unavailable,
     501: Unavailable,
     502: Unavailable,
-    503: Unavailable,
+    503: Overloaded,
     504: Unavailable,
-    529: Unavailable,
+    529: Overloaded,
 }
 # Codes that say more than their status does.
 CODES = {

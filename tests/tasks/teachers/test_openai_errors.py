@@ -13,6 +13,7 @@ import pytest
 
 from storage.errors import (
     BadResponse,
+    Overloaded,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -111,9 +112,9 @@ STATUS = {
     429: RateLimited,
     500: Unavailable,
     502: Unavailable,
-    503: Unavailable,
+    503: Overloaded,
     504: Unavailable,
-    529: Unavailable,
+    529: Overloaded,
 }
 BODIES = {
     "OpenAI's": b'{"error": {"message": "what is wrong", "type": "t", "code": "c"}}',

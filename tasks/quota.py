@@ -1,0 +1,59 @@
+"""What a teacher may be asked in a day (UTC), over all runs of this machine."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from storage.errors import QuotaSpent, StorageError
+from tasks.teachers.options import LimitOptions
+
+_COUNTS = struct.Struct("<qqq")
+
+
+class Quota:
+    """Counts requests and tokens of the present day in a file that all processes of this machine use under a lock."""
+
+    def __init__(
+        self, path: Path, options: LimitOptions, *, today: Callable[[], int] = lambda: datetime.now(UTC).toordinal()
+    ) -> None:
+        """Count in `path`. Raise StorageError where it can't be written."""
+        self._requests, self._tokens = options.requests_per_day, options.tokens_per_day
+        self._today = today
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise StorageError(
+                f"{path}: can't be written: {error.strerror}; what teachers were asked today is kept there"
+            ) from error
+
+    def take(self, tokens: int) -> None:
+        """Count one request and the tokens that it is expected to use. Raise QuotaSpent where the day has none left."""
+        requests, used = self._add(1, tokens)
+        if self._requests and requests > self._requests:
+            self._add(-1, -tokens)
+            raise QuotaSpent(f"requests_per_day: the {self._requests:,} of today are used; a rerun after 00:00 UTC goes on")
+        if self._tokens and used > self._tokens:
+            self._add(-1, -tokens)
+            raise QuotaSpent(f"tokens_per_day: the {self._tokens:,} of today are used; a rerun after 00:00 UTC goes on")
+
+    def settle(self, difference: int) -> None:
+        """Correct the tokens of a request."""
+        self._add(0, difference)
+
+    def _add(self, requests: int, tokens: int) -> tuple[int, int]:
+        today = self._today()
+        fcntl.flock(self._handle, fcntl.LOCK_EX)
+        try:
+            day, *counts = _COUNTS.unpack(os.pread(self._handle, _COUNTS.size, 0).ljust(_COUNTS.size, b"\0"))
+            before = counts if day == today else (0, 0)
+            after = max(0, before[0] + requests), max(0, before[1] + tokens)
+            os.pwrite(self._handle, _COUNTS.pack(today, *after), 0)
+        finally:
+            fcntl.flock(self._handle, fcntl.LOCK_UN)
+        return after

@@ -1,0 +1,72 @@
+"""HTTP for the hot path: aiohttp, whose pool doesn't get slower as more requests are in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import httpx2
+
+from storage.errors import Unavailable, Unreachable
+
+CONNECT_S = 30.0
+"""A server that doesn't take a connection for so long isn't there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A whole response."""
+
+    status: int
+    """HTTP's."""
+    headers: Mapping[str, str]
+    """By name, whatever its case."""
+    content: bytes
+    """The body, decompressed."""
+
+
+class Wire:
+    """Posts to one server. Connections are opened as they are needed, and kept."""
+
+    def __init__(self, *, connections: int, timeout_s: float) -> None:
+        """Keep so many connections at most; give up on a response after `timeout_s`."""
+        self._connections = connections
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Send a request, once. Raise Unreachable where nobody is there, and Unavailable where no whole response came."""
+        try:
+            async with self._opened(url).post(url, data=body, headers=headers, proxy=self._proxy) as response:
+                return Reply(status=response.status, headers=response.headers, content=await response.read())
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise Unreachable(f"{type(error).__name__}: {error}") from None
+        except TimeoutError:
+            raise Unavailable(f"no answer within {self._timeout.total:g} s") from None
+        except aiohttp.ClientError as error:
+            raise Unavailable(f"the connection broke: {type(error).__name__}: {error}") from None
+
+    def _opened(self, url: str) -> aiohttp.ClientSession:
+        if self._session is None:  # a session belongs to the event loop that runs when it is made
+            # The certificates that the SDKs trust, and the proxy that the environment names, as they do. aiohttp would look for
+            # the latter anew with each request, in a thread, which costs as much as the request.
+            context: ssl.SSLContext = httpx2.create_ssl_context()
+            server = urlsplit(url)
+            bypassed = proxy_bypass(server.netloc)
+            self._proxy = None if bypassed else getproxies().get(server.scheme)
+            connector = aiohttp.TCPConnector(limit=self._connections, ssl=context, ttl_dns_cache=60)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+        return self._session
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+            await asyncio.sleep(0)  # lets the transports close

@@ -1,0 +1,134 @@
+"""The hot path of HTTP, on real connections: it must tell the same things apart as the SDK does on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from storage.errors import BadResponse, Overloaded, RateLimited, RequestRejected, SetupError, Unavailable, Unreachable
+from tasks.teachers.openai import OpenAITeacher
+from tests.fakes import make_request
+from tests.tasks.teachers.server import Reply, chat, serving
+
+JSON = {"content-type": "application/json"}
+
+
+def error(status: int, headers: dict[str, str] | None = None, **said: Any) -> Reply:
+    """Return an error as OpenAI words it."""
+    return status, JSON | (headers or {}), json.dumps({"error": {"message": "no: sk-secret", **said}}).encode()
+
+
+def after_one_answer(reply: Reply | None) -> Any:
+    """Answer once, and then reply so."""
+    asked: list[dict[str, Any]] = []
+
+    def answer(body: dict[str, Any]) -> Reply | None:
+        asked.append(body)
+        return chat(body) if len(asked) == 1 else reply
+
+    return answer
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["the first request", "a later one"])
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        (error(400), RequestRejected),
+        (error(401), SetupError),
+        (error(404), SetupError),
+        (error(429), RateLimited),
+        (error(429, code="insufficient_quota"), SetupError),
+        (error(500), Unavailable),
+        (error(503), Overloaded),
+        ((200, JSON, b'{"choices": ['), BadResponse),
+        (None, Unavailable),
+    ],
+    ids=str,
+)
+async def test_errors(first: bool, reply: Reply | None, expected: type[Exception]):
+    """Whether the SDK sends a request or the wire does, an error is the same, and quotes no key."""
+    with serving((lambda body: reply) if first else after_one_answer(reply)) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url, api_key="sk-secret")
+        try:
+            if not first:
+                await teacher.complete(make_request())
+            with pytest.raises(expected) as caught:
+                await teacher.complete(make_request())
+        finally:
+            await teacher.aclose()
+    assert type(caught.value) is expected
+    assert "sk-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("form", "seconds"), [("7", 7.0), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)])
+async def test_retry_after(form: str, seconds: float):
+    """What the server says of waiting is heard."""
+    with serving(after_one_answer(error(429, {"retry-after": form}))) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url)
+        await teacher.complete(make_request())
+        with pytest.raises(RateLimited) as caught:
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    assert caught.value.retry_after_s == seconds
+
+
+async def test_same_request():
+    """A later request is signed and worded as the first, which the SDK itself sent."""
+    with serving() as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url, api_key="sk-secret")
+        for _ in range(3):
+            await teacher.complete(make_request(parameters={"temperature": 0.5}))
+        await teacher.aclose()
+    assert server.paths == ["/v1/chat/completions"] * 3
+    assert server.keys == ["Bearer sk-secret"] * 3
+    assert server.bodies[0] == server.bodies[1] == server.bodies[2]
+    assert len(server.connections) == 1
+
+
+async def test_nobody_there():
+    """A port on which nobody listens is told from a server that breaks off."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        port = gone.getsockname()[1]
+    teacher = OpenAITeacher(model="m", base_url=f"http://127.0.0.1:{port}/v1")
+    with pytest.raises(Unreachable, match="can't reach"):
+        await teacher.complete(make_request())
+    await teacher.aclose()
+
+
+async def test_no_answer_in_time():
+    """A server that takes a request and says nothing is unavailable once the time is over."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        teacher = OpenAITeacher(model="m", base_url=f"http://127.0.0.1:{silent.getsockname()[1]}/v1", timeout_s=0.2)
+        with pytest.raises(Unavailable, match=r"no answer within 0\.2 s") as caught:
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    assert not isinstance(caught.value, Unreachable)
+
+
+async def test_many_at_once():
+    """Many requests in flight are each answered with their own."""
+    with serving() as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url, concurrency=50)
+        found = await asyncio.gather(*(teacher.complete(make_request(f"prompt {i}")) for i in range(200)))
+        await teacher.aclose()
+    assert [completion.choices[0].response for completion in found] == [f"prompt {i} #0" for i in range(200)]
+
+
+async def test_proxy(monkeypatch: pytest.MonkeyPatch):
+    """A proxy that the environment names is used, and not for what it excludes."""
+    with serving() as proxy, serving() as server:
+        monkeypatch.setenv("http_proxy", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        direct = OpenAITeacher(model="m", base_url=server.url)
+        await direct.complete(make_request())
+        await direct.aclose()
+        assert (len(server.bodies), len(proxy.bodies)) == (1, 0)
+        monkeypatch.setenv("no_proxy", "")
+        proxied = OpenAITeacher(model="m", base_url="http://model.example/v1")
+        await proxied.complete(make_request())
+        await proxied.aclose()
+    assert proxy.paths == ["http://model.example/v1/chat/completions"]
