@@ -28,6 +28,8 @@ from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
 
+BATCHES = 8
+"""In the progress artifact's text."""
 UPDATE_S = 2.0
 """Between two updates of the progress artifact, each of which costs a request."""
 
@@ -82,7 +84,13 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
     try:
         path = Path(spec)
         loaded = load_spec(path)
-        run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=watch.say)
+        logger = get_run_logger()
+
+        def say(text: str) -> None:
+            watch.say(text)
+            logger.info("%s", text)
+
+        run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=say)
         with signals(run, watch.say, watch.pending):
             async with run, _watched(run, watch):
                 context.RUN.set(run)
@@ -127,17 +135,19 @@ async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
 async def _watching(run: Run) -> None:
     key = f"{_key(run.spec.dataset)}-progress"
     logger = get_run_logger()
-    artifact = await acreate_progress_artifact(0.0, key=key, description=f"Samples of {run.spec.dataset}")
-    shown = 0.0
+    about = f"Samples of {run.spec.dataset}"
+    artifact = await acreate_progress_artifact(0.0, key=key, description=about)
+    shown = (0.0, about)
     async with get_client() as client:
         while True:
             await asyncio.sleep(UPDATE_S)
             try:
                 progress = run.progress
                 share = 100.0 * progress.tally.asked / progress.slots if progress.slots else 0.0
-                if share != shown:
-                    await aupdate_progress_artifact(artifact, progress=min(share, 100.0))
-                    shown = share
+                text = "; ".join([about, *list(progress.batches.values())[:BATCHES]])
+                if (share, text) != shown:
+                    await aupdate_progress_artifact(artifact, progress=min(share, 100.0), description=text)
+                    shown = (share, text)
                 state = (await client.read_flow_run(flow_run.id)).state
                 if state is not None and state.is_cancelling():
                     run.stop.set(Interrupted("cancelled in Prefect; what was paid for is landed, and a rerun goes on"))

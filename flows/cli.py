@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,6 +146,10 @@ def status(
         return
     waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
     out.print(f"{_plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
+    for each in found["batches"]:
+        sent = f"{datetime.fromtimestamp(each['created_at'], UTC):%Y-%m-%d %H:%M} UTC"
+        name = each["batch_id"] or f"with key {each['key']}, which may have been sent"
+        out.print(_plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
         table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)

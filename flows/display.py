@@ -7,10 +7,11 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from flows.run import Progress
 
@@ -20,6 +21,8 @@ PLAIN_S = 10.0
 """Between plain lines."""
 SLOW_S = 20.0
 """Without a sample, or with few: worth a word."""
+BATCHES = 8
+"""Lines about batches in the live display."""
 SLOW_RATE = 1.0
 """Samples a second."""
 
@@ -76,6 +79,8 @@ class Display:
         if come != self._seen:
             self._seen, self._moved_at = come, now
         drawing = self._drawing_since is not None and self._stage.startswith("drawing")
+        if self._progress.batches:
+            self._moved_at, self._said_slow = now, True  # hours are no cause for alarm
         if drawing and now - self._moved_at > SLOW_S:
             self.say(f"no response for {now - self._moved_at:.0f} s: the teacher is slow, or this machine is busy; going on")
             self._moved_at = now
@@ -86,6 +91,8 @@ class Display:
         if drawing and not self._live and now - self._said_at > PLAIN_S:
             self._said_at = now
             self.say("  ".join(part for part in self._parts() if part))
+            for line in list(self._progress.batches.values()):
+                self.say(line)
 
     def _parts(self) -> list[str]:
         progress, now = self._progress, time.monotonic()
@@ -104,11 +111,15 @@ class Display:
             f"ETA {_clock(missing / rate)}" if rate > 0 and missing else "",
         ]
 
-    def _table(self) -> Table:
+    def _table(self) -> Table | Group:
         table = Table.grid(padding=(0, 2))
         drawing = self._drawing_since is not None and self._stage.startswith("drawing")
         table.add_row(f"[bold]{escape(self._stage)}[/]", *(self._parts() if drawing else ()))
-        return table
+        batches = list(self._progress.batches.values())
+        if not batches:
+            return table
+        more = [f"and {len(batches) - BATCHES:,} more"] if len(batches) > BATCHES else []
+        return Group(table, *(Text(line) for line in batches[:BATCHES] + more))
 
 
 def _clock(seconds: float) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from storage import damage
 from storage.damage import Finding, is_lake
 from storage.errors import SetupError, UserError
+from storage.intents import Intents
 from storage.lake import Lake
 from storage.repair import repair
 
@@ -40,6 +41,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     yield _tried("sandbox (unit_tests)", _sandbox)
     yield _tried("embedded model (local)", _model)
     yield from _lake(lake)
+    yield from _batches(lake)
     from flows.server import configured_url
 
     url = configured_url()
@@ -51,6 +53,18 @@ def _tried(name: str, look: Callable[[], str]) -> Check:
         return Check(name=name, state="ok", detail=look())
     except UserError as error:
         return Check(name=name, state="missing", detail=str(error))
+
+
+def _batches(lake: Lake) -> Iterator[Check]:
+    try:
+        open_ = Intents(lake.batches).all()
+    except UserError as error:
+        yield Check(name="batches", state="missing", detail=str(error))
+        return
+    if open_:
+        requests = sum(len(intent.items) for intent in open_)
+        detail = f"{len(open_):,} with {requests:,} requests to fetch, which a build of their spec does: see `stillhouse status`"
+        yield Check(name="batches", state="note", detail=detail)
 
 
 def _sandbox() -> str:

@@ -13,6 +13,7 @@ from flows import wiring
 from flows.run import Say, check
 from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
+from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks import costs, outcomes
@@ -127,6 +128,8 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
         idle = False
     if not idle:
         say("what is in this lake's journal, and not landed yet, counts as missing here")
+    if sent := sum(len(intent.items) for intent in Intents(lake.batches).all()):
+        say(f"{sent:,} requests are in batches that were sent already; what they ask for counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         prepared = prepare(
             workspace,

@@ -22,12 +22,14 @@ from typing import Any, Self
 from flows import wiring
 from flows.spec import Spec
 from storage import catalog, memory
+from storage.intents import Intents, settle
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
 from tasks import costs, outcomes
+from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export
@@ -77,6 +79,8 @@ class Progress:
     """What was bought."""
     budget_usd: float | None = None
     """The spec's."""
+    batches: dict[str, str] = field(default_factory=dict)
+    """How each batch that is waited for stands, in a line."""
 
 
 class Run:
@@ -109,13 +113,29 @@ class Run:
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
+            intents = Intents(self.lake.batches)
+            await asyncio.to_thread(settle, intents, self._workspace)
+            # Once the journal has landed, whatever ended the run.
+            stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
             self._journal = await stack.enter_async_context(
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._store = await stack.enter_async_context(VerdictStore(self.lake.root / "verdicts", run=self.build_id))
             self._desks = [
-                wiring.open_desk(options, lines, self.stop) for options, lines in zip(self.spec.teachers, made, strict=True)
+                wiring.open_desk(
+                    options,
+                    lines,
+                    self.stop,
+                    intents=intents,
+                    budget=self._budget,
+                    say=self.say,
+                    board=self.progress.batches,
+                )
+                for options, lines in zip(self.spec.teachers, made, strict=True)
             ]
+            for desk in self._desks:
+                if isinstance(desk, BatchDesk):
+                    await stack.enter_async_context(desk)
             self._teachers = made
             self._verifiers = wiring.with_desks(
                 wiring.make_verifiers(self.spec, self._path),
@@ -202,8 +222,9 @@ class Run:
         self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
         # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
-        in_flight = sum(line.limits.most * line.samples_per_request for desk in drawing for line in desk.options.lines)
-        self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * sampling.k))
+        in_flight = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
+        at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
+        self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * at_once))
         return self._worked
 
     def _open_in(self, shards: list[int]) -> int:

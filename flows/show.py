@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Literal
 
 import duckdb
 
 from storage.errors import SpecError
 from storage.identity import check_inputs
+from storage.intents import Intents
 from storage.lake import Lake
 from storage.records import Prompt
 from storage.rows import prompt_of
@@ -21,7 +23,7 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
     if dataset is not None:
         lake.build(dataset)  # raises where there is none, and says what there is
     if not lake.exists:
-        return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "builds": [], "spend": []}
+        return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "batches": [], "builds": [], "spend": []}
     with explained(), duckdb.connect() as connection:
         counted = {
             table: connection.execute(f"SELECT count(*) FROM {parquet(lake.glob(table))}").fetchall()[0][0]
@@ -29,8 +31,12 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
         }
         spend = _spend(connection, lake, dataset)
     waiting = sum(1 for segment in lake.journal.glob("*.jsonl") for _ in segment.open("rb"))
+    batches = [
+        {name: value for name, value in asdict(intent).items() if name != "items"} | {"to_fetch": len(intent.items)}
+        for intent in Intents(lake.batches).all()
+    ]
     builds = [{name: value for name, value in build.items() if name != "spec"} for build in lake.builds(dataset)]
-    return {"lake": str(lake.root), **counted, "journal": waiting, "builds": builds, "spend": spend}
+    return {"lake": str(lake.root), **counted, "journal": waiting, "batches": batches, "builds": builds, "spend": spend}
 
 
 def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | None) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ class Spec(Options):
             raise ValueError(f"teachers: two are named {min(twice)!r}")
         asked: dict[str, str] = {}
         for teacher in self.drawing:
-            key = address([teacher.provider, teacher.model, teacher.api, teacher.path, teacher.extra_body])
+            key = address([teacher.vendor, teacher.model, teacher.api, teacher.path, teacher.extra_body])
             if key in asked:
                 raise ValueError(
                     f"teachers: {asked[key]!r} and {teacher.name!r} are the same provider and model, and so the same samples: "

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,10 @@ from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint
+from storage.intents import Intents
 from storage.records import Message
 from tasks.ask import Desk, open_line
+from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.options import nearest
@@ -27,6 +29,7 @@ from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
@@ -40,7 +43,7 @@ from verifiers.registry import VERIFIERS
 class Connected:
     """A teacher with what it was made of."""
 
-    teacher: Teacher
+    teacher: Teacher | BatchTeacher
     """Who answers."""
     options: TeacherOptions
     """Its own, or its replica's."""
@@ -86,7 +89,8 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
             for options, key in lines:
                 with hiding(key):
                     teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
-                guarded = Discreet(teacher, key) if key else teacher
+                # A batch teacher is an SDK's, and hides its key itself.
+                guarded = Discreet(teacher, key) if key and not isinstance(teacher, BatchTeacher) else teacher
                 stack.push_async_callback(guarded.aclose)
                 made[-1].append(Connected(teacher=guarded, options=options, account=_account(options, key)))
                 if options.draw and isinstance(teacher, Particular):
@@ -94,9 +98,24 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
         yield made
 
 
-def open_desk(options: TeacherOptions, made: Sequence[Connected], stop: Stop) -> Desk:
+def open_desk(
+    options: TeacherOptions,
+    made: Sequence[Connected],
+    stop: Stop,
+    *,
+    intents: Intents,
+    budget: Budget,
+    say: Callable[[str], None],
+    board: dict[str, str],
+) -> Desk | BatchDesk:
     """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
-    return Desk(options, [open_line(each.teacher, each.options, account=each.account) for each in made], stop)
+    first = made[0].teacher
+    if isinstance(first, BatchTeacher):
+        return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
+    lines = [
+        open_line(each.teacher, each.options, account=each.account) for each in made if not isinstance(each.teacher, BatchTeacher)
+    ]
+    return Desk(options, lines, stop)
 
 
 def _account(options: TeacherOptions, key: str | None) -> str:
@@ -124,7 +143,7 @@ def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
 def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
     variable = options.api_key_env
     if variable is None and options.base_url is None:
-        variable = KEYS.get(options.provider)
+        variable = KEYS.get(options.vendor)
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
@@ -138,7 +157,7 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
 def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     """Return what each drawing teacher adds to a request's address."""
     return [
-        Asked(provider=options.provider, model=options.model, identity=lines[0].teacher.identity)
+        Asked(provider=options.vendor, model=options.model, identity=lines[0].teacher.identity)
         for options, lines in zip(spec.teachers, made, strict=True)
         if options.draw
     ]
@@ -184,6 +203,11 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             known = [teacher.name for teacher in spec.teachers]
             place = where(path, ("verify", number, "teacher"))
             raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
+        if judge.batched:
+            raise SpecError(
+                f"{where(path, ('verify', number, 'teacher'))}: {judge.name!r} answers through batches, a day later; "
+                "a judge must answer at once: name a teacher of another provider"
+            )
         # Who judges decides the verdict; what the spec happens to call it doesn't.
         options["teacher"] = [judge.provider, judge.model, judge.extra_body]
         if judge.api != "chat":
@@ -197,10 +221,10 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
 
 
 def with_desks(
-    named: Sequence[Named], spec: Spec, desks: Sequence[Desk], spending: Spending, budget: Budget, stop: Stop
+    named: Sequence[Named], spec: Spec, desks: Sequence[Desk | BatchDesk], spending: Spending, budget: Budget, stop: Stop
 ) -> list[Named]:
     """Return the verifiers with desks for those that ask a teacher."""
-    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True)}
+    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True) if isinstance(desk, Desk)}
     return [
         dataclasses.replace(
             each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))

@@ -36,6 +36,7 @@ class Lake:
         """Name a lake; nothing is read or made yet."""
         self.root = root
         self.journal = root / "journal"
+        self.batches = self.journal / "batches"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
         self.quarantine = root / "quarantine"

@@ -356,3 +356,17 @@ def _encodes(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def billable(completion: Completion) -> Usage:
+    """Return what a response is billed for, in numbers that the tables can hold."""
+    return Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
+
+
+def usable(completion: Completion, n: int) -> Completion:
+    """Return a response without what no table can hold, and with `n` samples at most. Raise BadResponse where nothing is left."""
+    choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
+    if not choices:
+        raise BadResponse("the response is empty")
+    usage = billable(completion)
+    return replace(completion, choices=choices[:n], **{name: getattr(usage, name) for name in _TOKENS})

@@ -93,7 +93,7 @@ def saved(
     for number in base:
         own = drawn.get(number)
         if own is None:
-            own = _priced(alike, teachers[number].price)
+            own = _priced(alike, teachers[number].paid)
             like = f"which was never asked: at its price and the mean tokens of the others' {alike.samples:,} samples"
         elif cascade:
             like = f"at the mean of its {own.samples:,} samples"
@@ -141,7 +141,7 @@ def _drawn(workspace: Workspace, teachers: Sequence[TeacherOptions]) -> Mapping[
     for number, samples, tokens_in, tokens_out, cost_usd, priced in rows:
         each = _Drawn(samples=samples, tokens_in=tokens_in, tokens_out=tokens_out, cost_usd=cost_usd)
         # What was bought before the spec named a price is taken at the present one.
-        found[number] = each if priced == samples else _priced(each, teachers[number].price)
+        found[number] = each if priced == samples else _priced(each, teachers[number].paid)
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Protocol
 from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
 from storage.records import Message, Sample
-from tasks.ask import Answer, Desk
+from tasks.ask import Answer
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Choice, Request, Usage
@@ -26,11 +26,17 @@ class Budget:
         self._usd = usd
         self.spent = spent
         """USD so far, earlier runs included."""
+        self.reserved = 0.0
+        """USD that batches under way may cost."""
 
     @property
     def left(self) -> bool:
         """Whether another request may be sent. What is in flight when it is spent may exceed it, and nothing else."""
         return self._usd is None or self.spent < self._usd
+
+    def covers(self, usd: float) -> bool:
+        """Whether so much more may be spent beside what is reserved."""
+        return self._usd is None or self.spent + self.reserved + usd <= self._usd
 
     def exhausted(self) -> BudgetSpent:
         """Return the error that says so."""
@@ -78,13 +84,26 @@ class Durable(Protocol):
         ...
 
 
+class Asks(Protocol):
+    """What draw needs of a desk."""
+
+    @property
+    def options(self) -> TeacherOptions:
+        """The teacher's, with the price that is really paid."""
+        ...
+
+    async def ask(self, request: Request, *, may_send: Callable[[], bool], billed: Callable[[Usage], object]) -> Answer:
+        """Return the answer to one request, as `tasks.ask.Desk.ask` does."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What one prompt asks of one teacher."""
 
     prompt_id: str
     """The prompt."""
-    desk: Desk
+    desk: Asks
     """The teacher."""
     messages: tuple[Message, ...]
     """As sent."""
@@ -174,6 +193,7 @@ class Draw:
             parameters=parameters,
             sample_index=indices[0],
             n=len(indices),
+            key=question.key,
         )
 
     def _samples(self, question: Question, request: Request, answer: Answer) -> list[Sample]:
@@ -256,6 +276,6 @@ def _shares(total: int, weights: Sequence[int]) -> list[int]:
     return shares
 
 
-def _named(error: UserError, desk: Desk) -> UserError:
+def _named(error: UserError, desk: Asks) -> UserError:
     name = repr(desk.options.name)
     return error if name in str(error) or isinstance(error, SpecError) else type(error)(f"teacher {name}: {error}")

@@ -16,7 +16,7 @@ from storage.workspace import Workspace
 from tasks import rates
 from tasks.ask import OUT_UNKNOWN
 from tasks.rates import Rate
-from tasks.teachers.options import SamplingOptions, TeacherOptions
+from tasks.teachers.options import BATCH, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
 from tasks.tokens import estimate_messages
 
@@ -198,10 +198,10 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
         SELECT sum(tokens_in), any_value(tokens), count(*), sum(least(tokens_out, {most or "tokens_out"})), sum(tokens_reasoning),
             sum(tokens_cached)
         FROM samples JOIN asked USING (prompt_id)
-        WHERE provider = ? AND model = ? AND list_sum(list_transform(messages, lambda each: length(each.content))) = chars
+        WHERE provider IN (?, ?) AND model = ? AND list_sum(list_transform(messages, lambda each: length(each.content))) = chars
         GROUP BY prompt_id, created_at
         """,
-        [teacher.provider, teacher.model],
+        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
     )
     if same:
         return same, True, f"{same.samples:,} stored samples of the same prompts under other settings"
@@ -245,9 +245,9 @@ def _elsewhere(workspace: Workspace, teacher: TeacherOptions) -> _Like | None:
         f"""
         SELECT any_value(messages), sum(tokens_in)::BIGINT, count(*), sum(tokens_out)::BIGINT, sum(tokens_reasoning)::BIGINT,
             sum(tokens_cached)::BIGINT
-        FROM samples WHERE provider = ? AND model = ? GROUP BY prompt_id, created_at LIMIT {LOOKED_AT}
+        FROM samples WHERE provider IN (?, ?) AND model = ? GROUP BY prompt_id, created_at LIMIT {LOOKED_AT}
         """,
-        [teacher.provider, teacher.model],
+        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
     )
     if not rows:
         return None
@@ -276,4 +276,4 @@ def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: flo
         tokens_reasoning=round(tokens_out * like.reasoning) if like else 0,
         tokens_cached=round(tokens_in * like.cached) if like else 0,
     )
-    return teacher.price.cost(usage) if teacher.price else None
+    return teacher.paid.cost(usage) if teacher.paid else None

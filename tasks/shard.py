@@ -15,8 +15,7 @@ from storage.parquet import PartWriter
 from storage.records import Prompt, Sample, Verdict
 from storage.rows import prompt_of
 from storage.workspace import Workspace
-from tasks.ask import Desk
-from tasks.draw import Draw, Drawn, Question
+from tasks.draw import Asks, Draw, Drawn, Question
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
@@ -94,7 +93,7 @@ class Shards:
     """Has `prompts` and `open_slots`."""
     template: Template
     """What prompts become."""
-    desks: Sequence[Desk]
+    desks: Sequence[Asks]
     """The teachers, in the spec's order."""
     draw: Draw
     """Buys samples."""

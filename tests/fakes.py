@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import selectors
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
 from storage.records import Message, Prompt, Sample, Verdict
 from tasks.ask import Desk, open_line
 from tasks.sources import Found
 from tasks.stop import Stop
+from tasks.teachers.batches import BatchState
 from tasks.teachers.options import RetryOptions, TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request, Teacher
 from tasks.verify import Named
@@ -131,6 +133,111 @@ class FakeTeacher:
         return [(r.prompt_id, r.sample_index + i) for r in self.requests for i in range(r.n)]
 
 
+@dataclass(kw_only=True)
+class FakeBatch:
+    """One batch at a fake provider."""
+
+    key: str
+    requests: Mapping[str, Request]
+    polls: int = 0
+    cancelled: bool = False
+
+
+@dataclass(kw_only=True)
+class FakeBatchTeacher:
+    """A provider of batches that outlives the runs that ask it. A batch ends once it was looked at `polls` times."""
+
+    answer: Callable[[Request], Completion | StillhouseError] = echo
+    polls: int = 2
+    most_requests: int = 1_000
+    most_bytes: int = 1_000_000
+    batches: dict[str, FakeBatch] = field(default_factory=dict)
+    refused: dict[str, StillhouseError] = field(default_factory=dict)
+    """By batch: why nothing of it was begun."""
+    submitting: list[tuple[Exception, bool]] = field(default_factory=list)
+    """What the next submissions raise, and whether the batch is there all the same."""
+    trouble: list[Exception] = field(default_factory=list)
+    """What the next looks, searches and readings raise."""
+    torn: int = 0
+    """Readings that end after the first result."""
+    read: int = 0
+    """Readings so far."""
+    sent: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set by each submission."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Nothing of its own."""
+        return {}
+
+    @property
+    def asked(self) -> list[tuple[str, int]]:
+        """Return prompt id and first sample index of every request that was ever sent."""
+        return [(r.prompt_id, r.sample_index) for batch in self.batches.values() for r in batch.requests.values()]
+
+    def measure(self, request: Request) -> int:
+        """Count characters."""
+        return sum(len(message.content) for message in request.messages)
+
+    async def submit(self, requests: Mapping[str, Request], *, key: str) -> str:
+        """Keep them."""
+        await asyncio.sleep(0)
+        error, arrives = self.submitting.pop(0) if self.submitting else (None, True)
+        name = f"batch-{len(self.batches)}"
+        if arrives:
+            self.batches[name] = FakeBatch(key=key, requests=dict(requests))
+            self.sent.set()
+        if error is not None:
+            raise error
+        return name
+
+    async def find(self, key: str, *, requests: int, since: float, others: Collection[str]) -> str | None:
+        """Look through all."""
+        self._raise()
+        return next((name for name, batch in self.batches.items() if batch.key == key), None)
+
+    async def poll(self, batch_id: str) -> BatchState:
+        """Count the looks."""
+        self._raise()
+        batch = self.batches[batch_id]
+        batch.polls += 1
+        ended = batch.cancelled or batch.polls >= self.polls
+        total = len(batch.requests)
+        return BatchState(
+            phase="done" if ended else "in progress",
+            total=total,
+            done=total if ended else 0,
+            ended=ended,
+            cancelled=batch.cancelled,
+            refused=self.refused.get(batch_id),
+        )
+
+    async def results(self, batch_id: str) -> AsyncIterator[tuple[str, Completion | StillhouseError]]:
+        """Answer all."""
+        self._raise()
+        self.read += 1
+        for custom_id, request in self.batches[batch_id].requests.items():
+            try:
+                yield custom_id, self.answer(request)
+            except StillhouseError as error:
+                yield custom_id, error
+            if self.torn:
+                self.torn -= 1
+                return
+            await asyncio.sleep(0)
+
+    async def cancel(self, batch_id: str) -> None:
+        """End it."""
+        self.batches[batch_id].cancelled = True
+
+    async def aclose(self) -> None:
+        """Have nothing to close."""
+
+    def _raise(self) -> None:
+        if self.trouble:
+            raise self.trouble.pop(0)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FakeVerifier:
     """Judges with a function."""
@@ -187,11 +294,15 @@ class _Skipping(selectors.SelectSelector):
     """Finds at once what is ready and, where nothing is, moves the clock on instead of waiting."""
 
     now = 0.0
+    threads = 0
+    """Calls that run in threads: they take real time, and none of the clock's."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None:
             return super().select(None)
         ready = super().select(0)
+        if not ready and self.threads and timeout > 0:
+            return super().select(None)
         if not ready:
             self.now += timeout
         return ready
@@ -204,6 +315,15 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._skipping.now
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:
+        future = super().run_in_executor(executor, func, *args)
+        self._skipping.threads += 1
+        future.add_done_callback(self._returned)
+        return future
+
+    def _returned(self, future: Any) -> None:
+        self._skipping.threads -= 1
 
 
 def in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 from tasks.options import NotYet, Options, PathText
 from tasks.teachers.protocol import Usage
 
+BATCH = "-batch"
+"""A provider whose name ends so asks through batches."""
 MOST_IN_FLIGHT = 512
 """Where no concurrency is given."""
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -49,6 +51,14 @@ class PriceOptions(Options):
     """Prompt tokens written to it. Left out: as `input`."""
     reasoning: float | None = Field(default=None, ge=0)
     """Completion tokens that are reasoning. Left out: as `output`."""
+    batch_discount: float = Field(default=0.5, ge=0, le=1)
+    """The part of all of these that a batch saves."""
+
+    def batched(self) -> PriceOptions:
+        """Return what is paid through a batch."""
+        share = 1 - self.batch_discount
+        rates = {name: rate * share for name, rate in self.model_dump(exclude={"batch_discount"}).items() if rate is not None}
+        return PriceOptions(**rates, batch_discount=0)
 
     def cost(self, usage: Usage) -> float:
         """Return USD."""
@@ -127,13 +137,24 @@ class SimulateOptions(Options):
     """While more are used, requests are refused."""
 
 
+class BatchOptions(Options):
+    """How requests are gathered into batches."""
+
+    requests: int = Field(default=10_000, ge=1, le=100_000)
+    """In one batch at most; so many prompts wait side by side, twice over."""
+    linger_s: float = Field(default=5, ge=0, le=3_600)
+    """A batch is sent once it is full, or nothing new has come for so long."""
+    timeout_s: float = Field(default=86_400, gt=0)
+    """The age at which a batch is cancelled: what is done by then is fetched, the rest is asked again."""
+
+
 class TeacherOptions(Options):
     """One entry of the spec's `teachers`."""
 
     name: Name
     """What tables and messages call it."""
     provider: str
-    """anthropic, local, openai, replay, simulate, or a plug-in's name."""
+    """anthropic, anthropic-batch, local, openai, openai-batch, replay, simulate, or a plug-in's name."""
     model: str = Field(min_length=1)
     """As the server knows it."""
     license: str | None = None
@@ -162,10 +183,40 @@ class TeacherOptions(Options):
     """How often it is asked again."""
     samples_per_request: int = Field(default=1, ge=1, le=128)
     """Samples that one request asks for (`n`), where the server honours it."""
+    batch: BatchOptions | None = None
+    """openai-batch, anthropic-batch: how requests are gathered."""
     draw: bool = True
     """false: it draws no samples, and is there to judge."""
     extra_body: dict[str, Any] = {}
     """Anything else that is sent with each request; it is a part of the sample's identity. A null takes a parameter out."""
+
+    @property
+    def batched(self) -> bool:
+        """Whether it asks through batches: a provider's name says so."""
+        return self.provider.endswith(BATCH)
+
+    @property
+    def vendor(self) -> str:
+        """Who answers, by whichever way: a part of the sample's identity, and the way isn't."""
+        return self.provider.removesuffix(BATCH)
+
+    @property
+    def side_by_side(self) -> int:
+        """Return how many requests it may have at once."""
+        return (self.batch or BatchOptions()).requests if self.batched else self.limits.most
+
+    @property
+    def paid(self) -> PriceOptions | None:
+        """What it costs by the way that it is asked; None where that is unknown."""
+        return self.price.batched() if self.price is not None and self.batched else self.price
+
+    @model_validator(mode="after")
+    def _batches(self) -> Self:
+        if self.batch is not None and not self.batched:
+            raise ValueError(f"batch: provider {self.provider!r} asks one by one; leave it out, or name a provider with batches")
+        if self.batched and self.replicas:
+            raise ValueError("replicas: batches are asked for at one place; leave them out")
+        return self
 
     @property
     def lines(self) -> list[TeacherOptions]:

@@ -27,6 +27,8 @@ class Request:
     """The first sample's."""
     n: int = 1
     """Samples asked for."""
+    key: str = ""
+    """`storage.identity.request_key`, where samples are drawn; a judge's request has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from storage.plugins import Registry
+from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Teacher
 
@@ -13,7 +14,7 @@ from tasks.teachers.protocol import Teacher
 class Maker(Protocol):
     """Makes a teacher of a spec's options. Connections and processes wait for the first request."""
 
-    def __call__(self, options: TeacherOptions, *, api_key: str | None) -> Teacher:
+    def __call__(self, options: TeacherOptions, *, api_key: str | None) -> Teacher | BatchTeacher:
         """Return the teacher. Raise SpecError where an option makes no sense for the provider."""
         ...
 
@@ -22,12 +23,14 @@ TEACHERS: Registry[Maker] = Registry(
     "stillhouse.teachers",
     {
         "anthropic": "tasks.teachers.anthropic:make",
+        "anthropic-batch": "tasks.teachers.anthropic_batch:make",
         "local": "tasks.teachers.local:make",
         "openai": "tasks.teachers.openai:make",
+        "openai-batch": "tasks.teachers.openai_batch:make",
         "replay": "tasks.teachers.replay:make",
         "simulate": "tasks.teachers.simulate:make",
     },
 )
 
 KEYS: Mapping[str, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
-"""The variable that holds a provider's key, where a spec names neither one nor a server of its own."""
+"""The variable that holds a provider's key, where a spec names neither one nor a server of its own. Batches have the same."""

@@ -6,12 +6,13 @@ out by `tasks.teachers.wire`, and the body of an answer is read with orjson.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import httpx2
 import orjson
@@ -158,6 +159,10 @@ class SdkTeacher(ABC):
         body = {"model": self.model, **self.fields(request), **self.extra_body}
         return {name: value for name, value in body.items() if value is not None}
 
+    def directly(self) -> Client:
+        """Return the SDK's client over connections of its own, for all but single requests. The caller closes it."""
+        return self._connected(httpx2.AsyncClient(transport=self.transport, timeout=self.timeout_s))
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.close()
@@ -176,25 +181,45 @@ class SdkTeacher(ABC):
 
     async def complete(self, request: Request) -> Completion:
         """Send one request."""
-        try:
+        with self.explained():
             headers, raw = await self._post(self.body(request))
+        try:
+            completion = _counted(request, self._completion(parsed(raw)))
+        except BadResponse as error:
+            begins = self.line(raw.decode(errors="replace"))[:80]
+            raise BadResponse(self.line(f"{error}; it begins {begins!r}")) from None
+        allowance = self._allowance(headers)
+        return completion if allowance is None else replace(completion, allowance=allowance)
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Raise the SDK's and the connection's errors as ours."""
+        try:
+            yield
         except Unavailable as error:
             raise self._unavailable(error) from None
         except self.sdk.error as error:
             raise self._classified(error) from None  # the SDK's own traceback may quote the request
         except httpx2.HTTPError as error:
-            raise Unavailable(self._line(f"the connection broke: {type(error).__name__}: {error}")) from None
-        try:
-            completion = _counted(request, self._completion(raw))
-        except BadResponse as error:
-            begins = self._line(raw.decode(errors="replace"))[:80]
-            raise BadResponse(self._line(f"{error}; it begins {begins!r}")) from None
-        allowance = self._allowance(headers)
-        return completion if allowance is None else replace(completion, allowance=allowance)
+            raise Unavailable(self.line(f"the connection broke: {type(error).__name__}: {error}")) from None
 
-    def _completion(self, raw: bytes) -> Completion:
+    def answered(self, document: Any) -> Completion:
+        """Return what a response says that came in a file with others. Raise BadResponse where it isn't one."""
+        return _counted(Request(prompt_id="", messages=(), parameters={}), self._completion(document))
+
+    def refused(self, status: int, body: Mapping[str, Any]) -> StillhouseError:
+        """Return the error that a status and a body in such a file stand for."""
+        error = body.get("error")
+        told = cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
+        message = str(told.get("message") or error or body)
+        response = httpx2.Response(status)
+        return self._status(
+            _Refusal(status, message, dict(body), response, code=told.get("code"), type=told.get("type")),
+        )
+
+    def _completion(self, document: Any) -> Completion:
         try:
-            completion = self.read(_json(raw))
+            completion = self.read(document)
         except MALFORMED as error:
             raise BadResponse(f"not what {self.path} answers: {type(error).__name__}: {error}") from None
         if not completion.choices:
@@ -204,8 +229,8 @@ class SdkTeacher(ABC):
     def _unavailable(self, error: Unavailable) -> Unavailable:
         """Return what the wire says in a line that names the server, and no key."""
         if isinstance(error, Unreachable):
-            return Unreachable(self._line(f"can't reach {self.base_url}: {error}"))
-        return Unavailable(self._line(str(error)))
+            return Unreachable(self.line(f"can't reach {self.base_url}: {error}"))
+        return Unavailable(self.line(str(error)))
 
     def _classified(self, error: Exception) -> StillhouseError:
         if isinstance(error.__cause__, Unavailable):
@@ -215,13 +240,13 @@ class SdkTeacher(ABC):
         if isinstance(error, self.sdk.status):
             return self._status(error)
         if isinstance(error, self.sdk.connection):
-            return Unreachable(self._line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
-        return BadResponse(self._line(f"the SDK could not read the response: {error}"))
+            return Unreachable(self.line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
+        return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
     def _status(self, error: Any) -> StillhouseError:  # noqa: PLR0911 - a table, in effect
         status = error.status_code
         text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
-        said = self._line(f"{status} {error.message} {text}")
+        said = self.line(f"{status} {error.message} {text}")
         # A server may put anything there: what can't be a code isn't hashed.
         codes = {str(getattr(error, name, None)) for name in ("code", "error_code", "type")}
         if status == httpx2.codes.PAYMENT_REQUIRED or codes & self.sdk.account:
@@ -239,7 +264,8 @@ class SdkTeacher(ABC):
             return Overloaded(said) if status in _OVERLOADED else Unavailable(said)
         return RequestRejected(said)
 
-    def _line(self, text: str) -> str:
+    def line(self, text: str) -> str:
+        """Return a text as one line without the key."""
         # Servers like to quote the key that they refuse.
         hidden = text.replace(self.api_key, "***") if self.api_key != NO_KEY else text
         return " ".join(hidden.split())[:500]
@@ -274,9 +300,24 @@ def _counted(request: Request, completion: Completion) -> Completion:
     )
 
 
-def _json(raw: bytes) -> Any:
+def parsed(raw: bytes) -> Any:
+    """Return the value of JSON, also where it is no JSON to orjson, yet was paid for. Raise BadResponse where it is none."""
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError:
-        # Half a surrogate pair, or NaN for a probability: no JSON to orjson, yet a response that was paid for.
-        return json.loads(raw)
+        try:
+            return json.loads(raw)  # half a surrogate pair, or NaN for a probability
+        except (ValueError, RecursionError) as error:
+            raise BadResponse(f"not JSON: {type(error).__name__}: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A refusal with the attributes of an SDK's error."""
+
+    status_code: int
+    message: str
+    body: dict[str, Any]
+    response: httpx2.Response
+    code: object
+    type: object

@@ -100,6 +100,22 @@ BAD_SPECS = {
         ["dedup.near", "isn't supported yet"],
     ),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
+    "batches of a provider that has none": (changed(teachers=teacher(batch={})), ["teachers[0]", "batch", "'replay'"]),
+    "replicas of a provider of batches": (
+        changed(teachers=teacher(provider="openai-batch", replicas=[{}, {}])),
+        ["teachers[0]", "replicas"],
+    ),
+    "one by one and through batches": (
+        changed(teachers=[*teacher(provider="openai"), *teacher(provider="openai-batch", name="u")]),
+        ["teachers", "'t' and 'u'", "the same samples"],
+    ),
+    "a judge through batches": (
+        changed(
+            teachers=[*teacher(), *teacher(provider="openai-batch", name="u", draw=False)],
+            verify=[{"use": "judge", "teacher": "u", "rubric": "r", "pass_at": 5}],
+        ),
+        ["verify[0].teacher", "'u' answers through batches"],
+    ),
     "a seed beyond 64 bits": (changed(seed=10**22), ["seed"]),
     "an extra body that decides what the spec decides": (changed(teachers=teacher(extra_body={"n": 4})), ["extra_body", "'n'"]),
     "an extra body that isn't JSON": (

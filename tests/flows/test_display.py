@@ -54,6 +54,19 @@ def test_slowness_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "the teacher is slow, or this machine is busy" in shown(drawing(), terminal=False)
 
 
+@pytest.mark.parametrize("terminal", [True, False], ids=["terminal", "plain"])
+def test_batches(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    """Each batch that is waited for has a line, and no answer for hours is no cause for alarm."""
+    monkeypatch.setattr(display, "PLAIN_S", 0.2)
+    monkeypatch.setattr(display, "SLOW_S", 0.1)
+    progress = drawing()
+    progress.batches.update({str(n): f"teacher 't': batch {n}: in progress 0/2" for n in range(10)})
+    text = shown(progress, terminal=terminal)
+    assert "teacher 't': batch 0: in progress 0/2" in text
+    assert ("and 2 more" in text) == terminal
+    assert "slow" not in text
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3725, "1 h 02 min")], ids=["seconds", "minutes", "hours"]
 )

@@ -10,6 +10,9 @@ import pytest
 from flows import wiring
 from flows.spec import Spec
 from storage.errors import SpecError
+from storage.intents import Intents
+from tasks.ask import Desk
+from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.discreet import Discreet
@@ -90,14 +93,17 @@ async def test_a_teacher_that_only_judges_is_not_checked_for_drawing() -> None:
         assert len(made) == 2
 
 
-async def test_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each replica is a line with an address, a key and limits of its own; what it leaves out is the teacher's."""
     for name in ("A", "B"):
         monkeypatch.setenv(f"KEY_{name}", f"sk-{name}")
     replicas = [{"base_url": "http://a/v1", "api_key_env": "KEY_A", "limits": {"concurrency": 3}}, {"api_key_env": "KEY_B"}]
     given = spec(provider="openai", base_url="http://b/v1", limits={"concurrency": 5}, replicas=replicas)
     async with wiring.open_teachers(given, PATH, keys=True) as (lines,):
-        desk = wiring.open_desk(given.teachers[0], lines, Stop())
+        desk = wiring.open_desk(
+            given.teachers[0], lines, Stop(), intents=Intents(tmp_path), budget=Budget(None), say=print, board={}
+        )
+        assert isinstance(desk, Desk)
         made = [(inner(line.teacher), line.options.limits.concurrency) for line in lines]
         found = [(teacher.base_url, teacher.api_key, places) for teacher, places in made if isinstance(teacher, OpenAITeacher)]
         assert found == [("http://a/v1", "sk-A", 3), ("http://b/v1", "sk-B", 5)]

@@ -1,0 +1,326 @@
+"""Asking one teacher through batches: hours later, at a lower price.
+
+Requests are gathered until a batch is full or nothing new comes, noted on disk, and sent as one. A request that a noted batch
+already has waits for that one, whichever run sent it. What is fetched counts as bought once it is in the lake: see
+`storage.intents`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+from storage import intents as notes
+from storage.errors import RequestRejected, TeacherError, UserError, Withheld
+from storage.identity import sample_id
+from storage.intents import Intents
+from tasks.ask import OUT_UNKNOWN, Answer
+from tasks.draw import Budget
+from tasks.pending import KEY_BYTES, Around, Pending, Slot
+from tasks.stop import Stop
+from tasks.teachers.batches import BatchTeacher
+from tasks.teachers.options import BatchOptions, TeacherOptions
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Request, Usage
+
+LOOK_S = 1.0
+"""Between two looks at a budget that is reserved as a whole."""
+CLOSE_S = 5.0
+"""What is being sent when a run ends gets so long to become known."""
+_NOTHING = 1e-9
+"""USD: what is left of sums and differences of reservations."""
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What waits to be sent."""
+
+    slots: dict[str, list[Slot]] = field(default_factory=dict)
+    """By item."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Bytes of each."""
+    size: int = 0
+    """Bytes of all."""
+    since: float = float("-inf")
+    """When the last one came."""
+    came: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while there is any."""
+    full: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once there is enough for a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reserved:
+    """What a request under way may cost, in USD."""
+
+    usd: float
+    """As it is reserved."""
+    most: float
+    """At most, by `max_tokens`."""
+
+
+class BatchDesk:
+    """Where requests to one teacher are gathered. An async context manager: leaving it forgets nobody's batch."""
+
+    def __init__(
+        self,
+        options: TeacherOptions,
+        teacher: BatchTeacher,
+        stop: Stop,
+        *,
+        intents: Intents,
+        budget: Budget,
+        say: Callable[[str], None] = lambda _: None,
+        board: dict[str, str] | None = None,
+    ) -> None:
+        """Read which batches are open; nothing is asked of the provider yet."""
+        self.options = options.model_copy(update={"price": options.paid})
+        self.teacher = teacher
+        self._batch = options.batch or BatchOptions()
+        self._stop = stop
+        self._intents = intents
+        self._budget = budget
+        self._say = say
+        self._gathered = _Gathered()
+        self._open: dict[str, Pending] = {}
+        self._following: dict[Pending, asyncio.Task[None]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._reserved: dict[str, _Reserved] = {}
+        self._expected = self._billed = 0.0
+        self._failed: Exception | None = None
+        self._around = Around(
+            options=options,
+            linger_s=self._batch.linger_s,
+            timeout_s=self._batch.timeout_s,
+            teacher=teacher,
+            intents=intents,
+            say=say,
+            board={} if board is None else board,
+            others=lambda: {pending.intent.batch_id or "" for pending in self._open.values()},
+            ended=self._release,
+        )
+        for intent in intents.all():
+            if (intent.provider, intent.model) == (options.provider, options.model):
+                pending = Pending(intent, self._around)
+                self._open.update(dict.fromkeys(intent.items, pending))
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._gather()), asyncio.create_task(self._stopped())]
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        tasks = [*self._tasks, *(task for pending, task in self._following.items() if not pending.sending)]
+        sending = [task for pending, task in self._following.items() if pending.sending]
+        for task in tasks:
+            task.cancel()
+        if sending:
+            await asyncio.wait(sending, timeout=CLOSE_S)
+            for task in sending:
+                task.cancel()
+        await asyncio.gather(*tasks, *sending, return_exceptions=True)
+
+    async def ask(
+        self,
+        request: Request,
+        *,
+        may_send: Callable[[], bool] = lambda: True,
+        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+    ) -> Answer:
+        """Return the answer to one request, which may take a day. Raise as `tasks.ask.Desk.ask` does.
+
+        `may_send` is asked when a batch is about to be sent. What is in a batch already is waited for, whatever it says.
+        """
+        if not request.key:
+            raise RequestRejected("only samples are asked for through a batch")
+        item = f"{sample_id(request.key, request.sample_index)}-{request.n}"
+        for attempt in count(1):
+            if self._stop:
+                raise Withheld("the run stops")
+            slot = Slot(
+                item=item,
+                request=request,
+                may_send=may_send,
+                billed=billed,
+                future=asyncio.get_running_loop().create_future(),
+            )
+            self._place(slot)
+            try:
+                completion, latency_s = await slot.future
+                return Answer(completion=completion, attempts=attempt, latency_s=latency_s)
+            except TeacherError as error:
+                error.attempts = attempt
+                if not error.retryable or attempt >= self.options.retry.attempts or self._stop:
+                    raise
+        raise AssertionError("one attempt is the last")
+
+    def _place(self, slot: Slot) -> None:
+        """Let a caller wait: for a batch that has what is asked, or for one that is still to be sent."""
+        if self._failed is not None:
+            slot.fail(self._failed)
+            return
+        pending = self._open.get(slot.item)
+        if pending is not None and slot.item in pending.items:
+            self._reserve(slot.item, slot.request)  # an earlier run sent it, and it isn't billed yet
+            pending.join(slot)
+            self._follow(pending)
+            return
+        gathered = self._gathered
+        if slot.item not in gathered.sizes:
+            gathered.sizes[slot.item] = self.teacher.measure(slot.request)
+            gathered.size += gathered.sizes[slot.item]
+        gathered.slots.setdefault(slot.item, []).append(slot)
+        gathered.since = asyncio.get_running_loop().time()
+        gathered.came.set()
+        if len(gathered.slots) >= self._most or gathered.size >= self.teacher.most_bytes:
+            gathered.full.set()
+
+    @property
+    def _most(self) -> int:
+        return min(self._batch.requests, self.teacher.most_requests)
+
+    # Gathering
+
+    async def _gather(self) -> None:
+        gathered, clock = self._gathered, asyncio.get_running_loop().time
+        while True:
+            await gathered.came.wait()
+            while not gathered.full.is_set() and (left := gathered.since + self._batch.linger_s - clock()) > 0:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await gathered.full.wait()
+            try:
+                sent = await self._send()
+            except Exception as error:  # noqa: BLE001 - a full disk, or a defect: raised where it is waited for
+                self._end(error)
+                sent = False
+            if not gathered.slots:
+                gathered.came.clear()
+            elif not sent:
+                await asyncio.sleep(LOOK_S)
+            if len(gathered.slots) < self._most:
+                gathered.full.clear()
+
+    async def _send(self) -> bool:
+        """Send a batch of what waits, as far as the budget goes; return whether there was one."""
+        taken = self._take()
+        if not taken:
+            return False
+        options = self.options
+        intent = notes.new(
+            key=secrets.token_hex(KEY_BYTES), teacher=options.name, provider=options.provider, model=options.model, items=taken
+        )
+        try:
+            await asyncio.to_thread(self._intents.write, intent)
+        except Exception as error:
+            for slot in (slot for slots in taken.values() for slot in slots):
+                slot.fail(error)
+            raise
+        pending = Pending(intent, self._around, requests={item: slots[0].request for item, slots in taken.items()})
+        for item, slots in taken.items():
+            self._open[item] = pending
+            for slot in slots:
+                pending.join(slot)
+        self._follow(pending)
+        return True
+
+    def _take(self) -> dict[str, list[Slot]]:
+        gathered = self._gathered
+        taken: dict[str, list[Slot]] = {}
+        size = 0
+        for item in list(gathered.slots):
+            slots = [slot for slot in gathered.slots[item] if not slot.future.done()]
+            if slots and (self._stop or not slots[0].may_send()):
+                for slot in slots:
+                    slot.fail(Withheld("the run stops"))
+                slots = []
+            if slots:
+                cost = self._estimate(slots[0].request)
+                size += gathered.sizes[item]
+                if taken and (len(taken) >= self._most or size > self.teacher.most_bytes):
+                    break
+                # One request goes even where it may cost more than is left: it rarely does.
+                if not self._budget.covers(cost) and (taken or self._budget.reserved > _NOTHING):
+                    break
+                self._reserve(item, slots[0].request)
+                taken[item] = slots
+            del gathered.slots[item]
+            gathered.size -= gathered.sizes.pop(item)
+        return taken
+
+    # What it may cost
+
+    def _estimate(self, request: Request) -> float:
+        """Return what a request may cost: the most at first, and then what such an estimate came to so far."""
+        return self._most_usd(request) * (min(self._billed / self._expected, 1.0) if self._expected else 1.0)
+
+    def _most_usd(self, request: Request) -> float:
+        if self.options.price is None:
+            return 0.0
+        tokens_in = sum(len(message.content) for message in request.messages) // CHARS_PER_TOKEN
+        tokens_out = request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
+        return self.options.price.cost(Usage(tokens_in=tokens_in, tokens_out=tokens_out))
+
+    def _reserve(self, item: str, request: Request) -> None:
+        if item not in self._reserved:
+            reserved = _Reserved(self._estimate(request), self._most_usd(request))
+            self._reserved[item] = reserved
+            self._budget.reserved += reserved.usd
+
+    def _release(self, item: str, usage: Usage | None) -> None:
+        """Let go of what was reserved for a request that has come to its end, and learn from what it cost."""
+        reserved = self._reserved.pop(item, None)
+        if reserved is None:
+            return
+        self._budget.reserved -= reserved.usd
+        if usage is not None and self.options.price is not None:
+            self._expected += reserved.most
+            self._billed += self.options.price.cost(usage)
+
+    # Following
+
+    def _follow(self, pending: Pending) -> None:
+        if pending not in self._following:
+            self._following[pending] = asyncio.create_task(self._followed(pending))
+
+    async def _followed(self, pending: Pending) -> None:
+        """Follow a batch for as long as somebody waits for what is in it."""
+        try:
+            while len(pending):
+                await pending.follow()
+        except UserError as error:
+            self._end(error)
+        except Exception as error:  # noqa: BLE001 - a defect is raised where it is waited for
+            pending.fail(error)
+        finally:
+            del self._following[pending]
+
+    def _waiting(self) -> Iterable[Slot]:
+        for slots in self._gathered.slots.values():
+            yield from slots
+        for pending in set(self._open.values()):
+            for slots in pending.waiting.values():
+                yield from slots
+
+    def _end(self, error: Exception) -> None:
+        """Raise an error to all who wait, and to whoever comes."""
+        self._failed = error
+        for slot in list(self._waiting()):
+            slot.fail(error)
+
+    async def _stopped(self) -> None:
+        """When the run stops, let nobody wait: what is at the provider goes on there."""
+        await self._stop.wait()
+        left = [pending for pending in set(self._open.values()) if len(pending)]
+        if left:
+            requests = sum(pending.intent.requests for pending in left)
+            self._say(
+                f"teacher {self.options.name!r}: batches at the provider go on ({len(left):,}, of {requests:,} requests in all); "
+                "a rerun picks them up"
+            )
+        for slot in list(self._waiting()):
+            slot.fail(Withheld("the run stops"))

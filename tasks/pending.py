@@ -1,0 +1,391 @@
+"""One batch at the provider: sent once, waited for, and fetched as often as somebody asks for what is in it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import tenacity
+
+from storage.errors import (
+    BadResponse,
+    RateLimited,
+    RequestRejected,
+    SetupError,
+    StillhouseError,
+    TeacherDown,
+    TeacherError,
+    Unavailable,
+    UserError,
+)
+from storage.intents import Intent, Intents, new
+from tasks.ask import LONGEST_WAIT_S, billable, usable
+from tasks.teachers.batches import BatchState, BatchTeacher
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.protocol import Completion, Request, Usage
+
+T = TypeVar("T")
+SETTLE_S = 30.0
+"""So long after a batch may have been sent, the provider lists it if it was."""
+FIRST_POLL_S = 1.0
+"""Between the first two looks; it grows."""
+MOST_POLL_S = 180.0
+"""Between two looks at most, but for the jitter."""
+PATIENCE_S = 900.0
+"""Without an answer to any look: the provider is down for this run."""
+
+REFUSALS = 100
+"""Times that one batch is refused for now, which costs nothing: a day and more."""
+FIRST_PAUSE_S = 30.0
+"""After the first of them; it doubles."""
+MOST_PAUSE_S = 900.0
+"""At most."""
+KEY_BYTES = 8
+"""Of randomness in a key."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Slot:
+    """One caller who waits for a request's answer."""
+
+    item: str
+    """What is asked, as `storage.intents.Intent.items` names it."""
+    request: Request
+    """The same, to send."""
+    may_send: Callable[[], bool]
+    """Asked before it is sent."""
+    billed: Callable[[Usage], object]
+    """Told of what it costs."""
+    future: asyncio.Future[tuple[Completion, float]]
+    """The answer, and for how many seconds it took."""
+
+    def fail(self, error: BaseException) -> None:
+        """Raise an error where this is waited for. Each caller gets an error of its own."""
+        if not self.future.done():
+            self.future.set_exception(copy.copy(error))
+            self.future.exception()  # its caller may be gone: that is no reason for a warning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What all batches of one desk share."""
+
+    options: TeacherOptions
+    """The teacher's."""
+    linger_s: float
+    """How long nobody may have come before what waits is fetched at once."""
+    timeout_s: float
+    """How old a batch may get."""
+    teacher: BatchTeacher
+    """The provider."""
+    intents: Intents
+    """Where a batch is noted."""
+    say: Callable[[str], None]
+    """Hears what a person should know."""
+    board: dict[str, str]
+    """How each batch stands, for a display."""
+    others: Callable[[], set[str]]
+    """Ids of the batches that are known."""
+    ended: Callable[[str, Usage | None], object]
+    """Hears of each item that came to an end, and what it is billed for."""
+
+
+class Pending:
+    """One batch, by its note."""
+
+    def __init__(self, intent: Intent, around: Around, *, requests: Mapping[str, Request] | None = None) -> None:
+        """Follow a batch. `requests`: those of one that is still to be sent, by item."""
+        self.intent = intent
+        self.waiting: dict[str, list[Slot]] = {}
+        self.items = set(intent.items)
+        self.sending = False
+        """Whether the provider may have got it, and we don't know its id yet."""
+        self._refusals = 0
+        self._around = around
+        self._requests = requests
+        self._phase = ""
+        self._joined = float("-inf")
+
+    def __len__(self) -> int:
+        return sum(any(not slot.future.done() for slot in slots) for slots in self.waiting.values())
+
+    def join(self, slot: Slot) -> None:
+        """Let a caller wait for what is in it."""
+        self.waiting.setdefault(slot.item, []).append(slot)
+        self._joined = asyncio.get_running_loop().time()
+
+    def fail(self, error: BaseException) -> None:
+        """Raise an error to all who wait."""
+        for slots in self.waiting.values():
+            for slot in slots:
+                slot.fail(error)
+        self.waiting.clear()
+
+    async def follow(self) -> None:
+        """Send it, where that is still to be done; wait for its end; deliver what is waited for."""
+        try:
+            if self.intent.batch_id is None:
+                await self._locate()
+            state = await self._ended()
+            await self._quiet()
+            await self._deliver(state)
+        finally:
+            self._around.board.pop(self.intent.key, None)
+
+    # Sending
+
+    async def _locate(self) -> None:
+        """Find out the id: by sending the batch, or by asking for one that may have been sent."""
+        self._show("looking for it" if self._requests is None else "being sent", f"0/{self.intent.requests:,}")
+        self.sending = True
+        try:
+            found = await (self._found() if self._requests is None else self._sent(self._requests))
+            if found is None:
+                await asyncio.to_thread(self._around.intents.remove, self.intent.key)
+                self._give_back(Unavailable("the batch was never sent"))
+                return
+            self.intent = replace(self.intent, batch_id=found)
+            await asyncio.to_thread(self._around.intents.write, self.intent)
+        finally:
+            self.sending = False
+        self._requests = None
+
+    async def _sent(self, requests: Mapping[str, Request]) -> str:
+        key, teacher = self.intent.key, self._around.teacher
+        named = {f"{key}-{item}": request for item, request in requests.items()}
+        uncertain = False
+
+        async def once() -> str:
+            nonlocal uncertain
+            if uncertain and (found := await self._found()) is not None:
+                return found
+            try:
+                return await teacher.submit(named, key=key)
+            except RateLimited:
+                uncertain = False
+                raise
+            except RequestRejected as error:
+                raise SetupError(f"the provider refuses the batch: {error}") from None
+            except TeacherError:
+                uncertain = True  # it may have arrived: it is looked for before it is sent again
+                raise
+
+        try:
+            return await self._patiently(once)
+        except UserError:
+            if not uncertain:
+                await asyncio.to_thread(self._around.intents.remove, key)
+            raise
+
+    async def _found(self) -> str | None:
+        """Ask the provider for it. What was sent a moment ago may not be listed yet: none is the answer only after a while."""
+
+        async def once() -> str | None:
+            intent = self.intent
+            return await self._around.teacher.find(
+                intent.key, requests=intent.requests, since=intent.created_at, others=self._around.others()
+            )
+
+        began = asyncio.get_running_loop().time()
+        if (found := await self._patiently(once)) is not None:
+            return found
+        age = max(time.time() - self.intent.created_at, 0.0)
+        if self._requests is not None:
+            age = asyncio.get_running_loop().time() - began  # it was sent just now
+        if age < SETTLE_S:
+            await asyncio.sleep(SETTLE_S - age)
+            return await self._patiently(once)
+        return None
+
+    # Waiting
+
+    async def _ended(self) -> BatchState:
+        """Look now and then until it has ended."""
+        if self.intent.batch_id is None:
+            return BatchState(phase="never sent", total=0, ended=True)
+        clock = asyncio.get_running_loop().time
+        teacher, batch_id = self._around.teacher, self.intent.batch_id
+        heard, wait, cancelled = clock(), FIRST_POLL_S, False
+        while True:
+            pause = wait
+            try:
+                state = await teacher.poll(batch_id)
+            except TeacherError as error:
+                if not error.retryable or clock() - heard > PATIENCE_S:
+                    raise TeacherDown(
+                        f"{self._name} can't be looked at: {error}; it goes on at the provider, and a rerun picks it up"
+                    ) from error
+                pause = max(wait, getattr(error, "retry_after_s", None) or 0.0)
+            except SetupError as error:
+                raise SetupError(
+                    f"{self._around.intents.path(self.intent.key)}: {self._name} can't be looked at: {error}; "
+                    "use the key that it was sent with, or remove this file to buy its samples again"
+                ) from error
+            else:
+                heard = clock()
+                self._show(state.phase, f"{state.done:,}/{state.total:,}")
+                if state.ended:
+                    return state
+                if not cancelled and self._overdue:
+                    self._around.say(f"{self._name}: not done in time; what is done by now is fetched, the rest is asked again")
+                    await self._patiently(lambda: teacher.cancel(batch_id))
+                    cancelled = True
+            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            wait = min(wait * 1.5, MOST_POLL_S)
+
+    async def _quiet(self) -> None:
+        """Wait until nobody has come for a while: each fetching reads all there is."""
+        clock = asyncio.get_running_loop().time
+        while (left := self._joined + self._around.linger_s - clock()) > 0:  # noqa: ASYNC110 - more may come meanwhile
+            await asyncio.sleep(left)
+
+    @property
+    def _overdue(self) -> bool:
+        return time.time() - self.intent.created_at > self._around.timeout_s
+
+    # Fetching
+
+    async def _deliver(self, state: BatchState) -> None:
+        if state.refused is not None:
+            await self._refused(state.refused)
+            return
+        if self.intent.batch_id is None:
+            return
+        wanted = set(self.waiting)
+        failed: dict[str, StillhouseError] = {}
+        await self._patiently(lambda: self._fetch(state, wanted, failed))
+        for item in wanted - failed.keys():
+            failed[item] = Unavailable(f"{self._name} has no result for it")
+        if not failed:
+            return
+        for item, error in failed.items():
+            if state.cancelled and not self._overdue and isinstance(error, Unavailable):
+                failed[item] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
+        await self._strike(failed)
+        for item, error in failed.items():
+            for slot in self.waiting.pop(item, ()):
+                slot.fail(error)
+
+    async def _fetch(self, state: BatchState, wanted: set[str], failed: dict[str, StillhouseError]) -> None:
+        """Read all results once. `wanted` loses what was delivered, `failed` gets what has no answer."""
+        come = 0
+        batch_id = self.intent.batch_id or ""
+        async for custom_id, result in self._around.teacher.results(batch_id):
+            item = custom_id.removeprefix(f"{self.intent.key}-")
+            come += 1
+            if item not in self.items:
+                continue  # struck out, since it is in the lake
+            if not isinstance(result, Completion):
+                failed[item] = result
+            elif item in wanted:
+                try:
+                    self._answer(item, result)
+                except BadResponse as error:
+                    failed[item] = error
+                wanted.discard(item)
+        if come < state.done:  # what was cut off on its way must not be bought again
+            raise Unavailable(f"{self._name}: {come:,} of {state.done:,} results could be fetched")
+
+    def _answer(self, item: str, completion: Completion) -> None:
+        """Give it to everybody who waits for it; it is billed once. Raise BadResponse where it is empty."""
+        slots = [slot for slot in self.waiting.get(item, ()) if not slot.future.done()]
+        if not slots:
+            self.waiting.pop(item, None)
+            return
+        usage = billable(completion)
+        self._around.ended(item, usage)
+        slots[0].billed(usage)
+        answer = usable(completion, slots[0].request.n)
+        for slot in self.waiting.pop(item):
+            if not slot.future.done():
+                slot.future.set_result((answer, max(time.time() - self.intent.created_at, 0.0)))
+
+    async def _refused(self, error: StillhouseError) -> None:
+        """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""
+        await asyncio.to_thread(self._around.intents.remove, self.intent.key)
+        if not isinstance(error, TeacherError):
+            raise error
+        self._refusals += 1
+        if self._refusals > REFUSALS:
+            raise TeacherDown(f"{self._name}: {error}; what was paid for is landed, and a rerun goes on")
+        pause = min(FIRST_PAUSE_S * 2 ** (self._refusals - 1), MOST_PAUSE_S)
+        self._around.say(f"{self._name}: {error}; it is sent again in {pause:.0f} s")
+        await asyncio.sleep(pause)
+        requests = {item: slots[0].request for item, slots in self.waiting.items() if any(not s.future.done() for s in slots)}
+        for item in self.items - requests.keys():
+            self._around.ended(item, None)
+        self.items = set(requests)
+        if requests:
+            old = self.intent
+            self.intent = new(
+                key=secrets.token_hex(KEY_BYTES), teacher=old.teacher, provider=old.provider, model=old.model, items=requests
+            )
+            await asyncio.to_thread(self._around.intents.write, self.intent)
+            self._requests = requests
+
+    def _give_back(self, error: TeacherError) -> None:
+        """Nothing of it was begun: whoever waits may ask again."""
+        for item in self.items:
+            self._around.ended(item, None)
+        self.items.clear()
+        self.fail(error)
+
+    async def _strike(self, items: Iterable[str]) -> None:
+        """Note that these will never come."""
+        for item in items:
+            self._around.ended(item, None)
+            self.items.discard(item)
+        self.intent = replace(self.intent, items=tuple(item for item in self.intent.items if item in self.items))
+        if self.items:
+            await asyncio.to_thread(self._around.intents.write, self.intent)
+        else:
+            await asyncio.to_thread(self._around.intents.remove, self.intent.key)
+
+    # Helpers
+
+    @property
+    def _name(self) -> str:
+        return f"teacher {self._around.options.name!r}: batch {self.intent.batch_id or self.intent.key}"
+
+    def _show(self, phase: str, counts: str) -> None:
+        self._around.board[self.intent.key] = f"{self._name}: {phase} {counts}"
+        if phase != self._phase:
+            self._phase = phase
+            self._around.say(self._around.board[self.intent.key])
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Call until there is an answer. Raise TeacherDown where there is none after `retry.attempts`."""
+        retry = self._around.options.retry
+        jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return jitter(state) if getattr(error, "retry_after_s", None) is None else error.retry_after_s  # type: ignore[union-attr]
+
+        def stop(state: tenacity.RetryCallState) -> bool:
+            error = state.outcome.exception() if state.outcome else None
+            return state.attempt_number >= retry.attempts or (getattr(error, "retry_after_s", None) or 0.0) > LONGEST_WAIT_S
+
+        retrying = tenacity.AsyncRetrying(
+            stop=stop,
+            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TeacherError) and error.retryable),
+            wait=wait,
+            reraise=True,
+        )
+
+        async def once() -> T:
+            return await call()
+
+        try:
+            return await retrying(once)
+        except TeacherError as error:
+            raise TeacherDown(
+                f"teacher {self._around.options.name!r} stayed unavailable (the last answer: {error}); "
+                "what was paid for is landed, and a rerun goes on"
+            ) from error
