@@ -49,7 +49,7 @@ class Workplace:
             "api_key_env": "TEST_KEY",
             "license": "Apache-2.0",
             "price": {"input": 1.0, "output": 2.0},
-            "retry": {"attempts": 3, "first_wait_s": 0.01, "max_wait_s": 0.05},
+            "retry": {"attempts": 3, "first_wait_s": 0.01, "max_wait_s": 0.05, "patience_s": 1},
         }
         return entry | more
 

@@ -13,6 +13,8 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.tasks.teachers.batch_server import TOKENS_IN, TOKENS_OUT, BatchServer
 
+pytestmark = pytest.mark.slow
+
 PROVIDERS = ("openai-batch", "anthropic-batch")
 PROMPTS, K = 20, 2
 

@@ -15,6 +15,8 @@ from tests.e2e.teacher import LoopbackTeacher, completion
 from tests.e2e.test_build import spec
 from tests.storage.disk import SmallDisk, small_disk
 
+pytestmark = pytest.mark.slow
+
 
 def wordy(body: dict, sold: int) -> tuple[int, dict]:
     """Answer with 20,000 characters that zstd makes little smaller."""
