@@ -10,6 +10,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import COMMAND, Workplace
 from tests.e2e.teacher import LoopbackTeacher, completion
 from tests.e2e.test_build import spec
