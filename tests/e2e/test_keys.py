@@ -113,7 +113,7 @@ BUILDS: dict[str, tuple[int, dict[str, Any]]] = {
     "refused": (2, {}),
     "malformed": (0, {}),
     "wrong types": (0, {}),
-    "broken": (0, {}),
+    "broken": (5, {}),
     "rejected": (0, {}),
     "nobody there": (5, {"base_url": "http://127.0.0.1:9/v1"}),
     "in the address": (2, {"base_url": f"http://127.0.0.1:9/v1?key={KEY}"}),
@@ -125,7 +125,7 @@ BUILDS: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 def test_the_key_is_nowhere(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """One build that succeeds and ten that fail, and the key is in no file, stream, command line or answer of Prefect's."""
+    """A build that succeeds and ten whose teacher fails, and the key is in no file, stream, command line or answer of Prefect's."""
     site = workplace.folder.with_name("site")
     install(site)
     workplace.environment |= {"TEST_KEY": KEY, "PYTHONPATH": str(site)}
