@@ -16,7 +16,7 @@ from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import costs, outcomes
+from tasks import costs, outcomes, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
@@ -145,6 +145,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
 def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> Plan:
     facts = wiring.facts(spec)
     verifiers = wiring.make_verifiers(spec, path)
+    unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
     outcomes.open_slots(workspace, wiring.rule(spec, verifiers), verifiers)
     estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(verifiers))
     judges = [_judge(spec, named, estimates, workspace) for named in verifiers if isinstance(named.verifier, NeedsTeacher)]

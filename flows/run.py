@@ -28,7 +28,7 @@ from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import costs, outcomes
+from tasks import costs, outcomes, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
@@ -170,6 +170,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
@@ -177,6 +178,9 @@ class Run:
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
+
+    def _find_unwanted(self) -> None:
+        unwanted.find(self._workspace, [teacher.retry for teacher in self.spec.drawing])
 
     async def narrow(self, prompts: int) -> int:
         """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
@@ -249,6 +253,7 @@ class Run:
     def _curate(self) -> Summary:
         workspace, spec = self._workspace, self.spec
         digests(workspace)
+        self._find_unwanted()
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._worked, asked=self._asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)

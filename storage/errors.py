@@ -17,7 +17,9 @@
     │   ├── Unavailable             5xx, a time limit, a connection that broke; retried
     │   │   ├── Unreachable         no connection at all; retried
     │   │   └── Overloaded          503 and 529: too much to do just now; retried
-    │   ├── BadResponse             malformed or empty; retried
+    │   ├── BadResponse             malformed; retried
+    │   │   └── EmptyResponse       empty; retried
+    │   ├── Unwanted                a response that the spec asks for again; retried
     │   ├── RequestRejected         the request itself is at fault (400, 413, 422); not retried
     │   └── Withheld                never sent, since the run stops
     └── VerifierError               one sample could not be judged; it becomes an undecided verdict
@@ -133,7 +135,17 @@ class Overloaded(Unavailable):
 
 
 class BadResponse(TeacherError):
-    """The server answered with something that is no response: malformed, or empty."""
+    """The server answered with something that is no response."""
+
+    retryable: ClassVar[bool] = True
+
+
+class EmptyResponse(BadResponse):
+    """The server answered with a response that says nothing."""
+
+
+class Unwanted(TeacherError):
+    """The server answered with a response that the spec's `retry` wants to be asked for again."""
 
     retryable: ClassVar[bool] = True
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import tenacity
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     Overloaded,
     QuotaSpent,
     RateLimited,
@@ -22,25 +23,24 @@ from storage.errors import (
     TeacherError,
     Unavailable,
     Unreachable,
+    Unwanted,
     Withheld,
 )
 from tasks.breaker import Breaker
 from tasks.limits import Lease, Limiter, shared_limiter
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions, TeacherOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request, Teacher, Usage
+from tasks.teachers.protocol import CHARS_PER_TOKEN, Completion, Request, Teacher, Usage
+from tasks.usable import billable, usable
 
-INT32_MAX = 2**31 - 1
-"""What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
-_TOKENS = tuple(field.name for field in fields(Usage))
 REFUSALS = 100
 """Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
 OUT_UNKNOWN = 512
 """Completion tokens to reserve where the spec sets no `max_tokens`, until responses have come."""
-LEARNED = 20
-"""Responses after which their mean is reserved."""
+MEMORY = 1_000
+"""Responses after which a mean moves on: later ones may be longer."""
 FREE_RETRIES = 100
 """Retries that a run may use whatever its budget of them."""
 
@@ -99,6 +99,8 @@ class _Try:
     refusals: int = 0
     latency_s: float = 0.0
     wasted: tuple[Usage, ...] = ()
+    in_hand: Completion | None = None
+    """A response that is there, though another was asked for."""
 
 
 class Desk:
@@ -110,18 +112,21 @@ class Desk:
         self._lines = lines
         self._stop = stop
         self._first = self._repeated = 0
-        self._seen, self._mean_out = 0, 0.0
+        self._seen, self._mean_out, self._mean_s = 0, 0.0, 0.0
+        self._flying, self._began = 0, 0.0
         retry = options.retry
         jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
 
         def wait(state: tenacity.RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, Unwanted):
+                return 0.0  # the server is well
             asked = error.retry_after_s if isinstance(error, RateLimited) else None
             # Another line may be asked at once; the one that wants a pause has one.
             return jitter(state) if asked is None else min(asked, 0.0 if len(lines) > 1 else asked)
 
         self._retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TeacherError) and error.retryable),
+            retry=tenacity.retry_if_exception(retry.again),
             wait=wait,
             reraise=True,
         )
@@ -149,7 +154,18 @@ class Desk:
                 completion = await self._once(request, so_far, may_send, billed)
             except TeacherError as error:
                 completion = await self._again(error, request, so_far, may_send, billed)
-        except TeacherError as error:
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if so_far.in_hand is None or task is None:
+                raise
+            task.uncancel()  # who waits gets what was paid for first,
+            task.cancel()  # and is cancelled by its next wait
+            return _answer(so_far.in_hand, so_far)
+        except (TeacherError, TeacherDown) as error:
+            if so_far.in_hand is not None:  # whatever ended it, that one was paid for
+                return _answer(so_far.in_hand, so_far)
+            if isinstance(error, TeacherDown):
+                raise
             error.attempts = so_far.attempts
             if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
                 failing_s = max(line.breaker.failing_s for line in self._lines)
@@ -158,7 +174,7 @@ class Desk:
                     f"({so_far.attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
                 ) from error
             raise
-        return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)
+        return _answer(completion, so_far)
 
     async def _again(
         self,
@@ -214,33 +230,50 @@ class Desk:
         while completion is None:
             line = self._pick()
             try:
-                async with line.limiter.lease(self._estimate(request)) as lease:
-                    completion = await self._through(line, lease, request, so_far, may_send)
+                async with line.limiter.place():
+                    completion = await self._through(line, request, so_far, may_send)
             except QuotaSpent as error:
                 line.down = QuotaSpent(f"teacher {self.options.name!r}: {error}")
-        usage = Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
+        usage = billable(completion)
         billed(usage)
-        choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
-        if not choices:
+        if so_far.in_hand is not None:
+            so_far.wasted += (billable(so_far.in_hand),)
+            so_far.in_hand = None
+        try:
+            completion = usable(completion, request.n)
+        except EmptyResponse:
             so_far.wasted += (usage,)
             so_far.failures += 1
-            raise BadResponse("the response is empty")
-        self._learn(usage, len(completion.choices))
-        return replace(completion, choices=choices[: request.n], **{name: getattr(usage, name) for name in _TOKENS})
+            raise
+        self._learn(usage, len(completion.choices), so_far.latency_s)
+        wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
+        if wanted:  # the others' slots are asked for again
+            return replace(completion, choices=wanted)
+        so_far.in_hand = completion
+        so_far.failures += 1
+        raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
 
-    async def _through(
-        self, line: Line, lease: Lease, request: Request, so_far: _Try, may_send: Callable[[], bool]
-    ) -> Completion | None:
-        """Send a request on a line, or return None where another is better by now."""
+    async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
+        """Send a request on a line, or return None where it has to look for a line anew."""
         probe = await line.breaker.turn(lambda: bool(self._stop) or self._better(line))
         try:
-            if self._stop or not may_send():
-                raise Withheld("the run stops")
-            if not probe and self._better(line):
-                lease.used = 0
+            if not probe and self._better(line) and not self._stop:
                 return None
-            self._count(so_far)
-            return await self._send(line, lease, request, so_far, probe=probe)
+            async with line.limiter.lease(lambda: self._estimate(request)) as lease:
+                if self._stop or not may_send():
+                    raise Withheld("the run stops")
+                if not probe and line.breaker.open:
+                    return None
+                self._count(so_far)
+                lease.sent = True
+                began = asyncio.get_running_loop().time()
+                self._flying += 1
+                self._began += began
+                try:
+                    return await self._send(line, lease, request, so_far, probe=probe)
+                finally:
+                    self._flying -= 1
+                    self._began -= began
         finally:
             if probe:
                 line.breaker.released()
@@ -309,15 +342,26 @@ class Desk:
             raise line.down
 
     def _estimate(self, request: Request) -> int:
-        """Return the tokens that a request will use, in and out: as many as the others did on average, once that is known."""
+        """Return the tokens that a request will use, in and out, by what the others used.
+
+        The first to be done are the shortest. So what those under way have got by now, at the others' speed, counts as well: the
+        estimate of an exponential distribution's mean from censored observations. The most that a request may use counts as one
+        more answer: it is all that is known at first, and soon weighs little.
+        """
         chars = sum(len(message.content) for message in request.messages)
-        out = self._mean_out if self._seen >= LEARNED else int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
+        most = int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
+        out = float(most)
+        if self._seen:
+            ages = self._flying * asyncio.get_running_loop().time() - self._began
+            known, under_way = min(self._seen, MEMORY), ages * self._mean_out / self._mean_s
+            out = min((known * self._mean_out + under_way + most) / (known + 1), max(most, 2 * self._mean_out))
         return chars // CHARS_PER_TOKEN + round(request.n * out)
 
-    def _learn(self, usage: Usage, choices: int) -> None:
+    def _learn(self, usage: Usage, choices: int, latency_s: float) -> None:
         self._seen += 1
-        weight = max(1 / self._seen, 0.01)
+        weight = 1 / min(self._seen, MEMORY)
         self._mean_out += weight * (usage.tokens_out / choices - self._mean_out)
+        self._mean_s += weight * (max(latency_s, 1e-3) - self._mean_s)
 
 
 def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:
@@ -332,41 +376,9 @@ def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None 
     return Line(teacher=teacher, limiter=limiter, breaker=_breaker(options.retry))
 
 
+def _answer(completion: Completion, so_far: _Try) -> Answer:
+    return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)
+
+
 def _breaker(retry: RetryOptions) -> Breaker:
     return Breaker(first_wait_s=retry.first_wait_s, max_wait_s=retry.max_wait_s, patience_s=retry.patience_s)
-
-
-def _says_something(choice: Choice) -> bool:
-    """Whether asking again would only buy the same again: a refusal is an answer, and reasoning that isn't shown was paid for."""
-    return bool(choice.response.strip() or choice.reasoning or choice.reasoning_blocks or choice.finish_reason == "refusal")
-
-
-def _clean(choice: Choice) -> Choice:
-    """Replace lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't."""
-    texts = [choice.response, choice.reasoning or "", choice.finish_reason]
-    if all(text.isascii() or _encodes(text) for text in texts):
-        return choice
-    response, reasoning, finish = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
-    return replace(choice, response=response, reasoning=reasoning or None, finish_reason=finish)
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def billable(completion: Completion) -> Usage:
-    """Return what a response is billed for, in numbers that the tables can hold."""
-    return Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
-
-
-def usable(completion: Completion, n: int) -> Completion:
-    """Return a response without what no table can hold, and with `n` samples at most. Raise BadResponse where nothing is left."""
-    choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
-    if not choices:
-        raise BadResponse("the response is empty")
-    usage = billable(completion)
-    return replace(completion, choices=choices[:n], **{name: getattr(usage, name) for name in _TOKENS})

@@ -154,7 +154,7 @@ class BatchDesk:
                 return Answer(completion=completion, attempts=attempt, latency_s=latency_s)
             except TeacherError as error:
                 error.attempts = attempt
-                if not error.retryable or attempt >= self.options.retry.attempts or self._stop:
+                if not self.options.retry.again(error) or attempt >= self.options.retry.attempts or self._stop:
                     raise
         raise AssertionError("one attempt is the last")
 

@@ -30,8 +30,9 @@ def by_teacher(
         drawing[number]: numbers
         for number, *numbers in workspace.rows(
             """
-            SELECT teacher, count(*), count(*) FILTER (NOT bought AND stage IS DISTINCT FROM 'draw'),
-                count(*) FILTER (stage IS NULL), count(*) FILTER (stage = 'draw'), count(*) FILTER (stage = 'verify')
+            SELECT teacher, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
+                count(*) FILTER (stage IS NULL), count(*) FILTER (sample_id IS NULL),
+                count(*) FILTER (sample_id IS NOT NULL AND stage IN ('draw', 'verify'))
             FROM candidates GROUP BY teacher
             """
         )

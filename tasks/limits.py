@@ -21,19 +21,21 @@ MINUTE_S = 66.0
 
 
 LOOK_S = 0.25
-"""Whether a rate has room is looked at anew so often at least: a usage that is settled brings it nearer."""
+"""Whether a rate has room is looked at anew so often at least: a usage that another process settles brings it nearer."""
 
 
 @dataclass(slots=True)
 class Lease:
     """One request's permission."""
 
-    estimate: int
-    """Tokens reserved."""
+    reserved: int
+    """Tokens."""
     sent_at: float
     """When it was given, on the limiter's clock."""
     full: bool
     """Whether it took the last place, or others waited for one: the limit on requests in flight was felt."""
+    sent: bool = False
+    """Whether the request was sent; one that was not gives all back."""
     used: int | None = None
     """Tokens really used; set it once they are known."""
 
@@ -98,6 +100,7 @@ class Limiter:
         self._capacity = None if options.concurrency else Capacity(self._clock, ceiling=options.most)
         self._gate = _Gate()
         self._looking = asyncio.Lock()
+        self._settled = asyncio.Event()
         self._paused_until = float("-inf")
 
     @property
@@ -113,39 +116,75 @@ class Limiter:
     @property
     def paused(self) -> bool:
         """Whether the server wants nothing just now."""
-        return self._clock() < self._paused_until
+        return self._pause_s() > 0
 
     @contextlib.asynccontextmanager
-    async def lease(self, estimate: int) -> AsyncIterator[Lease]:
-        """Wait for permission to send a request of about `estimate` tokens, in and out. Raise QuotaSpent where the day's is."""
+    async def place(self) -> AsyncIterator[None]:
+        """Wait until there is room for one more request in flight."""
         await self._gate.enter(self._window)
         try:
-            if self._quota is not None:
-                self._quota.take(estimate)
-            await self._turn(estimate)
-            while (pause := self._paused_until - self._clock()) > 0:  # noqa: ASYNC110 - a pause may grow meanwhile
-                await asyncio.sleep(pause)
-            full = bool(self._gate.waiting) or self._gate.inside >= self.window
-            lease = Lease(estimate, self._clock(), full)
-            try:
-                yield lease
-            finally:
-                if lease.used is not None:
-                    self._tokens.settle(lease.used - estimate)
-                    if self._quota is not None:
-                        self._quota.settle(lease.used - estimate)
+            yield
         finally:
             self._gate.leave(self._window)
 
-    async def _turn(self, estimate: int) -> None:
-        """Wait until the rates have room.
+    @contextlib.asynccontextmanager
+    async def lease(self, estimate: Callable[[], int]) -> AsyncIterator[Lease]:
+        """Wait until a request of about `estimate` tokens, in and out, may be sent by one who has a place.
 
-        One request at a time looks, so that nobody holds a place in the future that usages of the present may bring nearer.
+        The estimate is asked for when the request's turn comes: whoever waits behind others can be told better by then. Raise
+        QuotaSpent where the day's is.
+        """
+        reserved = await self._turn(estimate)
+        full = bool(self._gate.waiting) or self._gate.inside >= self.window
+        lease = Lease(reserved, self._clock(), full)
+        try:
+            yield lease
+        finally:
+            if not lease.sent:
+                self._requests.settle(-1, self._clock())
+            used = lease.used if lease.sent else 0
+            if used is not None:
+                # What a first guess held back for long is gone: a server remembers unused allowance for a second or so.
+                held = min(reserved, estimate()) if used else reserved
+                self._tokens.settle(used - held, self._clock())
+                self._settled.set()
+                if self._quota is not None:
+                    self._quota.settle(used - reserved, requests=0 if lease.sent else -1)
+
+    async def _turn(self, estimate: Callable[[], int]) -> int:
+        """Wait until the rates have room and the server wants no pause, and return the tokens reserved.
+
+        One request at a time looks. So nobody holds a place in the future that usages of the present may bring nearer, and after
+        a pause the rates let one after the other go.
         """
         async with self._looking:
-            for pace, amount in ((self._requests, 1), (self._tokens, estimate)):
-                while (wait := pace.take(amount, self._clock())) > 0:  # noqa: ASYNC110 - other processes take from it as well
-                    await asyncio.sleep(min(wait, LOOK_S))
+            reserved = estimate()
+            if self._quota is not None:
+                self._quota.take(reserved)
+            try:
+                while (wait := self._pause_s() or self._requests.take(1, self._clock())) > 0:
+                    await self._look_again(wait)
+                now = estimate()
+                while (wait := self._pause_s() or self._tokens.take(now, self._clock())) > 0:
+                    await self._look_again(wait)
+                    now = estimate()
+            except asyncio.CancelledError:
+                if self._quota is not None:
+                    self._quota.settle(-reserved, requests=-1)
+                raise
+            if self._quota is not None:
+                self._quota.settle(now - reserved)
+            return now
+
+    async def _look_again(self, seconds: float) -> None:
+        """Wait so long, or until something is settled or another process may have settled something."""
+        self._settled.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, LOOK_S)):
+                await self._settled.wait()
+
+    def _pause_s(self) -> float:
+        return max(0.0, self._paused_until - self._clock())
 
     def answered(self, lease: Lease, allowance: Allowance | None) -> None:
         """Hear of a response, and of what its headers say."""

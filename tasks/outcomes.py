@@ -18,15 +18,18 @@ NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
 
 
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
-    """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already."""
+    """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
+
+    `unwanted` must be there.
+    """
     _judge(workspace, rule, verifiers)
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE open_slots AS
         SELECT ord, teacher, sample_index, key, chars,
             stored AS here, NOT stored AND count(*) OVER (PARTITION BY sample_id) > 1 AS shared,
-            stored AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
-        FROM slots LEFT JOIN judged USING (ord, teacher, sample_index)
+            stored AND why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
+        FROM slots LEFT JOIN judged USING (ord, teacher, sample_index) LEFT JOIN unwanted USING (ord, teacher, sample_index)
         ORDER BY ord, teacher, sample_index
         """
     )
@@ -40,7 +43,10 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
 
 
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Sequence[int], asked: Path) -> None:
-    """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others. `texts` must be there."""
+    """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others.
+
+    `texts` and `unwanted` must be there.
+    """
     _judge(workspace, rule, verifiers)
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
@@ -66,9 +72,9 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         f"""
         CREATE TABLE candidates AS
         SELECT ord, teacher, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
-            CASE WHEN texts.sample_id IS NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
-            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') END AS reason
-        FROM heard LEFT JOIN texts USING (sample_id)
+            CASE WHEN texts.sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
+            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason
+        FROM heard LEFT JOIN texts USING (sample_id) LEFT JOIN unwanted USING (ord, teacher, sample_index)
         """
     )
     for table in ("asked", "wanted", "heard"):
@@ -129,16 +135,18 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
     """Return requested, reused, kept, rejected by stage, and failed. They add up, or this raises: it would be a defect."""
     kept = failed = requested = 0
     rejected: dict[str, int] = {}
-    for stage, number in workspace.rows("SELECT stage, count(*) FROM candidates GROUP BY stage ORDER BY stage"):
+    for stage, here, number in workspace.rows(
+        "SELECT stage, sample_id IS NOT NULL AS here, count(*) FROM candidates GROUP BY ALL ORDER BY ALL"
+    ):
         requested += number
         if stage is None:
             kept += number
-        elif stage == "draw":
+        elif not here:
             failed += number
         else:
             rejected[stage] = number
     slots = workspace.rows("SELECT count(*) FROM (SELECT DISTINCT ord, teacher, sample_index FROM candidates)")[0][0]
     if slots != requested:
         raise AssertionError(f"{requested} outcomes for {slots} slots")
-    reused = workspace.rows("SELECT count(*) FROM candidates WHERE NOT bought AND stage IS DISTINCT FROM 'draw'")[0][0]
+    reused = workspace.rows("SELECT count(*) FROM candidates WHERE NOT bought AND sample_id IS NOT NULL")[0][0]
     return {"requested": requested, "reused": reused, "kept": kept, "rejected": rejected, "failed": failed}

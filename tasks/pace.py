@@ -29,8 +29,8 @@ class Cell(Protocol):
         """Where that time has come, add `by` to it (to `now - BURST_S` at least) and return 0; else return how long to wait."""
         ...
 
-    def add(self, by: float) -> None:
-        """Put it off, or (negative) bring it nearer."""
+    def add(self, now: float, by: float) -> None:
+        """Put it off, counted from `now - BURST_S` at least, or (negative) bring it nearer."""
         ...
 
 
@@ -47,9 +47,9 @@ class Own:
         self._next = max(self._next, now - BURST_S) + by
         return 0.0
 
-    def add(self, by: float) -> None:
+    def add(self, now: float, by: float) -> None:
         """See `Cell`."""
-        self._next += by
+        self._next = _moved(self._next, now, by)
 
 
 class Shared:
@@ -72,10 +72,10 @@ class Shared:
             self._write(max(stored, now - BURST_S) + by)
         return 0.0
 
-    def add(self, by: float) -> None:
+    def add(self, now: float, by: float) -> None:
         """See `Cell`."""
         with self._locked():
-            self._write(self._read() + by)
+            self._write(_moved(self._read(), now, by))
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -91,6 +91,11 @@ class Shared:
 
     def _write(self, value: float) -> None:
         os.pwrite(self._handle, _SLOT.pack(value), self._offset)
+
+
+def _moved(stored: float, now: float, by: float) -> float:
+    """Return the time of the next request, moved. An idle while must not swallow a debt."""
+    return max(stored, now - BURST_S) + by if by > 0 else stored + by
 
 
 def open_cells(folder: Path, key: str, number: int) -> list[Shared]:
@@ -128,7 +133,7 @@ class Pace:
         """Take `amount` and return 0, or take nothing and return for how many seconds to wait before trying again."""
         return self._cell.take(now, amount * self._seconds_each) if self._seconds_each else 0.0
 
-    def settle(self, difference: float) -> None:
+    def settle(self, difference: float, now: float) -> None:
         """Correct what was taken: `difference` more (or, negative, less) was used."""
         if self._seconds_each and difference:
-            self._cell.add(difference * self._seconds_each)
+            self._cell.add(now, difference * self._seconds_each)

@@ -25,10 +25,11 @@ from storage.errors import (
     UserError,
 )
 from storage.intents import Intent, Intents, new
-from tasks.ask import LONGEST_WAIT_S, billable, usable
+from tasks.ask import LONGEST_WAIT_S
 from tasks.teachers.batches import BatchState, BatchTeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request, Usage
+from tasks.usable import billable, usable
 
 T = TypeVar("T")
 SETTLE_S = 30.0

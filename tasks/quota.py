@@ -42,9 +42,9 @@ class Quota:
             self._add(-1, -tokens)
             raise QuotaSpent(f"tokens_per_day: the {self._tokens:,} of today are used; a rerun after 00:00 UTC goes on")
 
-    def settle(self, difference: int) -> None:
-        """Correct the tokens of a request."""
-        self._add(0, difference)
+    def settle(self, difference: int, *, requests: int = 0) -> None:
+        """Correct the tokens of a request, or (`requests` is -1) say that there was none."""
+        self._add(requests, difference)
 
     def _add(self, requests: int, tokens: int) -> tuple[int, int]:
         today = self._today()

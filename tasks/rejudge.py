@@ -21,7 +21,10 @@ BATCH = 256
 
 
 async def judge_stored(workspace: Workspace, verification: Verification, verifiers: Sequence[Named], stop: Stop) -> int:
-    """Judge every stored sample of the build's slots that lacks a verdict, and return how many were judged."""
+    """Judge every stored sample of the build's slots that lacks a verdict, and return how many were judged.
+
+    `unwanted` must be there.
+    """
     if not verifiers:
         return 0
     count = await asyncio.to_thread(_find, workspace, verifiers)
@@ -54,7 +57,7 @@ def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
         CREATE OR REPLACE TABLE unjudged AS
         WITH wanted AS (
             SELECT sample_id, inputs, min(ord) AS ord
-            FROM slots
+            FROM slots ANTI JOIN unwanted USING (ord, teacher, sample_index)
             WHERE sample_id IN (SELECT sample_id FROM samples)
             GROUP BY sample_id, inputs
         )

@@ -22,7 +22,7 @@ class TeacherCounts:
     failed: int
     """Without a response."""
     pass_rate: float | None
-    """Share of its responses that the verifiers accepted; None where there are none."""
+    """Share of its responses that were wanted and that the verifiers accepted; None where there are none."""
     cost_usd: float
     """Of this run, as far as its price is known."""
     tokens_in: int
@@ -113,9 +113,10 @@ class Summary:
 
     @property
     def pass_rate(self) -> float | None:
-        """Share of the responses that the verifiers accepted."""
+        """Share of the responses that were wanted and that the verifiers accepted."""
         responses = self.requested - self.failed
-        return None if not responses else 1 - self.rejected.get("verify", 0) / responses
+        bad = self.rejected.get("draw", 0) + self.rejected.get("verify", 0)
+        return None if not responses else 1 - bad / responses
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints and the manifest holds."""

@@ -192,7 +192,12 @@ class Shards:
         missing = [slot for slot in now if not slot.here and places[slot.sample_index] not in bought]
         others = await self._draw(question, missing, places, bought)
         results = {index: bought[place] for index, place in places.items() if place in bought} | others
-        samples = {places[index]: result for index, result in results.items() if isinstance(result, Sample)}
+        policy = question.desk.options.retry.policy
+        samples = {
+            places[index]: result
+            for index, result in results.items()
+            if isinstance(result, Sample) and policy(result.finish_reason) == "keep"
+        }
         new = {place: sample for place, sample in samples.items() if place not in task.judged}
         try:
             verdicts = await self.verification.judge(task.prompt, [Case(sample=sample) for sample in new.values()])

@@ -49,7 +49,7 @@ def snapshot(
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN stage = 'draw' THEN 'failed' ELSE 'rejected' END AS outcome
+            CASE WHEN stage IS NULL THEN 'kept' WHEN sample_id IS NULL THEN 'failed' ELSE 'rejected' END AS outcome
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index
@@ -148,8 +148,8 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         """
         CREATE TABLE kept AS
         WITH rates AS (
-            SELECT ord, avg((stage IS NULL OR stage <> 'verify')::INTEGER) AS pass_rate
-            FROM candidates WHERE stage IS DISTINCT FROM 'draw' GROUP BY ord
+            SELECT ord, avg((stage IS NULL OR stage NOT IN ('draw', 'verify'))::INTEGER) AS pass_rate
+            FROM candidates WHERE sample_id IS NOT NULL GROUP BY ord
         )
         SELECT ord, teacher, sample_id, inputs, score, pass_rate,
             row_number() OVER (ORDER BY ord, teacher, sample_index) - 1 AS rank

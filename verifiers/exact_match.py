@@ -9,13 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from storage.records import Prompt, Sample
+from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
 from verifiers.markup import fold, plain
 from verifiers.protocol import Finding, verifier
 
-CUT_OFF = {"length", "max_tokens", "model_length"}
-"""Finish reasons of a response that the server broke off: its last number may be half a number."""
 MAX_SHOWN = 200
 """Characters of an answer that a verdict keeps."""
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
@@ -47,7 +45,7 @@ class ExactMatch:
         """Compare the final answer of a response with the reference."""
         if prompt.reference is None or not prompt.reference.strip():
             return Finding(passed=None, reason="the prompt has no reference")
-        cut_off = sample.finish_reason in CUT_OFF
+        cut_off = sample.finish_reason in CUT_OFF  # its last number may be half a number
         if self.kind == "text":
             return self._check_text(prompt.reference, sample.response, cut_off=cut_off)
         if self.kind == "choice":

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 import orjson
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
+from storage.errors import BadResponse, EmptyResponse, TeacherError
+from storage.records import CUT_OFF, REFUSED
 from tasks.options import NotYet, Options, PathText
 from tasks.teachers.protocol import Usage
 
@@ -86,6 +88,30 @@ class RetryOptions(Options):
     multiply the cost. Refusals (429) and failed connections cost nothing and don't count."""
     patience_s: float = Field(default=60, ge=0)
     """A teacher that has answered before and fails for everybody is waited for so long."""
+    length: Literal["keep", "retry", "reject"] = "keep"
+    """A response that was cut off (finish_reason length). keep: it is a sample like any other, tagged by its finish_reason.
+    retry: it is asked for again, up to `attempts`, and the last one is rejected if it is cut off as well. reject: at once. What
+    is rejected was paid for and stays in the lake; nobody judges or exports it."""
+    refusal: Literal["keep", "retry", "reject"] = "keep"
+    """A response that declines to answer (finish_reason refusal or content_filter), likewise."""
+    empty: Literal["retry", "reject"] = "retry"
+    """A response without any text. reject: its slot fails at once."""
+    malformed: Literal["retry", "reject"] = "retry"
+    """A response that isn't what the API promises, likewise."""
+
+    def policy(self, finish_reason: str) -> Literal["keep", "retry", "reject"]:
+        """Return what becomes of a response that ended so."""
+        if finish_reason in CUT_OFF:
+            return self.length
+        return self.refusal if finish_reason in REFUSED else "keep"
+
+    def again(self, error: BaseException) -> bool:
+        """Whether a request that failed so may be sent again."""
+        if isinstance(error, EmptyResponse):
+            return self.empty == "retry"
+        if isinstance(error, BadResponse):
+            return self.malformed == "retry"
+        return isinstance(error, TeacherError) and error.retryable
 
 
 def _address(url: str | None) -> str | None:
@@ -214,6 +240,8 @@ class TeacherOptions(Options):
     def _batches(self) -> Self:
         if self.batch is not None and not self.batched:
             raise ValueError(f"batch: provider {self.provider!r} asks one by one; leave it out, or name a provider with batches")
+        if self.batched and "retry" in {self.retry.length, self.retry.refusal}:
+            raise ValueError("retry: a batch's answers are bought once; let length and refusal be keep or reject")
         if self.batched and self.replicas:
             raise ValueError("replicas: batches are asked for at one place; leave them out")
         return self

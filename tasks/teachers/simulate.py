@@ -60,7 +60,7 @@ class SimulatedTeacher:
         reason = "length" if fault == "cut" else "stop"
         sent = sum(len(message.content) for message in request.messages)
         tokens_in, tokens_out = -(-sent // CHARS_PER_TOKEN), sum(map(len, texts))
-        state.tokens.settle(tokens_in + tokens_out)
+        state.tokens.settle(tokens_in + tokens_out, asyncio.get_running_loop().time())
         choices = tuple(Choice(response=" ".join(words), finish_reason=reason) for words in texts)
         return Completion(choices=choices, tokens_in=tokens_in, tokens_out=tokens_out)
 

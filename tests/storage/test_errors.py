@@ -24,6 +24,8 @@ TREE = {
     "Unreachable": ("Unavailable", None),
     "Overloaded": ("Unavailable", None),
     "BadResponse": ("TeacherError", None),
+    "EmptyResponse": ("BadResponse", None),
+    "Unwanted": ("TeacherError", None),
     "RequestRejected": ("TeacherError", None),
     "Withheld": ("TeacherError", None),
     "UserError": ("StillhouseError", 2),

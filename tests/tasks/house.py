@@ -17,7 +17,7 @@ from storage.records import Prompt
 from storage.schemas import SNAPSHOTS
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import costs, outcomes
+from tasks import costs, outcomes, unwanted
 from tasks.ask import Desk
 from tasks.dedup import DedupOptions, dedup, digests
 from tasks.draw import Budget, Draw
@@ -119,8 +119,13 @@ class House:
         ]
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
+        self.find_unwanted()
         self.draw.budget.spent = costs.spent(self.workspace)
         return self.prepared
+
+    def find_unwanted(self) -> None:
+        """Find what the teachers' policies reject."""
+        unwanted.find(self.workspace, [desk.options.retry for desk in self.desks])
 
     @property
     def cascade(self) -> list[int]:
@@ -161,6 +166,7 @@ class House:
     async def curate(self, build_id: str = "b") -> dict[str, Any]:
         """Decide every outcome, stage the snapshot and return the counts."""
         await self.land_samples()
+        self.find_unwanted()
         await self.judge()
         await self.store.flush()
         spec, workspace = self.spec, self.workspace

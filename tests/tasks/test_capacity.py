@@ -55,7 +55,7 @@ def work(server: Server, *, seconds: float, halve_at: float | None = None, reque
 
         async def worker() -> None:
             while True:
-                async with limiter.lease(1) as lease:
+                async with limiter.place(), limiter.lease(lambda: 1) as lease:
                     lease.used = 100
                     served = await server.serve()
                     if served:
@@ -120,7 +120,7 @@ def test_given():
 
     async def main() -> int:
         limiter = Limiter(LimitOptions(concurrency=7))
-        async with limiter.lease(1) as lease:
+        async with limiter.place(), limiter.lease(lambda: 1) as lease:
             limiter.refused(lease)
         return limiter.window
 

@@ -20,7 +20,8 @@ def starts(requests: int, *, tokens: int = 1, takes: float = 0.0, used: int | No
         started: list[float] = []
 
         async def one() -> None:
-            async with limiter.lease(tokens) as lease:
+            async with limiter.place(), limiter.lease(lambda: tokens) as lease:
+                lease.sent = True
                 started.append(loop.time())
                 await asyncio.sleep(takes)
                 lease.used = used
@@ -67,6 +68,40 @@ class TestLimiter:
         """With two rates, the slower one holds."""
         assert starts(4, tokens=100, used=100, requests_per_minute=60_000, tokens_per_minute=600)[-1] == pytest.approx(29.5)
 
+    def test_not_sent(self):
+        """A request that was not sent after all has taken nothing."""
+
+        async def main() -> float:
+            limiter = Limiter(LimitOptions(requests_per_minute=60, tokens_per_minute=600))
+            for _ in range(10):
+                async with limiter.place(), limiter.lease(lambda: 100):
+                    pass
+            return asyncio.get_running_loop().time()
+
+        assert in_virtual_time(main()) == pytest.approx(0)
+
+    def test_asked_when_the_turn_comes(self):
+        """Whoever waits for tokens reserves what is known by the time that it starts."""
+
+        async def main() -> list[float]:
+            loop = asyncio.get_running_loop()
+            limiter = Limiter(LimitOptions(tokens_per_minute=600))
+            started: list[float] = []
+            expected = 100
+
+            async def one() -> None:
+                async with limiter.place(), limiter.lease(lambda: expected) as lease:
+                    lease.sent = True
+                    started.append(loop.time())
+
+            tasks = [asyncio.create_task(one()) for _ in range(3)]
+            await asyncio.sleep(1)
+            expected = 10
+            await asyncio.gather(*tasks)
+            return started
+
+        assert in_virtual_time(main()) == pytest.approx([0, 9.5, 10.5])
+
 
 class TestPause:
     """What the server asks for."""
@@ -81,7 +116,7 @@ class TestPause:
             for at, seconds in pauses:
                 loop.call_at(at, limiter.pause, seconds)
             await asyncio.sleep(1)
-            async with limiter.lease(1):
+            async with limiter.place(), limiter.lease(lambda: 1):
                 return loop.time()
 
         return in_virtual_time(main())
@@ -98,6 +133,25 @@ class TestPause:
         """A wish that comes while one is waiting counts for it too."""
         assert self.paused((0.5, 10), (5, 60)) == pytest.approx(65)
 
+    def test_no_rush_when_it_ends(self):
+        """After a pause the rates hold as before: those who waited don't all come at once."""
+
+        async def main() -> list[float]:
+            loop = asyncio.get_running_loop()
+            limiter = Limiter(LimitOptions(requests_per_minute=60))
+            limiter.pause(10)
+            started: list[float] = []
+
+            async def one() -> None:
+                async with limiter.place(), limiter.lease(lambda: 1) as lease:
+                    lease.sent = True
+                    started.append(loop.time())
+
+            await asyncio.gather(*(one() for _ in range(4)))
+            return started
+
+        assert in_virtual_time(main()) == pytest.approx([10, 10.5, 11.5, 12.5])
+
     def test_past(self):
         """A pause that is over holds up nobody."""
         assert self.paused((0.1, 0.2)) == pytest.approx(1)
@@ -110,11 +164,11 @@ def test_an_error_gives_the_slot_back():
         limiter = Limiter(LimitOptions(concurrency=1))
 
         async def failing() -> None:
-            async with limiter.lease(1):
+            async with limiter.place(), limiter.lease(lambda: 1):
                 raise RuntimeError
 
         async def hanging() -> None:
-            async with limiter.lease(1):
+            async with limiter.place(), limiter.lease(lambda: 1):
                 await asyncio.sleep(3_600)
 
         first = asyncio.create_task(hanging())
@@ -123,7 +177,7 @@ def test_an_error_gives_the_slot_back():
         second.cancel()
         first.cancel()
         await asyncio.gather(failing(), first, second, return_exceptions=True)
-        async with limiter.lease(1):
+        async with limiter.place(), limiter.lease(lambda: 1):
             return asyncio.get_running_loop().time()
 
     assert in_virtual_time(main()) == pytest.approx(1)
@@ -137,7 +191,7 @@ def test_many_are_cancelled_at_once():
         limiter = Limiter(LimitOptions(concurrency=3))
 
         async def hold() -> float:
-            async with limiter.lease(1):
+            async with limiter.place(), limiter.lease(lambda: 1):
                 await asyncio.sleep(10)
                 return loop.time()
 
@@ -159,7 +213,7 @@ def test_injected_clock():
         limiter = Limiter(LimitOptions(), clock=lambda: now)
         limiter.pause(10)
         now = 1_011.0
-        async with limiter.lease(1):
+        async with limiter.place(), limiter.lease(lambda: 1):
             pass
 
     in_virtual_time(asyncio.wait_for(main(), timeout=1))

@@ -46,8 +46,15 @@ class TestPace:
         """What was used beyond the reservation puts off the next; what was not used gives it back."""
         pace = Pace(60)
         turns(pace, 1, since=0.0)
-        pace.settle(difference)
+        pace.settle(difference, 0.0)
         assert turns(pace, 1, since=0.0) == pytest.approx([wait])
+
+    def test_an_idle_while_swallows_no_debt(self):
+        """What turns out to have been used is owed, however long nothing else was asked meanwhile."""
+        pace = Pace(60)
+        turns(pace, 1, since=0.0)
+        pace.settle(30, 3_600.0)
+        assert turns(pace, 1, since=3_600.0) == pytest.approx([29.5])
 
 
 class TestFollow:

@@ -1,0 +1,48 @@
+"""What of a response can be used: texts and numbers that every table can hold, and choices that say something."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from storage.errors import EmptyResponse
+from tasks.teachers.protocol import Choice, Completion, Usage
+
+INT32_MAX = 2**31 - 1
+"""What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
+_TOKENS = tuple(field.name for field in fields(Usage))
+
+
+def billable(completion: Completion) -> Usage:
+    """Return what a response is billed for, in numbers that the tables can hold."""
+    return Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
+
+
+def usable(completion: Completion, n: int) -> Completion:
+    """Return a response without what no table can hold, and with `n` samples at most. Raise EmptyResponse where there is none."""
+    choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
+    if not choices:
+        raise EmptyResponse("the response is empty")
+    usage = billable(completion)
+    return replace(completion, choices=choices[:n], **{name: getattr(usage, name) for name in _TOKENS})
+
+
+def _says_something(choice: Choice) -> bool:
+    """Whether asking again would only buy the same again: a refusal is an answer, and reasoning that isn't shown was paid for."""
+    return bool(choice.response.strip() or choice.reasoning or choice.reasoning_blocks or choice.finish_reason == "refusal")
+
+
+def _clean(choice: Choice) -> Choice:
+    """Replace lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't."""
+    texts = [choice.response, choice.reasoning or "", choice.finish_reason]
+    if all(text.isascii() or _encodes(text) for text in texts):
+        return choice
+    response, reasoning, finish = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
+    return replace(choice, response=response, reasoning=reasoning or None, finish_reason=finish)
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
