@@ -9,8 +9,8 @@ lands what it bought; the peers store the responses. Seconds are of the whole co
 most that its process and all that it started held at a time, what they share counted for each.
 
 With --kill, each is killed with SIGKILL when the teacher has sold half, started again in the same folder and left to end. What
-the teacher sold beyond the samples asked for was bought twice; what was in flight at the kill can't be anything else, and a
-program that has less in flight than it may is slower and loses less.
+the teacher sold beyond the samples asked for was bought twice. What was in flight at the kill, 256 at most, can't be anything
+else; a program that has less in flight than it may is slower, and loses less.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ IN_FLIGHT = 256
 LATENCY_S = 0.05
 LATEST = "2026-11-24"
 """Day up to which releases count, so that what the peers' pinned versions need is the same each time."""
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE, TICK = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 QUIET = {
     "DO_NOT_TRACK": "1",
     "HF_DATASETS_OFFLINE": "1",
@@ -150,12 +150,13 @@ def tree(root: int) -> list[int]:
 
 
 class Watch(threading.Thread):
-    """Looks at the memory of a tree of processes until it is told to stop."""
+    """Looks at a tree of processes until it is told to stop."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
         self.root = root
         self.peak = 0
+        self.ticks: dict[int, int] = {}
         self.over = threading.Event()
 
     def run(self) -> None:
@@ -164,7 +165,9 @@ class Watch(threading.Thread):
             resident = 0
             for process in tree(self.root):
                 with contextlib.suppress(OSError):
-                    resident += int(Path(f"/proc/{process}/statm").read_text().split()[1]) * PAGE
+                    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+                    self.ticks[process] = int(fields[11]) + int(fields[12])
+                    resident += int(fields[21]) * PAGE
             self.peak = max(self.peak, resident)
 
 
@@ -174,6 +177,8 @@ class Result:
 
     seconds: float
     """Of the whole command; of the second one after a kill."""
+    cpu: float
+    """Seconds that the processes computed, which a busy machine hardly changes."""
     memory: int
     """Most bytes that the processes held together."""
     asked: int
@@ -182,8 +187,6 @@ class Result:
     """Responses that the teacher sold."""
     sold_at_kill: int = 0
     """Of these, those before the kill."""
-    in_flight: int = 0
-    """Requests that the teacher was at work on when the kill came."""
 
 
 @contextlib.contextmanager
@@ -203,8 +206,8 @@ def started(program: Program, prompts: Path, folder: Path, url: str) -> Iterator
             process.wait()
 
 
-def whole(program: Program, prompts: Path, folder: Path, teacher: Running, samples: int) -> tuple[float, int]:
-    """Run a program to its end, and return its seconds and its peak memory."""
+def whole(program: Program, prompts: Path, folder: Path, teacher: Running, samples: int) -> tuple[float, float, int]:
+    """Run a program to its end, and return its seconds, those that it computed, and its peak memory."""
     began = time.perf_counter()
     with started(program, prompts, folder, teacher.url) as process:
         watch = Watch(process.pid)
@@ -217,29 +220,29 @@ def whole(program: Program, prompts: Path, folder: Path, teacher: Running, sampl
         raise SystemExit(f"{program.name}: exit {code}\n{(folder / 'stderr').read_text()[-4_000:]}")
     got = program.samples((folder / "stdout").read_text())
     assert got == samples, f"{program.name}: {got} of {samples}"
-    return took, watch.peak
+    return took, sum(watch.ticks.values()) / TICK, watch.peak
 
 
 def measure(program: Program, prompts: Path, samples: int, *, kill: bool) -> Result:
     """Run a program in a fresh folder against a fresh teacher."""
     with tempfile.TemporaryDirectory() as name, running(latency=LATENCY_S) as teacher:
-        folder, before = Path(name), {"sold": 0, "in_flight": 0}
+        folder, before = Path(name), {"sold": 0}
         if kill:
             with started(program, prompts, folder, teacher.url) as process:
                 while (before := teacher.stats())["sold"] < samples / 2:
                     assert process.poll() is None, f"{program.name} ended before it was killed: {process.returncode}"
                     time.sleep(0.02)
             time.sleep(4 * LATENCY_S)  # what had been asked for is sold, and comes to nobody
-        seconds, memory = whole(program, prompts, folder, teacher, samples)
+        seconds, cpu, memory = whole(program, prompts, folder, teacher, samples)
         stats: dict[str, Any] = teacher.stats()
         assert stats["distinct"] == samples, f"{program.name}: {stats['distinct']} different requests of {samples}"
         return Result(
             seconds=seconds,
+            cpu=cpu,
             memory=memory,
             asked=stats["asked"],
             sold=stats["sold"],
             sold_at_kill=before["sold"],
-            in_flight=before["in_flight"],
         )
 
 
@@ -257,11 +260,11 @@ def table(results: dict[str, list[Result]], samples: int, *, kill: bool) -> str:
     for name, run in runs.items():
         row = {"program": name, "samples": f"{samples:,}"}
         if kill:
-            row |= {"sold at kill": f"{run.sold_at_kill:,}", "in flight": f"{run.in_flight:,}", "sold in all": f"{run.sold:,}"}
+            row |= {"sold at kill": f"{run.sold_at_kill:,}", "sold in all": f"{run.sold:,}"}
             row |= {"bought twice": f"{run.sold - samples:,}", "seconds of 2nd start": f"{run.seconds:.1f}"}
         else:
             row |= {"seconds": f"{run.seconds:.1f}", "samples/s": f"{samples / run.seconds:,.0f}"}
-            row |= {"peak MB": f"{run.memory / 1e6:,.0f}", "requests": f"{run.asked:,}"}
+            row |= {"CPU s": f"{run.cpu:.1f}", "peak MB": f"{run.memory / 1e6:,.0f}", "requests": f"{run.asked:,}"}
             row |= {"1st's rate / this": f"{run.seconds / first:.2f}"}
         rows.append(row)
     widths = {title: max(len(title), *(len(row[title]) for row in rows)) for title in rows[0]}

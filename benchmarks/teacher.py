@@ -104,7 +104,6 @@ class Teacher:
             "sold": self.sold.total(),
             "distinct": len(self.sold),
             "tokens": self.used_tokens,
-            "in_flight": self.busy,
             "most_in_flight": self.most_in_flight,
             "seconds": self.last_at - self.first_at,
             "per_second": [self.per_second[second] for second in range(max(self.per_second, default=-1) + 1)],
