@@ -68,4 +68,4 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/limits.py
 
 clean:  ## Remove what make made
-	rm -rf $(VENV) .uv out lake
+	rm -rf $(VENV) .uv out lake benchmarks/.peers

@@ -14,6 +14,7 @@ import contextlib
 import hashlib
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from typing import Any
 
 import orjson
 
+EMPTY = re.compile(rb'"messages": ?\[\]')
 FAULTS = ("500", "503", "reset", "broken", "empty", "cut", "hang")
 
 
@@ -125,6 +127,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, teacher: Teacher) -> None:
         self.teacher = teacher
         self.buffer = b""
+        self.closes = False
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -145,10 +148,11 @@ class Connection(asyncio.Protocol):
             if len(rest) < length:
                 return
             self.buffer = rest[length:]
+            self.closes = b"connection: close" in lower
             self.request(head, rest[:length])
 
     def request(self, head: bytes, body: bytes) -> None:
-        """Refuse a request, let it wait, or serve it."""
+        """Answer a request."""
         teacher = self.teacher
         if head.startswith(b"GET /stats"):
             self.send(200, orjson.dumps(teacher.stats()))
@@ -158,9 +162,21 @@ class Connection(asyncio.Protocol):
                 setattr(teacher.settings, name, value)
             self.send(200, b"{}")
             return
+        if head.startswith(b"GET /v1/models"):
+            self.send(200, b'{"object": "list", "data": [{"id": "m", "object": "model", "created": 1, "owned_by": "loopback"}]}')
+            return
+        self.ask(body)
+
+    def ask(self, body: bytes) -> None:
+        """Refuse a question, let it wait, or serve it."""
+        teacher = self.teacher
         now = time.monotonic()
         teacher.asked += 1
         teacher.first_at = teacher.first_at or now
+        if EMPTY.search(body):
+            teacher.refused += 1
+            self.send(400, b'{"error": {"message": "messages: an empty list", "type": "invalid_request_error"}}')
+            return
         reason = teacher.refuses()
         if reason is not None:
             teacher.refused += 1
@@ -252,6 +268,8 @@ class Connection(asyncio.Protocol):
             b"HTTP/1.1 %d X\r\ncontent-type: application/json\r\n%bcontent-length: %d\r\n\r\n%b"
             % (status, extra, len(body), body)
         )
+        if self.closes:
+            self.transport.close()
 
 
 @dataclass(frozen=True, kw_only=True)
