@@ -13,7 +13,7 @@
     │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
     ├── TeacherError                one request failed; it becomes the outcome of its sample slots
-    │   ├── RateLimited             429 and its kin; retried, `retry_after_s` is honoured
+    │   ├── RateLimited             429: nothing was done or billed; retried
     │   ├── Unavailable             5xx, a time limit, a connection that broke; retried
     │   │   ├── Unreachable         no connection at all; retried
     │   │   └── Overloaded          503 and 529: too much to do just now; retried
@@ -121,9 +121,16 @@ class RateLimited(TeacherError):
 
 
 class Unavailable(TeacherError):
-    """An error of the server's own, no answer within the time limit, or a connection that broke."""
+    """An error of the server's own, no answer within the time limit, or a connection that broke. It may have been billed.
+
+    The server may say how long to wait: `retry_after_s` seconds.
+    """
 
     retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
+        super().__init__(message, attempts=attempts)
+        self.retry_after_s = retry_after_s
 
 
 class Unreachable(Unavailable):

@@ -258,10 +258,8 @@ class SdkTeacher(ABC):
         if status == httpx2.codes.NOT_FOUND:
             return SetupError(f"{self.base_url} doesn't know the model or the path: {said}; check model and base_url")
         if status in _PASSING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            wait = retry_after(error.response.headers)
-            if wait is not None:
-                return RateLimited(said, retry_after_s=wait)
-            return Overloaded(said) if status in _OVERLOADED else Unavailable(said)
+            kind = Overloaded if status in _OVERLOADED else Unavailable
+            return kind(said, retry_after_s=retry_after(error.response.headers))
         return RequestRejected(said)
 
     def line(self, text: str) -> str:
