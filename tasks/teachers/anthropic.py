@@ -16,6 +16,7 @@ from tasks.teachers.headers import Allowance, anthropic_allowance
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher, blocks, texts
+from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.anthropic.com/v1"
 JUDGE_TOKENS = 4096
@@ -114,14 +115,13 @@ class AnthropicTeacher(SdkTeacher):
 
     def read(self, document: Any) -> Completion:
         """Return the answer and what is billed."""
-        usage = document.get("usage") or {}
-        read = int(usage.get("cache_read_input_tokens") or 0)
-        written = int(usage.get("cache_creation_input_tokens") or 0)
-        return Completion(
-            choices=(_choice(document),),
-            tokens_in=int(usage.get("input_tokens") or 0) + read + written,
-            tokens_out=int(usage.get("output_tokens") or 0),
-            tokens_reasoning=int((usage.get("output_tokens_details") or {}).get("thinking_tokens") or 0),
+        usage = section(document, "usage")
+        read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
+        return billed(
+            (_choice(document),),
+            tokens_in=count(usage, "input_tokens") + read + written,
+            tokens_out=count(usage, "output_tokens"),
+            tokens_reasoning=count(section(usage, "output_tokens_details"), "thinking_tokens"),
             tokens_cached=read,
             tokens_cache_written=written,
         )

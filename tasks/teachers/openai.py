@@ -16,6 +16,7 @@ from tasks.teachers.headers import Allowance, openai_allowance
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher, texts
+from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.openai.com/v1"
 
@@ -61,15 +62,16 @@ class OpenAITeacher(SdkTeacher):
     def read(self, document: Any) -> Completion:
         """Return the choices and what is billed."""
         choices = tuple(_choice(choice) for choice in document["choices"])
-        usage = document.get("usage") or {}
-        sent = usage.get("prompt_tokens_details") or {}
-        return Completion(
-            choices=choices,
-            tokens_in=int(usage.get("prompt_tokens") or 0),
-            tokens_out=int(usage.get("completion_tokens") or 0),
-            tokens_reasoning=int((usage.get("completion_tokens_details") or {}).get("reasoning_tokens") or 0),
-            tokens_cached=int(sent.get("cached_tokens") or 0),
-            tokens_cache_written=int(sent.get("cache_write_tokens") or 0),
+        usage = section(document, "usage")
+        sent = section(usage, "prompt_tokens_details")
+        return billed(
+            choices,
+            tokens_in=count(usage, "prompt_tokens"),
+            tokens_out=count(usage, "completion_tokens"),
+            tokens_total=count(usage, "total_tokens"),
+            tokens_reasoning=count(section(usage, "completion_tokens_details"), "reasoning_tokens"),
+            tokens_cached=count(sent, "cached_tokens"),
+            tokens_cache_written=count(sent, "cache_write_tokens"),
         )
 
     def _allowance(self, headers: Mapping[str, str]) -> Allowance | None:

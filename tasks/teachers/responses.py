@@ -12,6 +12,7 @@ from tasks.teachers.openai import OpenAITeacher, refuse_budget
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import blocks, texts
+from tasks.teachers.usage import billed, count, section
 
 _NAMES = {"max_tokens": "max_output_tokens"}
 _UNSENT = frozenset({"seed", "thinking", "response_format"})
@@ -57,15 +58,16 @@ class ResponsesTeacher(OpenAITeacher):
         status = document["status"]
         if status not in {"completed", "incomplete"}:
             raise ValueError(f"the response is {status}: {(document.get('error') or {}).get('message')}")
-        usage = document.get("usage") or {}
-        sent = usage.get("input_tokens_details") or {}
-        return Completion(
-            choices=(_choice(document),),
-            tokens_in=int(usage.get("input_tokens") or 0),
-            tokens_out=int(usage.get("output_tokens") or 0),
-            tokens_reasoning=int((usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0),
-            tokens_cached=int(sent.get("cached_tokens") or 0),
-            tokens_cache_written=int(sent.get("cache_write_tokens") or 0),
+        usage = section(document, "usage")
+        sent = section(usage, "input_tokens_details")
+        return billed(
+            (_choice(document),),
+            tokens_in=count(usage, "input_tokens"),
+            tokens_out=count(usage, "output_tokens"),
+            tokens_total=count(usage, "total_tokens"),
+            tokens_reasoning=count(section(usage, "output_tokens_details"), "reasoning_tokens"),
+            tokens_cached=count(sent, "cached_tokens"),
+            tokens_cache_written=count(sent, "cache_write_tokens"),
         )
 
 

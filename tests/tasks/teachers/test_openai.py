@@ -12,6 +12,7 @@ import pytest
 from storage.errors import BadResponse, SpecError
 from storage.records import Message, TokenLogprob, TopToken
 from tasks.teachers.openai import OpenAITeacher, make
+from tasks.teachers.options import PriceOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
@@ -231,6 +232,53 @@ class TestReceived:
         found = await ask(choice() | usage)
         assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (4, 1, 0)
 
+    @pytest.mark.parametrize(
+        ("usage", "expected"),
+        [
+            ("none", (4, 1, 0)),
+            ([1], (4, 1, 0)),
+            ({"prompt_tokens": "many", "completion_tokens": [1]}, (4, 1, 0)),
+            ({"prompt_tokens": 1e400, "completion_tokens": -1}, (4, 1, 0)),
+            ({"prompt_tokens": "5", "completion_tokens": 7.0, "completion_tokens_details": "x"}, (5, 7, 0)),
+            ({"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": "3"}}, (5, 7, 3)),
+        ],
+        ids=repr,
+    )
+    async def test_odd_usage(self, usage: Any, expected: tuple[int, ...]):
+        """An answer that was paid for is kept however its server counts it: what is no number is counted as where there is none."""
+        found = await ask(choice() | {"usage": usage})
+        assert found.choices == (Choice(response="4", finish_reason="unknown"),)
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == expected
+
+    @pytest.mark.parametrize(
+        ("completion", "reasoning", "total", "out"),
+        [(9, 94, 135, 103), (103, 94, 135, 103), (9, 94, None, 103), (9, 5, 46, 14), (9, None, 99, 67)],
+        ids=["xAI", "OpenAI", "beside, without a total", "beside, and less", "Gemini"],
+    )
+    async def test_reasoning_beside_the_completion(self, completion: int, reasoning: int | None, total: int | None, out: int):
+        """Reasoning is billed whether a server counts it in its completion or beside it."""
+        details = {"reasoning_tokens": reasoning}
+        usage = {
+            "prompt_tokens": 32,
+            "completion_tokens": completion,
+            "total_tokens": total,
+            "completion_tokens_details": details,
+        }
+        found = await ask(body("8", usage=usage))
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (32, out, reasoning or 0)
+        assert PriceOptions(input=2, output=10, reasoning=5).cost(found) > 0
+
+    async def test_more_cached_than_sent(self):
+        """What is cached is never more than what was sent: no cost is negative."""
+        usage = {
+            "prompt_tokens": 10,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 8, "cache_write_tokens": 5_000},
+        }
+        found = await ask(body("8", usage=usage))
+        assert (found.tokens_in, found.tokens_cached, found.tokens_cache_written) == (10, 8, 2)
+        assert PriceOptions(input=2, output=10, cached_input=0.5, cache_write=0).cost(found) == pytest.approx(54e-6)
+
     async def test_logprobs(self):
         """Log-probabilities keep the tokens' bytes, which may be parts of characters, and the alternatives."""
         top = [{"token": "4", "bytes": [52], "logprob": -0.25}, {"token": "5", "bytes": None, "logprob": -2}]
@@ -292,8 +340,6 @@ MALFORMED = {
     "reasoning that is a list": choice(message={"content": "4", "reasoning": ["two"]}),
     "a finish reason that is an object": choice(finish_reason={"type": "stop"}),
     "a refusal that is an object": choice(message={"content": "", "refusal": {"why": "no"}}),
-    "usage that is a list": choice() | {"usage": [1]},
-    "tokens that are a text": choice() | {"usage": {"prompt_tokens": "many"}},
     "logprobs that are a text": choice(logprobs={"content": ["4"]}),
     "a logprob that is null": choice(logprobs={"content": [{"token": "4", "logprob": None}]}),
     "a byte that isn't one": choice(logprobs={"content": [{"token": "4", "logprob": 0, "bytes": [256]}]}),

@@ -170,10 +170,16 @@ class TestReceived:
         found = await ask(body(text("4"), status="incomplete", incomplete_details=details))
         assert found.choices[0].finish_reason == expected
 
-    async def test_not_counted(self):
-        """Where the server counts nothing, four characters are a token."""
-        found = await ask(body(text("4"), usage=None))
+    @pytest.mark.parametrize("usage", [None, "none", [1], {"input_tokens": "many", "output_tokens_details": [1]}], ids=repr)
+    async def test_not_counted(self, usage: Any):
+        """Where the server counts nothing, or nothing that makes sense, four characters are a token."""
+        found = await ask(body(text("4"), usage=usage))
         assert (found.tokens_in, found.tokens_out) == (4, 1)
+
+    async def test_reasoning_beside_the_output(self):
+        """Reasoning that a server counts beside the output is billed too."""
+        usage = {"input_tokens": 5, "output_tokens": 7, "output_tokens_details": {"reasoning_tokens": 40}, "total_tokens": 52}
+        assert (await ask(body(text("4"), usage=usage))).tokens_out == 47
 
     async def test_as_the_sdk_reads_it(self):
         """The SDK's own model of a response finds the same text and the same usage."""
@@ -202,7 +208,6 @@ MALFORMED = {
     "a text that is null": body(text(None)),  # type: ignore[arg-type]
     "a summary that is a number": body(thought(4), text()),  # type: ignore[arg-type]
     "a reason that is an object": body(text(), status="incomplete", incomplete_details={"reason": {"a": 1}}),
-    "tokens that are a text": body(text(), usage={"input_tokens": "many"}),
 }
 
 
