@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -16,6 +17,8 @@ from storage.errors import Unavailable, Unreachable
 
 CONNECT_S = 30.0
 """A server that doesn't take a connection for so long isn't there."""
+_KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
+"""Seconds: a model may think for minutes without a byte, and a NAT on the way forgets a connection that is silent for long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +42,16 @@ class Wire:
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(CONNECT_S, timeout_s))
         self._session: aiohttp.ClientSession | None = None
         self._proxy: str | None = None
+        self._proxy_headers: dict[str, str] = {}
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request, once. Raise Unreachable where nobody is there, and Unavailable where no whole response came."""
         try:
-            async with self._opened(url).post(url, data=body, headers=headers, proxy=self._proxy) as response:
+            session = self._opened(url)
+            # A proxy reads its password where it opens a tunnel, or else on the request itself.
+            tunnel = self._proxy_headers if url.startswith("https") else None
+            sent = headers if tunnel is not None else {**headers, **self._proxy_headers}
+            async with session.post(url, data=body, headers=sent, proxy=self._proxy, proxy_headers=tunnel) as response:
                 return Reply(status=response.status, headers=response.headers, content=await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from None
@@ -59,9 +67,12 @@ class Wire:
             context: ssl.SSLContext = httpx2.create_ssl_context()
             server = urlsplit(url)
             bypassed = proxy_bypass(server.netloc)
-            self._proxy = None if bypassed else getproxies().get(server.scheme)
-            connector = aiohttp.TCPConnector(limit=self._connections, ssl=context, ttl_dns_cache=60)
-            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout)
+            named = None if bypassed else getproxies().get(server.scheme)
+            self._proxy, self._proxy_headers = _apart(named) if named else (None, {})
+            connector = aiohttp.TCPConnector(limit=self._connections, ssl=context, ttl_dns_cache=60, socket_factory=_socket)
+            # A load balancer's cookie would pin all requests to one of its servers.
+            jar = aiohttp.DummyCookieJar()
+            self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, cookie_jar=jar)
         return self._session
 
     async def close(self) -> None:
@@ -70,3 +81,24 @@ class Wire:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)  # lets the transports close
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Return a socket whose connection is kept alive by TCP."""
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):  # not on every system
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return made
+
+
+def _apart(proxy: str) -> tuple[str, dict[str, str]]:
+    """Return a proxy's address without user and password, which errors would quote, and the header that says them."""
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if parts.username is None:
+        return address, {}
+    login = aiohttp.encode_basic_auth(unquote(parts.username), unquote(parts.password or ""))
+    return address, {"Proxy-Authorization": login}

@@ -56,6 +56,7 @@ class Serving:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     paths: list[str] = field(default_factory=list)
     keys: list[str | None] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[tuple[str, int]] = field(default_factory=set)
 
 
@@ -74,6 +75,7 @@ def serving(reply: Callable[[dict[str, Any]], Reply | None] = chat) -> Iterator[
             seen.bodies.append(body)
             seen.paths.append(self.path)
             seen.keys.append(self.headers["authorization"])
+            seen.headers.append({name.lower(): value for name, value in self.headers.items()})
             seen.connections.add(self.client_address)
             answer = reply(body)
             if answer is None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import socket
+import traceback
 from typing import Any
 
 import pytest
 
-from storage.errors import BadResponse, Overloaded, RateLimited, RequestRejected, SetupError, Unavailable, Unreachable
+from storage.errors import (
+    BadResponse,
+    Overloaded,
+    RateLimited,
+    RequestRejected,
+    SetupError,
+    StillhouseError,
+    Unavailable,
+    Unreachable,
+)
 from tasks.teachers.openai import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.server import Reply, chat, serving
@@ -132,3 +143,60 @@ async def test_proxy(monkeypatch: pytest.MonkeyPatch):
         await proxied.complete(make_request())
         await proxied.aclose()
     assert proxy.paths == ["http://model.example/v1/chat/completions"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_proxy_password(scheme: str, monkeypatch: pytest.MonkeyPatch):
+    """A proxy is told its user and password, and no error tells them."""
+    heard: list[bytes] = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://user:canary%21@127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
+        teacher = OpenAITeacher(model="m", base_url=f"{scheme}://model.example/v1", api_key="sk-secret")
+        with pytest.raises(StillhouseError, match="407") as caught:
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    login = base64.b64encode(b"user:canary!")
+    assert b"proxy-authorization: basic " + login.lower() in heard[0].lower()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "canary" not in told
+    assert login.decode() not in told
+
+
+async def test_no_cookies():
+    """A load balancer's cookie isn't kept: it would pin all requests to one of its servers."""
+
+    def answer(body: dict[str, Any]) -> Reply:
+        status, headers, content = chat(body)
+        return status, headers | {"set-cookie": "route=one"}, content
+
+    with serving(answer) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url.replace("127.0.0.1", "localhost"))
+        for _ in range(2):
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    assert [headers.get("cookie") for headers in server.headers] == [None, None]
+
+
+async def test_kept_alive():
+    """TCP looks after a connection on which a model thinks in silence, from the first request on."""
+    with serving() as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url)
+        await teacher.complete(make_request())
+        session = teacher._wire._session
+        assert session is not None
+        assert session.connector is not None
+        ((protocol, _),) = next(iter(session.connector._conns.values()))
+        used = protocol.transport.get_extra_info("socket")  # type: ignore[union-attr]
+        assert used.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
+        await teacher.aclose()
