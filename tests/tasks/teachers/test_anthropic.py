@@ -282,7 +282,7 @@ class TestReceived:
 
     async def test_allowance(self):
         """What the headers say of the account's limits goes with the response."""
-        names = {"limit": "50", "remaining": "49", "reset": "2100-01-01T00:00:00Z"}
+        names = {"limit": "50", "remaining": "49", "reset": "2026-01-01T00:00:30Z"}
         headers = {f"anthropic-ratelimit-requests-{name}": value for name, value in names.items()}
         found = await ask(lambda http: httpx2.Response(200, headers=headers, json=body(text())))
         assert found.allowance is not None

@@ -23,10 +23,10 @@ HEADERS = {
     "request-id": "req_1",
     "anthropic-ratelimit-requests-limit": "50",
     "anthropic-ratelimit-requests-remaining": "49",
-    "anthropic-ratelimit-requests-reset": "2100-01-01T00:00:00Z",
+    "anthropic-ratelimit-requests-reset": "2026-01-01T00:00:00Z",
     "anthropic-ratelimit-input-tokens-limit": "40000",
     "anthropic-ratelimit-input-tokens-remaining": "39000",
-    "anthropic-ratelimit-input-tokens-reset": "2100-01-01T00:00:00Z",
+    "anthropic-ratelimit-input-tokens-reset": "2026-01-01T00:00:00Z",
 }
 REPLY = {
     "id": "msg_1",
