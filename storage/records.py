@@ -12,7 +12,7 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 OutcomeKind = Literal["kept", "rejected", "failed"]
-CUT_OFF = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded"})
+CUT_OFF = frozenset({"length", "max_tokens", "model_length", "model_context_window_exceeded", "pause_turn"})
 """Finish reasons of a response that the server broke off."""
 REFUSED = frozenset({"refusal", "content_filter"})
 """Finish reasons of a response in which the model, or a filter, declines to answer."""

@@ -41,16 +41,6 @@ class AnthropicTeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
-        account=frozenset(
-            {
-                "billing_error",
-                "cmek_key_disabled",
-                "cmek_key_network_blocked",
-                "contract_spend_limit_reached",
-                "enforced_spend_limit_reached",
-                "organization_on_hold",
-            }
-        ),
     )
     path: ClassVar[str] = "/messages"
 

@@ -30,7 +30,6 @@ class OpenAITeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
-        account=frozenset({"insufficient_quota"}),
     )
     path: ClassVar[str] = "/chat/completions"
 

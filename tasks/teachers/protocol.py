@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from storage.errors import Unavailable
 from storage.records import Message, TokenLogprob
 from tasks.teachers.headers import Allowance
 
@@ -71,6 +72,14 @@ class Completion(Usage):
     """1 … n samples: some servers give fewer than were asked for."""
     allowance: Allowance | None = None
     """What the response says of the account's limits."""
+
+
+class BrokenOff(Unavailable):
+    """A server gave up its response in the middle: it is no sample, but `usage` is what may be billed for it."""
+
+    def __init__(self, message: str, *, usage: Usage) -> None:
+        super().__init__(message)
+        self.usage = usage
 
 
 class Teacher(Protocol):

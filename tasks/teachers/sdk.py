@@ -17,26 +17,17 @@ from typing import Any, ClassVar, Protocol, cast
 import httpx2
 import orjson
 
-from storage.errors import (
-    BadResponse,
-    Overloaded,
-    RateLimited,
-    RequestRejected,
-    SetupError,
-    StillhouseError,
-    Unavailable,
-    Unreachable,
-)
-from tasks.teachers.headers import Allowance, retry_after
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Completion, Request
+from storage.errors import BadResponse, StillhouseError, Unavailable, Unreachable
+from tasks.teachers import refusals
+from tasks.teachers.headers import Allowance
+from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, Request
 from tasks.teachers.wire import Reply, Wire
+from tasks.usable import billable
 
 NO_KEY = "unused"
 """Sent where the spec names no key: an SDK would else send the environment's to whatever server the spec names."""
-_CLIENT_CLOSED_REQUEST = 499
-"""A proxy's word for a request whose answer never came."""
-_OVERLOADED = frozenset({httpx2.codes.SERVICE_UNAVAILABLE, 529})
-_PASSING = frozenset({httpx2.codes.REQUEST_TIMEOUT, httpx2.codes.CONFLICT, _CLIENT_CLOSED_REQUEST})
+BROKEN_OFF = frozenset({"error", "abort"})
+"""Finish reasons of a choice that its server gave up in the middle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +42,6 @@ class Sdk:
     """No answer in time."""
     connection: type[Exception]
     """No answer at all."""
-    account: frozenset[str]
-    """Codes and types of errors by which a server says that the account gets no more answers, whatever is asked."""
 
 
 class Client(Protocol):
@@ -124,6 +113,7 @@ class SdkTeacher(ABC):
     _client: Client = field(init=False, repr=False)
     _wire: Wire = field(init=False, repr=False)
     _relay: _Relay = field(init=False, repr=False)
+    _has_answered: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wire = Wire(connections=self.concurrency, timeout_s=self.timeout_s)
@@ -185,6 +175,7 @@ class SdkTeacher(ABC):
             headers, raw = await self._post(self.body(request))
         try:
             completion = _counted(request, self._completion(parsed(raw)))
+            object.__setattr__(self, "_has_answered", True)
         except BadResponse as error:
             begins = self.line(raw.decode(errors="replace"))[:80]
             raise BadResponse(self.line(f"{error}; it begins {begins!r}")) from None
@@ -203,28 +194,38 @@ class SdkTeacher(ABC):
         except httpx2.HTTPError as error:
             raise Unavailable(self.line(f"the connection broke: {type(error).__name__}: {error}")) from None
 
-    def answered(self, document: Any) -> Completion:
+    def answered(self, document: Any) -> Completion | StillhouseError:
         """Return what a response says that came in a file with others. Raise BadResponse where it isn't one."""
-        return _counted(Request(prompt_id="", messages=(), parameters={}), self._completion(document))
+        try:
+            completion = self._completion(document)
+        except BadResponse:
+            raise
+        except StillhouseError as error:
+            return error
+        object.__setattr__(self, "_has_answered", True)
+        return _counted(Request(prompt_id="", messages=(), parameters={}), completion)
 
     def refused(self, status: int, body: Mapping[str, Any]) -> StillhouseError:
         """Return the error that a status and a body in such a file stand for."""
         error = body.get("error")
         told = cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
         message = str(told.get("message") or error or body)
-        response = httpx2.Response(status)
-        return self._status(
-            _Refusal(status, message, dict(body), response, code=told.get("code"), type=told.get("type")),
-        )
+        return self._status(refusals.Refusal(status, message, dict(body), httpx2.Response(status)))
 
     def _completion(self, document: Any) -> Completion:
+        if refusal := refusals.in_answer(document):
+            raise self.refused(*refusal)
         try:
             completion = self.read(document)
         except MALFORMED as error:
             raise BadResponse(f"not what {self.path} answers: {type(error).__name__}: {error}") from None
         if not completion.choices:
             raise BadResponse("the response has no choices")
-        return completion
+        whole = tuple(choice for choice in completion.choices if choice.finish_reason not in BROKEN_OFF)
+        if not whole:
+            ended = completion.choices[0].finish_reason
+            raise BrokenOff(f"the server broke off its response: finish_reason {ended}", usage=billable(completion))
+        return completion if len(whole) == len(completion.choices) else replace(completion, choices=whole)
 
     def _unavailable(self, error: Unavailable) -> Unavailable:
         """Return what the wire says in a line that names the server, and no key."""
@@ -244,23 +245,9 @@ class SdkTeacher(ABC):
         return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
     def _status(self, error: Any) -> StillhouseError:
-        status = error.status_code
         text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
-        said = self.line(f"{status} {error.message} {text}")
-        # A server may put anything there: what can't be a code isn't hashed.
-        codes = {str(getattr(error, name, None)) for name in ("code", "error_code", "type")}
-        if status == httpx2.codes.PAYMENT_REQUIRED or codes & self.sdk.account:
-            return SetupError(f"the account behind {self.base_url} is on hold, or has no credit or quota left: {said}")
-        if status == httpx2.codes.TOO_MANY_REQUESTS:
-            return RateLimited(said, retry_after_s=retry_after(error.response.headers))
-        if status in {httpx2.codes.UNAUTHORIZED, httpx2.codes.FORBIDDEN}:
-            return SetupError(f"{self.base_url} refuses the key: {said}; check api_key_env")
-        if status == httpx2.codes.NOT_FOUND:
-            return SetupError(f"{self.base_url} doesn't know the model or the path: {said}; check model and base_url")
-        if status in _PASSING or status >= httpx2.codes.INTERNAL_SERVER_ERROR:
-            kind = Overloaded if status in _OVERLOADED else Unavailable
-            return kind(said, retry_after_s=retry_after(error.response.headers))
-        return RequestRejected(said)
+        said = self.line(f"{error.status_code} {error.message} {text}")
+        return refusals.classified(error, said=said, base_url=self.base_url, answered=self._has_answered)
 
     def line(self, text: str) -> str:
         """Return a text as one line without the key."""
@@ -307,15 +294,3 @@ def parsed(raw: bytes) -> Any:
             return json.loads(raw)  # half a surrogate pair, or NaN for a probability
         except (ValueError, RecursionError) as error:
             raise BadResponse(f"not JSON: {type(error).__name__}: {error}") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """A refusal with the attributes of an SDK's error."""
-
-    status_code: int
-    message: str
-    body: dict[str, Any]
-    response: httpx2.Response
-    code: object
-    type: object

@@ -11,6 +11,7 @@ import pytest
 from storage.errors import BadResponse, SpecError
 from storage.records import Message
 from tasks.teachers.anthropic import JUDGE_TOKENS, AnthropicTeacher, make
+from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tests.fakes import make_options, make_request
 from tests.tasks.teachers import test_openai
@@ -204,6 +205,7 @@ FINISHED = {
     "max_tokens": "length",
     "refusal": "refusal",
     "model_context_window_exceeded": "model_context_window_exceeded",
+    "pause_turn": "pause_turn",
     "something new": "something new",
     None: "unknown",
 }
@@ -274,6 +276,11 @@ class TestReceived:
         """OpenAI's words where they fit, else as the server says."""
         (choice,) = (await ask(body(text(), stop_reason=said))).choices
         assert choice.finish_reason == expected
+
+    async def test_paused(self):
+        """A turn that the server pauses isn't whole: it counts as cut off."""
+        (choice,) = (await ask(body(text("Let me"), stop_reason="pause_turn"))).choices
+        assert RetryOptions(length="reject").policy(choice.finish_reason) == "reject"
 
     async def test_refusal(self):
         """A refusal may have no text at all, and is still a response that was paid for."""

@@ -24,9 +24,9 @@ HEADERS = {
     "anthropic-ratelimit-requests-limit": "50",
     "anthropic-ratelimit-requests-remaining": "49",
     "anthropic-ratelimit-requests-reset": "2026-01-01T00:00:00Z",
-    "anthropic-ratelimit-input-tokens-limit": "40000",
-    "anthropic-ratelimit-input-tokens-remaining": "39000",
-    "anthropic-ratelimit-input-tokens-reset": "2026-01-01T00:00:00Z",
+    "anthropic-ratelimit-tokens-limit": "40000",
+    "anthropic-ratelimit-tokens-remaining": "39000",
+    "anthropic-ratelimit-tokens-reset": "2026-01-01T00:00:00Z",
 }
 REPLY = {
     "id": "msg_1",

@@ -13,7 +13,7 @@ from storage.errors import BadResponse, SpecError
 from storage.records import Message, TokenLogprob, TopToken
 from tasks.teachers.openai import OpenAITeacher, make
 from tasks.teachers.options import PriceOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
 
@@ -221,6 +221,20 @@ class TestReceived:
         """The finish reason is the server's, or unknown."""
         (found,) = (await ask(choice(finish_reason=given))).choices
         assert found.finish_reason == expected
+
+    @pytest.mark.parametrize("reason", ["error", "abort"])
+    async def test_broken_off(self, reason: str):
+        """What a server gave up in the middle is no answer: it is asked for again, and what is billed for it is told."""
+        with pytest.raises(BrokenOff, match=f"finish_reason {reason}") as caught:
+            await ask(choice(finish_reason=reason) | {"usage": {"prompt_tokens": 5, "completion_tokens": 7}})
+        assert caught.value.retryable
+        assert caught.value.usage == Usage(tokens_in=5, tokens_out=7)
+
+    async def test_one_of_several_broken_off(self):
+        """Where others are whole, they are kept, with the bill for all."""
+        choices = [{"message": {"content": said}, "finish_reason": ended} for said, ended in (("4", "stop"), ("fo", "error"))]
+        found = await ask({"choices": choices, "usage": {"prompt_tokens": 5, "completion_tokens": 7}})
+        assert found == Completion(choices=(Choice(response="4"),), tokens_in=5, tokens_out=7)
 
     @pytest.mark.parametrize(
         "usage",

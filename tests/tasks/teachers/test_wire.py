@@ -50,7 +50,6 @@ def after_one_answer(reply: Reply | None) -> Any:
     [
         (error(400), RequestRejected),
         (error(401), SetupError),
-        (error(404), SetupError),
         (error(429), RateLimited),
         (error(429, code="insufficient_quota"), SetupError),
         (error(500), Unavailable),
