@@ -104,4 +104,6 @@ def make(options: TeacherOptions, *, api_key: str | None) -> SimulatedTeacher:  
     """Return the teacher of a spec's options."""
     if options.base_url is not None or options.api_key_env is not None:
         raise SpecError(f"teacher {options.name!r}: provider simulate asks nobody: drop base_url and api_key_env")
+    if options.api != "chat":
+        raise SpecError(f"teacher {options.name!r}: api: only provider openai has `{options.api}`; leave it out")
     return SimulatedTeacher(behaviour=options.simulate or SimulateOptions())

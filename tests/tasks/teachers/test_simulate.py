@@ -80,3 +80,5 @@ def test_it_asks_nobody():
     """An address or a key beside it is a mistake."""
     with pytest.raises(SpecError, match="asks nobody"):
         make(make_options(provider="simulate", base_url="http://x/v1"), api_key=None)
+    with pytest.raises(SpecError, match="teacher 'smol': api: only provider openai has `responses`"):
+        make(make_options(provider="simulate", api="responses"), api_key=None)
