@@ -41,6 +41,8 @@ class AnthropicTeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
+        host="api.anthropic.com",
+        custom_headers="ANTHROPIC_CUSTOM_HEADERS",
     )
     path: ClassVar[str] = "/messages"
 

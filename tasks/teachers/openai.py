@@ -30,6 +30,9 @@ class OpenAITeacher(SdkTeacher):
         status=official.APIStatusError,
         timeout=official.APITimeoutError,
         connection=official.APIConnectionError,
+        host="api.openai.com",
+        custom_headers="OPENAI_CUSTOM_HEADERS",
+        headers={"OPENAI_ORG_ID": "openai-organization", "OPENAI_PROJECT_ID": "openai-project"},
     )
     path: ClassVar[str] = "/chat/completions"
 
@@ -51,9 +54,9 @@ class OpenAITeacher(SdkTeacher):
         thinking = parameters.pop("thinking", None)
         if thinking:
             parameters["reasoning_effort"] = thinking["effort"]
-            # OpenAI's own reasoning models refuse the old name; of the other servers, not all know the new one.
-            if self.base_url == DEFAULT_URL and "max_tokens" in parameters:
-                parameters["max_completion_tokens"] = parameters.pop("max_tokens")
+        # OpenAI's own reasoning models refuse the old name; of the other servers, not all know the new one.
+        if self.at_home and "max_tokens" in parameters and "max_tokens" not in self.extra_body:
+            parameters["max_completion_tokens"] = parameters.pop("max_tokens")
         if request.n > 1:
             parameters["n"] = request.n
         return {"messages": [{"role": m.role, "content": m.content} for m in request.messages], **parameters}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, cast
+from urllib.parse import urlsplit
 
 import httpx2
 import orjson
@@ -26,6 +28,8 @@ from tasks.usable import billable
 
 NO_KEY = "unused"
 """Sent where the spec names no key: an SDK would else send the environment's to whatever server the spec names."""
+SECRET = 8
+"""Characters of the shortest header of the environment's that is hidden in texts: `1` is no secret."""
 BROKEN_OFF = frozenset({"error", "abort"})
 """Finish reasons of a choice that its server gave up in the middle."""
 
@@ -42,6 +46,18 @@ class Sdk:
     """No answer in time."""
     connection: type[Exception]
     """No answer at all."""
+    host: str
+    """The provider's own."""
+    custom_headers: str
+    """The environment variable from which it takes headers, one a line."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Other variables that it makes headers of, with their names."""
+
+    def ambient(self) -> dict[str, str]:
+        """Return the headers that it takes from the environment, by their names in lower case."""
+        lines = (line.partition(":") for line in os.environ.get(self.custom_headers, "").split("\n"))
+        found = {name.strip().lower(): value.strip() for name, colon, value in lines if colon}
+        return found | {name: os.environ[variable] for variable, name in self.headers.items() if variable in os.environ}
 
 
 class Client(Protocol):
@@ -113,15 +129,37 @@ class SdkTeacher(ABC):
     _client: Client = field(init=False, repr=False)
     _wire: Wire = field(init=False, repr=False)
     _relay: _Relay = field(init=False, repr=False)
+    _hidden: tuple[str, ...] = field(default=(), init=False, repr=False)
     _has_answered: bool = field(default=False, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         wire = Wire(connections=self.concurrency, timeout_s=self.timeout_s)
         relay = _Relay(wire)
-        http = httpx2.AsyncClient(transport=self.transport or relay, timeout=self.timeout_s)
+        secrets = {each for each in self.sdk.ambient().values() if len(each) >= SECRET}
+        if self.api_key != NO_KEY:
+            secrets.add(self.api_key)
+        object.__setattr__(self, "_hidden", tuple(sorted(secrets, key=len, reverse=True)))
         object.__setattr__(self, "_wire", wire)
         object.__setattr__(self, "_relay", relay)
-        object.__setattr__(self, "_client", self._connected(http))
+        object.__setattr__(self, "_client", self._connected(self._http(self.transport or relay)))
+
+    def _http(self, transport: httpx2.AsyncBaseTransport | None) -> httpx2.AsyncClient:
+        hooks = {} if self.at_home else {"request": [self._without_ambient]}
+        return httpx2.AsyncClient(transport=transport, timeout=self.timeout_s, event_hooks=hooks)
+
+    async def _without_ambient(self, request: httpx2.Request) -> None:
+        """Take out what the SDK took from the environment: it is meant for the provider, and not for whom the spec names."""
+        for name in self.sdk.ambient():
+            request.headers.pop(name, None)
+            if name == "authorization":
+                request.headers[name] = f"Bearer {self.api_key}"
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the provider itself is asked."""
+        parts = urlsplit(self.base_url)
+        host = parts.hostname or ""
+        return parts.scheme == "https" and (host == self.sdk.host or host.endswith(f".{self.sdk.host}"))
 
     @abstractmethod
     def _connected(self, http: httpx2.AsyncClient) -> Client:
@@ -151,7 +189,7 @@ class SdkTeacher(ABC):
 
     def directly(self) -> Client:
         """Return the SDK's client over connections of its own, for all but single requests. The caller closes it."""
-        return self._connected(httpx2.AsyncClient(transport=self.transport, timeout=self.timeout_s))
+        return self._connected(self._http(self.transport))
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -250,10 +288,11 @@ class SdkTeacher(ABC):
         return refusals.classified(error, said=said, base_url=self.base_url, answered=self._has_answered)
 
     def line(self, text: str) -> str:
-        """Return a text as one line without the key."""
+        """Return a text as one line without the key, and what else the environment has the SDK send."""
         # Servers like to quote the key that they refuse.
-        hidden = text.replace(self.api_key, "***") if self.api_key != NO_KEY else text
-        return " ".join(hidden.split())[:500]
+        for secret in self._hidden:
+            text = text.replace(secret, "***")
+        return " ".join(text.split())[:500]
 
 
 MALFORMED = (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError)

@@ -103,18 +103,34 @@ class TestSent:
         _, content = await sent(make_request(parameters={"temperature": 0}), extra_body={"temperature": None})
         assert "temperature" not in content
 
+    async def test_thinking(self):
+        """An effort goes out by its name in the API."""
+        _, content = await sent(make_request(parameters={"thinking": {"effort": "low"}}))
+        assert content["reasoning_effort"] == "low"
+        assert "thinking" not in content
+
+    @pytest.mark.parametrize("thinking", [{}, {"thinking": {"effort": "low"}}], ids=repr)
     @pytest.mark.parametrize(
         ("base_url", "name"),
-        [("http://server/v1", "max_tokens"), ("https://api.openai.com/v1", "max_completion_tokens")],
-        ids=["another server", "OpenAI itself"],
+        [
+            ("http://server/v1", "max_tokens"),
+            ("https://api.openai.com.example/v1", "max_tokens"),
+            ("https://api.openai.com/v1", "max_completion_tokens"),
+            ("https://api.openai.com/v1/", "max_completion_tokens"),
+            ("https://eu.api.openai.com/v1", "max_completion_tokens"),
+        ],
     )
-    async def test_thinking(self, base_url: str, name: str):
-        """An effort goes out; OpenAI's own reasoning models know the token limit by another name only."""
-        parameters = {"thinking": {"effort": "low"}, "max_tokens": 9}
-        _, content = await sent(make_request(parameters=parameters), base_url=base_url)
-        assert content["reasoning_effort"] == "low"
+    async def test_max_tokens(self, base_url: str, name: str, thinking: dict[str, Any]):
+        """OpenAI's own reasoning models know the token limit by another name only; the spec needn't say which models reason."""
+        _, content = await sent(make_request(parameters={"max_tokens": 9, **thinking}), base_url=base_url)
         assert {each: content[each] for each in content if "max" in each} == {name: 9}
-        assert "thinking" not in content
+
+    async def test_max_tokens_of_extra_body(self):
+        """`extra_body` says otherwise where it has to."""
+        _, content = await sent(
+            make_request(parameters={"max_tokens": 9}), base_url="https://api.openai.com/v1", extra_body={"max_tokens": 5}
+        )
+        assert {each: content[each] for each in content if "max" in each} == {"max_tokens": 5}
 
     async def test_no_budget(self):
         """A budget of reasoning tokens is refused before anything is spent: the API has none."""
