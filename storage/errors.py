@@ -14,7 +14,7 @@
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
     ├── TeacherError                one request failed; it becomes the outcome of its sample slots
     │   ├── RateLimited             429: nothing was done or billed; retried
-    │   ├── Unavailable             5xx, a time limit, a connection that broke; retried
+    │   ├── Unavailable             5xx, a time limit, a connection or a response that broke off; retried
     │   │   ├── Unreachable         no connection at all; retried
     │   │   └── Overloaded          503 and 529: too much to do just now; retried
     │   ├── BadResponse             malformed; retried

@@ -106,7 +106,7 @@ def in_answer(document: Any) -> tuple[int, Mapping[str, Any]] | None:
     body = cast("dict[str, Any]", document)
     try:
         status = int(_told(body)["code"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
     return (status, body) if httpx2.codes.BAD_REQUEST <= status < 600 else None  # noqa: PLR2004 - HTTP ends there
 

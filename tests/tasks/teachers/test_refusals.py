@@ -170,6 +170,7 @@ class TestInAnswer:
             (None, BadResponse),
             ("overloaded", BadResponse),
             ([502], BadResponse),
+            (float("inf"), BadResponse),
         ],
         ids=repr,
     )
