@@ -18,6 +18,8 @@ from tasks.teachers.options import LimitOptions
 
 MINUTE_S = 66.0
 """A server's window that is full again by then is one of a minute; a longer one is spread over what is left of it."""
+HOUR_S = 3_600.0
+"""A window that takes longer is an allowance for a day: it is no pace, and the server says when it is used."""
 
 
 LOOK_S = 0.25
@@ -248,5 +250,5 @@ def _follow(pace: Pace, window: Window | None) -> None:
         return
     if window.reset_s <= MINUTE_S:
         pace.follow(window.limit)
-    elif window.remaining > 0:
+    elif window.reset_s <= HOUR_S and window.remaining > 0:
         pace.follow(window.remaining / window.reset_s * 60)
