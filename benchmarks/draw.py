@@ -26,8 +26,9 @@ from teacher import running
 
 from storage.journal import Journal
 from storage.records import Message
-from tasks.ask import Desk, open_line
+from tasks.ask import Desk
 from tasks.draw import Budget, Draw, Question
+from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.openai import make
 from tasks.teachers.options import SamplingOptions, TeacherOptions

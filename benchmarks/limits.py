@@ -19,7 +19,8 @@ from typing import Any
 from teacher import Running, running
 
 from storage.records import Message
-from tasks.ask import Desk, open_line
+from tasks.ask import Desk
+from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.openai import make
 from tasks.teachers.options import TeacherOptions

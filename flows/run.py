@@ -27,6 +27,7 @@ from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
+from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import costs, outcomes, unwanted
 from tasks.batch import BatchDesk
@@ -120,6 +121,7 @@ class Run:
             self._journal = await stack.enter_async_context(
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
+            self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
             self._store = await stack.enter_async_context(VerdictStore(self.lake.root / "verdicts", run=self.build_id))
             self._desks = [
                 wiring.open_desk(
@@ -216,6 +218,7 @@ class Run:
                 budget=self._budget,
                 stop=self.stop,
                 spending=self.progress.spending,
+                waste=self._waste,
             ),
             verification=self._verification,
             rule=self._rule,

@@ -20,10 +20,11 @@ from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint
 from storage.intents import Intents
 from storage.records import Message
-from tasks.ask import Desk, open_line
+from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
+from tasks.line import open_line
 from tasks.options import nearest
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts

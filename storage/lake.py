@@ -37,6 +37,7 @@ class Lake:
         self.root = root
         self.journal = root / "journal"
         self.batches = self.journal / "batches"
+        self.waste = root / "waste"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
         self.quarantine = root / "quarantine"

@@ -17,6 +17,7 @@ from typing import Any, Self
 import duckdb
 import pyarrow as pa
 
+from storage import waste
 from storage.lake import Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
@@ -59,11 +60,15 @@ class Workspace:
             if not lake.exists:
                 pattern = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
-            try:
-                self.execute(f"CREATE VIEW {table} AS FROM {parquet(pattern)}")
-            except BaseException:
-                self._connection.close()
-                raise
+            self._view(table, f"FROM {parquet(pattern)}")
+        self._view("waste", waste.view(lake.waste))
+
+    def _view(self, name: str, query: str) -> None:
+        try:
+            self.execute(f"CREATE VIEW {name} AS {query}")
+        except BaseException:
+            self._connection.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

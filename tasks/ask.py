@@ -7,9 +7,9 @@ breaker, and a request takes the line that has the least to do.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import tenacity
 
@@ -19,22 +19,28 @@ from storage.errors import (
     Overloaded,
     QuotaSpent,
     RateLimited,
+    RequestRejected,
+    SetupError,
     TeacherDown,
     TeacherError,
     Unavailable,
     Unreachable,
     Unwanted,
+    UserError,
     Withheld,
 )
-from tasks.breaker import Breaker
-from tasks.limits import Lease, Limiter, shared_limiter
+from tasks.limits import Lease
+from tasks.line import Line
 from tasks.stop import Stop
-from tasks.teachers.options import RetryOptions, TeacherOptions
+from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Completion, Request, Teacher, Usage
 from tasks.usable import billable, usable
 
+logger = logging.getLogger(__name__)
 REFUSALS = 100
 """Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
+LEAST_WAIT_S = 1.0
+"""A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
 OUT_UNKNOWN = 512
@@ -59,37 +65,6 @@ class Answer:
     """What responses were billed for that were asked for again."""
 
 
-@runtime_checkable
-class KnowsCapacity(Protocol):
-    """A teacher that knows how many requests it serves well."""
-
-    @property
-    def capacity(self) -> int:
-        """Return how many."""
-        ...
-
-
-@dataclass(slots=True, kw_only=True)
-class Line:
-    """One way to a teacher."""
-
-    teacher: Teacher
-    """Who is asked."""
-    limiter: Limiter
-    """When."""
-    breaker: Breaker
-    """Whether."""
-    down: TeacherDown | None = None
-    """Why it won't be asked again in this run."""
-
-    def lost(self, error: TeacherError, attempts: int) -> bool:
-        """Whether there is no hope left for this run: nobody was ever there, or nobody has answered for too long."""
-        if self.down is not None or self.breaker.out_of_patience:
-            return True
-        # A wrong address is told soon; a server that has answered before is waited for.
-        return isinstance(error, Unreachable) and not self.breaker.ever_answered and self.breaker.probes >= attempts - 1
-
-
 @dataclass(slots=True)
 class _Try:
     """What has become of one request so far."""
@@ -97,6 +72,8 @@ class _Try:
     attempts: int = 0
     failures: int = 0
     refusals: int = 0
+    billed_again: bool = False
+    """Whether the last attempt failed in a way that may have been billed."""
     latency_s: float = 0.0
     wasted: tuple[Usage, ...] = ()
     in_hand: Completion | None = None
@@ -121,9 +98,9 @@ class Desk:
             error = state.outcome.exception() if state.outcome else None
             if isinstance(error, Unwanted):
                 return 0.0  # the server is well
-            asked = error.retry_after_s if isinstance(error, RateLimited) else None
+            asked = _asked_s(error)
             # Another line may be asked at once; the one that wants a pause has one.
-            return jitter(state) if asked is None else min(asked, 0.0 if len(lines) > 1 else asked)
+            return (0.0 if len(lines) > 1 else asked) if asked else jitter(state)
 
         self._retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(retry.again),
@@ -161,10 +138,10 @@ class Desk:
             task.uncancel()  # who waits gets what was paid for first,
             task.cancel()  # and is cancelled by its next wait
             return _answer(so_far.in_hand, so_far)
-        except (TeacherError, TeacherDown) as error:
+        except (TeacherError, UserError) as error:
             if so_far.in_hand is not None:  # whatever ended it, that one was paid for
                 return _answer(so_far.in_hand, so_far)
-            if isinstance(error, TeacherDown):
+            if isinstance(error, UserError):
                 raise
             error.attempts = so_far.attempts
             if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
@@ -211,7 +188,7 @@ class Desk:
 
     def _pick(self) -> Line:
         """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
-        usable = [line for line in self._lines if line.down is None]
+        usable = [line for line in self._lines if not line.closed]
         if not usable:
             raise self._lines[0].down or AssertionError("a desk has lines")
         for line in usable:
@@ -220,8 +197,8 @@ class Desk:
         return min(usable, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
 
     def _better(self, line: Line) -> bool:
-        """Whether another line should be asked, since this one fails for everybody."""
-        return line.breaker.open and any(each.down is None and not each.breaker.open for each in self._lines)
+        """Whether another line should be asked, since this one can't be just now."""
+        return not line.well and any(each.well for each in self._lines)
 
     async def _once(
         self, request: Request, so_far: _Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
@@ -229,11 +206,9 @@ class Desk:
         completion = None
         while completion is None:
             line = self._pick()
-            try:
-                async with line.limiter.place():
+            async with line.limiter.place() as entered:
+                if entered:
                     completion = await self._through(line, request, so_far, may_send)
-            except QuotaSpent as error:
-                line.down = QuotaSpent(f"teacher {self.options.name!r}: {error}")
         usage = billable(completion)
         billed(usage)
         if so_far.in_hand is not None:
@@ -244,6 +219,7 @@ class Desk:
         except EmptyResponse:
             so_far.wasted += (usage,)
             so_far.failures += 1
+            so_far.billed_again = True
             raise
         self._learn(usage, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
@@ -251,29 +227,27 @@ class Desk:
             return replace(completion, choices=wanted)
         so_far.in_hand = completion
         so_far.failures += 1
+        so_far.billed_again = True
         raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
 
     async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
         """Send a request on a line, or return None where it has to look for a line anew."""
         probe = await line.breaker.turn(lambda: bool(self._stop) or self._better(line))
         try:
-            if not probe and self._better(line) and not self._stop:
+            if line.closed or (not probe and self._better(line) and not self._stop):
                 return None
-            async with line.limiter.lease(lambda: self._estimate(request)) as lease:
+            leave = lambda: bool(self._stop) or (not probe and self._better(line))  # noqa: E731 - two of these, side by side
+            async with line.limiter.lease(lambda: self._estimate(request), leave) as lease:
                 if self._stop or not may_send():
                     raise Withheld("the run stops")
-                if not probe and line.breaker.open:
+                if lease is None or not (line.well or probe):  # as it may be by now
                     return None
                 self._count(so_far)
                 lease.sent = True
-                began = asyncio.get_running_loop().time()
-                self._flying += 1
-                self._began += began
-                try:
-                    return await self._send(line, lease, request, so_far, probe=probe)
-                finally:
-                    self._flying -= 1
-                    self._began -= began
+                return await self._send(line, lease, request, so_far, probe=probe)
+        except (QuotaSpent, SetupError) as error:
+            self._close(line, type(error)(f"teacher {self.options.name!r}: {error}"))
+            return None
         finally:
             if probe:
                 line.breaker.released()
@@ -281,65 +255,76 @@ class Desk:
     async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
         loop = asyncio.get_running_loop()
         lease.sent_at = sent_at = loop.time()
+        self._flying += 1
+        self._began += sent_at
         try:
             async with asyncio.timeout(self.options.timeout_s):
                 completion = await line.teacher.complete(request)
         except TimeoutError:
-            self._failed(line, so_far, probe=probe)
-            raise Unavailable(f"no answer within {self.options.timeout_s:g} s") from None
-        except RateLimited as error:
+            error = Unavailable(f"no answer within {self.options.timeout_s:g} s")
+            self._failed(line, so_far, error, probe=probe)
+            raise error from None
+        except (RateLimited, Overloaded, Unreachable) as error:
             lease.used = 0
-            so_far.refusals += 1
-            line.limiter.refused(lease)
-            if error.retry_after_s is None:
-                line.breaker.failed(probe=probe)
-            else:
-                self._wait_for(line, error.retry_after_s)
+            if not isinstance(error, Unreachable):
+                line.limiter.refused(lease)
+            self._failed(line, so_far, error, probe=probe)
             raise
         except Unavailable as error:
-            if isinstance(error, Overloaded | Unreachable):
-                lease.used = 0
-            if isinstance(error, Overloaded):
-                line.limiter.refused(lease)
-            self._failed(line, so_far, probe=probe)
+            self._failed(line, so_far, error, probe=probe)
+            raise
+        except RequestRejected:
+            lease.used = 0
+            line.breaker.answered()
             raise
         except BadResponse:
             line.breaker.answered()
             so_far.failures += 1
+            so_far.billed_again = True
             raise
+        finally:
+            self._flying -= 1
+            self._began -= sent_at
         line.breaker.answered()
         lease.used = max(0, completion.tokens_in) + max(0, completion.tokens_out)
         line.limiter.answered(lease, completion.allowance)
         so_far.latency_s = loop.time() - sent_at
         return completion
 
-    @staticmethod
-    def _failed(line: Line, so_far: _Try, *, probe: bool) -> None:
-        line.breaker.failed(probe=probe)
-        # Where it fails for everybody, it isn't this request's fault.
-        so_far.failures += not line.breaker.open
+    def _failed(self, line: Line, so_far: _Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
+        asked_s = _asked_s(error)
+        line.breaker.failed(probe=probe, asked_s=asked_s)
+        so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)
+        if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
+            so_far.refusals += isinstance(error, RateLimited)
+            so_far.failures += not isinstance(error, RateLimited)
+        if asked_s > LONGEST_WAIT_S:
+            wait = f"asks to wait for {asked_s / 60:,.0f} minutes; what was paid for is landed, and a rerun goes on"
+            self._close(line, TeacherDown(f"teacher {self.options.name!r} {wait}"))
+        elif asked_s:
+            line.limiter.pause(asked_s)
+        if len(self._lines) > 1 and not line.well:
+            line.limiter.dismiss()
+
+    def _close(self, line: Line, error: UserError) -> None:
+        """Ask a line no more in this run. Raise the error where it was the last one."""
+        line.down = error
+        if all(each.closed for each in self._lines):
+            raise error
+        logger.warning("%s; its other replicas go on", error)
+        line.limiter.dismiss()
 
     def _count(self, so_far: _Try) -> None:
-        """Count an attempt. Raise TeacherDown where retries have become too many."""
+        """Count an attempt. Raise TeacherDown where those that may have been billed again have become too many."""
         self._first += not so_far.attempts
-        self._repeated += bool(so_far.failures)
+        self._repeated += so_far.billed_again
+        so_far.billed_again = False
         so_far.attempts += 1
         if self._repeated > FREE_RETRIES + self.options.retry.budget * self._first:
             raise TeacherDown(
                 f"teacher {self.options.name!r}: {self._repeated - 1:,} requests for {self._first:,} answers had to be sent "
                 "again, more than retry.budget allows; what was paid for is landed, and a rerun goes on"
             )
-
-    def _wait_for(self, line: Line, seconds: float) -> None:
-        if seconds <= LONGEST_WAIT_S:
-            line.limiter.pause(seconds)
-            return
-        line.down = TeacherDown(
-            f"teacher {self.options.name!r} asks to wait for {seconds / 60:,.0f} minutes; "
-            "what was paid for is landed, and a rerun goes on"
-        )
-        if all(each.down is not None for each in self._lines):
-            raise line.down
 
     def _estimate(self, request: Request) -> int:
         """Return the tokens that a request will use, in and out, by what the others used.
@@ -364,21 +349,11 @@ class Desk:
         self._mean_s += weight * (max(latency_s, 1e-3) - self._mean_s)
 
 
-def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:
-    """Return a line to a teacher with the limits of its options, kept together with all who ask the same `account`.
-
-    Needs a running event loop.
-    """
-    limits = options.limits
-    if not limits.concurrency and isinstance(teacher, KnowsCapacity):
-        limits = limits.model_copy(update={"concurrency": teacher.capacity})
-    limiter = shared_limiter(limits, account=account) if account else Limiter(limits)
-    return Line(teacher=teacher, limiter=limiter, breaker=_breaker(options.retry))
+def _asked_s(error: BaseException | None) -> float:
+    """Return for how long a server asked to wait; 0 where that is too short to be meant: such an error waits like any other."""
+    asked = error.retry_after_s if isinstance(error, RateLimited | Unavailable) else None
+    return asked if asked is not None and asked >= LEAST_WAIT_S else 0.0
 
 
 def _answer(completion: Completion, so_far: _Try) -> Answer:
     return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)
-
-
-def _breaker(retry: RetryOptions) -> Breaker:
-    return Breaker(first_wait_s=retry.first_wait_s, max_wait_s=retry.max_wait_s, patience_s=retry.patience_s)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 FAILURES = 5
 """In a row, by whichever requests: by then it isn't one request's fault."""
+EXCUSED_S = 900.0
+"""Waits that a server asks for don't count against it, up to so many seconds in a row."""
 
 
 class Breaker:
@@ -28,7 +30,8 @@ class Breaker:
         self._failing_since = 0.0
         self._wait_s = first_wait_s
         self._probe_at = 0.0
-        self._probing = False
+        self._probing_since: float | None = None
+        self._excused_until = self._excused_s = 0.0
         self._changed = asyncio.Event()
         self.probes = 0
         """Probes in a row that failed."""
@@ -42,8 +45,8 @@ class Breaker:
 
     @property
     def failing_s(self) -> float:
-        """Seconds since the first failure that no answer followed; 0 where the last request was answered."""
-        return self._clock() - self._failing_since if self._failures else 0.0
+        """Seconds since the first failure that no answer followed, less what the server asked for; 0 after an answer."""
+        return max(0.0, self._clock() - self._failing_since) if self._failures else 0.0
 
     @property
     def out_of_patience(self) -> bool:
@@ -53,18 +56,23 @@ class Breaker:
     @property
     def wants_probe(self) -> bool:
         """Whether it is open, and time to try whether it answers."""
-        return self.open and not self._probing and self._clock() >= self._probe_at
+        return self.open and self._clock() >= max(self._probe_at, self._next_probe_at)
+
+    @property
+    def _next_probe_at(self) -> float:
+        # A probe that hangs must not keep others from finding that the server is well again.
+        return float("-inf") if self._probing_since is None else self._probing_since + self._max_wait_s
 
     async def turn(self, leave: Callable[[], bool]) -> bool:
         """Return once a request may be sent, and whether it is a probe. Return without that where it had better `leave`."""
         while self.open:
             if self.wants_probe:
-                self._probing = True
+                self._probing_since = self._clock()
                 return True
             if leave():
                 break
             # A second at most, so that a reason to leave is noticed.
-            wait = 1.0 if self._probing else min(1.0, self._probe_at - self._clock())
+            wait = min(1.0, max(self._probe_at, self._next_probe_at) - self._clock())
             try:
                 async with asyncio.timeout(wait):
                     await self._changed.wait()
@@ -77,25 +85,33 @@ class Breaker:
         self.ever_answered = True
         self._failures = self.probes = 0
         self._wait_s = self._first_wait_s
-        self._probing = False
+        self._probing_since = None
         self._notify()
 
-    def failed(self, *, probe: bool = False) -> None:
-        """Hear of a request that the teacher could not answer."""
+    def failed(self, *, probe: bool = False, asked_s: float = 0.0) -> None:
+        """Hear of a request that the teacher could not answer, and for how long it asked to wait."""
+        now = self._clock()
         if not self._failures:
-            self._failing_since = self._clock()
+            self._failing_since = self._excused_until = now
+            self._excused_s = 0.0
         self._failures += 1
         self.probes += probe
+        if now + asked_s > self._excused_until:  # many may be told of one and the same wait
+            more = min(now + asked_s - max(now, self._excused_until), EXCUSED_S - self._excused_s)
+            self._failing_since += more
+            self._excused_s += more
+            self._excused_until = now + asked_s
         if probe or self._failures == FAILURES:
             # Jitter, so that several processes don't knock at the same moment.
-            self._probe_at = self._clock() + random.uniform(0.5, 1.0) * self._wait_s  # noqa: S311 - no secret
+            self._probe_at = now + max(asked_s, random.uniform(0.5, 1.0) * self._wait_s)  # noqa: S311 - no secret
             self._wait_s = min(self._max_wait_s, 2 * self._wait_s)
-            self._probing = self._probing and not probe
+            if probe:
+                self._probing_since = None
             self._notify()
 
     def released(self) -> None:
         """Hear that a probe came to nothing: it was cancelled, or the run stops."""
-        self._probing = False
+        self._probing_since = None
         self._notify()
 
     def _notify(self) -> None:

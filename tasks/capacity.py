@@ -1,8 +1,9 @@
 """A teacher's capacity, found by trying: how many requests in flight it serves best, where nobody says.
 
 The window of requests in flight climbs while throughput climbs with it, and steps back where it doesn't: a server that queues
-gives the same with more in flight, only later. It falls at once where the server refuses (429, 503, 529). In between it tries a
-little more and a little less from time to time, so that it follows a capacity that changes, and keeps no queue for nothing.
+gives the same with more in flight, only later. It falls at once where the server refuses (429, 503, 529) more than now and then.
+In between it tries a little more and a little less from time to time, so that it follows a capacity that changes, and keeps no
+queue for nothing.
 
 The decrease is multiplicative at most, as in TCP's congestion control (Jacobson 1988). Increases are judged by throughput rather
 than by round-trip time alone, since a batching server's latency rises long before its throughput stops to.
@@ -26,6 +27,10 @@ GAIN = 0.15
 """A larger window must bring this share of what it would bring if throughput rose in proportion."""
 ROUND_S = 0.25
 """Refusals that come together count as one round of them."""
+TOLERATED = 0.05
+"""Share of refusals that are no sign of too much: a gateway or a server that restarts refuses some, whatever is in flight."""
+RECENT = 200
+"""Answers and refusals of which that share is taken; twice the window where that is more."""
 LOSS = 0.03
 """A smaller window may cost this share of the throughput, and is better then: its requests wait less."""
 
@@ -57,6 +62,7 @@ class Capacity:
         self._done = 0
         self._full = True
         self._floor = self._before = 0.0
+        self._refusals = 0.0
 
     @property
     def window(self) -> int:
@@ -66,6 +72,7 @@ class Capacity:
     def succeeded(self, work: float, sent_at: float, *, full: bool) -> None:
         """Hear of an answer: the work it was (tokens), when its request was sent, and whether the window was in use."""
         now = self._clock()
+        self._refusals -= self._refusals / max(RECENT, 2 * self.window)
         if sent_at < self._changed_at:
             return  # it was sent under another window
         if self._settled_at is None:
@@ -84,9 +91,14 @@ class Capacity:
     def refused(self, sent_at: float) -> float:
         """Hear that the server was asked for too much: each refusal takes its place away, down to half of the window a round.
 
+        Not so where refusals are few: see TOLERATED.
+
         Return for how many seconds to ask for nothing more: where a round has taken half, until its end.
         """
         now = self._clock()
+        self._refusals += (1 - self._refusals) / max(RECENT, 2 * self.window)
+        if self._refusals <= TOLERATED:
+            return 0.0
         if sent_at > self._round_at and now - self._round_at >= ROUND_S:
             if self._trial is _Trial.MORE:
                 self._back_off()

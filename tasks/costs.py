@@ -13,10 +13,11 @@ from tasks.teachers.protocol import Usage
 
 
 def spent(workspace: Workspace) -> float:
-    """Return USD that the samples and verdicts of the build's slots cost so far, whoever asked for them."""
+    """Return USD that the samples and verdicts of the build's slots cost so far, and what was billed for them in vain."""
     ((usd,),) = workspace.rows(
         "SELECT coalesce(sum(cost_usd), 0) FROM ("
-        "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts"
+        "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts "
+        "UNION ALL SELECT sample_id, cost_usd FROM waste"
         ") WHERE sample_id IN (SELECT sample_id FROM slots)"
     )
     return float(usd)

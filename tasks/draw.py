@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Protocol
 
 from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
 from storage.records import Message, Sample
+from storage.waste import Waste
 from tasks.ask import Answer
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
@@ -129,6 +129,8 @@ class Draw:
     """Whether to."""
     spending: Spending = field(default_factory=Spending)
     """What was bought."""
+    waste: Waste | None = None
+    """Where later runs find what was billed in vain. None: nowhere."""
 
     async def draw(self, question: Question, indices: Sequence[int], drawn: Drawn | None = None) -> Drawn:
         """Ask for the samples of these indices and return each one's sample or error.
@@ -151,9 +153,8 @@ class Draw:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
-            bill = partial(self.spending.bill, options=question.desk.options, budget=self.budget)
             try:
-                answer = await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
+                answer = await self._asked(question, request)
             except Withheld:
                 if not self.stop:
                     self.stop.set(self.budget.exhausted())
@@ -176,6 +177,28 @@ class Draw:
                 raise
             self._bought(samples, drawn)
             indices = indices[len(samples) :]
+
+    async def _asked(self, question: Question, request: Request) -> Answer:
+        """Ask. Where no answer comes, note what was billed all the same."""
+        billed: list[Usage] = []
+        options = question.desk.options
+
+        def bill(usage: Usage) -> None:
+            billed.append(usage)
+            self.spending.bill(usage, options, self.budget)
+
+        try:
+            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
+        except BaseException:
+            if billed and self.waste is not None:
+                self.waste.note(
+                    sample_id=sample_id(question.key, request.sample_index),
+                    teacher=options.name,
+                    cost_usd=_cost(options.price, Usage(), billed) or 0.0,
+                    tokens_in=sum(usage.tokens_in for usage in billed),
+                    tokens_out=sum(usage.tokens_out for usage in billed),
+                )
+            raise
 
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:

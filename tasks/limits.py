@@ -18,6 +18,8 @@ from tasks.teachers.options import LimitOptions
 
 MINUTE_S = 66.0
 """A server's window that is full again by then is one of a minute; a longer one is spread over what is left of it."""
+HOUR_S = 3_600.0
+"""A window that takes longer is an allowance for a day: it is no pace, and the server says when it is used."""
 
 
 LOOK_S = 0.25
@@ -45,23 +47,25 @@ class _Gate:
 
     def __init__(self) -> None:
         self.inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[asyncio.Future[bool]] = deque()
 
     @property
     def waiting(self) -> int:
         return len(self._waiting)
 
-    async def enter(self, limit: Callable[[], int]) -> None:
+    async def enter(self, limit: Callable[[], int]) -> bool:
+        """Return whether there is a place: not for whoever was sent away."""
         if self.inside < limit() and not self._waiting:
             self.inside += 1
-            return
-        place = asyncio.get_running_loop().create_future()
+            return True
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
-            await place
+            return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled():
-                self.leave(limit)
+                if place.result():
+                    self.leave(limit)
             else:
                 with contextlib.suppress(ValueError):  # passed over already
                     self._waiting.remove(place)
@@ -76,7 +80,14 @@ class _Gate:
             place = self._waiting.popleft()
             if not place.done():
                 self.inside += 1
-                place.set_result(None)
+                place.set_result(True)
+
+    def dismiss(self) -> None:
+        """Send everybody away who waits."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(False)
 
 
 class Limiter:
@@ -119,22 +130,30 @@ class Limiter:
         return self._pause_s() > 0
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait until there is room for one more request in flight."""
-        await self._gate.enter(self._window)
+    async def place(self) -> AsyncIterator[bool]:
+        """Wait until there is room for one more request in flight. Give False where `dismiss` was called meanwhile."""
+        entered = await self._gate.enter(self._window)
         try:
-            yield
+            yield entered
         finally:
-            self._gate.leave(self._window)
+            if entered:
+                self._gate.leave(self._window)
+
+    def dismiss(self) -> None:
+        """Send everybody away who waits for a place."""
+        self._gate.dismiss()
 
     @contextlib.asynccontextmanager
-    async def lease(self, estimate: Callable[[], int]) -> AsyncIterator[Lease]:
+    async def lease(self, estimate: Callable[[], int], leave: Callable[[], bool] = lambda: False) -> AsyncIterator[Lease | None]:
         """Wait until a request of about `estimate` tokens, in and out, may be sent by one who has a place.
 
-        The estimate is asked for when the request's turn comes: whoever waits behind others can be told better by then. Raise
-        QuotaSpent where the day's is.
+        The estimate is asked for when the request's turn comes: whoever waits behind others can be told better by then. Give
+        None where it had better `leave` than wait on. Raise QuotaSpent where the day's is spent.
         """
-        reserved = await self._turn(estimate)
+        reserved = await self._turn(estimate, leave)
+        if reserved is None:
+            yield None
+            return
         full = bool(self._gate.waiting) or self._gate.inside >= self.window
         lease = Lease(reserved, self._clock(), full)
         try:
@@ -151,30 +170,33 @@ class Limiter:
                 if self._quota is not None:
                     self._quota.settle(used - reserved, requests=0 if lease.sent else -1)
 
-    async def _turn(self, estimate: Callable[[], int]) -> int:
-        """Wait until the rates have room and the server wants no pause, and return the tokens reserved.
+    async def _turn(self, estimate: Callable[[], int], leave: Callable[[], bool]) -> int | None:
+        """Wait until the rates have room and the server wants no pause, and return the tokens reserved; None: it leaves.
 
         One request at a time looks. So nobody holds a place in the future that usages of the present may bring nearer, and after
         a pause the rates let one after the other go.
         """
         async with self._looking:
-            reserved = estimate()
             if self._quota is not None:
-                self._quota.take(reserved)
+                self._quota.check()
+            while (wait := self._pause_s() or self._requests.take(1, self._clock())) > 0:
+                if leave():
+                    return None
+                await self._look_again(wait)
+            reserved = estimate()
             try:
-                while (wait := self._pause_s() or self._requests.take(1, self._clock())) > 0:
+                while (wait := self._pause_s() or self._tokens.take(reserved, self._clock())) > 0:
+                    if leave():
+                        self._requests.settle(-1, self._clock())
+                        return None
                     await self._look_again(wait)
-                now = estimate()
-                while (wait := self._pause_s() or self._tokens.take(now, self._clock())) > 0:
-                    await self._look_again(wait)
-                    now = estimate()
+                    reserved = estimate()
             except asyncio.CancelledError:
-                if self._quota is not None:
-                    self._quota.settle(-reserved, requests=-1)
+                self._requests.settle(-1, self._clock())
                 raise
             if self._quota is not None:
-                self._quota.settle(now - reserved)
-            return now
+                self._quota.take(reserved)
+            return reserved
 
     async def _look_again(self, seconds: float) -> None:
         """Wait so long, or until something is settled or another process may have settled something."""
@@ -228,5 +250,5 @@ def _follow(pace: Pace, window: Window | None) -> None:
         return
     if window.reset_s <= MINUTE_S:
         pace.follow(window.limit)
-    elif window.remaining > 0:
+    elif window.reset_s <= HOUR_S and window.remaining > 0:
         pace.follow(window.remaining / window.reset_s * 60)

@@ -32,15 +32,22 @@ class Quota:
                 f"{path}: can't be written: {error.strerror}; what teachers were asked today is kept there"
             ) from error
 
+    def check(self) -> None:
+        """Raise QuotaSpent where the day has nothing left."""
+        self._check(*self._add(0, 0), more=1)
+
     def take(self, tokens: int) -> None:
-        """Count one request and the tokens that it is expected to use. Raise QuotaSpent where the day has none left."""
-        requests, used = self._add(1, tokens)
-        if self._requests and requests > self._requests:
+        """Count one request and the tokens that it is expected to use. Raise QuotaSpent where the day hasn't that many left."""
+        try:
+            self._check(*self._add(1, tokens), more=0)
+        except QuotaSpent:
             self._add(-1, -tokens)
-            raise QuotaSpent(f"requests_per_day: the {self._requests:,} of today are used; a rerun after 00:00 UTC goes on")
-        if self._tokens and used > self._tokens:
-            self._add(-1, -tokens)
-            raise QuotaSpent(f"tokens_per_day: the {self._tokens:,} of today are used; a rerun after 00:00 UTC goes on")
+            raise
+
+    def _check(self, requests: int, tokens: int, *, more: int) -> None:
+        for name, used, most in (("requests", requests, self._requests), ("tokens", tokens, self._tokens)):
+            if most and used + more > most:
+                raise QuotaSpent(f"{name}_per_day: the {most:,} of today are used; a rerun after 00:00 UTC goes on")
 
     def settle(self, difference: int, *, requests: int = 0) -> None:
         """Correct the tokens of a request, or (`requests` is -1) say that there was none."""
@@ -51,6 +58,7 @@ class Quota:
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         try:
             day, *counts = _COUNTS.unpack(os.pread(self._handle, _COUNTS.size, 0).ljust(_COUNTS.size, b"\0"))
+            today += day == today + 1  # a clock that is set back a little at midnight must not give the day away again
             before = counts if day == today else (0, 0)
             after = max(0, before[0] + requests), max(0, before[1] + tokens)
             os.pwrite(self._handle, _COUNTS.pack(today, *after), 0)

@@ -192,11 +192,11 @@ class Shards:
         missing = [slot for slot in now if not slot.here and places[slot.sample_index] not in bought]
         others = await self._draw(question, missing, places, bought)
         results = {index: bought[place] for index, place in places.items() if place in bought} | others
-        policy = question.desk.options.retry.policy
+        wants = question.desk.options.retry.wants
         samples = {
             places[index]: result
             for index, result in results.items()
-            if isinstance(result, Sample) and policy(result.finish_reason) == "keep"
+            if isinstance(result, Sample) and wants(result.finish_reason, result.response)
         }
         new = {place: sample for place, sample in samples.items() if place not in task.judged}
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from storage.errors import EmptyResponse
+from storage.records import CUT_OFF, REFUSED
 from tasks.teachers.protocol import Choice, Completion, Usage
 
 INT32_MAX = 2**31 - 1
@@ -27,8 +28,13 @@ def usable(completion: Completion, n: int) -> Completion:
 
 
 def _says_something(choice: Choice) -> bool:
-    """Whether asking again would only buy the same again: a refusal is an answer, and reasoning that isn't shown was paid for."""
-    return bool(choice.response.strip() or choice.reasoning or choice.reasoning_blocks or choice.finish_reason == "refusal")
+    """Whether asking again would only buy the same again.
+
+    So it is with reasoning that came to no answer, with a refusal, and with a response that was cut off before its first visible
+    word, since the reasoning, shown or not, took all of `max_tokens`.
+    """
+    thought = choice.reasoning or choice.reasoning_blocks
+    return bool(choice.response.strip() or thought or choice.finish_reason in CUT_OFF | REFUSED)
 
 
 def _clean(choice: Choice) -> Choice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -104,6 +105,12 @@ class RetryOptions(Options):
         if finish_reason in CUT_OFF:
             return self.length
         return self.refusal if finish_reason in REFUSED else "keep"
+
+    def wants(self, finish_reason: str, response: str) -> bool:
+        """Whether a stored response is to be judged: one that ended before its first word has nothing to judge, whatever."""
+        if finish_reason in CUT_OFF | REFUSED and not response.strip(string.whitespace):
+            return False
+        return self.policy(finish_reason) == "keep"
 
     def again(self, error: BaseException) -> bool:
         """Whether a request that failed so may be sent again."""

@@ -16,6 +16,7 @@ from storage.parquet import PartWriter
 from storage.records import Prompt
 from storage.schemas import SNAPSHOTS
 from storage.verdicts import VerdictStore
+from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import costs, outcomes, unwanted
 from tasks.ask import Desk
@@ -209,7 +210,13 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                     store=store,
                     stop=stop,
                     desks=[make_desk(spec.options_of(name), teacher, stop) for name, teacher in spec.teachers.items()],
-                    draw=Draw(sampling=sampling, journal=journal, budget=Budget(spec.budget, spent=0.0), stop=stop),
+                    draw=Draw(
+                        sampling=sampling,
+                        journal=journal,
+                        budget=Budget(spec.budget, spent=0.0),
+                        stop=stop,
+                        waste=stack.enter_context(Waste(lake.waste, run=run)),
+                    ),
                     verification=verification,
                     rule=Rule(
                         require=spec.select.require, listed=tuple((named.name, named.fingerprint) for named in spec.verifiers)

@@ -12,6 +12,7 @@ import pytest
 from storage.errors import (
     BadResponse,
     Interrupted,
+    Overloaded,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -21,7 +22,8 @@ from storage.errors import (
     Unreachable,
     Withheld,
 )
-from tasks.ask import Answer, Desk, open_line
+from tasks.ask import Answer, Desk
+from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -41,6 +43,14 @@ def script(*steps: Completion | Exception) -> Callable[[Request], Completion]:
         return step
 
     return answer
+
+
+def script_of(left: list[Completion | Exception]) -> Completion:
+    """Play the next of these steps."""
+    step = left.pop(0)
+    if isinstance(step, Exception):
+        raise step
+    return step
 
 
 def run(
@@ -251,6 +261,72 @@ class TestTeacherDown:
             assert 60 <= ended < 120
             assert len(sent) < 50
 
+    @pytest.mark.parametrize("asked_s", [0.0, 0.5, 1.0, 20.0])
+    @pytest.mark.parametrize("kind", [RateLimited, Overloaded, Unavailable])
+    def test_outage_with_retry_after(self, kind: type[RateLimited | Unavailable], asked_s: float):
+        """A server that says "later" for ever is down as well, whatever it asks for, and is not asked in a hurry."""
+        sent: list[float] = []
+
+        async def main() -> tuple[list[Any], float]:
+            loop = asyncio.get_running_loop()
+
+            def answer(request: Request) -> Completion:
+                sent.append(loop.time())
+                raise kind("later", retry_after_s=asked_s)
+
+            desk = make_desk(make_options(retry=RETRY, limits={"concurrency": 8}), FakeTeacher(answer=answer), Stop())
+            found = await asyncio.gather(*(desk.ask(make_request()) for _ in range(16)), return_exceptions=True)
+            return found, loop.time()
+
+        found, ended = in_virtual_time(main())
+        assert any(isinstance(each, TeacherDown) for each in found)
+        assert 60 <= ended < 1_500
+        assert len(sent) < 100
+
+    def test_waits_that_are_asked_for_are_no_outage(self):
+        """Time that the server asked for is not held against it: after a long wait it is still asked."""
+        steps = [RateLimited("429", retry_after_s=50)] * 8
+        answer, seconds = run(FakeTeacher(answer=script(*steps, completion("4"))))
+        assert answer.attempts == 9
+        assert 400 <= seconds < 480
+
+    def test_a_probe_that_hangs(self):
+        """A probe that hangs doesn't keep the others from finding that the server is well again."""
+
+        async def main() -> float:
+            loop = asyncio.get_running_loop()
+
+            class Hanging(FakeTeacher):
+                async def complete(self, request: Request) -> Completion:
+                    self.requests.append(request)
+                    if len(self.requests) == 6:  # the first probe
+                        await asyncio.sleep(3_600)
+                    if loop.time() < 1:
+                        raise Unavailable("503")
+                    return completion("4")
+
+            desk = make_desk(make_options(retry=RETRY, limits={"concurrency": 8}), Hanging(), Stop())
+            tasks = [asyncio.create_task(desk.ask(make_request())) for _ in range(8)]
+            await asyncio.wait(tasks, timeout=100)
+            assert sum(task.done() for task in tasks) == 7
+            at = loop.time()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            return at
+
+        in_virtual_time(main())
+
+    def test_rejections_are_answers(self):
+        """A server that says what is wrong with a request is there: in between failures, it isn't down."""
+        steps: list[Any] = [Unavailable("503"), RequestRejected("400")] * 40
+
+        async def main() -> list[Any]:
+            desk = make_desk(make_options(retry=RETRY), FakeTeacher(answer=script(*steps)), Stop())
+            return [await asyncio.gather(desk.ask(make_request()), return_exceptions=True) for _ in range(40)]
+
+        assert all(isinstance(found, RequestRejected) for (found,) in in_virtual_time(main()))
+
     def test_not_while_stopping(self):
         """A run that stops for another reason keeps it: the teacher isn't blamed."""
         stop = Stop()
@@ -284,6 +360,17 @@ class TestRetryBudget:
         sent, found = self.sent(BadResponse("?"), budget=0.5)
         assert sent == 400 + 100 + 200
         assert any(isinstance(each, TeacherDown) and "retry.budget" in str(each) for each in found)
+
+    def test_refusals_cost_nothing(self):
+        """A refusal (429) is no retry that may have been billed, also after one that was."""
+        steps = {n: [BadResponse("?"), *[RateLimited("429")] * 3, completion("4")] for n in range(90)}
+        teacher = FakeTeacher(answer=lambda request: script_of(steps[int(request.prompt_id)]))
+
+        async def main() -> list[Any]:
+            desk = make_desk(make_options(retry=RETRY.model_copy(update={"budget": 0})), teacher, Stop())
+            return [await desk.ask(make_request(str(n))) for n in range(90)]
+
+        assert all(answer.attempts == 5 for answer in in_virtual_time(main()))
 
     def test_none_but_the_free_ones(self):
         """With no budget, a hundred retries are free."""
@@ -350,9 +437,23 @@ class TestReplicas:
     def test_one_asks_for_a_pause(self):
         """A line that must pause holds up nobody: the other is asked."""
         limited = FakeTeacher(answer=lambda request: raise_(RateLimited("429", retry_after_s=500)))
-        found, seconds = self.run(limited, FakeTeacher(), requests=8)
+        found, seconds = self.run(limited, FakeTeacher(), requests=40)
         assert all(isinstance(each, Answer) for each in found)
-        assert seconds < 400
+        assert seconds < 10
+
+    @pytest.mark.parametrize("error", [SetupError("401 no such key"), RateLimited("429", retry_after_s=5_000)], ids=repr)
+    def test_one_is_closed(self, error: Exception):
+        """A line whose key is refused, or that asks for more than anybody waits, is left; the others do its work."""
+        closed = FakeTeacher(answer=lambda request: raise_(error))
+        found, _ = self.run(closed, FakeTeacher(), requests=100)
+        assert all(isinstance(each, Answer) for each in found)
+        assert len(closed.requests) <= 4
+
+    def test_all_are_closed(self):
+        """Where the key of the last one is refused, the run hears of it."""
+        closed = [FakeTeacher(answer=lambda request: raise_(SetupError("401 no such key"))) for _ in range(2)]
+        found, _ = self.run(*closed, requests=10)
+        assert {type(each) for each in found} == {SetupError}
 
 
 def raise_(error: Exception) -> Completion:

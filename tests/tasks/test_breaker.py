@@ -54,7 +54,7 @@ def test_one_probe_at_a_time():
             probe = await breaker.turn(lambda: False)
             through.append((loop.time(), probe))
             if probe:
-                await asyncio.sleep(10)
+                await asyncio.sleep(5)
                 breaker.answered()
 
         await asyncio.gather(*(one() for _ in range(5)))
@@ -64,7 +64,7 @@ def test_one_probe_at_a_time():
     assert 0.5 <= first[0] <= 1
     assert first[1]
     assert [probe for _, probe in rest] == [False] * 4
-    assert [at for at, _ in rest] == pytest.approx([first[0] + 10] * 4)
+    assert [at for at, _ in rest] == pytest.approx([first[0] + 5] * 4)
 
 
 def test_probes_get_rarer():
@@ -127,7 +127,7 @@ def test_leaving():
         broken(breaker)
         loop = asyncio.get_running_loop()
         await breaker.turn(lambda: False)
-        assert not await breaker.turn(lambda: loop.time() > 20)
+        assert not await breaker.turn(lambda: loop.time() > 5)
         return loop.time()
 
-    assert with_breaker(steps) <= 22
+    assert with_breaker(steps) <= 7

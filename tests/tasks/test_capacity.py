@@ -115,6 +115,34 @@ def test_too_little_to_do_says_nothing():
     assert work(Server(1_000, 0.1, queues=True), seconds=20, requests=10).window == 64
 
 
+@pytest.mark.parametrize("share", [0.01, 0.03])
+def test_refusals_now_and_then(share: float):
+    """A gateway that refuses a few, whatever is in flight, doesn't make the window small."""
+
+    async def main() -> int:
+        limiter, dice = Limiter(LimitOptions()), random.Random(1)
+
+        async def worker() -> None:
+            while True:
+                async with limiter.place(), limiter.lease(lambda: 1) as lease:
+                    assert lease is not None
+                    lease.used = 100
+                    await asyncio.sleep(dice.uniform(0.5, 1.5))
+                    if dice.random() < share:
+                        limiter.refused(lease)
+                    else:
+                        limiter.answered(lease, None)
+
+        workers = [asyncio.create_task(worker()) for _ in range(600)]
+        await asyncio.wait(workers, timeout=240)
+        for task in workers:
+            task.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+        return limiter.window
+
+    assert in_virtual_time(main()) > 300
+
+
 def test_given():
     """A concurrency that is given is not touched."""
 

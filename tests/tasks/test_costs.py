@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -160,3 +161,38 @@ class TestBudget:
         built = await build(lake, replace(spec, budget=1.0), run="more")
         assert built.counts["requested"] == 24 + 20
         assert built.paid == 44 - built.counts["reused"]
+
+
+class TestWaste:
+    """Responses that were billed and gave no sample."""
+
+    @staticmethod
+    def spec(**given: Any) -> Spec:
+        """Return a spec with a budget for ten responses, whose prompt b only gets empty ones."""
+        teacher = FakeTeacher(answer=lambda request: completion("" if request.prompt_id == "b" else request.prompt_id))
+        return Spec(teachers={"smol": teacher}, options=CHEAP, budget=10 * CHEAP_USD, **given)
+
+    async def test_counts_in_later_runs(self, lake: Lake):
+        """The budget is for all runs: each one's empty responses count in the next, until it is spent."""
+        first = await build(lake, self.spec())  # a, c, and three times nothing
+        assert (first.paid, first.counts["failed"]) == (2, 1)
+        async with house(lake, self.spec(), run="second") as one:
+            await one.prepare()
+            assert one.draw.budget.spent == pytest.approx(5 * CHEAP_USD)
+        await build(lake, self.spec(), run="third")
+        with pytest.raises(BudgetSpent):
+            await build(lake, self.spec(), run="fourth")
+
+    async def test_nothing_where_it_came_to_something(self, lake: Lake):
+        """What was asked for again with success is a part of the sample's own cost, and counts once."""
+        left = [completion(""), completion("4")]
+        spec = Spec(
+            prompts=[make_prompt("a")],
+            teachers={"smol": FakeTeacher(answer=lambda request: left.pop(0))},
+            options=CHEAP,
+            budget=1,
+        )
+        await build(lake, spec)
+        async with house(lake, spec, run="second") as one:
+            await one.prepare()
+            assert one.draw.budget.spent == pytest.approx(2 * CHEAP_USD)

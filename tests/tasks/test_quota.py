@@ -45,6 +45,13 @@ def test_tomorrow(tmp_path: Path):
         quota(tmp_path, day=2, requests_per_day=1).take(1)
 
 
+def test_a_clock_that_is_set_back(tmp_path: Path):
+    """Around midnight, a clock that is set back a little doesn't give the day away again."""
+    quota(tmp_path, day=2, requests_per_day=1).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=1, requests_per_day=1).take(1)
+
+
 def test_a_folder_that_cannot_be(tmp_path: Path):
     """A place that can't be written is one line."""
     (tmp_path / "file").write_text("")
