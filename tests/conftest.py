@@ -25,3 +25,10 @@ settings.load_profile("stillhouse")
 def lake(tmp_path: Path) -> Lake:
     """Return a lake that nobody has built in yet."""
     return Lake(tmp_path / "lake")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the embedded language model to one process: it takes all cores for itself."""
+    for item in items:
+        if item.get_closest_marker("model"):
+            item.add_marker(pytest.mark.xdist_group("model"))
