@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ settings.register_profile(
 settings.load_profile("stillhouse")
 
 
+@pytest.fixture(autouse=True)
+def _the_same_chances() -> None:
+    """Let waits that are random be the same each time too."""
+    random.seed(0)
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """Return a lake that nobody has built in yet."""
@@ -28,7 +35,7 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the embedded language model to one process: it takes all cores for itself."""
+    """Leave the embedded language model to one process, so that never more than one of it runs beside other tests."""
     for item in items:
         if item.get_closest_marker("model"):
             item.add_marker(pytest.mark.xdist_group("model"))
