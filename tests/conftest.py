@@ -35,7 +35,8 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the embedded language model to one process, so that never more than one of it runs beside other tests."""
+    """Begin with what may take longest, and leave the embedded language model to one process, so that it runs but once."""
+    items.sort(key=lambda item: not item.get_closest_marker("timeout"))
     for item in items:
         if item.get_closest_marker("model"):
             item.add_marker(pytest.mark.xdist_group("model"))
