@@ -6,6 +6,11 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements/dev.txt
+# Half of a short command's time is compiling its modules, where nobody keeps what was compiled.
+export PYTHONDONTWRITEBYTECODE :=
+# Tests run side by side, those that share a costly thing (`xdist_group`) in one process.
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages demo humaneval test test-slow test-model lint format lock bench clean
@@ -36,10 +41,10 @@ humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teach
 	$(BIN)/stillhouse build examples/humaneval-replay.yaml
 
 test: setup  ## Run the tests, but for the slow ones
-	$(BIN)/pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: setup  ## Run the slow tests: builds that are killed, keys that are looked for everywhere
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 lint: setup  ## Check form, types and the import contract
 	$(BIN)/ruff check .

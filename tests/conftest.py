@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,21 @@ settings.register_profile(
 settings.load_profile("stillhouse")
 
 
+@pytest.fixture(autouse=True)
+def _the_same_chances() -> None:
+    """Let waits that are random be the same each time too."""
+    random.seed(0)
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     """Return a lake that nobody has built in yet."""
     return Lake(tmp_path / "lake")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what may take longest, and leave the embedded language model to one process, so that it runs but once."""
+    items.sort(key=lambda item: not item.get_closest_marker("timeout"))
+    for item in items:
+        if item.get_closest_marker("model"):
+            item.add_marker(pytest.mark.xdist_group("model"))

@@ -61,10 +61,17 @@ def test_a_disk_that_fills_up(workplace: Workplace, tmp_path: Path) -> None:
 
 def test_a_disk_that_fills_up_meanwhile(workplace: Workplace, tmp_path: Path) -> None:
     """Somebody else takes the room while requests are in flight: what they bring is kept, and a rerun buys only the rest."""
-    with LoopbackTeacher(wordy, delay_s=0.1) as teacher, small_disk(tmp_path / "disk", 64 * 2**20) as disk:
+    full = threading.Event()
+
+    def answering(body: dict, sold: int) -> tuple[int, dict]:
+        if sold == 60:
+            full.wait(60)
+        return wordy(body, sold)
+
+    with LoopbackTeacher(answering, delay_s=0.1) as teacher, small_disk(tmp_path / "disk", 64 * 2**20) as disk:
         workplace.lake = disk.root / "lake"
         spec(workplace, teacher.url, prompts=60, limits={"concurrency": 16})
-        filling = threading.Thread(target=fill_after, args=(disk, teacher, 40))
+        filling = threading.Thread(target=fill_after, args=(disk, teacher, 40, full))
         filling.start()
         done = workplace.run("build", str(workplace.write()), "--lake", str(workplace.lake))
         filling.join()
@@ -76,12 +83,13 @@ def test_a_disk_that_fills_up_meanwhile(workplace: Workplace, tmp_path: Path) ->
         assert teacher.sold == 180
 
 
-def fill_after(disk: SmallDisk, teacher: LoopbackTeacher, sold: int) -> None:
-    """Take all room once the teacher sold so many."""
+def fill_after(disk: SmallDisk, teacher: LoopbackTeacher, sold: int, full: threading.Event) -> None:
+    """Take all room once the teacher sold so many, and say so."""
     until = time.monotonic() + 120
     while teacher.sold < sold and time.monotonic() < until:
         time.sleep(0.01)
     disk.leave(0)
+    full.set()
 
 
 def test_a_file_that_may_not_grow(workplace: Workplace) -> None:

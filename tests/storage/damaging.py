@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -19,8 +20,13 @@ ROWS = 600
 
 def sample_row(number: int) -> dict[str, object]:
     """Return a row of the samples, long enough that a row group has something to damage."""
-    rng = random.Random(number)
-    return {"sample_id": f"s{number:05}", "response": "".join(rng.choices("abcdefghijklmnopqrstuvwxyz ", k=400)), "model": "m"}
+    return {"sample_id": f"s{number:05}", "response": text(number), "model": "m"}
+
+
+@functools.cache
+def text(number: int) -> str:
+    """Return 400 random characters."""
+    return "".join(random.Random(number).choices("abcdefghijklmnopqrstuvwxyz ", k=400))
 
 
 def fill(lake: Lake) -> Path:

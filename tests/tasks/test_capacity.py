@@ -22,7 +22,7 @@ class Server:
         self.refused = 0
         self._busy = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._random = random.Random(7)
+        self.random = random.Random(7)
 
     async def serve(self) -> bool:
         if self._busy >= self.places:
@@ -33,7 +33,7 @@ class Server:
             self._waiting.append(place)
             await place
         self._busy += 1
-        await asyncio.sleep(self.service_s * self._random.uniform(0.5, 1.5))
+        await asyncio.sleep(self.service_s * self.random.uniform(0.5, 1.5))
         self._busy -= 1
         while self._waiting and self._busy < self.places:
             self._waiting.popleft().set_result(None)
@@ -63,7 +63,7 @@ def work(server: Server, *, seconds: float, halve_at: float | None = None, reque
                     else:
                         limiter.refused(lease)
                 if not served:
-                    await asyncio.sleep(random.uniform(0, 0.5))
+                    await asyncio.sleep(server.random.uniform(0, 0.5))
 
         if halve_at is not None:
             loop.call_at(halve_at, lambda: setattr(server, "places", server.places // 2))

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from storage.identity import address
+from tasks.teachers import embedded
 from tasks.teachers.options import BATCH
 from tasks.teachers.protocol import Choice, Completion, Teacher
 from tasks.teachers.registry import TEACHERS
@@ -59,8 +60,10 @@ async def anthropic(folder: Path) -> AsyncIterator[Teacher]:
 
 @asynccontextmanager
 async def local(folder: Path) -> AsyncIterator[Teacher]:
-    """Open the embedded model."""
-    yield made("local", model="smollm2-135m-instruct")
+    """Open the embedded model, on one core: on more, beside other tests, each would wait for the others at every layer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embedded, "cores", lambda: 1)
+        yield made("local", model="smollm2-135m-instruct")
 
 
 @asynccontextmanager

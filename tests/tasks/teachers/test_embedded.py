@@ -24,7 +24,7 @@ import asyncio
 from tasks.teachers.embedded import EmbeddedServer
 
 async def main():
-    async with EmbeddedServer(slots=1, context=256, threads=1) as server:
+    async with EmbeddedServer(slots=1, context=256) as server:
         print(server.base_url, server.pid, flush=True)
         await asyncio.sleep(600)
 
@@ -71,7 +71,7 @@ async def test_answers_the_same_to_the_same_seed_and_stops() -> None:
         "max_tokens": 24,
         "temperature": 1.0,
     }
-    async with EmbeddedServer(slots=2, context=512) as server:
+    async with EmbeddedServer(slots=2, context=512, threads=1) as server:
         answers = [await ask(server.base_url, **question, seed=seed) for seed in (7, 7, 8)]
         base_url = server.base_url
     assert [status for status, _ in answers] == [200, 200, 200]
@@ -94,7 +94,7 @@ async def test_two_servers_do_not_share_a_port() -> None:
 @pytest.mark.model
 async def test_the_context_is_a_slots_own() -> None:
     """`context` is not divided among the slots: a request may have all of it, and no more."""
-    async with EmbeddedServer(slots=4, context=512) as server:
+    async with EmbeddedServer(slots=4, context=512, threads=1) as server:
         fits, _ = await ask(server.base_url, messages=[{"role": "user", "content": "a " * 300}], max_tokens=1)
         exceeds, _ = await ask(server.base_url, messages=[{"role": "user", "content": "a " * 900}], max_tokens=1)
     assert (fits, exceeds) == (200, 400)

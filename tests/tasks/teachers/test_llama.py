@@ -31,7 +31,7 @@ KINDS = (OpenAITeacher, ResponsesTeacher, AnthropicTeacher)
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[EmbeddedServer]:
     """Serve the embedded model."""
-    async with EmbeddedServer(slots=1, context=512) as running:
+    async with EmbeddedServer(slots=1, context=512, threads=1) as running:
         yield running
 
 
