@@ -33,7 +33,7 @@ from tasks.limits import Lease
 from tasks.line import Line
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Completion, Request, Teacher, Usage
+from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, Request, Teacher, Usage
 from tasks.usable import billable, usable
 
 logger = logging.getLogger(__name__)
@@ -207,8 +207,14 @@ class Desk:
         while completion is None:
             line = self._pick()
             async with line.limiter.place() as entered:
-                if entered:
+                if not entered:
+                    continue
+                try:
                     completion = await self._through(line, request, so_far, may_send)
+                except BrokenOff as error:
+                    billed(error.usage)
+                    so_far.wasted += (error.usage,)
+                    raise
         usage = billable(completion)
         billed(usage)
         if so_far.in_hand is not None:
@@ -268,6 +274,10 @@ class Desk:
             lease.used = 0
             if not isinstance(error, Unreachable):
                 line.limiter.refused(lease)
+            self._failed(line, so_far, error, probe=probe)
+            raise
+        except BrokenOff as error:
+            lease.used = error.usage.tokens_in + error.usage.tokens_out
             self._failed(line, so_far, error, probe=probe)
             raise
         except Unavailable as error:

@@ -21,7 +21,8 @@ MINUTE_S = 66.0
 HOUR_S = 3_600.0
 """A window that takes longer is an allowance for a day: it is no pace, and the server says when it is used."""
 
-
+SLOWEST = 1_000
+"""However little a server says is left, a minute gets this part of its limit: it will say when it is too much."""
 LOOK_S = 0.25
 """Whether a rate has room is looked at anew so often at least: a usage that another process settles brings it nearer."""
 
@@ -251,4 +252,4 @@ def _follow(pace: Pace, window: Window | None) -> None:
     if window.reset_s <= MINUTE_S:
         pace.follow(window.limit)
     elif window.reset_s <= HOUR_S and window.remaining > 0:
-        pace.follow(window.remaining / window.reset_s * 60)
+        pace.follow(max(window.remaining / window.reset_s * 60, window.limit / SLOWEST))

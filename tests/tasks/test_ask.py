@@ -26,7 +26,7 @@ from tasks.ask import Answer, Desk
 from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_request
 
 RETRY = RetryOptions(attempts=4, first_wait_s=1, max_wait_s=8)
@@ -91,6 +91,12 @@ class TestRetries:
         with pytest.raises(BadResponse) as caught:
             run(teacher)
         assert (caught.value.attempts, len(teacher.requests)) == (4, 4)
+
+    def test_broken_off(self):
+        """What a server gave up in the middle is asked again, and its bill is told."""
+        usage = Usage(tokens_in=10, tokens_out=5)
+        answer, _ = run(FakeTeacher(answer=script(BrokenOff("error", usage=usage), completion("4"))))
+        assert (answer.attempts, answer.wasted) == (2, (usage,))
 
     def test_empty_to_the_end(self):
         """A teacher that only gives empty responses fails the request, and isn't down."""
