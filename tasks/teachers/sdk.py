@@ -243,7 +243,7 @@ class SdkTeacher(ABC):
             return Unreachable(self.line(f"can't reach {self.base_url}: {error.__cause__ or error}"))
         return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
-    def _status(self, error: Any) -> StillhouseError:  # noqa: PLR0911 - a table, in effect
+    def _status(self, error: Any) -> StillhouseError:
         status = error.status_code
         text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
         said = self.line(f"{status} {error.message} {text}")
