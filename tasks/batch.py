@@ -22,11 +22,13 @@ from storage.identity import sample_id
 from storage.intents import Intents
 from tasks.ask import OUT_UNKNOWN, Answer
 from tasks.draw import Budget
-from tasks.pending import KEY_BYTES, Around, Pending, Slot
+from tasks.patience import Patience
+from tasks.pending import KEY_BYTES, Pending
 from tasks.stop import Stop
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import BatchOptions, TeacherOptions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Request, Usage
+from tasks.waiting import Around, Slot
 
 LOOK_S = 1.0
 """Between two looks at a budget that is reserved as a whole."""
@@ -93,15 +95,20 @@ class BatchDesk:
         self._reserved: dict[str, _Reserved] = {}
         self._expected = self._billed = 0.0
         self._failed: Exception | None = None
+        self._most = min(self._batch.requests, teacher.most_requests)
         self._around = Around(
             options=options,
             linger_s=self._batch.linger_s,
             timeout_s=self._batch.timeout_s,
             teacher=teacher,
+            patience=Patience(options.name, options.retry),
             intents=intents,
             say=say,
             board={} if board is None else board,
             others=lambda: {pending.intent.batch_id or "" for pending in self._open.values()},
+            alone=lambda pending: not any(other.under_way for other in self._following if other is not pending),
+            shrink=self._shrink,
+            gather=self._place,
             ended=self._release,
         )
         for intent in intents.all():
@@ -138,21 +145,29 @@ class BatchDesk:
         if not request.key:
             raise RequestRejected("only samples are asked for through a batch")
         item = f"{sample_id(request.key, request.sample_index)}-{request.n}"
+        wasted: list[Usage] = []
         for attempt in count(1):
             if self._stop:
                 raise Withheld("the run stops")
+            bills: list[Usage] = []
+
+            def bill(usage: Usage, bills: list[Usage] = bills) -> None:
+                bills.append(usage)
+                billed(usage)
+
             slot = Slot(
                 item=item,
                 request=request,
                 may_send=may_send,
-                billed=billed,
+                billed=bill,
                 future=asyncio.get_running_loop().create_future(),
             )
             self._place(slot)
             try:
                 completion, latency_s = await slot.future
-                return Answer(completion=completion, attempts=attempt, latency_s=latency_s)
+                return Answer(completion=completion, attempts=attempt, latency_s=latency_s, wasted=tuple(wasted))
             except TeacherError as error:
+                wasted += bills  # an answer that says nothing
                 error.attempts = attempt
                 if not self.options.retry.again(error) or attempt >= self.options.retry.attempts or self._stop:
                     raise
@@ -179,9 +194,9 @@ class BatchDesk:
         if len(gathered.slots) >= self._most or gathered.size >= self.teacher.most_bytes:
             gathered.full.set()
 
-    @property
-    def _most(self) -> int:
-        return min(self._batch.requests, self.teacher.most_requests)
+    def _shrink(self, requests: int) -> None:
+        """Let no batch have more requests than the provider takes at a time."""
+        self._most = min(self._most, requests)
 
     # Gathering
 

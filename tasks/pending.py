@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
-
-import tenacity
 
 from storage.errors import (
     BadResponse,
@@ -24,12 +21,11 @@ from storage.errors import (
     Unavailable,
     UserError,
 )
-from storage.intents import Intent, Intents, new
-from tasks.ask import LONGEST_WAIT_S
-from tasks.teachers.batches import BatchState, BatchTeacher
-from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Completion, Request, Usage
+from storage.intents import Intent, new
+from tasks.teachers.batches import BatchState
+from tasks.teachers.protocol import Completion, Request
 from tasks.usable import billable, usable
+from tasks.waiting import Around, Slot
 
 T = TypeVar("T")
 SETTLE_S = 30.0
@@ -38,8 +34,6 @@ FIRST_POLL_S = 1.0
 """Between the first two looks; it grows."""
 MOST_POLL_S = 180.0
 """Between two looks at most, but for the jitter."""
-PATIENCE_S = 900.0
-"""Without an answer to any look: the provider is down for this run."""
 
 REFUSALS = 100
 """Times that one batch is refused for now, which costs nothing: a day and more."""
@@ -49,52 +43,6 @@ MOST_PAUSE_S = 900.0
 """At most."""
 KEY_BYTES = 8
 """Of randomness in a key."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Slot:
-    """One caller who waits for a request's answer."""
-
-    item: str
-    """What is asked, as `storage.intents.Intent.items` names it."""
-    request: Request
-    """The same, to send."""
-    may_send: Callable[[], bool]
-    """Asked before it is sent."""
-    billed: Callable[[Usage], object]
-    """Told of what it costs."""
-    future: asyncio.Future[tuple[Completion, float]]
-    """The answer, and for how many seconds it took."""
-
-    def fail(self, error: BaseException) -> None:
-        """Raise an error where this is waited for. Each caller gets an error of its own."""
-        if not self.future.done():
-            self.future.set_exception(copy.copy(error))
-            self.future.exception()  # its caller may be gone: that is no reason for a warning
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What all batches of one desk share."""
-
-    options: TeacherOptions
-    """The teacher's."""
-    linger_s: float
-    """How long nobody may have come before what waits is fetched at once."""
-    timeout_s: float
-    """How old a batch may get."""
-    teacher: BatchTeacher
-    """The provider."""
-    intents: Intents
-    """Where a batch is noted."""
-    say: Callable[[str], None]
-    """Hears what a person should know."""
-    board: dict[str, str]
-    """How each batch stands, for a display."""
-    others: Callable[[], set[str]]
-    """Ids of the batches that are known."""
-    ended: Callable[[str, Usage | None], object]
-    """Hears of each item that came to an end, and what it is billed for."""
 
 
 class Pending:
@@ -107,6 +55,9 @@ class Pending:
         self.items = set(intent.items)
         self.sending = False
         """Whether the provider may have got it, and we don't know its id yet."""
+        self.under_way = False
+        """Whether it is being sent or worked on, as far as this run knows."""
+        self._given_up = False
         self._refusals = 0
         self._around = around
         self._requests = requests
@@ -131,12 +82,15 @@ class Pending:
     async def follow(self) -> None:
         """Send it, where that is still to be done; wait for its end; deliver what is waited for."""
         try:
+            self.under_way = True
             if self.intent.batch_id is None:
                 await self._locate()
             state = await self._ended()
+            self.under_way = False
             await self._quiet()
             await self._deliver(state)
         finally:
+            self.under_way = False
             self._around.board.pop(self.intent.key, None)
 
     # Sending
@@ -185,7 +139,10 @@ class Pending:
             raise
 
     async def _found(self) -> str | None:
-        """Ask the provider for it. What was sent a moment ago may not be listed yet: none is the answer only after a while."""
+        """Ask the provider for it. What was sent a moment ago may not be listed yet: none is the answer only after a while.
+
+        The while begins now. When the note was made says little: the batch may have been sent long after.
+        """
 
         async def once() -> str | None:
             intent = self.intent
@@ -193,16 +150,13 @@ class Pending:
                 intent.key, requests=intent.requests, since=intent.created_at, others=self._around.others()
             )
 
-        began = asyncio.get_running_loop().time()
-        if (found := await self._patiently(once)) is not None:
-            return found
-        age = max(time.time() - self.intent.created_at, 0.0)
-        if self._requests is not None:
-            age = asyncio.get_running_loop().time() - began  # it was sent just now
-        if age < SETTLE_S:
-            await asyncio.sleep(SETTLE_S - age)
-            return await self._patiently(once)
-        return None
+        clock = asyncio.get_running_loop().time
+        settled = clock() + SETTLE_S
+        found = await self._patiently(once)
+        if found is None and (left := settled - clock()) > 0:
+            await asyncio.sleep(left)
+            found = await self._patiently(once)
+        return found
 
     # Waiting
 
@@ -210,35 +164,36 @@ class Pending:
         """Look now and then until it has ended."""
         if self.intent.batch_id is None:
             return BatchState(phase="never sent", total=0, ended=True)
-        clock = asyncio.get_running_loop().time
         teacher, batch_id = self._around.teacher, self.intent.batch_id
-        heard, wait, cancelled = clock(), FIRST_POLL_S, False
+        wait, cancelled = FIRST_POLL_S, False
         while True:
-            pause = wait
             try:
-                state = await teacher.poll(batch_id)
-            except TeacherError as error:
-                if not error.retryable or clock() - heard > PATIENCE_S:
-                    raise TeacherDown(
-                        f"{self._name} can't be looked at: {error}; it goes on at the provider, and a rerun picks it up"
-                    ) from error
-                pause = max(wait, getattr(error, "retry_after_s", None) or 0.0)
+                state = await self._patiently(lambda: teacher.poll(batch_id))
             except SetupError as error:
                 raise SetupError(
                     f"{self._around.intents.path(self.intent.key)}: {self._name} can't be looked at: {error}; "
                     "use the key that it was sent with, or remove this file to buy its samples again"
                 ) from error
-            else:
-                heard = clock()
-                self._show(state.phase, f"{state.done:,}/{state.total:,}")
-                if state.ended:
-                    return state
-                if not cancelled and self._overdue:
-                    self._around.say(f"{self._name}: not done in time; what is done by now is fetched, the rest is asked again")
-                    await self._patiently(lambda: teacher.cancel(batch_id))
-                    cancelled = True
-            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            self._show(state.phase, f"{state.done:,}/{state.total:,}")
+            if state.ended:
+                return state
+            if self._overdue and not cancelled:
+                cancelled = await self._cancelled(batch_id)
+            await asyncio.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311
             wait = min(wait * 1.5, MOST_POLL_S)
+
+    async def _cancelled(self, batch_id: str) -> bool:
+        """Try to end it early; return whether there is no need to try again at the next look."""
+        if not self._given_up:
+            self._given_up = True
+            self._around.say(f"{self._name}: not done in time; what is done by now is fetched, the rest is asked again")
+        try:
+            await self._around.teacher.cancel(batch_id)
+        except RequestRejected:
+            return True  # it has just ended, or is being cancelled already
+        except (TeacherError, SetupError):
+            return False  # the next look tells what is wrong, if anything is
+        return True
 
     async def _quiet(self) -> None:
         """Wait until nobody has come for a while: each fetching reads all there is."""
@@ -312,12 +267,18 @@ class Pending:
         await asyncio.to_thread(self._around.intents.remove, self.intent.key)
         if not isinstance(error, TeacherError):
             raise error
-        self._refusals += 1
+        wanted = [item for item, slots in self.waiting.items() if any(not slot.future.done() for slot in slots)]
+        # With nothing else of ours under way, it must be too large by itself.
+        halved = isinstance(error, RateLimited) and len(wanted) > 1 and self._around.alone(self)
+        self._refusals = 0 if halved else self._refusals + 1
         if self._refusals > REFUSALS:
             raise TeacherDown(f"{self._name}: {error}; what was paid for is landed, and a rerun goes on")
-        pause = min(FIRST_PAUSE_S * 2 ** (self._refusals - 1), MOST_PAUSE_S)
-        self._around.say(f"{self._name}: {error}; it is sent again in {pause:.0f} s")
+        pause = min(FIRST_PAUSE_S * 2 ** max(self._refusals - 1, 0), MOST_PAUSE_S)
+        how = "in halves" if halved else "again"
+        self._around.say(f"{self._name}: {error}; it is sent {how} in {pause:.0f} s")
         await asyncio.sleep(pause)
+        if halved:
+            self._halve(wanted)
         requests = {item: slots[0].request for item, slots in self.waiting.items() if any(not s.future.done() for s in slots)}
         for item in self.items - requests.keys():
             self._around.ended(item, None)
@@ -329,6 +290,16 @@ class Pending:
             )
             await asyncio.to_thread(self._around.intents.write, self.intent)
             self._requests = requests
+
+    def _halve(self, wanted: list[str]) -> None:
+        """Keep the first half, leave the others to later batches, and let none be larger."""
+        kept = -(-len(wanted) // 2)
+        self._around.shrink(kept)
+        for item in wanted[kept:]:
+            self._around.ended(item, None)
+            self.items.discard(item)
+            for slot in self.waiting.pop(item, ()):
+                self._around.gather(slot)
 
     def _give_back(self, error: TeacherError) -> None:
         """Nothing of it was begun: whoever waits may ask again."""
@@ -361,32 +332,4 @@ class Pending:
             self._around.say(self._around.board[self.intent.key])
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call until there is an answer. Raise TeacherDown where there is none after `retry.attempts`."""
-        retry = self._around.options.retry
-        jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            return jitter(state) if getattr(error, "retry_after_s", None) is None else error.retry_after_s  # type: ignore[union-attr]
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            return state.attempt_number >= retry.attempts or (getattr(error, "retry_after_s", None) or 0.0) > LONGEST_WAIT_S
-
-        retrying = tenacity.AsyncRetrying(
-            stop=stop,
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TeacherError) and error.retryable),
-            wait=wait,
-            reraise=True,
-        )
-
-        async def once() -> T:
-            return await call()
-
-        try:
-            return await retrying(once)
-        except TeacherError as error:
-            raise TeacherDown(
-                f"teacher {self._around.options.name!r} stayed unavailable (the last answer: {error}); "
-                "what was paid for is landed, and a rerun goes on"
-            ) from error
+        return await self._around.patience.ask(call, has_ours=self.intent.batch_id is not None)
