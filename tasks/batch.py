@@ -106,7 +106,7 @@ class BatchDesk:
             say=say,
             board={} if board is None else board,
             others=lambda: {pending.intent.batch_id or "" for pending in self._open.values()},
-            alone=lambda pending: not any(other.under_way for other in self._following if other is not pending),
+            alone=self._alone,
             shrink=self._shrink,
             gather=self._place,
             ended=self._release,
@@ -194,9 +194,16 @@ class BatchDesk:
         if len(gathered.slots) >= self._most or gathered.size >= self.teacher.most_bytes:
             gathered.full.set()
 
-    def _shrink(self, requests: int) -> None:
-        """Let no batch have more requests than the provider takes at a time."""
+    def _alone(self, pending: Pending) -> bool:
+        """Whether a batch was refused for its own size. Of several that wait to be sent again, the first is tried."""
+        if any(other.under_way for other in self._following):
+            return False
+        return next(other for other in self._following if other.refused) is pending
+
+    def _shrink(self, requests: int) -> int:
+        """Let no batch have more requests than the provider takes, and return how many they may have now."""
         self._most = min(self._most, requests)
+        return self._most
 
     # Gathering
 

@@ -57,6 +57,8 @@ class Pending:
         """Whether the provider may have got it, and we don't know its id yet."""
         self.under_way = False
         """Whether it is being sent or worked on, as far as this run knows."""
+        self.refused = False
+        """Whether it was refused for now, and waits to be sent again."""
         self._given_up = False
         self._refusals = 0
         self._around = around
@@ -82,7 +84,7 @@ class Pending:
     async def follow(self) -> None:
         """Send it, where that is still to be done; wait for its end; deliver what is waited for."""
         try:
-            self.under_way = True
+            self.under_way, self.refused = True, False
             if self.intent.batch_id is None:
                 await self._locate()
             state = await self._ended()
@@ -268,13 +270,14 @@ class Pending:
         if not isinstance(error, TeacherError):
             raise error
         wanted = [item for item, slots in self.waiting.items() if any(not slot.future.done() for slot in slots)]
+        self.under_way, self.refused = False, True
         # With nothing else of ours under way, it must be too large by itself.
         halved = isinstance(error, RateLimited) and len(wanted) > 1 and self._around.alone(self)
-        self._refusals = 0 if halved else self._refusals + 1
+        self._refusals += 1
         if self._refusals > REFUSALS:
             raise TeacherDown(f"{self._name}: {error}; what was paid for is landed, and a rerun goes on")
-        pause = min(FIRST_PAUSE_S * 2 ** max(self._refusals - 1, 0), MOST_PAUSE_S)
-        how = "in halves" if halved else "again"
+        pause = min(FIRST_PAUSE_S * 2 ** (self._refusals - 1), MOST_PAUSE_S)
+        how = "in parts" if halved else "again"
         self._around.say(f"{self._name}: {error}; it is sent {how} in {pause:.0f} s")
         await asyncio.sleep(pause)
         if halved:
@@ -292,9 +295,8 @@ class Pending:
             self._requests = requests
 
     def _halve(self, wanted: list[str]) -> None:
-        """Keep the first half, leave the others to later batches, and let none be larger."""
-        kept = -(-len(wanted) // 2)
-        self._around.shrink(kept)
+        """Keep a half at most, leave the others to later batches, and let none be larger."""
+        kept = self._around.shrink(-(-len(wanted) // 2))
         for item in wanted[kept:]:
             self._around.ended(item, None)
             self.items.discard(item)

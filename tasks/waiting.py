@@ -64,8 +64,8 @@ class Around:
     """Ids of the batches that are known."""
     alone: Callable[[Pending], bool]
     """Whether no other batch of ours is under way."""
-    shrink: Callable[[int], object]
-    """Hears how many requests a batch may have from now on."""
+    shrink: Callable[[int], int]
+    """Hears how many requests a batch may have at most, and returns how many by all that it heard."""
     gather: Callable[[Slot], object]
     """Takes a slot for a later batch."""
     ended: Callable[[str, Usage | None], object]
