@@ -225,10 +225,10 @@ class Run:
         )
         self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
-        # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
-        in_flight = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
+        # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
+        ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
-        self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * at_once))
+        self.side_by_side = 1 + -(-ready // (PROMPTS * at_once))
         return self._worked
 
     def _open_in(self, shards: list[int]) -> int:

@@ -195,10 +195,10 @@ class BatchDesk:
             gathered.full.set()
 
     def _alone(self, pending: Pending) -> bool:
-        """Whether a batch was refused for its own size. Of several that wait to be sent again, the first is tried."""
-        if any(other.under_way for other in self._following):
-            return False
-        return next(other for other in self._following if other.refused) is pending
+        """Whether no other batch of ours is in its way. Of several that were refused, the first one isn't."""
+        others = [other for other in self._following if other is not pending]
+        first = next((each for each in self._following if each.refused), pending)
+        return first is pending and not any(other.under_way for other in others)
 
     def _shrink(self, requests: int) -> int:
         """Let no batch have more requests than the provider takes, and return how many they may have now."""

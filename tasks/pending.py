@@ -58,8 +58,9 @@ class Pending:
         self.under_way = False
         """Whether it is being sent or worked on, as far as this run knows."""
         self.refused = False
-        """Whether it was refused for now, and waits to be sent again."""
+        """Whether it was refused before."""
         self._given_up = False
+        self._sent_alone = False
         self._refusals = 0
         self._around = around
         self._requests = requests
@@ -84,11 +85,14 @@ class Pending:
     async def follow(self) -> None:
         """Send it, where that is still to be done; wait for its end; deliver what is waited for."""
         try:
-            self.under_way, self.refused = True, False
+            self.under_way = True
             if self.intent.batch_id is None:
                 await self._locate()
             state = await self._ended()
             self.under_way = False
+            if state.refused is not None:
+                await self._refused(state.refused)
+                return
             await self._quiet()
             await self._deliver(state)
         finally:
@@ -112,6 +116,7 @@ class Pending:
         finally:
             self.sending = False
         self._requests = None
+        self._sent_alone = self._around.alone(self)
 
     async def _sent(self, requests: Mapping[str, Request]) -> str:
         key, teacher = self.intent.key, self._around.teacher
@@ -210,9 +215,6 @@ class Pending:
     # Fetching
 
     async def _deliver(self, state: BatchState) -> None:
-        if state.refused is not None:
-            await self._refused(state.refused)
-            return
         if self.intent.batch_id is None:
             return
         wanted = set(self.waiting)
@@ -266,13 +268,14 @@ class Pending:
 
     async def _refused(self, error: StillhouseError) -> None:
         """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""
+        self.refused = True
+        wanted = [item for item, slots in self.waiting.items() if any(not slot.future.done() for slot in slots)]
+        # With nothing else of ours under way, neither then nor now, it must be too large by itself.
+        alone = self._sent_alone and self._around.alone(self)
+        halved = alone and isinstance(error, RateLimited) and len(wanted) > 1
         await asyncio.to_thread(self._around.intents.remove, self.intent.key)
         if not isinstance(error, TeacherError):
             raise error
-        wanted = [item for item, slots in self.waiting.items() if any(not slot.future.done() for slot in slots)]
-        self.under_way, self.refused = False, True
-        # With nothing else of ours under way, it must be too large by itself.
-        halved = isinstance(error, RateLimited) and len(wanted) > 1 and self._around.alone(self)
         self._refusals += 1
         if self._refusals > REFUSALS:
             raise TeacherDown(f"{self._name}: {error}; what was paid for is landed, and a rerun goes on")
