@@ -6,12 +6,13 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
 from typing import TypeVar
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -21,11 +22,13 @@ from storage.errors import (
     Unavailable,
     UserError,
 )
-from storage.intents import Intent, new
+from storage.identity import sample_id
+from storage.intents import Intent, Item
+from tasks.shares import divided, total
 from tasks.teachers.batches import BatchState
 from tasks.teachers.protocol import Completion, Request
 from tasks.usable import billable, usable
-from tasks.waiting import Around, Slot
+from tasks.waiting import Around, Place, Slot
 
 T = TypeVar("T")
 SETTLE_S = 30.0
@@ -48,11 +51,12 @@ KEY_BYTES = 8
 class Pending:
     """One batch, by its note."""
 
-    def __init__(self, intent: Intent, around: Around, *, requests: Mapping[str, Request] | None = None) -> None:
-        """Follow a batch. `requests`: those of one that is still to be sent, by item."""
+    def __init__(self, intent: Intent, around: Around, *, requests: Mapping[Place, Request] | None = None) -> None:
+        """Follow a batch. `requests`: those of one that is still to be sent."""
         self.intent = intent
-        self.waiting: dict[str, list[Slot]] = {}
-        self.items = set(intent.items)
+        self.waiting: dict[Place, list[Slot]] = {}
+        self.items: dict[Place, int] = {(item.key, item.first): item.n for item in intent.items}
+        """How many samples may still come, by request."""
         self.sending = False
         """Whether the provider may have got it, and we don't know its id yet."""
         self.under_way = False
@@ -72,7 +76,7 @@ class Pending:
 
     def join(self, slot: Slot) -> None:
         """Let a caller wait for what is in it."""
-        self.waiting.setdefault(slot.item, []).append(slot)
+        self.waiting.setdefault(slot.place, []).append(slot)
         self._joined = asyncio.get_running_loop().time()
 
     def fail(self, error: BaseException) -> None:
@@ -118,9 +122,9 @@ class Pending:
         self._requests = None
         self._sent_alone = self._around.alone(self)
 
-    async def _sent(self, requests: Mapping[str, Request]) -> str:
+    async def _sent(self, requests: Mapping[Place, Request]) -> str:
         key, teacher = self.intent.key, self._around.teacher
-        named = {f"{key}-{item}": request for item, request in requests.items()}
+        named = {f"{key}-{sample_id(*place)}": request for place, request in requests.items()}
         uncertain = False
 
         async def once() -> str:
@@ -217,62 +221,76 @@ class Pending:
     async def _deliver(self, state: BatchState) -> None:
         if self.intent.batch_id is None:
             return
+        known = dict(self.items)
         wanted = set(self.waiting)
-        failed: dict[str, StillhouseError] = {}
+        failed: dict[Place, StillhouseError] = {}
         await self._patiently(lambda: self._fetch(state, wanted, failed))
-        for item in wanted - failed.keys():
-            failed[item] = Unavailable(f"{self._name} has no result for it")
-        if not failed:
-            return
-        for item, error in failed.items():
+        for place in wanted - failed.keys():
+            failed[place] = Unavailable(f"{self._name} has no result for it")
+        for place, error in failed.items():
             if state.cancelled and not self._overdue and isinstance(error, Unavailable):
-                failed[item] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
-        await self._strike(failed)
-        for item, error in failed.items():
-            for slot in self.waiting.pop(item, ()):
+                failed[place] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
+            self._around.ended(place, None)
+            self.items.pop(place, None)
+        if self.items != known:
+            await self._note()  # what will never come
+        for place, error in failed.items():
+            for slot in self.waiting.pop(place, ()):
                 slot.fail(error)
 
-    async def _fetch(self, state: BatchState, wanted: set[str], failed: dict[str, StillhouseError]) -> None:
+    async def _fetch(self, state: BatchState, wanted: set[Place], failed: dict[Place, StillhouseError]) -> None:
         """Read all results once. `wanted` loses what was delivered, `failed` gets what has no answer."""
         come = 0
-        batch_id = self.intent.batch_id or ""
-        async for custom_id, result in self._around.teacher.results(batch_id):
-            item = custom_id.removeprefix(f"{self.intent.key}-")
+        places = {sample_id(*place): place for place in self.items}
+        async for custom_id, result in self._around.teacher.results(self.intent.batch_id or ""):
+            place = places.get(custom_id.removeprefix(f"{self.intent.key}-"))
             come += 1
-            if item not in self.items:
+            if place is None:
                 continue  # struck out, since it is in the lake
             if not isinstance(result, Completion):
-                failed[item] = result
-            elif item in wanted:
+                failed[place] = result
+            elif place in wanted:
                 try:
-                    self._answer(item, result)
+                    self._answer(place, result)
                 except BadResponse as error:
-                    failed[item] = error
-                wanted.discard(item)
+                    failed[place] = error
+                wanted.discard(place)
         if come < state.done:  # what was cut off on its way must not be bought again
             raise Unavailable(f"{self._name}: {come:,} of {state.done:,} results could be fetched")
 
-    def _answer(self, item: str, completion: Completion) -> None:
-        """Give it to everybody who waits for it; it is billed once. Raise BadResponse where it is empty."""
-        slots = [slot for slot in self.waiting.get(item, ()) if not slot.future.done()]
+    def _answer(self, place: Place, completion: Completion) -> None:
+        """Give everybody who waits the part that is wanted; it is billed once. Raise BadResponse where it is empty."""
+        slots = [slot for slot in self.waiting.get(place, ()) if not slot.future.done()]
         if not slots:
-            self.waiting.pop(item, None)
+            self.waiting.pop(place, None)
             return
-        usage = billable(completion)
-        self._around.ended(item, usage)
-        slots[0].billed(usage)
-        answer = usable(completion, slots[0].request.n)
-        for slot in self.waiting.pop(item):
-            if not slot.future.done():
-                slot.future.set_result((answer, max(time.time() - self.intent.created_at, 0.0)))
+        try:
+            answer = usable(completion, self.items[place])
+        except EmptyResponse:
+            slots[0].billed(billable(completion))
+            self._around.ended(place, billable(completion))
+            raise
+        self.items[place] = len(answer.choices)
+        usages = divided(answer, answer.choices)
+        unbilled = dict(enumerate(usages))
+        latency_s = max(time.time() - self.intent.created_at, 0.0)
+        for slot in slots:
+            choices, usage = answer.choices[slot.part], total(usages[slot.part])
+            if not choices:
+                slot.fail(Unavailable(f"{self._name} gave fewer samples than it was asked for"))
+                continue
+            if new := [unbilled.pop(number) for number in range(len(usages))[slot.part] if number in unbilled]:
+                slot.billed(total(new))
+            slot.future.set_result((replace(answer, choices=choices, **asdict(usage)), latency_s))
+        self._around.ended(place, total(usage for number, usage in enumerate(usages) if number not in unbilled))
+        self.waiting.pop(place)
 
     async def _refused(self, error: StillhouseError) -> None:
         """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""
         self.refused = True
-        wanted = [item for item, slots in self.waiting.items() if any(not slot.future.done() for slot in slots)]
         # With nothing else of ours under way, neither then nor now, it must be too large by itself.
         alone = self._sent_alone and self._around.alone(self)
-        halved = alone and isinstance(error, RateLimited) and len(wanted) > 1
+        halved = alone and isinstance(error, RateLimited) and len(self) > 1
         await asyncio.to_thread(self._around.intents.remove, self.intent.key)
         if not isinstance(error, TeacherError):
             raise error
@@ -283,42 +301,41 @@ class Pending:
         how = "in parts" if halved else "again"
         self._around.say(f"{self._name}: {error}; it is sent {how} in {pause:.0f} s")
         await asyncio.sleep(pause)
-        if halved:
-            self._halve(wanted)
-        requests = {item: slots[0].request for item, slots in self.waiting.items() if any(not s.future.done() for s in slots)}
-        for item in self.items - requests.keys():
-            self._around.ended(item, None)
-        self.items = set(requests)
-        if requests:
-            old = self.intent
-            self.intent = new(
-                key=secrets.token_hex(KEY_BYTES), teacher=old.teacher, provider=old.provider, model=old.model, items=requests
+        if requests := self._left(halved=halved):
+            self.intent = replace(
+                self.intent, key=secrets.token_hex(KEY_BYTES), requests=len(requests), created_at=time.time(), batch_id=None
             )
-            await asyncio.to_thread(self._around.intents.write, self.intent)
+            await self._note()
             self._requests = requests
 
-    def _halve(self, wanted: list[str]) -> None:
-        """Keep a half at most, leave the others to later batches, and let none be larger."""
-        kept = self._around.shrink(-(-len(wanted) // 2))
-        for item in wanted[kept:]:
-            self._around.ended(item, None)
-            self.items.discard(item)
-            for slot in self.waiting.pop(item, ()):
-                self._around.gather(slot)
+    def _left(self, *, halved: bool) -> dict[Place, Request]:
+        """Return what is to be sent again: what is waited for, or a half of it at most. Others are left to later batches."""
+        waiting = {place: [slot for slot in slots if not slot.future.done()] for place, slots in self.waiting.items()}
+        # Where an earlier run had asked for more samples, a slot may want but the last of them.
+        own = {place: [slot for slot in slots if not slot.part.start] for place, slots in waiting.items()}
+        requests = {place: max((slot.request for slot in slots), key=lambda one: one.n) for place, slots in own.items() if slots}
+        if halved:
+            kept = self._around.shrink(-(-len(requests) // 2))
+            requests = dict(list(requests.items())[:kept])
+        for place in self.items.keys() - requests.keys():
+            self._around.ended(place, None)
+        self.items = {place: request.n for place, request in requests.items()}
+        self.waiting = {place: own[place] for place in requests}
+        kept_slots = {slot for slots in self.waiting.values() for slot in slots}
+        for slot in (slot for slots in waiting.values() for slot in slots if slot not in kept_slots):
+            self._around.gather(slot)
+        return requests
 
     def _give_back(self, error: TeacherError) -> None:
         """Nothing of it was begun: whoever waits may ask again."""
-        for item in self.items:
-            self._around.ended(item, None)
+        for place in self.items:
+            self._around.ended(place, None)
         self.items.clear()
         self.fail(error)
 
-    async def _strike(self, items: Iterable[str]) -> None:
-        """Note that these will never come."""
-        for item in items:
-            self._around.ended(item, None)
-            self.items.discard(item)
-        self.intent = replace(self.intent, items=tuple(item for item in self.intent.items if item in self.items))
+    async def _note(self) -> None:
+        """Write down what may still come."""
+        self.intent = replace(self.intent, items=tuple(Item(*place, n) for place, n in self.items.items()))
         if self.items:
             await asyncio.to_thread(self._around.intents.write, self.intent)
         else:

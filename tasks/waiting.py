@@ -17,21 +17,30 @@ from tasks.teachers.protocol import Completion, Request, Usage
 if TYPE_CHECKING:
     from tasks.pending import Pending
 
+Place = tuple[str, int]
+"""A request by what nothing else in a batch has: its address and the index of its first sample."""
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Slot:
     """One caller who waits for a request's answer."""
 
-    item: str
-    """What is asked, as `storage.intents.Intent.items` names it."""
+    place: Place
+    """What is in a batch for it."""
     request: Request
-    """The same, to send."""
+    """What is wanted of that, or is to be sent."""
     may_send: Callable[[], bool]
     """Asked before it is sent."""
     billed: Callable[[Usage], object]
     """Told of what it costs."""
     future: asyncio.Future[tuple[Completion, float]]
     """The answer, and for how many seconds it took."""
+
+    @property
+    def part(self) -> slice:
+        """Which of the samples that come are wanted: another run may have asked for more."""
+        skipped = self.request.sample_index - self.place[1]
+        return slice(skipped, skipped + self.request.n)
 
     def fail(self, error: BaseException) -> None:
         """Raise an error where this is waited for. Each caller gets an error of its own."""
@@ -68,8 +77,8 @@ class Around:
     """Hears how many requests a batch may have at most, and returns how many by all that it heard."""
     gather: Callable[[Slot], object]
     """Takes a slot for a later batch."""
-    ended: Callable[[str, Usage | None], object]
-    """Hears of each item that came to an end, and what it is billed for."""
+    ended: Callable[[Place, Usage | None], object]
+    """Hears of each request that came to an end, and what it is billed for."""
 
 
 def _copied(error: BaseException) -> BaseException:

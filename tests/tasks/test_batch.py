@@ -24,8 +24,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
-from storage.identity import sample_id
-from storage.intents import Intent, Intents, new
+from storage.intents import Intent, Intents, Item, new
 from tasks.ask import Answer
 from tasks.batch import BatchDesk
 from tasks.draw import Budget
@@ -413,7 +412,7 @@ class TestWaiting:
 
 def noted(requests: Iterable[Request], *, batch_id: str | None, key: str = "k") -> Intent:
     """Return the note of an earlier run's batch."""
-    items = [f"{sample_id(one.key, one.sample_index)}-{one.n}" for one in requests]
+    items = [Item(one.key, one.sample_index, one.n) for one in requests]
     made = new(key=key, teacher="smol", provider="fake-batch", model="fake-1", items=items)
     return Intent(**({name: getattr(made, name) for name in made.__slots__} | {"batch_id": batch_id}))
 
@@ -482,7 +481,7 @@ class TestNeverTwice:
         intent = noted([request("a")], batch_id=None)
         house.intents.write(replace(intent, created_at=intent.created_at - 180))
         house.teacher = Late()
-        run(house.teacher.submit({f"k-{intent.items[0]}": request("a")}, key="k"))
+        run(house.teacher.submit({f"k-{intent.items[0].ids[0]}": request("a")}, key="k"))
         assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
         assert len(house.teacher.batches) == 1
 
@@ -524,7 +523,7 @@ class TestNeverTwice:
         intent = noted([request("a")], batch_id=None)
         house.intents.write(intent)
         if there:
-            run(house.teacher.submit({f"k-{intent.items[0]}": request("a")}, key="k"))
+            run(house.teacher.submit({f"k-{intent.items[0].ids[0]}": request("a")}, key="k"))
         assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
         assert house.teacher.asked == [("a", 0)]
 
@@ -564,6 +563,100 @@ class TestNeverTwice:
         house.teacher.answer = failing(Unavailable("expired"))
         run(house.ask_all([request("a"), request("b")]))
         assert [len(intent.items) for intent in house.intents.all()] == [1, 1]
+
+
+class TestSeveralSamples:
+    """Requests for several samples, of which an open batch has some: each sample is bought once."""
+
+    def open(self, house: House, index: int, n: int) -> None:
+        """Leave a batch of an earlier run behind, with so many samples of one prompt."""
+        one = request("p", index, n=n)
+        intent = noted([one], batch_id=f"batch-{len(house.teacher.batches)}", key=f"k{index}")
+        house.intents.write(intent)
+        run(house.teacher.submit({f"k{index}-{intent.items[0].ids[0]}": one}, key=intent.key))
+
+    def ask(self, house: House, index: int, n: int) -> list[str]:
+        """Ask for samples as `Draw` does, until there are all, and return their texts."""
+
+        async def main() -> list[str]:
+            come: list[str] = []
+            async with house.desk() as desk:
+                while len(come) < n:
+                    answer = await house.ask(desk, request("p", index + len(come), n=n - len(come)))
+                    come += [choice.response for choice in answer.completion.choices]
+            return come
+
+        return run(main())
+
+    def bought(self, house: House) -> list[tuple[int, int]]:
+        """Return first index and number of each request that was ever sent."""
+        return [(one.sample_index, one.n) for batch in house.teacher.batches.values() for one in batch.requests.values()]
+
+    def test_more_are_wanted(self, house: House):
+        """Where k was raised while a batch is open, only what it lacks is bought."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 6) == [f"p #{n}" for n in range(6)]
+        assert self.bought(house) == [(0, 4), (4, 2)]
+
+    def test_the_last_ones_are_wanted(self, house: House):
+        """Where the first samples came from elsewhere meanwhile, the others are taken from the batch, and billed alone."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4)]
+        assert [usage.tokens_out for usage in house.billed] == [20]
+
+    def test_fewer_and_then_all(self, house: House):
+        """Each part of an answer is billed once, to whoever takes it."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 2) == ["p #0", "p #1"]
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4)]
+        assert [usage.tokens_out for usage in house.billed] == [20, 20]
+
+    def test_a_batch_in_the_middle(self, house: House):
+        """What lies before an open batch's samples and after them is bought, and they are not."""
+        self.open(house, 2, 2)
+        assert self.ask(house, 0, 6) == [f"p #{n}" for n in range(6)]
+        assert self.bought(house) == [(2, 2), (0, 2), (4, 2)]
+
+    def test_several_batches(self, house: House):
+        """Samples of several open batches are all waited for."""
+        self.open(house, 0, 2)
+        self.open(house, 2, 3)
+        assert self.ask(house, 0, 5) == [f"p #{n}" for n in range(5)]
+        assert self.bought(house) == [(0, 2), (2, 3)]
+
+    def test_two_callers(self, house: House):
+        """Two who want different samples of one request both get theirs, from one download."""
+        self.open(house, 0, 4)
+        first, last = run(house.ask_all([request("p"), request("p", 3)]))
+        assert texts([first, last]) == ["p #0", "p #3"]
+        assert [usage.tokens_out for usage in house.billed] == [10, 10]
+        assert (self.bought(house), house.teacher.read) == ([(0, 4)], 1)
+
+    def test_fewer_came(self, house: House):
+        """What a request didn't give, though it was asked for, is bought; a later run knows that."""
+        house.teacher.answer = lambda one: completion(*(f"#{one.sample_index + n}" for n in range(min(one.n, 3))))
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 4) == ["#0", "#1", "#2", "#3"]
+        assert self.bought(house) == [(0, 4), (3, 1)]
+        assert [item[1:] for intent in house.intents.all() for item in intent.items] == [(0, 3), (3, 1)]
+        assert self.ask(house, 3, 1) == ["#3"]
+        assert len(house.teacher.batches) == 2
+
+    def test_a_later_one_did_not_come(self, house: House):
+        """So is what an open batch was taken to have, and doesn't."""
+        house.teacher.answer = lambda one: completion(*(f"#{one.sample_index + n}" for n in range(min(one.n, 3))))
+        self.open(house, 0, 4)
+        assert self.ask(house, 3, 1) == ["#3"]
+        assert self.bought(house) == [(0, 4), (3, 1)]
+
+    def test_nothing_of_it_was_begun(self, house: House):
+        """Where an earlier run's batch was refused, what is wanted of it is bought, and no more."""
+        self.open(house, 0, 4)
+        house.teacher.refused = {"batch-0": RateLimited("too much enqueued")}
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4), (2, 2)]
 
 
 class TestBudget:
