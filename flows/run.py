@@ -28,7 +28,7 @@ from storage.lake import Lake
 from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import costs, outcomes, unwanted
+from tasks import costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
@@ -113,7 +113,7 @@ class Run:
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
-            intents = Intents(self.lake.batches)
+            self._intents = intents = Intents(self.lake.batches)
             await asyncio.to_thread(settle, intents, self._workspace)
             # Once the journal has landed, whatever ended the run.
             stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
@@ -170,6 +170,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
