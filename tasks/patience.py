@@ -45,7 +45,7 @@ class Patience:
                         f"teacher {self.teacher!r} stayed unavailable for {failing_s:.0f} s ({attempts} attempts, the last: "
                         f"{error}); what was sent goes on at the provider, and a rerun picks it up"
                     ) from error
-                await asyncio.sleep(wait * random.uniform(0.5, 1.0) if asked is None else asked)  # noqa: S311
+                await asyncio.sleep(max(asked or 0.0, wait * random.uniform(0.5, 1.0)))  # noqa: S311
                 wait = min(wait * 2, self.retry.max_wait_s)
             else:
                 self.answered = True

@@ -85,6 +85,23 @@ def test_a_pause_that_is_asked_for(kind: type[RateLimited | Unavailable]) -> Non
     assert after == 0
 
 
+def test_no_pause_is_asked_for() -> None:
+    """A server that says to come back at once isn't asked in a tight loop."""
+    calls = 0
+
+    async def call() -> str:
+        nonlocal calls
+        calls += 1
+        raise Unavailable("503", retry_after_s=0)
+
+    async def main() -> None:
+        with pytest.raises(TeacherDown):
+            await Patience("t", RetryOptions()).ask(call, has_ours=False)
+
+    in_virtual_time(main())
+    assert calls < 20
+
+
 def test_what_does_not_pass() -> None:
     """A request that is refused for good isn't repeated."""
     come, after = ask(RequestRejected("400"), 90)
