@@ -16,7 +16,7 @@ from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import costs, outcomes, unwanted
+from tasks import costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
@@ -128,7 +128,8 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
         idle = False
     if not idle:
         say("what is in this lake's journal, and not landed yet, counts as missing here")
-    if sent := sum(len(intent.items) for intent in Intents(lake.batches).all()):
+    intents = Intents(lake.batches)
+    if sent := sum(len(intent.items) for intent in intents.all()):
         say(f"{sent:,} requests are in batches that were sent already; what they ask for counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         prepared = prepare(
@@ -139,6 +140,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
+        underway.check(workspace, intents, spec.drawing)
         return _plan(spec, path, prepared, workspace)
 
 

@@ -29,7 +29,7 @@ from storage.parquet import PartWriter
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import costs, outcomes, unwanted
+from tasks import costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
@@ -114,7 +114,7 @@ class Run:
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
-            intents = Intents(self.lake.batches)
+            self._intents = intents = Intents(self.lake.batches)
             await asyncio.to_thread(settle, intents, self._workspace)
             # Once the journal has landed, whatever ended the run.
             stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
@@ -172,6 +172,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
@@ -228,10 +229,10 @@ class Run:
         )
         self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
-        # Enough shards at a time that every teacher has twice what it may be asked for, whatever the tail of one shard does.
-        in_flight = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
+        # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
+        ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
-        self.side_by_side = 1 + -(-2 * in_flight // (PROMPTS * at_once))
+        self.side_by_side = 1 + -(-ready // (PROMPTS * at_once))
         return self._worked
 
     def _open_in(self, shards: list[int]) -> int:

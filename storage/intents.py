@@ -12,14 +12,28 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from storage.errors import StorageError
+from storage.identity import sample_id
 from storage.parquet import write_text
 from storage.workspace import Workspace
 
-ID_LENGTH = 32
-"""Of a sample's id, with which an item begins."""
+
+class Item(NamedTuple):
+    """One request of a batch: what may still be fetched of it."""
+
+    key: str
+    """The request's address, `storage.identity.request_key`."""
+    first: int
+    """The first sample's."""
+    n: int
+    """Samples, as many as were asked for or, once that is known, as came."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the samples' ids."""
+        return [sample_id(self.key, self.first + number) for number in range(self.n)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +48,8 @@ class Intent:
     """Who was asked."""
     model: str
     """Which model."""
-    items: tuple[str, ...]
-    """What may still be fetched from it: by request, the first sample's id, a dash, and the number of samples asked for."""
+    items: tuple[Item, ...]
+    """What may still be fetched from it, by request."""
     requests: int
     """Requests in it."""
     created_at: float
@@ -69,7 +83,7 @@ class Intents:
         for path in self._folder.glob("*.json"):
             try:
                 given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-                given["items"] = tuple(given["items"])
+                given["items"] = tuple(Item(*item) for item in given["items"])
                 found.append(Intent(**given))
             except FileNotFoundError:  # another process has settled it meanwhile
                 continue
@@ -80,7 +94,7 @@ class Intents:
         return sorted(found, key=lambda intent: (intent.created_at, intent.key))
 
 
-def new(*, key: str, teacher: str, provider: str, model: str, items: Iterable[str]) -> Intent:
+def new(*, key: str, teacher: str, provider: str, model: str, items: Iterable[Item]) -> Intent:
     """Return the note for a batch that is about to be sent."""
     listed = tuple(items)
     return Intent(
@@ -89,13 +103,18 @@ def new(*, key: str, teacher: str, provider: str, model: str, items: Iterable[st
 
 
 def settle(intents: Intents, workspace: Workspace) -> None:
-    """Strike out what is in the lake, and remove the notes of which nothing is left."""
+    """Strike out what is in the lake with all of its samples, and remove the notes of which nothing is left."""
     for intent in intents.all():
-        ids = [item[:ID_LENGTH] for item in intent.items]
-        rows = workspace.rows("SELECT sample_id FROM samples WHERE sample_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
-        landed = {identifier for (identifier,) in rows}
-        left = tuple(item for item in intent.items if item[:ID_LENGTH] not in landed)
+        ids = {item: item.ids for item in intent.items}
+        landed = _in_lake(workspace, [each for listed in ids.values() for each in listed])
+        left = tuple(item for item, listed in ids.items() if not landed.issuperset(listed))
         if not left:
             intents.remove(intent.key)
         elif len(left) < len(intent.items):
             intents.write(replace(intent, items=left))
+
+
+def _in_lake(workspace: Workspace, ids: list[str]) -> set[str]:
+    """Return which of these samples the lake has."""
+    rows = workspace.rows("SELECT sample_id FROM samples WHERE sample_id IN (SELECT unnest(?::VARCHAR[]))", [ids])
+    return {identifier for (identifier,) in rows}

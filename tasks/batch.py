@@ -11,38 +11,38 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from types import TracebackType
 from typing import Self
 
 from storage import intents as notes
 from storage.errors import RequestRejected, TeacherError, UserError, Withheld
-from storage.identity import sample_id
-from storage.intents import Intents
-from tasks.ask import OUT_UNKNOWN, Answer
+from storage.intents import Intents, Item
+from tasks.ask import Answer
 from tasks.draw import Budget
-from tasks.pending import KEY_BYTES, Around, Pending, Slot
+from tasks.patience import Patience
+from tasks.pending import KEY_BYTES, Pending
+from tasks.reservations import Reservations
 from tasks.stop import Stop
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import BatchOptions, TeacherOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Request, Usage
+from tasks.teachers.protocol import Request, Usage
+from tasks.waiting import Around, Place, Slot
 
 LOOK_S = 1.0
 """Between two looks at a budget that is reserved as a whole."""
 CLOSE_S = 5.0
 """What is being sent when a run ends gets so long to become known."""
-_NOTHING = 1e-9
-"""USD: what is left of sums and differences of reservations."""
 
 
 @dataclass(slots=True)
 class _Gathered:
     """What waits to be sent."""
 
-    slots: dict[str, list[Slot]] = field(default_factory=dict)
-    """By item."""
-    sizes: dict[str, int] = field(default_factory=dict)
+    slots: dict[Place, list[Slot]] = field(default_factory=dict)
+    """By request."""
+    sizes: dict[Place, int] = field(default_factory=dict)
     """Bytes of each."""
     size: int = 0
     """Bytes of all."""
@@ -52,16 +52,6 @@ class _Gathered:
     """Set while there is any."""
     full: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once there is enough for a batch."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Reserved:
-    """What a request under way may cost, in USD."""
-
-    usd: float
-    """As it is reserved."""
-    most: float
-    """At most, by `max_tokens`."""
 
 
 class BatchDesk:
@@ -84,30 +74,34 @@ class BatchDesk:
         self._batch = options.batch or BatchOptions()
         self._stop = stop
         self._intents = intents
-        self._budget = budget
         self._say = say
         self._gathered = _Gathered()
-        self._open: dict[str, Pending] = {}
+        self._open: dict[Place, Pending] = {}
+        self._widest = 1
         self._following: dict[Pending, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._reserved: dict[str, _Reserved] = {}
-        self._expected = self._billed = 0.0
+        self._reservations = Reservations(budget, self.options.price)
         self._failed: Exception | None = None
+        self._most = min(self._batch.requests, teacher.most_requests)
         self._around = Around(
             options=options,
             linger_s=self._batch.linger_s,
             timeout_s=self._batch.timeout_s,
             teacher=teacher,
+            patience=Patience(options.name, options.retry),
             intents=intents,
             say=say,
             board={} if board is None else board,
             others=lambda: {pending.intent.batch_id or "" for pending in self._open.values()},
-            ended=self._release,
+            alone=self._alone,
+            shrink=self._shrink,
+            gather=self._place,
+            ended=self._reservations.release,
         )
         for intent in intents.all():
             if (intent.provider, intent.model) == (options.provider, options.model):
                 pending = Pending(intent, self._around)
-                self._open.update(dict.fromkeys(intent.items, pending))
+                self._list(pending)
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._gather()), asyncio.create_task(self._stopped())]
@@ -137,22 +131,29 @@ class BatchDesk:
         """
         if not request.key:
             raise RequestRejected("only samples are asked for through a batch")
-        item = f"{sample_id(request.key, request.sample_index)}-{request.n}"
+        wasted: list[Usage] = []
         for attempt in count(1):
             if self._stop:
                 raise Withheld("the run stops")
+            bills: list[Usage] = []
+
+            def bill(usage: Usage, bills: list[Usage] = bills) -> None:
+                bills.append(usage)
+                billed(usage)
+
             slot = Slot(
-                item=item,
+                place=(request.key, request.sample_index),
                 request=request,
                 may_send=may_send,
-                billed=billed,
+                billed=bill,
                 future=asyncio.get_running_loop().create_future(),
             )
             self._place(slot)
             try:
                 completion, latency_s = await slot.future
-                return Answer(completion=completion, attempts=attempt, latency_s=latency_s)
+                return Answer(completion=completion, attempts=attempt, latency_s=latency_s, wasted=tuple(wasted))
             except TeacherError as error:
+                wasted += bills  # an answer that says nothing
                 error.attempts = attempt
                 if not self.options.retry.again(error) or attempt >= self.options.retry.attempts or self._stop:
                     raise
@@ -163,25 +164,53 @@ class BatchDesk:
         if self._failed is not None:
             slot.fail(self._failed)
             return
-        pending = self._open.get(slot.item)
-        if pending is not None and slot.item in pending.items:
-            self._reserve(slot.item, slot.request)  # an earlier run sent it, and it isn't billed yet
+        request = slot.request
+        slot.place, pending = self._covering(request)
+        if pending is not None:
+            self._reservations.reserve(slot.place, request)  # an earlier run sent it, and it isn't billed yet
             pending.join(slot)
             self._follow(pending)
             return
+        free = next((n for n in range(1, request.n) if self._comes((request.key, request.sample_index + n))), request.n)
+        slot.request = replace(request, n=free)  # the caller comes back for what is in a batch already
         gathered = self._gathered
-        if slot.item not in gathered.sizes:
-            gathered.sizes[slot.item] = self.teacher.measure(slot.request)
-            gathered.size += gathered.sizes[slot.item]
-        gathered.slots.setdefault(slot.item, []).append(slot)
+        if slot.place not in gathered.sizes:
+            gathered.sizes[slot.place] = self.teacher.measure(slot.request)
+            gathered.size += gathered.sizes[slot.place]
+        gathered.slots.setdefault(slot.place, []).append(slot)
         gathered.since = asyncio.get_running_loop().time()
         gathered.came.set()
         if len(gathered.slots) >= self._most or gathered.size >= self.teacher.most_bytes:
             gathered.full.set()
 
-    @property
-    def _most(self) -> int:
-        return min(self._batch.requests, self.teacher.most_requests)
+    def _list(self, pending: Pending) -> None:
+        """Note what a batch has. Of several that have the same, the last one counts."""
+        self._open.update(dict.fromkeys(pending.items, pending))
+        self._widest = max((self._widest, *pending.items.values()))
+
+    def _comes(self, place: Place) -> int:
+        """Return how many samples an open batch has from here on, by the request that begins here."""
+        pending = self._open.get(place)
+        return 0 if pending is None else pending.items.get(place, 0)
+
+    def _covering(self, request: Request) -> tuple[Place, Pending | None]:
+        """Return the place of the request in an open batch that has the first of these samples, and that batch."""
+        for skipped in range(min(self._widest, request.sample_index + 1)):
+            place = request.key, request.sample_index - skipped
+            if self._comes(place) > skipped:
+                return place, self._open[place]
+        return (request.key, request.sample_index), None
+
+    def _alone(self, pending: Pending) -> bool:
+        """Whether no other batch of ours is in its way. Of several that were refused, the first one isn't."""
+        others = [other for other in self._following if other is not pending]
+        first = next((each for each in self._following if each.refused), pending)
+        return first is pending and not any(other.under_way for other in others)
+
+    def _shrink(self, requests: int) -> int:
+        """Let no batch have more requests than the provider takes, and return how many they may have now."""
+        self._most = min(self._most, requests)
+        return self._most
 
     # Gathering
 
@@ -212,7 +241,11 @@ class BatchDesk:
             return False
         options = self.options
         intent = notes.new(
-            key=secrets.token_hex(KEY_BYTES), teacher=options.name, provider=options.provider, model=options.model, items=taken
+            key=secrets.token_hex(KEY_BYTES),
+            teacher=options.name,
+            provider=options.provider,
+            model=options.model,
+            items=[Item(*place, slots[0].request.n) for place, slots in taken.items()],
         )
         try:
             await asyncio.to_thread(self._intents.write, intent)
@@ -220,66 +253,35 @@ class BatchDesk:
             for slot in (slot for slots in taken.values() for slot in slots):
                 slot.fail(error)
             raise
-        pending = Pending(intent, self._around, requests={item: slots[0].request for item, slots in taken.items()})
-        for item, slots in taken.items():
-            self._open[item] = pending
+        pending = Pending(intent, self._around, requests={place: slots[0].request for place, slots in taken.items()})
+        self._list(pending)
+        for slots in taken.values():
             for slot in slots:
                 pending.join(slot)
         self._follow(pending)
         return True
 
-    def _take(self) -> dict[str, list[Slot]]:
+    def _take(self) -> dict[Place, list[Slot]]:
         gathered = self._gathered
-        taken: dict[str, list[Slot]] = {}
+        taken: dict[Place, list[Slot]] = {}
         size = 0
-        for item in list(gathered.slots):
-            slots = [slot for slot in gathered.slots[item] if not slot.future.done()]
+        for place in list(gathered.slots):
+            slots = [slot for slot in gathered.slots[place] if not slot.future.done()]
             if slots and (self._stop or not slots[0].may_send()):
                 for slot in slots:
                     slot.fail(Withheld("the run stops"))
                 slots = []
             if slots:
-                cost = self._estimate(slots[0].request)
-                size += gathered.sizes[item]
+                size += gathered.sizes[place]
                 if taken and (len(taken) >= self._most or size > self.teacher.most_bytes):
                     break
-                # One request goes even where it may cost more than is left: it rarely does.
-                if not self._budget.covers(cost) and (taken or self._budget.reserved > _NOTHING):
+                if not self._reservations.covers(slots[0].request, first=not taken):
                     break
-                self._reserve(item, slots[0].request)
-                taken[item] = slots
-            del gathered.slots[item]
-            gathered.size -= gathered.sizes.pop(item)
+                self._reservations.reserve(place, slots[0].request)
+                taken[place] = slots
+            del gathered.slots[place]
+            gathered.size -= gathered.sizes.pop(place)
         return taken
-
-    # What it may cost
-
-    def _estimate(self, request: Request) -> float:
-        """Return what a request may cost: the most at first, and then what such an estimate came to so far."""
-        return self._most_usd(request) * (min(self._billed / self._expected, 1.0) if self._expected else 1.0)
-
-    def _most_usd(self, request: Request) -> float:
-        if self.options.price is None:
-            return 0.0
-        tokens_in = sum(len(message.content) for message in request.messages) // CHARS_PER_TOKEN
-        tokens_out = request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
-        return self.options.price.cost(Usage(tokens_in=tokens_in, tokens_out=tokens_out))
-
-    def _reserve(self, item: str, request: Request) -> None:
-        if item not in self._reserved:
-            reserved = _Reserved(self._estimate(request), self._most_usd(request))
-            self._reserved[item] = reserved
-            self._budget.reserved += reserved.usd
-
-    def _release(self, item: str, usage: Usage | None) -> None:
-        """Let go of what was reserved for a request that has come to its end, and learn from what it cost."""
-        reserved = self._reserved.pop(item, None)
-        if reserved is None:
-            return
-        self._budget.reserved -= reserved.usd
-        if usage is not None and self.options.price is not None:
-            self._expected += reserved.most
-            self._billed += self.options.price.cost(usage)
 
     # Following
 

@@ -13,9 +13,10 @@ from storage.identity import sample_id
 from storage.records import Message, Sample
 from storage.waste import Waste
 from tasks.ask import Answer
+from tasks.shares import divided
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
-from tasks.teachers.protocol import Choice, Request, Usage
+from tasks.teachers.protocol import Request, Usage
 
 
 class Budget:
@@ -221,7 +222,7 @@ class Draw:
 
     def _samples(self, question: Question, request: Request, answer: Answer) -> list[Sample]:
         completion, options = answer.completion, question.desk.options
-        usages = _divided(completion, completion.choices)
+        usages = divided(completion, completion.choices)
         system = next((message.content for message in question.messages if message.role == "system"), None)
         now = datetime.now(UTC)
         return [
@@ -268,35 +269,6 @@ def _chunks(indices: list[int], width: int) -> list[list[int]]:
 def _cost(price: PriceOptions | None, usage: Usage, wasted: Sequence[Usage]) -> float | None:
     """Return what a sample cost in all: also the responses that had to be asked for again."""
     return sum(map(price.cost, (usage, *wasted))) if price else None
-
-
-def _divided(whole: Usage, choices: Sequence[Choice]) -> list[Usage]:
-    """Return each choice's share of a usage: of the prompt evenly, of the rest by length. The shares sum to the whole."""
-    even = [1] * len(choices)
-    thoughts = [len(choice.reasoning or "") for choice in choices]
-    lengths = [len(choice.response) + thought for choice, thought in zip(choices, thoughts, strict=True)]
-    columns = {
-        "tokens_in": _shares(whole.tokens_in, even),
-        "tokens_out": _shares(whole.tokens_out, lengths),
-        "tokens_reasoning": _shares(whole.tokens_reasoning, thoughts),
-        "tokens_cached": _shares(whole.tokens_cached, even),
-        "tokens_cache_written": _shares(whole.tokens_cache_written, even),
-    }
-    return [Usage(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
-
-
-def _shares(total: int, weights: Sequence[int]) -> list[int]:
-    """Return `total` divided in proportion to `weights`, in whole numbers that sum to it."""
-    whole = sum(weights)
-    if not whole:
-        weights, whole = [1] * len(weights), len(weights)
-    shares = []
-    given = passed = 0
-    for weight in weights:
-        passed += weight
-        shares.append(total * passed // whole - given)
-        given += shares[-1]
-    return shares
 
 
 def _named(error: UserError, desk: Asks) -> UserError:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, replace
 from typing import TypeVar
-
-import tenacity
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -24,12 +22,13 @@ from storage.errors import (
     Unavailable,
     UserError,
 )
-from storage.intents import Intent, Intents, new
-from tasks.ask import LONGEST_WAIT_S
-from tasks.teachers.batches import BatchState, BatchTeacher
-from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Completion, Request, Usage
+from storage.identity import sample_id
+from storage.intents import Intent, Item
+from tasks.shares import divided, total
+from tasks.teachers.batches import BatchState
+from tasks.teachers.protocol import Completion, Request
 from tasks.usable import billable, usable
+from tasks.waiting import Around, Place, Slot
 
 T = TypeVar("T")
 SETTLE_S = 30.0
@@ -38,8 +37,6 @@ FIRST_POLL_S = 1.0
 """Between the first two looks; it grows."""
 MOST_POLL_S = 180.0
 """Between two looks at most, but for the jitter."""
-PATIENCE_S = 900.0
-"""Without an answer to any look: the provider is down for this run."""
 
 REFUSALS = 100
 """Times that one batch is refused for now, which costs nothing: a day and more."""
@@ -51,62 +48,23 @@ KEY_BYTES = 8
 """Of randomness in a key."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Slot:
-    """One caller who waits for a request's answer."""
-
-    item: str
-    """What is asked, as `storage.intents.Intent.items` names it."""
-    request: Request
-    """The same, to send."""
-    may_send: Callable[[], bool]
-    """Asked before it is sent."""
-    billed: Callable[[Usage], object]
-    """Told of what it costs."""
-    future: asyncio.Future[tuple[Completion, float]]
-    """The answer, and for how many seconds it took."""
-
-    def fail(self, error: BaseException) -> None:
-        """Raise an error where this is waited for. Each caller gets an error of its own."""
-        if not self.future.done():
-            self.future.set_exception(copy.copy(error))
-            self.future.exception()  # its caller may be gone: that is no reason for a warning
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Around:
-    """What all batches of one desk share."""
-
-    options: TeacherOptions
-    """The teacher's."""
-    linger_s: float
-    """How long nobody may have come before what waits is fetched at once."""
-    timeout_s: float
-    """How old a batch may get."""
-    teacher: BatchTeacher
-    """The provider."""
-    intents: Intents
-    """Where a batch is noted."""
-    say: Callable[[str], None]
-    """Hears what a person should know."""
-    board: dict[str, str]
-    """How each batch stands, for a display."""
-    others: Callable[[], set[str]]
-    """Ids of the batches that are known."""
-    ended: Callable[[str, Usage | None], object]
-    """Hears of each item that came to an end, and what it is billed for."""
-
-
 class Pending:
     """One batch, by its note."""
 
-    def __init__(self, intent: Intent, around: Around, *, requests: Mapping[str, Request] | None = None) -> None:
-        """Follow a batch. `requests`: those of one that is still to be sent, by item."""
+    def __init__(self, intent: Intent, around: Around, *, requests: Mapping[Place, Request] | None = None) -> None:
+        """Follow a batch. `requests`: those of one that is still to be sent."""
         self.intent = intent
-        self.waiting: dict[str, list[Slot]] = {}
-        self.items = set(intent.items)
+        self.waiting: dict[Place, list[Slot]] = {}
+        self.items: dict[Place, int] = {(item.key, item.first): item.n for item in intent.items}
+        """How many samples may still come, by request."""
         self.sending = False
         """Whether the provider may have got it, and we don't know its id yet."""
+        self.under_way = False
+        """Whether it is being sent or worked on, as far as this run knows."""
+        self.refused = False
+        """Whether it was refused before."""
+        self._given_up = False
+        self._sent_alone = False
         self._refusals = 0
         self._around = around
         self._requests = requests
@@ -118,7 +76,7 @@ class Pending:
 
     def join(self, slot: Slot) -> None:
         """Let a caller wait for what is in it."""
-        self.waiting.setdefault(slot.item, []).append(slot)
+        self.waiting.setdefault(slot.place, []).append(slot)
         self._joined = asyncio.get_running_loop().time()
 
     def fail(self, error: BaseException) -> None:
@@ -131,12 +89,18 @@ class Pending:
     async def follow(self) -> None:
         """Send it, where that is still to be done; wait for its end; deliver what is waited for."""
         try:
+            self.under_way = True
             if self.intent.batch_id is None:
                 await self._locate()
             state = await self._ended()
+            self.under_way = False
+            if state.refused is not None:
+                await self._refused(state.refused)
+                return
             await self._quiet()
             await self._deliver(state)
         finally:
+            self.under_way = False
             self._around.board.pop(self.intent.key, None)
 
     # Sending
@@ -156,10 +120,11 @@ class Pending:
         finally:
             self.sending = False
         self._requests = None
+        self._sent_alone = self._around.alone(self)
 
-    async def _sent(self, requests: Mapping[str, Request]) -> str:
+    async def _sent(self, requests: Mapping[Place, Request]) -> str:
         key, teacher = self.intent.key, self._around.teacher
-        named = {f"{key}-{item}": request for item, request in requests.items()}
+        named = {f"{key}-{sample_id(*place)}": request for place, request in requests.items()}
         uncertain = False
 
         async def once() -> str:
@@ -185,7 +150,10 @@ class Pending:
             raise
 
     async def _found(self) -> str | None:
-        """Ask the provider for it. What was sent a moment ago may not be listed yet: none is the answer only after a while."""
+        """Ask the provider for it. What was sent a moment ago may not be listed yet: none is the answer only after a while.
+
+        The while begins now. When the note was made says little: the batch may have been sent long after.
+        """
 
         async def once() -> str | None:
             intent = self.intent
@@ -193,16 +161,13 @@ class Pending:
                 intent.key, requests=intent.requests, since=intent.created_at, others=self._around.others()
             )
 
-        began = asyncio.get_running_loop().time()
-        if (found := await self._patiently(once)) is not None:
-            return found
-        age = max(time.time() - self.intent.created_at, 0.0)
-        if self._requests is not None:
-            age = asyncio.get_running_loop().time() - began  # it was sent just now
-        if age < SETTLE_S:
-            await asyncio.sleep(SETTLE_S - age)
-            return await self._patiently(once)
-        return None
+        clock = asyncio.get_running_loop().time
+        settled = clock() + SETTLE_S
+        found = await self._patiently(once)
+        if found is None and (left := settled - clock()) > 0:
+            await asyncio.sleep(left)
+            found = await self._patiently(once)
+        return found
 
     # Waiting
 
@@ -210,35 +175,36 @@ class Pending:
         """Look now and then until it has ended."""
         if self.intent.batch_id is None:
             return BatchState(phase="never sent", total=0, ended=True)
-        clock = asyncio.get_running_loop().time
         teacher, batch_id = self._around.teacher, self.intent.batch_id
-        heard, wait, cancelled = clock(), FIRST_POLL_S, False
+        wait, cancelled = FIRST_POLL_S, False
         while True:
-            pause = wait
             try:
-                state = await teacher.poll(batch_id)
-            except TeacherError as error:
-                if not error.retryable or clock() - heard > PATIENCE_S:
-                    raise TeacherDown(
-                        f"{self._name} can't be looked at: {error}; it goes on at the provider, and a rerun picks it up"
-                    ) from error
-                pause = max(wait, getattr(error, "retry_after_s", None) or 0.0)
+                state = await self._patiently(lambda: teacher.poll(batch_id))
             except SetupError as error:
                 raise SetupError(
                     f"{self._around.intents.path(self.intent.key)}: {self._name} can't be looked at: {error}; "
                     "use the key that it was sent with, or remove this file to buy its samples again"
                 ) from error
-            else:
-                heard = clock()
-                self._show(state.phase, f"{state.done:,}/{state.total:,}")
-                if state.ended:
-                    return state
-                if not cancelled and self._overdue:
-                    self._around.say(f"{self._name}: not done in time; what is done by now is fetched, the rest is asked again")
-                    await self._patiently(lambda: teacher.cancel(batch_id))
-                    cancelled = True
-            await asyncio.sleep(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            self._show(state.phase, f"{state.done:,}/{state.total:,}")
+            if state.ended:
+                return state
+            if self._overdue and not cancelled:
+                cancelled = await self._cancelled(batch_id)
+            await asyncio.sleep(wait * random.uniform(0.75, 1.25))  # noqa: S311
             wait = min(wait * 1.5, MOST_POLL_S)
+
+    async def _cancelled(self, batch_id: str) -> bool:
+        """Try to end it early; return whether there is no need to try again at the next look."""
+        if not self._given_up:
+            self._given_up = True
+            self._around.say(f"{self._name}: not done in time; what is done by now is fetched, the rest is asked again")
+        try:
+            await self._around.teacher.cancel(batch_id)
+        except RequestRejected:
+            return True  # it has just ended, or is being cancelled already
+        except (TeacherError, SetupError):
+            return False  # the next look tells what is wrong, if anything is
+        return True
 
     async def _quiet(self) -> None:
         """Wait until nobody has come for a while: each fetching reads all there is."""
@@ -253,62 +219,78 @@ class Pending:
     # Fetching
 
     async def _deliver(self, state: BatchState) -> None:
-        if state.refused is not None:
-            await self._refused(state.refused)
-            return
         if self.intent.batch_id is None:
             return
+        known = dict(self.items)
         wanted = set(self.waiting)
-        failed: dict[str, StillhouseError] = {}
+        failed: dict[Place, StillhouseError] = {}
         await self._patiently(lambda: self._fetch(state, wanted, failed))
-        for item in wanted - failed.keys():
-            failed[item] = Unavailable(f"{self._name} has no result for it")
-        if not failed:
-            return
-        for item, error in failed.items():
+        for place in wanted - failed.keys():
+            failed[place] = Unavailable(f"{self._name} has no result for it")
+        for place, error in failed.items():
             if state.cancelled and not self._overdue and isinstance(error, Unavailable):
-                failed[item] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
-        await self._strike(failed)
-        for item, error in failed.items():
-            for slot in self.waiting.pop(item, ()):
+                failed[place] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
+            self._around.ended(place, None)
+            self.items.pop(place, None)
+        if self.items != known:
+            await self._note()  # what will never come
+        for place, error in failed.items():
+            for slot in self.waiting.pop(place, ()):
                 slot.fail(error)
 
-    async def _fetch(self, state: BatchState, wanted: set[str], failed: dict[str, StillhouseError]) -> None:
+    async def _fetch(self, state: BatchState, wanted: set[Place], failed: dict[Place, StillhouseError]) -> None:
         """Read all results once. `wanted` loses what was delivered, `failed` gets what has no answer."""
         come = 0
-        batch_id = self.intent.batch_id or ""
-        async for custom_id, result in self._around.teacher.results(batch_id):
-            item = custom_id.removeprefix(f"{self.intent.key}-")
+        places = {sample_id(*place): place for place in self.items}
+        async for custom_id, result in self._around.teacher.results(self.intent.batch_id or ""):
+            place = places.get(custom_id.removeprefix(f"{self.intent.key}-"))
             come += 1
-            if item not in self.items:
+            if place is None:
                 continue  # struck out, since it is in the lake
             if not isinstance(result, Completion):
-                failed[item] = result
-            elif item in wanted:
+                failed[place] = result
+            elif place in wanted:
                 try:
-                    self._answer(item, result)
+                    self._answer(place, result)
                 except BadResponse as error:
-                    failed[item] = error
-                wanted.discard(item)
+                    failed[place] = error
+                wanted.discard(place)
         if come < state.done:  # what was cut off on its way must not be bought again
             raise Unavailable(f"{self._name}: {come:,} of {state.done:,} results could be fetched")
 
-    def _answer(self, item: str, completion: Completion) -> None:
-        """Give it to everybody who waits for it; it is billed once. Raise BadResponse where it is empty."""
-        slots = [slot for slot in self.waiting.get(item, ()) if not slot.future.done()]
+    def _answer(self, place: Place, completion: Completion) -> None:
+        """Give everybody who waits the part that is wanted; it is billed once. Raise BadResponse where it is empty."""
+        slots = [slot for slot in self.waiting.get(place, ()) if not slot.future.done()]
         if not slots:
-            self.waiting.pop(item, None)
+            self.waiting.pop(place, None)
             return
-        usage = billable(completion)
-        self._around.ended(item, usage)
-        slots[0].billed(usage)
-        answer = usable(completion, slots[0].request.n)
-        for slot in self.waiting.pop(item):
-            if not slot.future.done():
-                slot.future.set_result((answer, max(time.time() - self.intent.created_at, 0.0)))
+        try:
+            answer = usable(completion, self.items[place])
+        except EmptyResponse:
+            slots[0].billed(billable(completion))
+            self._around.ended(place, billable(completion))
+            raise
+        self.items[place] = len(answer.choices)
+        usages = divided(answer, answer.choices)
+        unbilled = dict(enumerate(usages))
+        latency_s = max(time.time() - self.intent.created_at, 0.0)
+        for slot in slots:
+            choices, usage = answer.choices[slot.part], total(usages[slot.part])
+            if not choices:
+                slot.fail(Unavailable(f"{self._name} gave fewer samples than it was asked for"))
+                continue
+            if new := [unbilled.pop(number) for number in range(len(usages))[slot.part] if number in unbilled]:
+                slot.billed(total(new))
+            slot.future.set_result((replace(answer, choices=choices, **asdict(usage)), latency_s))
+        self._around.ended(place, total(usage for number, usage in enumerate(usages) if number not in unbilled))
+        self.waiting.pop(place)
 
     async def _refused(self, error: StillhouseError) -> None:
         """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""
+        self.refused = True
+        # With nothing else of ours under way, neither then nor now, it must be too large by itself.
+        alone = self._sent_alone and self._around.alone(self)
+        halved = alone and isinstance(error, RateLimited) and len(self) > 1
         await asyncio.to_thread(self._around.intents.remove, self.intent.key)
         if not isinstance(error, TeacherError):
             raise error
@@ -316,33 +298,44 @@ class Pending:
         if self._refusals > REFUSALS:
             raise TeacherDown(f"{self._name}: {error}; what was paid for is landed, and a rerun goes on")
         pause = min(FIRST_PAUSE_S * 2 ** (self._refusals - 1), MOST_PAUSE_S)
-        self._around.say(f"{self._name}: {error}; it is sent again in {pause:.0f} s")
+        how = "in parts" if halved else "again"
+        self._around.say(f"{self._name}: {error}; it is sent {how} in {pause:.0f} s")
         await asyncio.sleep(pause)
-        requests = {item: slots[0].request for item, slots in self.waiting.items() if any(not s.future.done() for s in slots)}
-        for item in self.items - requests.keys():
-            self._around.ended(item, None)
-        self.items = set(requests)
-        if requests:
-            old = self.intent
-            self.intent = new(
-                key=secrets.token_hex(KEY_BYTES), teacher=old.teacher, provider=old.provider, model=old.model, items=requests
+        if requests := self._left(halved=halved):
+            self.intent = replace(
+                self.intent, key=secrets.token_hex(KEY_BYTES), requests=len(requests), created_at=time.time(), batch_id=None
             )
-            await asyncio.to_thread(self._around.intents.write, self.intent)
+            await self._note()
             self._requests = requests
+
+    def _left(self, *, halved: bool) -> dict[Place, Request]:
+        """Return what is to be sent again: what is waited for, or a half of it at most. Others are left to later batches."""
+        waiting = {place: [slot for slot in slots if not slot.future.done()] for place, slots in self.waiting.items()}
+        # Where an earlier run had asked for more samples, a slot may want but the last of them.
+        own = {place: [slot for slot in slots if not slot.part.start] for place, slots in waiting.items()}
+        requests = {place: max((slot.request for slot in slots), key=lambda one: one.n) for place, slots in own.items() if slots}
+        if halved:
+            kept = self._around.shrink(-(-len(requests) // 2))
+            requests = dict(list(requests.items())[:kept])
+        for place in self.items.keys() - requests.keys():
+            self._around.ended(place, None)
+        self.items = {place: request.n for place, request in requests.items()}
+        self.waiting = {place: own[place] for place in requests}
+        kept_slots = {slot for slots in self.waiting.values() for slot in slots}
+        for slot in (slot for slots in waiting.values() for slot in slots if slot not in kept_slots):
+            self._around.gather(slot)
+        return requests
 
     def _give_back(self, error: TeacherError) -> None:
         """Nothing of it was begun: whoever waits may ask again."""
-        for item in self.items:
-            self._around.ended(item, None)
+        for place in self.items:
+            self._around.ended(place, None)
         self.items.clear()
         self.fail(error)
 
-    async def _strike(self, items: Iterable[str]) -> None:
-        """Note that these will never come."""
-        for item in items:
-            self._around.ended(item, None)
-            self.items.discard(item)
-        self.intent = replace(self.intent, items=tuple(item for item in self.intent.items if item in self.items))
+    async def _note(self) -> None:
+        """Write down what may still come."""
+        self.intent = replace(self.intent, items=tuple(Item(*place, n) for place, n in self.items.items()))
         if self.items:
             await asyncio.to_thread(self._around.intents.write, self.intent)
         else:
@@ -361,32 +354,4 @@ class Pending:
             self._around.say(self._around.board[self.intent.key])
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        """Call until there is an answer. Raise TeacherDown where there is none after `retry.attempts`."""
-        retry = self._around.options.retry
-        jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            return jitter(state) if getattr(error, "retry_after_s", None) is None else error.retry_after_s  # type: ignore[union-attr]
-
-        def stop(state: tenacity.RetryCallState) -> bool:
-            error = state.outcome.exception() if state.outcome else None
-            return state.attempt_number >= retry.attempts or (getattr(error, "retry_after_s", None) or 0.0) > LONGEST_WAIT_S
-
-        retrying = tenacity.AsyncRetrying(
-            stop=stop,
-            retry=tenacity.retry_if_exception(lambda error: isinstance(error, TeacherError) and error.retryable),
-            wait=wait,
-            reraise=True,
-        )
-
-        async def once() -> T:
-            return await call()
-
-        try:
-            return await retrying(once)
-        except TeacherError as error:
-            raise TeacherDown(
-                f"teacher {self._around.options.name!r} stayed unavailable (the last answer: {error}); "
-                "what was paid for is landed, and a rerun goes on"
-            ) from error
+        return await self._around.patience.ask(call, has_ours=self.intent.batch_id is not None)

@@ -17,10 +17,11 @@ from anthropic.types.messages.batch_create_params import Request as Entry
 from storage.errors import BadResponse, SetupError, StillhouseError, Unavailable
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.anthropic import make as make_one
+from tasks.teachers.batch_sdk import understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
-from tasks.teachers.sdk import parsed
+from tasks.teachers.sdk import parsed, texts
 
 PAGE = 100
 """Batches in one page of the list."""
@@ -86,8 +87,10 @@ class AnthropicBatchTeacher:
         """Send the batch. The API has no place for a key: it is in each custom id."""
         del key
         entries = [self._entry(custom_id, request) for custom_id, request in requests.items()]
-        with self.one.explained():
-            return (await self._client.messages.batches.create(requests=entries)).id
+        with understood(self.one):
+            batch = await self._client.messages.batches.create(requests=entries)
+            texts(id=batch.id)
+        return batch.id
 
     async def find(self, key: str, *, requests: int, since: float, others: Collection[str]) -> str | None:
         """Look for the key in the results of batches that may be the one. Of those that haven't ended, wait for the end."""
@@ -95,12 +98,10 @@ class AnthropicBatchTeacher:
         strangers = set(others)
         while True:
             unknown = False
-            async for batch in self._listed(since):
-                counts = batch.request_counts
-                total = counts.processing + counts.succeeded + counts.errored + counts.canceled + counts.expired
-                if batch.id in strangers or total != requests or batch.created_at.timestamp() > since + LATE_S:
+            async for batch, state in self._listed(since):
+                if batch.id in strangers or state.total != requests or batch.created_at.timestamp() > since + LATE_S:
                     continue
-                if batch.processing_status != "ended":
+                if not state.ended:
                     unknown = True
                 elif await self._has(batch, key):
                     return batch.id
@@ -111,12 +112,14 @@ class AnthropicBatchTeacher:
             await asyncio.sleep(wait)
             wait = min(wait * 2, MOST_LOOK_S)
 
-    async def _listed(self, since: float) -> AsyncIterator[MessageBatch]:
-        with self.one.explained():
-            async for batch in self._client.messages.batches.list(limit=PAGE):
-                if batch.created_at.timestamp() < since - SLACK_S:
-                    break
-                yield batch
+    async def _listed(self, since: float) -> AsyncIterator[tuple[MessageBatch, BatchState]]:
+        with understood(self.one):
+            first = await self._client.messages.batches.list(limit=PAGE)
+            async for page in first.iter_pages():
+                for batch in page.data:  # a page without any isn't one: it must not be taken for an empty one
+                    if batch.created_at.timestamp() < since - SLACK_S:
+                        return
+                    yield batch, _state(batch)
 
     async def _has(self, batch: MessageBatch, key: str) -> bool:
         if batch.archived_at is not None:
@@ -128,26 +131,19 @@ class AnthropicBatchTeacher:
 
     async def poll(self, batch_id: str) -> BatchState:
         """Return how it stands. The API counts what is done only once all of it is."""
-        with self.one.explained():
+        with understood(self.one):
             try:
                 batch = await self._client.messages.batches.retrieve(batch_id)
             except official.NotFoundError:
                 raise SetupError(f"{self.one.base_url} doesn't know it") from None
+            state = _state(batch)
         if batch.archived_at is not None:
             raise SetupError(f"{self.one.base_url} doesn't keep its results any more")
-        counts = batch.request_counts
-        done = counts.succeeded + counts.errored + counts.canceled + counts.expired
-        return BatchState(
-            phase=batch.processing_status.replace("_", " "),
-            total=counts.processing + done,
-            done=done,
-            ended=batch.processing_status == "ended",
-            cancelled=batch.cancel_initiated_at is not None,
-        )
+        return state
 
     async def results(self, batch_id: str) -> AsyncGenerator[tuple[str, Completion | StillhouseError]]:
         """Read the results."""
-        with self.one.explained():
+        with understood(self.one):
             async with self._client.messages.batches.with_streaming_response.results(batch_id) as response:
                 async for line in lines(response.iter_bytes()):
                     yield self._result(line)
@@ -174,8 +170,20 @@ class AnthropicBatchTeacher:
 
     async def cancel(self, batch_id: str) -> None:
         """End it early."""
-        with self.one.explained():
+        with understood(self.one):
             await self._client.messages.batches.cancel(batch_id)
+
+
+def _state(batch: MessageBatch) -> BatchState:
+    counts = batch.request_counts
+    done = counts.succeeded + counts.errored + counts.canceled + counts.expired
+    return BatchState(
+        phase=batch.processing_status.replace("_", " "),
+        total=counts.processing + done,
+        done=done,
+        ended=batch.processing_status == "ended",
+        cancelled=batch.cancel_initiated_at is not None,
+    )
 
 
 def make(options: TeacherOptions, *, api_key: str | None) -> AnthropicBatchTeacher:

@@ -10,12 +10,13 @@ import openai as official
 import orjson
 
 from storage.errors import BadResponse, RateLimited, SetupError, StillhouseError, Unavailable
+from tasks.teachers.batch_sdk import understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
 from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.openai import make as make_one
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
-from tasks.teachers.sdk import parsed
+from tasks.teachers.sdk import parsed, texts
 
 KEY = "stillhouse_key"
 """The name under which a batch's metadata has our key."""
@@ -68,46 +69,53 @@ class OpenAIBatchTeacher:
     async def submit(self, requests: Mapping[str, Request], *, key: str) -> str:
         """Upload the requests and start the batch."""
         content = b"".join(self._line(custom_id, request) for custom_id, request in requests.items())
-        with self.one.explained():
+        with understood(self.one):
             file = await self._client.files.create(file=(f"{key}.jsonl", content, "application/jsonl"), purpose="batch")
+            texts(id=file.id)
             batch = await self._client.batches.create(
                 completion_window="24h",
                 endpoint=cast("Literal['/v1/chat/completions', '/v1/responses']", f"/v1{self.one.path}"),
                 input_file_id=file.id,
                 metadata={KEY: key},
             )
+            texts(id=batch.id)
         return batch.id
 
     async def find(self, key: str, *, requests: int, since: float, others: Collection[str]) -> str | None:
         """Look for the key in the metadata of batches, from the newest on."""
         del requests, others  # the key says it all
-        with self.one.explained():
-            async for batch in self._client.batches.list(limit=PAGE):
-                if (batch.metadata or {}).get(KEY) == key:
-                    return batch.id
-                if batch.created_at < since - SLACK_S:
-                    break
+        with understood(self.one):
+            first = await self._client.batches.list(limit=PAGE)
+            async for page in first.iter_pages():
+                for batch in page.data:  # a page without any isn't one: it must not be taken for an empty one
+                    if (batch.metadata or {}).get(KEY) == key:
+                        return batch.id
+                    if batch.created_at < since - SLACK_S:
+                        return None
         return None
 
     async def poll(self, batch_id: str) -> BatchState:
         """Return how it stands."""
         batch = await self._retrieve(batch_id)
-        counts = batch.request_counts
-        return BatchState(
-            phase=batch.status.replace("_", " "),
-            total=counts.total if counts else 0,
-            done=counts.completed + counts.failed if counts else 0,
-            ended=batch.status in _ENDED,
-            cancelled=batch.status == "cancelled",
-            refused=self._refusal(batch) if batch.status == "failed" else None,
-        )
+        with understood(self.one):
+            counts = batch.request_counts
+            return BatchState(
+                phase=batch.status.replace("_", " "),
+                total=counts.total if counts else 0,
+                done=counts.completed + counts.failed if counts else 0,
+                ended=batch.status in _ENDED,
+                cancelled=batch.status == "cancelled",
+                refused=self._refusal(batch) if batch.status == "failed" else None,
+            )
 
     async def _retrieve(self, batch_id: str) -> official.types.Batch:
-        with self.one.explained():
+        with understood(self.one):
             try:
-                return await self._client.batches.retrieve(batch_id)
+                batch = await self._client.batches.retrieve(batch_id)
             except official.NotFoundError:
                 raise SetupError(f"{self.one.base_url} doesn't know it") from None
+            texts(id=batch.id, status=batch.status)
+        return batch
 
     def _refusal(self, batch: official.types.Batch) -> StillhouseError:
         errors = (batch.errors.data if batch.errors else None) or []
@@ -124,7 +132,7 @@ class OpenAIBatchTeacher:
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is None:
                 continue
-            with self.one.explained():
+            with understood(self.one):
                 async with self._client.files.with_streaming_response.content(file_id) as response:
                     async for line in lines(response.iter_bytes()):
                         yield self._result(line)
@@ -152,7 +160,7 @@ class OpenAIBatchTeacher:
 
     async def cancel(self, batch_id: str) -> None:
         """End it early."""
-        with self.one.explained():
+        with understood(self.one):
             await self._client.batches.cancel(batch_id)
 
 

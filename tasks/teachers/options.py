@@ -174,7 +174,9 @@ class BatchOptions(Options):
     """How requests are gathered into batches."""
 
     requests: int = Field(default=10_000, ge=1, le=100_000)
-    """In one batch at most; so many prompts wait side by side, twice over."""
+    """In one batch at most."""
+    side_by_side: int = Field(default=2, ge=1, le=1_000)
+    """Batches to gather prompts for at a time: so many times `requests` prompts are held in memory."""
     linger_s: float = Field(default=5, ge=0, le=3_600)
     """A batch is sent once it is full, or nothing new has come for so long."""
     timeout_s: float = Field(default=86_400, gt=0)
@@ -235,8 +237,9 @@ class TeacherOptions(Options):
 
     @property
     def side_by_side(self) -> int:
-        """Return how many requests it may have at once."""
-        return (self.batch or BatchOptions()).requests if self.batched else self.limits.most
+        """Return how many requests to have ready: twice what may be asked one by one, or all of the batches."""
+        batch = self.batch or BatchOptions()
+        return batch.requests * batch.side_by_side if self.batched else 2 * self.limits.most
 
     @property
     def paid(self) -> PriceOptions | None:
@@ -251,6 +254,8 @@ class TeacherOptions(Options):
             raise ValueError("retry: a batch's answers are bought once; let length and refusal be keep or reject")
         if self.batched and self.replicas:
             raise ValueError("replicas: batches are asked for at one place; leave them out")
+        if self.batched and self.limits != LimitOptions():
+            raise ValueError("limits: they are for what is asked one by one; leave them out, and bound batches by batch.requests")
         return self
 
     @property

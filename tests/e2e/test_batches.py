@@ -220,6 +220,29 @@ def test_the_same_samples_as_one_by_one(workplace: Workplace, server: BatchServe
     assert (summary["paid"], summary["reused"]) == (0, 40)
 
 
+def test_one_by_one_while_a_batch_is_open(place: Workplace, server: BatchServer) -> None:
+    """What an open batch has isn't bought one by one: exit 2 and one line, of the plan as well."""
+    server.holding = True
+    running = started(place)
+    wait_until(lambda: any(batch.looks > 1 for batch in server.batches.values()))
+    running.kill()
+    running.communicate()
+    (teacher,) = place.spec["teachers"]
+    provider = teacher["provider"]
+    place.spec["teachers"] = [
+        {name: value for name, value in teacher.items() if name != "batch"} | {"provider": provider.removesuffix("-batch")}
+    ]
+    error = place.build(2)["error"]
+    assert notes(place)[0] in error
+    assert f"would buy 40 samples one by one that are in this batch already: build with provider {provider!r}" in error
+    planned = place.run("plan", str(place.write()), "--lake", str(place.lake))
+    assert (planned.returncode, notes(place)[0] in planned.stderr) == (2, True)
+    server.holding = False
+    place.spec["teachers"] = [teacher]
+    assert place.build()["paid"] == 40
+    once(server)
+
+
 def test_a_refused_batch(workplace: Workplace, server: BatchServer) -> None:
     """A batch that fails validation is one line and exit 2, and nothing is left of it."""
     server.invalid = {"code": "model_not_found", "line": 1, "message": "no model 'm'", "param": "body.model"}

@@ -101,6 +101,10 @@ BAD_SPECS = {
     ),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
     "batches of a provider that has none": (changed(teachers=teacher(batch={})), ["teachers[0]", "batch", "'replay'"]),
+    "limits of a provider of batches": (
+        changed(teachers=teacher(provider="openai-batch", limits={"concurrency": 8})),
+        ["teachers[0]", "limits", "batch.requests"],
+    ),
     "replicas of a provider of batches": (
         changed(teachers=teacher(provider="openai-batch", replicas=[{}, {}])),
         ["teachers[0]", "replicas"],

@@ -7,14 +7,16 @@ from dataclasses import replace
 import pytest
 
 from storage.errors import StorageError
-from storage.intents import Intents, new, settle
+from storage.identity import sample_id
+from storage.intents import Intents, Item, new, settle
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tests.fakes import listing, make_sample
 
-IDS = [f"{number:032x}" for number in range(3)]
-INTENT = new(key="k", teacher="t", provider="openai-batch", model="m", items=[f"{each}-1" for each in IDS])
+ITEMS = [Item("a", 0, 1), Item("a", 1, 2), Item("b", 0, 1)]
+IDS = [item.ids for item in ITEMS]
+INTENT = new(key="k", teacher="t", provider="openai-batch", model="m", items=ITEMS)
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ async def land(lake: Lake, *ids: str) -> None:
         await journal.append([make_sample(each) for each in ids])
 
 
-async def settled(lake: Lake, *ids: str) -> list[tuple[str, ...]]:
+async def settled(lake: Lake, *ids: str) -> list[tuple[Item, ...]]:
     """Return what is left of the notes once these samples are in the lake."""
     with lake.writing(print), Workspace(lake, lake.staging / "w") as workspace:
         await land(lake, *ids)
@@ -74,18 +76,28 @@ class TestNotes:
             intents.all()
 
 
+def test_ids():
+    """A request has the ids of each of its samples."""
+    assert Item("a", 3, 2).ids == [sample_id("a", 3), sample_id("a", 4)]
+
+
 class TestSettling:
     """What the lake has needs no note."""
 
     async def test_all_there(self, intents: Intents, lake: Lake):
         """A note of which everything is in the lake is removed."""
         intents.write(INTENT)
-        assert await settled(lake, *IDS) == []
+        assert await settled(lake, *(each for ids in IDS for each in ids)) == []
 
     async def test_some_there(self, intents: Intents, lake: Lake):
         """What is in the lake is struck out, and the rest stays."""
         intents.write(INTENT)
-        assert await settled(lake, IDS[1]) == [(INTENT.items[0], INTENT.items[2])]
+        assert await settled(lake, *IDS[1]) == [(ITEMS[0], ITEMS[2])]
+
+    async def test_part_of_a_request_there(self, intents: Intents, lake: Lake):
+        """A request stays until all of its samples are in the lake: another run may want the others."""
+        intents.write(INTENT)
+        assert await settled(lake, *IDS[0], *IDS[1][:1]) == [(ITEMS[1], ITEMS[2])]
 
     async def test_nothing_there(self, intents: Intents, lake: Lake):
         """What is nowhere stays as it is."""

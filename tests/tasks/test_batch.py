@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from storage.errors import (
     BadResponse,
     Interrupted,
+    Overloaded,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -23,15 +24,13 @@ from storage.errors import (
     UserError,
     Withheld,
 )
-from storage.identity import sample_id
-from storage.intents import Intent, Intents, new
-from tasks import pending
+from storage.intents import Intent, Intents, Item, new
 from tasks.ask import Answer
 from tasks.batch import BatchDesk
 from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.batches import lines
-from tasks.teachers.options import PriceOptions
+from tasks.teachers.options import PriceOptions, RetryOptions
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
 from tests.fakes import FakeBatchTeacher, completion, echo, in_virtual_time, make_options, make_request
 
@@ -257,6 +256,58 @@ class TestErrors:
         assert len({batch.key for batch in house.teacher.batches.values()}) == 6
         assert len(house.intents.all()) == 1
 
+    def test_too_large_by_itself(self, house: House):
+        """A batch that is refused while nothing else of ours is under way is sent in halves, and none is larger after that."""
+
+        class Small(FakeBatchTeacher):
+            async def poll(self, batch_id: str) -> Any:
+                if len(self.batches[batch_id].requests) > 3:
+                    self.refused[batch_id] = RateLimited("token_limit_exceeded")
+                return await super().poll(batch_id)
+
+        house.teacher = Small(polls=1)
+        assert len(texts(run(house.ask_all([request(f"p{n}") for n in range(20)])))) == 20
+        sizes = [len(batch.requests) for batch in house.teacher.batches.values()]
+        assert sizes[:2] == [20, 10]
+        assert len(sizes) < 60
+        taken = [one for name, one in house.teacher.batches.items() if name not in house.teacher.refused]
+        assert sum(len(batch.requests) for batch in taken) == 20
+        assert house.budget.reserved == pytest.approx(0)
+
+    def test_too_large_for_now(self, house: House):
+        """A batch that is refused while another one of ours is under way stays whole."""
+
+        class Crowded(FakeBatchTeacher):
+            async def poll(self, batch_id: str) -> Any:
+                if batch_id != "batch-0" and self.batches["batch-0"].polls < self.polls:
+                    self.refused[batch_id] = RateLimited("token_limit_exceeded")
+                return await super().poll(batch_id)
+
+        house.teacher = Crowded(polls=10)
+        house.options = {"batch": {"requests": 4, "linger_s": 5}}
+        assert len(texts(run(house.ask_all([request(f"p{n}") for n in range(8)])))) == 8
+        sizes = [len(batch.requests) for batch in house.teacher.batches.values()]
+        assert len(sizes) > 2
+        assert set(sizes) == {4}
+
+    def test_a_defect_that_cannot_be_copied(self, house: House):
+        """An error that can't be copied is raised all the same."""
+
+        class Odd(Exception):
+            def __reduce__(self) -> Any:
+                raise TypeError
+
+        house.teacher.trouble = [Odd()]
+        (answer,) = run(house.ask_all([request("a")]))
+        assert isinstance(answer, Odd)
+
+    def test_what_was_wasted(self, house: House):
+        """What an empty answer was billed for is told with the answer that came for it."""
+        house.teacher.answer = failing(completion("", tokens_in=3, tokens_out=4))
+        first, second = run(house.ask_all([request("a"), request("b")]))
+        assert first.wasted == ()
+        assert second.wasted == (Usage(tokens_in=3, tokens_out=4),)
+
     def test_a_defect(self, house: House):
         """What isn't a teacher's error is a defect, and is raised where the answer is waited for."""
         house.teacher.trouble = [ZeroDivisionError()]
@@ -282,6 +333,7 @@ class TestWaiting:
     def test_nobody_there(self, house: House):
         """A provider that can't be asked for long ends the run; the batch stays noted, and the next run has its answer."""
         house.teacher.trouble = [Unavailable("503")] * 1_000
+        house.options = {"retry": RetryOptions()}
         (answer,) = run(house.ask_all([request("a")]))
         assert isinstance(answer, TeacherDown)
         house.teacher.trouble.clear()
@@ -304,6 +356,19 @@ class TestWaiting:
         house.teacher.answer = failing(Unavailable("cancelled"))
         assert texts(run(house.ask_all([request("a"), request("b")]))) == ["a #0", "b #0"]
         assert [batch.cancelled for batch in house.teacher.batches.values()] == [True, True]
+
+    @pytest.mark.parametrize("error", [RequestRejected("400 is cancelling"), Unavailable("409"), SetupError("404")], ids=repr)
+    def test_a_refused_cancellation(self, house: House, error: Exception):
+        """A batch that can't be cancelled, since it has just ended or is being cancelled, is waited for."""
+
+        class Refusing(FakeBatchTeacher):
+            async def cancel(self, batch_id: str) -> None:
+                raise error
+
+        house.teacher = Refusing(polls=5)
+        house.options = {"batch": {"linger_s": 1, "timeout_s": 1e-9}}
+        assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
+        assert len([line for line in house.said if "not done in time" in line]) == 1
 
     def test_cancelled_by_somebody(self, house: House):
         """A batch that a person cancelled is not sent again by the same run."""
@@ -347,7 +412,7 @@ class TestWaiting:
 
 def noted(requests: Iterable[Request], *, batch_id: str | None, key: str = "k") -> Intent:
     """Return the note of an earlier run's batch."""
-    items = [f"{sample_id(one.key, one.sample_index)}-{one.n}" for one in requests]
+    items = [Item(one.key, one.sample_index, one.n) for one in requests]
     made = new(key=key, teacher="smol", provider="fake-batch", model="fake-1", items=items)
     return Intent(**({name: getattr(made, name) for name in made.__slots__} | {"batch_id": batch_id}))
 
@@ -378,6 +443,45 @@ class TestNeverTwice:
     def test_a_submission_that_got_lost(self, house: House):
         """Where it isn't found after a while, it is sent again."""
         house.teacher.submitting = [(Unavailable("timed out"), False)]
+        assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
+        assert len(house.teacher.batches) == 1
+
+    @pytest.mark.parametrize("kind", [Unavailable, Overloaded], ids=repr)
+    def test_uncertain_with_a_pause(self, house: House, kind: type[Unavailable]):
+        """A server's own error that says how long to wait is waited for, and the batch is looked for before it is sent again."""
+
+        class Watched(FakeBatchTeacher):
+            looked: float = 0.0
+
+            async def find(self, key: str, **given: Any) -> str | None:
+                self.looked = asyncio.get_running_loop().time()
+                return await super().find(key, **given)
+
+        house.teacher = Watched(submitting=[(kind("504", retry_after_s=100), True)])
+        assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
+        assert len(house.teacher.batches) == 1
+        assert house.teacher.looked == pytest.approx(105)
+
+    def test_uncertain_with_too_long_a_pause(self, house: House):
+        """A batch that may have been sold stays noted where the run ends, and the next run finds it."""
+        house.teacher.submitting = [(Unavailable("504", retry_after_s=1_000), True)]
+        (answer,) = run(house.ask_all([request("a")]))
+        assert isinstance(answer, TeacherDown)
+        assert [intent.batch_id for intent in house.intents.all()] == [None]
+        assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
+        assert len(house.teacher.batches) == 1
+
+    def test_killed_long_after_it_was_noted(self, house: House):
+        """A batch that was sent long after its note was made may not be listed yet either."""
+
+        class Late(FakeBatchTeacher):
+            async def find(self, key: str, **given: Any) -> str | None:
+                return await super().find(key, **given) if asyncio.get_running_loop().time() > 10 else None
+
+        intent = noted([request("a")], batch_id=None)
+        house.intents.write(replace(intent, created_at=intent.created_at - 180))
+        house.teacher = Late()
+        run(house.teacher.submit({f"k-{intent.items[0].ids[0]}": request("a")}, key="k"))
         assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
         assert len(house.teacher.batches) == 1
 
@@ -419,7 +523,7 @@ class TestNeverTwice:
         intent = noted([request("a")], batch_id=None)
         house.intents.write(intent)
         if there:
-            run(house.teacher.submit({f"k-{intent.items[0]}": request("a")}, key="k"))
+            run(house.teacher.submit({f"k-{intent.items[0].ids[0]}": request("a")}, key="k"))
         assert texts(run(house.ask_all([request("a")]))) == ["a #0"]
         assert house.teacher.asked == [("a", 0)]
 
@@ -459,6 +563,100 @@ class TestNeverTwice:
         house.teacher.answer = failing(Unavailable("expired"))
         run(house.ask_all([request("a"), request("b")]))
         assert [len(intent.items) for intent in house.intents.all()] == [1, 1]
+
+
+class TestSeveralSamples:
+    """Requests for several samples, of which an open batch has some: each sample is bought once."""
+
+    def open(self, house: House, index: int, n: int) -> None:
+        """Leave a batch of an earlier run behind, with so many samples of one prompt."""
+        one = request("p", index, n=n)
+        intent = noted([one], batch_id=f"batch-{len(house.teacher.batches)}", key=f"k{index}")
+        house.intents.write(intent)
+        run(house.teacher.submit({f"k{index}-{intent.items[0].ids[0]}": one}, key=intent.key))
+
+    def ask(self, house: House, index: int, n: int) -> list[str]:
+        """Ask for samples as `Draw` does, until there are all, and return their texts."""
+
+        async def main() -> list[str]:
+            come: list[str] = []
+            async with house.desk() as desk:
+                while len(come) < n:
+                    answer = await house.ask(desk, request("p", index + len(come), n=n - len(come)))
+                    come += [choice.response for choice in answer.completion.choices]
+            return come
+
+        return run(main())
+
+    def bought(self, house: House) -> list[tuple[int, int]]:
+        """Return first index and number of each request that was ever sent."""
+        return [(one.sample_index, one.n) for batch in house.teacher.batches.values() for one in batch.requests.values()]
+
+    def test_more_are_wanted(self, house: House):
+        """Where k was raised while a batch is open, only what it lacks is bought."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 6) == [f"p #{n}" for n in range(6)]
+        assert self.bought(house) == [(0, 4), (4, 2)]
+
+    def test_the_last_ones_are_wanted(self, house: House):
+        """Where the first samples came from elsewhere meanwhile, the others are taken from the batch, and billed alone."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4)]
+        assert [usage.tokens_out for usage in house.billed] == [20]
+
+    def test_fewer_and_then_all(self, house: House):
+        """Each part of an answer is billed once, to whoever takes it."""
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 2) == ["p #0", "p #1"]
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4)]
+        assert [usage.tokens_out for usage in house.billed] == [20, 20]
+
+    def test_a_batch_in_the_middle(self, house: House):
+        """What lies before an open batch's samples and after them is bought, and they are not."""
+        self.open(house, 2, 2)
+        assert self.ask(house, 0, 6) == [f"p #{n}" for n in range(6)]
+        assert self.bought(house) == [(2, 2), (0, 2), (4, 2)]
+
+    def test_several_batches(self, house: House):
+        """Samples of several open batches are all waited for."""
+        self.open(house, 0, 2)
+        self.open(house, 2, 3)
+        assert self.ask(house, 0, 5) == [f"p #{n}" for n in range(5)]
+        assert self.bought(house) == [(0, 2), (2, 3)]
+
+    def test_two_callers(self, house: House):
+        """Two who want different samples of one request both get theirs, from one download."""
+        self.open(house, 0, 4)
+        first, last = run(house.ask_all([request("p"), request("p", 3)]))
+        assert texts([first, last]) == ["p #0", "p #3"]
+        assert [usage.tokens_out for usage in house.billed] == [10, 10]
+        assert (self.bought(house), house.teacher.read) == ([(0, 4)], 1)
+
+    def test_fewer_came(self, house: House):
+        """What a request didn't give, though it was asked for, is bought; a later run knows that."""
+        house.teacher.answer = lambda one: completion(*(f"#{one.sample_index + n}" for n in range(min(one.n, 3))))
+        self.open(house, 0, 4)
+        assert self.ask(house, 0, 4) == ["#0", "#1", "#2", "#3"]
+        assert self.bought(house) == [(0, 4), (3, 1)]
+        assert [item[1:] for intent in house.intents.all() for item in intent.items] == [(0, 3), (3, 1)]
+        assert self.ask(house, 3, 1) == ["#3"]
+        assert len(house.teacher.batches) == 2
+
+    def test_a_later_one_did_not_come(self, house: House):
+        """So is what an open batch was taken to have, and doesn't."""
+        house.teacher.answer = lambda one: completion(*(f"#{one.sample_index + n}" for n in range(min(one.n, 3))))
+        self.open(house, 0, 4)
+        assert self.ask(house, 3, 1) == ["#3"]
+        assert self.bought(house) == [(0, 4), (3, 1)]
+
+    def test_nothing_of_it_was_begun(self, house: House):
+        """Where an earlier run's batch was refused, what is wanted of it is bought, and no more."""
+        self.open(house, 0, 4)
+        house.teacher.refused = {"batch-0": RateLimited("too much enqueued")}
+        assert self.ask(house, 2, 2) == ["p #2", "p #3"]
+        assert self.bought(house) == [(0, 4), (2, 2)]
 
 
 class TestBudget:
@@ -564,8 +762,3 @@ async def test_lines():
             yield chunk
 
     assert [line async for line in lines(chunks())] == [b'{"a": "x\xe2\x80\xa8y"}', b'{"b": 1}', b"{}"]
-
-
-def test_patience_is_longer_than_a_pause():
-    """A provider that asks for the longest pause that is honoured isn't down for that."""
-    assert pending.PATIENCE_S >= pending.LONGEST_WAIT_S

@@ -24,7 +24,7 @@ from storage.errors import (
 )
 from storage.identity import sample_id
 from storage.records import Message, Sample
-from tasks.draw import Budget, Draw, Drawn, Question, _chunks, _shares
+from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -163,20 +163,6 @@ class TestRequests:
 
 class TestShares:
     """One bill, several samples."""
-
-    @given(st.integers(0, 2**31), st.lists(st.integers(0, 10**6), min_size=1, max_size=50))
-    def test_sum_is_exact(self, total: int, weights: list[int]):
-        """Shares are whole, not negative, and sum to the bill."""
-        shares = _shares(total, weights)
-        assert sum(shares) == total
-        assert min(shares) >= 0
-        assert len(shares) == len(weights)
-
-    @given(st.integers(0, 10**6), st.lists(st.integers(1, 1_000), min_size=2, max_size=20))
-    def test_in_proportion(self, total: int, weights: list[int]):
-        """A share is what its weight says, but for rounding."""
-        exact = [total * weight / sum(weights) for weight in weights]
-        assert all(abs(share - wanted) <= 1 for share, wanted in zip(_shares(total, weights), exact, strict=True))
 
     @given(
         st.lists(st.text(min_size=1, max_size=30).filter(str.strip), min_size=1, max_size=8),

@@ -60,6 +60,10 @@ class BatchServer:
         """Called when results have been sent."""
         self.torn = 0
         """Downloads that are cut off in the middle."""
+        self.strange: bytes | None = None
+        """What all but uploads are answered with, by a proxy: HTML, an empty object or nothing. It is done all the same."""
+        self.reply: tuple[int, dict[str, str]] | None = None
+        """Status and headers with which a proxy answers a creation that has been done."""
         self.invalid: dict[str, Any] | None = None
         """The error of OpenAI's that the next batches fail validation with."""
         self.sold: Counter[str] = Counter()
@@ -93,11 +97,13 @@ class BatchServer:
                 if answer is None:
                     self.close_connection = True
                     return
-                status, content = answer
+                status, content, headers = outer._instead(self.command, url.path, *answer)
                 raw = content if isinstance(content, bytes) else json.dumps(content).encode()
                 cut = isinstance(content, bytes) and outer.torn > 0
                 self.send_response(status)
-                self.send_header("content-type", "application/octet-stream" if isinstance(content, bytes) else "application/json")
+                self.send_header("content-type", _kind(content))
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("content-length", str(len(raw)))
                 self.end_headers()
                 if cut:
@@ -152,6 +158,14 @@ class BatchServer:
                 except KeyError as missing:
                     return 404, {"type": "error", "error": {"type": "not_found_error", "message": f"no {missing}"}}
         return 404, {"error": {"message": f"no such path: {path}"}}
+
+    def _instead(self, method: str, path: str, status: int, content: Any) -> tuple[int, Any, dict[str, str]]:
+        """Return what a proxy makes of an answer."""
+        if self.reply is not None and method == "POST" and path.endswith("/batches"):
+            return self.reply[0], {"error": {"message": "gateway"}}, self.reply[1]
+        if self.strange is not None and path != "/v1/files":
+            return status, self.strange, {}
+        return status, content, {}
 
     # Both
 
@@ -309,6 +323,12 @@ class BatchServer:
                 result = {"type": "errored", "error": fate[1]}
             rows.append({"custom_id": custom_id, "result": result})
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in reversed(rows)).encode()
+
+
+def _kind(content: object) -> str:
+    if isinstance(content, bytes) and content.startswith(b"<"):
+        return "text/html"
+    return "application/octet-stream" if isinstance(content, bytes) and content not in {b"", b"{}"} else "application/json"
 
 
 def _text(body: dict[str, Any], n: int = 0) -> str:

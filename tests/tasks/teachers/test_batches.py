@@ -16,6 +16,7 @@ from storage.errors import (
     SetupError,
     SpecError,
     StillhouseError,
+    TeacherError,
     Unavailable,
     Unreachable,
 )
@@ -176,6 +177,17 @@ class TestBatches:
                 with pytest.raises(SetupError, match="doesn't know it"):
                     await teacher.poll("batch_99")
 
+    @pytest.mark.parametrize("status", [408, 409, 500, 503, 504, 529])
+    async def test_an_uncertain_answer(self, provider: str, status: int):
+        """An error of the server's own after which there may be a batch isn't taken for a refusal, though it says how long to wait."""
+        with BatchServer() as server:
+            server.reply = (status, {"retry-after": "7"})
+            async with opened(provider, server.url) as teacher:
+                with pytest.raises(Unavailable) as caught:
+                    await teacher.submit(REQUESTS, key="k1")
+        assert caught.value.retry_after_s == 7
+        assert len(server.batches) == 1
+
     async def test_a_lost_answer(self, provider: str):
         """A submission whose answer got lost is an error after which there may be a batch."""
         with BatchServer() as server:
@@ -184,6 +196,27 @@ class TestBatches:
                 with pytest.raises(Unavailable):
                     await teacher.submit(REQUESTS, key="k1")
         assert len(server.batches) == 1
+
+    @pytest.mark.parametrize("strange", [b"<html>hello</html>", b"{}", b"", b'{"id": null, "data": null}'], ids=repr)
+    async def test_something_else(self, provider: str, strange: bytes):
+        """A proxy's page, an empty object or nothing in place of an answer is an error that passes, whatever was asked."""
+        with BatchServer() as server:
+            async with opened(provider, server.url) as teacher:
+                name = await teacher.submit(REQUESTS, key="k1")
+                await teacher.poll(name)
+                server.strange = strange
+                for asking in (
+                    teacher.submit(REQUESTS, key="k2"),
+                    teacher.find("k1", requests=5, since=time.time(), others=()),
+                    teacher.poll(name),
+                ):
+                    with pytest.raises(TeacherError) as caught:
+                        await asking
+                    assert caught.value.retryable
+                    assert not isinstance(caught.value, RateLimited)  # a submission may have arrived
+                server.strange = None
+                assert len(await outcomes(teacher, name)) == 5
+        assert len(server.batches) == 2
 
     async def test_identity(self, provider: str):
         """What is asked through batches is the same sample as what is asked one by one."""

@@ -1,0 +1,33 @@
+"""What is in open batches isn't bought one by one as well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from storage.errors import SetupError
+from storage.intents import Intents
+from storage.workspace import Workspace
+from tasks.teachers.options import TeacherOptions
+
+
+def check(workspace: Workspace, intents: Intents, drawing: Sequence[TeacherOptions]) -> None:
+    """Raise SetupError where a teacher would be asked one by one for what an open batch has.
+
+    `drawing`: the teachers in the order of the workspace's `slots`. Those that ask through batches wait for the open ones.
+    """
+    singly = [number for number, teacher in enumerate(drawing) if not teacher.batched]
+    if not singly:
+        return
+    for intent in intents.all():
+        ids = [identifier for item in intent.items for identifier in item.ids]
+        found = workspace.rows(
+            f"SELECT any_value(teacher), count(*) FROM slots WHERE NOT stored AND teacher IN (SELECT unnest({singly})) "
+            "AND sample_id IN (SELECT unnest(?::VARCHAR[])) HAVING count(*) > 0",
+            [ids],
+        )
+        for number, samples in found:
+            raise SetupError(
+                f"{intents.path(intent.key)}: teacher {drawing[number].name!r} would buy {samples:,} samples one by one that are "
+                f"in this batch already: build with provider {intent.provider!r} until it is fetched, or remove this file to buy "
+                "them again"
+            )
