@@ -68,6 +68,8 @@ def signals(run: Run, say: Say, pending: Sequence[int] = (), leave: Callable[[],
         heard.append(number)
         name = signal.Signals(number).name
         if len(heard) > 1:
+            for each in numbers:  # should this hang, on a terminal that takes nothing, a third one ends it
+                loop.remove_signal_handler(each)
             try:
                 leave()
                 say(f"{name}: ended at once; what was paid for is in the journal, and a rerun goes on")
