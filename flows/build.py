@@ -23,7 +23,7 @@ from prefect.states import Cancelled, Failed
 from flows import context
 from flows.loading import load_spec
 from flows.run import Run
-from flows.working import signals, work_shards
+from flows.working import signals, with_grace, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
@@ -91,7 +91,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
             logger.info("%s", text)
 
         run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=say)
-        with signals(run, watch.say, watch.pending):
+        with signals(run, watch.say, watch.pending, watch.leave):
             async with run, _watched(run, watch):
                 context.RUN.set(run)
                 return await _steps(run, watch)
@@ -105,7 +105,7 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     dataset = run.spec.dataset
     await prepare(dataset)
     run.stop.check()
-    await judge_stored(dataset)
+    await with_grace(run, judge_stored(dataset))
     run.stop.check()
     await work_shards(run, lambda number: shard(dataset, number))
     run.stop.check()

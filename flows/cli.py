@@ -111,17 +111,18 @@ def plan(
 def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
     from flows.launch import launch
-    from flows.run import check
+    from flows.run import Progress, check
 
     loaded = load_spec(spec)
+    progress = Progress()
     check(loaded, spec, Lake.at(lake))  # before Prefect takes its seconds to start
     try:
-        summary = launch(spec, loaded.dataset, lake, err)
+        summary = launch(spec, loaded.dataset, lake, err, progress)
     except UserError as error:
+        _say(progress.spending.line())
         if as_json:
-            _print_json(
-                {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(Lake.at(lake).root)}
-            )
+            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(Lake.at(lake).root)}
+            _print_json(ended | progress.spending.totals())
         raise
     if as_json:
         _print_json(summary)

@@ -5,6 +5,7 @@ In a module of its own: Prefect pickles a served flow with the globals that it n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ class Watch:
     """Whether somebody will look at Prefect's UI: a temporary server has none."""
     pending: list[int] = field(default_factory=list)
     """Signals that came before the flow could hear them."""
+    leave: Callable[[], None] = lambda: None
+    """Gives back what an end at once would leave: the terminal, temporary folders."""
 
 
 WATCH: ContextVar[Watch] = ContextVar("watch")

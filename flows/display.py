@@ -50,6 +50,10 @@ class Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Show nothing more, and give the terminal back. What is said is still printed."""
         self._done.set()
         self._thread.join()
         if self._live:

@@ -16,8 +16,8 @@ from storage import memory
 from storage.errors import Interrupted
 
 
-def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, Any]:
-    """Run the build flow and return its summary. Raise what ended it early."""
+def launch(spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
+    """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
     memory.settle()
     pending: list[int] = []
 
@@ -27,7 +27,7 @@ def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, A
 
     # Until the flow hears signals itself, they are noted: an exception in the middle of an import would be swallowed there.
     before = {number: signal.signal(number, lambda got, _: pending.append(got)) for number in (signal.SIGINT, signal.SIGTERM)}
-    progress = Progress(stage="starting Prefect")
+    progress.stage = "starting Prefect"
     try:
         with Server() as server, Display(progress, console) as display:
             from prefect import tags
@@ -37,7 +37,13 @@ def launch(spec: Path, dataset: str, lake: str, console: Console) -> dict[str, A
 
             server.wait(check)
             check()
-            WATCH.set(Watch(progress=progress, say=display.say, show=not server.temporary, pending=pending))
+
+            def leave() -> None:
+                display.stop()
+                server.end()
+
+            show = not server.temporary
+            WATCH.set(Watch(progress=progress, say=display.say, show=show, pending=pending, leave=leave))
             with tags("stillhouse", f"dataset:{dataset}"):
                 return cast("dict[str, Any]", asyncio.run(cast("Any", build(str(spec), lake=lake))))
     except BaseException as error:

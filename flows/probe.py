@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 from flows.display import Display
 from flows.run import Progress, Run
 from flows.spec import Spec
-from flows.working import signals, work_shards
+from flows.working import signals, with_grace, work_shards
 from storage import catalog
 from storage.lake import Lake
 
@@ -47,16 +48,16 @@ def probe(spec: Spec, path: Path, lake: Lake, console: Console, *, prompts: int)
     """Draw and judge so many prompts of the dataset, spread over it, as a build would. Raise what ended it early."""
     progress = Progress()
     with Display(progress, console) as display:
-        return asyncio.run(_probe(Run(spec, path, lake, progress=progress, say=display.say), prompts))
+        return asyncio.run(_probe(Run(spec, path, lake, progress=progress, say=display.say), prompts, display.stop))
 
 
-async def _probe(run: Run, prompts: int) -> Probed:
-    with signals(run, run.say):
+async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
+    with signals(run, run.say, leave=leave):
         async with run:
             await run.prepare()
             looked_at = await run.narrow(prompts)
             run.stop.check()
-            await run.judge_stored()
+            await with_grace(run, run.judge_stored())
             run.stop.check()
             await work_shards(run, run.work)
             await asyncio.to_thread(catalog.write, run.lake)

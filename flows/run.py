@@ -227,13 +227,13 @@ class Run:
             cascade=self.spec.cascade,
             tally=self.progress.tally,
         )
-        self._worked = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
-        self.progress.slots = await asyncio.to_thread(self._open_in, self._worked)
+        numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
+        self.progress.slots = await asyncio.to_thread(self._open_in, numbers)
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
         self.side_by_side = 1 + -(-ready // (PROMPTS * at_once))
-        return self._worked
+        return numbers
 
     def _open_in(self, shards: list[int]) -> int:
         counted = self._workspace.rows(
@@ -258,7 +258,7 @@ class Run:
         workspace, spec = self._workspace, self.spec
         digests(workspace)
         self._find_unwanted()
-        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._worked, asked=self._asked)
+        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)
         snapshot(

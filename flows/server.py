@@ -97,7 +97,7 @@ class Server:
             if self.temporary:
                 self._spawn()
         except BaseException:
-            self._end()
+            self.end()
             raise
         return self
 
@@ -195,9 +195,10 @@ class Server:
                     with contextlib.suppress(Exception):
                         worker.drain_all(timeout=DRAIN_S)
         finally:
-            self._end()
+            self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Kill the server, whatever is still queued for it, and remove its folder."""
         if self._process is not None:
             self._process.kill()  # not terminate: uvicorn would wait for services, and the database is thrown away
             self._process.wait()

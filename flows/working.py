@@ -7,28 +7,37 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Any
 
 from flows.run import GRACE_S, Run, Say
-from storage.errors import Interrupted
+from storage.errors import Interrupted, UserError
 
 
 async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> None:
-    """Work all shards, a few side by side. Where the run stops, what is in flight gets a moment and is then cancelled."""
+    """Work all shards, a few side by side. What the user can mend stops the run."""
     numbers = iter(await run.shards())
 
     async def worker() -> None:
         for number in numbers:
             if run.stop:
                 return
-            await work(number)
+            try:
+                await work(number)
+            except* UserError as group:  # alone, or in what the task groups of a shard make of it
+                run.stop.set(_first(group))
 
     async def workers() -> None:
         async with asyncio.TaskGroup() as group:
             for _ in range(run.side_by_side):
                 group.create_task(worker())
 
-    working, stopping = asyncio.create_task(workers()), asyncio.create_task(run.stop.wait())
+    await with_grace(run, workers())
+
+
+async def with_grace(run: Run, work: Coroutine[Any, Any, object]) -> None:
+    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(run.stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -41,18 +50,33 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
         stopping.cancel()
 
 
+def _first(group: BaseExceptionGroup[UserError]) -> UserError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
 @contextlib.contextmanager
-def signals(run: Run, say: Say, pending: Sequence[int] = ()) -> Iterator[None]:
+def signals(run: Run, say: Say, pending: Sequence[int] = (), leave: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop the run in order. A second one ends the process at once: the journal has what was paid for.
 
-    `pending` came before this could hear them.
+    `pending` came before this could hear them. `leave` tidies up what an end at once would leave behind.
     """
+    # Of their own, since a run that stops for another reason has not been told twice.
+    heard: list[int] = []
 
     def interrupt(number: int) -> None:
-        if run.stop:
-            os._exit(Interrupted.exit_code)
+        heard.append(number)
         name = signal.Signals(number).name
-        say(f"{name}: asking for nothing more, landing what was paid for (again to stop at once)")
+        if len(heard) > 1:
+            for each in numbers:  # should this hang, on a terminal that takes nothing, a third one ends it
+                loop.remove_signal_handler(each)
+            try:
+                leave()
+                say(f"{name}: ended at once; what was paid for is in the journal, and a rerun goes on")
+            finally:
+                os._exit(Interrupted.exit_code)
+        doing = "ending already" if run.stop else "asking for nothing more"
+        say(f"{name}: {doing}, landing what was paid for (again to stop at once)")
         run.stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
 
     if threading.current_thread() is not threading.main_thread():

@@ -73,6 +73,7 @@ class Journal:
         self._full = False
         self._later: list[Path] = []
         self._writer: asyncio.Task[None] | None = None
+        self._broken: Exception | None = None
         self.commits = 0
         """Syncs so far."""
 
@@ -90,6 +91,8 @@ class Journal:
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
         queued before the first suspension: a caller that is cancelled while it waits loses nothing.
         """
+        if self._broken is not None:
+            raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
         pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
@@ -98,7 +101,7 @@ class Journal:
         await asyncio.shield(pending.done)
 
     async def close(self) -> None:
-        """Write what is queued, land every segment, and raise the first error that landing met."""
+        """Write what is queued, land every segment, and raise the first error that this met, or the defect that broke it."""
         if self._writer is None:
             return
         self._closing = True
@@ -112,7 +115,7 @@ class Journal:
         landed = await asyncio.gather(*self._landings, return_exceptions=True)
         self._disk.shutdown(wait=False)
         self._lander.shutdown(wait=False)
-        for error in landed:
+        for error in (self._broken, *landed):
             if isinstance(error, BaseException):
                 raise error
 
@@ -127,8 +130,13 @@ class Journal:
             lines = [line for pending in batch for line in pending.lines]
             try:
                 await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
-            except OSError as error:
-                problem = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
+            except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+                problem: Exception = error
+                if isinstance(error, OSError):
+                    problem = StorageError(f"{self._path}: the journal can't be written: {error.strerror or error}")
+                else:  # a defect: nothing can be trusted to work from here on
+                    self._broken = error
+                    batch, self._queue = batch + self._queue, []
                 for pending in batch:
                     if not pending.done.done():
                         pending.done.set_exception(problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +25,7 @@ class PartWriter:
     """Writes one Parquet file under a temporary name and renames it once it is whole and on disk.
 
     Used as a context manager: on an exception the temporary file is removed and the name stays free. Raise StorageError where
-    the disk refuses.
+    the disk refuses, and the same again for whatever is written later and on leaving: the file may be torn.
     """
 
     def __init__(self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP) -> None:
@@ -35,6 +35,7 @@ class PartWriter:
         self._temporary = path.with_name(f".{path.name}.tmp")
         self._row_group = row_group
         self._rows: list[Mapping[str, Any]] = []
+        self._torn: BaseException | None = None
         self.written = 0
         """Rows so far."""
         try:
@@ -48,28 +49,42 @@ class PartWriter:
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Add a row. Keys that are missing are null."""
-        self._rows.append(row)
-        self.written += 1
+        self.extend((row,))
+
+    def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows that belong together: the file gets all of them, or is never made."""
+        if self._torn is not None:
+            raise self._torn
+        self._rows += rows
+        self.written += len(rows)
         if len(self._rows) >= self._row_group:
             self._flush()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Add rows that are in Arrow form already: one row group."""
-        try:
+        with self._whole():
             self._writer.write_batch(batch.cast(self._schema) if batch.schema != self._schema else batch)
-        except OSError as error:
-            raise refused(self._path, error) from error
         self.written += batch.num_rows
 
     def _flush(self) -> None:
-        if not self._rows:
-            return
-        batch = pa.RecordBatch.from_pylist(self._rows, schema=self._schema)
-        self._rows = []
+        with self._whole():
+            if self._rows:
+                self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
+                self._rows = []
+
+    @contextlib.contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Note what breaks a write off, and let nothing follow it."""
+        if self._torn is not None:
+            raise self._torn
         try:
-            self._writer.write_batch(batch)
+            yield
         except OSError as error:
-            raise refused(self._path, error) from error
+            self._torn = refused(self._path, error)
+            raise self._torn from error
+        except BaseException as error:
+            self._torn = error
+            raise
 
     def __enter__(self) -> Self:
         return self

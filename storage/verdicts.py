@@ -12,7 +12,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
-from storage.errors import StorageError
 from storage.parquet import write_rows
 from storage.records import Verdict
 from storage.schemas import VERDICTS
@@ -63,8 +62,11 @@ class VerdictStore:
                 return
             path = self._folder / f"{self._run}-{self._number:06d}.parquet"
             self._number += 1
+            writing = asyncio.ensure_future(asyncio.to_thread(write_rows, path, VERDICTS, rows))
             try:
-                await asyncio.to_thread(write_rows, path, VERDICTS, rows)
-            except StorageError:
-                self._rows = rows + self._rows  # a disk that was full may have room again when the run ends
-                raise
+                await asyncio.shield(writing)
+            finally:
+                # Where whoever waits for it is cancelled, it goes on, and may fail still.
+                await asyncio.wait({writing})
+                if writing.exception() is not None:
+                    self._rows = rows + self._rows  # a disk that was full may have room again when the run ends

@@ -41,10 +41,17 @@ class Budget:
 
     def exhausted(self) -> BudgetSpent:
         """Return the error that says so."""
-        return BudgetSpent(
-            f"budget.usd: {self.spent:.4f} of {self._usd:g} USD are spent; what was paid for is landed, "
-            "and a rerun with a larger budget goes on"
-        )
+        return _Exhausted(self)
+
+    def __str__(self) -> str:
+        return f"{self.spent:.4f} USD" if self._usd is None else f"{self.spent:.4f} of {self._usd:g} USD"
+
+
+class _Exhausted(BudgetSpent):
+    """Reads the budget when it is shown: what is in flight when it is raised is billed as well."""
+
+    def __str__(self) -> str:
+        return f"budget.usd: {self.args[0]} are spent; what was paid for is landed, and a rerun with a larger budget goes on"
 
 
 @dataclass(slots=True)
@@ -65,6 +72,15 @@ class Spending:
     def of(self, teacher: str) -> Spending:
         """Return what was bought of one teacher."""
         return self.by_teacher.setdefault(teacher, Spending())
+
+    def totals(self) -> dict[str, int | float]:
+        """Return the sums, without the teachers."""
+        return {name: getattr(self, name) for name in ("paid", "cost_usd", "tokens_in", "tokens_out")}
+
+    def line(self) -> str:
+        """Return them as a line for a terminal."""
+        tokens = f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out"
+        return f"this run bought {self.paid:,} samples for ${self.cost_usd:,.4f} ({tokens})"
 
     def bill(self, usage: Usage, options: TeacherOptions, budget: Budget) -> float:
         """Count what a response costs as soon as it is there, since another may be sent next and must see it; return USD."""

@@ -6,7 +6,7 @@ kept.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from storage.sql import literal
@@ -42,15 +42,23 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
     return [number for (number,) in rows]
 
 
-def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Sequence[int], asked: Path) -> None:
+def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Mapping[int, int], asked: Path) -> None:
     """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others.
 
-    `texts` and `unwanted` must be there.
+    `worked`: as `Shards.worked`. Where `asked` hasn't as many rows of a shard, this raises: it would be a defect. `texts` and
+    `unwanted` must be there.
     """
     _judge(workspace, rule, verifiers)
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
         workspace.execute(f"INSERT INTO worked SELECT unnest({list(worked)})")
+    there = f"SELECT ord // {shard.PROMPTS} AS shard, count(*) FROM read_parquet({literal(asked)}) GROUP BY shard"
+    found = dict(workspace.rows(there))
+    if found != {number: rows for number, rows in worked.items() if rows}:
+        raise AssertionError(f"{sum(found.values())} slots were noted of the {sum(worked.values())} that were asked for")
+    left = workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {shard.PROMPTS} NOT IN (FROM worked)")[0][0]
+    if left:
+        raise AssertionError(f"{left} slots were never asked for")
     # One join at a time, of numbers as far as can be: each spills by itself, and several at once would need room at once.
     workspace.execute(
         f"""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.errors import UserError
+from storage.errors import StorageError, UserError
 from storage.identity import sample_id
 from storage.parquet import PartWriter
 from storage.records import Prompt, Sample, Verdict
@@ -107,6 +107,8 @@ class Shards:
     """The teachers' numbers from cheap to strong. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
+    worked: dict[int, int] = field(default_factory=dict)
+    """The shards that came to their end, and how many rows `asked` got of each."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
     _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
 
@@ -123,8 +125,12 @@ class Shards:
             for ord_, prompt in prompts:
                 task = _Task(ord=ord_, prompt=prompt, bought=bought, judged=judged, rows=rows, accepted=accepted)
                 group.create_task(self._prompt(task, slots.get(ord_, {})))
-        for row in rows:
-            self.asked.write(row)
+        try:
+            self.asked.extend(rows)
+        except StorageError as error:
+            self.draw.stop.set(error)  # the outcomes of others may be gone with these: the build can't land any more
+            raise
+        self.worked[number] = len(rows)
         del self._done[number]
         return {
             "prompts": len(prompts),

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -110,7 +110,8 @@ class Verification:
     async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
         """Return each case's verdicts, which are kept as well. Where a judge couldn't be asked, its verdict is missing.
 
-        Raise UserError where a verifier can't work at all, or the disk is full; the run is told to stop first.
+        Raise UserError where a verifier can't work at all, or the disk is full; the run is told to stop first. A verdict is
+        kept as soon as it is there: whoever cancels this, or a check that raises, doesn't take along what others paid for.
         """
         verdicts: list[list[Verdict]] = [[] for _ in cases]
         inputs = check_inputs(prompt)
@@ -123,20 +124,26 @@ class Verification:
         blocking = [(i, named) for i, named in work if not inspect.iscoroutinefunction(named.verifier.check)]
         waiting = [(i, named) for i, named in work if inspect.iscoroutinefunction(named.verifier.check)]
         loop = asyncio.get_running_loop()
+        threads = [loop.run_in_executor(self._threads, _check, named, prompt, cases[i].sample, inputs) for i, named in blocking]
+        coroutines = [_check_async(named, prompt, cases[i].sample, inputs) for i, named in waiting]
+        # All of them, whatever one raises: the rest may be on its way from a judge that is paid.
+        found = await asyncio.gather(*map(self._kept, [*threads, *coroutines]), return_exceptions=True)
+        for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
+            if isinstance(verdict, BaseException):
+                raise verdict
+            if verdict is not None:
+                verdicts[i].append(verdict)
+        return verdicts
+
+    async def _kept(self, check: Awaitable[Verdict | None]) -> Verdict | None:
         try:
-            threads = [
-                loop.run_in_executor(self._threads, _check, named, prompt, cases[i].sample, inputs) for i, named in blocking
-            ]
-            coroutines = [_check_async(named, prompt, cases[i].sample, inputs) for i, named in waiting]
-            found = await asyncio.gather(*threads, *coroutines)
-            for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
-                if verdict is not None:
-                    verdicts[i].append(verdict)
-            await self._store.add(verdict for each in verdicts for verdict in each)
+            verdict = await check
+            if verdict is not None:
+                await self._store.add([verdict])
         except UserError as error:
             self._stop(error)
             raise
-        return verdicts
+        return verdict
 
 
 def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:

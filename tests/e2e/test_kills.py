@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Workplace
-from tests.e2e.teacher import LoopbackTeacher, counting
+from tests.e2e.teacher import LoopbackTeacher, completion, counting
 from tests.e2e.test_build import spec
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
@@ -57,6 +57,69 @@ def test_interrupted_while_requests_are_slow(workplace: Workplace, number: int) 
     assert took < 30  # five seconds of grace, and a loaded machine
     assert "Traceback" not in stderr
     assert workplace.count("samples") == 10
+
+
+def test_interrupted_while_a_judge_is_slow(workplace: Workplace) -> None:
+    """A judge that takes a minute over what is stored holds nobody up either, and the verdicts that it gave by then are kept."""
+    late = threading.Event()
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        if body["model"] != "judge":
+            return counting(body, sold)
+        if sold >= 14:
+            late.wait(60)
+        return 200, completion(['{"score": 9, "reason": "fine"}'])
+
+    with LoopbackTeacher(slow) as teacher:
+        spec(workplace, teacher.url, prompts=10, k=1)
+        workplace.build()
+        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, limits={"concurrency": 8})
+        workplace.spec["teachers"].append(judge)
+        workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7}]
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+        until = time.monotonic() + 120
+        while teacher.sold < 14 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that the others are on their way
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        stdout, stderr = running.communicate(timeout=60)
+        took = time.monotonic() - began
+        late.set()
+    assert running.returncode == 130, stderr
+    assert took < 30
+    assert "Traceback" not in stderr
+    ended = json.loads(stdout)
+    assert (ended["paid"], ended["tokens_in"], ended["tokens_out"]) == (0, 40, 24)
+    assert ended["cost_usd"] == pytest.approx(4 * (10 * 1 + 6 * 2) / 1e6)
+    assert workplace.query("SELECT count(*) FROM verdicts WHERE verifier = 'judge'") == [(4,)]
+
+
+def test_interrupted_twice(lone_workplace: Workplace) -> None:
+    """A second signal ends a build at once, with a line, and leaves no folder of Prefect's behind."""
+    temporary = lone_workplace.folder / "tmp"
+    temporary.mkdir()
+    lone_workplace.environment["TMPDIR"] = str(temporary)
+    asked, late = threading.Event(), threading.Event()
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        asked.set()
+        late.wait(60)
+        return counting(body, sold)
+
+    with LoopbackTeacher(slow) as teacher:
+        spec(lone_workplace, teacher.url)
+        running = lone_workplace.start("build", str(lone_workplace.write()), "--lake", str(lone_workplace.lake))
+        assert asked.wait(120)
+        for _ in range(2):
+            running.send_signal(signal.SIGINT)
+            time.sleep(0.5)
+        _, stderr = running.communicate(timeout=60)
+        late.set()
+    assert running.returncode == 130, stderr
+    assert [line.split(":")[0] for line in stderr.splitlines()[-2:]] == ["SIGINT", "SIGINT"]
+    assert "ended at once" in stderr
+    assert not list(temporary.glob("stillhouse-prefect-*"))
 
 
 def test_two_specs_that_share_prompts(workplace: Workplace) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from flows import cli
+from flows.run import Progress
+from storage.errors import Interrupted
 
 GOOD: dict[str, Any] = {
     "dataset": "d",
@@ -407,3 +409,28 @@ def test_no_probe_without_being_asked(folder: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "200")
     assert run(monkeypatch, "plan", "--help") == 0
     assert "SPENDS" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["terminal", "json"])
+def test_what_an_early_end_had_cost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """A build that ends early says what it spent by then, on the terminal and in its one JSON object."""
+
+    def spending(spec: Path, dataset: str, lake: str, console: object, progress: Progress) -> None:
+        bought = progress.spending
+        bought.paid, bought.cost_usd, bought.tokens_in, bought.tokens_out = 3, 0.25, 4_000, 50
+        raise Interrupted("interrupted by SIGINT")
+
+    monkeypatch.setattr("flows.launch.launch", spending)
+    (folder / "spec.yaml").write_text(changed())
+    assert run(monkeypatch, "build", "spec.yaml", *(["--json"] if as_json else [])) == 130
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "this run bought 3 samples for $0.2500 (4,000 tokens in, 50 out)",
+        "error: interrupted by SIGINT",
+    ]
+    if as_json:
+        said = json.loads(captured.out)
+        assert (said["exit"], said["paid"], said["cost_usd"]) == (130, 3, 0.25)
+        assert (said["tokens_in"], said["tokens_out"]) == (4_000, 50)

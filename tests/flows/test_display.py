@@ -67,6 +67,17 @@ def test_batches(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     assert "slow" not in text
 
 
+def test_stop() -> None:
+    """Stopped before its time, as a process that ends at once does, it gives the cursor back; leaving then does no harm."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    with Display(drawing(), console) as showing:
+        showing.stop()
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        assert text.rfind("\x1b[?25h") > text.rfind("\x1b[?25l") >= 0
+        showing.say("ended")
+    assert "ended" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(5, "5 s"), (65, "1 min 05 s"), (3725, "1 h 02 min")], ids=["seconds", "minutes", "hours"]
 )

@@ -72,6 +72,24 @@ class TestAppend:
             await log.append([make_sample("c")])
             assert [row["sample_id"] for row in read(tmp_path / "r-000001.jsonl")] == ["c"]
 
+    async def test_defect(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """A defect in the middle of a commit reaches all who wait, whoever appends later, and whoever closes; nobody waits for ever."""
+        log = await Journal(tmp_path, parts, run="r").__aenter__()
+        await log.append([make_sample("a")])
+
+        def broken(data: bytes) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(log, "_put", broken)
+        async with asyncio.timeout(10):
+            waiting = asyncio.gather(*(log.append([make_sample(name)]) for name in "bc"), return_exceptions=True)
+            assert [type(each) for each in await waiting] == [ZeroDivisionError] * 2
+            with pytest.raises(ZeroDivisionError):
+                await log.append([make_sample("d")])
+            with pytest.raises(ZeroDivisionError):
+                await log.close()
+        assert ids(parts) == ["a"]
+
     async def test_group_commit(self, tmp_path: Path, parts: Path):
         """Appends that wait together share a sync: a thousand need a few."""
         async with Journal(tmp_path, parts, run="r") as log:

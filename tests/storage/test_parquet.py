@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -60,6 +62,32 @@ class TestPartWriter:
         """Where the last rows can't be converted, which shows on leaving, nothing is left either."""
         with pytest.raises(pa.ArrowInvalid), PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:
             writer.write({"n": "many"})
+        assert listing(tmp_path) == []
+
+    @pytest.mark.parametrize("batch", [False, True], ids=["rows", "batch"])
+    def test_a_disk_that_is_full_for_a_moment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: bool):
+        """After a write that the disk refused nothing more is taken, and leaving raises: no file lacks rows in silence."""
+        whole = pq.ParquetWriter.write_batch
+        answers = iter([None, OSError(errno.ENOSPC, "full")])
+
+        def refusing(*arguments: Any) -> None:
+            if error := next(answers, None):
+                raise error
+            whole(*arguments)
+
+        monkeypatch.setattr(pq.ParquetWriter, "write_batch", refusing)
+        full = r"part\.parquet: can't be written: No space left on device"
+        with pytest.raises(StorageError, match=full), PartWriter(tmp_path / "part.parquet", SCHEMA, row_group=2) as writer:  # noqa: PT012
+            writer.extend([{"n": 1}, {"n": 2}])
+            rows = [{"n": 3}, {"n": 4}]
+            with pytest.raises(StorageError, match=full):
+                writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=SCHEMA)) if batch else writer.extend(rows)
+            for refused in (
+                lambda: writer.write({"n": 5}),
+                lambda: writer.write_batch(pa.RecordBatch.from_pylist([{"n": 5}], schema=SCHEMA)),
+            ):
+                with pytest.raises(StorageError, match=full):
+                    refused()
         assert listing(tmp_path) == []
 
     def test_a_file_in_the_way(self, tmp_path: Path):

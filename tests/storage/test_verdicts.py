@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from storage import verdicts
 from storage.errors import StorageError
+from storage.parquet import write_rows
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_verdict
 
@@ -71,3 +75,29 @@ async def test_a_disk_that_refuses(tmp_path: Path):
         await store.add([make_verdict("b")])
         folder.unlink()
     assert list(landed(folder).values()) == [["a", "b"]]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["written", "refused"])
+async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool):
+    """Whoever is cancelled while verdicts are written takes none along, even where the disk then refuses them."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> int:
+        began.set()
+        go_on.wait(10)
+        if full:
+            raise StorageError("full")
+        return write_rows(*arguments)
+
+    async with VerdictStore(tmp_path, run="r") as store:
+        await store.add([make_verdict("a")])
+        with monkeypatch.context() as patched:
+            patched.setattr(verdicts, "write_rows", slow)
+            flushing = asyncio.create_task(store.flush())
+            await asyncio.to_thread(began.wait, 10)
+            flushing.cancel()
+            await asyncio.sleep(0.01)
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await flushing
+    assert list(landed(tmp_path).values()) == [["a"]]

@@ -110,7 +110,6 @@ class House:
     stack: AsyncExitStack
     shards: Shards | None = None
     prepared: Prepared | None = None
-    worked: Sequence[int] = ()
 
     async def prepare(self) -> Prepared:
         """Stage prompts and find what is missing."""
@@ -150,8 +149,7 @@ class House:
             asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
             cascade=self.cascade,
         )
-        self.worked = outcomes.shards_to_work(self.workspace, early=self.draw.sampling.early)
-        return list(self.worked)
+        return outcomes.shards_to_work(self.workspace, early=self.draw.sampling.early)
 
     async def work(self, number: int) -> dict[str, int]:
         """Work one shard."""
@@ -172,7 +170,8 @@ class House:
         await self.store.flush()
         spec, workspace = self.spec, self.workspace
         digests(workspace)
-        outcomes.judge_slots(workspace, self.rule, spec.verifiers, worked=self.worked, asked=self.asked)
+        assert self.shards is not None
+        outcomes.judge_slots(workspace, self.rule, spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)
         licenses = sorted({prompt.license for prompt in spec.prompts})

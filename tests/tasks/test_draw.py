@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from storage.records import Message, Sample
 from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Request, Usage
 from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_desk, make_options, user
 
 PRICE = {"input": 1_000_000, "output": 1_000_000}
@@ -280,6 +281,15 @@ class TestBudget:
         assert till.budget.spent == 60.0
         assert isinstance(till.stop.reason, BudgetSpent)
         assert str(till.stop.reason).startswith("budget.usd: 60.0000 of 55 USD are spent")
+
+    async def test_in_flight(self):
+        """The error names what is spent when it is shown: what was in flight when the budget ran out came later."""
+        till = Till(usd=55.0, spent=55.0, price=PRICE)
+        await till.ask()
+        till.draw.spending.bill(Usage(tokens_in=1_000_000, tokens_out=0), make_options(price=PRICE), till.budget)
+        assert till.budget.spent > 55.0
+        assert f"{till.budget.spent:.4f} of 55 USD are spent" in str(till.stop.reason)
+        assert str(pickle.loads(pickle.dumps(till.stop.reason))) == str(till.stop.reason)
 
     async def test_spent_by_earlier_runs(self):
         """What earlier runs spent counts."""

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from storage.errors import BadResponse, RequestRejected, VerifierError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
+from tasks import shard
 from tasks.dedup import DedupOptions
 from tasks.select import SelectOptions
 from tasks.teachers.protocol import Completion, Request
 from tests.fakes import FakeTeacher, completion, echo, make_prompt, named
-from tests.tasks.house import Built, Spec, build
+from tests.tasks.house import Built, Spec, build, house
 from verifiers.protocol import Checked, Finding
 
 FATES = ("good", "good", "bad", "unsure", "broken", "rejected", "empty")
@@ -154,3 +155,29 @@ async def test_reused(lake: Lake):
     await build(lake, Spec(k=1))
     built = await build(lake, Spec(k=3, teachers={"smol": FakeTeacher(answer=echo)}), run="again")
     assert (built.counts["requested"], built.counts["reused"], built.paid) == (9, 3, 6)
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["all", "adaptive"])
+async def test_rows_that_got_lost(lake: Lake, monkeypatch: pytest.MonkeyPatch, early: bool):
+    """Where a shard's rows are not all there, nothing lands: slots that were asked for would be missing."""
+    monkeypatch.setattr(shard, "PROMPTS", 1)
+    spec = Spec(verifiers=[named()], sampling={"adaptive": {"accept": 1}} if early else {})
+    async with house(lake, spec) as one:
+        await one.prepare()
+        for number in await one.open():
+            await one.work(number)
+        assert one.shards is not None
+        del one.shards.asked._rows[0]
+        with pytest.raises(AssertionError, match="2 slots were noted of the 3 that were asked for"):
+            await one.curate()
+
+
+async def test_a_shard_that_was_forgotten(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """Where a shard that lacks samples was never worked, nothing lands."""
+    monkeypatch.setattr(shard, "PROMPTS", 1)
+    async with house(lake, Spec()) as one:
+        await one.prepare()
+        for number in (await one.open())[1:]:
+            await one.work(number)
+        with pytest.raises(AssertionError, match="1 slots were never asked for"):
+            await one.curate()

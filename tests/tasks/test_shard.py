@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import BadResponse, Interrupted, RequestRejected
+from storage.errors import BadResponse, Interrupted, RequestRejected, StorageError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from tasks import shard
@@ -32,6 +33,15 @@ def failing(*pairs: tuple[str, int], error: Exception) -> Callable[[Request], Co
         return echo(request)
 
     return answer
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    """Return a function that raises."""
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    return refuse
 
 
 class TestAllAtOnce:
@@ -260,3 +270,27 @@ class TestAgain:
         built = await build(lake, replace(spec, teachers={"smol": FakeTeacher()}), run="again")
         assert len(built.asked) == 2
         assert built.counts["kept"] == 6
+
+
+class TestFullDisk:
+    """A disk that refuses what became of slots."""
+
+    async def test_stops(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
+        """The run is told to stop, and nothing can be landed though the disk has room again: rows of other shards are gone."""
+        monkeypatch.setattr(shard, "PROMPTS", 1)
+        async with house(lake, Spec()) as one:
+            await one.prepare()
+            first, second, third = await one.open()
+            await one.work(first)
+            with monkeypatch.context() as full:
+                full.setattr("storage.parquet.pq.ParquetWriter.write_batch", raising(OSError(errno.ENOSPC, "full")))
+                assert one.shards is not None
+                full.setattr(one.shards.asked, "_row_group", 1)
+                with pytest.raises(StorageError, match="No space left on device"):
+                    await one.work(second)
+            assert isinstance(one.stop.reason, StorageError)
+            assert one.shards.worked == {first: 1}
+            with pytest.raises(StorageError, match="No space left on device"):
+                await one.work(third)
+            with pytest.raises(StorageError, match="No space left on device"):
+                await one.curate()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow.parquet as pq
@@ -53,6 +55,19 @@ def raising(error: Exception) -> Any:
         raise error
 
     return check
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Takes its time."""
+
+    version: ClassVar[str] = "1"
+    seconds: float
+
+    async def check(self, prompt: Prompt, sample: Sample) -> Checked:
+        """Pass, later."""
+        await asyncio.sleep(self.seconds)
+        return True
 
 
 class TestRule:
@@ -202,6 +217,27 @@ class TestTrouble:
         with pytest.raises(SetupError):
             await judge(tmp_path, named(judge=raising(error), kind=kind), stopped=stopped)
         assert stopped == [error]
+
+    async def test_what_others_said_is_kept(self, tmp_path: Path):
+        """Where one verifier can't work, the verdicts of the others are kept, those too that come later: they may have been paid for."""
+        verifiers = [
+            named("broken", raising(SetupError("no sandbox")), kind=FakeAsyncVerifier),
+            named("quick", kind=FakeAsyncVerifier),
+            Named(name="slow", version="1", fingerprint="slow", verifier=Waiting(seconds=0.05)),
+        ]
+        with pytest.raises(SetupError):
+            await judge(tmp_path, *verifiers)
+        assert sorted(pq.read_table(tmp_path / "r-000000.parquet")["verifier"].to_pylist()) == ["quick", "slow"]
+
+    async def test_cancelled(self, tmp_path: Path):
+        """Verdicts that are there when a run is cancelled are kept, whatever is still waited for."""
+        slow = Named(name="slow", version="1", fingerprint="slow", verifier=Waiting(seconds=60))
+        judging = asyncio.create_task(judge(tmp_path, named("quick", kind=FakeAsyncVerifier), slow))
+        await asyncio.sleep(0.1)
+        judging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await judging
+        assert pq.read_table(tmp_path / "r-000000.parquet")["verifier"].to_pylist() == ["quick"]
 
     async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""
