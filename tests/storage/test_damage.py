@@ -84,6 +84,11 @@ class TestJournal:
         segment(lake.journal, line("a"), line("b").replace(b"stop", b"stoq"))
         assert only(lake).lost == 1
 
+    def test_a_lost_break_at_the_end(self, lake: Lake, part: Path):
+        """So is that of its break, which costs nothing but must be told."""
+        segment(lake.journal, line("a"), line("b")[:-1] + b"\x8a")
+        assert (only(lake).readable, only(lake).damaged) == (2, True)
+
 
 class TestParts:
     """Parquet files of samples and verdicts."""

@@ -6,14 +6,15 @@ import asyncio
 import errno
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from storage import journal
-from storage.errors import StorageError
-from storage.journal import Journal, land, read, recover
+from storage.errors import LakeDamaged, StorageError
+from storage.journal import Journal, land, read, recover, salvage
 from tests.fakes import listing, make_sample
 from tests.storage.lines import line, segment
 
@@ -142,11 +143,45 @@ class TestRotation:
 class TestRead:
     """Reading a segment that a killed run left."""
 
-    @pytest.mark.parametrize("cut", [1, 8, 9, 30, -1], ids=lambda cut: f"cut at {cut}")
+    @pytest.mark.parametrize("cut", [1, 8, 9, 30, -2], ids=lambda cut: f"cut at {cut}")
     def test_torn_tail(self, tmp_path: Path, cut: int):
         """A last line that isn't whole, at whatever byte it ends, is left out; those before it count."""
         path = segment(tmp_path, line("a"), line("b"), line("c")[:cut])
         assert [row["sample_id"] for row in read(path)] == ["a", "b"]
+
+    def test_only_the_break_is_missing(self, tmp_path: Path):
+        """A last line that is whole but for its break is a sample like any other."""
+        path = segment(tmp_path, line("a"), line("b")[:-1])
+        assert [row["sample_id"] for row in read(path)] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("tail", "kept"),
+        [
+            (lambda b, c: b + c[:-1] + b"\x8a", "abc"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:-1] + b"\x8a", "abc"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:50], "ab"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:-1], "abc"),
+            (lambda b, c: b[:40] + c[:-1], "ac"),
+        ],
+        ids=["the last", "the last two", "the last of a torn segment", "the last but one", "and a whole sample in front"],
+    )
+    def test_a_lost_break_at_the_end(self, tmp_path: Path, tail: Callable[[bytes, bytes], bytes], kept: str):
+        """Samples at the end that were counted are neither lost with their breaks nor taken for a torn write: it is damage."""
+        path = segment(tmp_path, line("a"), tail(line("b"), line("c")))
+        lost: list[int] = []
+        assert "".join(row["sample_id"] for row in salvage(path, lost)) == kept
+        assert len(lost) == 1
+        with pytest.raises(LakeDamaged, match="the journal is damaged"):
+            list(read(path))
+
+    @pytest.mark.parametrize(
+        "text", [f"{zlib.crc32(b'{}'):08x} {{}}", f"{zlib.crc32(b'{no'):08x} {{no"], ids=["an empty object", "no JSON"]
+    )
+    def test_a_torn_response_that_looks_like_a_line(self, tmp_path: Path, text: str):
+        """What a torn response says is no sample, whatever checksum it has."""
+        torn = journal._line(make_sample("b", response=text))
+        path = segment(tmp_path, line("a"), torn[: torn.index(text.encode()) + len(text)])
+        assert [row["sample_id"] for row in read(path)] == ["a"]
 
     def test_torn_tail_of_a_part(self, tmp_path: Path, parts: Path):
         """What lands of such a segment is its whole lines."""
@@ -239,7 +274,7 @@ class TestRecover:
 
     def test_empty_segment(self, tmp_path: Path, parts: Path):
         """A segment without a whole line leaves no part."""
-        segment(tmp_path, line("a")[:-1])
+        segment(tmp_path, line("a")[:-2])
         assert recover(tmp_path, parts) == 0
         assert list(parts.iterdir()) == []
         assert list(tmp_path.glob("*.jsonl")) == []

@@ -75,8 +75,18 @@ class TestJournal:
             (lambda a, b, c: a + b"\0" * 512 + b[30:-1] + c, "ac"),
             (lambda a, b, c: b"\0" * 100 + a + b + c, "abc"),
             (lambda a, b, c: a + b[:-20] + b"\n" + c, "ac"),
+            (lambda a, b, c: a + b[:-1] + b"X" + c[:-1] + b"X", "abc"),
+            (lambda a, b, c: a + b[:-1] + b"X" + c[:50], "ab"),
         ],
-        ids=["a lost break", "cut into the next", "zeros and a lost break", "zeros in front", "cut short"],
+        ids=[
+            "a lost break",
+            "cut into the next",
+            "zeros and a lost break",
+            "zeros in front",
+            "cut short",
+            "the last two",
+            "torn",
+        ],
     )
     def test_lines_that_ran_together(self, lake: Lake, part: Path, damage: Callable[..., bytes], kept: str):
         """Samples that the disk ran into one another, or into zeros, are told apart again."""
