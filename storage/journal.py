@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
@@ -227,9 +228,10 @@ def land(segment: Path, parts: Path) -> int:
     part = parts / f"{segment.stem}.parquet"
     rows = 0
     if not part.exists():
-        rows = write_rows(part, SAMPLES, read(segment))
+        rows = write_rows(part, SAMPLES, read(segment), store=True)
         if not rows:
             part.unlink()
+            footers.beside(part).unlink()
     elif count_rows(part) != (wanted := sum(1 for _ in read(segment))):
         raise LakeDamaged(part, f"has not the {wanted:,} samples of {segment}")
     with writing(segment):

@@ -64,7 +64,7 @@ class VerdictStore:
             path = self._folder / f"{self._run}-{self._number:06d}.parquet"
             self._number += 1
             try:
-                await asyncio.to_thread(write_rows, path, VERDICTS, rows)
+                await asyncio.to_thread(write_rows, path, VERDICTS, rows, store=True)
             except StorageError:
                 self._rows = rows + self._rows  # a disk that was full may have room again when the run ends
                 raise

@@ -122,7 +122,7 @@ class TestRotation:
         async with Journal(tmp_path, parts, run="r") as log:
             for n in range(7):
                 await log.append([make_sample(f"s{n}")])
-        assert [pq.read_metadata(parts / name).num_rows for name in listing(parts)] == [3, 3, 1]
+        assert [pq.read_metadata(parts / name).num_rows for name in listing(parts, "*.parquet")] == [3, 3, 1]
         assert ids(parts) == [f"s{n}" for n in range(7)]
 
     async def test_by_bytes(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
@@ -131,7 +131,7 @@ class TestRotation:
         async with Journal(tmp_path, parts, run="r") as log:
             for n in range(3):
                 await log.append([make_sample(f"s{n}", response="x" * 10_000)])
-        assert listing(parts) == [f"r-{n:06}.parquet" for n in range(3)]
+        assert listing(parts, "*.parquet") == [f"r-{n:06}.parquet" for n in range(3)]
 
     async def test_segments_are_gone_once_landed(self, tmp_path: Path, parts: Path):
         """A landed segment is removed."""
@@ -232,7 +232,7 @@ class TestRecover:
         segment(tmp_path, line("a"), line("b"), name="one-000000")
         segment(tmp_path, line("c"), name="two-000004")
         assert recover(tmp_path, parts) == 3
-        assert sorted(part.name for part in parts.iterdir()) == ["one-000000.parquet", "two-000004.parquet"]
+        assert listing(parts, "*.parquet") == ["one-000000.parquet", "two-000004.parquet"]
 
     def test_killed_between_part_and_removal(self, tmp_path: Path, parts: Path):
         """A segment whose part is there already is only removed: its samples aren't there twice."""
@@ -270,7 +270,7 @@ class TestRecover:
         (parts / ".r-000000.parquet.tmp").write_bytes(b"PAR1 half")
         recover(tmp_path, parts)
         assert ids(parts) == ["a"]
-        assert [part.name for part in parts.iterdir()] == ["r-000000.parquet"]
+        assert listing(parts) == ["r-000000.footer", "r-000000.parquet"]
 
     def test_empty_segment(self, tmp_path: Path, parts: Path):
         """A segment without a whole line leaves no part."""
