@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
-from tests.storage.damaging import cut_footer, flip, truncate
+from tests.storage.damaging import cut_footer, cut_in_group, flip, truncate
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_truncated_part(workplace: Workplace, teacher: LoopbackTeacher) -> Non
     spec(workplace, teacher.url, prompts=20)
     workplace.build()
     path = part(workplace)
-    truncate(path)
+    cut_in_group(path, 0)
     for command in (("build", "spec.yaml"), ("plan", "spec.yaml"), ("status",), ("show", "sums")):
         assert path.name in refused(workplace, *command)
     code, said = doctor(workplace)
