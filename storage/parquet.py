@@ -18,8 +18,9 @@ from storage.errors import LakeDamaged, StorageError
 
 ROW_GROUP = 10_000
 """Rows: enough for zstd to do well, few enough to hold one in memory."""
-STORE_GROUP = 1_000
-"""Rows in what costs money to make again: of a damaged row group most is lost, and so little should be in it."""
+STORE_GROUP = 2_000
+"""Rows in what costs money to make again: few, since most of a damaged row group is lost, but not fewer, since DuckDB holds what
+the footers of all parts say of their row groups in memory."""
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises of a file that isn't what was written; the last for the name of a column."""
 

@@ -48,7 +48,7 @@ class TestPartWriter:
         assert listing(tmp_path) == ["part.footer", "part.parquet"]
         kept = footers.kept(tmp_path / "part.parquet")
         assert kept is not None
-        assert (kept.metadata.num_rows, kept.metadata.num_row_groups) == (2_500, 3)
+        assert (kept.metadata.num_rows, kept.metadata.num_row_groups) == (2_500, 2)
 
     def test_nothing_left_of_a_footer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Where the disk has no room for the footer, there is no file either."""
