@@ -26,6 +26,7 @@ from storage.intents import Intents, settle
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import PartWriter
+from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
@@ -113,6 +114,7 @@ class Run:
             lock = self.lake.writing(self.say, check=self.stop.check)
             await asyncio.to_thread(lock.__enter__)
             stack.callback(lock.__exit__, None, None, None)
+            await asyncio.to_thread(verify, self.lake, self.say, check=self.stop.check)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
             self._intents = intents = Intents(self.lake.batches)
             await asyncio.to_thread(settle, intents, self._workspace)

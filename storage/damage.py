@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import journal
+from storage import footers, journal
 from storage.errors import LakeDamaged
 from storage.lake import EMPTY, Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
@@ -78,18 +78,23 @@ def is_lake(lake: Lake) -> bool:
 def salvage(path: Path, why: list[str]) -> Iterator[pa.RecordBatch]:
     """Yield what can be read of a Parquet file, and add what is damaged to `why`.
 
-    Of each row group that is what stands in front of its first damage.
+    Of each row group that is what stands in front of its first damage. Without its footer nothing can be read of a file, unless
+    a copy is kept beside it.
     """
+    kept, refuted = footers.kept(path), False
+    metadata = None if kept is None else kept.metadata
     try:
-        groups = pq.read_metadata(path).num_row_groups
+        refuted = kept is not None and kept.refutes(path)
+        metadata = metadata if refuted else pq.read_metadata(path)
     except UNREADABLE as error:
         why.append(_damage(unreadable(path, error)).why)
-        return
-    for group in range(groups):
+    for group in range(metadata.num_row_groups if metadata else 0):
         try:
-            yield from read_batches(path, rows=BATCH, group=group)
+            yield from read_batches(path, rows=BATCH, group=group, metadata=metadata)
         except LakeDamaged as error:
             why.append(error.why)
+    if refuted and not why:
+        why.append("isn't byte for byte what was written, though all of it can be read")
 
 
 def stored(lake: Lake, table: str) -> list[Path]:
@@ -166,8 +171,9 @@ def _whole_lines(segment: Path) -> int:
 
 
 def _footer(path: Path) -> int | None:
+    kept = footers.kept(path)
     try:
-        return count_rows(path)
+        return kept.metadata.num_rows if kept else count_rows(path)
     except LakeDamaged:
         return None
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, Self
 
 import orjson
 
+from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
@@ -235,9 +236,10 @@ def land(segment: Path, parts: Path) -> int:
     part = parts / f"{segment.stem}.parquet"
     rows = 0
     if not part.exists():
-        rows = write_rows(part, SAMPLES, read(segment))
+        rows = write_rows(part, SAMPLES, read(segment), store=True)
         if not rows:
             part.unlink()
+            footers.beside(part).unlink()
     elif count_rows(part) != (wanted := sum(1 for _ in read(segment))):
         raise LakeDamaged(part, f"has not the {wanted:,} samples of {segment}")
     with writing(segment):
@@ -251,7 +253,7 @@ def recover(folder: Path, parts: Path) -> int:
 
 
 def read(segment: Path) -> Iterator[dict[str, Any]]:
-    """Yield a segment's samples as rows. A last line without its end was never counted as paid: it is left out.
+    """Yield a segment's samples as rows. A torn last line, which was never counted as paid, is left out.
 
     Raise LakeDamaged for any other line that isn't as it was written: that is a disk's doing, and no silence of ours should
     hide it.
@@ -268,18 +270,21 @@ def read(segment: Path) -> Iterator[dict[str, Any]]:
 def salvage(segment: Path, lost: list[int]) -> Iterator[dict[str, Any]]:
     """Yield whatever sample of a segment is whole, and add to `lost` the numbers of the lines of which something isn't.
 
-    Lines that ran into one another, since the disk lost the break between them, are told apart again.
+    Lines that ran into one another, since the disk lost the break between them, are told apart again. So are those at the end,
+    where the last break may be lost too: only what has no whole sample in it is taken for a torn write.
     """
     try:
         with segment.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                row = _parse(line)
+                ended = line.endswith(b"\n")
+                row = _parse(line if ended else line + b"\n")
                 if row is not None:
                     yield row
-                elif line.endswith(b"\n"):
-                    found = list(_whole(line))
+                    continue
+                found = list(_whole(line))
+                if found or ended:
                     lost.append(number)
-                    yield from found
+                yield from found
     except OSError as error:
         raise StorageError(f"{segment}: can't be read: {error.strerror or error}") from error
 
@@ -287,7 +292,7 @@ def salvage(segment: Path, lost: list[int]) -> Iterator[dict[str, Any]]:
 def _whole(line: bytes) -> Iterator[dict[str, Any]]:
     """Yield the samples that stand whole in a damaged line, wherever they begin and end."""
     starts = [found.start() for found in _HEAD.finditer(line)]
-    ends = [*(start - 1 for start in starts[1:]), len(line) - 1]
+    ends = [*(start - 1 for start in starts[1:]), len(line) - 1, len(line)]  # the last byte may have been its break
     after = 0
     for start in starts:
         if start < after:
@@ -311,8 +316,11 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     body = line[9:-1]
     if line[:8] != b"%08x" % zlib.crc32(body):
         return None
-    row: dict[str, Any] = orjson.loads(body)
-    row["created_at"] = datetime.fromisoformat(row["created_at"])
+    try:
+        row: dict[str, Any] = orjson.loads(body)
+        row["created_at"] = datetime.fromisoformat(row["created_at"])
+    except (ValueError, KeyError):  # a text within a damaged line that has the form of one, checksum and all
+        return None
     if row.get("logprobs") is not None:
         for position in row["logprobs"]:
             position["token"] = bytes(position["token"])

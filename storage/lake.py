@@ -142,6 +142,9 @@ class Lake:
         for table in SNAPSHOTS:
             folders = (self.root / table).glob("dataset=*/build=*")
             found += [folder for folder in folders if folder.name.removeprefix("build=") not in landed]
+        for table in STORES:
+            kept = (self.root / table).glob("**/*.footer")
+            found += [path for path in kept if not path.with_suffix(".parquet").exists()]
         for folder in (*TABLES, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")

@@ -13,12 +13,16 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage import footers
 from storage.errors import LakeDamaged, StorageError
 
 ROW_GROUP = 10_000
 """Rows: enough for zstd to do well, few enough to hold one in memory."""
-UNREADABLE = (OSError, pa.ArrowException)
-"""What Arrow raises of a file that isn't what was written."""
+STORE_GROUP = 2_000
+"""Rows in what costs money to make again: few, since most of a damaged row group is lost, but not fewer, since DuckDB holds what
+the footers of all parts say of their row groups in memory."""
+UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
+"""What Arrow raises of a file that isn't what was written; the last for the name of a column."""
 
 
 class PartWriter:
@@ -28,11 +32,15 @@ class PartWriter:
     the disk refuses, and the same again for whatever is written later and on leaving: the file may be torn.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP) -> None:
-        """Open the file; `row_group` is the number of rows that are held in memory."""
+    def __init__(self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP, keep_footer: bool = False) -> None:
+        """Open the file; `row_group` is the number of rows that are held in memory.
+
+        With `keep_footer` a copy of the file's footer is written beside it, by which it can be read should it lose its end.
+        """
         self._path = path
         self._schema = schema
         self._temporary = path.with_name(f".{path.name}.tmp")
+        self._footer = self._temporary.with_suffix(".footer.tmp") if keep_footer else None
         self._row_group = row_group
         self._rows: list[Mapping[str, Any]] = []
         self._torn: BaseException | None = None
@@ -95,19 +103,25 @@ class PartWriter:
                 self._flush()
                 self._writer.close()
                 sync(self._temporary)
+                if self._footer is not None:
+                    footers.copy(self._temporary, self._footer)
+                    sync(self._footer)
                 self._temporary.rename(self._path)
+                if self._footer is not None:
+                    self._footer.rename(footers.beside(self._path))
                 sync(self._path.parent)
         except OSError as problem:
             raise refused(self._path, problem) from problem
         finally:
             with contextlib.suppress(OSError):
                 self._writer.close()
-            self._temporary.unlink(missing_ok=True)
+            for path in filter(None, (self._temporary, self._footer)):
+                path.unlink(missing_ok=True)
 
 
-def write_rows(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write one file of rows and return their number."""
-    with PartWriter(path, schema) as writer:
+def write_rows(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]], *, store: bool = False) -> int:
+    """Write one file of rows and return their number. `store` is for what costs money to make again."""
+    with PartWriter(path, schema, row_group=STORE_GROUP if store else ROW_GROUP, keep_footer=store) as writer:
         for row in rows:
             writer.write(row)
     return writer.written
@@ -161,13 +175,15 @@ def count_rows(path: Path) -> int:
         raise unreadable(path, error) from error
 
 
-def read_batches(path: Path, *, rows: int, group: int | None = None) -> Iterator[pa.RecordBatch]:
+def read_batches(
+    path: Path, *, rows: int, group: int | None = None, metadata: pq.FileMetaData | None = None
+) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows, or one row group's, so many at a time, checked against their checksums.
 
-    Raise LakeDamaged at the first that can't be read.
+    `metadata` goes before the file's own footer. Raise LakeDamaged at the first that can't be read.
     """
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
             groups = range(file.metadata.num_row_groups) if group is None else [group]
             for batch in file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False):
                 batch.validate(full=True)

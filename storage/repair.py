@@ -19,11 +19,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import catalog, journal
+from storage import catalog, footers, journal
 from storage.damage import Finding, Kind, examine, is_lake, salvage
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.parquet import UNREADABLE, PartWriter, sync, write_text, writing
+from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter, sync, write_text, writing
 from storage.schemas import SNAPSHOTS, TABLES
 
 Row = Mapping[str, Any]
@@ -137,6 +137,8 @@ class _Mending:
             sync(target.parent)
             sync(path.parent)
         self._done.moved[path] = target
+        if path.suffix == ".parquet" and footers.beside(path).exists():
+            self._aside(footers.beside(path))
 
 
 def _rebuild(part: Path, table: str, segment: Path | None, *, damaged: bool) -> int:
@@ -166,7 +168,7 @@ def _rebuild(part: Path, table: str, segment: Path | None, *, damaged: bool) -> 
     first = next(rows, None)
     if first is None:
         return 0
-    with PartWriter(target, _schema(part, table)) as writer:
+    with PartWriter(target, _schema(part, table), row_group=STORE_GROUP, keep_footer=True) as writer:
         writer.write(first)
         for row in rows:
             writer.write(row)
@@ -184,8 +186,9 @@ def _key(row: Row, table: str) -> tuple[Any, ...]:
 
 def _schema(part: Path, table: str) -> pa.Schema:
     """Return the table's schema and whatever columns a part has besides, from another version."""
+    kept = footers.kept(part)
     try:
-        theirs = pq.read_schema(part)
+        theirs = pq.read_schema(part) if kept is None else kept.metadata.schema.to_arrow_schema()
     except UNREADABLE:
         theirs = pa.schema([])
     known = TABLES[table]

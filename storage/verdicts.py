@@ -62,7 +62,7 @@ class VerdictStore:
                 return
             path = self._folder / f"{self._run}-{self._number:06d}.parquet"
             self._number += 1
-            writing = asyncio.ensure_future(asyncio.to_thread(write_rows, path, VERDICTS, rows))
+            writing = asyncio.ensure_future(asyncio.to_thread(write_rows, path, VERDICTS, rows, store=True))
             try:
                 await asyncio.shield(writing)
             finally:

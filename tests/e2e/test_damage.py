@@ -11,7 +11,7 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
-from tests.storage.damaging import flip, truncate
+from tests.storage.damaging import cut_footer, cut_in_group, flip, truncate
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_truncated_part(workplace: Workplace, teacher: LoopbackTeacher) -> Non
     spec(workplace, teacher.url, prompts=20)
     workplace.build()
     path = part(workplace)
-    truncate(path)
+    cut_in_group(path, 0)
     for command in (("build", "spec.yaml"), ("plan", "spec.yaml"), ("status",), ("show", "sums")):
         assert path.name in refused(workplace, *command)
     code, said = doctor(workplace)
@@ -64,11 +64,23 @@ def test_a_truncated_part(workplace: Workplace, teacher: LoopbackTeacher) -> Non
     assert teacher.sold == 120
 
 
+def test_a_part_without_its_end(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A part that lost its last bytes is mended without a loss, and the next build buys nothing."""
+    spec(workplace, teacher.url, prompts=20)
+    workplace.build()
+    cut_footer(part(workplace))
+    assert part(workplace).name in refused(workplace, "build", "spec.yaml")
+    code, done = doctor(workplace, "--repair")
+    assert (code, done["findings"][0]["lost"], done["findings"][0]["saved"]) == (0, 0, 60)
+    assert workplace.build()["paid"] == 0
+
+
 def test_a_damaged_page(workplace: Workplace, teacher: LoopbackTeacher) -> None:
-    """Doctor finds a flipped bit that no build would see, and what the checksum refutes is bought again."""
+    """A build stops at a flipped bit, for which its own reader has no eye, and what the checksum refutes is bought again."""
     spec(workplace, teacher.url, prompts=20)
     workplace.build()
     flip(part(workplace), group=0)
+    assert part(workplace).name in refused(workplace, "build", "spec.yaml")
     code, done = doctor(workplace, "--repair")
     assert (code, done["findings"][0]["lost"], done["findings"][0]["saved"]) == (0, 60, 0)
     assert workplace.build()["paid"] == 60

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from storage import catalog
+from storage import catalog, footers
 from storage.lake import Lake
 from storage.parquet import PartWriter, write_rows
 from storage.schemas import SAMPLES, SNAPSHOTS, TABLES, VERDICTS
@@ -62,6 +62,24 @@ def flip(path: Path, *, group: int = 1, column: str = "response") -> None:
     first = place["dictionary_page_offset"] or place["data_page_offset"]
     content[first + place["total_compressed_size"] - 2] ^= 0xFF
     path.write_bytes(content)
+
+
+def keep_footer(part: Path) -> Path:
+    """Keep a part's footer beside it, as the lake's own writers do."""
+    footers.copy(part, footers.beside(part))
+    return part
+
+
+def cut_in_group(path: Path, group: int) -> None:
+    """Lose everything from the last byte of a row group on."""
+    columns = pq.read_metadata(path).row_group(group).to_dict()["columns"]
+    ends = [(each["dictionary_page_offset"] or each["data_page_offset"]) + each["total_compressed_size"] for each in columns]
+    path.write_bytes(path.read_bytes()[: max(ends) - 1])
+
+
+def cut_footer(path: Path) -> None:
+    """Lose the last byte, without which the footer isn't found."""
+    path.write_bytes(path.read_bytes()[:-1])
 
 
 def truncate(path: Path) -> None:

@@ -7,14 +7,28 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from storage import footers
 from storage.damage import Finding, examine
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import SAMPLES, SNAPSHOTS
-from tests.storage.damaging import ROWS, UNREADABLE, content, fill, flip, sample_row, truncate
+from tests.storage.damaging import (
+    ROWS,
+    UNREADABLE,
+    content,
+    cut_footer,
+    cut_in_group,
+    empty,
+    fill,
+    flip,
+    keep_footer,
+    sample_row,
+    truncate,
+)
 from tests.storage.lines import line, segment
 
 WRITING_SHELL = """
@@ -57,8 +71,9 @@ class TestNothing:
         (lake.root / "samples" / ".x.parquet.tmp").write_text("half")
         (lake.root / "manifests" / "builds" / ".b3.json.tmp").write_text("half")
         lake.snapshot("traces", "sums", "b3").mkdir()
+        footers.beside(part.with_name("gone.parquet")).write_bytes(b"")
         found = examine(lake)
-        assert [(finding.kind, finding.damaged) for finding in found] == [("leftover", False)] * 4
+        assert [(finding.kind, finding.damaged) for finding in found] == [("leftover", False)] * 5
 
     def test_looking_changes_nothing(self, lake: Lake, part: Path):
         """A damaged lake is, after a look, byte for byte as it was."""
@@ -84,6 +99,11 @@ class TestJournal:
         segment(lake.journal, line("a"), line("b").replace(b"stop", b"stoq"))
         assert only(lake).lost == 1
 
+    def test_a_lost_break_at_the_end(self, lake: Lake, part: Path):
+        """So is that of its break, which costs nothing but must be told."""
+        segment(lake.journal, line("a"), line("b")[:-1] + b"\x8a")
+        assert (only(lake).readable, only(lake).damaged) == (2, True)
+
 
 class TestParts:
     """Parquet files of samples and verdicts."""
@@ -103,6 +123,44 @@ class TestParts:
         finding = only(lake)
         assert (finding.kind, finding.readable, finding.lost) == ("part", ROWS // 2, ROWS // 2)
         assert "CRC" in finding.what
+
+    @pytest.mark.parametrize(
+        ("damage", "readable"),
+        [
+            (cut_footer, ROWS),
+            (lambda path: cut_in_group(path, 1), ROWS // 2),
+            (lambda path: cut_in_group(path, 0), 0),
+            (empty, 0),
+        ],
+        ids=["without footer", "cut in the second row group", "cut in the first", "empty"],
+    )
+    def test_a_footer_that_is_kept(self, lake: Lake, part: Path, damage: Callable[[Path], None], readable: int):
+        """By a copy of its footer, a part is read up to where it was cut, and it is known how many rows it had."""
+        damage(keep_footer(part))
+        finding = only(lake)
+        assert (finding.kind, finding.path, finding.readable, finding.lost) == ("part", part, readable, ROWS - readable)
+
+    def test_a_footer_that_changed(self, lake: Lake, part: Path):
+        """A flipped bit in a footer, which has no checksum, is found by its copy, even where the footer can still be read."""
+        keep_footer(part)
+        content = part.read_bytes()
+        part.write_bytes(content[::-1].replace(b"00000s", b"10000s", 1)[::-1])  # in the statistics
+        assert pq.read_metadata(part).num_rows == ROWS
+        assert only(lake).what.startswith("isn't byte for byte what was written, though all of it can be read; 600 rows")
+
+    @pytest.mark.parametrize("damage", UNREADABLE.values(), ids=UNREADABLE)
+    def test_a_copy_that_is_damaged(self, lake: Lake, part: Path, damage: Callable[[Path], None]):
+        """A damaged copy counts as none: its part is whole, or can't be read, as without it."""
+        damage(footers.beside(keep_footer(part)))
+        assert examine(lake) == []
+        cut_footer(part)
+        assert only(lake).readable == 0
+
+    def test_a_part_made_anew(self, lake: Lake, part: Path):
+        """A part that somebody wrote anew isn't damaged because the copy is of another."""
+        keep_footer(part)
+        write_rows(part, SAMPLES, [sample_row(number) for number in range(5)])
+        assert examine(lake) == []
 
     def test_less_than_its_segment(self, lake: Lake, part: Path):
         """A part that has less than the segment of its name isn't what was written, whole as it looks."""

@@ -6,14 +6,15 @@ import asyncio
 import errno
 import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from storage import journal
-from storage.errors import StorageError
-from storage.journal import Journal, land, read, recover
+from storage.errors import LakeDamaged, StorageError
+from storage.journal import Journal, land, read, recover, salvage
 from tests.fakes import listing, make_sample
 from tests.storage.lines import line, segment
 
@@ -139,7 +140,7 @@ class TestRotation:
         async with Journal(tmp_path, parts, run="r") as log:
             for n in range(7):
                 await log.append([make_sample(f"s{n}")])
-        assert [pq.read_metadata(parts / name).num_rows for name in listing(parts)] == [3, 3, 1]
+        assert [pq.read_metadata(parts / name).num_rows for name in listing(parts, "*.parquet")] == [3, 3, 1]
         assert ids(parts) == [f"s{n}" for n in range(7)]
 
     async def test_by_bytes(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
@@ -148,7 +149,7 @@ class TestRotation:
         async with Journal(tmp_path, parts, run="r") as log:
             for n in range(3):
                 await log.append([make_sample(f"s{n}", response="x" * 10_000)])
-        assert listing(parts) == [f"r-{n:06}.parquet" for n in range(3)]
+        assert listing(parts, "*.parquet") == [f"r-{n:06}.parquet" for n in range(3)]
 
     async def test_segments_are_gone_once_landed(self, tmp_path: Path, parts: Path):
         """A landed segment is removed."""
@@ -160,11 +161,45 @@ class TestRotation:
 class TestRead:
     """Reading a segment that a killed run left."""
 
-    @pytest.mark.parametrize("cut", [1, 8, 9, 30, -1], ids=lambda cut: f"cut at {cut}")
+    @pytest.mark.parametrize("cut", [1, 8, 9, 30, -2], ids=lambda cut: f"cut at {cut}")
     def test_torn_tail(self, tmp_path: Path, cut: int):
         """A last line that isn't whole, at whatever byte it ends, is left out; those before it count."""
         path = segment(tmp_path, line("a"), line("b"), line("c")[:cut])
         assert [row["sample_id"] for row in read(path)] == ["a", "b"]
+
+    def test_only_the_break_is_missing(self, tmp_path: Path):
+        """A last line that is whole but for its break is a sample like any other."""
+        path = segment(tmp_path, line("a"), line("b")[:-1])
+        assert [row["sample_id"] for row in read(path)] == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        ("tail", "kept"),
+        [
+            (lambda b, c: b + c[:-1] + b"\x8a", "abc"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:-1] + b"\x8a", "abc"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:50], "ab"),
+            (lambda b, c: b[:-1] + b"\x8a" + c[:-1], "abc"),
+            (lambda b, c: b[:40] + c[:-1], "ac"),
+        ],
+        ids=["the last", "the last two", "the last of a torn segment", "the last but one", "and a whole sample in front"],
+    )
+    def test_a_lost_break_at_the_end(self, tmp_path: Path, tail: Callable[[bytes, bytes], bytes], kept: str):
+        """Samples at the end that were counted are neither lost with their breaks nor taken for a torn write: it is damage."""
+        path = segment(tmp_path, line("a"), tail(line("b"), line("c")))
+        lost: list[int] = []
+        assert "".join(row["sample_id"] for row in salvage(path, lost)) == kept
+        assert len(lost) == 1
+        with pytest.raises(LakeDamaged, match="the journal is damaged"):
+            list(read(path))
+
+    @pytest.mark.parametrize(
+        "text", [f"{zlib.crc32(b'{}'):08x} {{}}", f"{zlib.crc32(b'{no'):08x} {{no"], ids=["an empty object", "no JSON"]
+    )
+    def test_a_torn_response_that_looks_like_a_line(self, tmp_path: Path, text: str):
+        """What a torn response says is no sample, whatever checksum it has."""
+        torn = journal._line(make_sample("b", response=text))
+        path = segment(tmp_path, line("a"), torn[: torn.index(text.encode()) + len(text)])
+        assert [row["sample_id"] for row in read(path)] == ["a"]
 
     def test_torn_tail_of_a_part(self, tmp_path: Path, parts: Path):
         """What lands of such a segment is its whole lines."""
@@ -215,7 +250,7 @@ class TestRecover:
         segment(tmp_path, line("a"), line("b"), name="one-000000")
         segment(tmp_path, line("c"), name="two-000004")
         assert recover(tmp_path, parts) == 3
-        assert sorted(part.name for part in parts.iterdir()) == ["one-000000.parquet", "two-000004.parquet"]
+        assert listing(parts, "*.parquet") == ["one-000000.parquet", "two-000004.parquet"]
 
     def test_killed_between_part_and_removal(self, tmp_path: Path, parts: Path):
         """A segment whose part is there already is only removed: its samples aren't there twice."""
@@ -253,11 +288,11 @@ class TestRecover:
         (parts / ".r-000000.parquet.tmp").write_bytes(b"PAR1 half")
         recover(tmp_path, parts)
         assert ids(parts) == ["a"]
-        assert [part.name for part in parts.iterdir()] == ["r-000000.parquet"]
+        assert listing(parts) == ["r-000000.footer", "r-000000.parquet"]
 
     def test_empty_segment(self, tmp_path: Path, parts: Path):
         """A segment without a whole line leaves no part."""
-        segment(tmp_path, line("a")[:-1])
+        segment(tmp_path, line("a")[:-2])
         assert recover(tmp_path, parts) == 0
         assert list(parts.iterdir()) == []
         assert list(tmp_path.glob("*.jsonl")) == []

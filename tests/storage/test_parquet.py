@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import PartWriter, count_rows, read_batches, write_rows, write_text
 from tests.fakes import listing
@@ -42,6 +43,26 @@ class TestPartWriter:
         """Parts are zstd, which readers that lack it would refuse rather than misread."""
         write_rows(tmp_path / "part.parquet", SCHEMA, [{"n": 1, "text": "a"}])
         assert pq.read_metadata(tmp_path / "part.parquet").row_group(0).column(0).compression == "ZSTD"
+
+    def test_footer(self, tmp_path: Path):
+        """Where it is asked for, the footer is kept beside the file, under a name that the lake's globs don't match."""
+        write_rows(tmp_path / "part.parquet", SCHEMA, ({"n": n} for n in range(2_500)), store=True)
+        assert listing(tmp_path) == ["part.footer", "part.parquet"]
+        kept = footers.kept(tmp_path / "part.parquet")
+        assert kept is not None
+        assert (kept.metadata.num_rows, kept.metadata.num_row_groups) == (2_500, 2)
+
+    def test_nothing_left_of_a_footer(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Where the disk has no room for the footer, there is no file either."""
+
+        def full(part: Path, target: Path) -> None:
+            target.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(footers, "copy", full)
+        with pytest.raises(StorageError, match=r"part\.parquet: can't be written: No space"):
+            write_rows(tmp_path / "part.parquet", SCHEMA, [{"n": 1}], store=True)
+        assert listing(tmp_path) == []
 
     def test_no_name_before_the_end(self, tmp_path: Path):
         """While it is being written, the file has another name, which the lake's globs don't match."""
@@ -129,6 +150,14 @@ class TestReading:
         for look in (count_rows, lambda path: list(read_batches(path, rows=1))):
             with pytest.raises(LakeDamaged, match=r"part\.parquet: can't be read"):
                 look(tmp_path / "part.parquet")
+
+    def test_a_name_in_the_footer(self, tmp_path: Path):
+        """So is a file of which a column's name is no text any more."""
+        path = tmp_path / "part.parquet"
+        write_rows(path, SCHEMA, [{"n": 1}])
+        path.write_bytes(path.read_bytes().replace(b"text", b"te\x9at"))
+        with pytest.raises(LakeDamaged, match=r"part\.parquet: can't be read"):
+            count_rows(path)
 
 
 class TestWriteText:

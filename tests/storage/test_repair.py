@@ -14,14 +14,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage import footers
 from storage import repair as repairing
-from storage.damage import examine
+from storage.damage import examine, salvage
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.repair import Repaired, repair
 from storage.schemas import SAMPLES, SNAPSHOTS
-from tests.storage.damaging import ROWS, UNREADABLE, content, fill, flip, sample_row, stored_ids, truncate
+from tests.storage.damaging import (
+    ROWS,
+    UNREADABLE,
+    content,
+    cut_footer,
+    cut_in_group,
+    fill,
+    flip,
+    keep_footer,
+    sample_row,
+    stored_ids,
+    truncate,
+)
 from tests.storage.lines import line, segment
 
 ROOT = Path(__file__).parents[2]
@@ -75,8 +88,18 @@ class TestJournal:
             (lambda a, b, c: a + b"\0" * 512 + b[30:-1] + c, "ac"),
             (lambda a, b, c: b"\0" * 100 + a + b + c, "abc"),
             (lambda a, b, c: a + b[:-20] + b"\n" + c, "ac"),
+            (lambda a, b, c: a + b[:-1] + b"X" + c[:-1] + b"X", "abc"),
+            (lambda a, b, c: a + b[:-1] + b"X" + c[:50], "ab"),
         ],
-        ids=["a lost break", "cut into the next", "zeros and a lost break", "zeros in front", "cut short"],
+        ids=[
+            "a lost break",
+            "cut into the next",
+            "zeros and a lost break",
+            "zeros in front",
+            "cut short",
+            "the last two",
+            "torn",
+        ],
     )
     def test_lines_that_ran_together(self, lake: Lake, part: Path, damage: Callable[..., bytes], kept: str):
         """Samples that the disk ran into one another, or into zeros, are told apart again."""
@@ -148,6 +171,41 @@ class TestParts:
         assert pq.read_table(part.with_name("run-000000.salvaged.parquet")).to_pylist() == expected
         (finding,) = done.findings
         assert "of 600; 300 rows written anew, 300 rows lost" in done.told(finding)
+
+    @pytest.mark.parametrize("table", ["samples", "verdicts"])
+    def test_without_footer(self, lake: Lake, part: Path, table: str):
+        """A part that lost only its footer loses nothing, columns of another version included, where a copy is kept."""
+        path = keep_footer(lake.root / table / part.name)
+        expected = pq.read_table(path)
+        cut_footer(path)
+        done = mended(lake)
+        assert pq.read_table(path.with_name("run-000000.salvaged.parquet")).equals(expected)
+        assert "0 rows lost" in done.told(done.findings[0])
+        assert done.moved[footers.beside(path)] == footers.beside(done.moved[path])
+        assert not footers.beside(path).exists()
+
+    def test_cut_in_the_middle(self, lake: Lake, part: Path):
+        """One that was cut loses the row groups from the cut on, and the new part can be cut in its turn."""
+        cut_in_group(keep_footer(part), 1)
+        mended(lake)
+        assert stored_ids(lake) == ALL[: ROWS // 2]
+        cut_footer(part.with_name("run-000000.salvaged.parquet"))
+        mended(lake)
+        assert stored_ids(lake) == ALL[: ROWS // 2]
+
+    def test_one_byte_anywhere(self, lake: Lake, part: Path):
+        """One byte that flips, wherever it stands, costs no more than its row group."""
+        whole = keep_footer(part).read_bytes()
+        footer = len(whole) - int.from_bytes(whole[-8:-4], "little") - 8
+        rows = {row["sample_id"]: row for row in pq.read_table(part).to_pylist()}
+        for place in range(0, len(whole), len(whole) // 150):
+            part.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+            why: list[str] = []
+            readable = {row["sample_id"]: row for batch in salvage(part, why) for row in batch.to_pylist()}
+            assert why
+            assert all(row == rows[id_] for id_, row in readable.items())
+            assert readable.keys() >= set(ALL[ROWS // 2 :]) or readable.keys() >= set(ALL[: ROWS // 2])
+            assert len(readable) == ROWS or place < footer
 
     def test_verdicts(self, lake: Lake, part: Path):
         """A damaged part of verdicts is put aside too; what is lost is judged again."""

@@ -1,0 +1,77 @@
+"""Footers of parts, kept beside them: without its footer no Parquet file can be read, and it is the first that a cut takes.
+
+`NAME.footer` is a line `CRC32 SIZE PART-CRC32`, the first sum being of all behind it, and then the footer as it stands in
+`NAME.parquet`.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_CHUNK = 2**20
+_TAIL = 8
+"""Bytes at a Parquet file's end: the length of the footer before them, and PAR1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What is known of a part besides the part."""
+
+    size: int
+    """Bytes of the part as it was written."""
+    checksum: int
+    """CRC-32 of them."""
+    footer: bytes
+    """The last of them."""
+
+    @property
+    def metadata(self) -> pq.FileMetaData:
+        """The footer, parsed."""
+        return pq.read_metadata(pa.BufferReader(self.footer))
+
+    def refutes(self, part: Path) -> bool:
+        """Return whether a byte of a part has changed. One of another size was cut, which shows, or made anew by somebody."""
+        return part.stat().st_size == self.size and checksum(part) != self.checksum
+
+
+def beside(part: Path) -> Path:
+    """Return where a part's footer is kept; the name matches no pattern of a table."""
+    return part.with_suffix(".footer")
+
+
+def copy(part: Path, target: Path) -> None:
+    """Write what is to be known of a part that has just been written."""
+    with part.open("rb") as file:
+        size = file.seek(-_TAIL, 2) + _TAIL
+        length = int.from_bytes(file.read(4), "little") + _TAIL
+        file.seek(-length, 2)
+        footer = file.read()
+    body = b"%d %08x\n%b" % (size, checksum(part), footer)
+    target.write_bytes(b"%08x %b" % (zlib.crc32(body), body))
+
+
+def kept(part: Path) -> Kept | None:
+    """Return what is known of a part, or None where nothing is, or it is damaged itself."""
+    try:
+        content = beside(part).read_bytes()
+    except OSError:
+        return None
+    if content[:9] != b"%08x " % zlib.crc32(content[9:]):
+        return None
+    head, _, footer = content[9:].partition(b"\n")
+    size, summed = head.split()
+    return Kept(size=int(size), checksum=int(summed, 16), footer=footer)
+
+
+def checksum(part: Path) -> int:
+    """Return the CRC-32 of a file."""
+    found = 0
+    with part.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found

@@ -1,0 +1,75 @@
+"""Whether a lake's parts are still what was written, before a build relies on them.
+
+DuckDB, which a build reads with, would take a flipped bit in a text for another text. Reading every part each time would cost a
+small build on a large lake minutes, so a part is verified when it is new here, when it has changed, and once a week.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from storage import footers
+from storage.damage import stored
+from storage.errors import LakeDamaged
+from storage.lake import Lake
+from storage.parquet import UNREADABLE, unreadable
+from storage.schemas import STORES
+
+WEEK_S = 7 * 86_400.0
+"""A part that was verified longer ago is verified again."""
+QUIET_S = 1.0
+"""Nobody is told of what takes less."""
+_THREADS = 4
+
+
+def verify(lake: Lake, say: Callable[[str], None], *, check: Callable[[], None] = lambda: None) -> int:
+    """Compare the parts that are due with their checksums and return their number. Raise LakeDamaged at the first that differs.
+
+    When a part was verified is the time of what is kept beside it; one without that is left to doctor. `check` may raise to give
+    up. The caller holds the lake's lock.
+    """
+    due = [part for table in STORES for part in stored(lake, table) if _due(part)]
+    if not due:
+        return 0
+    telling = threading.Timer(
+        QUIET_S, say, [f"verifying {len(due):,} parts of {lake.root}: what is new or changed, and everything once a week"]
+    )
+    telling.daemon = True
+    telling.start()
+    # A checksum is made outside of the interpreter's lock.
+    threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="verifying")
+    try:
+        for _ in threads.map(_verify, due):
+            check()
+    finally:
+        telling.cancel()
+        threads.shutdown(cancel_futures=True)
+    return len(due)
+
+
+def _due(part: Path) -> bool:
+    try:
+        verified = footers.beside(part).stat().st_mtime
+        changed = part.stat().st_ctime  # a move and a copy count as changes
+    except FileNotFoundError:
+        return False
+    return not max(changed, time.time() - WEEK_S) < verified
+
+
+def _verify(part: Path) -> None:
+    try:
+        kept = footers.kept(part)
+        refuted = kept is not None and kept.refutes(part)
+    except UNREADABLE as error:
+        raise unreadable(part, error) from error
+    if refuted:
+        raise LakeDamaged(part, "isn't byte for byte what was written")
+    if kept is not None:
+        with contextlib.suppress(OSError):  # where it belongs to another user: then it is verified next time too
+            os.utime(footers.beside(part))
