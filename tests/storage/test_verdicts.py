@@ -82,12 +82,12 @@ async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: py
     """Whoever is cancelled while verdicts are written takes none along, even where the disk then refuses them."""
     began, go_on = threading.Event(), threading.Event()
 
-    def slow(*arguments: Any) -> int:
+    def slow(*arguments: Any, **more: Any) -> int:
         began.set()
         go_on.wait(10)
         if full:
             raise StorageError("full")
-        return write_rows(*arguments)
+        return write_rows(*arguments, **more)
 
     async with VerdictStore(tmp_path, run="r") as store:
         await store.add([make_verdict("a")])
