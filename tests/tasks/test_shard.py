@@ -144,6 +144,20 @@ class TestAdaptive:
         built = await build(lake, Spec(prompts=[make_prompt("a")], k=4, sampling=self.SAMPLING, teachers={"smol": teacher}))
         assert built.outcomes == {("a", 0): ("failed", "draw"), ("a", 1): ("kept", None)}
 
+    async def test_failed_slots_of_solved_prompts(self, lake: Lake):
+        """A rerun asks again for a slot that failed only where the prompt lacks something; what was kept is kept."""
+        check = named(judge=passing(("a", 0), ("a", 1), ("b", 0)))
+        prompts = [make_prompt("a"), make_prompt("b")]
+        spec = Spec(prompts=prompts, k=2, sampling=self.SAMPLING, verifiers=[check])
+        teacher = FakeTeacher(answer=failing(("a", 0), ("b", 0), error=RequestRejected("400")))
+        first = await build(lake, replace(spec, teachers={"smol": teacher}))
+        assert (first.counts["failed"], first.counts["kept"]) == (2, 1)
+        second = await build(lake, spec, run="again")
+        assert second.asked == [("b", 0)]
+        assert second.outcomes == {("a", 1): ("kept", None), ("b", 0): ("kept", None)}
+        third = await build(lake, spec, run="and again")
+        assert (third.asked, third.outcomes) == ([], second.outcomes)
+
     async def test_another_verifier(self, lake: Lake):
         """Where a changed verifier refuses what another accepted, the rounds go on from there."""
         await build(lake, Spec(k=4, sampling=self.SAMPLING, verifiers=[named(judge=passing(("a", 0), ("b", 0), ("c", 0)))]))
