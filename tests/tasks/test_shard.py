@@ -138,6 +138,19 @@ class TestAdaptive:
         assert second.asked == []
         assert second.outcomes == first.outcomes
 
+    async def test_what_is_left_to_ask(self, lake: Lake):
+        """Slots of prompts that have enough are told apart from those that are still to come, also in a rerun."""
+        spec = Spec(k=4, sampling=self.SAMPLING, verifiers=[named(judge=passing(("a", 0), ("b", 2)))])
+        for run, asked, spared in (("first", 8, 4), ("again", 0, 4)):
+            async with house(lake, spec, run=run) as one:
+                await one.prepare()
+                await one.judge()
+                (number,) = await one.open()
+                await one.work(number)
+                assert one.shards is not None
+                assert (one.shards.tally.asked, one.shards.tally.spared) == (asked, spared)
+                await one.land_samples()
+
     async def test_failures_do_not_count(self, lake: Lake):
         """A slot without a response is not an accepted one: the next is asked for."""
         teacher = FakeTeacher(answer=failing(("a", 0), error=BadResponse("?")))
