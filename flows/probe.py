@@ -26,6 +26,8 @@ class Probed:
     """Prompts that it looked at."""
     paid: int
     """Responses."""
+    judged: int
+    """Samples that were stored, and that the spec's verifiers had not all seen."""
     cost_usd: float
     """As far as prices are known, judges included."""
     tokens_in: int
@@ -35,7 +37,8 @@ class Probed:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal."""
-        bought = f"{self.paid:,} samples bought for ${self.cost_usd:,.4f}, which a build won't buy again"
+        judged = f" and {self.judged:,} stored ones judged" if self.judged else ""
+        bought = f"{self.paid:,} samples bought{judged} for ${self.cost_usd:,.4f}, which a build won't pay again"
         return [("probe", f"{self.prompts:,} prompts: {bought}")]
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,7 +59,7 @@ async def _probe(run: Run, prompts: int) -> Probed:
             await run.prepare()
             looked_at = await run.narrow(prompts)
             run.stop.check()
-            await run.judge_stored()
+            judged = await run.judge_stored()
             run.stop.check()
             await work_shards(run, run.work)
             await asyncio.to_thread(catalog.write, run.lake)
@@ -65,6 +68,7 @@ async def _probe(run: Run, prompts: int) -> Probed:
     return Probed(
         prompts=looked_at,
         paid=spending.paid,
+        judged=judged,
         cost_usd=spending.cost_usd,
         tokens_in=spending.tokens_in,
         tokens_out=spending.tokens_out,

@@ -257,7 +257,7 @@ def wanted(texts: list[str], k: int, good: Pairs, accept: int | None, failing: P
 def test_any_cascade(world: dict[str, Any]):
     """Whatever is good and whatever fails, rounds and prompts that ask alike end at the slots that asking one by one would.
 
-    A rerun with teachers that are well again asks only where something is lacking and loses nothing that was kept, and one after
+    A rerun with teachers that are well again asks only where something is lacking and loses nothing that was accepted, and one after
     that asks nobody.
     """
 
@@ -281,15 +281,15 @@ def test_any_cascade(world: dict[str, Any]):
         expected, stored_then = wanted(**world | {"failing": nothing}, stored=stored)
         assert slots(second) == expected
         assert second.paid == sum(map(len, stored_then)) - sum(map(len, stored))
-        assert kept(first) <= kept(second)
+        assert accepted(first) <= accepted(second)
         third = await build(lake, replace(spec, teachers=whole), run="and again")
-        assert (third.asked, slots(third), kept(third)) == ([], slots(second), kept(second))
+        assert (third.asked, slots(third), accepted(third)) == ([], slots(second), accepted(second))
 
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(main(Lake(Path(folder))))
 
 
-def kept(built: Built) -> set[Slot]:
-    """Return the slots whose samples were kept."""
-    rows = built.tables["outcomes"]
-    return {(row["prompt_id"], row["teacher"], row["sample_index"]) for row in rows if row["outcome"] == "kept"}
+def accepted(built: Built) -> set[Slot]:
+    """Return the slots whose samples were accepted, whatever dedup made of them then."""
+    rows = [row for row in built.tables["outcomes"] if row["stage"] not in {"draw", "verify"}]
+    return {(row["prompt_id"], row["teacher"], row["sample_index"]) for row in rows}
