@@ -143,10 +143,10 @@ async def _watching(run: Run) -> None:
             await asyncio.sleep(UPDATE_S)
             try:
                 progress = run.progress
-                share = 100.0 * progress.tally.asked / progress.slots if progress.slots else 0.0
+                share = 100.0 * progress.share
                 text = "; ".join([about, *list(progress.batches.values())[:BATCHES]])
                 if (share, text) != shown:
-                    await aupdate_progress_artifact(artifact, progress=min(share, 100.0), description=text)
+                    await aupdate_progress_artifact(artifact, progress=share, description=text)
                     shown = (share, text)
                 state = (await client.read_flow_run(flow_run.id)).state
                 if state is not None and state.is_cancelling():

@@ -79,7 +79,8 @@ class Display:
                 self._drawing_since = now
             if not self._live:
                 self.say(self._stage)
-        come = self._progress.tally.asked + self._progress.spending.paid
+        tally = self._progress.tally
+        come = tally.asked + tally.spared + self._progress.spending.paid
         if come != self._seen:
             self._seen, self._moved_at = come, now
         drawing = self._drawing_since is not None and self._stage.startswith("drawing")
@@ -104,15 +105,19 @@ class Display:
         seconds = max(now - (self._drawing_since or now), 1e-9)
         rate = paid / seconds
         judged = tally.accepted / tally.judged if tally.judged else None
-        missing = max(progress.slots - tally.asked, 0)
-        budget = f" of ${progress.budget_usd:g}" if progress.budget_usd else ""
+        missing = max(progress.wanted - tally.asked, 0)
+        cost = f"${progress.spending.cost_usd:,.4f}"
+        if progress.budget.usd is not None:
+            cost = f"${progress.budget.spent:,.4f} of ${progress.budget.usd:g}"
+        # Prompts that are solved early take their other slots with them, so the rate is that of slots that came to an end.
+        left_s = seconds * (1 / progress.share - 1) if progress.share else 0.0
         return [
-            f"{tally.asked:,}/{progress.slots:,} samples",
+            f"{tally.asked:,}/{progress.wanted:,} samples",
             f"{rate:,.1f}/s",
             f"pass rate {judged:.0%}" if judged is not None else "",
             f"failed {tally.failed:,}" if tally.failed else "",
-            f"${progress.spending.cost_usd:,.4f}{budget}",
-            f"ETA {_clock(missing / rate)}" if rate > 0 and missing else "",
+            cost,
+            f"ETA {_clock(left_s)}" if left_s and missing else "",
         ]
 
     def _table(self) -> Table | Group:

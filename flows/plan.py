@@ -39,7 +39,7 @@ class JudgeEstimate:
     least_usd: float
     """At least, as for the samples."""
     most_usd: float | None
-    """At most, as for the samples."""
+    """At most: each is asked for twice, and costs what the dearest stored one did."""
     basis: str
     """What it goes by."""
 
@@ -108,6 +108,10 @@ class Plan:
             lines.append(("", f"a range, since too little is stored to go by: {how}"))
         if self.budget_usd is not None:
             lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
+            expected = (self.cost_usd if self.known else self.least_usd) or 0.0
+            if (over := self.spent_usd + expected - self.budget_usd) > 0:
+                much = "about" if self.known else "at least"
+                lines.append(("", f"{much} ${over:,.4f} more than is left of it is needed: a build stops there, with exit 4"))
         lines += [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
         return lines
 
@@ -176,7 +180,9 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
 def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
     name = cast("NeedsTeacher", named.verifier).teacher
     price = next(teacher.price for teacher in spec.teachers if teacher.name == name)
-    ((stored, mean),) = workspace.rows("SELECT count(*), avg(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint])
+    ((stored, mean, dearest),) = workspace.rows(
+        "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]
+    )
     ((unjudged,),) = workspace.rows(
         "SELECT count(*) FROM (SELECT DISTINCT sample_id, inputs FROM slots WHERE stored "
         "EXCEPT SELECT sample_id, inputs FROM verdicts WHERE fingerprint = ?)",
@@ -190,7 +196,8 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         verdicts=expected + unjudged,
         cost_usd=None if each is None else each * (expected + unjudged),
         least_usd=(each or 0.0) * unjudged,
-        most_usd=None if each is None else each * (most + unjudged),
+        # A judge that gives no verdict is asked once more.
+        most_usd=None if each is None else 2 * float(dearest) * (most + unjudged),
         basis=f"{stored:,} stored verdicts" if stored else "none of its verdicts is stored",
     )
 

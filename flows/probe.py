@@ -27,6 +27,8 @@ class Probed:
     """Prompts that it looked at."""
     paid: int
     """Responses."""
+    judged: int
+    """Samples that were stored, and that the spec's verifiers had not all seen."""
     cost_usd: float
     """As far as prices are known, judges included."""
     tokens_in: int
@@ -36,7 +38,8 @@ class Probed:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal."""
-        bought = f"{self.paid:,} samples bought for ${self.cost_usd:,.4f}, which a build won't buy again"
+        judged = f" and {self.judged:,} stored ones judged" if self.judged else ""
+        bought = f"{self.paid:,} samples bought{judged} for ${self.cost_usd:,.4f}, which a build won't pay again"
         return [("probe", f"{self.prompts:,} prompts: {bought}")]
 
     def as_dict(self) -> dict[str, Any]:
@@ -57,7 +60,7 @@ async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
             await run.prepare()
             looked_at = await run.narrow(prompts)
             run.stop.check()
-            await with_grace(run, run.judge_stored())
+            judged = await with_grace(run, run.judge_stored()) or 0
             run.stop.check()
             await work_shards(run, run.work)
             await asyncio.to_thread(catalog.write, run.lake)
@@ -66,6 +69,7 @@ async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
     return Probed(
         prompts=looked_at,
         paid=spending.paid,
+        judged=judged,
         cost_usd=spending.cost_usd,
         tokens_in=spending.tokens_in,
         tokens_out=spending.tokens_out,

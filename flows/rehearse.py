@@ -85,5 +85,5 @@ def simulated(spec: Spec, path: Path) -> Spec:
 
 def _simulated(teacher: TeacherOptions) -> TeacherOptions:
     replicas = tuple(each.model_copy(update={"base_url": None, "api_key_env": None}) for each in teacher.replicas)
-    gone = {"base_url": None, "api_key_env": None, "path": None, "api": "chat", "batch": None}
+    gone = {"base_url": None, "api_key_env": None, "path": None, "api": "chat", "batch": None, "price": teacher.paid}
     return teacher.model_copy(update=gone | {"provider": "simulate", "replicas": replicas})

@@ -72,17 +72,27 @@ class Progress:
     stage: str = "reading prompts"
     """What is being done."""
     slots: int = 0
-    """Samples that the spec wants; once drawing begins, those of the shards that lack some."""
+    """Samples that the spec wants; once drawing begins, those that were missing then."""
     stored: int = 0
     """Samples that were there before this run."""
     tally: Tally = field(default_factory=Tally)
     """What has come of the rest so far."""
     spending: Spending = field(default_factory=Spending)
     """What was bought."""
-    budget_usd: float | None = None
-    """The spec's."""
+    budget: Budget = field(default_factory=lambda: Budget(None))
+    """The spec's, and what all runs have spent of it."""
     batches: dict[str, str] = field(default_factory=dict)
     """How each batch that is waited for stands, in a line."""
+
+    @property
+    def wanted(self) -> int:
+        """Return how many samples this run will ask for at most, as far as is known: solved prompts need no more."""
+        return max(self.slots - self.tally.spared, self.tally.asked)
+
+    @property
+    def share(self) -> float:
+        """Return which part of the slots has come to an end, asked for or not."""
+        return min((self.tally.asked + self.tally.spared) / self.slots, 1.0) if self.slots else 0.0
 
 
 class Run:
@@ -98,11 +108,10 @@ class Run:
         self.build_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
         self.stop = Stop()
         self.progress = progress or Progress()
-        self.progress.budget_usd = spec.budget.usd if spec.budget else None
         self._path = path
         self.say = say
         self._began = time.monotonic()
-        self._budget = Budget(spec.budget.usd if spec.budget else None)
+        self._budget = self.progress.budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -230,16 +239,16 @@ class Run:
             tally=self.progress.tally,
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
-        self.progress.slots = await asyncio.to_thread(self._open_in, numbers)
+        self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
         self.side_by_side = 1 + -(-ready // (PROMPTS * at_once))
         return numbers
 
-    def _open_in(self, shards: list[int]) -> int:
+    def _missing_in(self, shards: list[int]) -> int:
         counted = self._workspace.rows(
-            f"SELECT count(*) FROM open_slots WHERE ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
+            f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
         )
         return int(counted[0][0])
 

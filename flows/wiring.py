@@ -48,8 +48,8 @@ class Connected:
     """Who answers."""
     options: TeacherOptions
     """Its own, or its replica's."""
-    account: str
-    """What its limits belong to."""
+    account: str | None
+    """What its limits belong to; None: to it alone, since it asks nobody."""
 
 
 def licensed(spec: Spec) -> Iterator[Licensed]:
@@ -119,8 +119,10 @@ def open_desk(
     return Desk(options, lines, stop)
 
 
-def _account(options: TeacherOptions, key: str | None) -> str:
+def _account(options: TeacherOptions, key: str | None) -> str | None:
     """Return a name for whatever counts requests at the other end: an account's use of one model."""
+    if options.provider == "simulate":
+        return None
     return address([options.provider, options.base_url, options.model, sha256((key or "").encode()).hexdigest()])
 
 

@@ -8,10 +8,12 @@ import os
 import signal
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from flows.run import GRACE_S, Run, Say
 from storage.errors import Interrupted, UserError
+
+T = TypeVar("T")
 
 
 async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> None:
@@ -35,8 +37,8 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
     await with_grace(run, workers())
 
 
-async def with_grace(run: Run, work: Coroutine[Any, Any, object]) -> None:
-    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled."""
+async def with_grace(run: Run, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(run.stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -44,7 +46,8 @@ async def with_grace(run: Run, work: Coroutine[Any, Any, object]) -> None:
             await asyncio.wait({working}, timeout=GRACE_S)
             working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await working
+            return await working
+        return None
     finally:
         working.cancel()
         stopping.cancel()

@@ -24,7 +24,8 @@ class Budget:
 
     def __init__(self, usd: float | None, *, spent: float = 0.0) -> None:
         """Allow `usd`, or anything; `spent` is what the build's stored samples cost."""
-        self._usd = usd
+        self.usd = usd
+        """The most; None: no limit."""
         self.spent = spent
         """USD so far, earlier runs included."""
         self.reserved = 0.0
@@ -33,18 +34,18 @@ class Budget:
     @property
     def left(self) -> bool:
         """Whether another request may be sent. What is in flight when it is spent may exceed it, and nothing else."""
-        return self._usd is None or self.spent < self._usd
+        return self.usd is None or self.spent < self.usd
 
     def covers(self, usd: float) -> bool:
         """Whether so much more may be spent beside what is reserved."""
-        return self._usd is None or self.spent + self.reserved + usd <= self._usd
+        return self.usd is None or self.spent + self.reserved + usd <= self.usd
 
     def exhausted(self) -> BudgetSpent:
         """Return the error that says so."""
         return _Exhausted(self)
 
     def __str__(self) -> str:
-        return f"{self.spent:.4f} USD" if self._usd is None else f"{self.spent:.4f} of {self._usd:g} USD"
+        return f"{self.spent:.4f} USD" if self.usd is None else f"{self.spent:.4f} of {self.usd:g} USD"
 
 
 class _Exhausted(BudgetSpent):

@@ -53,7 +53,7 @@ class Estimate:
     least_usd: float | None
     """At least: every sample is accepted at once and, where nothing is known, has one token."""
     most_usd: float | None
-    """At most: every missing sample is asked for and has `max_tokens`. None where nothing bounds it."""
+    """At most: every missing sample is asked for, as often as `retry` allows, and has `max_tokens`. None: nothing bounds it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +113,9 @@ def estimate(
                 tokens_out=tokens_out,
                 known=known,
                 basis=said + _counted_by(sampling, fitted[number], verified=verified),
-                cost_usd=_cost(teacher, expected, like, out),
+                cost_usd=_cost(teacher, expected, like, out, times=_again(workspace, number, teacher, own=own)),
                 least_usd=_cost(teacher, least, like, out if own else 1.0),
-                most_usd=None if most_out is None else _cost(teacher, most, like, most_out),
+                most_usd=None if most_out is None else _cost(teacher, most, like, most_out, times=_billed_at_most(teacher)),
             )
         )
     return found
@@ -268,7 +268,41 @@ def _tokens(wanted: _Wanted, like: _Like | None, out: float) -> tuple[int, int]:
     return round(wanted.tokens_in * (like.billed if like else 1.0)), round(wanted.samples * out)
 
 
-def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: float) -> float | None:
+def _again(workspace: Workspace, number: int, teacher: TeacherOptions, *, own: bool) -> float:
+    """Return what stored samples cost in all, as a multiple of what they would have, had no response been asked for again.
+
+    Both are taken at the present price. What was asked for once tells how far that is from the price then.
+    """
+    of = f"sample_id IN (SELECT sample_id FROM slots WHERE stored AND teacher = {number})" if own else "TRUE"
+    rows = workspace.rows(
+        f"""
+        SELECT sum(cost_usd), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(coalesce(tokens_reasoning, 0))::BIGINT,
+            sum(coalesce(tokens_cached, 0))::BIGINT
+        FROM samples WHERE provider IN (?, ?) AND model = ? AND cost_usd IS NOT NULL AND {of}
+        GROUP BY attempts > 1 ORDER BY attempts > 1
+        """,
+        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
+    )
+    if teacher.paid is None or not rows:
+        return 1.0
+    costs, alone = [], []
+    for cost, tokens_in, tokens_out, reasoning, cached in rows:
+        usage = Usage(tokens_in=tokens_in, tokens_out=tokens_out, tokens_reasoning=reasoning, tokens_cached=cached)
+        costs.append(float(cost))
+        alone.append(teacher.paid.cost(usage))
+    if not all(costs) or not all(alone):
+        return 1.0
+    once = costs[0] / alone[0] if len(rows) > 1 else 1.0
+    return max(1.0, sum(costs) / sum(alone) / once)
+
+
+def _billed_at_most(teacher: TeacherOptions) -> int:
+    """Return how often one answer may be billed."""
+    retry = teacher.retry
+    return retry.attempts if "retry" in {retry.length, retry.refusal} else 1
+
+
+def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: float, *, times: float = 1.0) -> float | None:
     tokens_in, tokens_out = _tokens(wanted, like, out)
     usage = Usage(
         tokens_in=tokens_in,
@@ -276,4 +310,4 @@ def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: flo
         tokens_reasoning=round(tokens_out * like.reasoning) if like else 0,
         tokens_cached=round(tokens_in * like.cached) if like else 0,
     )
-    return teacher.paid.cost(usage) if teacher.paid else None
+    return teacher.paid.cost(usage) * times if teacher.paid else None

@@ -231,6 +231,11 @@ class Limiter:
         return self.window
 
 
+def own_limiter(limits: LimitOptions) -> Limiter:
+    """Return a limiter that nobody else knows of, and that leaves no trace."""
+    return Limiter(limits, quota=Quota(None, limits) if limits.requests_per_day or limits.tokens_per_day else None)
+
+
 def shared_limiter(limits: LimitOptions, *, account: str) -> Limiter:
     """Return a limiter that keeps rates and daily caps together with all processes of this machine that ask one account.
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from storage.errors import TeacherError, Unreachable, UserError
 from tasks.breaker import Breaker
-from tasks.limits import Limiter, shared_limiter
+from tasks.limits import Limiter, own_limiter, shared_limiter
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Teacher
 
@@ -54,14 +54,14 @@ class Line:
 
 
 def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:
-    """Return a line to a teacher with the limits of its options, kept together with all who ask the same `account`.
+    """Return a line to a teacher with its options' limits, kept together with all who ask the same `account`, or for itself.
 
     Needs a running event loop.
     """
     limits = options.limits
     if not limits.concurrency and isinstance(teacher, KnowsCapacity):
         limits = limits.model_copy(update={"concurrency": teacher.capacity})
-    limiter = shared_limiter(limits, account=account) if account else Limiter(limits)
+    limiter = shared_limiter(limits, account=account) if account else own_limiter(limits)
     retry = options.retry
     breaker = Breaker(first_wait_s=retry.first_wait_s, max_wait_s=retry.max_wait_s, patience_s=retry.patience_s)
     return Line(teacher=teacher, limiter=limiter, breaker=breaker)

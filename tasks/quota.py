@@ -1,4 +1,4 @@
-"""What a teacher may be asked in a day (UTC), over all runs of this machine."""
+"""What a teacher may be asked in a day (UTC), over all runs of this machine or, of a simulated one, in this run."""
 
 from __future__ import annotations
 
@@ -19,11 +19,14 @@ class Quota:
     """Counts requests and tokens of the present day in a file that all processes of this machine use under a lock."""
 
     def __init__(
-        self, path: Path, options: LimitOptions, *, today: Callable[[], int] = lambda: datetime.now(UTC).toordinal()
+        self, path: Path | None, options: LimitOptions, *, today: Callable[[], int] = lambda: datetime.now(UTC).toordinal()
     ) -> None:
-        """Count in `path`. Raise StorageError where it can't be written."""
+        """Count in `path`, or in memory. Raise StorageError where it can't be written."""
         self._requests, self._tokens = options.requests_per_day, options.tokens_per_day
         self._today = today
+        if path is None:
+            self._handle = os.memfd_create("quota")
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)

@@ -82,50 +82,51 @@ def asked(patterns: Sequence[str], rates: Sequence[Rate], *, accept: int | None,
     A pattern has a letter for each slot of a teacher. `accept` is adaptive k's; `cascade` has the teachers from cheap to strong.
     """
     found = [0.0] * len(patterns)
+    goal = accept or 1
     if not cascade:
         for number, pattern in enumerate(patterns):
-            found[number], _ = _drawn(pattern, rates[number], accept)
+            found[number], _ = _drawn(pattern, rates[number], goal, adaptive=accept is not None)
         return found
-    goal = accept or 1
     solved = [1.0] + [0.0] * goal  # the chances of so many accepted ones among all teachers so far
+    later = sum(patterns[number].count(ACCEPTED) for number in cascade)
     for number in cascade:
-        open_ = sum(solved[:goal])
-        wanted, own = _drawn(patterns[number], rates[number], accept)
-        found[number] = open_ * wanted
+        later -= patterns[number].count(ACCEPTED)
         after = [0.0] * goal + [solved[goal]]
         for before, chance in enumerate(solved[:goal]):
+            if chance < _NO_CHANCE:
+                continue
+            wanted, own = _drawn(patterns[number], rates[number], goal - before, adaptive=accept is not None, later=later)
+            found[number] += chance * wanted
             for more, likely in enumerate(own):
-                after[min(before + more, goal)] += chance * likely
+                after[before + more] += chance * likely
         solved = after
     return found
 
 
-def _drawn(pattern: str, rate: Rate, accept: int | None) -> tuple[float, list[float]]:
-    """Return how many missing samples a teacher is asked for, and the chances that 0, 1, … `accept` of its own are accepted.
+def _drawn(pattern: str, rate: Rate, goal: int, *, adaptive: bool, later: int = 0) -> tuple[float, list[float]]:
+    """Return how many missing samples a teacher is asked for, and the chances that 0, 1, … `goal` of its own are accepted.
 
-    Rounds ask for as many as are lacking, which is as many as asking one by one would.
+    What is stored counts first, `later` accepted ones of a cascade's other teachers included. Rounds ask for as many as are
+    lacking, which is as many as asking one by one would.
     """
-    goal = accept or 1
     known, refused = pattern.count(ACCEPTED), pattern.count(REJECTED)
-    chances = [1.0] + [0.0] * goal
-    wanted, passed, open_slots = 0.0, 0, 0
+    begun = min(known, goal)
+    chances = [0.0] * (goal + 1)
+    chances[begun] = 1.0
+    enough = max(0, goal - later) if adaptive else 0 if known < goal <= known + later else goal
+    wanted, open_slots = 0.0, 0
     for state in pattern:
-        going = sum(chances[:goal])
-        if accept is not None and going < _NO_CHANCE:
-            break
-        if state == MISSING:
-            wanted += 1.0 if accept is None else going
-        if state == REJECTED:
+        if state in ACCEPTED + REJECTED:
             continue
-        moved = [0.0] * goal + [chances[goal]]
-        for before, chance in enumerate(chances[:goal]):
-            drawn = before - passed
-            likely = 1.0 if state == ACCEPTED else rate.after(known + drawn, refused + open_slots - drawn)
+        top = enough if state == MISSING else goal
+        if state == MISSING and top:
+            wanted += sum(chances[:top]) if adaptive else 1.0
+        moved = [0.0] * top + chances[top:]
+        for before, chance in enumerate(chances[:top]):
+            drawn = before - begun
+            likely = rate.after(known + drawn, refused + open_slots - drawn)
             moved[before + 1] += chance * likely
             moved[before] += chance * (1 - likely)
         chances = moved
-        if state == ACCEPTED:
-            passed += 1
-        else:
-            open_slots += 1
+        open_slots += 1
     return wanted, chances

@@ -38,7 +38,9 @@ class Tally:
     """What has come of slots so far; the progress display reads it."""
 
     asked: int = 0
-    """Slots that have come to an end."""
+    """Slots that were missing, and have come to an end."""
+    spared: int = 0
+    """Slots that are missing, and won't be asked for, since their prompts have enough without them."""
     failed: int = 0
     """Without a response."""
     accepted: int = 0
@@ -71,6 +73,8 @@ Bought = dict[Place, Sample | str]
 """A sample, or why there is none."""
 Judged = dict[Place, list[Verdict]]
 """The verdicts on what was bought."""
+Come = dict[int, tuple[Sample | str, bool, bool]]
+"""What came of missing slots, by sample index: the result, whether the slot itself bought it, and whether it was accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,8 +160,8 @@ class Shards:
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
         """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.
 
-        What is asked for depends on verdicts in the order of teachers and slots alone, so a rerun that finds some of them stored
-        asks for the same ones.
+        What is asked for depends on what is stored and on its verdicts alone. What is stored and accepted counts before anything
+        is asked for, so a rerun doesn't try failed slots again where the prompt was solved without them.
         """
         messages = self.template.render(task.prompt, place=task.prompt.prompt_id)
         questions = {
@@ -167,35 +171,50 @@ class Shards:
             for teacher in self.cascade or by_teacher
             if teacher in by_teacher
         }
+        sampling = self.draw.sampling
         if not self.cascade:
             async with asyncio.TaskGroup() as group:
                 for teacher, question in questions.items():
-                    group.create_task(self._rounds(task, question, by_teacher[teacher]))
+                    group.create_task(self._rounds(task, question, by_teacher[teacher], lacking=sampling.solved_at, later=0))
             return
-        accepted = 0
+        lacking = sampling.solved_at
+        later = sum(slot.accepted for teacher in questions for slot in by_teacher[teacher])
         for teacher, question in questions.items():
+            slots = by_teacher[teacher]
             # Where the run stops, a teacher may not have been asked for all that it was to be: the next one must not stand in.
-            if self.draw.stop or accepted >= self.draw.sampling.solved_at:
+            if self.draw.stop:
                 return
-            accepted += await self._rounds(task, question, by_teacher[teacher])
+            if lacking <= 0:
+                self.tally.spared += sum(not slot.here for slot in slots)
+                continue
+            later -= sum(slot.accepted for slot in slots)
+            lacking -= await self._rounds(task, question, slots, lacking=lacking, later=later)
 
-    async def _rounds(self, task: _Task, question: Question, slots: list[Slot]) -> int:
-        """Ask for all at once or, where k is adaptive, for as many as are still wanted, until there are enough.
+    async def _rounds(self, task: _Task, question: Question, slots: list[Slot], *, lacking: int, later: int) -> int:
+        """Ask for all that is missing at once or, where k is adaptive, for as many as are still wanted, until there are enough.
 
-        Return how many were accepted.
+        `later` samples are stored and accepted of the cascade's teachers behind this one. Return how many of its own count.
         """
-        adaptive = self.draw.sampling.adaptive
-        accepted = 0
-        while slots and not self.draw.stop and (adaptive is None or accepted < adaptive.accept):
-            width = len(slots) if adaptive is None else adaptive.accept - accepted
-            now, slots = slots[:width], slots[width:]
-            accepted += await self._round(task, question, now)
-        return accepted
+        adaptive = self.draw.sampling.adaptive is not None
+        accepted = sum(slot.accepted for slot in slots)
+        missing = [slot for slot in slots if not slot.here]
+        left = missing
+        if not adaptive and accepted < lacking <= accepted + later:
+            left = []  # solved by one behind, which was asked since these slots had failed
+        come: Come = {}
+        while left and not self.draw.stop and (not adaptive or accepted + later < lacking):
+            width = lacking - accepted - later if adaptive else len(left)
+            now, left = left[:width], left[width:]
+            accepted += await self._round(task, question, now, come)
+        if not self.draw.stop:
+            self.tally.spared += len(missing) - len(come)
+        return _note(task, slots, come, lacking if adaptive else None)
 
-    async def _round(self, task: _Task, question: Question, now: list[Slot]) -> int:
+    async def _round(self, task: _Task, question: Question, now: list[Slot], come: Come) -> int:
+        """Ask for missing slots and judge what comes. Return how many were accepted."""
         bought = task.bought
-        places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now if not slot.here}
-        missing = [slot for slot in now if not slot.here and places[slot.sample_index] not in bought]
+        places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now}
+        missing = [slot for slot in now if places[slot.sample_index] not in bought]
         others = await self._draw(question, missing, places, bought)
         results = {index: bought[place] for index, place in places.items() if place in bought} | others
         wants = question.desk.options.retry.wants
@@ -210,18 +229,15 @@ class Shards:
         except UserError:
             return 0  # the run was told to stop
         task.judged.update(zip(new, verdicts, strict=True))
-        good = sum(self.rule.accepts(task.judged[place]) for place in samples)
-        for slot in now:
-            come = results.get(slot.sample_index)
-            if slot.here or come is not None:
-                own = slot.sample_index not in others
-                task.rows.append(_row(task.ord, slot, come, own=own))
-                self.tally.asked += 1
-                self.tally.failed += isinstance(come, str)
+        good = {place[2] for place in samples if self.rule.accepts(task.judged[place])}
+        for index, result in results.items():
+            come[index] = result, index not in others, index in good
+        self.tally.asked += len(results)
+        self.tally.failed += sum(isinstance(result, str) for result in results.values())
         self.tally.judged += len(samples)
-        self.tally.accepted += good
-        task.accepted.append(good)
-        return good + sum(slot.accepted for slot in now)
+        self.tally.accepted += len(good)
+        task.accepted.append(len(good))
+        return len(good)
 
     async def _draw(
         self, question: Question, missing: list[Slot], places: dict[int, Place], bought: Bought
@@ -260,6 +276,26 @@ class Shards:
             # Where whoever claimed a sample gave up without an answer, somebody else must buy it.
             missing = [slot for slot in missing if slot.sample_index in waiting and slot.sample_index not in others]
         return others
+
+
+def _note(task: _Task, slots: list[Slot], come: Come, enough: int | None) -> int:
+    """Note the slots that were asked for, by this build or an earlier one, up to the one that made `enough` accepted ones.
+
+    What is stored behind that was drawn under another spec, or before a failed slot in front of it was asked for again. Return
+    how many accepted ones there are.
+    """
+    accepted = 0
+    for slot in slots:
+        if enough is not None and accepted >= enough:
+            break
+        if slot.here:
+            task.rows.append(_row(task.ord, slot, None, own=False))
+            accepted += slot.accepted
+        elif slot.sample_index in come:
+            result, own, good = come[slot.sample_index]
+            task.rows.append(_row(task.ord, slot, result, own=own))
+            accepted += good
+    return accepted
 
 
 def _row(ord_: int, slot: Slot, result: Sample | str | None, *, own: bool) -> dict[str, Any]:

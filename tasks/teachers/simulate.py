@@ -42,7 +42,8 @@ class SimulatedTeacher:
         """Refuse, fail, or answer after a while."""
         behaviour, state = self.behaviour, self._state
         state.admit()
-        texts = [self._words(request, request.sample_index + number) for number in range(request.n)]
+        whole = [self._words(request, request.sample_index + number) for number in range(request.n)]
+        texts = [words[: request.parameters.get("max_tokens")] for words in whole]
         longest = max(len(words) for words in texts)
         fault = state.random.choice(FAULTS) if state.random.random() < behaviour.faults else None
         with state:
@@ -57,11 +58,13 @@ class SimulatedTeacher:
             texts = [[] for _ in texts]
         if fault == "cut":
             texts = [words[: len(words) // 2] for words in texts]
-        reason = "length" if fault == "cut" else "stop"
         sent = sum(len(message.content) for message in request.messages)
         tokens_in, tokens_out = -(-sent // CHARS_PER_TOKEN), sum(map(len, texts))
         state.tokens.settle(tokens_in + tokens_out, asyncio.get_running_loop().time())
-        choices = tuple(Choice(response=" ".join(words), finish_reason=reason) for words in texts)
+        choices = tuple(
+            Choice(response=" ".join(words), finish_reason="length" if len(words) < len(full) and fault != "empty" else "stop")
+            for words, full in zip(texts, whole, strict=True)
+        )
         return Completion(choices=choices, tokens_in=tokens_in, tokens_out=tokens_out)
 
     async def aclose(self) -> None:

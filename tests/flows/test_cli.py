@@ -272,7 +272,7 @@ def test_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert made["first"] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Q: Case 0?"}]
     (only,) = made["teachers"]
     assert (only["requests"], only["tokens_out"]) == (40, 8000)
-    assert only["most_usd"] == pytest.approx((only["tokens_in"] + 2 * 8000) / 1e6)
+    assert only["most_usd"] == pytest.approx(6 * (only["tokens_in"] + 2 * 8000) / 1e6)  # empty ones are asked for again
     assert made["licenses"] == {"MIT x t": "MIT"}
     assert not (folder / "lake").exists()
     assert run(monkeypatch, "plan", "spec.yaml") == 0
@@ -360,7 +360,7 @@ def test_plan_with_nothing_to_go_by(folder: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "spec.yaml").write_text(changed(**priced()))
     assert run(monkeypatch, "plan", "spec.yaml") == 0
     said = capsys.readouterr().out
-    for part in ("from $0.0003 to $0.0083", "nothing of this model is stored", "max_tokens is 100", "--probe"):
+    for part in ("from $0.0003 to $0.0496", "nothing of this model is stored", "max_tokens is 100", "--probe"):
         assert part in said
 
 
@@ -370,7 +370,8 @@ def test_probe(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     (folder / "spec.yaml").write_text(changed(**priced()))
     assert run(monkeypatch, "plan", "spec.yaml", "--probe", "5", "--json") == 0
     made = json.loads(capsys.readouterr().out)
-    assert made["probe"] == {"prompts": 5, "paid": 10, "cost_usd": pytest.approx(10 * 72e-6), "tokens_in": 120, "tokens_out": 300}
+    cost = pytest.approx(10 * 72e-6)
+    assert made["probe"] == {"prompts": 5, "paid": 10, "judged": 0, "cost_usd": cost, "tokens_in": 120, "tokens_out": 300}
     assert (made["stored"], made["missing"], made["expected"], made["known"]) == (10, 30, 30, True)
     assert made["cost_usd"] == pytest.approx(30 * 72e-6, rel=0.02)
     assert run(monkeypatch, "plan", "spec.yaml", "--probe", "5") == 0

@@ -11,6 +11,7 @@ from rich.console import Console
 from flows import display
 from flows.display import Display
 from flows.run import Progress
+from tasks.draw import Budget
 
 
 def shown(progress: Progress, *, terminal: bool, seconds: float = 0.8) -> str:
@@ -24,7 +25,7 @@ def shown(progress: Progress, *, terminal: bool, seconds: float = 0.8) -> str:
 
 def drawing() -> Progress:
     """Return the progress of a run in mid-draw."""
-    progress = Progress(stage="drawing and verifying", slots=100, budget_usd=2.0)
+    progress = Progress(stage="drawing and verifying", slots=100, budget=Budget(2.0, spent=1.25))
     progress.tally.asked, progress.tally.judged, progress.tally.accepted, progress.tally.failed = 40, 38, 19, 2
     progress.spending.paid, progress.spending.cost_usd = 38, 0.5
     return progress
@@ -36,7 +37,7 @@ def test_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(drawing(), terminal=False)
     lines = text.splitlines()
     assert lines[:2] == ["[bold]said[/]", "drawing and verifying"]
-    for part in ("40/100 samples", "pass rate 50%", "failed 2", "$0.5000 of $2", "ETA"):
+    for part in ("40/100 samples", "pass rate 50%", "failed 2", "$1.2500 of $2", "ETA"):
         assert part in lines[2]
     assert "\x1b" not in text
 
@@ -46,6 +47,25 @@ def test_a_live_line() -> None:
     text = shown(drawing(), terminal=True)
     assert "40/100 samples" in text
     assert "[bold]said[/]" in text
+
+
+def test_solved_prompts_need_no_more() -> None:
+    """Slots that nobody needs to ask for any more are neither waited for nor wanted."""
+    progress = drawing()
+    progress.tally.spared = 58
+    showing = Display(progress, Console(file=io.StringIO()))
+    showing._drawing_since = time.monotonic() - 98
+    parts = showing._parts()
+    assert parts[0] == "40/42 samples"
+    assert parts[-1] in {"ETA 1 s", "ETA 2 s"}
+    assert progress.share == 0.98
+
+
+def test_without_a_budget() -> None:
+    """Where there is no budget, what this run costs is shown."""
+    progress = drawing()
+    progress.budget = Budget(None, spent=1.25)
+    assert "$0.5000" in Display(progress, Console(file=io.StringIO()))._parts()
 
 
 def test_slowness_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

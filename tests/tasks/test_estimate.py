@@ -10,8 +10,8 @@ from storage.lake import Lake
 from storage.records import Prompt, Sample
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import spread
-from tasks.teachers.protocol import Completion, Request
-from tests.fakes import FakeTeacher, completion, make_prompt, named
+from tasks.teachers.protocol import Choice, Completion, Request
+from tests.fakes import QUICK, FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build, house
 
 PRICE = {"price": {"input": 1.0, "output": 2.0}}
@@ -61,7 +61,7 @@ async def test_nothing_stored(lake: Lake):
     (only,) = await look(lake, spec(sampling={"max_tokens": 100}))
     assert (only.missing, only.expected, only.known) == (160, 160, False)
     assert only.least_usd == pytest.approx((only.tokens_in + 2 * 160) / 1e6)
-    assert only.most_usd == pytest.approx((only.tokens_in + 2 * 16_000) / 1e6)
+    assert only.most_usd == pytest.approx(QUICK.attempts * (only.tokens_in + 2 * 16_000) / 1e6)
     assert "nothing of this model is stored" in only.basis
 
 
@@ -124,7 +124,7 @@ async def test_other_prompts_of_the_model(lake: Lake):
     await build(lake, spec(prompts=PROMPTS[:20]))
     others = [make_prompt(f"Case {n}: and what is next after {n}?") for n in range(40, 60)]
     (plan,) = await look(lake, spec(prompts=others, sampling={"max_tokens": 1_000}))
-    assert (plan.known, plan.most_usd) == (False, pytest.approx((plan.tokens_in + 2 * 80_000) / 1e6))
+    assert (plan.known, plan.most_usd) == (False, pytest.approx(QUICK.attempts * (plan.tokens_in + 2 * 80_000) / 1e6))
     assert plan.tokens_in == pytest.approx(80 * 80, rel=0.2)
 
 
@@ -156,6 +156,51 @@ async def test_samples_that_two_prompts_share(lake: Lake):
     twins = [make_prompt("Case 1: same", prompt_id=f"Case {n}: p", reference=str(n)) for n in range(2)]
     (plan,) = await look(lake, spec(prompts=twins))
     assert plan.missing == 4
+
+
+def cut(request: Request) -> Completion:
+    """Cut every answer off."""
+    return Completion(choices=(Choice(response="so", finish_reason="length"),), tokens_in=10, tokens_out=100)
+
+
+async def test_what_is_asked_again(lake: Lake):
+    """Responses that are asked for again are billed: what a probe paid for them is foretold, and the bound holds."""
+    options = PRICE | {"retry": QUICK.model_copy(update={"length": "retry", "attempts": 6, "budget": 100.0})}
+    given = spec(teachers={"smol": FakeTeacher(answer=cut)}, options=options, sampling={"max_tokens": 100})
+    await probed(lake, given, 8)
+    (plan,) = await look(lake, given)
+    built = await build(lake, given, run="rest")
+    paid = built.by_teacher["smol"].cost_usd
+    assert paid == pytest.approx(128 * 6 * (10 + 200) / 1e6)
+    assert plan.cost_usd == pytest.approx(paid)
+    assert plan.most_usd is not None
+    assert plan.most_usd >= paid * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("policy", ["length", "refusal", "empty"])
+async def test_bounds_of_what_may_be_asked_again(lake: Lake, policy: str):
+    """Any response that `retry` asks for again may be billed as often as there are attempts; else once."""
+    never = QUICK.model_copy(update={"empty": "reject"})
+    (once,) = await look(lake, spec(options=PRICE | {"retry": never}, sampling={"max_tokens": 100}))
+    again = never.model_copy(update={policy: "retry"})
+    (often,) = await look(lake, spec(options=PRICE | {"retry": again}, sampling={"max_tokens": 100}))
+    assert once.most_usd == pytest.approx((once.tokens_in + 2 * 16_000) / 1e6)
+    assert often.most_usd == pytest.approx(QUICK.attempts * once.most_usd)
+
+
+async def test_a_new_price(lake: Lake):
+    """What is stored was bought at another price: the plan goes by the present one, and by what was asked for again."""
+
+    def half_cut(request: Request) -> Completion:
+        return cut(request) if request.sample_index % 2 else answer(request)
+
+    retry = {"retry": QUICK.model_copy(update={"length": "retry", "attempts": 3})}
+    teachers = {"smol": FakeTeacher(answer=half_cut)}
+    await probed(lake, spec(teachers=teachers, options=PRICE | retry), 8)
+    (before,) = await look(lake, spec(teachers=teachers, options=PRICE | retry))
+    (after,) = await look(lake, spec(teachers=teachers, options={"price": {"input": 3.0, "output": 6.0}} | retry))
+    assert before.cost_usd is not None
+    assert after.cost_usd == pytest.approx(3 * before.cost_usd)
 
 
 async def test_all_is_there(lake: Lake):

@@ -33,7 +33,8 @@ def one(pattern: str, rate: Rate, accept: int | None) -> float:
         ("A...", EVEN, 2, 1 + 1 / 2 + 1 / 4),
         ("RRR.", EVEN, 1, 1),
         ("UU..", EVEN, 1, 1 / 4 + 1 / 8),
-        (".A..", EVEN, 1, 1),
+        (".A..", EVEN, 1, 0),
+        (".A..", EVEN, 2, 1 + 1 / 2 + 1 / 4),
     ],
     ids=str,
 )
@@ -50,7 +51,11 @@ def test_rounds(pattern: str, rate: Rate, accept: int | None, expected: float):
         (["..", ".."], [NEVER, EVEN], 1, [2, 1 + 1 / 2]),
         (["RA", ".."], [EVEN, EVEN], 1, [0, 0]),
         (["R.", ".."], [EVEN, EVEN], 1, [1, (1 + 1 / 2) / 2]),
-        (["...", "..."], [EVEN, ALWAYS], 2, [2 + 3 / 4, 2 * 1 / 2]),
+        (["...", "..."], [EVEN, ALWAYS], 2, [2 + 3 / 4, 2 * 1 / 8 + 1 * 3 / 8]),
+        ([".R", "A."], [EVEN, EVEN], 1, [0, 0]),
+        ([".R", "A."], [EVEN, EVEN], None, [0, 1]),
+        ([".A", "A."], [EVEN, EVEN], None, [1, 0]),
+        (["R..", "A.."], [ALWAYS, ALWAYS], 2, [1, 0]),
     ],
     ids=str,
 )

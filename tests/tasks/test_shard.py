@@ -148,11 +148,38 @@ class TestAdaptive:
         assert second.asked == []
         assert second.outcomes == first.outcomes
 
+    async def test_what_is_left_to_ask(self, lake: Lake):
+        """Slots of prompts that have enough are told apart from those that are still to come, also in a rerun."""
+        spec = Spec(k=4, sampling=self.SAMPLING, verifiers=[named(judge=passing(("a", 0), ("b", 2)))])
+        for run, asked, spared in (("first", 8, 4), ("again", 0, 4)):
+            async with house(lake, spec, run=run) as one:
+                await one.prepare()
+                await one.judge()
+                (number,) = await one.open()
+                await one.work(number)
+                assert one.shards is not None
+                assert (one.shards.tally.asked, one.shards.tally.spared) == (asked, spared)
+                await one.land_samples()
+
     async def test_failures_do_not_count(self, lake: Lake):
         """A slot without a response is not an accepted one: the next is asked for."""
         teacher = FakeTeacher(answer=failing(("a", 0), error=BadResponse("?")))
         built = await build(lake, Spec(prompts=[make_prompt("a")], k=4, sampling=self.SAMPLING, teachers={"smol": teacher}))
         assert built.outcomes == {("a", 0): ("failed", "draw"), ("a", 1): ("kept", None)}
+
+    async def test_failed_slots_of_solved_prompts(self, lake: Lake):
+        """A rerun asks again for a slot that failed only where the prompt lacks something; what was kept is kept."""
+        check = named(judge=passing(("a", 0), ("a", 1), ("b", 0)))
+        prompts = [make_prompt("a"), make_prompt("b")]
+        spec = Spec(prompts=prompts, k=2, sampling=self.SAMPLING, verifiers=[check])
+        teacher = FakeTeacher(answer=failing(("a", 0), ("b", 0), error=RequestRejected("400")))
+        first = await build(lake, replace(spec, teachers={"smol": teacher}))
+        assert (first.counts["failed"], first.counts["kept"]) == (2, 1)
+        second = await build(lake, spec, run="again")
+        assert second.asked == [("b", 0)]
+        assert second.outcomes == {("a", 1): ("kept", None), ("b", 0): ("kept", None)}
+        third = await build(lake, spec, run="and again")
+        assert (third.asked, third.outcomes) == ([], second.outcomes)
 
     async def test_another_verifier(self, lake: Lake):
         """Where a changed verifier refuses what another accepted, the rounds go on from there."""

@@ -50,6 +50,21 @@ def test_the_same_again():
     assert again.choices == first.choices != second.choices
 
 
+def test_max_tokens():
+    """An answer that is longer than it may be is cut off there, says so, and takes no longer than that."""
+
+    async def main() -> tuple[list[Completion], float]:
+        teacher = SimulatedTeacher(behaviour=SimulateOptions(tokens=100, spread=0.5, latency_s=2.0))
+        requests = [make_request(f"prompt {i}", parameters={"max_tokens": 100}) for i in range(40)]
+        return await asyncio.gather(*map(teacher.complete, requests)), asyncio.get_running_loop().time()
+
+    found, seconds = in_virtual_time(main())
+    assert max(completion.tokens_out for completion in found) == 100
+    assert seconds == pytest.approx(2.0)
+    assert {completion.tokens_out for completion in found if completion.choices[0].finish_reason == "length"} == {100}
+    assert {completion.choices[0].finish_reason for completion in found} == {"stop", "length"}
+
+
 def test_limits():
     """What is too much at a time, or a minute, is refused as a server would."""
     found, _ = answers(10, concurrency=4)

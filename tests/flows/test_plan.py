@@ -1,0 +1,89 @@
+"""What a plan says, and how it reckons judges."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import pytest
+
+from flows.plan import Plan, _judge
+from flows.probe import Probed
+from flows.spec import Spec
+from storage.workspace import Workspace
+from tasks.verify import Named
+from verifiers.judge import Judge
+
+PLAN = Plan(
+    dataset="d",
+    prompts=10,
+    folded=0,
+    slots=10,
+    stored=0,
+    missing=10,
+    expected=10,
+    cost_usd=4.0,
+    least_usd=1.0,
+    most_usd=9.0,
+    known=True,
+    budget_usd=6.0,
+    spent_usd=1.5,
+    licenses={},
+    teachers=[],
+    judges=[],
+    first=[],
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, ""),
+        ({"spent_usd": 3.0}, "about $1.0000 more than is left of it"),
+        ({"known": False, "cost_usd": 8.0}, ""),
+        ({"known": False, "least_usd": 5.0}, "at least $0.5000 more than is left of it"),
+        ({"known": False, "cost_usd": None, "least_usd": None}, ""),
+    ],
+    ids=["enough is left", "about", "nobody knows", "at least", "no price"],
+)
+def test_more_than_the_budget(given: dict[str, Any], said: str) -> None:
+    """Where what is expected costs more than is left of the budget, one more line says so."""
+    lines = replace(PLAN, **given).lines()
+    behind = lines[[name for name, _ in lines].index("budget") + 1 :]
+    assert [text.split(" is needed")[0] for _, text in behind] == ([said] if said else [])
+
+
+def test_no_budget() -> None:
+    """Without a budget there is no line about it."""
+    assert "budget" not in dict(replace(PLAN, budget_usd=None).lines())
+
+
+@dataclass(frozen=True)
+class FakeWorkspace:
+    """Has verdicts that cost a cent each, and one that cost four; three samples have none."""
+
+    def rows(self, query: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
+        """Answer the judge's two questions."""
+        assert parameters == ["f"]
+        return [(10, 0.013, 0.04)] if "avg" in query else [(3,)]
+
+
+def test_a_judge_may_be_asked_twice() -> None:
+    """A judge's bound is that each verdict takes two answers, and that each costs what the dearest did."""
+    spec = Spec.model_validate(
+        {
+            "dataset": "d",
+            "prompts": [{"source": "p.jsonl", "license": "MIT"}],
+            "teachers": [{"name": "j", "provider": "openai", "model": "m", "license": "MIT", "price": {"input": 1, "output": 1}}],
+        }
+    )
+    named = Named(name="judge", version="1", fingerprint="f", verifier=Judge(teacher="j", rubric="r", pass_at=5))
+    found = _judge(spec, named, [cast("Any", PLAN)], cast("Workspace", FakeWorkspace()))
+    assert found.cost_usd == pytest.approx(13 * 0.013)
+    assert found.most_usd == pytest.approx(2 * 13 * 0.04)
+
+
+def test_a_probe_that_only_judged() -> None:
+    """A probe says what was judged, since that has its price."""
+    ((_, said),) = Probed(prompts=20, paid=0, judged=40, cost_usd=0.22, tokens_in=9, tokens_out=9).lines()
+    assert said.startswith("20 prompts: 0 samples bought and 40 stored ones judged for $0.2200")
