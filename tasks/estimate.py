@@ -16,6 +16,7 @@ from storage.workspace import Workspace
 from tasks import rates
 from tasks.ask import OUT_UNKNOWN
 from tasks.rates import Rate
+from tasks.stretches import stretches
 from tasks.teachers.options import BATCH, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
 from tasks.tokens import estimate_messages
@@ -123,26 +124,32 @@ def estimate(
 
 def _groups(workspace: Workspace) -> list[tuple[list[str], int, int]]:
     """Return what is known of prompts' slots, in patterns by teacher, with how many prompts are so and their tokens in all."""
-    return workspace.rows(
-        f"""
-        WITH marked AS (
-            SELECT ord, teacher, sample_index, tokens, CASE
-                WHEN NOT stored AND row_number() OVER (PARTITION BY sample_id ORDER BY ord, teacher, sample_index) = 1
-                    THEN '{rates.MISSING}'
-                WHEN NOT stored THEN '{rates.UNKNOWN}'
-                WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
-                WHEN complete THEN '{rates.REJECTED}'
-                ELSE '{rates.UNKNOWN}' END AS state
-            FROM slots JOIN open_slots USING (ord, teacher, sample_index) LEFT JOIN judged USING (ord, teacher, sample_index)
-        ), patterns AS (
-            SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
-            FROM marked GROUP BY ord, teacher
-        ), prompts AS (
-            SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
-        )
-        SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
-        """
-    )
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for within in stretches(workspace):  # texts and lists that are gathered from many rows stay in memory
+        for patterns, prompts, tokens in workspace.rows(
+            f"""
+            WITH marked AS (
+                SELECT ord, teacher, sample_index, tokens, CASE
+                    WHEN NOT here AND first THEN '{rates.MISSING}'
+                    WHEN NOT here THEN '{rates.UNKNOWN}'
+                    WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
+                    WHEN complete THEN '{rates.REJECTED}'
+                    ELSE '{rates.UNKNOWN}' END AS state
+                FROM (FROM slots WHERE {within}) JOIN (FROM open_slots WHERE {within}) AS open_slots
+                    USING (ord, teacher, sample_index)
+                LEFT JOIN (FROM judged WHERE {within}) AS judged USING (ord, teacher, sample_index)
+            ), patterns AS (
+                SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
+                FROM marked GROUP BY ord, teacher
+            ), prompts AS (
+                SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
+            )
+            SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
+            """
+        ):
+            before = found.get(tuple(patterns), (0, 0))
+            found[tuple(patterns)] = before[0] + prompts, before[1] + tokens
+    return [(list(patterns), prompts, tokens) for patterns, (prompts, tokens) in found.items()]
 
 
 def _rate(groups: Sequence[tuple[list[str], int, int]], number: int) -> Rate | None:

@@ -8,6 +8,7 @@ import pytest
 
 from storage.lake import Lake
 from storage.records import Prompt, Sample
+from tasks import stretches
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import spread
 from tasks.teachers.protocol import Completion, Request
@@ -63,6 +64,17 @@ async def test_nothing_stored(lake: Lake):
     assert only.least_usd == pytest.approx((only.tokens_in + 2 * 160) / 1e6)
     assert only.most_usd == pytest.approx((only.tokens_in + 2 * 16_000) / 1e6)
     assert "nothing of this model is stored" in only.basis
+
+
+async def test_in_stretches(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """However few slots are looked at together, the estimate is the same, where prompts ask alike too."""
+    alike = [make_prompt(PROMPTS[n].messages[0].content, prompt_id=f"again {n}") for n in (0, 1, 7)]
+    asked = spec(prompts=[*PROMPTS, *alike], verifiers=[named(judge=even_first)], sampling={"adaptive": {"accept": 2}})
+    await probed(lake, asked, 8)
+    whole = await look(lake, asked)
+    monkeypatch.setattr(stretches, "SLOTS", 5)
+    assert await look(lake, asked) == whole
+    assert len(PROMPTS) * 4 - 32 <= whole[0].missing < len(PROMPTS) * 4
 
 
 async def test_no_bound(lake: Lake):
