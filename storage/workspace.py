@@ -25,7 +25,7 @@ from storage.sql import explained, parquet, streamed
 
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
-SLOT_BYTES = 64
+SLOT_BYTES = 128
 """For each slot of a build, where that is more: what DuckDB notes of what it spilled stays in memory."""
 
 
@@ -83,7 +83,7 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def make_room(self, slots: int) -> None:
-        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for two million."""
+        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for a million."""
         megabytes = slots * SLOT_BYTES // 1_000_000
         if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
             self.execute(f"SET memory_limit = '{megabytes}MB'")

@@ -182,18 +182,7 @@ def _wanted(
 
 def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int | None) -> tuple[_Like | None, bool, str]:
     """Return what the model's samples are like, whether they answer these very prompts, and a text that says so."""
-    own = _mean(
-        workspace,
-        f"""
-        SELECT sum(tokens_in), any_value(tokens), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached)
-        FROM ({_ONCE} WHERE sample_id IN (SELECT sample_id FROM slots WHERE stored AND teacher = {number}) GROUP BY sample_id)
-        JOIN (
-            SELECT sample_id, min(ord) AS ord, any_value(tokens) AS tokens FROM slots
-            WHERE stored AND teacher = {number} GROUP BY sample_id
-        ) USING (sample_id)
-        GROUP BY ord, created_at
-        """,
-    )
+    own = _own(workspace, number)
     if own:
         return own, True, f"{own.samples:,} stored samples of this dataset"
     same = _mean(
@@ -219,12 +208,31 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
     return None, False, f"nothing of this model is stored, and {out}"
 
 
-_ONCE = """
-SELECT sample_id, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out, min(tokens_reasoning) AS tokens_reasoning,
-    min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
-FROM samples
-"""
-"""A sample may stand twice: lakes may be merged by hand. Those of one request have one time."""
+def _own(workspace: Workspace, number: int) -> _Like | None:
+    # A step at a time, since each spills by itself, and several at once would need room at once.
+    workspace.execute(
+        "CREATE OR REPLACE TABLE own AS SELECT sample_id, min(ord) AS ord, any_value(tokens) AS reckoned "
+        f"FROM slots WHERE stored AND teacher = {number} GROUP BY sample_id"
+    )
+    tokens = "tokens_in, tokens_out, tokens_reasoning, tokens_cached, created_at"
+    workspace.execute(f"CREATE OR REPLACE TABLE billed AS SELECT own.*, {tokens} FROM samples JOIN own USING (sample_id)")
+    # A sample may stand twice: lakes may be merged by hand. Those of one request have one time.
+    workspace.execute(
+        """
+        CREATE OR REPLACE TABLE own AS
+        SELECT any_value(ord) AS ord, any_value(reckoned) AS reckoned, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
+            min(tokens_reasoning) AS tokens_reasoning, min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
+        FROM billed GROUP BY sample_id
+        """
+    )
+    found = _mean(
+        workspace,
+        "SELECT sum(tokens_in), any_value(reckoned), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached) "
+        "FROM own GROUP BY ord, created_at",
+    )
+    workspace.execute("DROP TABLE own")
+    workspace.execute("DROP TABLE billed")
+    return found
 
 
 def _mean(workspace: Workspace, requests: str, parameters: list[Any] | None = None) -> _Like | None:
