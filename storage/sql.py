@@ -63,8 +63,11 @@ def streamed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 def _told(text: str, *, short: bool) -> StorageError:
     line = text.splitlines()[0]
     if short:
-        # What doesn't fit into memory goes to the disk, so it is either that is short.
-        return StorageError(f"DuckDB has no room in memory or on disk: {line}; make room, and run again: nothing is bought twice")
+        # Most of what doesn't fit into memory goes to the disk, so either may be short.
+        return StorageError(
+            f"DuckDB has no room in memory or on disk: {line}; raise STILLHOUSE_DUCKDB_MEMORY (say, 2GB) "
+            "or, where the disk is full, make room there, and run again: nothing is bought twice"
+        )
     # DuckDB has one class for whatever a file does to it, and the system's own words for a full disk in its text.
     if any(words in line for words in _FULL):
         return StorageError(f"the disk is full: {line}; make room, and run again: nothing is bought twice")

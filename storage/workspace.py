@@ -23,8 +23,10 @@ from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
 from storage.sql import explained, parquet, streamed
 
-MEMORY = "128MB"
-"""What DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
+MEMORY = 128
+"""Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
+SLOT_BYTES = 128
+"""For each slot of a build, where that is more: what DuckDB notes of what it spilled stays in memory."""
 
 
 class Workspace:
@@ -47,7 +49,7 @@ class Workspace:
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
                 config={
-                    "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", MEMORY),
+                    "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB"),
                     "temp_directory": str(self.folder / "spill"),
                     "preserve_insertion_order": False,
                     "threads": min(4, os.cpu_count() or 1),
@@ -79,6 +81,12 @@ class Workspace:
                 self._connection.close()
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def make_room(self, slots: int) -> None:
+        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for a million."""
+        megabytes = slots * SLOT_BYTES // 1_000_000
+        if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
+            self.execute(f"SET memory_limit = '{megabytes}MB'")
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""

@@ -116,27 +116,33 @@ def saved(
 
 def _spared(workspace: Workspace) -> dict[int, int]:
     """Return how many samples no slot asked for, by teacher."""
+    # Joins and groups, which spill, as `NOT IN` and `count(DISTINCT)` would not; and one at a time, as each needs room.
+    places = "candidates USING (ord, teacher, sample_index)"
+    workspace.execute(f"CREATE OR REPLACE TABLE spare AS SELECT teacher, sample_id FROM slots ANTI JOIN {places}")
+    workspace.execute(f"CREATE OR REPLACE TABLE used AS SELECT sample_id FROM slots SEMI JOIN {places}")
+    workspace.execute("CREATE OR REPLACE TABLE spare AS SELECT * FROM spare ANTI JOIN used USING (sample_id)")
     return dict(
-        workspace.rows(
-            """
-            SELECT teacher, count(DISTINCT sample_id) FROM slots
-            WHERE sample_id NOT IN (SELECT sample_id FROM slots SEMI JOIN candidates USING (ord, teacher, sample_index))
-            GROUP BY teacher
-            """
-        )
+        workspace.rows("SELECT teacher, count(*) FROM (SELECT teacher, sample_id FROM spare GROUP BY ALL) GROUP BY teacher")
     )
 
 
 def _drawn(workspace: Workspace, teachers: Sequence[TeacherOptions]) -> Mapping[int, _Drawn]:
+    workspace.execute(
+        "CREATE OR REPLACE TABLE used AS SELECT sample_id, min(teacher) AS teacher FROM candidates "
+        "WHERE sample_id IS NOT NULL GROUP BY sample_id"
+    )
+    workspace.execute(
+        "CREATE OR REPLACE TABLE paid AS SELECT used.*, tokens_in, tokens_out, cost_usd FROM samples JOIN used USING (sample_id)"
+    )
     rows = workspace.rows(
         """
-        WITH used AS (SELECT sample_id, min(teacher) AS teacher FROM candidates WHERE sample_id IS NOT NULL GROUP BY sample_id),
-        paid AS (
-            SELECT sample_id, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out, min(cost_usd) AS cost_usd
-            FROM samples WHERE sample_id IN (SELECT sample_id FROM used) GROUP BY sample_id
+        WITH once AS (
+            SELECT any_value(teacher) AS teacher, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
+                min(cost_usd) AS cost_usd
+            FROM paid GROUP BY sample_id
         )
         SELECT teacher, count(*), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(cost_usd), count(cost_usd)
-        FROM used JOIN paid USING (sample_id) GROUP BY teacher
+        FROM once GROUP BY teacher
         """
     )
     found = {}

@@ -16,6 +16,7 @@ from storage.workspace import Workspace
 from tasks import rates
 from tasks.ask import OUT_UNKNOWN
 from tasks.rates import Rate
+from tasks.stretches import stretches
 from tasks.teachers.options import BATCH, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
 from tasks.tokens import estimate_messages
@@ -123,26 +124,32 @@ def estimate(
 
 def _groups(workspace: Workspace) -> list[tuple[list[str], int, int]]:
     """Return what is known of prompts' slots, in patterns by teacher, with how many prompts are so and their tokens in all."""
-    return workspace.rows(
-        f"""
-        WITH marked AS (
-            SELECT ord, teacher, sample_index, tokens, CASE
-                WHEN NOT stored AND row_number() OVER (PARTITION BY sample_id ORDER BY ord, teacher, sample_index) = 1
-                    THEN '{rates.MISSING}'
-                WHEN NOT stored THEN '{rates.UNKNOWN}'
-                WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
-                WHEN complete THEN '{rates.REJECTED}'
-                ELSE '{rates.UNKNOWN}' END AS state
-            FROM slots JOIN open_slots USING (ord, teacher, sample_index) LEFT JOIN judged USING (ord, teacher, sample_index)
-        ), patterns AS (
-            SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
-            FROM marked GROUP BY ord, teacher
-        ), prompts AS (
-            SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
-        )
-        SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
-        """
-    )
+    found: dict[tuple[str, ...], tuple[int, int]] = {}
+    for within in stretches(workspace):  # texts and lists that are gathered from many rows stay in memory
+        for patterns, prompts, tokens in workspace.rows(
+            f"""
+            WITH marked AS (
+                SELECT ord, teacher, sample_index, tokens, CASE
+                    WHEN NOT here AND first THEN '{rates.MISSING}'
+                    WHEN NOT here THEN '{rates.UNKNOWN}'
+                    WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
+                    WHEN complete THEN '{rates.REJECTED}'
+                    ELSE '{rates.UNKNOWN}' END AS state
+                FROM (FROM slots WHERE {within}) JOIN (FROM open_slots WHERE {within}) AS open_slots
+                    USING (ord, teacher, sample_index)
+                LEFT JOIN (FROM judged WHERE {within}) AS judged USING (ord, teacher, sample_index)
+            ), patterns AS (
+                SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
+                FROM marked GROUP BY ord, teacher
+            ), prompts AS (
+                SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
+            )
+            SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
+            """
+        ):
+            before = found.get(tuple(patterns), (0, 0))
+            found[tuple(patterns)] = before[0] + prompts, before[1] + tokens
+    return [(list(patterns), prompts, tokens) for patterns, (prompts, tokens) in found.items()]
 
 
 def _rate(groups: Sequence[tuple[list[str], int, int]], number: int) -> Rate | None:
@@ -175,18 +182,7 @@ def _wanted(
 
 def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int | None) -> tuple[_Like | None, bool, str]:
     """Return what the model's samples are like, whether they answer these very prompts, and a text that says so."""
-    own = _mean(
-        workspace,
-        f"""
-        SELECT sum(tokens_in), any_value(tokens), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached)
-        FROM ({_ONCE} WHERE sample_id IN (SELECT sample_id FROM slots WHERE stored AND teacher = {number}) GROUP BY sample_id)
-        JOIN (
-            SELECT sample_id, min(ord) AS ord, any_value(tokens) AS tokens FROM slots
-            WHERE stored AND teacher = {number} GROUP BY sample_id
-        ) USING (sample_id)
-        GROUP BY ord, created_at
-        """,
-    )
+    own = _own(workspace, number)
     if own:
         return own, True, f"{own.samples:,} stored samples of this dataset"
     same = _mean(
@@ -212,12 +208,31 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
     return None, False, f"nothing of this model is stored, and {out}"
 
 
-_ONCE = """
-SELECT sample_id, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out, min(tokens_reasoning) AS tokens_reasoning,
-    min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
-FROM samples
-"""
-"""A sample may stand twice: lakes may be merged by hand. Those of one request have one time."""
+def _own(workspace: Workspace, number: int) -> _Like | None:
+    # A step at a time, since each spills by itself, and several at once would need room at once.
+    workspace.execute(
+        "CREATE OR REPLACE TABLE own AS SELECT sample_id, min(ord) AS ord, any_value(tokens) AS reckoned "
+        f"FROM slots WHERE stored AND teacher = {number} GROUP BY sample_id"
+    )
+    tokens = "tokens_in, tokens_out, tokens_reasoning, tokens_cached, created_at"
+    workspace.execute(f"CREATE OR REPLACE TABLE billed AS SELECT own.*, {tokens} FROM samples JOIN own USING (sample_id)")
+    # A sample may stand twice: lakes may be merged by hand. Those of one request have one time.
+    workspace.execute(
+        """
+        CREATE OR REPLACE TABLE own AS
+        SELECT any_value(ord) AS ord, any_value(reckoned) AS reckoned, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
+            min(tokens_reasoning) AS tokens_reasoning, min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
+        FROM billed GROUP BY sample_id
+        """
+    )
+    found = _mean(
+        workspace,
+        "SELECT sum(tokens_in), any_value(reckoned), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached) "
+        "FROM own GROUP BY ord, created_at",
+    )
+    workspace.execute("DROP TABLE own")
+    workspace.execute("DROP TABLE billed")
+    return found
 
 
 def _mean(workspace: Workspace, requests: str, parameters: list[Any] | None = None) -> _Like | None:

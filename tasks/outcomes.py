@@ -12,27 +12,45 @@ from pathlib import Path
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks import shard
+from tasks.stretches import stretches
 from tasks.verify import Named, Rule
 
 NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
+_REQUEST = "ord * 32768 + teacher"
+"""A number for a prompt and a teacher, in the order of both."""
 
 
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
     """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
 
+    `shared` is how many ask for a sample that isn't here, where more than one does, and `first` says which is the first of them.
     `unwanted` must be there.
     """
     _judge(workspace, rule, verifiers)
+    # Two slots ask for the same sample where their requests are the same, and a request's slots are k in number: so its address
+    # is looked at once, not each slot's.
     workspace.execute(
-        f"""
-        CREATE OR REPLACE TABLE open_slots AS
-        SELECT ord, teacher, sample_index, key, chars,
-            stored AS here, NOT stored AND count(*) OVER (PARTITION BY sample_id) > 1 AS shared,
-            stored AND why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
-        FROM slots LEFT JOIN judged USING (ord, teacher, sample_index) LEFT JOIN unwanted USING (ord, teacher, sample_index)
-        ORDER BY ord, teacher, sample_index
-        """
+        f"CREATE OR REPLACE TABLE repeated AS SELECT key, min({_REQUEST}) AS first, count(*) AS times FROM slots "
+        "WHERE sample_index = 0 GROUP BY key HAVING times > 1"
     )
+    workspace.execute(
+        "CREATE OR REPLACE TABLE open_slots (ord BIGINT, teacher SMALLINT, sample_index INTEGER, key VARCHAR, here BOOLEAN, "
+        "shared BIGINT, first BOOLEAN, accepted BOOLEAN)"
+    )
+    for within in stretches(workspace):
+        workspace.execute(
+            f"""
+            INSERT INTO open_slots
+            SELECT ord, teacher, sample_index, key, stored AS here, if(stored, 0, coalesce(times, 0)) AS shared,
+                coalesce(repeated.first = {_REQUEST}, TRUE) AS first,
+                stored AND why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
+            FROM (FROM slots WHERE {within}) LEFT JOIN repeated USING (key)
+            LEFT JOIN (FROM judged WHERE {within}) USING (ord, teacher, sample_index)
+            LEFT JOIN (FROM unwanted WHERE {within}) USING (ord, teacher, sample_index)
+            ORDER BY ord, teacher, sample_index
+            """
+        )
+    workspace.execute("DROP TABLE repeated")
 
 
 def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:

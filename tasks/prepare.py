@@ -5,8 +5,11 @@ Everything streams. What is joined and sorted is ids and ordinals, in the worksp
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -39,6 +42,8 @@ REQUESTS = pa.schema(
 """Of a prompt and a teacher; `tokens` as `tasks.tokens` reckons."""
 ROW_GROUP = 2_048
 """Of the staged files: a shard reads few rows that aren't its own."""
+FILE = 16_384
+"""Prompts in a staged file, a multiple of a shard's: whoever reads a shard reads the whole footer of its file and of no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +92,18 @@ def prepare(
     Raise SourceError or SpecError; nothing is spent.
     """
     first = _stage(workspace, prompts, template, teachers, parameters)
-    files = {name: literal(workspace.folder / f"{name}.parquet") for name in ("staged", "requests")}
+    staged = f"read_parquet({literal(f'{escape(str(staged_files(workspace)))}/*.parquet')}, hive_partitioning=false)"
+    requests = literal(workspace.folder / "requests.parquet")
+    ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
+    workspace.make_room(asked * k)
     workspace.execute(
         "CREATE TABLE folded AS SELECT ord FROM "
-        f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {files['staged']}) WHERE ord <> kept"
+        f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {staged}) WHERE ord <> kept"
     )
     folded = workspace.rows("SELECT count(*) FROM folded")[0][0]
-    _refuse_same_ids(workspace, files["staged"])
+    _refuse_same_ids(workspace, staged)
     unfolded = "ANTI JOIN folded USING (ord)" if folded else ""
-    workspace.execute(f"CREATE VIEW prompts AS FROM {files['staged']} {unfolded}")
+    workspace.execute(f"CREATE VIEW prompts AS FROM {staged} {unfolded}")
     # What the whole-dataset steps join with: they must not carry texts.
     workspace.execute("CREATE TABLE prompt_ids AS SELECT ord, prompt_id, sha256(prompt) AS prompt_digest FROM prompts")
     workspace.execute(
@@ -104,7 +112,7 @@ def prepare(
         WITH asked AS (
             SELECT ord, teacher, key, inputs, chars, tokens, i::INTEGER AS sample_index,
                 left(sha256(key || '/' || i), 32) AS sample_id
-            FROM {files["requests"]} {unfolded}, range({k}) AS indices(i)
+            FROM {requests} {unfolded}, range({k}) AS indices(i)
         )
         SELECT ord, teacher, sample_index, sample_id, key, inputs, chars, tokens,
             sample_id IN (SELECT sample_id FROM samples) AS stored
@@ -114,6 +122,20 @@ def prepare(
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
+
+
+def staged_files(workspace: Workspace) -> Path:
+    """Return the folder that has the staged prompts, folded ones included, in files whose names are in order."""
+    return workspace.folder / "staged"
+
+
+def staged_near(workspace: Workspace, ord_: int) -> str:
+    """Return the table function that reads the one file that has a prompt."""
+    return f"read_parquet({literal(escape(str(_staged_file(workspace, ord_))))}, hive_partitioning=false)"
+
+
+def _staged_file(workspace: Workspace, ord_: int) -> Path:
+    return staged_files(workspace) / f"{ord_ // FILE:06d}.parquet"
 
 
 def spread(workspace: Workspace, prompts: int, *, seed: int) -> int:
@@ -137,10 +159,12 @@ def _stage(
     workspace: Workspace, prompts: Iterable[Found], template: Template, teachers: Sequence[Asked], parameters: Mapping[str, Any]
 ) -> tuple[Message, ...]:
     first: tuple[Message, ...] = ()
-    staged = PartWriter(workspace.folder / "staged.parquet", STAGED_PROMPTS, row_group=ROW_GROUP)
-    requests = PartWriter(workspace.folder / "requests.parquet", REQUESTS)
-    with staged, requests:
+    with PartWriter(workspace.folder / "requests.parquet", REQUESTS) as requests, contextlib.ExitStack() as stack:
+        staged = stack.enter_context(PartWriter(_staged_file(workspace, 0), STAGED_PROMPTS, row_group=ROW_GROUP))
         for number, found in enumerate(prompts):
+            if number and number % FILE == 0:
+                stack.close()
+                staged = stack.enter_context(PartWriter(_staged_file(workspace, number), STAGED_PROMPTS, row_group=ROW_GROUP))
             messages = template.render(found.prompt, place=found.place)
             first = first or messages
             try:

@@ -16,6 +16,7 @@ from storage.records import Prompt, Sample, Verdict
 from storage.rows import prompt_of
 from storage.workspace import Workspace
 from tasks.draw import Asks, Draw, Drawn, Question
+from tasks.prepare import staged_near
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
@@ -61,8 +62,8 @@ class Slot:
     """The request's address."""
     here: bool
     """Whether the lake has it."""
-    shared: bool
-    """Whether another slot of the build asks for the very same sample, and it isn't here."""
+    shared: int
+    """How many slots of the build ask for the very same sample where it isn't here; 0 where only this one does."""
     accepted: bool
     """Whether the lake has it and its verdicts are good."""
 
@@ -115,6 +116,8 @@ class Shards:
     """The shards that came to their end, and how many rows `asked` got of each."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
     _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
+    _left: dict[str, int] = field(default_factory=dict)
+    """How many slots of shards to come share a sample."""
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard and return its counts.
@@ -136,6 +139,7 @@ class Shards:
             raise
         self.worked[number] = len(rows)
         del self._done[number]
+        self._let_go(slots)
         return {
             "prompts": len(prompts),
             "asked": len(rows),
@@ -144,9 +148,23 @@ class Shards:
             "accepted": sum(accepted),
         }
 
+    def _let_go(self, slots: dict[int, dict[int, list[Slot]]]) -> None:
+        """Forget the shared samples that no shard to come has a slot for: texts that would pile up until the run ends."""
+        for slot in (slot for by_teacher in slots.values() for own in by_teacher.values() for slot in own if slot.shared):
+            identifier = sample_id(slot.key, slot.sample_index)
+            left = self._left.pop(identifier, slot.shared) - 1
+            if left:
+                self._left[identifier] = left
+            else:
+                self._claims.pop(identifier, None)
+
     def _load(self, number: int) -> tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]:
         within = f"ord BETWEEN {number * PROMPTS} AND {number * PROMPTS + PROMPTS - 1}"
-        table = self.workspace.table(f"FROM prompts WHERE {within} ORDER BY ord")
+        # Not from `prompts`, which would open all files.
+        staged = staged_near(self.workspace, number * PROMPTS)
+        table = self.workspace.table(
+            f"FROM {staged} WHERE {within} AND ord NOT IN (SELECT ord FROM folded WHERE {within}) ORDER BY ord"
+        )
         prompts = [(row["ord"], prompt_of(row)) for row in table.to_pylist()]
         slots: dict[int, dict[int, list[Slot]]] = {}
         columns = "teacher, sample_index, key, here, shared, accepted"

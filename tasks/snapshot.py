@@ -14,6 +14,7 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.license import Effective
 from tasks.outcomes import NOT_JUDGED, reasons
+from tasks.prepare import staged_files
 from tasks.verify import Named
 
 PART_ROWS = 100_000
@@ -76,12 +77,13 @@ def _prompts(workspace: Workspace) -> None:
     """Copy the staged prompts, less the folded ones, in the order in which they stand."""
 
     def batches() -> Iterator[pa.RecordBatch]:
-        with pq.ParquetFile(workspace.folder / "staged.parquet") as file:
-            for batch in file.iter_batches(batch_size=ROW_GROUP):
-                first, last = batch["ord"][0].as_py(), batch["ord"][-1].as_py()
-                folded = {ord_ for (ord_,) in workspace.rows(f"SELECT ord FROM folded WHERE ord BETWEEN {first} AND {last}")}
-                kept = pa.array([ord_ not in folded for ord_ in batch["ord"].to_pylist()], pa.bool_())
-                yield batch.filter(kept).select(PROMPTS.names)
+        for path in sorted(staged_files(workspace).iterdir()):
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=ROW_GROUP):
+                    first, last = batch["ord"][0].as_py(), batch["ord"][-1].as_py()
+                    folded = {ord_ for (ord_,) in workspace.rows(f"SELECT ord FROM folded WHERE ord BETWEEN {first} AND {last}")}
+                    kept = pa.array([ord_ not in folded for ord_ in batch["ord"].to_pylist()], pa.bool_())
+                    yield batch.filter(kept).select(PROMPTS.names)
 
     _write(workspace, "prompts", PROMPTS, batches())
 

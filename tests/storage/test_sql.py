@@ -50,12 +50,13 @@ def test_damage_names_the_command(tmp_path: Path):
 
 
 def test_no_room_in_memory(tmp_path: Path):
-    """Where neither memory nor disk has room it is said so, and no damage."""
+    """Where neither memory nor disk has room it is said so, with what raises the former, and no damage."""
     config = {"memory_limit": "8MB", "max_temp_directory_size": "1MB", "temp_directory": str(tmp_path), "threads": 1}
     sql = "SELECT count(*) FROM (SELECT range AS n, sha256(range::TEXT) AS x FROM range(2000000) ORDER BY x)"
     with duckdb.connect(config=config) as connection, pytest.raises(StorageError, match="no room") as raised, explained():
         connection.execute(f"CREATE TABLE t AS {sql.removeprefix('SELECT count(*) FROM ')}").fetchall()
     assert not isinstance(raised.value, LakeDamaged)
+    assert "STILLHOUSE_DUCKDB_MEMORY" in str(raised.value)
 
 
 def test_a_stream_that_breaks():

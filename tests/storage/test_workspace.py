@@ -98,6 +98,27 @@ def test_memory_setting(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert workspace.rows("SELECT current_setting('memory_limit')") == [("64.0 MiB",)]
 
 
+def limit(workspace: Workspace) -> str:
+    """Return what DuckDB may hold."""
+    ((found,),) = workspace.rows("SELECT current_setting('memory_limit')")
+    return str(found)
+
+
+def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Beyond a million slots DuckDB may hold more, unless the user has set what it may hold."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    with Workspace(lake, tmp_path / "work") as workspace:
+        usual = limit(workspace)
+        workspace.make_room(1_000_000)
+        assert limit(workspace) == usual == "122.0 MiB"
+        workspace.make_room(10_000_000)
+        assert limit(workspace) == "1.1 GiB"
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.make_room(10_000_000)
+        assert limit(workspace) == "64.0 MiB"
+
+
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
     """A part that lacks a newer column still counts: the column is null there."""
     duckdb.execute(

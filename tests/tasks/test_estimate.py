@@ -8,6 +8,7 @@ import pytest
 
 from storage.lake import Lake
 from storage.records import Prompt, Sample
+from tasks import stretches
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import spread
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -61,8 +62,19 @@ async def test_nothing_stored(lake: Lake):
     (only,) = await look(lake, spec(sampling={"max_tokens": 100}))
     assert (only.missing, only.expected, only.known) == (160, 160, False)
     assert only.least_usd == pytest.approx((only.tokens_in + 2 * 160) / 1e6)
-    assert only.most_usd == pytest.approx(QUICK.attempts * (only.tokens_in + 2 * 16_000) / 1e6)
+    assert only.most_usd == pytest.approx((only.tokens_in + 2 * 16_000) / 1e6)
     assert "nothing of this model is stored" in only.basis
+
+
+async def test_in_stretches(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """However few slots are looked at together, the estimate is the same, where prompts ask alike too."""
+    alike = [make_prompt(PROMPTS[n].messages[0].content, prompt_id=f"again {n}") for n in (0, 1, 7)]
+    asked = spec(prompts=[*PROMPTS, *alike], verifiers=[named(judge=even_first)], sampling={"adaptive": {"accept": 2}})
+    await probed(lake, asked, 8)
+    whole = await look(lake, asked)
+    monkeypatch.setattr(stretches, "SLOTS", 5)
+    assert await look(lake, asked) == whole
+    assert len(PROMPTS) * 4 - 32 <= whole[0].missing < len(PROMPTS) * 4
 
 
 async def test_no_bound(lake: Lake):
@@ -124,7 +136,7 @@ async def test_other_prompts_of_the_model(lake: Lake):
     await build(lake, spec(prompts=PROMPTS[:20]))
     others = [make_prompt(f"Case {n}: and what is next after {n}?") for n in range(40, 60)]
     (plan,) = await look(lake, spec(prompts=others, sampling={"max_tokens": 1_000}))
-    assert (plan.known, plan.most_usd) == (False, pytest.approx(QUICK.attempts * (plan.tokens_in + 2 * 80_000) / 1e6))
+    assert (plan.known, plan.most_usd) == (False, pytest.approx((plan.tokens_in + 2 * 80_000) / 1e6))
     assert plan.tokens_in == pytest.approx(80 * 80, rel=0.2)
 
 
@@ -177,12 +189,11 @@ async def test_what_is_asked_again(lake: Lake):
     assert plan.most_usd >= paid * (1 - 1e-9)
 
 
-@pytest.mark.parametrize("policy", ["length", "refusal", "empty"])
+@pytest.mark.parametrize("policy", ["length", "refusal"])
 async def test_bounds_of_what_may_be_asked_again(lake: Lake, policy: str):
     """Any response that `retry` asks for again may be billed as often as there are attempts; else once."""
-    never = QUICK.model_copy(update={"empty": "reject"})
-    (once,) = await look(lake, spec(options=PRICE | {"retry": never}, sampling={"max_tokens": 100}))
-    again = never.model_copy(update={policy: "retry"})
+    (once,) = await look(lake, spec(options=PRICE | {"retry": QUICK}, sampling={"max_tokens": 100}))
+    again = QUICK.model_copy(update={policy: "retry"})
     (often,) = await look(lake, spec(options=PRICE | {"retry": again}, sampling={"max_tokens": 100}))
     assert once.most_usd == pytest.approx((once.tokens_in + 2 * 16_000) / 1e6)
     assert often.most_usd == pytest.approx(QUICK.attempts * once.most_usd)

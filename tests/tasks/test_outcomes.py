@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from storage.errors import BadResponse, RequestRejected, VerifierError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
-from tasks import shard
+from storage.workspace import Workspace
+from tasks import outcomes, shard, stretches
 from tasks.dedup import DedupOptions
 from tasks.select import SelectOptions
 from tasks.teachers.protocol import Completion, Request
+from tasks.verify import Rule
 from tests.fakes import FakeTeacher, completion, echo, make_prompt, named
 from tests.tasks.house import Built, Spec, build, house
 from verifiers.protocol import Checked, Finding
@@ -181,3 +183,27 @@ async def test_a_shard_that_was_forgotten(lake: Lake, monkeypatch: pytest.Monkey
             await one.work(number)
         with pytest.raises(AssertionError, match="1 slots were never asked for"):
             await one.curate()
+
+
+def test_little_memory(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Slots that ask for the same sample are found among many, in memory that wouldn't hold them all."""
+    monkeypatch.setattr(stretches, "SLOTS", 20_000)
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.execute(
+            """
+            CREATE TABLE slots AS
+            SELECT n AS ord, 0::SMALLINT AS teacher, i::INTEGER AS sample_index, sha256(key || i) AS sample_id, key, 'x' AS inputs,
+                1 AS tokens, n < 10 AS stored
+            FROM (SELECT range AS n, sha256((range // (1 + (range < 30)::INTEGER))::TEXT) AS key FROM range(200000)),
+                range(2) AS indices(i)
+            ORDER BY ALL
+            """
+        )
+        workspace.execute("CREATE TABLE unwanted (ord BIGINT, teacher SMALLINT, sample_index INTEGER, why VARCHAR)")
+        workspace.execute("SET threads = 2")
+        workspace.execute("SET memory_limit = '40MB'")
+        outcomes.open_slots(workspace, Rule(require="all", listed=()), [])
+        counted = workspace.rows(
+            "SELECT count(*), count(*) FILTER (here), count(*) FILTER (shared = 2), count(*) FILTER (NOT first) FROM open_slots"
+        )
+        assert counted == [(400_000, 20, 40, 30)]

@@ -13,7 +13,7 @@ import pytest
 from storage.errors import BadResponse, Interrupted, RequestRejected, StorageError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
-from tasks import shard
+from tasks import prepare, shard
 from tasks.teachers.protocol import Completion, Request
 from tests.fakes import FakeAsyncVerifier, FakeTeacher, completion, echo, make_prompt, named
 from tests.tasks.house import Spec, build, house
@@ -100,6 +100,35 @@ class TestAllAtOnce:
             counts = [await one.work(number) for number in (1, 2)]
         assert [each["prompts"] for each in counts] == [2, 1]
         assert [each["bought"] for each in counts] == [2, 1]
+
+    async def test_only_its_own_file_is_read(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
+        """A shard reads one of the staged files, however many there are, and leaves out what is folded."""
+        assert prepare.FILE % shard.PROMPTS == 0
+        monkeypatch.setattr(prepare, "FILE", 4)
+        monkeypatch.setattr(shard, "PROMPTS", 2)
+        async with house(lake, Spec(prompts=[make_prompt(text) for text in "abcdefga"], given=False)) as one:
+            assert (await one.prepare()).prompts == 7
+            assert await one.open() == [0, 1, 2, 3]
+            first, last = sorted(prepare.staged_files(one.workspace).iterdir())
+            first.unlink()
+            assert [(await one.work(number))["prompts"] for number in (2, 3)] == [2, 1]
+            last.unlink()
+            with pytest.raises(StorageError):
+                await one.work(2)
+
+    async def test_shared_samples_are_let_go(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
+        """A sample that several shards share is held until the last of them is done, and no longer."""
+        monkeypatch.setattr(shard, "PROMPTS", 1)
+        prompts = [make_prompt(text, prompt_id=f"{n}-{text}") for n, text in enumerate("abaab")]
+        async with house(lake, Spec(prompts=prompts, k=2)) as one:
+            await one.prepare()
+            await one.open()
+            held = []
+            for number in (3, 0, 1, 2, 4):
+                await one.work(number)
+                held.append(len(one.shards._claims) if one.shards else None)
+            assert one.draw.spending.paid == 4
+        assert held == [2, 2, 4, 2, 0]
 
     async def test_counts(self, lake: Lake):
         """A shard's counts are its own."""
