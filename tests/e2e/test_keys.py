@@ -52,7 +52,7 @@ def replies(way: str) -> Any:
         "malformed": lambda body, sold: (200, {"headers": f"Bearer {KEY}"}),
         "wrong types": lambda body, sold: (200, {"choices": [], "usage": {"prompt_tokens": KEY}}),
         "broken": lambda body, sold: (500, quoting),
-        "rejected": lambda body, sold: (400, quoting),
+        "rejected": lambda body, sold: (400, {"error": {"message": f"not a field: {KEY}"}}),
     }[way]
 
 
