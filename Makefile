@@ -13,7 +13,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-model lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow lint format lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -66,7 +66,7 @@ lock: $(UV)  ## Pin the requirements anew
 bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/exact_match.py
 	$(BIN)/python benchmarks/sandbox.py
-	$(BIN)/python benchmarks/memory.py 100000 200000
+	$(BIN)/python benchmarks/memory.py 10000 100000
 	$(BIN)/python benchmarks/kill.py 50
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/draw.py
