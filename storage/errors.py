@@ -100,37 +100,28 @@ class Interrupted(UserError):
 class TeacherError(StillhouseError):
     """One request to a teacher failed.
 
-    `attempts` is how often it was tried in all; the retry policy sets it before it gives up.
+    `retry_after_s` is for how long the server asks to wait, where it does. `attempts` is how often it was tried in all; the retry
+    policy sets it before it gives up.
     """
 
     retryable: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, attempts: int = 1) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.attempts = attempts
 
 
 class RateLimited(TeacherError):
-    """The server asks us to wait: `retry_after_s` seconds where it says how long."""
+    """The server has had enough requests for now. Nothing was done or billed."""
 
     retryable: ClassVar[bool] = True
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
-        super().__init__(message, attempts=attempts)
-        self.retry_after_s = retry_after_s
 
 
 class Unavailable(TeacherError):
-    """An error of the server's own, no answer within the time limit, or a connection that broke. It may have been billed.
-
-    The server may say how long to wait: `retry_after_s` seconds.
-    """
+    """An error of the server's own, no answer within the time limit, or a connection that broke. It may have been billed."""
 
     retryable: ClassVar[bool] = True
-
-    def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
-        super().__init__(message, attempts=attempts)
-        self.retry_after_s = retry_after_s
 
 
 class Unreachable(Unavailable):
@@ -138,7 +129,7 @@ class Unreachable(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The server has too much to do just now, and doesn't say for how long."""
+    """The server has too much to do just now."""
 
 
 class BadResponse(TeacherError):

@@ -33,7 +33,7 @@ from tasks.limits import Lease
 from tasks.line import Line
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, Request, Teacher, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, Request, Teacher, Usage
 from tasks.usable import billable, usable
 
 logger = logging.getLogger(__name__)
@@ -43,8 +43,6 @@ LEAST_WAIT_S = 1.0
 """A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
-OUT_UNKNOWN = 512
-"""Completion tokens to reserve where the spec sets no `max_tokens`, until responses have come."""
 MEMORY = 1_000
 """Responses after which a mean moves on: later ones may be longer."""
 FREE_RETRIES = 100
@@ -188,13 +186,13 @@ class Desk:
 
     def _pick(self) -> Line:
         """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
-        usable = [line for line in self._lines if not line.closed]
-        if not usable:
+        left = [line for line in self._lines if not line.closed]
+        if not left:
             raise self._lines[0].down or AssertionError("a desk has lines")
-        for line in usable:
+        for line in left:
             if line.breaker.wants_probe:
                 return line
-        return min(usable, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
+        return min(left, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
 
     def _better(self, line: Line) -> bool:
         """Whether another line should be asked, since this one can't be just now."""
@@ -238,11 +236,15 @@ class Desk:
 
     async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
         """Send a request on a line, or return None where it has to look for a line anew."""
-        probe = await line.breaker.turn(lambda: bool(self._stop) or self._better(line))
+        probe = False
+
+        def leave() -> bool:
+            return bool(self._stop) or (not probe and self._better(line))
+
+        probe = await line.breaker.turn(leave)
         try:
-            if line.closed or (not probe and self._better(line) and not self._stop):
+            if line.closed or (leave() and not self._stop):
                 return None
-            leave = lambda: bool(self._stop) or (not probe and self._better(line))  # noqa: E731 - two of these, side by side
             async with line.limiter.lease(lambda: self._estimate(request), leave) as lease:
                 if self._stop or not may_send():
                     raise Withheld("the run stops")
@@ -318,10 +320,12 @@ class Desk:
 
     def _close(self, line: Line, error: UserError) -> None:
         """Ask a line no more in this run. Raise the error where it was the last one."""
-        line.down = error
+        if not line.closed:  # who was under way meanwhile may hear the same
+            line.down = error
+            if not all(each.closed for each in self._lines):
+                logger.warning("%s; its other replicas go on", error)
         if all(each.closed for each in self._lines):
             raise error
-        logger.warning("%s; its other replicas go on", error)
         line.limiter.dismiss()
 
     def _count(self, so_far: _Try) -> None:
@@ -343,14 +347,13 @@ class Desk:
         estimate of an exponential distribution's mean from censored observations. The most that a request may use counts as one
         more answer: it is all that is known at first, and soon weighs little.
         """
-        chars = sum(len(message.content) for message in request.messages)
-        most = int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
+        most = request.most_out
         out = float(most)
         if self._seen:
             ages = self._flying * asyncio.get_running_loop().time() - self._began
             known, under_way = min(self._seen, MEMORY), ages * self._mean_out / self._mean_s
             out = min((known * self._mean_out + under_way + most) / (known + 1), max(most, 2 * self._mean_out))
-        return chars // CHARS_PER_TOKEN + round(request.n * out)
+        return request.about_in + round(request.n * out)
 
     def _learn(self, usage: Usage, choices: int, latency_s: float) -> None:
         self._seen += 1
@@ -361,8 +364,8 @@ class Desk:
 
 def _asked_s(error: BaseException | None) -> float:
     """Return for how long a server asked to wait; 0 where that is too short to be meant: such an error waits like any other."""
-    asked = error.retry_after_s if isinstance(error, RateLimited | Unavailable) else None
-    return asked if asked is not None and asked >= LEAST_WAIT_S else 0.0
+    asked = (error.retry_after_s or 0.0) if isinstance(error, TeacherError) else 0.0
+    return asked if asked >= LEAST_WAIT_S else 0.0
 
 
 def _answer(completion: Completion, so_far: _Try) -> Answer:

@@ -14,11 +14,10 @@ from typing import Any
 from storage.records import Message
 from storage.workspace import Workspace
 from tasks import rates
-from tasks.ask import OUT_UNKNOWN
 from tasks.rates import Rate
 from tasks.stretches import stretches
 from tasks.teachers.options import BATCH, SamplingOptions, TeacherOptions
-from tasks.teachers.protocol import Usage
+from tasks.teachers.protocol import OUT_UNKNOWN, Usage
 from tasks.tokens import estimate_messages
 
 LOOKED_AT = 1_000

@@ -177,27 +177,35 @@ class Limiter:
         One request at a time looks. So nobody holds a place in the future that usages of the present may bring nearer, and after
         a pause the rates let one after the other go.
         """
+        reserved = 0
+
+        def take_tokens() -> float:
+            nonlocal reserved
+            reserved = estimate()
+            return self._tokens.take(reserved, self._clock())
+
         async with self._looking:
             if self._quota is not None:
                 self._quota.check()
-            while (wait := self._pause_s() or self._requests.take(1, self._clock())) > 0:
-                if leave():
-                    return None
-                await self._look_again(wait)
-            reserved = estimate()
+            if not await self._room(lambda: self._requests.take(1, self._clock()), leave):
+                return None
+            taken = False
             try:
-                while (wait := self._pause_s() or self._tokens.take(reserved, self._clock())) > 0:
-                    if leave():
-                        self._requests.settle(-1, self._clock())
-                        return None
-                    await self._look_again(wait)
-                    reserved = estimate()
-            except asyncio.CancelledError:
-                self._requests.settle(-1, self._clock())
-                raise
-            if self._quota is not None:
+                taken = await self._room(take_tokens, leave)
+            finally:
+                if not taken:
+                    self._requests.settle(-1, self._clock())
+            if taken and self._quota is not None:
                 self._quota.take(reserved)
-            return reserved
+            return reserved if taken else None
+
+    async def _room(self, take: Callable[[], float], leave: Callable[[], bool]) -> bool:
+        """Take where that can be, and return whether it was: not where it had better leave."""
+        while (wait := self._pause_s() or take()) > 0:
+            if leave():
+                return False
+            await self._look_again(wait)
+        return True
 
     async def _look_again(self, seconds: float) -> None:
         """Wait so long, or until something is settled or another process may have settled something."""

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from storage.errors import RateLimited, TeacherDown, TeacherError, Unavailable, Unreachable
+from storage.errors import TeacherDown, TeacherError, Unreachable
 from tasks.ask import LONGEST_WAIT_S
 from tasks.teachers.options import RetryOptions
 
@@ -37,15 +37,15 @@ class Patience:
                 answer = await call()
             except TeacherError as error:
                 attempts += 1
-                asked = error.retry_after_s if isinstance(error, RateLimited | Unavailable) else None
+                asked = error.retry_after_s or 0.0
                 self.answered |= not isinstance(error, Unreachable)
                 failing_s = clock() - began
-                if self._is_down(error, attempts, failing_s, has_ours=has_ours) or (asked or 0.0) > LONGEST_WAIT_S:
+                if self._is_down(error, attempts, failing_s, has_ours=has_ours) or asked > LONGEST_WAIT_S:
                     raise TeacherDown(
                         f"teacher {self.teacher!r} stayed unavailable for {failing_s:.0f} s ({attempts} attempts, the last: "
                         f"{error}); what was sent goes on at the provider, and a rerun picks it up"
                     ) from error
-                await asyncio.sleep(max(asked or 0.0, wait * random.uniform(0.5, 1.0)))  # noqa: S311
+                await asyncio.sleep(max(asked, wait * random.uniform(0.5, 1.0)))  # noqa: S311
                 wait = min(wait * 2, self.retry.max_wait_s)
             else:
                 self.answered = True

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.ask import OUT_UNKNOWN
 from tasks.draw import Budget
 from tasks.teachers.options import PriceOptions
-from tasks.teachers.protocol import CHARS_PER_TOKEN, Request, Usage
+from tasks.teachers.protocol import Request, Usage
 from tasks.waiting import Place
 
 _NOTHING = 1e-9
@@ -65,6 +64,4 @@ class Reservations:
     def _most(self, request: Request) -> float:
         if self._price is None:
             return 0.0
-        tokens_in = sum(len(message.content) for message in request.messages) // CHARS_PER_TOKEN
-        tokens_out = request.n * int(request.parameters.get("max_tokens") or OUT_UNKNOWN)
-        return self._price.cost(Usage(tokens_in=tokens_in, tokens_out=tokens_out))
+        return self._price.cost(Usage(tokens_in=request.about_in, tokens_out=request.n * request.most_out))

@@ -12,6 +12,8 @@ from tasks.teachers.headers import Allowance
 
 CHARS_PER_TOKEN = 4
 """A rule of thumb for English, where nobody counts."""
+OUT_UNKNOWN = 512
+"""Completion tokens to reckon with where the spec sets no `max_tokens`, until responses have come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,16 @@ class Request:
     """Samples asked for."""
     key: str = ""
     """`storage.identity.request_key`, where samples are drawn; a judge's request has none."""
+
+    @property
+    def about_in(self) -> int:
+        """Prompt tokens, by a rule of thumb."""
+        return sum(len(message.content) for message in self.messages) // CHARS_PER_TOKEN
+
+    @property
+    def most_out(self) -> int:
+        """Completion tokens that each sample may have."""
+        return int(self.parameters.get("max_tokens") or OUT_UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

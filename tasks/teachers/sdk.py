@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, ClassVar, Protocol, cast
 from urllib.parse import urlsplit
 
@@ -154,7 +155,7 @@ class SdkTeacher(ABC):
             if name == "authorization":
                 request.headers[name] = f"Bearer {self.api_key}"
 
-    @property
+    @cached_property
     def at_home(self) -> bool:
         """Whether the provider itself is asked."""
         parts = urlsplit(self.base_url)

@@ -65,6 +65,15 @@ def notes(place: Workplace) -> list[str]:
     return sorted(path.name for path in (place.lake / "journal" / "batches").glob("*.json"))
 
 
+def left_at_the_provider(place: Workplace, server: BatchServer) -> None:
+    """Kill a build while its batch is in progress, and let the provider hold that."""
+    server.holding = True
+    running = started(place)
+    wait_until(lambda: any(batch.looks > 1 for batch in server.batches.values()))
+    running.kill()
+    running.communicate()
+
+
 def test_a_build(place: Workplace, server: BatchServer) -> None:
     """All that is missing is one batch, at half the price; a rerun buys nothing; no note is left."""
     summary = place.build()
@@ -131,11 +140,7 @@ def test_killed_between_sending_and_noting(place: Workplace, server: BatchServer
 
 def test_killed_while_waiting(place: Workplace, server: BatchServer) -> None:
     """SIGKILL while the batch is in progress: status and doctor tell of it, and the rerun waits for it."""
-    server.holding = True
-    running = started(place)
-    wait_until(lambda: any(batch.looks > 1 for batch in server.batches.values()))
-    running.kill()
-    running.communicate()
+    left_at_the_provider(place, server)
     told = place.run("status", "--lake", str(place.lake))
     assert "batch batch_0: teacher t" in told.stdout
     assert "40 requests to fetch" in told.stdout
@@ -181,11 +186,7 @@ def test_interrupted(place: Workplace, server: BatchServer, number: int) -> None
 
 def test_what_nobody_asks_for(place: Workplace, server: BatchServer) -> None:
     """A batch of which a changed spec wants but a part stays noted with the rest, until that is wanted again."""
-    server.holding = True
-    running = started(place)
-    wait_until(lambda: any(batch.looks > 1 for batch in server.batches.values()))
-    running.kill()
-    running.communicate()
+    left_at_the_provider(place, server)
     server.holding = False
     place.spec["sampling"]["k"] = 1
     assert place.build()["paid"] == 20
@@ -224,11 +225,7 @@ def test_the_same_samples_as_one_by_one(workplace: Workplace, server: BatchServe
 
 def test_one_by_one_while_a_batch_is_open(place: Workplace, server: BatchServer) -> None:
     """What an open batch has isn't bought one by one: exit 2 and one line, of the plan as well."""
-    server.holding = True
-    running = started(place)
-    wait_until(lambda: any(batch.looks > 1 for batch in server.batches.values()))
-    running.kill()
-    running.communicate()
+    left_at_the_provider(place, server)
     (teacher,) = place.spec["teachers"]
     provider = teacher["provider"]
     place.spec["teachers"] = [
