@@ -17,8 +17,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import openai
 from memory import peak
@@ -76,8 +78,8 @@ async def draw(url: str, samples: int) -> float:
     return samples / took
 
 
-def build(url: str, samples: int, prefect: str | None) -> tuple[float, float]:
-    """Return the seconds of the whole command, and the peak memory of its process in MB."""
+def build(url: str, samples: int, prefect: str | None) -> tuple[float, float, list[str]]:
+    """Return the seconds of the whole command, the peak memory of its process in MB, and what it was at, and since when."""
     with tempfile.TemporaryDirectory() as folder:
         prompts = Path(folder, "prompts.jsonl")
         rows = ({"prompt": f"How many in case {number}?", "reference": "7"} for number in range(samples))
@@ -96,13 +98,23 @@ def build(url: str, samples: int, prefect: str | None) -> tuple[float, float]:
             environment["PREFECT_API_URL"] = prefect
         command = [str(Path(sys.executable).with_name("stillhouse")), "build", str(path), "--json", "--lake", f"{folder}/lake"]
         began = time.perf_counter()
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+        stages: list[str] = []
+
+        def listen(lines: IO[bytes]) -> None:
+            told = (line for line in lines if not line[:1].isdigit())  # the others are progress
+            stages.extend(f"{time.perf_counter() - began:.1f} s {line.decode().strip()}" for line in told)
+
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            listening = threading.Thread(target=listen, args=(process.stderr,))
+            listening.start()
             memory = peak(process)
             took = time.perf_counter() - began
-            assert process.stdout is not None
+            listening.join()
             summary = json.loads(process.stdout.read())
         assert summary["paid"] == samples, summary
-        return took, memory / 2**20
+        return took, memory / 2**20, stages
 
 
 def main() -> None:
@@ -120,10 +132,11 @@ def main() -> None:
         }
         for name, rate in rates.items():
             print(f"{name:36} {rate:8,.0f} samples/s {rates['draw, journal on'] / rate:6.2f} (draw / this)")
-        took, memory = build(url, given.samples, given.prefect)
+        took, memory, stages = build(url, given.samples, given.prefect)
         kind = "a running Prefect server" if given.prefect else "a temporary Prefect server"
         beyond = took - given.samples / rates["draw, journal on"]
         print(f"whole command, {kind}: {took:.1f} s, {beyond:.1f} s beyond the draw, {memory:.0f} MB at most")
+        print(f"of these: {', '.join(stages)}")
 
 
 if __name__ == "__main__":
