@@ -27,6 +27,7 @@ from memory import peak
 from teacher import running
 
 from storage.journal import Journal
+from storage.memory import rarely_collected
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.draw import Budget, Draw, Question
@@ -60,7 +61,7 @@ async def draw(url: str, samples: int) -> float:
     """Return samples a second of the draw with the journal."""
     options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
     teacher, stop = make(options, api_key=None), Stop()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, rarely_collected():
         async with Journal(Path(folder), Path(folder, "samples"), run="r") as journal:
             desk = Desk(options, [open_line(teacher, options)], stop)
             drawing = Draw(sampling=SamplingOptions(), journal=journal, budget=Budget(None), stop=stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -10,7 +11,7 @@ import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -19,9 +20,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.loading import load_spec
 from storage.errors import Interrupted, SetupError, SpecError, UserError
-from storage.lake import Lake
+
+if TYPE_CHECKING:
+    from flows.spec import Spec
+    from storage.lake import Lake
 
 app = typer.Typer(
     name="stillhouse",
@@ -44,6 +47,7 @@ BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A bu
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
+    gc.set_threshold(10_000)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
         code = app(standalone_mode=False)
@@ -62,6 +66,8 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; the last flush must not fail
         sys.exit(0)
+    finally:
+        gc.freeze()  # all of it goes with the process: to look through it for cycles first would take half a second
 
 
 @app.command()
@@ -92,7 +98,7 @@ def plan(
     from flows.plan import plan as make_plan
     from flows.probe import probe as ask_some
 
-    loaded, at = load_spec(spec), Lake.at(lake)
+    loaded, at = _loaded(spec), _at(lake)
     probed = ask_some(loaded, spec, at, err, prompts=probe) if probe else None
     made = asyncio.run(make_plan(loaded, spec, at, _say))
     if as_json:
@@ -110,20 +116,22 @@ def plan(
 @app.command()
 def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
-    from flows.launch import launch
-    from flows.run import Progress, check
+    from flows.launch import starting
 
-    loaded = load_spec(spec)
-    progress = Progress()
-    check(loaded, spec, Lake.at(lake))  # before Prefect takes its seconds to start
-    try:
-        summary = launch(spec, loaded.dataset, lake, err, progress)
-    except UserError as error:
-        _say(progress.spending.line())
-        if as_json:
-            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(Lake.at(lake).root)}
-            _print_json(ended | progress.spending.totals())
-        raise
+    with starting() as launch:
+        from flows.run import Progress, check
+
+        loaded, at = _loaded(spec), _at(lake)
+        progress = Progress()
+        check(loaded, spec, at)
+        try:
+            summary = launch.build(spec, loaded.dataset, lake, err, progress)
+        except UserError as error:
+            _say(progress.spending.line())
+            if as_json:
+                ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+                _print_json(ended | progress.spending.totals())
+            raise
     if as_json:
         _print_json(summary)
         return
@@ -141,7 +149,7 @@ def status(
     """List the builds of a lake."""
     from flows.show import status as look
 
-    found = look(Lake.at(lake), dataset)
+    found = look(_at(lake), dataset)
     if as_json:
         _print_json(found)
         return
@@ -180,7 +188,7 @@ def show(
     """Show samples of a build with their verdicts."""
     from flows.show import show as look
 
-    found, rows = look(Lake.at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
+    found, rows = look(_at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
     if as_json:
         _print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
         return
@@ -223,7 +231,7 @@ def export(
     from storage import catalog
     from tasks.export import ExportOptions, check_apart, check_destination
 
-    at = Lake.at(lake)
+    at = _at(lake)
     options = ExportOptions(format=form, to=to, file=file, shards=shards)
     check_apart([options], at.root)
     check_destination(to)
@@ -248,8 +256,7 @@ def serve(
     from flows.serve import serve as serve_forever
     from flows.server import Server
 
-    loaded = load_spec(spec)
-    at = Lake.at(lake)
+    loaded, at = _loaded(spec), _at(lake)
     check(loaded, spec, at)
     server = Server()
     if server.temporary:
@@ -280,10 +287,9 @@ def doctor(
     from flows.doctor import examine, mend
 
     if load is not None:
-        from flows.loading import load_spec
         from flows.rehearse import rehearse
 
-        rehearsed = rehearse(load_spec(load), load, err, prompts=prompts)
+        rehearsed = rehearse(_loaded(load), load, err, prompts=prompts)
         if as_json:
             _print_json(rehearsed.as_dict())
         else:
@@ -293,7 +299,7 @@ def doctor(
             out.print(table)
         return
 
-    at = Lake.at(lake)
+    at = _at(lake)
     checks, done = mend(at) if repair else (examine(at), None)
     found = {}
     for check in checks:
@@ -305,6 +311,19 @@ def doctor(
         _print_json(found if done is None else done)
     if any(check["state"] in {"missing", "damaged"} for check in found.values()):
         raise typer.Exit(SetupError.exit_code)
+
+
+def _loaded(spec: Path) -> Spec:
+    # Imports that take long stand in functions: a command is there at once, and a build's server starts meanwhile.
+    from flows.loading import load_spec
+
+    return load_spec(spec)
+
+
+def _at(lake: str) -> Lake:
+    from storage.lake import Lake
+
+    return Lake.at(lake)
 
 
 def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module calls it so

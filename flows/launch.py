@@ -1,56 +1,81 @@
-"""Launching the flow from the command line: server, signals, display."""
+"""Launching the flow from the command line: server, signals, display.
+
+Only what is small is imported at the top: a temporary server takes seconds to start, and the rest is loaded meanwhile.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.console import Console
 
-from flows.display import Display
-from flows.run import Progress
 from flows.server import Server
-from storage import memory
 from storage.errors import Interrupted
 
+if TYPE_CHECKING:
+    from flows.run import Progress
 
-def launch(spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
-    """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
-    memory.settle()
+
+@contextlib.contextmanager
+def starting() -> Iterator[Launch]:
+    """Start Prefect's server, and note signals until the flow hears them itself."""
     pending: list[int] = []
-
-    def check() -> None:
-        if pending:
-            raise Interrupted(f"interrupted by {signal.Signals(pending[0]).name}; nothing was asked yet")
-
-    # Until the flow hears signals itself, they are noted: an exception in the middle of an import would be swallowed there.
+    # An exception in the middle of an import would be swallowed there.
     before = {number: signal.signal(number, lambda got, _: pending.append(got)) for number in (signal.SIGINT, signal.SIGTERM)}
-    progress.stage = "starting Prefect"
     try:
-        with Server() as server, Display(progress, console) as display:
-            from prefect import tags
-
-            from flows.build import build
-            from flows.context import WATCH, Watch
-
-            server.wait(check)
-            check()
-
-            def leave() -> None:
-                display.stop()
-                server.end()
-
-            show = not server.temporary
-            WATCH.set(Watch(progress=progress, say=display.say, show=show, pending=pending, leave=leave))
-            with tags("stillhouse", f"dataset:{dataset}"):
-                return cast("dict[str, Any]", asyncio.run(cast("Any", build(str(spec), lake=lake))))
-    except BaseException as error:
-        # Prefect's own handler is in place for the moment between the flow's start and ours.
-        if type(error).__name__ == "TerminationSignal":
-            raise Interrupted("interrupted by SIGTERM; what was paid for is landed, and a rerun goes on") from None
-        raise
+        with Server() as server:
+            yield Launch(server, pending)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Launch:
+    """A build that is about to begin."""
+
+    def __init__(self, server: Server, pending: list[int]) -> None:
+        """Use a server that may still be starting; `pending` are the signals that came by now."""
+        self._server = server
+        self._pending = pending
+
+    def check(self) -> None:
+        """Raise Interrupted where a signal came."""
+        if self._pending:
+            raise Interrupted(f"interrupted by {signal.Signals(self._pending[0]).name}; nothing was asked yet")
+
+    def build(self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
+        """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
+        from flows.display import Display
+        from storage import memory
+
+        memory.settle()
+        progress.stage = "starting Prefect"
+        try:
+            with Display(progress, console) as display:
+                from prefect import tags
+
+                from flows.build import build
+                from flows.context import WATCH, Watch
+
+                self._server.wait(self.check)
+                self.check()
+
+                def leave() -> None:
+                    display.stop()
+                    self._server.end()
+
+                show = not self._server.temporary
+                WATCH.set(Watch(progress=progress, say=display.say, show=show, pending=self._pending, leave=leave))
+                # A tag may have a limit, which each task run asks for: nobody sets one on a server that nobody sees.
+                with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
+                    return cast("dict[str, Any]", asyncio.run(cast("Any", build(str(spec), lake=lake))))
+        except BaseException as error:
+            # Prefect's own handler is in place for the moment between the flow's start and ours.
+            if type(error).__name__ == "TerminationSignal":
+                raise Interrupted("interrupted by SIGTERM; what was paid for is landed, and a rerun goes on") from None
+            raise

@@ -164,6 +164,7 @@ class Run:
             for named in self._verifiers:
                 if isinstance(named.verifier, NeedsMachine):
                     await asyncio.to_thread(named.verifier.ready)
+            stack.enter_context(memory.rarely_collected())  # now that all of it is loaded
         except BaseException:
             await stack.aclose()
             raise
@@ -243,7 +244,7 @@ class Run:
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
-        self.side_by_side = 1 + -(-ready // (PROMPTS * at_once))
+        self.side_by_side = 2 + -(-ready // (PROMPTS * at_once))
         return numbers
 
     def _missing_in(self, shards: list[int]) -> int:

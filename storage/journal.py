@@ -99,7 +99,7 @@ class Journal:
         pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
         self._queue.append(pending)
         self._wake.set()
-        await asyncio.shield(pending.done)
+        await pending.done
 
     async def close(self) -> None:
         """Write what is queued, land every segment, and raise the first error that this met, or the defect that broke it."""
@@ -139,9 +139,8 @@ class Journal:
                     self._broken = error
                     batch, self._queue = batch + self._queue, []
                 for pending in batch:
-                    if not pending.done.done():
+                    if not pending.done.done():  # a waiter that is gone leaves the error to whoever appends next
                         pending.done.set_exception(problem)
-                    pending.done.exception()  # a waiter may be gone: the error reaches whoever appends next
                 self._abandon()
                 continue
             for pending in batch:

@@ -1,10 +1,13 @@
-"""What the allocators are told, so that a long build gives memory back."""
+"""What the allocators and Python's collector are told, so that a long build is fast and gives memory back."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
+import gc
 import sys
+from collections.abc import Iterator
 
 import pyarrow as pa
 
@@ -12,6 +15,10 @@ _ARENA_MAX = -8
 """glibc's M_ARENA_MAX."""
 ARENAS = 2
 """Heaps that threads share. glibc would make one for each thread, up to eight a core, and each keeps what it once held."""
+
+YOUNG = 10_000
+"""Objects made before the collector looks for cycles among them. Python's 700 are made for a sample or two, and with thousands
+of requests in flight there is always much to look through, and nothing to find."""
 
 
 @functools.cache
@@ -22,3 +29,17 @@ def settle() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt is not None:
             mallopt(_ARENA_MAX, ARENAS)
+
+
+@contextlib.contextmanager
+def rarely_collected() -> Iterator[None]:
+    """Have the collector pass over all that is there now, such as modules, and look at the rest less often."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

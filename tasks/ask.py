@@ -186,6 +186,8 @@ class Desk:
 
     def _pick(self) -> Line:
         """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
+        if len(self._lines) == 1 and not self._lines[0].closed:
+            return self._lines[0]
         left = [line for line in self._lines if not line.closed]
         if not left:
             raise self._lines[0].down or AssertionError("a desk has lines")
@@ -228,7 +230,7 @@ class Desk:
         self._learn(usage, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
-            return replace(completion, choices=wanted)
+            return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
         so_far.in_hand = completion
         so_far.failures += 1
         so_far.billed_again = True

@@ -91,6 +91,24 @@ class _Gate:
                 place.set_result(False)
 
 
+class _Place:
+    """A place within a gate, as a context; `contextlib` would make it cost twice as much."""
+
+    __slots__ = ("_entered", "_gate", "_limit")
+
+    def __init__(self, gate: _Gate, limit: Callable[[], int]) -> None:
+        self._gate, self._limit = gate, limit
+        self._entered = False
+
+    async def __aenter__(self) -> bool:
+        self._entered = await self._gate.enter(self._limit)
+        return self._entered
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._entered:
+            self._gate.leave(self._limit)
+
+
 class Limiter:
     """All limits of one line to a teacher, for one event loop."""
 
@@ -130,15 +148,9 @@ class Limiter:
         """Whether the server wants nothing just now."""
         return self._pause_s() > 0
 
-    @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[bool]:
+    def place(self) -> _Place:
         """Wait until there is room for one more request in flight. Give False where `dismiss` was called meanwhile."""
-        entered = await self._gate.enter(self._window)
-        try:
-            yield entered
-        finally:
-            if entered:
-                self._gate.leave(self._window)
+        return _Place(self._gate, self._window)
 
     def dismiss(self) -> None:
         """Send everybody away who waits for a place."""
@@ -163,7 +175,7 @@ class Limiter:
             if not lease.sent:
                 self._requests.settle(-1, self._clock())
             used = lease.used if lease.sent else 0
-            if used is not None:
+            if used is not None and (self._quota is not None or self._tokens.per_minute):
                 # What a first guess held back for long is gone: a server remembers unused allowance for a second or so.
                 held = min(reserved, estimate()) if used else reserved
                 self._tokens.settle(used - held, self._clock())
@@ -181,6 +193,8 @@ class Limiter:
 
         def take_tokens() -> float:
             nonlocal reserved
+            if self._quota is None and not self._tokens.per_minute:
+                return 0.0  # nobody counts tokens
             reserved = estimate()
             return self._tokens.take(reserved, self._clock())
 

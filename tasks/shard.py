@@ -20,8 +20,8 @@ from tasks.prepare import staged_near
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
-PROMPTS = 256
-"""In a shard: its Prefect task run costs milliseconds, its prompts are held in memory."""
+PROMPTS = 512
+"""In a shard: its Prefect task run and its queries cost tens of milliseconds, its prompts are held in memory."""
 ASKED = pa.schema(
     [
         ("ord", pa.int64()),
@@ -191,9 +191,16 @@ class Shards:
         }
         sampling = self.draw.sampling
         if not self.cascade:
+            asked = [
+                self._rounds(task, question, by_teacher[teacher], lacking=sampling.solved_at, later=0)
+                for teacher, question in questions.items()
+            ]
+            if len(asked) == 1:
+                await asked[0]
+                return
             async with asyncio.TaskGroup() as group:
-                for teacher, question in questions.items():
-                    group.create_task(self._rounds(task, question, by_teacher[teacher], lacking=sampling.solved_at, later=0))
+                for each in asked:
+                    group.create_task(each)
             return
         lacking = sampling.solved_at
         later = sum(slot.accepted for teacher in questions for slot in by_teacher[teacher])

@@ -10,6 +10,8 @@ from tasks.teachers.protocol import Choice, Usage
 
 def divided(whole: Usage, choices: Sequence[Choice]) -> list[Usage]:
     """Return each choice's share of a usage: of the prompt evenly, of the rest by length. The shares sum to the whole."""
+    if len(choices) == 1:
+        return [whole]
     even = [1] * len(choices)
     thoughts = [len(choice.reasoning or "") for choice in choices]
     lengths = [len(choice.response) + thought for choice, thought in zip(choices, thoughts, strict=True)]

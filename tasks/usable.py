@@ -15,7 +15,11 @@ _TOKENS = tuple(field.name for field in fields(Usage))
 
 def billable(completion: Completion) -> Usage:
     """Return what a response is billed for, in numbers that the tables can hold."""
-    return Usage(**{name: min(max(getattr(completion, name), 0), INT32_MAX) for name in _TOKENS})
+    return Usage(**_numbers(completion))
+
+
+def _numbers(usage: Usage) -> dict[str, int]:
+    return {name: min(max(getattr(usage, name), 0), INT32_MAX) for name in _TOKENS}
 
 
 def usable(completion: Completion, n: int) -> Completion:
@@ -23,8 +27,7 @@ def usable(completion: Completion, n: int) -> Completion:
     choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
     if not choices:
         raise EmptyResponse("the response is empty")
-    usage = billable(completion)
-    return replace(completion, choices=choices[:n], **{name: getattr(usage, name) for name in _TOKENS})
+    return Completion(choices=choices[:n], allowance=completion.allowance, **_numbers(completion))
 
 
 def _says_something(choice: Choice) -> bool:

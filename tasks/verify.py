@@ -7,9 +7,9 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, cast
 
 from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
@@ -17,6 +17,7 @@ from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.sql import literal
 from storage.verdicts import VerdictStore
+from tasks.threads import Threads
 from verifiers.protocol import Checked, Finding, Verifier
 
 logger = logging.getLogger(__name__)
@@ -94,14 +95,14 @@ class Verification:
         self, verifiers: Sequence[Named], store: VerdictStore, stop: Callable[[UserError], None], *, workers: int
     ) -> None:
         """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox."""
-        self._verifiers = verifiers
+        self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in verifiers]
         self._store = store
         self._stop = stop
-        self._threads = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="verify")
+        self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
         """Let go of the threads."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     async def flush(self) -> None:
         """Land the verdicts, so that a query finds them."""
@@ -113,22 +114,23 @@ class Verification:
         Raise UserError where a verifier can't work at all, or the disk is full; the run is told to stop first. A verdict is
         kept as soon as it is there: whoever cancels this, or a check that raises, doesn't take along what others paid for.
         """
-        verdicts: list[list[Verdict]] = [[] for _ in cases]
         inputs = check_inputs(prompt)
-        work = [
-            (i, named)
-            for named in self._verifiers
-            for i, case in enumerate(cases)
-            if case.fingerprints is None or named.fingerprint in case.fingerprints
-        ]
-        blocking = [(i, named) for i, named in work if not inspect.iscoroutinefunction(named.verifier.check)]
-        waiting = [(i, named) for i, named in work if inspect.iscoroutinefunction(named.verifier.check)]
-        loop = asyncio.get_running_loop()
-        threads = [loop.run_in_executor(self._threads, _check, named, prompt, cases[i].sample, inputs) for i, named in blocking]
-        coroutines = [_check_async(named, prompt, cases[i].sample, inputs) for i, named in waiting]
-        # All of them, whatever one raises: the rest may be on its way from a judge that is paid.
-        found = await asyncio.gather(*map(self._kept, [*threads, *coroutines]), return_exceptions=True)
-        for (i, _), verdict in zip([*blocking, *waiting], found, strict=True):
+        checks: list[tuple[int, Awaitable[Verdict | None]]] = []
+        for named, waits in self._verifiers:
+            for i, case in enumerate(cases):
+                if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
+                    continue
+                if waits:
+                    checks.append((i, _check_async(named, prompt, case.sample, inputs)))
+                else:
+                    checks.append((i, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
+        kept = [self._kept(check) for _, check in checks]
+        if len(kept) == 1:
+            found: list[Verdict | BaseException | None] = [await kept[0]]
+        else:  # all of them, whatever one raises: the rest may be on its way from a judge that is paid
+            found = await asyncio.gather(*kept, return_exceptions=True)
+        verdicts: list[list[Verdict]] = [[] for _ in cases]
+        for (i, _), verdict in zip(checks, found, strict=True):
             if isinstance(verdict, BaseException):
                 raise verdict
             if verdict is not None:

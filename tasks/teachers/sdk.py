@@ -81,26 +81,22 @@ class _Signed:
     headers: Mapping[str, str]
 
 
-REPLY: ContextVar[Reply | None] = ContextVar("reply", default=None)
-"""A reply that came by the wire, for the SDK to make an error of."""
+REPLY: ContextVar[Reply] = ContextVar("reply")
+"""What the SDK's next request gets."""
+_NOTHING = Reply(status=httpx2.codes.OK, headers={"content-type": "application/json"}, content=b"{}")
 
 
 class _Relay(httpx2.AsyncBaseTransport):
-    """Connects an SDK's client with a wire, and notes how it signs."""
+    """Stands between an SDK's client and the network: notes how it signs, and gives it replies that came by the wire."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self) -> None:
         self.signed: _Signed | None = None
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        own = {"host", "content-length", "accept-encoding", "connection"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
+        self.signed = _Signed(url=str(request.url), headers=headers)
         reply = REPLY.get()
-        if reply is None:
-            own = {"host", "content-length", "accept-encoding", "connection"}
-            headers = {name: value for name, value in request.headers.items() if name.lower() not in own}
-            reply = await self._wire.post(str(request.url), headers, await request.aread())
-            if reply.status == httpx2.codes.OK:
-                self.signed = _Signed(url=str(request.url), headers=headers)
-        REPLY.set(None)
         encoded = {"content-encoding", "content-length", "transfer-encoding"}  # the content is decoded
         headers = {name: value for name, value in reply.headers.items() if name.lower() not in encoded}
         return httpx2.Response(reply.status, headers=headers, content=reply.content, request=request)
@@ -135,7 +131,7 @@ class SdkTeacher(ABC):
 
     def __post_init__(self) -> None:
         wire = Wire(connections=self.concurrency, timeout_s=self.timeout_s)
-        relay = _Relay(wire)
+        relay = _Relay()
         secrets = {each for each in self.sdk.ambient().values() if len(each) >= SECRET}
         if self.api_key != NO_KEY:
             secrets.add(self.api_key)
@@ -198,15 +194,29 @@ class SdkTeacher(ABC):
         await self._wire.close()
 
     async def _post(self, body: Mapping[str, Any]) -> tuple[Mapping[str, str], bytes]:
-        """Send a request, once: as the SDK signed the first one. Errors are left to the SDK to tell apart."""
-        signed = self._relay.signed
-        if signed is not None:
-            reply = await self._wire.post(signed.url, signed.headers, orjson.dumps(body))
-            if reply.status == httpx2.codes.OK:
-                return reply.headers, reply.content
-            REPLY.set(reply)  # what the SDK's request will find
-        response = await self._client.post(self.path, body=body, cast_to=httpx2.Response)
-        return response.headers, response.content
+        """Send a request, once, signed as the SDK does. Errors are left to the SDK to tell apart."""
+        if self.transport is not None:
+            response = await self._client.post(self.path, body=body, cast_to=httpx2.Response)
+            return response.headers, response.content
+        signed = self._relay.signed or await self._signed()
+        reply = await self._wire.post(signed.url, signed.headers, orjson.dumps(body))
+        if reply.status != httpx2.codes.OK:
+            await self._answered_by(reply)
+        return reply.headers, reply.content
+
+    async def _signed(self) -> _Signed:
+        await self._answered_by(_NOTHING)
+        if self._relay.signed is None:
+            raise AssertionError("an SDK asks its transport")
+        return self._relay.signed
+
+    async def _answered_by(self, reply: Reply) -> None:
+        """Have the SDK make a request that gets this reply."""
+        before = REPLY.set(reply)
+        try:
+            await self._client.post(self.path, body={}, cast_to=httpx2.Response)
+        finally:
+            REPLY.reset(before)
 
     async def complete(self, request: Request) -> Completion:
         """Send one request."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows import cli
+from flows.launch import Launch
 from flows.run import Progress
 from storage.errors import Interrupted
 
@@ -34,6 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run the command line in this process and return its exit code."""
     monkeypatch.setattr("sys.argv", ["stillhouse", *arguments])
+    monkeypatch.setattr("flows.launch.Server", contextlib.nullcontext)  # no build here gets so far
     try:
         cli.main()
     except SystemExit as done:
@@ -418,12 +421,12 @@ def test_what_an_early_end_had_cost(
 ) -> None:
     """A build that ends early says what it spent by then, on the terminal and in its one JSON object."""
 
-    def spending(spec: Path, dataset: str, lake: str, console: object, progress: Progress) -> None:
+    def spending(self: Launch, spec: Path, dataset: str, lake: str, console: object, progress: Progress) -> None:
         bought = progress.spending
         bought.paid, bought.cost_usd, bought.tokens_in, bought.tokens_out = 3, 0.25, 4_000, 50
         raise Interrupted("interrupted by SIGINT")
 
-    monkeypatch.setattr("flows.launch.launch", spending)
+    monkeypatch.setattr("flows.launch.Launch.build", spending)
     (folder / "spec.yaml").write_text(changed())
     assert run(monkeypatch, "build", "spec.yaml", *(["--json"] if as_json else [])) == 130
     captured = capsys.readouterr()

@@ -1,6 +1,8 @@
-"""The allocators are told what a long build needs."""
+"""The allocators and the collector are told what a long build needs."""
 
 from __future__ import annotations
+
+import gc
 
 import pyarrow as pa
 
@@ -12,3 +14,19 @@ def test_arrow_gives_memory_back():
     memory.settle()
     memory.settle()
     assert pa.default_memory_pool().backend_name == "system"
+
+
+def test_the_collector_passes_over_what_is_there():
+    """Within, what was there before is not looked through, new cycles are found all the same; afterwards all is as it was."""
+    before, frozen = gc.get_threshold(), gc.get_freeze_count()
+    with memory.rarely_collected():
+        assert gc.get_freeze_count() > frozen + 10_000
+        assert gc.get_threshold()[0] > before[0]
+        found = gc.get_stats()[2]["collected"]
+        for _ in range(100):
+            cycle: list[object] = []
+            cycle.append(cycle)
+        del cycle
+        gc.collect()
+        assert gc.get_stats()[2]["collected"] >= found + 100
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)

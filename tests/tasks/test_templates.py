@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jinja2
 import pytest
 
 from storage.errors import SpecError
@@ -49,6 +50,11 @@ class TestRender:
     def test_only_the_last_turn_is_the_templates(self):
         """Earlier turns are sent as they stand."""
         assert [message.content for message in render(TALK, user="> {{ prompt }}")][1:] == ["First?", "Yes.", "> Last?"]
+
+    @pytest.mark.parametrize("text", ["Be brief.", "One line\nand another\n", "100 % & <b>", "\r\nAs on Windows.\r\n"])
+    def test_a_text_without_variables(self, text: str):
+        """It is what the engine would make of it."""
+        assert render(make_prompt("Hi"), system=text)[0].content == jinja2.Template(text).render()
 
     def test_white_space(self):
         """A trailing line break of a YAML block isn't sent; one in the prompt is."""
