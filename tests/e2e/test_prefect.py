@@ -61,7 +61,7 @@ def test_a_build_shows(workplace: Workplace) -> None:
     (run,) = runs(workplace, "Shown_1")
     assert (run["state_type"], run["name"]) == ("COMPLETED", "build Shown_1")
     own = {"flow_runs": {"id": {"any_": [run["id"]]}}, "limit": 200}
-    wanted = {f"Shown_1-shard-{number:05d}" for number in range(3)}
+    wanted = {f"Shown_1-shard-{number:05d}" for number in range(2)}
 
     def recorded() -> list[dict[str, Any]] | None:
         found = api(workplace, "/task_runs/filter", own)
