@@ -47,7 +47,7 @@ BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A bu
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
-    gc.set_threshold(10_000)  # of what imports make, nothing is garbage
+    gc.set_threshold(50_000)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
         code = app(standalone_mode=False)

@@ -16,9 +16,9 @@ _ARENA_MAX = -8
 ARENAS = 2
 """Heaps that threads share. glibc would make one for each thread, up to eight a core, and each keeps what it once held."""
 
-YOUNG = 10_000
-"""Objects made before the collector looks for cycles among them. Python's 700 are made for a sample or two, and with thousands
-of requests in flight there is always much to look through, and nothing to find."""
+YOUNG = 50_000
+"""Objects made before the collector looks for cycles among them. Python's 700 are made for a sample or two, and with hundreds of
+requests in flight there is always much to look through, and little to find."""
 
 
 @functools.cache

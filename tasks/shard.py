@@ -167,12 +167,12 @@ class Shards:
         )
         prompts = [(row["ord"], prompt_of(row)) for row in table.to_pylist()]
         slots: dict[int, dict[int, list[Slot]]] = {}
-        columns = "teacher, sample_index, key, here, shared, accepted"
-        for ord_, *values in self.workspace.rows(
-            f"SELECT ord, {columns} FROM open_slots WHERE {within} ORDER BY ord, teacher, sample_index"
+        for ord_, teacher, index, key, here, shared, accepted in self.workspace.rows(
+            "SELECT ord, teacher, sample_index, key, here, shared, accepted FROM open_slots "
+            f"WHERE {within} ORDER BY ord, teacher, sample_index"
         ):
-            slot = Slot(**dict(zip(columns.split(", "), values, strict=True)))
-            slots.setdefault(ord_, {}).setdefault(slot.teacher, []).append(slot)
+            slot = Slot(teacher=teacher, sample_index=index, key=key, here=here, shared=shared, accepted=accepted)
+            slots.setdefault(ord_, {}).setdefault(teacher, []).append(slot)
         return prompts, slots
 
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
