@@ -23,6 +23,9 @@ HOUR_S = 3_600.0
 
 SLOWEST = 1_000
 """However little a server says is left, a minute gets this part of its limit: it will say when it is too much."""
+FIRST_PER_MINUTE = 1_920.0
+"""Requests a minute until the first answer, where no rate is given: only then is known what the server says of its limits, and all
+that go out before that may be too many."""
 LOOK_S = 0.25
 """Whether a rate has room is looked at anew so often at least: a usage that another process settles brings it nearer."""
 
@@ -125,6 +128,7 @@ class Limiter:
         self._clock = clock or asyncio.get_running_loop().time
         self._requests = Pace(options.requests_per_minute, requests)
         self._tokens = Pace(options.tokens_per_minute, tokens)
+        self._first = None if options.requests_per_minute else Pace(FIRST_PER_MINUTE)
         self._quota = quota
         self._fixed = options.concurrency
         self._capacity = None if options.concurrency else Capacity(self._clock, ceiling=options.most)
@@ -201,7 +205,7 @@ class Limiter:
         async with self._looking:
             if self._quota is not None:
                 self._quota.check()
-            if not await self._room(lambda: self._requests.take(1, self._clock()), leave):
+            if not await self._room(lambda: (self._first or self._requests).take(1, self._clock()), leave):
                 return None
             taken = False
             try:
@@ -233,6 +237,9 @@ class Limiter:
 
     def answered(self, lease: Lease, allowance: Allowance | None) -> None:
         """Hear of a response, and of what its headers say."""
+        if self._first is not None:
+            self._first = None
+            self._settled.set()
         if self._capacity is not None:
             self._capacity.succeeded(max(1, lease.used or 1), lease.sent_at, full=lease.full)
             self._gate.admit(self._window)

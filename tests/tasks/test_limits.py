@@ -36,8 +36,29 @@ class TestLimiter:
     """All limits of one teacher."""
 
     def test_none(self):
-        """Without limits, all start at once."""
-        assert starts(50) == [0.0] * 50
+        """Without limits, a few start at once and others evenly until the first answer, then all that are there."""
+        found = starts(50)
+        assert found[:17] == [0.0] * 17
+        assert found[17:] == pytest.approx([n / 32 for n in range(1, 34)])
+
+        async def main() -> list[float]:
+            loop = asyncio.get_running_loop()
+            limiter = Limiter(LimitOptions(concurrency=300))
+            started: list[float] = []
+
+            async def one() -> None:
+                async with limiter.place(), limiter.lease(lambda: 1) as lease:
+                    assert lease is not None
+                    lease.sent = True
+                    started.append(loop.time())
+                    await asyncio.sleep(0.11)
+                    lease.used = 1
+                    limiter.answered(lease, None)
+
+            await asyncio.gather(*(one() for _ in range(300)))
+            return started
+
+        assert in_virtual_time(main()) == pytest.approx([0.0] * 17 + [1 / 32, 2 / 32, 3 / 32] + [0.11] * 280)
 
     @pytest.mark.parametrize("concurrency", [1, 3, 7])
     def test_concurrency(self, concurrency: int):
