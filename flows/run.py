@@ -133,7 +133,9 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
-            self._store = await stack.enter_async_context(VerdictStore(self.lake.root / "verdicts", run=self.build_id))
+            self._store = await stack.enter_async_context(
+                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id)
+            )
             self._desks = [
                 wiring.open_desk(
                     options,

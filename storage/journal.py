@@ -21,10 +21,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-import orjson
-
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
+from storage.lines import HEAD_BYTES, pack, put, unpack
 from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
 from storage.schemas import SAMPLES
@@ -37,8 +36,6 @@ RESERVE_BYTES = 4 * 2**20
 """Held back on the disk while a run buys, so that a disk that is full still takes what is in flight."""
 _HEAD = re.compile(rb"[0-9a-f]{8} \{")
 """How a line begins."""
-_HEAD_BYTES = 9
-"""Of it, those before the JSON."""
 
 
 @dataclass(slots=True)
@@ -96,7 +93,7 @@ class Journal:
             raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
-        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
+        pending = _Pending([pack(sample) for sample in samples], asyncio.get_running_loop().create_future())
         self._queue.append(pending)
         self._wake.set()
         await pending.done
@@ -166,14 +163,7 @@ class Journal:
             self._path = self._folder / f"{self._run}-{self._number:06d}.jsonl"
             self._file = self._path.open("xb", buffering=0)
             sync(self._folder)
-        # From where the last commit ended: one that was refused half-way is written over.
-        self._file.seek(self._bytes)
-        self._file.truncate()
-        written = 0
-        while written < len(data):
-            written += self._file.write(data[written:]) or 0
-        os.fdatasync(self._file.fileno())
-        self._bytes += len(data)
+        self._bytes = put(self._file, self._bytes, data)
 
     def _hold(self) -> None:
         """Take the reserve. Raise StorageError where there is no room for it: nothing was bought yet."""
@@ -212,18 +202,6 @@ class Journal:
 
     def _land(self, segment: Path) -> asyncio.Future[int]:
         return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts)
-
-
-def _line(sample: Sample) -> bytes:
-    # A lone surrogate can't be UTF-8: teachers escape them before a Sample is made, so this raises on a defect only.
-    body = orjson.dumps(sample, default=_default)
-    return b"%08x %b\n" % (zlib.crc32(body), body)
-
-
-def _default(value: object) -> object:
-    if isinstance(value, bytes):
-        return list(value)
-    raise TypeError(type(value).__name__)
 
 
 def land(segment: Path, parts: Path) -> int:
@@ -296,7 +274,7 @@ def _whole(line: bytes) -> Iterator[dict[str, Any]]:
     for start in starts:
         if start < after:
             continue  # within a sample's own text
-        checksum, at = 0, start + _HEAD_BYTES
+        checksum, at = 0, start + HEAD_BYTES
         for end in ends:
             if end <= at:
                 continue
@@ -309,16 +287,13 @@ def _whole(line: bytes) -> Iterator[dict[str, Any]]:
                 break
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.endswith(b"\n") or line[8:9] != b" ":
-        return None
-    body = line[9:-1]
-    if line[:8] != b"%08x" % zlib.crc32(body):
-        return None
+def _parse(text: bytes) -> dict[str, Any] | None:
+    row: dict[str, Any] | None = unpack(text)
     try:
-        row: dict[str, Any] = orjson.loads(body)
+        if row is None:
+            return None
         row["created_at"] = datetime.fromisoformat(row["created_at"])
-    except (ValueError, KeyError):  # a text within a damaged line that has the form of one, checksum and all
+    except (ValueError, TypeError, KeyError):  # no sample, checksum and all
         return None
     if row.get("logprobs") is not None:
         for position in row["logprobs"]:

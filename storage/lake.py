@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from storage import journal
+from storage import journal, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
 from storage.schemas import SNAPSHOTS, STORES, TABLES
@@ -37,6 +37,7 @@ class Lake:
         self.root = root
         self.journal = root / "journal"
         self.batches = self.journal / "batches"
+        self.judged = self.journal / "verdicts"
         self.waste = root / "waste"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
@@ -111,8 +112,12 @@ class Lake:
             return True
         with self.alone() as free:
             if free:
-                journal.recover(self.journal, self.root / "samples")
+                self._recover()
             return free
+
+    def _recover(self) -> None:
+        journal.recover(self.journal, self.root / "samples")
+        verdicts.recover(self.judged, self.root / "verdicts")
 
     def _open_lock(self) -> int:
         try:
@@ -129,7 +134,7 @@ class Lake:
             empty = self.root / table / EMPTY
             if not _has(empty, table):
                 write_rows(empty, TABLES[table], ())
-        journal.recover(self.journal, self.root / "samples")
+        self._recover()
         shutil.rmtree(self.staging, ignore_errors=True)
         for path in self.leftovers():
             with writing(path):

@@ -1,42 +1,62 @@
 """Landing verdicts: a buffer that becomes Parquet parts.
 
-There is no journal here: what a killed run had not landed, a minute's verdicts at most, is reached again.
+What a killed run had not landed, a minute's verdicts at most, is reached again. A verdict that was paid for, a judge's, must not
+be: it is on disk before it counts, as a line in a *segment* with its part's name, which goes once the part is there. A segment
+that a killed run left behind becomes its part at the start of the next run.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
-from storage.parquet import write_rows
+from storage.errors import StorageError
+from storage.lines import pack, put, unpack
+from storage.parquet import sync, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
 
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
 PART_ROWS = 20_000
 """Verdicts in a part, at most."""
 PART_S = 60.0
 """Seconds that verdicts wait for others."""
-PAID_PART_S = 5.0
-"""The same, where any of them was paid for."""
 _FIELDS = tuple(field.name for field in fields(Verdict))
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part to be."""
+
+    name: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    paid: list[bytes] = field(default_factory=list)
+    """Lines that are to be written to its segment."""
+    segment: BinaryIO | None = None
+    size: int = 0
+    """Bytes in its segment."""
+    commit: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class VerdictStore:
     """Writes `folder/RUN-NNNNNN.parquet`. Use as `async with VerdictStore(...)`: leaving it lands the rest."""
 
-    def __init__(self, folder: Path, *, run: str) -> None:
-        """Name the parts after the run."""
+    def __init__(self, folder: Path, segments: Path, *, run: str) -> None:
+        """Name the parts after the run; `segments` is the folder for what was paid for and is in no part yet."""
         self._folder = folder
+        self._segments = segments
         self._run = run
         self._number = 0
-        self._rows: list[dict[str, Any]] = []
+        self._parts = [self._new()]
+        """The last is being filled; those before it are being written, or were refused by the disk."""
         self._writing = asyncio.Lock()
         self._flushed_at = time.monotonic()
-        self._paid = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,29 +64,93 @@ class VerdictStore:
     async def __aexit__(self, *exc: object) -> None:
         await self.flush()
 
+    def _new(self) -> _Part:
+        self._number += 1
+        return _Part(f"{self._run}-{self._number - 1:06d}")
+
     async def add(self, verdicts: Iterable[Verdict]) -> None:
-        """Keep verdicts, and write a part where there are enough, or the first has waited for long."""
+        """Keep verdicts, and write a part where there are enough, or the first has waited for long.
+
+        One that was paid for is on disk when this returns, or this raises StorageError.
+        """
+        part = self._parts[-1]
+        paid = False
         for verdict in verdicts:
-            self._rows.append({name: getattr(verdict, name) for name in _FIELDS})
-            self._paid = self._paid or verdict.cost_usd > 0
-        wait = PAID_PART_S if self._paid else PART_S
-        if len(self._rows) >= PART_ROWS or time.monotonic() - self._flushed_at > wait:
+            part.rows.append({name: getattr(verdict, name) for name in _FIELDS})
+            if verdict.cost_usd:
+                part.paid.append(pack(verdict))
+                paid = True
+        if paid:
+            await self._commit(part)
+        if len(self._parts[-1].rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
+
+    async def _commit(self, part: _Part) -> None:
+        """Have a part's lines on disk. Those that come while others are being written share the next write."""
+        async with part.commit:
+            lines, part.paid = part.paid, []
+            if not lines or part not in self._parts:  # somebody took these along
+                return
+            try:
+                await _whatever(asyncio.to_thread(self._put, part, b"".join(lines)))
+            except StorageError:
+                part.paid = lines + part.paid  # whoever waits for them hears of it too
+                raise
+
+    def _put(self, part: _Part, data: bytes) -> None:
+        path = self._segment(part)
+        with writing(path):
+            if part.segment is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                part.segment = path.open("wb", buffering=0)
+                sync(path.parent)
+            part.size = put(part.segment, part.size, data)
+
+    def _segment(self, part: _Part) -> Path:
+        return self._segments / f"{part.name}.jsonl"
 
     async def flush(self) -> None:
         """Write what there is."""
         async with self._writing:
-            rows, self._rows, self._paid = self._rows, [], False
             self._flushed_at = time.monotonic()
-            if not rows:
-                return
-            path = self._folder / f"{self._run}-{self._number:06d}.parquet"
-            self._number += 1
-            writing = asyncio.ensure_future(asyncio.to_thread(write_rows, path, VERDICTS, rows, store=True))
-            try:
-                await asyncio.shield(writing)
-            finally:
-                # Where whoever waits for it is cancelled, it goes on, and may fail still.
-                await asyncio.wait({writing})
-                if writing.exception() is not None:
-                    self._rows = rows + self._rows  # a disk that was full may have room again when the run ends
+            if self._parts[-1].rows:
+                self._parts.append(self._new())
+            while len(self._parts) > 1:
+                part = self._parts[0]
+                async with part.commit:
+                    await _whatever(asyncio.to_thread(self._land, part))
+                    self._parts.remove(part)  # only now: a disk that was full may have room when the run ends
+
+    def _land(self, part: _Part) -> None:
+        write_rows(self._folder / f"{part.name}.parquet", VERDICTS, part.rows, store=True)
+        if part.segment is not None:
+            with writing(self._segment(part)):
+                part.segment.close()
+                self._segment(part).unlink(missing_ok=True)  # as it is where whoever waited for it was cancelled
+
+
+async def _whatever(work: Coroutine[Any, Any, T]) -> T:
+    """Return what work on the disk does. Whoever is cancelled meanwhile waits for its end: it can't be called off."""
+    working = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(working)
+    finally:
+        await asyncio.wait({working})
+
+
+def recover(segments: Path, folder: Path) -> None:
+    """Land every segment that a killed run left behind. The caller holds the lake's lock.
+
+    A line that isn't whole is left out: its verdict is reached again.
+    """
+    for segment in sorted(segments.glob("*.jsonl")):
+        part = folder / f"{segment.stem}.parquet"
+        with writing(segment):
+            if not part.exists():
+                lines = segment.read_bytes().splitlines(keepends=True)
+                rows = [row for row in map(unpack, lines) if row is not None]
+                if torn := sum(line.endswith(b"\n") for line in lines) - len(rows):
+                    logger.warning("%s: %d verdicts are damaged; a judge will be asked again", segment, torn)
+                if rows:
+                    write_rows(part, VERDICTS, rows, store=True)
+            segment.unlink()

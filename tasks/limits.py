@@ -24,8 +24,7 @@ HOUR_S = 3_600.0
 SLOWEST = 1_000
 """However little a server says is left, a minute gets this part of its limit: it will say when it is too much."""
 FIRST_PER_MINUTE = 1_920.0
-"""Requests a minute until the first answer, where no rate is given: only then is known what the server says of its limits, and all
-that go out before that may be too many."""
+"""Requests a minute until the first answer, where no rate is given: only that tells what the server says of its limits."""
 LOOK_S = 0.25
 """Whether a rate has room is looked at anew so often at least: a usage that another process settles brings it nearer."""
 

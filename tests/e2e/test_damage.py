@@ -108,10 +108,10 @@ def journal_of(path: Path) -> list[bytes]:
     """Return a part's samples as the lines of a journal."""
     import pyarrow.parquet as pq
 
-    from storage.journal import _line
+    from storage.lines import pack
     from storage.rows import sample_of
 
-    return [_line(sample_of(row)) for row in pq.read_table(path).to_pylist()]
+    return [pack(sample_of(row)) for row in pq.read_table(path).to_pylist()]
 
 
 @pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "gone"])

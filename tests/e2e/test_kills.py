@@ -95,6 +95,38 @@ def test_interrupted_while_a_judge_is_slow(workplace: Workplace) -> None:
     assert workplace.query("SELECT count(*) FROM verdicts WHERE verifier = 'judge'") == [(4,)]
 
 
+def test_killed_while_a_judge_is_asked(workplace: Workplace) -> None:
+    """What a judge was paid for is not asked again but for what was in flight, however sudden the end was."""
+    late = threading.Event()
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        if body["model"] != "judge":
+            return counting(body, sold)
+        if sold >= 16:
+            late.wait(60)
+        return 200, completion(['{"score": 9, "reason": "fine"}'])
+
+    with LoopbackTeacher(slow) as teacher:
+        spec(workplace, teacher.url, prompts=10, k=1)
+        workplace.build()
+        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, limits={"concurrency": 1})
+        workplace.spec["teachers"].append(judge)
+        workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7}]
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+        until = time.monotonic() + 120
+        while teacher.sold < 16 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that the last is on its way
+        running.kill()
+        running.communicate(timeout=60)
+        late.set()
+        ended = workplace.build()
+        judged = sum(asked["model"] == "judge" for asked in teacher.bodies)
+    assert ended["paid"] == 0
+    assert workplace.query("SELECT count(*), count(DISTINCT sample_id) FROM verdicts WHERE verifier = 'judge'") == [(10, 10)]
+    assert judged <= 11  # one was in flight
+
+
 def test_interrupted_twice(lone_workplace: Workplace) -> None:
     """A second signal ends a build at once, with a line, and leaves no folder of Prefect's behind."""
     temporary = lone_workplace.folder / "tmp"

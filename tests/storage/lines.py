@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage import journal
+from storage.lines import pack
 from tests.fakes import make_sample
 
 
 def line(sample_id: str) -> bytes:
     """Return a sample as the journal writes it."""
-    return journal._line(make_sample(sample_id))
+    return pack(make_sample(sample_id))
 
 
 def segment(folder: Path, *lines: bytes, name: str = "r-000000") -> Path:

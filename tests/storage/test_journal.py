@@ -15,6 +15,7 @@ import pytest
 from storage import journal
 from storage.errors import LakeDamaged, StorageError
 from storage.journal import Journal, land, read, recover, salvage
+from storage.lines import pack
 from tests.fakes import listing, make_sample
 from tests.storage.lines import line, segment
 
@@ -197,7 +198,7 @@ class TestRead:
     )
     def test_a_torn_response_that_looks_like_a_line(self, tmp_path: Path, text: str):
         """What a torn response says is no sample, whatever checksum it has."""
-        torn = journal._line(make_sample("b", response=text))
+        torn = pack(make_sample("b", response=text))
         path = segment(tmp_path, line("a"), torn[: torn.index(text.encode()) + len(text)])
         assert [row["sample_id"] for row in read(path)] == ["a"]
 

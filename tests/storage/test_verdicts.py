@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import json
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 import pytest
 
 from storage import verdicts
 from storage.errors import StorageError
+from storage.lines import pack, put
 from storage.parquet import write_rows
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_verdict
@@ -24,7 +27,7 @@ def landed(folder: Path) -> dict[str, list[str]]:
 
 async def test_leaving_lands(tmp_path: Path):
     """What was added is a part once the store is left."""
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.add([make_verdict("a"), make_verdict("b", passed=None)])
         assert landed(tmp_path) == {}
     assert landed(tmp_path) == {"r-000000.parquet": ["a", "b"]}
@@ -33,7 +36,7 @@ async def test_leaving_lands(tmp_path: Path):
 async def test_leaving_by_an_error_lands(tmp_path: Path):
     """What was added is kept where the run ends badly, too."""
     with pytest.raises(RuntimeError):  # noqa: PT012
-        async with VerdictStore(tmp_path, run="r") as store:
+        async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
             await store.add([make_verdict("a")])
             raise RuntimeError
     assert landed(tmp_path) == {"r-000000.parquet": ["a"]}
@@ -42,7 +45,7 @@ async def test_leaving_by_an_error_lands(tmp_path: Path):
 async def test_full_buffer_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A buffer of PART_ROWS becomes a part."""
     monkeypatch.setattr(verdicts, "PART_ROWS", 2)
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         for name in "abcde":
             await store.add([make_verdict(name)])
     assert list(landed(tmp_path).values()) == [["a", "b"], ["c", "d"], ["e"]]
@@ -50,7 +53,7 @@ async def test_full_buffer_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 async def test_nothing_added(tmp_path: Path):
     """No verdicts make no part, however often it is flushed."""
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.flush()
     assert listing(tmp_path) == []
 
@@ -58,7 +61,7 @@ async def test_nothing_added(tmp_path: Path):
 async def test_every_field(tmp_path: Path):
     """A verdict's row has all that it says."""
     verdict = make_verdict(passed=False, score=0.25, reason="wrong: ä", answer="5", elapsed_s=0.5)
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.add([verdict])
     (row,) = pq.read_table(tmp_path / "r-000000.parquet").to_pylist()
     assert row == {name: getattr(verdict, name) for name in row}
@@ -68,13 +71,13 @@ async def test_a_disk_that_refuses(tmp_path: Path):
     """What could not be written is written once the disk takes it again: a judge was paid for it."""
     folder = tmp_path / "verdicts"
     folder.write_text("in the way")
-    async with VerdictStore(folder, run="r") as store:
+    async with VerdictStore(folder, tmp_path / "segments", run="r") as store:
         await store.add([make_verdict("a")])
         with pytest.raises(StorageError, match="can't be written"):
             await store.flush()
         await store.add([make_verdict("b")])
         folder.unlink()
-    assert list(landed(folder).values()) == [["a", "b"]]
+    assert list(landed(folder).values()) == [["a"], ["b"]]
 
 
 @pytest.mark.parametrize("full", [False, True], ids=["written", "refused"])
@@ -89,7 +92,7 @@ async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: py
             raise StorageError("full")
         return write_rows(*arguments, **more)
 
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.add([make_verdict("a")])
         with monkeypatch.context() as patched:
             patched.setattr(verdicts, "write_rows", slow)
@@ -101,3 +104,123 @@ async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: py
             with pytest.raises(asyncio.CancelledError):
                 await flushing
     assert list(landed(tmp_path).values()) == [["a"]]
+
+
+PAID = {"cost_usd": 0.25}
+
+
+def left(folder: Path) -> list[str]:
+    """Return the sample ids in the segments of a folder."""
+    return [
+        json.loads(line[9:])["sample_id"] for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines()
+    ]
+
+
+class TestPaid:
+    """A verdict that a judge was paid for is never bought again."""
+
+    async def test_on_disk_at_once(self, tmp_path: Path):
+        """It is in a segment when `add` returns, without the free ones, and the segment goes when the part is there."""
+        segments = tmp_path / "segments"
+        async with VerdictStore(tmp_path, segments, run="r") as store:
+            await store.add([make_verdict("free"), make_verdict("a", **PAID)])
+            await asyncio.gather(*(store.add([make_verdict(name, **PAID)]) for name in "bcd"))
+            assert left(segments) == ["a", "b", "c", "d"]
+            assert landed(tmp_path) == {}
+        assert landed(tmp_path) == {"r-000000.parquet": ["free", "a", "b", "c", "d"]}
+        assert listing(segments) == []
+
+    async def test_group_commit(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Those that come while the disk is busy share the next write."""
+        began, go_on, writes = threading.Event(), threading.Event(), []
+
+        def slow(file: BinaryIO, at: int, data: bytes) -> int:
+            writes.append(data.count(b"\n"))
+            began.set()
+            go_on.wait(10)
+            return put(file, at, data)
+
+        monkeypatch.setattr(verdicts, "put", slow)
+        async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
+            adding = [asyncio.create_task(store.add([make_verdict("a", **PAID)]))]
+            await asyncio.to_thread(began.wait, 10)
+            adding += [asyncio.create_task(store.add([make_verdict(f"b{n}", **PAID)])) for n in range(50)]
+            await asyncio.sleep(0.01)
+            assert not any(each.done() for each in adding)
+            go_on.set()
+            await asyncio.gather(*adding)
+        assert writes == [1, 50]
+
+    async def test_killed(self, tmp_path: Path):
+        """What a killed run left becomes its part, once; a torn last line is no verdict."""
+        segments, parts = tmp_path / "segments", tmp_path / "verdicts"
+        segments.mkdir()
+        names = ("a", "b")
+        lines = [pack(make_verdict(name, reason="wrong: ä\n", **PAID)) for name in names]
+        (segments / "r-000000.jsonl").write_bytes(b"".join(lines))
+        with (segments / "r-000000.jsonl").open("ab") as file:
+            file.write(pack(make_verdict("torn", **PAID))[:-3])
+        kept = (segments / "r-000000.jsonl").read_bytes()
+        verdicts.recover(segments, parts)
+        assert landed(parts) == {"r-000000.parquet": ["a", "b"]}
+        assert pq.read_table(parts / "r-000000.parquet").to_pylist()[0]["reason"] == "wrong: ä\n"
+        assert listing(segments) == []
+        (segments / "r-000000.jsonl").write_bytes(kept)  # killed again, before the segment was gone
+        verdicts.recover(segments, parts)
+        assert landed(parts) == {"r-000000.parquet": ["a", "b"]}
+        assert listing(segments) == []
+
+    async def test_damaged(self, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+        """A line that a disk damaged is told of, and the others are kept."""
+        segments = tmp_path / "segments"
+        segments.mkdir()
+        lines = [pack(make_verdict(name, **PAID)) for name in "abc"]
+        (segments / "r-000000.jsonl").write_bytes(lines[0] + lines[1].replace(b"0.25", b"0.35") + lines[2])
+        verdicts.recover(segments, tmp_path)
+        assert landed(tmp_path) == {"r-000000.parquet": ["a", "c"]}
+        assert "1 verdicts are damaged" in caplog.text
+
+    async def test_a_disk_that_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Whoever adds hears of it, all of those that share a write; what could not be kept lands when there is room."""
+        segments = tmp_path / "segments"
+
+        def full(file: BinaryIO, at: int, data: bytes) -> int:
+            file.write(data[:10])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        async with VerdictStore(tmp_path, segments, run="r") as store:
+            await store.add([make_verdict("a", **PAID)])
+            with monkeypatch.context() as patched:
+                patched.setattr(verdicts, "put", full)
+                adding = (store.add([make_verdict(name, **PAID)]) for name in "bc")
+                found = await asyncio.gather(*adding, return_exceptions=True)
+            assert [type(each) for each in found] == [StorageError] * 2
+            await store.add([make_verdict("d", **PAID)])  # there is room again
+            assert left(segments) == ["a", "b", "c", "d"]
+        assert landed(tmp_path) == {"r-000000.parquet": ["a", "b", "c", "d"]}
+
+    @pytest.mark.parametrize("full", [False, True], ids=["landed", "refused"])
+    async def test_added_while_a_part_lands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool):
+        """They go to the next part, and its segment outlives the other one's."""
+        segments, began, go_on = tmp_path / "segments", threading.Event(), threading.Event()
+
+        def slow(*arguments: Any, **more: Any) -> int:
+            began.set()
+            go_on.wait(10)
+            if full:
+                raise StorageError("full")
+            return write_rows(*arguments, **more)
+
+        async with VerdictStore(tmp_path, segments, run="r") as store:
+            await store.add([make_verdict("a", **PAID)])
+            with monkeypatch.context() as patched:
+                patched.setattr(verdicts, "write_rows", slow)
+                flushing = asyncio.create_task(store.flush())
+                await asyncio.to_thread(began.wait, 10)
+                await store.add([make_verdict("b", **PAID)])
+                go_on.set()
+                found = await asyncio.gather(flushing, return_exceptions=True)
+            assert isinstance(found[0], StorageError) == full
+            assert left(segments) == (["a", "b"] if full else ["b"])
+        assert list(landed(tmp_path).values()) == [["a"], ["b"]]
+        assert listing(segments) == []

@@ -196,7 +196,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
     with lake.writing(print), Workspace(lake, lake.staging / run) as workspace:
         async with (
             Journal(lake.journal, lake.root / "samples", run=run) as journal,
-            VerdictStore(lake.root / "verdicts", run=run) as store,
+            VerdictStore(lake.root / "verdicts", lake.judged, run=run) as store,
             AsyncExitStack() as stack,
         ):
             verification = Verification(spec.verifiers, store, stop.set, workers=2)

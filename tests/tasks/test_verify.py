@@ -40,7 +40,7 @@ async def judge(
     tmp_path: Path, *verifiers: Named, samples: int = 1, stopped: list[UserError] | None = None
 ) -> list[list[Verdict]]:
     """Judge samples, and land the verdicts."""
-    async with VerdictStore(tmp_path, run="r") as store:
+    async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
         verification = Verification(verifiers, store, (stopped if stopped is not None else []).append, workers=2)
         try:
             return await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(samples)])
@@ -164,7 +164,7 @@ class TestJudge:
     async def test_only_the_asked_ones(self, tmp_path: Path):
         """A case may ask for some verifiers alone."""
         one, other = named("x"), named("y")
-        async with VerdictStore(tmp_path, run="r") as store:
+        async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
             verification = Verification([one, other], store, print, workers=1)
             case = Case(sample=make_sample(), fingerprints=frozenset({other.fingerprint}))
             ((verdict,),) = await verification.judge(make_prompt(), [case])
