@@ -161,7 +161,9 @@ class Run:
                 self.stop,
             )
             self._rule = wiring.rule(self.spec, self._verifiers)
-            self._verification = Verification(self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)))
+            self._verification = Verification(
+                self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)), waste=self._waste
+            )
             stack.callback(self._verification.close)
             for named in self._verifiers:
                 if isinstance(named.verifier, NeedsMachine):

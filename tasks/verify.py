@@ -17,6 +17,7 @@ from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.sql import literal
 from storage.verdicts import VerdictStore
+from storage.waste import Waste
 from tasks.threads import Threads
 from verifiers.protocol import Checked, Finding, Verifier
 
@@ -92,12 +93,22 @@ class Verification:
     """Judges samples with a build's verifiers and keeps the verdicts."""
 
     def __init__(
-        self, verifiers: Sequence[Named], store: VerdictStore, stop: Callable[[UserError], None], *, workers: int
+        self,
+        verifiers: Sequence[Named],
+        store: VerdictStore,
+        stop: Callable[[UserError], None],
+        *,
+        workers: int,
+        waste: Waste | None = None,
     ) -> None:
-        """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox."""
+        """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox.
+
+        `waste` is where later runs find what a judge was paid that gave no verdict.
+        """
         self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in verifiers]
         self._store = store
         self._stop = stop
+        self._waste = waste
         self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
@@ -121,7 +132,7 @@ class Verification:
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
-                    checks.append((i, _check_async(named, prompt, case.sample, inputs)))
+                    checks.append((i, _check_async(named, prompt, case.sample, inputs, self._waste)))
                 else:
                     checks.append((i, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
         kept = [self._kept(check) for _, check in checks]
@@ -159,23 +170,29 @@ def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
 
 
-async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str, waste: Waste | None) -> Verdict | None:
     began = time.perf_counter()
-    BILL.set([])  # each check is a task, with a context of its own
+    bill: list[float] = []
+    BILL.set(bill)  # each check is a task, with a context of its own
+    verdict = None
     try:
-        finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
-    except UserError:
-        raise
-    except RequestRejected as error:
-        finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
-    except TeacherError as error:
-        if not isinstance(error, Withheld):
-            logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
-        return None
-    except Exception as error:  # noqa: BLE001 - as above
-        finding = _undecided(named, sample, error)
-    verdict = _verdict(named, sample, inputs, finding, time.perf_counter() - began)
-    return replace(verdict, cost_usd=sum(BILL.get()))
+        try:
+            finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
+        except UserError:
+            raise
+        except RequestRejected as error:
+            finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
+        except TeacherError as error:
+            if not isinstance(error, Withheld):
+                logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+            return None
+        except Exception as error:  # noqa: BLE001 - as above
+            finding = _undecided(named, sample, error)
+        verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
+        return verdict
+    finally:
+        if verdict is None and any(bill) and waste is not None:  # billed in vain, and a later run's budget must know
+            waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
 
 
 def _finding(checked: Checked) -> Finding:

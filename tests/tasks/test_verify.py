@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import json
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +15,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import SetupError, StorageError, UserError, VerifierError
+from storage.errors import SetupError, StorageError, Unavailable, UserError, VerifierError
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.verdicts import VerdictStore
-from tasks.verify import REASON_CHARS, Case, Named, Rule, Verification
+from storage.waste import Waste
+from tasks.verify import BILL, REASON_CHARS, Case, Named, Rule, Verification
 from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
 from verifiers.protocol import Checked, Finding
 
@@ -238,6 +241,31 @@ class TestTrouble:
         with pytest.raises(asyncio.CancelledError):
             await judging
         assert pq.read_table(tmp_path / "r-000000.parquet")["verifier"].to_pylist() == ["quick"]
+
+    @pytest.mark.parametrize("error", [Unavailable("gone"), SetupError("no key"), asyncio.CancelledError()], ids=repr)
+    async def test_billed_in_vain(self, tmp_path: Path, error: BaseException):
+        """What a judge was paid that gave no verdict is noted, so that a later run's budget counts it."""
+
+        @dataclass(frozen=True, kw_only=True)
+        class Paid(Waiting):
+            """Is billed, whatever comes of it."""
+
+            async def check(self, prompt: Prompt, sample: Sample) -> Checked:
+                """Pass the first."""
+                BILL.get().append(0.25)
+                if sample.sample_id == "s0":
+                    return True
+                raise error
+
+        one = Named(name="j", version="1", fingerprint="j", verifier=Paid(seconds=0))
+        with Waste(tmp_path / "waste", run="r") as waste, contextlib.suppress(SetupError, asyncio.CancelledError):
+            async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
+                verification = Verification([one], store, print, workers=1, waste=waste)
+                with contextlib.closing(verification):
+                    await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(2)])
+        (noted,) = [json.loads(line) for line in (tmp_path / "waste" / "r.jsonl").read_text().splitlines()]
+        assert (noted["sample_id"], noted["teacher"], noted["cost_usd"]) == ("s1", "j", 0.25)
+        assert pq.read_table(tmp_path / "r-000000.parquet")["cost_usd"].to_pylist() == [0.25]
 
     async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""
