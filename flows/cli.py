@@ -51,6 +51,8 @@ def main() -> None:
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
         code = app(standalone_mode=False)
+        if code == Interrupted.exit_code:  # what typer makes of a KeyboardInterrupt
+            err.print("interrupted")
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
         err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
@@ -125,6 +127,7 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
         progress = Progress()
         check(loaded, spec, at)
         try:
+            launch.check()
             summary = launch.build(spec, loaded.dataset, lake, err, progress)
         except UserError as error:
             _say(progress.spending.line())

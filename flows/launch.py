@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 def starting() -> Iterator[Launch]:
     """Start Prefect's server, and note signals until the flow hears them itself."""
     pending: list[int] = []
-    # An exception in the middle of an import would be swallowed there.
-    before = {number: signal.signal(number, lambda got, _: pending.append(got)) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: object) -> None:
+        # An exception in the middle of an import may be swallowed there: the first is noted only. The next ends whatever hangs.
+        pending.append(number)
+        if len(pending) > 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with Server() as server:
             yield Launch(server, pending)

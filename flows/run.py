@@ -129,13 +129,14 @@ class Run:
             await asyncio.to_thread(settle, intents, self._workspace)
             # Once the journal has landed, whatever ended the run.
             stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
+            # Left after the journal, which gives its reserve back to a full disk first.
+            self._store = await stack.enter_async_context(
+                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id)
+            )
             self._journal = await stack.enter_async_context(
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
-            self._store = await stack.enter_async_context(
-                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id)
-            )
             self._desks = [
                 wiring.open_desk(
                     options,

@@ -117,7 +117,7 @@ class Lake:
 
     def _recover(self) -> None:
         journal.recover(self.journal, self.root / "samples")
-        verdicts.recover(self.judged, self.root / "verdicts")
+        verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
 
     def _open_lock(self) -> int:
         try:

@@ -12,12 +12,16 @@ import logging
 import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field, fields
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
-from storage.errors import StorageError
+import pyarrow.parquet as pq
+
+from storage import footers
+from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put, unpack
-from storage.parquet import sync, write_rows, writing
+from storage.parquet import count_rows, sync, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
 
@@ -68,18 +72,16 @@ class VerdictStore:
         self._number += 1
         return _Part(f"{self._run}-{self._number - 1:06d}")
 
-    async def add(self, verdicts: Iterable[Verdict]) -> None:
+    async def add(self, verdicts: Iterable[Verdict], *, paid: bool = False) -> None:
         """Keep verdicts, and write a part where there are enough, or the first has waited for long.
 
-        One that was paid for is on disk when this returns, or this raises StorageError.
+        Where they were paid for they are on disk when this returns, or this raises StorageError.
         """
         part = self._parts[-1]
-        paid = False
         for verdict in verdicts:
             part.rows.append({name: getattr(verdict, name) for name in _FIELDS})
-            if verdict.cost_usd:
+            if paid:
                 part.paid.append(pack(verdict))
-                paid = True
         if paid:
             await self._commit(part)
         if len(self._parts[-1].rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
@@ -104,6 +106,7 @@ class VerdictStore:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 part.segment = path.open("wb", buffering=0)
                 sync(path.parent)
+                sync(path.parent.parent)
             part.size = put(part.segment, part.size, data)
 
     def _segment(self, part: _Part) -> Path:
@@ -126,31 +129,48 @@ class VerdictStore:
         if part.segment is not None:
             with writing(self._segment(part)):
                 part.segment.close()
-                self._segment(part).unlink(missing_ok=True)  # as it is where whoever waited for it was cancelled
+                part.segment = None
+                self._segment(part).unlink()
 
 
 async def _whatever(work: Coroutine[Any, Any, T]) -> T:
-    """Return what work on the disk does. Whoever is cancelled meanwhile waits for its end: it can't be called off."""
+    """Return what work on the disk does. Whoever is cancelled meanwhile waits for its end, and hears where it fails."""
     working = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(working)
-    finally:
+    except asyncio.CancelledError:
         await asyncio.wait({working})
+        if (error := working.exception()) is not None:
+            raise error from None
+        raise
 
 
-def recover(segments: Path, folder: Path) -> None:
+def recover(segments: Path, folder: Path, quarantine: Path) -> None:
     """Land every segment that a killed run left behind. The caller holds the lake's lock.
 
-    A line that isn't whole is left out: its verdict is reached again.
+    A torn last line is no verdict yet. One that the disk damaged is reached again, and its segment kept in `quarantine`. Raise
+    LakeDamaged where a part that is there isn't what its segment says.
     """
     for segment in sorted(segments.glob("*.jsonl")):
         part = folder / f"{segment.stem}.parquet"
         with writing(segment):
-            if not part.exists():
-                lines = segment.read_bytes().splitlines(keepends=True)
-                rows = [row for row in map(unpack, lines) if row is not None]
-                if torn := sum(line.endswith(b"\n") for line in lines) - len(rows):
-                    logger.warning("%s: %d verdicts are damaged; a judge will be asked again", segment, torn)
-                if rows:
-                    write_rows(part, VERDICTS, rows, store=True)
-            segment.unlink()
+            lines = segment.read_bytes().splitlines(keepends=True)
+            rows = [row for row in map(unpack, lines) if row is not None]
+            if part.exists():
+                if count_rows(part) < len(rows) or ((kept := footers.kept(part)) is not None and kept.refutes(part)):
+                    raise LakeDamaged(part, f"isn't what {segment} says")
+            elif rows := _fresh(rows, folder.glob(f"{escape(segment.stem)}.salvaged*.parquet")):
+                write_rows(part, VERDICTS, rows, store=True)
+            if damaged := sum(line.endswith(b"\n") and unpack(line) is None for line in lines):
+                logger.warning("%s: %d lines are damaged; a judge will be asked again", segment, damaged)
+                quarantine.mkdir(parents=True, exist_ok=True)
+                segment.rename(quarantine / segment.name)
+            else:
+                segment.unlink()
+
+
+def _fresh(rows: list[dict[str, Any]], salvaged: Iterable[Path]) -> list[dict[str, Any]]:
+    """Return the rows that a repair hasn't saved from their damaged part already."""
+    key = ("sample_id", "fingerprint", "inputs")
+    seen = {tuple(row.values()) for part in salvaged for row in pq.read_table(part, columns=list(key)).to_pylist()}
+    return [row for row in rows if tuple(row[name] for name in key) not in seen]

@@ -25,8 +25,10 @@ from storage.sql import explained, parquet, streamed
 
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
+LARGE = 64
+"""Megabytes of a large build that don't grow with it."""
 SLOT_BYTES = 128
-"""For each slot of a build, where that is more: what DuckDB notes of what it spilled stays in memory."""
+"""For each of its slots on top: what DuckDB notes of what it spilled stays in memory, and it holds ids to join texts with."""
 
 
 class Workspace:
@@ -83,8 +85,8 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def make_room(self, slots: int) -> None:
-        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for a million."""
-        megabytes = slots * SLOT_BYTES // 1_000_000
+        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for half a million."""
+        megabytes = LARGE + slots * SLOT_BYTES // 1_000_000
         if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
             self.execute(f"SET memory_limit = '{megabytes}MB'")
 

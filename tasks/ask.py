@@ -290,6 +290,7 @@ class Desk:
         except RequestRejected:
             lease.used = 0
             line.breaker.answered()
+            line.limiter.heard()
             raise
         except BadResponse:
             line.breaker.answered()

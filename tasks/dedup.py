@@ -25,11 +25,16 @@ def digests(workspace: Workspace) -> None:
     """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
     text = "concat_ws(chr(0), reasoning, response)"
     normalised = rf"lower(trim(regexp_replace(nfc_normalize({text}), '\s+', ' ', 'g')))"
+    # Joining and grouping each spill by themselves; both at once would need room at once.
     workspace.execute(
-        "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM ("
-        f"SELECT sample_id, md5_number({normalised}) AS digest, length({text}) AS length "
-        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)) GROUP BY sample_id"  # lakes may be merged by hand
+        f"CREATE OR REPLACE TABLE digested AS SELECT sample_id, md5_number({normalised}) AS digest, length({text}) AS length "
+        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
     )
+    workspace.execute(  # lakes may be merged by hand
+        "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM digested "
+        "GROUP BY sample_id"
+    )
+    workspace.execute("DROP TABLE digested")
 
 
 def dedup(workspace: Workspace, options: DedupOptions) -> None:

@@ -35,6 +35,8 @@ class Lease:
 
     reserved: int
     """Tokens."""
+    counted: bool
+    """Whether anybody counted tokens when it was given."""
     sent_at: float
     """When it was given, on the limiter's clock."""
     full: bool
@@ -166,19 +168,20 @@ class Limiter:
         The estimate is asked for when the request's turn comes: whoever waits behind others can be told better by then. Give
         None where it had better `leave` than wait on. Raise QuotaSpent where the day's is spent.
         """
-        reserved = await self._turn(estimate, leave)
-        if reserved is None:
+        taken = await self._turn(estimate, leave)
+        if taken is None:
             yield None
             return
+        reserved, counted = taken
         full = bool(self._gate.waiting) or self._gate.inside >= self.window
-        lease = Lease(reserved, self._clock(), full)
+        lease = Lease(reserved, counted, self._clock(), full)
         try:
             yield lease
         finally:
             if not lease.sent:
                 self._requests.settle(-1, self._clock())
             used = lease.used if lease.sent else 0
-            if used is not None and (self._quota is not None or self._tokens.per_minute):
+            if used is not None and counted:
                 # What a first guess held back for long is gone: a server remembers unused allowance for a second or so.
                 held = min(reserved, estimate()) if used else reserved
                 self._tokens.settle(used - held, self._clock())
@@ -186,18 +189,20 @@ class Limiter:
                 if self._quota is not None:
                     self._quota.settle(used - reserved, requests=0 if lease.sent else -1)
 
-    async def _turn(self, estimate: Callable[[], int], leave: Callable[[], bool]) -> int | None:
+    async def _turn(self, estimate: Callable[[], int], leave: Callable[[], bool]) -> tuple[int, bool] | None:
         """Wait until the rates have room and the server wants no pause, and return the tokens reserved; None: it leaves.
 
+        With them comes whether anybody counts them.
         One request at a time looks. So nobody holds a place in the future that usages of the present may bring nearer, and after
         a pause the rates let one after the other go.
         """
-        reserved = 0
+        reserved, counted = 0, False
 
         def take_tokens() -> float:
-            nonlocal reserved
-            if self._quota is None and not self._tokens.per_minute:
-                return 0.0  # nobody counts tokens
+            nonlocal reserved, counted
+            counted = self._quota is not None or self._tokens.per_minute > 0
+            if not counted:
+                return 0.0
             reserved = estimate()
             return self._tokens.take(reserved, self._clock())
 
@@ -214,7 +219,7 @@ class Limiter:
                     self._requests.settle(-1, self._clock())
             if taken and self._quota is not None:
                 self._quota.take(reserved)
-            return reserved if taken else None
+            return (reserved, counted) if taken else None
 
     async def _room(self, take: Callable[[], float], leave: Callable[[], bool]) -> bool:
         """Take where that can be, and return whether it was: not where it had better leave."""
@@ -236,15 +241,19 @@ class Limiter:
 
     def answered(self, lease: Lease, allowance: Allowance | None) -> None:
         """Hear of a response, and of what its headers say."""
-        if self._first is not None:
-            self._first = None
-            self._settled.set()
+        self.heard()
         if self._capacity is not None:
             self._capacity.succeeded(max(1, lease.used or 1), lease.sent_at, full=lease.full)
             self._gate.admit(self._window)
         if allowance is not None:
             _follow(self._requests, allowance.requests)
             _follow(self._tokens, allowance.tokens)
+
+    def heard(self) -> None:
+        """Hear that the server serves: whatever it says of its limits is known by now."""
+        if self._first is not None:
+            self._first = None
+            self._settled.set()
 
     def refused(self, lease: Lease) -> None:
         """Hear that the server had too much to do."""

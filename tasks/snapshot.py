@@ -23,6 +23,8 @@ BUCKET_ROWS = 10_000
 """Traces that are put in order in memory."""
 BUCKETS = 100
 """Files open at a time."""
+DEALT_ROWS = 2_048
+"""In a row group of these files; DuckDB's least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,9 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
 
 def _deal(workspace: Workspace, name: str, query: str) -> None:
     folder = workspace.staged(name)
-    workspace.execute(f"COPY ({query}) TO {literal(folder)} (FORMAT parquet, PARTITION_BY (bucket), OVERWRITE_OR_IGNORE)")
+    # Small row groups, since every bucket's last one is held in memory.
+    form = f"FORMAT parquet, ROW_GROUP_SIZE {DEALT_ROWS}"
+    workspace.execute(f"COPY ({query}) TO {literal(folder)} ({form}, PARTITION_BY (bucket), OVERWRITE_OR_IGNORE)")
     # A file without rows, so that an empty bucket can be read too.
     workspace.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")
 

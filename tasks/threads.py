@@ -40,6 +40,7 @@ class Threads:
 
     def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Have a thread call this, and return the future of what it returns or raises."""
+        self._check()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._jobs.put(_Job(call, future))
         return future
@@ -50,12 +51,17 @@ class Threads:
         for _ in range(self._number):
             self._jobs.put(None)
 
+    def _check(self) -> None:
+        if self._closed:
+            raise RuntimeError("the threads are closed")
+
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             loop = job.future.get_loop()
-            if self._closed or job.future.cancelled():
+            if job.future.cancelled():
                 continue
             try:
+                self._check()
                 job.result = job.call()
             except BaseException as error:  # noqa: BLE001 - whoever waits hears of it
                 job.error = error

@@ -126,33 +126,34 @@ class Verification:
         kept as soon as it is there: whoever cancels this, or a check that raises, doesn't take along what others paid for.
         """
         inputs = check_inputs(prompt)
-        checks: list[tuple[int, Awaitable[Verdict | None]]] = []
+        checks: list[tuple[int, bool, Awaitable[Verdict | None]]] = []
         for named, waits in self._verifiers:
             for i, case in enumerate(cases):
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
-                    checks.append((i, _check_async(named, prompt, case.sample, inputs, self._waste)))
+                    checks.append((i, waits, _check_async(named, prompt, case.sample, inputs, self._waste)))
                 else:
-                    checks.append((i, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
-        kept = [self._kept(check) for _, check in checks]
+                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
+        kept = [self._kept(check, paid=waits) for _, waits, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
         else:  # all of them, whatever one raises: the rest may be on its way from a judge that is paid
             found = await asyncio.gather(*kept, return_exceptions=True)
         verdicts: list[list[Verdict]] = [[] for _ in cases]
-        for (i, _), verdict in zip(checks, found, strict=True):
+        for (i, _, _), verdict in zip(checks, found, strict=True):
             if isinstance(verdict, BaseException):
                 raise verdict
             if verdict is not None:
                 verdicts[i].append(verdict)
         return verdicts
 
-    async def _kept(self, check: Awaitable[Verdict | None]) -> Verdict | None:
+    async def _kept(self, check: Awaitable[Verdict | None], *, paid: bool) -> Verdict | None:
+        """`paid`: it may have cost something, whether or not a price is known."""
         try:
             verdict = await check
             if verdict is not None:
-                await self._store.add([verdict])
+                await self._store.add([verdict], paid=paid)
         except UserError as error:
             self._stop(error)
             raise

@@ -127,6 +127,27 @@ def test_killed_while_a_judge_is_asked(workplace: Workplace) -> None:
     assert judged <= 11  # one was in flight
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_a_spec_is_read(lone_workplace: Workplace, number: int) -> None:
+    """Whatever hangs before anything was asked, two signals end it, and nothing of Prefect's is left."""
+    temporary = lone_workplace.folder / "tmp"
+    temporary.mkdir()
+    lone_workplace.environment["TMPDIR"] = str(temporary)
+    hanging = lone_workplace.folder / "spec.yaml"
+    os.mkfifo(hanging)
+    running = lone_workplace.start("build", str(hanging), "--lake", str(lone_workplace.lake))
+    until = time.monotonic() + 60
+    while not any(temporary.glob("stillhouse-prefect-*")) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(1)
+    for _ in range(2):
+        running.send_signal(number)
+        time.sleep(0.2)
+    _, stderr = running.communicate(timeout=30)
+    assert (running.returncode, stderr.splitlines()[-1]) == (130, "interrupted")
+    assert not any(temporary.glob("stillhouse-prefect-*"))
+
+
 def test_interrupted_twice(lone_workplace: Workplace) -> None:
     """A second signal ends a build at once, with a line, and leaves no folder of Prefect's behind."""
     temporary = lone_workplace.folder / "tmp"

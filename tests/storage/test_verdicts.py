@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import errno
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import verdicts
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put
 from storage.parquet import write_rows
+from storage.schemas import VERDICTS
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_verdict
 
@@ -101,12 +104,9 @@ async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: py
             flushing.cancel()
             await asyncio.sleep(0.01)
             go_on.set()
-            with pytest.raises(asyncio.CancelledError):
+            with pytest.raises(StorageError if full else asyncio.CancelledError):
                 await flushing
     assert list(landed(tmp_path).values()) == [["a"]]
-
-
-PAID = {"cost_usd": 0.25}
 
 
 def left(folder: Path) -> list[str]:
@@ -116,6 +116,11 @@ def left(folder: Path) -> list[str]:
     ]
 
 
+def left_in(folder: Path) -> int:
+    """Return how many lines the files of a folder have."""
+    return sum(len(path.read_bytes().splitlines()) for path in folder.glob("*.jsonl"))
+
+
 class TestPaid:
     """A verdict that a judge was paid for is never bought again."""
 
@@ -123,8 +128,9 @@ class TestPaid:
         """It is in a segment when `add` returns, without the free ones, and the segment goes when the part is there."""
         segments = tmp_path / "segments"
         async with VerdictStore(tmp_path, segments, run="r") as store:
-            await store.add([make_verdict("free"), make_verdict("a", **PAID)])
-            await asyncio.gather(*(store.add([make_verdict(name, **PAID)]) for name in "bcd"))
+            await store.add([make_verdict("free")])
+            await store.add([make_verdict("a")], paid=True)
+            await asyncio.gather(*(store.add([make_verdict(name)], paid=True) for name in "bcd"))
             assert left(segments) == ["a", "b", "c", "d"]
             assert landed(tmp_path) == {}
         assert landed(tmp_path) == {"r-000000.parquet": ["free", "a", "b", "c", "d"]}
@@ -142,9 +148,9 @@ class TestPaid:
 
         monkeypatch.setattr(verdicts, "put", slow)
         async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
-            adding = [asyncio.create_task(store.add([make_verdict("a", **PAID)]))]
+            adding = [asyncio.create_task(store.add([make_verdict("a")], paid=True))]
             await asyncio.to_thread(began.wait, 10)
-            adding += [asyncio.create_task(store.add([make_verdict(f"b{n}", **PAID)])) for n in range(50)]
+            adding += [asyncio.create_task(store.add([make_verdict(f"b{n}")], paid=True)) for n in range(50)]
             await asyncio.sleep(0.01)
             assert not any(each.done() for each in adding)
             go_on.set()
@@ -156,17 +162,17 @@ class TestPaid:
         segments, parts = tmp_path / "segments", tmp_path / "verdicts"
         segments.mkdir()
         names = ("a", "b")
-        lines = [pack(make_verdict(name, reason="wrong: ä\n", **PAID)) for name in names]
+        lines = [pack(make_verdict(name, reason="wrong: ä\n")) for name in names]
         (segments / "r-000000.jsonl").write_bytes(b"".join(lines))
         with (segments / "r-000000.jsonl").open("ab") as file:
-            file.write(pack(make_verdict("torn", **PAID))[:-3])
+            file.write(pack(make_verdict("torn"))[:-3])
         kept = (segments / "r-000000.jsonl").read_bytes()
-        verdicts.recover(segments, parts)
+        verdicts.recover(segments, parts, tmp_path / "quarantine")
         assert landed(parts) == {"r-000000.parquet": ["a", "b"]}
         assert pq.read_table(parts / "r-000000.parquet").to_pylist()[0]["reason"] == "wrong: ä\n"
         assert listing(segments) == []
         (segments / "r-000000.jsonl").write_bytes(kept)  # killed again, before the segment was gone
-        verdicts.recover(segments, parts)
+        verdicts.recover(segments, parts, tmp_path / "quarantine")
         assert landed(parts) == {"r-000000.parquet": ["a", "b"]}
         assert listing(segments) == []
 
@@ -174,11 +180,34 @@ class TestPaid:
         """A line that a disk damaged is told of, and the others are kept."""
         segments = tmp_path / "segments"
         segments.mkdir()
-        lines = [pack(make_verdict(name, **PAID)) for name in "abc"]
-        (segments / "r-000000.jsonl").write_bytes(lines[0] + lines[1].replace(b"0.25", b"0.35") + lines[2])
-        verdicts.recover(segments, tmp_path)
+        lines = [pack(make_verdict(name)) for name in "abc"]
+        (segments / "r-000000.jsonl").write_bytes(lines[0] + lines[1].replace(b'"b"', b'"x"') + lines[2])
+        verdicts.recover(segments, tmp_path, tmp_path / "quarantine")
         assert landed(tmp_path) == {"r-000000.parquet": ["a", "c"]}
-        assert "1 verdicts are damaged" in caplog.text
+        assert "1 lines are damaged" in caplog.text
+        assert left_in(tmp_path / "quarantine") == 3
+        assert listing(segments) == []
+
+    @pytest.mark.parametrize(
+        "harm", [lambda data: b"", lambda data: data[:40] + bytes([data[40] ^ 1]) + data[41:]], ids=["cut", "flipped"]
+    )
+    async def test_a_part_that_is_not_what_its_segment_says(self, tmp_path: Path, harm: Callable[[bytes], bytes]):
+        """The segment is all that is left, and stays; what a repair saved of the part isn't landed twice."""
+        segments, parts = tmp_path / "segments", tmp_path / "verdicts"
+        async with VerdictStore(parts, segments, run="r") as store:
+            await store.add([make_verdict(name, reason=name * 50) for name in "abc"], paid=True)
+            kept = (segments / "r-000000.jsonl").read_bytes()
+        part = parts / "r-000000.parquet"
+        part.write_bytes(harm(part.read_bytes()))
+        (segments / "r-000000.jsonl").write_bytes(kept)
+        for _ in range(2):
+            with pytest.raises(LakeDamaged, match="r-000000"):
+                verdicts.recover(segments, parts, tmp_path / "quarantine")
+        assert left(segments) == ["a", "b", "c"]
+        part.unlink()
+        write_rows(parts / "r-000000.salvaged.parquet", VERDICTS, [dataclasses.asdict(make_verdict("b"))])
+        verdicts.recover(segments, parts, tmp_path / "quarantine")
+        assert landed(parts) == {"r-000000.parquet": ["a", "c"], "r-000000.salvaged.parquet": ["b"]}
 
     async def test_a_disk_that_refuses(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Whoever adds hears of it, all of those that share a write; what could not be kept lands when there is room."""
@@ -189,13 +218,13 @@ class TestPaid:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         async with VerdictStore(tmp_path, segments, run="r") as store:
-            await store.add([make_verdict("a", **PAID)])
+            await store.add([make_verdict("a")], paid=True)
             with monkeypatch.context() as patched:
                 patched.setattr(verdicts, "put", full)
-                adding = (store.add([make_verdict(name, **PAID)]) for name in "bc")
+                adding = (store.add([make_verdict(name)], paid=True) for name in "bc")
                 found = await asyncio.gather(*adding, return_exceptions=True)
             assert [type(each) for each in found] == [StorageError] * 2
-            await store.add([make_verdict("d", **PAID)])  # there is room again
+            await store.add([make_verdict("d")], paid=True)  # there is room again
             assert left(segments) == ["a", "b", "c", "d"]
         assert landed(tmp_path) == {"r-000000.parquet": ["a", "b", "c", "d"]}
 
@@ -212,12 +241,12 @@ class TestPaid:
             return write_rows(*arguments, **more)
 
         async with VerdictStore(tmp_path, segments, run="r") as store:
-            await store.add([make_verdict("a", **PAID)])
+            await store.add([make_verdict("a")], paid=True)
             with monkeypatch.context() as patched:
                 patched.setattr(verdicts, "write_rows", slow)
                 flushing = asyncio.create_task(store.flush())
                 await asyncio.to_thread(began.wait, 10)
-                await store.add([make_verdict("b", **PAID)])
+                await store.add([make_verdict("b")], paid=True)
                 go_on.set()
                 found = await asyncio.gather(flushing, return_exceptions=True)
             assert isinstance(found[0], StorageError) == full

@@ -105,14 +105,16 @@ def limit(workspace: Workspace) -> str:
 
 
 def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Beyond a million slots DuckDB may hold more, unless the user has set what it may hold."""
+    """Beyond half a million slots DuckDB may hold more, unless the user has set what it may hold."""
     monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
     with Workspace(lake, tmp_path / "work") as workspace:
         usual = limit(workspace)
-        workspace.make_room(1_000_000)
+        workspace.make_room(500_000)
         assert limit(workspace) == usual == "122.0 MiB"
+        workspace.make_room(1_000_000)
+        assert limit(workspace) == "183.1 MiB"
         workspace.make_room(10_000_000)
-        assert limit(workspace) == "1.1 GiB"
+        assert limit(workspace) == "1.2 GiB"
     monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
     with Workspace(lake, tmp_path / "work") as workspace:
         workspace.make_room(10_000_000)

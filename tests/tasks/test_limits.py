@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
 from tasks.limits import Limiter
+from tasks.teachers.headers import Allowance, Window
 from tasks.teachers.options import LimitOptions
 from tests.fakes import in_virtual_time
 
@@ -59,6 +61,31 @@ class TestLimiter:
             return started
 
         assert in_virtual_time(main()) == pytest.approx([0.0] * 17 + [1 / 32, 2 / 32, 3 / 32] + [0.11] * 280)
+
+    def test_a_token_limit_that_is_told_while_requests_are_in_flight(self):
+        """What was sent before anybody counted is no debt: the next ones go out as the rate allows, and not minutes later."""
+
+        async def main() -> list[float]:
+            loop = asyncio.get_running_loop()
+            limiter = Limiter(LimitOptions(concurrency=64))
+            allowance = Allowance(requests=None, tokens=Window(limit=60_000, remaining=60_000, reset_s=60))
+            started: list[float] = []
+
+            async def one() -> None:
+                async with limiter.place(), limiter.lease(lambda: 1_000) as lease:
+                    assert lease is not None
+                    lease.sent = True
+                    started.append(loop.time())
+                    await asyncio.sleep(4)
+                    lease.used = 1_000
+                    limiter.answered(lease, allowance)
+
+            await asyncio.gather(*(one() for _ in range(90)))
+            return started
+
+        started = in_virtual_time(main())
+        assert started[63] < 4
+        assert max(later - sooner for sooner, later in itertools.pairwise(started)) < 4
 
     @pytest.mark.parametrize("concurrency", [1, 3, 7])
     def test_concurrency(self, concurrency: int):

@@ -86,7 +86,10 @@ async def test_closed() -> None:
             await asyncio.to_thread(thread.join, 10)
             assert not thread.is_alive()
     assert begun == ["first"]
-    assert not waiting.done()
+    with pytest.raises(RuntimeError, match="closed"):
+        await waiting
+    with pytest.raises(RuntimeError, match="closed"):
+        threads.submit(lambda: None)
 
 
 async def test_a_thread_that_waits_keeps_nothing() -> None:

@@ -271,7 +271,11 @@ class TestTrouble:
         """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""
         stopped: list[UserError] = []
         error = StorageError("verdicts: can't be written")
-        monkeypatch.setattr(VerdictStore, "add", raising(error))
+
+        async def refuse(*_: object, paid: bool) -> None:
+            raise error
+
+        monkeypatch.setattr(VerdictStore, "add", refuse)
         with pytest.raises(StorageError):
             await judge(tmp_path, named(), stopped=stopped)
         assert stopped == [error]
