@@ -21,6 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from storage.errors import Interrupted, SetupError, SpecError, UserError
+from storage.memory import YOUNG
 
 if TYPE_CHECKING:
     from flows.spec import Spec
@@ -47,7 +48,7 @@ BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A bu
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
-    gc.set_threshold(50_000)  # of what imports make, nothing is garbage
+    gc.set_threshold(YOUNG)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
         code = app(standalone_mode=False)

@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Self
 
 from storage.errors import SetupError
+from storage.memory import YOUNG
 
 START_S = 120.0
 DRAIN_S = 10.0
@@ -51,9 +52,9 @@ loggers:
   websockets: {handlers: [devnull], propagate: false}
 """
 """Flow-run logs go to the API and nothing of Prefect's to the terminal, which is ours."""
-_CHILD = """\
+_CHILD = f"""\
 import gc, os, socket, sys, threading
-gc.set_threshold(50_000)
+gc.set_threshold({YOUNG})
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(0)), daemon=True).start()
 import uvicorn
 config = uvicorn.Config("prefect.server.api.server:create_app", factory=True, lifespan="on", log_level="critical")

@@ -9,8 +9,6 @@ import gc
 import sys
 from collections.abc import Iterator
 
-import pyarrow as pa
-
 _ARENA_MAX = -8
 """glibc's M_ARENA_MAX."""
 ARENAS = 2
@@ -24,6 +22,8 @@ requests in flight there is always much to look through, and little to find."""
 @functools.cache
 def settle() -> None:
     """Have Arrow use the system's allocator, since its own pool keeps what it held, and threads share heaps. Call it early."""
+    import pyarrow as pa  # here, since a command that only starts wants no more of this module than a number
+
     pa.set_memory_pool(pa.system_memory_pool())
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -59,33 +61,44 @@ def test_interrupted_while_requests_are_slow(workplace: Workplace, number: int) 
     assert workplace.count("samples") == 10
 
 
-def test_interrupted_while_a_judge_is_slow(workplace: Workplace) -> None:
-    """A judge that takes a minute over what is stored holds nobody up either, and the verdicts that it gave by then are kept."""
+@contextlib.contextmanager
+def judging(
+    workplace: Workplace, *, answers: int, concurrency: int
+) -> Iterator[tuple[LoopbackTeacher, subprocess.Popen[str], threading.Event]]:
+    """Give a build whose priced judge has answered so many times of ten, and answers again only once the event is set."""
     late = threading.Event()
 
     def slow(body: dict, sold: int) -> tuple[int, dict]:
         if body["model"] != "judge":
             return counting(body, sold)
-        if sold >= 14:
+        if sold >= 10 + answers:
             late.wait(60)
         return 200, completion(['{"score": 9, "reason": "fine"}'])
 
     with LoopbackTeacher(slow) as teacher:
         spec(workplace, teacher.url, prompts=10, k=1)
         workplace.build()
-        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, limits={"concurrency": 8})
+        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, limits={"concurrency": concurrency})
         workplace.spec["teachers"].append(judge)
         workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7}]
         running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
         until = time.monotonic() + 120
-        while teacher.sold < 14 and time.monotonic() < until:
+        while teacher.sold < 10 + answers and time.monotonic() < until:
             time.sleep(0.02)
         time.sleep(0.5)  # so that the others are on their way
+        try:
+            yield teacher, running, late
+        finally:
+            late.set()
+
+
+def test_interrupted_while_a_judge_is_slow(workplace: Workplace) -> None:
+    """A judge that takes a minute over what is stored holds nobody up either, and the verdicts that it gave by then are kept."""
+    with judging(workplace, answers=4, concurrency=8) as (_, running, _late):
         began = time.monotonic()
         running.send_signal(signal.SIGINT)
         stdout, stderr = running.communicate(timeout=60)
         took = time.monotonic() - began
-        late.set()
     assert running.returncode == 130, stderr
     assert took < 30
     assert "Traceback" not in stderr
@@ -97,26 +110,7 @@ def test_interrupted_while_a_judge_is_slow(workplace: Workplace) -> None:
 
 def test_killed_while_a_judge_is_asked(workplace: Workplace) -> None:
     """What a judge was paid for is not asked again but for what was in flight, however sudden the end was."""
-    late = threading.Event()
-
-    def slow(body: dict, sold: int) -> tuple[int, dict]:
-        if body["model"] != "judge":
-            return counting(body, sold)
-        if sold >= 16:
-            late.wait(60)
-        return 200, completion(['{"score": 9, "reason": "fine"}'])
-
-    with LoopbackTeacher(slow) as teacher:
-        spec(workplace, teacher.url, prompts=10, k=1)
-        workplace.build()
-        judge = workplace.teacher(teacher.url, name="j", model="judge", draw=False, limits={"concurrency": 1})
-        workplace.spec["teachers"].append(judge)
-        workplace.spec["verify"] = [{"use": "judge", "teacher": "j", "rubric": "?", "pass_at": 7}]
-        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
-        until = time.monotonic() + 120
-        while teacher.sold < 16 and time.monotonic() < until:
-            time.sleep(0.02)
-        time.sleep(0.5)  # so that the last is on its way
+    with judging(workplace, answers=6, concurrency=1) as (teacher, running, late):
         running.kill()
         running.communicate(timeout=60)
         late.set()

@@ -28,6 +28,20 @@ def landed(folder: Path) -> dict[str, list[str]]:
     return {part.name: pq.read_table(part)["sample_id"].to_pylist() for part in sorted(folder.glob("*.parquet"))}
 
 
+def slowly(*, full: bool) -> tuple[threading.Event, threading.Event, Callable[..., int]]:
+    """Return a `write_rows` that sets the first event and waits for the second, and that then finds the disk full or not."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any, **more: Any) -> int:
+        began.set()
+        go_on.wait(10)
+        if full:
+            raise StorageError("full")
+        return write_rows(*arguments, **more)
+
+    return began, go_on, slow
+
+
 async def test_leaving_lands(tmp_path: Path):
     """What was added is a part once the store is left."""
     async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
@@ -86,15 +100,7 @@ async def test_a_disk_that_refuses(tmp_path: Path):
 @pytest.mark.parametrize("full", [False, True], ids=["written", "refused"])
 async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool):
     """Whoever is cancelled while verdicts are written takes none along, even where the disk then refuses them."""
-    began, go_on = threading.Event(), threading.Event()
-
-    def slow(*arguments: Any, **more: Any) -> int:
-        began.set()
-        go_on.wait(10)
-        if full:
-            raise StorageError("full")
-        return write_rows(*arguments, **more)
-
+    began, go_on, slow = slowly(full=full)
     async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.add([make_verdict("a")])
         with monkeypatch.context() as patched:
@@ -231,15 +237,8 @@ class TestPaid:
     @pytest.mark.parametrize("full", [False, True], ids=["landed", "refused"])
     async def test_added_while_a_part_lands(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: bool):
         """They go to the next part, and its segment outlives the other one's."""
-        segments, began, go_on = tmp_path / "segments", threading.Event(), threading.Event()
-
-        def slow(*arguments: Any, **more: Any) -> int:
-            began.set()
-            go_on.wait(10)
-            if full:
-                raise StorageError("full")
-            return write_rows(*arguments, **more)
-
+        segments = tmp_path / "segments"
+        began, go_on, slow = slowly(full=full)
         async with VerdictStore(tmp_path, segments, run="r") as store:
             await store.add([make_verdict("a")], paid=True)
             with monkeypatch.context() as patched:

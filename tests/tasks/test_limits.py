@@ -13,8 +13,16 @@ from tasks.teachers.options import LimitOptions
 from tests.fakes import in_virtual_time
 
 
-def starts(requests: int, *, tokens: int = 1, takes: float = 0.0, used: int | None = None, **limits: float) -> list[float]:
-    """Return when each of so many requests, all there at 0, starts."""
+def starts(
+    requests: int,
+    *,
+    tokens: int = 1,
+    takes: float = 0.0,
+    used: int | None = None,
+    told: Allowance | None = None,
+    **limits: float,
+) -> list[float]:
+    """Return when each of so many requests, all there at 0, starts. With `told`, each is answered, and told that."""
 
     async def main() -> list[float]:
         loop = asyncio.get_running_loop()
@@ -27,6 +35,8 @@ def starts(requests: int, *, tokens: int = 1, takes: float = 0.0, used: int | No
                 started.append(loop.time())
                 await asyncio.sleep(takes)
                 lease.used = used
+                if told is not None:
+                    limiter.answered(lease, told or None)
 
         await asyncio.gather(*(one() for _ in range(requests)))
         return sorted(started)
@@ -43,47 +53,13 @@ class TestLimiter:
         assert found[:17] == [0.0] * 17
         assert found[17:] == pytest.approx([n / 32 for n in range(1, 34)])
 
-        async def main() -> list[float]:
-            loop = asyncio.get_running_loop()
-            limiter = Limiter(LimitOptions(concurrency=300))
-            started: list[float] = []
-
-            async def one() -> None:
-                async with limiter.place(), limiter.lease(lambda: 1) as lease:
-                    assert lease is not None
-                    lease.sent = True
-                    started.append(loop.time())
-                    await asyncio.sleep(0.11)
-                    lease.used = 1
-                    limiter.answered(lease, None)
-
-            await asyncio.gather(*(one() for _ in range(300)))
-            return started
-
-        assert in_virtual_time(main()) == pytest.approx([0.0] * 17 + [1 / 32, 2 / 32, 3 / 32] + [0.11] * 280)
+        found = starts(300, takes=0.11, used=1, told=Allowance(), concurrency=300)
+        assert found == pytest.approx([0.0] * 17 + [1 / 32, 2 / 32, 3 / 32] + [0.11] * 280)
 
     def test_a_token_limit_that_is_told_while_requests_are_in_flight(self):
         """What was sent before anybody counted is no debt: the next ones go out as the rate allows, and not minutes later."""
-
-        async def main() -> list[float]:
-            loop = asyncio.get_running_loop()
-            limiter = Limiter(LimitOptions(concurrency=64))
-            allowance = Allowance(requests=None, tokens=Window(limit=60_000, remaining=60_000, reset_s=60))
-            started: list[float] = []
-
-            async def one() -> None:
-                async with limiter.place(), limiter.lease(lambda: 1_000) as lease:
-                    assert lease is not None
-                    lease.sent = True
-                    started.append(loop.time())
-                    await asyncio.sleep(4)
-                    lease.used = 1_000
-                    limiter.answered(lease, allowance)
-
-            await asyncio.gather(*(one() for _ in range(90)))
-            return started
-
-        started = in_virtual_time(main())
+        told = Allowance(tokens=Window(limit=60_000, remaining=60_000, reset_s=60))
+        started = starts(90, tokens=1_000, takes=4, used=1_000, told=told, concurrency=64)
         assert started[63] < 4
         assert max(later - sooner for sooner, later in itertools.pairwise(started)) < 4
 
