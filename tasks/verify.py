@@ -19,6 +19,7 @@ from storage.sql import literal
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.threads import Threads
+from verifiers import workers
 from verifiers.protocol import Checked, Finding, Verifier
 
 logger = logging.getLogger(__name__)
@@ -162,8 +163,12 @@ class Verification:
 
 def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
     began = time.perf_counter()
+    check, limit_s = named.verifier.check, named.verifier.limit_s
     try:
-        finding = _finding(cast("Checked", named.verifier.check(prompt, sample)))
+        if named.verifier.isolated:
+            finding = _finding(cast("Checked", workers.default().call(check, prompt, sample, timeout_s=limit_s)))
+        else:
+            finding = _finding(cast("Checked", check(prompt, sample)))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run

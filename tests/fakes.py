@@ -244,6 +244,8 @@ class FakeVerifier:
     """Judges with a function."""
 
     version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
+    limit_s: ClassVar[float] = 60
     judge: Callable[[Prompt, Sample], Checked]
 
     def check(self, prompt: Prompt, sample: Sample) -> Checked:
@@ -256,6 +258,8 @@ class FakeAsyncVerifier:
     """Judges with a function, on the event loop."""
 
     version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
+    limit_s: ClassVar[float] = 60
     judge: Callable[[Prompt, Sample], Checked]
 
     async def check(self, prompt: Prompt, sample: Sample) -> Checked:

@@ -20,7 +20,7 @@ _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "_
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="1")
+@verifier(version="1", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice or a text.
 

@@ -48,11 +48,13 @@ Answer with one JSON object and nothing else:
 {{"reason": a short text, "score": an integer from {low} (worst) to {high} (best)}}"""
 
 
-@verifier(version="1")
+@verifier(version="1", isolated=False)
 class Judge:
     """Passes a response that a teacher scores highly enough by a rubric."""
 
     version: ClassVar[str]
+    isolated: ClassVar[bool]
+    limit_s: ClassVar[float]
     """Set by the decorator."""
 
     teacher: Annotated[str, Field(min_length=1)]

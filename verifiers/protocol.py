@@ -10,10 +10,12 @@
         def check(self, prompt: Prompt, sample: Sample) -> bool:
             return self.text in sample.response
 
-`check` runs in a worker thread, so it may block; it must be safe to call from several threads at once. A verifier that waits
-for another server may make it a coroutine (`async def check`), which runs on the event loop. What it raises as `VerifierError`
-becomes an undecided verdict with that reason; so does any other exception, with its traceback in the log. A `TeacherError` of the
-judge's own teacher becomes no verdict at all: the sample isn't accepted, and the next build judges it.
+`check` runs in a worker process, which is killed where it takes longer than `limit_s`: a check that hangs or crashes is an
+undecided verdict, and disturbs no other. With `isolated=False`, for what is quick on any input or keeps limits of its own, it is
+called in a thread of the build, several at once. A verifier that waits for another server may make it a coroutine, `async def
+check`, which runs on the event loop. What it raises as `VerifierError` becomes an undecided verdict with that reason; so does any other
+exception, with its traceback in the log. A `TeacherError` of the judge's own teacher becomes no verdict at all: the sample isn't
+accepted, and the next build judges it.
 """
 
 from __future__ import annotations
@@ -46,9 +48,15 @@ Checked = Finding | bool | None
 
 @runtime_checkable
 class Verifier(Protocol):
-    """The protocol. `@verifier` sets `version`; the registry knows the name."""
+    """The protocol. `@verifier` sets what isn't a method; the registry knows the name."""
 
     version: ClassVar[str]
+    """Its own version."""
+
+    isolated: ClassVar[bool]
+    """Whether a check runs in a process of its own."""
+    limit_s: ClassVar[float]
+    """Seconds by the clock that a check in a process of its own may take."""
 
     def check(self, prompt: Prompt, sample: Sample) -> Checked | Awaitable[Checked]:
         """Judge one sample."""
@@ -87,11 +95,11 @@ C = TypeVar("C")
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
-def verifier(*, version: str) -> Callable[[type[C]], type[C]]:
+def verifier(*, version: str, isolated: bool = True, limit_s: float = 60) -> Callable[[type[C]], type[C]]:
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 
     Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
-    longer count.
+    longer count. `isolated` and `limit_s` are as the protocol says; where they depend on the options, a class defines them itself, as properties.
     """
 
     def decorate(cls: type[C]) -> type[C]:
@@ -99,6 +107,9 @@ def verifier(*, version: str) -> Callable[[type[C]], type[C]]:
         # Without this, pydantic ignores an unknown key in the spec: a mistyped option would change nothing and say nothing.
         made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
         made.version = version  # type: ignore[attr-defined]
+        for name, value in (("isolated", isolated), ("limit_s", limit_s)):
+            if name not in cls.__dict__:
+                setattr(made, name, value)
         return made
 
     return decorate

@@ -20,7 +20,7 @@ MEGABYTE = 1 << 20
 INDENT = "    "
 
 
-@verifier(version="1")
+@verifier(version="1", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import itertools
 import json
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +24,7 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.verify import BILL, REASON_CHARS, Case, Named, Rule, Verification
 from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
-from verifiers.protocol import Checked, Finding
+from verifiers.protocol import Checked, Finding, verifier
 
 KINDS = pytest.mark.parametrize("kind", [FakeVerifier, FakeAsyncVerifier], ids=["thread", "coroutine"])
 NAMES = ("x", "y", "z")
@@ -51,6 +53,37 @@ async def judge(
             verification.close()
 
 
+@verifier(version="1", limit_s=0.3)
+class Hostile:
+    """Does to its process what the response says."""
+
+    also: str = ""
+
+    def check(self, prompt: Prompt, sample: Sample) -> Checked:
+        """Pass what is harmless."""
+        os.write(1, b"what a check prints is no output of the command's")
+        match sample.response:
+            case "hangs":
+                while True:
+                    pass
+            case "crashes":
+                ctypes.string_at(0)
+            case "exits":
+                os._exit(0)
+            case "fills the memory":
+                bytearray(1 << 40)
+            case "can't be read":
+                raise Unreadable("one", "two")
+        return os.getpid() != int(sample.response)
+
+
+class Unreadable(Exception):
+    """Can be pickled, and not be read."""
+
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
+
+
 def raising(error: Exception) -> Any:
     """Return a check that raises."""
 
@@ -65,6 +98,8 @@ class Waiting:
     """Takes its time."""
 
     version: ClassVar[str] = "1"
+    isolated: ClassVar[bool] = False
+    limit_s: ClassVar[float] = 60
     seconds: float
 
     async def check(self, prompt: Prompt, sample: Sample) -> Checked:
@@ -211,6 +246,26 @@ class TestTrouble:
         assert (found["x"].passed, found["x"].score, found["x"].reason) == (None, None, reason)
         assert found["y"].passed
         assert not stopped
+
+    async def test_in_a_process_of_its_own(self, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+        """A check that hangs, crashes or fills the memory is an undecided verdict, and the build and its other verdicts go on."""
+        hostile = {
+            "hangs": "no verdict within 0.3 s",
+            "crashes": "the check ended its process: killed by SIGSEGV",
+            "exits": "the check ended its process: exit code 0",
+            "fills the memory": "the verifier raised MemoryError: ",
+            "can't be read": "the check raised Unreadable: one two",
+            str(os.getpid()): "",
+        }
+        one = Named(name="x", version="1", fingerprint="x", verifier=Hostile())
+        cases = [Case(sample=make_sample(response, response=response)) for response in hostile]
+        async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
+            verification = Verification([one], store, print, workers=2)
+            verdicts = [verdict for (verdict,) in await verification.judge(make_prompt(), cases)]
+            verification.close()
+        assert {verdict.sample_id: verdict.reason for verdict in verdicts} == hostile
+        assert [verdict.passed for verdict in verdicts] == [None] * 5 + [True]
+        assert capfd.readouterr().out == ""
 
     @KINDS
     async def test_user_error(self, tmp_path: Path, kind: Any):

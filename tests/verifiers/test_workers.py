@@ -1,0 +1,109 @@
+"""Worker processes: a limit that holds from outside."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.errors import VerifierError
+from verifiers import workers
+from verifiers.workers import Workers
+
+
+@pytest.fixture
+def pool() -> Iterator[Workers]:
+    """Return a pool of two."""
+    pool = Workers(2)
+    yield pool
+    pool.close()
+
+
+def test_it_returns_what_the_function_returns(pool: Workers):
+    """From a process that is kept for the next call."""
+    assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+    alone = Workers(1)
+    assert alone.call(os.getpid, timeout_s=10) == alone.call(os.getpid, timeout_s=10) != os.getpid()
+    alone.close()
+
+
+def test_it_raises_what_the_function_raises(pool: Workers):
+    """With the worker's traceback as a note."""
+    with pytest.raises(ValueError, match="math domain error") as caught:
+        pool.call(math.sqrt, -1, timeout_s=10)
+    assert any("Traceback" in note for note in caught.value.__notes__)
+
+
+def test_it_kills_what_takes_too_long(pool: Workers):
+    """And a new worker takes the next call."""
+    began = time.monotonic()
+    with pytest.raises(VerifierError, match=r"no verdict within 0\.2 s"):
+        pool.call(time.sleep, 60, timeout_s=0.2)
+    assert time.monotonic() - began < 10
+    assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("crash", "how"),
+    [
+        ((os._exit, 3), "exit code 3"),
+        ((os.abort,), "killed by SIGABRT"),
+        ((signal.raise_signal, signal.SIGKILL), "killed by SIGKILL"),
+    ],
+    ids=["exit", "abort", "kill"],
+)
+def test_it_survives_a_crash(pool: Workers, crash: tuple, how: str):
+    """A worker that ends is told and replaced, as often as it happens."""
+    for _ in range(5):
+        with pytest.raises(VerifierError, match=f"the check ended its process: {how}"):
+            pool.call(*crash, timeout_s=10)
+    assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+
+
+def test_a_neighbour_is_not_disturbed(pool: Workers):
+    """While one worker hangs, the other one works."""
+    hanging = threading.Thread(target=lambda: pool.call(time.sleep, 1.5, timeout_s=60))
+    hanging.start()
+    began = time.monotonic()
+    assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+    assert time.monotonic() - began < 1.2
+    hanging.join()
+
+
+def test_it_is_replaced_before_it_leaks(pool: Workers, monkeypatch: pytest.MonkeyPatch):
+    """After so many calls a worker gives its memory back."""
+    monkeypatch.setattr(workers, "CALLS", 2)
+    alone = Workers(1)
+    processes = [alone.call(os.getpid, timeout_s=10) for _ in range(4)]
+    assert processes[0] == processes[1] != processes[2] == processes[3]
+    alone.close()
+
+
+def test_no_worker_outlives_a_killed_build(tmp_path: Path):
+    """Not even one that hangs."""
+    script = tmp_path / "build.py"
+    script.write_text(
+        "import os, threading, time\n"
+        "from verifiers.workers import Workers\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Workers(1)\n"
+        "    print(pool.call(os.getpid, timeout_s=60), flush=True)\n"
+        "    pool.call(time.sleep, 600, timeout_s=600)\n"
+    )
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as build:
+        assert build.stdout is not None
+        worker = int(build.stdout.readline())
+        time.sleep(0.3)
+        build.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{worker}").exists()
