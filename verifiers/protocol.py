@@ -11,11 +11,11 @@
             return self.text in sample.response
 
 `check` runs in a worker process, which is killed where it takes longer than `limit_s`: a check that hangs or crashes is an
-undecided verdict, and disturbs no other. With `isolated=False`, for what is quick on any input or keeps limits of its own, it is
-called in a thread of the build, several at once. A verifier that waits for another server may make it a coroutine, `async def
-check`, which runs on the event loop. What it raises as `VerifierError` becomes an undecided verdict with that reason; so does any other
-exception, with its traceback in the log. A `TeacherError` of the judge's own teacher becomes no verdict at all: the sample isn't
-accepted, and the next build judges it.
+undecided verdict, and disturbs no other. With `isolated=False`, for what is quick on any input or keeps limits of its own, it
+is called in a thread of the build, several at once. A verifier that waits for another server may make it a coroutine, `async
+def check`, which runs on the event loop. What it raises as `VerifierError` becomes an undecided verdict with that reason; so
+does any other exception, with its traceback in the log. A `TeacherError` of the judge's own teacher becomes no verdict at all:
+the sample isn't accepted, and the next build judges it.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def verifier(*, version: str, isolated: bool = True, limit_s: float = 60) -> Cal
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 
     Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
-    longer count. `isolated` and `limit_s` are as the protocol says; where they depend on the options, a class defines them itself, as properties.
+    longer count. `isolated` and `limit_s` are as the protocol says; where they depend on the options, a class defines them
+    itself, as properties.
     """
 
     def decorate(cls: type[C]) -> type[C]:
