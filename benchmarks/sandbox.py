@@ -21,9 +21,9 @@ from importlib.resources import files
 from statistics import median
 from typing import Any
 
+from verifiers.responses import trusted_part
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.protocol import Limits, PythonJob
-from verifiers.unit_tests import trusted_part
 
 
 def problems() -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     packages = ("stillhouse", "prefect", "duckdb", "pyarrow", "openai", "anthropic")
     yield Check(name="packages", state="ok", detail=", ".join(f"{name} {version(name)}" for name in packages))
     yield _tried("sandbox (unit_tests)", _sandbox)
+    yield _tried("languages (unit_tests)", _languages)
     yield _tried("embedded model (local)", _model)
     yield from _lake(lake)
     yield from _batches(lake)
@@ -71,6 +72,12 @@ def _sandbox() -> str:
     from verifiers.sandbox import examine as examine_sandbox
 
     return examine_sandbox()
+
+
+def _languages() -> str:
+    from verifiers.sandbox.languages import examine as examine_languages
+
+    return examine_languages()
 
 
 def _model() -> str:

@@ -36,7 +36,7 @@ from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
-from verifiers.protocol import NeedsTeacher, Verifier
+from verifiers.protocol import Identified, NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
 
 
@@ -200,6 +200,8 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             message = f"unknown key; {nearest(str(location[-1]), known)}"
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
     options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
+    if isinstance(made, Identified):
+        options = made.identity_options()
     if isinstance(made, NeedsTeacher):
         judge = next((teacher for teacher in spec.teachers if teacher.name == made.teacher), None)
         if judge is None:

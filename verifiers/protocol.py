@@ -91,6 +91,15 @@ class NeedsMachine(Protocol):
         ...
 
 
+@runtime_checkable
+class Identified(Protocol):
+    """A verifier that says which of its options verdicts depend on; by default, all do."""
+
+    def identity_options(self) -> dict[str, Any]:
+        """Return what goes into the fingerprint, as JSON."""
+        ...
+
+
 C = TypeVar("C")
 
 

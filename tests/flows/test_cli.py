@@ -303,7 +303,9 @@ def test_doctor_says_what_is_missing(folder: Path, monkeypatch: pytest.MonkeyPat
     """`doctor` exits 2 where something is missing, and says what to do."""
     monkeypatch.setenv("PATH", "/nowhere")
     assert run(monkeypatch, "doctor") == 2
-    assert "bubblewrap" in capsys.readouterr().out
+    told = " ".join(capsys.readouterr().out.split())
+    assert "bubblewrap" in told
+    assert "no javascript (install the package nodejs)" in told
 
 
 def test_the_gate_in_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

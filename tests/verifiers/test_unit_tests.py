@@ -12,9 +12,14 @@ from importlib.resources import files
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from storage.errors import SetupError, VerifierError
 from storage.records import Message, Prompt, Sample
+from tests.verifiers.sandbox.fusion import run_code, serving
 from verifiers.registry import VERIFIERS
-from verifiers.unit_tests import UnitTests, code_of, continued
+from verifiers.responses import code_of, continued
+from verifiers.sandbox.judge import BubblewrapSandbox
+from verifiers.sandbox.languages import PYTHON
+from verifiers.unit_tests import UnitTests
 
 HUMAN_EVAL = [
     json.loads(line)
@@ -123,7 +128,7 @@ BLOCKS = {
 def test_the_code_of_a_response(name):
     """The code is the last Python block, else the last block of no language, else all of the response."""
     response, code = BLOCKS[name]
-    assert code_of(response) == code
+    assert code_of(response, PYTHON.fences) == code
 
 
 STUB = 'import math\n\ndef helper(x):\n    return x + 1\n\ndef f(x):\n    """Say."""\n'
@@ -224,11 +229,11 @@ def test_prompts_that_decide_nothing(tests, reason):
 
 
 def test_pairs_of_input_and_output():
-    """A JSON list of pairs judges the response as a program; the score is the part of the pairs that are right."""
+    """A JSON list of pairs judges the response as a program."""
     pairs = json.dumps([{"stdin": "1\n", "stdout": "2\n"}, {"stdin": "2\n", "stdout": "4\n"}])
     assert check("```python\nprint(int(input()) * 2)\n```", pairs).passed is True
     finding = check("```python\nprint(2)\n```", pairs)
-    assert (finding.passed, finding.score, finding.reason) == (False, 0.5, "test 2 of 2: expected '4', got '2'")
+    assert (finding.passed, finding.score, finding.reason) == (False, 0, "test 2 of 2: expected '4', got '2'")
 
 
 def test_the_option_goes_before_the_tag():
@@ -258,3 +263,134 @@ def test_the_registry_knows_it():
     """A spec finds it by name."""
     assert VERIFIERS.find("unit_tests") is UnitTests
     assert UnitTests.version == "1"
+
+
+LANGUAGES = {
+    "python": "Use JS? No:\n```python\nprint(int(input()) * 2)\n```\n```js\nalert(1)\n```",
+    "javascript": "```js\nconsole.log(require('fs').readFileSync(0, 'utf8') * 2)\n```\nRun it:\n```bash\nnode main.js\n```",
+    "bash": "```sh\nread -r n\necho $((n * 2))\n```\n```python\nprint(0)\n```",
+}
+PAIRS = json.dumps([{"stdin": "1\n", "stdout": "2\n"}, {"stdin": "2\n", "stdout": "4\n"}])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_language_decides_which_block_is_taken(language):
+    """The last block of that language is the program, whatever blocks of other languages there are."""
+    finding = check(LANGUAGES[language], PAIRS, language=language)
+    assert (finding.reason, finding.passed, finding.score) == ("", True, 1)
+    other = {"python": "bash", "javascript": "python", "bash": "javascript"}[language]
+    assert check(LANGUAGES[language], PAIRS, language=other).passed is False
+
+
+def test_other_languages_are_judged_by_pairs_alone():
+    """Python source can't test Bash: that decides nothing. Nor do Python's own options go with it."""
+    finding = check("```bash\necho 2\n```", "assert add(1, 1) == 2", language="bash")
+    assert (finding.passed, finding.reason) == (None, 'the tests of Bash code must be a list of {"stdin": text, "stdout": text}')
+    assert check("```js\n1\n```", PAIRS, language="bash").reason == "the response has no Bash code"
+    for option in ({"prefix": "prompt"}, {"entry_point": "add"}):
+        with pytest.raises(ValidationError, match="prefix and entry_point are for Python"):
+            TypeAdapter(UnitTests).validate_python({"language": "bash", **option})
+
+
+def test_outputs_are_compared_as_the_spec_says():
+    """Tolerance, order and case are options of the verifier."""
+    pairs = json.dumps([{"stdin": "", "stdout": "YES\n0.5\n"}])
+    response = "```python\nprint('0.50001\\nyes')\n```"
+    assert check(response, pairs).passed is False
+    assert check(response, pairs, tolerance=1e-3, order="any", ignore_case=True).passed is True
+    for wrong in ({"tolerance": -1}, {"tolerance": 1}, {"tolerance": float("nan")}, {"order": "none"}, {"runs": 0}):
+        with pytest.raises(ValidationError):
+            TypeAdapter(UnitTests).validate_python(wrong)
+
+
+ADD = "def add(a, b): return a + b if a < 3 else a - b"
+SCORED = {
+    "asserts": ("assert add(1, 1) == 2\nassert add(3, 1) == 4\nassert add(2, 2) == 4", 2 / 3, "2 of 3 passed; test 2: AssertionError: assert add(3, 1) == 4"),
+    "functions": ("def test_a():\n    assert add(1, 1) == 2\ndef test_b():\n    assert add(5, 1) == 6", 0.5, "1 of 2 passed; test 2: AssertionError: assert add(5, 1) == 6"),
+    "both": ("assert add(5, 1) == 6\ndef test_a():\n    assert add(1, 1) == 2", 0.5, "1 of 2 passed; test 1: AssertionError: assert add(5, 1) == 6"),
+    "a loop": ("for n in range(9):\n    assert add(n, 1) == n + 1\nassert add(1, 1) == 2", 0.5, "1 of 2 passed; test 1: AssertionError: assert add(n, 1) == n + 1"),
+    "a helper": ("def same(a, b):\n    assert add(a, b) == a + b\nsame(1, 1)\nsame(4, 1)", 0.5, "1 of 2 passed; test 2: AssertionError: assert add(a, b) == a + b"),
+    "check": ("def check(candidate):\n    assert candidate(1, 1) == 2\n    assert candidate(4, 1) == 5", 0, "0 of 1 passed; test 1: AssertionError: assert candidate(4, 1) == 5"),
+    "annotations": ("from __future__ import annotations\ndef test_a(x: No = 1):\n    assert add(x, 1) == 2\nassert add(5, 1) == 6", 0.5, "1 of 2 passed; test 1: AssertionError: assert add(5, 1) == 6"),
+    "between tests": ("assert add(1, 1) == 2\nx = [9][add(2, 2)]\nassert x", 1 / 2, "1 of 2 passed; test 2: IndexError: list index out of range in: x = [9][add(2, 2)]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_a_score_is_the_part_of_the_tests_that_pass(name):
+    """With `score`, each top-level assert, loop of asserts, call of a helper and test function is run, and counts as one."""
+    tests, score, reason = SCORED[name]
+    finding = check(ADD, tests, tags={"entry_point": "add"}, score=True)
+    assert (finding.passed, finding.score, finding.reason) == (False, score, reason)
+    right = check("def add(a, b): return a + b", tests.replace("[9][add(2, 2)]", "1"), tags={"entry_point": "add"}, score=True)
+    assert (right.passed, right.score, right.reason) == (True, 1, "")
+
+
+FORGED = {
+    "ends its process": "import os\ndef add(a, b):\n    if a == 2: os._exit(0)\n    return a + b",
+    "raises what nobody catches": "def add(a, b):\n    if a == 2: raise SystemExit\n    return a + b",
+    "never comes back": "def add(a, b):\n    while a == 2: pass\n    return a + b",
+    "isn't there": "def sub(a, b): return 0",
+    "can't be compiled": "def add(",
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_no_score_is_for_tests_that_were_not_passed(name):
+    """Code that ends, breaks or holds up the tests in their middle has failed, with at most the part that passed before."""
+    tests = "assert add(1, 1) == 2\nassert add(2, 1) == 3\nassert add(3, 1) == 4\nassert add(2, 2) == 4"
+    finding = check(FORGED[name], tests, score=True, timeout_s=1)
+    assert finding.passed is False
+    assert finding.score <= 0.5
+    assert finding.reason
+
+
+def test_tests_that_decide_nothing_have_no_score():
+    """A test that is broken itself leaves all undecided; so do tests that never use the code."""
+    assert check(ADD, "assert add(1, 1) == 2\nassert no_such_name", score=True).passed is None
+    assert check(ADD, "assert True\nassert 1 + 1 == 2", score=True).passed is None
+
+
+def test_results_that_differ_between_runs_are_undecided():
+    """A sample whose verdict hangs on a random seed is flaky; one that fails, or passes, each time is not."""
+    lucky = "```python\nprint(sorted({'a', 'b', 'c', 'd', 'e'}) if hash('a') % 2 else 0)\n```"
+    pairs = json.dumps([{"stdin": "", "stdout": "['a', 'b', 'c', 'd', 'e']"}])
+    found = check(lucky, pairs, runs=8)
+    assert found.passed is None
+    assert found.score is None
+    assert found.reason.startswith("flaky: passed ")
+    assert " of 8 runs; test 1 of 1: expected " in found.reason
+    assert check("print(sorted('edcba'))", pairs, runs=3).passed is True
+    assert check("print(1)", pairs, runs=3).passed is False
+
+
+def test_functions_may_be_flaky_too():
+    """Each run of Python source tests has its own seeds for hashes and for `random`."""
+    source = "import random\ndef pick(): return random.random() < 0.5"
+    assert check(source, "assert pick()", runs=10).passed is None
+    assert check(source, "assert pick() in (True, False)", runs=3).passed is True
+
+
+def test_the_sandbox_may_be_another_machine(tmp_path):
+    """With `sandbox: {url}`, programs run there; Python source tests are undecided, and no server at all stops the run."""
+    sandbox = BubblewrapSandbox(1)
+    with serving(lambda asked: (200, json.dumps(run_code(sandbox, asked)).encode())) as (url, asked):
+        verifier = TypeAdapter(UnitTests).validate_python({"sandbox": {"url": url}})
+        verifier.ready()
+        assert verifier.check(prompt_of(PAIRS), sample_of(LANGUAGES["python"])).passed is True
+        assert verifier.check(prompt_of(PAIRS), sample_of("print(7)")).passed is False
+        assert len(asked) == 4
+        with pytest.raises(VerifierError, match="forge"):
+            verifier.check(prompt_of("assert add(1, 2) == 3"), sample_of("def add(a, b): return a + b"))
+    sandbox.close()
+    with pytest.raises(SetupError, match="can't be reached"):
+        TypeAdapter(UnitTests).validate_python({"sandbox": {"url": url}}).ready()
+
+
+def test_options_that_came_later_leave_earlier_verdicts_valid():
+    """A fingerprint is of the first options and of later ones that are used; of a server, that it is one, not where."""
+    first = {"timeout_s": 10, "memory_mb": 512, "entry_point": None, "prefix": "", "processes": 16, "output_kb": 1024}
+    assert UnitTests().identity_options() == first
+    assert UnitTests(language="bash", runs=2).identity_options() == first | {"language": "bash", "runs": 2}
+    servers = [TypeAdapter(UnitTests).validate_python({"sandbox": {"url": f"http://{name}"}}) for name in ("one", "two")]
+    assert servers[0].identity_options() == servers[1].identity_options() == first | {"sandbox": "remote"}

@@ -1,4 +1,4 @@
-"""Runs untrusted Python and says whether its tests pass. `protocol.py` is the interface, `bubblewrap.py` the one that is there.
+"""Runs untrusted code and says whether its tests pass. `protocol.py` is the interface, `judge.py` and `remote.py` keep it.
 
 The folder `inside` is the part that runs in the jail. Three processes take part in one sample of a function:
 
@@ -10,6 +10,18 @@ The code under test shares no process, namespace, file or descriptor with whoeve
 """
 
 from verifiers.sandbox.judge import BubblewrapSandbox, default, examine
-from verifiers.sandbox.protocol import Case, Limits, ProgramJob, PythonJob, Result, Sandbox
+from verifiers.sandbox.protocol import Case, Execution, Limits, Program, ProgramJob, PythonJob, Result, Sandbox
 
-__all__ = ["BubblewrapSandbox", "Case", "Limits", "ProgramJob", "PythonJob", "Result", "Sandbox", "default", "examine"]
+__all__ = [
+    "BubblewrapSandbox",
+    "Case",
+    "Execution",
+    "Limits",
+    "Program",
+    "ProgramJob",
+    "PythonJob",
+    "Result",
+    "Sandbox",
+    "default",
+    "examine",
+]

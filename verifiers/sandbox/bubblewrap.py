@@ -1,7 +1,8 @@
 """The jail's walls: the command line of bubblewrap, and the start of the process in it.
 
-What is bound is the interpreter, its standard library and the system's shared libraries, read-only. There is no /proc, no /sys,
-no /etc, no home, no environment and no network; the one writable place is a tmpfs that the fork server renews for each sample.
+What is bound is the interpreter, its standard library and the system's shared libraries, read-only; for programs in another
+language, its interpreter as well, and /proc of the jail's own processes. There is no other /proc, no /sys, no /etc, no home, no
+environment and no network; the one writable place is a tmpfs that the fork server renews for each sample.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from storage.errors import SetupError
 from verifiers.sandbox.inside.seccomp import MACHINES
+from verifiers.sandbox.languages import LANGUAGES, Language, binds
 
 INSIDE = Path(__file__).parent / "inside"
 HOME = "/jail"
@@ -38,9 +41,9 @@ kept, os.register_at_fork = os.register_at_fork, lambda **hooks: None
 sys.path.append("/jail")
 from verifiers.sandbox.inside import server
 sys.path.pop()
-server.warm_up()
+server.warm_up({seed})
 os.register_at_fork = kept
-server.main({control})
+server.main({control}, {proc})
 """
 
 
@@ -80,7 +83,33 @@ def _interpreter() -> tuple[str, ...]:
     return (*options, "--", program)
 
 
-def _command(bwrap: str, options: Sequence[str], control: int) -> list[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What tells jails apart."""
+
+    language: str = "python"
+    """Whose interpreter is in it, beside Python's."""
+    seed: int = 0
+    """Of Python's hashes and random numbers."""
+
+
+def _interpreter_of(language: Language) -> Iterator[str]:
+    """Yield the options that bind another language's interpreter and what it needs.
+
+    Such programs read /dev/stdin, and shells connect processes by /dev/fd: links to /proc, of which the fork server mounts what
+    concerns the jail's own processes and nothing of the machine.
+    """
+    if not language.command:
+        return
+    for source, target in binds(language):
+        yield from (*_folders(target), "--ro-bind", source, target)
+    yield from ("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--symlink", "/proc/self/fd", "/dev/fd")
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        yield from ("--symlink", f"/proc/self/fd/{number}", f"/dev/{name}")
+
+
+def _command(bwrap: str, options: Sequence[str], control: int, kind: Kind) -> list[str]:
+    language = LANGUAGES[kind.language]
     *binds, _, program = _interpreter()
     command = [
         bwrap,
@@ -100,15 +129,16 @@ def _command(bwrap: str, options: Sequence[str], control: int) -> list[str]:
         "--clearenv",
         "--setenv",
         "PYTHONHASHSEED",
-        "0",
+        str(kind.seed),
     ]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", *options, *binds]
     command += [*_folders(f"{HOME}/verifiers/sandbox/inside"), "--ro-bind", str(INSIDE), f"{HOME}/verifiers/sandbox/inside"]
     command += ["--perms", "0755", "--dir", "/dev", "--symlink", "/tmp", "/dev/shm", "--perms", "0755", "--dir", "/tmp"]  # noqa: S108
+    command += _interpreter_of(language)
     for name in DEVICES:
         command += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
     command += ["--remount-ro", "/", "--chdir", "/", program, "-s", "-S", "-P", "-B", "-X", "utf8"]
-    return [*command, "-c", CODE.format(control=control)]
+    return [*command, "-c", CODE.format(control=control, seed=kind.seed, proc=bool(language.command))]
 
 
 def find() -> str:
@@ -121,7 +151,7 @@ def find() -> str:
     return bwrap
 
 
-def start(control: int) -> tuple[subprocess.Popen[bytes], int, IO[bytes]]:
+def start(control: int, kind: Kind) -> tuple[subprocess.Popen[bytes], int, IO[bytes]]:
     """Start a jail whose process 1 talks over the descriptor `control`. Return bubblewrap, process 1's id, and their stderr.
 
     Must be called from a thread that lives as long as the jail is to: `--die-with-parent` means the thread.
@@ -138,7 +168,7 @@ def start(control: int) -> tuple[subprocess.Popen[bytes], int, IO[bytes]]:
         else:
             options += ["--uid", str(USER), "--gid", str(USER)]
         process = subprocess.Popen(
-            _command(bwrap, options, control),
+            _command(bwrap, options, control, kind),
             env={},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -149,8 +179,8 @@ def start(control: int) -> tuple[subprocess.Popen[bytes], int, IO[bytes]]:
         info_write = -1
         child = _child(info_read)
         if child and os.geteuid() == 0:
-            for kind in ("uid_map", "gid_map"):
-                Path(f"/proc/{child}/{kind}").write_text(f"0 0 1\n{USER} {HOST_USER} 1\n")
+            for name in ("uid_map", "gid_map"):
+                Path(f"/proc/{child}/{name}").write_text(f"0 0 1\n{USER} {HOST_USER} 1\n")
             os.write(mapped_write, b"1")
     except OSError as error:
         raise SetupError(f"bubblewrap can't be started: {error}") from error

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -44,10 +44,12 @@ _starter = _Starter()
 class Jail:
     """One jail. Not for two threads at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: bubblewrap.Kind | None = None) -> None:
         self.control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self.process, self.child, errors = _starter.thread.submit(bubblewrap.start, inner.fileno()).result()
+            self.process, self.child, errors = _starter.thread.submit(
+                bubblewrap.start, inner.fileno(), kind or bubblewrap.Kind()
+            ).result()
         except BaseException:
             self.control.close()
             raise
@@ -72,8 +74,16 @@ class Jail:
                 )
         self.control.settimeout(END_S)
 
-    def run(self, mode: Mode, payload: str, limits: Limits, processor: int, descriptors: Sequence[int]) -> None:
-        """Start a sample's process. `payload` goes to it alone; the descriptors become its own."""
+    def run(
+        self,
+        mode: Mode,
+        payload: str,
+        limits: Limits,
+        processor: int,
+        descriptors: Sequence[int],
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Start a sample's process. `payload` is for it alone, the descriptors become its own, `extra` goes before the limits."""
         job = {
             "do": "run",
             "mode": mode,
@@ -83,6 +93,7 @@ class Jail:
             "file_bytes": limits.file_bytes,
             "output_bytes": limits.output_bytes,
             "processes": limits.processes,
+            **(extra or {}),
         }
         text = os.memfd_create("payload", os.MFD_CLOEXEC)
         try:

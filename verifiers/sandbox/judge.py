@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import functools
 import json
-import os
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from io import FileIO
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 from storage.errors import SetupError, VerifierError
-from verifiers.sandbox import bubblewrap
-from verifiers.sandbox.compare import difference
+from verifiers.sandbox import bubblewrap, programs
+from verifiers.sandbox.bubblewrap import Kind
+from verifiers.sandbox.execute import how, pipes, run_once
 from verifiers.sandbox.inside import uses
 from verifiers.sandbox.jail import Damaged, Jail
+from verifiers.sandbox.languages import LANGUAGES
 from verifiers.sandbox.pool import Pool
-from verifiers.sandbox.protocol import Case, Limits, ProgramJob, PythonJob, Result
-from verifiers.sandbox.watch import Feed, Stop, Stream, end, throw_out, watch
+from verifiers.sandbox.protocol import Execution, Limits, Program, ProgramJob, PythonJob, Result
+from verifiers.sandbox.watch import Stop, Stream, end, throw_out, watch
 
 VERDICT_BYTES = 1 << 14
+PROBE = Limits(wall_s=30)
 KINDS: dict[object, bool | None] = {"passed": True, "failed": False, "undecided": None}
 ATTEMPTS = 2
 
@@ -33,47 +33,55 @@ class BubblewrapSandbox:
 
     def __init__(self, slots: int | None = None) -> None:
         self.pool = Pool(slots)
+        self._pools = {Kind(): self.pool}
 
     def close(self) -> None:
         """Throw the jails out. They also go when Python ends, and when it is killed."""
-        self.pool.close()
+        for pool in list(self._pools.values()):
+            pool.close()
 
-    def ready(self) -> None:
-        """Start a jail where none is. Raise SetupError where this machine can't."""
-        with self.pool.lend(1):
-            pass
+    def ready(self, language: str = "python") -> None:
+        """Start a jail where none is, and a program in it. Raise SetupError where this machine can't."""
+        ran = self.execute(Program(source=LANGUAGES[language].probe, language=language), "", PROBE)
+        if (ran.fault, ran.stdout) != ("", "42\n"):
+            found = ran.fault or repr(ran.stdout[:80])
+            raise SetupError(f"{LANGUAGES[language].title} doesn't run in the sandbox of this machine: {found}")
 
     def run_python(self, job: PythonJob, limits: Limits) -> Result:
         """Judge a module by tests, in two jails."""
         started = time.monotonic()
         try:
-            tests = uses.prepare(job.tests, job.entry_point, job.prelude)
+            tests = uses.prepare(job.tests, job.entry_point, job.prelude, score=job.score)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return _result(None, f"the tests are broken: {type(error).__name__}: {error}", started)
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
-        return self._with_jails(2, functools.partial(_judge_module, job.source, json.dumps(tests), limits))
+        judge = functools.partial(_judge_module, job.source, json.dumps(tests), limits)
+        result: Result = self._with_jails(2, judge, self._pool_of(job))
+        return result
 
     def run_program(self, job: ProgramJob, limits: Limits) -> Result:
-        """Judge a program by its output, in one jail. A case after one that met the time limit isn't run."""
-        started = time.monotonic()
-        right, reason = 0, ""
-        for number, case in enumerate(job.cases, start=1):
-            result = self._with_jails(1, functools.partial(_run_case, job.source, case, limits))
-            right += bool(result.passed)
-            if not result.passed:
-                reason = reason or (f"test {number} of {len(job.cases)}: {result.reason}")
-                if result.reason.startswith("time limit"):
-                    break
-        score = right / len(job.cases)
-        return Result(passed=right == len(job.cases), reason=reason, score=score, elapsed_s=time.monotonic() - started)
+        """Judge a program by its output, in one jail."""
+        return programs.judge(job, lambda stdin: self.execute(job.program, stdin, limits))
 
-    def _with_jails(self, count: int, judge: Any) -> Result:
+    def execute(self, program: Program, stdin: str, limits: Limits) -> Execution:
+        """Run a program once."""
+        found: Execution = self._with_jails(1, functools.partial(run_once, program, stdin, limits), self._pool_of(program))
+        return found
+
+    def _pool_of(self, job: Program | PythonJob) -> Pool:
+        """Return the jails for a job: a language's own interpreter is seeded when a jail starts, any other for each run."""
+        language = job.language if isinstance(job, Program) else "python"
+        kind = Kind(language=language, seed=0 if LANGUAGES[language].command else job.seed)
+        pool = self._pools.get(kind)
+        return pool or self._pools.setdefault(kind, Pool(self.pool.slots, kind))
+
+    def _with_jails(self, count: int, judge: Any, pool: Pool) -> Any:
         """Judge once more where a jail was damaged: somebody may have killed it."""
         for _ in range(ATTEMPTS):
-            with self.pool.lend(count) as (jails, processor):
+            with pool.lend(count) as (jails, processor):
                 try:
-                    result: Result = judge(jails, processor)
+                    result = judge(jails, processor)
                 except Damaged:
                     for jail in list(jails):
                         throw_out(jails, jail)
@@ -86,17 +94,6 @@ class BubblewrapSandbox:
         raise VerifierError("the sandbox was damaged twice while it ran this sample")
 
 
-@contextmanager
-def _pipes(count: int) -> Iterator[list[tuple[FileIO, FileIO]]]:
-    """Return the reading and the writing ends of some pipes.
-
-    They are files, which are closed once however often one asks: by then, the number may be another thread's.
-    """
-    with ExitStack() as stack:
-        pairs = [os.pipe() for _ in range(count)]
-        yield [(stack.enter_context(FileIO(reading)), stack.enter_context(FileIO(writing, "w"))) for reading, writing in pairs]
-
-
 def _result(passed: bool | None, reason: str, started: float) -> Result:
     score = None if passed is None else float(passed)
     return Result(passed=passed, reason=reason, score=score, elapsed_s=time.monotonic() - started)
@@ -104,7 +101,7 @@ def _result(passed: bool | None, reason: str, started: float) -> Result:
 
 def _judge_module(source: str, tests: str, limits: Limits, jails: list[Jail], processor: int) -> Result:
     with ExitStack() as stack:
-        (verdict_in, verdict_out), (output_in, output_out) = stack.enter_context(_pipes(2))
+        (verdict_in, verdict_out), (output_in, output_out) = stack.enter_context(pipes(2))
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
         stack.callback(theirs.close)
@@ -131,66 +128,23 @@ def _judge_module(source: str, tests: str, limits: Limits, jails: list[Jail], pr
             for jail in list(jails):
                 throw_out(jails, jail)
             return _result(False, str(stop), started)
-        kind, reason = _parse(verdict.text())
+        kind, reason, score = _parse(verdict.text())
         statuses = end(jails)
-        if reason.startswith("the code ended its process") and (how := _how(exits.get(id(solution), statuses[0]), limits)):
-            reason = f"{reason}: {how}"
-        return _result(kind, reason or ("" if kind else "failed"), started)
+        if reason.startswith("the code ended its process") and (ended := how(exits.get(id(solution), statuses[0]), limits)):
+            reason = f"{reason}: {ended}"
+        result = _result(kind, reason or ("" if kind else "failed"), started)
+        return result if kind is not False or score is None else replace(result, score=score)
 
 
-def _parse(text: str) -> tuple[bool | None, str]:
+def _parse(text: str) -> tuple[bool | None, str, float | None]:
     """Read what the test process wrote. Anything but its exact form is a failure."""
     try:
-        kind, reason = json.loads(text)
-        if type(reason) is str:
-            return KINDS[kind], reason
+        kind, reason, score = json.loads(text)
+        if type(reason) is str and (score is None or (type(score) is float and 0 <= score <= 1)):
+            return KINDS[kind], reason, score
     except (ValueError, TypeError, KeyError, RecursionError):
         pass
-    return False, "the tests ended their process before their end"
-
-
-def _how(status: int | None, limits: Limits) -> str:
-    """Say how a process ended."""
-    if status is None:
-        return ""
-    if not os.WIFSIGNALED(status):
-        return f"exit code {os.waitstatus_to_exitcode(status)}"
-    number = os.WTERMSIG(status)
-    if number == signal.SIGXCPU:
-        return f"processor time limit of {limits.cpu_s} s"
-    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"killed by signal {number}"
-
-
-def _run_case(source: str, case: Case, limits: Limits, jails: list[Jail], processor: int) -> Result:
-    with _pipes(3) as ((input_in, input_out), (output_in, output_out), (error_in, error_out)):
-        started = time.monotonic()
-        [jail] = jails
-        jail.run("program", source, limits, processor, [input_in.fileno(), output_out.fileno(), error_out.fileno()])
-        for inner in (input_in, output_out, error_out):
-            inner.close()
-        output = Stream(output_in, limits.output_bytes, keep=True)
-        errors = Stream(error_in, limits.output_bytes, keep=True)
-        waiting: set[int] = {id(output), id(errors), id(jail)}
-        status: list[int] = []
-
-        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
-            if message is not None:
-                status.append(message.get("exit", 1))
-                jail.ask_end()  # whatever it left running holds the pipes open
-            waiting.discard(id(source))
-            return not waiting
-
-        try:
-            watch(jails, [output, errors], limits, started, done=done, feed=Feed(input_out, case.stdin))
-            jail.wait_end()
-        except Stop as stop:
-            throw_out(jails, jail)
-            return _result(False, str(stop), started)
-    if status[0] != 0:
-        last = (errors.text().strip().splitlines() or [""])[-1][:200]
-        return _result(False, f"{_how(status[0], limits)}{': ' if last else ''}{last}", started)
-    wrong = difference(case.stdout, output.text())
-    return _result(not wrong, wrong, started)
+    return False, "the tests ended their process before their end", None
 
 
 def examine() -> str:

@@ -9,13 +9,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from verifiers.sandbox.bubblewrap import Kind
 from verifiers.sandbox.jail import Jail
 
 
 class Pool:
     """At most `slots` samples run at a time; further threads wait, outside of their time limit."""
 
-    def __init__(self, slots: int | None = None) -> None:
+    def __init__(self, slots: int | None = None, kind: Kind | None = None) -> None:
+        self.kind = kind
         self.slots = slots or max(2, len(os.sched_getaffinity(0)))
         self.processors = sorted(os.sched_getaffinity(0))
         self.reset()
@@ -42,7 +44,7 @@ class Pool:
                 jails = [self.idle.pop() for _ in range(min(count, len(self.idle)))]
             try:
                 while len(jails) < count:
-                    jails.append(Jail())
+                    jails.append(Jail(self.kind))
                 yield jails, place
             finally:
                 with self.lock:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from verifiers.sandbox.compare import BY_DEFAULT, Comparison
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -36,6 +38,10 @@ class PythonJob:
     """What to hand to the tests' `check(candidate)`, where they define it."""
     prelude: str = ""
     """Trusted source that the tests may rely on, whatever the untrusted code defines: the prompt's imports and helpers."""
+    score: bool = False
+    """Whether all tests are run, for the part that passes; else the first that fails is the last."""
+    seed: int = 0
+    """Of what is random in the jail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +55,45 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramJob:
-    """A whole program, judged by what it prints."""
+class Program:
+    """A whole program."""
 
     source: str
     """The untrusted code."""
+    language: str = "python"
+    """A name in `languages.LANGUAGES`."""
+    seed: int = 0
+    """Of what is random in the jail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """What one run of a program showed."""
+
+    stdout: str
+    """What it printed."""
+    fault: str = ""
+    """Why it counts as failed whatever it printed, in one line; empty where it ended well."""
+    timed_out: bool = False
+    """Whether it met the limit by the clock."""
+    stderr: str = ""
+    """Its standard error."""
+    exit_code: int | None = None
+    """None: it was ended by a signal or a limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProgramJob:
+    """A whole program, judged by what it prints."""
+
+    program: Program
+    """What to run."""
     cases: tuple[Case, ...]
     """At least one. The limits hold for each."""
+    comparison: Comparison = BY_DEFAULT
+    """What counts as the same output."""
+    score: bool = False
+    """Whether all cases are run, for the part that passes; else the first that fails is the last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +105,21 @@ class Result:
     reason: str
     """Why, in one line for a person; empty where it passed."""
     score: float | None
-    """0 … 1: the part of the cases that passed; None where undecided."""
+    """0 … 1: the part of the tests that passed where the job asks for it, else 1 or 0; None where undecided."""
     elapsed_s: float
     """Seconds by the clock."""
 
 
 @runtime_checkable
 class Sandbox(Protocol):
-    """Runs a job from any thread. Raises `storage.errors.SetupError` where it can't run anything at all."""
+    """Runs a job from any thread.
+
+    Raises `storage.errors.SetupError` where it can't run anything at all, and VerifierError where it can't judge this one.
+    """
+
+    def ready(self, language: str) -> None:
+        """Run a program of a language, or raise SetupError."""
+        ...
 
     def run_python(self, job: PythonJob, limits: Limits) -> Result:
         """Judge a module by tests."""

@@ -23,6 +23,10 @@ class Stop(Exception):
     """A limit was passed; the text says which. The jails are thrown out."""
 
 
+class TimeUp(Stop):
+    """The limit by the clock."""
+
+
 class Stream:
     """What arrives in a pipe, up to a limit."""
 
@@ -102,7 +106,7 @@ def watch(
         now = time.monotonic()
         left = started + limits.wall_s - now
         if left <= 0:
-            raise Stop(f"time limit of {limits.wall_s:g} s")
+            raise TimeUp(f"time limit of {limits.wall_s:g} s")
         if now - looked > LOOK_S:
             looked = now
             _weigh(jails, limits)

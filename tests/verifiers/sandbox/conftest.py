@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from verifiers.sandbox.judge import BubblewrapSandbox
-from verifiers.sandbox.protocol import Case, Limits, ProgramJob, PythonJob, Result
+from verifiers.sandbox.protocol import Case, Limits, Program, ProgramJob, PythonJob, Result
 
 Judge = Callable[..., Result]
 
@@ -36,8 +36,10 @@ def judge(sandbox: BubblewrapSandbox) -> Judge:
 def run(sandbox: BubblewrapSandbox) -> Judge:
     """Return what judges a program by pairs."""
 
-    def run(source: str, *cases: tuple[str, str], **limits: float) -> Result:
+    def run(source: str, *cases: tuple[str, str], language: str = "python", score: bool = False, **limits: float) -> Result:
         listed = tuple(Case(stdin=stdin, stdout=stdout) for stdin, stdout in cases)
-        return sandbox.run_program(ProgramJob(source=dedent(source), cases=listed), Limits(**{"wall_s": 5, **limits}))
+        program = Program(source=dedent(source), language=language)
+        job = ProgramJob(program=program, cases=listed, score=score)
+        return sandbox.run_program(job, Limits(**{"wall_s": 5, **limits}))
 
     return run

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from verifiers.sandbox.compare import difference
+from verifiers.sandbox.compare import Comparison
+from verifiers.sandbox.protocol import Case, Execution, Limits, Program, ProgramJob
 
 ECHO = "import sys\nsys.stdout.write(sys.stdin.read().upper())"
 
@@ -16,9 +17,9 @@ def test_every_pair_is_run(run):
 
 
 def test_the_first_wrong_pair_is_named(run):
-    """The reason names the first pair that failed, and the score is the part of the pairs that passed."""
+    """The reason names the first pair that failed."""
     result = run("print(5)", ("", "5"), ("", "5"), ("", "6"), ("", "7"))
-    assert (result.passed, result.score) == (False, 0.5)
+    assert (result.passed, result.score) == (False, 0)
     assert result.reason == "test 3 of 4: expected '6', got '5'"
 
 
@@ -92,7 +93,7 @@ def test_large_inputs_and_children_are_fine(run):
 )
 def test_what_counts_as_the_same_output(expected, actual):
     """White space at the ends of lines and of the text doesn't matter, nor does the last digit of a number with a point."""
-    assert difference(expected, actual) == ""
+    assert Comparison().difference(expected, actual) == ""
 
 
 @pytest.mark.parametrize(
@@ -114,4 +115,89 @@ def test_what_counts_as_the_same_output(expected, actual):
 )
 def test_what_counts_as_different_output(expected, actual, reason):
     """Integers, words, order and the white space between words must be right."""
-    assert difference(expected, actual) == reason
+    assert Comparison().difference(expected, actual) == reason
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "options"),
+    [
+        ("0.5", "0.5000004", {"tolerance": 1e-6}),
+        ("1000000.0", "1000000.9", {"tolerance": 1e-6}),
+        ("2.0", "2", {"tolerance": 1e-6}),
+        ("2", "2.0000001", {"tolerance": 1e-6}),
+        ("YES\nno", "yes\nNo", {"ignore_case": True}),
+        ("a\nb\nb", "b\na\nb\n", {"order": "any"}),
+        ("x 0.1\nx 0.2", "x 0.20000000001\nx 0.1", {"order": "any"}),
+        ("10 a\n9.5 b", "9.50001 b\n10 A", {"order": "any", "tolerance": 1e-3, "ignore_case": True}),
+    ],
+)
+def test_what_counts_as_the_same_output_where_a_spec_says_so(expected, actual, options):
+    """A tolerance for numbers, lines in any order, and words in either case; none of it by default."""
+    assert Comparison(**options).difference(expected, actual) == ""
+    assert Comparison().difference(expected, actual) != ""
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "options"),
+    [
+        ("0.5", "0.500002", {"tolerance": 1e-6}),
+        ("1", "2", {"tolerance": 0.9}),
+        ("100000000", "100000001", {"tolerance": 1e-6}),
+        ("0.5", "nan", {"tolerance": 0.9}),
+        ("0.5", "inf", {"tolerance": 0.9}),
+        ("nan", "0.5", {"tolerance": 0.9}),
+        ("10.5", "1_0.5", {"tolerance": 1e-6}),
+        ("1.5", "\u0661.\u0665", {"tolerance": 1e-6}),
+        ("1e400", "5", {"tolerance": 0.9}),
+        ("0.5 a", "0.5 A", {"tolerance": 1e-6}),
+        ("YES", "YE S", {"ignore_case": True}),
+        ("a\nb", "a\na", {"order": "any"}),
+        ("a\nb", "b\na\na", {"order": "any"}),
+        ("a b\nc d", "c b\na d", {"order": "any"}),
+        ("a\nb", "b\nA", {"order": "any"}),
+        ("0.1\n0.2", "0.1\n0.1", {"order": "any", "tolerance": 0.01}),
+    ],
+)
+def test_what_stays_different_whatever_a_spec_says(expected, actual, options):
+    """Integers are exact, no line counts twice, and what is no plain number is compared as a word."""
+    assert Comparison(**options).difference(expected, actual) != ""
+
+
+def test_a_long_line_is_shown_where_it_differs():
+    """The reason shows some sixty characters, and of a long line those around the first difference."""
+    one, other = "a" * 500 + "b" + "c" * 500, "a" * 500 + "d" + "c" * 500
+    reason = Comparison().difference(one, other)
+    assert "ab" in reason
+    assert "ad" in reason
+    assert len(reason) < 200
+
+
+def test_a_suite_stops_at_the_first_failure(sandbox, monkeypatch):
+    """Where the verdict alone counts, what comes after a failure isn't run."""
+    stdins = []
+
+    def execute(program, stdin, limits):
+        stdins.append(stdin)
+        return Execution(stdout=stdin if stdin != "3" else "x")
+
+    monkeypatch.setattr(sandbox, "execute", execute)
+    cases = tuple(Case(stdin=str(n), stdout=str(n)) for n in range(1, 301))
+    result = sandbox.run_program(ProgramJob(program=Program(source=""), cases=cases), Limits())
+    assert (result.passed, result.score, result.reason) == (False, 0, "test 3 of 300: expected '3', got 'x'")
+    assert stdins == ["1", "2", "3"]
+
+
+def test_a_score_is_the_part_of_the_suite_that_passes(run):
+    """With a score, all pairs are run; the reason counts them, shows the first that failed and numbers the others."""
+    result = run("print(int(input()) % 4)", *[(str(n), str(n)) for n in range(1, 7)], score=True)
+    assert (result.passed, result.score) == (False, 0.5)
+    assert result.reason == "3 of 6 passed; test 4: expected '4', got '0'; failed as well: 5, 6"
+    assert run("print(input())", ("1", "1"), ("2", "2"), score=True).score == 1
+
+
+def test_what_comes_after_an_endless_loop_is_not_run_and_has_not_passed(run):
+    """A score has an end, too: the first case that meets the time limit is the last."""
+    source = "n = int(input())\nwhile n == 2: pass\nprint(n)"
+    result = run(source, *[(str(n), str(n)) for n in range(1, 5)], score=True, wall_s=0.5)
+    assert (result.passed, result.score) == (False, 0.25)
+    assert result.reason == "1 of 4 passed; test 2: time limit of 0.5 s; not run: 3 to 4"

@@ -12,7 +12,7 @@ from verifiers.sandbox.inside import seccomp
 USER = 1000
 SCRATCH = b"/tmp"
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2
-NOSUID_NODEV, DETACH = 6, 2
+NOSUID_NODEV, NOEXEC, DETACH = 6, 8, 2
 ARENA_MAX = -8
 CAPABILITY_VERSION = 0x20080522
 OPEN_FILES = 128
@@ -38,6 +38,11 @@ def clean_scratch(size: int) -> None:
     _libc.umount2(SCRATCH, DETACH)
     options = f"size={size},nr_inodes=2048,mode=1777".encode()
     _must(_libc.mount(b"tmpfs", SCRATCH, b"tmpfs", NOSUID_NODEV, options), "mount")
+
+
+def mount_processes() -> None:
+    """Put the jail's own processes into /proc, and nothing of the machine; a sample sees no process but its user's."""
+    _must(_libc.mount(b"proc", b"/proc", b"proc", NOSUID_NODEV | NOEXEC, b"subset=pid,hidepid=invisible"), "mount /proc")
 
 
 def share_one_heap() -> None:
@@ -66,6 +71,7 @@ def lock_down(limits: dict[str, Any]) -> None:
         (resource.RLIMIT_NOFILE, OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NPROC, limits["processes"] + (not separate)),
+        (resource.RLIMIT_DATA, limits.get("data_bytes", resource.RLIM_INFINITY)),
     ):
         resource.setrlimit(kind, (value, value))
     os.chdir(SCRATCH)

@@ -39,12 +39,14 @@ REHEARSAL_TESTS = (
 )
 
 
-def main(control_number: int) -> None:
-    """Serve until the host is gone. Expects that `warm_up` has run."""
+def main(control_number: int, proc: bool) -> None:
+    """Serve until the host is gone, with the jail's processes in /proc if so asked. Expects that `warm_up` has run."""
     control = socket.socket(fileno=control_number)
     os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
+        if proc:
+            lockdown.mount_processes()
         _probe()
     except OSError as error:
         control.send(json.dumps({"ready": False, "why": str(error)}).encode())
@@ -60,7 +62,7 @@ def main(control_number: int) -> None:
         pass
 
 
-def warm_up() -> None:
+def warm_up(seed: int) -> None:
     """Do everything once, so that a child finds it done. What a child has to write to its memory costs a page each time."""
     lockdown.share_one_heap()
     for name in WARM:
@@ -70,7 +72,7 @@ def warm_up() -> None:
         _rehearse(job)
     for name in ("solution", "pytest"):
         del sys.modules[name]
-    random.seed(0)  # for all samples alike: a verdict is a function of its inputs
+    random.seed(seed)  # for all samples alike: a verdict is a function of its inputs
 
 
 class _Rehearsed(BaseException):
@@ -185,7 +187,7 @@ def _become(job: dict[str, Any], descriptors: list[int]) -> NoReturn:
             for number, target in zip(others, (0, 1, 2), strict=True):
                 os.dup2(number, target)
                 os.close(number)
-            code = program.main(text)
+            code = program.execute(job, text) if "command" in job else program.main(text)
         elif job["mode"] == "solution":
             output, talk = others
             os.dup2(output, 1)

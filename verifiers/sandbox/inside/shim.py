@@ -119,6 +119,13 @@ def as_module() -> types.ModuleType:
     return module
 
 
+def cases_of(kinds: list[Any]) -> list[Any]:
+    """Return the `unittest.TestCase` classes."""
+    import unittest
+
+    return [kind for kind in kinds if issubclass(kind, unittest.TestCase)]
+
+
 def run_cases(kinds: list[Any]) -> None:
     """Run the tests' `unittest.TestCase` classes. Raise what the first failing test raised."""
     import unittest
@@ -138,7 +145,7 @@ def run_cases(kinds: list[Any]) -> None:
         pass
 
     result = Result()
-    cases = [kind for kind in kinds if issubclass(kind, unittest.TestCase)]
+    cases = cases_of(kinds)
     try:
         for kind in cases:
             unittest.defaultTestLoader.loadTestsFromTestCase(kind).run(result)

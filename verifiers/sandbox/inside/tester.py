@@ -6,6 +6,7 @@ This is the only process that can say "passed". It runs none of the untrusted co
 from __future__ import annotations
 
 import base64
+import functools
 import inspect
 import io
 import json
@@ -14,7 +15,7 @@ import os
 import socket
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import shim
@@ -22,6 +23,7 @@ from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.names import Names, SolutionModule
+from verifiers.sandbox.inside.scoring import Tally, run_parts
 from verifiers.sandbox.inside.uses import FILE, Uses
 
 
@@ -40,8 +42,8 @@ class Sink(io.TextIOBase):
 def main(job: dict[str, Any], sock: socket.socket, verdict: int) -> NoReturn:
     """Judge one sample, write the verdict and end the process."""
 
-    def end(kind: str, reason: str = "") -> NoReturn:
-        os.write(verdict, json.dumps([kind, one_line(reason)]).encode())
+    def end(kind: str, reason: str = "", score: float | None = None) -> NoReturn:
+        os.write(verdict, json.dumps([kind, one_line(reason), score]).encode())
         os._exit(0)
 
     judge(job, sock, end)
@@ -50,6 +52,9 @@ def main(job: dict[str, Any], sock: socket.socket, verdict: int) -> NoReturn:
 def judge(job: dict[str, Any], sock: socket.socket, end: Callable[..., NoReturn]) -> NoReturn:
     """Judge one sample. `end` takes the verdict and doesn't come back."""
     sys.stdout = sys.stderr = Sink()
+    tally = Tally(job["known"], end) if "parts" in job else None
+    if tally:
+        end = tally.end
     peer = Guard(sock, lambda reason: end("failed", reason), job["output_bytes"])
     uses = Uses(set(job["called"]), set(job["free"]))
     code = marshal.loads(base64.b85decode(job["code"]))  # noqa: S302 - the host's
@@ -61,11 +66,18 @@ def judge(job: dict[str, Any], sock: socket.socket, end: Callable[..., NoReturn]
     try:
         names.fetch(given)
         peer.asked = 0
-        exec(code, names)  # noqa: S102 - the prompt's tests
-        _run(names, uses, job["entry_point"])
+        if tally:
+            run_parts(job, names, tally)
+        else:
+            exec(code, names)  # noqa: S102 - the prompt's tests
+        for test in _tests(names, uses, job["entry_point"]):
+            if tally:
+                tally.run(test, names, job["tests"])
+            else:
+                test()
     except BaseException as error:  # noqa: BLE001 - tests raise anything
         end(*blame(error, names, job["tests"]))
-    if not peer.asked:
+    if not peer.asked and not (tally and tally.first):
         end("undecided", "the tests never used the code")
     end("passed")
 
@@ -96,8 +108,8 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     return names, given
 
 
-def _run(names: Names, uses: Uses, entry_point: str | None) -> None:
-    """Run what the tests define and don't run themselves."""
+def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callable[[], None]]:
+    """Yield what the tests define and don't run themselves."""
     own = {name: value for name, value in names.items() if getattr(value, "__module__", None) == "__main__"}
     check = own.get("check")
     if isinstance(check, types.FunctionType) and "check" not in uses.called and inspect.signature(check).parameters:
@@ -105,14 +117,20 @@ def _run(names: Names, uses: Uses, entry_point: str | None) -> None:
             raise shim.Broken("the tests define check(candidate), but the prompt has no entry_point")
         if names.root not in names and names.root not in names.offered:
             raise Missing(names.root)
-        check(eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
+        yield lambda: check(eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
     for name, value in own.items():
         if name.startswith("test") and isinstance(value, types.FunctionType) and name not in uses.called:
-            for arguments in shim.arguments_of(value):
-                made = value(**arguments)
-                if inspect.iscoroutine(made):
-                    import asyncio
-
-                    asyncio.run(made)
+            yield functools.partial(_run_function, value)
     if "unittest" in sys.modules:
-        shim.run_cases([value for value in own.values() if isinstance(value, type)])
+        kinds = [value for value in own.values() if isinstance(value, type)]
+        if shim.cases_of(kinds):
+            yield lambda: shim.run_cases(kinds)
+
+
+def _run_function(function: types.FunctionType) -> None:
+    for arguments in shim.arguments_of(function):
+        made = function(**arguments)
+        if inspect.iscoroutine(made):
+            import asyncio
+
+            asyncio.run(made)

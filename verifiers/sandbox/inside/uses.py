@@ -1,6 +1,7 @@
 """What the text of the tests does with names, and its byte code: worked out by the host, once for all samples of a prompt."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 import base64
@@ -39,8 +40,36 @@ def uses_of(tree: ast.Module) -> Uses:
     return Uses(called, loaded - bound - set(vars(builtins)))
 
 
+def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
+    """Return the statements of the tests one by one, whether each is a test, and how many tests there are to be seen.
+
+    A test is what asserts, or calls a function of the tests; and a function called test…, or check, which is run later.
+    """
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    called = uses_of(tree).called
+    known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in called})
+    parts: list[tuple[str, bool]] = []
+    for node in tree.body:
+        is_test = _asserts(node) or (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Call)
+            and isinstance(node.value.func, ast.Name)
+            and node.value.func.id in functions
+        )
+        known += is_test
+        code = compile(ast.Module([node], []), FILE, "exec", flags=flags, dont_inherit=True)
+        parts.append((base64.b85encode(marshal.dumps(code)).decode(), is_test))
+    return {"parts": parts, "known": known}
+
+
+def _asserts(node: ast.AST) -> bool:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+        return False
+    return isinstance(node, ast.Assert) or any(map(_asserts, ast.iter_child_nodes(node)))
+
+
 @functools.lru_cache(maxsize=256)
-def prepare(tests: str, entry_point: str | None, prelude: str) -> dict[str, Any]:
+def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = False) -> dict[str, Any]:
     """Return what the test process needs. Raise SyntaxError, ValueError, … where the tests are broken.
 
     Byte code may cross here, and nowhere else: it goes from the host to a process that runs the host's own interpreter.
@@ -50,6 +79,7 @@ def prepare(tests: str, entry_point: str | None, prelude: str) -> dict[str, Any]
     code = compile(tree, FILE, "exec", dont_inherit=True)
     head = compile(prelude, "<prelude>", "exec", dont_inherit=True) if prelude.strip() else None
     return {
+        **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag) if score else {}),
         "tests": tests,
         "code": base64.b85encode(marshal.dumps(code)).decode(),
         "prelude": head and base64.b85encode(marshal.dumps(head)).decode(),

@@ -1,0 +1,104 @@
+"""Which part of a response is its code."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from dataclasses import dataclass
+
+FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n]*)$")
+INDENT = "    "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A fenced block of a response."""
+
+    language: str
+    """The first word of its info string, in lower case."""
+    code: str
+    """Its text, without the indentation of the fence."""
+
+
+def blocks_of(text: str) -> list[Block]:
+    """Return the fenced blocks. One that is never closed, because the response was cut off, ends with the text."""
+    blocks: list[Block] = []
+    lines: list[str] = []
+    opened: re.Match[str] | None = None
+    for line in text.replace("\r\n", "\n").split("\n"):
+        fence = FENCE.match(line)
+        if opened is None:
+            if fence and not (fence["mark"][0] == "`" and "`" in fence["info"]):
+                opened, lines = fence, []
+        elif fence and fence["mark"].startswith(opened["mark"]) and not fence["info"].strip():
+            blocks.append(_block(opened, lines))
+            opened = None
+        else:
+            lines.append(line)
+    if opened is not None:
+        blocks.append(_block(opened, lines))
+    return blocks
+
+
+def _block(opened: re.Match[str], lines: list[str]) -> Block:
+    indent = opened["indent"]
+    if all(line.startswith(indent) or not line.strip() for line in lines):
+        lines = [line.removeprefix(indent) for line in lines]
+    language = re.split(r"[\s{,:]", opened["info"].strip().lstrip("{."), maxsplit=1)[0].lower()
+    return Block(language=language, code="".join(f"{line}\n" for line in lines))
+
+
+def code_of(response: str, fences: frozenset[str]) -> str | None:
+    """Return the code that a response means: its last block of the language, else its last block of none, else all of it."""
+    blocks = blocks_of(response)
+    if not blocks:
+        return response.replace("\r\n", "\n")
+    for languages in (fences, {""}):
+        fitting = [block.code for block in blocks if block.language in languages]
+        if fitting:
+            return fitting[-1]
+    return None
+
+
+def continued(prompt: str, code: str, entry_point: str | None) -> tuple[str, str]:
+    """Return the source of a response that continues the prompt's code, and the prompt's part that its tests may rely on.
+
+    A response may give the function's body, or the whole function once more; the prompt's imports and helpers go before either.
+    """
+    prompt = prompt.replace("\r\n", "\n")
+    head = trusted_part(prompt, entry_point)
+    if entry_point and re.search(
+        rf"^(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(entry_point)}\b|^{re.escape(entry_point)}[ \t]*=", code, re.MULTILINE
+    ):
+        return f"{head}\n\n{code}", head
+    return f"{prompt.rstrip()}\n{_as_body(code)}", head
+
+
+def _as_body(code: str) -> str:
+    """Indent a function's body that came without its indentation, or without that of its first line.
+
+    By its text alone: Python's parser can be made to use all memory, or to crash, and this is untrusted code outside of the jail.
+    """
+    lines = [line for line in code.split("\n") if line.strip()]
+    if not lines or lines[0][0] in " \t":
+        return code
+    indents = [len(line) - len(line.lstrip()) for line in lines[1:]]
+    opens_block = lines[0].rstrip().endswith(":") and bool(indents) and indents[0] <= len(INDENT)
+    if indents and min(indents) >= len(INDENT) and not opens_block:
+        return INDENT + code.lstrip()
+    return textwrap.indent(code, INDENT)
+
+
+def trusted_part(prompt: str, entry_point: str | None) -> str:
+    """Return the prompt's code without the function that is asked for; empty where the prompt isn't code."""
+    try:
+        body = ast.parse(prompt).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    kept = [
+        node
+        for node in body
+        if getattr(node, "name", None) != entry_point or not isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    return "\n\n".join(ast.unparse(node) for node in kept)

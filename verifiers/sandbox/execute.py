@@ -1,0 +1,100 @@
+"""One run of a program in a jail: from its standard input to what it printed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from io import FileIO
+from typing import Any
+
+from verifiers.sandbox.bubblewrap import HOST_USER
+from verifiers.sandbox.jail import Jail
+from verifiers.sandbox.languages import LANGUAGES, MEGABYTE, Language
+from verifiers.sandbox.protocol import Execution, Limits, Program
+from verifiers.sandbox.watch import Feed, Stop, Stream, TimeUp, throw_out, watch
+
+
+@contextmanager
+def pipes(count: int) -> Iterator[list[tuple[FileIO, FileIO]]]:
+    """Return the reading and the writing ends of some pipes.
+
+    They are files, which are closed once however often one asks: by then, the number may be another thread's.
+    """
+    with ExitStack() as stack:
+        pairs = [os.pipe() for _ in range(count)]
+        yield [(stack.enter_context(FileIO(reading)), stack.enter_context(FileIO(writing, "w"))) for reading, writing in pairs]
+
+
+def how(status: int | None, limits: Limits) -> str:
+    """Say how a process ended."""
+    if status is None:
+        return ""
+    if not os.WIFSIGNALED(status):
+        return f"exit code {os.waitstatus_to_exitcode(status)}"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGXCPU:
+        return f"processor time limit of {limits.cpu_s} s"
+    return f"killed by {signal.Signals(number).name}" if number in set(signal.Signals) else f"killed by signal {number}"
+
+
+def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], processor: int) -> Execution:
+    """Run a program in the one jail. Past a limit, the jail is thrown out."""
+    language = LANGUAGES[program.language]
+    limits = replace(limits, processes=limits.processes + language.threads)
+    with pipes(3) as ((input_in, input_out), (output_in, output_out), (error_in, error_out)):
+        inner = (input_in, output_out, error_out)
+        if language.command and os.geteuid() == 0:  # who isn't a pipe's owner can't open it as /dev/stdin
+            for pipe in inner:
+                os.fchown(pipe.fileno(), HOST_USER, HOST_USER)
+        started = time.monotonic()
+        [jail] = jails
+        numbers = [pipe.fileno() for pipe in inner]
+        jail.run("program", program.source, limits, processor, numbers, _extra(language, program, limits))
+        for pipe in inner:
+            pipe.close()
+        output = Stream(output_in, limits.output_bytes, keep=True)
+        errors = Stream(error_in, limits.output_bytes, keep=True)
+        waiting: set[int] = {id(output), id(errors), id(jail)}
+        status: list[int] = []
+
+        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
+            if message is not None:
+                status.append(message.get("exit", 1))
+                jail.ask_end()  # whatever it left running holds the pipes open
+            waiting.discard(id(source))
+            return not waiting
+
+        try:
+            watch(jails, [output, errors], limits, started, done=done, feed=Feed(input_out, stdin))
+            jail.wait_end()
+        except Stop as stop:
+            throw_out(jails, jail)
+            return Execution(stdout="", fault=str(stop), timed_out=isinstance(stop, TimeUp))
+    code = None if os.WIFSIGNALED(status[0]) else os.waitstatus_to_exitcode(status[0])
+    fault = ""
+    if status[0] != 0:
+        line = language.line_of(errors.text())
+        fault = f"{how(status[0], limits)}{': ' if line else ''}{line}"
+    return Execution(stdout=output.text(), stderr=errors.text(), fault=fault, exit_code=code)
+
+
+def _extra(language: Language, program: Program, limits: Limits) -> dict[str, Any]:
+    """Return what another language's interpreter needs of the fork server."""
+    if not language.command:
+        return {}
+    file = language.file_of(program.source)
+    # V8 takes 0 as a seed for none: random numbers would differ from run to run.
+    words = {"memory_mb": limits.memory_bytes // MEGABYTE, "seed": program.seed + 1, "file": file}
+    extra: dict[str, Any] = {
+        "command": [word.format(**words) for word in language.command],
+        "file": file,
+        "environment": dict(language.environment),
+    }
+    if language.reserve_bytes:
+        extra["memory_bytes"] = limits.memory_bytes + language.reserve_bytes
+        extra["data_bytes"] = limits.memory_bytes + language.data_bytes
+    return extra
