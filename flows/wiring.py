@@ -196,8 +196,9 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
     except ValidationError as error:
         location, message = problem(error)
         if "unknown key" in message:
+            *nested, key = location
             known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
-            message = f"unknown key; {nearest(str(location[-1]), known)}"
+            message = "unknown key" if nested else f"unknown key; {nearest(str(key), known)}"
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
     options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
     if isinstance(made, Identified):

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
 from verifiers.protocol import Finding, verifier
@@ -19,6 +19,11 @@ from verifiers.sandbox.remote import Server
 
 MEGABYTE = 1 << 20
 FIRST = {"timeout_s", "memory_mb", "entry_point", "prefix", "processes", "output_kb"}
+# A union without a discriminator would blame the wrong half of a mistake. A tag that is no word is left out of an error's place.
+Where = Annotated[
+    Annotated[Literal["bubblewrap"], Tag("<name>")] | Annotated[Server, Tag("<server>")],
+    Discriminator(lambda given: "<server>" if isinstance(given, dict | Server) else "<name>"),
+]
 
 
 @verifier(version="1", isolated=False)
@@ -50,7 +55,7 @@ class UnitTests:
     runs: Annotated[int, Field(ge=1, le=10)] = 1
     """How often each sample is run, with other random seeds each time. Results that differ leave it undecided. Python's runs have
     jails of their own, of 20 MB each."""
-    sandbox: Literal["bubblewrap"] | Server = "bubblewrap"
+    sandbox: Where = "bubblewrap"
     """Where the code runs: in jails of this machine, or at `{url: …}`, a server that speaks SandboxFusion's `/run_code`."""
 
     def __post_init__(self) -> None:

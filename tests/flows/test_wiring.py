@@ -10,6 +10,7 @@ import pytest
 from flows import wiring
 from flows.spec import Spec
 from storage.errors import SpecError
+from storage.identity import fingerprint
 from storage.intents import Intents
 from tasks.ask import Desk
 from tasks.draw import Budget
@@ -80,6 +81,38 @@ def test_the_api_of_a_judge() -> None:
         for more in ({}, {"api": "chat"}, {"api": "responses"})
     )
     assert chat == same != other
+
+
+def test_verdicts_of_unit_tests_outlive_its_new_options() -> None:
+    """A spec that uses none of the options that came later has the fingerprint that it had before there were any."""
+    options = {"timeout_s": 10, "memory_mb": 512, "entry_point": None, "prefix": "", "processes": 16, "output_kb": 1024}
+    before = fingerprint(verifier="unit_tests", version="1", options=options)
+    used = [
+        {},
+        {"sandbox": "bubblewrap", "runs": 1},
+        {"sandbox": {"url": "http://a"}},
+        {"sandbox": {"url": "http://b"}},
+        {"score": True},
+    ]
+    found = [wiring.make_verifiers(spec(verify=({"use": "unit_tests", **more},)), PATH)[0].fingerprint for more in used]
+    assert found[0] == found[1] == before
+    assert found[2] == found[3]
+    assert len(set(found)) == 3
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "message"),
+    [
+        ({"uri": "http://a"}, "verify[0].sandbox.uri: unknown key"),
+        ({"url": "a"}, "verify[0].sandbox: 'a' is not the address of a server"),
+        ("docker", "verify[0].sandbox: must be 'bubblewrap', and this is 'docker'"),
+    ],
+)
+def test_a_mistake_in_an_option_with_options_names_its_place(sandbox: object, message: str) -> None:
+    """The error is of the half of the union that was meant."""
+    with pytest.raises(SpecError) as error:
+        wiring.make_verifiers(spec(verify=({"use": "unit_tests", "sandbox": sandbox},)), PATH)
+    assert message in str(error.value)
 
 
 async def test_a_teacher_that_only_judges_is_not_checked_for_drawing() -> None:

@@ -184,6 +184,12 @@ def test_a_program_finds_nothing_of_the_one_before(run, sandbox, language):
         assert int(count) <= 4  # two shells, and those that they look with
 
 
+def test_a_program_has_three_descriptors_and_no_more(sandbox):
+    """A pipe of the jail's own could be opened through /proc, and hold something for the next program."""
+    ran = sandbox.execute(Program(source="exec ls /proc/self/fd", language="bash"), "", Limits())
+    assert ran.stdout.split() == ["0", "1", "2", "3"]  # the last one is the folder that is listed
+
+
 def test_random_numbers_of_javascript_are_the_same_each_time(sandbox):
     """A verdict is a function of its inputs; another seed gives others."""
     numbers = [

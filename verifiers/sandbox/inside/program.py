@@ -49,6 +49,7 @@ def execute(job: dict[str, Any], source: str) -> NoReturn:
         file.write(source)
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and what is ignored stays so
         signal.signal(number, signal.SIG_DFL)
+    os.closerange(3, 1 << 20)  # what it could open once more through /proc, and leave something in
     os.execve(job["command"][0], job["command"], job["environment"])  # noqa: S606 - no shell is meant
 
 
