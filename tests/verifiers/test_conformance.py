@@ -46,9 +46,15 @@ class Case:
     """A response that passes."""
     bad: str
     """A response that fails."""
+    harmless: frozenset[str] = frozenset()
+    """Those of `HOSTILE` that are good by what this verifier looks at."""
 
 
+NUMBER = {"use": "exact_match", "kind": "number"}
 CASES = {
+    "all": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "any": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "cascade": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "exact_match": Case(
         options={"kind": "number"}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
     ),
@@ -63,6 +69,9 @@ CASES = {
         prompt={"tests": "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"},
         good="```python\ndef add(a, b):\n    return a + b\n```",
         bad="```python\ndef add(a, b):\n    return a - b\n```",
+    ),
+    "weighted": Case(
+        options={"of": [NUMBER], "pass_at": 1}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
     ),
 }
 HOSTILE = {
@@ -151,7 +160,7 @@ def test_it_passes_the_good_and_fails_the_bad(name: str) -> None:
     assert bad.reason
 
 
-@every
+@pytest.mark.parametrize("name", sorted(name for name, case in CASES.items() if case.prompt))
 def test_it_decides_nothing_without_what_it_needs(name: str) -> None:
     """A prompt without a reference or tests says nothing of the response."""
     finding = check(built(name), prompt(), CASES[name].good)
@@ -169,14 +178,14 @@ def test_it_may_be_called_from_several_threads(name: str) -> None:
 
 
 @every
-@pytest.mark.parametrize("response", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, response: str) -> None:
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, hostile: str) -> None:
     """Nothing but VerifierError is raised, and reason and answer can be stored."""
     try:
-        finding = check(built(name), prompt(**CASES[name].prompt), response)
+        finding = check(built(name), prompt(**CASES[name].prompt), HOSTILE[hostile])
     except VerifierError:
         return
-    assert finding.passed is not True
+    assert (finding.passed is True) == (hostile in CASES[name].harmless), finding
     assert finding.score is None or 0 <= finding.score <= 1
 
 
