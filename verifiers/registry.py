@@ -17,6 +17,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
         "judge": "verifiers.judge:Judge",
         "language": "verifiers.language:Language",
         "length": "verifiers.length:Length",
+        "python": "verifiers.python:Python",
         "refusal": "verifiers.refusal:Refusal",
         "regex": "verifiers.regex:Regex",
         "repetition": "verifiers.repetition:Repetition",

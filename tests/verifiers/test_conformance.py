@@ -84,6 +84,7 @@ CASES = {
         bad="Die Antwort ist London, denn es ist die größte Stadt des Landes.",
     ),
     "length": Case(options={"min_words": 2, "max_chars": 20}, prompt={}, good="It is Paris.", bad="Paris"),
+    "python": Case(options={"call": "tests.verifiers.judges:is_paris"}, prompt={}, good="It is Paris.", bad="It is London."),
     "refusal": Case(
         options={},
         prompt={},
