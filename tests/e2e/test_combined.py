@@ -100,3 +100,33 @@ def test_a_rehearsal_asks_no_judge(workplace: Workplace) -> None:
         done = workplace.run("doctor", "--load", str(workplace.write()))
         assert done.returncode == 0, done.stderr
         assert not teacher.bodies
+
+
+def test_a_function_in_the_project(workplace: Workplace) -> None:
+    """A module beside the spec judges in the folder in which the command runs; a changed one judges anew, and one that is gone is exit 2."""
+    module = workplace.folder / "my_module.py"
+    module.write_text("def judge(prompt, sample, right):\n    return f'answer is {right}' in sample.response\n")
+    with LoopbackTeacher(liking) as teacher:
+        judged(workplace, teacher.url, prompts=3)
+        workplace.spec["verify"] = [
+            {"use": "all", "of": [{"use": "python", "call": "my_module:judge", "options": {"right": "1"}}]}
+        ]
+        assert workplace.build()["kept"] == 3
+        module.write_text("def judge(prompt, sample, right):\n    return right in '0123456789'\n")
+        summary = workplace.build()
+        assert (summary["paid"], summary["kept"]) == (0, 9)
+        module.unlink()
+        assert "verify[0].of[0]: call: there is no module 'my_module'" in workplace.build(2)["error"]
+        assert teacher.sold == 9
+
+
+def test_what_the_machine_lacks(workplace: Workplace) -> None:
+    """A part that needs what isn't installed is one line and exit 2, before anything is asked for."""
+    hidden = workplace.folder / "hidden" / "py3langid"
+    hidden.mkdir(parents=True)
+    (hidden / "__init__.py").write_text("raise ImportError('not installed')\n")
+    workplace.environment["PYTHONPATH"] = str(hidden.parent)
+    with LoopbackTeacher(liking) as teacher:
+        judged(workplace, teacher.url, {"use": "language", "expect": ["en"]})
+        assert "pip install 'stillhouse[language]'" in workplace.build(2)["error"]
+        assert teacher.sold == 0
