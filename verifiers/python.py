@@ -23,6 +23,7 @@ from storage.records import Prompt, Sample
 from verifiers import workers
 from verifiers.protocol import Finding, verifier
 
+_KEPT = {*sys.stdlib_module_names, "flows", "storage", "tasks", "verifiers"}
 LOADING_S = 60.0
 """For the import of the user's module."""
 _IMPORTED: dict[str, str] = {}
@@ -74,7 +75,7 @@ class Python:
             raise
         except Exception as error:
             # Its class may be the module's own, which the build's process doesn't import.
-            raise RuntimeError(f"{self.call} raised {type(error).__name__}: {error}") from error
+            raise RuntimeError(f"{self.call} raised {type(error).__name__}: {_line(error)}") from error
         return self._finding(found)
 
     def _finding(self, found: object) -> Finding:
@@ -88,7 +89,8 @@ class Python:
                 answer=found.answer,
             )
         if not isinstance(found, int | float):
-            raise VerifierError(f"{self.call} returned a {type(found).__name__}; a bool, None, a score or a Finding is wanted")
+            kind = f"{type(found).__module__}.{type(found).__qualname__}"
+            raise VerifierError(f"{self.call} returned a {kind}; a bool, None, a score or a Finding is wanted")
         score = _score(found, self.call)
         if self.pass_at is None:
             raise VerifierError(f"{self.call} returned the score {score:g}, and no `pass_at` says which scores pass")
@@ -139,24 +141,25 @@ def _load(folder: str, call: str) -> tuple[Callable[..., object], str]:
     if not callable(function):
         raise ValueError(f"call: {call} is a {type(function).__name__}, and can't be called")  # noqa: TRY004 - of the spec
     checksum = hashlib.sha256(_IMPORTED[name].encode())
-    origin = getattr(sys.modules.get(getattr(function, "__module__", None) or name), "__file__", None)
-    if origin not in {None, getattr(module, "__file__", None)}:  # it is defined elsewhere, and only named here
-        checksum.update(_checksum(origin).encode())
+    home = getattr(function, "__module__", None)
+    if home in sys.modules and home != name:  # it is defined elsewhere, and only named here
+        _IMPORTED.setdefault(home, _checksum(getattr(sys.modules[home], "__file__", None)))
+        checksum.update(_IMPORTED[home].encode())
     return function, checksum.hexdigest()
 
 
 def _module(folder: str, name: str) -> Any:
     """Import a module, anew where its file is another than at the last import in this process."""
-    if folder not in sys.path:
-        for name_before in list(_IMPORTED):
-            _forget(name_before)
+    moved = folder not in sys.path
+    if moved or any(_checksum(getattr(sys.modules.get(each), "__file__", None)) != known for each, known in _IMPORTED.items()):
+        for each in list(_IMPORTED):  # all of them: one may hold what was in another
+            _forget(each)
+    if moved:
         while _FOLDERS:
             sys.path.remove(_FOLDERS.pop())
         _FOLDERS.append(folder)
         sys.path.append(folder)  # last: a file of the user's must not take the place of a package that somebody else imports
     importlib.invalidate_caches()
-    if name in _IMPORTED and _IMPORTED[name] != _checksum(getattr(sys.modules.get(name), "__file__", None)):
-        _forget(name)
     if name not in _IMPORTED:
         _IMPORTED[name] = _checksum(getattr(sys.modules.get(name), "__file__", None) or _file(name, folder))
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # what is compiled is known by a time in whole seconds
@@ -166,18 +169,20 @@ def _module(folder: str, name: str) -> Any:
         _IMPORTED.pop(name, None)
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise ValueError(f"call: importing {name} raised {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"call: importing {name} raised {type(error).__name__}: {_line(error)}") from error
     finally:
         sys.dont_write_bytecode = writes
 
 
 def _forget(name: str) -> None:
-    """Have a module imported anew, and its package's others with it, which may hold what was in it."""
+    """Have a module and its package imported anew, unless it is Python's or ours."""
     package = name.partition(".")[0]
+    _IMPORTED.pop(name, None)
+    if package in _KEPT:
+        return
     for each in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
         del sys.modules[each]
         _IMPORTED.pop(each, None)
-    _IMPORTED.pop(name, None)
 
 
 def _file(name: str, folder: str) -> str | None:
@@ -186,10 +191,14 @@ def _file(name: str, folder: str) -> str | None:
     except ModuleNotFoundError as error:
         raise ValueError(f"call: {error}; looked among the installed packages and in {folder}") from None
     except Exception as error:
-        raise ValueError(f"call: importing {name} raised {type(error).__name__}: {' '.join(str(error).split())}") from error
+        raise ValueError(f"call: importing {name} raised {type(error).__name__}: {_line(error)}") from error
     if found is None:
         raise ValueError(f"call: there is no module {name!r} among the installed packages or in {folder}")
     return found.origin
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _checksum(file: str | None) -> str:

@@ -62,11 +62,12 @@ class Regex:
             return Finding(passed=None, reason=f"the search took more than {self.timeout_s:g} s")
         except MemoryError:
             return Finding(passed=None, reason="the search needs more memory than there is")
+        looked_for = _short(" ".join(self.pattern.split()))
         if found is None:
-            return Finding(passed=self.forbid, reason=f"no match of {self.pattern}")
+            return Finding(passed=self.forbid, reason=f"no match of {looked_for}")
         answer = found.groupdict().get("answer")
         shown = _short(found[0] if answer is None else answer)
-        return Finding(passed=not self.forbid, reason=f"{shown!r} matches {self.pattern}", answer=shown)
+        return Finding(passed=not self.forbid, reason=f"{shown!r} matches {looked_for}", answer=shown)
 
 
 @lru_cache(maxsize=256)

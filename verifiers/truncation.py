@@ -13,7 +13,7 @@ TAIL = 2_000
 """Characters of the end in which the last sentence is looked for."""
 FEW_WORDS = 4
 """A last line of fewer words is a label, a name or an answer, rather than a sentence."""
-_NO_SENTENCE = re.compile(r"[-*+•>#|]|\d{1,3}[.)]\s")
+_NO_SENTENCE = re.compile(r"[-*+•]\s|[>#|]|\d{1,3}[.)]\s")
 """How a list's item, a quotation, a heading or a table's row begins."""
 _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1362"
 """Full stops, exclamation and question marks: Latin, Chinese and Japanese, Arabic, Urdu, Devanagari, Armenian, Ethiopic."""

@@ -46,7 +46,7 @@ def fingerprint(**options: Any) -> str:
         (0.7, None, (None, None, f"{HERE}:say returned the score 0.7, and no `pass_at` says which scores pass")),
         (7, 0.7, (None, None, f"{HERE}:say returned the score 7, which is not from 0 to 1")),
         (float("nan"), 0.7, (None, None, f"{HERE}:say returned the score nan, which is not from 0 to 1")),
-        ("yes", None, (None, None, f"{HERE}:say returned a str; a bool, None, a score or a Finding is wanted")),
+        ("yes", None, (None, None, f"{HERE}:say returned a builtins.str; a bool, None, a score or a Finding is wanted")),
     ],
     ids=str,
 )
@@ -62,10 +62,16 @@ def test_a_finding() -> None:
     assert judge("find", options={"score": 2}).passed is None
 
 
+def test_a_function_of_pythons_own() -> None:
+    """It may be anything that takes a prompt and a sample."""
+    made = make("python", {"call": "operator:eq"})
+    assert running.run("python", made, make_prompt(), make_sample()) == Finding(passed=False)
+
+
 @pytest.mark.parametrize(
     ("response", "reason"),
     [
-        ("raise", f"the verifier raised RuntimeError: {HERE}:trouble raised Unknown: why\nnot"),
+        ("raise", f"the verifier raised RuntimeError: {HERE}:trouble raised Unknown: why not"),
         ("can't tell", "no idea"),
         ("exit", "the check ended its process: exit code 3"),
         ("hang", "no verdict within 0.5 s"),
@@ -163,9 +169,10 @@ class TestInAProject:
         Path("pack/__init__.py").write_text("from pack.inner import judge\n")
         self.write("return True", "pack/inner.py")
         first = fingerprint(call="pack:judge")
+        assert [self.found(make("python", {"call": "pack:judge"})).passed for _ in range(6)] == [True] * 6
         self.write("return False", "pack/inner.py")
+        assert [self.found(make("python", {"call": "pack:judge"})).passed for _ in range(6)] == [False] * 6
         assert fingerprint(call="pack:judge") != first
-        assert self.found(make("python", {"call": "pack:judge"})).passed is False
 
     @pytest.mark.parametrize(
         ("source", "said"),

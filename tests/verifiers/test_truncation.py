@@ -89,6 +89,7 @@ def test_a_finished_sentence(response: str) -> None:
         "So we get the following list:",
         "- one, two,",
         "We then add, and",
+        "**We then add the two",
     ],
 )
 def test_an_unfinished_sentence(response: str) -> None:
