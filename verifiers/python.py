@@ -54,7 +54,12 @@ class Python:
     def __post_init__(self) -> None:
         """Refuse what can't be imported or called."""
         folder = str(Path.cwd())
-        checksum = workers.default().call(_inspect, folder, self.call, self.options, timeout_s=LOADING_S)
+        try:
+            checksum = workers.default().call(_inspect, folder, self.call, self.options, timeout_s=LOADING_S)
+        except ValueError:
+            raise
+        except Exception as error:  # it hung, ended its process, or looking it up raised
+            raise ValueError(f"call: {self.call} can't be had: {_line(error)}") from error
         object.__setattr__(self, "_loaded", (folder, checksum))  # no option; the fingerprint has its part of it by `identity`
 
     def identity(self) -> dict[str, str]:

@@ -180,8 +180,10 @@ class TestInAProject:
             ("def judge(:\n", "importing mine raised SyntaxError: invalid syntax (mine.py, line 1)"),
             ("import no_such_thing\n", "importing mine raised ModuleNotFoundError: No module named 'no_such_thing'"),
             ("raise SystemExit(3)\n", "importing mine raised SystemExit: 3"),
+            ("import os; os._exit(3)\n", "call: mine:judge can't be had: the check ended its process: exit code 3"),
+            ("def __getattr__(name): raise KeyError(name)\n", "call: mine:judge can't be had: 'judge'"),
         ],
-        ids=["syntax", "import", "exit"],
+        ids=["syntax", "import", "exit", "hard exit", "attribute"],
     )
     def test_broken(self, source: str, said: str):
         """A module that can't be imported is an error of the spec; mended, it is one no longer."""
