@@ -220,6 +220,34 @@ def show(
 
 
 @app.command()
+def verify(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    again: Annotated[
+        bool, typer.Option("--again", help="Judge also what has a verdict, and say where it differs; what is stored stays.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
+    from flows.verify import verify as judge
+
+    found = judge(_loaded(spec), spec, _at(lake), err, again=again)
+    if as_json:
+        _print_json(found.as_dict())
+        return
+    table = _table()
+    for name, value in found.lines():
+        table.add_row(escape(name), escape(value))
+    out.print(table)
+    for each in found.changes:
+        where = f"{each.prompt_id} · {each.teacher} · sample {each.sample_index}"
+        out.print(Text(_plain(f"{each.before} to {each.after}: {each.verifier} on {where}"), style="cyan"))
+        out.print(Text(_plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
+    if found.build_id and any(each.changed for each in found.verifiers):
+        out.print(Text(f"`stillhouse build {spec}` lands what this changes"))
+
+
+@app.command()
 def export(
     dataset: Dataset,
     to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],

@@ -20,7 +20,7 @@ from tasks import costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
-from tasks.verify import Named
+from tasks.verify import Named, alone
 from verifiers.protocol import NeedsTeacher
 
 
@@ -152,8 +152,8 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
     facts = wiring.facts(spec)
     verifiers = wiring.make_verifiers(spec, path)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
-    outcomes.open_slots(workspace, wiring.rule(spec, verifiers), verifiers)
-    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(verifiers))
+    outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
+    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
     judges = [_judge(spec, named, estimates, workspace) for named in verifiers if isinstance(named.verifier, NeedsTeacher)]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(

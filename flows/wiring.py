@@ -36,7 +36,7 @@ from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
-from verifiers.protocol import NeedsTeacher, Verifier
+from verifiers.protocol import NeedsTeacher, Together, Verifier
 from verifiers.registry import VERIFIERS
 
 
@@ -182,7 +182,23 @@ def facts(spec: Spec) -> list[TeacherFacts]:
 
 def make_verifiers(spec: Spec, path: Path) -> list[Named]:
     """Return the spec's verifiers. A judge among them can't ask yet: see `with_desks`."""
-    return [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
+    made = [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
+    for number, named in enumerate(made):
+        if isinstance(named.verifier, Together):
+            _check_together(named.name, spec, f"{where(path, ('verify', number))}")
+    return made
+
+
+def _check_together(name: str, spec: Spec, place: str) -> None:
+    """Raise SpecError where a verifier that judges samples together can't have them all."""
+    if spec.sampling.k == 1:
+        raise SpecError(f"{place}: {name} compares the samples of a prompt with each other: set sampling.k to 2 or more")
+    for option in ("adaptive", "cascade"):
+        if getattr(spec.sampling, option):
+            raise SpecError(
+                f"{place}: {name} judges a prompt's samples together once all are drawn, and sampling.{option} decides by "
+                "verdicts what is drawn: leave one of them out"
+            )
 
 
 def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Named:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
+from typing import Literal, TypeVar, cast
 
 from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
 from storage.identity import check_inputs
@@ -20,8 +20,10 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.threads import Threads
 from verifiers import workers
-from verifiers.protocol import Checked, Finding, Verifier
+from verifiers.protocol import Checked, Finding, Together, Verifier
 
+A = TypeVar("A")
+B = TypeVar("B")
 logger = logging.getLogger(__name__)
 BILL: ContextVar[list[float]] = ContextVar("bill")
 """USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
@@ -106,7 +108,8 @@ class Verification:
 
         `waste` is where later runs find what a judge was paid that gave no verdict.
         """
-        self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in verifiers]
+        self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in alone(verifiers)]
+        self._together = together(verifiers)
         self._store = store
         self._stop = stop
         self._waste = waste
@@ -149,6 +152,15 @@ class Verification:
                 verdicts[i].append(verdict)
         return verdicts
 
+    async def judge_together(self, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> None:
+        """Judge all samples of a prompt and a teacher by the verifiers that do so, and keep the verdicts. Raises as `judge`."""
+        for named in self._together:
+            try:
+                await self._store.add(await self._threads.submit(partial(_check_together, named, prompt, samples, inputs)))
+            except UserError as error:
+                self._stop(error)
+                raise
+
     async def _kept(self, check: Awaitable[Verdict | None], *, paid: bool) -> Verdict | None:
         """`paid`: it may have cost something, whether or not a price is known."""
         try:
@@ -161,19 +173,46 @@ class Verification:
         return verdict
 
 
+def alone(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge a sample by itself, as soon as it is there."""
+    return [named for named in verifiers if not isinstance(named.verifier, Together)]
+
+
+def together(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge all samples of a prompt and a teacher together, once they are drawn."""
+    return [named for named in verifiers if isinstance(named.verifier, Together)]
+
+
 def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
     began = time.perf_counter()
-    check, limit_s = named.verifier.check, named.verifier.limit_s
     try:
-        if named.verifier.isolated:
-            finding = _finding(cast("Checked", workers.default().call(check, prompt, sample, timeout_s=limit_s)))
-        else:
-            finding = _finding(cast("Checked", check(prompt, sample)))
+        finding = _finding(cast("Checked", _called(named, named.verifier.check, prompt, sample)))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
         finding = _undecided(named, sample, error)
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+
+
+def _check_together(named: Named, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> list[Verdict]:
+    began = time.perf_counter()
+    try:
+        checked = _called(named, cast("Together", named.verifier).check_together, prompt, samples)
+        findings = list(map(_finding, checked))
+        if len(findings) != len(samples):
+            raise TypeError(f"{len(findings)} findings for {len(samples)} samples")  # noqa: TRY301 - as what a check raises
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        findings = [_undecided(named, sample, error) for sample in samples]
+    took = (time.perf_counter() - began) / len(samples)
+    return [_verdict(named, sample, inputs, finding, took) for sample, finding in zip(samples, findings, strict=True)]
+
+
+def _called(named: Named, check: Callable[[Prompt, A], B], prompt: Prompt, judged: A) -> B:
+    if named.verifier.isolated:
+        return workers.default().call(check, prompt, judged, timeout_s=named.verifier.limit_s)
+    return check(prompt, judged)
 
 
 async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str, waste: Waste | None) -> Verdict | None:

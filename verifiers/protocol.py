@@ -63,6 +63,15 @@ class Verifier(Protocol):
         ...
 
 
+@runtime_checkable
+class Together(Protocol):
+    """A verifier that judges all samples of a prompt and a teacher together, once they are drawn: a vote, say."""
+
+    def check_together(self, prompt: Prompt, samples: Sequence[Sample]) -> Sequence[Checked]:
+        """Judge samples of one prompt, in the order of their indices. Return as many findings, in the same order."""
+        ...
+
+
 class Asker(Protocol):
     """What a judge needs of a teacher; `flows/wiring.py` hands one in."""
 

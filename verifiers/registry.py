@@ -10,6 +10,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
     {
         "exact_match": "verifiers.exact_match:ExactMatch",
         "judge": "verifiers.judge:Judge",
+        "self_consistency": "verifiers.self_consistency:SelfConsistency",
         "unit_tests": "verifiers.unit_tests:UnitTests",
     },
 )
