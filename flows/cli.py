@@ -253,7 +253,7 @@ def export(
     to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    form: Annotated[Literal["messages"], typer.Option("--format", help="The rows' form.")] = "messages",
+    form: Annotated[str, typer.Option("--format", help="The rows' form: messages, or a plug-in's name.")] = "messages",
     file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
     shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
     as_json: AsJson = False,

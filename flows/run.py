@@ -34,7 +34,7 @@ from tasks import costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
-from tasks.export import ExportOptions, check_apart, check_destination, export
+from tasks.export import ExportOptions, check_apart, check_destination, export, find
 from tasks.license import gate
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
@@ -63,6 +63,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     Template(spec.template, where=str(path))
     check_apart(spec.exports, lake.root)
     for each in spec.exports:
+        find(each.format)
         check_destination(each.to)
 
 
