@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flows import wiring
 from flows.run import Say, check
@@ -21,6 +21,7 @@ from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
 from tasks.verify import Named, alone
+from verifiers.parts import leaves
 from verifiers.protocol import NeedsTeacher
 
 
@@ -31,7 +32,7 @@ class JudgeEstimate:
     verifier: str
     """Its name in the spec."""
     teacher: str
-    """Whom it asks."""
+    """Whom it asks; several names where it consists of several judges."""
     verdicts: int
     """On the expected samples, and on what is stored and not judged by it."""
     cost_usd: float | None
@@ -154,7 +155,7 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
     outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
     estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
-    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if isinstance(named.verifier, NeedsTeacher)]
+    judges = [_judge(spec, named, asked, estimates, workspace) for named in verifiers if (asked := _asked(named))]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(
         dataset=spec.dataset,
@@ -177,9 +178,13 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
     )
 
 
-def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
-    name = cast("NeedsTeacher", named.verifier).teacher
-    price = next(teacher.price for teacher in spec.teachers if teacher.name == name)
+def _asked(named: Named) -> list[str]:
+    """Return the names of the teachers that a verifier asks."""
+    return list(dict.fromkeys(each.teacher for each in leaves(named.verifier) if isinstance(each, NeedsTeacher)))
+
+
+def _judge(spec: Spec, named: Named, asked: Sequence[str], estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
+    priced = all(teacher.price is not None for teacher in spec.teachers if teacher.name in asked)
     ((stored, mean, dearest),) = workspace.rows(
         "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]
     )
@@ -188,11 +193,11 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         "EXCEPT SELECT sample_id, inputs FROM verdicts WHERE fingerprint = ?)",
         [named.fingerprint],
     )
-    each = None if price is None or not stored else float(mean)
+    each = float(mean) if priced and stored else None
     expected, most = (sum(found) for found in zip(*((one.expected, one.missing) for one in estimates), strict=True))
     return JudgeEstimate(
         verifier=named.name,
-        teacher=name,
+        teacher=", ".join(asked),
         verdicts=expected + unjudged,
         cost_usd=None if each is None else each * (expected + unjudged),
         least_usd=(each or 0.0) * unjudged,

@@ -16,6 +16,7 @@ from flows.probe import probe
 from flows.spec import Spec
 from storage.lake import Lake
 from tasks.teachers.options import TeacherOptions
+from verifiers.parts import leaves
 from verifiers.protocol import NeedsTeacher
 
 
@@ -68,7 +69,11 @@ def rehearse(spec: Spec, path: Path, console: Console, *, prompts: int) -> Rehea
 def simulated(spec: Spec, path: Path) -> Spec:
     """Return the spec with a simulated teacher in the place of each, and without judges, whose verdicts would have no sense."""
     made = wiring.make_verifiers(spec, path)
-    verify = tuple(entry for entry, named in zip(spec.verify, made, strict=True) if not isinstance(named.verifier, NeedsTeacher))
+    verify = tuple(
+        entry
+        for entry, named in zip(spec.verify, made, strict=True)
+        if not any(isinstance(each, NeedsTeacher) for each in leaves(named.verifier))
+    )
     listed = {entry.use for entry in verify}
     require = spec.select.require
     if isinstance(require, tuple):

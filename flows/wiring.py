@@ -12,20 +12,20 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from flows.loading import problem, where
+from flows.loading import Location, problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.errors import SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint
 from storage.intents import Intents
+from storage.plugins import nearest
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.line import open_line
-from tasks.options import nearest
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
@@ -36,8 +36,9 @@ from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.verify import BILL, Named, Rule
-from verifiers.protocol import NeedsTeacher, Together, Verifier
-from verifiers.registry import VERIFIERS
+from verifiers.making import make
+from verifiers.parts import Combinator, Part
+from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,40 +204,46 @@ def _check_together(name: str, spec: Spec, place: str) -> None:
 
 def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Named:
     try:
-        kind = VERIFIERS.find(entry.use)
-    except KeyError:
-        place = where(path, ("verify", number, "use"))
-        raise SpecError(f"{place}: unknown verifier {entry.use!r}; {nearest(entry.use, VERIFIERS.names())}") from None
-    try:
-        made: Verifier = TypeAdapter(kind).validate_python(entry.options)
+        made = make(entry.use, entry.options)
     except ValidationError as error:
         location, message = problem(error)
-        if "unknown key" in message:
-            known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
-            message = f"unknown key; {nearest(str(location[-1]), known)}"
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
-    options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
-    if isinstance(made, NeedsTeacher):
-        judge = next((teacher for teacher in spec.teachers if teacher.name == made.teacher), None)
-        if judge is None:
-            known = [teacher.name for teacher in spec.teachers]
-            place = where(path, ("verify", number, "teacher"))
-            raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
-        if judge.batched:
-            raise SpecError(
-                f"{where(path, ('verify', number, 'teacher'))}: {judge.name!r} answers through batches, a day later; "
-                "a judge must answer at once: name a teacher of another provider"
-            )
-        # Who judges decides the verdict; what the spec happens to call it doesn't.
-        options["teacher"] = [judge.provider, judge.model, judge.extra_body]
-        if judge.api != "chat":
-            options["teacher"].append(judge.api)
+    decides = _decides(made, spec, path, ("verify", number))
     return Named(
         name=entry.use,
         version=made.version,
-        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=options),
+        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=decides),
         verifier=made,
     )
+
+
+def _decides(made: Verifier, spec: Spec, path: Path, location: Location) -> dict[str, Any]:
+    """Return all that decides a verifier's verdicts, by name. Raise SpecError where it asks a teacher that can't judge."""
+    found = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
+    if isinstance(made, Identified):
+        found |= made.identity()
+    if isinstance(made, NeedsTeacher):
+        found["teacher"] = _judging(made.teacher, spec, path, (*location, "teacher"))
+    if isinstance(made, Combinator):
+        found["of"] = [
+            [part.use, part.verifier.version, _decides(part.verifier, spec, path, (*location, "of", number))]
+            for number, part in enumerate(made.of)
+        ]
+    return found
+
+
+def _judging(name: str, spec: Spec, path: Path, location: Location) -> list[Any]:
+    """Return who judges, which decides the verdict; what the spec happens to call it doesn't."""
+    judge = next((teacher for teacher in spec.teachers if teacher.name == name), None)
+    if judge is None:
+        known = [teacher.name for teacher in spec.teachers]
+        raise SpecError(f"{where(path, location)}: no teacher is named {name!r}; {nearest(name, known)}")
+    if judge.batched:
+        raise SpecError(
+            f"{where(path, location)}: {judge.name!r} answers through batches, a day later; "
+            "a judge must answer at once: name a teacher of another provider"
+        )
+    return [judge.provider, judge.model, judge.extra_body] + ([judge.api] if judge.api != "chat" else [])
 
 
 def with_desks(
@@ -244,14 +251,15 @@ def with_desks(
 ) -> list[Named]:
     """Return the verifiers with desks for those that ask a teacher."""
     by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True) if isinstance(desk, Desk)}
-    return [
-        dataclasses.replace(
-            each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))
-        )
-        if isinstance(each.verifier, NeedsTeacher)
-        else each
-        for each in named
-    ]
+
+    def asking(made: Verifier) -> Verifier:
+        if isinstance(made, NeedsTeacher):
+            return made.asking(_DeskAsker(by_name[made.teacher], spending, budget, stop))
+        if isinstance(made, Combinator):
+            return made.having(tuple(Part(part.use, asking(part.verifier)) for part in made.of))
+        return made
+
+    return [dataclasses.replace(each, verifier=asking(each.verifier)) for each in named]
 
 
 def rule(spec: Spec, named: Sequence[Named]) -> Rule:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
@@ -44,3 +45,9 @@ def _loaded(point: EntryPoint) -> object:
             f"{point.name!r}, a plug-in of {package}, can't be loaded: {type(error).__name__}: {error}; "
             f"`python -c 'import {point.module}'` shows where"
         ) from error
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return what to say of an unknown name: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"

@@ -16,9 +16,10 @@ from pydantic import Field
 
 from storage.errors import SpecError
 from storage.parquet import PartWriter, count_rows, read_batches, refused, sync, write_text
+from storage.plugins import nearest
 from tasks.exporters.protocol import Exporter
 from tasks.exporters.registry import EXPORTERS
-from tasks.options import Options, PathText, nearest
+from tasks.options import Options, PathText
 
 MANIFEST = "manifest.json"
 

@@ -21,7 +21,7 @@ the sample isn't accepted, and the next build judges it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from pydantic import ConfigDict
@@ -97,6 +97,28 @@ class NeedsMachine(Protocol):
 
     def ready(self) -> None:
         """Raise SetupError where it isn't there. Called before anything is spent."""
+        ...
+
+
+@runtime_checkable
+class MayWait(Protocol):
+    """A verifier whose `check` is no `async def`, and may return a coroutine all the same: its options decide."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A verifier that more than its options decides, such as a file that one of them names."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return JSON-like values by name, for the fingerprint: they stand beside its options, or in the place of some.
+
+        What changes there is judged again, as with an option; what a file says belongs there, and not where it lies.
+        """
         ...
 
 
