@@ -16,8 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
+from storage.answers import Answers
 from storage.errors import SpecError, VerifierError, Withheld
-from storage.identity import address, fingerprint
+from storage.identity import address, fingerprint, request_key
 from storage.intents import Intents
 from storage.records import Message
 from tasks.ask import Desk
@@ -35,8 +36,8 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
-from tasks.verify import BILL, Named, Rule
-from verifiers.protocol import NeedsTeacher, Verifier
+from tasks.verify import ANSWERED, BILL, Named, Rule
+from verifiers.protocol import NeedsTeacher, Verifier, deciding
 from verifiers.registry import VERIFIERS
 
 
@@ -199,22 +200,13 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
             known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
             message = f"unknown key; {nearest(str(location[-1]), known)}"
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
-    options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
-    if isinstance(made, NeedsTeacher):
-        judge = next((teacher for teacher in spec.teachers if teacher.name == made.teacher), None)
-        if judge is None:
-            known = [teacher.name for teacher in spec.teachers]
-            place = where(path, ("verify", number, "teacher"))
-            raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
-        if judge.batched:
-            raise SpecError(
-                f"{where(path, ('verify', number, 'teacher'))}: {judge.name!r} answers through batches, a day later; "
-                "a judge must answer at once: name a teacher of another provider"
-            )
-        # Who judges decides the verdict; what the spec happens to call it doesn't.
-        options["teacher"] = [judge.provider, judge.model, judge.extra_body]
-        if judge.api != "chat":
-            options["teacher"].append(judge.api)
+    options = deciding(made)
+    identities = {name: _judging(name, entry, spec, path, number) for name in asks(made)}
+    # Who judges decides the verdict; what the spec happens to call it doesn't.
+    if (name := options.get("teacher")) in identities:
+        options["teacher"] = identities[name]
+    if "teachers" in options and set(options["teachers"]) <= identities.keys():
+        options["teachers"] = sorted((identities[name] for name in options["teachers"]), key=address)
     return Named(
         name=entry.use,
         version=made.version,
@@ -223,17 +215,63 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
     )
 
 
-def with_desks(
-    named: Sequence[Named], spec: Spec, desks: Sequence[Desk | BatchDesk], spending: Spending, budget: Budget, stop: Stop
-) -> list[Named]:
-    """Return the verifiers with desks for those that ask a teacher."""
-    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True) if isinstance(desk, Desk)}
-    return [
-        dataclasses.replace(
-            each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))
+def asks(verifier: Verifier) -> tuple[str, ...]:
+    """Return the names of the teachers that a verifier asks; none for most."""
+    return verifier.asks if isinstance(verifier, NeedsTeacher) else ()
+
+
+def _judging(name: str, entry: VerifierEntry, spec: Spec, path: Path, number: int) -> list[Any]:
+    """Return what identifies a judging teacher. Raise SpecError where the spec has none of that name, or it can't judge."""
+    judge = next((teacher for teacher in spec.teachers if teacher.name == name), None)
+    panel = entry.options.get("teachers")
+    within = ("teachers", panel.index(name)) if isinstance(panel, list) and name in panel else ("teacher",)
+    place = where(path, ("verify", number, *within))
+    if judge is None:
+        known = [teacher.name for teacher in spec.teachers]
+        raise SpecError(f"{place}: no teacher is named {name!r}; {nearest(name, known)}")
+    if judge.batched:
+        raise SpecError(
+            f"{place}: {judge.name!r} answers through batches, a day later; "
+            "a judge must answer at once: name a teacher of another provider"
         )
-        if isinstance(each.verifier, NeedsTeacher)
-        else each
+    identity = [judge.provider, judge.model, judge.extra_body]
+    return identity if judge.api == "chat" else [*identity, judge.api]
+
+
+def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
+    """Yield a line for each verifier that has a model judge its own responses: it prefers them (Panickssery et al. 2024)."""
+    drawing = {(teacher.vendor, teacher.model): teacher.name for teacher in spec.drawing}
+    judging = {teacher.name: (teacher.vendor, teacher.model) for teacher in spec.teachers}
+    for number, each in enumerate(named):
+        asked = asks(each.verifier)
+        own = [name for name in asked if judging[name] in drawing]
+        if own:
+            whose = ", ".join(f"{name!r} (the model of {drawing[judging[name]]!r})" for name in own)
+            panel = f", {len(own)} of a panel of {len(asked)}," if len(asked) > 1 else ""
+            yield (
+                f"verify[{number}] ({each.name}): {whose}{panel} would judge what the same model draws, "
+                "and models prefer their own responses: let another model judge"
+            )
+
+
+def with_desks(
+    named: Sequence[Named],
+    spec: Spec,
+    desks: Sequence[Desk | BatchDesk],
+    spending: Spending,
+    budget: Budget,
+    stop: Stop,
+    *,
+    answers: Answers,
+) -> list[Named]:
+    """Return the verifiers with desks for those that ask teachers. What is among the `answers` isn't asked for again."""
+    askers = {
+        options.name: _DeskAsker(desk, spending, budget, stop, answers)
+        for options, desk in zip(spec.teachers, desks, strict=True)
+        if isinstance(desk, Desk)
+    }
+    return [
+        dataclasses.replace(each, verifier=each.verifier.asking(askers)) if isinstance(each.verifier, NeedsTeacher) else each
         for each in named
     ]
 
@@ -251,12 +289,23 @@ class _DeskAsker:
     spending: Spending
     budget: Budget
     stop: Stop
+    answers: Answers
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Ask at temperature 0 for JSON by the schema."""
         form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
         parameters = {"temperature": 0, "response_format": form}
         request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
+        options = self.desk.options
+        key = request_key(
+            provider=options.provider,
+            model=options.model,
+            messages=request.messages,
+            parameters=parameters,
+            identity={"extra_body": options.extra_body, "api": options.api, "path": options.path},
+        )
+        if (known := self.answers.get(key)) is not None:
+            return known
         try:
             answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=self._bill)
         except Withheld:
@@ -266,6 +315,7 @@ class _DeskAsker:
         choice = answer.completion.choices[0]
         if not choice.response:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
+        ANSWERED.get()[key] = choice.response
         return choice.response
 
     def _bill(self, usage: Usage) -> None:

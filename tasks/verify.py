@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal, cast
 
+from storage.answers import Answers
 from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
@@ -25,6 +26,8 @@ from verifiers.protocol import Checked, Finding, Verifier
 logger = logging.getLogger(__name__)
 BILL: ContextVar[list[float]] = ContextVar("bill")
 """USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
+ANSWERED: ContextVar[dict[str, str]] = ContextVar("answered")
+"""By address, what the check at work was answered so far: a check that ends without a verdict leaves it to the next build."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -101,15 +104,17 @@ class Verification:
         *,
         workers: int,
         waste: Waste | None = None,
+        answers: Answers | None = None,
     ) -> None:
         """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox.
 
-        `waste` is where later runs find what a judge was paid that gave no verdict.
+        `waste` is where later runs find what a judge was paid that gave no verdict, and `answers` what it had said by then.
         """
         self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in verifiers]
         self._store = store
         self._stop = stop
         self._waste = waste
+        self._answers = answers
         self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
@@ -133,7 +138,7 @@ class Verification:
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
-                    checks.append((i, waits, _check_async(named, prompt, case.sample, inputs, self._waste)))
+                    checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
                 else:
                     checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
         kept = [self._kept(check, paid=waits) for _, waits, check in checks]
@@ -160,6 +165,34 @@ class Verification:
             raise
         return verdict
 
+    async def _check_async(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+        began = time.perf_counter()
+        bill: list[float] = []
+        answered: dict[str, str] = {}
+        BILL.set(bill)  # each check is a task, with a context of its own
+        ANSWERED.set(answered)
+        verdict = None
+        try:
+            try:
+                finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
+            except UserError:
+                raise
+            except RequestRejected as error:
+                finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
+            except TeacherError as error:
+                if not isinstance(error, Withheld):
+                    logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+                return None
+            except Exception as error:  # noqa: BLE001 - as above
+                finding = _undecided(named, sample, error)
+            verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
+            return verdict
+        finally:
+            if verdict is None and answered and self._answers is not None:
+                self._answers.keep(answered)
+            if verdict is None and any(bill) and self._waste is not None:  # billed in vain, and a later run's budget must know
+                self._waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
+
 
 def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
     began = time.perf_counter()
@@ -174,31 +207,6 @@ def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict
     except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
         finding = _undecided(named, sample, error)
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
-
-
-async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str, waste: Waste | None) -> Verdict | None:
-    began = time.perf_counter()
-    bill: list[float] = []
-    BILL.set(bill)  # each check is a task, with a context of its own
-    verdict = None
-    try:
-        try:
-            finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
-        except UserError:
-            raise
-        except RequestRejected as error:
-            finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
-        except TeacherError as error:
-            if not isinstance(error, Withheld):
-                logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
-            return None
-        except Exception as error:  # noqa: BLE001 - as above
-            finding = _undecided(named, sample, error)
-        verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
-        return verdict
-    finally:
-        if verdict is None and any(bill) and waste is not None:  # billed in vain, and a later run's budget must know
-            waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
 
 
 def _finding(checked: Checked) -> Finding:
