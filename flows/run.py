@@ -22,6 +22,7 @@ from typing import Any, Self
 from flows import wiring
 from flows.spec import Spec
 from storage import catalog, memory
+from storage.answers import Answers
 from storage.intents import Intents, settle
 from storage.journal import Journal
 from storage.lake import Lake
@@ -146,6 +147,7 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
+            answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
             self._desks = [
                 wiring.open_desk(
                     options,
@@ -169,12 +171,20 @@ class Run:
                 self.progress.spending,
                 self._budget,
                 self.stop,
+                answers=answers,
             )
+            for warning in wiring.biased(self.spec, self._verifiers):
+                self.say(warning)
             self._rule = wiring.rule(self.spec, self._verifiers)
             self._alone = alone(self._verifiers)
             self._rule_alone = wiring.rule(self.spec, self._alone)
             self._verification = Verification(
-                self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)), waste=self._waste
+                self._verifiers,
+                self._store,
+                self.stop.set,
+                workers=len(os.sched_getaffinity(0)),
+                waste=self._waste,
+                answers=answers,
             )
             stack.callback(self._verification.close)
             await ready(self._verifiers)

@@ -33,7 +33,6 @@ from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.together import judge_together
 from tasks.verify import Named, Verification, alone
-from verifiers.protocol import NeedsTeacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +103,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         asked = wiring.asked(spec, made)
     with signals(stop, say), lake.writing(say, check=stop.check), Workspace(lake, lake.staging / run) as workspace:
         await asyncio.to_thread(_prepare, spec, path, workspace, asked)
-        free = [named for named in verifiers if not isinstance(named.verifier, NeedsTeacher)]
+        free = [named for named in verifiers if not wiring.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
         judged = 0 if stop else await with_grace(stop, work.missing())

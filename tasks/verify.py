@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from storage.answers import Answers
 from storage.errors import TeacherError, UserError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
@@ -24,6 +25,8 @@ from verifiers.protocol import Finding, Together, Verifier
 logger = logging.getLogger(__name__)
 BILL: ContextVar[list[float]] = ContextVar("bill")
 """USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
+ANSWERED: ContextVar[dict[str, str]] = ContextVar("answered")
+"""By address, what the check at work was answered so far: a check that ends without a verdict leaves it to the next build."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -100,16 +103,18 @@ class Verification:
         *,
         workers: int,
         waste: Waste | None = None,
+        answers: Answers | None = None,
     ) -> None:
         """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox.
 
-        `waste` is where later runs find what a judge was paid that gave no verdict.
+        `waste` is where later runs find what a judge was paid that gave no verdict, and `answers` what it had said by then.
         """
         self._verifiers = [(named, running.waits(named.verifier)) for named in alone(verifiers)]
         self._together = together(verifiers)
         self._store = store
         self._stop = stop
         self._waste = waste
+        self._answers = answers
         self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
@@ -172,7 +177,9 @@ class Verification:
     async def _check_async(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
         began = time.perf_counter()
         bill: list[float] = []
+        answered: dict[str, str] = {}
         BILL.set(bill)  # each check is a task, with a context of its own
+        ANSWERED.set(answered)
         running.THREAD.set(self._threads.submit)
         verdict = None
         try:
@@ -185,7 +192,9 @@ class Verification:
             verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
             return verdict
         finally:
-            if verdict is None and any(bill) and self._waste is not None:  # in vain, and a later run's budget must know
+            if verdict is None and answered and self._answers is not None:
+                self._answers.keep(answered)
+            if verdict is None and any(bill) and self._waste is not None:  # billed in vain, and a later run's budget must know
                 self._waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
 
 

@@ -78,7 +78,7 @@ def test_a_judge_may_be_asked_twice() -> None:
         }
     )
     named = Named(name="judge", version="1", fingerprint="f", verifier=Judge(teacher="j", rubric="r", pass_at=5))
-    found = _judge(spec, named, ["j"], [cast("Any", PLAN)], cast("Workspace", FakeWorkspace()))
+    found = _judge(spec, named, [cast("Any", PLAN)], cast("Workspace", FakeWorkspace()))
     assert found.cost_usd == pytest.approx(13 * 0.013)
     assert found.most_usd == pytest.approx(2 * 13 * 0.04)
 

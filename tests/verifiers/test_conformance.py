@@ -103,7 +103,7 @@ def sample(response: str) -> Sample:
 def built(name: str) -> Verifier:
     """Return a verifier as a spec makes it, with a teacher where it needs one."""
     made: Verifier = TypeAdapter(VERIFIERS.find(name)).validate_python(CASES[name].options)
-    return made.asking(Believer()) if isinstance(made, NeedsTeacher) else made
+    return made.asking({name: Believer() for name in made.asks}) if isinstance(made, NeedsTeacher) else made
 
 
 def check(verifier: Verifier, asked: Prompt, response: str) -> Finding:
