@@ -226,9 +226,16 @@ def verify(
     again: Annotated[
         bool, typer.Option("--again", help="Judge also what has a verdict, and say where it differs; what is stored stays.")
     ] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Judge nothing that is stored: try the verifiers on the prompts' references.")
+    ] = False,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --self-test: how many prompts to try.")] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
+    if self_test:
+        _self_test(spec, prompts, as_json=as_json)
+        return
     from flows.verify import verify as judge
 
     found = judge(_loaded(spec), spec, _at(lake), err, again=again)
@@ -245,6 +252,24 @@ def verify(
         out.print(Text(_plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
     if found.build_id and any(each.changed for each in found.verifiers):
         out.print(Text(f"`stillhouse build {spec}` lands what this changes"))
+
+
+def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
+    from flows.self_test import test
+
+    tested = test(_loaded(spec), spec, prompts=prompts)
+    if as_json:
+        _print_json(tested.as_dict())
+    else:
+        table = _table()
+        for name, value in tested.lines():
+            table.add_row(escape(name), escape(value))
+        out.print(table)
+        for each in tested.faults:
+            out.print(Text(_plain(f"{each.verifier} {each.fault}: prompt {each.prompt_id}"), style="cyan"))
+            out.print(Text(_plain(f"  response: {each.response[:200]!r}\n  verdict: {each.reason or 'passed'}")))
+    if not tested.sound:
+        raise SpecError("the verifiers are not sound: what they pass or fail wrongly is above; mend them, or the prompts")
 
 
 @app.command()

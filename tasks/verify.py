@@ -140,7 +140,7 @@ class Verification:
                 if waits:
                     checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
                 else:
-                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
+                    checks.append((i, waits, self._threads.submit(partial(verdict_of, named, prompt, case.sample, inputs))))
         kept = [self._kept(check, paid=waits) for _, waits, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
@@ -208,7 +208,8 @@ def together(verifiers: Sequence[Named]) -> list[Named]:
     return [named for named in verifiers if isinstance(named.verifier, Together)]
 
 
-def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+def verdict_of(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+    """Judge one sample in this thread, or in a worker that it waits for. Raise UserError where none can be judged."""
     began = time.perf_counter()
     finding = running.run(named.name, named.verifier, prompt, sample)
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)

@@ -21,8 +21,8 @@ gives scores, becomes no verdict at all: the sample isn't accepted, and the next
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, runtime_checkable
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from pydantic import ConfigDict
 
@@ -69,6 +69,25 @@ class Together(Protocol):
 
     def check_together(self, prompt: Prompt, samples: Sequence[Sample]) -> Sequence[Checked]:
         """Judge samples of one prompt, in the order of their indices. Return as many findings, in the same order."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A response that a verifier is tried on before anything is spent."""
+
+    response: str
+    """What is judged."""
+    kind: Literal["right", "wrong", "empty"]
+    """right: must pass; wrong: must fail; empty: should fail, or what the prompt brings decides nothing."""
+
+
+@runtime_checkable
+class SelfTesting(Protocol):
+    """A verifier that can be tried on what a prompt brings: its reference or its tests."""
+
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:
+        """Yield what must pass and what must fail; nothing where the prompt brings nothing."""
         ...
 
 
