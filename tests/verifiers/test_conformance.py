@@ -50,19 +50,62 @@ class Case:
     """Those of `HOSTILE` that are good by what this verifier looks at."""
 
 
+HOSTILE = {
+    "empty": "",
+    "blank": " \n\t",
+    "a megabyte": "7" * MEGABYTE,
+    "a megabyte of lines": "x\n" * (MEGABYTE // 2),
+    "NULs": "\0" * 1000,
+    "lone surrogates": "\ud800\udfff" * 1000,
+    "surrogates in a block": "```python\nx = '\ud800'\n```",
+}
 NUMBER = {"use": "exact_match", "kind": "number"}
 CASES = {
     "all": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "any": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "cascade": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "contains": Case(options={"texts": ["Paris"]}, prompt={}, good="It is Paris.", bad="It is London."),
     "exact_match": Case(
         options={"kind": "number"}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
+    ),
+    "json_schema": Case(
+        options={"schema": {"type": "object", "required": ["city"]}}, prompt={}, good='{"city": "Paris"}', bad='{"town": "Paris"}'
     ),
     "judge": Case(
         options={"teacher": "big", "rubric": "Is it right?", "pass_at": 7, "reference": True},
         prompt={"reference": "Paris"},
         good="The answer is Paris.",
         bad="The answer is London.",
+    ),
+    "language": Case(
+        options={"expect": ["en"], "candidates": ["de", "fr"]},
+        prompt={},
+        good="The answer is London, because it is the largest city of the country.",
+        bad="Die Antwort ist London, denn es ist die größte Stadt des Landes.",
+    ),
+    "length": Case(options={"min_words": 2, "max_chars": 20}, prompt={}, good="It is Paris.", bad="Paris"),
+    "python": Case(options={"call": "tests.verifiers.judges:is_paris"}, prompt={}, good="It is Paris.", bad="It is London."),
+    "refusal": Case(
+        options={},
+        prompt={},
+        good="The answer is Paris.",
+        bad="I'm sorry, but I can't help with that.",
+        harmless=frozenset(HOSTILE) - {"empty", "blank"},
+    ),
+    "regex": Case(options={"pattern": "^It is (?P<answer>P.*s)"}, prompt={}, good="It is Paris.", bad="It is London."),
+    "repetition": Case(
+        options={},
+        prompt={},
+        good="The answer is Paris.",
+        bad="Let me see. " + "Wait, I should check that again. " * 40,
+        harmless=frozenset({"surrogates in a block"}),
+    ),
+    "truncation": Case(
+        options={"sentence": True},
+        prompt={},
+        good="The answer is Paris, which is in France.",
+        bad="The answer is Paris, which is in",
+        harmless=frozenset(HOSTILE) - {"empty", "blank"},
     ),
     "self_consistency": Case(options={"kind": "number"}, prompt={}, good="The answer is 72.", bad="The answer is 27."),
     "unit_tests": Case(
@@ -74,15 +117,6 @@ CASES = {
     "weighted": Case(
         options={"of": [NUMBER], "pass_at": 1}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
     ),
-}
-HOSTILE = {
-    "empty": "",
-    "blank": " \n\t",
-    "a megabyte": "7" * MEGABYTE,
-    "a megabyte of lines": "x\n" * (MEGABYTE // 2),
-    "NULs": "\0" * 1000,
-    "lone surrogates": "\ud800\udfff" * 1000,
-    "surrogates in a block": "```python\nx = '\ud800'\n```",
 }
 every = pytest.mark.parametrize("name", sorted(VERIFIERS.built_in))
 
