@@ -8,8 +8,10 @@ from verifiers.protocol import Verifier
 VERIFIERS: Registry[type[Verifier]] = Registry(
     "stillhouse.verifiers",
     {
+        "calculation_check": "verifiers.calculation_check:CalculationCheck",
         "exact_match": "verifiers.exact_match:ExactMatch",
         "judge": "verifiers.judge:Judge",
+        "step_check": "verifiers.step_check:StepCheck",
         "unit_tests": "verifiers.unit_tests:UnitTests",
     },
 )

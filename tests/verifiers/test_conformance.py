@@ -30,6 +30,8 @@ class Believer:
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Return a verdict."""
+        if "first_bad_step" in schema["properties"]:
+            return json.dumps({"reason": "as asked", "first_bad_step": 0 if "is Paris" in messages[1].content else 1})
         response = messages[1].content.partition("response begins]")[2].partition("response ends]")[0]
         return json.dumps({"reason": "as asked", "score": 10 if "Paris" in response else 1})
 
@@ -46,9 +48,12 @@ class Case:
     """A response that passes."""
     bad: str
     """A response that fails."""
+    alone: bool = False
+    """Whether the response says all that it needs."""
 
 
 CASES = {
+    "calculation_check": Case(options={}, prompt={}, good="6 × 12 = 72", bad="6 × 12 = 27", alone=True),
     "exact_match": Case(
         options={"kind": "number"}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
     ),
@@ -57,6 +62,13 @@ CASES = {
         prompt={"reference": "Paris"},
         good="The answer is Paris.",
         bad="The answer is London.",
+    ),
+    "step_check": Case(
+        options={"teacher": "big"},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+        alone=True,
     ),
     "unit_tests": Case(
         options={},
@@ -153,8 +165,8 @@ def test_it_passes_the_good_and_fails_the_bad(name: str) -> None:
 
 @every
 def test_it_decides_nothing_without_what_it_needs(name: str) -> None:
-    """A prompt without a reference or tests says nothing of the response."""
-    finding = check(built(name), prompt(), CASES[name].good)
+    """A prompt without a reference or tests says nothing of the response, nor does an empty response of itself."""
+    finding = check(built(name), prompt(), "" if CASES[name].alone else CASES[name].good)
     assert finding.passed is None
     assert finding.reason
 
