@@ -11,6 +11,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
         "calculation_check": "verifiers.calculation_check:CalculationCheck",
         "exact_match": "verifiers.exact_match:ExactMatch",
         "judge": "verifiers.judge:Judge",
+        "reward_model": "verifiers.reward_model:RewardModel",
         "step_check": "verifiers.step_check:StepCheck",
         "unit_tests": "verifiers.unit_tests:UnitTests",
     },

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
+from tests.verifiers import reward_server
 from verifiers.protocol import Finding, NeedsTeacher, Verifier
 from verifiers.registry import VERIFIERS
 
@@ -62,6 +63,13 @@ CASES = {
         prompt={"reference": "Paris"},
         good="The answer is Paris.",
         bad="The answer is London.",
+    ),
+    "reward_model": Case(
+        options={"url": reward_server.shared().url, "model": "rm", "pass_at": 0.5},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+        alone=True,
     ),
     "step_check": Case(
         options={"teacher": "big"},
@@ -166,8 +174,9 @@ def test_it_passes_the_good_and_fails_the_bad(name: str) -> None:
 @every
 def test_it_decides_nothing_without_what_it_needs(name: str) -> None:
     """A prompt without a reference or tests says nothing of the response, nor does an empty response of itself."""
-    finding = check(built(name), prompt(), "" if CASES[name].alone else CASES[name].good)
-    assert finding.passed is None
+    alone = CASES[name].alone
+    finding = check(built(name), prompt(), "" if alone else CASES[name].good)
+    assert finding.passed in ({None, False} if alone else {None})
     assert finding.reason
 
 
