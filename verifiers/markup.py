@@ -88,7 +88,8 @@ def _fraction(match: re.Match[str]) -> str:
     return (" " if before.isdecimal() else "") + body + (" " if after.isalnum() else "")
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """Return `text` with LaTeX's commands as the signs that they show; powers stay as they are."""
     text = _LATEX_GROUP.sub(",", text)
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
@@ -117,7 +118,7 @@ def plain(text: str) -> str:
     """Return `text` without markup, on as many lines as before."""
     text = fold(text)
     if "\\" in text:
-        text = _latex(text)
+        text = latex(text)
     if "<" in text:
         text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", _CALCULATION.sub("", _COMMENT.sub("", text))))
     if "~~" in text:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
+from tests.verifiers import reward_server
 from verifiers.protocol import Finding, NeedsTeacher, Together, Verifier
 from verifiers.registry import VERIFIERS
 
@@ -30,6 +31,8 @@ class Believer:
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Return a verdict."""
+        if "first_bad_step" in schema["properties"]:
+            return json.dumps({"reason": "as asked", "first_bad_step": 0 if "is Paris" in messages[1].content else 1})
         response = messages[1].content.partition("response begins]")[2].partition("response ends]")[0]
         return json.dumps({"reason": "as asked", "score": 10 if "Paris" in response else 1})
 
@@ -63,6 +66,7 @@ NUMBER = {"use": "exact_match", "kind": "number"}
 CASES = {
     "all": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "any": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "calculation_check": Case(options={}, prompt={}, good="6 × 12 = 72", bad="6 × 12 = 27"),
     "cascade": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "contains": Case(options={"texts": ["Paris"]}, prompt={}, good="It is Paris.", bad="It is London."),
     "exact_match": Case(
@@ -106,6 +110,18 @@ CASES = {
         good="The answer is Paris, which is in France.",
         bad="The answer is Paris, which is in",
         harmless=frozenset(HOSTILE) - {"empty", "blank"},
+    ),
+    "reward_model": Case(
+        options={"url": reward_server.shared().url, "model": "rm", "pass_at": 0.5},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "step_check": Case(
+        options={"teacher": "big"},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
     ),
     "self_consistency": Case(options={"kind": "number"}, prompt={}, good="The answer is 72.", bad="The answer is 27."),
     "unit_tests": Case(
