@@ -14,7 +14,7 @@ UNKNOWN = "\ufffd"
 
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe63\u2796"
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _INVISIBLE = (
     *range(0x200B, 0x2010),
     *range(0x2060, 0x2065),
@@ -44,7 +44,7 @@ def fold(text: str) -> str:
         return text
     text = _THIN_GROUP.sub(",", text)
     text = _BEFORE_VULGAR.sub(" ", text)
-    text = _POWER.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPT), text)
+    text = _POWER.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text)
     text = _LOOSE_DIGIT.sub(lambda match: f" {match[0]} ", text)
     return unicodedata.normalize("NFKC", text.translate(_FOLD))
 
