@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
@@ -13,13 +14,13 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers import dates, intervals, json_values, maths, sets
+from verifiers import dates, intervals, json_values, maths, sets, trials
 from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
-from verifiers.extraction import Extract, announced, passage
+from verifiers.extraction import Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
-from verifiers.protocol import Finding, verifier
+from verifiers.protocol import Finding, Trial, verifier
 from verifiers.statements import Statement
 
 MAX_SHOWN = 200
@@ -77,6 +78,21 @@ class ExactMatch:
         if cut_off and found.at_end:
             return Finding(passed=False, reason=f"cut off at {_short(found.text)}", answer=_short(found.text))
         return self._compared(expected, found)
+
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:
+        """Yield the reference, as the response that it is and as `extract` would find it, and answers that are near it."""
+        if prompt.reference is None or not prompt.reference.strip() or isinstance(self.extract, Pattern):
+            return  # who knows what a pattern finds
+        if self.kind == "text":
+            expected: Found = Answer(text=_reference_text(prompt.reference), how="the reference")
+        else:
+            expected = self._expected(prompt.reference)
+        if isinstance(expected, NoAnswer):
+            yield Trial(response=prompt.reference, kind="right")  # it can't be read, and the check says why
+        else:
+            yield from trials.answers(
+                prompt.reference, expected, kind=self.kind, extract=self.extract, choices=self.choices, margin=self._margin
+            )
 
     def _compared(self, expected: Answer, found: Answer) -> Finding:
         checks = {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from storage.records import Prompt, Sample
 from verifiers.exact_match import ExactMatch
-from verifiers.protocol import Finding, verifier
+from verifiers.protocol import Finding, Trial, verifier
 
 
 @verifier(version="1", isolated=False)
@@ -46,6 +46,10 @@ class SelfConsistency(ExactMatch):
                 else:
                     without[number] = dataclasses.replace(alone, passed=False, score=0.0)
         return self._counted(groups, without, len(samples))
+
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:  # noqa: ARG002 - of the protocol
+        """Yield nothing: a vote looks at no reference."""
+        yield from ()
 
     def _against(self, reference: str, prompt: Prompt, sample: Sample) -> Finding:
         return super().check(dataclasses.replace(prompt, reference=reference), sample)

@@ -143,6 +143,34 @@ def test_again(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert "UNSTABLE: 4 verdicts differ" in told.stdout
 
 
+def test_self_test(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """The verifiers are tried on the prompts' references and on what is near them; nobody is asked, and nothing is stored."""
+    spec(workplace, teacher.url, prompts=30, k=1)
+    found = verify(workplace, "--self-test", "--prompts", "20")
+    assert (found["prompts"], found["sound"], found["faults"]) == (20, True, [])
+    (one,) = found["verifiers"]
+    assert (one["verifier"], one["prompts"], one["right"], one["wrong"]) == ("exact_match", 20, 40, 60)
+    assert (teacher.sold, workplace.lake.exists()) == (0, False)
+
+
+def test_a_self_test_that_finds_something(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Tests that the reference's own code fails, and tests that an empty program passes, are shown; the former exits 2."""
+    spec(workplace, teacher.url, prompts=1, k=1)
+    rows = [
+        {"prompt": "a", "reference": "def f(): return 1", "tests": "assert f() == 1"},
+        {"prompt": "b", "reference": "def f(): return 1", "tests": "assert f() == 2"},
+        {"prompt": "c", "reference": "def f(): return 1", "tests": "assert True"},
+    ]
+    (workplace.folder / "prompts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    workplace.spec["verify"] = [{"use": "unit_tests"}]
+    done = workplace.run("verify", str(workplace.write()), "--self-test")
+    assert done.returncode == 2
+    assert "NOT SOUND" in done.stdout
+    assert "unit_tests fails what is right" in done.stdout
+    assert "not sound" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_a_lake(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Where nothing was built there is nothing to judge, and it says so."""
     spec(workplace, teacher.url, prompts=4, k=1)
