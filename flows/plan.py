@@ -20,9 +20,7 @@ from tasks import costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
-from tasks.verify import Named
-from verifiers.parts import leaves
-from verifiers.protocol import NeedsTeacher
+from tasks.verify import Named, alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,7 @@ class JudgeEstimate:
     verifier: str
     """Its name in the spec."""
     teacher: str
-    """Whom it asks; several names where it consists of several judges."""
+    """Whom it asks; several names, with commas between them, where several judge."""
     verdicts: int
     """On the expected samples, and on what is stored and not judged by it."""
     cost_usd: float | None
@@ -146,16 +144,18 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.k,
         )
         underway.check(workspace, intents, spec.drawing)
-        return _plan(spec, path, prepared, workspace)
+        verifiers = wiring.make_verifiers(spec, path)
+        for warning in wiring.biased(spec, verifiers):
+            say(warning)
+        return _plan(spec, verifiers, prepared, workspace)
 
 
-def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> Plan:
+def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
     facts = wiring.facts(spec)
-    verifiers = wiring.make_verifiers(spec, path)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
-    outcomes.open_slots(workspace, wiring.rule(spec, verifiers), verifiers)
-    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(verifiers))
-    judges = [_judge(spec, named, asked, estimates, workspace) for named in verifiers if (asked := _asked(named))]
+    outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
+    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
+    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if wiring.asks(named.verifier)]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(
         dataset=spec.dataset,
@@ -178,12 +178,8 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
     )
 
 
-def _asked(named: Named) -> list[str]:
-    """Return the names of the teachers that a verifier asks."""
-    return list(dict.fromkeys(each.teacher for each in leaves(named.verifier) if isinstance(each, NeedsTeacher)))
-
-
-def _judge(spec: Spec, named: Named, asked: Sequence[str], estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
+def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
+    asked = wiring.asks(named.verifier)
     priced = all(teacher.price is not None for teacher in spec.teachers if teacher.name in asked)
     ((stored, mean, dearest),) = workspace.rows(
         "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]

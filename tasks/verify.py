@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+from storage.answers import Answers
 from storage.errors import TeacherError, UserError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
@@ -19,11 +20,13 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.threads import Threads
 from verifiers import running
-from verifiers.protocol import Finding, Verifier
+from verifiers.protocol import Finding, Together, Verifier
 
 logger = logging.getLogger(__name__)
 BILL: ContextVar[list[float]] = ContextVar("bill")
 """USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
+ANSWERED: ContextVar[dict[str, str]] = ContextVar("answered")
+"""By address, what the check at work was answered so far: a check that ends without a verdict leaves it to the next build."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -100,15 +103,18 @@ class Verification:
         *,
         workers: int,
         waste: Waste | None = None,
+        answers: Answers | None = None,
     ) -> None:
         """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox.
 
-        `waste` is where later runs find what a judge was paid that gave no verdict.
+        `waste` is where later runs find what a judge was paid that gave no verdict, and `answers` what it had said by then.
         """
-        self._verifiers = [(named, running.waits(named.verifier)) for named in verifiers]
+        self._verifiers = [(named, running.waits(named.verifier)) for named in alone(verifiers)]
+        self._together = together(verifiers)
         self._store = store
         self._stop = stop
         self._waste = waste
+        self._answers = answers
         self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
@@ -134,7 +140,7 @@ class Verification:
                 if waits:
                     checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
                 else:
-                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
+                    checks.append((i, waits, self._threads.submit(partial(verdict_of, named, prompt, case.sample, inputs))))
         kept = [self._kept(check, paid=waits) for _, waits, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
@@ -147,6 +153,15 @@ class Verification:
             if verdict is not None:
                 verdicts[i].append(verdict)
         return verdicts
+
+    async def judge_together(self, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> None:
+        """Judge all samples of a prompt and a teacher by the verifiers that do so, and keep the verdicts. Raises as `judge`."""
+        for named in self._together:
+            try:
+                await self._store.add(await self._threads.submit(partial(_check_together, named, prompt, samples, inputs)))
+            except UserError as error:
+                self._stop(error)
+                raise
 
     async def _kept(self, check: Awaitable[Verdict | None], *, paid: bool) -> Verdict | None:
         """`paid`: it may have cost something, whether or not a price is known."""
@@ -162,7 +177,9 @@ class Verification:
     async def _check_async(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
         began = time.perf_counter()
         bill: list[float] = []
+        answered: dict[str, str] = {}
         BILL.set(bill)  # each check is a task, with a context of its own
+        ANSWERED.set(answered)
         running.THREAD.set(self._threads.submit)
         verdict = None
         try:
@@ -175,14 +192,34 @@ class Verification:
             verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
             return verdict
         finally:
-            if verdict is None and any(bill) and self._waste is not None:  # in vain, and a later run's budget must know
+            if verdict is None and answered and self._answers is not None:
+                self._answers.keep(answered)
+            if verdict is None and any(bill) and self._waste is not None:  # billed in vain, and a later run's budget must know
                 self._waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
 
 
-def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+def alone(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge a sample by itself, as soon as it is there."""
+    return [named for named in verifiers if not isinstance(named.verifier, Together)]
+
+
+def together(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge all samples of a prompt and a teacher together, once they are drawn."""
+    return [named for named in verifiers if isinstance(named.verifier, Together)]
+
+
+def verdict_of(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+    """Judge one sample in this thread, or in a worker that it waits for. Raise UserError where none can be judged."""
     began = time.perf_counter()
     finding = running.run(named.name, named.verifier, prompt, sample)
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+
+
+def _check_together(named: Named, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> list[Verdict]:
+    began = time.perf_counter()
+    findings = running.run_together(named.name, named.verifier, prompt, samples)
+    took = (time.perf_counter() - began) / len(samples)
+    return [_verdict(named, sample, inputs, finding, took) for sample, finding in zip(samples, findings, strict=True)]
 
 
 def _verdict(named: Named, sample: Sample, inputs: str, finding: Finding, elapsed_s: float) -> Verdict:

@@ -20,7 +20,7 @@ from referencing.jsonschema import DRAFT202012
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers.fences import pieces
+from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 
 MAX_REASON = 300

@@ -16,7 +16,7 @@ from pydantic import Field
 from storage.errors import SetupError, SpecError
 from storage.plugins import nearest
 from storage.records import Prompt, Sample
-from verifiers.fences import pieces
+from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Awaitable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Generator, Mapping
 from contextvars import ContextVar
 from functools import cached_property
+from itertools import chain
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
@@ -19,7 +20,7 @@ from pydantic_core import CoreSchema, core_schema, to_jsonable_python
 from storage.records import Prompt, Sample
 from verifiers import running
 from verifiers.making import make
-from verifiers.protocol import Finding, NeedsMachine, Verifier
+from verifiers.protocol import Asker, Finding, NeedsMachine, NeedsTeacher, Together, Verifier
 
 MAX_DEPTH = 50
 """Of parts within parts: far beyond any sense, and far within what Python's own stack bears."""
@@ -59,9 +60,12 @@ class Part:
             raise ValueError(f"stands within {depth} others, and no deeper than that is read")
         outer = _DEPTH.set(depth + 1)
         try:
-            return Part(use, make(use, {name: option for name, option in value.items() if name != "use"}))
+            verifier = make(use, {name: option for name, option in value.items() if name != "use"})
         finally:
             _DEPTH.reset(outer)
+        if isinstance(verifier, Together):
+            raise ValueError(f"{use} judges all samples of a prompt together: list it by itself")  # noqa: TRY004 - as above
+        return Part(use, verifier)
 
     def _written(self) -> dict[str, Any]:
         return {"use": self.use} | cast("dict[str, Any]", to_jsonable_python(self.verifier))
@@ -118,8 +122,17 @@ class Combinator:
             if isinstance(part.verifier, NeedsMachine):
                 part.verifier.ready()
 
-    def having(self, parts: tuple[Part, ...]) -> Verifier:
-        """Return the same combinator of other parts."""
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The names of the teachers that its parts ask."""
+        asked = (part.verifier.asks for part in self.of if isinstance(part.verifier, NeedsTeacher))
+        return tuple(dict.fromkeys(chain.from_iterable(asked)))
+
+    def asking(self, askers: Mapping[str, Asker]) -> Verifier:
+        """Return the same combinator, whose parts have whom to ask."""
+        parts = tuple(
+            Part(part.use, part.verifier.asking(askers)) if isinstance(part.verifier, NeedsTeacher) else part for part in self.of
+        )
         return cast("Verifier", dataclasses.replace(cast("Any", self), of=parts))
 
     def told(self, part: Part, finding: Finding) -> Finding:
@@ -141,12 +154,3 @@ def score_of(finding: Finding) -> float | None:
     if finding.score is None and finding.passed is not None:
         return float(finding.passed)
     return finding.score
-
-
-def leaves(verifier: Verifier) -> Iterator[Verifier]:
-    """Yield the verifiers that check by themselves: this one, or those that it consists of, however deep."""
-    if isinstance(verifier, Combinator):
-        for part in verifier.of:
-            yield from leaves(part.verifier)
-    else:
-        yield verifier

@@ -10,6 +10,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
     {
         "all": "verifiers.all:All",
         "any": "verifiers.any:Any",
+        "calculation_check": "verifiers.calculation_check:CalculationCheck",
         "cascade": "verifiers.cascade:Cascade",
         "contains": "verifiers.contains:Contains",
         "exact_match": "verifiers.exact_match:ExactMatch",
@@ -21,6 +22,9 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
         "refusal": "verifiers.refusal:Refusal",
         "regex": "verifiers.regex:Regex",
         "repetition": "verifiers.repetition:Repetition",
+        "reward_model": "verifiers.reward_model:RewardModel",
+        "self_consistency": "verifiers.self_consistency:SelfConsistency",
+        "step_check": "verifiers.step_check:StepCheck",
         "truncation": "verifiers.truncation:Truncation",
         "unit_tests": "verifiers.unit_tests:UnitTests",
         "weighted": "verifiers.weighted:Weighted",

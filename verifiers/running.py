@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from storage.errors import RequestRejected, TeacherError, UserError, VerifierError
 from storage.records import Prompt, Sample
 from verifiers import workers
-from verifiers.protocol import Checked, Finding, MayWait, Verifier
+from verifiers.protocol import Checked, Finding, MayWait, Together, Verifier
+
+A = TypeVar("A")
+B = TypeVar("B")
 
 logger = logging.getLogger(__name__)
 THREAD: ContextVar[Callable[[Callable[[], Any]], Awaitable[Any]]] = ContextVar("thread", default=asyncio.to_thread)
@@ -31,15 +34,30 @@ def run(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Findin
     Raise UserError where no sample can be checked; whatever else goes wrong is an undecided finding.
     """
     try:
-        if verifier.isolated:
-            checked = workers.default().call(verifier.check, prompt, sample, timeout_s=verifier.limit_s)
-        else:
-            checked = verifier.check(prompt, sample)
-        return _finding(cast("Checked", checked))
+        return _finding(cast("Checked", _called(verifier, verifier.check, prompt, sample)))
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
         return _undecided(name, sample, error)
+
+
+def run_together(name: str, verifier: Verifier, prompt: Prompt, samples: Sequence[Sample]) -> list[Finding]:
+    """Check a prompt's samples by a verifier that judges them together, and return as many findings. Raises as `run`."""
+    try:
+        findings = list(map(_finding, _called(verifier, cast("Together", verifier).check_together, prompt, samples)))
+        if len(findings) != len(samples):
+            raise TypeError(f"{len(findings)} findings for {len(samples)} samples")  # noqa: TRY301 - as what a check raises
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        return [_undecided(name, sample, error) for sample in samples]
+    return findings
+
+
+def _called(verifier: Verifier, check: Callable[[Prompt, A], B], prompt: Prompt, judged: A) -> B:
+    if verifier.isolated:
+        return workers.default().call(check, prompt, judged, timeout_s=verifier.limit_s)
+    return check(prompt, judged)
 
 
 async def wait(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Finding:

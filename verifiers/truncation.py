@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers.fences import pieces
+from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 
 TAIL = 2_000

@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
-from verifiers.protocol import Finding, NeedsTeacher, Verifier
+from tests.verifiers import reward_server
+from verifiers.protocol import Finding, NeedsTeacher, Together, Verifier
 from verifiers.registry import VERIFIERS
 
 MEGABYTE = 1_000_000
@@ -30,6 +31,8 @@ class Believer:
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Return a verdict."""
+        if "first_bad_step" in schema["properties"]:
+            return json.dumps({"reason": "as asked", "first_bad_step": 0 if "is Paris" in messages[1].content else 1})
         response = messages[1].content.partition("response begins]")[2].partition("response ends]")[0]
         return json.dumps({"reason": "as asked", "score": 10 if "Paris" in response else 1})
 
@@ -63,6 +66,7 @@ NUMBER = {"use": "exact_match", "kind": "number"}
 CASES = {
     "all": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "any": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "calculation_check": Case(options={}, prompt={}, good="6 × 12 = 72", bad="6 × 12 = 27"),
     "cascade": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
     "contains": Case(options={"texts": ["Paris"]}, prompt={}, good="It is Paris.", bad="It is London."),
     "exact_match": Case(
@@ -107,6 +111,19 @@ CASES = {
         bad="The answer is Paris, which is in",
         harmless=frozenset(HOSTILE) - {"empty", "blank"},
     ),
+    "reward_model": Case(
+        options={"url": reward_server.shared().url, "model": "rm", "pass_at": 0.5},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "step_check": Case(
+        options={"teacher": "big"},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "self_consistency": Case(options={"kind": "number"}, prompt={}, good="The answer is 72.", bad="The answer is 27."),
     "unit_tests": Case(
         options={},
         prompt={"tests": "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"},
@@ -136,11 +153,14 @@ def sample(response: str) -> Sample:
 def built(name: str) -> Verifier:
     """Return a verifier as a spec makes it, with a teacher where it needs one."""
     made: Verifier = TypeAdapter(VERIFIERS.find(name)).validate_python(CASES[name].options)
-    return made.asking(Believer()) if isinstance(made, NeedsTeacher) else made
+    return made.asking({name: Believer() for name in made.asks}) if isinstance(made, NeedsTeacher) else made
 
 
 def check(verifier: Verifier, asked: Prompt, response: str) -> Finding:
     """Check one response, in whichever way the verifier checks."""
+    if isinstance(verifier, Together):  # with two others that are good
+        good = CASES["self_consistency"].good
+        return verifier.check_together(asked, [sample(each) for each in (response, good, good)])[0]
     checked = verifier.check(asked, sample(response))
     if isinstance(checked, Awaitable):
 
@@ -223,19 +243,29 @@ def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, hostile:
     assert finding.score is None or 0 <= finding.score <= 1
 
 
-@every
-def test_it_documents_itself_and_every_option(name: str) -> None:
-    """The class and each of its fields carry a docstring: `stillhouse` prints them."""
-    cls = VERIFIERS.find(name)
+def tree_of(cls: type) -> ast.ClassDef:
+    """Return a class as it is written."""
     (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
     assert isinstance(tree, ast.ClassDef)
-    assert ast.get_docstring(tree)
-    documented = {
+    return tree
+
+
+def documented_in(tree: ast.ClassDef) -> set[str]:
+    """Return the fields of a class that have a docstring."""
+    return {
         line.target.id
         for line, below in zip(tree.body, tree.body[1:], strict=False)
         if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
         if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
     }
+
+
+@every
+def test_it_documents_itself_and_every_option(name: str) -> None:
+    """The class and each of its fields carry a docstring: `stillhouse` prints them."""
+    cls = VERIFIERS.find(name)
+    assert ast.get_docstring(tree_of(cls))
+    documented = {name for base in cls.__mro__ if dataclasses.is_dataclass(base) for name in documented_in(tree_of(base))}
     assert {field.name for field in dataclasses.fields(cls)} <= documented
 
 

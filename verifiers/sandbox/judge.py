@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import signal
 import socket
@@ -18,13 +17,13 @@ from storage.errors import SetupError, VerifierError
 from verifiers.sandbox import bubblewrap
 from verifiers.sandbox.compare import difference
 from verifiers.sandbox.inside import uses
-from verifiers.sandbox.jail import Damaged, Jail
+from verifiers.sandbox.inside.uses import Prepared
+from verifiers.sandbox.jail import Damaged, Jail, Line
 from verifiers.sandbox.pool import Pool
 from verifiers.sandbox.protocol import Case, Limits, ProgramJob, PythonJob, Result
-from verifiers.sandbox.watch import Feed, Stop, Stream, end, throw_out, watch
+from verifiers.sandbox.watch import Feed, Source, Stop, Stream, end, throw_out, watch
 
-VERDICT_BYTES = 1 << 14
-KINDS: dict[object, bool | None] = {"passed": True, "failed": False, "undecided": None}
+KINDS: dict[str, bool | None] = {"passed": True, "failed": False, "undecided": None}
 ATTEMPTS = 2
 
 
@@ -52,7 +51,7 @@ class BubblewrapSandbox:
             return _result(None, f"the tests are broken: {type(error).__name__}: {error}", started)
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
-        return self._with_jails(2, functools.partial(_judge_module, job.source, json.dumps(tests), limits))
+        return self._with_jails(2, functools.partial(_judge_module, job.source, tests, limits))
 
     def run_program(self, job: ProgramJob, limits: Limits) -> Result:
         """Judge a program by its output, in one jail. A case after one that met the time limit isn't run."""
@@ -102,50 +101,45 @@ def _result(passed: bool | None, reason: str, started: float) -> Result:
     return Result(passed=passed, reason=reason, score=score, elapsed_s=time.monotonic() - started)
 
 
-def _judge_module(source: str, tests: str, limits: Limits, jails: list[Jail], processor: int) -> Result:
+def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail], processor: int) -> Result:
     with ExitStack() as stack:
-        (verdict_in, verdict_out), (output_in, output_out) = stack.enter_context(_pipes(2))
+        ((output_in, output_out),) = stack.enter_context(_pipes(1))
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
         stack.callback(theirs.close)
         started = time.monotonic()
         solution, tester = jails
-        tester.run("tests", tests, limits, processor, [verdict_out.fileno(), ours.fileno()])
+        stood = tester.standing
+        line = tester.test(tests, limits, processor, ours.fileno())
         solution.run("solution", source, limits, processor, [output_out.fileno(), theirs.fileno()])
-        for inner in (verdict_out, output_out, ours, theirs):
+        for inner in (output_out, ours, theirs):
             inner.close()
-        verdict = Stream(verdict_in, VERDICT_BYTES, keep=True)
         output = Stream(output_in, limits.output_bytes, keep=False)
-        exits: dict[int, int] = {}
 
-        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
-            if isinstance(source, Jail):
-                exits[id(source)] = (message or {}).get("exit", 0)
-            if source is tester:  # a child of the tests may hold the pipe open
-                verdict.rest()
-            return source in {verdict, tester}
+        def done(source: Source, _message: dict[str, Any] | None) -> bool:
+            if source is tester:  # its end and its verdict may come together
+                line.move()
+            return source in {line, tester}
 
         try:
-            watch([solution, tester], [verdict, output], limits, started, done=done)
+            watch([solution, tester], [line, output], limits, started, done=done)
         except Stop as stop:
             for jail in list(jails):
                 throw_out(jails, jail)
             return _result(False, str(stop), started)
-        kind, reason = _parse(verdict.text())
-        statuses = end(jails)
-        if reason.startswith("the code ended its process") and (how := _how(exits.get(id(solution), statuses[0]), limits)):
+        if line.verdict is None and stood is not None and tester.standing is stood:
+            raise Damaged("the test process, which had judged other samples before, is gone")
+        kind, reason = _read(line)
+        statuses = end(jails, [solution] if line.again else [solution, tester])
+        if reason.startswith("the code ended its process") and (how := _how(statuses[0], limits)):
             reason = f"{reason}: {how}"
         return _result(kind, reason or ("" if kind else "failed"), started)
 
 
-def _parse(text: str) -> tuple[bool | None, str]:
+def _read(line: Line) -> tuple[bool | None, str]:
     """Read what the test process wrote. Anything but its exact form is a failure."""
-    try:
-        kind, reason = json.loads(text)
-        if type(reason) is str:
-            return KINDS[kind], reason
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
+    if line.verdict is not None and line.verdict[0] in KINDS:
+        return KINDS[line.verdict[0]], line.verdict[1]
     return False, "the tests ended their process before their end"
 
 
@@ -173,7 +167,7 @@ def _run_case(source: str, case: Case, limits: Limits, jails: list[Jail], proces
         waiting: set[int] = {id(output), id(errors), id(jail)}
         status: list[int] = []
 
-        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
+        def done(source: Source, message: dict[str, Any] | None) -> bool:
             if message is not None:
                 status.append(message.get("exit", 1))
                 jail.ask_end()  # whatever it left running holds the pipes open

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-import base64
 import builtins
 import functools
 import marshal
-from typing import Any
+from dataclasses import dataclass
+
+from verifiers.sandbox.inside.plain import is_plain
 
 FILE = "<tests>"
 
@@ -39,8 +40,18 @@ def uses_of(tree: ast.Module) -> Uses:
     return Uses(called, loaded - bound - set(vars(builtins)))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The tests of a prompt, ready to run."""
+
+    payload: bytes
+    """What the test process needs, marshalled."""
+    plain: bool
+    """Whether they leave no trace in the test process."""
+
+
 @functools.lru_cache(maxsize=256)
-def prepare(tests: str, entry_point: str | None, prelude: str) -> dict[str, Any]:
+def prepare(tests: str, entry_point: str | None, prelude: str) -> Prepared:
     """Return what the test process needs. Raise SyntaxError, ValueError, … where the tests are broken.
 
     Byte code may cross here, and nowhere else: it goes from the host to a process that runs the host's own interpreter.
@@ -48,12 +59,15 @@ def prepare(tests: str, entry_point: str | None, prelude: str) -> dict[str, Any]
     tree = ast.parse(tests, FILE)
     uses = uses_of(tree)
     code = compile(tree, FILE, "exec", dont_inherit=True)
-    head = compile(prelude, "<prelude>", "exec", dont_inherit=True) if prelude.strip() else None
-    return {
+    head = ast.parse(prelude, "<prelude>")
+    plain = is_plain(tree, head)
+    job = {
         "tests": tests,
-        "code": base64.b85encode(marshal.dumps(code)).decode(),
-        "prelude": head and base64.b85encode(marshal.dumps(head)).decode(),
+        "code": marshal.dumps(code),
+        "prelude": marshal.dumps(compile(head, "<prelude>", "exec", dont_inherit=True)) if head.body else b"",
         "entry_point": entry_point,
-        "called": sorted(uses.called),
-        "free": sorted(uses.free),
+        "called": uses.called,
+        "free": uses.free,
+        "plain": plain,
     }
+    return Prepared(marshal.dumps(job), plain)
