@@ -35,7 +35,7 @@ _CONCLUDES = re.compile(
     |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*)*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_LIST = re.compile(r"\s*(?:[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+[^\n]{1,400}(?:\n|$)){2,500}")
+_LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
 _BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
 
 
