@@ -15,7 +15,7 @@ from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers import dates, intervals, json_values, maths, sets
 from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
-from verifiers.extraction import Extract, announced, passage
+from verifiers.extraction import Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
@@ -57,6 +57,8 @@ class ExactMatch:
 
     def __post_init__(self) -> None:
         """Refuse what decides nothing."""
+        if isinstance(self.extract, Pattern):
+            self.extract.ready()
         if self.day_first is not None and self.kind != "date":
             raise ValueError(f"day_first: it is for kind date, not for kind {self.kind}")
         if self.tolerance and self.kind in {"date", "json", "choice"}:

@@ -48,8 +48,8 @@ class Pattern:
     regex: Annotated[str, Field(min_length=1, max_length=1000)]
     """Searched in the response; the last match counts, of it the first group or, without one, all."""
 
-    def __post_init__(self) -> None:
-        """Refuse what is no pattern."""
+    def ready(self) -> None:
+        """Raise ValueError for what is no pattern. Its user calls this, so that the error is not one of a union of types."""
         try:
             compiled = regex.compile(self.regex)
         except regex.error as error:
