@@ -58,6 +58,8 @@ class ExactMatch:
 
     def __post_init__(self) -> None:
         """Refuse what decides nothing."""
+        if isinstance(self.extract, Pattern):
+            self.extract.ready()
         if self.day_first is not None and self.kind != "date":
             raise ValueError(f"day_first: it is for kind date, not for kind {self.kind}")
         if self.tolerance and self.kind in {"date", "json", "choice"}:

@@ -35,7 +35,7 @@ _CONCLUDES = re.compile(
     |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*)*""",
     re.IGNORECASE | re.VERBOSE,
 )
-_LIST = re.compile(r"\s*(?:[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+[^\n]{1,400}(?:\n|$)){2,500}")
+_LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
 _BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
 
 
@@ -48,8 +48,8 @@ class Pattern:
     regex: Annotated[str, Field(min_length=1, max_length=1000)]
     """Searched in the response; the last match counts, of it the first group or, without one, all."""
 
-    def __post_init__(self) -> None:
-        """Refuse what is no pattern."""
+    def ready(self) -> None:
+        """Raise ValueError for what is no pattern. Its user calls this, so that the error is not one of a union of types."""
         try:
             compiled = regex.compile(self.regex)
         except regex.error as error:

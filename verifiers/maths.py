@@ -13,7 +13,7 @@ from fractions import Fraction
 from storage.errors import VerifierError
 from verifiers import workers
 from verifiers.expressions import rational
-from verifiers.mathtext import Unreadable, bare
+from verifiers.mathtext import WRAPPED, Unreadable, bare
 from verifiers.statements import Statement, read
 
 LIMIT_S = 5.0
@@ -67,7 +67,7 @@ def equal(expected: Statement, found: Statement, tolerance: Fraction = Fraction(
 def same_signs(expected: str, found: str) -> bool:
     """Compare two answers that can't be read: whether they consist of the same signs but for fences, sizes and spaces."""
     try:
-        one, other = bare(expected), bare(found)
+        one, other = (WRAPPED.sub(r" \1 ", bare(text)).strip() for text in (expected, found))
     except Unreadable:
         return False
     if _PROSE.fullmatch(one) and _PROSE.fullmatch(other):

@@ -139,7 +139,7 @@ _POWERS = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\^\s*\{?°\}?|\\degree(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?(?![.,]?\d)")
 _FIXED_FRACTION = re.compile(r"(\\frac)\s*(\d)\s*(?:(\d)(?!\d)|(?=\{))")
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|hbox|operatorname)\*?\s*\{([^{}]*)\}")
+WRAPPED = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|hbox|operatorname)\*?\s*\{([^{}]*)\}")
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     |(?P<number>(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+(?![\w.]))?)
@@ -182,7 +182,7 @@ def tokens(text: str) -> list[Token]:
     several = False
     while at < end:
         several = several or bool(found and found[-1].text in {"(", "[", "{", "⦃", ","})
-        if (words := _TEXT.match(text, at)) is not None:
+        if (words := WRAPPED.match(text, at)) is not None:
             found += _words(words[1])
             at = words.end()
             continue
@@ -331,6 +331,12 @@ def _words(text: str) -> list[Token]:
         plain = re.sub(r"[.,]$", "", word)
         if plain in _WORDS_OF_LISTS:
             found.append(Token("word", plain, ""))
+        elif plain in FUNCTIONS:
+            found.append(Token("function", plain, f"\\{plain}"))
+        elif plain in {"e", "i"}:
+            found.append(Token("constant", plain, plain))
+        elif re.fullmatch(r"\d+(?:\.\d+)?", plain):
+            found.append(_number(plain))
         elif plain in {"°", "%"}:
             found.append(Token("unit", plain, ""))
         elif power and i + 1 < len(words) and words[i + 1].rstrip(".") in _UNITS:

@@ -103,8 +103,9 @@ def _statement(line: Sequence[Token]) -> Statement:
 
 def _of_words(line: Sequence[Token]) -> Statement:
     words = " ".join(token.text for token in line)
-    if len(words) == 1:  # \text{A}
-        return Statement(kind="value", node=Node("symbol", name=words), latex=words)
+    letter = words.strip("().")
+    if len(letter) == 1:  # \text{A}, \text{(A)}
+        return Statement(kind="value", node=Node("symbol", name=letter), latex=letter)
     return Statement(kind="words", name=words)
 
 

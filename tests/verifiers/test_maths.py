@@ -175,6 +175,11 @@ EQUAL = [
     # words and letters
     ("A", r"\text{A}"),
     ("(A)", "A"),
+    (r"\text{(A)}", "A"),
+    (r"\mathrm{e}^x", "e^x"),
+    (r"\operatorname{sin} x", r"\sin x"),
+    (r"\text{12}", "12"),
+    (r"\text{no real solutions}", "No real solutions"),
     (r"\text{Evelyn}", "evelyn"),
     (r"\text{even}", "Even"),
     ("1001_2", "1001_{2}"),
@@ -275,6 +280,11 @@ UNDECIDED = [
     (r"5\text{ million}", "5"),
     (r"5\text{ or more}", "5"),
     (r"12\text{ dozen}", "12"),
+    (r"5\text{2}", "52"),
+    (r"\infty-\infty", "0"),
+    (r"(-1)^{1/2}", "i"),
+    (r"\frac{x}{0}", r"\frac{y}{0}"),
+    (r"\cos 1", "0.5403023058681397174009366074429766037323104206179222276700972553"),
     # what isn't known
     (r"\int_0^1 x\,dx", r"\frac12"),
     (r"\foo 3", "3"),
