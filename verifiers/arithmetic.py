@@ -17,6 +17,8 @@ MAX_TOKENS = 80
 """Of an expression."""
 MAX_ALL_DIGITS = 200
 """Of an expression: with that, no value takes long to compute."""
+NOISE = 10
+"""Digits behind the point from which on a computer's floating point shows: 0.1 + 0.2 = 0.30000000000000004."""
 MAX_POWER = 32
 """Exponents beyond are left alone."""
 MAX_UNITS = 4
@@ -193,15 +195,19 @@ class _Reader:
 
     def _product(self) -> tuple[Fraction, bool]:
         value, percent = self._signed()
+        divided = False
         while True:
             kind = self._kind()
             if kind in {"*", "/"}:
                 self.at += 1
                 factor, _ = self._signed()
             elif kind == "(" and self._line[self.at].start == self._line[self.at - 1].end:
+                if divided:  # 6 / 2(1 + 2): two people differ
+                    raise Unreadable
                 factor, _ = self._power()
             else:
                 return value, percent
+            divided = divided or kind == "/"
             value, percent = (value / factor if kind == "/" else value * factor), False
 
     def _signed(self) -> tuple[Fraction, bool]:
@@ -261,7 +267,7 @@ class _Reader:
         return self._line[self.at].kind if self.at < len(self._line) else None
 
 
-def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) -> bool:
+def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) -> bool:  # noqa: PLR0911 - a table, in effect
     """Whether two values are the same, to the digits of the second where it is a number: rounded or cut off there."""
     if value == other:
         return True
@@ -277,6 +283,8 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
         coarse = unit * 10**zeros
         if abs(value - other) <= coarse / 2:
             return True
+    if number.places >= NOISE and abs(value - other) <= unit * 10 ** (number.places - NOISE):
+        return True
     if about:
         return abs(value - other) < unit
     return abs(value - other) <= unit / 2 or 0 <= abs(value) - abs(other) < unit

@@ -12,10 +12,10 @@ from verifiers.fences import line
 from verifiers.protocol import Finding, verifier
 
 MAX_CHARS = 200_000
-"""Of a response or a chain of thought: 200 pages, and seconds to read where somebody means harm."""
+"""Of a response or a chain of thought. Linear as it is, to read a million takes half a minute where somebody means harm."""
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1")
 class CalculationCheck:
     """Fails a response, or a chain of thought, that states a false equation; passes one whose equations are true.
 

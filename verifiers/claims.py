@@ -106,7 +106,10 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
             continue
         whole = left.first == begins[number] and number > 0
         if left.operators or (computed and whole and right.operators):
-            claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
+            try:
+                claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
+            except Unreadable:  # in one of the ways in which it may be read
+                claim = None
             if claim is not None and claim.true is False and beside is not None and goes_on(line, beside, left):
                 claim = replace(claim, true=None)
             if claim is not None:
@@ -117,12 +120,9 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
 
 
 def _judged(line: Line, left: Expression, right: Expression, *, about: bool, strict: bool, begin: int) -> Claim | None:
-    """Return the claim that two sides make; None where one of them can't be read."""
+    """Return the claim that two sides make; None where a letter beside them may be a variable. Raise Unreadable."""
     beside = [*line.tokens[left.end : left.units_end], *line.tokens[right.end : right.end + 1]]
-    try:
-        value, other = left.value(), right.value()
-    except Unreadable:
-        return None
+    value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
     if any(token.kind == "word" and len(token.text) == 1 for token in beside):

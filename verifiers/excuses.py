@@ -20,6 +20,7 @@ _HEDGE = re.compile(
     |errors?|false|unless|guess\w*|try|trying|tried|whether|claim\w*|thought|thinks?|hypothe\w+|\w+n['\u2019]t)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+_OTHER_ARITHMETIC = re.compile(r"\b(?:binary|hexadecimal|octal|modul\w+|mod|base[ -](?:\d+|two|eight|sixteen))\b", re.IGNORECASE)
 _BEFORE = words(
     """twice double half triple thrice than times negative minus plus by squared root average mean per from another dozen
     step day week month year question problem case part chapter grade level number no phase room page equation line"""
@@ -188,7 +189,7 @@ def _hedged(line: Line, left: Expression, right: Expression) -> bool:
     begin = max((match.end() for match in _SENTENCE.finditer(line.text, 0, start)), default=0)
     close = _SENTENCE.search(line.text, end)
     sentence = line.text[begin : close.start() if close else len(line.text)]
-    if sentence.rstrip().endswith("?"):
+    if sentence.rstrip().endswith("?") or _OTHER_ARITHMETIC.search(sentence):
         return True
     head = _CLAUSE.split(line.text[begin:start])[-1]
     tail = _CLAUSE.split(line.text[end : begin + len(sentence)])[0]

@@ -146,7 +146,6 @@ class RewardModel:
         numbers = data.get("probs" if self.api == "classify" else "data")
         if not isinstance(numbers, list) or not numbers:
             raise ValueError("it holds no numbers")
-        numbers = cast("list[Any]", numbers)
         if self.api == "pooling":
             last = numbers[-1] if isinstance(numbers[-1], list) else numbers
             if len(last) != 1:
@@ -171,7 +170,7 @@ class RewardModel:
 
 
 def _only(found: object) -> dict[str, Any]:
-    if not isinstance(found, list) or len(cast("list[Any]", found)) != 1 or not isinstance(found[0], dict):
+    if not isinstance(found, list) or len(found) != 1 or not isinstance(found[0], dict):
         raise ValueError("it isn't about one response")
     return cast("dict[str, Any]", found[0])
 
