@@ -76,7 +76,7 @@ def test_random_numbers_begin_anew(judge):
     assert reasons == {""}
 
 
-SLOW = {"reading_the_files", "reading_the_heap"}
+SLOW = {"reading_the_files", "reading_the_heap", "a_million_parts", "a_giant_number"}
 """They end by the time limit, which throws the process out anyway."""
 HOSTILE = {
     **{name: source for name, (source, tests) in FORGERIES.items() if tests == TESTS and name not in SLOW},
@@ -91,6 +91,7 @@ def add(a, b):
     os._exit(0)
 """
         for name, text in RAW.items()
+        if name != "a_giant_hexadecimal"
     },
     "answers_in_advance": """
 import os, socket
