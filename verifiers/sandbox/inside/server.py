@@ -54,6 +54,8 @@ def main(control_number: int) -> None:
     except OSError as error:
         control.send(json.dumps({"ready": False, "why": str(error)}).encode())
         return
+    os.closerange(3, control_number)  # bubblewrap leaves its own open
+    os.closerange(control_number + 1, lockdown.OPEN_FILES)
     quiet = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(quiet, number)
@@ -203,6 +205,8 @@ def _become(job: dict[str, Any], descriptors: list[int], stage: solution.Stage) 
                 os.close(number)
             code = program.main(text)
         else:
+            os.close(0)
+            os.open("/dev/null", os.O_RDONLY)  # a file of its own: all samples would share the other one's locks and flags
             output, talk = others
             os.dup2(output, 1)
             os.dup2(output, 2)
