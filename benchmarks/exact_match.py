@@ -1,4 +1,4 @@
-"""Number verdicts a second on one core, over responses of about 200 words.
+"""Number and math verdicts a second on one core, over responses of about 200 words.
 
 python -m benchmarks.exact_match
 """
@@ -13,6 +13,7 @@ from storage.records import Prompt, Sample
 from verifiers.exact_match import ExactMatch
 
 RESPONSES = 2000
+ALGEBRA = 60
 SECONDS = 2.0
 STEPS = (
     "First, {name} packs {a} boxes with {b} jars each, which makes {a} \u00d7 {b} = {c} jars in all.",
@@ -39,39 +40,64 @@ def response(rng: random.Random) -> tuple[str, int]:
     return "\n".join([*steps, rng.choice(ENDINGS).format(**values, **names)]), values["x"]
 
 
+def case(i: int, text: str, reference: str) -> tuple[Prompt, Sample]:
+    """Return a prompt with this reference and its response."""
+    prompt = Prompt(prompt_id=str(i), messages=(), prompt="", reference=reference, source="bench", license="CC0-1.0")
+    sample = Sample(
+        sample_id=str(i),
+        prompt_id=str(i),
+        teacher="t",
+        provider="p",
+        model="m",
+        sample_index=0,
+        messages=(),
+        response=text,
+        finish_reason="stop",
+        tokens_in=1,
+        tokens_out=1,
+        latency_s=1.0,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    return prompt, sample
+
+
+def measure(verifier: ExactMatch, cases: list[tuple[Prompt, Sample]], what: str) -> None:
+    """Print how many verdicts a second there are, one after another."""
+    passed = sum(verifier.check(*each).passed is True for each in cases)  # loads what is needed, too
+    words = sum(len(sample.response.split()) for _, sample in cases) / len(cases)
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < SECONDS:
+        for each in cases:
+            verifier.check(*each)
+        done += len(cases)
+    rate = done / (time.perf_counter() - began)
+    print(f"{rate:,.0f} {what} verdicts a second on one core ({words:.0f} words a response, {passed} of {len(cases)} passed)")
+
+
+def algebra(rng: random.Random) -> tuple[str, str]:
+    """Return two forms of one expression that only algebra shows to be equal."""
+    a, b = rng.randint(2, 90), rng.randint(2, 90)
+    return rng.choice(
+        (
+            (f"(x+{a})(x-{b})", f"x^2+{a - b}x-{a * b}".replace("+-", "-")),
+            (rf"\sqrt{{{a * a * 3}}}", rf"{a}\sqrt{{3}}"),
+            (rf"\frac{{{a}}}{{\sqrt{{{b}}}}}", rf"\frac{{{a}\sqrt{{{b}}}}}{{{b}}}"),
+            (rf"\frac{{{a}\pi}}{{{b}}}", rf"\frac{{\pi}}{{{b}}}\cdot {a}"),
+        )
+    )
+
+
 def main() -> None:
     """Measure."""
     rng = random.Random(7)
-    cases = []
-    for i in range(RESPONSES):
-        text, answer = response(rng)
-        prompt = Prompt(prompt_id=str(i), messages=(), prompt="", reference=f"#### {answer}", source="bench", license="CC0-1.0")
-        sample = Sample(
-            sample_id=str(i),
-            prompt_id=str(i),
-            teacher="t",
-            provider="p",
-            model="m",
-            sample_index=0,
-            messages=(),
-            response=text,
-            finish_reason="stop",
-            tokens_in=1,
-            tokens_out=1,
-            latency_s=1.0,
-            created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        cases.append((prompt, sample))
-    words = sum(len(sample.response.split()) for _, sample in cases) / len(cases)
-    verifier = ExactMatch(kind="number")
-    passed = sum(verifier.check(*case).passed is True for case in cases)
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < SECONDS:
-        for case in cases:
-            verifier.check(*case)
-        done += len(cases)
-    rate = done / (time.perf_counter() - began)
-    print(f"{rate:,.0f} number verdicts a second on one core ({words:.0f} words a response, {passed} of {len(cases)} passed)")
+    drawn = [response(rng) for _ in range(RESPONSES)]
+    measure(ExactMatch(kind="number"), [case(i, text, f"#### {x}") for i, (text, x) in enumerate(drawn)], "number")
+    drawn = [(text.replace("\\boxed", ""), x) for text, x in drawn]  # two boxes side by side are two answers
+    boxed = [case(i, f"{text}\n\\boxed{{\\frac{{{x}}}{{7}}}}", f"{x}/7") for i, (text, x) in enumerate(drawn)]
+    measure(ExactMatch(kind="math"), boxed, "math")
+    pairs = [(text, *algebra(rng)) for text, _ in drawn[:ALGEBRA]]
+    algebraic = [case(i, f"{text}\n\\boxed{{{one}}}", other) for i, (text, one, other) in enumerate(pairs)]
+    measure(ExactMatch(kind="math"), algebraic, "math (through algebra in a worker)")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ class Settings:
     """Whether what comes on top waits; else it is refused with 503."""
     faults: float = 0.0
     """Share of the requests that get one of FAULTS in place of an answer."""
+    kinds: str = ""
+    """Which of them, with commas between; empty: all."""
     headers: bool = False
     """Whether `x-ratelimit-…` headers are sent."""
 
@@ -199,7 +201,8 @@ class Connection(asyncio.Protocol):
         teacher.most_in_flight = max(teacher.most_in_flight, teacher.busy)
         factor = teacher.random.uniform(0.18, 1.82) if settings.tenfold else 1.0
         latency = settings.latency * factor * (1 + settings.spread * teacher.random.uniform(-1, 1))
-        fault = teacher.random.choice(FAULTS) if settings.faults and teacher.random.random() < settings.faults else None
+        kinds = settings.kinds.split(",") if settings.kinds else FAULTS
+        fault = teacher.random.choice(kinds) if settings.faults and teacher.random.random() < settings.faults else None
         loop = asyncio.get_running_loop()
         loop.call_later(latency if fault != "hang" else 3_600, self.answer, body, round(settings.tokens * factor), fault)
 

@@ -91,7 +91,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
             logger.info("%s", text)
 
         run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=say)
-        with signals(run, watch.say, watch.pending, watch.leave):
+        with signals(run.stop, watch.say, watch.pending, watch.leave):
             async with run, _watched(run, watch):
                 context.RUN.set(run)
                 return await _steps(run, watch)
@@ -105,7 +105,7 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     dataset = run.spec.dataset
     await prepare(dataset)
     run.stop.check()
-    await with_grace(run, judge_stored(dataset))
+    await with_grace(run.stop, judge_stored(dataset))
     run.stop.check()
     await work_shards(run, lambda number: shard(dataset, number))
     run.stop.check()

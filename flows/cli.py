@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import logging
 import os
 import signal
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from flows.printing import err, out, plain, print_json, print_lines, say
 from storage.errors import Interrupted, SetupError, SpecError, UserError
 from storage.memory import YOUNG
 
@@ -34,10 +33,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# Into a file or a pipe, a table is as wide as it is.
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
-err = Console(stderr=True)
-
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
 LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
@@ -56,10 +51,10 @@ def main() -> None:
             err.print("interrupted")
         sys.exit(code if isinstance(code, int) else 0)
     except UserError as error:
-        err.print(Text(f"error: {_plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
+        err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         sys.exit(error.exit_code)
     except typer.TyperException as error:
-        err.print(Text(f"error: {_plain(error.format_message())} See `{_command(error)} --help`."), soft_wrap=True)
+        err.print(Text(f"error: {plain(error.format_message())} See `{_command(error)} --help`."), soft_wrap=True)
         sys.exit(SpecError.exit_code)
     except typer.Exit as error:
         sys.exit(error.exit_code)
@@ -103,17 +98,14 @@ def plan(
 
     loaded, at = _loaded(spec), _at(lake)
     probed = ask_some(loaded, spec, at, err, prompts=probe) if probe else None
-    made = asyncio.run(make_plan(loaded, spec, at, _say))
+    made = asyncio.run(make_plan(loaded, spec, at, say))
     if as_json:
-        _print_json(made.as_dict() | {"probe": probed.as_dict() if probed else None})
+        print_json(made.as_dict() | {"probe": probed.as_dict() if probed else None})
         return
-    table = _table()
-    for name, value in [*(probed.lines() if probed else []), *made.lines()]:
-        table.add_row(name, escape(value))
-    out.print(table)
+    print_lines([*(probed.lines() if probed else []), *made.lines()])
     for message in made.first:
         out.print(Text(f"\n{message['role']}:", style="bold"))
-        out.print(Text(_plain(message["content"])))
+        out.print(Text(plain(message["content"])))
 
 
 @app.command()
@@ -131,17 +123,19 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
             launch.check()
             summary = launch.build(spec, loaded.dataset, lake, err, progress)
         except UserError as error:
-            _say(progress.spending.line())
+            say(progress.spending.line())
             if as_json:
                 ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
-                _print_json(ended | progress.spending.totals())
+                print_json(ended | progress.spending.totals())
             raise
     if as_json:
-        _print_json(summary)
+        print_json(summary)
         return
-    _print_summary(summary)
+    from tasks.report import Summary
+
+    print_lines(Summary.of(summary).lines())
     for each in summary["exports"]:
-        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {_plain(each['destination'])}")
+        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {plain(each['destination'])}")
 
 
 @app.command()
@@ -155,14 +149,14 @@ def status(
 
     found = look(_at(lake), dataset)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
     waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
-    out.print(f"{_plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
+    out.print(f"{plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
     for each in found["batches"]:
         sent = f"{datetime.fromtimestamp(each['created_at'], UTC):%Y-%m-%d %H:%M} UTC"
         name = each["batch_id"] or f"with key {each['key']}, which may have been sent"
-        out.print(_plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch"))
+        out.print(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch"))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
         table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
@@ -176,7 +170,7 @@ def status(
     for each in found["spend"]:
         what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
         tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
-        out.print(Text(_plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
+        out.print(Text(plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
 
 
 @app.command()
@@ -194,7 +188,7 @@ def show(
 
     found, rows = look(_at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
     if as_json:
-        _print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
+        print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
         return
     if not rows:
         out.print(f"build {found['build_id']} has no {outcome} samples")
@@ -202,21 +196,68 @@ def show(
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
         cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
         heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
-        out.print(Text(_plain(heading), style="cyan"))
-        out.print(Text(f"{_plain(row['prompt'])}\n", style="bold"))
+        out.print(Text(plain(heading), style="cyan"))
+        out.print(Text(f"{plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
-            out.print(Text(f"{_plain(row['reasoning'])}\n", style="dim"))
+            out.print(Text(f"{plain(row['reasoning'])}\n", style="dim"))
         if row["response"] is not None:
-            out.print(Text(_plain(row["response"]) + "\n"))
+            out.print(Text(plain(row["response"]) + "\n"))
         for verdict in (each for each in row["verdicts"] or () if each["passed"] is not None or outcome == "rejected"):
             mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
             out.print(
                 Text(
-                    f"{verdict['verifier']}: {mark}. {_plain(verdict['reason'])}".rstrip(". ") + ".",
+                    f"{verdict['verifier']}: {mark}. {plain(verdict['reason'])}".rstrip(". ") + ".",
                     style="green" if verdict["passed"] else "yellow",
                 )
             )
-        out.print(Text(_plain(ended), style="bold"))
+        out.print(Text(plain(ended), style="bold"))
+
+
+@app.command()
+def verify(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    again: Annotated[
+        bool, typer.Option("--again", help="Judge also what has a verdict, and say where it differs; what is stored stays.")
+    ] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Judge nothing that is stored: try the verifiers on the prompts' references.")
+    ] = False,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --self-test: how many prompts to try.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
+    if self_test:
+        _self_test(spec, prompts, as_json=as_json)
+        return
+    from flows.verify import verify as judge
+
+    found = judge(_loaded(spec), spec, _at(lake), err, again=again)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for each in found.changes:
+        where = f"{each.prompt_id} · {each.teacher} · sample {each.sample_index}"
+        out.print(Text(plain(f"{each.before} to {each.after}: {each.verifier} on {where}"), style="cyan"))
+        out.print(Text(plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
+    if found.build_id and any(each.changed for each in found.verifiers):
+        out.print(Text(f"`stillhouse build {spec}` lands what this changes"))
+
+
+def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
+    from flows.self_test import test
+
+    tested = test(_loaded(spec), spec, prompts=prompts)
+    if as_json:
+        print_json(tested.as_dict())
+    else:
+        print_lines(tested.lines())
+        for each in tested.faults:
+            out.print(Text(plain(f"{each.verifier} {each.fault}: prompt {each.prompt_id}"), style="cyan"))
+            out.print(Text(plain(f"  response: {each.response[:200]!r}\n  verdict: {each.reason or 'passed'}")))
+    if not tested.sound:
+        raise SpecError("the verifiers are not sound: what they pass or fail wrongly is above; mend them, or the prompts")
 
 
 @app.command()
@@ -225,7 +266,7 @@ def export(
     to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    form: Annotated[Literal["messages"], typer.Option("--format", help="The rows' form.")] = "messages",
+    form: Annotated[str, typer.Option("--format", help="The rows' form: messages, or a plug-in's name.")] = "messages",
     file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
     shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
     as_json: AsJson = False,
@@ -240,13 +281,13 @@ def export(
     check_apart([options], at.root)
     check_destination(to)
     landed = at.build(dataset, build_id)
-    with at.writing(_say):
+    with at.writing(say):
         manifest = export_build(at, landed, options)
         catalog.write(at)
     if as_json:
-        _print_json(manifest)
+        print_json(manifest)
     else:
-        out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {_plain(manifest['destination'])}")
+        out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {plain(manifest['destination'])}")
 
 
 @app.command()
@@ -272,7 +313,7 @@ def serve(
             CronSchedule(cron=cron)
         except ValueError as error:
             raise SpecError(f"--cron: {cron!r} is no cron expression; five fields, as in '0 2 * * *'") from error
-        _say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
+        say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
         serve_forever(loaded, spec, at.root, cron=cron)
 
 
@@ -295,12 +336,9 @@ def doctor(
 
         rehearsed = rehearse(_loaded(load), load, err, prompts=prompts)
         if as_json:
-            _print_json(rehearsed.as_dict())
+            print_json(rehearsed.as_dict())
         else:
-            table = _table()
-            for name, value in rehearsed.lines():
-                table.add_row(name, escape(value))
-            out.print(table)
+            print_lines(rehearsed.lines())
         return
 
     at = _at(lake)
@@ -310,9 +348,9 @@ def doctor(
         found[check.name] = {"state": check.state, "detail": check.detail}
         if not as_json:
             style = {"ok": "green", "mended": "green", "note": "yellow", "missing": "red", "damaged": "red"}[check.state]
-            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(_plain(check.detail))}")
+            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(plain(check.detail))}")
     if as_json:
-        _print_json(found if done is None else done)
+        print_json(found if done is None else done)
     if any(check["state"] in {"missing", "damaged"} for check in found.values()):
         raise typer.Exit(SetupError.exit_code)
 
@@ -337,35 +375,6 @@ def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the sign
 
 def _command(error: Any) -> str:
     return str(error.ctx.command_path) if error.ctx is not None else "stillhouse"
-
-
-def _say(text: str) -> None:
-    err.print(escape(text), soft_wrap=True, highlight=False)
-
-
-def _table() -> Table:
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    return table
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
-    from tasks.report import Summary
-
-    table = _table()
-    for name, value in Summary.of(summary).lines():
-        table.add_row(name, escape(value))
-    out.print(table)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
-
-
-def _plain(text: str) -> str:
-    """Return a text of foreign origin without what could steer a terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 if __name__ == "__main__":

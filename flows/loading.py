@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from flows.spec import Spec
 from storage.errors import SpecError
-from tasks.options import nearest
+from storage.plugins import nearest
 
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flows import wiring
 from flows.run import Say, check
@@ -20,8 +20,7 @@ from tasks import costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
-from tasks.verify import Named
-from verifiers.protocol import NeedsTeacher
+from tasks.verify import Named, alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +30,7 @@ class JudgeEstimate:
     verifier: str
     """Its name in the spec."""
     teacher: str
-    """Whom it asks."""
+    """Whom it asks; several names, with commas between them, where several judge."""
     verdicts: int
     """On the expected samples, and on what is stored and not judged by it."""
     cost_usd: float | None
@@ -145,16 +144,18 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.k,
         )
         underway.check(workspace, intents, spec.drawing)
-        return _plan(spec, path, prepared, workspace)
+        verifiers = wiring.make_verifiers(spec, path)
+        for warning in wiring.biased(spec, verifiers):
+            say(warning)
+        return _plan(spec, verifiers, prepared, workspace)
 
 
-def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> Plan:
+def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
     facts = wiring.facts(spec)
-    verifiers = wiring.make_verifiers(spec, path)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
-    outcomes.open_slots(workspace, wiring.rule(spec, verifiers), verifiers)
-    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(verifiers))
-    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if isinstance(named.verifier, NeedsTeacher)]
+    outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
+    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
+    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if wiring.asks(named.verifier)]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(
         dataset=spec.dataset,
@@ -178,8 +179,8 @@ def _plan(spec: Spec, path: Path, prepared: Prepared, workspace: Workspace) -> P
 
 
 def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
-    name = cast("NeedsTeacher", named.verifier).teacher
-    price = next(teacher.price for teacher in spec.teachers if teacher.name == name)
+    asked = wiring.asks(named.verifier)
+    priced = all(teacher.price is not None for teacher in spec.teachers if teacher.name in asked)
     ((stored, mean, dearest),) = workspace.rows(
         "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]
     )
@@ -188,11 +189,11 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         "EXCEPT SELECT sample_id, inputs FROM verdicts WHERE fingerprint = ?)",
         [named.fingerprint],
     )
-    each = None if price is None or not stored else float(mean)
+    each = float(mean) if priced and stored else None
     expected, most = (sum(found) for found in zip(*((one.expected, one.missing) for one in estimates), strict=True))
     return JudgeEstimate(
         verifier=named.name,
-        teacher=name,
+        teacher=", ".join(asked),
         verdicts=expected + unjudged,
         cost_usd=None if each is None else each * (expected + unjudged),
         least_usd=(each or 0.0) * unjudged,

@@ -55,12 +55,12 @@ def probe(spec: Spec, path: Path, lake: Lake, console: Console, *, prompts: int)
 
 
 async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
-    with signals(run, run.say, leave=leave):
+    with signals(run.stop, run.say, leave=leave):
         async with run:
             await run.prepare()
             looked_at = await run.narrow(prompts)
             run.stop.check()
-            judged = await with_grace(run, run.judge_stored()) or 0
+            judged = await with_grace(run.stop, run.judge_stored()) or 0
             run.stop.check()
             await work_shards(run, run.work)
             await asyncio.to_thread(catalog.write, run.lake)

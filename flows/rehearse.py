@@ -16,7 +16,6 @@ from flows.probe import probe
 from flows.spec import Spec
 from storage.lake import Lake
 from tasks.teachers.options import TeacherOptions
-from verifiers.protocol import NeedsTeacher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +67,7 @@ def rehearse(spec: Spec, path: Path, console: Console, *, prompts: int) -> Rehea
 def simulated(spec: Spec, path: Path) -> Spec:
     """Return the spec with a simulated teacher in the place of each, and without judges, whose verdicts would have no sense."""
     made = wiring.make_verifiers(spec, path)
-    verify = tuple(entry for entry, named in zip(spec.verify, made, strict=True) if not isinstance(named.verifier, NeedsTeacher))
+    verify = tuple(entry for entry, named in zip(spec.verify, made, strict=True) if not wiring.asks(named.verifier))
     listed = {entry.use for entry in verify}
     require = spec.select.require
     if isinstance(require, tuple):

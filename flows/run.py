@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,6 +22,7 @@ from typing import Any, Self
 from flows import wiring
 from flows.spec import Spec
 from storage import catalog, memory
+from storage.answers import Answers
 from storage.intents import Intents, settle
 from storage.journal import Journal
 from storage.lake import Lake
@@ -34,7 +35,7 @@ from tasks import costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
-from tasks.export import ExportOptions, check_apart, check_destination, export
+from tasks.export import ExportOptions, check_apart, check_destination, export, find
 from tasks.license import gate
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
@@ -45,7 +46,8 @@ from tasks.snapshot import snapshot
 from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
-from tasks.verify import Verification
+from tasks.together import judge_together
+from tasks.verify import Named, Verification, alone
 from verifiers.protocol import NeedsMachine
 
 Say = Callable[[str], None]
@@ -62,7 +64,15 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     Template(spec.template, where=str(path))
     check_apart(spec.exports, lake.root)
     for each in spec.exports:
+        find(each.format)
         check_destination(each.to)
+
+
+async def ready(verifiers: Iterable[Named]) -> None:
+    """Raise SetupError where a verifier needs something of this machine that isn't there."""
+    for named in verifiers:
+        if isinstance(named.verifier, NeedsMachine):
+            await asyncio.to_thread(named.verifier.ready)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +147,7 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
+            answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
             self._desks = [
                 wiring.open_desk(
                     options,
@@ -160,15 +171,23 @@ class Run:
                 self.progress.spending,
                 self._budget,
                 self.stop,
+                answers=answers,
             )
+            for warning in wiring.biased(self.spec, self._verifiers):
+                self.say(warning)
             self._rule = wiring.rule(self.spec, self._verifiers)
+            self._alone = alone(self._verifiers)
+            self._rule_alone = wiring.rule(self.spec, self._alone)
             self._verification = Verification(
-                self._verifiers, self._store, self.stop.set, workers=len(os.sched_getaffinity(0)), waste=self._waste
+                self._verifiers,
+                self._store,
+                self.stop.set,
+                workers=len(os.sched_getaffinity(0)),
+                waste=self._waste,
+                answers=answers,
             )
             stack.callback(self._verification.close)
-            for named in self._verifiers:
-                if isinstance(named.verifier, NeedsMachine):
-                    await asyncio.to_thread(named.verifier.ready)
+            await ready(self._verifiers)
             stack.enter_context(memory.rarely_collected())  # now that all of it is loaded
         except BaseException:
             await stack.aclose()
@@ -214,12 +233,12 @@ class Run:
     async def judge_stored(self) -> int:
         """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""
         self.progress.stage = "judging stored samples"
-        return await judge_stored(self._workspace, self._verification, self._verifiers, self.stop)
+        return await judge_stored(self._workspace, self._verification, self._alone, self.stop)
 
     async def shards(self) -> list[int]:
         """Return the numbers of the shards that have something to do, and get ready for them."""
         self.progress.stage = "drawing and verifying"
-        await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule, self._verifiers)
+        await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule_alone, self._alone)
         sampling = self.spec.sampling
         self._asked = self._workspace.folder / "asked.parquet"
         writer = PartWriter(self._asked, ASKED)
@@ -239,7 +258,7 @@ class Run:
                 waste=self._waste,
             ),
             verification=self._verification,
-            rule=self._rule,
+            rule=self._rule_alone,
             asked=writer,
             cascade=self.spec.cascade,
             tally=self.progress.tally,
@@ -269,12 +288,14 @@ class Run:
         self._writer.close()
         await self._journal.close()
         await self._store.flush()
+        await asyncio.to_thread(self._find_unwanted)
+        await judge_together(self._workspace, self._verification, self._verifiers, self.stop)
+        self.stop.check()
         return await asyncio.to_thread(self._curate)
 
     def _curate(self) -> Summary:
         workspace, spec = self._workspace, self.spec
         digests(workspace)
-        self._find_unwanted()
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)

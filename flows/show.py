@@ -8,7 +8,7 @@ from typing import Any, Literal
 import duckdb
 
 from storage.errors import SpecError
-from storage.identity import check_inputs
+from storage.identity import check_inputs, vote_inputs
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.records import Prompt
@@ -94,7 +94,11 @@ def show(
         rows = (
             connection.sql(
                 f"""
-                SELECT chosen.* EXCLUDE (place), prompts, samples.messages, response, samples.reasoning, finish_reason, model,
+                SELECT chosen.* EXCLUDE (place), prompts,
+                    (SELECT list(sample_id) FROM {parquet_in(folders["outcomes"])} AS others
+                        WHERE others.prompt_id = chosen.prompt_id AND others.teacher = chosen.teacher
+                            AND sample_id IS NOT NULL AND stage IS DISTINCT FROM 'draw') AS together,
+                    samples.messages, response, samples.reasoning, finish_reason, model,
                     tokens_in, tokens_out, cost_usd,
                     (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason,
                         'fingerprint': fingerprint, 'inputs': inputs}} ORDER BY verifier)
@@ -116,7 +120,8 @@ def show(
 def _told(row: dict[str, Any], fingerprints: set[str]) -> dict[str, Any]:
     """Return a row with its prompt's texts, and with the verdicts that counted in this build alone."""
     prompt: Prompt = prompt_of(row.pop("prompts"))
-    inputs = check_inputs(prompt)
-    counted = [each for each in row["verdicts"] or () if each["fingerprint"] in fingerprints and each["inputs"] == inputs]
+    alone = check_inputs(prompt)
+    inputs = {alone, vote_inputs(alone, row.pop("together") or ())}
+    counted = [each for each in row["verdicts"] or () if each["fingerprint"] in fingerprints and each["inputs"] in inputs]
     shown = [{name: value for name, value in each.items() if name not in {"fingerprint", "inputs"}} for each in counted]
     return row | {"prompt": prompt.prompt, "reference": prompt.reference, "verdicts": shown}

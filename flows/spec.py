@@ -7,10 +7,11 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from storage.identity import address
+from storage.plugins import nearest
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
 from tasks.license import LicenseOptions
-from tasks.options import NotYet, Options, nearest
+from tasks.options import NotYet, Options
 from tasks.select import SelectOptions
 from tasks.sources import PromptSource
 from tasks.teachers.options import Name, SamplingOptions, TeacherOptions

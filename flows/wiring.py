@@ -12,20 +12,21 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
-from flows.loading import problem, where
+from flows.loading import Location, problem, where
 from flows.spec import Spec, VerifierEntry
+from storage.answers import Answers
 from storage.errors import SpecError, VerifierError, Withheld
-from storage.identity import address, fingerprint
+from storage.identity import address, fingerprint, request_key
 from storage.intents import Intents
+from storage.plugins import nearest
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.line import open_line
-from tasks.options import nearest
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
@@ -35,9 +36,10 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
-from tasks.verify import BILL, Named, Rule
-from verifiers.protocol import Identified, NeedsTeacher, Verifier
-from verifiers.registry import VERIFIERS
+from tasks.verify import ANSWERED, BILL, Named, Rule
+from verifiers.making import make
+from verifiers.parts import Combinator
+from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,61 +184,116 @@ def facts(spec: Spec) -> list[TeacherFacts]:
 
 def make_verifiers(spec: Spec, path: Path) -> list[Named]:
     """Return the spec's verifiers. A judge among them can't ask yet: see `with_desks`."""
-    return [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
+    made = [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
+    for number, named in enumerate(made):
+        if isinstance(named.verifier, Together):
+            _check_together(named.name, spec, f"{where(path, ('verify', number))}")
+    return made
+
+
+def _check_together(name: str, spec: Spec, place: str) -> None:
+    """Raise SpecError where a verifier that judges samples together can't have them all."""
+    if spec.sampling.k == 1:
+        raise SpecError(f"{place}: {name} compares the samples of a prompt with each other: set sampling.k to 2 or more")
+    for option in ("adaptive", "cascade"):
+        if getattr(spec.sampling, option):
+            raise SpecError(
+                f"{place}: {name} judges a prompt's samples together once all are drawn, and sampling.{option} decides by "
+                "verdicts what is drawn: leave one of them out"
+            )
 
 
 def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Named:
     try:
-        kind = VERIFIERS.find(entry.use)
-    except KeyError:
-        place = where(path, ("verify", number, "use"))
-        raise SpecError(f"{place}: unknown verifier {entry.use!r}; {nearest(entry.use, VERIFIERS.names())}") from None
-    try:
-        made: Verifier = TypeAdapter(kind).validate_python(entry.options)
+        made = make(entry.use, entry.options)
     except ValidationError as error:
         location, message = problem(error)
-        if "unknown key" in message:
-            *nested, key = location
-            known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
-            message = "unknown key" if nested else f"unknown key; {nearest(str(key), known)}"
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
-    options = {field.name: getattr(made, field.name) for field in dataclasses.fields(cast("Any", made)) if field.init}
-    if isinstance(made, Identified):
-        options = made.identity_options()
-    if isinstance(made, NeedsTeacher):
-        judge = next((teacher for teacher in spec.teachers if teacher.name == made.teacher), None)
-        if judge is None:
-            known = [teacher.name for teacher in spec.teachers]
-            place = where(path, ("verify", number, "teacher"))
-            raise SpecError(f"{place}: no teacher is named {made.teacher!r}; {nearest(made.teacher, known)}")
-        if judge.batched:
-            raise SpecError(
-                f"{where(path, ('verify', number, 'teacher'))}: {judge.name!r} answers through batches, a day later; "
-                "a judge must answer at once: name a teacher of another provider"
-            )
-        # Who judges decides the verdict; what the spec happens to call it doesn't.
-        options["teacher"] = [judge.provider, judge.model, judge.extra_body]
-        if judge.api != "chat":
-            options["teacher"].append(judge.api)
+    decides = _decides(made, spec, path, ("verify", number))
     return Named(
         name=entry.use,
         version=made.version,
-        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=options),
+        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=decides),
         verifier=made,
     )
 
 
-def with_desks(
-    named: Sequence[Named], spec: Spec, desks: Sequence[Desk | BatchDesk], spending: Spending, budget: Budget, stop: Stop
-) -> list[Named]:
-    """Return the verifiers with desks for those that ask a teacher."""
-    by_name = {options.name: desk for options, desk in zip(spec.teachers, desks, strict=True) if isinstance(desk, Desk)}
-    return [
-        dataclasses.replace(
-            each, verifier=each.verifier.asking(_DeskAsker(by_name[each.verifier.teacher], spending, budget, stop))
+def _decides(made: Verifier, spec: Spec, path: Path, location: Location) -> dict[str, Any]:
+    """Return all that decides a verifier's verdicts, by name. Raise SpecError where it asks a teacher that can't judge."""
+    found = deciding(made)
+    if isinstance(made, Identified):
+        found |= made.identity()
+    if isinstance(made, Combinator):
+        found["of"] = [
+            [part.use, part.verifier.version, _decides(part.verifier, spec, path, (*location, "of", number))]
+            for number, part in enumerate(made.of)
+        ]
+        return found
+    # Who judges decides the verdict; what the spec happens to call it doesn't.
+    identities = {name: _judging(name, made, spec, path, location) for name in asks(made)}
+    if (name := found.get("teacher")) in identities:
+        found["teacher"] = identities[name]
+    if "teachers" in found and set(found["teachers"]) <= identities.keys():
+        found["teachers"] = sorted((identities[name] for name in found["teachers"]), key=address)
+    return found
+
+
+def asks(verifier: Verifier) -> tuple[str, ...]:
+    """Return the names of the teachers that a verifier asks; none for most."""
+    return verifier.asks if isinstance(verifier, NeedsTeacher) else ()
+
+
+def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Location) -> list[Any]:
+    """Return what identifies a judging teacher. Raise SpecError where the spec has none of that name, or it can't judge."""
+    judge = next((teacher for teacher in spec.teachers if teacher.name == name), None)
+    panel: Sequence[str] = getattr(made, "teachers", ())
+    place = where(path, (*location, *(("teachers", panel.index(name)) if name in panel else ("teacher",))))
+    if judge is None:
+        known = [teacher.name for teacher in spec.teachers]
+        raise SpecError(f"{place}: no teacher is named {name!r}; {nearest(name, known)}")
+    if judge.batched:
+        raise SpecError(
+            f"{place}: {judge.name!r} answers through batches, a day later; "
+            "a judge must answer at once: name a teacher of another provider"
         )
-        if isinstance(each.verifier, NeedsTeacher)
-        else each
+    identity = [judge.provider, judge.model, judge.extra_body]
+    return identity if judge.api == "chat" else [*identity, judge.api]
+
+
+def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
+    """Yield a line for each verifier that has a model judge its own responses: it prefers them (Panickssery et al. 2024)."""
+    drawing = {(teacher.vendor, teacher.model): teacher.name for teacher in spec.drawing}
+    judging = {teacher.name: (teacher.vendor, teacher.model) for teacher in spec.teachers}
+    for number, each in enumerate(named):
+        asked = asks(each.verifier)
+        own = [name for name in asked if judging[name] in drawing]
+        if own:
+            whose = ", ".join(f"{name!r} (the model of {drawing[judging[name]]!r})" for name in own)
+            panel = f", {len(own)} of a panel of {len(asked)}," if len(asked) > 1 else ""
+            yield (
+                f"verify[{number}] ({each.name}): {whose}{panel} would judge what the same model draws, "
+                "and models prefer their own responses: let another model judge"
+            )
+
+
+def with_desks(
+    named: Sequence[Named],
+    spec: Spec,
+    desks: Sequence[Desk | BatchDesk],
+    spending: Spending,
+    budget: Budget,
+    stop: Stop,
+    *,
+    answers: Answers,
+) -> list[Named]:
+    """Return the verifiers with desks for those that ask teachers. What is among the `answers` isn't asked for again."""
+    askers = {
+        options.name: _DeskAsker(desk, spending, budget, stop, answers)
+        for options, desk in zip(spec.teachers, desks, strict=True)
+        if isinstance(desk, Desk)
+    }
+    return [
+        dataclasses.replace(each, verifier=each.verifier.asking(askers)) if isinstance(each.verifier, NeedsTeacher) else each
         for each in named
     ]
 
@@ -254,12 +311,23 @@ class _DeskAsker:
     spending: Spending
     budget: Budget
     stop: Stop
+    answers: Answers
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Ask at temperature 0 for JSON by the schema."""
         form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
         parameters = {"temperature": 0, "response_format": form}
         request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
+        options = self.desk.options
+        key = request_key(
+            provider=options.provider,
+            model=options.model,
+            messages=request.messages,
+            parameters=parameters,
+            identity={"extra_body": options.extra_body, "api": options.api, "path": options.path},
+        )
+        if (known := self.answers.get(key)) is not None:
+            return known
         try:
             answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=self._bill)
         except Withheld:
@@ -269,6 +337,7 @@ class _DeskAsker:
         choice = answer.completion.choices[0]
         if not choice.response:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
+        ANSWERED.get()[key] = choice.response
         return choice.response
 
     def _bill(self, usage: Usage) -> None:

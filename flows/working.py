@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from flows.run import GRACE_S, Run, Say
 from storage.errors import Interrupted, UserError
+from tasks.stop import Stop
 
 T = TypeVar("T")
 
@@ -34,12 +35,12 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
             for _ in range(run.side_by_side):
                 group.create_task(worker())
 
-    await with_grace(run, workers())
+    await with_grace(run.stop, workers())
 
 
-async def with_grace(run: Run, work: Coroutine[Any, Any, T]) -> T | None:
+async def with_grace(stop: Stop, work: Coroutine[Any, Any, T]) -> T | None:
     """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(run.stop.wait())
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -59,7 +60,7 @@ def _first(group: BaseExceptionGroup[UserError]) -> UserError:
 
 
 @contextlib.contextmanager
-def signals(run: Run, say: Say, pending: Sequence[int] = (), leave: Callable[[], None] = lambda: None) -> Iterator[None]:
+def signals(stop: Stop, say: Say, pending: Sequence[int] = (), leave: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Let SIGINT and SIGTERM stop the run in order. A second one ends the process at once: the journal has what was paid for.
 
     `pending` came before this could hear them. `leave` tidies up what an end at once would leave behind.
@@ -78,9 +79,9 @@ def signals(run: Run, say: Say, pending: Sequence[int] = (), leave: Callable[[],
                 say(f"{name}: ended at once; what was paid for is in the journal, and a rerun goes on")
             finally:
                 os._exit(Interrupted.exit_code)
-        doing = "ending already" if run.stop else "asking for nothing more"
+        doing = "ending already" if stop else "asking for nothing more"
         say(f"{name}: {doing}, landing what was paid for (again to stop at once)")
-        run.stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
+        stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
 
     if threading.current_thread() is not threading.main_thread():
         yield

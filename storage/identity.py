@@ -7,7 +7,7 @@ would buy every sample again. `tests/storage/test_identity.py` pins addresses by
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -66,6 +66,14 @@ def prompt_id(
 def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> str:
     """Return the address of a verifier as configured."""
     return address([verifier, version, dict(options)])
+
+
+def vote_inputs(inputs: str, sample_ids: Iterable[str]) -> str:
+    """Return the address of what a check sees that judges samples together: the prompt's part (`check_inputs`) and all of them.
+
+    `tasks.together` makes the same in SQL.
+    """
+    return hashlib.sha256(f"{inputs}/{','.join(sorted(sample_ids))}".encode()).hexdigest()[:32]
 
 
 def check_inputs(prompt: Prompt) -> str:

@@ -39,6 +39,7 @@ class Lake:
         self.batches = self.journal / "batches"
         self.judged = self.journal / "verdicts"
         self.waste = root / "waste"
+        self.answers = root / "answers"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
         self.quarantine = root / "quarantine"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar, cast
+
+from storage.errors import SetupError
 
 T = TypeVar("T")
 
@@ -24,10 +27,27 @@ class Registry(Generic[T]):
         return sorted({*self.built_in, *(point.name for point in entry_points(group=self.group))})
 
     def find(self, name: str) -> T:
-        """Return what a name stands for. Raise KeyError where it stands for nothing."""
+        """Return what a name stands for. Raise KeyError where it stands for nothing, and SetupError where a plug-in is broken."""
         if name in self.built_in:
             return cast("T", EntryPoint(name, self.built_in[name], self.group).load())
         for point in entry_points(group=self.group):
             if point.name == name:
-                return cast("T", point.load())
+                return cast("T", _loaded(point))
         raise KeyError(name)
+
+
+def _loaded(point: EntryPoint) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # whatever a foreign module's import raises
+        package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
+        raise SetupError(
+            f"{point.name!r}, a plug-in of {package}, can't be loaded: {type(error).__name__}: {error}; "
+            f"`python -c 'import {point.module}'` shows where"
+        ) from error
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """Return what to say of an unknown name: the nearest known one, or all of them."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"

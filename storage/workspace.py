@@ -21,12 +21,16 @@ from storage import waste
 from storage.lake import Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
-from storage.sql import explained, parquet, streamed
+from storage.sql import explained, literal, parquet, streamed
 
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 LARGE = 64
 """Megabytes of a large build that don't grow with it."""
+BUCKETS = 100
+"""Files open at a time where rows are dealt."""
+DEALT_ROWS = 2_048
+"""In a row group of these files; DuckDB's least."""
 SLOT_BYTES = 128
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory, and it holds ids to join texts with."""
 
@@ -96,6 +100,25 @@ class Workspace:
         with writing(folder):
             folder.mkdir(exist_ok=True)
         return folder
+
+    def deal(self, name: str, query: str) -> None:
+        """Write a query's rows into files by their column `bucket`, of which there are at most BUCKETS.
+
+        Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself.
+        """
+        folder = self.staged(name)
+        # Small row groups, since every bucket's last one is held in memory.
+        form = f"FORMAT parquet, ROW_GROUP_SIZE {DEALT_ROWS}"
+        self.execute(f"COPY ({query}) TO {literal(folder)} ({form}, PARTITION_BY (bucket), OVERWRITE)")
+        # A file without rows, so that an empty bucket can be read too.
+        self.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")
+
+    def dealt(self, name: str, bucket: int) -> str:
+        """Return the table function that reads one bucket."""
+        folder = self.folder / name
+        found = sorted(str(path) for path in (folder / f"bucket={bucket}").glob("*.parquet"))
+        listed = ", ".join(map(literal, [*found, str(folder / "none.parquet")]))
+        return f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
         """Run a statement."""

@@ -12,34 +12,23 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import orjson
-import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
 from storage.parquet import PartWriter, count_rows, read_batches, refused, sync, write_text
+from storage.plugins import nearest
+from tasks.exporters.protocol import Exporter
+from tasks.exporters.registry import EXPORTERS
 from tasks.options import Options, PathText
 
 MANIFEST = "manifest.json"
-_TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-MESSAGES = pa.schema(
-    [
-        ("messages", _TURNS),
-        ("reasoning", pa.string()),
-        ("prompt_id", pa.string()),
-        ("sample_id", pa.string()),
-        ("teacher", pa.string()),
-        ("model", pa.string()),
-        ("license", pa.string()),
-    ]
-)
-"""The conversational form that TRL and Hugging Face's tools read, with where each row comes from."""
 
 
 class ExportOptions(Options):
     """One entry of the spec's `exports`."""
 
-    format: Literal["messages"] = "messages"
-    """messages: the whole conversation, the response as the assistant's turn."""
+    format: str = Field(default="messages", min_length=1)
+    """messages: the whole conversation, the response as the assistant's turn; or a plug-in's name."""
     to: PathText
     """A folder. One that holds an earlier export is replaced; any other must be empty."""
     shards: int = Field(default=1, ge=1, le=99_999)
@@ -66,22 +55,49 @@ class _JsonLines:
 
 def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str) -> dict[str, Any]:
     """Write the shards of a build's snapshot (`traces`, a folder) and return the manifest. Same snapshot, same bytes."""
+    exporter = find(options.format)
     files = sorted(traces.glob("*.parquet"))
-    rows = sum(map(count_rows, files))
+    rows = sum(map(count_rows, files)) if exporter.one_to_one else sum(1 for _ in exporter.rows(_traces(files)))
     number = max(1, min(options.shards, rows))
     shards = []
     with _replacing(Path(options.to).expanduser().resolve()) as folder:
-        source = _rows(files)
+        source = exporter.rows(_traces(files))
         for index in range(number):
             name = f"train-{index:05d}-of-{number:05d}.{options.file}"
             size = rows // number + (index < rows % number)
-            with PartWriter(folder / name, MESSAGES) if options.file == "parquet" else _JsonLines(folder / name) as writer:
+            with PartWriter(folder / name, exporter.schema) if options.file == "parquet" else _JsonLines(folder / name) as writer:
                 for _ in range(size):
-                    writer.write(next(source))
+                    writer.write(_next(source, options.format, rows))
             shards.append(_facts(folder / name, size))
+        if next(source, None) is not None:
+            raise _unsteady(options.format, rows)
         manifest = {"dataset": dataset, "build_id": build_id, "format": options.format, "rows": rows, "shards": shards}
         write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
     return manifest
+
+
+def find(name: str) -> Exporter:
+    """Return the exporter of a form. Raise SpecError where there is none."""
+    try:
+        exporter = EXPORTERS.find(name)()
+    except KeyError:
+        raise SpecError(f"exports: unknown format {name!r}; {nearest(name, EXPORTERS.names())}") from None
+    if "license" not in exporter.schema.names:
+        raise SpecError(f"exports: the exporter {name!r} has no column `license`, without which nobody may use its rows")
+    return exporter
+
+
+def _next(rows: Iterator[dict[str, Any]], name: str, promised: int) -> dict[str, Any]:
+    row = next(rows, None)
+    if row is None:
+        raise _unsteady(name, promised)
+    return row
+
+
+def _unsteady(name: str, promised: int) -> SpecError:
+    return SpecError(
+        f"exports: the exporter {name!r} promised {promised:,} rows and gave another number; mend it, or its `one_to_one`"
+    )
 
 
 def check_destination(to: str) -> None:
@@ -147,12 +163,10 @@ def _replacing(target: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
+def _traces(files: list[Path]) -> Iterator[dict[str, Any]]:
     for file in files:
         for batch in read_batches(file, rows=1_000):
-            for trace in batch.to_pylist():
-                turns = [*trace["messages"], {"role": "assistant", "content": trace["response"]}]
-                yield {"messages": turns} | {name: trace[name] for name in MESSAGES.names[1:]}
+            yield from batch.to_pylist()
 
 
 def _facts(path: Path, rows: int) -> dict[str, Any]:

@@ -20,6 +20,13 @@ _REQUEST = "ord * 32768 + teacher"
 """A number for a prompt and a teacher, in the order of both."""
 
 
+ADDRESSED = (
+    "(SELECT ord, teacher, sample_index, sample_id, inputs FROM slots "
+    "UNION ALL SELECT ord, teacher, sample_index, sample_id, inputs FROM together)"
+)
+"""Each slot with what verdicts on its sample are kept by; `together` must be there."""
+
+
 def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
     """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
 
@@ -63,10 +70,10 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Mapping[int, int], asked: Path) -> None:
     """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others.
 
-    `worked`: as `Shards.worked`. Where `asked` hasn't as many rows of a shard, this raises: it would be a defect. `texts` and
-    `unwanted` must be there.
+    `worked`: as `Shards.worked`. Where `asked` hasn't as many rows of a shard, this raises: it would be a defect. `texts`,
+    `unwanted` and `together` must be there.
     """
-    _judge(workspace, rule, verifiers)
+    _judge(workspace, rule, verifiers, addressed=ADDRESSED)
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
         workspace.execute(f"INSERT INTO worked SELECT unnest({list(worked)})")
@@ -115,8 +122,11 @@ def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
         CREATE TABLE reasons AS
         SELECT ord, teacher, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason
         FROM verdicts
-        JOIN {_listed(verifiers)} USING (fingerprint)
-        JOIN (FROM candidates WHERE stage = 'verify') AS rejected
+        JOIN {listed(verifiers)} USING (fingerprint)
+        JOIN (
+            SELECT addressed.*, verifier
+            FROM candidates JOIN {ADDRESSED} AS addressed USING (ord, teacher, sample_index) WHERE stage = 'verify'
+        ) AS rejected
             ON rejected.sample_id = verdicts.sample_id AND rejected.inputs = verdicts.inputs AND rejected.verifier = number
         WHERE passed IS DISTINCT FROM TRUE
         QUALIFY row_number() OVER (PARTITION BY ord, teacher, sample_index ORDER BY passed, verdicts.reason) = 1
@@ -124,13 +134,14 @@ def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
     )
 
 
-def _listed(verifiers: Sequence[Named]) -> str:
+def listed(verifiers: Sequence[Named]) -> str:
+    """Return verifiers as a table of number, fingerprint and name, in SQL."""
     rows = [f"({number}, {literal(named.fingerprint)}, {literal(named.name)})" for number, named in enumerate(verifiers)]
     values = ", ".join(rows or ["(-1, '', '')"])
     return f"(SELECT * FROM (VALUES {values}) AS verifiers(number, fingerprint, name)) AS verifiers"
 
 
-def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
+def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, addressed: str = "slots") -> None:
     """Make `judged`: each judged slot's acceptance, whether it has all verdicts, mean score, and who was against it first.
 
     That is the first verifier that failed it, else the first that could not decide.
@@ -139,7 +150,7 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None
         f"""
         CREATE OR REPLACE TABLE found AS
         SELECT ord, teacher, sample_index, number, passed, score
-        FROM verdicts JOIN {_listed(verifiers)} USING (fingerprint) JOIN slots USING (sample_id, inputs)
+        FROM verdicts JOIN {listed(verifiers)} USING (fingerprint) JOIN {addressed} AS slots USING (sample_id, inputs)
         """
     )
     # A verdict may stand twice, where a run was killed between reaching it and noting that.
@@ -150,7 +161,7 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None
         SELECT ord, teacher, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
             count(*) = {len(verifiers)} AS complete,
             coalesce(min(number) FILTER (passed = FALSE), min(number) FILTER (passed IS NULL)) AS verifier
-        FROM ({once}) JOIN {_listed(verifiers)} USING (number)
+        FROM ({once}) JOIN {listed(verifiers)} USING (number)
         GROUP BY ord, teacher, sample_index
         """
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -20,14 +20,22 @@ BATCH = 256
 """Samples that are judged side by side, and held in memory."""
 
 
-async def judge_stored(workspace: Workspace, verification: Verification, verifiers: Sequence[Named], stop: Stop) -> int:
+async def judge_stored(
+    workspace: Workspace,
+    verification: Verification,
+    verifiers: Sequence[Named],
+    stop: Stop,
+    *,
+    again: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> int:
     """Judge every stored sample of the build's slots that lacks a verdict, and return how many were judged.
 
-    `unwanted` must be there.
+    `again`: those that have one. `progress` hears how many are judged, and of how many. `unwanted` must be there.
     """
     if not verifiers:
         return 0
-    count = await asyncio.to_thread(_find, workspace, verifiers)
+    count = await asyncio.to_thread(_find, workspace, verifiers, "SEMI" if again else "ANTI")
     if not count:
         return 0
     reader = await asyncio.to_thread(
@@ -36,11 +44,15 @@ async def judge_stored(workspace: Workspace, verification: Verification, verifie
         "FROM unjudged JOIN samples USING (sample_id) JOIN prompts USING (ord)",
         rows=BATCH,
     )
+    done = 0
     while not stop and (batch := await asyncio.to_thread(_next, reader)) is not None:
         async with asyncio.TaskGroup() as group:
             for row in batch.to_pylist():
                 case = Case(sample=sample_of(row["sample"]), fingerprints=frozenset(row["fingerprints"]))
                 group.create_task(_judge(verification, prompt_of(row["prompt"]), case))
+        done += batch.num_rows
+        if progress is not None:
+            progress(done, count)
     await verification.flush()  # what is asked for next, in adaptive rounds, depends on them
     return count
 
@@ -50,7 +62,7 @@ async def _judge(verification: Verification, prompt: Prompt, case: Case) -> None
         await verification.judge(prompt, [case])
 
 
-def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
+def _find(workspace: Workspace, verifiers: Sequence[Named], join: str) -> int:
     fingerprints = ", ".join(f"({literal(named.fingerprint)})" for named in verifiers)
     workspace.execute(
         f"""
@@ -63,7 +75,7 @@ def _find(workspace: Workspace, verifiers: Sequence[Named]) -> int:
         )
         SELECT sample_id, ord, list(fingerprint) AS fingerprints
         FROM wanted CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
-        ANTI JOIN verdicts USING (sample_id, inputs, fingerprint)
+        {join} JOIN verdicts USING (sample_id, inputs, fingerprint)
         GROUP BY sample_id, ord
         """
     )

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
-from storage.workspace import Workspace
+from storage.workspace import BUCKETS, Workspace
 from tasks.license import Effective
 from tasks.outcomes import NOT_JUDGED, reasons
 from tasks.prepare import staged_files
@@ -21,10 +21,6 @@ PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
 BUCKET_ROWS = 10_000
 """Traces that are put in order in memory."""
-BUCKETS = 100
-"""Files open at a time."""
-DEALT_ROWS = 2_048
-"""In a row group of these files; DuckDB's least."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +98,13 @@ def _traces(
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
-    _deal(workspace, "responses", f"SELECT {_RESPONSE}, rank, rank // {size} AS bucket FROM samples JOIN kept USING (sample_id)")
-    _deal(
-        workspace,
+    workspace.deal("responses", f"SELECT {_RESPONSE}, rank, rank // {size} AS bucket FROM samples JOIN kept USING (sample_id)")
+    alone = "SELECT rank, sample_id, inputs FROM kept"
+    voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
+    judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
+    workspace.deal(
         "answers",
-        f"SELECT rank, answer, rank // {size} AS bucket FROM verdicts JOIN kept USING (sample_id, inputs) "
+        f"SELECT rank, answer, rank // {size} AS bucket FROM {judged} "
         f"WHERE answer IS NOT NULL AND passed AND fingerprint IN ({listed})",
     )
     for number in range(-(-total // size)):
@@ -120,13 +118,13 @@ def _traces(
                 licenses.license, train_use, terms, generation, 'train' AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN (
-                FROM {_dealt(workspace, "responses", number)}
+                FROM {workspace.dealt("responses", number)}
                 QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
             ) AS responses USING (rank)
             JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
-            LEFT JOIN (SELECT rank, min(answer) AS answer FROM {_dealt(workspace, "answers", number)} GROUP BY rank) USING (rank)
+            LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
             """
         )
@@ -161,22 +159,6 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         ORDER BY rank
         """
     )
-
-
-def _deal(workspace: Workspace, name: str, query: str) -> None:
-    folder = workspace.staged(name)
-    # Small row groups, since every bucket's last one is held in memory.
-    form = f"FORMAT parquet, ROW_GROUP_SIZE {DEALT_ROWS}"
-    workspace.execute(f"COPY ({query}) TO {literal(folder)} ({form}, PARTITION_BY (bucket), OVERWRITE_OR_IGNORE)")
-    # A file without rows, so that an empty bucket can be read too.
-    workspace.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")
-
-
-def _dealt(workspace: Workspace, name: str, bucket: int) -> str:
-    folder = workspace.folder / name
-    found = sorted(str(path) for path in (folder / f"bucket={bucket}").glob("*.parquet"))
-    listed = ", ".join(map(literal, [*found, str(folder / "none.parquet")]))
-    return f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
 
 
 def _value(value: object) -> str:

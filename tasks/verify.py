@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, cast
+from typing import Literal
 
-from storage.errors import RequestRejected, TeacherError, UserError, VerifierError, Withheld
+from storage.answers import Answers
+from storage.errors import TeacherError, UserError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.sql import literal
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.threads import Threads
-from verifiers import workers
-from verifiers.protocol import Checked, Finding, Verifier
+from verifiers import running
+from verifiers.protocol import Finding, Together, Verifier
 
 logger = logging.getLogger(__name__)
 BILL: ContextVar[list[float]] = ContextVar("bill")
 """USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
+ANSWERED: ContextVar[dict[str, str]] = ContextVar("answered")
+"""By address, what the check at work was answered so far: a check that ends without a verdict leaves it to the next build."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -101,15 +103,18 @@ class Verification:
         *,
         workers: int,
         waste: Waste | None = None,
+        answers: Answers | None = None,
     ) -> None:
         """Run blocking checks on `workers` threads. `stop` hears of what concerns the whole run, such as a missing sandbox.
 
-        `waste` is where later runs find what a judge was paid that gave no verdict.
+        `waste` is where later runs find what a judge was paid that gave no verdict, and `answers` what it had said by then.
         """
-        self._verifiers = [(named, inspect.iscoroutinefunction(named.verifier.check)) for named in verifiers]
+        self._verifiers = [(named, running.waits(named.verifier)) for named in alone(verifiers)]
+        self._together = together(verifiers)
         self._store = store
         self._stop = stop
         self._waste = waste
+        self._answers = answers
         self._threads = Threads(workers, name="verify")
 
     def close(self) -> None:
@@ -133,9 +138,9 @@ class Verification:
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
-                    checks.append((i, waits, _check_async(named, prompt, case.sample, inputs, self._waste)))
+                    checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
                 else:
-                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
+                    checks.append((i, waits, self._threads.submit(partial(verdict_of, named, prompt, case.sample, inputs))))
         kept = [self._kept(check, paid=waits) for _, waits, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
@@ -149,6 +154,15 @@ class Verification:
                 verdicts[i].append(verdict)
         return verdicts
 
+    async def judge_together(self, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> None:
+        """Judge all samples of a prompt and a teacher by the verifiers that do so, and keep the verdicts. Raises as `judge`."""
+        for named in self._together:
+            try:
+                await self._store.add(await self._threads.submit(partial(_check_together, named, prompt, samples, inputs)))
+            except UserError as error:
+                self._stop(error)
+                raise
+
     async def _kept(self, check: Awaitable[Verdict | None], *, paid: bool) -> Verdict | None:
         """`paid`: it may have cost something, whether or not a price is known."""
         try:
@@ -160,62 +174,52 @@ class Verification:
             raise
         return verdict
 
+    async def _check_async(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+        began = time.perf_counter()
+        bill: list[float] = []
+        answered: dict[str, str] = {}
+        BILL.set(bill)  # each check is a task, with a context of its own
+        ANSWERED.set(answered)
+        running.THREAD.set(self._threads.submit)
+        verdict = None
+        try:
+            try:
+                finding = await running.wait(named.name, named.verifier, prompt, sample)
+            except TeacherError as error:
+                if not isinstance(error, Withheld):
+                    logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+                return None
+            verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
+            return verdict
+        finally:
+            if verdict is None and answered and self._answers is not None:
+                self._answers.keep(answered)
+            if verdict is None and any(bill) and self._waste is not None:  # billed in vain, and a later run's budget must know
+                self._waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
 
-def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+
+def alone(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge a sample by itself, as soon as it is there."""
+    return [named for named in verifiers if not isinstance(named.verifier, Together)]
+
+
+def together(verifiers: Sequence[Named]) -> list[Named]:
+    """Return those that judge all samples of a prompt and a teacher together, once they are drawn."""
+    return [named for named in verifiers if isinstance(named.verifier, Together)]
+
+
+def verdict_of(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
+    """Judge one sample in this thread, or in a worker that it waits for. Raise UserError where none can be judged."""
     began = time.perf_counter()
-    check, limit_s = named.verifier.check, named.verifier.limit_s
-    try:
-        if named.verifier.isolated:
-            finding = _finding(cast("Checked", workers.default().call(check, prompt, sample, timeout_s=limit_s)))
-        else:
-            finding = _finding(cast("Checked", check(prompt, sample)))
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
-        finding = _undecided(named, sample, error)
+    finding = running.run(named.name, named.verifier, prompt, sample)
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
 
 
-async def _check_async(named: Named, prompt: Prompt, sample: Sample, inputs: str, waste: Waste | None) -> Verdict | None:
+def _check_together(named: Named, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> list[Verdict]:
     began = time.perf_counter()
-    bill: list[float] = []
-    BILL.set(bill)  # each check is a task, with a context of its own
-    verdict = None
-    try:
-        try:
-            finding = _finding(await cast("asyncio.Future[Checked]", named.verifier.check(prompt, sample)))
-        except UserError:
-            raise
-        except RequestRejected as error:
-            finding = Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
-        except TeacherError as error:
-            if not isinstance(error, Withheld):
-                logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
-            return None
-        except Exception as error:  # noqa: BLE001 - as above
-            finding = _undecided(named, sample, error)
-        verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
-        return verdict
-    finally:
-        if verdict is None and any(bill) and waste is not None:  # billed in vain, and a later run's budget must know
-            waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
-
-
-def _finding(checked: Checked) -> Finding:
-    """Return what a check said. Raise TypeError for what no table could hold: a plug-in's author is told, and nobody else."""
-    finding = checked if isinstance(checked, Finding) else Finding(passed=checked)
-    for name, kinds in (("passed", bool | None), ("score", int | float | None), ("reason", str), ("answer", str | None)):
-        value: object = getattr(finding, name)
-        if not isinstance(value, kinds):
-            raise TypeError(f"{name} is a {type(value).__name__}")
-    return finding
-
-
-def _undecided(named: Named, sample: Sample, error: Exception) -> Finding:
-    if isinstance(error, VerifierError):
-        return Finding(passed=None, reason=str(error))
-    logger.error("%s raised on sample %s", named.name, sample.sample_id, exc_info=error)
-    return Finding(passed=None, reason=f"the verifier raised {type(error).__name__}: {error}")
+    findings = running.run_together(named.name, named.verifier, prompt, samples)
+    took = (time.perf_counter() - began) / len(samples)
+    return [_verdict(named, sample, inputs, finding, took) for sample, finding in zip(samples, findings, strict=True)]
 
 
 def _verdict(named: Named, sample: Sample, inputs: str, finding: Finding, elapsed_s: float) -> Verdict:

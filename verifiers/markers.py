@@ -110,7 +110,7 @@ def _uncommented(text: str) -> str:
 
 def markers(text: str, *, options: bool = False) -> list[Marker]:
     """Return the markers of a text in order of where they end. `options`: of a multiple-choice response."""
-    found = [*_worded(text), *_hashes(text), *_boxes(text), *_tags(text)]
+    found = [*_worded(text), *hashes(text), *boxes(text), *tags(text)]
     if options:
         found += [
             Marker(m.start(), m.end(), None, "is", _label(m[0]), negated=bool(m["not"]), doubt=_doubtful(text, m.start()))
@@ -162,13 +162,15 @@ def _doubtful(text: str, start: int) -> bool:
     return bool(statement.strip() and _DOUBT.search(statement))
 
 
-def _hashes(text: str) -> list[Marker]:
+def hashes(text: str) -> list[Marker]:
+    """Return the last of its "####", by which GSM8K announces an answer."""
     if "####" not in text:
         return []
     return [Marker(m.start(), m.end(), None, "hashes", "####") for m in deque(_HASHES.finditer(text), MAX_MARKERS)]
 
 
-def _boxes(text: str) -> list[Marker]:
+def boxes(text: str) -> list[Marker]:
+    """Return the last of its boxes that close and aren't empty."""
     found = []
     for match in deque(_BOX.finditer(text), MAX_MARKERS):
         close = _closing(text, match.end())
@@ -186,7 +188,8 @@ def _closing(text: str, begin: int) -> int | None:
     return None
 
 
-def _tags(text: str) -> list[Marker]:
+def tags(text: str) -> list[Marker]:
+    """Return the last of its <answer> tags that close."""
     found = []
     for match in deque(_TAG.finditer(text), MAX_MARKERS):
         close = _TAG_END.search(text, match.end(), match.end() + MAX_BOX)

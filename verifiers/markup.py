@@ -14,7 +14,7 @@ UNKNOWN = "\ufffd"
 
 _VULGAR = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _DASHES = "\u2010\u2011\u2012\u2013\u2212\ufe63\u2796"
-_SUPERSCRIPT = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
+SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻", "0123456789+-")
 _INVISIBLE = (
     *range(0x200B, 0x2010),
     *range(0x2060, 0x2065),
@@ -44,7 +44,7 @@ def fold(text: str) -> str:
         return text
     text = _THIN_GROUP.sub(",", text)
     text = _BEFORE_VULGAR.sub(" ", text)
-    text = _POWER.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPT), text)
+    text = _POWER.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text)
     text = _LOOSE_DIGIT.sub(lambda match: f" {match[0]} ", text)
     return unicodedata.normalize("NFKC", text.translate(_FOLD))
 
@@ -88,7 +88,8 @@ def _fraction(match: re.Match[str]) -> str:
     return (" " if before.isdecimal() else "") + body + (" " if after.isalnum() else "")
 
 
-def _latex(text: str) -> str:
+def latex(text: str) -> str:
+    """Return `text` with LaTeX's commands as the signs that they show; powers stay as they are."""
     text = _LATEX_GROUP.sub(",", text)
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
@@ -117,7 +118,7 @@ def plain(text: str) -> str:
     """Return `text` without markup, on as many lines as before."""
     text = fold(text)
     if "\\" in text:
-        text = _latex(text)
+        text = latex(text)
     if "<" in text:
         text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", _CALCULATION.sub("", _COMMENT.sub("", text))))
     if "~~" in text:

@@ -14,15 +14,15 @@
 undecided verdict, and disturbs no other. With `isolated=False`, for what is quick on any input or keeps limits of its own, it
 is called in a thread of the build, several at once. A verifier that waits for another server may make it a coroutine, `async
 def check`, which runs on the event loop. What it raises as `VerifierError` becomes an undecided verdict with that reason; so
-does any other exception, with its traceback in the log. A `TeacherError` of the judge's own teacher becomes no verdict at all:
-the sample isn't accepted, and the next build judges it.
+does any other exception, with its traceback in the log. A `TeacherError` of the judge's own teacher, or of another server that
+gives scores, becomes no verdict at all: the sample isn't accepted, and the next build judges it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform, runtime_checkable
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 from pydantic import ConfigDict
 
@@ -63,6 +63,34 @@ class Verifier(Protocol):
         ...
 
 
+@runtime_checkable
+class Together(Protocol):
+    """A verifier that judges all samples of a prompt and a teacher together, once they are drawn: a vote, say."""
+
+    def check_together(self, prompt: Prompt, samples: Sequence[Sample]) -> Sequence[Checked]:
+        """Judge samples of one prompt, in the order of their indices. Return as many findings, in the same order."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A response that a verifier is tried on before anything is spent."""
+
+    response: str
+    """What is judged."""
+    kind: Literal["right", "wrong", "empty"]
+    """right: must pass; wrong: must fail; empty: should fail, or what the prompt brings decides nothing."""
+
+
+@runtime_checkable
+class SelfTesting(Protocol):
+    """A verifier that can be tried on what a prompt brings: its reference or its tests."""
+
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:
+        """Yield what must pass and what must fail; nothing where the prompt brings nothing."""
+        ...
+
+
 class Asker(Protocol):
     """What a judge needs of a teacher; `flows/wiring.py` hands one in."""
 
@@ -73,12 +101,15 @@ class Asker(Protocol):
 
 @runtime_checkable
 class NeedsTeacher(Protocol):
-    """A verifier that asks a teacher of the spec's: its field `teacher` names it, `asking` returns a copy that has it."""
+    """A verifier that asks teachers of the spec's: `asks` names them, `asking` returns a copy that has them."""
 
-    teacher: str
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """The names of the teachers, each once."""
+        ...
 
-    def asking(self, asker: Asker) -> Verifier:
-        """Return the same verifier with a teacher to ask."""
+    def asking(self, askers: Mapping[str, Asker]) -> Verifier:
+        """Return the same verifier with whom to ask, by name: at least all that `asks` names."""
         ...
 
 
@@ -92,18 +123,46 @@ class NeedsMachine(Protocol):
 
 
 @runtime_checkable
-class Identified(Protocol):
-    """A verifier that says which of its options verdicts depend on; by default, all do."""
+class MayWait(Protocol):
+    """A verifier whose `check` is no `async def`, and may return a coroutine all the same: its options decide."""
 
-    def identity_options(self) -> dict[str, Any]:
-        """Return what goes into the fingerprint, as JSON."""
+    @property
+    def waits(self) -> bool:
+        """Whether it does."""
+        ...
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """A verifier that more than its options decides, such as a file that one of them names."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return JSON-like values by name, for the fingerprint: they stand beside its options, or in the place of some.
+
+        What changes there is judged again, as with an option; what a file says belongs there, and not where it lies.
+        """
         ...
 
 
 C = TypeVar("C")
 
+LATER: Mapping[str, Any] = {"fingerprint": "unless default"}
+"""Metadata of an option that a verifier got later: while it is left out, the verdicts from before it hold."""
+NEVER: Mapping[str, Any] = {"fingerprint": "never"}
+"""Metadata of an option that decides no verdict, such as a time limit."""
 
-@dataclass_transform(frozen_default=True, kw_only_default=True)
+
+def deciding(made: Any) -> dict[str, Any]:
+    """Return the options that are part of a verifier's fingerprint, by name."""
+    options: dict[str, Any] = {}
+    for field in dataclasses.fields(made):
+        value, counts = getattr(made, field.name), field.metadata.get("fingerprint", "always")
+        if field.init and (counts == "always" or (counts == "unless default" and value != field.default)):
+            options[field.name] = value
+    return options
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
 def verifier(*, version: str, isolated: bool = True, limit_s: float = 60) -> Callable[[type[C]], type[C]]:
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
-from verifiers.protocol import Finding, verifier
+from verifiers.protocol import LATER, Finding, Trial, verifier
 from verifiers.responses import code_of, continued
 from verifiers.sandbox import judge, remote
 from verifiers.sandbox.compare import Comparison
@@ -18,7 +19,6 @@ from verifiers.sandbox.protocol import Case, Limits, Program, ProgramJob, Python
 from verifiers.sandbox.remote import Server
 
 MEGABYTE = 1 << 20
-FIRST = {"timeout_s", "memory_mb", "entry_point", "prefix", "processes", "output_kb"}
 # A union without a discriminator would blame the wrong half of a mistake. A tag that is no word is left out of an error's place.
 Where = Annotated[
     Annotated[Literal["bubblewrap"], Tag("<name>")] | Annotated[Server, Tag("<server>")],
@@ -42,20 +42,20 @@ class UnitTests:
     """Processes and threads of a sample at a time."""
     output_kb: int = 1024
     """What a sample may print."""
-    language: Literal["python", "javascript", "bash"] = "python"
+    language: Literal["python", "javascript", "bash"] = dataclasses.field(default="python", metadata=LATER)
     """What the code is written in. All but Python is judged by pairs alone."""
-    tolerance: Annotated[float, Field(ge=0, lt=1)] | None = None
+    tolerance: Annotated[float, Field(ge=0, lt=1)] | None = dataclasses.field(default=None, metadata=LATER)
     """With pairs, how far numbers may be off, absolutely or as a part of the expected one. Left out: see `Comparison`."""
-    order: Literal["same", "any"] = "same"
+    order: Literal["same", "any"] = dataclasses.field(default="same", metadata=LATER)
     """`any`: with pairs, the lines of the output may come in any order."""
-    ignore_case: bool = False
+    ignore_case: bool = dataclasses.field(default=False, metadata=LATER)
     """Whether YES and yes are the same output."""
-    score: bool = False
+    score: bool = dataclasses.field(default=False, metadata=LATER)
     """Whether all tests are run, and the score is the part that passes. Otherwise the first that fails is the last."""
-    runs: Annotated[int, Field(ge=1, le=10)] = 1
+    runs: Annotated[int, Field(ge=1, le=10)] = dataclasses.field(default=1, metadata=LATER)
     """How often each sample is run, with other random seeds each time. Results that differ leave it undecided. Python's runs have
     jails of their own, of 20 MB each."""
-    sandbox: Where = "bubblewrap"
+    sandbox: Where = dataclasses.field(default="bubblewrap", metadata=LATER)
     """Where the code runs: in jails of this machine, or at `{url: …}`, a server that speaks SandboxFusion's `/run_code`."""
 
     def __post_init__(self) -> None:
@@ -67,17 +67,25 @@ class UnitTests:
         if self.language != "python" and (self.prefix or self.entry_point):
             raise ValueError(f"prefix and entry_point are for Python, and language is {self.language}")
 
-    def identity_options(self) -> dict[str, Any]:
-        """Return what a verdict depends on: the first options, and later ones that aren't left at their default.
+    def identity(self) -> Mapping[str, Any]:
+        """Return that another sandbox than ours judges; which server it is doesn't matter."""
+        return {"sandbox": "remote"} if isinstance(self.sandbox, Server) else {}
 
-        Which server it was doesn't matter, but that another sandbox than ours judged.
-        """
-        options = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name in FIRST or getattr(self, field.name) != field.default
-        }
-        return options | ({"sandbox": "remote"} if isinstance(self.sandbox, Server) else {})
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:
+        """Yield the prompt's reference, and a program that does nothing."""
+        if not prompt.tests or not prompt.tests.strip():
+            return
+        if prompt.reference:
+            yield Trial(kind="right", response=prompt.reference)
+        yield Trial(kind="empty", response=f"```{self.language}\n{self._empty(prompt)}\n```")
+
+    def _empty(self, prompt: Prompt) -> str:
+        """Return the least code that the tests may be handed."""
+        if self.language != "python":
+            return ""
+        name = self._entry_point(prompt)
+        defines = name and name.isidentifier() and not self.prefix and cases_of(prompt.tests or "") is None
+        return f"def {name}(*_, **__):\n    pass" if defines else "pass"
 
     def check(self, prompt: Prompt, sample: Sample) -> Finding:
         """Run the last block of the language in the response, or all of it where it has no block."""
@@ -87,7 +95,7 @@ class UnitTests:
         found = code_of(sample.response, language.fences)
         if found is None:
             return Finding(passed=False, reason=f"the response has no {language.title} code", score=0.0)
-        entry_point = self.entry_point or prompt.tags.get("entry_point") or None
+        entry_point = self._entry_point(prompt)
         source, prelude = found, ""
         if self.prefix == "prompt":
             source, prelude = continued(prompt.prompt, found, entry_point)
@@ -126,6 +134,9 @@ class UnitTests:
             processes=self.processes,
             output_bytes=self.output_kb << 10,
         )
+
+    def _entry_point(self, prompt: Prompt) -> str | None:
+        return self.entry_point or prompt.tags.get("entry_point") or None
 
     def _runner(self) -> Sandbox:
         return remote.at(self.sandbox) if isinstance(self.sandbox, Server) else judge.default()

@@ -333,6 +333,45 @@ def test_a_judge(workplace: Workplace) -> None:
         assert teacher.sold == 24
 
 
+def test_a_panel_of_which_one_is_down(workplace: Workplace) -> None:
+    """What the others said by then isn't bought again by the build that goes on, and the bill says so."""
+    down = True
+
+    def answering(body: dict, sold: int) -> tuple[int, dict]:
+        if body["model"] == "m":
+            return counting(body, sold)
+        if body["model"] == "c" and down:
+            return 503, {"error": {"message": "busy"}}
+        return 200, completion([json.dumps({"score": 9, "reason": "r"})])
+
+    with LoopbackTeacher(answering) as teacher:
+        spec(workplace, teacher.url, prompts=2, k=1)
+        for name in "abc":
+            workplace.spec["teachers"].append(workplace.teacher(teacher.url, name=name, model=name, draw=False))
+        workplace.spec["verify"] = [{"use": "judge", "teachers": ["a", "b", "c"], "rubric": "?", "pass_at": 7}]
+        workplace.build(5)
+        asked = [body["model"] for body in teacher.bodies]
+        assert (asked.count("a"), asked.count("b")) == (2, 2)
+        down = False
+        assert workplace.build()["kept"] == 2
+        asked = [body["model"] for body in teacher.bodies]
+        assert (asked.count("a"), asked.count("b")) == (2, 2)
+        assert workplace.build()["paid"] == 0
+        assert len(teacher.bodies) == len(asked)
+    ((reason, cost),) = set(workplace.query("SELECT reason, cost_usd FROM verdicts"))
+    assert reason == "3 of 3 pass it: a 9 of 10, b 9 of 10, c 9 of 10; r"
+    assert cost == pytest.approx((10 * 1 + 6 * 2) / 1e6)
+
+
+def test_a_judge_of_its_own_responses(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Plan and build warn of it in one line."""
+    spec(workplace, teacher.url, prompts=1, k=1)
+    workplace.spec["verify"] = [{"use": "judge", "teacher": "t", "rubric": "?", "pass_at": 7}]
+    for command in ("plan", "build"):
+        done = workplace.run(command, str(workplace.write()), "--lake", str(workplace.lake))
+        assert done.stderr.count("verify[0] (judge): 't' (the model of 't') would judge") == 1, done.stderr
+
+
 def test_adaptive_k(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Drawn in rounds, a prompt asks for no more once it has what it needs; a rerun finds the same outcomes."""
     spec(workplace, teacher.url, prompts=30, k=3)

@@ -24,8 +24,8 @@ def block(language: str) -> str:
 def install(folder: Path) -> None:
     """Put the text's package into a folder as pip would: the module, and its metadata with the entry point."""
     project = tomllib.loads(block("toml"))["project"]
-    (folder / "stillhouse_contains.py").write_text(block("python"))
-    info = folder / f"stillhouse_contains-{project['version']}.dist-info"
+    (folder / "stillhouse_mentions.py").write_text(block("python"))
+    info = folder / f"stillhouse_mentions-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     points = [
@@ -43,9 +43,9 @@ def test_the_five_minute_verifier(workplace: Workplace) -> None:
     workplace.environment["PYTHONPATH"] = str(packages)
     with LoopbackTeacher() as teacher:
         spec(workplace, teacher.url, prompts=4)
-        workplace.spec["verify"] = [{"use": "contains", "text": "the answer is 1"}]
+        workplace.spec["verify"] = [{"use": "mentions", "text": "the answer is 1"}]
         assert workplace.build()["kept"] == 4
-    workplace.spec["verify"] = [{"use": "contains", "txt": "x"}]
+    workplace.spec["verify"] = [{"use": "mentions", "txt": "x"}]
     error = workplace.build(2)["error"]
     assert "verify[0].txt" in error
     assert "did you mean 'text'?" in error

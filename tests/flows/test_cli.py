@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows import cli
+from flows import cli, printing
 from flows.launch import Launch
 from flows.run import Progress
 from storage.errors import Interrupted
@@ -345,7 +345,7 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 
 def test_hostile_text_can_not_steer_the_terminal() -> None:
     """Control characters of a response or a prompt are replaced before they are printed."""
-    assert cli._plain("a\x1b[2Jb\x07\n") == "a\ufffd[2Jb\ufffd\n"
+    assert printing.plain("a\x1b[2Jb\x07\n") == "a\ufffd[2Jb\ufffd\n"
 
 
 def priced(k: int = 2, **sampling: Any) -> dict[str, Any]:

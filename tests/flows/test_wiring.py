@@ -143,3 +143,68 @@ async def test_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
         assert len({line.account for line in lines}) == 2
         assert desk.teacher is lines[0].teacher
         assert wiring.asked(given, [lines])[0].identity == {}
+
+
+PANEL = {"use": "judge", "teachers": ["a", "b"], "rubric": "r", "pass_at": 5}
+
+
+def panel(verify: dict[str, Any] = PANEL, **other: Any) -> Spec:
+    """Return a spec whose teachers a and b judge; `other` is said of b."""
+    given = spec().model_dump() | {
+        "teachers": [
+            {"name": "t", "provider": "openai", "model": "m"},
+            {"name": "a", "provider": "openai", "model": "x", "draw": False},
+            {"name": "b", "provider": "openai", "model": "y", "draw": False} | other,
+        ],
+        "verify": [verify],
+    }
+    return Spec.model_validate(given)
+
+
+def test_the_fingerprint_of_a_judge_of_old() -> None:
+    """It is the one that verdicts in lakes have: options that came later don't make anybody pay again."""
+    (named,) = wiring.make_verifiers(spec(verify=({"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},)), PATH)
+    options = {"teacher": ["openai", "m", {}], "rubric": "r", "scale": (1, 10), "pass_at": 5.0, "reference": False}
+    assert named.fingerprint == fingerprint(verifier="judge", version="1", options=options)
+
+
+def test_the_fingerprint_of_a_panel() -> None:
+    """Who judges decides the verdict; in which order the spec names them doesn't."""
+    same, swapped, other = (
+        wiring.make_verifiers(each, PATH)[0].fingerprint
+        for each in (panel(), panel(PANEL | {"teachers": ["b", "a"]}), panel(model="z"))
+    )
+    assert same == swapped != other
+
+
+def test_a_panel_with_a_member_that_is_not_there() -> None:
+    """The error names its place in the list."""
+    with pytest.raises(SpecError, match=r"verify\[0\]\.teachers\[1\]: no teacher is named 'c'"):
+        wiring.make_verifiers(panel(PANEL | {"teachers": ["a", "c"]}), PATH)
+
+
+@pytest.mark.parametrize(
+    ("verify", "model", "said"),
+    [
+        (PANEL, "y", []),
+        (PANEL, "m", ["verify[0] (judge): 'b' (the model of 't'), 1 of a panel of 2, would judge"]),
+        (
+            {"use": "judge", "teacher": "b", "rubric": "r", "pass_at": 5},
+            "m",
+            ["verify[0] (judge): 'b' (the model of 't') would judge"],
+        ),
+        (
+            {"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},
+            "y",
+            ["verify[0] (judge): 't' (the model of 't') would judge"],
+        ),
+        ({"use": "exact_match"}, "m", []),
+    ],
+    ids=["others", "a panel", "the same model", "the same teacher", "no judge"],
+)
+def test_a_judge_of_its_own_responses(verify: dict[str, Any], model: str, said: list[str]) -> None:
+    """Is warned of in a line each."""
+    given = panel(verify, model=model)
+    found = list(wiring.biased(given, wiring.make_verifiers(given, PATH)))
+    assert [line.split(" what the same")[0] for line in found] == said
+    assert all("\n" not in line for line in found)

@@ -90,7 +90,7 @@ def test_grace(takes: float, ends: float) -> None:
         await asyncio.sleep(takes)
 
     async def main() -> float:
-        await with_grace(cast("Run", run), slow())
+        await with_grace(run.stop, slow())
         return asyncio.get_running_loop().time()
 
     assert in_virtual_time(main()) == pytest.approx(ends)
@@ -110,7 +110,7 @@ async def test_signals(exits: list[Any], reason: BudgetSpent | None) -> None:
     run, said = FakeRun(), list[str]()
     if reason:
         run.stop.set(reason)
-    with signals(cast("Run", run), said.append, leave=lambda: exits.append("left")):
+    with signals(run.stop, said.append, leave=lambda: exits.append("left")):
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.sleep(0.05)
         assert (exits, len(said)) == ([], 1)

@@ -32,7 +32,8 @@ from tasks.snapshot import TeacherFacts, snapshot
 from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions, TeacherOptions
 from tasks.templates import Template, TemplateOptions
-from tasks.verify import Named, Rule, Verification
+from tasks.together import judge_together
+from tasks.verify import Named, Rule, Verification, alone
 from tests.fakes import FakeTeacher, found, make_desk, make_options, make_prompt
 
 
@@ -104,7 +105,6 @@ class House:
     desks: list[Desk]
     draw: Draw
     verification: Verification
-    rule: Rule
     template: Template
     asked: Path
     stack: AsyncExitStack
@@ -127,6 +127,10 @@ class House:
         """Find what the teachers' policies reject."""
         unwanted.find(self.workspace, [desk.options.retry for desk in self.desks])
 
+    def rule_of(self, verifiers: Sequence[Named]) -> Rule:
+        """Return when these verifiers accept a sample."""
+        return Rule(require=self.spec.select.require, listed=tuple((each.name, each.fingerprint) for each in verifiers))
+
     @property
     def cascade(self) -> list[int]:
         """Return the teachers' numbers from cheap to strong."""
@@ -134,18 +138,18 @@ class House:
 
     async def judge(self) -> int:
         """Judge what is stored."""
-        return await judge_stored(self.workspace, self.verification, self.spec.verifiers, self.stop)
+        return await judge_stored(self.workspace, self.verification, alone(self.spec.verifiers), self.stop)
 
     async def open(self) -> list[int]:
         """Return the shards to work."""
-        outcomes.open_slots(self.workspace, self.rule, self.spec.verifiers)
+        outcomes.open_slots(self.workspace, self.rule_of(alone(self.spec.verifiers)), alone(self.spec.verifiers))
         self.shards = Shards(
             workspace=self.workspace,
             template=self.template,
             desks=self.desks,
             draw=self.draw,
             verification=self.verification,
-            rule=self.rule,
+            rule=self.rule_of(alone(self.spec.verifiers)),
             asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
             cascade=self.cascade,
         )
@@ -168,10 +172,11 @@ class House:
         self.find_unwanted()
         await self.judge()
         await self.store.flush()
+        await judge_together(self.workspace, self.verification, self.spec.verifiers, self.stop)
         spec, workspace = self.spec, self.workspace
         digests(workspace)
         assert self.shards is not None
-        outcomes.judge_slots(workspace, self.rule, spec.verifiers, worked=self.shards.worked, asked=self.asked)
+        outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)
         licenses = sorted({prompt.license for prompt in spec.prompts})
@@ -217,9 +222,6 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                         waste=stack.enter_context(Waste(lake.waste, run=run)),
                     ),
                     verification=verification,
-                    rule=Rule(
-                        require=spec.select.require, listed=tuple((named.name, named.fingerprint) for named in spec.verifiers)
-                    ),
                     template=Template(TemplateOptions(), where="spec.yaml"),
                     asked=workspace.folder / "asked.parquet",
                     stack=stack,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +18,9 @@ from pydantic import ValidationError
 from storage.errors import SpecError, StorageError
 from storage.parquet import write_rows
 from storage.schemas import TRACES
-from tasks.export import MESSAGES, ExportOptions, check_apart, check_destination, export
+from tasks.export import ExportOptions, check_apart, check_destination, export, find
+from tasks.exporters.messages import Messages
+from tasks.exporters.registry import EXPORTERS
 from tests.fakes import listing
 
 FORMS = pytest.mark.parametrize("file", ["parquet", "jsonl"])
@@ -40,7 +45,7 @@ def expected(n: int) -> dict[str, Any]:
     """Return the row that it becomes."""
     given = trace(n)
     messages = [*given["messages"], {"role": "assistant", "content": given["response"]}]
-    return {"messages": messages} | {name: given[name] for name in MESSAGES.names[1:]}
+    return {"messages": messages} | {name: given[name] for name in Messages.schema.names[1:]}
 
 
 def snapshot(folder: Path, rows: int, *, parts: int = 2) -> Path:
@@ -93,7 +98,7 @@ class TestShards:
     def test_parquet_types(self, tmp_path: Path):
         """Parquet shards have the promised columns, an empty one too."""
         run(tmp_path, rows=0)
-        assert pq.read_schema(tmp_path / "out" / "train-00000-of-00001.parquet").equals(MESSAGES)
+        assert pq.read_schema(tmp_path / "out" / "train-00000-of-00001.parquet").equals(Messages.schema)
 
     def test_json_lines(self, tmp_path: Path):
         """JSONL is one object a line, whatever breaks lines in a text."""
@@ -216,9 +221,7 @@ class TestReplacing:
                 export(traces, ExportOptions(to=to), dataset="sums", build_id="b1")
 
 
-@pytest.mark.parametrize(
-    "given", [{"to": ""}, {"shards": 0}, {"shards": 100_000}, {"file": "csv"}, {"format": "alpaca"}, {"shard": 2}]
-)
+@pytest.mark.parametrize("given", [{"to": ""}, {"shards": 0}, {"shards": 100_000}, {"file": "csv"}, {"format": ""}, {"shard": 2}])
 def test_options_that_make_no_sense(given: dict[str, Any]):
     """What can't be done is refused when the spec is read."""
     with pytest.raises(ValidationError):
@@ -246,3 +249,68 @@ def test_a_manifest_of_others_is_no_licence_to_delete(tmp_path: Path):
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(SpecError, match=r"thesis\.txt"):
         check_destination(str(tmp_path))
+
+
+class Doubling:
+    """Makes as many rows of a trace as its index says."""
+
+    schema = pa.schema({"text": pa.string(), "license": pa.string()})
+    one_to_one = False
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield them."""
+        for number, trace in enumerate(traces):
+            yield from [{"text": f"{number} {trace['response']}", "license": trace["license"]}] * (number % 3)
+
+
+class Liar(Doubling):
+    """Says that each trace is one row."""
+
+    one_to_one = True
+
+
+class Unlicensed(Doubling):
+    """Drops what is needed."""
+
+    schema = pa.schema({"text": pa.string()})
+
+
+@pytest.fixture
+def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Doubling]], None]:
+    """Return what makes a class the exporter `own`."""
+
+    def add(kind: type[Doubling]) -> None:
+        built_in = {**EXPORTERS.built_in, "own": f"{__name__}:{kind.__name__}"}
+        monkeypatch.setattr("tasks.export.EXPORTERS", dataclasses.replace(EXPORTERS, built_in=built_in))
+
+    return add
+
+
+class TestOthers:
+    """Exporters that somebody else wrote."""
+
+    def test_as_many_rows_as_it_likes(self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None]):
+        """What gives more or fewer rows than there are traces fills shards that are alike in size all the same."""
+        plug_in(Doubling)
+        manifest = run(tmp_path, rows=10, format="own", shards=2)
+        assert (manifest["rows"], [shard["rows"] for shard in manifest["shards"]]) == (9, [5, 4])
+        rows = [row for shard in manifest["shards"] for row in load(tmp_path / "out" / shard["file"])]
+        assert [row["text"].split()[0] for row in rows] == ["1", "2", "2", "4", "5", "5", "7", "8", "8"]
+
+    def test_a_wrong_promise(self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None]):
+        """One that gives another number of rows than it says is refused, and nothing is written."""
+        plug_in(Liar)
+        with pytest.raises(SpecError, match="promised 10 rows and gave another number"):
+            run(tmp_path, rows=10, format="own")
+        assert not (tmp_path / "out").exists()
+
+    def test_without_a_license(self, plug_in: Callable[[type[Doubling]], None]):
+        """Rows that nobody may use are not written."""
+        plug_in(Unlicensed)
+        with pytest.raises(SpecError, match="no column `license`"):
+            find("own")
+
+    def test_an_unknown_form(self):
+        """The nearest name is told."""
+        with pytest.raises(SpecError, match=r"unknown format 'mesages'; did you mean 'messages'\?"):
+            find("mesages")

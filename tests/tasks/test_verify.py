@@ -17,12 +17,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from storage.answers import Answers
 from storage.errors import SetupError, StorageError, Unavailable, UserError, VerifierError
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
-from tasks.verify import BILL, REASON_CHARS, Case, Named, Rule, Verification
+from tasks.verify import ANSWERED, BILL, REASON_CHARS, Case, Named, Rule, Verification
 from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
 from verifiers.protocol import Checked, Finding, verifier
 
@@ -321,6 +322,30 @@ class TestTrouble:
         (noted,) = [json.loads(line) for line in (tmp_path / "waste" / "r.jsonl").read_text().splitlines()]
         assert (noted["sample_id"], noted["teacher"], noted["cost_usd"]) == ("s1", "j", 0.25)
         assert pq.read_table(tmp_path / "r-000000.parquet")["cost_usd"].to_pylist() == [0.25]
+
+    @pytest.mark.parametrize("error", [Unavailable("gone"), SetupError("no key"), asyncio.CancelledError()], ids=repr)
+    async def test_answered_in_vain(self, tmp_path: Path, error: BaseException):
+        """What a judge had said by then is kept for the next build; what came to a verdict isn't."""
+
+        @dataclass(frozen=True, kw_only=True)
+        class Answered(Waiting):
+            """Is answered, whatever comes of it."""
+
+            async def check(self, prompt: Prompt, sample: Sample) -> Checked:
+                """Pass the first."""
+                ANSWERED.get()[sample.sample_id] = "well"
+                if sample.sample_id == "s0":
+                    return True
+                raise error
+
+        one = Named(name="j", version="1", fingerprint="j", verifier=Answered(seconds=0))
+        with Answers(tmp_path / "answers", run="r") as answers, contextlib.suppress(SetupError, asyncio.CancelledError):
+            async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
+                verification = Verification([one], store, print, workers=1, answers=answers)
+                with contextlib.closing(verification):
+                    await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(2)])
+        with Answers(tmp_path / "answers", run="s") as answers:
+            assert (answers.get("s0"), answers.get("s1")) == (None, "well")
 
     async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verifiers.answers import Answer, NoAnswer, find_choice, find_number, find_texts, whole_number
-from verifiers.judge import visible
+from verifiers.fences import visible
 
 MEGABYTE = 1_000_000
 

@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
-from verifiers.protocol import Finding, NeedsTeacher, Verifier
+from tests.verifiers import reward_server
+from verifiers.protocol import Finding, NeedsTeacher, Together, Verifier
 from verifiers.registry import VERIFIERS
 
 MEGABYTE = 1_000_000
@@ -30,6 +31,8 @@ class Believer:
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Return a verdict."""
+        if "first_bad_step" in schema["properties"]:
+            return json.dumps({"reason": "as asked", "first_bad_step": 0 if "is Paris" in messages[1].content else 1})
         response = messages[1].content.partition("response begins]")[2].partition("response ends]")[0]
         return json.dumps({"reason": "as asked", "score": 10 if "Paris" in response else 1})
 
@@ -46,25 +49,10 @@ class Case:
     """A response that passes."""
     bad: str
     """A response that fails."""
+    harmless: frozenset[str] = frozenset()
+    """Those of `HOSTILE` that are good by what this verifier looks at."""
 
 
-CASES = {
-    "exact_match": Case(
-        options={"kind": "number"}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
-    ),
-    "judge": Case(
-        options={"teacher": "big", "rubric": "Is it right?", "pass_at": 7, "reference": True},
-        prompt={"reference": "Paris"},
-        good="The answer is Paris.",
-        bad="The answer is London.",
-    ),
-    "unit_tests": Case(
-        options={},
-        prompt={"tests": "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"},
-        good="```python\ndef add(a, b):\n    return a + b\n```",
-        bad="```python\ndef add(a, b):\n    return a - b\n```",
-    ),
-}
 HOSTILE = {
     "empty": "",
     "blank": " \n\t",
@@ -73,6 +61,78 @@ HOSTILE = {
     "NULs": "\0" * 1000,
     "lone surrogates": "\ud800\udfff" * 1000,
     "surrogates in a block": "```python\nx = '\ud800'\n```",
+}
+NUMBER = {"use": "exact_match", "kind": "number"}
+CASES = {
+    "all": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "any": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "calculation_check": Case(options={}, prompt={}, good="6 × 12 = 72", bad="6 × 12 = 27"),
+    "cascade": Case(options={"of": [NUMBER]}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."),
+    "contains": Case(options={"texts": ["Paris"]}, prompt={}, good="It is Paris.", bad="It is London."),
+    "exact_match": Case(
+        options={"kind": "number"}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
+    ),
+    "json_schema": Case(
+        options={"schema": {"type": "object", "required": ["city"]}}, prompt={}, good='{"city": "Paris"}', bad='{"town": "Paris"}'
+    ),
+    "judge": Case(
+        options={"teacher": "big", "rubric": "Is it right?", "pass_at": 7, "reference": True},
+        prompt={"reference": "Paris"},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "language": Case(
+        options={"expect": ["en"], "candidates": ["de", "fr"]},
+        prompt={},
+        good="The answer is London, because it is the largest city of the country.",
+        bad="Die Antwort ist London, denn es ist die größte Stadt des Landes.",
+    ),
+    "length": Case(options={"min_words": 2, "max_chars": 20}, prompt={}, good="It is Paris.", bad="Paris"),
+    "python": Case(options={"call": "tests.verifiers.judges:is_paris"}, prompt={}, good="It is Paris.", bad="It is London."),
+    "refusal": Case(
+        options={},
+        prompt={},
+        good="The answer is Paris.",
+        bad="I'm sorry, but I can't help with that.",
+        harmless=frozenset(HOSTILE) - {"empty", "blank"},
+    ),
+    "regex": Case(options={"pattern": "^It is (?P<answer>P.*s)"}, prompt={}, good="It is Paris.", bad="It is London."),
+    "repetition": Case(
+        options={},
+        prompt={},
+        good="The answer is Paris.",
+        bad="Let me see. " + "Wait, I should check that again. " * 40,
+        harmless=frozenset({"surrogates in a block"}),
+    ),
+    "truncation": Case(
+        options={"sentence": True},
+        prompt={},
+        good="The answer is Paris, which is in France.",
+        bad="The answer is Paris, which is in",
+        harmless=frozenset(HOSTILE) - {"empty", "blank"},
+    ),
+    "reward_model": Case(
+        options={"url": reward_server.shared().url, "model": "rm", "pass_at": 0.5},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "step_check": Case(
+        options={"teacher": "big"},
+        prompt={},
+        good="The answer is Paris.",
+        bad="The answer is London.",
+    ),
+    "self_consistency": Case(options={"kind": "number"}, prompt={}, good="The answer is 72.", bad="The answer is 27."),
+    "unit_tests": Case(
+        options={},
+        prompt={"tests": "assert add(1, 2) == 3\nassert add(-1, 1) == 0\n"},
+        good="```python\ndef add(a, b):\n    return a + b\n```",
+        bad="```python\ndef add(a, b):\n    return a - b\n```",
+    ),
+    "weighted": Case(
+        options={"of": [NUMBER], "pass_at": 1}, prompt={"reference": "#### 72"}, good="The answer is 72.", bad="The answer is 27."
+    ),
 }
 every = pytest.mark.parametrize("name", sorted(VERIFIERS.built_in))
 
@@ -93,11 +153,14 @@ def sample(response: str) -> Sample:
 def built(name: str) -> Verifier:
     """Return a verifier as a spec makes it, with a teacher where it needs one."""
     made: Verifier = TypeAdapter(VERIFIERS.find(name)).validate_python(CASES[name].options)
-    return made.asking(Believer()) if isinstance(made, NeedsTeacher) else made
+    return made.asking({name: Believer() for name in made.asks}) if isinstance(made, NeedsTeacher) else made
 
 
 def check(verifier: Verifier, asked: Prompt, response: str) -> Finding:
     """Check one response, in whichever way the verifier checks."""
+    if isinstance(verifier, Together):  # with two others that are good
+        good = CASES["self_consistency"].good
+        return verifier.check_together(asked, [sample(each) for each in (response, good, good)])[0]
     checked = verifier.check(asked, sample(response))
     if isinstance(checked, Awaitable):
 
@@ -151,7 +214,7 @@ def test_it_passes_the_good_and_fails_the_bad(name: str) -> None:
     assert bad.reason
 
 
-@every
+@pytest.mark.parametrize("name", sorted(name for name, case in CASES.items() if case.prompt))
 def test_it_decides_nothing_without_what_it_needs(name: str) -> None:
     """A prompt without a reference or tests says nothing of the response."""
     finding = check(built(name), prompt(), CASES[name].good)
@@ -169,30 +232,40 @@ def test_it_may_be_called_from_several_threads(name: str) -> None:
 
 
 @every
-@pytest.mark.parametrize("response", HOSTILE.values(), ids=HOSTILE)
-def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, response: str) -> None:
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_a_hostile_response_never_passes_and_never_breaks_it(name: str, hostile: str) -> None:
     """Nothing but VerifierError is raised, and reason and answer can be stored."""
     try:
-        finding = check(built(name), prompt(**CASES[name].prompt), response)
+        finding = check(built(name), prompt(**CASES[name].prompt), HOSTILE[hostile])
     except VerifierError:
         return
-    assert finding.passed is not True
+    assert (finding.passed is True) == (hostile in CASES[name].harmless), finding
     assert finding.score is None or 0 <= finding.score <= 1
+
+
+def tree_of(cls: type) -> ast.ClassDef:
+    """Return a class as it is written."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(tree, ast.ClassDef)
+    return tree
+
+
+def documented_in(tree: ast.ClassDef) -> set[str]:
+    """Return the fields of a class that have a docstring."""
+    return {
+        line.target.id
+        for line, below in zip(tree.body, tree.body[1:], strict=False)
+        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
+    }
 
 
 @every
 def test_it_documents_itself_and_every_option(name: str) -> None:
     """The class and each of its fields carry a docstring: `stillhouse` prints them."""
     cls = VERIFIERS.find(name)
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-    assert isinstance(tree, ast.ClassDef)
-    assert ast.get_docstring(tree)
-    documented = {
-        line.target.id
-        for line, below in zip(tree.body, tree.body[1:], strict=False)
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name)
-        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str)
-    }
+    assert ast.get_docstring(tree_of(cls))
+    documented = {name for base in cls.__mro__ if dataclasses.is_dataclass(base) for name in documented_in(tree_of(base))}
     assert {field.name for field in dataclasses.fields(cls)} <= documented
 
 

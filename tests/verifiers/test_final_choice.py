@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from verifiers.answers import Answer, find_choice, whole_choice
-from verifiers.judge import visible
+from verifiers.fences import visible
 
 
 def ids(case: object) -> str | None:

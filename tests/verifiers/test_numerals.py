@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from verifiers.answers import Answer, find_number
-from verifiers.judge import visible
+from verifiers.fences import visible
 from verifiers.numerals import cardinal
 
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.errors import SetupError, VerifierError
 from storage.records import Message, Prompt, Sample
 from tests.verifiers.sandbox.fusion import run_code, serving
+from verifiers.protocol import deciding
 from verifiers.registry import VERIFIERS
 from verifiers.responses import code_of, continued
 from verifiers.sandbox.judge import BubblewrapSandbox
@@ -387,10 +388,15 @@ def test_the_sandbox_may_be_another_machine(tmp_path):
         TypeAdapter(UnitTests).validate_python({"sandbox": {"url": url}}).ready()
 
 
+def identity(made: UnitTests) -> dict[str, object]:
+    """Return what a fingerprint is of."""
+    return deciding(made) | made.identity()
+
+
 def test_options_that_came_later_leave_earlier_verdicts_valid():
     """A fingerprint is of the first options and of later ones that are used; of a server, that it is one, not where."""
     first = {"timeout_s": 10, "memory_mb": 512, "entry_point": None, "prefix": "", "processes": 16, "output_kb": 1024}
-    assert UnitTests().identity_options() == first
-    assert UnitTests(language="bash", runs=2).identity_options() == first | {"language": "bash", "runs": 2}
+    assert identity(UnitTests()) == first
+    assert identity(UnitTests(language="bash", runs=2)) == first | {"language": "bash", "runs": 2}
     servers = [TypeAdapter(UnitTests).validate_python({"sandbox": {"url": f"http://{name}"}}) for name in ("one", "two")]
-    assert servers[0].identity_options() == servers[1].identity_options() == first | {"sandbox": "remote"}
+    assert identity(servers[0]) == identity(servers[1]) == first | {"sandbox": "remote"}

@@ -15,7 +15,7 @@ from verifiers.sandbox.bubblewrap import HOST_USER
 from verifiers.sandbox.jail import Jail
 from verifiers.sandbox.languages import LANGUAGES, MEGABYTE, Language
 from verifiers.sandbox.protocol import Execution, Limits, Program
-from verifiers.sandbox.watch import Feed, Stop, Stream, TimeUp, throw_out, watch
+from verifiers.sandbox.watch import Feed, Source, Stop, Stream, TimeUp, throw_out, watch
 
 
 @contextmanager
@@ -61,7 +61,7 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
         waiting: set[int] = {id(output), id(errors), id(jail)}
         status: list[int] = []
 
-        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
+        def done(source: Source, message: dict[str, Any] | None) -> bool:
             if message is not None:
                 status.append(message.get("exit", 1))
                 jail.ask_end()  # whatever it left running holds the pipes open

@@ -8,18 +8,20 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from storage.errors import SetupError
 from verifiers.sandbox import bubblewrap
+from verifiers.sandbox.inside.uses import Prepared
 from verifiers.sandbox.protocol import Limits
 
 Mode = Literal["solution", "tests", "program"]
 START_S = 60
 END_S = 5
+VERDICT_BYTES = 1 << 14
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -41,15 +43,71 @@ class _Starter:
 _starter = _Starter()
 
 
+class Standing:
+    """A jail's test process, which may judge sample after sample."""
+
+    def __init__(self, line: socket.socket, suits: tuple[Limits, int]) -> None:
+        self.line = line
+        self.suits = suits
+        """The limits and the processor that it is bound to."""
+        self.samples = 0
+
+
+class Line:
+    """Where the verdict on one sample arrives."""
+
+    def __init__(self, standing: Standing) -> None:
+        self.number = standing.samples
+        self.socket = standing.line
+        self.verdict: tuple[str, str, float | None] | None = None
+        """The kind, the reason, and the part that passed where it is counted. None: not come, or not in its exact form."""
+        self.again = False
+        """Whether the test process is ready for another sample."""
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self.socket.fileno()
+
+    def move(self) -> bool:
+        """Read the verdict. Return False: there is only one."""
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            number, kind, reason, score, again = json.loads(self.socket.recv(VERDICT_BYTES, socket.MSG_DONTWAIT))
+            known = score is None or (type(score) is float and 0 <= score <= 1)
+            if number == self.number and type(kind) is str and type(reason) is str and known:
+                self.verdict, self.again = (kind, reason, score), again is True
+        return False
+
+
+@contextmanager
+def _file(content: bytes) -> Iterator[int]:
+    """Return a descriptor of a file in memory."""
+    number = os.memfd_create("payload", os.MFD_CLOEXEC)
+    try:
+        with open(number, "wb", buffering=0, closefd=False) as file:
+            while content:
+                content = content[file.write(content) :]
+        os.lseek(number, 0, os.SEEK_SET)
+        yield number
+    finally:
+        os.close(number)
+
+
+def _send(sock: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+    try:
+        socket.send_fds(sock, [message], descriptors)
+    except OSError as error:
+        raise Damaged(str(error)) from error
+
+
 class Jail:
     """One jail. Not for two threads at once."""
 
     def __init__(self, kind: bubblewrap.Kind | None = None) -> None:
+        self.kind = kind or bubblewrap.Kind()
+        self.standing: Standing | None = None
         self.control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            self.process, self.child, errors = _starter.thread.submit(
-                bubblewrap.start, inner.fileno(), kind or bubblewrap.Kind()
-            ).result()
+            self.process, self.child, errors = _starter.thread.submit(bubblewrap.start, inner.fileno(), self.kind).result()
         except BaseException:
             self.control.close()
             raise
@@ -77,34 +135,50 @@ class Jail:
     def run(
         self,
         mode: Mode,
-        payload: str,
+        payload: str | None,
         limits: Limits,
         processor: int,
         descriptors: Sequence[int],
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start a sample's process. `payload` is for it alone, the descriptors become its own, `extra` goes before the limits."""
+        """Start a sample's process. `payload` goes to it alone, the descriptors become its own, `extra` outranks the limits."""
+        if self.standing:
+            self.ask_end()
+            self.wait_end()
         job = {
             "do": "run",
             "mode": mode,
             "processor": processor,
-            "cpu_s": limits.cpu_s,
+            "cpu_s": limits.cpu_s + (mode == "tests"),  # of which it may have used some before this sample
             "memory_bytes": limits.memory_bytes,
             "file_bytes": limits.file_bytes,
             "output_bytes": limits.output_bytes,
             "processes": limits.processes,
             **(extra or {}),
         }
-        text = os.memfd_create("payload", os.MFD_CLOEXEC)
-        try:
-            with open(text, "wb", closefd=False) as file:
-                file.write(payload.encode(errors="surrogatepass" if mode == "tests" else "replace"))
-            os.lseek(text, 0, os.SEEK_SET)
-            socket.send_fds(self.control, [json.dumps(job).encode()], [text, *descriptors])
-        except OSError as error:
-            raise Damaged(str(error)) from error
-        finally:
-            os.close(text)
+        message = json.dumps(job).encode()
+        if payload is None:
+            _send(self.control, message, descriptors)
+        else:
+            with _file(payload.encode(errors="replace")) as text:
+                _send(self.control, message, [text, *descriptors])
+
+    def test(self, tests: Prepared, limits: Limits, processor: int, talk: int) -> Line:
+        """Have tests judged by this jail's test process. Return where the verdict arrives; `talk` leads to the code."""
+        standing = self.standing
+        if standing is None or not tests.plain or standing.suits != (limits, processor):
+            line, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with inner:
+                try:
+                    self.run("tests", None, limits, processor, [inner.fileno()])
+                except BaseException:
+                    line.close()
+                    raise
+            standing = self.standing = Standing(line, (limits, processor))
+        standing.samples += 1
+        with _file(tests.payload) as text:
+            _send(standing.line, b"%d %d %d" % (standing.samples, limits.output_bytes, self.kind.seed), [text, talk])
+        return Line(standing)
 
     def heard(self) -> dict[str, Any]:
         """Read what the fork server says. Raise Damaged where it is gone."""
@@ -118,6 +192,9 @@ class Jail:
 
     def ask_end(self) -> None:
         """Have everything of the sample killed and its files dropped; `wait_end` waits for it."""
+        if self.standing:
+            self.standing.line.close()
+            self.standing = None
         try:
             self.control.send(b'{"do": "end"}')
         except OSError as error:
@@ -147,6 +224,8 @@ class Jail:
     def kill(self) -> None:
         """Throw the jail out: its process 1 takes all others with it."""
         self.control.close()
+        if self.standing:
+            self.standing.line.close()
         if self.process.poll() is None:  # as long as bubblewrap hasn't been waited for, its child's number is its child's
             with suppress(OSError):
                 if self.child:

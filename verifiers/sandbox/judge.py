@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import socket
 import subprocess
 import time
@@ -16,15 +15,15 @@ from verifiers.sandbox import bubblewrap, programs
 from verifiers.sandbox.bubblewrap import Kind
 from verifiers.sandbox.execute import how, pipes, run_once
 from verifiers.sandbox.inside import uses
-from verifiers.sandbox.jail import Damaged, Jail
+from verifiers.sandbox.inside.uses import Prepared
+from verifiers.sandbox.jail import Damaged, Jail, Line
 from verifiers.sandbox.languages import LANGUAGES
 from verifiers.sandbox.pool import Pool
 from verifiers.sandbox.protocol import Execution, Limits, Program, ProgramJob, PythonJob, Result
-from verifiers.sandbox.watch import Stop, Stream, end, throw_out, watch
+from verifiers.sandbox.watch import Source, Stop, Stream, end, throw_out, watch
 
-VERDICT_BYTES = 1 << 14
 PROBE = Limits(wall_s=30)
-KINDS: dict[object, bool | None] = {"passed": True, "failed": False, "undecided": None}
+KINDS: dict[str, bool | None] = {"passed": True, "failed": False, "undecided": None}
 ATTEMPTS = 2
 
 
@@ -56,8 +55,7 @@ class BubblewrapSandbox:
             return _result(None, f"the tests are broken: {type(error).__name__}: {error}", started)
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
-        judge = functools.partial(_judge_module, job.source, json.dumps(tests), limits)
-        result: Result = self._with_jails(2, judge, self._pool_of(job))
+        result: Result = self._with_jails(2, functools.partial(_judge_module, job.source, tests, limits), self._pool_of(job))
         return result
 
     def run_program(self, job: ProgramJob, limits: Limits) -> Result:
@@ -99,51 +97,47 @@ def _result(passed: bool | None, reason: str, started: float) -> Result:
     return Result(passed=passed, reason=reason, score=score, elapsed_s=time.monotonic() - started)
 
 
-def _judge_module(source: str, tests: str, limits: Limits, jails: list[Jail], processor: int) -> Result:
+def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail], processor: int) -> Result:
     with ExitStack() as stack:
-        (verdict_in, verdict_out), (output_in, output_out) = stack.enter_context(pipes(2))
+        ((output_in, output_out),) = stack.enter_context(pipes(1))
         ours, theirs = socket.socketpair()
         stack.callback(ours.close)
         stack.callback(theirs.close)
         started = time.monotonic()
         solution, tester = jails
-        tester.run("tests", tests, limits, processor, [verdict_out.fileno(), ours.fileno()])
+        stood = tester.standing
+        line = tester.test(tests, limits, processor, ours.fileno())
         solution.run("solution", source, limits, processor, [output_out.fileno(), theirs.fileno()])
-        for inner in (verdict_out, output_out, ours, theirs):
+        for inner in (output_out, ours, theirs):
             inner.close()
-        verdict = Stream(verdict_in, VERDICT_BYTES, keep=True)
         output = Stream(output_in, limits.output_bytes, keep=False)
-        exits: dict[int, int] = {}
 
-        def done(source: Jail | Stream, message: dict[str, Any] | None) -> bool:
-            if isinstance(source, Jail):
-                exits[id(source)] = (message or {}).get("exit", 0)
-            if source is tester:  # a child of the tests may hold the pipe open
-                verdict.rest()
-            return source in {verdict, tester}
+        def done(source: Source, _message: dict[str, Any] | None) -> bool:
+            if source is tester:  # its end and its verdict may come together
+                line.move()
+            return source in {line, tester}
 
         try:
-            watch([solution, tester], [verdict, output], limits, started, done=done)
+            watch([solution, tester], [line, output], limits, started, done=done)
         except Stop as stop:
             for jail in list(jails):
                 throw_out(jails, jail)
             return _result(False, str(stop), started)
-        kind, reason, score = _parse(verdict.text())
-        statuses = end(jails)
-        if reason.startswith("the code ended its process") and (ended := how(exits.get(id(solution), statuses[0]), limits)):
+        if line.verdict is None and stood is not None and tester.standing is stood:
+            raise Damaged("the test process, which had judged other samples before, is gone")
+        kind, reason, score = _read(line)
+        statuses = end(jails, [solution] if line.again else [solution, tester])
+        if reason.startswith("the code ended its process") and (ended := how(statuses[0], limits)):
             reason = f"{reason}: {ended}"
         result = _result(kind, reason or ("" if kind else "failed"), started)
         return result if kind is not False or score is None else replace(result, score=score)
 
 
-def _parse(text: str) -> tuple[bool | None, str, float | None]:
+def _read(line: Line) -> tuple[bool | None, str, float | None]:
     """Read what the test process wrote. Anything but its exact form is a failure."""
-    try:
-        kind, reason, score = json.loads(text)
-        if type(reason) is str and (score is None or (type(score) is float and 0 <= score <= 1)):
-            return KINDS[kind], reason, score
-    except (ValueError, TypeError, KeyError, RecursionError):
-        pass
+    if line.verdict is not None and line.verdict[0] in KINDS:
+        kind, reason, score = line.verdict
+        return KINDS[kind], reason, score
     return False, "the tests ended their process before their end", None
 
 

@@ -6,11 +6,10 @@ import os
 import select
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from io import FileIO
 from typing import Any
 
-from verifiers.sandbox.jail import Damaged, Jail
+from verifiers.sandbox.jail import Damaged, Jail, Line
 from verifiers.sandbox.protocol import Limits
 
 CHUNK = 1 << 16
@@ -37,6 +36,10 @@ class Stream:
         self.size = 0
         self.chunks: list[bytes] = []
 
+    def fileno(self) -> int:
+        """Return the descriptor to wait for."""
+        return self.pipe.fileno()
+
     def move(self) -> bool:
         """Read what is there. Return False at the end; raise Stop past the limit."""
         chunk = os.read(self.pipe.fileno(), CHUNK)
@@ -46,13 +49,6 @@ class Stream:
         if self.keep:
             self.chunks.append(chunk)
         return bool(chunk)
-
-    def rest(self) -> None:
-        """Read what is there now, although somebody may still hold the other end."""
-        os.set_blocking(self.pipe.fileno(), False)
-        with suppress(BlockingIOError):
-            while self.move():
-                pass
 
     def text(self) -> str:
         """Return what has arrived."""
@@ -80,13 +76,16 @@ class Feed:
         return bool(self.rest)
 
 
+Source = Jail | Stream | Line
+
+
 def watch(
     jails: Sequence[Jail],
-    streams: Sequence[Stream],
+    streams: Sequence[Stream | Line],
     limits: Limits,
     started: float,
     *,
-    done: Callable[[Jail | Stream, dict[str, Any] | None], bool],
+    done: Callable[[Source, dict[str, Any] | None], bool],
     feed: Feed | None = None,
 ) -> None:
     """Go on until `done` says so, which hears of every stream that has ended and of every message of a jail's server.
@@ -94,8 +93,8 @@ def watch(
     Raises Stop past a limit, and Damaged where a jail is gone.
     """
     poll = select.poll()
-    sources: dict[int, Jail | Stream | Feed] = {jail.control.fileno(): jail for jail in jails}
-    sources |= {stream.pipe.fileno(): stream for stream in streams}
+    sources: dict[int, Source | Feed] = {jail.control.fileno(): jail for jail in jails}
+    sources |= {stream.fileno(): stream for stream in streams}
     for number in sources:
         poll.register(number, select.POLLIN)
     if feed:
@@ -129,11 +128,11 @@ def _weigh(jails: Sequence[Jail], limits: Limits) -> None:
         raise Stop(f"memory limit of {limits.memory_bytes >> 20} MB")
 
 
-def end(jails: list[Jail]) -> list[int | None]:
-    """End the samples in all jails. Takes a jail that can't do that out of the list."""
+def end(jails: list[Jail], ending: Sequence[Jail]) -> list[int | None]:
+    """End the samples in some of the jails. Takes a jail that can't do that out of the list."""
     statuses: list[int | None] = []
     asked: list[Jail] = []
-    for jail in list(jails):
+    for jail in ending:
         try:
             jail.ask_end()
             asked.append(jail)

@@ -113,6 +113,39 @@ FORGERIES = {
     ),
     "a_patched_helper_of_the_prompt": ("def near(a, b): return True\ndef add(a, b): return 0", "assert near(add(2, 3), 5)"),
     "a_judge_of_its_own": ("def isclose(*a, **k): return True\ndef add(a, b): return 0", "assert isclose(add(2, 3), 5)"),
+    "a_printed_verdict": ("import sys\ndef add(a, b):\n    for text in ('passed', '[\"passed\", \"\"]', '[1, \"passed\", \"\", true]', 'OK', '1 passed'):\n        print(text); print(text, file=sys.stderr); sys.__stdout__ and print(text, file=sys.__stdout__)", PLAIN),
+    "a_verdict_in_each_file": ("import os\nfor name in ('verdict', 'result', 'report.xml', '.pytest_cache', 'exit_code'): open(os.path.join('/tmp', name), 'w').write('[1, \"passed\", \"\", true]')\ndef add(a, b): return 0", PLAIN),
+    "an_exit_code_by_a_signal": ("import os, signal\nsignal.signal(signal.SIGTERM, lambda *a: os._exit(0))\ndef add(a, b): os.kill(os.getpid(), signal.SIGTERM)", PLAIN),
+    "an_interpreter_in_its_place": ("import os, sys\ndef add(a, b): os.execv(sys.executable or '/usr/bin/python3', ['python3', '-c', 'raise SystemExit(0)'])", PLAIN),
+    "patched_json": ("import json, json.encoder, json.decoder\nfor m in (json, json.encoder, json.decoder):\n    for n in list(vars(m)): setattr(m, n, lambda *a, **k: ['ok', 5, [], '', [[], []]])\ndef add(a, b): return 0", PLAIN),
+    "a_patched_codec": (
+        "import verifiers.sandbox.inside.peer as p, verifiers.sandbox.inside.codec as c\nc.Packer.pack = lambda *a: 5\np.Peer.reply = lambda s, m: s.send(s.encode(['ok', 5, [], '']))\ndef add(a, b): return 0",
+        "assert add(2, 3) == 5 and add(0, 1) == 1",
+    ),
+    "a_patched_codec_that_says_true": ("import verifiers.sandbox.inside.codec as c\nc.Packer.pack = lambda *a: True\ndef add(a, b): return 0", PLAIN),
+    "a_verdict_of_the_jail's_own_functions": ("import verifiers.sandbox.inside.tester as t, verifiers.sandbox.inside.shim as s\nt.judge = lambda *a: ('passed', '', True)\ns.run_cases = s.raises = lambda *a: None\ndef add(a, b): return 0", PLAIN),
+    "replaced_modules": ("import sys\nclass Anything:\n    def __getattr__(s, n): return lambda *a, **k: True\nfor name in list(sys.modules): sys.modules[name] = Anything()\ndef add(a, b): return 0", PLAIN),
+    "import_hooks": ("import sys\nclass Hook:\n    def find_spec(s, name, *a): raise SystemExit(0)\nsys.meta_path.insert(0, Hook())\nsys.path_hooks.insert(0, lambda p: Hook())\nsys.path_importer_cache.clear()\ndef add(a, b): return 0", "import math, unittest\nassert add(2, 3) == 5"),
+    "tracing": ("import sys, threading, os\ndef trace(f, e, a):\n    if e == 'exception': os._exit(0)\n    return trace\nsys.settrace(trace); threading.settrace(trace)\ndef add(a, b): raise ValueError", PLAIN),
+    "profiling": ("import sys, os\ndef profile(f, e, a):\n    if e == 'return': f.f_locals.update(result=5)\nsys.setprofile(profile)\ndef add(a, b): return 0", PLAIN),
+    "audit_hooks": ("import sys\ndef hook(*a): raise SystemExit(0)\nsys.addaudithook(hook)\ndef add(a, b): return 0", PLAIN),
+    "the_fault_handler": ("import faulthandler, sys\nfor n in range(64):\n    try: faulthandler.dump_traceback(n)\n    except (OSError, ValueError): pass\nfaulthandler.enable(2)\ndef add(a, b): return 0", PLAIN),
+    "finalizers": ("import os\nclass D:\n    def __del__(s): os._exit(0)\ndef add(a, b):\n    D()\n    return 5", PLAIN),
+    "an_object_that_dies_in_the_tests": ("class D:\n    def __del__(s): raise SystemExit(0)\ndef add(a, b): return D()", PLAIN),
+    "a_reduce_method": (
+        "class R:\n    def __reduce__(s): return (eval, ('5',))\n    __reduce_ex__ = lambda s, n: (eval, ('5',))\ndef add(a, b): return R()",
+        "import pickle\nassert pickle.loads(pickle.dumps(add(2, 3))) == 5",
+    ),
+    "a_registered_pickler": ("import copyreg\ncopyreg.pickle(int, lambda n: (int, (5,)))\ndef add(a, b): return 0", PLAIN),
+    "registered_codecs": ("import codecs, sys\ncodecs.register(lambda n: (_ for _ in ()).throw(SystemExit(0)))\ncodecs.register_error('strict', lambda e: ('5', e.end))\ndef add(a, b): return '\\ud800'", "assert add(2, 3).encode() == b'5'"),
+    "the_own_types_changed_by_address": ("import ctypes\ndef add(a, b):\n    ctypes.c_ssize_t.from_address(id(0) + 24).value = 5\n    return 0", "assert add(2, 3) == 5 and add(0, 1) == 1"),
+    "the_small_numbers_changed_by_address": ("import ctypes\nfor n in range(9): ctypes.c_uint32.from_address(id(n) + 24).value = 5\ndef add(a, b): return 0", "assert add(0, 1) == 1\nassert add(2, 3) == 5"),
+    "type_slots_changed_by_address": ("import ctypes\nctypes.pythonapi.PyType_Modified(ctypes.py_object(int))\nd = ctypes.cast(id(int.__dict__) + 16, ctypes.POINTER(ctypes.py_object))[0]\nd['__eq__'] = lambda *a: True\ndef add(a, b): return 0", PLAIN),
+    "a_thread_that_answers": ("import threading, time, os, socket\ndef flood():\n    while True:\n        for n in range(3, 16):\n            try: socket.socket(fileno=os.dup(n)).sendall(b'\\x00\\x00\\x00\\x19[\"ok\",5,[],\"\",[[],[]]]   ')\n            except OSError: pass\ndef add(a, b):\n    threading.Thread(target=flood, daemon=True).start()\n    time.sleep(.2)\n    return 0", "assert add(2, 3) == 5\nassert add(0, 1) == 1"),
+    "another_clock": ("import time\nreal = time.time\ntime.time = time.perf_counter = time.monotonic = lambda: 0.0\ndef add(a, b):\n    end = real() + .1\n    while real() < end: pass\n    return a + b", "import time\nstart = time.perf_counter()\nassert add(2, 3) == 5\nassert time.perf_counter() - start < .05"),
+    "warnings_as_a_way_out": ("import warnings, os\nwarnings.showwarning = lambda *a, **k: os._exit(0)\ndef add(a, b): warnings.warn('x')", PLAIN),
+    "unraisable_hooks": ("import sys, os, threading\nsys.unraisablehook = threading.excepthook = lambda *a: os._exit(0)\nclass D:\n    def __del__(s): raise ValueError\ndef add(a, b): D()", PLAIN),
+    "a_display_hook": ("import sys, builtins\nsys.displayhook = sys.breakpointhook = lambda *a: 5\nbuiltins._ = 5\ndef add(a, b): return breakpoint()", "assert add(2, 3) == 6"),
     "exit_hooks": ("import atexit, os\natexit.register(os._exit, 0)\ndef add(a, b): raise SystemExit", PLAIN),
     "excepthooks": ("import sys, os\nsys.excepthook = lambda *a: os._exit(0)\ndef add(a, b): raise ValueError", PLAIN),
     "reading_frames": (
@@ -237,7 +270,7 @@ def test_no_forgery_passes(judge, name):
     """Code that doesn't do what was asked fails, whatever it returns, raises, patches, kills or reads."""
     source, tests = FORGERIES[name]
     prelude = "def near(a, b): return abs(a - b) < 1e-6" if "near(" in tests else ""
-    result = judge(source, tests, prelude=prelude, wall_s=2.5)
+    result = judge(source, tests, prelude=prelude, wall_s=1.5)
     assert result.passed is False
     assert result.reason
 
@@ -257,7 +290,7 @@ def test_hostile_bytes_are_no_answer(judge, name):
                     continue
             os._exit(0)
     """
-    result = judge(source, "try:\n    assert add(2, 3) == 6\nexcept Exception:\n    assert add(2, 3) == 6", wall_s=3)
+    result = judge(source, "try:\n    assert add(2, 3) == 6\nexcept Exception:\n    assert add(2, 3) == 6", wall_s=1.5)
     assert result.passed is False
     assert result.reason
 

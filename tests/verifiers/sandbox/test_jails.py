@@ -77,7 +77,7 @@ def test_a_jail_that_was_killed_is_replaced(sandbox):
 
     found = []
     thread = threading.Thread(target=lambda: found.append(sandbox.run_python(SLOW, Limits())))
-    known = [jail.child for jail in sandbox.pool.idle]
+    known = [jail.child for jail in sandbox.pool.idle if alive(jail.child)]
     thread.start()
     time.sleep(0.4)
     for child in known:

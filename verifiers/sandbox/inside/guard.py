@@ -54,7 +54,8 @@ class Guard(Peer):
     functions_in = False
 
     def __init__(self, sock: socket.socket, fail: Callable[[str], NoReturn], output_bytes: int) -> None:
-        super().__init__(sock)
+        super().__init__()
+        self.sock = sock
         self.fail = fail
         self.output_left = output_bytes
         self.module: Any = None

@@ -4,9 +4,9 @@ It never reads a sample's text: the child does, after it has given up its privil
 the memory that the next one inherits. The host says what to do over one socket:
 
     run {mode, limits} + descriptors     fork a child, which takes the descriptors
-    end                                  kill everything but this process, clean up, answer {"status": …}
+    end                                  kill everything but this process, answer {"status": …}
 
-and hears {"ready": …} once, {"exit": …} when a child ends by itself.
+and hears {"ready": …} once, {"exit": …} when a child ends by itself, unless it is a function's, which its tests miss anyway.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import marshal
 import os
 import random
 import select
 import signal
 import socket
+import struct
 import sys
 import threading
 from contextlib import suppress
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import lockdown, program, solution, tester, uses
+from verifiers.sandbox.inside.guard import Guard
 
 # What most code imports. Not what brings large libraries along, such as hashlib: each mapping costs every fork a microsecond.
 WARM = (
@@ -32,6 +35,8 @@ WARM = (
     "functools", "heapq", "itertools", "json", "math", "numbers", "operator", "random", "re", "string", "struct", "textwrap",
     "threading", "time", "typing",
 )  # fmt: skip
+END, NO_STATUS = b'{"do": "end"}', b'{"status": null}'
+MESSAGE, DESCRIPTORS = 1 << 12, 4
 REHEARSALS = 12  # enough for the interpreter to have specialised its byte code
 REHEARSAL = "from typing import List\n\ndef add(a: List[int], b):\n    print(a)\n    return [x + b for x in sorted(a)]\n"
 REHEARSAL_TESTS = (
@@ -51,15 +56,17 @@ def main(control_number: int, proc: bool) -> None:
     except OSError as error:
         control.send(json.dumps({"ready": False, "why": str(error)}).encode())
         return
+    os.closerange(3, control_number)  # bubblewrap leaves its own open
+    os.closerange(control_number + 1, lockdown.OPEN_FILES)
     quiet = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(quiet, number)
     os.close(quiet)
+    stage = solution.set_up()
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"ready": True}).encode())
-    while _serve(control):
-        pass
+    _serve(control, stage)
 
 
 def warm_up(seed: int) -> None:
@@ -67,7 +74,7 @@ def warm_up(seed: int) -> None:
     lockdown.share_one_heap()
     for name in WARM:
         importlib.import_module(name)
-    job = {**uses.prepare(REHEARSAL_TESTS, "add", "import math"), "output_bytes": 1000}
+    job = marshal.loads(uses.prepare(REHEARSAL_TESTS, "add", "import math").payload)  # noqa: S302 - our own
     for _ in range(REHEARSALS):
         _rehearse(job)
     for name in ("solution", "pytest"):
@@ -75,32 +82,25 @@ def warm_up(seed: int) -> None:
     random.seed(seed)  # for all samples alike: a verdict is a function of its inputs
 
 
-class _Rehearsed(BaseException):
-    pass
-
-
 def _rehearse(job: dict[str, Any]) -> None:
     """Run one sample in this process, our own code on both ends."""
     kept = sys.stdout, sys.stderr
-    verdicts: list[tuple[str, str]] = []
-
-    def end(kind: str, reason: str = "") -> NoReturn:
-        verdicts.append((kind, reason))
-        raise _Rehearsed
-
     ours, theirs = socket.socketpair()
-    code = threading.Thread(target=solution.main, args=(REHEARSAL, theirs), daemon=True)
+    code = threading.Thread(target=solution.main, args=(REHEARSAL, theirs, solution.Stage()), daemon=True)
     code.start()
     try:
-        with suppress(_Rehearsed):
-            tester.judge(job, ours, end)
+        verdict = tester.judge(job, Guard(ours, _broken, 1000), None)
     finally:
         sys.stdout, sys.stderr = kept
         ours.close()
     code.join()
     theirs.close()
-    if verdicts != [("passed", "")]:
-        raise RuntimeError(f"the rehearsal went wrong: {verdicts}")
+    if verdict != ("passed", "", None, True):
+        raise RuntimeError(f"the rehearsal went wrong: {verdict}")
+
+
+def _broken(reason: str) -> NoReturn:
+    raise RuntimeError(f"the rehearsal went wrong: {reason}")
 
 
 def _probe() -> None:
@@ -124,88 +124,96 @@ def _probe() -> None:
         raise OSError(why.decode())
 
 
-def _serve(control: socket.socket) -> bool:
-    """Serve one sample. Return whether there may be another."""
-    message, descriptors, _, _ = socket.recv_fds(control, 1 << 16, 8)
-    if not message:
-        return False
-    job = json.loads(message)
-    if job["do"] == "end":  # of a sample that never began
-        control.send(b'{"status": null}')
-        return True
-    lockdown.clean_scratch(job["file_bytes"])
-    child = os.fork()
-    if child == 0:
-        control.close()
-        _become(job, descriptors)
-    for number in descriptors:
-        os.close(number)
-    watch = os.pidfd_open(child)
-    ready = select.poll()
-    ready.register(control, select.POLLIN)
-    ready.register(watch, select.POLLIN)
-    status = None
-    while True:
-        happened = [number for number, _ in ready.poll()]
-        if control.fileno() in happened:
-            break
-        _, status = os.waitpid(child, 0)
-        ready.unregister(watch)
-        control.send(json.dumps({"exit": status}).encode())
-    if not control.recv(1 << 16):
-        return False
-    os.close(watch)
-    _kill_all()
-    control.send(json.dumps({"status": status}).encode())
-    return True
+def _serve(control: socket.socket, stage: solution.Stage) -> None:
+    """Serve samples until the host is gone.
 
-
-def _kill_all() -> None:
-    """End every process of the jail but this one: as process 1 of its namespace, it is the only one that a -1 leaves out."""
+    What this process writes to after a fork costs it a page each: so it does little in between, and most of it here.
+    """
+    known = b""
+    job: dict[str, Any] = {}
+    room = socket.CMSG_SPACE(4 * DESCRIPTORS)
     while True:
-        with suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        try:
-            while True:
-                os.waitpid(-1, 0)
-        except ChildProcessError:
+        message, received, _, _ = control.recvmsg(MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
+        if not message:
             return
+        if message == END:  # of a sample that never began
+            control.send(NO_STATUS)
+            continue
+        if message != known:  # most jobs are like the one before
+            known, job = message, json.loads(message)
+        lockdown.clean_scratch(job["file_bytes"])
+        descriptors = [number for _, _, data in received for (number,) in struct.iter_unpack("i", data)]
+        child = os.fork()
+        if child == 0:
+            control.close()
+            _become(job, descriptors, stage)
+        for number in descriptors:
+            os.close(number)
+        if job["mode"] != "solution":
+            _tell_of_exit(control, child)
+        if not control.recv(MESSAGE):
+            return
+        status = _kill_all(child)
+        control.send(NO_STATUS if status is None else b'{"status": %d}' % status)
 
 
-def _become(job: dict[str, Any], descriptors: list[int]) -> NoReturn:
+def _tell_of_exit(control: socket.socket, child: int) -> None:
+    """Wait for the host, and tell it if the child ends before."""
+    watch = os.pidfd_open(child)
+    try:
+        ready = select.poll()
+        ready.register(control, select.POLLIN)
+        ready.register(watch, select.POLLIN)
+        if control.fileno() not in [number for number, _ in ready.poll()]:
+            _, status = os.waitpid(child, 0)
+            control.send(json.dumps({"exit": status}).encode())
+    finally:
+        os.close(watch)
+
+
+def _kill_all(child: int) -> int | None:
+    """End every process of the jail but this one: as process 1 of its namespace, it is the only one that a -1 leaves out.
+
+    Whoever loses its parent becomes this one's child, so there is nobody left once there is nobody to wait for. Return the
+    child's wait status, if it had ended by itself.
+    """
+    status = None
+    with suppress(ChildProcessError):  # the host has been told before
+        ended, found = os.waitpid(child, os.WNOHANG)
+        status = found if ended else None
+    with suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGKILL)
+    try:
+        while True:
+            os.waitpid(-1, 0)
+    except ChildProcessError:
+        return status
+
+
+def _become(job: dict[str, Any], descriptors: list[int], stage: solution.Stage) -> NoReturn:
     """Turn the child into the sample's process."""
     code = 1
     try:
         os.setsid()
         os.sched_setaffinity(0, {job["processor"]})
-        payload, *others = descriptors
-        for number in descriptors:
-            os.set_inheritable(number, False)
         lockdown.lock_down(job)
-        text = _read(payload)
+        if job["mode"] == "tests":
+            tester.main(socket.socket(fileno=descriptors[0]))
+        payload, *others = descriptors
+        text = tester.read(payload).decode()
         if job["mode"] == "program":
             for number, target in zip(others, (0, 1, 2), strict=True):
                 os.dup2(number, target)
                 os.close(number)
             code = program.execute(job, text) if "command" in job else program.main(text)
-        elif job["mode"] == "solution":
+        else:
+            os.close(0)
+            os.open("/dev/null", os.O_RDONLY)  # a file of its own: all samples would share the other one's locks and flags
             output, talk = others
             os.dup2(output, 1)
             os.dup2(output, 2)
             os.close(output)
-            sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-            solution.main(text, socket.socket(fileno=talk))
+            solution.main(text, socket.socket(fileno=talk), stage)
             code = 0
-        else:
-            verdict, talk = others
-            tester.main({**json.loads(text), "output_bytes": job["output_bytes"]}, socket.socket(fileno=talk), verdict)
     finally:
         os._exit(code)
-
-
-def _read(descriptor: int) -> str:
-    chunks = []
-    while chunk := os.read(descriptor, 1 << 20):
-        chunks.append(chunk)
-    os.close(descriptor)
-    return b"".join(chunks).decode()

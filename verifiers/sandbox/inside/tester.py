@@ -5,15 +5,17 @@ This is the only process that can say "passed". It runs none of the untrusted co
 
 from __future__ import annotations
 
-import base64
 import functools
 import inspect
 import io
+import itertools
 import json
 import marshal
 import os
+import random
 import socket
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -23,8 +25,20 @@ from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.names import Names, SolutionModule
-from verifiers.sandbox.inside.scoring import Tally, run_parts
+from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
 from verifiers.sandbox.inside.uses import FILE, Uses
+
+SAMPLES = 500
+"""A test process that has judged so many is replaced, whatever they were."""
+CPU_S = 0.5
+"""And one that has used so much, which counts against the next sample's limit."""
+PLAIN_BYTES = 1 << 20
+"""And one that has received so much of a single sample."""
+PLAIN_CLASSES = {"function", "module"}
+
+
+class NotLoaded(Exception):
+    """The code raised while it was loaded."""
 
 
 class Sink(io.TextIOBase):
@@ -39,26 +53,51 @@ class Sink(io.TextIOBase):
         return len(text)
 
 
-def main(job: dict[str, Any], sock: socket.socket, verdict: int) -> NoReturn:
-    """Judge one sample, write the verdict and end the process."""
+def main(line: socket.socket) -> NoReturn:
+    """Judge samples, one after the other, for as long as they leave no trace here. Then end the process."""
+    for count in itertools.count(1):
+        message, descriptors, _, _ = socket.recv_fds(line, 64, 2, socket.MSG_CMSG_CLOEXEC)
+        if not message:
+            break
+        number, output_bytes, seed = map(int, message.split())
+        payload, talk = descriptors
 
-    def end(kind: str, reason: str = "", score: float | None = None) -> NoReturn:
-        os.write(verdict, json.dumps([kind, one_line(reason), score]).encode())
-        os._exit(0)
+        job = marshal.loads(read(payload))  # noqa: S302 - the host's
+        tally = Tally(job["known"]) if "parts" in job else None
 
-    judge(job, sock, end)
+        def fail(reason: str, number: int = number, tally: Tally | None = tally) -> NoReturn:
+            line.send(_verdict(number, *_counted(tally, "failed", reason), again=False))
+            os._exit(0)
+
+        random.seed(seed)  # the same for all runs of a seed: a verdict is a function of its inputs
+        with socket.socket(fileno=talk) as sock:
+            peer = Guard(sock, fail, output_bytes)
+            kind, reason, score, again = judge(job, peer, tally)
+        again = again and count < SAMPLES and time.process_time() < CPU_S
+        line.send(_verdict(number, kind, reason, score, again=again))
+        if not again:
+            break
+    os._exit(0)
 
 
-def judge(job: dict[str, Any], sock: socket.socket, end: Callable[..., NoReturn]) -> NoReturn:
-    """Judge one sample. `end` takes the verdict and doesn't come back."""
+def _verdict(number: int, kind: str, reason: str, score: float | None, *, again: bool) -> bytes:
+    return json.dumps([number, kind, one_line(reason), score, again]).encode()
+
+
+def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
+    """Return a verdict, with the part of the tests that passed where they are counted."""
+    return tally.verdict(kind, reason) if tally else (kind, reason, None)
+
+
+def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
+    """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    tally = Tally(job["known"], end) if "parts" in job else None
-    if tally:
-        end = tally.end
-    peer = Guard(sock, lambda reason: end("failed", reason), job["output_bytes"])
-    uses = Uses(set(job["called"]), set(job["free"]))
-    code = marshal.loads(base64.b85decode(job["code"]))  # noqa: S302 - the host's
-    names, given = _meet(peer, job, uses)
+    uses = Uses(job["called"], job["free"])
+    code = marshal.loads(job["code"])  # noqa: S302 - the host's
+    try:
+        names, given = _meet(peer, job, uses)
+    except NotLoaded as error:
+        return *_counted(tally, "failed", str(error)), _leaves_no_trace(job, peer)
     if "unittest" in job["tests"]:
         import unittest
 
@@ -76,10 +115,23 @@ def judge(job: dict[str, Any], sock: socket.socket, end: Callable[..., NoReturn]
             else:
                 test()
     except BaseException as error:  # noqa: BLE001 - tests raise anything
-        end(*blame(error, names, job["tests"]))
+        again = isinstance(error, Exception) and not isinstance(error, MemoryError | RecursionError)
+        return *_counted(tally, *blame(error, names, job["tests"])), again and _leaves_no_trace(job, peer)
     if not peer.asked and not (tally and tally.first):
-        end("undecided", "the tests never used the code")
-    end("passed")
+        return "undecided", "the tests never used the code", None, False
+    return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
+
+
+def _leaves_no_trace(job: dict[str, Any], peer: Guard) -> bool:
+    """Whether the tests are plain, and the code has sent nothing but data and the functions that it defines."""
+    known = all(kind.__name__ in PLAIN_CLASSES for kind in peer.world.classes)
+    return job["plain"] and known and peer.received < PLAIN_BYTES
+
+
+def read(descriptor: int) -> bytes:
+    """Read all of a file, and close it."""
+    with open(descriptor, "rb", buffering=0) as file:
+        return file.read()
 
 
 def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str, Any]]:
@@ -88,7 +140,7 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     try:
         kind, packed, printed = greeting
         if kind == "failed" and type(packed) is str:
-            peer.fail(packed)
+            raise NotLoaded(packed)
         if kind != "ready" or type(printed) is not str:
             raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
         offered, module, given = peer.unpacker().unpack(packed)
@@ -103,16 +155,22 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     sys.modules["pytest"] = shim.as_module()
     if job["prelude"]:
         own: dict[str, Any] = {"__name__": "prelude"}
-        exec(marshal.loads(base64.b85decode(job["prelude"])), own)  # noqa: S102, S302 - the prompt's own text, from the host
+        exec(marshal.loads(job["prelude"]), own)  # noqa: S102, S302 - the prompt's own text, from the host
         names.update({name: value for name, value in own.items() if not name.startswith("__")})
     return names, given
+
+
+def _takes_any(function: types.FunctionType) -> bool:
+    """Whether a function has parameters."""
+    code = function.__code__  # inspect.signature takes longer than most tests
+    return bool(code.co_argcount or code.co_kwonlyargcount or code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
 
 
 def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callable[[], None]]:
     """Yield what the tests define and don't run themselves."""
     own = {name: value for name, value in names.items() if getattr(value, "__module__", None) == "__main__"}
     check = own.get("check")
-    if isinstance(check, types.FunctionType) and "check" not in uses.called and inspect.signature(check).parameters:
+    if isinstance(check, types.FunctionType) and "check" not in uses.called and _takes_any(check):
         if entry_point is None:
             raise shim.Broken("the tests define check(candidate), but the prompt has no entry_point")
         if names.root not in names and names.root not in names.offered:

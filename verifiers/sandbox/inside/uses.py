@@ -4,11 +4,13 @@ from __future__ import annotations
 import __future__
 
 import ast
-import base64
 import builtins
 import functools
 import marshal
+from dataclasses import dataclass
 from typing import Any
+
+from verifiers.sandbox.inside.plain import is_plain
 
 FILE = "<tests>"
 
@@ -48,7 +50,7 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     called = uses_of(tree).called
     known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in called})
-    parts: list[tuple[str, bool]] = []
+    parts: list[tuple[bytes, bool]] = []
     for node in tree.body:
         is_test = _asserts(node) or (
             isinstance(node, ast.Expr)
@@ -58,7 +60,7 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
         )
         known += is_test
         code = compile(ast.Module([node], []), FILE, "exec", flags=flags, dont_inherit=True)
-        parts.append((base64.b85encode(marshal.dumps(code)).decode(), is_test))
+        parts.append((marshal.dumps(code), is_test))
     return {"parts": parts, "known": known}
 
 
@@ -68,8 +70,18 @@ def _asserts(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or any(map(_asserts, ast.iter_child_nodes(node)))
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """The tests of a prompt, ready to run."""
+
+    payload: bytes
+    """What the test process needs, marshalled."""
+    plain: bool
+    """Whether they leave no trace in the test process."""
+
+
 @functools.lru_cache(maxsize=256)
-def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = False) -> dict[str, Any]:
+def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = False) -> Prepared:
     """Return what the test process needs. Raise SyntaxError, ValueError, … where the tests are broken.
 
     Byte code may cross here, and nowhere else: it goes from the host to a process that runs the host's own interpreter.
@@ -77,13 +89,16 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
     tree = ast.parse(tests, FILE)
     uses = uses_of(tree)
     code = compile(tree, FILE, "exec", dont_inherit=True)
-    head = compile(prelude, "<prelude>", "exec", dont_inherit=True) if prelude.strip() else None
-    return {
+    head = ast.parse(prelude, "<prelude>")
+    plain = not score and is_plain(tree, head)
+    job = {
         **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag) if score else {}),
         "tests": tests,
-        "code": base64.b85encode(marshal.dumps(code)).decode(),
-        "prelude": head and base64.b85encode(marshal.dumps(head)).decode(),
+        "code": marshal.dumps(code),
+        "prelude": marshal.dumps(compile(head, "<prelude>", "exec", dont_inherit=True)) if head.body else b"",
         "entry_point": entry_point,
-        "called": sorted(uses.called),
-        "free": sorted(uses.free),
+        "called": uses.called,
+        "free": uses.free,
+        "plain": plain,
     }
+    return Prepared(marshal.dumps(job), plain)

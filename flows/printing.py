@@ -1,0 +1,41 @@
+"""What commands print: results on stdout, all else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+# Into a file or a pipe, a table is as wide as it is.
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+err = Console(stderr=True)
+
+
+def say(text: str) -> None:
+    """Print a line on stderr."""
+    err.print(escape(text), soft_wrap=True, highlight=False)
+
+
+def print_lines(lines: Iterable[tuple[str, str]]) -> None:
+    """Print names and values as a table."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        table.add_row(escape(name), escape(value))
+    out.print(table)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def plain(text: str) -> str:
+    """Return a text of foreign origin without what could steer a terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -1,0 +1,67 @@
+"""Answers that judges gave to checks that came to no verdict: the next build needn't buy them again.
+
+A panel of three has two answers where the third one's teacher is down. A line of JSON for each, in a file of each run, written
+when the check ends. There are few, since a teacher that stays down ends a run; a line that a crash tore is left out.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import orjson
+
+from storage.parquet import writing
+
+
+class Answers:
+    """Writes `folder/RUN.jsonl`. A context manager: entering it reads what earlier runs left, leaving it syncs the file."""
+
+    def __init__(self, folder: Path, *, run: str) -> None:
+        """Name the file; it is made when there is something to write."""
+        self._folder = folder
+        self._path = folder / f"{run}.jsonl"
+        self._file: io.FileIO | None = None
+        self._known: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with writing(path):
+                lines = path.read_bytes().splitlines()
+            for line in lines:
+                self._known |= _read(line)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            with writing(self._path), self._file:
+                os.fsync(self._file.fileno())
+
+    def get(self, key: str) -> str | None:
+        """Return the answer to what has this address, where it is known."""
+        return self._known.get(key)
+
+    def keep(self, answered: Mapping[str, str]) -> None:
+        """Keep answers by address. Raise StorageError where they can't be written."""
+        lines = [orjson.dumps([key, answer.encode("utf-8", "replace").decode()]) for key, answer in answered.items()]
+        with writing(self._path):
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("ab", buffering=0)
+            self._file.write(b"".join(line + b"\n" for line in lines))
+        self._known |= answered
+
+
+def _read(line: bytes) -> dict[str, str]:
+    try:
+        found = orjson.loads(line)
+    except ValueError:
+        return {}
+    match found:
+        case [str(key), str(answer)]:
+            return {key: answer}
+        case _:
+            return {}

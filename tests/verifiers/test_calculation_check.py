@@ -1,0 +1,310 @@
+"""Which equations are computed again, and which are left alone."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from tests.fakes import make_prompt, make_sample
+from verifiers.calculation_check import MAX_CHARS, CalculationCheck
+from verifiers.claims import claims
+from verifiers.protocol import Finding
+
+
+def check(response: str, thought: str | None = None, *, prompt: str = "How many?", **options: Any) -> Finding:
+    """Check one response."""
+    made = TypeAdapter(CalculationCheck).validate_python(options)
+    return made.check(make_prompt(prompt), make_sample(response=response, reasoning=thought))
+
+
+TRUE = [
+    "16 - 3 = 13",
+    "3 × 4 = 12",
+    "3 x 4 = 12, and 12x7=84.",
+    "$2.50 * 4 = $10",
+    "20% of 50 = 10",
+    "20 percent of 50 is 10",
+    "1/4 of 20 is 5",
+    "100 - 20 = 80%",
+    "40% + 25% = 65%",
+    "50 + 10% = 55",
+    "7/8 = 87.5%",
+    "1,234 + 1 = 1,235",
+    "1,00,000 × 2 = 2,00,000",
+    "16 eggs - 3 eggs = 13 eggs",
+    "3 boxes × 12 pens/box = 36 pens",
+    "He pays $12/hour * 3 hours = $36.",
+    "10 / 3 = 3.33",
+    "2/3 = 0.66",
+    "2/3 = 0.67",
+    "1/3 = 33%",
+    "10 / 3 ≈ 3",
+    "10 / 3 is about 3.3",
+    "987 + 1 is approximately 1,000",
+    "2^10 = 1024",
+    "2**3 = 8",
+    "5² + 1 = 26",
+    "(2 + 3) * 4 = 20",
+    "3(4 + 1) = 15",
+    "2 * (3 + (4 - 1)) = 12",
+    "1 1/2 + 2 = 3.5",
+    "½ + ¼ = 0.75",
+    "−3 + 5 = 2",
+    "5 + -3 = 2",
+    "\\(5 \\times 3 = 15\\)",
+    "$\\frac{3}{4} \\times 8 = 6$",
+    "\\[ \\frac{12 + 4}{2} = \\boxed{8} \\]",
+    "$24 \\div 6 = \\boxed{4}$",
+    "\\frac{1}{2} + \\frac{1}{3} = \\frac{5}{6}",
+    "**5 + 3 = 8**",
+    "- 5 + 3 = 8",
+    "2. 5 + 3 = 8",
+    "3 plus 4 equals 7",
+    "12 divided by 4 is 3",
+    "5 multiplied by 3 is equal to 15",
+    "2 * 6 = 3 * 4 = 12",
+    "So 5 * 3 = 15 and 4 + 2 = 6.",
+    "Natalia sold 48/2 = <<48/2=24>>24 clips in May.",
+    "x = 5 * 3 = 15",
+    "Total: (5 * 3 = 15)",
+    "0.1 + 0.2 = 0.30000000000000004",
+]
+
+
+@pytest.mark.parametrize("text", TRUE)
+@pytest.mark.parametrize("where", ["response", "reasoning"])
+def test_what_is_true_passes(text: str, where: str) -> None:
+    """Computed as a person reads it."""
+    found = check(text) if where == "response" else check("So be it.", text)
+    assert found.passed is True, found
+    assert found.reason.startswith(("1 equation is true", "2 equations are true"))
+
+
+FALSE = {
+    "12 × 7 = 74": "12 × 7 = 74, but it is 84",
+    "So they have 12 × 7 = 74 apples.": "12 × 7 = 74, but it is 84",
+    "16 - 3 = 12": "16 - 3 = 12, but it is 13",
+    "$2.50 * 4 = $12": "$2.50 × 4 = $12, but it is 10",
+    "20% of 50 = 15": "20% of 50 = 15, but it is 10",
+    "1/4 of 20 is 6": "1/4 of 20 is 6, but it is 5",
+    "1,234 + 1 = 1,335": "1,234 + 1 = 1,335, but it is 1235",
+    "16 eggs - 3 eggs = 12 eggs": "16 eggs - 3 eggs = 12, but it is 13",
+    "10 / 3 = 3.43": "10 / 3 = 3.43, but it is 3.333",
+    "10 / 3 = 5": "10 / 3 = 5, but it is 3.333",
+    "7 / 2 ≈ 9": "7 / 2 ≈ 9, but it is 3.5",
+    "2^10 = 1000": "2^10 = 1000, but it is 1024",
+    "(2 + 3) * 4 = 14": "(2 + 3) × 4 = 14, but it is 20",
+    "\\(5 \\times 3 = 16\\)": "5 × 3 = 16, but it is 15",
+    "$\\frac{12 + 4}{2} = \\boxed{9}$": "(12 + 4)/(2) = 9, but it is 8",
+    "3 plus 4 equals 8": "3 plus 4 equals 8, but it is 7",
+    "- 5 + 3 = 9": "5 + 3 = 9, but it is 8",
+    "**5 + 3 = 9**": "5 + 3 = 9, but it is 8",
+    "2 + 3 = 6 × 2 = 12": "2 + 3 = 6, but it is 5",
+    "2 * 6 = 12 = 3 * 5": "12 = 3 × 5, but it is 12",
+    "He makes 5 + 3 = 9, which would be fine.": "5 + 3 = 9, but it is 8",
+    "1/2 + 1/3 = 2/5": "1/2 + 1/3 = 2/5, but it is 0.8333",
+}
+
+
+@pytest.mark.parametrize(("text", "said"), FALSE.items())
+@pytest.mark.parametrize("where", ["response", "reasoning"])
+def test_what_is_false_fails_by_name(text: str, said: str, where: str) -> None:
+    """The reason names the equation, what it really is, and where it stands; true ones beside it don't save it."""
+    found = check(f"First, 1 + 1 = 2.\n{text}") if where == "response" else check("1 + 1 = 2", text)
+    assert found.passed is False
+    assert found.reason.startswith(f"{said} ({'response' if where == 'response' else 'chain of thought'}); 1 of ")
+    assert found.score is not None
+    assert 0 < found.score < 1
+
+
+LEFT_ALONE = [
+    "",
+    "The answer is 72.",
+    "x + 3 + 4 = 10",
+    "2x + 3 = 13",
+    "3x - 5 = 16",
+    "5 + 3x = 14",
+    "price * 3 = 12",
+    "f(3) + 2 = 9",
+    "√16 + 2 = 5",
+    "5! + 1 = 3",
+    "12 × 7 ≠ 74",
+    "12 × 7 == 74",
+    "12 × 7 >= 74",
+    "It is not true that 12 × 7 = 74.",
+    "If 12 × 7 = 74 then all is lost.",
+    "12 × 7 = 74 would be wrong.",
+    "Is 12 × 7 = 74?",
+    "12 × 7 = 74? No.",
+    "12 × 7 = 74. Wait, that's wrong.",
+    "12 × 7 = 74\nNo, that is a mistake.",
+    "Suppose 12 × 7 = 74.",
+    "```python\nassert 12 * 7 == 74\nx = 12 * 7 = 74\n```",
+    "~~~\n12 * 7 = 74\n~~~",
+    "`12 * 7 = 74`",
+    "On 5/3 = the third of May",
+    "Wake up at 6:30 + 2 = 8:30",
+    "0900-0130 = 0730 hours",
+    "1 234 + 1 = 2 235",
+    "2,5 + 1 = 3,5",
+    "1.234.567 + 1 = 2",
+    "2 feet + 6 inches = 30 inches",
+    "50 cents * 4 = $2",
+    "2 hours * 60 = 120 minutes + 1 = 3 hours",
+    "3 * 60 = 3 hours",
+    "2 hours 30 minutes + 1 hour = 3 hours 30 minutes",
+    "5 dozen + 3 = 63",
+    "half of 10 + 5 = 10",
+    "twice 5 + 3 = 13",
+    "the square root of 9 + 7 = 4",
+    "3/4 = 15 students",
+    "20 + 10 boxes to the 29 + 24 boxes = 83 boxes",
+    "Step 2 - 5 + 3 = 8",
+    "2020-2023 = 3 years",
+    "17 % 5 = 2",
+    "17 // 5 = 3",
+    "17 mod 5 = 2",
+    "17 / 5 = 3 remainder 2",
+    "17 ÷ 5 = 3 R 2",
+    "1 + 2 + ... + 10 = 55",
+    "5 + 3 = 8x",
+    "100 + 20% - 5 = 3",
+    "-2^2 = 4",
+    "2^999999999 = 7",
+    "9" * 400 + " + 1 = 2",
+    "1 / 0 = 3",
+    "10 / 3 = 3",
+    "5 * 3 is 15 times as many, and 4 + 1 is 3 less than that",
+    "(5 + (3 * 2) = 8",
+    "\\frac{5^{2}}{5} = 7",
+    "the 5th + 3 = 9",
+    "In binary, 1 + 1 = 10.",
+    "6 ÷ 2(1 + 2) = 1",
+    "$1 + 2 + 3 + \\dots + 100 = 5051$",
+    "\\[ \\binom{5}{2} + 1 = 12 \\]",
+    "| 12 × 7 | = 74 |",
+    "A + 2A + 3A = 5A",
+    "2 + 2 = four",
+    "- 5 + 3 = -2",
+]
+
+
+@pytest.mark.parametrize("text", LEFT_ALONE)
+def test_what_can_not_be_read_for_certain_fails_nothing(text: str) -> None:
+    """A false alarm throws away good data."""
+    found = check(text)
+    assert found.passed is not False, found
+    assert check(f"{text}\n\n5 + 5 = 10").passed is True
+
+
+def test_what_is_mended_later_is_left_alone() -> None:
+    """Of a calculation that is done twice, the second one counts; the other way round it doesn't."""
+    assert check("12 × 7 = 74. Let me do it again.\n\n12 × 7 = 84").passed is True
+    assert check("12 × 7 = 84\n12 × 7 = 74").passed is False
+
+
+def test_what_is_quoted_from_the_prompt_is_left_alone() -> None:
+    """It is not the response's own claim."""
+    assert check("You say 12 × 7 = 74.", prompt="Somebody says 12 × 7 = 74. Right?").passed is None
+    assert check("You say 12 × 7 = 74.", prompt="What is 12 × 7?").passed is False
+
+
+def test_rounded_values_are_carried_along() -> None:
+    """What was rounded a line before may be used exactly in the next."""
+    assert check("1/3 = 0.33\n0.33 * 12 = 4", strict=True).passed is True
+    assert check("0.33 * 12 = 4", strict=True).passed is False
+
+
+@pytest.mark.parametrize("text", ["2 + 3 = 5 × 2 = 10", "10 / 3 = 3", "5 + 1 = 6 - 2 = 4 * 3 = 12"])
+def test_strict(text: str) -> None:
+    """A running total and silent rounding are as people write; `strict` takes an equals sign at its word."""
+    assert check(text).passed is not False
+    assert check(text, strict=True).passed is False
+
+
+def test_without_the_reasoning() -> None:
+    """The chain of thought may be left out."""
+    assert check("2 + 2 = 4", "2 + 2 = 5").passed is False
+    assert check("2 + 2 = 4", "2 + 2 = 5", reasoning=False).passed is True
+
+
+def test_too_few_equations_decide_nothing() -> None:
+    """Beside other verifiers an undecided one fails nothing."""
+    assert check("So it is 4.").passed is None
+    assert check("2 + 2 = 4", require=2).passed is None
+    assert check("2 + 2 = 4 and 3 + 3 = 6", require=2).passed is True
+    assert check("2 + 2 = 5", require=2).passed is False
+    with pytest.raises(ValidationError):
+        check("", require=0)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *"0123456789+-*/^()%=.,:$ \n",
+                "×",
+                "≈",
+                " = ",
+                " is ",
+                " of ",
+                "\\frac{",
+                "}{",
+                "}",
+                "\\times ",
+                "- ",
+                " apples",
+                " x ",
+                "²",
+                "½",
+            ]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+@settings(max_examples=400, deadline=None)
+def test_nothing_is_raised(text: str) -> None:
+    """Whatever stands there, it is read or left alone; and what is true stays true beside it."""
+    for strict in (False, True):
+        assert all(claim.text for claim in claims(text, strict=strict))
+    assert claims(f"{text}\n\n6 + 6 = 12")[-1].true is True or "`" in text
+
+
+HOSTILE = {
+    "digits": "7" * 1_000_000,
+    "sums": "1+" * 500_000 + "1=2",
+    "lines of sums": ("1+" * 900 + "1=2\n") * 550,
+    "equalities": "1=" * 500_000,
+    "lines of equalities": ("1+1=" * 480 + "\n") * 520,
+    "brackets": "(" * 500_000 + ")" * 500_000 + "=1",
+    "lines of brackets": ("(" * 900 + "1" + ")" * 900 + "=1\n") * 550,
+    "LaTeX": ("\\frac{" * 300 + "=\n") * 550,
+    "stars": ("1*" * 900 + "=1\n") * 550,
+    "divisions": ("1/9.87654321" * 16 + "=1\n") * 5_000,
+    "powers": ("9^32^32=1\n" * 100_000),
+    "words": ("1 is 1 " * 250 + "\n") * 570,
+    "is": "1 is " * 200_000,
+    "fences": "```\n" * 250_000,
+    "tildes": "~~~~\n```\n" * 110_000,
+    "spaces": "1 + 1 =" + " " * 1_000_000 + "3",
+    "bullets": (" " * 1900 + "1=1\n") * 520,
+    "false ones": "1+1=3. " * 140_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_text_takes_not_much_longer_than_an_honest_one(text: str) -> None:
+    """A megabyte is left undecided, and the longest text that isn't takes a bounded multiple of what plain sums take."""
+    assert check(text).passed is not True
+    longest = text[:MAX_CHARS]
+    began = time.process_time()
+    claims("He has 12 + 7 = 19 apples and eats 3.\n" * (MAX_CHARS // 38))
+    honest = time.process_time() - began
+    began = time.process_time()
+    check(longest)
+    assert time.process_time() - began < 20 * honest + 1

@@ -1,0 +1,233 @@
+"""Sets, intervals, dates and JSON as exact_match compares them. The tables are the specification."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from tests.verifiers.test_exact_match import check
+from verifiers.exact_match import ExactMatch
+
+MATHS = [
+    ("72", "The answer is $72$.", True),
+    (r"\frac12", r"So the answer is \boxed{0.5}.", True),
+    (r"\frac12", "The answer is:\n$$\n\\frac{1}{2}\n$$\n", True),
+    ("x+1", "**Answer:** $1 + x$", True),
+    ("5", "The answer is $5$ because it is prime.", True),
+    ("5", "Therefore, we get $x = 5$.", True),
+    ("5", "First \\boxed{4}, then \\boxed{5}", True),
+    ("We get $a+b$, so \\boxed{12}", "12", True),
+    (r"\{1,2\}", "The answer is $1$ and $2$.", True),
+    ("5", "The answer is 5 or 6.", False),
+    ("5", "We can't have $x = 5$.", False),
+    ("5", "Suppose that $x = 5$.", False),
+    ("5", "The answer is not 5.", False),
+    ("5", "\\boxed{5}. Wait, that's wrong.", False),
+    ("5", "\\boxed{5} or \\boxed{6}", False),
+    ("5", "<think>\\boxed{5}</think>", False),
+    ("5", "You might think the answer is 5.", False),
+    ("5", "I don't know.", False),
+    ("5", "Is the answer 5?", False),
+    ("7", "Let $a=7$. Then $b=8$.", False),
+    ("5", "The answer is 5 times as large.", None),
+    ("5", "The answer is 5 million.", False),
+    ("5", r"The answer is \foo.", None),
+    (r"\foo", "5", None),
+    ("9^{9^{9^9}}", "5", None),
+]
+SETS = [
+    ("1,2,3", "{3, 2, 1}", True),
+    ("1, 2", "1, 2, 2", True),
+    (r"\{1,2\}", r"\boxed{\left\{2, 1\right\}}", True),
+    ("x=1, x=2", "1 or 2", True),
+    ("1/2, 3", "0.5 and 3", True),
+    ("red, green", "The answer is green and red.", True),
+    ("red, green, blue", "Blue, green, and red", True),
+    ("a, b", "The answer is:\n- a\n- b", True),
+    ("a, b", "1. b\n2. a", True),
+    ("1000, 2", "1,000, 2", True),
+    ("{100,200,300}", "{300,200,100}", True),
+    ("{}", r"\emptyset", True),
+    ("1{,}000", "1000", True),
+    ("1,2", "1,2,3", False),
+    ("1,2,3", "1,2", False),
+    ("1,2", "1,3", False),
+    ("red, green", "red", False),
+    ("1, a", "a, b", False),
+    ("50%", "0.5", False),
+    ("1,2", "", False),
+    ("1,234", "1234", None),
+    ("1234", "1,234", None),
+    ("1,2", "1,,2", None),
+    ("1,2", "1," * 5000, None),
+]
+INTERVALS = [
+    ("(1,2)", "]1,2[", True),
+    ("(1,2)", "1 < x < 2", True),
+    ("(1,2)", r"x\in(1,2)", True),
+    (r"[0,\infty)", r"x \ge 0", True),
+    (r"[0,\infty)", "The answer is $[0,\\infty]$.", True),
+    (r"(1,3)", r"(1,2]\cup(2,3)", True),
+    (r"(1,3)", r"(1,2]\cup[2,3)", True),
+    (r"(0,1)\cup(2,3)", "(2,3)∪(0,1)", True),
+    (r"x\ne 2", r"(-\infty,2)\cup(2,\infty)", True),
+    (r"\mathbb{R}", r"(-\infty,\infty)", True),
+    (r"(0,\pi)", r"0<x<\pi", True),
+    (r"[1,\sqrt8]", r"[1,2\sqrt2]", True),
+    (r"\{2\}", "[2,2]", True),
+    ("(1,1)", "∅", True),
+    ("[1,2]", "(1,2)", False),
+    ("[1,2)", "(1,2]", False),
+    (r"(1,3)", r"(1,2)\cup(2,3)", False),
+    (r"(1,3)", r"\{1,3\}", False),
+    (r"(0,\pi)", "(0,3.14)", False),
+    ("x>2", "x<2", False),
+    ("[1,2]", "[2,1]", None),
+    ("[1,2]", "from 1 to 2", None),
+    ("[1,2]", "The answer is from 1 to 2.", None),
+    ("5", "5", None),
+]
+DATES = [
+    ("2024-03-03", "March 3, 2024", True),
+    ("2024-03-03", "The answer is 3 March 2024.", True),
+    ("March 3rd, 2024", "3rd of March 2024", True),
+    ("2024-03-03", "Sunday, Mar. 3, 2024", True),
+    ("2024-03-03", "03/03/2024", True),
+    ("2024-03-25", "25.03.2024", True),
+    ("2024-03-25", "3/25/2024", True),
+    ("2024-03-03", "It rained.\nSo it was on March 3rd, 2024.", True),
+    ("2024-09-01", "\\boxed{1 Sept 2024}", True),
+    ("2024-03-03", "March 4, 2024", False),
+    ("2024-03-03", "Monday, March 3, 2024", False),
+    ("2024-12-25", "03/04/2024", False),
+    ("2024-03-03", "It was not on March 3, 2024", False),
+    ("2024-03-03", "before March 3, 2024", False),
+    ("2024-03-03", "March 3, 2024 or March 4, 2024", False),
+    ("2024-03-03", "March 2024", False),
+    ("2024-03-03", "2024-03-031", False),
+    ("2024-03-03", "no idea", False),
+    ("2024-04-03", "03/04/2024", None),
+    ("03/04/2024", "2024-04-03", None),
+    ("2024-02-30", "March 1, 2024", None),
+    ("spring", "March 1, 2024", None),
+]
+JSON = [
+    ('{"a": 1, "b": [1, 2]}', '```json\n{"b": [1.0, 2e0], "a": 1}\n```', True),
+    ("[1,2]", "The list is [1, 2].", True),
+    ('{"a":1}', 'Use {braces} like {"a": 1}', True),
+    ('{"a":1}', '<answer>```json\n{"a":1}\n```</answer>', True),
+    ('{"a":1}', '```json\n{"a":1}', True),
+    ("1", "1.0", True),
+    ('"x"', '"\\u0078"', True),
+    ('{"a":1}', 'First {"a":2}. Corrected: {"a":1}', True),
+    ("[1,2]", "[2,1]", False),
+    ("[1]", "[true]", False),
+    ("[0]", "[false]", False),
+    ("[0]", "[null]", False),
+    ('["1"]', "[1]", False),
+    ('{"a":null}', "{}", False),
+    ('{"a":0.1}', '{"a":0.10000000000000000555}', False),
+    ('{"a":1e400}', '{"a":1e401}', False),
+    ("[1,2]", 'Here: {"a": [1,2], bad', False),
+    ("[1,2]", "[1,2] or [3]", False),
+    ("[3]", "[1,2] or [3]", False),
+    ('{"a":1}', '{"a":1,"a":1}', False),
+    ('{"a":1}', '{"a":NaN}', False),
+    ('{"a":1}', '{"a":1', False),
+    ('{"a":1}', "No idea", False),
+    ('{"a":NaN}', '{"a":NaN}', None),
+    ("[", "[1]", None),
+]
+HOSTILE = {
+    "brackets": "[" * 150_000,
+    "lists in lists": "[1," * 60_000,
+    "objects in objects": '{"a":' * 30_000,
+    "closed lists": "[" * 70_000 + "]" * 70_000,
+    "a long number": "9" * 150_000,
+    "a large exponent": "1e" + "9" * 1000,
+    "a megabyte of ones": "1," * 500_000,
+    "a megabyte of boxes": "\\boxed{1}" * 100_000,
+    "a megabyte of fences": "```\n" * 250_000,
+    "a megabyte of dollars": "$" * 1_000_000,
+    "a megabyte of dates": "1/1/2024 " * 100_000,
+    "a megabyte of answers": "The answer is $" * 60_000,
+    "a megabyte of bullets": "- a\n" * 250_000,
+    "spaces": "The answer is" + " " * 1_000_000,
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reference", "response", "passed"),
+    [
+        (kind, *row)
+        for kind, rows in {"math": MATHS, "set": SETS, "interval": INTERVALS, "date": DATES, "json": JSON}.items()
+        for row in rows
+    ],
+)
+def test_an_answer_is_found_and_compared(kind: str, reference: str, response: str, passed: bool | None) -> None:
+    """With a reason that is one line, and an answer where one was compared."""
+    finding = check(reference, response, kind=kind)
+    assert finding.passed is passed, finding
+    assert finding.reason
+    assert "\n" not in finding.reason
+    assert finding.answer or not finding.passed
+
+
+@pytest.mark.parametrize("kind", ["math", "set", "interval", "date", "json"])
+@pytest.mark.parametrize("response", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_response_is_quick_and_never_passes(kind: str, response: str) -> None:
+    """A check in a thread must not hold up the others."""
+    reference = {"date": "2024-01-02", "json": '{"a": 2}', "interval": "(3,4)"}.get(kind, "2, 3")
+    began = time.process_time()
+    assert check(reference, response, kind=kind).passed is not True
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("day_first", "reference", "passed"), [(True, "2024-04-03", True), (True, "2024-03-04", False), (False, "2024-03-04", True)]
+)
+def test_the_spec_says_whether_the_day_comes_first(day_first: bool, reference: str, passed: bool) -> None:
+    """Then 03/04/2024 is one date."""
+    assert check(reference, "03/04/2024", kind="date", day_first=day_first).passed is passed
+
+
+def test_a_tolerance_counts_for_each_number() -> None:
+    """Of a set, and of an interval's ends."""
+    assert check("1, 2", "2.001, 1", kind="set", tolerance=0.01).passed is True
+    assert check("1, 2", "2.1, 1", kind="set", tolerance=0.01).passed is False
+    assert check("[0, 3.14]", r"[0, \pi]", kind="interval", tolerance=0.01).passed is True
+    assert check(r"\pi", "3.14", kind="math", tolerance=0.01).passed is True
+
+
+def test_case_counts_in_a_set_where_the_spec_says_so() -> None:
+    """As for a text."""
+    assert check("US, UK", "us, uk", kind="set").passed is True
+    assert check("US, UK", "us, uk", kind="set", case_sensitive=True).passed is False
+
+
+def test_an_answer_at_which_the_response_was_cut_off_does_not_count() -> None:
+    """(x+1) at the cut may be the beginning of (x+1)^2."""
+    assert check("x+1", "The answer is x+1", "length", kind="math").passed is False
+    assert check("x+1", "The answer is $x+1$. It lies", "length", kind="math").passed is True
+    assert check("1, 2", "1, 2", "length", kind="set").passed is False
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kind": "math", "day_first": True},
+        {"kind": "date", "tolerance": 1},
+        {"kind": "json", "tolerance": 0.1},
+        {"extract": {"regex": "("}},
+        {"extract": {"regex": "(a)(b)"}},
+        {"extract": {"regex": ""}},
+        {"extract": {"regex": "a", "flags": "i"}},
+    ],
+)
+def test_an_option_that_decides_nothing_is_refused(options: dict[str, Any]) -> None:
+    """The spec's author hears of it before anything is spent."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(ExactMatch).validate_python(options)

@@ -1,0 +1,136 @@
+"""Text that repeats itself."""
+
+from __future__ import annotations
+
+import random
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import make_prompt, make_sample
+from verifiers.protocol import Finding
+from verifiers.repetition import DUPLICATE, TOP, Repetition, _ngrams, _z_function
+
+MEGABYTE = 1_000_000
+README = Path(__file__).parents[2] / "README.md"
+WORDS = [f"w{n}" for n in range(2000)]
+
+
+def found(response: str, **options: float) -> Finding:
+    """Return what the verifier says of a response."""
+    return Repetition(**options).check(make_prompt(), make_sample(response=response))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "7" * MEGABYTE,
+        "x\n" * (MEGABYTE // 2),
+        "Let me see. " + "Wait, I should check that again. " * 30,
+        "Let me see. " + "Wait, I should check that again. " * 30 + "Wait, I sho",
+        "Let me see. " + "A long unit of several sentences. It has two of them, and more words than that. " * 9,
+        "\ud800\udfff" * 1000,
+    ],
+    ids=lambda text: ascii(text)[:20],
+)
+def test_a_loop_at_the_end(response: str) -> None:
+    """The same unit again and again, the last one cut off or not, fails."""
+    finding = found(response)
+    assert (finding.passed, finding.reason.startswith("ends in a loop: ")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "response",
+    ["The answer is 4.", "1/3 = 0." + "3" * 50, "Title\n" + "-" * 80, "Ha" * 20, README.read_text()],
+    ids=lambda text: text[:20],
+)
+def test_what_is_no_loop(response: str) -> None:
+    """A ruled line, a long number or a page of prose passes."""
+    assert found(response).passed is True
+
+
+def test_options_of_a_loop() -> None:
+    """How often, and how long."""
+    response = "Start. " + "again and " * 6
+    assert found(response).passed is True
+    assert found(response, loop_times=6, loop_chars=50).passed is False
+    assert found(response, loop_times=7, loop_chars=50).passed is True
+    assert found(response, loop_times=6, loop_chars=70).passed is True
+
+
+def test_repetition_overall() -> None:
+    """Lines and n-grams that stand again and again count, wherever they are; a larger slack lets them pass."""
+    rng = random.Random(1)
+    fresh = " ".join(rng.sample(WORDS, 300))
+    phrase = "as we have already seen above in this very text"
+    repeating = " ".join(part for word in rng.sample(WORDS, 40) for part in (word, phrase)) + " " + fresh[:50]
+    assert found(fresh).passed is True
+    assert found(repeating).passed is False
+    assert found(repeating, slack=10).passed is True
+    lines = "\n".join([*(rng.sample(WORDS, 60)), *["the same line"] * 40, *rng.sample(WORDS, 60)])
+    assert found(lines).reason == "lines that repeat, by characters: 49%, more than 20%"
+
+
+def test_few_words() -> None:
+    """A short text repeats some by chance, and only its end is looked at."""
+    response = "yes no yes no maybe yes no indeed"
+    assert found(response).passed is True
+    assert found("").passed is None
+
+
+@pytest.mark.parametrize("size", [12, 80, 200])
+def test_shares_as_defined(size: int) -> None:
+    """The shares are those that counting n-grams naively gives."""
+    rng = random.Random(size)
+    words = [rng.choice(["a", "bb", "ccc", "dd"]) for _ in range(size)]
+    given = {what: share for what, share, _ in _ngrams(words)}
+    total = sum(map(len, words))
+    for n in range(2, 11):
+        grams = [tuple(words[i : i + n]) for i in range(len(words) - n + 1)]
+        times = max(map(grams.count, grams))
+        if n in TOP and times > 1:
+            top = [times * sum(map(len, gram)) / total for gram in grams if grams.count(gram) == times]
+            assert any(given[f"the most frequent {n}-gram"] == pytest.approx(share) for share in top)
+        if n in DUPLICATE:
+            inside = {i + j for i, gram in enumerate(grams) if grams.count(gram) > 1 for j in range(n)}
+            assert given[f"{n}-grams that repeat"] == pytest.approx(sum(len(words[i]) for i in inside) / total)
+
+
+def test_z_function() -> None:
+    """For each place, how far the text from there is as it begins."""
+    rng = random.Random(3)
+    for _ in range(50):
+        text = "".join(rng.choices("ab", k=rng.randint(1, 40)))
+        naive = [
+            0,
+            *(next((k for k in range(len(text) - i) if text[k] != text[i + k]), len(text) - i) for i in range(1, len(text))),
+        ]
+        assert _z_function(text) == naive
+
+
+@pytest.mark.parametrize("kind", ["words", "letters", "blank", "fibonacci"])
+def test_linear(kind: str) -> None:
+    """Four times the text takes about four times as long, whatever is in it."""
+    rng = random.Random(4)
+
+    def text(size: int) -> str:
+        if kind == "words":
+            return " ".join(rng.choices(WORDS, k=size // 5))
+        if kind == "letters":
+            return " ".join(rng.choices("abc", k=size // 2))
+        if kind == "blank":
+            return "a" + "\n \n" * (size // 3) + "b"
+        one, two = "a", "ab"
+        while len(two) < size:
+            one, two = two, two + one
+        return two
+
+    times = []
+    for size in (MEGABYTE // 4, MEGABYTE):
+        response = text(size)
+        began = time.process_time()
+        found(response, slack=10)
+        times.append(time.process_time() - began)
+    assert all(later < 8 * earlier + 0.5 for earlier, later in pairwise(times))

@@ -1,0 +1,76 @@
+"""A vote of samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.fakes import make_prompt, make_sample
+from verifiers.protocol import Finding
+from verifiers.self_consistency import SelfConsistency
+
+CASES = {
+    "most agree": (["The answer is 5.", "So 5", "I get 6", "5.0"], [True, True, False, True], [0.75, 0.75, 0.25, 0.75]),
+    "all agree": (["5", "5"], [True, True], [1.0, 1.0]),
+    "a tie": (["5", "6", "5", "6"], [None] * 4, [0.5] * 4),
+    "a tie below a majority": (["5", "6", "5", "6", "7"], [None] * 5, [0.4, 0.4, 0.4, 0.4, 0.2]),
+    "too few votes": (["5", "5", "6", "7", "8"], [None] * 5, [0.4, 0.4, 0.2, 0.2, 0.2]),
+    "no answer is no vote": (["5", "5", "no idea", ""], [True, True, False, False], [0.5, 0.5, 0.0, 0.0]),
+    "nobody answers": (["no idea", ""], [False, False], [0.0, 0.0]),
+    "alone": (["5"], [None], [1.0]),
+    "several answers in one": (["5 or 6", "5", "5"], [False, True, True], [0.0, 2 / 3, 2 / 3]),
+}
+
+
+def vote(responses: list[str], reference: str | None = None, **options: Any) -> list[Finding]:
+    """Let responses vote."""
+    samples = [make_sample(str(number), response=response) for number, response in enumerate(responses)]
+    return SelfConsistency(**({"kind": "number"} | options)).check_together(make_prompt(reference=reference), samples)
+
+
+@pytest.mark.parametrize(("responses", "passed", "scores"), CASES.values(), ids=CASES)
+def test_vote(responses: list[str], passed: list[bool | None], scores: list[float]):
+    """The answer that most give passes, the others fail, and where there is none nobody knows."""
+    found = vote(responses)
+    assert [each.passed for each in found] == passed
+    assert [each.score for each in found] == scores
+    assert all(each.reason for each in found)
+
+
+def test_the_reference_is_not_looked_at():
+    """Samples may agree on what is wrong."""
+    assert [each.passed for each in vote(["5", "5", "6"], reference="6")] == [True, True, False]
+
+
+def test_reasons():
+    """They tell the count."""
+    for_five = "5 has 2 of 3 votes"
+    assert [each.reason for each in vote(["5", "5", "6"])] == [for_five, for_five, "6 has 1 of 3 votes, 5 has 2"]
+    assert vote(["5", "6"])[0].reason == "a tie: 5 and 6 have 1 of 2 votes each"
+    assert vote(["5", "6", "7", "7"], share=0.9)[0].reason == "no answer has enough votes: 7 has 2 of 4"
+
+
+def test_a_larger_share():
+    """All must agree where the share is one."""
+    assert [each.passed for each in vote(["5", "5", "6"], share=1)] == [None, None, None]
+
+
+def test_what_was_cut_off():
+    """Half a number is no vote."""
+    samples = [make_sample(str(n), response="It is 5", finish_reason="length" if n else "stop") for n in range(2)]
+    found = SelfConsistency(kind="number").check_together(make_prompt(), samples)
+    assert [each.passed for each in found] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "responses"),
+    [
+        ("choice", ["(B)", "The answer is B.", "C"]),
+        ("text", ["Paris", "**paris**", "London"]),
+        ("number", ["1/2", "0.5", "0.25"]),
+    ],
+)
+def test_kinds(kind: str, responses: list[str]):
+    """Answers are equal as for exact_match."""
+    assert [each.passed for each in vote(responses, kind=kind)] == [True, True, False]

@@ -1,0 +1,99 @@
+"""Responses that end before their end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from storage.records import CUT_OFF
+from tests.fakes import make_prompt, make_sample
+from verifiers.protocol import Finding
+from verifiers.truncation import Truncation
+
+MEGABYTE = 1_000_000
+
+
+def found(response: str, ended: str = "stop", *, sentence: bool = False) -> Finding:
+    """Return what the verifier says of a response."""
+    return Truncation(sentence=sentence).check(make_prompt(), make_sample(response=response, finish_reason=ended))
+
+
+@pytest.mark.parametrize("ended", [*sorted(CUT_OFF), "content_filter"])
+def test_the_server_broke_it_off(ended: str) -> None:
+    """Its finish reason says so, however whole the text looks, and empty as it may be."""
+    assert found("Whole.", ended).passed is False
+    assert found("", ended).passed is False
+    assert found("Whole.", "refusal").passed is True
+
+
+@pytest.mark.parametrize(
+    ("response", "passed"),
+    [
+        ("```python\nx = 1\n```", True),
+        ("```python\nx = 1\n", False),
+        ("~~~\n```\n~~~", True),
+        ("````\n```\n", False),
+        ("````\n```\n````", True),
+        ("```\na\n```\n```\nb\n", False),
+        ("Use ```inline``` fences.", True),
+        ("```not a fence``` either", True),
+        ("  ```\r\nx\r\n  ```\r\n", True),
+        ("", None),
+        (" \n", None),
+        ("```\n" * MEGABYTE, True),
+        ("`" * MEGABYTE, False),
+        ("\ud800", True),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_code_blocks(response: str, passed: bool | None) -> None:
+    """One that is never closed was cut off."""
+    began = time.process_time()
+    assert found(response).passed is passed
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "This is a whole sentence.",
+        "Is this a whole sentence?",
+        'He said that it was "whole."',
+        "This is a whole sentence (or so it seems).",
+        "**This is a whole sentence.**",
+        "所以答案是四。",
+        "So the answer is 42",
+        "So the area is $x^2$",
+        "The answer: Paris",
+        "#### 72",
+        "- one thing and another and a third",
+        "1. one thing and another and a third",
+        "| a | b | c | d | e |",
+        "Here it is:\n```\nx = [\n```",
+        "I hope that this helps you! 😊",
+        "Kind regards,\nJohn",
+        "यह एक पूरा वाक्य है और सही है।",
+    ],
+)
+def test_a_finished_sentence(response: str) -> None:
+    """Sentences end in a mark; what is no sentence needs none."""
+    assert found(response, sentence=True).passed is True
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "This is not a whole",
+        "First this. Then we see that the",
+        "So we get the following list:",
+        "- one, two,",
+        "We then add, and",
+        "**We then add the two",
+    ],
+)
+def test_an_unfinished_sentence(response: str) -> None:
+    """It fails where the spec asks for it alone."""
+    finding = found(response, sentence=True)
+    assert (finding.passed, "is not finished" in finding.reason) == (False, True)
+    assert found(response).passed is True

@@ -1,0 +1,297 @@
+"""Arithmetic as people write it between words: found token by token, and computed exactly, as fractions.
+
+Read: + - * / ^, brackets, percentages ("20% of 50"), fractions and mixed numbers, units behind a number ("3 boxes * 4"),
+"plus", "times" and the like. Whatever else stands in an expression makes it unreadable; nobody guesses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+from verifiers.lexer import Kind, Token, disturbs
+
+MAX_TOKENS = 80
+"""Of an expression."""
+MAX_ALL_DIGITS = 200
+"""Of an expression: with that, no value takes long to compute."""
+NOISE = 10
+"""Digits behind the point from which on a computer's floating point shows: 0.1 + 0.2 = 0.30000000000000004."""
+MAX_POWER = 32
+"""Exponents beyond are left alone."""
+MAX_UNITS = 4
+"""Words behind a number that may be its unit: "3 boxes of red apples + 2"."""
+
+Mode = Literal["share", "unit", "relative"]
+"""What 20% is: 0.2, 20 (of the same unit), or, behind a plus or minus, that share of what stands before."""
+_MODES: Sequence[Mode] = ("share", "unit", "relative")
+_OPERATORS = frozenset("+-*/^")
+
+
+class Unreadable(Exception):
+    """An expression that can't be read for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """An expression that stands in a line."""
+
+    tokens: tuple[Token, ...]
+    """Its own."""
+    first: int
+    """Index of its first token in the line."""
+    end: int
+    """Index behind its last one."""
+    units_end: int
+    """Index behind the words that follow it."""
+    operators: int
+    """How many it has, at the top."""
+
+    def value(self, mode: Mode = "share", swapped: Mapping[Fraction, Fraction] | None = None) -> Fraction:
+        """Return its value, with some numbers `swapped` for others. Raise Unreadable."""
+        return evaluate(self.tokens, mode, swapped)
+
+    @property
+    def single(self) -> Token | None:
+        """Its number, where it is nothing else."""
+        numbers = [token for token in self.tokens if token.kind == "number"]
+        return numbers[0] if len(numbers) == 1 and not self.operators else None
+
+    @property
+    def lead(self) -> tuple[Token, ...]:
+        """Its first operand, where that is a number."""
+        kinds = [token.kind for token in self.tokens[:2]]
+        if kinds[0] != "number":
+            return ()
+        return self.tokens[:2] if kinds[-1] == "%" else self.tokens[:1]
+
+
+def expressions(line: Sequence[Token], begin: int, end: int, pairs: Mapping[int, int]) -> list[Expression]:
+    """Return the maximal expressions between two indices, in order. `pairs` are the line's brackets."""
+    found: list[Expression] = []
+    i = begin
+    while i < end:
+        one = _expression(line, i, end, pairs)
+        if one is not None:
+            found.append(one)
+        i = one.end if one is not None else i + 1
+    return found
+
+
+def brackets(line: Sequence[Token]) -> dict[int, int]:
+    """Return the index of each bracket's partner."""
+    pairs: dict[int, int] = {}
+    opened: list[int] = []
+    for i, token in enumerate(line):
+        if token.kind == "(":
+            opened.append(i)
+        elif token.kind == ")" and opened:
+            begin = opened.pop()
+            pairs[begin] = i
+            pairs[i] = begin
+    return pairs
+
+
+def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int, int]) -> Expression | None:
+    i, operators = first, 0
+    end = first
+    while True:
+        operand = _operand(line, i, stop, pairs)
+        if operand is None:  # of what is there, the last operator has nothing behind it
+            break
+        end = units = operand
+        while units < stop and units - end < MAX_UNITS and _unit(line, units, stop):
+            units += 2 if line[units].kind == "/" else 1
+        if end < stop and line[end].kind == "(" and line[end].start == line[end - 1].end:
+            i = end  # 3(4 + 1)
+        elif units < stop and line[units].kind in _OPERATORS and _operand(line, units + 1, stop, pairs) is not None:
+            i = units + 1
+        else:
+            return Expression(tuple(line[first:end]), first, end, units, operators)
+        operators += 1
+    if end == first:
+        return None
+    return Expression(tuple(line[first:end]), first, end, end, max(operators - 1, 0))
+
+
+def _unit(line: Sequence[Token], i: int, stop: int) -> bool:
+    if line[i].kind == "word":
+        return True
+    return line[i].kind == "/" and i + 1 < stop and line[i + 1].kind == "word"
+
+
+def _operand(line: Sequence[Token], i: int, stop: int, pairs: Mapping[int, int]) -> int | None:
+    """Return the index behind the operand that begins at `i`."""
+    if i < stop and line[i].kind in {"+", "-"} and _is_sign(line, i):
+        i += 1
+    if i >= stop:
+        return None
+    if line[i].kind == "(":
+        end = pairs.get(i, stop) + 1
+    elif line[i].kind == "number":
+        end = i + 1
+        if _mixed(line[i : i + 4]):
+            end = i + 4
+    else:
+        return None
+    if end < stop and line[end].kind == "%":
+        end += 1
+    return end if end <= stop else None
+
+
+def _is_sign(line: Sequence[Token], i: int) -> bool:
+    """Whether a plus or minus belongs to the number behind it alone."""
+    before = line[i - 1] if i else None
+    if before is None or before.kind in {*_OPERATORS, "(", "=", "~", "stop"}:
+        return True
+    return before.kind == "word" and before.end < line[i].start and i + 1 < len(line) and line[i].end == line[i + 1].start
+
+
+def _mixed(line: Sequence[Token]) -> bool:
+    """Whether four tokens are a mixed number, such as 1 1/2."""
+    if [token.kind for token in line] != ["number", "number", "/", "number"]:
+        return False
+    whole, above, slash, below = line
+    glued = above.end == slash.start and slash.end == below.start
+    return glued and not whole.places and above.value < below.value and whole.text.isdecimal() and below.text.isdecimal()
+
+
+def evaluate(line: Sequence[Token], mode: Mode = "share", swapped: Mapping[Fraction, Fraction] | None = None) -> Fraction:
+    """Return the value of an expression's tokens. Raise Unreadable where it has none for certain."""
+    if len(line) > MAX_TOKENS or sum(len(token.text) for token in line if token.kind == "number") > MAX_ALL_DIGITS:
+        raise Unreadable
+    if any(map(disturbs, line)):
+        raise Unreadable
+    reader = _Reader(line, mode, swapped or {})
+    try:
+        value, _ = reader.sum()
+    except ZeroDivisionError:
+        raise Unreadable from None
+    if reader.at < len(line):
+        raise Unreadable
+    return value
+
+
+class _Reader:
+    """Reads tokens by precedence. A value comes with whether it is a bare percentage."""
+
+    def __init__(self, line: Sequence[Token], mode: Mode, swapped: Mapping[Fraction, Fraction]) -> None:
+        self.at = 0
+        self._line = line
+        self._mode = mode
+        self._swapped = swapped
+
+    def sum(self) -> tuple[Fraction, bool]:
+        value, percent = self._product()
+        while (sign := self._kind()) in {"+", "-"}:
+            self.at += 1
+            term, share = self._product()
+            if share and not percent and self._mode == "relative":
+                term *= value
+            value, percent = (value + term if sign == "+" else value - term), percent and share
+        return value, percent
+
+    def _product(self) -> tuple[Fraction, bool]:
+        value, percent = self._signed()
+        divided = False
+        while True:
+            kind = self._kind()
+            if kind in {"*", "/"}:
+                self.at += 1
+                factor, _ = self._signed()
+            elif kind == "(" and self._line[self.at].start == self._line[self.at - 1].end:
+                if divided:  # 6 / 2(1 + 2): two people differ
+                    raise Unreadable
+                factor, _ = self._power()
+            else:
+                return value, percent
+            divided = divided or kind == "/"
+            value, percent = (value / factor if kind == "/" else value * factor), False
+
+    def _signed(self) -> tuple[Fraction, bool]:
+        sign = self._kind()
+        if sign not in {"+", "-"}:
+            return self._power()
+        self.at += 1
+        begin = self.at
+        value, percent = self._power()
+        if any(token.kind == "^" for token in self._line[begin : self.at]):
+            raise Unreadable  # -2^2: two people differ
+        return (-value if sign == "-" else value), percent
+
+    def _power(self) -> tuple[Fraction, bool]:
+        base, percent = self._atom()
+        if self._kind() != "^":
+            return base, percent
+        self.at += 1
+        exponent, _ = self._signed()
+        if exponent.denominator != 1 or abs(exponent) > MAX_POWER or max(base.numerator, base.denominator).bit_length() > 64:  # noqa: PLR2004
+            raise Unreadable
+        return base ** int(exponent), False
+
+    def _atom(self) -> tuple[Fraction, bool]:
+        kind = self._kind()
+        if kind == "number":
+            token = self._line[self.at]
+            if _mixed(self._line[self.at : self.at + 4]):
+                value = token.value + self._line[self.at + 1].value / self._line[self.at + 3].value
+                self.at += 4
+            else:
+                value = self._swapped.get(token.value, token.value)
+                self.at += 1
+        elif kind == "(":
+            self.at += 1
+            value, _ = self.sum()
+            if self._kind() != ")":
+                raise Unreadable
+            self.at += 1
+        else:
+            raise Unreadable
+        percent = self._kind() == "%"
+        if percent:
+            self.at += 1
+            value = value if self._mode == "unit" else value / 100
+            if self._kind() in {"number", "("}:  # 17 % 5
+                raise Unreadable
+        self._skip_units()
+        return value, percent
+
+    def _skip_units(self) -> None:
+        for _ in range(MAX_UNITS):
+            if self.at < len(self._line) and _unit(self._line, self.at, len(self._line)):
+                self.at += 2 if self._kind() == "/" else 1
+
+    def _kind(self) -> Kind | None:
+        return self._line[self.at].kind if self.at < len(self._line) else None
+
+
+def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) -> bool:  # noqa: PLR0911 - a table, in effect
+    """Whether two values are the same, to the digits of the second where it is a number: rounded or cut off there."""
+    if value == other:
+        return True
+    number = shown.single
+    if number is None:
+        return False
+    percent = any(token.kind == "%" for token in shown.tokens)
+    if not number.places and not about and not percent:
+        return False
+    unit = Fraction(1, 10**number.places) / (100 if percent else 1)
+    digits = number.text.replace(",", "")
+    if about and not number.places and (zeros := len(digits) - len(digits.rstrip("0"))) and zeros < len(digits):
+        coarse = unit * 10**zeros
+        if abs(value - other) <= coarse / 2:
+            return True
+    if number.places >= NOISE and abs(value - other) <= unit * 10 ** (number.places - NOISE):
+        return True
+    if about:
+        return abs(value - other) < unit
+    return abs(value - other) <= unit / 2 or 0 <= abs(value) - abs(other) < unit
+
+
+def same_in_percent(left: Expression, right: Expression, *, about: bool) -> bool:
+    """Whether two sides with percentages are the same in some reading of these: 100 - 20 = 80%, 50 + 10% = 55."""
+    if not any(token.kind == "%" for token in (*left.tokens, *right.tokens)):
+        return False
+    return any(same(left.value(mode), right.value(each), right, about=about) for mode in _MODES for each in _MODES)

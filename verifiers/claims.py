@@ -1,0 +1,156 @@
+"""Equations that a text states, and which of them are false.
+
+A false one is told only where nothing excuses it: a false alarm throws away good data. What is negated, asked, supposed, taken
+back, quoted from the prompt, rounded, or stated in other units is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from verifiers.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
+from verifiers.excuses import AFTERWARDS, Line, excused, goes_on
+from verifiers.lexer import tokens
+from verifiers.markup import fold, latex
+
+MAX_LINE = 2_000
+"""Characters; longer lines are cut at the ends of sentences, and what is longer still is left alone."""
+_PASSED_OVER = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_CODE = re.compile(r"`[^`\n]*`")
+_CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
+_BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
+_POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
+_TIMES = re.compile(r"(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
+_SENTENCE = re.compile(r"(?<=[.!?])\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An equation that a text states."""
+
+    text: str
+    """As written, without markup."""
+    left: str
+    """Its left side."""
+    true: bool | None
+    """None: whether it is meant as it stands can't be told."""
+    truth: str = ""
+    """Of a false one: what it really is."""
+
+
+def claims(text: str, *, strict: bool = False, prompt: str = "") -> list[Claim]:
+    """Return the equations of a text, in order. `strict`: an equals sign is taken at its word.
+
+    Without it, a running total (2 + 3 = 5 * 2 = 10) is read as it is meant, and a result that is rounded to a whole number
+    without a word is left alone. What stands in the `prompt` may be quoted from it. Linear in the text's length.
+    """
+    rounded: dict[Fraction, Fraction] = {}
+    found = [claim for line in _lines(text, rounded) for claim in _of_line(line, strict=strict)]
+    mended = {claim.left: i for i, claim in enumerate(found) if claim.true}
+    asked = _squeezed(prompt)
+    return [
+        Claim(claim.text, claim.left, None)
+        if claim.true is False and (mended.get(claim.left, -1) > i or (asked and _squeezed(claim.text) in asked))
+        else claim
+        for i, claim in enumerate(found)
+    ]
+
+
+def _squeezed(text: str) -> str:
+    return "".join(fold(text).split())
+
+
+def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
+    text = _CALCULATOR.sub("", _CODE.sub(" § ", _PASSED_OVER.sub("\n", fold(text))))
+    lines = text.split("\n")
+    for number, whole in enumerate(lines):
+        for piece in [whole] if len(whole) <= MAX_LINE else _SENTENCE.split(whole):
+            if len(piece) > MAX_LINE or (not any(sign in piece for sign in "=≈≅≃") and not _sayssame(piece)):
+                continue
+            plain = latex(piece) if "\\" in piece else piece
+            for line in plain.split("\n"):
+                bullet = _BULLET.match(line)
+                shown = line[bullet.end() :] if bullet else line
+                if "*" in shown:
+                    shown = _TIMES.sub(_times, _POWER.sub("^", shown)).replace("*", "")
+                behind = lines[number + 1] if number + 1 < len(lines) else ""
+                yield Line(shown, tokens(shown), behind[:AFTERWARDS], bool(bullet and bullet["dash"]), rounded)
+
+
+def _times(match: re.Match[str]) -> str:
+    return match[0].replace("*", "\u00d7")
+
+
+_SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
+
+
+def _sayssame(line: str) -> bool:
+    return _SAYS_EQUAL.search(line) is not None
+
+
+def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
+    signs = [i for i, token in enumerate(line.tokens) if token.kind in {"=", "~"}]
+    begins, ends = [0, *(i + 1 for i in signs)], [*signs, len(line.tokens)]
+    parts = [expressions(line.tokens, begin, end, line.pairs) for begin, end in zip(begins, ends, strict=True)]
+    computed = False  # whether the number before the sign is itself a result
+    for number, sign in enumerate(signs):
+        here, there = parts[number], parts[number + 1]
+        left = here[-1] if here and here[-1].units_end == ends[number] else None
+        beside = here[-2] if len(here) > 1 else None
+        right = there[0] if there and there[0].first == begins[number + 1] else None
+        if left is None or right is None:
+            computed = False
+            continue
+        whole = left.first == begins[number] and number > 0
+        if left.operators or (computed and whole and right.operators):
+            try:
+                claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
+            except Unreadable:  # in one of the ways in which it may be read
+                claim = None
+            if claim is not None and claim.true is False and beside is not None and goes_on(line, beside, left):
+                claim = replace(claim, true=None)
+            if claim is not None:
+                yield claim
+            computed = True
+        else:
+            computed = computed and whole
+
+
+def _judged(line: Line, left: Expression, right: Expression, *, about: bool, strict: bool, begin: int) -> Claim | None:
+    """Return the claim that two sides make; None where a letter beside them may be a variable. Raise Unreadable."""
+    beside = [*line.tokens[left.end : left.units_end], *line.tokens[right.end : right.end + 1]]
+    value, other = left.value(), right.value()
+    start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
+    text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
+    if any(token.kind == "word" and len(token.text) == 1 for token in beside):
+        return None
+    if same(value, other, right, about=about) or same_in_percent(left, right, about=about):
+        if value != other and right.single is not None:
+            line.rounded[right.single.value] = value
+        return Claim(text, written, true=True)
+    if not strict and right.operators and right.lead:
+        lead = evaluate(right.lead)
+        shown = Expression(right.lead, right.first, right.end, right.units_end, 0)
+        if same(value, lead, shown, about=about):
+            return Claim(text, written, true=True)
+        if right.end < len(line.tokens) and line.tokens[right.end].kind in {"=", "~"}:
+            end, other, right = shown.tokens[-1].end, lead, shown
+            text = " ".join(line.text[start:end].split())
+    if excused(line, left, right, value, other, about=about, strict=strict, begin=begin):
+        return Claim(text, written, true=None)
+    return Claim(text, written, true=False, truth=_shown(value))
+
+
+def _shown(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    power = value.denominator
+    for prime in (2, 5):
+        while power % prime == 0:
+            power //= prime
+    if power == 1 and len(text := f"{float(value):.10g}") <= 8 and Fraction(text) == value:  # noqa: PLR2004
+        return text
+    return f"{float(value):.4g}"

@@ -1,0 +1,225 @@
+r"""Where the answer of a response stands: the step before anything is compared. What was taken, and from where, is in the reason.
+
+`auto` is for responses that announce their answer in whatever form; the others are for prompts that ask for one form, as GSM8K
+("####"), MATH (\boxed{}), MMLU (a last line, or a pattern) and code tasks (a fenced block) do. What they name is taken as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import deque
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import regex  # type: ignore[import-untyped]
+from pydantic import ConfigDict, Field
+
+from storage.errors import VerifierError
+from verifiers.answers import Answer, Found, NoAnswer
+from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, tags
+from verifiers.sentences import first_sentence, taken_back
+
+REGEX_S = 1.0
+"""Seconds by the clock that a spec's pattern may search a response."""
+MAX_PASSAGE = 8000
+"""Characters of an announced answer."""
+_UNENDING = NoAnswer(why="the chain of thought never ends")
+_FENCE = re.compile(r"(?m)^[ \t]{0,3}```([^\n`]{0,40})$")
+_OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
+_OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
+_DRESS = " \t\r\n*_`>"
+_EXPLAINS = re.compile(r"(?:^|,?\s+)(?:because|since|as|which|so that|where we)\b", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
+    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*)*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
+_BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """A spec's own pattern."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    regex: Annotated[str, Field(min_length=1, max_length=1000)]
+    """Searched in the response; the last match counts, of it the first group or, without one, all."""
+
+    def ready(self) -> None:
+        """Raise ValueError for what is no pattern. Its user calls this, so that the error is not one of a union of types."""
+        try:
+            compiled = regex.compile(self.regex)
+        except regex.error as error:
+            raise ValueError(f"extract.regex: {self.regex!r} is no pattern: {error}") from None
+        if compiled.groups > 1:
+            raise ValueError(
+                f"extract.regex: {self.regex!r} has {compiled.groups} groups; write (?:…) for those that aren't the answer"
+            )
+
+
+Extract = Literal["auto", "whole", "boxed", "tag", "hashes", "last_line", "code"] | Pattern
+
+
+def passage(text: str, extract: Extract) -> Found:
+    """Return what a response gives as its answer, as it is written there. Raise VerifierError where a pattern takes too long."""
+    if extract == "whole":
+        return Answer(text=text.strip(), how="the whole response", at_end=True)
+    body = after_thinking(text)
+    if body is None:
+        return _UNENDING
+    if extract == "auto":
+        return announced(body)
+    if isinstance(extract, Pattern):
+        return _matched(body, extract)
+    return _marked(body, extract)
+
+
+def _marked(body: str, extract: Literal["boxed", "tag", "hashes", "last_line", "code"]) -> Found:
+    if extract == "code":
+        return last_block(body) or NoAnswer(why="no closed ``` block found")
+    if extract == "last_line":
+        line = body.rstrip().rpartition("\n")[2].strip()
+        return Answer(text=line, how="the last line", at_end=True) if line else NoAnswer(why="no answer found")
+    if extract == "hashes":
+        for marker in reversed(hashes(body)):
+            line, newline, _ = body[marker.end :].partition("\n")
+            if line.strip():
+                return Answer(text=line.strip(), how="after '####'", at_end=not newline)
+        return NoAnswer(why="no '####' found")
+    found = boxes(body) if extract == "boxed" else tags(body)
+    if not found:
+        return NoAnswer(why="no \\boxed{} found" if extract == "boxed" else "no <answer> found")
+    return _several(body, found) or _closed(body, found[-1])
+
+
+def _closed(body: str, marker: Marker) -> Answer:
+    how = "in \\boxed{}" if marker.form == "box" else f"in {marker.label}"
+    return Answer(text=body[marker.end : marker.close].strip(), how=how)
+
+
+def _several(body: str, found: list[Marker]) -> NoAnswer | None:
+    r"""Refuse "\boxed{3} or \boxed{4}"."""
+    if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
+        return None
+    one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
+    if one == other or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
+        return None
+    return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
+
+
+def last_block(body: str) -> Answer | None:
+    """Return what the last ``` block that is closed holds."""
+    begin, found = None, None
+    for fence in _FENCE.finditer(body):
+        if begin is None:
+            begin = fence.end() + 1
+        elif not fence[1].strip():
+            found, begin = body[begin : fence.start()].rstrip("\n"), None
+        else:  # a block within a block, or one that never ended
+            begin = fence.end() + 1
+    return None if found is None or begin is not None else Answer(text=found, how="in the last ``` block")
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern)
+
+
+def _matched(body: str, pattern: Pattern) -> Found:
+    compiled = _compiled(pattern.regex)
+    try:
+        # Without the lock of the interpreter, so that a slow pattern holds up its own check alone.
+        last = deque(compiled.finditer(body, timeout=REGEX_S, concurrent=True), maxlen=1)
+    except TimeoutError:
+        raise VerifierError(f"extract.regex took longer than {REGEX_S:g} s") from None
+    if not last or not (found := last[0][compiled.groups and 1]) or not found.strip():
+        return NoAnswer(why="extract.regex matches nothing")
+    return Answer(text=found.strip(), how="by extract.regex", at_end=not body[last[0].end() :].strip())
+
+
+def announced(body: str) -> Found:
+    """Return the answer that the last marker announces; else the whole response, or the mathematics that ends its last line."""
+    marks = markers(body)
+    doubt: NoAnswer | None = None
+    for marker in reversed(marks):
+        if marker.doubt:
+            doubt = doubt or NoAnswer(why=f"only a supposition, after '{marker.label}'")
+            continue
+        found = _behind(body, marker)
+        if found is None:
+            continue
+        if marker.negated:
+            return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
+        if back := taken_back(body, marker.close or marker.end):
+            return NoAnswer(why=f"taken back: '{back.word}'")
+        if marker.form == "box":
+            return _several(body, [each for each in marks if each.form == "box"]) or found
+        return found
+    return doubt or _unannounced(body)
+
+
+def _behind(body: str, marker: Marker) -> Answer | None:
+    how = "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
+    if marker.close is not None:
+        return Answer(text=body[marker.end : marker.close].strip(), how=how)
+    window = body[marker.end : marker.end + MAX_PASSAGE]
+    if marker.form == "hashes":
+        window = window.partition("\n")[0]
+    if listed := _LIST.match(window):
+        return Answer(text=listed[0].strip(), how=how, at_end=not body[marker.end + listed.end() :].strip())
+    rest = window.lstrip(_DRESS + ":")
+    begin = marker.end + len(window) - len(rest)
+    text, end, asks = _sentence(rest)
+    if not text or asks:
+        return None
+    return Answer(text=text, how=how, at_end=not body[begin + end :].strip(_DRESS + "."))
+
+
+def _sentence(rest: str) -> tuple[str, int, bool]:
+    """Return an answer without what explains it, where it ends, and whether it is a question. Fenced mathematics is one word."""
+    end, at = 0, 0
+    while (opener := _OPENER.match(rest, at)) is not None:
+        close = _OPENERS[opener[0]]
+        closed = rest.find(close, opener.end())
+        if closed < 0:
+            break
+        end = closed + len(close)
+        at = end
+        glue = re.match(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*(?=\$|\\\(|\\\[)", rest[at:])
+        if glue is None:
+            break
+        at += glue.end()
+    sentence = first_sentence(rest[end:])
+    if rest[end:].startswith("\n"):
+        tail, asks = "", False
+    else:
+        tail, asks = sentence.text, sentence.asks
+    if explained := _EXPLAINS.search(tail):
+        tail = tail[: explained.start()]
+    text = (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,")
+    return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
+
+
+def _unannounced(body: str) -> Found:
+    stripped = body.strip()
+    if len(stripped) <= MAX_PASSAGE and _LIST.fullmatch(stripped):
+        return Answer(text=stripped, how="the whole response", at_end=True)
+    line = stripped.rpartition("\n")[2].strip()
+    if line == stripped:
+        text = line.strip(_DRESS)
+        if not text:
+            return NoAnswer(why="no answer found")
+        spans = _OPENER.findall(text)
+        if not spans or _OPENER.match(text):
+            return Answer(text=text, how="the whole response", at_end=True)
+    # "Therefore $x = 5$.": what stands before it must conclude, not deny or suppose.
+    opener = _OPENER.search(line)
+    if opener and _CONCLUDES.fullmatch(line[: opener.start()].strip(_DRESS)):
+        close = _OPENERS[opener[0]]
+        closed = line.find(close, opener.end())
+        if closed > 0 and not line[closed + len(close) :].strip(_DRESS + ".!∎"):
+            return Answer(text=line[opener.start() : closed + len(close)], how="at the end")
+    return NoAnswer(why="no answer is announced")

@@ -1,0 +1,134 @@
+"""JSON values, compared by what they say: the order of keys doesn't matter, and a number is its value."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from verifiers.answers import Answer, Found, NoAnswer
+from verifiers.extraction import last_block
+from verifiers.markers import after_thinking, tags
+
+MAX_CHARS = 200_000
+"""Of a response in which a value is looked for."""
+MAX_TRIES = 200
+"""Of places at which a value may begin."""
+_BEGIN = re.compile(r"[{\[]")
+_GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
+_BRACKET = re.compile(r"[{}\[\]]")
+
+
+class NoJson(ValueError):
+    """It is no JSON, or two readers of JSON would read it differently."""
+
+
+def parse(text: str) -> Any:
+    """Read one JSON value. Raise NoJson for NaN, a key that stands twice, and what is too large or too deep."""
+    try:
+        return _DECODER.decode(text.strip())
+    except NoJson:
+        raise
+    except json.JSONDecodeError as error:
+        raise NoJson(f"it is no JSON: {error.msg} at character {error.pos + 1}") from None
+    except (RecursionError, ValueError) as error:
+        raise NoJson(_why(error)) from None
+
+
+def _why(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it has too long a number"
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise NoJson("it names a key twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise NoJson(f"{name} is no JSON")
+
+
+def _number(written: str) -> Decimal:
+    try:
+        return Decimal(written)  # exact, and never worked out: 1e999999999 costs nothing
+    except InvalidOperation:
+        raise NoJson("it has too large a number") from None
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_number)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values say the same. Raise NoJson where they are nested too deeply."""
+    try:
+        return _equal(one, other)
+    except RecursionError:
+        raise NoJson("it is nested too deeply") from None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    numbers = (int, Decimal)
+    if isinstance(one, bool) or isinstance(other, bool) or not (isinstance(one, numbers) and isinstance(other, numbers)):
+        return type(one) is type(other) and bool(one == other)
+    return bool(one == other)
+
+
+def find(text: str) -> Found:
+    """Return the JSON text that a response gives: its <answer>, its last ``` block, all of it, or the last object or array."""
+    body = after_thinking(text)
+    if body is None:
+        return NoAnswer(why="the chain of thought never ends")
+    if len(body) > MAX_CHARS:
+        return NoAnswer(why="it is too long for a JSON value")
+    if tagged := tags(body):
+        inside = body[tagged[-1].end : tagged[-1].close]
+        fenced = last_block(inside)
+        return Answer(text=fenced.text if fenced else inside, how="in <answer>")
+    if (block := last_block(body)) is not None:
+        return block
+    stripped = body.strip()
+    if not _BEGIN.search(stripped):
+        return Answer(text=stripped, how="the whole response", at_end=True) if stripped else NoAnswer(why="no answer found")
+    return _last(body)
+
+
+def _last(body: str) -> Found:
+    found: Found = NoAnswer(why="no JSON value found")
+    at = ended = 0
+    for _ in range(MAX_TRIES):
+        begin = _BEGIN.search(body, at)
+        if begin is None:
+            return found
+        try:
+            _, at = _DECODER.raw_decode(body, begin.start())
+        except NoJson:
+            at = _closing(body, begin.start())
+            found = Answer(text=body[begin.start() : at], how="the last value")
+        except (RecursionError, ValueError):
+            # What stands within something broken is no value of its own.
+            at = _closing(body, begin.start())
+            found = NoAnswer(why="its last value is no JSON")
+        else:
+            glued = isinstance(found, Answer) and _GLUE.fullmatch(body, ended, begin.start())
+            if glued:  # "[1] or [2]" gives no answer
+                return NoAnswer(why="several values")
+            found = Answer(text=body[begin.start() : at], how="the last value")
+        ended = at
+    return NoAnswer(why="too many brackets")
+
+
+def _closing(body: str, begin: int) -> int:
+    """Return where a bracket is closed, or the end."""
+    depth = 0
+    for match in _BRACKET.finditer(body, begin):
+        depth += 1 if match[0] in "{[" else -1
+        if depth == 0:
+            return match.end()
+    return len(body)

@@ -1,0 +1,148 @@
+"""The tokens of a line in which somebody computes: numbers, signs, words, and words that stand for signs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+MAX_DIGITS = 24
+"""Of a number."""
+Kind = Literal["number", "odd", "word", "+", "-", "*", "/", "^", "(", ")", "%", "=", "~", "stop", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A number, a word or a sign."""
+
+    kind: Kind
+    """odd: digits that are no number that can be read, such as a time; "=" and "~": equal, about equal; stop: punctuation."""
+    text: str
+    """As written."""
+    start: int
+    """Where it begins."""
+    end: int
+    """Where it ends."""
+    value: Fraction = Fraction()
+    """Of a number."""
+    places: int = 0
+    """Of a number: digits behind its decimal point."""
+    money: bool = False
+    """Of a number: a currency's sign stands before it."""
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
+    return frozenset(text.split())
+
+
+_TOKEN = re.compile(
+    r"""(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
+    |(?P<other>==+|!=|<=|>=|=>|->|<-|\.\.+|//|\+\+|--|\+-|\+/-)|(?P<sign>[-+*\u00d7✕✖\u2217·⋅∙÷/^(){}\[\]%=≈≅≃~¢])
+    |(?P<money>[$€£¥₹])|(?P<stop>[.,;:!?])|(?P<rest>[^\s&])""",
+    re.VERBOSE,
+)
+_NUMBER = re.compile(r"(?:\d+|\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3})?(?:\.\d+)?|\d+")
+_ZEROS = re.compile(r"0\d")
+"""0130: a time or a code."""
+_SIGNS: Mapping[str, Kind] = {
+    **dict.fromkeys("*\u00d7✕✖\u2217·⋅∙", "*"),
+    **dict.fromkeys("÷/", "/"),
+    **dict.fromkeys("([{", "("),
+    **dict.fromkeys(")]}", ")"),
+    **dict.fromkeys("≈≅≃", "~"),
+    "+": "+",
+    "-": "-",
+    "^": "^",
+    "%": "%",
+    "=": "=",
+    "¢": "word",
+    "~": "other",
+}
+_WORDS: Mapping[tuple[str, ...], Kind] = {
+    ("plus",): "+", ("minus",): "-", ("times",): "*", ("multiplied", "by"): "*", ("divided", "by"): "/", ("x",): "*",
+    ("equals",): "=", ("equal",): "=", ("is", "equal", "to"): "=", ("equal", "to"): "=", ("is",): "=", ("are",): "=",
+    ("gives",): "=", ("makes",): "=",
+}  # fmt: skip
+_DISTURBING = words(
+    """dozen dozens hundred thousand million billion trillion more less fewer half twice double triple squared cubed pair
+    pairs couple th st nd rd mod and or to than times percent percentage root factorial choose per"""
+)
+"""Words by which a number isn't what it seems."""
+_ABOUT = words("about approximately approx roughly around nearly almost ~")
+_OPERAND_ENDS = words("number ) % word")
+
+
+def tokens(text: str) -> list[Token]:
+    """Return the tokens of a line, whose markup is off."""
+    found: list[Token] = []
+    money = -1
+    for match in _TOKEN.finditer(text):
+        kind, written, (start, end) = match.lastgroup, match[0], match.span()
+        if kind == "money":
+            money = end
+        elif kind == "number":
+            if len(written) <= MAX_DIGITS and _NUMBER.fullmatch(written) and not _ZEROS.match(written):
+                digits = written.replace(",", "")
+                places = len(digits.partition(".")[2])
+                found.append(Token("number", written, start, end, Fraction(digits), places, money == start))
+            else:
+                found.append(Token("odd", written, start, end))
+        elif kind == "sign":
+            found.append(Token(_SIGNS[written], written, start, end))
+        else:
+            found.append(Token({"word": "word", "stop": "stop"}.get(kind or "", "other"), written, start, end))  # type: ignore[arg-type]
+    return _worded(found)
+
+
+def _worded(found: list[Token]) -> list[Token]:
+    """Return the tokens with words for operators and equality as such."""
+    made: list[Token] = []
+    i = 0
+    while i < len(found):
+        token = found[i]
+        kind, used = _sign(found, i, made) if token.kind == "word" and made else (token.kind, 1)
+        if kind in {"=", "~"}:
+            while i + used < len(found) and found[i + used].text.lower() in _ABOUT:
+                kind, used = "~", used + 1
+            if i + used < len(found) and found[i + used].text == "." and found[i + used - 1].text == "approx":
+                used += 1
+        last = found[i + used - 1]
+        made.append(token if used == 1 and kind == token.kind else Token(kind, token.text, token.start, last.end))
+        i += used
+    return made
+
+
+def _sign(found: list[Token], i: int, made: list[Token]) -> tuple[Kind, int]:
+    """Return what a word stands for behind what is `made`, and of how many words it consists."""
+    if made[-1].kind in _OPERAND_ENDS:
+        for length in (3, 2, 1):
+            said = tuple(each.text.lower() for each in found[i : i + length])
+            if said in _WORDS and _operand_follows(found, i + length, signed=said != ("x",)):  # 3x - 5
+                return _WORDS[said], length
+    word = found[i].text.lower()
+    if word == "percent" and made[-1].kind == "number":
+        return "%", 1
+    if word == "of" and _is_share(made) and _operand_follows(found, i + 1):
+        return "*", 1
+    return "word", 1
+
+
+def _operand_follows(found: list[Token], i: int, *, signed: bool = True) -> bool:
+    while signed and i < len(found) and (found[i].text.lower() in _ABOUT or found[i].kind == "-"):
+        i += 1
+    return i < len(found) and found[i].kind in {"number", "("}
+
+
+def _is_share(made: list[Token]) -> bool:
+    """Whether what stands last is a percentage or a fraction."""
+    if not made:
+        return False
+    return made[-1].kind == "%" or (len(made) > 1 and made[-1].kind == "number" and made[-2].kind == "/")
+
+
+def disturbs(token: Token) -> bool:
+    """Whether a word beside a number may change its value, or be a variable."""
+    return token.kind == "word" and (len(token.text) == 1 or token.text.lower() in _DISTURBING)

@@ -1,0 +1,38 @@
+"""From `{use: NAME, …options}` to a verifier, for a spec's list and for the list of a verifier that consists of others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, cast
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from storage.plugins import nearest
+from verifiers.protocol import Verifier
+from verifiers.registry import VERIFIERS
+
+
+def make(use: str, options: Mapping[str, Any]) -> Verifier:
+    """Return the verifier of that name with these options. Raise pydantic's ValidationError, which says where and why."""
+    try:
+        kind = VERIFIERS.find(use)
+    except KeyError:
+        raise refusal(("use",), f"unknown verifier {use!r}; {nearest(use, VERIFIERS.names())}") from None
+    try:
+        made: Verifier = TypeAdapter(kind).validate_python(options)
+    except ValidationError as error:
+        known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
+        for each in error.errors():
+            if each["type"] == "unexpected_keyword_argument" and len(each["loc"]) == 1:
+                # The likeliest slip, and often the cause of what else is wrong: `text` is missing where `txt` stands.
+                raise refusal(each["loc"], f"unknown key; {nearest(str(each['loc'][0]), known)}") from error
+        raise
+    return made
+
+
+def refusal(location: tuple[int | str, ...], message: str) -> ValidationError:
+    """Return the error of one place, which pydantic puts below the place of whoever raises it."""
+    fault = PydanticCustomError("value_error", "{message}", {"message": message})
+    return ValidationError.from_exception_data("verifier", [InitErrorDetails(type=fault, loc=location, input=None)])

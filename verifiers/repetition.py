@@ -1,0 +1,136 @@
+"""Finds text that repeats itself.
+
+The shares and their bounds are those of Gopher's quality filters: Rae et al. 2021, "Scaling Language Models: Methods, Analysis &
+Insights from Training Gopher", appendix A, table A1. They were made for web pages. A loop at the end is what a model does that
+can't stop.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Annotated
+
+from pydantic import Field
+
+from storage.records import Prompt, Sample
+from verifiers.protocol import Finding, verifier
+
+TAIL = 20_000
+"""Characters of the end in which a loop is looked for."""
+LINES, PARAGRAPHS = (0.30, 0.20), (0.30, 0.20)
+"""Of lines, and of paragraphs: the share that says what one before said, by number and by characters."""
+TOP = {2: 0.20, 3: 0.18, 4: 0.16}
+"""By n: the share of characters in the most frequent n-gram."""
+DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
+"""By n: the share of characters in n-grams that stand more than once."""
+_WORD = re.compile(r"\S+")
+_PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+@verifier(version="1", limit_s=20)
+class Repetition:
+    """Passes a response that doesn't repeat itself: neither in a loop at its end, nor too much overall.
+
+    A text of few words repeats some by chance: it is judged by its end alone. An empty response is left undecided.
+    """
+
+    loop_times: Annotated[int, Field(ge=2)] = 8
+    """How often a unit must stand in a row at the end to be a loop, whole or cut off."""
+    loop_chars: Annotated[int, Field(ge=1)] = 200
+    """Characters that a loop must have in all: a ruled line is none."""
+    min_words: Annotated[int, Field(ge=20)] = 100
+    """Words that a response must have for the shares to be looked at."""
+    slack: Annotated[float, Field(gt=0, le=10)] = 1.0
+    """By what all bounds of the shares are multiplied: above 1 for texts that must repeat themselves, such as proofs."""
+
+    def check(self, prompt: Prompt, sample: Sample) -> Finding:  # noqa: ARG002
+        """Look for a loop at the end, then at the shares."""
+        text = sample.response.strip()
+        if not text:
+            return Finding(passed=None, reason="the response is empty")
+        unit, times = _loop(text[-TAIL:], self.loop_times, self.loop_chars)
+        if times:
+            return Finding(passed=False, reason=f"ends in a loop: {_short(unit)!r} {times} times and more")
+        words = _WORD.findall(text)
+        if len(words) < self.min_words:
+            return Finding(passed=True, reason=f"no loop at the end of {len(words)} words")
+        for what, share, bound in _shares(text, words):
+            if share > bound * self.slack:
+                return Finding(passed=False, reason=f"{what}: {share:.0%}, more than {bound * self.slack:.0%}")
+        return Finding(passed=True, reason="no more repetition than usual")
+
+
+def _loop(text: str, least_times: int, least_chars: int) -> tuple[str, int]:
+    """Return the shortest unit that ends a text again and again, and how often it does; no times where there is none.
+
+    The Z-function of the reversed text says for each period how far back it holds, in linear time.
+    """
+    reach = _z_function(text[::-1])
+    for period in range(1, len(text) // least_times + 1):
+        length = period + reach[period] if period < len(text) else 0
+        if length >= least_chars and length >= period * least_times:
+            return text[len(text) - period :], length // period
+    return "", 0
+
+
+def _z_function(text: str) -> list[int]:
+    """Return for each place how many characters from there on are as those from the beginning on."""
+    reach = [0] * len(text)
+    left = right = 0
+    for place in range(1, len(text)):
+        same = min(right - place, reach[place - left]) if place < right else 0
+        while place + same < len(text) and text[same] == text[place + same]:
+            same += 1
+        reach[place] = same
+        if place + same > right:
+            left, right = place, place + same
+    return reach
+
+
+def _shares(text: str, words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
+    """Yield each share with what it is of and its bound."""
+    for what, parts, bounds in (
+        ("lines that repeat", text.splitlines(), LINES),
+        ("paragraphs that repeat", _PARAGRAPH.split(text), PARAGRAPHS),
+    ):
+        stripped = [part for part in map(str.strip, parts) if part]
+        again = Counter(stripped) - Counter(set(stripped))
+        yield f"{what}, by number", again.total() / len(stripped), bounds[0]
+        chars = sum(map(len, stripped))
+        yield f"{what}, by characters", sum(len(part) * times for part, times in again.items()) / chars, bounds[1]
+    yield from _ngrams([word.casefold() for word in words])
+
+
+def _ngrams(words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
+    total = sum(map(len, words))
+    numbers: dict[object, int] = {}
+    single = [numbers.setdefault(word, len(numbers)) for word in words]
+    grams = single
+    for n in range(2, max(DUPLICATE) + 1):
+        # An n-gram is the n-1-gram before it and one word more: numbering these pairs compares no word twice.
+        numbers = {}
+        grams = [numbers.setdefault(pair, len(numbers)) for pair in zip(grams, single[n - 1 :], strict=False)]
+        counted = Counter(grams)
+        if n in TOP:
+            gram, times = counted.most_common(1)[0]
+            at = grams.index(gram)
+            if times > 1:
+                yield f"the most frequent {n}-gram", times * sum(map(len, words[at : at + n])) / total, TOP[n]
+        if n in DUPLICATE:
+            places = [place for place, gram in enumerate(grams) if counted[gram] > 1]
+            yield f"{n}-grams that repeat", _covered(places, n, words) / total, DUPLICATE[n]
+
+
+def _covered(places: Sequence[int], n: int, words: Sequence[str]) -> int:
+    """Return the characters of the words within n-grams at these places, each counted once."""
+    found = 0
+    for place, following in pairwise([*places, len(words)]):
+        found += sum(map(len, words[place : min(place + n, following)]))
+    return found
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004 - of a unit, enough to know it

@@ -1,0 +1,137 @@
+"""What a judge answers: one JSON object by a schema and nothing else.
+
+So a verdict that a response contains, and a judge merely repeats within other words, doesn't count.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from storage.errors import VerifierError
+from storage.records import Message
+from verifiers.fences import line, visible
+from verifiers.protocol import Asker
+
+T = TypeVar("T")
+V = TypeVar("V")
+MAX_REPEATED = 2000
+"""Characters of a malformed answer that are shown to the judge again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form(Generic[T]):
+    """What a judge answers beside its reason."""
+
+    key: str
+    """The name of the verdict in the JSON object."""
+    schema: Mapping[str, Any]
+    """The verdict's own JSON schema."""
+    read: Callable[[object], T]
+    """Returns the verdict, or raises ValueError with what is wrong with it."""
+
+    @property
+    def whole(self) -> dict[str, Any]:
+        """Return the schema of the answer. The reason comes first, so that it is thought of before the verdict is."""
+        return {
+            "type": "object",
+            "properties": {"reason": {"type": "string"}, self.key: dict(self.schema)},
+            "required": ["reason", self.key],
+            "additionalProperties": False,
+        }
+
+    async def ask(self, asker: Asker, messages: Sequence[Message]) -> tuple[T, str]:
+        """Return a judge's verdict and reason; ask once more where the answer is malformed.
+
+        Raise VerifierError where there is no verdict then, and what the asker raises.
+        """
+        answer = await asker.ask(messages, schema=self.whole)
+        try:
+            return self.parse(answer)
+        except ValueError as error:
+            answer = await asker.ask([*messages, *_repair(answer, str(error))], schema=self.whole)
+        try:
+            return self.parse(answer)
+        except ValueError as error:
+            raise VerifierError(f"the judge gave no verdict: {error}: {line(answer)!r}") from None
+
+    def parse(self, answer: str) -> tuple[T, str]:
+        """Return verdict and reason. Raise ValueError, with what is wrong, for anything but one such JSON object."""
+        text = answer.strip()
+        if fenced := _FENCED.fullmatch(text):
+            text = fenced[1]
+        try:
+            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        except json.JSONDecodeError:
+            raise ValueError("it is not one JSON object") from None
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+        if not isinstance(value, dict):
+            raise ValueError("it is not a JSON object")  # noqa: TRY004 - one kind of fault, for one repair
+        if value.keys() != {"reason", self.key}:
+            raise ValueError(f'it must have the keys "reason" and "{self.key}", and no others')
+        reason = value["reason"]
+        if not isinstance(reason, str):
+            raise ValueError("the reason is no text")  # noqa: TRY004 - as above
+        return self.read(value[self.key]), reason
+
+
+def integer(name: str, low: int, high: int) -> Form[int]:
+    """Return the form of a verdict that is an integer from `low` to `high`."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError(f"the {name} is no integer")  # noqa: TRY004 - one kind of fault, for one repair
+        if not low <= value <= high:
+            raise ValueError(f"the {name} must be from {low} to {high}")
+        return value
+
+    # Not every server that holds an answer to a schema knows of bounds.
+    return Form(key=name, schema={"type": "integer"}, read=read)
+
+
+def choice(name: str, values: Sequence[str]) -> Form[str]:
+    """Return the form of a verdict that is one of these words."""
+
+    def read(value: object) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise ValueError(f"{name} must be one of {', '.join(values)}")
+        return value
+
+    return Form(key=name, schema={"type": "string", "enum": list(values)}, read=read)
+
+
+def bound(verifier: Any, kind: type[V], **given: object) -> V:
+    """Return a verifier's copy of a kind that may ask; what is `given` is no option, and so no part of the fingerprint."""
+    made = kind(**{field.name: getattr(verifier, field.name) for field in dataclasses.fields(verifier)})
+    for name, value in given.items():
+        object.__setattr__(made, name, value)
+    return made
+
+
+def _repair(answer: str, fault: str) -> list[Message]:
+    return [
+        Message(role="assistant", content=visible(answer[:MAX_REPEATED])[:MAX_REPEATED].strip() or "(nothing)"),
+        Message(
+            role="user",
+            content=f"That is no verdict: {fault}. Answer with the one JSON object that was asked for, and nothing else.",
+        ),
+    ]
+
+
+_FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it names a key twice")
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,73 @@
+"""A vote of a prompt's samples on its answer, where no reference says what is right."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from storage.records import Prompt, Sample
+from verifiers.exact_match import ExactMatch
+from verifiers.protocol import Finding, Trial, verifier
+
+
+@verifier(version="1", isolated=False)
+class SelfConsistency(ExactMatch):
+    """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
+
+    All samples that one teacher gave to the prompt vote. Their answers are read and compared as `exact_match` does, with its
+    options; the prompt's reference is not looked at. A sample without an answer fails, and counts as one that voted for nothing.
+    Where two answers have the most votes alike, or the most have too few, all who voted are left undecided; so is a sample that
+    is alone. The score is the part of the samples that gave the sample's answer.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """What part of the samples must give an answer, at least, for it to pass."""
+
+    def check(self, prompt: Prompt, sample: Sample) -> Finding:
+        """Judge one sample as if there were no others."""
+        return self.check_together(prompt, [sample])[0]
+
+    def check_together(self, prompt: Prompt, samples: Sequence[Sample]) -> list[Finding]:
+        """Let the samples vote. An answer is compared with one of each group of answers that were found to be equal."""
+        groups: list[tuple[str, list[int]]] = []
+        without: dict[int, Finding] = {}
+        for number, sample in enumerate(samples):
+            for answer, members in groups:
+                if self._against(answer, prompt, sample).passed:
+                    members.append(number)
+                    break
+            else:
+                alone = self._against(sample.response, prompt, sample)
+                if alone.passed and alone.answer:
+                    groups.append((alone.answer, [number]))
+                else:
+                    without[number] = dataclasses.replace(alone, passed=False, score=0.0)
+        return self._counted(groups, without, len(samples))
+
+    def trials(self, prompt: Prompt) -> Iterator[Trial]:  # noqa: ARG002 - of the protocol
+        """Yield nothing: a vote looks at no reference."""
+        yield from ()
+
+    def _against(self, reference: str, prompt: Prompt, sample: Sample) -> Finding:
+        return super().check(dataclasses.replace(prompt, reference=reference), sample)
+
+    def _counted(self, groups: list[tuple[str, list[int]]], without: dict[int, Finding], voters: int) -> list[Finding]:
+        found = dict(without)
+        most = max((len(members) for _, members in groups), default=0)
+        first = [answer for answer, members in groups if len(members) == most]
+        for answer, members in groups:
+            votes = f"{answer} has {len(members)} of {voters} votes"
+            if voters == 1:
+                passed, reason = None, "one sample alone is no vote"
+            elif len(first) > 1:
+                passed, reason = None, f"a tie: {first[0]} and {first[1]} have {most} of {voters} votes each"
+            elif most < self.share * voters:
+                passed, reason = None, f"no answer has enough votes: {first[0]} has {most} of {voters}"
+            else:
+                passed, reason = answer == first[0], votes if answer == first[0] else f"{votes}, {first[0]} has {most}"
+            score = len(members) / voters
+            found |= dict.fromkeys(members, Finding(passed=passed, reason=reason, score=score, answer=answer))
+        return [found[number] for number in range(voters)]
