@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.e2e.conftest import Workplace
@@ -19,30 +21,29 @@ REASONS = {
 @pytest.mark.timeout(600)
 def test_a_small_model_judges(workplace: Workplace) -> None:
     """The embedded model compares pairs and looks for wrong steps: each sample gets a verdict, or an honest undecided one."""
+    # A model of this size wouldn't end its reason before its context does, so its answers are cut.
+    smol = {"name": "smol", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
     workplace.spec = {
         "dataset": "judged",
         "seed": 7,
-        "prompts": [{"source": workplace.prompts(2), "license": "MIT"}],
-        "teachers": [
-            {"name": "smol", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"},
-            # A model of this size wouldn't end its reason before its context does.
-            {"name": "j", "provider": "local", "model": "smollm2-135m-instruct", "draw": False, "extra_body": {"max_tokens": 64}},
-        ],
-        "sampling": {"k": 1, "max_tokens": 48},
+        "prompts": [{"source": workplace.prompts(1), "license": "MIT"}],
+        "teachers": [smol | {"limits": {"concurrency": 1}, "extra_body": {"max_tokens": 48}}],
         "verify": [
-            {"use": "judge", "mode": "pairwise", "teacher": "j", "rubric": "Is the number right?", "pass_on": "tie"},
-            {"use": "step_check", "teacher": "j"},
+            {"use": "judge", "mode": "pairwise", "teacher": "smol", "rubric": "Is the number right?", "pass_on": "tie"},
+            {"use": "step_check", "teacher": "smol"},
         ],
         "select": {"require": "any"},
     }
-    summary = workplace.build()
-    assert summary["kept"] + sum(summary["rejected"].values()) + summary["failed"] == summary["requested"] == 2
+    building = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+    printed, told = building.communicate(timeout=500)
+    assert building.returncode == 0, told
+    summary = json.loads(printed)
+    assert summary["kept"] + sum(summary["rejected"].values()) + summary["failed"] == summary["requested"] == 1
     verdicts = workplace.query("SELECT verifier, passed, score, reason FROM verdicts")
-    assert sorted(verifier for verifier, *_ in verdicts) == ["judge", "judge", "step_check", "step_check"]
+    assert sorted(verifier for verifier, *_ in verdicts) == ["judge", "step_check"]
     for verifier, passed, score, reason in verdicts:
         assert (score is None) == (passed is None)
         assert reason.startswith(REASONS[verifier]), reason
-    assert workplace.build()["paid"] == 0
 
 
 def test_a_reward_model_that_goes_away(workplace: Workplace) -> None:

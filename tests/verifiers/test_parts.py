@@ -32,6 +32,11 @@ KINDS = pytest.mark.parametrize("kind", [FakeVerifier, FakeAsyncVerifier], ids=[
 Make = Callable[[tuple[Part, ...]], Verifier]
 
 
+def shown(value: object) -> str:
+    """Return a test's parameter as text, the same in every process."""
+    return getattr(value, "__name__", None) or str(value)
+
+
 def weighted(of: tuple[Part, ...]) -> Weighted:
     """Return one that wants half."""
     return Weighted(of=of, pass_at=0.5)
@@ -86,7 +91,7 @@ def decide(one: Any, response: str = "4") -> Finding:
         (All, (True, False), (False, "b: failed"), 2),
         (Cascade, (None, True), (None, "a: undecided"), 1),
     ],
-    ids=str,
+    ids=shown,
 )
 def test_table(made: Make, found: Sequence[Checked], expected: tuple[Any, ...], asked: int, kind: Any) -> None:
     """What follows from the parts, why, and how many of them were asked; it is the same for plain ones and coroutines."""
@@ -136,7 +141,7 @@ class TestScores:
             (AnyOf, (0.9, 0.6), 0.9),
             (weighted, (0.9, 0.6, None), 2.5 / 3),
         ],
-        ids=str,
+        ids=shown,
     )
     def test_of_what_passes(self, made: Make, scores: Sequence[float | None], score: float):
         """All: the lowest; cascade: the last; any: that of the one that passed; weighted: the mean."""
