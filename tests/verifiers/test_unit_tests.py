@@ -6,6 +6,7 @@ import ast
 import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.errors import SetupError, VerifierError
 from storage.records import Message, Prompt, Sample
 from tests.verifiers.sandbox.fusion import run_code, serving
-from verifiers.protocol import deciding
+from verifiers.protocol import SelfTesting, deciding
 from verifiers.registry import VERIFIERS
 from verifiers.responses import code_of, continued
 from verifiers.sandbox.judge import BubblewrapSandbox
@@ -386,6 +387,31 @@ def test_the_sandbox_may_be_another_machine(tmp_path):
     sandbox.close()
     with pytest.raises(SetupError, match="can't be reached"):
         TypeAdapter(UnitTests).validate_python({"sandbox": {"url": url}}).ready()
+
+
+def test_trials_are_the_reference_and_a_program_that_does_nothing():
+    """A self-test tries both, and neither where there are no tests; the program has what the tests are handed."""
+
+    def tried(prompt: Prompt, **options: object) -> list[tuple[str, str, bool | None]]:
+        verifier = TypeAdapter(UnitTests).validate_python(options)
+        assert isinstance(verifier, SelfTesting)
+        return [
+            (trial.kind, trial.response, verifier.check(prompt, sample_of(trial.response)).passed)
+            for trial in verifier.trials(prompt)
+        ]
+
+    right = "def add(a, b): return a + b"
+    empty = "```python\npass\n```"
+    assert tried(prompt_of(None)) == tried(prompt_of(" ")) == []
+    assert tried(prompt_of("assert add(1, 2) == 3")) == [("empty", empty, False)]
+    prompt = replace(prompt_of("def check(add): assert add(1, 2) == 3", entry_point="add"), reference=right)
+    assert tried(prompt) == [("right", right, True), ("empty", "```python\ndef add(*_, **__):\n    pass\n```", False)]
+    vague = replace(prompt, tests="def check(add): add(1, 2)")
+    assert [passed for _, _, passed in tried(vague)] == [True, True]
+    begun = replace(prompt, prompt="def add(a, b):\n", reference="    return a + b")
+    assert tried(begun, prefix="prompt") == [("right", "    return a + b", True), ("empty", empty, False)]
+    assert tried(prompt_of(PAIRS), language="bash") == [("empty", "```bash\n\n```", False)]
+    assert tried(prompt_of('[{"stdin": "", "stdout": ""}]', entry_point="add")) == [("empty", empty, True)]
 
 
 def identity(made: UnitTests) -> dict[str, object]:

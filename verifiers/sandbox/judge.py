@@ -55,7 +55,7 @@ class BubblewrapSandbox:
             return _result(None, f"the tests are broken: {type(error).__name__}: {error}", started)
         if "\0" in job.source:
             return Result(passed=False, reason="SyntaxError: source code cannot contain null bytes", score=0.0, elapsed_s=0.0)
-        result: Result = self._with_jails(2, functools.partial(_judge_module, job.source, tests, limits), self._pool_of(job))
+        result: Result = self._with_jails(2, functools.partial(_judge_module, job.source, tests, limits), self.pool_of(job))
         return result
 
     def run_program(self, job: ProgramJob, limits: Limits) -> Result:
@@ -64,10 +64,10 @@ class BubblewrapSandbox:
 
     def execute(self, program: Program, stdin: str, limits: Limits) -> Execution:
         """Run a program once."""
-        found: Execution = self._with_jails(1, functools.partial(run_once, program, stdin, limits), self._pool_of(program))
+        found: Execution = self._with_jails(1, functools.partial(run_once, program, stdin, limits), self.pool_of(program))
         return found
 
-    def _pool_of(self, job: Program | PythonJob) -> Pool:
+    def pool_of(self, job: Program | PythonJob) -> Pool:
         """Return the jails for a job: a language's own interpreter is seeded when a jail starts, any other for each run."""
         language = job.language if isinstance(job, Program) else "python"
         kind = Kind(language=language, seed=0 if LANGUAGES[language].command else job.seed)

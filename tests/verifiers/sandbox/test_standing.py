@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
 from tests.verifiers.sandbox.test_forgeries import FORGERIES, LIAR, RAW
+from verifiers.sandbox.jail import Line, Standing
 from verifiers.sandbox.judge import BubblewrapSandbox
-from verifiers.sandbox.protocol import Limits, PythonJob
+from verifiers.sandbox.protocol import Limits, Program, PythonJob
 
 TESTS = "assert add(2, 3) == 5\nassert add(0, 1) == 1"
 RIGHT, WRONG = "def add(a, b): return a + b", "def add(a, b): return a - b"
@@ -74,6 +76,60 @@ def test_random_numbers_begin_anew(judge):
         number = "def add(a, b):\n    import random\n    random.seed(0)\n    return random.random()"
         reasons.add(judge(number, look).reason)
     assert reasons == {""}
+
+
+SEEDED = "import random\nassert add(0, 0) == random.random()"
+DRAW = "def add(a, b):\n    import random\n    random.seed({seed})\n    return random.random()"
+
+
+def test_a_shared_process_has_the_seed_of_its_own_runs(single):
+    """Runs of another seed have other jails, in which the tests stand as well, and draw that seed's numbers each time."""
+    limits = Limits(wall_s=3)
+    processes = {}
+    for seed in (0, 1, 0, 1, 1):
+        for drawn in (0, 1):
+            job = PythonJob(source=DRAW.format(seed=drawn), tests=SEEDED, seed=seed)
+            assert single.run_python(job, limits).passed is (drawn == seed)
+        pool = single.pool_of(job)
+        assert processes.setdefault(seed, pool.idle[1].standing) is pool.idle[1].standing
+    assert processes[0] is not processes[1]
+    assert processes[1].samples == 6
+
+
+def test_counted_tests_have_a_process_to_themselves(single, judge):
+    """Tests that go on after a failure share nothing, and the part that passed is that of this sample."""
+    assert judge(RIGHT).passed is True
+    assert standing(single) is not None
+    for source, score in ((WRONG, 0.0), (RIGHT, 1.0), ("def add(a, b): return a + b if a else 0", 0.5), ("1 / 0", 0.0)):
+        result = single.run_python(PythonJob(source=source, tests=TESTS, score=True), Limits(wall_s=3))
+        assert (result.passed, result.score) == (score == 1.0, score)
+        assert standing(single) is None
+    assert judge(RIGHT).passed is True
+
+
+@pytest.mark.parametrize(
+    ("score", "known"),
+    [("null", True), ("0.5", True), ("0.0", True), ("1.5", False), ("-0.5", False), ("NaN", False), ("Infinity", False),
+     ("true", False), ("1", False), ('"1.0"', False), ("[0.5]", False)],
+)  # fmt: skip
+def test_a_score_is_a_number_from_0_to_1(score, known):
+    """A verdict with any other score isn't in its form, and so is none."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        made = Standing(ours, (Limits(), 0))
+        line = Line(made)
+        theirs.send(f'[0, "failed", "", {score}, true]'.encode())
+        line.move()
+        assert (line.verdict is not None, line.again) == (known, known)
+
+
+def test_programs_of_other_languages_meet_no_test_process(single, judge):
+    """Their jails never hold one, whatever was judged between them."""
+    program = Program(source="echo 42", language="bash")
+    for _ in range(2):
+        assert single.execute(program, "", Limits()).stdout == "42\n"
+        assert judge(RIGHT).passed is True
+        assert [jail.standing for jail in single.pool_of(program).idle] == [None]
 
 
 SLOW = {"reading_the_files", "reading_the_heap", "a_million_parts", "a_giant_number"}
