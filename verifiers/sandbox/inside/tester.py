@@ -175,7 +175,7 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
             raise shim.Broken("the tests define check(candidate), but the prompt has no entry_point")
         if names.root not in names and names.root not in names.offered:
             raise Missing(names.root)
-        yield lambda: check(eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
+        yield lambda: check(names[entry_point] if entry_point in names else eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
     for name, value in own.items():
         if name.startswith("test") and isinstance(value, types.FunctionType) and name not in uses.called:
             yield functools.partial(_run_function, value)
