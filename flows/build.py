@@ -109,6 +109,8 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     run.stop.check()
     await work_shards(run, lambda number: shard(dataset, number))
     run.stop.check()
+    await with_grace(run.stop, run.judge_together())
+    run.stop.check()
     summary = Summary.of(await curate(dataset))
     exports = await run.land(summary)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -18,7 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.printing import err, out, plain, print_json, print_lines, say
+from flows.printing import err, out, plain, print_json, print_lines, results_alone, say
 from storage.errors import Interrupted, SetupError, SpecError, UserError
 from storage.memory import YOUNG
 
@@ -46,7 +47,8 @@ def main() -> None:
     gc.set_threshold(YOUNG)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
-        code = app(standalone_mode=False)
+        with results_alone() if "--json" in sys.argv else contextlib.nullcontext():
+            code = app(standalone_mode=False)
         if code == Interrupted.exit_code:  # what typer makes of a KeyboardInterrupt
             err.print("interrupted")
         sys.exit(code if isinstance(code, int) else 0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +16,8 @@ from rich.table import Table
 # Into a file or a pipe, a table is as wide as it is.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
+_JSON: ContextVar[TextIO | None] = ContextVar("json", default=None)
+"""Where the JSON object goes, while stdout is kept for it."""
 
 
 def say(text: str) -> None:
@@ -31,9 +35,21 @@ def print_lines(lines: Iterable[tuple[str, str]]) -> None:
     out.print(table)
 
 
+@contextlib.contextmanager
+def results_alone() -> Iterator[None]:
+    """Keep stdout for the one JSON object of `--json`: what anybody else prints, such as a plug-in, goes to stderr."""
+    stdout = sys.stdout
+    token = _JSON.set(stdout)
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _JSON.reset(token)
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    (_JSON.get() or sys.stdout).write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
 
 
 def plain(text: str) -> str:

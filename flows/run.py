@@ -47,7 +47,7 @@ from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.together import judge_together
-from tasks.verify import Named, Verification, alone
+from tasks.verify import Named, Verification, alone, together
 from verifiers.protocol import NeedsMachine
 
 Say = Callable[[str], None]
@@ -281,16 +281,20 @@ class Run:
         """Draw and verify one shard."""
         return await self._shards.work(number)
 
-    async def curate(self) -> Summary:
-        """Decide every slot's outcome and stage the snapshot."""
-        self.stop.check()
-        self.progress.stage = "curating"
+    async def judge_together(self) -> int:
+        """Land what was drawn, and judge it by the verifiers that need all of a prompt's samples; return how many samples."""
         self._writer.close()
         await self._journal.close()
         await self._store.flush()
         await asyncio.to_thread(self._find_unwanted)
-        await judge_together(self._workspace, self._verification, self._verifiers, self.stop)
+        if together(self._verifiers):
+            self.progress.stage = "judging samples together"
+        return await judge_together(self._workspace, self._verification, self._verifiers, self.stop)
+
+    async def curate(self) -> Summary:
+        """Decide every slot's outcome and stage the snapshot."""
         self.stop.check()
+        self.progress.stage = "curating"
         return await asyncio.to_thread(self._curate)
 
     def _curate(self) -> Summary:

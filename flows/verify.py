@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from tasks.changes import Change, Judged, compare
 from tasks.outcomes import listed
 from tasks.prepare import Asked, prepare
 from tasks.rejudge import judge_stored
+from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.together import judge_together
@@ -101,8 +103,12 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     async with wiring.open_teachers(spec, path, keys=False) as made:
         asked = wiring.asked(spec, made)
-    with signals(stop, say), lake.writing(say, check=stop.check), Workspace(lake, lake.staging / run) as workspace:
-        await asyncio.to_thread(_prepare, spec, path, workspace, asked)
+    with signals(stop, say), contextlib.ExitStack() as stack:
+        lock = lake.writing(say, check=stop.check)
+        await asyncio.to_thread(lock.__enter__)
+        stack.callback(lock.__exit__, None, None, None)
+        workspace = stack.enter_context(Workspace(lake, lake.staging / run))
+        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop)
         free = [named for named in verifiers if not wiring.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
@@ -125,9 +131,15 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     )
 
 
-def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked]) -> None:
+def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop) -> None:
     template = Template(spec.template, where=str(path))
-    prepare(workspace, wiring.read(spec), template, asked, spec.sampling.parameters(), spec.sampling.k)
+
+    def prompts() -> Iterator[Found]:
+        for found in wiring.read(spec):
+            stop.check()
+            yield found
+
+    prepare(workspace, prompts(), template, asked, spec.sampling.parameters(), spec.sampling.k)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 

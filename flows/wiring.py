@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from flows.loading import Location, problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.answers import Answers
-from storage.errors import SpecError, VerifierError, Withheld
+from storage.errors import SetupError, SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint, request_key
 from storage.intents import Intents
 from storage.plugins import nearest
@@ -210,18 +210,19 @@ def _verifier(entry: VerifierEntry, spec: Spec, path: Path, number: int) -> Name
         location, message = problem(error)
         raise SpecError(f"{where(path, ('verify', number, *location))}: {message}") from error
     decides = _decides(made, spec, path, ("verify", number))
-    return Named(
-        name=entry.use,
-        version=made.version,
-        fingerprint=fingerprint(verifier=entry.use, version=made.version, options=decides),
-        verifier=made,
-    )
+    try:
+        print_ = fingerprint(verifier=entry.use, version=made.version, options=decides)
+    except TypeError as error:
+        raise SetupError(
+            f"{where(path, ('verify', number))}: {entry.use!r} has an option that has no address: {error}"
+        ) from error
+    return Named(name=entry.use, version=made.version, fingerprint=print_, verifier=made)
 
 
 def _decides(made: Verifier, spec: Spec, path: Path, location: Location) -> dict[str, Any]:
     """Return all that decides a verifier's verdicts, by name. Raise SpecError where it asks a teacher that can't judge."""
     found = deciding(made)
-    if isinstance(made, Identified):
+    if isinstance(made, Identified) and callable(made.identity):  # an option may be called so
         found |= made.identity()
     if isinstance(made, Combinator):
         found["of"] = [
@@ -231,10 +232,15 @@ def _decides(made: Verifier, spec: Spec, path: Path, location: Location) -> dict
         return found
     # Who judges decides the verdict; what the spec happens to call it doesn't.
     identities = {name: _judging(name, made, spec, path, location) for name in asks(made)}
+    told: set[str] = set()
     if (name := found.get("teacher")) in identities:
         found["teacher"] = identities[name]
+        told.add(name)
     if "teachers" in found and set(found["teachers"]) <= identities.keys():
+        told |= set(found["teachers"])
         found["teachers"] = sorted((identities[name] for name in found["teachers"]), key=address)
+    if others := {name: identity for name, identity in identities.items() if name not in told}:
+        found["asks"] = others
     return found
 
 

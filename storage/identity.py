@@ -6,8 +6,11 @@ would buy every sample again. `tests/storage/test_identity.py` pins addresses by
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 import orjson
@@ -20,6 +23,24 @@ _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS
 def address(value: object) -> str:
     """Return the address of a JSON-like value: 32 hex digits. Key order doesn't count; everything else does."""
     return hashlib.sha256(orjson.dumps(value, option=_OPTIONS)).hexdigest()[:32]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON holds it, where orjson would drop what tells it from another: infinities, hidden fields, sets."""
+    match value:
+        case float() if not math.isfinite(value):
+            return {"float": str(value)}
+        case Mapping():
+            return {name: _plain(each) for name, each in value.items()}
+        case list() | tuple() | set() | frozenset():
+            found = [_plain(each) for each in value]
+            return found if isinstance(value, list | tuple) else sorted(found, key=address)
+        case PurePath():
+            return str(value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case _:
+            return value
 
 
 def request_key(
@@ -64,8 +85,8 @@ def prompt_id(
 
 
 def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> str:
-    """Return the address of a verifier as configured."""
-    return address([verifier, version, dict(options)])
+    """Return the address of a verifier as configured. Raise TypeError where an option is of a kind that has none."""
+    return address([verifier, version, _plain(options)])
 
 
 def vote_inputs(inputs: str, sample_ids: Iterable[str]) -> str:

@@ -39,7 +39,9 @@ class Registry(Generic[T]):
 def _loaded(point: EntryPoint) -> object:
     try:
         return point.load()
-    except Exception as error:  # whatever a foreign module's import raises
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a foreign module's import raises, SystemExit too
         package = f"{point.dist.name} {point.dist.version}" if point.dist else "a package"
         raise SetupError(
             f"{point.name!r}, a plug-in of {package}, can't be loaded: {type(error).__name__}: {error}; "

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import orjson
+import pyarrow as pa
 from pydantic import Field
 
-from storage.errors import SpecError
+from storage.errors import SpecError, StillhouseError
 from storage.parquet import PartWriter, count_rows, read_batches, refused, sync, write_text
 from storage.plugins import nearest
 from tasks.exporters.protocol import Exporter
@@ -57,17 +58,24 @@ def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str)
     """Write the shards of a build's snapshot (`traces`, a folder) and return the manifest. Same snapshot, same bytes."""
     exporter = find(options.format)
     files = sorted(traces.glob("*.parquet"))
-    rows = sum(map(count_rows, files)) if exporter.one_to_one else sum(1 for _ in exporter.rows(_traces(files)))
+    rows = sum(map(count_rows, files)) if exporter.one_to_one else sum(1 for _ in _made(exporter, options.format, files))
     number = max(1, min(options.shards, rows))
     shards = []
     with _replacing(Path(options.to).expanduser().resolve()) as folder:
-        source = exporter.rows(_traces(files))
+        source = _made(exporter, options.format, files)
         for index in range(number):
             name = f"train-{index:05d}-of-{number:05d}.{options.file}"
             size = rows // number + (index < rows % number)
-            with PartWriter(folder / name, exporter.schema) if options.file == "parquet" else _JsonLines(folder / name) as writer:
-                for _ in range(size):
-                    writer.write(_next(source, options.format, rows))
+            try:
+                with (
+                    PartWriter(folder / name, exporter.schema)
+                    if options.file == "parquet"
+                    else _JsonLines(folder / name) as writer
+                ):
+                    for _ in range(size):
+                        writer.write(_next(source, options.format, rows))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, orjson.JSONEncodeError) as error:
+                raise _broken(options.format, error) from error
             shards.append(_facts(folder / name, size))
         if next(source, None) is not None:
             raise _unsteady(options.format, rows)
@@ -76,15 +84,45 @@ def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str)
     return manifest
 
 
+def _writer(path: Path, exporter: Exporter) -> PartWriter | _JsonLines:
+    return PartWriter(path, exporter.schema) if path.suffix == ".parquet" else _JsonLines(path)
+
+
 def find(name: str) -> Exporter:
     """Return the exporter of a form. Raise SpecError where there is none."""
     try:
-        exporter = EXPORTERS.find(name)()
+        kind = EXPORTERS.find(name)
     except KeyError:
         raise SpecError(f"exports: unknown format {name!r}; {nearest(name, EXPORTERS.names())}") from None
+    exporter = kind()
     if "license" not in exporter.schema.names:
         raise SpecError(f"exports: the exporter {name!r} has no column `license`, without which nobody may use its rows")
     return exporter
+
+
+def _made(exporter: Exporter, name: str, files: list[Path]) -> Iterator[dict[str, Any]]:
+    """Yield an exporter's rows. Raise SpecError, in one line, where it raises, or a row isn't what its schema says."""
+    rows = exporter.rows(_traces(files))
+    columns = set(exporter.schema.names)
+    while True:
+        try:
+            row = next(rows, None)
+        except StillhouseError:
+            raise
+        except Exception as error:
+            raise _broken(name, error) from error
+        if row is None:
+            return
+        if row.keys() != columns:
+            raise _broken(name, f"a row has the columns {sorted(row)}")
+        if not row["license"]:
+            raise _broken(name, "a row has no license")
+        yield row
+
+
+def _broken(name: str, why: object) -> SpecError:
+    what = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
+    return SpecError(f"exports: the exporter {name!r} is broken: {what}")
 
 
 def _next(rows: Iterator[dict[str, Any]], name: str, promised: int) -> dict[str, Any]:

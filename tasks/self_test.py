@@ -6,6 +6,7 @@ number, another choice or an empty program doesn't.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +16,12 @@ from datetime import UTC, datetime
 from itertools import chain
 from typing import Literal, TypeVar
 
-from storage.records import Prompt, Sample, Verdict
-from tasks.verify import Named, verdict_of
+from storage.errors import TeacherError
+from storage.records import Prompt, Sample
+from tasks.verify import Named
+from verifiers import running
 from verifiers.parts import Combinator
-from verifiers.protocol import SelfTesting, Trial
+from verifiers.protocol import Finding, SelfTesting, Trial
 
 T = TypeVar("T")
 Fault = Literal["fails what is right", "passes what is wrong", "passes what is empty", "can't decide"]
@@ -89,8 +92,8 @@ def self_test(verifiers: Sequence[Named], prompts: Sequence[Prompt]) -> tuple[li
                 tested.append(_untried(named, "it compares with nothing that a prompt brings, or asks a teacher"))
                 continue
             jobs = list(_jobs(named.verifier, prompts))
-            verdicts = threads.map(lambda job, named=named: verdict_of(named, job[0], _sample(job), ""), jobs)
-            one, faults = _judged(named, jobs, list(verdicts))
+            found_by = threads.map(lambda job, named=named: _tried(named, job), jobs)
+            one, faults = _judged(named, jobs, list(found_by))
             tested.append(one)
             found += faults[:SHOWN]
     return tested, found
@@ -133,17 +136,26 @@ def _sample(job: _Job) -> Sample:
     )
 
 
+def _tried(named: Named, job: _Job) -> Finding:
+    try:
+        if running.waits(named.verifier):
+            return asyncio.run(running.wait(named.name, named.verifier, job[0], _sample(job)))
+        return running.run(named.name, named.verifier, job[0], _sample(job))
+    except TeacherError as error:
+        return Finding(passed=None, reason=str(error))
+
+
 def _untried(named: Named, why: str) -> Tested:
     return Tested(verifier=named.name, prompts=0, right=0, wrong=0, faults={}, untried=why)
 
 
-def _judged(named: Named, jobs: Sequence[_Job], verdicts: Sequence[Verdict]) -> tuple[Tested, list[Found]]:
+def _judged(named: Named, jobs: Sequence[_Job], findings: Sequence[Finding]) -> tuple[Tested, list[Found]]:
     if not jobs:
         return _untried(named, "no prompt brings what it needs: a reference or tests"), []
     found: list[Found] = []
     counts: dict[Fault, int] = {}
-    for (prompt, trial), verdict in zip(jobs, verdicts, strict=True):
-        fault = _fault(trial, verdict)
+    for (prompt, trial), finding in zip(jobs, findings, strict=True):
+        fault = _fault(trial, finding)
         if fault is not None:
             counts[fault] = counts.get(fault, 0) + 1
             found.append(
@@ -152,7 +164,7 @@ def _judged(named: Named, jobs: Sequence[_Job], verdicts: Sequence[Verdict]) -> 
                     prompt_id=prompt.prompt_id,
                     fault=fault,
                     response=trial.response,
-                    reason=verdict.reason,
+                    reason=finding.reason,
                 )
             )
     tested = Tested(
@@ -166,9 +178,9 @@ def _judged(named: Named, jobs: Sequence[_Job], verdicts: Sequence[Verdict]) -> 
     return tested, found
 
 
-def _fault(trial: Trial, verdict: Verdict) -> Fault | None:
+def _fault(trial: Trial, finding: Finding) -> Fault | None:
     if trial.kind == "right":
-        return {True: None, False: "fails what is right", None: "can't decide"}[verdict.passed]
-    if not verdict.passed:
+        return {True: None, False: "fails what is right", None: "can't decide"}[finding.passed]
+    if not finding.passed:
         return None
     return "passes what is empty" if trial.kind == "empty" else "passes what is wrong"

@@ -34,16 +34,17 @@ async def judge_together(
     await asyncio.to_thread(_address, workspace, listed)
     if not listed:
         return 0
-    number = await asyncio.to_thread(_deal, workspace, listed, "SEMI" if again else "ANTI")
-    bucket = 0
-    while number and bucket < BUCKETS and not stop:
-        rows = await asyncio.to_thread(_read, workspace, bucket)
+    groups, samples = await asyncio.to_thread(_deal, workspace, listed, "SEMI" if again else "ANTI")
+    step = max(1, groups * BUCKET_SAMPLES // max(samples, 1))
+    for first in range(0, groups, step):
+        if stop:
+            break
+        rows = await asyncio.to_thread(_read, workspace, first, first + step - 1)
         async with asyncio.TaskGroup() as group:
-            for _, samples in groupby(rows, key=lambda row: (row["ord"], row["teacher"])):
-                group.create_task(_judge(verification, list(samples)))
-        bucket += 1
+            for _, together_ in groupby(rows, key=lambda row: row["turn"]):
+                group.create_task(_judge(verification, list(together_)))
     await verification.flush()
-    return number
+    return samples
 
 
 async def _judge(verification: Verification, rows: list[dict[str, Any]]) -> None:
@@ -69,42 +70,56 @@ def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
     )
 
 
-def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> int:
-    """Deal the samples that lack a verdict, and those that were drawn with them, into buckets of consecutive prompts."""
+def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> tuple[int, int]:
+    """Deal the samples that lack a verdict, and those that were drawn with them, into buckets of consecutive groups.
+
+    Return how many groups and samples there are.
+    """
     fingerprints = ", ".join(f"({literal(named.fingerprint)})" for named in verifiers)
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE unvoted AS
-        SELECT DISTINCT ord, teacher
-        FROM together CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
-        {join} JOIN verdicts USING (sample_id, inputs, fingerprint)
+        SELECT ord, teacher, row_number() OVER (ORDER BY ord, teacher) - 1 AS turn
+        FROM (
+            SELECT DISTINCT ord, teacher
+            FROM together CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
+            {join} JOIN verdicts USING (sample_id, inputs, fingerprint)
+        )
         """
     )
-    ((number, last),) = workspace.rows("SELECT count(*), max(ord) FROM together SEMI JOIN unvoted USING (ord, teacher)")
-    if number:
-        buckets = min(BUCKETS, -(-number // BUCKET_SAMPLES))
+    ((groups,),) = workspace.rows("SELECT count(*) FROM unvoted")
+    ((samples,),) = workspace.rows("SELECT count(*) FROM together SEMI JOIN unvoted USING (ord, teacher)")
+    if groups:
         workspace.deal(
             "voting",
-            f"SELECT ord, together.teacher, together.sample_index, inputs, samples AS sample, "
-            f"ord * {buckets} // {last + 1} AS bucket "
-            "FROM together SEMI JOIN unvoted USING (ord, teacher) JOIN samples USING (sample_id)",
+            f"SELECT ord, turn, together.sample_index, inputs, samples AS sample, {_bucket('turn', groups)} AS bucket "
+            "FROM together JOIN unvoted USING (ord, teacher) JOIN samples USING (sample_id)",
         )
-    return int(number)
+    return int(groups), int(samples)
 
 
-def _read(workspace: Workspace, bucket: int) -> list[dict[str, Any]]:
-    ((low, high),) = workspace.rows(f"SELECT min(ord), max(ord) FROM {workspace.dealt('voting', bucket)}")
-    if low is None:
-        return []
+def _bucket(turn: object, groups: int) -> str:
+    return f"{turn} * {min(BUCKETS, groups)} // {groups}"
+
+
+def _read(workspace: Workspace, first: int, last: int) -> list[dict[str, Any]]:
+    """Return the rows of the groups from `first` to `last`."""
+    ((groups, low, high),) = workspace.rows(
+        f"SELECT (SELECT count(*) FROM unvoted), min(ord), max(ord) FROM unvoted WHERE turn BETWEEN {first} AND {last}"
+    )
+    buckets = range(first * min(BUCKETS, groups) // groups, min(last, groups - 1) * min(BUCKETS, groups) // groups + 1)
+    dealt = " UNION ALL ".join(
+        f"(FROM {workspace.dealt('voting', bucket)} WHERE turn BETWEEN {first} AND {last})" for bucket in buckets
+    )
     table = workspace.table(
         f"""
-        SELECT ord, teacher, voting.inputs, sample, prompts AS prompt
+        SELECT turn, voting.inputs, sample, prompts AS prompt
         FROM (
-            FROM {workspace.dealt("voting", bucket)}
-            QUALIFY row_number() OVER (PARTITION BY ord, teacher, sample_index ORDER BY sample.created_at) = 1
+            FROM ({dealt})
+            QUALIFY row_number() OVER (PARTITION BY turn, sample_index ORDER BY sample.created_at) = 1
         ) AS voting
         JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
-        ORDER BY ord, teacher, sample_index
+        ORDER BY turn, sample_index
         """
     )
     rows: list[dict[str, Any]] = table.to_pylist()

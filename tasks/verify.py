@@ -140,7 +140,7 @@ class Verification:
                 if waits:
                     checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
                 else:
-                    checks.append((i, waits, self._threads.submit(partial(verdict_of, named, prompt, case.sample, inputs))))
+                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
         kept = [self._kept(check, paid=waits) for _, waits, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
@@ -186,8 +186,7 @@ class Verification:
             try:
                 finding = await running.wait(named.name, named.verifier, prompt, sample)
             except TeacherError as error:
-                if not isinstance(error, Withheld):
-                    logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+                _put_off(named, sample, error)
                 return None
             verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
             return verdict
@@ -208,16 +207,29 @@ def together(verifiers: Sequence[Named]) -> list[Named]:
     return [named for named in verifiers if isinstance(named.verifier, Together)]
 
 
-def verdict_of(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict:
-    """Judge one sample in this thread, or in a worker that it waits for. Raise UserError where none can be judged."""
+def _put_off(named: Named, sample: Sample, error: TeacherError) -> None:
+    """Leave a sample to the next build."""
+    if not isinstance(error, Withheld):
+        logger.warning("%s could not ask about sample %s: %s", named.name, sample.sample_id, error)
+
+
+def _check(named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
     began = time.perf_counter()
-    finding = running.run(named.name, named.verifier, prompt, sample)
+    try:
+        finding = running.run(named.name, named.verifier, prompt, sample)
+    except TeacherError as error:
+        _put_off(named, sample, error)
+        return None
     return _verdict(named, sample, inputs, finding, time.perf_counter() - began)
 
 
 def _check_together(named: Named, prompt: Prompt, samples: Sequence[Sample], inputs: str) -> list[Verdict]:
     began = time.perf_counter()
-    findings = running.run_together(named.name, named.verifier, prompt, samples)
+    try:
+        findings = running.run_together(named.name, named.verifier, prompt, samples)
+    except TeacherError as error:
+        _put_off(named, samples[0], error)
+        return []
     took = (time.perf_counter() - began) / len(samples)
     return [_verdict(named, sample, inputs, finding, took) for sample, finding in zip(samples, findings, strict=True)]
 
@@ -233,7 +245,7 @@ def _verdict(named: Named, sample: Sample, inputs: str, finding: Finding, elapse
         fingerprint=named.fingerprint,
         inputs=inputs,
         passed=finding.passed,
-        score=score if finding.passed is not None else None,
+        score=float(score) if finding.passed is not None and score is not None else None,
         reason=_utf8(finding.reason)[:REASON_CHARS],
         answer=None if finding.answer is None else _utf8(finding.answer),
         elapsed_s=elapsed_s,

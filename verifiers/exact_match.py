@@ -78,8 +78,16 @@ class ExactMatch:
         if isinstance(found, NoAnswer):
             return Finding(passed=False, reason=found.why)
         if cut_off and found.at_end:
-            return Finding(passed=False, reason=f"cut off at {_short(found.text)}", answer=_short(found.text))
+            return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
         return self._compared(expected, found)
+
+    def answer(self, response: str) -> str | None:
+        """Return the answer of a response in full, as it is written; None where there is none. Raises as `check`."""
+        if self.kind == "text":
+            texts = self._texts(response)
+            return None if isinstance(texts, NoAnswer) else texts[-1].text.strip() or None
+        found = self._found(response)
+        return None if isinstance(found, NoAnswer) else found.text
 
     def trials(self, prompt: Prompt) -> Iterator[Trial]:
         """Yield the reference, as the response that it is and as `extract` would find it, and answers that are near it."""
@@ -153,7 +161,7 @@ class ExactMatch:
             if maths.same_signs(expected.text, found.text):
                 return _finding(found, expected.text, equal=True)
             if isinstance(one, Unreadable):
-                return Finding(passed=None, reason=f"the reference can't be read: {one}", answer=_short(found.text))
+                return Finding(passed=None, reason=f"the reference can't be read: {one}", answer=shown(found.text))
             if found.how == "the whole response" and len(_WORD.findall(found.text[:MAX_CHARS])) >= _PROSE:
                 return Finding(passed=False, reason="no answer found")
             return _finding(found, expected.text, equal=None, why=f"the answer can't be read: {other}")
@@ -198,7 +206,7 @@ class ExactMatch:
         if isinstance(one, str):
             return Finding(passed=None, reason=f"the reference can't be read: {one}")
         if isinstance(other, str):
-            return Finding(passed=False, reason=f"{other} ({found.how})", answer=_short(found.text))
+            return Finding(passed=False, reason=f"{other} ({found.how})", answer=shown(found.text))
         if not one.days & other.days:
             return _finding(replace(found, text=other.text), one.text, equal=False)
         unclear = next((each.text for each in (one, other) if len(each.days) > 1), None)
@@ -218,7 +226,7 @@ class ExactMatch:
         for found in candidates:
             if len(found.text) <= limit and self._normal(found.text) == wanted:
                 if cut_off and found.at_end:
-                    return Finding(passed=False, reason=f"cut off at {_short(found.text)}", answer=_short(found.text))
+                    return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
                 return _finding(found, expected, equal=True)
         return _finding(candidates[0], expected, equal=False)
 
@@ -290,15 +298,16 @@ def _check_json(expected: Answer, found: Answer) -> Finding:
     try:
         return _finding(found, expected.text, equal=json_values.equal(one, json_values.parse(found.text)))
     except json_values.NoJson as error:
-        return Finding(passed=False, reason=f"{error} ({found.how})", answer=_short(found.text))
+        return Finding(passed=False, reason=f"{error} ({found.how})", answer=shown(found.text))
 
 
 def _finding(found: Answer, expected: str, *, equal: bool | None, why: str = "equality is neither shown nor refuted") -> Finding:
-    answer, wanted = _short(found.text), _short(expected)
+    answer, wanted = shown(found.text), shown(expected)
     reason = f"matches {wanted}" if equal else (f"{answer} ≠ {wanted}" if equal is False else f"{answer} and {wanted}: {why}")
     return Finding(passed=equal, reason=f"{reason} ({found.how})", answer=answer)
 
 
-def _short(text: str) -> str:
+def shown(text: str) -> str:
+    """Return an answer in one line, as a reason tells it."""
     text = " ".join(text.encode("utf-8", "replace").decode().split())
     return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -20,10 +20,13 @@ def make(use: str, options: Mapping[str, Any]) -> Verifier:
         kind = VERIFIERS.find(use)
     except KeyError:
         raise refusal(("use",), f"unknown verifier {use!r}; {nearest(use, VERIFIERS.names())}") from None
+    whole: Any = kind
+    if not (dataclasses.is_dataclass(whole) and all(hasattr(whole, name) for name in ("version", "isolated", "limit_s"))):
+        raise refusal(("use",), f"{use!r} is no verifier: its class needs the decorator `@verifier` of `verifiers.protocol`")
     try:
         made: Verifier = TypeAdapter(kind).validate_python(options)
     except ValidationError as error:
-        known = [field.name for field in dataclasses.fields(cast("Any", kind)) if field.init]
+        known = [field.name for field in dataclasses.fields(whole) if field.init]
         for each in error.errors():
             if each["type"] == "unexpected_keyword_argument" and len(each["loc"]) == 1:
                 # The likeliest slip, and often the cause of what else is wrong: `text` is missing where `txt` stands.

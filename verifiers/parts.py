@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Generator, Mapping
 from contextvars import ContextVar
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import AfterValidator, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema, to_jsonable_python
@@ -84,6 +84,8 @@ class Combinator:
     """The base of a verifier that consists of others: a subclass is decorated like any verifier, and has the field `of`."""
 
     of: Parts
+    isolated: ClassVar[bool] = False  # its parts say for themselves
+    limit_s: ClassVar[float] = 60
 
     def decide(self) -> Generator[Part, Finding, Finding]:
         """Yield the parts that are to check, one after the other, being sent what each found, and return what follows."""

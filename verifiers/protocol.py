@@ -163,12 +163,12 @@ def deciding(made: Any) -> dict[str, Any]:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
-def verifier(*, version: str, isolated: bool = True, limit_s: float = 60) -> Callable[[type[C]], type[C]]:
+def verifier(*, version: str, isolated: bool | None = None, limit_s: float | None = None) -> Callable[[type[C]], type[C]]:
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 
     Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
-    longer count. `isolated` and `limit_s` are as the protocol says; where they depend on the options, a class defines them
-    itself, as properties.
+    longer count. `isolated` (True) and `limit_s` (60) are as the protocol says; left out, they are the base class's, and a
+    class whose options decide defines them itself, as properties.
     """
 
     def decorate(cls: type[C]) -> type[C]:
@@ -176,9 +176,9 @@ def verifier(*, version: str, isolated: bool = True, limit_s: float = 60) -> Cal
         # Without this, pydantic ignores an unknown key in the spec: a mistyped option would change nothing and say nothing.
         made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
         made.version = version  # type: ignore[attr-defined]
-        for name, value in (("isolated", isolated), ("limit_s", limit_s)):
-            if name not in cls.__dict__:
-                setattr(made, name, value)
+        for name, given, default in (("isolated", isolated, True), ("limit_s", limit_s, 60.0)):
+            if given is not None or not hasattr(cls, name):
+                setattr(made, name, default if given is None else given)
         return made
 
     return decorate

@@ -18,6 +18,8 @@ from verifiers.protocol import Checked, Finding, MayWait, Together, Verifier
 A = TypeVar("A")
 B = TypeVar("B")
 
+_TROUBLE = (Exception, SystemExit)
+"""What a check may raise; the latter from what was once a script."""
 logger = logging.getLogger(__name__)
 THREAD: ContextVar[Callable[[Callable[[], Any]], Awaitable[Any]]] = ContextVar("thread", default=asyncio.to_thread)
 """Runs a call that blocks off the event loop, for coroutines that consist of such checks too. A build sets its own threads."""
@@ -31,13 +33,12 @@ def waits(verifier: Verifier) -> bool:
 def run(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Finding:
     """Check a sample in this thread, or in a worker that it waits for. `name` is the verifier's, for the log.
 
-    Raise UserError where no sample can be checked; whatever else goes wrong is an undecided finding.
+    Raise UserError where no sample can be checked, and TeacherError where another server couldn't be asked, so that nothing was
+    decided; whatever else goes wrong is an undecided finding.
     """
     try:
         return _finding(cast("Checked", _called(verifier, verifier.check, prompt, sample)))
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - one sample's trouble must not end a run
+    except _TROUBLE as error:
         return _undecided(name, sample, error)
 
 
@@ -46,10 +47,8 @@ def run_together(name: str, verifier: Verifier, prompt: Prompt, samples: Sequenc
     try:
         findings = list(map(_finding, _called(verifier, cast("Together", verifier).check_together, prompt, samples)))
         if len(findings) != len(samples):
-            raise TypeError(f"{len(findings)} findings for {len(samples)} samples")  # noqa: TRY301 - as what a check raises
-    except UserError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
+            raise TypeError(f"{len(findings)} findings for {len(samples)} samples")
+    except _TROUBLE as error:
         return [_undecided(name, sample, error) for sample in samples]
     return findings
 
@@ -63,19 +62,13 @@ def _called(verifier: Verifier, check: Callable[[Prompt, A], B], prompt: Prompt,
 async def wait(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Finding:
     """Check a sample from the event loop, in whichever way the verifier checks.
 
-    Raise UserError as `run` does, and TeacherError where a judge's teacher couldn't be asked, so that nothing was decided.
+    Raises as `run` does.
     """
     if not waits(verifier):
         return cast("Finding", await THREAD.get()(partial(run, name, verifier, prompt, sample)))
     try:
         return _finding(await cast("Awaitable[Checked]", verifier.check(prompt, sample)))
-    except UserError:
-        raise
-    except RequestRejected as error:
-        return Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
-    except TeacherError:
-        raise
-    except Exception as error:  # noqa: BLE001 - as above
+    except _TROUBLE as error:
         return _undecided(name, sample, error)
 
 
@@ -86,10 +79,17 @@ def _finding(checked: Checked) -> Finding:
         value: object = getattr(finding, name)
         if not isinstance(value, kinds):
             raise TypeError(f"{name} is a {type(value).__name__}")
+    if finding.score is not None and not 0 <= finding.score <= 1:
+        raise ValueError(f"score is {finding.score}, and not from 0 to 1")
     return finding
 
 
-def _undecided(name: str, sample: Sample, error: Exception) -> Finding:
+def _undecided(name: str, sample: Sample, error: BaseException) -> Finding:
+    """Return what one sample's trouble is to it. Raise again what isn't its own: the user can mend it, or a later build can."""
+    if isinstance(error, UserError) or (isinstance(error, TeacherError) and not isinstance(error, RequestRejected)):
+        raise error
+    if isinstance(error, RequestRejected):
+        return Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
     if isinstance(error, VerifierError):
         return Finding(passed=None, reason=str(error))
     logger.error("%s raised on sample %s", name, sample.sample_id, exc_info=error)

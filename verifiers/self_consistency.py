@@ -8,12 +8,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from storage.errors import VerifierError
 from storage.records import Prompt, Sample
-from verifiers.exact_match import ExactMatch
+from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Finding, Trial, verifier
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 
@@ -40,25 +41,41 @@ class SelfConsistency(ExactMatch):
                     members.append(number)
                     break
             else:
-                alone = self._against(sample.response, prompt, sample)
-                if alone.passed and alone.answer:
-                    groups.append((alone.answer, [number]))
+                answer, alone = self._alone(prompt, sample)
+                if alone.passed:
+                    groups.append((answer, [number]))
                 else:
-                    without[number] = dataclasses.replace(alone, passed=False, score=0.0)
+                    without[number] = alone
         return self._counted(groups, without, len(samples))
 
     def trials(self, prompt: Prompt) -> Iterator[Trial]:  # noqa: ARG002 - of the protocol
         """Yield nothing: a vote looks at no reference."""
         yield from ()
 
+    def _alone(self, prompt: Prompt, sample: Sample) -> tuple[str, Finding]:
+        """Return a sample's answer in full, and whether it is one: then it equals itself."""
+        try:
+            answer = self.answer(sample.response)
+        except VerifierError as error:
+            return "", Finding(passed=None, reason=str(error))
+        if answer is None:
+            found = super().check(dataclasses.replace(prompt, reference="?"), sample)  # says why there is none
+            return "", dataclasses.replace(found, passed=False, score=0.0)
+        found = self._against(answer, prompt, sample)
+        return answer, found if found.passed is None else dataclasses.replace(found, score=0.0)
+
     def _against(self, reference: str, prompt: Prompt, sample: Sample) -> Finding:
-        return super().check(dataclasses.replace(prompt, reference=reference), sample)
+        try:
+            return super().check(dataclasses.replace(prompt, reference=reference), sample)
+        except VerifierError as error:  # this sample's trouble, and no other's
+            return Finding(passed=None, reason=str(error))
 
     def _counted(self, groups: list[tuple[str, list[int]]], without: dict[int, Finding], voters: int) -> list[Finding]:
         found = dict(without)
         most = max((len(members) for _, members in groups), default=0)
-        first = [answer for answer, members in groups if len(members) == most]
-        for answer, members in groups:
+        first = [shown(answer) for answer, members in groups if len(members) == most]
+        for whole, members in groups:
+            answer = shown(whole)
             votes = f"{answer} has {len(members)} of {voters} votes"
             if voters == 1:
                 passed, reason = None, "one sample alone is no vote"
@@ -67,7 +84,7 @@ class SelfConsistency(ExactMatch):
             elif most < self.share * voters:
                 passed, reason = None, f"no answer has enough votes: {first[0]} has {most} of {voters}"
             else:
-                passed, reason = answer == first[0], votes if answer == first[0] else f"{votes}, {first[0]} has {most}"
+                passed, reason = len(members) == most, votes if len(members) == most else f"{votes}, {first[0]} has {most}"
             score = len(members) / voters
             found |= dict.fromkeys(members, Finding(passed=passed, reason=reason, score=score, answer=answer))
         return [found[number] for number in range(voters)]

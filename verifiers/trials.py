@@ -37,5 +37,9 @@ def _near(expected: Answer, *, kind: str, choices: str, margin: Fraction) -> Ite
         yield from (str(value) for value in (expected.value + step, expected.value - step))
     elif kind == "text":
         yield f"{expected.text} x"
+    elif kind == "math" and not margin:
+        yield f"{expected.text} + 1"
+    elif kind == "json":
+        yield f"[{expected.text}]"
     elif not margin and _LAST_DIGIT.search(expected.text):
         yield _LAST_DIGIT.sub(lambda digit: str((int(digit[0]) + 1) % 10), expected.text)

@@ -42,9 +42,7 @@ class Weighted(Combinator):
             finding = yield part
             if finding.passed is None:
                 return self.told(part, finding)
-            score = score_of(finding)
-            if score is None or not 0 <= score <= 1:
-                return Finding(passed=None, reason=f"{self.label(part)}: its score {score} is not from 0 to 1")
+            score = score_of(finding) or 0.0
             total += weight * Fraction(str(score))
             told.append(f"{self.label(part)} {score:.3g}")
             answers += [finding.answer] if finding.answer is not None else []

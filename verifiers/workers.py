@@ -16,12 +16,13 @@ import resource
 import signal
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import Any, TypeVar, cast
 
-from storage.errors import VerifierError
+from storage.errors import SetupError, VerifierError
 
 T = TypeVar("T")
 
@@ -47,13 +48,28 @@ class Workers:
     def call(self, function: Callable[..., T], *arguments: Any, timeout_s: float) -> T:
         """Return what a function returns in a worker, or raise what it raises. Both must survive pickling.
 
-        Raise VerifierError where it takes longer than `timeout_s` or ends its process.
+        Raise VerifierError where it takes longer than `timeout_s`, or ends its process twice: the first time it may have been
+        a neighbour's fault, for which the kernel killed it. Raise SetupError where no process can be had.
         """
+        if multiprocessing.current_process().daemon:  # within a worker, whose limit holds for this too
+            return function(*arguments)
         job = pickle.dumps((function, arguments))  # first: what can't be sent takes no worker along
+        try:
+            done, value = self._run(job, timeout_s)
+        except _Ended:
+            try:
+                done, value = self._run(job, timeout_s)
+            except _Ended as again:
+                raise VerifierError(f"the check ended its process: {again}") from None
+        if done:
+            return cast("T", value)
+        raise value
+
+    def _run(self, job: bytes, timeout_s: float) -> tuple[bool, Any]:
         worker = self._free.get()
         try:
             worker = worker or _Worker(self._context)
-            done, value = worker.run(job, timeout_s)
+            found = worker.run(job, timeout_s)
         except BaseException:
             if worker is not None:
                 worker.kill()
@@ -63,9 +79,7 @@ class Workers:
             worker.kill()
             worker = None
         self._free.put(worker)
-        if done:
-            return cast("T", value)
-        raise value
+        return found
 
     def close(self) -> None:
         """End the processes, once those at work are done. The pool can be used again."""
@@ -76,6 +90,10 @@ class Workers:
             self._free.put(None)
 
 
+class _Ended(Exception):
+    """A worker ended in the middle of a call."""
+
+
 class _Worker:
     """One process."""
 
@@ -84,11 +102,13 @@ class _Worker:
 
     def __init__(self, context: ForkServerContext) -> None:
         self.calls = 0
-        self._connection, theirs = context.Pipe()
-        with self._starting:
-            self._process: ForkServerProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
-            self._process.start()
-        theirs.close()
+        try:
+            self._connection, theirs = context.Pipe()
+            with self._starting, _deaf(), theirs:
+                self._process: ForkServerProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
+                self._process.start()
+        except (OSError, EOFError) as error:
+            raise SetupError(f"no process can be started for a check: {type(error).__name__}: {error}") from error
 
     def run(self, job: bytes, timeout_s: float) -> tuple[bool, Any]:
         """Return whether the function returned, and what it returned or raised."""
@@ -103,7 +123,7 @@ class _Worker:
                 raise VerifierError(f"no verdict within {timeout_s:g} s")
             return cast("tuple[bool, Any]", self._connection.recv())
         except (EOFError, OSError):
-            raise VerifierError(f"the check ended its process: {self._ended()}") from None
+            raise _Ended(self._ended()) from None
 
     def _ended(self) -> str:
         self._process.join(1)
@@ -114,16 +134,30 @@ class _Worker:
         return f"exit code {code}"
 
     def kill(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process and all that it started, whatever they are at."""
         self._connection.close()
-        self._process.kill()
+        with contextlib.suppress(OSError):
+            os.killpg(cast("int", self._process.pid), signal.SIGKILL)
+        self._process.kill()  # one that had no group of its own yet
         self._process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Start processes that don't hear what ends a build: its whole group is told so, and the build says when they end."""
+    resource_tracker.ensure_running()  # which multiprocessing else starts in between, and lets the signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection) -> None:
     """Work for as long as the other end is there."""
     _end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the build says when to end
+    os.setsid()  # what reaches all processes of a terminal or a service isn't meant for this one
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.dup2(2, 1)  # what a check prints must not get into the command's own output

@@ -79,3 +79,32 @@ def test_only_what_is_named_is_imported(workplace: Workplace, plugin: Path) -> N
     assert made.returncode == 0
     planned = workplace.run("plan", str(next((workplace.folder / "mine").glob("*.yaml"))))
     assert planned.returncode == 0, planned.stderr
+
+
+WRONG = {
+    "exits as it is imported": ("raise SystemExit(0)\n", 2, "can't be loaded: SystemExit"),
+    "is no verifier": ("class AsksBack:\n    pass\n", 2, "needs the decorator `@verifier`"),
+    "prints": (
+        (
+            "from verifiers.protocol import verifier\nprint('a banner')\n\n"
+            "@verifier(version='1', isolated=False)\nclass AsksBack:\n    questions: int = 1\n\n"
+            "    def check(self, prompt, sample):\n        print('a check')\n        raise SystemExit(0)\n"
+        ),
+        0,
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "told"), WRONG.values(), ids=WRONG)
+def test_one_that_misbehaves(workplace: Workplace, plugin: Path, text: str, code: int, told: str) -> None:
+    """It can't end a build as if it were done, nor write into its JSON."""
+    (workplace.folder / "site" / "stillhouse_eliza" / "asks_back.py").write_text(text)
+    workplace.folder = plugin
+    done = workplace.run("build", str(plugin / "spec.yaml"), "--lake", str(workplace.lake), "--json")
+    assert done.returncode == code, done.stderr
+    assert told in done.stderr
+    if code == 0:
+        found = json.loads(done.stdout)
+        assert (found["kept"], found["rejected"]) == (0, {"verify": 4})
+        assert "a banner" in done.stderr

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -112,6 +114,8 @@ def test_a_vote(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert found["verifiers"][0]["same"] == 15
     workplace.spec["verify"] = [{"use": "self_consistency", "kind": "number", "share": 1.0}]
     (one,) = verify(workplace, "--again")["verifiers"]
+    # The teacher's answers follow the sample's number, so no three are the same, and one vote in three is too few for all.
+    assert one["changed"].keys() <= {"pass to undecided", "undecided to undecided", "fail to undecided"}
     assert one["same"] + sum(one["changed"].values()) == 15
     shown = workplace.run(
         "show", "sums", "--lake", str(workplace.lake), "--json", "-n", "1", *([] if built["kept"] else ["--outcome", "rejected"])
@@ -169,6 +173,20 @@ def test_a_self_test_that_finds_something(workplace: Workplace, teacher: Loopbac
     assert "unit_tests fails what is right" in done.stdout
     assert "not sound" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_interrupted_while_it_waits(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Where a build has the lake, it waits, and ends at once when it is told to."""
+    spec(workplace, teacher.url, prompts=4, k=1)
+    workplace.build()
+    with (workplace.lake / "journal" / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with workplace.start("verify", str(workplace.write()), "--lake", str(workplace.lake)) as waiting:
+            assert waiting.stderr is not None
+            told = waiting.stderr.readline()
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.wait(30) == 130
+    assert "writes" in told or "wait" in told
 
 
 def test_without_a_lake(workplace: Workplace, teacher: LoopbackTeacher) -> None:

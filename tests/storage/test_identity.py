@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +116,38 @@ class TestWhatCounts:
         """Another verifier, version or option is judged anew."""
         given = {"verifier": "exact_match", "version": "3", "options": {"kind": "number"}}
         assert fingerprint(**(given | change)) != fingerprint(**given)
+
+
+@dataclasses.dataclass(frozen=True)
+class Hidden:
+    """Has a field that JSON libraries leave out."""
+
+    _value: int
+
+
+def test_options_that_json_has_no_word_for():
+    """Infinities, sets, paths and hidden fields tell verifiers apart as well."""
+    values = [
+        math.inf,
+        -math.inf,
+        math.nan,
+        None,
+        1.0,
+        Hidden(1),
+        Hidden(2),
+        {"a"},
+        {"a", "b"},
+        Path("a"),
+        Path("b"),
+        {"x": math.inf},
+    ]
+    found = [fingerprint(verifier="v", version="1", options={"o": value}) for value in values]
+    assert len(set(found)) == len(values)
+    one, other = (fingerprint(verifier="v", version="1", options={"o": frozenset(each)}) for each in ("abc", "cba"))
+    assert one == other
+
+
+def test_an_option_without_an_address():
+    """It is refused rather than left out."""
+    with pytest.raises(TypeError):
+        fingerprint(verifier="v", version="1", options={"o": object()})

@@ -275,6 +275,41 @@ class Unlicensed(Doubling):
     schema = pa.schema({"text": pa.string()})
 
 
+class NoColumn(Doubling):
+    """Forgets one."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield rows without a licence."""
+        for trace in traces:
+            yield {"text": trace["response"]}
+
+
+class Blank(Doubling):
+    """Has a licence in name alone."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield them."""
+        for trace in traces:
+            yield {"text": trace["response"], "license": ""}
+
+
+class Raising(Doubling):
+    """Gives up."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Raise."""
+        yield {"text": next(iter(traces))["no such column"], "license": "MIT"}
+
+
+class Mistyped(Doubling):
+    """Gives what its schema doesn't say."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield numbers for texts."""
+        for trace in traces:
+            yield {"text": {1}, "license": trace["license"]}
+
+
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Doubling]], None]:
     """Return what makes a class the exporter `own`."""
@@ -309,6 +344,26 @@ class TestOthers:
         plug_in(Unlicensed)
         with pytest.raises(SpecError, match="no column `license`"):
             find("own")
+
+    @FORMS
+    @pytest.mark.parametrize(
+        ("kind", "why"),
+        [
+            (NoColumn, "a row has the columns"),
+            (Blank, "a row has no license"),
+            (Raising, "KeyError: 'no such column'"),
+            (Mistyped, "own"),
+        ],
+    )
+    def test_a_broken_one(
+        self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None], kind: type[Doubling], why: str, file: str
+    ):
+        """It is one line that names it, and nothing is written."""
+        plug_in(kind)
+        with pytest.raises(SpecError, match=r"the exporter 'own' is broken") as caught:
+            run(tmp_path, rows=10, format="own", file=file)
+        assert why in str(caught.value)
+        assert not (tmp_path / "out").exists()
 
     def test_an_unknown_form(self):
         """The nearest name is told."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -108,6 +109,23 @@ def test_parts():
     outer = All(of=(Part("short", FakeVerifier(judge=lambda prompt, sample: False)), Part("all", inner)))
     tested, _ = self_test([Named(name="all", version="1", fingerprint="", verifier=outer)], PROMPTS)
     assert [(each.verifier, bool(each.untried)) for each in tested] == [("all: short", True), ("all: all: tried", False)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Later(Tried):
+    """Waits for something first."""
+
+    async def check(self, prompt: Prompt, sample: Sample) -> Checked:
+        """Look it up, after others had their turn."""
+        await asyncio.sleep(0)
+        return self.says[sample.response]
+
+
+def test_one_that_waits():
+    """A coroutine is awaited, and what it passes wrongly is found."""
+    verifier = Later(says={"right": True, "wrong": True, "empty": False})
+    ((tested,), _) = self_test([Named(name="later", version="1", fingerprint="", verifier=verifier)], PROMPTS)
+    assert (tested.faults, tested.sound) == ({"passes what is wrong": 2}, False)
 
 
 def test_what_can_not_judge_at_all():

@@ -15,7 +15,7 @@ from storage.records import Prompt, Sample
 from storage.workspace import Workspace
 from tasks import together
 from tasks.stop import Stop
-from tasks.teachers.protocol import Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.verify import Named, Verification
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build, house
@@ -106,6 +106,43 @@ async def test_many_buckets(lake: Lake, monkeypatch: pytest.MonkeyPatch):
     built = await build(lake, of(11, 3, verifiers=[longest(seen), longest(name="other")]))
     assert sorted(seen) == sorted((f"p{n}", 3) for n in range(11))
     assert built.counts["kept"] == 11
+
+
+async def test_prompts_that_were_added(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """However much of a dataset is voted on already, no more than a bucket is held in memory."""
+    monkeypatch.setattr(together, "BUCKET_SAMPLES", 8)
+    held: list[int] = []
+    read = together._read
+
+    def counting(*given: Any) -> list[dict[str, Any]]:
+        rows = read(*given)
+        held.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(together, "_read", counting)
+    await build(lake, of(45, 2, verifiers=[longest()]))
+    built = await build(lake, of(60, 2, verifiers=[longest()]), run="more")
+    assert (max(held), sum(held), built.counts["kept"]) == (8, 120, 60)
+
+
+async def test_what_is_rejected_at_once_has_no_vote(lake: Lake):
+    """A response that nobody judges isn't compared with either."""
+    seen: list[tuple[str, int]] = []
+
+    def refusing(request: Request) -> Completion:
+        reason = "refusal" if request.sample_index == 2 else "stop"
+        return completion(Choice(response="x" * (request.sample_index + 1), finish_reason=reason))
+
+    spec = Spec(
+        prompts=[make_prompt("p")],
+        k=3,
+        teachers={"smol": FakeTeacher(answer=refusing)},
+        options={"retry": {"refusal": "reject"}},
+        verifiers=[longest(seen)],
+    )
+    built = await build(lake, spec)
+    assert seen == [("p", 2)]
+    assert (built.counts["rejected"], built.counts["kept"]) == ({"draw": 1, "verify": 1}, 1)
 
 
 async def test_its_address(lake: Lake):

@@ -72,7 +72,7 @@ class Hostile:
             case "exits":
                 os._exit(0)
             case "fills the memory":
-                bytearray(1 << 40)
+                bytearray(1 << 33)
             case "can't be read":
                 raise Unreadable("one", "two")
         return os.getpid() != int(sample.response)
@@ -236,6 +236,7 @@ class TestTrouble:
             (VerifierError("the sandbox was killed"), "the sandbox was killed"),
             (ZeroDivisionError("division by zero"), "the verifier raised ZeroDivisionError: division by zero"),
             (TimeoutError(), "the verifier raised TimeoutError: "),
+            (SystemExit(0), "the verifier raised SystemExit: 0"),
         ],
         ids=repr,
     )
@@ -267,6 +268,21 @@ class TestTrouble:
         assert {verdict.sample_id: verdict.reason for verdict in verdicts} == hostile
         assert [verdict.passed for verdict in verdicts] == [None] * 5 + [True]
         assert capfd.readouterr().out == ""
+
+    @KINDS
+    async def test_a_server_that_is_away(self, tmp_path: Path, kind: Any, caplog: pytest.LogCaptureFixture):
+        """Where another server couldn't be asked there is no verdict, so that the next build judges; others are kept."""
+        ((verdict,),) = await judge(tmp_path, named("x", raising(Unavailable("down")), kind=kind), named("y"))
+        assert verdict.verifier == "y"
+        assert "x could not ask about sample s0: down" in caplog.text
+
+    @KINDS
+    @pytest.mark.parametrize("score", [float("nan"), float("inf"), -0.1, 16_777_217, 10**400])
+    async def test_a_score_that_no_table_holds(self, tmp_path: Path, kind: Any, score: float):
+        """It is the verifier's fault, and ends no run."""
+        ((verdict,),) = await judge(tmp_path, named(judge=lambda prompt, sample: Finding(passed=True, score=score), kind=kind))
+        assert (verdict.passed, verdict.score) == (None, None)
+        assert "not from 0 to 1" in verdict.reason
 
     @KINDS
     async def test_user_error(self, tmp_path: Path, kind: Any):

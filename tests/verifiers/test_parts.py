@@ -160,7 +160,7 @@ class TestScores:
     def test_no_score(self, score: float):
         """What isn't from 0 to 1 can't be weighed."""
         finding = decide(weighted(parts(Finding(passed=True, score=score))))
-        assert (finding.passed, "is not from 0 to 1" in finding.reason) == (None, True)
+        assert (finding.passed, "not from 0 to 1" in finding.reason) == (None, True)
 
 
 @verifier(version="1", limit_s=0.3)

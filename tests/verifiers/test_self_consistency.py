@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from storage.errors import VerifierError
 from tests.fakes import make_prompt, make_sample
+from verifiers.exact_match import ExactMatch
 from verifiers.protocol import Finding
 from verifiers.self_consistency import SelfConsistency
 
@@ -74,3 +77,34 @@ def test_what_was_cut_off():
 def test_kinds(kind: str, responses: list[str]):
     """Answers are equal as for exact_match."""
     assert [each.passed for each in vote(responses, kind=kind)] == [True, True, False]
+
+
+LONG = {
+    "a long text": ("text", " ".join(f"word{i}" for i in range(60))),
+    "long JSON": ("json", json.dumps({"a": list(range(100))})),
+    "JSON with spaces": ("json", '{"a": "x  y"}'),
+    "a list": ("set", "- a\n- b"),
+    "a long sum": ("math", " + ".join(f"x_{{{i}}}" for i in range(60))),
+}
+
+
+@pytest.mark.parametrize(("kind", "response"), LONG.values(), ids=LONG)
+def test_answers_are_compared_in_full(kind: str, response: str):
+    """What a reason shortens counts all the same."""
+    assert [each.passed for each in vote([response] * 3, kind=kind)] == [True] * 3
+    assert [each.passed for each in vote([response, response, f"{response}9"], kind="text")] == [True, True, False]
+
+
+def test_one_that_takes_too_long(monkeypatch: pytest.MonkeyPatch):
+    """It is undecided, and the others have their vote."""
+
+    def slow(self: ExactMatch, response: str) -> Any:
+        if response == "slow":
+            raise VerifierError("too long")
+        return find(self, response)
+
+    find = ExactMatch._found
+    monkeypatch.setattr(ExactMatch, "_found", slow)
+    found = vote(["5", "slow", "5", "6"])
+    assert [each.passed for each in found] == [True, None, True, False]
+    assert found[1].reason == "too long"

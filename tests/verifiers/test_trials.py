@@ -15,7 +15,7 @@ REFERENCES: dict[str, list[str]] = {
     "number": ["72", "1,234.5", "-3", "1/2", "She has 3 + 4 = 7 apples.\n#### 7", "50%", "72 m^2", "0", "99"],
     "choice": ["B", "(C)", "The answer is D."],
     "text": ["Paris", "not guilty", "New York City", "5"],
-    "math": [r"\frac{1}{2}", "x = 3", "2x + 1", r"\sqrt{2}", "(1, 2)", "9", "x^2 + 2x + 1"],
+    "math": [r"\frac{1}{2}", "x = 3", "2x + 1", r"\sqrt{2}", "(1, 2)", "9", "x^2 + 2x + 1", r"\frac{0}{5}", "1^{2}"],
     "set": ["{1, 2, 3}", "red, green, 2"],
     "interval": ["[1, 2)", r"(-\infty, 3]"],
     "date": ["2024-03-31", "March 3, 2024"],

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import math
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.errors import VerifierError
+from storage.errors import SetupError, VerifierError
 from verifiers import workers
 from verifiers.workers import Workers
 
@@ -66,6 +69,103 @@ def test_it_survives_a_crash(pool: Workers, crash: tuple, how: str):
         with pytest.raises(VerifierError, match=f"the check ended its process: {how}"):
             pool.call(*crash, timeout_s=10)
     assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+
+
+def _once(path: str) -> str:
+    """End this process the first time."""
+    if not Path(path).exists():
+        Path(path).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return "alive"
+
+
+def test_a_death_is_believed_the_second_time(pool: Workers, tmp_path: Path):
+    """The kernel may have killed it for a neighbour's hunger."""
+    assert pool.call(_once, str(tmp_path / "tried"), timeout_s=10) == "alive"
+
+
+def _nested(number: float) -> tuple[float, bool]:
+    """Call from within a worker."""
+    return workers.default().call(math.sqrt, number, timeout_s=10), multiprocessing.current_process().daemon
+
+
+def test_a_worker_may_call(pool: Workers):
+    """What needs a worker within a worker has one already."""
+    assert pool.call(_nested, 4, timeout_s=10) == (2.0, True)
+
+
+def _with_a_child() -> None:
+    """Start a process, and hang."""
+    subprocess.Popen(["sleep", "345"])
+    time.sleep(60)
+
+
+def test_what_a_check_started_goes_with_it(pool: Workers):
+    """Of ten million checks that hang, none may leave a process behind."""
+    with pytest.raises(VerifierError, match="no verdict"):
+        pool.call(_with_a_child, timeout_s=1)
+    until = time.monotonic() + 10
+    while "sleep\0345" in "".join(_commands()) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert "sleep\0345" not in "".join(_commands())
+
+
+def _commands() -> Iterator[str]:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            yield path.read_text()
+
+
+def test_memory_is_bounded(pool: Workers):
+    """A check that wants too much hears of it, and the machine doesn't."""
+    with pytest.raises(MemoryError):
+        pool.call(bytearray, workers.MEMORY_BYTES, timeout_s=60)
+
+
+def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch):
+    """That is no sample's fault: one line that says so."""
+    alone = Workers(1)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(alone._context, "Pipe", full)
+    with pytest.raises(SetupError, match="Too many open files"):
+        alone.call(math.sqrt, 4, timeout_s=10)
+    monkeypatch.undo()
+    assert alone.call(math.sqrt, 4, timeout_s=10) == 2.0
+    alone.close()
+
+
+GROUP = """
+import signal, sys, time
+from verifiers.workers import Workers
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+    pool = Workers(1)
+    print("starting", flush=True)
+    pool.call(time.sleep, 0, timeout_s=60)
+    print("working", flush=True)
+    pool.call(time.sleep, 1.5, timeout_s=60)
+    print(pool.call(abs, -4, timeout_s=60), flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("when", ["starting", "working"])
+def test_what_ends_a_build_reaches_no_check(tmp_path: Path, number: int, when: str):
+    """A signal to a terminal's or a service's whole group is the build's alone: what is being judged gets its verdict."""
+    script = tmp_path / "build.py"
+    script.write_text(GROUP)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True, start_new_session=True) as build:
+        assert build.stdout is not None
+        while build.stdout.readline().strip() != when:
+            pass
+        for _ in range(5):
+            os.killpg(build.pid, number)
+            time.sleep(0.05)
+        assert build.stdout.read().split()[-1] == "4"
 
 
 def test_a_neighbour_is_not_disturbed(pool: Workers):
