@@ -66,11 +66,14 @@ lock: $(UV)  ## Pin the requirements anew
 bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/exact_match.py
 	$(BIN)/python benchmarks/sandbox.py
+	$(BIN)/python benchmarks/mutants.py
+	$(BIN)/python benchmarks/languages.py
 	$(BIN)/python benchmarks/memory.py 10000 100000
 	$(BIN)/python benchmarks/kill.py 50
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/outage.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) .uv out lake benchmarks/.peers
