@@ -1,6 +1,7 @@
 """Processes for checks that may hang, crash or fill the memory: each call has a limit by the clock, which holds from outside.
 
-A worker is forked from a server process that has loaded nothing of a build's: one that was killed is replaced in milliseconds.
+A worker is forked from a server process that has loaded little, and nothing of a build's: one that was killed is replaced in
+milliseconds.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ T = TypeVar("T")
 
 MEMORY_BYTES = 4 << 30
 """Address space of a worker: past it, a check gets a MemoryError in place of the machine's memory."""
+PRELOADED = ("verifiers.workers", "verifiers.protocol")
+"""What the server of forks imports once, and so no worker: most of what a verifier is made of."""
 LOADING_S = 60.0
 """For the imports of what a call needs, the first time."""
 CALLS = 10_000
@@ -40,6 +43,7 @@ class Workers:
     def __init__(self, number: int | None = None) -> None:
         """Use so many processes, by default one for each processor. None is started before it is needed."""
         self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["__main__", *PRELOADED])
         self._number = number or len(os.sched_getaffinity(0))
         self._free: queue.SimpleQueue[_Worker | None] = queue.SimpleQueue()
         for _ in range(self._number):

@@ -13,6 +13,8 @@ from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 from tests.storage.damaging import cut_footer, cut_in_group, flip, truncate
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def teacher() -> Iterator[LoopbackTeacher]:

@@ -19,10 +19,10 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, completion, counting
 from tests.e2e.test_build import spec
 
+pytestmark = pytest.mark.slow
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_at_random(workplace: Workplace) -> None:
     """Killed five times anywhere in its life, a build loses nothing, buys again what was in flight alone, and ends the same."""
