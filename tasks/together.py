@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -23,6 +24,30 @@ BUCKET_SAMPLES = 10_000
 """Held in memory, with their texts."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Votes:
+    """What is to be judged."""
+
+    groups: int
+    """Prompts times teachers."""
+    samples: int
+    """In all of them."""
+
+    @property
+    def step(self) -> int:
+        """Groups that are judged at a time."""
+        return max(1, self.groups * BUCKET_SAMPLES // max(self.samples, 1))
+
+    @property
+    def buckets(self) -> int:
+        """Files that they are dealt into."""
+        return min(BUCKETS, self.groups, -(-self.samples // BUCKET_SAMPLES))
+
+    def bucket(self, turn: int) -> int:
+        """Return the file of one group."""
+        return turn * self.buckets // self.groups
+
+
 async def judge_together(
     workspace: Workspace, verification: Verification, verifiers: Sequence[Named], stop: Stop, *, again: bool = False
 ) -> int:
@@ -34,17 +59,16 @@ async def judge_together(
     await asyncio.to_thread(_address, workspace, listed)
     if not listed:
         return 0
-    groups, samples = await asyncio.to_thread(_deal, workspace, listed, "SEMI" if again else "ANTI")
-    step = max(1, groups * BUCKET_SAMPLES // max(samples, 1))
-    for first in range(0, groups, step):
+    votes = await asyncio.to_thread(_deal, workspace, listed, "SEMI" if again else "ANTI")
+    for first in range(0, votes.groups, votes.step):
         if stop:
             break
-        rows = await asyncio.to_thread(_read, workspace, first, first + step - 1)
+        rows = await asyncio.to_thread(_read, workspace, votes, first)
         async with asyncio.TaskGroup() as group:
-            for _, together_ in groupby(rows, key=lambda row: row["turn"]):
-                group.create_task(_judge(verification, list(together_)))
+            for _, samples in groupby(rows, key=lambda row: row["turn"]):
+                group.create_task(_judge(verification, list(samples)))
     await verification.flush()
-    return samples
+    return votes.samples
 
 
 async def _judge(verification: Verification, rows: list[dict[str, Any]]) -> None:
@@ -70,11 +94,8 @@ def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
     )
 
 
-def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> tuple[int, int]:
-    """Deal the samples that lack a verdict, and those that were drawn with them, into buckets of consecutive groups.
-
-    Return how many groups and samples there are.
-    """
+def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> _Votes:
+    """Deal the samples that lack a verdict, and those that were drawn with them, into buckets of consecutive groups."""
     fingerprints = ", ".join(f"({literal(named.fingerprint)})" for named in verifiers)
     workspace.execute(
         f"""
@@ -89,27 +110,24 @@ def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> tuple[
     )
     ((groups,),) = workspace.rows("SELECT count(*) FROM unvoted")
     ((samples,),) = workspace.rows("SELECT count(*) FROM together SEMI JOIN unvoted USING (ord, teacher)")
+    votes = _Votes(groups=groups, samples=samples)
     if groups:
         workspace.deal(
             "voting",
-            f"SELECT ord, turn, together.sample_index, inputs, samples AS sample, {_bucket('turn', groups)} AS bucket "
+            "SELECT ord, turn, together.sample_index, inputs, samples AS sample, "
+            f"turn * {votes.buckets} // {groups} AS bucket "
             "FROM together JOIN unvoted USING (ord, teacher) JOIN samples USING (sample_id)",
         )
-    return int(groups), int(samples)
+    return votes
 
 
-def _bucket(turn: object, groups: int) -> str:
-    return f"{turn} * {min(BUCKETS, groups)} // {groups}"
-
-
-def _read(workspace: Workspace, first: int, last: int) -> list[dict[str, Any]]:
-    """Return the rows of the groups from `first` to `last`."""
-    ((groups, low, high),) = workspace.rows(
-        f"SELECT (SELECT count(*) FROM unvoted), min(ord), max(ord) FROM unvoted WHERE turn BETWEEN {first} AND {last}"
-    )
-    buckets = range(first * min(BUCKETS, groups) // groups, min(last, groups - 1) * min(BUCKETS, groups) // groups + 1)
+def _read(workspace: Workspace, votes: _Votes, first: int) -> list[dict[str, Any]]:
+    """Return the rows of a step's groups."""
+    last = min(first + votes.step, votes.groups) - 1
+    ((low, high),) = workspace.rows(f"SELECT min(ord), max(ord) FROM unvoted WHERE turn BETWEEN {first} AND {last}")
     dealt = " UNION ALL ".join(
-        f"(FROM {workspace.dealt('voting', bucket)} WHERE turn BETWEEN {first} AND {last})" for bucket in buckets
+        f"(FROM {workspace.dealt('voting', bucket)} WHERE turn BETWEEN {first} AND {last})"
+        for bucket in range(votes.bucket(first), votes.bucket(last) + 1)
     )
     table = workspace.table(
         f"""
