@@ -39,6 +39,7 @@ def prompt(problem: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": problem["task_id"],
         "prompt": problem["prompt"],
+        "reference": problem["canonical_solution"],
         "tests": problem["test"],
         "entry_point": problem["entry_point"],
     }
