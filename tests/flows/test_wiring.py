@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from storage.identity import fingerprint
 from storage.intents import Intents
+from storage.records import Prompt, Sample
 from tasks.ask import Desk
 from tasks.draw import Budget
 from tasks.stop import Stop
@@ -19,6 +21,9 @@ from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.discreet import Discreet
 from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.protocol import Teacher
+from verifiers.exact_match import ExactMatch
+from verifiers.protocol import verifier
+from verifiers.registry import VERIFIERS
 
 PATH = Path("spec.yaml")
 
@@ -208,3 +213,41 @@ def test_a_judge_of_its_own_responses(verify: dict[str, Any], model: str, said: 
     found = list(wiring.biased(given, wiring.make_verifiers(given, PATH)))
     assert [line.split(" what the same")[0] for line in found] == said
     assert all("\n" not in line for line in found)
+
+
+def test_the_version_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a part's version is raised, the verifier that has it judges anew."""
+    listed = spec(verify=({"use": "all", "of": [{"use": "any", "of": [{"use": "exact_match"}]}]},))
+    (before,) = wiring.make_verifiers(listed, PATH)
+    monkeypatch.setattr(ExactMatch, "version", "next")
+    (after,) = wiring.make_verifiers(listed, PATH)
+    assert before.fingerprint != after.fingerprint
+
+
+@verifier(version="1", isolated=False)
+class Asking:
+    """Asks a teacher by an option of a name of its own."""
+
+    judge: str
+
+    @property
+    def asks(self) -> tuple[str, ...]:
+        """Return whom."""
+        return (self.judge,)
+
+    def asking(self, askers: Any) -> Asking:
+        """Return itself."""
+        return self
+
+    async def check(self, prompt: Prompt, sample: Sample) -> bool:
+        """Pass."""
+        return True
+
+
+def test_whoever_is_asked_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another model behind the same name is another judge, whatever the option is called that names it."""
+    registry = dataclasses.replace(VERIFIERS, built_in={**VERIFIERS.built_in, "asking": f"{__name__}:Asking"})
+    monkeypatch.setattr("verifiers.making.VERIFIERS", registry)
+    listed = ({"use": "asking", "judge": "t"},)
+    found = {wiring.make_verifiers(spec(verify=listed, model=model), PATH)[0].fingerprint for model in ("m", "n")}
+    assert len(found) == 2

@@ -25,6 +25,8 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from tasks.verify import ANSWERED, BILL, REASON_CHARS, Case, Named, Rule, Verification
 from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
+from verifiers.all import All
+from verifiers.parts import Part
 from verifiers.protocol import Checked, Finding, verifier
 
 KINDS = pytest.mark.parametrize("kind", [FakeVerifier, FakeAsyncVerifier], ids=["thread", "coroutine"])
@@ -220,6 +222,19 @@ class TestJudge:
 
         await judge(tmp_path, named(judge=check))
         assert threads != [threading.get_ident()]
+
+    async def test_plain_parts_beside_a_judge(self, tmp_path: Path):
+        """A part that may block runs on the build's own threads, of which there are as many as it says, and not on the loop's."""
+        threads: list[str] = []
+
+        def check(prompt: Prompt, sample: Sample) -> bool:
+            threads.append(threading.current_thread().name)
+            return True
+
+        parts = (Part("plain", FakeVerifier(judge=check)), Part("judge", FakeAsyncVerifier(judge=lambda prompt, sample: True)))
+        both = Named(name="all", version="1", fingerprint="all", verifier=All(of=parts))
+        await judge(tmp_path, both, samples=3)
+        assert {name.partition("-")[0] for name in threads} == {"verify"}
 
     async def test_no_verifiers(self, tmp_path: Path):
         """Without verifiers there are no verdicts."""
