@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_FENCE = re.compile(r"[ \t]*(?P<mark>`{3,}|~{3,})(?P<info>.*)")
+_FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>.*)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,23 +17,25 @@ class Piece:
     """Its lines, without the fences."""
     info: str | None
     """What stands behind the opening fence; None where it is no block."""
+    indent: str = ""
+    """What stands before a block's opening fence."""
     closed: bool = True
     """Whether a block has its closing fence."""
 
 
 def pieces(text: str) -> Iterator[Piece]:
     """Yield the pieces of a text in order. A block that is never closed ends with the text."""
-    mark, info, lines = "", None, list[str]()
+    mark, indent, info, lines = "", "", None, list[str]()
     for line in text.replace("\r\n", "\n").split("\n"):
         fence = _FENCE.fullmatch(line)
         if fence is None:
             lines.append(line)
         elif info is None and not (fence["mark"][0] == "`" and "`" in fence["info"]):
             yield Piece(text="\n".join(lines), info=None)
-            mark, info, lines = fence["mark"], fence["info"].strip(), []
+            mark, indent, info, lines = fence["mark"], fence["indent"], fence["info"].strip(), []
         elif info is not None and fence["mark"].startswith(mark) and not fence["info"].strip():
-            yield Piece(text="\n".join(lines), info=info)
-            info, lines = None, []
+            yield Piece(text="\n".join(lines), info=info, indent=indent)
+            indent, info, lines = "", None, []
         else:
             lines.append(line)
-    yield Piece(text="\n".join(lines), info=info, closed=info is None)
+    yield Piece(text="\n".join(lines), info=info, indent=indent, closed=info is None)

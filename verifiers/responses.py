@@ -7,7 +7,8 @@ import re
 import textwrap
 from dataclasses import dataclass
 
-FENCE = re.compile(r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n]*)$")
+from verifiers.pieces import pieces
+
 INDENT = "    "
 
 
@@ -23,29 +24,14 @@ class Block:
 
 def blocks_of(text: str) -> list[Block]:
     """Return the fenced blocks. One that is never closed, because the response was cut off, ends with the text."""
-    blocks: list[Block] = []
-    lines: list[str] = []
-    opened: re.Match[str] | None = None
-    for line in text.replace("\r\n", "\n").split("\n"):
-        fence = FENCE.match(line)
-        if opened is None:
-            if fence and not (fence["mark"][0] == "`" and "`" in fence["info"]):
-                opened, lines = fence, []
-        elif fence and fence["mark"].startswith(opened["mark"]) and not fence["info"].strip():
-            blocks.append(_block(opened, lines))
-            opened = None
-        else:
-            lines.append(line)
-    if opened is not None:
-        blocks.append(_block(opened, lines))
-    return blocks
+    return [_block(piece.text, piece.indent, piece.info) for piece in pieces(text) if piece.info is not None]
 
 
-def _block(opened: re.Match[str], lines: list[str]) -> Block:
-    indent = opened["indent"]
+def _block(text: str, indent: str, info: str) -> Block:
+    lines = text.split("\n") if text else []
     if all(line.startswith(indent) or not line.strip() for line in lines):
         lines = [line.removeprefix(indent) for line in lines]
-    language = re.split(r"[\s{,:]", opened["info"].strip().lstrip("{."), maxsplit=1)[0].lower()
+    language = re.split(r"[\s{,:]", info.lstrip("{."), maxsplit=1)[0].lower()
     return Block(language=language, code="".join(f"{line}\n" for line in lines))
 
 
