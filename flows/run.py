@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -43,7 +43,6 @@ from tasks.report import Summary
 from tasks.select import select
 from tasks.shard import ASKED, PROMPTS, Shards, Tally
 from tasks.snapshot import snapshot
-from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.together import judge_together
@@ -66,6 +65,11 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     for each in spec.exports:
         find(each.format)
         check_destination(each.to)
+
+
+def new_id() -> str:
+    """Return a name for a run that sorts by its time."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 async def ready(verifiers: Iterable[Named]) -> None:
@@ -115,7 +119,7 @@ class Run:
         memory.settle()
         self.spec = spec
         self.lake = lake
-        self.build_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        self.build_id = new_id()
         self.stop = Stop()
         self.progress = progress or Progress()
         self._path = path
@@ -202,7 +206,7 @@ class Run:
         prepared = await asyncio.to_thread(
             prepare,
             self._workspace,
-            self._prompts(),
+            wiring.read(self.spec, self.stop),
             Template(self.spec.template, where=str(self._path)),
             wiring.asked(self.spec, self._teachers),
             self.spec.sampling.parameters(),
@@ -224,11 +228,6 @@ class Run:
     async def narrow(self, prompts: int) -> int:
         """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
         return await asyncio.to_thread(spread, self._workspace, prompts, seed=self.spec.seed)
-
-    def _prompts(self) -> Iterator[Found]:
-        for found in wiring.read(self.spec):
-            self.stop.check()
-            yield found
 
     async def judge_stored(self) -> int:
         """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""

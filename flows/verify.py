@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import wiring
-from flows.run import check, ready
+from flows.run import check, new_id, ready
 from flows.spec import Spec
 from flows.working import signals, with_grace
 from storage import catalog, memory
@@ -30,7 +28,6 @@ from tasks.changes import Change, Judged, compare
 from tasks.outcomes import listed
 from tasks.prepare import Asked, prepare
 from tasks.rejudge import judge_stored
-from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.together import judge_together
@@ -100,7 +97,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
 
     verifiers = wiring.make_verifiers(spec, path)
     await ready(verifiers)
-    run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    run = new_id()
     async with wiring.open_teachers(spec, path, keys=False) as made:
         asked = wiring.asked(spec, made)
     with signals(stop, say), contextlib.ExitStack() as stack:
@@ -115,7 +112,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         judged = 0 if stop else await with_grace(stop, work.missing())
         await asyncio.to_thread(catalog.write, lake)
         stop.check()
-        before = lake.builds(spec.dataset)[-1] if lake.builds(spec.dataset) else None
+        before = next(reversed(lake.builds(spec.dataset)), None)
         drawing = [teacher.name for teacher in spec.drawing]
         verdicts, changes = await asyncio.to_thread(compare, workspace, lake, before, verifiers, drawing)
         ((samples,),) = workspace.rows("SELECT count(*) FROM slots WHERE stored")
@@ -133,13 +130,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
 
 def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop) -> None:
     template = Template(spec.template, where=str(path))
-
-    def prompts() -> Iterator[Found]:
-        for found in wiring.read(spec):
-            stop.check()
-            yield found
-
-    prepare(workspace, prompts(), template, asked, spec.sampling.parameters(), spec.sampling.k)
+    prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 

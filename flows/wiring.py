@@ -8,7 +8,6 @@ import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,11 +62,13 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
 
 
-def read(spec: Spec) -> Iterator[Found]:
-    """Yield the prompts of all sources. The gate must have let them through."""
-    return chain.from_iterable(
-        read_prompts(source, license=cast("str", source.license), seed=spec.seed) for source in spec.prompts
-    )
+def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
+    """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
+    for source in spec.prompts:
+        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):
+            if stop is not None:
+                stop.check()
+            yield found
 
 
 def check_teachers(spec: Spec, path: Path) -> None:

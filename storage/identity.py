@@ -89,11 +89,12 @@ def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> s
     return address([verifier, version, _plain(options)])
 
 
-def vote_inputs(inputs: str, sample_ids: Iterable[str]) -> str:
-    """Return the address of what a check sees that judges samples together: the prompt's part (`check_inputs`) and all of them.
+VOTE_INPUTS = "left(sha256(any_value(inputs) || '/' || string_agg(sample_id, ',' ORDER BY sample_id)), 32)"
+"""`vote_inputs` in SQL, as an aggregate over the samples that are judged together."""
 
-    `tasks.together` makes the same in SQL.
-    """
+
+def vote_inputs(inputs: str, sample_ids: Iterable[str]) -> str:
+    """Return the address of what is judged together: the prompt's part in the check (`check_inputs`) and all samples."""
     return hashlib.sha256(f"{inputs}/{','.join(sorted(sample_ids))}".encode()).hexdigest()[:32]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from storage.identity import check_inputs
+from storage.identity import VOTE_INPUTS, check_inputs
 from storage.lake import Lake, Manifest
 from storage.parquet import PartWriter
 from storage.rows import prompt_of
@@ -124,9 +124,7 @@ def _before(workspace: Workspace, lake: Lake, build: Manifest | None, verifiers:
             WHERE sample_id IS NOT NULL AND stage IS DISTINCT FROM 'draw'
         ),
         voted AS (
-            SELECT prompt_id, teacher, left(sha256(any_value(inputs) || '/' || string_agg(sample_id, ',' ORDER BY sample_id)), 32)
-                AS inputs
-            FROM known GROUP BY prompt_id, teacher
+            SELECT prompt_id, teacher, {VOTE_INPUTS} AS inputs FROM known GROUP BY prompt_id, teacher
         ),
         addressed AS (
             SELECT sample_id, prompt_id, inputs FROM known

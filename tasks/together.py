@@ -14,6 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from storage.errors import UserError
+from storage.identity import VOTE_INPUTS
 from storage.rows import prompt_of, sample_of
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
@@ -78,7 +79,6 @@ async def _judge(verification: Verification, rows: list[dict[str, Any]]) -> None
 
 
 def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
-    ids = "string_agg(sample_id, ',' ORDER BY sample_id)"
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE together AS
@@ -87,7 +87,7 @@ def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
             WHERE {bool(verifiers)} AND sample_id IN (SELECT sample_id FROM samples)
         ),
         addresses AS (
-            SELECT ord, teacher, left(sha256(any_value(inputs) || '/' || {ids}), 32) AS inputs FROM present GROUP BY ord, teacher
+            SELECT ord, teacher, {VOTE_INPUTS} AS inputs FROM present GROUP BY ord, teacher
         )
         SELECT ord, teacher, sample_index, sample_id, addresses.inputs FROM present JOIN addresses USING (ord, teacher)
         """

@@ -141,7 +141,7 @@ def _proven(a: Any, b: Any) -> bool:
             if way(difference) == 0:
                 return True
         except (ValueError, TypeError, NotImplementedError, AttributeError):
-            continue
+            continue  # sympy can't go this way here: another may prove it, and what nothing proves is no pass
     if not difference.free_symbols and difference.is_algebraic:
         variable = sympy.Symbol("x")
         return bool(sympy.minimal_polynomial(difference, variable) == variable)

@@ -22,6 +22,7 @@ from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
 from verifiers.protocol import Finding, Trial, verifier
 from verifiers.statements import Statement
+from verifiers.strict_json import NoJson
 
 MAX_SHOWN = 200
 """Characters of an answer that a verdict keeps."""
@@ -293,11 +294,11 @@ def _reference_json(reference: str) -> Found:
 def _check_json(expected: Answer, found: Answer) -> Finding:
     try:
         one = json_values.parse(expected.text)
-    except json_values.NoJson as error:
+    except NoJson as error:
         return Finding(passed=None, reason=f"the reference can't be read: {error}")
     try:
         return _finding(found, expected.text, equal=json_values.equal(one, json_values.parse(found.text)))
-    except json_values.NoJson as error:
+    except NoJson as error:
         return Finding(passed=False, reason=f"{error} ({found.how})", answer=shown(found.text))
 
 

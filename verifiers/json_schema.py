@@ -22,6 +22,7 @@ from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
+from verifiers.strict_json import NoJson, no_constant
 
 MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
@@ -70,7 +71,7 @@ class JsonSchema:
             value = load(text)
         except json.JSONDecodeError as error:
             return Finding(passed=False, reason=f"no JSON{cut_off}: {error.msg} in line {error.lineno}")
-        except _NotJSON as error:
+        except NoJson as error:
             return Finding(passed=False, reason=f"no JSON: {error}")
         try:
             fault = best_match(_validator(self._schema).iter_errors(value))
@@ -81,14 +82,10 @@ class JsonSchema:
         return Finding(passed=False, reason=_short(f"{fault.json_path}: {fault.message}"), answer=text)
 
 
-class _NotJSON(ValueError):
-    """A text that Python's reader takes, and the standard doesn't."""
-
-
 def load(text: str) -> Any:
     """Return what a JSON text says. Raise ValueError where it isn't JSON, VerifierError where it can't be read by us."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=no_constant, parse_float=_finite, parse_int=_integer)
     except RecursionError:
         raise VerifierError("the JSON is nested too deeply to be read") from None
 
@@ -97,12 +94,8 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise _NotJSON(f"the key {_short(repr(twice))} stands twice")
+        raise NoJson(f"the key {_short(repr(twice))} stands twice")
     return found
-
-
-def _no_constant(name: str) -> float:
-    raise _NotJSON(f"{name} is no JSON")
 
 
 def _finite(text: str) -> float:

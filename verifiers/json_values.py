@@ -10,6 +10,7 @@ from typing import Any
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.extraction import last_block
 from verifiers.markers import after_thinking, tags
+from verifiers.strict_json import NoJson, no_constant, once
 
 MAX_CHARS = 200_000
 """Of a response in which a value is looked for."""
@@ -18,10 +19,6 @@ MAX_TRIES = 200
 _BEGIN = re.compile(r"[{\[]")
 _GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
 _BRACKET = re.compile(r"[{}\[\]]")
-
-
-class NoJson(ValueError):
-    """It is no JSON, or two readers of JSON would read it differently."""
 
 
 def parse(text: str) -> Any:
@@ -40,17 +37,6 @@ def _why(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else "it has too long a number"
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise NoJson("it names a key twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise NoJson(f"{name} is no JSON")
-
-
 def _number(written: str) -> Decimal:
     try:
         return Decimal(written)  # exact, and never worked out: 1e999999999 costs nothing
@@ -58,7 +44,7 @@ def _number(written: str) -> Decimal:
         raise NoJson("it has too large a number") from None
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_number)
+_DECODER = json.JSONDecoder(object_pairs_hook=once, parse_constant=no_constant, parse_float=_number)
 
 
 def equal(one: Any, other: Any) -> bool:

@@ -7,6 +7,7 @@ works in a process of its own or waits for a judge is no matter of the combinato
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Awaitable, Generator, Mapping
 from contextvars import ContextVar
@@ -80,16 +81,16 @@ def _some(parts: tuple[Part, ...]) -> tuple[Part, ...]:
 Parts = Annotated[tuple[Part, ...], AfterValidator(_some)]
 
 
-class Combinator:
+class Combinator(ABC):
     """The base of a verifier that consists of others: a subclass is decorated like any verifier, and has the field `of`."""
 
     of: Parts
     isolated: ClassVar[bool] = False  # its parts say for themselves
     limit_s: ClassVar[float] = 60
 
+    @abstractmethod
     def decide(self) -> Generator[Part, Finding, Finding]:
         """Yield the parts that are to check, one after the other, being sent what each found, and return what follows."""
-        raise NotImplementedError
 
     @cached_property
     def waits(self) -> bool:

@@ -16,6 +16,7 @@ from storage.errors import VerifierError
 from storage.records import Message
 from verifiers.fences import line, visible
 from verifiers.protocol import Asker
+from verifiers.strict_json import no_constant, once
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -65,7 +66,7 @@ class Form(Generic[T]):
         if fenced := _FENCED.fullmatch(text):
             text = fenced[1]
         try:
-            value = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+            value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
         except json.JSONDecodeError:
             raise ValueError("it is not one JSON object") from None
         except RecursionError:
@@ -124,14 +125,3 @@ def _repair(answer: str, fault: str) -> list[Message]:
 
 
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("it names a key twice")
-    return found
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
