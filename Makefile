@@ -68,6 +68,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/sandbox.py
 	$(BIN)/python benchmarks/mutants.py
 	$(BIN)/python benchmarks/languages.py
+	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/memory.py 10000 100000
 	$(BIN)/python benchmarks/kill.py 50
 	$(BIN)/python benchmarks/plan.py

@@ -54,7 +54,7 @@ class UnitTests:
     """Whether all tests are run, and the score is the part that passes. Otherwise the first that fails is the last."""
     runs: Annotated[int, Field(ge=1, le=10)] = dataclasses.field(default=1, metadata=LATER)
     """How often each sample is run, with other random seeds each time. Results that differ leave it undecided. Python's runs have
-    jails of their own, of 20 MB each."""
+    jails of their own."""
     sandbox: Where = dataclasses.field(default="bubblewrap", metadata=LATER)
     """Where the code runs: in jails of this machine, or at `{url: …}`, a server that speaks SandboxFusion's `/run_code`."""
 
