@@ -15,11 +15,12 @@ from storage.workspace import BUCKETS, Workspace
 from tasks.license import Effective
 from tasks.outcomes import NOT_JUDGED, reasons
 from tasks.prepare import staged_files
+from tasks.ranked import deal_samples
 from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 10_000
+BUCKET_ROWS = 20_000
 """Traces that are put in order in memory."""
 
 
@@ -98,11 +99,11 @@ def _traces(
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
-    workspace.deal("responses", f"SELECT {_RESPONSE}, rank, rank // {size} AS bucket FROM samples JOIN kept USING (sample_id)")
+    deal_samples(workspace, "responses", _RESPONSE, "SELECT sample_id, rank FROM kept", size=size)
     alone = "SELECT rank, sample_id, inputs FROM kept"
     voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
     judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
-    workspace.deal(
+    workspace.deal_query(
         "answers",
         f"SELECT rank, answer, rank // {size} AS bucket FROM {judged} "
         f"WHERE answer IS NOT NULL AND passed AND fingerprint IN ({listed})",
@@ -131,7 +132,18 @@ def _traces(
         yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
 
 
-_RESPONSE = "sample_id, model, strategy, system, messages, response, reasoning, tokens_in, tokens_out, created_at"
+_RESPONSE = [
+    "sample_id",
+    "model",
+    "strategy",
+    "system",
+    "messages",
+    "response",
+    "reasoning",
+    "tokens_in",
+    "tokens_out",
+    "created_at",
+]
 """The columns that a trace takes from its sample."""
 
 
