@@ -65,7 +65,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
     """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
     for source in spec.prompts:
-        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):
+        for found in read_prompts(source, license=source.license, seed=spec.seed):
             if stop is not None:
                 stop.check()
             yield found
