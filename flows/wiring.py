@@ -56,6 +56,8 @@ class Connected:
 def licensed(spec: Spec) -> Iterator[Licensed]:
     """Yield what the licence gate judges."""
     for number, source in enumerate(spec.prompts):
+        if source.license is None and source.licensed_by_row:
+            continue  # each row has its own, and is barred by itself
         yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
     for number, teacher in enumerate(spec.teachers):
         if teacher.draw:
