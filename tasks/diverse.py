@@ -89,9 +89,10 @@ def keep_diverse(workspace: Workspace, per_prompt: int, reason: str) -> None:
 def _reject(workspace: Workspace, per_prompt: int, total: int, reason: str) -> None:
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     workspace.execute(f"CREATE TABLE crowds AS SELECT ord, min(rank) // {size} AS bucket FROM crowded GROUP BY ord")
+    columns = "ord, crowded.teacher, crowded.sample_index, place, bucket, created_at"
     workspace.deal(
         "crowds",
-        "SELECT ord, crowded.teacher, crowded.sample_index, place, bucket, created_at, concat_ws(chr(10), reasoning, response) AS text "
+        f"SELECT {columns}, concat_ws(chr(10), reasoning, response) AS text "
         "FROM samples JOIN crowded USING (sample_id) JOIN crowds USING (ord)",
     )
     path = workspace.folder / "left-out.parquet"

@@ -84,9 +84,9 @@ async def run(lake: Lake, answers: dict[str, list[str | Choice]], *, per_prompt:
 async def test_build(lake: Lake, monkeypatch: pytest.MonkeyPatch, bucket: int):
     """The best stays, with those farthest from it, of each prompt on its own, however many are dealt at a time."""
     monkeypatch.setattr(diverse, "BUCKET_ROWS", bucket)
-    answers: dict[str, list[str | Choice]] = {f"p{n}": [A, A2 + f" {n}", B, f"{A} {n}"] for n in range(5)}
+    answers: dict[str, list[str | Choice]] = {f"p{n}": [f"{text} {n}" for text in (A, A2, B, f"{A} x")] for n in range(5)}
     built = await run(lake, answers)
-    assert built.kept == [A, B] * 5
+    assert built.kept == [f"{text} {n}" for n in range(5) for text in (A, B)]
     assert built.counts["rejected"] == {"select": 10}
     assert {row["reason"] for row in built.tables["outcomes"] if row["stage"]} == {
         "per_prompt: 2 others were preferred (diverse)"

@@ -17,8 +17,8 @@ from tasks.split import SplitOptions, split
 from tests.fakes import make_prompt
 from tests.tasks.house import Spec, build
 
-PINNED = ""
-PINNED_STRATIFIED = ""
+PINNED = "reeerearrrrrarrrrrrrrrarererrararrreraea"
+PINNED_STRATIFIED = "arrerrarrrerearrrerraerarrrerrarerarrrer"
 Row = tuple[str, str, dict[str, str]]
 """Text, source, tags."""
 
