@@ -107,7 +107,9 @@ class Peak:
 
 def main() -> int:
     """Time each part for each number of samples on the command line."""
-    print(f"{'samples':>10} {'part':<22} {'seconds':>8} {'samples/s':>10} {'peak MB':>8} {'left out':>10} {'held back':>10}")
+    print(
+        f"{'samples':>10} {'part':<22} {'seconds':>8} {'CPU s':>7} {'samples/s':>10} {'peak MB':>8} {'left out':>10} {'held back':>10}"
+    )
     for samples in map(int, sys.argv[1:] or ["1000000"]):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -116,14 +118,14 @@ def main() -> int:
             for part, given in PARTS.items():
                 with Workspace(Lake(folder / "lake"), folder / "work") as workspace:
                     ready(workspace, folder, samples)
-                    began = time.monotonic()
+                    began, busy = time.monotonic(), time.process_time()
                     with Peak() as peak:
                         select(workspace, SelectOptions(**given), seed=0)
-                    seconds = time.monotonic() - began
+                    seconds, busy = time.monotonic() - began, time.process_time() - busy
                     ((out,),) = workspace.rows("SELECT count(*) FROM candidates WHERE stage = 'select'")
                     ((held,),) = workspace.rows("SELECT count(*) FROM splits")
                 print(
-                    f"{samples:>10,} {part:<22} {seconds:>8.1f} {samples / seconds:>10,.0f} {peak.bytes / 1e6:>8,.0f} "
+                    f"{samples:>10,} {part:<22} {seconds:>8.1f} {busy:>7.1f} {samples / seconds:>10,.0f} {peak.bytes / 1e6:>8,.0f} "
                     f"{out:>10,} {held:>10,}",
                     flush=True,
                 )
