@@ -107,9 +107,8 @@ class Peak:
 
 def main() -> int:
     """Time each part for each number of samples on the command line."""
-    print(
-        f"{'samples':>10} {'part':<22} {'seconds':>8} {'CPU s':>7} {'samples/s':>10} {'peak MB':>8} {'left out':>10} {'held back':>10}"
-    )
+    names = f"{'samples':>10} {'part':<20} {'seconds':>8} {'CPU s':>7} {'a second':>10} {'peak MB':>8}"
+    print(f"{names} {'left out':>9} {'held back':>9}")
     for samples in map(int, sys.argv[1:] or ["1000000"]):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -124,11 +123,9 @@ def main() -> int:
                     seconds, busy = time.monotonic() - began, time.process_time() - busy
                     ((out,),) = workspace.rows("SELECT count(*) FROM candidates WHERE stage = 'select'")
                     ((held,),) = workspace.rows("SELECT count(*) FROM splits")
-                print(
-                    f"{samples:>10,} {part:<22} {seconds:>8.1f} {busy:>7.1f} {samples / seconds:>10,.0f} {peak.bytes / 1e6:>8,.0f} "
-                    f"{out:>10,} {held:>10,}",
-                    flush=True,
-                )
+                rate, most = samples / seconds, peak.bytes / 1e6
+                line = f"{samples:>10,} {part:<20} {seconds:>8.1f} {busy:>7.1f} {rate:>10,.0f} {most:>8,.0f} {out:>9,} {held:>9,}"
+                print(line, flush=True)
     return 0
 
 
