@@ -19,6 +19,7 @@ from storage.workspace import Workspace
 from tasks import costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.select import check_select
 from tasks.templates import Template
 from tasks.verify import Named, alone
 
@@ -143,6 +144,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
+        check_select(workspace, spec.select, where=str(path))
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)
         for warning in wiring.biased(spec, verifiers):

@@ -40,7 +40,7 @@ from tasks.license import gate
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
-from tasks.select import select
+from tasks.select import check_select, select
 from tasks.shard import ASKED, PROMPTS, Shards, Tally
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
@@ -212,6 +212,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
