@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage import waste
@@ -167,9 +167,11 @@ class Workspace:
 
 def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Yield the rows of each bucket in a batch."""
-    batch = batch.take(pc.sort_indices(batch["bucket"]))
+    buckets = batch["bucket"].to_numpy()
+    order = np.argsort(buckets, kind="stable")
+    batch, buckets = batch.take(pa.array(order)), buckets[order]
+    ends = [*(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
     first = 0
-    runs = pc.run_end_encode(batch["bucket"])
-    for bucket, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        yield bucket, batch.slice(first, end - first)
+    for end in ends if len(buckets) else ():
+        yield int(buckets[first]), batch.slice(first, end - first)
         first = end
