@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from flows import wiring
-from flows.run import Say, check
+from flows.run import Say, bar, check
 from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import costs, outcomes, underway, unwanted
+from tasks import barred, costs, outcomes, underway, unwanted
 from tasks.estimate import Estimate, estimate
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.templates import Template
@@ -53,8 +53,10 @@ class Plan:
     """Prompts, the same content counted once."""
     folded: int
     """Rows that repeat others."""
+    barred: dict[str, int]
+    """Prompts of which nothing will be bought, by the stage that rejects them."""
     slots: int
-    """Samples that the spec wants at most."""
+    """Samples that the spec wants at most, of the others."""
     stored: int
     """Of these, in the lake."""
     missing: int
@@ -92,6 +94,7 @@ class Plan:
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
             ("prompts", f"{self.prompts:,}{folded}"),
+            *(("", f"{number:,} are rejected at the stage {stage!r}, and cost nothing") for stage, number in self.barred.items()),
             ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
         ]
         for each in self.teachers:
@@ -143,6 +146,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
+        prepared = bar(workspace, spec, prepared)
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)
         for warning in wiring.biased(spec, verifiers):
@@ -161,6 +165,7 @@ def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace:
         dataset=spec.dataset,
         prompts=prepared.prompts,
         folded=prepared.folded,
+        barred=barred.counts(workspace),
         slots=prepared.slots,
         stored=prepared.stored,
         missing=sum(each.missing for each in estimates),

@@ -31,13 +31,13 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import costs, outcomes, underway, unwanted
+from tasks import barred, costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
-from tasks.license import gate
-from tasks.prepare import Prepared, prepare, spread
+from tasks.license import bar_unlicensed, gate
+from tasks.prepare import Prepared, prepare, spread, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.select import select
@@ -65,6 +65,12 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     for each in spec.exports:
         find(each.format)
         check_destination(each.to)
+
+
+def bar(workspace: Workspace, spec: Spec, prepared: Prepared) -> Prepared:
+    """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
+    bar_unlicensed(workspace, spec.licenses)
+    return unbarred(workspace, prepared)
 
 
 def new_id() -> str:
@@ -212,12 +218,15 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
             self.say(f"{prepared.folded:,} prompts repeat others and count once")
+        for stage, prompts in (await asyncio.to_thread(barred.counts, self._workspace)).items():
+            self.say(f"{prompts:,} prompts are rejected at the stage {stage!r} before anything is asked for them")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared

@@ -17,8 +17,13 @@ from license_expression import ExpressionError, LicenseSymbol, LicenseWithExcept
 from pydantic import Field
 
 from storage.errors import LicenseRefused, SpecError
+from storage.sql import literal
+from storage.workspace import Workspace
+from tasks.barred import bar
 from tasks.options import Options
 
+MOST = 1_000
+"""Different licences among the rows of all sources; what has more is no column of licences."""
 TrainUse = Literal["allowed", "restricted", "unknown"]
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
 
@@ -52,7 +57,7 @@ class Effective:
     """Whether a model may be trained on it, as far as the licences say."""
 
 
-def parse(expression: str, *, what: str) -> Any:
+def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
     references = set(_REFERENCE.findall(expression)) - set(licensing.known_symbols)
@@ -61,22 +66,53 @@ def parse(expression: str, *, what: str) -> Any:
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{_near(expression)}") from error
+        near = _near(expression) if suggest else ""
+        raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{near}") from error
 
 
 def gate(parts: Iterable[Licensed], options: LicenseOptions) -> None:
     """Raise SpecError where a part's licence isn't SPDX, LicenseRefused where it has none or one that isn't allowed."""
-    allow = None if options.allow is None else _ids("allow", options.allow)
-    deny = _ids("deny", options.deny)
+    _ids("allow", options.allow or ())
+    _ids("deny", options.deny)
     parsed = [(part, None if part.license is None else parse(part.license, what=part.what)) for part in parts]
     for part, expression in parsed:
         if expression is None:
             raise LicenseRefused(
                 f"{part.what} has no license: add `license:` with an SPDX expression; without one nothing is built"
             )
-        if not _satisfiable(expression, allow, deny):
-            allowed = f"licenses.allow has {', '.join(options.allow)}" if options.allow else "licenses.deny excludes it"
-            raise LicenseRefused(f"{part.what} is licensed {part.license}, and {allowed}")
+        if not _allowed(expression, options):
+            raise LicenseRefused(f"{part.what} is licensed {part.license}, {_says(options)}")
+
+
+def bar_unlicensed(workspace: Workspace, options: LicenseOptions) -> int:
+    """Bar the prompts whose own licence is missing, isn't SPDX, or isn't allowed; return how many.
+
+    A row without a licence taints no other. Raise SpecError where there are too many different ones to be licences.
+    """
+    listed = workspace.rows(f"SELECT DISTINCT license FROM prompts ORDER BY license LIMIT {MOST + 1}")
+    if len(listed) > MOST:
+        raise SpecError(f"prompts: fields.license gives more than {MOST:,} different licences; is it the right column?")
+    why = {license_: refusal(license_, options) for (license_,) in listed}
+    refused = ", ".join(f"({_sql(license_)}, {literal(reason)})" for license_, reason in why.items() if reason is not None)
+    if not refused:
+        return 0
+    return bar(
+        workspace,
+        "license",
+        f"SELECT ord, refused.reason FROM prompts JOIN (VALUES {refused}) AS refused(license, reason) "
+        "ON prompts.license IS NOT DISTINCT FROM refused.license",
+    )
+
+
+def refusal(license_: str | None, options: LicenseOptions) -> str | None:
+    """Return why a prompt's own licence isn't let through; None where it is."""
+    if license_ is None or not license_.strip():
+        return "no license"
+    try:
+        expression = parse(license_, what="license", suggest=False)
+    except SpecError:
+        return f"{license_!r} isn't an SPDX licence expression"
+    return None if _allowed(expression, options) else f"licensed {license_}, {_says(options)}"
 
 
 def effective(prompt: str, teacher: str, *, terms: str | None) -> Effective:
@@ -90,6 +126,19 @@ def effective(prompt: str, teacher: str, *, terms: str | None) -> Effective:
     if any(re.search(r"-(NC|ND)(-|$)", name) for name in names):
         use = "restricted"
     return Effective(license=whole, train_use=use)
+
+
+def _allowed(expression: Any, options: LicenseOptions) -> bool:
+    allow = None if options.allow is None else _ids("allow", options.allow)
+    return _satisfiable(expression, allow, _ids("deny", options.deny))
+
+
+def _says(options: LicenseOptions) -> str:
+    return f"and licenses.allow has {', '.join(options.allow)}" if options.allow else "and licenses.deny excludes it"
+
+
+def _sql(text: str | None) -> str:
+    return "NULL" if text is None else literal(text)
 
 
 def _joined(sides: Sequence[str]) -> str:

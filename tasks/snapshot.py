@@ -13,7 +13,7 @@ from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
 from tasks.license import Effective
-from tasks.outcomes import NOT_JUDGED, reasons
+from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files
 from tasks.verify import Named
 
@@ -48,7 +48,7 @@ def snapshot(
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN sample_id IS NULL THEN 'failed' ELSE 'rejected' END AS outcome
+            CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index
