@@ -31,12 +31,14 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, underway, unwanted
+from tasks import barred, costs, guard, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
+from tasks.bound import gate_terms
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
-from tasks.license import bar_unlicensed, gate
+from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
+from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
 from tasks.prepare import Prepared, prepare, spread, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
@@ -45,6 +47,7 @@ from tasks.shard import ASKED, PROMPTS, Shards, Tally
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
 from tasks.templates import Template
+from tasks.terms import load
 from tasks.together import judge_together
 from tasks.verify import Named, Verification, alone, together
 from verifiers.protocol import NeedsMachine
@@ -57,7 +60,10 @@ GRACE_S = 5.0
 
 def check(spec: Spec, path: Path, lake: Lake) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
+    bounds = wiring.bounds(spec, path, load(spec.licenses.terms))
     gate(wiring.licensed(spec), spec.licenses)
+    gate_terms(bounds)
+    guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
@@ -70,6 +76,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
 def bar(workspace: Workspace, spec: Spec, prepared: Prepared) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
     bar_unlicensed(workspace, spec.licenses)
+    guard.check_prompts(workspace, spec.guard)
     return unbarred(workspace, prepared)
 
 
@@ -137,6 +144,7 @@ class Run:
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
         check(self.spec, self._path, self.lake)
+        self._bounds = wiring.bounds(self.spec, self._path, load(self.spec.licenses.terms))
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -315,7 +323,7 @@ class Run:
             workspace,
             dataset=spec.dataset,
             build_id=self.build_id,
-            teachers=wiring.facts(spec),
+            teachers=wiring.facts(spec, self._bounds, licenses(workspace)),
             verifiers=self._verifiers,
         )
         return self._summary(outcomes.counts(workspace))
@@ -351,6 +359,7 @@ class Run:
     def _land(self, summary: Summary) -> list[dict[str, Any]]:
         manifest = summary.as_dict() | {
             "spec": self.spec.model_dump(mode="json", exclude_defaults=True),
+            "licensing": self._licensing(),
             "verifiers": [
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
@@ -359,6 +368,22 @@ class Run:
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         catalog.write(self.lake)
         return exports
+
+    def _licensing(self) -> dict[str, Any]:
+        spec = self.spec
+        return describe(
+            self._workspace,
+            [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
+            text=spec.template.license,
+            sources={source.source: getattr(source, "attribution", None) for source in spec.prompts},
+        )
+
+
+def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None = None) -> None:
+    """Raise LicenseRefused where a landed build may not be exported by the terms of today and its own `licenses`, or `given`."""
+    options = given or LicenseOptions.model_validate(build.get("spec", {}).get("licenses", {}))
+    terms = terms_now(build, options)
+    regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
 
 
 def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from storage.plugins import nearest
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
+from tasks.bound import Bound, bind, check_acknowledged
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.line import open_line
@@ -35,6 +36,7 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
+from tasks.terms import Agreement, Terms
 from tasks.verify import ANSWERED, BILL, Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
@@ -56,7 +58,11 @@ class Connected:
 def licensed(spec: Spec) -> Iterator[Licensed]:
     """Yield what the licence gate judges."""
     for number, source in enumerate(spec.prompts):
+        if source.license is None and getattr(source.fields, "license", None) is not None:
+            continue  # each row has its own, and is barred by itself
         yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
+    if spec.template.license is not None:
+        yield Licensed(what="template", license=spec.template.license)
     for number, teacher in enumerate(spec.teachers):
         if teacher.draw:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
@@ -65,7 +71,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
     """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
     for source in spec.prompts:
-        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):
+        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):  # or each row has its own
             if stop is not None:
                 stop.check()
             yield found
@@ -169,17 +175,35 @@ def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     ]
 
 
-def facts(spec: Spec) -> list[TeacherFacts]:
-    """Return what traces say of the drawing teachers. The gate must have let them through."""
-    prompts = {cast("str", source.license) for source in spec.prompts}
+def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
+    """Return what binds each drawing teacher. Raise SpecError where the spec names terms or teachers that there aren't."""
+    given = spec.licenses.acknowledge
+    check_acknowledged(given, terms, [teacher.name for teacher in spec.teachers], where=str(path))
+    found = []
+    for number, teacher in enumerate(spec.teachers):
+        if not teacher.draw:
+            continue
+        if teacher.terms is not None:
+            agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
+        else:
+            urls = [line.base_url for line in teacher.lines]
+            agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
+        found.append(bind(teacher.name, agreements, given))
+    return found
+
+
+def facts(spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str]) -> list[TeacherFacts]:
+    """Return what traces say of the drawing teachers, for prompts of these licences. The gate must have let them through."""
     return [
         TeacherFacts(
             name=teacher.name,
-            license=cast("str", teacher.license),
-            terms=teacher.terms,
-            effective={each: effective(each, cast("str", teacher.license), terms=teacher.terms) for each in sorted(prompts)},
+            license=str(teacher.license),
+            terms=bound.terms,
+            acknowledgement=bound.acknowledgement,
+            generation=teacher.generation,
+            effective={each: effective(each, str(teacher.license), terms=bound, text=spec.template.license) for each in licenses},
         )
-        for teacher in spec.drawing
+        for teacher, bound in zip(spec.drawing, bounds, strict=True)
     ]
 
 

@@ -32,7 +32,11 @@ class TeacherFacts:
     license: str
     """SPDX expression."""
     terms: str | None
-    """Id of the provider's terms."""
+    """Ids of its terms."""
+    acknowledgement: str | None = None
+    """Who answers for it, where the terms restrict training."""
+    generation: int = 0
+    """Its own."""
     effective: Mapping[str, Effective]
     """By the prompt's licence."""
 
@@ -115,7 +119,8 @@ def _traces(
             SELECT responses.* EXCLUDE (rank, bucket), prompts.prompt_id, {literal(dataset)} AS dataset,
                 {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
                 pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
-                licenses.license, train_use, terms, generation, 'train' AS split
+                licenses.license, train_use, terms, acknowledgement,
+                greatest(prompts.generation, teacher_generation) AS generation, 'train' AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN (
                 FROM {workspace.dealt("responses", number)}
@@ -137,14 +142,17 @@ _RESPONSE = "sample_id, model, strategy, system, messages, response, reasoning, 
 
 def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
     licenses = [
-        (number, teacher.license, teacher.terms, prompt_license, effective.license, effective.train_use)
+        (
+            *(number, teacher.license, teacher.terms, teacher.acknowledgement, teacher.generation),
+            *(prompt_license, effective.license, effective.train_use),
+        )
         for number, teacher in enumerate(teachers)
         for prompt_license, effective in teacher.effective.items()
     ]
     rows = ", ".join(f"({', '.join(_value(value) for value in row)})" for row in licenses)
     workspace.execute(
         f"CREATE TABLE licenses AS FROM (VALUES {rows}) "
-        "AS licenses(teacher, teacher_license, terms, prompt_license, license, train_use)"
+        "AS licenses(teacher, teacher_license, terms, acknowledgement, teacher_generation, prompt_license, license, train_use)"
     )
     workspace.execute(
         """

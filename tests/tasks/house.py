@@ -184,7 +184,7 @@ class House:
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup)
         select(workspace, spec.select, seed=spec.seed)
-        licenses = sorted({prompt.license for prompt in spec.prompts})
+        licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [
             TeacherFacts(
                 name=name,
