@@ -21,6 +21,7 @@ from tasks.bound import Bound
 from tasks.estimate import Estimate, estimate
 from tasks.license import licenses
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.select import check_select
 from tasks.templates import Template
 from tasks.terms import load
 from tasks.verify import Named, alone
@@ -158,6 +159,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
+        check_select(workspace, spec.select)
         prepared = bar(workspace, spec, prepared)
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)

@@ -42,7 +42,7 @@ from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
 from tasks.prepare import Prepared, prepare, spread, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
-from tasks.select import select
+from tasks.select import check_select, select
 from tasks.shard import ASKED, PROMPTS, Shards, Tally
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
@@ -226,6 +226,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(check_select, self._workspace, self.spec.select)
         prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)

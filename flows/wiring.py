@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -58,7 +58,7 @@ class Connected:
 def licensed(spec: Spec) -> Iterator[Licensed]:
     """Yield what the licence gate judges."""
     for number, source in enumerate(spec.prompts):
-        if source.license is None and getattr(source.fields, "license", None) is not None:
+        if source.license is None and source.licensed_by_row:
             continue  # each row has its own, and is barred by itself
         yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
     if spec.template.license is not None:
@@ -71,7 +71,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
     """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
     for source in spec.prompts:
-        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):  # or each row has its own
+        for found in read_prompts(source, license=source.license, seed=spec.seed):
             if stop is not None:
                 stop.check()
             yield found

@@ -120,7 +120,7 @@ def _traces(
                 {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
                 pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
                 licenses.license, train_use, terms, acknowledgement,
-                greatest(prompts.generation, teacher_generation) AS generation, 'train' AS split
+                greatest(prompts.generation, teacher_generation) AS generation, coalesce(split, 'train') AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN (
                 FROM {workspace.dealt("responses", number)}
@@ -129,6 +129,7 @@ def _traces(
             JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
+            LEFT JOIN splits USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
             """
