@@ -159,7 +159,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
-        check_select(workspace, spec.select)
+        check_select(workspace, spec.select, where=str(path))
         prepared = bar(workspace, spec, prepared)
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)

@@ -226,7 +226,7 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
-        await asyncio.to_thread(check_select, self._workspace, self.spec.select)
+        await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
         prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)

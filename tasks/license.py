@@ -128,18 +128,24 @@ def refusal(license_: str | None, options: LicenseOptions) -> str | None:
     return None if _allowed(expression, options) else f"licensed {license_}, {_says(options)}"
 
 
-def effective(prompt: str, teacher: str, *, terms: Bound | None = None, text: str | None = None) -> Effective:
-    """Return what holds for a trace, given the licences of the prompt, the teacher and the template's texts, and its terms."""
-    sides = [parse(side, what="license") for side in (prompt, teacher, text) if side is not None]
-    names = {str(symbol) for side in sides for symbol in _symbols(side)}
+def effective(prompt: str | None, teacher: str, *, terms: Bound | None = None, text: str | None = None) -> Effective:
+    """Return what holds for a trace, given the licences of the prompt, the teacher and the template's texts, and its terms.
+
+    Without a prompt's: what holds for the teacher's part alone.
+    """
+    sides = {
+        name: parse(side, what="license") for name, side in (("prompt", prompt), ("teacher", teacher), ("text", text)) if side
+    }
+    names = {str(symbol) for side in sides.values() for symbol in _symbols(side)}
     # What a reference of one's own says, nobody here knows; a teacher's is known by its terms, where it has any.
-    open_to = [side for number, side in enumerate(sides) if number != 1 or terms is None or not terms.agreements]
-    uses = {"unknown"} if any("LicenseRef-" in str(symbol) for side in open_to for symbol in _symbols(side)) else set()
+    explained = {"teacher"} if terms is not None and terms.agreements else set()
+    unknown = [symbol for name, side in sides.items() if name not in explained for symbol in _symbols(side)]
+    uses = {"unknown"} if any("LicenseRef-" in str(symbol) for symbol in unknown) else set()
     if any(re.search(r"-(NC|ND)(-|$)", name) for name in names):
         uses.add("restricted")
     uses.add(terms.training if terms is not None else "allowed")
     use: Training = "restricted" if "restricted" in uses else "unknown" if "unknown" in uses else "allowed"
-    return Effective(license=together(sides), train_use=use)
+    return Effective(license=together(sides.values()), train_use=use)
 
 
 def together(parts: Iterable[Any]) -> str:

@@ -50,7 +50,7 @@ def describe(
             "GROUP BY ALL ORDER BY first, source, license"
         )
         rows = [(source, license_, teacher) for source, license_, _ in listed for teacher in range(len(teachers))]
-    prompts = dict.fromkeys((source, license_) for source, license_, _ in rows)
+    prompts = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_, _ in rows)
     used = sorted({teacher for _, _, teacher in rows})
     pairs = dict.fromkeys((license_, teacher) for _, license_, teacher in rows)
     whole = [effective(license_, str(teachers[number].options.license), text=text).license for license_, number in pairs]
@@ -79,7 +79,7 @@ def _teacher(teacher: Licensee) -> dict[str, Any]:
         "terms_name": "; ".join(each.name for each in agreements) or None,
         "terms_url": " ".join(each.url for each in agreements if each.url) or None,
         "terms_as_of": ", ".join(str(each.as_of) for each in agreements if each.as_of) or None,
-        "train_use": effective(license_, license_, terms=bound).train_use,
+        "train_use": effective(None, license_, terms=bound).train_use,
         "duties": [duty for each in agreements for duty in each.duties],
         "notices": [each.notice for each in agreements if each.notice],
         "agreements": [each.model_dump(mode="json", exclude={"hosts", "models"}, exclude_none=True) for each in agreements],

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.diverse import keep_diverse
-from tasks.labels import check_labels, label_sql
+from tasks.labels import check_labels, label_sql, labelled
 from tasks.options import Options
 from tasks.split import SplitOptions, split
 
@@ -25,14 +25,18 @@ _BEST = "score DESC NULLS LAST, length"
 class CapOptions(Options):
     """One entry of `select.cap`."""
 
-    by: Annotated[str, StringConstraints(pattern=r"^(source|teacher|tag:.+)$", max_length=200)]
+    by: Annotated[str, Field(max_length=200), labelled("source", "teacher")]
     """`source`, `teacher` or `tag:NAME`. Prompts without the tag are one group."""
     at: int = Field(ge=1)
     """Traces of each value."""
 
 
 def _listed(value: Any) -> Any:
-    return [value] if isinstance(value, dict | CapOptions) else value
+    if isinstance(value, dict | CapOptions):
+        return [value]
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be {by: source | teacher | tag:NAME, at: N}, or a list of these")  # noqa: TRY004 - pydantic's way
+    return value
 
 
 class SelectOptions(Options):
@@ -71,9 +75,9 @@ class SelectOptions(Options):
                 yield f"select.split.{name}", label
 
 
-def check_select(workspace: Workspace, options: SelectOptions) -> None:
-    """Raise SpecError where none of the prepared prompts has a tag that is asked for."""
-    check_labels(workspace, options.labels)
+def check_select(workspace: Workspace, options: SelectOptions, *, where: str) -> None:
+    """Raise SpecError where none of the prepared prompts has a tag that is asked for. `where`: the spec, for the message."""
+    check_labels(workspace, options.labels, where=where)
 
 
 def select(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:

@@ -8,6 +8,7 @@ import io
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 from urllib.parse import urlsplit
@@ -84,6 +85,14 @@ class _Owning(io.BufferedReader):
             self._below.close()
 
 
+def missing(name: str, error: FileNotFoundError) -> SourceError:
+    """Return what to raise where a file isn't there; fsspec says so too where its server isn't, or refuses."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == HTTPStatus.NOT_FOUND:
+        return SourceError(f"{name}: no such file")
+    return SourceError(f"{name}: can't be reached: {(str(cause).splitlines() or [type(cause).__name__])[0]}")
+
+
 def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield a file's rows, each with its place. Raise SourceError where it isn't what its ending says."""
     ending, packed = file.endings
@@ -99,7 +108,7 @@ def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{file.name}: can't be unpacked: {error}") from error
     except FileNotFoundError as error:
-        raise SourceError(f"{file.name}: no such file") from error
+        raise missing(file.name, error) from error
     except OSError as error:
         what = "can't be unpacked" if packed and error.errno is None else "can't be read"
         raise SourceError(f"{file.name}: {what}: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import SetupError, SourceError, UserError
-from tasks.sources.files import File
+from tasks.sources.files import File, missing
 from tasks.sources.options import PromptSource
 from tasks.sources.splits import Folder, chosen
 
@@ -96,7 +96,7 @@ def _asking(url: str) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise SourceError(f"{url}: no such file") from error
+        raise missing(url, error) from error
     except Exception as error:
         # Each file system has errors of its own, and not one class for them.
         said = (str(error).splitlines() or [""])[0]

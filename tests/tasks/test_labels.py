@@ -36,19 +36,27 @@ def test_sql(workspace: Workspace, label: str, expected: list[str | None]):
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ({"cap": {"by": "tag:topc", "at": 1}}, r"^select\.cap\[0\]\.by: no prompt has a tag 'topc'; did you mean 'topic'\?$"),
-        ({"cap": [{"by": "source", "at": 1}, {"by": "tag:x", "at": 1}]}, r"^select\.cap\[1\]\.by: .*; known: it's, topic$"),
-        ({"split": {"test": 0.1, "group": "tag:x"}}, r"^select\.split\.group: no prompt has a tag 'x'"),
-        ({"split": {"test": 0.1, "stratify": "tag:x"}}, r"^select\.split\.stratify: no prompt has a tag 'x'"),
+        (
+            {"cap": {"by": "tag:topc", "at": 1}},
+            r"^spec\.yaml: select\.cap\[0\]\.by: no prompt has a tag 'topc'; did you mean 'topic'\?$",
+        ),
+        (
+            {"cap": [{"by": "source", "at": 1}, {"by": "tag:x", "at": 1}]},
+            r"^spec\.yaml: select\.cap\[1\]\.by: .*; known: it's, topic$",
+        ),
+        ({"split": {"test": 0.1, "group": "tag:x"}}, r"^spec\.yaml: select\.split\.group: no prompt has a tag 'x'"),
+        ({"split": {"test": 0.1, "stratify": "tag:x"}}, r"^spec\.yaml: select\.split\.stratify: no prompt has a tag 'x'"),
     ],
 )
 def test_slips(workspace: Workspace, select: dict[str, object], message: str):
     """A tag that no prompt has is told with its place in the spec, before anything is spent."""
     with pytest.raises(SpecError, match=message):
-        check_select(workspace, SelectOptions.model_validate(select))
+        check_select(workspace, SelectOptions.model_validate(select), where="spec.yaml")
 
 
 def test_fine(workspace: Workspace):
     """A tag that some have is all right."""
-    check_select(workspace, SelectOptions.model_validate({"cap": [{"by": "tag:topic", "at": 1}, {"by": "teacher", "at": 1}]}))
-    check_select(workspace, SelectOptions())
+    check_select(
+        workspace, SelectOptions.model_validate({"cap": [{"by": "tag:topic", "at": 1}, {"by": "teacher", "at": 1}]}), where=""
+    )
+    check_select(workspace, SelectOptions(), where="")

@@ -125,7 +125,7 @@ def test_http(tmp_path: Path, site: str):
         read(f"{site}/none.jsonl")
 
 
-def test_nobody_there(site: str):
-    """A server that doesn't answer is one line."""
-    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/p\.jsonl: (no such file|can't be read: .*)$"):
+def test_nobody_there():
+    """A server that doesn't answer is one line, and not a file that is missing."""
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/p\.jsonl: can't be reached: .*127\.0\.0\.1:1"):
         read("http://127.0.0.1:1/p.jsonl")
