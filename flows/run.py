@@ -60,9 +60,11 @@ GRACE_S = 5.0
 
 def check(spec: Spec, path: Path, lake: Lake) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
-    bounds = wiring.bounds(spec, path, load(spec.licenses.terms))
+    terms = load(spec.licenses.terms)
+    bounds = wiring.bounds(spec, path, terms)
     gate(wiring.licensed(spec), spec.licenses)
     gate_terms(bounds)
+    wiring.inherited(spec, terms)
     guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
@@ -144,7 +146,9 @@ class Run:
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
         check(self.spec, self._path, self.lake)
-        self._bounds = wiring.bounds(self.spec, self._path, load(self.spec.licenses.terms))
+        terms = load(self.spec.licenses.terms)
+        self._bounds = wiring.bounds(self.spec, self._path, terms)
+        self._inherited = wiring.inherited(self.spec, terms)
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -324,7 +328,7 @@ class Run:
             workspace,
             dataset=spec.dataset,
             build_id=self.build_id,
-            teachers=wiring.facts(spec, self._bounds, licenses(workspace)),
+            teachers=wiring.facts(spec, self._bounds, licenses(workspace), self._inherited),
             verifiers=self._verifiers,
         )
         return self._summary(outcomes.counts(workspace))
@@ -377,6 +381,7 @@ class Run:
             [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
             text=spec.template.license,
             sources={source.source: getattr(source, "attribution", None) for source in spec.prompts},
+            inherited=self._inherited,
         )
 
 

@@ -19,13 +19,15 @@ from storage.answers import Answers
 from storage.errors import SetupError, SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint, request_key
 from storage.intents import Intents
+from storage.lake import Lake
 from storage.plugins import nearest
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
-from tasks.bound import Bound, bind, check_acknowledged
+from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
 from tasks.draw import Budget, Spending
-from tasks.license import Licensed, effective
+from tasks.license import Licensed, LicenseOptions, effective
+from tasks.licensing import bound_now, inherit, regate
 from tasks.line import open_line
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
@@ -36,11 +38,14 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
-from tasks.terms import Agreement, Terms
+from tasks.terms import SEPARATOR, Agreement, Terms
 from tasks.verify import ANSWERED, BILL, Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
 from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding
+
+GENERATED = frozenset({"response", "reasoning", "answer"})
+"""Columns of a trace that a model wrote."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +197,28 @@ def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
     return found
 
 
-def facts(spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str]) -> list[TeacherFacts]:
+def inherited(spec: Spec, terms: Terms) -> list[Inherited]:
+    """Return what binds the traces of other lakes whose responses are prompts here.
+
+    Raise LicenseRefused where they could not be exported either, StorageError where there is no such build.
+    """
+    found = []
+    for source in spec.prompts:
+        if not source.of_lake or source.take == "prompts" or not set(source.fields.named) & GENERATED:
+            continue
+        path, dataset = source.lake
+        lake = Lake.at(path)
+        build = lake.build(dataset, source.build)
+        traces = lake.snapshot("traces", dataset, build["build_id"])
+        # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.
+        regate(traces, LicenseOptions(), terms, bound_now(build, terms))
+        found.append(inherit(source.source, traces))
+    return found
+
+
+def facts(
+    spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str], inherited: Sequence[Inherited] = ()
+) -> list[TeacherFacts]:
     """Return what traces say of the drawing teachers, for prompts of these licences. The gate must have let them through."""
     return [
         TeacherFacts(
@@ -201,6 +227,15 @@ def facts(spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str]) -> list[
             terms=bound.terms,
             acknowledgement=bound.acknowledgement,
             generation=teacher.generation,
+            inherited=[
+                Inherited(
+                    source=each.source,
+                    terms=joined(SEPARATOR, bound.terms, each.terms),
+                    acknowledgement=joined("; ", bound.acknowledgement, each.acknowledgement),
+                    training=each.training,
+                )
+                for each in inherited
+            ],
             effective={each: effective(each, str(teacher.license), terms=bound, text=spec.template.license) for each in licenses},
         )
         for teacher, bound in zip(spec.drawing, bounds, strict=True)

@@ -78,6 +78,26 @@ class Bound:
         return tuple(each for each in self.agreements if each.training == "restricted" and each.id not in self.acknowledged)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inherited:
+    """What binds the traces of another lake's dataset, where their responses become prompts here."""
+
+    source: str
+    """As the spec names it."""
+    terms: str | None
+    """The column `terms` of those traces: all that stand there, each once."""
+    acknowledgement: str | None
+    """The column `acknowledgement`, likewise."""
+    training: Training
+    """Whether other models may be trained on them: what the strictest of them says."""
+
+
+def joined(separator: str, *columns: str | None) -> str | None:
+    """Return columns of several ids or lines as one, each part once."""
+    parts = dict.fromkeys(part for column in columns if column for part in column.split(separator))
+    return separator.join(parts) or None
+
+
 def bind(teacher: str, agreements: Sequence[Agreement], given: Sequence[Acknowledgement]) -> Bound:
     """Return what binds a teacher, with the first acknowledgement of each agreement that forbids training."""
     found = {}

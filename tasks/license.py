@@ -133,9 +133,8 @@ def effective(prompt: str | None, teacher: str, *, terms: Bound | None = None, t
 
     Without a prompt's: what holds for the teacher's part alone.
     """
-    sides = {
-        name: parse(side, what="license") for name, side in (("prompt", prompt), ("teacher", teacher), ("text", text)) if side
-    }
+    given = {"prompt": prompt, "teacher": teacher, "text": text}
+    sides = {name: parse(side, what="license") for name, side in given.items() if side is not None}
     names = {str(symbol) for side in sides.values() for symbol in _symbols(side)}
     # What a reference of one's own says, nobody here knows; a teacher's is known by its terms, where it has any.
     explained = {"teacher"} if terms is not None and terms.agreements else set()

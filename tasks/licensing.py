@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from storage.errors import LicenseRefused
 from storage.sql import explained, parquet_in
 from storage.workspace import Workspace
-from tasks.bound import Bound, covers, split
+from tasks.bound import Bound, Inherited, covers, joined, split
 from tasks.license import LicenseOptions, effective, parse, refusal, together
 from tasks.teachers.options import BATCH, TeacherOptions
-from tasks.terms import Agreement, Terms, load
+from tasks.terms import SEPARATOR, Agreement, Terms, load
 
 Licensing = dict[str, Any]
 """The manifest's key `licensing`."""
@@ -33,9 +33,14 @@ class Licensee:
 
 
 def describe(
-    workspace: Workspace, teachers: Sequence[Licensee], *, text: str | None, sources: Mapping[str, str | None]
+    workspace: Workspace,
+    teachers: Sequence[Licensee],
+    *,
+    text: str | None,
+    sources: Mapping[str, str | None],
+    inherited: Sequence[Inherited] = (),
 ) -> Licensing:
-    """Return the manifest's `licensing`, of what is kept; where nothing is, of all that the spec names.
+    """Return the manifest's `licensing`, of what is kept; where nothing is, of all that could have been.
 
     `kept` must be there. `text` is the licence of the template's texts. `sources`: attributions, where the spec has any.
     """
@@ -46,8 +51,8 @@ def describe(
     rows = [(source, license_, teacher) for source, license_, teacher, _ in found]
     if not rows:
         listed = workspace.rows(
-            "SELECT source, license, min(ord) AS first FROM prompts WHERE license IS NOT NULL "
-            "GROUP BY ALL ORDER BY first, source, license"
+            "SELECT source, license, min(ord) AS first FROM prompts ANTI JOIN barred USING (ord) "
+            "WHERE license IS NOT NULL GROUP BY ALL ORDER BY first, source, license"
         )
         rows = [(source, license_, teacher) for source, license_, _ in listed for teacher in range(len(teachers))]
     prompts = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_, _ in rows)
@@ -56,7 +61,9 @@ def describe(
     whole = [effective(license_, str(teachers[number].options.license), text=text).license for license_, number in pairs]
     return {
         "sources": [
-            {"source": source, "license": license_} | ({"attribution": sources[source]} if sources.get(source) else {})
+            {"source": source, "license": license_}
+            | ({"attribution": sources[source]} if sources.get(source) else {})
+            | next((_inherited(each) for each in inherited if each.source == source), {})
             for source, license_ in prompts
         ],
         "teachers": [_teacher(teachers[number]) for number in used],
@@ -90,6 +97,10 @@ def _teacher(teacher: Licensee) -> dict[str, Any]:
     }
 
 
+def _inherited(each: Inherited) -> dict[str, Any]:
+    return {"terms": each.terms, "train_use": each.training, "acknowledgement": each.acknowledgement}
+
+
 def duties(licensing: Mapping[str, Any]) -> list[str]:
     """Return what whoever trains on the dataset, or passes it on, has to do, each once, with whose terms ask for it."""
     found = [(duty, each["terms_name"]) for each in licensing["teachers"] for duty in each["duties"]]
@@ -102,6 +113,10 @@ def notice_lines(licensing: Mapping[str, Any]) -> list[str]:
         f"Prompts of {each.get('attribution') or each['source']}, licensed {each['license']}." for each in licensing["sources"]
     ]
     lines += [f"Text of the {each['what']}, licensed {each['license']}." for each in licensing["text"]]
+    for each in licensing["sources"]:
+        if each.get("terms"):
+            said = each["acknowledgement"] or f"training other models is {each['train_use']}"
+            lines.append(f"Prompts of {each['source']} are a model's text, under terms {each['terms']}: {said}.")
     for each in licensing["teachers"]:
         terms = f", under {each['terms_name']} ({each['terms_url'] or each['terms']})" if each["terms"] else ""
         lines.append(f"Responses of {each['model']} ({each['provider']}), licensed {each['license']}{terms}.")
@@ -132,6 +147,18 @@ def regate(traces: Path, options: LicenseOptions, terms: Terms, teachers: Mappin
                     f"{said} are under {what}, which restricts training other models, and nobody has acknowledged that: add "
                     "`licenses: {acknowledge: …}` to the spec and build again, which buys nothing, then export"
                 )
+
+
+def inherit(source: str, traces: Path) -> Inherited:
+    """Return what binds the traces of another lake's build (a folder), which `regate` let through."""
+    rows = _distinct(traces)
+    uses = {row["train_use"] for row in rows}
+    return Inherited(
+        source=source,
+        terms=joined(SEPARATOR, *(row["terms"] for row in rows)),
+        acknowledgement=joined("; ", *(row["acknowledgement"] for row in rows)),
+        training="restricted" if "restricted" in uses else "unknown" if "unknown" in uses else "allowed",
+    )
 
 
 def terms_now(build: Mapping[str, Any], options: LicenseOptions) -> Terms:

@@ -12,6 +12,7 @@ from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
+from tasks.bound import Inherited
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files
@@ -37,6 +38,8 @@ class TeacherFacts:
     """Who answers for it, where the terms restrict training."""
     generation: int = 0
     """Its own."""
+    inherited: Sequence[Inherited] = ()
+    """What binds traces of other lakes whose responses are prompts here, with its own terms and acknowledgement."""
     effective: Mapping[str, Effective]
     """By the prompt's licence."""
 
@@ -118,8 +121,12 @@ def _traces(
             f"""
             SELECT responses.* EXCLUDE (rank, bucket), prompts.prompt_id, {literal(dataset)} AS dataset,
                 {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
-                pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
-                licenses.license, train_use, terms, acknowledgement,
+                pass_rate::FLOAT AS pass_rate, prompts.source AS prompt_source, prompts.license AS prompt_license,
+                teacher_license, licenses.license,
+                CASE WHEN inherited.train_use = 'allowed' OR licenses.train_use = 'restricted' THEN licenses.train_use
+                    ELSE coalesce(inherited.train_use, licenses.train_use) END AS train_use,
+                coalesce(inherited.terms, licenses.terms) AS terms,
+                coalesce(inherited.acknowledgement, licenses.acknowledgement) AS acknowledgement,
                 greatest(prompts.generation, teacher_generation) AS generation, coalesce(split, 'train') AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN (
@@ -129,6 +136,7 @@ def _traces(
             JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
+            LEFT JOIN inherited ON inherited.teacher = kept.teacher AND inherited.source = prompts.source
             LEFT JOIN splits USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
@@ -150,11 +158,20 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         for number, teacher in enumerate(teachers)
         for prompt_license, effective in teacher.effective.items()
     ]
-    rows = ", ".join(f"({', '.join(_value(value) for value in row)})" for row in licenses)
     workspace.execute(
-        f"CREATE TABLE licenses AS FROM (VALUES {rows}) "
-        "AS licenses(teacher, teacher_license, terms, acknowledgement, teacher_generation, prompt_license, license, train_use)"
+        "CREATE TABLE licenses (teacher SMALLINT, teacher_license VARCHAR, terms VARCHAR, acknowledgement VARCHAR, "
+        "teacher_generation INTEGER, prompt_license VARCHAR, license VARCHAR, train_use VARCHAR)"
     )
+    _insert(workspace, "licenses", licenses)
+    inherited = [
+        (number, each.source, each.terms, each.acknowledgement, each.training)
+        for number, teacher in enumerate(teachers)
+        for each in teacher.inherited
+    ]
+    workspace.execute(
+        "CREATE TABLE inherited (teacher SMALLINT, source VARCHAR, terms VARCHAR, acknowledgement VARCHAR, train_use VARCHAR)"
+    )
+    _insert(workspace, "inherited", inherited)
     workspace.execute(
         """
         CREATE TABLE kept AS
@@ -168,6 +185,12 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         ORDER BY rank
         """
     )
+
+
+def _insert(workspace: Workspace, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        listed = ", ".join(f"({', '.join(map(_value, row))})" for row in rows)
+        workspace.execute(f"INSERT INTO {table} VALUES {listed}")
 
 
 def _value(value: object) -> str:

@@ -261,3 +261,40 @@ def test_the_command_line(folder: Path, landed: tuple[Lake, dict[str, Any]], mon
             cli.main()
         assert ended.value.code == code
         assert code == 0 or "licenses.allow has MIT" in capsys.readouterr().err.replace("\n", " ")
+
+
+async def test_rows_with_their_own(folder: Path, lake: Lake):
+    """Rows without a licence that is allowed are rejected alone, unasked, and the manifest names the others' licences."""
+    own = [{"id": f"mit{i}", "prompt": f"Case {i}?", "lic": each} for i, each in enumerate(["MIT", None, "GPL-3.0-only"])]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    path = write(folder, prompts=[{"source": "own.jsonl", "fields": {"license": "lic"}}], licenses={"deny": ["GPL-3.0-only"]})
+    assert (await planned(path, lake)).barred == {"license": 2}
+    manifest = await build(path, lake)
+    assert (manifest["requested"], manifest["kept"], manifest["rejected"]) == (3, 1, {"license": 2})
+    assert manifest["licensing"]["sources"] == [{"source": "own.jsonl", "license": "MIT"}]
+
+
+async def test_rows_of_which_none_is_allowed(folder: Path, lake: Lake):
+    """Where no row may be used, the build lands with nothing kept."""
+    rows = [{"prompt": f"Case {i}?", "lic": each} for i, each in enumerate(["MIT", None, "free for all"])]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    source = {"source": "own.jsonl", "fields": {"license": "lic"}}
+    manifest = await build(write(folder, prompts=[source], licenses={"allow": ["Apache-2.0"]}), lake)
+    assert (manifest["kept"], manifest["rejected"]) == (0, {"license": 3})
+    assert manifest["licensing"] == {"sources": [], "teachers": [], "text": [], "license": None}
+    check_export(lake, manifest)
+
+
+async def test_of_another_lake(folder: Path, lake: Lake):
+    """Responses that become prompts bring along what binds them, and who answered for it."""
+    await build(write(folder, teacher={"terms": "openai"}, licenses=ACKNOWLEDGED), lake)
+    second = Lake(folder / "second")
+    source = {"source": f"lake:{lake.root}#d", "fields": {"prompt": "response"}}
+    teacher = {"provider": "simulate", "path": None, "simulate": {"latency_s": 0}, "terms": "llama-4"}
+    manifest = await build(write(folder, prompts=[source], teacher=teacher), second)
+    (row, *_) = traces(second, manifest)
+    assert (row["terms"], row["train_use"], row["generation"]) == ("llama-4, openai", "restricted", 1)
+    assert row["acknowledgement"] == "openai: a classifier (Ada, Services Agreement)"
+    assert manifest["licensing"]["sources"][0]["terms"] == "openai"
+    assert any("are a model's text, under terms openai" in line for line in notice_lines(manifest["licensing"]))
+    check_export(second, manifest)
