@@ -380,7 +380,7 @@ class Run:
             self._workspace,
             [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
             text=spec.template.license,
-            sources={source.source: getattr(source, "attribution", None) for source in spec.prompts},
+            sources={source.source: source.attribution for source in spec.prompts},
             inherited=self._inherited,
         )
 

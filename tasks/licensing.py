@@ -18,6 +18,8 @@ from tasks.license import LicenseOptions, effective, parse, refusal, together
 from tasks.teachers.options import BATCH, TeacherOptions
 from tasks.terms import SEPARATOR, Agreement, Terms, load
 
+NOTHING = "NONE"
+"""The licence of no rows, in SPDX's word."""
 Licensing = dict[str, Any]
 """The manifest's key `licensing`."""
 
@@ -68,7 +70,7 @@ def describe(
         ],
         "teachers": [_teacher(teachers[number]) for number in used],
         "text": [] if text is None else [{"what": "template", "license": text}],
-        "license": together(parse(each, what="license") for each in whole) if whole else None,
+        "license": together(parse(each, what="license") for each in whole) if whole else NOTHING,
     }
 
 

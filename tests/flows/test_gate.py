@@ -57,7 +57,10 @@ def write(folder: Path, *, teacher: dict[str, Any] | None = None, second: dict[s
     """Write a spec with two sources and one teacher of recorded answers."""
     spec = {
         "dataset": "d",
-        "prompts": [{"source": "mit.jsonl", "license": "MIT"}, {"source": "by.jsonl", "license": "CC-BY-4.0"} | (second or {})],
+        "prompts": [
+            {"source": "mit.jsonl", "license": "MIT"},
+            {"source": "by.jsonl", "license": "CC-BY-4.0", "attribution": "Bea"} | (second or {}),
+        ],
         "teachers": [
             {"name": "t", "provider": "replay", "model": "m", "path": "a.jsonl", "license": "Apache-2.0"} | (teacher or {})
         ],
@@ -99,13 +102,13 @@ def test_allowed(landed: tuple[Lake, dict[str, Any]]):
     licensing = manifest["licensing"]
     assert licensing["sources"] == [
         {"source": "mit.jsonl", "license": "MIT"},
-        {"source": "by.jsonl", "license": "CC-BY-4.0"},
+        {"source": "by.jsonl", "license": "CC-BY-4.0", "attribution": "Bea"},
     ]
     assert (licensing["license"], licensing["text"]) == ("MIT AND Apache-2.0 AND CC-BY-4.0", [])
     (only,) = licensing["teachers"]
     assert (only["name"], only["provider"], only["terms"], only["train_use"]) == ("t", "replay", None, "allowed")
     assert (only["duties"], only["acknowledgement"]) == ([], None)
-    assert notice_lines(licensing)[0] == "Prompts of mit.jsonl, licensed MIT."
+    assert notice_lines(licensing)[:2] == ["Prompts of mit.jsonl, licensed MIT.", "Prompts of Bea, licensed CC-BY-4.0."]
 
 
 async def test_the_template(folder: Path, lake: Lake):
@@ -281,7 +284,7 @@ async def test_rows_of_which_none_is_allowed(folder: Path, lake: Lake):
     source = {"source": "own.jsonl", "fields": {"license": "lic"}}
     manifest = await build(write(folder, prompts=[source], licenses={"allow": ["Apache-2.0"]}), lake)
     assert (manifest["kept"], manifest["rejected"]) == (0, {"license": 3})
-    assert manifest["licensing"] == {"sources": [], "teachers": [], "text": [], "license": None}
+    assert manifest["licensing"] == {"sources": [], "teachers": [], "text": [], "license": "NONE"}
     check_export(lake, manifest)
 
 
