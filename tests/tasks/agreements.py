@@ -8,7 +8,7 @@ from tasks.bound import Acknowledgement
 from tasks.terms import Agreement
 
 
-def agreement(name: str = "acme", **given: Any) -> Agreement:
+def agreement(name: str = "acme", /, **given: Any) -> Agreement:
     """Return an entry of the table."""
     defaults = {"id": name, "name": f"{name.title()} Terms", "kind": "service", "training": "restricted", "clause": "No rivals."}
     return Agreement.model_validate(defaults | {"basis": "text"} | given)
