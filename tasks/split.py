@@ -51,7 +51,7 @@ class SplitOptions(Options):
 
 def split(workspace: Workspace, options: SplitOptions | None, *, seed: int) -> None:
     """Make `splits`: the prompts that are held back, by `ord`, and for what."""
-    workspace.execute("CREATE TABLE splits (ord BIGINT, split VARCHAR)")
+    workspace.execute("CREATE OR REPLACE TABLE splits (ord BIGINT, split VARCHAR)")
     if options is None:
         return
     _units(workspace, options)

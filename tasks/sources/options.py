@@ -92,7 +92,7 @@ class PromptSource(Options):
         return self.of_lake or self.fields.license is not None
 
     @model_validator(mode="after")
-    def _check(self) -> Self:
+    def _check_kind(self) -> Self:
         if self.of_lake and not all(self.lake):
             raise ValueError(f"source: {self.source!r} must be lake:PATH#DATASET, as in lake:./lake#arithmetic")
         own = ("split", "config", "license") if self.of_lake else ("take", "build")

@@ -179,6 +179,15 @@ BAD_SPECS = {
     ),
     "an api that the provider hasn't got": (changed(teachers=teacher(api="responses")), ["'t'", "api", "only provider openai"]),
     "an unknown api": (changed(teachers=teacher(provider="openai", api="chats")), ["teachers[0].api", "'responses'"]),
+    "a tag that no prompt has": (
+        changed(select={"cap": {"by": "tag:topic", "at": 1}}),
+        ["spec.yaml: select.cap[0].by", "no prompt has a tag 'topic'"],
+    ),
+    "a label of another form": (changed(select={"cap": {"by": "topic", "at": 1}}), ["select.cap[0].by", "is it tag:topic?"]),
+    "a split of everything": (changed(select={"split": {"test": 0.5, "validation": 0.5}}), ["select.split", "less than 1"]),
+    "a lake without a dataset": (changed(prompts=[{"source": "lake:./lake"}]), ["prompts[0]", "lake:PATH#DATASET"]),
+    "a lake that isn't there": (changed(prompts=[{"source": "lake:./lake#sums"}]), ["no build of 'sums'", "nothing yet"]),
+    "a split of a file": (changed(prompts=source(split="train")), ["p.jsonl", "only a folder has a split"]),
     "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
 }
 

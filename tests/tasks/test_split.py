@@ -112,6 +112,12 @@ class TestStratify:
         after = cut(workspace, plain(300) + other, test=0.2, stratify="tag:topic")
         assert after[:100] + after[300:] == before
 
+    def test_by_source(self, workspace: Workspace):
+        """Each source may be cut for itself."""
+        rows: list[Row] = [(f"{source} {n}", source, {}) for source in "abcd" for n in range(20)]
+        found = cut(workspace, rows, test=0.1, stratify="source")
+        assert all(1 <= found[start : start + 20].count("test") <= 3 for start in range(0, 80, 20))
+
     def test_the_same_text(self, workspace: Workspace):
         """A text that stands in two strata is cut with the first."""
         rows = [*plain(50), *((text, "t", {"topic": "other"}) for text, _, _ in plain(50))]
