@@ -56,6 +56,8 @@ class PromptSource(Options):
     """Which columns hold what."""
     license: str | None = None
     """SPDX expression. Without one the licence gate refuses, unless each row has its own."""
+    attribution: Annotated[str, StringConstraints(min_length=1, max_length=500, strip_whitespace=True)] | None = None
+    """Who is credited for it, where its licence asks for that, as CC-BY does. Left out: `source` itself."""
     split: Label | None = None
     """Of a Hugging Face dataset's folder."""
     config: Label | None = None

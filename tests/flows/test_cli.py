@@ -59,6 +59,8 @@ def teacher(**changes: Any) -> list[dict[str, Any]]:
     return [GOOD["teachers"][0] | changes]
 
 
+OWN = "http://127.0.0.1:9/v1"
+"""A server of one's own, whose terms nobody has."""
 LINES = [json.dumps({"id": f"p{i}", "prompt": f"Case {i}?"}) for i in range(20)]
 BAD_SPECS = {
     "no file": (None, ["spec.yaml", "no such file"]),
@@ -141,12 +143,12 @@ BAD_SPECS = {
     "an export in the lake": (changed(exports=[{"to": "lake/out"}]), ["exports[0]", "keep them apart"]),
     "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
     "an answer of any length": (
-        changed(teachers=teacher(provider="anthropic", path=None)),
+        changed(teachers=teacher(provider="anthropic", base_url=OWN, path=None)),
         ["spec.yaml", "teachers[0]", "sampling.max_tokens", "is missing"],
     ),
     "thinking that leaves no room": (
         changed(
-            teachers=teacher(provider="anthropic", path=None),
+            teachers=teacher(provider="anthropic", base_url=OWN, path=None),
             sampling={"max_tokens": 2048, "thinking": {"budget_tokens": 2048}},
         ),
         ["teachers[0]", "sampling.thinking.budget_tokens", "less than max_tokens"],
@@ -157,7 +159,7 @@ BAD_SPECS = {
     ),
     "thinking in no way": (changed(sampling={"thinking": {}}), ["sampling.thinking", "either `budget_tokens` or `effort`"]),
     "a budget where there is none": (
-        changed(teachers=teacher(provider="openai", path=None), sampling={"thinking": {"budget_tokens": 2048}}),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None), sampling={"thinking": {"budget_tokens": 2048}}),
         ["teachers[0]", "sampling.thinking.budget_tokens"],
     ),
     "a budget for the embedded model": (
@@ -168,11 +170,11 @@ BAD_SPECS = {
         ["teachers[0]", "sampling.thinking.budget_tokens"],
     ),
     "stop texts where there are none": (
-        changed(teachers=teacher(provider="openai", path=None, api="responses"), sampling={"stop": ["END"]}),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None, api="responses"), sampling={"stop": ["END"]}),
         ["teachers[0]", "sampling.stop", "api: responses"],
     ),
     "several samples where there is one": (
-        changed(teachers=teacher(provider="openai", path=None, api="responses", samples_per_request=4)),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None, api="responses", samples_per_request=4)),
         ["'t'", "samples_per_request", "api: responses"],
     ),
     "an api that the provider hasn't got": (changed(teachers=teacher(api="responses")), ["'t'", "api", "only provider openai"]),
