@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from storage.errors import SourceError, SpecError
+from storage.errors import SourceError
 from storage.records import Prompt
 from tasks.sources import PromptSource, read_prompts
 
@@ -66,11 +66,11 @@ class Heldout:
 
 
 def check_names(benchmarks: Sequence[Benchmark], *, where: str) -> None:
-    """Raise SpecError where two benchmarks would be called the same."""
+    """Raise ValueError, with `where` in its text, where two benchmarks would be called the same."""
     titles = [each.title for each in benchmarks]
     for number, title in enumerate(titles):
         if title in titles[:number]:
-            raise SpecError(f"{where}[{number}]: two benchmarks are called {title!r}; give one of them another `name`")
+            raise ValueError(f"{where}[{number}]: two benchmarks are called {title!r}; give one of them another `name`")
 
 
 def read_heldout(benchmarks: Sequence[Benchmark], *, seed: int) -> Heldout:

@@ -7,11 +7,10 @@ until `finish`, and no verdict depends on the order of the texts.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
-from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +18,6 @@ import numpy.typing as npt
 from tasks.overlap import CHAR_SHARE, COMMON, Index, Words
 from tasks.words import CHARS, Numbers, grams, hash_chars, hash_words, normal, of_each
 
-Key = TypeVar("Key")
 BLOCK_CHARS = 200_000
 """Texts are looked at together up to so many characters, for which all numbers fit into a processor's cache."""
 BLOCK_TEXTS = 1_000
@@ -30,12 +28,12 @@ SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text(Generic[Key]):
+class Text:
     """A text that items are looked for in."""
 
-    key: Key
+    key: int | str
     """The caller's own: whose text it is."""
-    prompt: Hashable
+    prompt: int | str
     """What it belongs to: texts of one prompt count once where it is told how common an n-gram is."""
     where: str
     """What it is: prompt, response, reasoning."""
@@ -46,10 +44,12 @@ class Text(Generic[Key]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit(Generic[Key]):
+class Hit:
     """An item that a text has something of."""
 
-    key: Key
+    key: int | str
+    """The text's."""
+    prompt: int | str
     """The text's."""
     where: str
     """The text's."""
@@ -64,24 +64,24 @@ class Hit(Generic[Key]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Loose(Generic[Key]):
+class _Loose:
     """A hit that counts if one of its n-grams isn't common."""
 
-    hit: Hit[Key]
+    hit: Hit
     table: int
     grams: tuple[int, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class Matching(Generic[Key]):
+class Matching:
     """Looks for the items of an index in texts. Memory grows with the index and with what is in doubt, not with the texts."""
 
     index: Index
     """What is looked for."""
     common: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     """Which n-grams of each of the index's lengths are forms of words. Given at first: those that are known to be."""
-    _prompts: list[dict[int, set[Hashable]]] = field(default_factory=list)
-    _loose: list[_Loose[Key]] = field(default_factory=list)
+    _prompts: list[dict[int, set[int | str]]] = field(default_factory=list)
+    _loose: list[_Loose] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self.common:
@@ -89,19 +89,19 @@ class Matching(Generic[Key]):
         self.common = [known.copy() for known in self.common]
         self._prompts = [{} for _ in self.index.words]
 
-    def find(self, texts: Iterable[Text[Key]]) -> Iterator[Hit[Key]]:
+    def find(self, texts: Iterable[Text]) -> Iterator[Hit]:
         """Yield the hits that are certain. Call `finish` at the end for the others."""
         for block in _blocks(texts):
             yield from self._find(block)
 
-    def finish(self) -> Iterator[Hit[Key]]:
+    def finish(self) -> Iterator[Hit]:
         """Yield the hits that no form of words accounts for, now that all texts are known."""
         for loose in self._loose:
             if not all(self.common[loose.table][gram] for gram in loose.grams):
                 yield loose.hit
         self._loose.clear()
 
-    def _find(self, block: _Block[Key]) -> Iterator[Hit[Key]]:
+    def _find(self, block: _Block) -> Iterator[Hit]:
         index = self.index
         certain: set[tuple[int, int]] = set()
         for table, words in enumerate(index.words):
@@ -112,7 +112,7 @@ class Matching(Generic[Key]):
             yield from _short(index, block)
         yield from _whole(index, block)
 
-    def _runs(self, block: _Block[Key], table: int, words: Words, certain: set[tuple[int, int]]) -> Iterator[Hit[Key]]:
+    def _runs(self, block: _Block, table: int, words: Words, certain: set[tuple[int, int]]) -> Iterator[Hit]:
         """Yield the pairs of a text and a part that have n-grams in common which are evidence."""
         places, numbers = block.look_up(words)
         if not len(places):
@@ -151,7 +151,7 @@ class Matching(Generic[Key]):
                 mine = gram[first:last][rare[first:last]]
                 self._loose.append(_Loose(hit, table, tuple(np.unique(mine).tolist())))
 
-    def _count(self, block: _Block[Key], table: int, places: Numbers, numbers: Numbers) -> None:
+    def _count(self, block: _Block, table: int, places: Numbers, numbers: Numbers) -> None:
         """Note which prompts have n-grams that aren't known to be common yet."""
         common, prompts = self.common[table], self._prompts[table]
         open_ = ~common[numbers]
@@ -165,10 +165,10 @@ class Matching(Generic[Key]):
                 del prompts[number]
 
 
-class _Block(Generic[Key]):
+class _Block:
     """Some texts, as numbers."""
 
-    def __init__(self, texts: Sequence[tuple[Text[Key], str]]) -> None:
+    def __init__(self, texts: Sequence[tuple[Text, str]]) -> None:
         self.texts = [text for text, _ in texts]
         self.normal = [normal_ for _, normal_ in texts]
         self.joined = " ".join(self.normal)
@@ -197,16 +197,18 @@ class _Block(Generic[Key]):
         first = int(self.first[number])
         return _shortened(" ".join(self._split[number][max(words.start - first, 0) : max(words.stop - first, 0)][:SHOWN]))
 
-    def hit(self, index: Index, number: int, part: int, *, share: float, how: str, words: slice) -> Hit[Key]:
+    def hit(self, index: Index, number: int, part: int, *, share: float, how: str, words: slice) -> Hit:
         """Return a hit in a text that quotes these words of it."""
         text, row = self.texts[number], index.heldout.parts[part].row
-        return Hit(key=text.key, where=text.where, item=row, share=share, how=how, overlap=self.quote(number, words))
+        return Hit(
+            key=text.key, prompt=text.prompt, where=text.where, item=row, share=share, how=how, overlap=self.quote(number, words)
+        )
 
 
-def _blocks(texts: Iterable[Text[Key]]) -> Iterator[_Block[Key]]:
+def _blocks(texts: Iterable[Text]) -> Iterator[_Block]:
     source = iter(texts)
     while some := list(islice(source, BLOCK_TEXTS)):
-        block: list[tuple[Text[Key], str]] = []
+        block: list[tuple[Text, str]] = []
         size = 0
         for text in some:
             if not (made := normal(text.text)):
@@ -220,7 +222,7 @@ def _blocks(texts: Iterable[Text[Key]]) -> Iterator[_Block[Key]]:
             yield _Block(block)
 
 
-def _near(index: Index, block: _Block[Key], words: Words, certain: set[tuple[int, int]]) -> Iterator[Hit[Key]]:
+def _near(index: Index, block: _Block, words: Words, certain: set[tuple[int, int]]) -> Iterator[Hit]:
     """Yield the pairs of a text and a part of which most words stand in the same order in a stretch of the text."""
     places, numbers = block.look_up(words)
     if not len(places):
@@ -255,7 +257,7 @@ def _near(index: Index, block: _Block[Key], words: Words, certain: set[tuple[int
             yield block.hit(index, which, whose, share=same / counted, how=how, words=slice(max(start, low), start + length))
 
 
-def _short(index: Index, block: _Block[Key]) -> Iterator[Hit[Key]]:
+def _short(index: Index, block: _Block) -> Iterator[Hit]:
     """Yield the pairs of a text and an item with few words that have most character n-grams in common, close together."""
     if index.chars is None:
         return
@@ -280,6 +282,7 @@ def _short(index: Index, block: _Block[Key]) -> Iterator[Hit[Key]]:
             how = f"{best:.0%} of its characters' {CHARS}-grams"
             yield Hit(
                 key=block.texts[which].key,
+                prompt=block.texts[which].prompt,
                 where=block.texts[which].where,
                 item=row,
                 share=best,
@@ -298,7 +301,7 @@ def _window(padded: str, shift: int, span: int, whose: int, index: Index) -> str
     return padded[max(low, 0) : high + 1 if high >= 0 else len(padded)]
 
 
-def _whole(index: Index, block: _Block[Key]) -> Iterator[Hit[Key]]:
+def _whole(index: Index, block: _Block) -> Iterator[Hit]:
     """Yield the prompts that are an item with few words and nothing else."""
     for number, text in enumerate(block.texts):
         if text.whole:
