@@ -16,8 +16,9 @@ from storage.parquet import PartWriter
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
+from tasks.blocks import Hit, Text
 from tasks.heldout import Benchmark, Heldout, read_heldout
-from tasks.matching import Hit, Matching, Text
+from tasks.matching import Matching
 from tasks.overlap import Index, make_index
 from tasks.prepare import staged_files
 

@@ -5,12 +5,13 @@ cover are no part of an item here; the others are its own. What is evidence, by 
 
     ngram or more    n-grams of words, and a stretch that has most of its words in their order
     fewer            n-grams of characters, most of which stand close together
-    next to none     a prompt that is the item and nothing else
+    next to none     all of it, its forms of words included
+    no more in all   a prompt that is the item and nothing else
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +21,8 @@ from tasks.grams import Grams
 from tasks.heldout import Heldout, Part
 from tasks.words import CHARS, Hashes, Numbers, grams, hash_chars, hash_words, normal, of_each
 
+FORM = 6
+"""Words of the n-grams by which forms of words are told."""
 COMMON = 10
 """An n-gram that stands in more items, or in more prompts, is a form of words (Brown et al. 2020 draw the line there as well)."""
 COMMON_SHARE = 5
@@ -28,8 +31,14 @@ SEEDS = 100
 """Short n-grams that stand in more items than this find none of them: they only cost time."""
 CHAR_SHARE = 0.9
 """Of a short item's character n-grams, the part that must stand close together."""
+MORE = 4
+"""Character n-grams that must be found beyond the first before a short item and a text are compared: one is often chance."""
 FEWEST_WORDS, FEWEST_CHARS = 5, 24
-"""An item with less of its own is found only where it is a whole prompt: "42" stands in many texts."""
+"""An item with less of its own is found only where all of it is there and, where it isn't longer even so, where it is a whole
+prompt: "42" stands in many texts."""
+
+KNOWN = 10_000
+"""Parts of which it is kept what was worked out when a text came near them: some megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +49,8 @@ class Words:
     """Words in an n-gram."""
     grams: Grams
     """Its places are words before it in its part."""
-    needed: Mapping[int, int]
-    """By part: how many different n-grams must be found before a stretch is compared. Empty: each is evidence."""
+    needed: Numbers
+    """By part: how many different n-grams must be found in a text before the two are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +65,8 @@ class Short:
     """Characters of the part before its first own word."""
     span: int
     """Characters from there to the end of its last one."""
+    share: float
+    """The part of its n-grams that must be there."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +75,8 @@ class Index:
 
     heldout: Heldout
     """The benchmarks and their items."""
+    texts: Sequence[str]
+    """The parts in normal form."""
     hashes: Hashes
     """Of the words of all parts."""
     own: npt.NDArray[np.bool_]
@@ -78,15 +91,28 @@ class Index:
     """Shorter ones, which find what may be nearly the same."""
     short: dict[int, Short] = field(default_factory=dict)
     """By part: what is found by its characters."""
-    chars: Grams | None = None
+    chars: Words | None = None
     """Character n-grams that find these."""
     whole: dict[str, list[int]] = field(default_factory=dict)
     """By normal form: parts that a whole prompt is compared with."""
     _masks: dict[int, dict[int, int]] = field(default_factory=dict)
+    _numbers: dict[int, set[int]] = field(default_factory=dict)
 
     def length(self, part: int) -> int:
         """Return how many words a part has."""
         return int(self.first[part + 1] - self.first[part])
+
+    def has_numbers(self, part: int, words: Hashes) -> bool:
+        """Whether all numbers of a part that are its own are among some words."""
+        if part not in self._numbers:
+            if len(self._numbers) >= KNOWN:
+                self._numbers.clear()
+            own = self.own[self.first[part] : self.first[part + 1]].tolist()
+            kept = zip(
+                self.texts[part].split(" "), self.hashes[self.first[part] : self.first[part + 1]].tolist(), own, strict=True
+            )
+            self._numbers[part] = {hash_ for word, hash_, mine in kept if mine and any(map(str.isdigit, word))}
+        return self._numbers[part] <= set(words.tolist())
 
     def in_order(self, part: int, words: Hashes) -> int:
         """Return how many of a part's own words stand among some words in their order.
@@ -95,7 +121,7 @@ class Index:
         """
         masks = self._masks.get(part)
         if masks is None:
-            if len(self._masks) >= 10_000:  # noqa: PLR2004 - some megabytes
+            if len(self._masks) >= KNOWN:
                 self._masks.clear()
             masks = self._masks[part] = {}
             first, last = self.first[part], self.first[part + 1]
@@ -119,16 +145,15 @@ def make_index(heldout: Heldout) -> Index:
     counts = np.array([text.count(" ") + 1 for text in texts], np.int64)
     first = np.concatenate(([0], np.cumsum(counts)))
     hashes = hash_words(" ".join(texts))
-    index = Index(heldout=heldout, hashes=hashes, own=np.ones(len(hashes), np.bool_), first=first, owned=counts)
+    index = Index(heldout=heldout, texts=texts, hashes=hashes, own=np.ones(len(hashes), np.bool_), first=first, owned=counts)
     spread = _Spread(index, of_each(counts), np.fromiter(_documents(parts, texts), np.int64, len(parts)))
     sizes = np.array([benchmark.ngram for benchmark in heldout.benchmarks], np.int64)[spread.benchmark]
-    for size in sorted(set(sizes.tolist())):
-        spread.strip(size, sizes == size)
+    spread.strip(FORM)
     if parts:
         index.owned = np.add.reduceat(index.own, first[:-1], dtype=np.int64)
     long = index.owned >= sizes
     for size in sorted(set(sizes[long].tolist())):
-        index.words.append(Words(size=size, grams=spread.grams(size, long & (sizes == size))[0], needed={}))
+        index.words.append(Words(size=size, grams=spread.grams(size, long & (sizes == size)), needed=np.ones(0, np.int64)))
     near = np.array([float(benchmark.near) for benchmark in heldout.benchmarks])[spread.benchmark]
     shorter = np.array([_seed(benchmark.near) for benchmark in heldout.benchmarks], np.int64)[spread.benchmark]
     for size in sorted(set(shorter[long & (near > 0)].tolist())):
@@ -181,9 +206,9 @@ class _Spread:
         places = np.flatnonzero(there)
         return made[places], places
 
-    def strip(self, size: int, among: npt.NDArray[np.bool_]) -> None:
+    def strip(self, size: int) -> None:
         """Mark words that n-grams cover which stand in many documents as nobody's own."""
-        made, places = self._grams(size, among, own=False)
+        made, places = self._grams(size, np.ones(len(self.document), np.bool_), own=False)
         documents = self.document[self.part[places]]
         common = [_in_many(made, documents, COMMON)]
         for number in range(len(self.index.heldout.benchmarks)):
@@ -197,11 +222,11 @@ class _Spread:
         np.add.at(edges, where + size, -1)
         self.index.own &= np.cumsum(edges)[:-1] == 0
 
-    def grams(self, size: int, among: npt.NDArray[np.bool_]) -> tuple[Grams, Hashes, Numbers]:
-        """Return the index of own n-grams, with their hashes and their parts."""
+    def grams(self, size: int, among: npt.NDArray[np.bool_]) -> Grams:
+        """Return the index of own n-grams."""
         made, places = self._grams(size, among, own=True)
         part = self.part[places]
-        return Grams.of(made, part, places - self.index.first[part]), made, part
+        return Grams.of(made, part, places - self.index.first[part])
 
     def seeds(self, size: int, among: npt.NDArray[np.bool_], near: npt.NDArray[np.float64]) -> Words:
         """Return the index of n-grams that find what may be nearly the same.
@@ -216,12 +241,7 @@ class _Spread:
         kinds = np.bincount(_once(made, part)[1], minlength=len(among))
         changes = np.floor(self.index.owned * (1 - near) + 1e-9).astype(np.int64)
         needed = np.maximum(kinds - size * changes, 1)
-        found = np.unique(part)
-        return Words(
-            size=size,
-            grams=Grams.of(made, part, places - self.index.first[part]),
-            needed=dict(zip(found.tolist(), needed[found].tolist(), strict=True)),
-        )
+        return Words(size=size, grams=Grams.of(made, part, places - self.index.first[part]), needed=needed)
 
 
 def _in_many(hashes: Hashes, documents: Numbers, limit: int) -> Hashes:
@@ -247,26 +267,33 @@ def _short(index: Index, parts: Sequence[Part], texts: Sequence[str], numbers: S
             continue
         text = texts[number]
         index.whole.setdefault(text, []).append(number)
-        runs = list(_runs(text, index.own[index.first[number] : index.first[number + 1]]))
-        words = [word for _, run in runs for word in run.split()]
-        if len(words) < FEWEST_WORDS or sum(map(len, words)) + len(words) - 1 < FEWEST_CHARS:
-            continue
+        own = index.own[index.first[number] : index.first[number + 1]]
+        # What has few words as it is has no form that could be told from it.
+        whole = len(own) < index.heldout.benchmarks[parts[number].benchmark].ngram
+        runs, share = [(0, text)] if whole else list(_runs(text, own)), CHAR_SHARE
+        if _says_little(runs):
+            runs, share = [(0, text)], 1.0
+            if _says_little(runs):
+                continue
         places = {f" {run} "[i : i + CHARS]: begin - 1 + i for begin, run in runs for i in range(len(run) + 3 - CHARS)}
         index.short[number] = Short(
             grams=frozenset(places),
-            numbers=frozenset(word for word in words if any(char.isdigit() for char in word)),
+            numbers=frozenset(word for _, run in runs for word in run.split() if any(map(str.isdigit, word))),
             begin=runs[0][0],
             span=runs[-1][0] + len(runs[-1][1]) - runs[0][0],
+            share=share,
         )
-        listed = list(places)
-        # The characters of one n-gram after the other; n-grams across two of them are left out.
-        made = hash_chars("".join(listed))[::CHARS]
-        hashes.append(made)
-        part.append(np.full(len(listed), number, np.int64))
+        hashes.append(hash_chars("".join(places))[::CHARS])  # each by itself: those across two of them are left out
+        part.append(np.full(len(places), number, np.int64))
         at.append(np.array(list(places.values()), np.int64))
-    if not hashes:
-        return
-    index.chars = _rarest(np.concatenate(hashes), np.concatenate(part), np.concatenate(at))
+    if hashes:
+        found = np.concatenate(part)
+        index.chars = _rarest(np.concatenate(hashes), found, np.concatenate(at), len(parts))
+
+
+def _says_little(runs: Sequence[tuple[int, str]]) -> bool:
+    words = [word for _, run in runs for word in run.split()]
+    return len(words) < FEWEST_WORDS or sum(map(len, words)) + len(words) - 1 < FEWEST_CHARS
 
 
 def _runs(text: str, own: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
@@ -285,8 +312,8 @@ def _runs(text: str, own: npt.NDArray[np.bool_]) -> Iterator[tuple[int, str]]:
         yield begin, " ".join(run)
 
 
-def _rarest(hashes: Hashes, part: Numbers, at: Numbers) -> Grams:
-    """Return the index of so many of each part's n-grams, the rarest, that one is there wherever CHAR_SHARE of them are.
+def _rarest(hashes: Hashes, part: Numbers, at: Numbers, parts: int) -> Words:
+    """Return the index of so many of each part's n-grams, the rarest, that MORE + 1 are there wherever CHAR_SHARE of all are.
 
     (Chaudhuri et al. 2006 call it prefix filtering.)
     """
@@ -294,8 +321,9 @@ def _rarest(hashes: Hashes, part: Numbers, at: Numbers) -> Grams:
     often = counts[which]
     order = np.lexsort((hashes, often, part))
     hashes, part, at, often = hashes[order], part[order], at[order], often[order]
-    begins = np.flatnonzero(np.concatenate(([True], part[1:] != part[:-1])))
-    sizes = np.diff(np.append(begins, len(part)))
-    rank = np.arange(len(part)) - np.repeat(begins, sizes)
-    chosen = (rank <= np.repeat(np.floor(sizes * (1 - CHAR_SHARE) + 1e-9), sizes)) & (often <= SEEDS)
-    return Grams.of(hashes[chosen], part[chosen], at[chosen])
+    sizes = np.bincount(part, minlength=parts)
+    begins = np.cumsum(sizes) - sizes
+    missing = np.floor(sizes * (1 - CHAR_SHARE) + 1e-9).astype(np.int64)
+    chosen = (np.arange(len(part)) - begins[part] <= missing[part] + MORE) & (often <= SEEDS)
+    needed = np.maximum(np.bincount(part[chosen], minlength=parts) - missing, 1)
+    return Words(size=CHARS, grams=Grams.of(hashes[chosen], part[chosen], at[chosen]), needed=needed)

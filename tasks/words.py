@@ -1,7 +1,7 @@
 """Words: the normal form in which texts are compared, and hashes of its n-grams, many texts at a time.
 
-Case, punctuation, line breaks and Unicode forms make no difference. Hashes depend on the texts alone: on no seed, machine or
-version.
+Case, punctuation, line breaks, Unicode forms, and how 1,000 and don't are written, make no difference. Hashes depend on the texts
+alone: on no seed, machine or version.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ _LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte if chr(byte).isalnum() an
 """ASCII's letters in lower case and its digits; all else is a space."""
 _MARKS = re.compile("[\u2010-\u2027\u2190-\u23ff\u2500-\u27bf\u3001-\u3003\U0001f300-\U0001faff]+")
 """Marks and pictures that are no part of any word, so that most texts with quotes, dashes and arrows are ASCII without them."""
+_WITHIN = re.compile("(?<=[0-9]),(?=[0-9]{3}(?![0-9]))|(?<=[A-Za-z])['\u2019](?=[A-Za-z])")
+"""The comma in 1,000 and the apostrophe in don't, which are as often left out."""
 _UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 """Scripts that write no spaces between words, as Unicode begins their letters' names: each letter stands for a word."""
 _PIECE = 1 << 16
@@ -33,12 +35,13 @@ _WORD_BASE, _CHAR_BASE, _GRAM_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xB
 
 def normal(text: str) -> str:
     """Return a text's words in lower case, with one space between two; a letter of a script without spaces is a word."""
+    text = _WITHIN.sub("", text)
     if not text.isascii():
         text = _MARKS.sub(" ", text)
     if text.isascii():
         return b" ".join(text.encode().translate(_LOWER).split()).decode()
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return " ".join(folded.translate(_LETTERS).split())
+    return " ".join(_WITHIN.sub("", folded).translate(_LETTERS).split())
 
 
 class _Letters(dict[int, str | None]):
