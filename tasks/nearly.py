@@ -84,10 +84,15 @@ def begins_of(text: Numbers, part: Numbers) -> Numbers:
 
 def _pairs(found: Found, text: Numbers, lag: Numbers, needed: Numbers) -> Iterator[tuple[int, int, Numbers]]:
     """Yield the texts and parts that have as many different n-grams in common as needed, with where each says the part begins."""
-    if not len(text):
+    # Most pairs have less in common, by any count, and needn't be put in order.
+    pair = text * len(needed) + found.part
+    pairs, which, counts = np.unique(pair, return_inverse=True, return_counts=True)
+    enough = (counts >= needed[pairs % len(needed)])[which]
+    if not enough.any():
         return
-    order = np.lexsort((found.gram, found.part, text))
-    text, part, gram, lag = text[order], found.part[order], found.gram[order], lag[order]
+    text, part, gram, lag = text[enough], found.part[enough], found.gram[enough], lag[enough]
+    order = np.lexsort((gram, part, text))
+    text, part, gram, lag = text[order], part[order], gram[order], lag[order]
     begins = begins_of(text, part)
     new = np.ones(len(gram), np.int64)
     new[1:] = gram[1:] != gram[:-1]

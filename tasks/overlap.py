@@ -31,8 +31,8 @@ SEEDS = 100
 """Short n-grams that stand in more items than this find none of them: they only cost time."""
 CHAR_SHARE = 0.9
 """Of a short item's character n-grams, the part that must stand close together."""
-MORE = 4
-"""Character n-grams that must be found beyond the first before a short item and a text are compared: one is often chance."""
+MORE = 12
+"""Character n-grams that must be found beyond the first before a short item and a text are compared: a long word has several."""
 FEWEST_WORDS, FEWEST_CHARS = 5, 24
 """An item with less of its own is found only where all of it is there and, where it isn't longer even so, where it is a whole
 prompt: "42" stands in many texts."""
