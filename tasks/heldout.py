@@ -36,7 +36,8 @@ class Benchmark(PromptSource):
     @property
     def title(self) -> str:
         """Return the name."""
-        return self.name or PurePath(str(self.source)).name.split(".")[0] or str(self.source)
+        stem = PurePath(self.source).name.split(".")[0]
+        return self.name or (stem if any(map(str.isalnum, stem)) else self.source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

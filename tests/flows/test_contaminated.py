@@ -103,7 +103,7 @@ def test_command(lake: Lake, exam: Path, monkeypatch: pytest.MonkeyPatch, capsys
 SAID = {
     "a path": ("exam.jsonl", "exam"),
     "an entry": ("{source: exam.jsonl, name: sums}", "sums"),
-    "a glob": ("data/*.jsonl", "*"),
+    "a glob": ("data/*.jsonl", "data/*.jsonl"),
 }
 
 
