@@ -166,3 +166,20 @@ def test_specs(tmp_path: Path, given: dict[str, Any], said: str):
     with pytest.raises(SpecError) as caught:
         load_spec(tmp_path / "s.yaml")
     assert said in str(caught.value)
+
+
+def test_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """A plan counts contaminated prompts, and neither their samples nor their cost; it says what is held out."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in ["Clean?", f"Solve: {ITEMS[0]}"]))
+    (tmp_path / "a.jsonl").write_text(json.dumps({"prompt": "Clean?", "responses": ["Yes."]}) + "\n")
+    (tmp_path / "exam.jsonl").write_text(json.dumps({"prompt": ITEMS[0]}) + "\n")
+    (tmp_path / "s.yaml").write_text(json.dumps({**SPEC, "decontaminate": [{"source": "exam.jsonl"}]}))
+    monkeypatch.setattr("sys.argv", ["stillhouse", "plan", "s.yaml", "--json"])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    assert not done.value.code
+    said = capsys.readouterr()
+    plan = json.loads(said.out)
+    assert (plan["prompts"], plan["slots"], plan["barred"]) == (2, 1, {"decontaminate": 1})
+    assert "decontaminate: exam: 1 held-out items" in said.err
