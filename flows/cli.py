@@ -297,6 +297,39 @@ def export(
 
 
 @app.command()
+def contaminated(
+    dataset: Dataset,
+    against: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SOURCE",
+            help="A held-out benchmark: a file, or an entry of `decontaminate` such as '{source: t.jsonl, fields: {prompt: q}}'. "
+            "Give it several times for several.",
+        ),
+    ],
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    number: Annotated[int, typer.Option("-n", min=0, help="How many overlaps to show; --json has all.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say which items of held-out benchmarks stand in a build. Drops nothing."""
+    from flows.contaminated import benchmark_of
+    from flows.contaminated import contaminated as look
+
+    found = look(_at(lake), dataset, [benchmark_of(each) for each in against], build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for each in found.hits[:number]:
+        whose = f"prompt {each.prompt_id}" + (f", sample {each.sample_id}" if each.sample_id else "")
+        out.print(Text(plain(f"{each.benchmark}, item {each.item} · {whose}: {each.how} in the {each.where}"), style="cyan"))
+        out.print(Text(plain(f"  {each.overlap}")))
+    if len(found.hits) > number:
+        out.print(Text(f"… and {len(found.hits) - number:,} more; -n shows more of them, --json all"))
+
+
+@app.command()
 def serve(
     spec: SpecPath,
     cron: Annotated[str, typer.Option(help='When, as in "0 2 * * *".')],

@@ -34,6 +34,7 @@ from storage.workspace import Workspace
 from tasks import barred, costs, guard, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
+from tasks.decontaminate import Decontamination
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
@@ -75,8 +76,10 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
         check_destination(each.to)
 
 
-def bar(workspace: Workspace, spec: Spec, prepared: Prepared) -> Prepared:
+def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
+    if heldout is not None:
+        heldout.bar(workspace, {source.source for source in spec.prompts if not source.decontaminate})
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
     return unbarred(workspace, prepared)
@@ -231,7 +234,8 @@ class Run:
             self.spec.sampling.k,
         )
         await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
-        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
+        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self._path, self.say, self.stop)
+        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared, self._heldout)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
@@ -323,6 +327,8 @@ class Run:
         digests(workspace)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup)
+        if self._heldout is not None:
+            self._heldout.reject(workspace)
         select(workspace, spec.select, seed=spec.seed)
         snapshot(
             workspace,

@@ -106,7 +106,7 @@ def _traces(
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
-    deal_samples(workspace, "responses", _RESPONSE, "SELECT sample_id, rank FROM kept", size=size)
+    deal_samples(workspace, "responses", _RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM kept")
     alone = "SELECT rank, sample_id, inputs FROM kept"
     voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
     judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
