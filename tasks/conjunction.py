@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
+from typing import Any
 
-from license_expression import combine_expressions
+from license_expression import Licensing
 
 
 def conjunction(licenses: Iterable[str]) -> str:
@@ -15,4 +16,7 @@ def conjunction(licenses: Iterable[str]) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _joined(licenses: tuple[str, ...]) -> str:
-    return licenses[0] if len(licenses) == 1 else str(combine_expressions(licenses, unique=True).simplify())
+    if len(licenses) == 1:
+        return licenses[0]
+    whole: Any = Licensing().parse(" AND ".join(f"({each})" for each in licenses))
+    return str(whole.simplify())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,17 @@ def rows(folder: str, *traces: dict[str, Any], **options: Any) -> list[dict[str,
     return found
 
 
-def decode(folder: str, tokens: list[int]) -> str:
-    """Return the text of tokens."""
+@functools.cache
+def loaded(folder: str) -> Any:
+    """Return a tokenizer, as anybody else would load it."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder).decode(tokens)
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def decode(folder: str, tokens: list[int]) -> str:
+    """Return the text of tokens."""
+    return str(loaded(folder).decode(tokens))
 
 
 def learnt(folder: str, row: dict[str, Any]) -> str:
@@ -71,11 +78,9 @@ class TestTokens:
     @pytest.mark.parametrize("text", ["It is 4.", "Grüße 🙂\n\n```py\nx = 1\n```", " leading", "\n\nlines\n", "<think>", "<b>"])
     def test_as_transformers_does(self, folders: dict[str, str], name: str, text: str):
         """The tokens are those that transformers makes of the conversation."""
-        from transformers import AutoTokenizer
-
         (row,) = rows(folders[name], make_trace(response=text))
         whole = [*make_trace()["messages"], assistant(text)]
-        assert row["input_ids"] == AutoTokenizer.from_pretrained(folders[name]).apply_chat_template(whole)["input_ids"]
+        assert row["input_ids"] == loaded(folders[name]).apply_chat_template(whole)["input_ids"]
 
     @pytest.mark.parametrize("text", ["It is 4.", "Grüße 🙂", "你好", " leading"])
     def test_what_is_learnt(self, folders: dict[str, str], name: str, text: str):
