@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from flows.loading import Location, problem, where
+from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.answers import Answers
 from storage.errors import SetupError, SpecError, VerifierError, Withheld
@@ -27,6 +27,7 @@ from tasks.draw import Budget, Spending
 from tasks.license import Licensed, effective
 from tasks.line import open_line
 from tasks.prepare import Asked
+from tasks.problems import Location
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop

@@ -45,7 +45,7 @@ def expected(n: int) -> dict[str, Any]:
     """Return the row that it becomes."""
     given = trace(n)
     messages = [*given["messages"], {"role": "assistant", "content": given["response"]}]
-    return {"messages": messages} | {name: given[name] for name in Messages.schema.names[1:]}
+    return {"messages": messages} | {name: given[name] for name in Messages().schema.names[1:]}
 
 
 def snapshot(folder: Path, rows: int, *, parts: int = 2) -> Path:
@@ -98,7 +98,7 @@ class TestShards:
     def test_parquet_types(self, tmp_path: Path):
         """Parquet shards have the promised columns, an empty one too."""
         run(tmp_path, rows=0)
-        assert pq.read_schema(tmp_path / "out" / "train-00000-of-00001.parquet").equals(Messages.schema)
+        assert pq.read_schema(tmp_path / "out" / "train-00000-of-00001.parquet").equals(Messages().schema)
 
     def test_json_lines(self, tmp_path: Path):
         """JSONL is one object a line, whatever breaks lines in a text."""
