@@ -1,4 +1,4 @@
-"""What a shard is: a Parquet, JSONL, Arrow or tar file. The same rows give the same bytes: none holds a time, a name or a path."""
+"""What a shard is: a Parquet, JSONL, Arrow or tar file. The same rows give the same bytes: it holds no time and no path."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Container(Protocol):
         ...
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:
-        """Write packed rows as one file. `first` is the number of its first row in the split; no `look` where there are no rows."""
+        """Write packed rows as one file. `first` is its first row's number in the split; `look` is None without rows."""
         ...
 
 
@@ -74,7 +74,7 @@ class Parquet:
         """Write the sample and see."""
         written = io.BytesIO()
         self._write(written, look.sample.schema, [look.sample], look)
-        return written.tell() / max(1, look.sample.nbytes)
+        return written.tell() / max(1, int(look.sample.nbytes))
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:  # noqa: ARG002
         """Write row groups."""
@@ -122,12 +122,14 @@ class JsonLines:
 
     def pack(self, rows: Sequence[dict[str, Any]], schema: pa.Schema) -> pa.RecordBatch:  # noqa: ARG002
         """Make lines of rows."""
-        return pa.RecordBatch.from_arrays([pa.array([orjson.dumps(row, option=_JSON) for row in rows], pa.binary())], schema=_LINES)
+        return pa.RecordBatch.from_arrays(
+            [pa.array([orjson.dumps(row, option=_JSON) for row in rows], pa.binary())], schema=_LINES
+        )
 
     def ratio(self, look: Look) -> float:
         """Return the share of lines in what is packed, whose offsets count too."""
         lengths = sum(len(line) for line in look.sample["line"].to_pylist())
-        return lengths / max(1, look.sample.nbytes)
+        return lengths / max(1, int(look.sample.nbytes))
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:  # noqa: ARG002
         """Write lines, as they lie in memory."""
@@ -143,7 +145,7 @@ class Tar(JsonLines):
     def ratio(self, look: Look) -> float:
         """Return how much larger lines are with tar's headers and filling."""
         lines = look.sample["line"].to_pylist()
-        return sum(_blocks(len(line)) for line in lines) / max(1, look.sample.nbytes)
+        return sum(_blocks(len(line)) for line in lines) / max(1, int(look.sample.nbytes))
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:  # noqa: ARG002
         """Write members."""

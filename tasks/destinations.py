@@ -48,7 +48,7 @@ class Destination(Protocol):
         ...
 
     def filling(self, scratch: Path) -> AbstractContextManager[Place]:
-        """Give a place; on leaving without an exception, its files take the place of the earlier export's. `scratch` may be used."""
+        """Give a place, whose files replace the earlier export's on leaving without an exception. `scratch` may be used."""
         ...
 
 

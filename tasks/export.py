@@ -28,15 +28,19 @@ from pydantic import ByteSize, Field, model_validator
 from storage.errors import SpecError, StillhouseError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, read_batches, unreadable, write_text
-from storage.plugins import nearest
 from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks import destinations
+from tasks.card import card, hub_license
 from tasks.containers import CONTAINERS, Container, File, Look
+from tasks.contents import Contents, gather
+from tasks.croissant import croissant
 from tasks.destinations import MANIFEST, Place
-from tasks.exporters.protocol import Exporter
-from tasks.exporters.registry import EXPORTERS
+from tasks.exporters import making
+from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
+from tasks.refuted import pairs_source
 from tasks.spool import Spool
 
 SPLITS = ("train", "validation", "test")
@@ -101,7 +105,8 @@ class _Columns(dict[str, list[Any]]):
     def __missing__(self, name: str) -> list[Any]:
         if name not in self.batch.schema.names:
             raise KeyError(name)
-        self[name] = found = self.batch[name].to_pylist()
+        found: list[Any] = self.batch[name].to_pylist()
+        self[name] = found
         return found
 
 
@@ -113,36 +118,31 @@ class _Split:
 
 
 def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
-    """Return the exporter of an entry. Raise SpecError where it can't be made, or writes no such files; `where` names the entry."""
-    try:
-        kind = EXPORTERS.find(options.format)
-    except KeyError:
-        raise SpecError(f"{where}: unknown format {options.format!r}; {nearest(options.format, EXPORTERS.names())}") from None
-    if options.own:
-        raise SpecError(f"{where}.{min(options.own)}: unknown key; {options.format!r} has no options of its own")
-    exporter = kind()
-    if "license" not in exporter.schema.names:
-        raise SpecError(
-            f"{where}: the exporter {options.format!r} has no column `license`, without which nobody may use its rows"
-        )
-    files = _files(exporter)
-    if options.file is not None and options.file not in files:
-        raise SpecError(f"{where}.file: {options.format} isn't written as {options.file}; it may be {', '.join(files)}")
+    """Return the exporter of an entry, which `where` names. Raise SpecError where it can't be made, or writes no such files."""
+    exporter = making.make(options.format, options.own, where=where)
+    allowed = files(exporter)
+    if options.file is not None and options.file not in allowed:
+        raise SpecError(f"{where}.file: {options.format} isn't written as {options.file}; it may be {', '.join(allowed)}")
     return exporter
 
 
-def check(exports: Sequence[ExportOptions], lake: Path) -> None:
-    """Raise what can be known of exports before anything is spent: forms, options, and where they go."""
+def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | None = None) -> None:
+    """Raise what can be known of exports before anything is spent: forms, options, and where they go.
+
+    A message names the entry, `exports[0]`, or `where`.
+    """
     destinations.check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
-        make(each, where=f"exports[{number}]")
+        exporter = make(each, where=where or f"exports[{number}]")
+        if isinstance(exporter, NeedsFiles):
+            exporter.ready()
         destinations.at(each.to).check()
 
 
 def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any]:
-    """Write a landed build's export and return its manifest. The same snapshot gives the same bytes. The caller holds the lock."""
+    """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock."""
     exporter = make(options)
-    file: str = options.file or _files(exporter)[0]
+    file: str = options.file or files(exporter)[0]
     destination = destinations.at(options.to)
     folder = lake.snapshot("traces", build["dataset"], build["build_id"])
     seed = int(build.get("spec", {}).get("seed", 0))
@@ -151,9 +151,9 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
-        splits = []
+        splits: list[_Split] = []
         for name, rows in counts.items():
-            source = _traces(folder, None if len(counts) == 1 else name)
+            source = _source(lake, build, exporter, None if len(counts) == 1 else name)
             spool = stack.enter_context(
                 Spool(
                     workspace.folder / f"{len(splits)}.spool",
@@ -163,9 +163,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                 )
             )
             exporter = make(options)  # anew, since its facts are of one split
-            promised = rows if exporter.one_to_one else None
-            _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, promised)
-            splits.append(_Split(name=name, spool=spool, facts=_facts(exporter)))
+            _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, rows)
+            splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
         shards = list(_shards(place, splits, file, options, exporter.schema))
         manifest = {
             "dataset": build["dataset"],
@@ -183,19 +182,23 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),
         }
+        contents = gather(lake, workspace, build, manifest, exporter.schema)
+        manifest["license"] = contents.licensing.license
+        manifest["documents"] = list(_documents(place, contents))
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
 
 
-def _files(exporter: Exporter) -> Sequence[str]:
-    found: Sequence[str] = getattr(exporter, "files", tuple(CONTAINERS))
-    return found
-
-
-def _facts(exporter: Exporter) -> dict[str, Any]:
-    found: dict[str, Any] = exporter.facts() if hasattr(exporter, "facts") else {}
-    return found
+def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
+    """Write what explains the shards, and yield what the manifest says of it."""
+    texts = {"NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
+    if hub_license(contents.licensing.license) is None:
+        texts["LICENSE"] = license_text(contents)
+    for name, text in sorted(texts.items()):
+        write_text(place.folder / name, text)
+        yield describe(place.folder / name)
+        place.done(place.folder / name)
 
 
 def _splits(workspace: Workspace, traces: Path) -> dict[str, int]:
@@ -219,12 +222,20 @@ def _bytes(traces: Path) -> int:
     return total
 
 
+def _source(lake: Lake, build: Manifest, exporter: Exporter, split: str | None) -> Iterator[Any]:
+    """Yield what an exporter makes the rows of a split of, or of all splits."""
+    if not needs_refuted(exporter):
+        return _traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
+    prompts = pairs_source(lake, build["dataset"], build["build_id"])
+    return (prompt for prompt in prompts if split is None or prompt.split == split)
+
+
 def _traces(folder: Path, split: str | None) -> Iterator[Trace]:
     """Yield the traces of a split, or all, in order."""
-    files = sorted(folder.glob("*.parquet"))
-    rows = sum(pq.read_metadata(path).num_rows for path in files)
+    paths = sorted(folder.glob("*.parquet"))
+    rows = sum(pq.read_metadata(path).num_rows for path in paths)
     size = max(10, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, _bytes(folder))))
-    for path in files:
+    for path in paths:
         for whole in read_batches(path, rows=size):
             batch = whole if split is None else whole.filter(pc.equal(pc.fill_null(whole["split"], "train"), split))
             columns = _Columns(batch)
@@ -251,23 +262,22 @@ def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[d
         yield row
 
 
-def _fill(
-    spool: Spool, container: Container, exporter: Exporter, rows: Iterator[dict[str, Any]], name: str, promised: int | None
-) -> None:
+def _fill(spool: Spool, container: Container, exporter: Exporter, rows: Iterator[dict[str, Any]], name: str, traces: int) -> None:
     """Pack rows into a spool, as many at a time as their size allows."""
+    schema = exporter.schema
     size, packed = 16, 0
     while taken := list(itertools.islice(rows, size)):
         try:
-            batch = container.pack(taken, exporter.schema)
+            batch = container.pack(taken, schema)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, orjson.JSONEncodeError) as error:
             raise _broken(name, error) from error
         spool.add(batch)
         packed += batch.nbytes
         size = max(1, min(BATCH_ROWS, BATCH_BYTES * spool.rows // max(1, packed)))
     spool.close()
-    if promised is not None and spool.rows != promised:
+    if exporter.one_to_one and spool.rows != traces:
         raise SpecError(
-            f"exports: the exporter {name!r} promised {promised:,} rows and gave another number; mend it, or its `one_to_one`"
+            f"exports: the exporter {name!r} promised {traces:,} rows and gave another number; mend it, or its `one_to_one`"
         )
 
 

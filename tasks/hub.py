@@ -85,7 +85,7 @@ class Hub:
             yield
         except StillhouseError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the client's, the wire's, the disk's
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             said = lines[0].replace(self._token or "\0", "…")
             raise StorageError(f"{self.shown}: can't be {done}: {said}") from None  # its chain may hold the request's headers

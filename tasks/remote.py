@@ -1,4 +1,4 @@
-"""Exports to any file system that fsspec writes to: `s3://`, `gs://`, `az://`, `sftp://`, `memory://` …"""
+"""Exports to any file system that fsspec writes to: `s3://`, `gs://`, `az://`, `sftp://`, `memory://` and more."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tasks.destinations import MANIFEST, UNFINISHED, Place, foreign, own
 _NEW = ".new"
 """Where new files wait until all of them have arrived, when there is an earlier export to replace."""
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs", "abfss": "adlfs"}
-_READ_ONLY = frozenset({"http", "https", "data", "github", "git", "zip", "tar", "libarchive", "reference", "blockcache", "filecache"})
+_READ_ONLY = frozenset({"http", "https", "data", "github", "git", "zip", "tar", "reference", "simplecache", "filecache"})
 
 
 class Remote:
@@ -26,7 +26,7 @@ class Remote:
 
     def __init__(self, to: str) -> None:
         """Name it. Raise SpecError or SetupError where fsspec can't write there."""
-        import fsspec
+        import fsspec  # type: ignore[import-untyped]
 
         self.shown = to.rstrip("/")
         protocol = to.partition("://")[0]

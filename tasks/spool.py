@@ -1,8 +1,8 @@
 """A spool: an export's rows on disk, between the exporter that makes them and the shards that they go into.
 
-Rows are made once, whatever their number turns out to be, and come back in order, or shuffled. A shuffle moves row numbers, and
-holds one bucket's texts: rows get random keys, are dealt into buckets of neighbouring keys as they stream by, and each bucket is put
-in order by itself.
+Rows are made once, whatever their number turns out to be, and come back in order, or shuffled. A shuffle
+sorts row numbers and holds one bucket's texts: rows get random keys, are dealt into buckets of neighbouring keys as they stream
+by, and each bucket is put in order by itself.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Spool:
     """A file of batches that is written, closed and then read, as a context manager that removes it."""
 
     def __init__(self, path: Path, schema: pa.Schema, *, seed: int | None = None, bytes_expected: int = 0) -> None:
-        """Open the file. With a `seed`, rows come back shuffled; `bytes_expected` of rows in all says how finely they are dealt."""
+        """Open the file. With a `seed`, rows come back shuffled; `bytes_expected` of rows say how finely they are dealt."""
         self._path, self._schema, self._seed = path, schema, seed
         self._bits = 0 if seed is None else min(BITS, max(0, (bytes_expected - 1) // BUCKET_BYTES).bit_length())
         self._held: list[pa.RecordBatch] = []
@@ -124,4 +124,5 @@ def mixed(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[Any]:
 def _finished(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return keys ^ (keys >> np.uint64(31))
+    mixed_up: npt.NDArray[Any] = keys ^ (keys >> np.uint64(31))
+    return mixed_up
