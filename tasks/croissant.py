@@ -82,7 +82,10 @@ def croissant(contents: Contents) -> str:
         "name": contents.dataset,
         "description": f"Verified responses of {', '.join(sorted({each['model'] for each in contents.licensing.teachers}))} "
         f"to prompts, in the form `{manifest['format']}`.",
-        "version": f"{contents.build['build_id']}",
+        # A build has no place in an order of versions, so it stands where semantic versions have their build.
+        "version": f"1.0.0+{contents.build['build_id']}",
+        "citeAs": f"@misc{{{re.sub(r'[^a-zA-Z0-9]', '', contents.dataset)}, title = {{{contents.dataset}}}, "
+        f"note = {{stillhouse build {contents.build['build_id']}}}}}",
         "datePublished": str(contents.build.get("created_at", ""))[:10],
         "license": [link(name) if "Ref-" not in name else name for name in identifiers(contents.licensing.license)],
         "keywords": ["synthetic", "distillation"],
@@ -107,7 +110,6 @@ def croissant(contents: Contents) -> str:
             "@id": f"{split}-files",
             "name": f"{split}-files",
             "description": f"All shards of {split}.",
-            "containedIn": [{"@id": shard["file"]} for shard in manifest["shards"] if shard["split"] == split],
             "encodingFormat": _ENCODINGS[file],
             "includes": f"{split}-*.{file}",
         }
@@ -120,23 +122,34 @@ def croissant(contents: Contents) -> str:
                 "@id": split,
                 "name": split,
                 "description": f"{manifest['splits'][split]['rows']:,} rows.",
-                "field": [_field(field, split, f"{split}-files", field.name) for field in contents.schema],
+                "field": [_field(field, split, f"{split}-files") for field in contents.schema],
             }
             for split in splits
         ]
     return json.dumps(described, indent=1, ensure_ascii=False) + "\n"
 
 
-def _field(field: pa.Field, above: str, files: str, column: str) -> dict[str, Any]:
+def _field(field: pa.Field, above: str, files: str) -> dict[str, Any]:
     kind, depth = field.type, 0
     while pa.types.is_list(kind) or pa.types.is_large_list(kind):
         kind, depth = kind.value_type, depth + 1
     name = f"{above}/{field.name}"
-    described: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": re.sub(r"[^\w/-]", "_", name)}
+    source = {"fileSet": {"@id": files}, "extract": {"column": field.name}}
+    described: dict[str, Any] = {"@type": "cr:Field", "@id": name, "name": name}
     if depth:
         described |= {"isArray": True, "arrayShape": ",".join(["-1"] * depth)}
-    described["dataType"] = _kind(kind)
-    described["source"] = {"fileSet": {"@id": files}, "extract": {"column": column}}
+    if not pa.types.is_struct(kind):
+        return described | {"dataType": _kind(kind), "source": source}
+    described["subField"] = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{name}/{part.name}",
+            "name": f"{name}/{part.name}",
+            "dataType": _kind(part.type),
+            "source": source | {"transform": {"jsonPath": part.name}},
+        }
+        for part in kind
+    ]
     return described
 
 

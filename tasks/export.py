@@ -47,7 +47,7 @@ SPLITS = ("train", "validation", "test")
 """In this order; others follow by name."""
 BATCH_ROWS = 1_000
 """Rows that are Python objects at a time, where they are small."""
-BATCH_BYTES = 2_000_000
+BATCH_BYTES = 1_000_000
 """Of packed rows, for large ones. Python's objects take several times as much."""
 
 
@@ -236,10 +236,12 @@ def _traces(folder: Path, split: str | None) -> Iterator[Trace]:
     rows = sum(pq.read_metadata(path).num_rows for path in paths)
     size = max(10, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, _bytes(folder))))
     for path in paths:
-        for whole in read_batches(path, rows=size):
-            batch = whole if split is None else whole.filter(pc.equal(pc.fill_null(whole["split"], "train"), split))
-            columns = _Columns(batch)
-            yield from (Trace(columns, row) for row in range(batch.num_rows))
+        metadata = pq.read_metadata(path)
+        for group in range(metadata.num_row_groups):  # one at a time, since Arrow would read ahead all of the file
+            for whole in read_batches(path, rows=size, group=group, metadata=metadata):
+                batch = whole if split is None else whole.filter(pc.equal(pc.fill_null(whole["split"], "train"), split))
+                columns = _Columns(batch)
+                yield from (Trace(columns, row) for row in range(batch.num_rows))
 
 
 def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:
