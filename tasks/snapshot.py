@@ -48,7 +48,8 @@ def snapshot(
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN sample_id IS NULL THEN 'failed' ELSE 'rejected' END AS outcome
+            CASE WHEN stage IS NULL THEN 'kept' WHEN sample_id IS NULL THEN 'failed' ELSE 'rejected' END AS outcome,
+            refuted_by, score::FLOAT AS score
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index

@@ -24,9 +24,10 @@ class Shown:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    reasoning: Literal["field", "think", "omit"] = "field"
-    """A trace's chain of thought: `field`, the column `reasoning`; `think`, before the response as `<think>` text, as DeepSeek-R1
-    and Qwen3 write it; or `omit`, left out."""
+    reasoning: Literal["field", "turn", "think", "omit"] = "field"
+    """A trace's chain of thought: `field`, the column `reasoning`; `turn`, a key of the assistant's turn, from which chat
+    templates put it where their model has it; `think`, before the response as `<think>` text, as DeepSeek-R1 and Qwen3 write
+    it; or `omit`, left out. A form has those of them that make sense in it."""
     system: Literal["keep", "omit"] = "keep"
     """The system text that the teacher was sent. A student that is to answer so without being told to does without it: context
     distillation (Askell et al. 2021, arXiv:2112.00861)."""
@@ -52,13 +53,19 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Plain(Shown):
+    """The options of a form whose turns have no keys of their own."""
+
+    reasoning: Literal["field", "think", "omit"] = "field"
+    """As above."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conversational(Shown):
     """The options of a form that shows turns with a role and a content."""
 
-    reasoning: Literal["field", "turn", "think", "omit"] = "field"  # type: ignore[assignment]
-    """`turn` besides: a key of the assistant's turn, from which chat templates put it where their model has it."""
     reasoning_key: Literal["reasoning_content", "thinking"] = "reasoning_content"
-    """That key: `reasoning_content` is read by the templates of Qwen3, DeepSeek and GLM, `thinking` by gpt-oss's."""
+    """The key of `reasoning: turn`: templates of Qwen3, DeepSeek and GLM read `reasoning_content`, gpt-oss's `thinking`."""
 
     @property
     def turns_type(self) -> pa.DataType:
@@ -70,3 +77,31 @@ class Conversational(Shown):
         """Return the assistant's turn."""
         turn = {"role": "assistant", "content": self.response(trace)}
         return turn | ({self.reasoning_key: trace["reasoning"]} if self.reasoning == "turn" else {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Either(Conversational):
+    """The options of a form whose sides are turns, or plain texts."""
+
+    conversational: bool = True
+    """Whether a side is a list of turns, to which a trainer applies the chat template; else it is a text, which gets none."""
+    separator: str = "\n\n"
+    """Between the turns of a text, and at the end of a prompt's: nothing else parts it from the response."""
+
+    def __post_init__(self) -> None:
+        if not self.conversational and self.reasoning == "turn":
+            raise ValueError("reasoning: turn is a key of a turn, and texts have none; use field, think or omit")
+
+    @property
+    def side_type(self) -> pa.DataType:
+        """Return the type of a side's column."""
+        return self.turns_type if self.conversational else pa.string()
+
+    def prompt_side(self, trace: Mapping[str, Any]) -> Any:
+        """Return the turns before the response, or their text."""
+        asked = self.asked(trace)
+        return asked if self.conversational else "".join(turn["content"] + self.separator for turn in asked)
+
+    def response_side(self, trace: Mapping[str, Any]) -> Any:
+        """Return the response, as a list of one turn or a text."""
+        return [self.answered(trace)] if self.conversational else self.response(trace)
