@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from storage.parquet import ROW_GROUP
@@ -34,7 +35,7 @@ class Look:
     """What is known of a split's rows before they are written."""
 
     row_bytes: float
-    """Of an average row, as packed."""
+    """Of an average row, as `weigh` counts them."""
     sample: pa.RecordBatch
     """Some of them, packed."""
 
@@ -50,8 +51,12 @@ class Container(Protocol):
         """Pack rows of that schema. Raise what Arrow or orjson raise of a row that isn't as it says."""
         ...
 
+    def weigh(self, batch: pa.RecordBatch) -> int:
+        """Return how many bytes packed rows are, before they are compressed."""
+        ...
+
     def ratio(self, look: Look) -> float:
-        """Return how many bytes of a file a packed byte becomes."""
+        """Return how many bytes of a file such a byte becomes."""
         ...
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:
@@ -71,6 +76,10 @@ class Parquet:
         # RecordBatch.from_pylist does the same, and takes five times as long.
         columns = [pa.array([row[field.name] for row in rows], field.type) for field in schema]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def weigh(self, batch: pa.RecordBatch) -> int:
+        """Return what they take in memory."""
+        return int(batch.nbytes)
 
     def ratio(self, look: Look) -> float:
         """Write the sample and see."""
@@ -128,10 +137,13 @@ class JsonLines:
             [pa.array([orjson.dumps(row, option=_JSON) for row in rows], pa.binary())], schema=_LINES
         )
 
-    def ratio(self, look: Look) -> float:
-        """Return the share of lines in what is packed, whose offsets count too."""
-        lengths = sum(len(line) for line in look.sample["line"].to_pylist())
-        return lengths / max(1, int(look.sample.nbytes))
+    def weigh(self, batch: pa.RecordBatch) -> int:
+        """Return the lengths of the lines."""
+        return int(_lengths(batch).sum())
+
+    def ratio(self, look: Look) -> float:  # noqa: ARG002
+        """Return 1: lines are not compressed."""
+        return 1.0
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:  # noqa: ARG002
         """Write lines, as they lie in memory."""
@@ -144,10 +156,9 @@ class JsonLines:
 class Tar(JsonLines):
     """WebDataset's form: for each row a file `KEY.json`, its number in the split the key. Nobody's, of no time."""
 
-    def ratio(self, look: Look) -> float:
-        """Return how much larger lines are with tar's headers and filling."""
-        lines = look.sample["line"].to_pylist()
-        return sum(_blocks(len(line)) for line in lines) / max(1, int(look.sample.nbytes))
+    def weigh(self, batch: pa.RecordBatch) -> int:
+        """Return what members take: a header of 512 bytes, and their bytes to the next multiple of 512."""
+        return int((512 + -(-_lengths(batch) // 512) * 512).sum())
 
     def write(self, path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, first: int, look: Look | None) -> None:  # noqa: ARG002
         """Write members."""
@@ -221,9 +232,8 @@ def _joined(lines: pa.Array) -> memoryview:
     return memoryview(lines.buffers()[2])[offsets[0] : offsets[-1]]
 
 
-def _blocks(size: int) -> int:
-    """Return what a member of that size takes of a tar: a header of 512 bytes, and its bytes to the next multiple of 512."""
-    return 512 + -(-size // 512) * 512
+def _lengths(batch: pa.RecordBatch) -> Any:
+    return pc.binary_length(batch["line"]).to_numpy().astype("int64")
 
 
 def _sync(file: Any) -> None:

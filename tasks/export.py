@@ -158,12 +158,18 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                 Spool(
                     workspace.folder / f"{len(splits)}.spool",
                     CONTAINERS[file].schema(exporter.schema),
+                    weigh=CONTAINERS[file].weigh,
                     seed=seed if options.shuffle else None,
                     bytes_expected=_bytes(folder),
                 )
             )
             exporter = make(options)  # anew, since its facts are of one split
-            _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, rows)
+            try:
+                _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, rows)
+            except SpecError as error:
+                if len(counts) == 1:
+                    raise
+                raise SpecError(f"{error} (in the split {name!r})") from error
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
         shards = list(_shards(place, splits, file, options, exporter.schema))
         manifest = {
@@ -296,13 +302,13 @@ def _shards(
     largest = max(split.spool.rows for split in splits)
     for split in splits:
         spool = split.spool
-        sample = next(spool.read(), None)
-        look = Look(row_bytes=spool.bytes / spool.rows, sample=sample.slice(0, BATCH_ROWS)) if sample is not None else None
+        sample = spool.sample()
+        look = Look(row_bytes=spool.weight / spool.rows, sample=sample.slice(0, BATCH_ROWS)) if sample is not None else None
         if options.shard_bytes is None:
             number = max(1, min(math.ceil(options.shards * spool.rows / max(1, largest)), spool.rows))
             sizes = [spool.rows // number + (index < spool.rows % number) for index in range(number)]
         else:
-            total = spool.bytes * container.ratio(look) if look else 0
+            total = spool.weight * container.ratio(look) if look else 0
             number = max(1, min(math.ceil(total / options.shard_bytes), spool.rows, 99_999))
             sizes = _alike(spool.pieces, number)
         feed = _Feed(spool.read())

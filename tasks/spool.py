@@ -7,7 +7,7 @@ by, and each bucket is put in order by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +20,8 @@ BUCKET_BYTES = 8_000_000
 """What a bucket should hold: as much is in memory at a time, and is dealt at a time."""
 BITS = 10
 """Of a bucket's number at most: in a thousand buckets, what is dealt at a time still makes pieces that a disk likes."""
+PIECE = 64
+"""Rows whose bytes are counted together, where rows keep their order, so that large ones in a row are seen."""
 _KEY = "__key"
 _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 
@@ -27,8 +29,20 @@ _OPTIONS = pa.ipc.IpcWriteOptions(compression="lz4")
 class Spool:
     """A file of batches that is written, closed and then read, as a context manager that removes it."""
 
-    def __init__(self, path: Path, schema: pa.Schema, *, seed: int | None = None, bytes_expected: int = 0) -> None:
-        """Open the file. With a `seed`, rows come back shuffled; `bytes_expected` of rows say how finely they are dealt."""
+    def __init__(
+        self,
+        path: Path,
+        schema: pa.Schema,
+        *,
+        weigh: Callable[[pa.RecordBatch], int] = lambda batch: int(batch.nbytes),
+        seed: int | None = None,
+        bytes_expected: int = 0,
+    ) -> None:
+        """Open the file. `weigh` says what rows count for.
+
+        With a `seed`, rows come back shuffled; `bytes_expected` of rows say how finely they are dealt.
+        """
+        self._weigh = weigh
         self._path, self._schema, self._seed = path, schema, seed
         self._bits = 0 if seed is None else min(BITS, max(0, (bytes_expected - 1) // BUCKET_BYTES).bit_length())
         self._held: list[pa.RecordBatch] = []
@@ -38,14 +52,14 @@ class Spool:
         self.rows = 0
         """In it."""
         self.pieces: list[tuple[int, int]] = []
-        """Rows and bytes of each batch, in the order in which `read` yields them; known once the spool is closed."""
+        """Rows and weight of one stretch after another, in the order of `read`; known once the spool is closed."""
         self._sizes = [[0, 0] for _ in self._batches]
         stored = schema if seed is None else schema.append(pa.field(_KEY, pa.uint64()))
         self._writer = pa.ipc.new_file(str(path), stored, options=_OPTIONS)
 
     @property
-    def bytes(self) -> int:
-        """Return what the rows take in memory."""
+    def weight(self) -> int:
+        """Return what all rows count for."""
         return sum(size for _, size in self.pieces)
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -55,7 +69,9 @@ class Spool:
         self.rows += batch.num_rows
         if self._seed is None:
             self._writer.write_batch(batch)
-            self.pieces.append((batch.num_rows, batch.nbytes))
+            self._written += 1
+            pieces = (batch.slice(start, PIECE) for start in range(0, batch.num_rows, PIECE))
+            self.pieces += [(piece.num_rows, self._weigh(piece)) for piece in pieces]
             return
         self._held.append(batch)
         self._held_bytes += batch.nbytes
@@ -68,6 +84,14 @@ class Spool:
         self._writer.close()
         if self._seed is not None:
             self.pieces = [(rows, size) for rows, size in self._sizes if rows]
+
+    def sample(self) -> pa.RecordBatch | None:
+        """Return some rows; None where there are none."""
+        if self._seed is not None:
+            return next(self.read(), None)
+        # Of the middle, since the first batch is small and may be of a kind.
+        with pa.OSFile(str(self._path)) as file:
+            return pa.ipc.open_file(file).get_batch(self._written // 2) if self._written else None
 
     def read(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows, in order or shuffled."""
@@ -101,7 +125,7 @@ class Spool:
                 self._batches[bucket].append(self._written)
                 self._written += 1
                 self._sizes[bucket][0] += batch.num_rows
-                self._sizes[bucket][1] += batch.nbytes
+                self._sizes[bucket][1] += self._weigh(batch.select(self._schema.names))
             start = end
 
     def __enter__(self) -> Self:
