@@ -160,7 +160,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                     CONTAINERS[file].schema(exporter.schema),
                     weigh=CONTAINERS[file].weigh,
                     seed=seed if options.shuffle else None,
-                    bytes_expected=_bytes(folder),
+                    # A prompt stands in two columns of a trace, and in one of a row at most.
+                    bytes_expected=_bytes(folder) // 2,
                 )
             )
             exporter = make(options)  # anew, since its facts are of one split

@@ -107,6 +107,7 @@ class _Sending:
         self._sent: list[str] = []
         if to != root and files.exists(to):  # of an upload that was killed
             files.rm(to, recursive=True)
+        files.makedirs(to, exist_ok=True)
 
     def done(self, path: Path) -> None:
         """Send it; the manifest waits for `settle`."""
@@ -118,7 +119,6 @@ class _Sending:
     def unfinished(self) -> None:
         """Say that what lies there isn't whole."""
         text = json.dumps({"dataset": "", "build_id": "", "rows": 0, "shards": [], UNFINISHED: True}) + "\n"
-        self._files.makedirs(self._root, exist_ok=True)
         self._files.pipe_file(f"{self._root}/{MANIFEST}", text.encode())
 
     def settle(self, earlier: set[str]) -> None:
@@ -137,6 +137,6 @@ class _Sending:
         """Remove what was sent, where nobody counts on it."""
         if self._to != self._root:
             self._files.rm(self._to, recursive=True)
-        else:
-            for name in [*self._sent, MANIFEST]:
-                self._files.rm(f"{self._root}/{name}")
+            return
+        for name in [*self._sent, MANIFEST]:
+            self._files.rm(f"{self._root}/{name}")

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-BUCKET_BYTES = 8_000_000
+BUCKET_BYTES = 12_000_000
 """What a bucket should hold: as much is in memory at a time, and is dealt at a time."""
 BITS = 10
 """Of a bucket's number at most: in a thousand buckets, what is dealt at a time still makes pieces that a disk likes."""
