@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-BUCKET_BYTES = 12_000_000
+BUCKET_BYTES = 8_000_000
 """What a bucket should hold: as much is in memory at a time, and is dealt at a time."""
 BITS = 10
 """Of a bucket's number at most: in a thousand buckets, what is dealt at a time still makes pieces that a disk likes."""
@@ -102,10 +102,7 @@ class Spool:
                     yield reader.get_batch(number)
                 return
             for numbers in filter(None, self._batches):
-                table = pa.Table.from_batches([reader.get_batch(number) for number in numbers])
-                # Stable, so that rows of one key, which may be, keep their order.
-                order = np.argsort(table[_KEY].to_numpy(), kind="stable")
-                yield from table.drop_columns([_KEY]).combine_chunks().take(order).combine_chunks().to_batches()
+                yield from _in_order([reader.get_batch(number) for number in numbers])
 
     def _deal(self) -> None:
         if not self._held:
@@ -134,6 +131,16 @@ class Spool:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._writer.close()
         self._path.unlink(missing_ok=True)
+
+
+def _in_order(dealt: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Return a bucket's rows by their keys. A function, so that no other copy of them stays in memory while they are used."""
+    table = pa.Table.from_batches(dealt)
+    dealt.clear()
+    # Stable, so that rows of one key, which may be, keep their order.
+    order = np.argsort(table[_KEY].to_numpy(), kind="stable")
+    ordered: list[pa.RecordBatch] = table.drop_columns([_KEY]).combine_chunks().take(order).to_batches()
+    return ordered
 
 
 def mixed(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[Any]:
