@@ -64,17 +64,21 @@ def _head(contents: Contents) -> dict[str, Any]:
             }
         ],
     }
-    if manifest["file"] != "tar":
-        head["dataset_info"] = {
-            "config_name": "default",
-            "features": [_feature(field.name, field.type) for field in contents.schema],
-            "splits": [
-                {"name": name, "num_bytes": _bytes(manifest, name), "num_examples": split["rows"]}
-                for name, split in manifest["splits"].items()
-            ],
-            "download_size": sum(shard["bytes"] for shard in manifest["shards"]),
-            "dataset_size": sum(_bytes(manifest, name) for name in manifest["splits"]),
-        }
+    features = [_feature(field.name, field.type) for field in contents.schema]
+    if manifest["file"] == "tar":
+        # Without them, readers guess types by the first rows, and fail where a text that was null there comes later.
+        text = {"dtype": "string"}
+        features = [{"name": "__key__"} | text, {"name": "__url__"} | text, {"name": "json", "struct": features}]
+    head["dataset_info"] = {
+        "config_name": "default",
+        "features": features,
+        "splits": [
+            {"name": name, "num_bytes": _bytes(manifest, name), "num_examples": split["rows"]}
+            for name, split in manifest["splits"].items()
+        ],
+        "download_size": sum(shard["bytes"] for shard in manifest["shards"]),
+        "dataset_size": sum(_bytes(manifest, name) for name in manifest["splits"]),
+    }
     return head
 
 
