@@ -70,6 +70,7 @@ class Chat:
         self._texts = tuple(sorted(special.values()))
         self._leads = tuple(sorted({text[:2] for text in self._texts}))
         self._eos: int | None = tokenizer.eos_token_id
+        self._last: tuple[object, str] = (None, "")
         self.facts = {
             "tokenizer_sha256": _sha256(self._backend.to_str()),
             "chat_template_sha256": _sha256(template),
@@ -84,7 +85,7 @@ class Chat:
 
     def render(self, asked: Turns, answered: Mapping[str, Any], *, day: datetime) -> Rendered:
         """Return a conversation as one text. Raise Unclear."""
-        prompt = self._render(asked, day, ask=True)
+        prompt = self._prompt(asked, day)
         whole = self._render([*asked, answered], day, ask=False)
         if whole.startswith(prompt):
             begin = len(prompt)
@@ -117,6 +118,13 @@ class Chat:
         if self._eos is not None:
             ids.append(self._eos)
         return Encoded(ids, begin, len(ids), seam)
+
+    def _prompt(self, asked: Turns, day: datetime) -> str:
+        """Return a prompt's text. Its samples come one after the other, so it is rendered once."""
+        key = (asked, day if self._dates else None)
+        if key != self._last[0]:
+            self._last = (key, self._render(asked, day, ask=True))
+        return self._last[1]
 
     @functools.cached_property
     def _header(self) -> str:

@@ -41,10 +41,11 @@ class Preference(Either):
         return self.columns([*sides, *scores, *others])
 
     def rows(self, prompts: Iterable[PromptSamples]) -> Iterator[dict[str, Any]]:
-        """Yield each prompt's pair, or pairs. Raise SpecError where there are prompts and not a single pair."""
+        """Yield each prompt's pair, or pairs. Raise SpecError where there is not a single pair to train on."""
         self._counts.clear()
         for prompt in prompts:
             self._counts["prompts"] += 1
+            self._counts["to train on"] += prompt.split == "train"
             found = 0
             for chosen, rejected in self._pairs(prompt):
                 found += 1
@@ -53,7 +54,7 @@ class Preference(Either):
                     break
             self._counts["pairs"] += found
             self._counts["paired" if found else self._why_none(prompt)] += 1
-        if self._counts["prompts"] and not self._counts["pairs"]:
+        if self._counts["to train on"] and not self._counts["pairs"]:
             raise SpecError(
                 "exports: preference: no prompt has a kept and a refuted sample that differ, so there is no pair; "
                 "raise sampling.k, or let a weaker teacher answer too"
