@@ -92,6 +92,14 @@ def effective(prompt: str, teacher: str, *, terms: str | None) -> Effective:
     return Effective(license=whole, train_use=use)
 
 
+def identifiers(expression: str) -> list[str]:
+    """Return the licences of which an expression consists, in order; what isn't SPDX as it stands."""
+    try:
+        return sorted({str(symbol) for symbol in _symbols(parse(expression, what="license"))})
+    except SpecError:
+        return [expression]
+
+
 def _joined(sides: Sequence[str]) -> str:
     if sides[0] == sides[1]:
         return sides[0]
