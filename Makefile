@@ -90,6 +90,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
+	$(BIN)/python benchmarks/export.py 100000 1000000
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(TRAIN) .uv out lake benchmarks/.peers

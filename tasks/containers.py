@@ -96,12 +96,13 @@ class Parquet:
     @staticmethod
     def _write(sink: Any, schema: pa.Schema, batches: Iterable[pa.RecordBatch], look: Look | None) -> None:
         size = _group(look)
+        dictionaries: Any = repeating(look.sample) if look else []
         with pq.ParquetWriter(
             sink,
             schema,
             compression="zstd",
             compression_level=3,
-            use_dictionary=repeating(look.sample) if look else [],
+            use_dictionary=dictionaries,
             write_page_checksum=True,
         ) as writer:
             for table in regrouped(batches, size):
@@ -233,7 +234,7 @@ def _joined(lines: pa.Array) -> memoryview:
 
 
 def _lengths(batch: pa.RecordBatch) -> Any:
-    return pc.binary_length(batch["line"]).to_numpy().astype("int64")
+    return pc.call_function("binary_length", [batch["line"]]).to_numpy().astype("int64")
 
 
 def _sync(file: Any) -> None:

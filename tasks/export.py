@@ -246,9 +246,14 @@ def _traces(folder: Path, split: str | None) -> Iterator[Trace]:
         metadata = pq.read_metadata(path)
         for group in range(metadata.num_row_groups):  # one at a time, since Arrow would read ahead all of the file
             for whole in read_batches(path, rows=size, group=group, metadata=metadata):
-                batch = whole if split is None else whole.filter(pc.equal(pc.fill_null(whole["split"], "train"), split))
+                batch = whole if split is None else whole.filter(_in(whole, split))
                 columns = _Columns(batch)
                 yield from (Trace(columns, row) for row in range(batch.num_rows))
+
+
+def _in(batch: pa.RecordBatch, split: str) -> pa.Array:
+    """Return which traces are of a split; one that names none is for training."""
+    return pc.call_function("equal", [batch["split"].fill_null(SPLITS[0]), split])
 
 
 def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -41,7 +41,7 @@ class Exporter(Protocol):
 
     @property
     def one_to_one(self) -> bool:
-        """Whether each trace is one row. Where it isn't, `rows` may be called twice: once to count, so that shards are alike."""
+        """Whether each trace is one row. An export in which it isn't is refused."""
         ...
 
     def rows(self, source: Iterable[Any], /) -> Iterator[dict[str, Any]]:

@@ -77,7 +77,7 @@ class Tokenized(Shown):
         return pa.schema([*own, ("length", pa.int32()), *((name, pa.string() if name == "license" else text) for name in ORIGIN)])
 
     def ready(self) -> None:
-        """Raise SpecError or SetupError where there is no such tokenizer, its template hides what it shouldn't, or nothing fits."""
+        """Raise SpecError or SetupError where the tokenizer isn't there, its template hides something, or nothing would fit."""
         asked = [{"role": "user", "content": "What is 2 + 2?"}]
         trace = {"response": "It is 4.", "reasoning": "2 and 2 make 4."}
         try:
