@@ -91,7 +91,7 @@ def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
 def _ranked(files: list[Path]) -> str:
     """Return a snapshot's files as a table with a column `position` more, by which its rows can be put in order."""
     listed = f"[{', '.join(map(literal, files))}]"
-    position = f"list_position({listed}, filename) * 1_000_000_000 + file_row_number AS position"
+    position = f"list_position({listed}, filename)::BIGINT * 1_000_000_000 + file_row_number AS position"
     return f"(SELECT *, {position} FROM read_parquet({listed}, hive_partitioning=false, filename=true, file_row_number=true))"
 
 
