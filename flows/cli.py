@@ -265,26 +265,43 @@ def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
 @app.command()
 def export(
     dataset: Dataset,
-    to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],
+    to: Annotated[
+        str,
+        typer.Option(help="A folder, a URL such as s3://BUCKET/FOLDER, or hf://datasets/NAME/NAME."),
+    ],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    form: Annotated[str, typer.Option("--format", help="The rows' form: messages, or a plug-in's name.")] = "messages",
-    file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
-    shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
+    form: Annotated[str, typer.Option("--format", help="The rows' form, or a plug-in's name.")] = "messages",
+    file: Annotated[
+        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar. [default: the form's, mostly parquet]")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files. [default: 1]")] = None,
+    shard_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="In place of --shards: about how large a file is, as in 500MB.")
+    ] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Rows in a random order, by the spec's seed.")] = False,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of the form's own options; may be repeated.")
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a build's traces as training shards, with a manifest of counts and checksums. The licence gate looks again."""
+    """Write a build's traces as training shards, with card, NOTICE, and a manifest of counts and checksums.
+
+    The licence gate looks again.
+    """
+    from flows.exporting import options_of
     from flows.run import check_export, export_build
     from storage import catalog
-    from tasks.export import ExportOptions, check_apart, check_destination
+    from tasks.export import check_exports
 
     at = _at(lake)
-    options = ExportOptions(format=form, to=to, file=file, shards=shards)
-    check_apart([options], at.root)
-    check_destination(to)
+    options = options_of(
+        {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}, option or []
+    )
+    check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)
     check_export(at, landed, _loaded(spec).licenses if spec else None)
     with at.writing(say):

@@ -31,13 +31,13 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, guard, outcomes, underway, unwanted
+from tasks import barred, costs, destinations, guard, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
-from tasks.export import ExportOptions, check_apart, check_destination, export, find
+from tasks.export import ExportOptions, check_exports, export
 from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
 from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
 from tasks.prepare import Prepared, prepare, spread, unbarred
@@ -70,10 +70,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
-    check_apart(spec.exports, lake.root)
-    for each in spec.exports:
-        find(each.format)
-        check_destination(each.to)
+    check_exports(spec.exports, lake.root)
 
 
 def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
@@ -400,10 +397,9 @@ def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None
 
 def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
     """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
-    traces = lake.snapshot("traces", build["dataset"], build["build_id"])
-    manifest = export(traces, options, dataset=build["dataset"], build_id=build["build_id"])
-    destination = str(Path(options.to).expanduser().absolute())
-    noted = manifest | {
+    manifest = export(lake, build, options)
+    destination = destinations.at(options.to).shown
+    noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
         "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "destination": destination,

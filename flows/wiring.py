@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.loading import Location, problem, where
+from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.answers import Answers
 from storage.errors import SetupError, SpecError, VerifierError, Withheld
@@ -31,6 +31,7 @@ from tasks.license import Licensed, LicenseOptions, effective
 from tasks.licensing import bound_now, inherit, regate
 from tasks.line import open_line
 from tasks.prepare import Asked
+from tasks.problems import Location
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop

@@ -12,6 +12,19 @@ from storage.schemas import SAMPLES
 from storage.workspace import DEALT_ROWS, Workspace
 
 Ids = npt.NDArray[np.bytes_]
+RESPONSE = [
+    "sample_id",
+    "model",
+    "strategy",
+    "system",
+    "messages",
+    "response",
+    "reasoning",
+    "tokens_in",
+    "tokens_out",
+    "created_at",
+]
+"""The columns that a trace takes from its sample."""
 _NIBBLE = np.zeros(256, np.uint8)
 _NIBBLE[[*b"0123456789abcdef"]] = np.arange(16)
 
