@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
-from storage.parquet import UNREADABLE, read_batches, unreadable
+from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
 from tasks.conjunction import conjunction
@@ -89,31 +89,31 @@ def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
 
 
 def _ranked(files: list[Path]) -> str:
-    """Return a snapshot's files as a table with two columns more, by which its rows can be put in order."""
-    listed = ", ".join(map(literal, files))
-    return f"read_parquet([{listed}], hive_partitioning=false, filename=true, file_row_number=true)"
+    """Return a snapshot's files as a table with a column `position` more, by which its rows can be put in order."""
+    listed = f"[{', '.join(map(literal, files))}]"
+    position = f"list_position({listed}, filename)::BIGINT * 1_000_000_000 + file_row_number AS position"
+    return f"(SELECT *, {position} FROM read_parquet({listed}, hive_partitioning=false, filename=true, file_row_number=true))"
 
 
 def _refuted(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> Iterator[dict[str, Any]]:
     """Yield what was refuted of the prompts that have a trace, with its prompt's place among these, in their order."""
-    # Names of files are in the order of their rows, and places are counted as they are met.
+    workspace.make_room(sum(map(count_rows, outcomes)))
     workspace.execute(
         f"""
         CREATE TABLE places AS
         SELECT prompt_id, row_number() OVER (ORDER BY first) - 1 AS place
-        FROM (SELECT prompt_id, min((filename, file_row_number)) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
+        FROM (SELECT prompt_id, min(position) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
         """
     )
     workspace.execute(
         f"""
         CREATE TABLE refuted AS
-        SELECT place, sample_id, teacher, score, row_number() OVER (ORDER BY place, filename, file_row_number) - 1 AS rank
+        SELECT place, sample_id, teacher, score, row_number() OVER (ORDER BY place, position) - 1 AS rank
         FROM {_ranked(outcomes)} JOIN places USING (prompt_id)
         WHERE stage = 'verify' AND refuted_by IS NOT NULL
         """
     )
     ((total,),) = workspace.rows("SELECT count(*) FROM refuted")
-    workspace.make_room(total)
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     workspace.deal("texts", f"SELECT {_SAMPLE}, rank, rank // {size} AS bucket FROM samples JOIN refuted USING (sample_id)")
     for number in range(-(-total // size)):

@@ -77,15 +77,19 @@ class Tokenized(Shown):
         return pa.schema([*own, ("length", pa.int32()), *((name, pa.string() if name == "license" else text) for name in ORIGIN)])
 
     def ready(self) -> None:
-        """Raise SpecError or SetupError where the tokenizer can't be had, or its template hides what it is to show."""
+        """Raise SpecError or SetupError where the tokenizer isn't there, its template hides something, or nothing would fit."""
         asked = [{"role": "user", "content": "What is 2 + 2?"}]
         trace = {"response": "It is 4.", "reasoning": "2 and 2 make 4."}
         try:
-            self._chat.render(asked, self._turn(trace), day=datetime(2000, 1, 1))  # noqa: DTZ001 - only a day to write
+            rendered = self._chat.render(asked, self._turn(trace), day=datetime(2000, 1, 1))  # noqa: DTZ001 - only a day to write
         except Unclear as error:
             raise SpecError(
                 f"exports: tokenized: {error} (reasoning: {self.reasoning}); choose another `reasoning`, or a `chat_template`"
             ) from error
+        (shortest,) = self._chat.encode([rendered])
+        if self.max_length is not None and len(shortest) > self.max_length:
+            told = f"even a short conversation has {len(shortest)} tokens; raise it"
+            raise SpecError(f"exports: tokenized: max_length: {self.max_length}: {told}")
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield rows. Raise SpecError where every trace is dropped, or the template can't show one and `altered` is `refuse`."""

@@ -13,7 +13,7 @@ from storage.errors import StorageError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from storage.schemas import TRACES
-from tasks import refuted
+from tasks import refuted, snapshot
 from tasks.refuted import PromptSamples, pairs_source
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build
@@ -55,6 +55,8 @@ async def test_prompt_by_prompt(lake: Lake, tmp_path: Path, monkeypatch: pytest.
     """Each prompt that has a trace comes once, in order, with what was refuted of it, and nothing that was undecided."""
     monkeypatch.setattr(refuted, "BUCKET_ROWS", bucket)
     monkeypatch.setattr(refuted, "BATCH_ROWS", 2)
+    monkeypatch.setattr(snapshot, "PART_ROWS", 7)  # several files, and prompts that lie in two of them
+    monkeypatch.setattr(snapshot, "BUCKET_ROWS", 6)
     await land(lake, tmp_path, spec())
     expected = [
         (
@@ -66,6 +68,7 @@ async def test_prompt_by_prompt(lake: Lake, tmp_path: Path, monkeypatch: pytest.
     ]
     whole = ["p04 #0", "p04 #1", "p04 #2", "p04 #3", *(f"p04 {n} by big" for n in range(4))]
     expected[3:5] = [("p04", whole, [])]
+    assert len(list(lake.snapshot("traces", "d", "run").glob("*.parquet"))) > 3
     with lake.writing(print):
         assert told(list(pairs_source(lake, "d", "run"))) == expected
 

@@ -287,6 +287,11 @@ class TestMistakes:
         make("tokenized", {"tokenizer": folders["smollm"]}).ready()
         make("tokenized", {"tokenizer": folders["thinking"], "reasoning": "turn"}).ready()
 
+    def test_too_short(self, folders: dict[str, str]):
+        """A length into which nothing fits is one line."""
+        with pytest.raises(SpecError, match=r"max_length: 3: even a short conversation has \d+ tokens; raise it"):
+            make("tokenized", {"tokenizer": folders["smollm"], "max_length": 3}).ready()
+
     @pytest.mark.parametrize("name", ["./students/mine", "/no/such/folder", "a/b/c", "~/nowhere"])
     def test_no_such_folder(self, name: str):
         """A path that leads nowhere isn't looked for on the Hub."""
