@@ -7,6 +7,7 @@ by, and each bucket is put in order by itself.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,8 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from storage.parquet import writing
 
 BUCKET_BYTES = 8_000_000
 """What a bucket should hold: as much is in memory at a time, and is dealt at a time."""
@@ -68,8 +71,7 @@ class Spool:
             return
         self.rows += batch.num_rows
         if self._seed is None:
-            self._writer.write_batch(batch)
-            self._written += 1
+            self._write(batch)
             pieces = (batch.slice(start, PIECE) for start in range(0, batch.num_rows, PIECE))
             self.pieces += [(piece.num_rows, self._weigh(piece)) for piece in pieces]
             return
@@ -81,7 +83,8 @@ class Spool:
     def close(self) -> None:
         """Let it be read."""
         self._deal()
-        self._writer.close()
+        with writing(self._path):
+            self._writer.close()
         if self._seed is not None:
             self.pieces = [(rows, size) for rows, size in self._sizes if rows]
 
@@ -118,18 +121,23 @@ class Spool:
         start = 0
         for bucket, end in enumerate(ends):
             for batch in dealt.slice(start, end - start).to_batches() if end > start else ():
-                self._writer.write_batch(batch)
                 self._batches[bucket].append(self._written)
-                self._written += 1
+                self._write(batch)
                 self._sizes[bucket][0] += batch.num_rows
                 self._sizes[bucket][1] += self._weigh(batch.select(self._schema.names))
             start = end
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        with writing(self._path):  # the spool may be on another disk than the export
+            self._writer.write_batch(batch)
+        self._written += 1
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._writer.close()
+        with contextlib.suppress(OSError, pa.ArrowException):
+            self._writer.close()
         self._path.unlink(missing_ok=True)
 
 

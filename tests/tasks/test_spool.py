@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from storage.errors import StorageError
 from tasks.spool import BUCKET_BYTES, Spool, mixed
 
 SCHEMA = pa.schema([("n", pa.int64()), ("turns", pa.list_(pa.struct([("content", pa.string())])))])
@@ -76,6 +77,23 @@ def test_even(tmp_path: Path):
     rows = shuffled(tmp_path / "s", [4_000], seed=2, bytes_expected=8 * BUCKET_BYTES)
     quarters = [sum(row["n"] < 1_000 for row in rows[start : start + 1_000]) for start in range(0, 4_000, 1_000)]  # type: ignore[operator]
     assert all(200 < each < 300 for each in quarters)
+
+
+def test_no_room(tmp_path: Path):
+    """A disk that is full is a StorageError that names the spool, not whatever the export goes to."""
+    # The device refuses every write, and stays where it is.
+    with (
+        Spool(Full("/dev/full"), SCHEMA) as spool,
+        pytest.raises(StorageError, match="/dev/full: can't be written: No space left"),
+    ):
+        spool.add(batch(0, 100_000))
+
+
+class Full(type(Path())):  # type: ignore[misc]
+    """A path that nobody removes."""
+
+    def unlink(self, missing_ok: bool = False) -> None:
+        """Leave it."""
 
 
 def test_nothing(tmp_path: Path):
