@@ -161,7 +161,7 @@ async def test_by_both(lake: Lake):
     built = await run(lake, texts, asked=ASKED, dedup=DedupOptions(near=True, by="both"))
     assert dropped(built) == {
         ("b", 0): "near-duplicates a/0 (similarity 0.944)",
-        ("b", 1): "near-duplicates a/1 (similarity 0.864)",
+        ("b", 1): "near-duplicates a/1 (similarity 0.857)",
     }
 
 
