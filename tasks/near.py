@@ -76,6 +76,8 @@ class _Near:
 
     def _rows(self) -> None:
         """Make `near_rows`: what is compared, in order. By prompt, a prompt's best sample stands for it."""
+        if held := self._count("held"):
+            self._workspace.make_room(self._count("candidates") + held)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL"
@@ -105,11 +107,11 @@ class _Near:
 
     def _sign(self) -> None:
         """Add to the index what it hasn't got."""
-        self._workspace.execute(
-            "CREATE TABLE near_missing AS SELECT min(rank) AS rank FROM near_rows "
-            f"WHERE key NOT IN (SELECT key FROM {self._signatures()}) GROUP BY key"
-        )
-        self._workspace.execute(
+        run = self._workspace.execute
+        # What is hashed is this build's rows, not the whole index, which all builds share.
+        run(f"CREATE TABLE near_signed AS SELECT DISTINCT key FROM {self._signatures()} SEMI JOIN near_rows USING (key)")
+        run("CREATE TABLE near_missing AS SELECT min(rank) AS rank FROM near_rows ANTI JOIN near_signed USING (key) GROUP BY key")
+        run(
             "CREATE TABLE near_wanted AS SELECT rank AS number, source, ord, sample_id, asked, key "
             "FROM near_rows JOIN near_missing USING (rank)"
         )
@@ -161,7 +163,7 @@ class _Near:
             "FROM near_rows SEMI JOIN near_members ON near_rows.rank = near_members.first"
         )
         bands = ", ".join(_bands(self._options.shape.bands))
-        run(f"CREATE TABLE near_signed AS SELECT number, {bands} FROM {signatures_} JOIN near_units USING (key)")
+        run(f"CREATE OR REPLACE TABLE near_signed AS SELECT number, {bands} FROM {signatures_} JOIN near_units USING (key)")
 
     def _search(self) -> Pairs:
         """Return for each unit that is dropped the kept one that it is most similar to."""
