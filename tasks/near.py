@@ -28,11 +28,13 @@ from tasks.minhash import VERSION, Hashes, band_hashes, mixed, shingles, signatu
 
 By = Literal["response", "prompt", "both"]
 T = TypeVar("T")
-BATCH = 500
+BATCH = 250
 """Texts that are hashed at a time."""
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
-_NEAR_TABLES = ("rows", "missing", "contents", "members", "units", "signed", "wanted", "dropped", "named")
+_TABLE = 22
+"""Bits that number the places of a Bloom filter, of which `_prune` has one for each band."""
+_NEAR_TABLES = ("rows", "missing", "shared", "contents", "members", "units", "signed", "wanted", "dropped", "named")
 
 
 def drop_near(
@@ -69,6 +71,7 @@ class _Near:
         """Go through all steps."""
         self._rows()
         self._sign()
+        self._prune()
         self._units()
         self._reject(self._search())
         for table in _NEAR_TABLES:
@@ -142,6 +145,28 @@ class _Near:
     def _write(self, writer: PartWriter, held: list[list[Hashes]]) -> None:
         columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
         writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
+
+    def _prune(self) -> None:
+        """Take out what other datasets hold and share no band with anything here: of a large dataset, that is nearly all."""
+        if not self._count("near_rows WHERE source IS NOT NULL"):
+            return
+        names = _bands(self._options.shape.bands)
+        mine = f"(SELECT key FROM near_rows WHERE source {{}}) JOIN {self._signatures()} USING (key)"
+        seen = np.zeros((len(names), 1 << _TABLE), np.bool_)
+        for batch in self._workspace.stream(f"SELECT {', '.join(names)} FROM {mine.format('IS NULL')}", rows=ROW_GROUP):
+            for table, column in zip(seen, batch.columns, strict=True):
+                for places in _places(column.to_numpy()):
+                    table[places] = True
+        shared: list[Hashes] = [np.zeros(0, np.uint64)] * 2
+        columns = ", ".join(["key_high", "key_low", *names])
+        for batch in self._workspace.stream(f"SELECT {columns} FROM {mine.format('IS NOT NULL')}", rows=ROW_GROUP):
+            found = np.zeros(len(batch), np.bool_)
+            for table, column in zip(seen, batch.columns[2:], strict=True):
+                found |= np.logical_and.reduce([table[places] for places in _places(column.to_numpy())])
+            shared = [np.concatenate([known, batch[n].to_numpy()[found]]) for n, known in enumerate(shared)]
+        self._workspace.load("near_shared", pa.table({"key_high": shared[0], "key_low": shared[1]}))
+        key = "(key_high::UHUGEINT << 64) | key_low"
+        self._workspace.execute(f"DELETE FROM near_rows WHERE source IS NOT NULL AND key NOT IN (SELECT {key} FROM near_shared)")
 
     def _units(self) -> None:
         """Make `near_members`: the first row that says the same as each; and `near_units`: those firsts, with their bands."""
@@ -285,6 +310,12 @@ class _Near:
         found = np.zeros(total, np.uint64)
         found[rows["number"].to_numpy()] = rows[name].to_numpy()
         return found
+
+
+def _places(hashes: Hashes) -> list[Hashes]:
+    """Return a hash's three places in a Bloom filter."""
+    mask = np.uint64((1 << _TABLE) - 1)
+    return [(hashes >> np.uint64(shift)) & mask for shift in (0, 21, 42)]
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
