@@ -28,7 +28,7 @@ from tasks.minhash import VERSION, Hashes, band_hashes, mixed, shingles, signatu
 
 By = Literal["response", "prompt", "both"]
 T = TypeVar("T")
-BATCH = 250
+BATCH = 500
 """Texts that are hashed at a time."""
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
