@@ -72,6 +72,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/memory.py 10000 100000
 	$(BIN)/python benchmarks/kill.py 50
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/near.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
