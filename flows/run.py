@@ -35,7 +35,7 @@ from tasks import barred, costs, destinations, guard, outcomes, underway, unwant
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
-from tasks.dedup import dedup, digests
+from tasks.dedup import check_against, dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_exports, export
 from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
@@ -70,6 +70,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
+    check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     check_exports(spec.exports, lake.root)
 
 
@@ -323,7 +324,7 @@ class Run:
         workspace, spec = self._workspace, self.spec
         digests(workspace)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
-        dedup(workspace, spec.dedup)
+        dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:
             self._heldout.reject(workspace)
         select(workspace, spec.select, seed=spec.seed)
@@ -372,6 +373,8 @@ class Run:
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
         }
+        if self.spec.dedup.against:
+            manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         catalog.write(self.lake)
