@@ -239,6 +239,7 @@ BAD_COMMANDS = {
     "a bad number": (["show", "d", "-n", "zero"], ["-n"]),
     "a status of nothing": (["status", "nothing"], ["nothing"]),
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
+    "a diff of a dataset that isn't there": (["diff", "nothing"], ["'nothing'"]),
     "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
     "a lake in the cloud": (["status", "--lake", "s3://bucket/lake"], ["s3://bucket/lake", "local folder"]),
     "an export into a foreign folder": (["export", "d", "--to", "."], ["."]),
