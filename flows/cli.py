@@ -263,6 +263,18 @@ def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
 
 
 @app.command()
+def report(dataset: Dataset, lake: LakePath = "lake", build_id: BuildId = None, as_json: AsJson = False) -> None:
+    """Say what a build is made of: outcomes, pass rates, licences, lengths, diversity, style."""
+    from flows.report import report as look
+
+    found = look(_at(lake), dataset, build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_lines((plain(name), plain(value)) for name, value in found.lines())
+
+
+@app.command()
 def diff(
     dataset: Dataset,
     before: Annotated[str | None, typer.Option("--from", metavar="ID", help="A build. [default: the one before]")] = None,

@@ -36,7 +36,9 @@ from tasks.batch import BatchDesk
 from tasks.dedup import dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
+from tasks.guard_diversity import guard_diversity
 from tasks.license import gate
+from tasks.measures import measure
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
@@ -61,6 +63,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
+    wiring.embedder(spec)
     check_apart(spec.exports, lake.root)
     for each in spec.exports:
         find(each.format)
@@ -309,7 +312,14 @@ class Run:
             teachers=wiring.facts(spec),
             verifiers=self._verifiers,
         )
-        return self._summary(outcomes.counts(workspace))
+        self.progress.stage = "measuring"
+        measures = measure(workspace, wiring.embedder(spec))
+        earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
+        before = earlier[-1]["measures"]["diversity"] if earlier else None
+        warnings = guard_diversity(spec.guard.min_diversity if spec.guard else None, measures["diversity"], before)
+        for warning in warnings:
+            self.say(warning)
+        return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
         spending, spec = self.progress.spending, self.spec

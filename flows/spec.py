@@ -10,6 +10,7 @@ from storage.identity import address
 from storage.plugins import nearest
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
+from tasks.guard import GuardOptions
 from tasks.license import LicenseOptions
 from tasks.options import NotYet, Options
 from tasks.select import SelectOptions
@@ -60,8 +61,8 @@ class Spec(Options):
     """What counts as the same."""
     decontaminate: NotYet = ()
     """Held-out benchmarks. Not supported yet."""
-    guard: NotYet = None
-    """Against training on what was generated. Not supported yet."""
+    guard: GuardOptions | None = None
+    """Against training on what was generated."""
     runner: NotYet = None
     """Where shards run. Not supported yet."""
     licenses: LicenseOptions = LicenseOptions()

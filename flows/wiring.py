@@ -24,6 +24,7 @@ from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.draw import Budget, Spending
+from tasks.embedding import Embedder, load
 from tasks.license import Licensed, effective
 from tasks.line import open_line
 from tasks.prepare import Asked
@@ -265,6 +266,12 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
         )
     identity = [judge.provider, judge.model, judge.extra_body]
     return identity if judge.api == "chat" else [*identity, judge.api]
+
+
+def embedder(spec: Spec) -> Embedder | None:
+    """Return the model by which the traces' likeness is taken; None where the spec names none. Raise SetupError without it."""
+    guarded = spec.guard.min_diversity if spec.guard else None
+    return load(guarded.model, what="guard.min_diversity.model") if guarded and guarded.model else None
 
 
 def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:

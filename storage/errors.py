@@ -8,6 +8,7 @@
     │   ├── StorageError       2    the lake is locked, full, or can't be read or written
     │   │   └── LakeDamaged    2    a file of it is damaged; `stillhouse doctor --repair` mends it
     │   ├── LicenseRefused     3    the licence gate said no
+    │   ├── GuardRefused       3    the guard against collapse said no; what was paid for stays, and nothing is landed
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
     │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
@@ -71,6 +72,12 @@ class LakeDamaged(StorageError):
 
 class LicenseRefused(UserError):
     """The licence gate refused a prompt source or a teacher."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class GuardRefused(UserError):
+    """The guard refused what a build would land. What was paid for stays in the lake."""
 
     exit_code: ClassVar[int] = 3
 

@@ -22,8 +22,11 @@ PARTS = ("text", "reference", "tests", "tags", "license", "source", "generation"
 """What of a prompt may differ."""
 COLUMNS = ("license", "train_use", "terms", "generation", "split", "score", "pass_rate", "answer")
 """What of a trace may differ though its sample is the same."""
-_KIND = rf"left(trim(regexp_replace(regexp_extract(reason, '^(undecided: )?[^:]*'), '\s*\S*[0-9].*$', '')), {KIND})"
-"""Of a reason, in SQL: what stands before the colon, up to the first word with a digit. So ids make no kinds."""
+KIND_OF = (
+    "left(regexp_replace(regexp_replace(regexp_extract(reason, '^(undecided: )?[^:]*'), ', item .*$', ''), "
+    rf"'\b([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '…', 'g'), {KIND})"
+)
+"""The kind of a reason, in SQL: what stands before the colon, without a benchmark's item, ids and numbers."""
 _RESPONDED = "sample_id IS NOT NULL"
 _ACCEPTED = f"{_RESPONDED} AND (stage IS NULL OR stage NOT IN ('draw', 'verify'))"
 
@@ -99,7 +102,7 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
             """
         )
         workspace.execute(
-            f"CREATE TABLE {side}_slots AS SELECT prompt_id, teacher, sample_index, sample_id, outcome, stage, {_KIND} AS kind "
+            f"CREATE TABLE {side}_slots AS SELECT prompt_id, teacher, sample_index, sample_id, outcome, stage, {KIND_OF} AS kind "
             f"FROM {outcomes}"
         )
         workspace.execute(

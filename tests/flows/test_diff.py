@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build
 
 
-async def land(lake: Lake, given: Spec, build_id: str, folder: Path, **manifest: Any) -> None:
+async def land(lake: Lake, given: Spec, build_id: str, folder: Path, manifest: Mapping[str, Any] | None = None) -> None:
     """Build, and land what came of it."""
     staged = folder / build_id
     staged.mkdir()
     built = await build(lake, given, run=build_id, copy_to=staged)
     facts = {"dataset": "d", "build_id": build_id, "created_at": f"2026-01-01T00:00:0{build_id}", "spec": {"dataset": "d"}}
-    lake.land(facts | {"requested": built.counts["requested"]} | manifest, staged)
+    lake.land(facts | built.counts | dict(manifest or {}), staged)
 
 
 def told(found: Diff) -> list[tuple[str, str, str, int]]:
@@ -84,7 +85,7 @@ async def test_duplicates_are_one_kind(lake: Lake, tmp_path: Path):
     """An id in a reason makes no kind of its own."""
     same = FakeTeacher(answer=lambda request: completion("x"))
     found = await two(lake, tmp_path, Spec(prompts=[make_prompt("a")]), Spec(teachers={"smol": same}, k=1))
-    assert ("moved", "prompt not there", "rejected at dedup: duplicates", 1) in told(found)
+    assert ("moved", "prompt not there", "rejected at dedup: duplicates …", 1) in told(found)
 
 
 async def test_another_sample(lake: Lake, tmp_path: Path):
@@ -124,9 +125,9 @@ async def test_which_builds(lake: Lake, tmp_path: Path):
 async def test_spec_and_versions(lake: Lake, tmp_path: Path):
     """What the spec says otherwise is told by path, and so are versions."""
     teacher = {"name": "t", "model": "m"}
-    await land(lake, Spec(), "1", tmp_path, spec={"seed": 1, "teachers": [teacher]}, version="1")
+    await land(lake, Spec(), "1", tmp_path, {"spec": {"seed": 1, "teachers": [teacher]}, "version": "1"})
     spec = {"seed": 1, "teachers": [{"name": "s", "model": "n"}, teacher | {"model": "m2"}]}
-    await land(lake, replace(Spec(), k=2), "2", tmp_path, spec=spec, version="2")
+    await land(lake, replace(Spec(), k=2), "2", tmp_path, {"spec": spec, "version": "2"})
     found = diff(lake, "d", before=None, after=None)
     assert found.spec == {
         "teachers[t].model": ("m", "m2"),
