@@ -303,7 +303,7 @@ class Run:
         workspace, spec = self._workspace, self.spec
         digests(workspace)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
-        dedup(workspace, spec.dedup)
+        dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         select(workspace, spec.select, seed=spec.seed)
         snapshot(
             workspace,

@@ -134,6 +134,13 @@ class Workspace:
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
+    def load(self, name: str, rows: pa.Table) -> None:
+        """Make a table of rows that are in memory."""
+        with self._lock, explained():
+            self._connection.register("loaded", rows)
+            self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM loaded")
+            self._connection.unregister("loaded")
+
     def stream(self, sql: str, *, rows: int = 1_000) -> Iterator[pa.RecordBatch]:
         """Run a query on a connection of its own and return an iterator that pulls `rows` at a time."""
         with explained():

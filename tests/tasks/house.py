@@ -177,7 +177,7 @@ class House:
         digests(workspace)
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
-        dedup(workspace, spec.dedup)
+        dedup(workspace, spec.dedup, self.lake, build_id=build_id)
         select(workspace, spec.select, seed=spec.seed)
         licenses = sorted({prompt.license for prompt in spec.prompts})
         facts = [
