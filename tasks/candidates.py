@@ -105,7 +105,7 @@ class Candidates:
     def _groups(self, number: int, members: Numbers) -> _Groups:
         """Return the groups of two or more, of which one is not settled."""
         hashes = self._band(number)[members]
-        if 0 < self._settled and len(members):
+        if self._settled > 0 and len(members):
             # Most settled texts share no band with any other: a table of hashes' lowest bits tells that quickly.
             new = members >= self._settled
             bits = max(16, int(new.sum()).bit_length() + 4)
@@ -196,4 +196,3 @@ def similar(pairs: tuple[Numbers, Numbers], threshold: float, compare: Compare) 
     similarity = compare(later, earlier)
     alike = similarity >= threshold
     return Pairs(later[alike], earlier[alike], similarity[alike])
-

@@ -184,7 +184,9 @@ class _Near:
             needed = pa.table({"number": np.flatnonzero(candidates.needed)})
             self._workspace.load("near_named", needed)
             self._workspace.execute("CREATE OR REPLACE TABLE near_wanted AS FROM near_units SEMI JOIN near_named USING (number)")
-            hashed = _ahead(lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other"))
+            hashed = _ahead(
+                lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other")
+            )
             for numbers, hashes, offsets in hashed:
                 grams.add(numbers, hashes, offsets)
 
@@ -235,15 +237,20 @@ class _Near:
             yield from self._stream(columns, f"SELECT wanted.number, wanted.key, {said} AS said, {other} AS other FROM {theirs}")
         mine = f"({wanted.format('')}) AS wanted"
         if self._by == "response":
-            yield from self._stream(columns, f"SELECT number, key, {said} AS said, {other} AS other FROM samples JOIN {mine} USING (sample_id)")
+            yield from self._stream(
+                columns, f"SELECT number, key, {said} AS said, {other} AS other FROM samples JOIN {mine} USING (sample_id)"
+            )
         elif self._by == "prompt":
-            yield from self._stream(columns, f"SELECT number, key, {said} AS said, {other} AS other FROM prompts JOIN {mine} USING (ord)")
+            yield from self._stream(
+                columns, f"SELECT number, key, {said} AS said, {other} AS other FROM prompts JOIN {mine} USING (ord)"
+            )
         else:
             # Joining texts with texts needs memory for all of one side, so it is done a stretch of the prompts at a time.
             ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
             size = last // BUCKETS + 1
             self._workspace.deal(
-                "near", f"SELECT number, key, ord, {response} AS said, ord // {size} AS bucket FROM samples JOIN {mine} USING (sample_id)"
+                "near",
+                f"SELECT number, key, ord, {response} AS said, ord // {size} AS bucket FROM samples JOIN {mine} USING (sample_id)",
             )
             for bucket in range(last // size + 1):
                 stretch = f"(FROM prompts WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1})"

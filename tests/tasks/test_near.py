@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from storage.errors import StorageError
 from storage.lake import Lake
-from storage.schemas import SNAPSHOTS
 from tasks.dedup import DedupOptions
-from tasks.near import index
 from tasks.teachers.protocol import Choice
-from tests.fakes import FakeTeacher, completion, make_prompt, named
+from tests.fakes import FakeTeacher, completion, make_prompt
 from tests.tasks.house import Built, Spec, build
-from verifiers.protocol import Finding
 
 ONE = "the quick brown fox jumps over the lazy dog and runs away into the dark green wood behind the old mill"
 """20 words and 16 n-grams of five."""
@@ -39,4 +29,12 @@ async def run(lake: Lake, texts: dict[str, list[str | Choice]], *, prompts: dict
     teacher = FakeTeacher(answer=lambda request: completion(texts[request.prompt_id][request.sample_index]))
     made = [make_prompt((prompts or {}).get(name, name), prompt_id=name) for name in texts]
     k = max(map(len, texts.values()))
-    return await build(lake, Spec(**({"prompts": made, "teachers": {"smol": teacher}, "k": k, "dedup": dedup()} | given)), run=given.pop("run", "run")) if "run" not in given else None  # type: ignore[return-value]
+    return (
+        await build(
+            lake,
+            Spec(**({"prompts": made, "teachers": {"smol": teacher}, "k": k, "dedup": dedup()} | given)),
+            run=given.pop("run", "run"),
+        )
+        if "run" not in given
+        else None
+    )  # type: ignore[return-value]
