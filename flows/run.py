@@ -33,7 +33,7 @@ from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
-from tasks.dedup import dedup, digests
+from tasks.dedup import check_against, dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
 from tasks.guard_diversity import guard_diversity
@@ -64,6 +64,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
     wiring.embedder(spec)
+    check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     check_apart(spec.exports, lake.root)
     for each in spec.exports:
         find(each.format)

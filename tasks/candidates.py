@@ -1,7 +1,7 @@
 """Which texts are compared: those that share a band, and of large groups of these, no more than need be.
 
-Texts are numbers from 0 on, in the order in which they are preferred; the first `settled` of them are kept whatever comes, and are
-never compared among themselves. What is held in memory is some 40 bytes for each text, and what is found.
+Texts are numbers from 0 on, in the order in which they are preferred; the first `settled` of them are kept whatever comes, and
+are never compared among themselves. What is held in memory is some 40 bytes for each text, and what is found.
 
 A few texts that share a band are all compared with each other. Of many, as boilerplate makes them, the first is compared with
 all others, whereupon those that it drops leave the group, then the next that is left, and so on: a million texts that are all
@@ -20,12 +20,12 @@ from tasks.greedy import DROPPED, KEPT, Numbers, Pairs, greedy
 from tasks.minhash import Hashes
 
 Compare = Callable[[Numbers, Numbers], npt.NDArray[np.float64]]
-"""Returns the similarity of each pair."""
+"""Returns the similarity of each pair of texts."""
 SMALL = 32
 """Texts in a group that are all compared with each other."""
 EFFORT = 16
-"""Comparisons for each text within large groups, at most. Where that isn't enough, because very many texts share bands and yet aren't
-similar, some that are similar may both stay."""
+"""Comparisons for each text within large groups, at most. Where very many texts share bands and yet aren't similar, that may not
+be enough to find all that are."""
 _HELD = 10_000_000
 """Pairs that are held before repetitions are removed."""
 
@@ -145,7 +145,8 @@ class Candidates:
         self._used[number // 64, members] |= np.uint64(1 << number % 64)
 
     def _is_used(self, number: int, members: Numbers) -> npt.NDArray[np.bool_]:
-        return self._used[number // 64, members] & np.uint64(1 << number % 64) != 0
+        found: npt.NDArray[np.bool_] = (self._used[number // 64, members] & np.uint64(1 << number % 64)) != 0
+        return found
 
     def _open_groups(self, number: int, members: Numbers) -> tuple[_Groups, npt.NDArray[np.bool_]]:
         """Return the groups in which somebody is to be compared yet, and for each member whether it is that."""
@@ -163,7 +164,7 @@ class Candidates:
         for number in range(self._bands):
             groups, fresh = self._open_groups(number, self._members)
             if len(groups.members):
-                before = np.cumsum(fresh) - fresh
+                before = _before(fresh)
                 found[groups.members] |= before > np.repeat(before[groups.starts], groups.sizes)
                 members[groups.members] = True
         found[: self._settled] = False
@@ -177,8 +178,8 @@ class Candidates:
             return groups.members, groups.members
         unsettled = np.add.reduceat((groups.members >= self._settled).astype(np.int64), groups.starts)
         many = np.maximum(1, SMALL * SMALL // unsettled)
-        rank = np.cumsum(fresh) - fresh
-        rank -= np.repeat(rank[groups.starts], groups.sizes)
+        rank = _before(fresh)
+        rank = rank - np.repeat(rank[groups.starts], groups.sizes)
         leaders = np.flatnonzero(fresh & (rank < np.repeat(many, groups.sizes)))
         self._use(number, groups.members[leaders])
         ends = np.repeat(groups.starts + groups.sizes, groups.sizes)[leaders]
@@ -188,6 +189,12 @@ class Candidates:
         shift = np.repeat(firsts - (np.cumsum(counts) - counts), counts)
         later = groups.members[shift + np.arange(len(shift))]
         return later, np.repeat(groups.members[leaders], counts)
+
+
+def _before(flags: npt.NDArray[np.bool_]) -> Numbers:
+    """Return how many are set before each."""
+    counts = flags.astype(np.int64)
+    return np.cumsum(counts) - counts
 
 
 def similar(pairs: tuple[Numbers, Numbers], threshold: float, compare: Compare) -> Pairs:

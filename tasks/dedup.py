@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from storage.errors import SpecError
 from storage.lake import Lake
+from storage.plugins import nearest
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
 from tasks.minhash import Shape, shape
@@ -75,9 +77,7 @@ class DedupOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.near is not None and not self.exact:
-            raise ValueError(
-                "exact: false means nothing beside `near`, to which what is exactly the same is near, too; leave it out"
-            )
+            raise ValueError("exact: false: what is exactly the same is near, too; leave it out, or leave `near` out")
         if self.by == "prompt" and self.within == "prompt":
             raise ValueError("by: prompt compares prompts, and within: prompt never leaves one; leave one of the two out")
         if self.semantic is not None and self.by == "prompt":
@@ -111,8 +111,8 @@ def digests(workspace: Workspace) -> None:
     """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
     # Joining and grouping each spill by themselves; both at once would need room at once.
     workspace.execute(
-        f"CREATE OR REPLACE TABLE digested AS SELECT sample_id, md5_number({normalised(TEXT)}) AS digest, length({TEXT}) AS length "
-        "FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
+        f"CREATE OR REPLACE TABLE digested AS SELECT sample_id, md5_number({normalised(TEXT)}) AS digest, "
+        f"length({TEXT}) AS length FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
     )
     workspace.execute(  # lakes may be merged by hand
         "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM digested "
@@ -140,6 +140,17 @@ def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: 
 
         drop_semantic(workspace, options.semantic, by=options.by, within=options.within)
     workspace.execute("DROP VIEW held")
+
+
+def check_against(options: DedupOptions, lake: Lake, *, dataset: str, where: str) -> None:
+    """Raise SpecError where what `against` names isn't another dataset that was built in the lake."""
+    known = sorted({build["dataset"] for build in lake.builds()} - {dataset}) if options.against else []
+    for number, name in enumerate(options.against):
+        place = f"{where}: dedup.against[{number}]"
+        if name == dataset:
+            raise SpecError(f"{place}: {name!r} is this dataset itself; name others of the lake")
+        if name not in known:
+            raise SpecError(f"{place}: no build of {name!r} in {lake.root}; {nearest(name, known)}")
 
 
 def held(workspace: Workspace, datasets: tuple[str, ...], lake: Lake) -> None:
@@ -174,7 +185,7 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
         UNION ALL
         SELECT NULL, NULL, NULL, sample_id, dataset, NULL, source, {theirs} FROM held
         """
-    another = "ord IS DISTINCT FROM first_ord" if prompts else "rank > 1"
+    another = "ranked.ord IS DISTINCT FROM first_ord" if prompts else "rank > 1"
     said = "its prompt duplicates that of " if prompts else "duplicates "
     columns = ", ".join(f"same{number}" for number in range(mine.count(",") + 1))
     workspace.execute(

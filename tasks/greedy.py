@@ -36,7 +36,11 @@ class Pairs(NamedTuple):
         """Return the pairs of several."""
         if not parts:
             return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float64))
-        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        return cls(
+            np.concatenate([each.later for each in parts]),
+            np.concatenate([each.earlier for each in parts]),
+            np.concatenate([each.similarity for each in parts]),
+        )
 
 
 def greedy(pairs: Pairs, total: int, *, incomplete: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.uint8]:
@@ -62,7 +66,7 @@ def greedy(pairs: Pairs, total: int, *, incomplete: npt.NDArray[np.bool_] | None
 def most_similar(pairs: Pairs, state: npt.NDArray[np.uint8]) -> Pairs:
     """Return for each dropped thing the kept one that it is most similar to, and of several the most preferred."""
     mine = (state[pairs.later] == DROPPED) & (state[pairs.earlier] == KEPT)
-    later, earlier, similarity = (column[mine] for column in pairs)
+    later, earlier, similarity = pairs.later[mine], pairs.earlier[mine], pairs.similarity[mine]
     order = np.lexsort((earlier, -similarity, later))
     later = later[order]
     first = np.ones(len(later), np.bool_)

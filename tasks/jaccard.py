@@ -1,6 +1,7 @@
 """Jaccard similarity of sets of n-grams, exactly, for many pairs of texts.
 
-Two n-grams count as the same where 55 bits of their hashes are: of two texts of a thousand words, some do by chance once in 10^10 times.
+Two n-grams count as the same where 55 bits of their hashes are: of two texts of a thousand words, any two do so by chance in one
+of 10^10 cases.
 """
 
 from __future__ import annotations

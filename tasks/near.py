@@ -1,7 +1,7 @@
 """Near-duplicates over a whole dataset: MinHash finds pairs that may be near, and each of them is checked exactly.
 
-Signatures are kept in the lake, so that a text is signed once. What is joined and sorted here is numbers: `rank` is a row's place in
-the order in which samples are preferred, those that other datasets hold before all others; `number` is that of a unit, which
+Signatures are kept in the lake, so that a text is signed once. What is joined and sorted here is numbers: `rank` is a row's place
+in the order in which samples are preferred, those that other datasets hold before all others; `number` is that of a unit, which
 stands for all rows that say exactly the same.
 """
 
@@ -80,12 +80,10 @@ class _Near:
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL"
         joined = "JOIN prompt_ids USING (ord)" if needs_prompt else ""
-        one, other = (
-            (f"QUALIFY row_number() OVER (PARTITION BY ord ORDER BY {ORDER}) = 1",)
-            + ("QUALIFY row_number() OVER (PARTITION BY asked ORDER BY source, sample_id) = 1",)
-            if self._by == "prompt"
-            else ("", "")
-        )
+        one = other = ""
+        if self._by == "prompt":
+            one = f"QUALIFY row_number() OVER (PARTITION BY ord ORDER BY {ORDER}) = 1"
+            other = "QUALIFY row_number() OVER (PARTITION BY asked ORDER BY source, sample_id) = 1"
         key = {
             "response": "md5_number(sample_id)",
             "prompt": "asked",
@@ -94,8 +92,8 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_rows AS
-            SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS rank, source, ord, teacher, sample_index, sample_id,
-                asked, {key} AS key
+            SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS rank, source, ord, teacher, sample_index,
+                sample_id, asked, {key} AS key
             FROM (
                 (SELECT NULL::INTEGER AS source, score, length, ord, teacher, sample_index, sample_id, {mine} AS asked
                 FROM candidates {joined} WHERE stage IS NULL {one})
@@ -147,9 +145,8 @@ class _Near:
         """Make `near_members`: the first row that says the same as each; and `near_units`: those firsts, with their bands."""
         run, signatures_ = self._workspace.execute, self._signatures()
         run(
-            "CREATE TABLE near_contents AS SELECT rank, min(content) AS content FROM "
-            f"(SELECT key, (content_high::UHUGEINT << 64) | content_low AS content FROM {signatures_}) JOIN near_rows USING (key) "
-            "GROUP BY rank"
+            "CREATE TABLE near_contents AS SELECT rank, min((content_high::UHUGEINT << 64) | content_low) AS content "
+            f"FROM {signatures_} JOIN near_rows USING (key) GROUP BY rank"
         )
         if self._count("near_contents") != self._count("near_rows"):
             raise AssertionError("a text that is to be compared was never signed")
@@ -159,8 +156,8 @@ class _Near:
             "FROM near_contents JOIN near_rows USING (rank)"
         )
         run(
-            "CREATE TABLE near_units AS SELECT row_number() OVER (ORDER BY rank) - 1 AS number, rank, source, ord, sample_id, asked, "
-            "key, (coalesce(asked, 0) & 18446744073709551615)::UBIGINT AS group_hash "
+            "CREATE TABLE near_units AS SELECT row_number() OVER (ORDER BY rank) - 1 AS number, rank, source, ord, sample_id, "
+            "asked, key, (coalesce(asked, 0) & 18446744073709551615)::UBIGINT AS group_hash "
             "FROM near_rows SEMI JOIN near_members ON near_rows.rank = near_members.first"
         )
         bands = ", ".join(_bands(self._options.shape.bands))
@@ -209,7 +206,8 @@ class _Near:
             """
         )
         datasets = "(SELECT DISTINCT source, dataset FROM held)"
-        kept = f"(SELECT number AS kept, concat_ws(' of ', sample_id, dataset) AS name FROM near_units LEFT JOIN {datasets} USING (source))"
+        name = "concat_ws(' of ', sample_id, dataset) AS name"
+        kept = f"(SELECT number AS kept, {name} FROM near_units LEFT JOIN {datasets} USING (source))"
         what = "duplicates that of " if self._by == "prompt" else "duplicates "
         its = "its prompt " if self._by == "prompt" else ""
         slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
@@ -229,33 +227,27 @@ class _Near:
         """Yield the texts of `near_wanted`: its columns, `said`, and where both count the prompt as `other`, both normalised."""
         response, prompt = normalised(TEXT), normalised("prompt")
         said = prompt if self._by == "prompt" else response
-        other = prompt if self._by == "both" else "NULL::VARCHAR"
-        asked = "" if self._by == "response" else "AND md5_number(sha256(prompt)) = wanted.asked"
-        wanted = "FROM near_wanted WHERE source IS {} NULL"
-        theirs = f"held JOIN ({wanted.format('NOT')}) AS wanted ON held.source = wanted.source AND held.sample_id = wanted.sample_id {asked}"
-        if self._count("near_wanted WHERE source IS NOT NULL"):
-            yield from self._stream(columns, f"SELECT wanted.number, wanted.key, {said} AS said, {other} AS other FROM {theirs}")
-        mine = f"({wanted.format('')}) AS wanted"
+        texts = f"SELECT number, key, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
+        theirs, mine = ("(FROM near_wanted WHERE source IS NOT NULL)", "(FROM near_wanted WHERE source IS NULL)")
+        if self._count(theirs):
+            # A sample may have been asked for by several prompts.
+            its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
+            yield from self._stream(columns, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
         if self._by == "response":
-            yield from self._stream(
-                columns, f"SELECT number, key, {said} AS said, {other} AS other FROM samples JOIN {mine} USING (sample_id)"
-            )
+            yield from self._stream(columns, f"{texts} FROM samples JOIN {mine} USING (sample_id)")
         elif self._by == "prompt":
-            yield from self._stream(
-                columns, f"SELECT number, key, {said} AS said, {other} AS other FROM prompts JOIN {mine} USING (ord)"
-            )
+            yield from self._stream(columns, f"{texts} FROM prompts JOIN {mine} USING (ord)")
         else:
             # Joining texts with texts needs memory for all of one side, so it is done a stretch of the prompts at a time.
             ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
             size = last // BUCKETS + 1
-            self._workspace.deal(
-                "near",
-                f"SELECT number, key, ord, {response} AS said, ord // {size} AS bucket FROM samples JOIN {mine} USING (sample_id)",
-            )
+            responses = f"SELECT number, {response} AS said, ord // {size} AS bucket FROM samples"
+            self._workspace.deal("near", f"{responses} JOIN {mine} USING (sample_id)")
             for bucket in range(last // size + 1):
-                stretch = f"(FROM prompts WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1})"
-                texts = f"SELECT number, key, said, {prompt} AS other FROM {self._workspace.dealt('near', bucket)} JOIN {stretch} USING (ord)"
-                yield from self._stream(columns, texts)
+                stretch = f"WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1}"
+                asked = f"(FROM near_wanted {stretch}) JOIN (SELECT ord, prompt FROM prompts {stretch}) USING (ord)"
+                pairs = f"{self._workspace.dealt('near', bucket)} JOIN (FROM {asked}) USING (number)"
+                yield from self._stream(columns, f"SELECT number, key, said, {prompt} AS other FROM {pairs}")
 
     def _stream(self, columns: str, texts: str) -> Iterator[pa.RecordBatch]:
         return self._workspace.stream(f"SELECT {columns} FROM ({texts})", rows=BATCH)
