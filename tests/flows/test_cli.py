@@ -101,9 +101,22 @@ BAD_SPECS = {
         ["teachers", "'t' and 'u'", "the same samples"],
     ),
     "what isn't supported yet": (
-        changed(dedup={"exact": True, "near": {"threshold": 0.8}}),
-        ["dedup.near", "isn't supported yet"],
+        changed(runner={"kind": "dask"}),
+        ["runner", "isn't supported yet"],
     ),
+    "a model that isn't there": (
+        changed(dedup={"semantic": {"model": "./nowhere"}}),
+        ["dedup.semantic.model", "./nowhere", "no such folder"],
+    ),
+    "semantic duplicates of prompts": (
+        changed(dedup={"by": "prompt", "semantic": {"model": "./nowhere"}}),
+        ["dedup", "semantic compares responses", "by: prompt"],
+    ),
+    "an unknown measure": (
+        changed(guard={"min_diversity": {"distinct2": 0.5}}),
+        ["guard.min_diversity.distinct2", "did you mean 'distinct_2'?"],
+    ),
+    "a floor that can't be": (changed(guard={"min_diversity": {"distinct_2": 5}}), ["guard.min_diversity.distinct_2"]),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
     "batches of a provider that has none": (changed(teachers=teacher(batch={})), ["teachers[0]", "batch", "'replay'"]),
     "limits of a provider of batches": (
