@@ -59,7 +59,7 @@ class Report:
             use = f"training {each['train_use']}, generation {each['generation']}"
             yield f"licence {each['license']}", f"{each['traces']:,} traces, {use}"
         for name, each in parts["lengths"].items():
-            if each["quantiles"]:
+            if each["sum"]:
                 shown = ", ".join(f"{part} {size:,}" for part, size in each["quantiles"].items())
                 yield f"{name.replace('_', ' ')} of traces", f"{each['sum']:,} in all; by parts: {shown}"
         for each in parts["rejections"][:SHOWN]:
@@ -120,6 +120,8 @@ def _diversity(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "", f"compression ratio {_figure(found['compression_ratio'])}; {entropies}"
     alike = f"Vendi score {_figure(found['vendi'])}, mean similarity {_figure(found['self_similarity'])}"
     yield "", f"{alike} (by {found['kernel']})"
+    if found.get("unknown"):
+        yield "", f"in {found['unknown']:,} of them that model knows no word: they count as like no other"
     for each in found["openings"][:3]:
         yield "", f"{each['share']:.1%} begin “{each['opening']}”"
 

@@ -54,7 +54,7 @@ def diversity(texts: Sequence[str], lengths: Sequence[int], embedder: Embedder |
     distinct_n: distinct n-grams of words by all of them, 0 … 1 (Li et al. 2016). compression_ratio: bytes by compressed bytes
     (Shaib et al. 2024). length_entropy: bits, of `lengths` in bins of a quarter of a doubling. opening_entropy: bits, of the
     first three words. self_similarity: mean cosine of two texts. vendi: how many wholly different texts would be as diverse
-    (Friedman and Dieng 2023).
+    (Friedman and Dieng 2023). unknown: texts in which the model knows no word, so that they are like no other.
     """
     texts = [text[:CHARS] for text in texts[:SAMPLE]]
     words = _words(texts)
@@ -79,6 +79,7 @@ def diversity(texts: Sequence[str], lengths: Sequence[int], embedder: Embedder |
         "sample": len(texts),
         "chars": CHARS,
         "kernel": kernel,
+        "unknown": int((~vectors.any(axis=1)).sum()) if vectors is not None else 0,
         **whole,
         "openings": _openings(texts),
         "sizes": {str(size): each for size, each in sizes.items()},

@@ -177,7 +177,8 @@ def test_with_a_model(tmp_path: Path):
     assert found["self_similarity"] == pytest.approx(1)
     assert found["vendi"] == pytest.approx(1, abs=1e-5)
     assert embedder.digest in found["kernel"]
-    assert diversity(["big", "nothing known"], [3, 5], embedder)["vendi"] == pytest.approx(2)
+    unknown = diversity(["big", "nothing known"], [3, 5], embedder)
+    assert (unknown["vendi"], unknown["unknown"]) == (pytest.approx(2), 1)
 
 
 @pytest.mark.parametrize("name", ["no/such/folder", "./here", "word"])
