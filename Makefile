@@ -75,6 +75,8 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
+	$(BIN)/python benchmarks/measures.py 10000 100000 1000000
+	$(BIN)/python benchmarks/semantic.py 20000
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) .uv out lake benchmarks/.peers

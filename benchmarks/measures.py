@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/measures.py 100000 1000000
 
-Prints, for each number of traces of 150 words, beside two other responses in ten that were refused: the seconds that measuring took,
-by the clock and of the processor, its peak memory, and for comparison the seconds that one reading of all responses takes.
+Prints, for each number of traces of 150 words, beside a quarter as many responses that were refused: the seconds that measuring
+took, by the clock and of the processor, its peak memory, and for comparison the seconds that one reading of all responses takes.
 """
 
 from __future__ import annotations

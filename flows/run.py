@@ -317,7 +317,7 @@ class Run:
         measures = measure(workspace, wiring.embedder(spec))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
-        warnings = guard_diversity(spec.guard.min_diversity if spec.guard else None, measures["diversity"], before)
+        warnings = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         for warning in warnings:
             self.say(warning)
         return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})

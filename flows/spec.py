@@ -61,7 +61,7 @@ class Spec(Options):
     """What counts as the same."""
     decontaminate: NotYet = ()
     """Held-out benchmarks. Not supported yet."""
-    guard: GuardOptions | None = None
+    guard: GuardOptions = GuardOptions()
     """Against training on what was generated."""
     runner: NotYet = None
     """Where shards run. Not supported yet."""

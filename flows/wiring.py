@@ -270,7 +270,7 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
 
 def embedder(spec: Spec) -> Embedder | None:
     """Return the model by which the traces' likeness is taken; None where the spec names none. Raise SetupError without it."""
-    guarded = spec.guard.min_diversity if spec.guard else None
+    guarded = spec.guard.min_diversity
     compared = load(spec.dedup.semantic.model, what="dedup.semantic.model") if spec.dedup.semantic else None
     return load(guarded.model, what="guard.min_diversity.model") if guarded and guarded.model else compared
 

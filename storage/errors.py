@@ -8,7 +8,7 @@
     │   ├── StorageError       2    the lake is locked, full, or can't be read or written
     │   │   └── LakeDamaged    2    a file of it is damaged; `stillhouse doctor --repair` mends it
     │   ├── LicenseRefused     3    the licence gate said no
-    │   ├── GuardRefused       3    the guard against collapse said no; what was paid for stays, and nothing is landed
+    │   ├── GuardRefused       3    the guard said no: a dataset would feed on what was generated
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
     │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
@@ -77,7 +77,7 @@ class LicenseRefused(UserError):
 
 
 class GuardRefused(UserError):
-    """The guard refused what a build would land. What was paid for stays in the lake."""
+    """The guard said no: the dataset would feed on what was generated."""
 
     exit_code: ClassVar[int] = 3
 
