@@ -357,6 +357,8 @@ class Run:
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
         }
+        if self.spec.dedup.against:
+            manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         catalog.write(self.lake)

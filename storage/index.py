@@ -31,4 +31,4 @@ class Index:
     def writer(self, run: str) -> PartWriter:
         """Return the writer of a new part, which counts once it is whole."""
         names = (self.folder / f"{run}-{number:03}.parquet" for number in count())
-        return PartWriter(next(name for name in names if not name.exists()), self.schema, keep_footer=True)
+        return PartWriter(next(name for name in names if not name.exists()), self.schema, keep_footer=True, distinct=True)

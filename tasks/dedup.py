@@ -52,8 +52,15 @@ class SemanticOptions(Options):
 def _near(value: object) -> object:
     if isinstance(value, bool):
         return NearOptions() if value else None
-    if isinstance(value, int | float):
-        raise ValueError(f"must be `true` or a mapping; did you mean {{threshold: {value:g}}}?")  # noqa: TRY004 - pydantic's own
+    if value is None or isinstance(value, dict | NearOptions):
+        return value
+    meant = f"{{threshold: {value:g}}}" if isinstance(value, int | float) else "true"
+    raise ValueError(f"must be `true` or a mapping; did you mean `near: {meant}`?")
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f"must be a list of datasets: [{value}]")  # noqa: TRY004 - pydantic takes no other for a user's mistake
     return value
 
 
@@ -71,7 +78,7 @@ class DedupOptions(Options):
     the user's text and the response are the same."""
     within: Literal["dataset", "prompt"] = "dataset"
     """prompt: only samples whose user's text is the very same are compared."""
-    against: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    against: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], BeforeValidator(_names)] = ()
     """Other datasets of the lake: what the newest build of one has kept is dropped here."""
 
     @model_validator(mode="after")

@@ -32,7 +32,9 @@ BATCH = 500
 """Texts that are hashed at a time."""
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
-_NEAR_TABLES = ("rows", "missing", "contents", "members", "units", "signed", "wanted", "dropped", "named")
+_TABLE = 22
+"""Bits that number the places of a Bloom filter, of which `_prune` has one for each band."""
+_NEAR_TABLES = ("rows", "missing", "shared", "contents", "members", "units", "signed", "wanted", "dropped", "named")
 
 
 def drop_near(
@@ -69,6 +71,7 @@ class _Near:
         """Go through all steps."""
         self._rows()
         self._sign()
+        self._prune()
         self._units()
         self._reject(self._search())
         for table in _NEAR_TABLES:
@@ -76,6 +79,8 @@ class _Near:
 
     def _rows(self) -> None:
         """Make `near_rows`: what is compared, in order. By prompt, a prompt's best sample stands for it."""
+        if held := self._count("held"):
+            self._workspace.make_room(self._count("candidates") + held)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL"
@@ -105,11 +110,11 @@ class _Near:
 
     def _sign(self) -> None:
         """Add to the index what it hasn't got."""
-        self._workspace.execute(
-            "CREATE TABLE near_missing AS SELECT min(rank) AS rank FROM near_rows "
-            f"WHERE key NOT IN (SELECT key FROM {self._signatures()}) GROUP BY key"
-        )
-        self._workspace.execute(
+        run = self._workspace.execute
+        # What is hashed is this build's rows, not the whole index, which all builds share.
+        run(f"CREATE TABLE near_signed AS SELECT DISTINCT key FROM {self._signatures()} SEMI JOIN near_rows USING (key)")
+        run("CREATE TABLE near_missing AS SELECT min(rank) AS rank FROM near_rows ANTI JOIN near_signed USING (key) GROUP BY key")
+        run(
             "CREATE TABLE near_wanted AS SELECT rank AS number, source, ord, sample_id, asked, key "
             "FROM near_rows JOIN near_missing USING (rank)"
         )
@@ -141,6 +146,28 @@ class _Near:
         columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
         writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
 
+    def _prune(self) -> None:
+        """Take out what other datasets hold and share no band with anything here: of a large dataset, that is nearly all."""
+        if not self._count("near_rows WHERE source IS NOT NULL"):
+            return
+        names = _bands(self._options.shape.bands)
+        mine = f"(SELECT key FROM near_rows WHERE source {{}}) JOIN {self._signatures()} USING (key)"
+        seen = np.zeros((len(names), 1 << _TABLE), np.bool_)
+        for batch in self._workspace.stream(f"SELECT {', '.join(names)} FROM {mine.format('IS NULL')}", rows=ROW_GROUP):
+            for table, column in zip(seen, batch.columns, strict=True):
+                for places in _places(column.to_numpy()):
+                    table[places] = True
+        shared: list[Hashes] = [np.zeros(0, np.uint64)] * 2
+        columns = ", ".join(["key_high", "key_low", *names])
+        for batch in self._workspace.stream(f"SELECT {columns} FROM {mine.format('IS NOT NULL')}", rows=ROW_GROUP):
+            found = np.zeros(len(batch), np.bool_)
+            for table, column in zip(seen, batch.columns[2:], strict=True):
+                found |= np.logical_and.reduce([table[places] for places in _places(column.to_numpy())])
+            shared = [np.concatenate([known, batch[n].to_numpy()[found]]) for n, known in enumerate(shared)]
+        self._workspace.load("near_shared", pa.table({"key_high": shared[0], "key_low": shared[1]}))
+        key = "(key_high::UHUGEINT << 64) | key_low"
+        self._workspace.execute(f"DELETE FROM near_rows WHERE source IS NOT NULL AND key NOT IN (SELECT {key} FROM near_shared)")
+
     def _units(self) -> None:
         """Make `near_members`: the first row that says the same as each; and `near_units`: those firsts, with their bands."""
         run, signatures_ = self._workspace.execute, self._signatures()
@@ -161,7 +188,7 @@ class _Near:
             "FROM near_rows SEMI JOIN near_members ON near_rows.rank = near_members.first"
         )
         bands = ", ".join(_bands(self._options.shape.bands))
-        run(f"CREATE TABLE near_signed AS SELECT number, {bands} FROM {signatures_} JOIN near_units USING (key)")
+        run(f"CREATE OR REPLACE TABLE near_signed AS SELECT number, {bands} FROM {signatures_} JOIN near_units USING (key)")
 
     def _search(self) -> Pairs:
         """Return for each unit that is dropped the kept one that it is most similar to."""
@@ -283,6 +310,12 @@ class _Near:
         found = np.zeros(total, np.uint64)
         found[rows["number"].to_numpy()] = rows[name].to_numpy()
         return found
+
+
+def _places(hashes: Hashes) -> list[Hashes]:
+    """Return a hash's three places in a Bloom filter."""
+    mask = np.uint64((1 << _TABLE) - 1)
+    return [(hashes >> np.uint64(shift)) & mask for shift in (0, 21, 42)]
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from storage.errors import SpecError
 from storage.lake import Lake
 from storage.schemas import SNAPSHOTS
-from tasks.dedup import DedupOptions, NearOptions
+from tasks.dedup import DedupOptions, NearOptions, check_against
 from tasks.near import index
 from tasks.teachers.protocol import Choice
 from tests.fakes import FakeTeacher, completion, make_prompt, named
@@ -241,13 +242,15 @@ async def test_nothing_to_compare(lake: Lake):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"near": 0.8}, r"must be `true` or a mapping; did you mean \{threshold: 0\.8\}\?"),
+        ({"near": 0.8}, r"must be `true` or a mapping; did you mean `near: \{threshold: 0\.8\}`\?"),
+        ({"near": "yes"}, r"must be `true` or a mapping; did you mean `near: true`\?"),
         ({"near": {"threshold": 0.1}}, "greater than or equal to 0.3"),
         ({"near": {"threshold": 0.95, "num_perm": 16}}, None),
         ({"near": {"threshold": 0.3, "num_perm": 16}}, "num_perm: 16 are too few for a threshold of 0.3; leave it out"),
         ({"near": True, "exact": False}, "exact: false: what is exactly the same is near, too"),
         ({"by": "prompt", "within": "prompt"}, "by: prompt compares prompts, and within: prompt never leaves one"),
         ({"exact": False, "against": ("x",)}, "against: nothing is compared"),
+        ({"against": "x"}, r"must be a list of datasets: \[x\]"),
         ({"against": ("x", "x")}, "against: 'x' stands in it twice"),
     ],
 )
@@ -258,3 +261,15 @@ def test_options(options: dict[str, Any], said: str | None):
     else:
         with pytest.raises(ValueError, match=said):
             DedupOptions(**options)
+
+
+async def test_against_whom(lake: Lake):
+    """What was never built here, or is the dataset itself, is one line before anything is spent."""
+    await land(lake, {"a": ("x",)})
+    for name, said in (
+        ("befor", r"no build of 'befor' in .*; did you mean 'before'\?"),
+        ("mine", "'mine' is this dataset itself"),
+    ):
+        with pytest.raises(SpecError, match=rf"^spec.yaml: dedup.against\[0\]: {said}"):
+            check_against(DedupOptions(against=(name,)), lake, dataset="mine", where="spec.yaml")
+    check_against(DedupOptions(against=("before",)), lake, dataset="mine", where="spec.yaml")
