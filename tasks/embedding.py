@@ -67,6 +67,8 @@ def load(name: str, *, what: str) -> Embedder:
     except Exception as error:  # its own errors, and those of the Hub's client, the tokenizer's and the file's
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise SetupError(f"{what}: {name}: can't be loaded as a model2vec model: {said}") from error
+    if not np.isfinite(model.embedding).all():
+        raise SetupError(f"{what}: {name}: has vectors that are no numbers; take another model")
     digest = hashlib.sha256()
     for more in (model.embedding, model.weights, model.token_mapping):
         digest.update(b"" if more is None else np.ascontiguousarray(more).tobytes())

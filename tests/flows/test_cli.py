@@ -351,7 +351,7 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     """`--help` lists every command, and without arguments it is shown too."""
     assert run(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for command in ("init", "plan", "build", "status", "show", "export", "serve", "doctor"):
+    for command in ("init", "plan", "build", "status", "show", "export", "report", "diff", "serve", "doctor"):
         assert f" {command} " in text
     run(monkeypatch)
     assert "Commands" in capsys.readouterr().out

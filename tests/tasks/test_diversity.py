@@ -188,6 +188,12 @@ def test_a_model_that_is_not_there(name: str):
         load(name, what="guard.min_diversity.model")
 
 
+def test_a_model_without_numbers(tmp_path: Path):
+    """A model of which a vector is no number is refused before it is used."""
+    with pytest.raises(SetupError, match="has vectors that are no numbers"):
+        load(save_model(tmp_path / "model", ["a", "b"], np.array([[1.0, np.nan], [0.0, 1.0]])), what="guard")
+
+
 def test_a_folder_that_is_no_model(tmp_path: Path):
     """So is a folder that holds something else."""
     with pytest.raises(SetupError, match="can't be loaded as a model2vec model") as caught:
