@@ -71,6 +71,8 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/workers.py
 	$(BIN)/python benchmarks/memory.py 10000 100000
 	$(BIN)/python benchmarks/kill.py 50
+	$(BIN)/python benchmarks/sources.py 100 1000
+	$(BIN)/python benchmarks/selection.py 1000000
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py

@@ -313,10 +313,13 @@ def export(
     form: Annotated[str, typer.Option("--format", help="The rows' form: messages, or a plug-in's name.")] = "messages",
     file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
     shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a build's traces as training shards, with a manifest of counts and checksums."""
-    from flows.run import export_build
+    """Write a build's traces as training shards, with a manifest of counts and checksums. The licence gate looks again."""
+    from flows.run import check_export, export_build
     from storage import catalog
     from tasks.export import ExportOptions, check_apart, check_destination
 
@@ -325,6 +328,7 @@ def export(
     check_apart([options], at.root)
     check_destination(to)
     landed = at.build(dataset, build_id)
+    check_export(at, landed, _loaded(spec).licenses if spec else None)
     with at.writing(say):
         manifest = export_build(at, landed, options)
         catalog.write(at)

@@ -5,22 +5,29 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flows import wiring
-from flows.run import Say, check
+from flows.run import Say, bar, check
 from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import costs, outcomes, underway, unwanted
+from tasks import barred, costs, outcomes, underway, unwanted
+from tasks.bound import Bound
 from tasks.estimate import Estimate, estimate
+from tasks.license import licenses
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.select import check_select
 from tasks.templates import Template
+from tasks.terms import load
 from tasks.verify import Named, alone
+
+PAIRS = 20
+"""Of prompt licences and teachers that a terminal shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +60,10 @@ class Plan:
     """Prompts, the same content counted once."""
     folded: int
     """Rows that repeat others."""
+    barred: dict[str, int]
+    """Prompts of which nothing will be bought, by the stage that rejects them."""
     slots: int
-    """Samples that the spec wants at most."""
+    """Samples that the spec wants at most, of the others."""
     stored: int
     """Of these, in the lake."""
     missing: int
@@ -75,6 +84,8 @@ class Plan:
     """What the samples and verdicts that the spec asks for have cost so far."""
     licenses: dict[str, str]
     """Effective licence by `prompt licence x teacher`."""
+    terms: dict[str, str] = field(default_factory=dict)
+    """What binds a teacher, and who answers for it, by its name."""
     teachers: list[Estimate]
     """By teacher."""
     judges: list[JudgeEstimate]
@@ -92,6 +103,7 @@ class Plan:
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
             ("prompts", f"{self.prompts:,}{folded}"),
+            *(("", f"{number:,} are rejected at the stage {stage!r}, and cost nothing") for stage, number in self.barred.items()),
             ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
         ]
         for each in self.teachers:
@@ -111,7 +123,11 @@ class Plan:
             if (over := self.spent_usd + expected - self.budget_usd) > 0:
                 much = "about" if self.known else "at least"
                 lines.append(("", f"{much} ${over:,.4f} more than is left of it is needed: a build stops there, with exit 4"))
-        lines += [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
+        pairs = [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
+        lines += pairs[:PAIRS]
+        if len(pairs) > PAIRS:
+            lines.append(("", f"and {len(pairs) - PAIRS:,} more, which --json lists"))
+        lines += [(f"terms of {name}", said) for name, said in self.terms.items()]
         return lines
 
 
@@ -143,15 +159,18 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.parameters(),
             spec.sampling.k,
         )
+        check_select(workspace, spec.select, where=str(path))
+        prepared = bar(workspace, spec, prepared)
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)
         for warning in wiring.biased(spec, verifiers):
             say(warning)
-        return _plan(spec, verifiers, prepared, workspace)
+        return _plan(spec, path, verifiers, prepared, workspace)
 
 
-def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
-    facts = wiring.facts(spec)
+def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
+    bounds = wiring.bounds(spec, path, load(spec.licenses.terms))
+    facts = wiring.facts(spec, bounds, licenses(workspace))
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
     outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
     estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
@@ -161,6 +180,7 @@ def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace:
         dataset=spec.dataset,
         prompts=prepared.prompts,
         folded=prepared.folded,
+        barred=barred.counts(workspace),
         slots=prepared.slots,
         stored=prepared.stored,
         missing=sum(each.missing for each in estimates),
@@ -172,10 +192,20 @@ def _plan(spec: Spec, verifiers: Sequence[Named], prepared: Prepared, workspace:
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
+        terms={bound.teacher: _terms(bound) for bound in bounds if bound.agreements},
         teachers=estimates,
         judges=judges,
         first=[{"role": message.role, "content": message.content} for message in prepared.first],
     )
+
+
+def _terms(bound: Bound) -> str:
+    said = [
+        f"{each.id} ({each.name}{f' of {each.as_of}' if each.as_of else ''}): training other models is {each.training}"
+        + (f", with {len(each.duties)} duties" if each.duties else "")
+        for each in bound.agreements
+    ]
+    return "; ".join([*said, *([f"acknowledged: {bound.acknowledgement}"] if bound.acknowledgement else [])])
 
 
 def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:

@@ -31,22 +31,25 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import costs, outcomes, underway, unwanted
+from tasks import barred, costs, guard, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
+from tasks.bound import gate_terms
 from tasks.dedup import check_against, dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_apart, check_destination, export, find
 from tasks.guard_diversity import guard_diversity
-from tasks.license import gate
+from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
+from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
 from tasks.measures import measure
-from tasks.prepare import Prepared, prepare, spread
+from tasks.prepare import Prepared, prepare, spread, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
-from tasks.select import select
+from tasks.select import check_select, select
 from tasks.shard import ASKED, PROMPTS, Shards, Tally
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
 from tasks.templates import Template
+from tasks.terms import load
 from tasks.together import judge_together
 from tasks.verify import Named, Verification, alone, together
 from verifiers.protocol import NeedsMachine
@@ -59,7 +62,12 @@ GRACE_S = 5.0
 
 def check(spec: Spec, path: Path, lake: Lake) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
+    terms = load(spec.licenses.terms)
+    bounds = wiring.bounds(spec, path, terms)
     gate(wiring.licensed(spec), spec.licenses)
+    gate_terms(bounds)
+    wiring.inherited(spec, terms)
+    guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
@@ -69,6 +77,13 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     for each in spec.exports:
         find(each.format)
         check_destination(each.to)
+
+
+def bar(workspace: Workspace, spec: Spec, prepared: Prepared) -> Prepared:
+    """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
+    bar_unlicensed(workspace, spec.licenses)
+    guard.check_prompts(workspace, spec.guard)
+    return unbarred(workspace, prepared)
 
 
 def new_id() -> str:
@@ -135,6 +150,9 @@ class Run:
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
         check(self.spec, self._path, self.lake)
+        terms = load(self.spec.licenses.terms)
+        self._bounds = wiring.bounds(self.spec, self._path, terms)
+        self._inherited = wiring.inherited(self.spec, terms)
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -216,12 +234,16 @@ class Run:
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+        await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
+        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
         if prepared.folded:
             self.say(f"{prepared.folded:,} prompts repeat others and count once")
+        for stage, prompts in (await asyncio.to_thread(barred.counts, self._workspace)).items():
+            self.say(f"{prompts:,} prompts are rejected at the stage {stage!r} before anything is asked for them")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
@@ -310,7 +332,7 @@ class Run:
             workspace,
             dataset=spec.dataset,
             build_id=self.build_id,
-            teachers=wiring.facts(spec),
+            teachers=wiring.facts(spec, self._bounds, licenses(workspace), self._inherited),
             verifiers=self._verifiers,
         )
         self.progress.stage = "measuring"
@@ -353,6 +375,7 @@ class Run:
     def _land(self, summary: Summary) -> list[dict[str, Any]]:
         manifest = summary.as_dict() | {
             "spec": self.spec.model_dump(mode="json", exclude_defaults=True),
+            "licensing": self._licensing(),
             "verifiers": [
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
@@ -363,6 +386,23 @@ class Run:
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         catalog.write(self.lake)
         return exports
+
+    def _licensing(self) -> dict[str, Any]:
+        spec = self.spec
+        return describe(
+            self._workspace,
+            [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
+            text=spec.template.license,
+            sources={source.source: source.attribution for source in spec.prompts},
+            inherited=self._inherited,
+        )
+
+
+def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None = None) -> None:
+    """Raise LicenseRefused where a landed build may not be exported by the terms of today and its own `licenses`, or `given`."""
+    options = given or LicenseOptions.model_validate(build.get("spec", {}).get("licenses", {}))
+    terms = terms_now(build, options)
+    regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
 
 
 def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -19,13 +19,16 @@ from storage.answers import Answers
 from storage.errors import SetupError, SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint, request_key
 from storage.intents import Intents
+from storage.lake import Lake
 from storage.plugins import nearest
 from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
+from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
 from tasks.draw import Budget, Spending
 from tasks.embedding import Embedder, load
-from tasks.license import Licensed, effective
+from tasks.license import Licensed, LicenseOptions, effective
+from tasks.licensing import bound_now, inherit, regate
 from tasks.line import open_line
 from tasks.prepare import Asked
 from tasks.snapshot import TeacherFacts
@@ -36,10 +39,14 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Request, Teacher, Usage
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
+from tasks.terms import SEPARATOR, Agreement, Terms
 from tasks.verify import ANSWERED, BILL, Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
 from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding
+
+GENERATED = frozenset({"response", "reasoning", "answer"})
+"""Columns of a trace that a model wrote."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +64,11 @@ class Connected:
 def licensed(spec: Spec) -> Iterator[Licensed]:
     """Yield what the licence gate judges."""
     for number, source in enumerate(spec.prompts):
+        if source.license is None and source.licensed_by_row:
+            continue  # each row has its own, and is barred by itself
         yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
+    if spec.template.license is not None:
+        yield Licensed(what="template", license=spec.template.license)
     for number, teacher in enumerate(spec.teachers):
         if teacher.draw:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
@@ -66,7 +77,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
     """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
     for source in spec.prompts:
-        for found in read_prompts(source, license=cast("str", source.license), seed=spec.seed):
+        for found in read_prompts(source, license=source.license, seed=spec.seed):
             if stop is not None:
                 stop.check()
             yield found
@@ -170,17 +181,65 @@ def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     ]
 
 
-def facts(spec: Spec) -> list[TeacherFacts]:
-    """Return what traces say of the drawing teachers. The gate must have let them through."""
-    prompts = {cast("str", source.license) for source in spec.prompts}
+def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
+    """Return what binds each drawing teacher. Raise SpecError where the spec names terms or teachers that there aren't."""
+    given = spec.licenses.acknowledge
+    check_acknowledged(given, terms, [teacher.name for teacher in spec.teachers], where=str(path))
+    found = []
+    for number, teacher in enumerate(spec.teachers):
+        if not teacher.draw:
+            continue
+        if teacher.terms is not None:
+            agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
+        else:
+            urls = [line.base_url for line in teacher.lines]
+            agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
+        found.append(bind(teacher.name, agreements, given))
+    return found
+
+
+def inherited(spec: Spec, terms: Terms) -> list[Inherited]:
+    """Return what binds the traces of other lakes whose responses are prompts here.
+
+    Raise LicenseRefused where they could not be exported either, StorageError where there is no such build.
+    """
+    found = []
+    for source in spec.prompts:
+        if not source.of_lake or source.take == "prompts" or not set(source.fields.named) & GENERATED:
+            continue
+        path, dataset = source.lake
+        lake = Lake.at(path)
+        build = lake.build(dataset, source.build)
+        traces = lake.snapshot("traces", dataset, build["build_id"])
+        # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.
+        regate(traces, LicenseOptions(), terms, bound_now(build, terms))
+        found.append(inherit(source.source, traces))
+    return found
+
+
+def facts(
+    spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str], inherited: Sequence[Inherited] = ()
+) -> list[TeacherFacts]:
+    """Return what traces say of the drawing teachers, for prompts of these licences. The gate must have let them through."""
     return [
         TeacherFacts(
             name=teacher.name,
-            license=cast("str", teacher.license),
-            terms=teacher.terms,
-            effective={each: effective(each, cast("str", teacher.license), terms=teacher.terms) for each in sorted(prompts)},
+            license=str(teacher.license),
+            terms=bound.terms,
+            acknowledgement=bound.acknowledgement,
+            generation=teacher.generation,
+            inherited=[
+                Inherited(
+                    source=each.source,
+                    terms=joined(SEPARATOR, bound.terms, each.terms),
+                    acknowledgement=joined("; ", bound.acknowledgement, each.acknowledgement),
+                    training=each.training,
+                )
+                for each in inherited
+            ],
+            effective={each: effective(each, str(teacher.license), terms=bound, text=spec.template.license) for each in licenses},
         )
-        for teacher in spec.drawing
+        for teacher, bound in zip(spec.drawing, bounds, strict=True)
     ]
 
 

@@ -78,7 +78,7 @@ def prompt_id(
     reference: str | None,
     tests: str | None,
     tags: Mapping[str, str],
-    license: str,  # noqa: A002
+    license: str | None,  # noqa: A002
 ) -> str:
     """Return the id of a prompt whose source gives none: of all that makes it another prompt."""
     return address([[[m.role, m.content] for m in messages], reference, tests, dict(tags), license])

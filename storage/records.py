@@ -47,8 +47,8 @@ class Prompt:
     """Anything else that the source says of the prompt (`entry_point`, `topic`, …)."""
     source: str
     """Where the prompt comes from, as the spec names it."""
-    license: str
-    """SPDX expression."""
+    license: str | None
+    """SPDX expression; None where the source's row has none."""
     generation: int = 0
     """0: written by people; n: synthetic of n-th order."""
 

@@ -115,6 +115,7 @@ TRACES = pa.schema(
         ("license", pa.string()),
         ("train_use", pa.string()),
         ("terms", pa.string()),
+        ("acknowledgement", pa.string()),
         ("generation", pa.int32()),
         ("split", pa.string()),
         ("created_at", _TIME),

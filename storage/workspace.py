@@ -6,16 +6,19 @@ on ids and ordinals; texts only stream through.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import duckdb
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from storage import waste
 from storage.lake import Lake
@@ -29,8 +32,8 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 BUCKETS = 100
 """Files open at a time where rows are dealt."""
-DEALT_ROWS = 2_048
-"""In a row group of these files; DuckDB's least."""
+DEALT_ROWS = 20_000
+"""That are held in memory while they are dealt."""
 SLOT_BYTES = 128
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory, and it holds ids to join texts with."""
 
@@ -51,11 +54,12 @@ class Workspace:
             raise
 
     def _open(self, lake: Lake) -> None:
+        self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
         with explained():
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
                 config={
-                    "memory_limit": os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB"),
+                    "memory_limit": self._limit,
                     "temp_directory": str(self.folder / "spill"),
                     "preserve_insertion_order": False,
                     "threads": min(4, os.cpu_count() or 1),
@@ -92,7 +96,8 @@ class Workspace:
         """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for half a million."""
         megabytes = LARGE + slots * SLOT_BYTES // 1_000_000
         if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self.execute(f"SET memory_limit = '{megabytes}MB'")
+            self._limit = f"{megabytes}MB"
+        self._give_back()
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""
@@ -101,28 +106,40 @@ class Workspace:
             folder.mkdir(exist_ok=True)
         return folder
 
-    def deal(self, name: str, query: str) -> None:
-        """Write a query's rows into files by their column `bucket`, of which there are at most BUCKETS.
+    def deal(self, name: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+        """Write rows into files by their column `bucket`, of which there are at most BUCKETS.
 
         Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself.
         """
+        shutil.rmtree(self.folder / name, ignore_errors=True)
         folder = self.staged(name)
-        # Small row groups, since every bucket's last one is held in memory.
-        form = f"FORMAT parquet, ROW_GROUP_SIZE {DEALT_ROWS}"
-        self.execute(f"COPY ({query}) TO {literal(folder)} ({form}, PARTITION_BY (bucket), OVERWRITE)")
-        # A file without rows, so that an empty bucket can be read too.
-        self.execute(f"COPY (FROM ({query}) LIMIT 0) TO {literal(folder / 'none.parquet')} (FORMAT parquet)")
+        with writing(folder), contextlib.ExitStack() as stack:
+            writers: dict[int, pq.ParquetWriter] = {}
+            for batch in batches:
+                for bucket, rows in _by_bucket(batch):
+                    if bucket not in writers:
+                        # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
+                        path = folder / f"{bucket}.parquet"
+                        writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+                    writers[bucket].write_batch(rows)
+            # A file without rows, so that an empty bucket can be read too.
+            pq.write_table(schema.empty_table(), folder / "none.parquet")
 
     def dealt(self, name: str, bucket: int) -> str:
         """Return the table function that reads one bucket."""
         folder = self.folder / name
-        found = sorted(str(path) for path in (folder / f"bucket={bucket}").glob("*.parquet"))
-        listed = ", ".join(map(literal, [*found, str(folder / "none.parquet")]))
-        return f"read_parquet([{listed}], hive_partitioning=false, union_by_name=true)"
+        found = [str(path) for path in (folder / f"{bucket}.parquet", folder / "none.parquet") if path.exists()]
+        return f"read_parquet([{', '.join(map(literal, found))}], hive_partitioning=false, union_by_name=true)"
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
-        """Run a statement."""
+        """Run a statement, and give back the memory that it took."""
         self.rows(sql, parameters)
+        self._give_back()
+
+    def _give_back(self) -> None:
+        # DuckDB's allocator keeps what a step held, and the next step's comes on top; a limit that is set makes it let go.
+        with self._lock:
+            self._connection.execute(f"SET memory_limit = '{self._limit}'")
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
@@ -143,6 +160,25 @@ class Workspace:
 
     def stream(self, sql: str, *, rows: int = 1_000) -> Iterator[pa.RecordBatch]:
         """Run a query on a connection of its own and return an iterator that pulls `rows` at a time."""
+        return streamed(self._reader(sql, rows))
+
+    def deal_query(self, name: str, sql: str) -> None:
+        """Deal the rows of a query whose texts are few."""
+        reader = self._reader(sql, DEALT_ROWS)
+        self.deal(name, streamed(reader), reader.schema)
+
+    def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
-            reader = self._connection.cursor().sql(sql).to_arrow_reader(rows)
-        return streamed(reader)
+            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
+
+
+def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Yield the rows of each bucket in a batch."""
+    buckets = batch["bucket"].to_numpy()
+    order = np.argsort(buckets, kind="stable")
+    batch, buckets = batch.take(pa.array(order)), buckets[order]
+    ends = [*(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
+    first = 0
+    for end in ends if len(buckets) else ():
+        yield int(buckets[first]), batch.slice(first, end - first)
+        first = end

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from storage.workspace import Workspace
 from tasks.draw import Spending
+from tasks.outcomes import FAILED
 from tasks.report import Saved, TeacherCounts
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
@@ -18,7 +19,7 @@ def spent(workspace: Workspace) -> float:
         "SELECT coalesce(sum(cost_usd), 0) FROM ("
         "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts "
         "UNION ALL SELECT sample_id, cost_usd FROM waste"
-        ") WHERE sample_id IN (SELECT sample_id FROM slots)"
+        ") WHERE sample_id IN (SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots)"
     )
     return float(usd)
 
@@ -30,18 +31,19 @@ def by_teacher(
     counted = {
         drawing[number]: numbers
         for number, *numbers in workspace.rows(
-            """
+            f"""
             SELECT teacher, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
-                count(*) FILTER (stage IS NULL), count(*) FILTER (sample_id IS NULL),
-                count(*) FILTER (sample_id IS NOT NULL AND stage IN ('draw', 'verify'))
-            FROM candidates GROUP BY teacher
+                count(*) FILTER (stage IS NULL), count(*) FILTER ({FAILED}),
+                count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL),
+                count(*) FILTER (sample_id IS NOT NULL AND candidates.stage IN ('draw', 'verify'))
+            FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY teacher
             """
         )
     }
     found = {}
     for name in (*drawing, *judging):
-        requested, reused, kept, failed, refused = counted.get(name, (0, 0, 0, 0, 0))
-        bought, responses = spending.of(name), requested - failed
+        requested, reused, kept, failed, responses, refused = counted.get(name, (0, 0, 0, 0, 0, 0))
+        bought = spending.of(name)
         found[name] = TeacherCounts(
             requested=requested,
             reused=reused,

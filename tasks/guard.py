@@ -1,13 +1,62 @@
-"""The guard: what keeps a dataset from feeding on itself."""
+"""Guard: what a spec refuses, so that models don't go on learning from what models wrote.
+
+Trained on its own kind's output again and again, a model forgets what is rare (Shumailov et al. 2024, "AI models collapse when
+trained on recursively generated data"); real data kept among it prevents that (Gerstgrasser et al. 2024).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from storage.errors import GuardRefused
+from storage.workspace import Workspace
 from tasks.guard_diversity import MinDiversity
 from tasks.options import Options
 
 
 class GuardOptions(Options):
-    """The spec's `guard`."""
+    """The spec's `guard`. What is left out is not refused."""
 
+    max_generation: int | None = Field(default=None, ge=0, le=1_000)
+    """Of a trace at most. 0: written by people and answered by a teacher that is no student itself."""
+    min_human_share: float | None = Field(default=None, ge=0, le=1)
+    """Of the prompts at least, of generation 0; prompts that are rejected before the draw don't count."""
     min_diversity: MinDiversity | None = None
     """Bounds of the traces' diversity; a build beyond them isn't landed."""
+
+
+def check_teachers(options: GuardOptions, generations: Mapping[str, int]) -> None:
+    """Raise GuardRefused where a teacher alone would make traces of too late a generation."""
+    for name, generation in generations.items():
+        if options.max_generation is not None and generation > options.max_generation:
+            raise GuardRefused(
+                f"teacher {name!r} is of generation {generation}, and guard.max_generation is {options.max_generation}: "
+                "leave it out, or raise guard.max_generation"
+            )
+
+
+def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
+    """Raise GuardRefused where the prompts that aren't barred are of too late a generation, or too few are people's."""
+    if options.max_generation is None and options.min_human_share is None:
+        return
+    rows = workspace.rows(
+        "SELECT generation, source, count(*), arg_min(place, ord) FROM prompts ANTI JOIN barred USING (ord) "
+        "GROUP BY generation, source ORDER BY generation DESC, min(ord)"
+    )
+    if not rows:
+        return
+    generation, source, number, place = rows[0]
+    if options.max_generation is not None and generation > options.max_generation:
+        raise GuardRefused(
+            f"{source}: {number:,} prompts are of generation {generation} (the first: {place}), and guard.max_generation is "
+            f"{options.max_generation}: leave them out, or raise guard.max_generation"
+        )
+    total = sum(row[2] for row in rows)
+    human = sum(row[2] for row in rows if row[0] == 0)
+    if options.min_human_share is not None and human / total < options.min_human_share:
+        raise GuardRefused(
+            f"{human:,} of {total:,} prompts ({human / total:.1%}) were written by people (generation 0), and "
+            f"guard.min_human_share is {options.min_human_share:g}: add prompts of people's, or lower guard.min_human_share"
+        )

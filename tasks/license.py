@@ -1,7 +1,7 @@
 """The licence gate: no licence, no trace.
 
-A trace's effective licence is its prompt's AND its teacher's, and holds to what either asks; so the gate judges each of them,
-before anything is spent.
+A trace's effective licence is its prompt's AND its teacher's AND, where the template's texts have one, theirs. It holds to what
+each of them asks; so the gate judges each, before anything is spent.
 """
 
 from __future__ import annotations
@@ -11,15 +11,21 @@ import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from license_expression import ExpressionError, LicenseSymbol, LicenseWithExceptionSymbol, Licensing, get_spdx_licensing
 from pydantic import Field
 
 from storage.errors import LicenseRefused, SpecError
-from tasks.options import Options
+from storage.sql import literal
+from storage.workspace import Workspace
+from tasks.barred import bar
+from tasks.bound import Acknowledgement, Bound
+from tasks.options import Options, PathText
+from tasks.terms import Training
 
-TrainUse = Literal["allowed", "restricted", "unknown"]
+MOST = 1_000
+"""Different licences among the rows of all sources; what has more is no column of licences."""
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
 
 
@@ -30,11 +36,15 @@ class LicenseOptions(Options):
     """SPDX ids that a licence may consist of. Left out: any."""
     deny: list[str] = []
     """SPDX ids that it may not."""
+    terms: PathText | None = None
+    """A file of provider terms of one's own, in the form of `tasks/terms.yaml`. Left out: the one that STILLHOUSE_TERMS names."""
+    acknowledge: tuple[Acknowledgement, ...] = ()
+    """Terms that restrict training other models, and who answers for training on it all the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Licensed:
-    """Something with a licence: a prompt source or a teacher."""
+    """Something with a licence: a prompt source, a teacher, the template's texts."""
 
     what: str
     """For messages: the path in the spec and the name."""
@@ -48,11 +58,11 @@ class Effective:
 
     license: str
     """SPDX expression."""
-    train_use: TrainUse
-    """Whether a model may be trained on it, as far as the licences say."""
+    train_use: Training
+    """Whether other models may be trained on it, as far as licences and terms say. An acknowledgement changes nothing of that."""
 
 
-def parse(expression: str, *, what: str) -> Any:
+def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
     references = set(_REFERENCE.findall(expression)) - set(licensing.known_symbols)
@@ -61,41 +71,119 @@ def parse(expression: str, *, what: str) -> Any:
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
-        raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{_near(expression)}") from error
+        near = _near(expression) if suggest else ""
+        raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{near}") from error
 
 
 def gate(parts: Iterable[Licensed], options: LicenseOptions) -> None:
     """Raise SpecError where a part's licence isn't SPDX, LicenseRefused where it has none or one that isn't allowed."""
-    allow = None if options.allow is None else _ids("allow", options.allow)
-    deny = _ids("deny", options.deny)
+    _ids("allow", options.allow or ())
+    _ids("deny", options.deny)
     parsed = [(part, None if part.license is None else parse(part.license, what=part.what)) for part in parts]
     for part, expression in parsed:
         if expression is None:
             raise LicenseRefused(
                 f"{part.what} has no license: add `license:` with an SPDX expression; without one nothing is built"
             )
-        if not _satisfiable(expression, allow, deny):
-            allowed = f"licenses.allow has {', '.join(options.allow)}" if options.allow else "licenses.deny excludes it"
-            raise LicenseRefused(f"{part.what} is licensed {part.license}, and {allowed}")
+        if not _allowed(expression, options):
+            raise LicenseRefused(f"{part.what} is licensed {part.license}, {_says(options)}")
 
 
-def effective(prompt: str, teacher: str, *, terms: str | None) -> Effective:
-    """Return what holds for a trace, given both licences."""
-    sides = [str(parse(side, what="license")) for side in (prompt, teacher)]
-    whole = _joined(sides)
-    names = {str(symbol) for side in sides for symbol in _symbols(parse(side, what="license"))}
-    use: TrainUse = "allowed"
-    if terms is not None or any("LicenseRef-" in name for name in names):
-        use = "unknown"
+def bar_unlicensed(workspace: Workspace, options: LicenseOptions) -> int:
+    """Bar the prompts whose own licence is missing, isn't SPDX, or isn't allowed; return how many.
+
+    A row without a licence taints no other. Raise SpecError where there are too many different ones to be licences.
+    """
+    listed = workspace.rows(f"SELECT DISTINCT license FROM prompts ORDER BY license LIMIT {MOST + 1}")
+    if len(listed) > MOST:
+        raise SpecError(f"prompts: fields.license gives more than {MOST:,} different licences; is it the right column?")
+    why = {license_: refusal(license_, options) for (license_,) in listed}
+    refused = ", ".join(f"({_sql(license_)}, {literal(reason)})" for license_, reason in why.items() if reason is not None)
+    if not refused:
+        return 0
+    return bar(
+        workspace,
+        "license",
+        f"SELECT ord, refused.reason FROM prompts JOIN (VALUES {refused}) AS refused(license, reason) "
+        "ON prompts.license IS NOT DISTINCT FROM refused.license",
+    )
+
+
+def licenses(workspace: Workspace) -> list[str]:
+    """Return the licences of the prompts that aren't barred, in their own order."""
+    rows = workspace.rows(
+        "SELECT DISTINCT license FROM prompts ANTI JOIN barred USING (ord) WHERE license IS NOT NULL ORDER BY license"
+    )
+    return [license_ for (license_,) in rows]
+
+
+def refusal(license_: str | None, options: LicenseOptions) -> str | None:
+    """Return why a prompt's own licence isn't let through; None where it is."""
+    if license_ is None or not license_.strip():
+        return "no license"
+    try:
+        expression = parse(license_, what="license", suggest=False)
+    except SpecError:
+        return f"{license_!r} isn't an SPDX licence expression"
+    return None if _allowed(expression, options) else f"licensed {license_}, {_says(options)}"
+
+
+def effective(prompt: str | None, teacher: str, *, terms: Bound | None = None, text: str | None = None) -> Effective:
+    """Return what holds for a trace, given the licences of the prompt, the teacher and the template's texts, and its terms.
+
+    Without a prompt's: what holds for the teacher's part alone.
+    """
+    given = {"prompt": prompt, "teacher": teacher, "text": text}
+    sides = {name: parse(side, what="license") for name, side in given.items() if side is not None}
+    names = {str(symbol) for side in sides.values() for symbol in _symbols(side)}
+    # What a reference of one's own says, nobody here knows; a teacher's is known by its terms, where it has any.
+    explained = {"teacher"} if terms is not None and terms.agreements else set()
+    unknown = [symbol for name, side in sides.items() if name not in explained for symbol in _symbols(side)]
+    uses = {"unknown"} if any("LicenseRef-" in str(symbol) for symbol in unknown) else set()
     if any(re.search(r"-(NC|ND)(-|$)", name) for name in names):
-        use = "restricted"
-    return Effective(license=whole, train_use=use)
+        uses.add("restricted")
+    uses.add(terms.training if terms is not None else "allowed")
+    use: Training = "restricted" if "restricted" in uses else "unknown" if "unknown" in uses else "allowed"
+    return Effective(license=together(sides.values()), train_use=use)
 
 
-def _joined(sides: Sequence[str]) -> str:
-    if sides[0] == sides[1]:
-        return sides[0]
-    return " AND ".join(f"({side})" if " OR " in side else side for side in sides)
+def together(parts: Iterable[Any]) -> str:
+    """Return what holds where all of these parsed expressions do: each part once, in the order in which they come first."""
+    found: dict[frozenset[str], list[str]] = {}
+    waiting = list(parts)[::-1]
+    while waiting:
+        part = waiting.pop()
+        if _is_symbol(part):
+            found.setdefault(frozenset([str(part)]), [str(part)])
+        elif part.operator.strip() == "AND":
+            waiting += part.args[::-1]
+        else:
+            choices = {str(each): each for each in _choices(part)}
+            if len(choices) == 1:
+                waiting += choices.values()
+            else:
+                found.setdefault(frozenset(choices), list(choices))
+    groups = [" OR ".join(f"({each})" if " AND " in each else each for each in choices) for choices in found.values()]
+    return groups[0] if len(groups) == 1 else " AND ".join(f"({each})" if " OR " in each else each for each in groups)
+
+
+def _choices(expression: Any) -> list[Any]:
+    if _is_symbol(expression) or expression.operator.strip() == "AND":
+        return [expression]
+    return [choice for part in expression.args for choice in _choices(part)]
+
+
+def _allowed(expression: Any, options: LicenseOptions) -> bool:
+    allow = None if options.allow is None else _ids("allow", options.allow)
+    return _satisfiable(expression, allow, _ids("deny", options.deny))
+
+
+def _says(options: LicenseOptions) -> str:
+    return f"and licenses.allow has {', '.join(options.allow)}" if options.allow else "and licenses.deny excludes it"
+
+
+def _sql(text: str | None) -> str:
+    return "NULL" if text is None else literal(text)
 
 
 @functools.cache
@@ -109,8 +197,12 @@ def _near(expression: str) -> str:
     return f"; did you mean {known[close[0]]}?" if close else "; see spdx.org/licenses"
 
 
+def _is_symbol(expression: Any) -> bool:
+    return isinstance(expression, LicenseSymbol | LicenseWithExceptionSymbol)
+
+
 def _symbols(expression: Any) -> list[Any]:
-    if isinstance(expression, LicenseSymbol | LicenseWithExceptionSymbol):
+    if _is_symbol(expression):
         return [expression]
     return [symbol for part in expression.args for symbol in _symbols(part)]
 

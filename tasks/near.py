@@ -269,7 +269,7 @@ class _Near:
             ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
             size = last // BUCKETS + 1
             responses = f"SELECT number, {response} AS said, ord // {size} AS bucket FROM samples"
-            self._workspace.deal("near", f"{responses} JOIN {mine} USING (sample_id)")
+            self._workspace.deal_query("near", f"{responses} JOIN {mine} USING (sample_id)")
             for bucket in range(last // size + 1):
                 stretch = f"WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1}"
                 asked = f"(FROM near_wanted {stretch}) JOIN (SELECT ord, prompt FROM prompts {stretch}) USING (ord)"

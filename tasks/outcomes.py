@@ -11,11 +11,13 @@ from pathlib import Path
 
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks import shard
+from tasks import barred, shard
 from tasks.stretches import stretches
 from tasks.verify import Named, Rule
 
 NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
+FAILED = "coalesce(stage = 'draw' AND sample_id IS NULL, FALSE)"
+"""Whether a candidate was asked for and no response came; nothing was asked of a barred prompt."""
 _REQUEST = "ord * 32768 + teacher"
 """A number for a prompt and a teacher, in the order of both."""
 
@@ -68,7 +70,7 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
 
 
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Mapping[int, int], asked: Path) -> None:
-    """Make `candidates`: the worked shards' rows in `asked`, and all slots of the others.
+    """Make `candidates`: the worked shards' rows in `asked`, all slots of the others, and those of barred prompts.
 
     `worked`: as `Shards.worked`. Where `asked` hasn't as many rows of a shard, this raises: it would be a defect. `texts`,
     `unwanted` and `together` must be there.
@@ -112,6 +114,7 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     )
     for table in ("asked", "wanted", "heard"):
         workspace.execute(f"DROP TABLE {table}")
+    barred.reject(workspace)
 
 
 def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
@@ -172,16 +175,16 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
     """Return requested, reused, kept, rejected by stage, and failed. They add up, or this raises: it would be a defect."""
     kept = failed = requested = 0
     rejected: dict[str, int] = {}
-    for stage, here, number in workspace.rows(
-        "SELECT stage, sample_id IS NOT NULL AS here, count(*) FROM candidates GROUP BY ALL ORDER BY ALL"
+    for stage, no_response, number in workspace.rows(
+        f"SELECT stage, {FAILED} AS no_response, count(*) FROM candidates GROUP BY ALL ORDER BY ALL"
     ):
         requested += number
         if stage is None:
             kept += number
-        elif not here:
+        elif no_response:
             failed += number
         else:
-            rejected[stage] = number
+            rejected[stage] = rejected.get(stage, 0) + number
     slots = workspace.rows("SELECT count(*) FROM (SELECT DISTINCT ord, teacher, sample_index FROM candidates)")[0][0]
     if slots != requested:
         raise AssertionError(f"{requested} outcomes for {slots} slots")

@@ -6,6 +6,7 @@ Everything streams. What is joined and sorted is ids and ordinals, in the worksp
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from glob import escape
@@ -22,6 +23,7 @@ from storage.rows import prompt_row
 from storage.schemas import PROMPTS
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks import barred
 from tasks.sources import Found
 from tasks.templates import Template
 from tasks.tokens import estimate_messages
@@ -87,7 +89,7 @@ def prepare(
     parameters: Mapping[str, Any],
     k: int,
 ) -> Prepared:
-    """Fill the workspace's `prompts` (a view on staged files), `prompt_ids` and `slots`.
+    """Fill the workspace's `prompts` (a view on staged files), `prompt_ids` and `slots`; `tasks.barred` fills `barred`.
 
     Raise SourceError or SpecError; nothing is spent.
     """
@@ -119,9 +121,16 @@ def prepare(
         FROM asked ORDER BY ord, teacher, sample_index
         """
     )
+    barred.start(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
+
+
+def unbarred(workspace: Workspace, prepared: Prepared) -> Prepared:
+    """Return what there is to do without the slots of barred prompts."""
+    ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
+    return dataclasses.replace(prepared, slots=slots, stored=stored)
 
 
 def staged_files(workspace: Workspace) -> Path:
@@ -141,13 +150,16 @@ def _staged_file(workspace: Workspace, ord_: int) -> Path:
 def spread(workspace: Workspace, prompts: int, *, seed: int) -> int:
     """Keep the slots of so many prompts, one of each of as many equal stretches of the dataset; return how many are kept.
 
-    Which one of a stretch is random, and the same every time.
+    Which one of a stretch is random, and the same every time. None of them is barred.
     """
     workspace.execute(
         f"""
         CREATE TABLE narrowed AS
         SELECT arg_min(ord, sha256({literal(str(seed))} || '/' || prompt_id)) AS ord
-        FROM (SELECT *, row_number() OVER (ORDER BY ord) - 1 AS place, count(*) OVER () AS many FROM prompt_ids)
+        FROM (
+            SELECT *, row_number() OVER (ORDER BY ord) - 1 AS place, count(*) OVER () AS many
+            FROM prompt_ids ANTI JOIN barred USING (ord)
+        )
         GROUP BY place * least({prompts}, many) // many
         """
     )

@@ -63,22 +63,28 @@ async def _judge(verification: Verification, prompt: Prompt, case: Case) -> None
 
 
 def _find(workspace: Workspace, verifiers: Sequence[Named], join: str) -> int:
-    fingerprints = ", ".join(f"({literal(named.fingerprint)})" for named in verifiers)
+    # One step at a time: each spills by itself, and several at once would need room at once.
     workspace.execute(
-        f"""
-        CREATE OR REPLACE TABLE unjudged AS
-        WITH wanted AS (
-            SELECT sample_id, inputs, min(ord) AS ord
-            FROM slots ANTI JOIN unwanted USING (ord, teacher, sample_index)
-            WHERE sample_id IN (SELECT sample_id FROM samples)
-            GROUP BY sample_id, inputs
-        )
-        SELECT sample_id, ord, list(fingerprint) AS fingerprints
-        FROM wanted CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
-        {join} JOIN verdicts USING (sample_id, inputs, fingerprint)
-        GROUP BY sample_id, ord
-        """
+        "CREATE OR REPLACE TABLE stored_slots AS SELECT sample_id, inputs, ord FROM slots "
+        "ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored"
     )
+    workspace.execute(
+        "CREATE OR REPLACE TABLE wanted AS SELECT sample_id, inputs, min(ord) AS ord FROM stored_slots GROUP BY sample_id, inputs"
+    )
+    workspace.execute("DROP TABLE stored_slots")
+    workspace.execute("CREATE OR REPLACE TABLE lacking (sample_id VARCHAR, ord BIGINT, fingerprint VARCHAR)")
+    for named in verifiers:
+        print_ = literal(named.fingerprint)
+        workspace.execute(
+            f"INSERT INTO lacking SELECT sample_id, ord, {print_} FROM wanted "
+            f"{join} JOIN (SELECT sample_id, inputs FROM verdicts WHERE fingerprint = {print_}) USING (sample_id, inputs)"
+        )
+    workspace.execute(
+        "CREATE OR REPLACE TABLE unjudged AS SELECT sample_id, ord, list(fingerprint) AS fingerprints FROM lacking "
+        "GROUP BY sample_id, ord"
+    )
+    workspace.execute("DROP TABLE wanted")
+    workspace.execute("DROP TABLE lacking")
     return int(workspace.rows("SELECT count(*) FROM unjudged")[0][0])
 
 

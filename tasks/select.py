@@ -1,14 +1,42 @@
-"""Select: which accepted samples of a prompt become traces."""
+"""Select: which accepted samples of a prompt become traces, which prompts are worth it, and how many of a kind.
+
+In this order: prompts outside the band of pass rates go, then what is more than `per_prompt`, then what is more than a cap. None
+of it decides which split a prompt is in.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.diverse import keep_diverse
+from tasks.labels import check_labels, label_sql, labelled
 from tasks.options import Options
+from tasks.split import SplitOptions, split
+
+Share = Annotated[float, Field(ge=0, le=1)]
+_BEST = "score DESC NULLS LAST, length"
+
+
+class CapOptions(Options):
+    """One entry of `select.cap`."""
+
+    by: Annotated[str, Field(max_length=200), labelled("source", "teacher")]
+    """`source`, `teacher` or `tag:NAME`. Prompts without the tag are one group."""
+    at: int = Field(ge=1)
+    """Traces of each value."""
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, dict | CapOptions):
+        return [value]
+    if not isinstance(value, list | tuple):
+        raise ValueError("must be {by: source | teacher | tag:NAME, at: N}, or a list of these")  # noqa: TRY004 - pydantic's way
+    return value
 
 
 class SelectOptions(Options):
@@ -17,32 +45,110 @@ class SelectOptions(Options):
     require: Literal["all", "any"] | Annotated[tuple[str, ...], Field(min_length=1)] = "all"
     """all: no verifier failed the sample and, where any is listed, at least one passed it; any: at least one passed it; names of
     verifiers: as all, among these. A verifier that could not decide doesn't count."""
+    pass_rate: tuple[Share, Share] | None = None
+    """Prompts whose share of accepted samples lies in this band, its ends included. Left out: all. What failed isn't counted."""
     per_prompt: int | None = Field(default=None, ge=1)
     """Traces of one prompt, over all teachers. Left out: no bound."""
-    prefer: Literal["shortest", "longest", "best", "random"] = "best"
-    """Which ones, where there are more: by length in characters, reasoning included; by score, then length; or by the seed."""
+    prefer: Literal["shortest", "longest", "best", "random", "diverse"] = "best"
+    """Which ones, where there are more: by length in characters, reasoning included; by score, then length; by the seed; or those
+    that are farthest from each other, beginning with the best."""
+    cap: Annotated[tuple[CapOptions, ...], BeforeValidator(_listed)] = ()
+    """So many traces of a kind at most, of prompts that the seed chooses; one or a list, carried out in its order."""
+    split: SplitOptions | None = None
+    """What is held back for validation and test. Left out: nothing."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.pass_rate is not None and self.pass_rate[0] > self.pass_rate[1]:
+            raise ValueError(f"pass_rate: {self.pass_rate[0]:g} is more than {self.pass_rate[1]:g}; the lower end comes first")
+        if self.prefer == "diverse" and self.per_prompt is None:
+            raise ValueError("prefer: diverse chooses `per_prompt` traces of a prompt; say how many")
+        return self
+
+    @property
+    def labels(self) -> Iterator[tuple[str, str]]:
+        """Yield the places in the spec that say what prompts are sorted by, each with what it says."""
+        for number, cap in enumerate(self.cap):
+            yield f"select.cap[{number}].by", cap.by
+        for name in ("group", "stratify"):
+            if self.split is not None and (label := getattr(self.split, name)) is not None:
+                yield f"select.split.{name}", label
+
+
+def check_select(workspace: Workspace, options: SelectOptions, *, where: str) -> None:
+    """Raise SpecError where none of the prepared prompts has a tag that is asked for. `where`: the spec, for the message."""
+    check_labels(workspace, options.labels, where=where)
 
 
 def select(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:
-    """Reject what is more than `per_prompt` among the `candidates` that are still in."""
-    if options.per_prompt is None:
-        return
+    """Reject what isn't wanted among the `candidates` that are still in, and make `splits`."""
+    if options.pass_rate is not None:
+        _band(workspace, *options.pass_rate)
     order = {
         "shortest": "length",
         "longest": "length DESC",
-        "best": "score DESC NULLS LAST, length",
+        "best": _BEST,
         "random": f"sha256({literal(str(seed))} || '/' || sample_id)",
+        "diverse": _BEST,
     }[options.prefer]
+    if options.per_prompt is not None:
+        reason = f"per_prompt: {options.per_prompt} others were preferred ({options.prefer})"
+        if options.prefer == "diverse":
+            keep_diverse(workspace, options.per_prompt, reason)
+        else:
+            ranked = f"SELECT ord, teacher, sample_index, {_rank('ord', order)} AS rank FROM candidates WHERE stage IS NULL"
+            _reject(workspace, ranked, options.per_prompt, literal(reason))
+    for cap in options.cap:
+        _cap(workspace, cap, order, seed=seed)
+    split(workspace, options.split, seed=seed)
+
+
+def _rank(kind: str, order: str) -> str:
+    return f"row_number() OVER (PARTITION BY {kind} ORDER BY {order}, sample_id, teacher, sample_index)"
+
+
+def _reject(workspace: Workspace, ranked: str, bound: int, reason: str) -> None:
     workspace.execute(
         f"""
-        UPDATE candidates SET stage = 'select',
-            reason = 'per_prompt: {options.per_prompt} others were preferred ({options.prefer})'
-        FROM (
-            SELECT ord, teacher, sample_index,
-                row_number() OVER (PARTITION BY ord ORDER BY {order}, sample_id, teacher, sample_index) AS rank
-            FROM candidates WHERE stage IS NULL
-        ) AS ranked
-        WHERE rank > {options.per_prompt} AND candidates.ord = ranked.ord
+        UPDATE candidates SET stage = 'select', reason = {reason}
+        FROM ({ranked}) AS ranked
+        WHERE rank > {bound} AND candidates.ord = ranked.ord
             AND candidates.teacher = ranked.teacher AND candidates.sample_index = ranked.sample_index
         """
     )
+
+
+def _band(workspace: Workspace, low: float, high: float) -> None:
+    said = f"'pass_rate: ' || accepted || ' of ' || judged || ' samples were accepted, outside {low:g} to {high:g}'"
+    workspace.execute(
+        f"""
+        UPDATE candidates SET stage = 'select', reason = {said}
+        FROM (
+            SELECT ord, count(*) AS judged, count(*) FILTER (stage IS NULL OR stage NOT IN ('draw', 'verify')) AS accepted
+            FROM candidates WHERE sample_id IS NOT NULL GROUP BY ord
+        ) AS rates
+        WHERE candidates.ord = rates.ord AND stage IS NULL
+            AND (accepted / judged < {low!r}::DOUBLE OR accepted / judged > {high!r}::DOUBLE)
+        """
+    )
+
+
+def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> None:
+    """Keep `at` traces of a kind: those of the prompts whose hashes are least.
+
+    So a prompt that is added later takes the place of one other at most, and the rest stays.
+    """
+    label = "NULL::VARCHAR" if cap.by == "teacher" else label_sql(cap.by)
+    chance = f"md5_number({literal(f'{seed}/cap/')} || prompt_id)"
+    # By numbers, since a tag may be a long text.
+    columns = f"ord, md5_number({label}) AS kind, left({label}, 60) AS name, {chance} AS chance"
+    workspace.execute(f"CREATE TABLE kinds AS SELECT {columns} FROM prompts")
+    kind, what = "kind", f"{literal(f'of {cap.by} ')} || coalesce(chr(39) || name || chr(39), '(none)')"
+    if cap.by == "teacher":
+        kind, what = "teacher", "'of this teacher'"
+    ranked = (
+        f"SELECT ord, teacher, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
+        "FROM candidates JOIN kinds USING (ord) WHERE stage IS NULL"
+    )
+    _reject(workspace, ranked, cap.at, f"'cap: {cap.at} others ' || {what} || ' were chosen'")
+    workspace.execute("DROP TABLE kinds")

@@ -130,8 +130,10 @@ class Shards:
         accepted: list[int] = []
         async with asyncio.TaskGroup() as group:
             for ord_, prompt in prompts:
+                if ord_ not in slots:
+                    continue  # barred, or not among those that a probe looks at
                 task = _Task(ord=ord_, prompt=prompt, bought=bought, judged=judged, rows=rows, accepted=accepted)
-                group.create_task(self._prompt(task, slots.get(ord_, {})))
+                group.create_task(self._prompt(task, slots[ord_]))
         try:
             self.asked.extend(rows)
         except StorageError as error:
@@ -141,7 +143,7 @@ class Shards:
         del self._done[number]
         self._let_go(slots)
         return {
-            "prompts": len(prompts),
+            "prompts": len(slots),
             "asked": len(rows),
             "bought": sum(row["bought"] for row in rows),
             "failed": sum(row["error"] is not None for row in rows),

@@ -12,14 +12,16 @@ from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
+from tasks.bound import Inherited
 from tasks.license import Effective
-from tasks.outcomes import NOT_JUDGED, reasons
+from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files
+from tasks.ranked import deal_samples
 from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 10_000
+BUCKET_ROWS = 20_000
 """Traces that are put in order in memory."""
 
 
@@ -32,7 +34,13 @@ class TeacherFacts:
     license: str
     """SPDX expression."""
     terms: str | None
-    """Id of the provider's terms."""
+    """Ids of its terms."""
+    acknowledgement: str | None = None
+    """Who answers for it, where the terms restrict training."""
+    generation: int = 0
+    """Its own."""
+    inherited: Sequence[Inherited] = ()
+    """What binds traces of other lakes whose responses are prompts here, with its own terms and acknowledgement."""
     effective: Mapping[str, Effective]
     """By the prompt's licence."""
 
@@ -48,7 +56,7 @@ def snapshot(
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN sample_id IS NULL THEN 'failed' ELSE 'rejected' END AS outcome
+            CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index
@@ -98,11 +106,11 @@ def _traces(
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
-    workspace.deal("responses", f"SELECT {_RESPONSE}, rank, rank // {size} AS bucket FROM samples JOIN kept USING (sample_id)")
+    deal_samples(workspace, "responses", _RESPONSE, "SELECT sample_id, rank FROM kept", size=size)
     alone = "SELECT rank, sample_id, inputs FROM kept"
     voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
     judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
-    workspace.deal(
+    workspace.deal_query(
         "answers",
         f"SELECT rank, answer, rank // {size} AS bucket FROM {judged} "
         f"WHERE answer IS NOT NULL AND passed AND fingerprint IN ({listed})",
@@ -114,8 +122,13 @@ def _traces(
             f"""
             SELECT responses.* EXCLUDE (rank, bucket), prompts.prompt_id, {literal(dataset)} AS dataset,
                 {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
-                pass_rate::FLOAT AS pass_rate, source AS prompt_source, prompts.license AS prompt_license, teacher_license,
-                licenses.license, train_use, terms, generation, 'train' AS split
+                pass_rate::FLOAT AS pass_rate, prompts.source AS prompt_source, prompts.license AS prompt_license,
+                teacher_license, licenses.license,
+                CASE WHEN inherited.train_use = 'allowed' OR licenses.train_use = 'restricted' THEN licenses.train_use
+                    ELSE coalesce(inherited.train_use, licenses.train_use) END AS train_use,
+                coalesce(inherited.terms, licenses.terms) AS terms,
+                coalesce(inherited.acknowledgement, licenses.acknowledgement) AS acknowledgement,
+                greatest(prompts.generation, teacher_generation) AS generation, coalesce(split, 'train') AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN (
                 FROM {workspace.dealt("responses", number)}
@@ -124,6 +137,8 @@ def _traces(
             JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
+            LEFT JOIN inherited ON inherited.teacher = kept.teacher AND inherited.source = prompts.source
+            LEFT JOIN splits USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
             """
@@ -131,21 +146,44 @@ def _traces(
         yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
 
 
-_RESPONSE = "sample_id, model, strategy, system, messages, response, reasoning, tokens_in, tokens_out, created_at"
+_RESPONSE = [
+    "sample_id",
+    "model",
+    "strategy",
+    "system",
+    "messages",
+    "response",
+    "reasoning",
+    "tokens_in",
+    "tokens_out",
+    "created_at",
+]
 """The columns that a trace takes from its sample."""
 
 
 def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
     licenses = [
-        (number, teacher.license, teacher.terms, prompt_license, effective.license, effective.train_use)
+        (
+            *(number, teacher.license, teacher.terms, teacher.acknowledgement, teacher.generation),
+            *(prompt_license, effective.license, effective.train_use),
+        )
         for number, teacher in enumerate(teachers)
         for prompt_license, effective in teacher.effective.items()
     ]
-    rows = ", ".join(f"({', '.join(_value(value) for value in row)})" for row in licenses)
     workspace.execute(
-        f"CREATE TABLE licenses AS FROM (VALUES {rows}) "
-        "AS licenses(teacher, teacher_license, terms, prompt_license, license, train_use)"
+        "CREATE TABLE licenses (teacher SMALLINT, teacher_license VARCHAR, terms VARCHAR, acknowledgement VARCHAR, "
+        "teacher_generation INTEGER, prompt_license VARCHAR, license VARCHAR, train_use VARCHAR)"
     )
+    _insert(workspace, "licenses", licenses)
+    inherited = [
+        (number, each.source, each.terms, each.acknowledgement, each.training)
+        for number, teacher in enumerate(teachers)
+        for each in teacher.inherited
+    ]
+    workspace.execute(
+        "CREATE TABLE inherited (teacher SMALLINT, source VARCHAR, terms VARCHAR, acknowledgement VARCHAR, train_use VARCHAR)"
+    )
+    _insert(workspace, "inherited", inherited)
     workspace.execute(
         """
         CREATE TABLE kept AS
@@ -159,6 +197,12 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         ORDER BY rank
         """
     )
+
+
+def _insert(workspace: Workspace, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        listed = ", ".join(f"({', '.join(map(_value, row))})" for row in rows)
+        workspace.execute(f"INSERT INTO {table} VALUES {listed}")
 
 
 def _value(value: object) -> str:

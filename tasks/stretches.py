@@ -8,12 +8,24 @@ from storage.workspace import Workspace
 
 SLOTS = 250_000
 """In a stretch: joining, sorting and gathering them takes a part of DuckDB's memory, however large the dataset is."""
+BLOCKS = 16
+"""Counted at a time in a stretch: it has so much less than `SLOTS` at most."""
 
 
 def stretches(workspace: Workspace) -> Iterator[str]:
-    """Yield conditions on `ord`, which part `slots` into stretches of consecutive prompts."""
-    ((slots, prompts),) = workspace.rows("SELECT count(*), coalesce(max(ord), -1) + 1 FROM slots")
-    # Every prompt has as many slots as any other, and what `spread` leaves is spread evenly.
-    step = max(1, prompts * SLOTS // max(slots, 1))
-    for first in range(0, prompts, step):
-        yield f"ord BETWEEN {first} AND {first + step - 1}"
+    """Yield conditions on `ord`, which part `slots` into stretches of consecutive prompts.
+
+    A prompt has as many slots as any other or, where it is barred or a probe leaves it out, none.
+    """
+    ((each,),) = workspace.rows("SELECT coalesce((max(teacher) + 1) * (max(sample_index) + 1), 1) FROM slots")
+    block = max(1, SLOTS // (BLOCKS * each))
+    counted = workspace.rows(f"SELECT ord // {block} AS block, count(*) FROM slots GROUP BY block ORDER BY block")
+    if not counted:
+        return
+    first, slots = 0, 0
+    for number, here in counted:
+        if slots and slots + here > SLOTS:
+            yield f"ord BETWEEN {first} AND {number * block - 1}"
+            first, slots = number * block, 0
+        slots += here
+    yield f"ord BETWEEN {first} AND {counted[-1][0] * block + block - 1}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Self
 
 import jinja2
 from jinja2 import StrictUndefined, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from storage.errors import SpecError
 from storage.records import Message, Prompt
@@ -25,6 +26,14 @@ class TemplateOptions(Options):
     """Several system texts. Not supported yet."""
     user: str = Field(default=AS_IT_IS, min_length=1)
     """What the user says, in place of the last user turn."""
+    license: str | None = None
+    """SPDX expression of these texts, where they are another's. Left out: they are your own, and add nothing."""
+
+    @model_validator(mode="after")
+    def _licensed(self) -> Self:
+        if self.license is not None and self.system is None and self.user == AS_IT_IS:
+            raise ValueError("license: there is no text of the template's own that could have one")
+        return self
 
 
 class Template:

@@ -112,7 +112,7 @@ def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> _Votes
     ((samples,),) = workspace.rows("SELECT count(*) FROM together SEMI JOIN unvoted USING (ord, teacher)")
     votes = _Votes(groups=groups, samples=samples)
     if groups:
-        workspace.deal(
+        workspace.deal_query(
             "voting",
             "SELECT ord, turn, together.sample_index, inputs, samples AS sample, "
             f"turn * {votes.buckets} // {groups} AS bucket "

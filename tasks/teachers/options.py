@@ -195,7 +195,9 @@ class TeacherOptions(Options):
     license: str | None = None
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
-    """The id of the provider's terms, where they say more than the licence."""
+    """The id of the terms that bind whoever trains on its output. Left out: found by address and model, in `tasks/terms.yaml`."""
+    generation: int = Field(default=0, ge=0, le=1_000)
+    """0: no student; n: it was itself trained on what models of the order n - 1 wrote."""
     api: Literal["chat", "responses"] = "chat"
     """openai: which of its APIs is asked, chat completions or Responses."""
     base_url: Address | None = None

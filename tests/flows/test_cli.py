@@ -59,6 +59,8 @@ def teacher(**changes: Any) -> list[dict[str, Any]]:
     return [GOOD["teachers"][0] | changes]
 
 
+OWN = "http://127.0.0.1:9/v1"
+"""A server of one's own, whose terms nobody has."""
 LINES = [json.dumps({"id": f"p{i}", "prompt": f"Case {i}?"}) for i in range(20)]
 BAD_SPECS = {
     "no file": (None, ["spec.yaml", "no such file"]),
@@ -154,12 +156,12 @@ BAD_SPECS = {
     "an export in the lake": (changed(exports=[{"to": "lake/out"}]), ["exports[0]", "keep them apart"]),
     "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
     "an answer of any length": (
-        changed(teachers=teacher(provider="anthropic", path=None)),
+        changed(teachers=teacher(provider="anthropic", base_url=OWN, path=None)),
         ["spec.yaml", "teachers[0]", "sampling.max_tokens", "is missing"],
     ),
     "thinking that leaves no room": (
         changed(
-            teachers=teacher(provider="anthropic", path=None),
+            teachers=teacher(provider="anthropic", base_url=OWN, path=None),
             sampling={"max_tokens": 2048, "thinking": {"budget_tokens": 2048}},
         ),
         ["teachers[0]", "sampling.thinking.budget_tokens", "less than max_tokens"],
@@ -170,7 +172,7 @@ BAD_SPECS = {
     ),
     "thinking in no way": (changed(sampling={"thinking": {}}), ["sampling.thinking", "either `budget_tokens` or `effort`"]),
     "a budget where there is none": (
-        changed(teachers=teacher(provider="openai", path=None), sampling={"thinking": {"budget_tokens": 2048}}),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None), sampling={"thinking": {"budget_tokens": 2048}}),
         ["teachers[0]", "sampling.thinking.budget_tokens"],
     ),
     "a budget for the embedded model": (
@@ -181,15 +183,24 @@ BAD_SPECS = {
         ["teachers[0]", "sampling.thinking.budget_tokens"],
     ),
     "stop texts where there are none": (
-        changed(teachers=teacher(provider="openai", path=None, api="responses"), sampling={"stop": ["END"]}),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None, api="responses"), sampling={"stop": ["END"]}),
         ["teachers[0]", "sampling.stop", "api: responses"],
     ),
     "several samples where there is one": (
-        changed(teachers=teacher(provider="openai", path=None, api="responses", samples_per_request=4)),
+        changed(teachers=teacher(provider="openai", base_url=OWN, path=None, api="responses", samples_per_request=4)),
         ["'t'", "samples_per_request", "api: responses"],
     ),
     "an api that the provider hasn't got": (changed(teachers=teacher(api="responses")), ["'t'", "api", "only provider openai"]),
     "an unknown api": (changed(teachers=teacher(provider="openai", api="chats")), ["teachers[0].api", "'responses'"]),
+    "a tag that no prompt has": (
+        changed(select={"cap": {"by": "tag:topic", "at": 1}}),
+        ["spec.yaml: select.cap[0].by", "no prompt has a tag 'topic'"],
+    ),
+    "a label of another form": (changed(select={"cap": {"by": "topic", "at": 1}}), ["select.cap[0].by", "is it tag:topic?"]),
+    "a split of everything": (changed(select={"split": {"test": 0.5, "validation": 0.5}}), ["select.split", "less than 1"]),
+    "a lake without a dataset": (changed(prompts=[{"source": "lake:./lake"}]), ["prompts[0]", "lake:PATH#DATASET"]),
+    "a lake that isn't there": (changed(prompts=[{"source": "lake:./lake#sums"}]), ["no build of 'sums'", "nothing yet"]),
+    "a split of a file": (changed(prompts=source(split="train")), ["p.jsonl", "only a folder has a split"]),
     "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
 }
 

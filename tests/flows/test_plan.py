@@ -18,6 +18,7 @@ PLAN = Plan(
     dataset="d",
     prompts=10,
     folded=0,
+    barred={},
     slots=10,
     stored=0,
     missing=10,

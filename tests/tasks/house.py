@@ -18,12 +18,12 @@ from storage.schemas import SNAPSHOTS
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import costs, outcomes, unwanted
+from tasks import barred, costs, outcomes, unwanted
 from tasks.ask import Desk
 from tasks.dedup import DedupOptions, dedup, digests
 from tasks.draw import Budget, Draw
 from tasks.license import effective
-from tasks.prepare import Asked, Prepared, prepare
+from tasks.prepare import Asked, Prepared, prepare, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Saved, TeacherCounts
 from tasks.select import SelectOptions, select
@@ -54,6 +54,8 @@ class Spec:
     dedup: DedupOptions = field(default_factory=DedupOptions)
     budget: float | None = None
     seed: int = 0
+    barred: Sequence[tuple[str, str]] = ()
+    """Stages and the queries by which they bar prompts."""
     given: bool = True
     """Whether the source gives ids."""
 
@@ -119,6 +121,9 @@ class House:
         ]
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
+        for stage, query in spec.barred:
+            barred.bar(self.workspace, stage, query)
+        self.prepared = unbarred(self.workspace, self.prepared)
         self.find_unwanted()
         self.draw.budget.spent = costs.spent(self.workspace)
         return self.prepared
@@ -179,7 +184,7 @@ class House:
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup, self.lake, build_id=build_id)
         select(workspace, spec.select, seed=spec.seed)
-        licenses = sorted({prompt.license for prompt in spec.prompts})
+        licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [
             TeacherFacts(
                 name=name,

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from storage.errors import LicenseRefused, SpecError
-from tasks.license import Effective, Licensed, LicenseOptions, effective, gate, parse
+from storage.lake import Lake
+from tasks import license as license_
+from tasks.bound import Bound
+from tasks.license import Effective, Licensed, LicenseOptions, bar_unlicensed, effective, gate, licenses, parse
+from tests.fakes import make_prompt
+from tests.tasks.agreements import agreement
+from tests.tasks.house import Spec, house
 
 OLD = "GPL-2.0"
 """An id that SPDX has since renamed to GPL-2.0-only."""
@@ -148,16 +156,56 @@ EFFECTIVE = {
     "non-commercial": ("CC-BY-NC-4.0", "MIT", None, "CC-BY-NC-4.0 AND MIT", "restricted"),
     "no derivatives": ("MIT", "CC-BY-ND-4.0", None, "MIT AND CC-BY-ND-4.0", "restricted"),
     "both": ("CC-BY-NC-ND-4.0", "MIT", None, "CC-BY-NC-ND-4.0 AND MIT", "restricted"),
-    "the provider's terms": ("MIT", "MIT", "openai-2026", "MIT", "unknown"),
+    "the text's": ("MIT", "MIT", None, "MIT AND CC-BY-4.0", "allowed", "CC-BY-4.0"),
+    "the text's, once": ("MIT", "Apache-2.0", None, "MIT AND Apache-2.0", "allowed", "Apache-2.0"),
+    "the text's, non-commercial": ("MIT", "MIT", None, "MIT AND CC-BY-NC-4.0", "restricted", "CC-BY-NC-4.0"),
+    "terms that restrict": ("MIT", "MIT", "restricted", "MIT", "restricted"),
+    "terms that nobody knows": ("MIT", "MIT", "unknown", "MIT", "unknown"),
+    "terms that say what a reference means": ("MIT", "LicenseRef-llama", "allowed", "MIT AND LicenseRef-llama", "allowed"),
+    "terms don't say it of the prompts": ("LicenseRef-ours", "MIT", "allowed", "LicenseRef-ours AND MIT", "unknown"),
+    "once for all": ("MIT AND CC0-1.0", "CC0-1.0 AND MIT", None, "MIT AND CC0-1.0", "allowed"),
+    "an OR once": ("MIT OR CC0-1.0", "CC0-1.0 OR MIT", None, "MIT OR CC0-1.0", "allowed"),
+    "an OR of one": ("MIT OR MIT", "ISC", None, "MIT AND ISC", "allowed"),
+    "an OR stays whole": ("MIT", "MIT OR CC0-1.0", None, "MIT AND (MIT OR CC0-1.0)", "allowed"),
+    "an AND within an OR": ("MIT OR (ISC AND CC0-1.0)", "MIT", None, "(MIT OR (ISC AND CC0-1.0)) AND MIT", "allowed"),
+    "the same AND twice in an OR": ("(MIT AND ISC) OR (MIT AND ISC)", "ISC", None, "MIT AND ISC", "allowed"),
     "a reference": ("LicenseRef-ours", "MIT", None, "LicenseRef-ours AND MIT", "unknown"),
     "a document's reference": ("DocumentRef-a:LicenseRef-b", "MIT", None, "DocumentRef-a:LicenseRef-b AND MIT", "unknown"),
-    "restricted, whatever the terms": ("CC-BY-NC-4.0", "MIT", "openai-2026", "CC-BY-NC-4.0 AND MIT", "restricted"),
+    "restricted, whatever the terms": ("CC-BY-NC-4.0", "MIT", "allowed", "CC-BY-NC-4.0 AND MIT", "restricted"),
     "names that only look so": ("BSD-2-Clause", "NCSA", None, "BSD-2-Clause AND NCSA", "allowed"),
 }
 
 
-@pytest.mark.parametrize(("prompt", "teacher", "terms", "license_", "use"), EFFECTIVE.values(), ids=EFFECTIVE)
-def test_effective(prompt: str, teacher: str, terms: str | None, license_: str, use: str):
-    """A trace's licence is its prompt's AND its teacher's, and training is allowed where nothing speaks against it."""
-    assert effective(prompt, teacher, terms=terms) == Effective(license=license_, train_use=use)  # type: ignore[arg-type]
-    assert str(parse(license_, what="x")) == license_
+@pytest.mark.parametrize("given", EFFECTIVE.values(), ids=EFFECTIVE)
+def test_effective(given: tuple[Any, ...]):
+    """A trace's licence is all of its parts', each once, and training is allowed where neither licences nor terms say otherwise."""
+    prompt, teacher, training, whole, use, *text = given
+    terms = None if training is None else Bound(teacher="t", agreements=(agreement(training=training),))
+    assert effective(prompt, teacher, terms=terms, text=next(iter(text), None)) == Effective(license=whole, train_use=use)
+    assert str(parse(whole, what="x")) == whole
+
+
+async def test_rows_are_judged_alone(lake: Lake):
+    """A row whose own licence is missing, unknown or not allowed is rejected by itself, unasked, and taints no other."""
+    given = {"a": "MIT", "b": None, "c": "GPL-3.0-only", "d": "free for all", "e": "MIT OR GPL-3.0-only", "f": " "}
+    spec = Spec(prompts=[make_prompt(text, license=own) for text, own in given.items()])
+    async with house(lake, spec) as one:
+        await one.prepare()
+        assert bar_unlicensed(one.workspace, LicenseOptions(allow=["MIT"])) == 4
+        assert dict(one.workspace.rows("SELECT prompt_id, reason FROM barred JOIN prompt_ids USING (ord)")) == {
+            "b": "no license",
+            "c": "licensed GPL-3.0-only, and licenses.allow has MIT",
+            "d": "'free for all' isn't an SPDX licence expression",
+            "f": "no license",
+        }
+        assert licenses(one.workspace) == ["MIT", "MIT OR GPL-3.0-only"]
+        assert one.workspace.rows("SELECT DISTINCT stage FROM barred") == [("license",)]
+
+
+async def test_a_column_of_other_things(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """A column with too many different values is no column of licences, and an error of the spec's."""
+    monkeypatch.setattr(license_, "MOST", 2)
+    async with house(lake, Spec(prompts=[make_prompt(text, license=text) for text in "abc"])) as one:
+        await one.prepare()
+        with pytest.raises(SpecError, match=r"fields\.license gives more than 2 different licences"):
+            bar_unlicensed(one.workspace, LicenseOptions())

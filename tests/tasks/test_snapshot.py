@@ -116,6 +116,7 @@ async def test_trace(lake: Lake):
         "license": "CC-BY-4.0 AND MIT",
         "train_use": "allowed",
         "terms": None,
+        "acknowledgement": None,
         "generation": 1,
         "split": "train",
     }

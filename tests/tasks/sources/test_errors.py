@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SourceError
-from tests.tasks.test_sources import jsonl, read, text
+from tests.tasks.sources.house import jsonl, read, text
+from tests.tasks.sources.test_read import pack
 
 GOOD = {"prompt": "a"}
 ROWS = {
@@ -38,6 +39,7 @@ ROWS = {
         "tests must be Python source or a list of {stdin, stdout}",
     ),
     "tests that are a number": ({"tests": 1} | GOOD, {}, "tests must be Python source or a list of {stdin, stdout}"),
+    "a licence that is a list": ({"spdx": ["MIT"]} | GOOD, {"license": "spdx"}, "spdx must be an SPDX expression"),
     "tags that are a list": ({"tags": ["a"]} | GOOD, {}, "tags must be a mapping of names to texts"),
     "a tag that is a list": ({"topic": []} | GOOD, {"tags": ["topic"]}, "topic must be a text or a number, and this is a list"),
     "no messages": ({"messages": []}, {}, "messages must be a list of {role, content} that isn't empty"),
@@ -120,20 +122,12 @@ class TestFiles:
         with pytest.raises(SourceError, match=rf"^nowhere\.jsonl: no such file \(looked in {tmp_path}\)$"):
             read("nowhere.jsonl")
 
-    def test_folder(self, tmp_path: Path):
-        """A folder is no file, and the message says what to write."""
-        with pytest.raises(SourceError, match=rf"^{tmp_path}: is a folder; name its files, as in {tmp_path}/\*\.jsonl$"):
-            read(tmp_path)
-
-    def test_url(self):
-        """A URL isn't supported yet."""
-        with pytest.raises(SourceError, match=r"^hf://x: a source must be a local file"):
-            read("hf://x")
-
     @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending"), ("p.json", r"\.json")])
     def test_ending(self, tmp_path: Path, name: str, said: str):
         """A file of another kind is named, with the kinds that can be read."""
-        with pytest.raises(SourceError, match=rf"{name}: can't read {said}; use \.jsonl, \.ndjson, \.csv, \.parquet"):
+        with pytest.raises(
+            SourceError, match=rf"{name}: can't read {said}; use \.jsonl, \.ndjson, \.csv, \.tsv, \.parquet, \.arrow"
+        ):
             read(text(tmp_path, "", name))
 
     @pytest.mark.parametrize("name", ["p.jsonl", "p.csv"])
@@ -146,6 +140,31 @@ class TestFiles:
         """A file that only claims to be Parquet is named."""
         with pytest.raises(SourceError, match=r"p\.parquet: not Parquet: "):
             read(text(tmp_path, "PAR1, or so", "p.parquet"))
+
+    @pytest.mark.parametrize("content", [b"ARROW1, or so", b"or so", b""])
+    def test_not_arrow(self, tmp_path: Path, content: bytes):
+        """Nor is a file Arrow that only claims to be."""
+        with pytest.raises(SourceError, match=r"p\.arrow: not Arrow: "):
+            read(text(tmp_path, content, "p.arrow"))
+
+    @pytest.mark.parametrize("name", ["p.jsonl.gz", "p.csv.bz2", "p.jsonl.zst"])
+    @pytest.mark.parametrize("cut", [True, False])
+    def test_not_packed(self, tmp_path: Path, name: str, cut: bool):
+        """A packed file that isn't, or that lacks its end, is named."""
+        content = pack(b'{"prompt": "a"}\n' * 10_000, Path(name).suffix)[:-20] if cut else b"not packed at all"
+        with pytest.raises(SourceError, match=rf"{name}: can't be (unpacked|read): ."):
+            read(text(tmp_path, content, name))
+
+    def test_packed_tables(self, tmp_path: Path):
+        """Parquet is packed within, and says so where somebody packs it again."""
+        with pytest.raises(SourceError, match=r"p\.parquet\.gz: can't read \.parquet that is packed as \.gz"):
+            read(text(tmp_path, b"", "p.parquet.gz"))
+
+    def test_a_column_that_isn_t_there(self, tmp_path: Path):
+        """A column that the spec names and a table lacks is told with those that it has."""
+        pq.write_table(pa.table({"question": ["a"]}), tmp_path / "p.parquet")
+        with pytest.raises(SourceError, match=r"p\.parquet: no column 'ask'; there are 'question'"):
+            read(tmp_path / "p.parquet", fields={"prompt": "ask"})
 
     def test_parquet_row(self, tmp_path: Path):
         """A row of a Parquet file is named by its number."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -13,35 +15,24 @@ from pydantic import ValidationError
 
 from storage.identity import prompt_id
 from storage.records import Message
-from tasks.sources import Fields, Found, PromptSource, read_prompts
+from tasks.sources import Fields, PromptSource, read_prompts
 from tests.fakes import user
+from tests.tasks.sources.house import jsonl, read, text, texts
 
 BOM = b"\xef\xbb\xbf"
 
 
-def read(source: Path | str, **given: Any) -> list[Found]:
-    """Read a source as a whole."""
-    return list(read_prompts(PromptSource(source=str(source), **given), license="CC0-1.0", seed=given.pop("seed", 0)))
-
-
-def texts(source: Path | str, **given: Any) -> list[str]:
-    """Return the prompts' texts."""
-    return [found.prompt.prompt for found in read(source, **given)]
-
-
-def jsonl(folder: Path, *rows: Any, name: str = "p.jsonl") -> Path:
-    """Write rows, or lines where they are bytes."""
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"".join((row if isinstance(row, bytes) else json.dumps(row).encode()) + b"\n" for row in rows))
-    return path
-
-
-def text(folder: Path, content: str | bytes, name: str) -> Path:
-    """Write a file."""
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
+def pack(content: bytes, ending: str) -> bytes:
+    """Return packed bytes."""
+    match ending.lower():
+        case ".gz":
+            return gzip.compress(content)
+        case ".bz2":
+            return bz2.compress(content)
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
 
 
 class TestFields:
@@ -109,6 +100,37 @@ class TestFields:
         assert one.prompt.reference == str(number)
 
 
+class TestLicenses:
+    """Each row's own licence."""
+
+    def test_by_row(self, tmp_path: Path):
+        """A named column holds each row's licence; a row without one has none."""
+        path = jsonl(tmp_path, *({"prompt": "a", "spdx": license_} for license_ in ("MIT", None, " ", " CC0-1.0 ")))
+        found = list(read_prompts(PromptSource(source=str(path), fields=Fields(license="spdx")), license=None, seed=0))
+        assert [each.prompt.license for each in found] == ["MIT", None, None, "CC0-1.0"]
+        assert len({each.prompt.prompt_id for each in found}) == 3
+
+    def test_the_source_s_for_the_rest(self, tmp_path: Path):
+        """Where the source has a licence too, it is that of the rows without one."""
+        path = jsonl(tmp_path, {"prompt": "a", "spdx": "MIT"}, {"prompt": "b", "spdx": None})
+        assert [each.prompt.license for each in read(path, fields={"license": "spdx"})] == ["MIT", "CC0-1.0"]
+
+    def test_only_where_it_is_named(self, tmp_path: Path):
+        """A column that happens to be called license is no claim of the user's."""
+        (one,) = read(jsonl(tmp_path, {"prompt": "a", "license": "MIT"}))
+        assert one.prompt.license == "CC0-1.0"
+
+    def test_without(self, tmp_path: Path):
+        """A held-out benchmark is read without any."""
+        source = PromptSource(source=str(jsonl(tmp_path, {"prompt": "a"})))
+        assert [each.prompt.license for each in read_prompts(source, license=None, seed=0)] == [None]
+
+    def test_by_row_or_not(self):
+        """A source says whether its rows have licences of their own."""
+        assert not PromptSource(source="p.jsonl").licensed_by_row
+        assert PromptSource(source="p.jsonl", fields=Fields(license="spdx")).licensed_by_row
+
+
 class TestForms:
     """The kinds of files."""
 
@@ -140,6 +162,33 @@ class TestForms:
         (one,) = read(tmp_path / "p.parquet")
         assert (one.prompt.prompt, one.prompt.tags, one.place) == ("a", {"k": "v"}, f"{tmp_path}/p.parquet: row 1")
         assert json.loads(one.prompt.tests or "") == [{"stdin": "1", "stdout": "2"}]
+
+    def test_tsv(self, tmp_path: Path):
+        """Tabs part the cells where the ending says so, and commas are text."""
+        assert texts(text(tmp_path, 'prompt\treference\na, b\t4\n"c\td"\t\n', "p.tsv")) == ["a, b", "c\td"]
+
+    @pytest.mark.parametrize("form", ["stream", "file"])
+    def test_arrow(self, tmp_path: Path, form: str):
+        """Arrow is read in both of its forms, and columns that nobody names may be of any type."""
+        table = pa.table({"prompt": [str(n) for n in range(2_500)], "image": [b"x"] * 2_500})
+        path = tmp_path / "p.arrow"
+        with (pa.ipc.new_stream if form == "stream" else pa.ipc.new_file)(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=1_100)
+        found = read(path)
+        assert [each.prompt.prompt for each in found] == table["prompt"].to_pylist()
+        assert found[-1].place == f"{path}: row 2500"
+
+    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst", ".GZ"])
+    @pytest.mark.parametrize(("ending", "content"), [(".jsonl", b'{"prompt": "a"}\n'), (".csv", b"prompt\na\n")])
+    def test_packed(self, tmp_path: Path, ending: str, content: bytes, packed: str):
+        """JSONL and CSV may be packed."""
+        assert texts(text(tmp_path, pack(content, packed), f"p{ending}{packed}")) == ["a"]
+
+    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst"])
+    def test_packed_in_pieces(self, tmp_path: Path, packed: str):
+        """Packed files that were put one behind the other are one file."""
+        content = b"".join(pack(b'{"prompt": "%d"}\n' % n, packed) for n in range(3))
+        assert texts(text(tmp_path, content, f"p.jsonl{packed}")) == ["0", "1", "2"]
 
     def test_glob(self, tmp_path: Path):
         """A pattern takes its files in the order of their names, folders below included."""

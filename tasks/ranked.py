@@ -1,0 +1,62 @@
+"""Stored samples in a new order: their texts are dealt into buckets by the rank that each sample has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from storage.schemas import SAMPLES
+from storage.workspace import DEALT_ROWS, Workspace
+
+Ids = npt.NDArray[np.bytes_]
+_NIBBLE = np.zeros(256, np.uint8)
+_NIBBLE[[*b"0123456789abcdef"]] = np.arange(16)
+
+
+def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str, *, size: int) -> None:
+    """Deal the `columns` of samples, with `rank` and `bucket` (rank // size) after them.
+
+    `ranks` is a query for sample_id and rank, from 0 to n - 1; a sample may have several ranks. A join would be simpler. But one
+    whose ids don't fit into DuckDB's memory spills the texts too; here 24 bytes a rank do.
+    """
+    ids, ordered = _ranks(workspace, ranks)
+    schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int64())])
+    source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in source:
+            sought = packed(batch["looked_up"])
+            first, last = np.searchsorted(ids, sought, "left"), np.searchsorted(ids, sought, "right")
+            times = last - first
+            if not (number := int(times.sum())):
+                continue
+            rows = np.repeat(np.arange(len(sought)), times)
+            places = np.arange(number) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
+            rank = ordered[places]
+            taken = batch.select(columns).take(pa.array(rows))
+            yield pa.RecordBatch.from_arrays([*taken.columns, pa.array(rank), pa.array(rank // size)], schema=schema)
+
+    workspace.deal(name, batches(), schema)
+
+
+def packed(ids: pa.Array) -> Ids:
+    """Return ids of 32 hex digits as 16 bytes each."""
+    digits = _NIBBLE[np.frombuffer(b"".join(map(str.encode, ids.to_pylist())), np.uint8)]
+    whole: Ids = np.ascontiguousarray(digits[0::2] << 4 | digits[1::2]).view("S16")
+    return whole
+
+
+def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+    """Return the ids in order, and the rank of each."""
+    ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")
+    ids, ranks = np.empty(number, "S16"), np.empty(number, np.int64)
+    place = 0
+    for batch in workspace.stream(f"SELECT sample_id, rank FROM ({query})", rows=DEALT_ROWS):
+        ids[place : place + len(batch)] = packed(batch["sample_id"])
+        ranks[place : place + len(batch)] = batch["rank"].to_numpy()
+        place += len(batch)
+    order = np.argsort(ids, kind="stable")
+    return ids[order], ranks[order]

@@ -1,0 +1,20 @@
+"""Prompt sources: files, folders, URLs and lakes in, `Prompt` records out, one at a time.
+
+    options     what a spec may say of a source
+    read        the one way in: `read_prompts`
+    prompts     a row becomes a prompt
+    places      which files a source names
+    splits      which files of a Hugging Face folder are a split's
+    files       one file: opened, unpacked, and read by its ending
+    lines       JSONL and CSV
+    tables      Parquet and Arrow
+    lakes       another lake's dataset
+
+An error names the file and the line (JSONL, CSV) or the row (Parquet, Arrow), and what is wrong there.
+"""
+
+from tasks.sources.options import Fields, PromptSource
+from tasks.sources.prompts import Found
+from tasks.sources.read import read_prompts
+
+__all__ = ["Fields", "Found", "PromptSource", "read_prompts"]

@@ -1,0 +1,119 @@
+"""One file of rows, on this machine or behind a URL: opened, unpacked, and read by its ending."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+
+from storage.errors import SourceError, UserError
+from tasks.sources import lines, tables
+from tasks.sources.options import Fields
+from tasks.sources.prompts import Row
+
+Reader = Callable[["File", Fields], Iterator[tuple[str, Row]]]
+LINES: dict[str, Reader] = {".jsonl": lines.jsonl, ".ndjson": lines.jsonl, ".csv": lines.csv_, ".tsv": lines.tsv}
+"""Readers of texts, which may be packed."""
+TABLES: dict[str, Reader] = {".parquet": tables.parquet, ".arrow": tables.arrow, ".feather": tables.arrow}
+READERS = LINES | TABLES
+PACKED = (".gz", ".zst", ".bz2")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """A file and how it is opened."""
+
+    name: str
+    """For messages: its path as the user would write it, or its URL."""
+    path: str
+    """In its file system."""
+    system: Any = None
+    """fsspec's; None: this machine's own."""
+
+    @property
+    def endings(self) -> tuple[str, str]:
+        """Return the ending that says what is in it, and the one that says how it is packed, or nothing."""
+        path = PurePosixPath((urlsplit(self.path).path if "://" in self.path else self.path).lower())
+        packed = path.suffix if path.suffix in PACKED else ""
+        return (path.with_suffix("") if packed else path).suffix, packed
+
+    @property
+    def readable(self) -> bool:
+        """Whether its name is that of a file of rows."""
+        ending, packed = self.endings
+        return ending in (LINES if packed else READERS)
+
+    def open(self) -> IO[bytes]:
+        """Open it as it lies there."""
+        return Path(self.path).open("rb") if self.system is None else cast("IO[bytes]", self.system.open(self.path, "rb"))
+
+    def unpacked(self) -> IO[bytes]:
+        """Open what is in it."""
+        file = self.open()
+        match self.endings[1]:
+            case ".gz":
+                return cast("IO[bytes]", _Owning(gzip.GzipFile(fileobj=file), file))
+            case ".bz2":
+                return cast("IO[bytes]", _Owning(bz2.BZ2File(file), file))
+            case ".zst":
+                stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
+                return cast("IO[bytes]", _Owning(stream, file))
+            case _:
+                return file
+
+
+class _Owning(io.BufferedReader):
+    """A reader of what is packed, which closes the file below too: the standard library's leave it open."""
+
+    def __init__(self, stream: Any, below: IO[bytes]) -> None:
+        super().__init__(stream, 1 << 16)
+        self._below = below
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._below.close()
+
+
+def missing(name: str, error: FileNotFoundError) -> SourceError:
+    """Return what to raise where a file isn't there; fsspec says so too where its server isn't, or refuses."""
+    cause = error.__cause__
+    if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == HTTPStatus.NOT_FOUND:
+        return SourceError(f"{name}: no such file")
+    return SourceError(f"{name}: can't be reached: {(str(cause).splitlines() or [type(cause).__name__])[0]}")
+
+
+def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
+    """Yield a file's rows, each with its place. Raise SourceError where it isn't what its ending says."""
+    ending, packed = file.endings
+    reader = READERS.get(ending)
+    if reader is None:
+        raise SourceError(f"{file.name}: can't read {ending or 'a file without an ending'}; use {', '.join(READERS)}")
+    if packed and ending in TABLES:
+        raise SourceError(f"{file.name}: can't read {ending} that is packed as {packed}: it is packed within; unpack it")
+    try:
+        yield from reader(file, fields)
+    except UserError:
+        raise
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise SourceError(f"{file.name}: can't be unpacked: {error}") from error
+    except FileNotFoundError as error:
+        raise missing(file.name, error) from error
+    except OSError as error:
+        what = "can't be unpacked" if packed and error.errno is None else "can't be read"
+        raise SourceError(f"{file.name}: {what}: {error.strerror or error}") from error
+    except Exception as error:
+        if file.system is None:
+            raise
+        # Each file system has errors of its own, and not one class for them.
+        raise SourceError(f"{file.name}: can't be read: {type(error).__name__}: {error}".splitlines()[0]) from error

@@ -1,0 +1,88 @@
+"""JSONL and CSV: texts, line by line."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import orjson
+
+from storage.errors import SourceError
+from tasks.sources.options import Fields
+from tasks.sources.prompts import Row
+
+if TYPE_CHECKING:
+    from tasks.sources.files import File
+
+_LONG = re.compile(rb"\d{19}")
+
+
+def jsonl(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+    """Yield the objects of a file that has one a line."""
+    with file.unpacked() as stream:
+        for number, line in enumerate(stream, start=1):
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
+            if not line.strip():
+                continue
+            place = f"{file.name}:{number}"
+            try:
+                line.decode("utf-8")
+                row = orjson.loads(line)
+                if _LONG.search(line):
+                    row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
+            except orjson.JSONDecodeError as error:
+                raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+            except RecursionError as error:
+                raise SourceError(f"{place}: nested too deeply") from error
+            if not isinstance(row, dict):
+                raise SourceError(f"{place}: a line must be a JSON object, and this is a {type(row).__name__}")
+            yield place, row
+
+
+def csv_(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of a file whose first line names the columns, by the comma."""
+    return _separated(file, ",")
+
+
+def tsv(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+    """Yield the rows of such a file, by the tab."""
+    return _separated(file, "\t")
+
+
+def _separated(file: File, delimiter: str) -> Iterator[tuple[str, Row]]:
+    csv.field_size_limit(2**31 - 1)  # the module's default refuses a prompt of 128 KiB
+    with file.unpacked() as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text, strict=True, delimiter=delimiter)
+        while True:
+            try:
+                row = next(reader, None)
+            except UnicodeDecodeError as error:
+                raise SourceError(f"{file.name}:{_not_utf8(file)}") from error
+            except csv.Error as error:
+                form = "CSV" if delimiter == "," else "TSV"
+                place = f"{file.name}:{reader.line_num + 1}"  # where the row begins
+                raise SourceError(f"{place}: not {form}: {error}") from error
+            if row is None:
+                return
+            place = f"{file.name}:{reader.line_num}"
+            if None in row or None in row.values():
+                raise SourceError(f"{place}: has another number of cells than the head line's {len(reader.fieldnames or ())}")
+            yield place, {name: value or None for name, value in row.items()}
+
+
+def _not_utf8(file: File) -> str:
+    """Return the line and the byte; the CSV reader knows neither, since text is decoded some thousand bytes ahead of it."""
+    with file.unpacked() as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f"{number}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}"
+    return "1: not UTF-8"

@@ -1,0 +1,103 @@
+"""Which files a source names: a path, a pattern, a folder, or any of them behind a URL. Always in the order of their names."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from storage.errors import SetupError, SourceError, UserError
+from tasks.sources.files import File, missing
+from tasks.sources.options import PromptSource
+from tasks.sources.splits import Folder, chosen
+
+_PATTERN = "*?["
+_WEB = ("http", "https")
+
+
+def files(source: PromptSource) -> list[File]:
+    """Return a source's files. Raise SourceError where there are none, SetupError where a URL needs a package."""
+    named = _remote(source.source) if "://" in source.source else _local(source.source)
+    if isinstance(named, Folder):
+        return chosen(named, split=source.split, config=source.config)
+    for option in ("split", "config"):
+        if getattr(source, option) is not None:
+            raise SourceError(f"{source.source}: only a folder has a {option}, and this is a file; leave `{option}` out")
+    return named
+
+
+def _local(pattern: str) -> list[File] | Folder:
+    path = Path(pattern).expanduser()
+    if path.is_file():
+        return [File(name=str(path), path=str(path))]
+    if path.is_dir():
+        below = {os.path.relpath(name, path): File(name=name, path=name) for name in _below(path)}
+        return Folder.of(str(path), below)
+    found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute or not
+    if not found:
+        raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()})")
+    return [File(name=name, path=name) for name in found]
+
+
+def _below(folder: Path) -> Iterator[str]:
+    for at, _, names in os.walk(folder):
+        for name in names:
+            yield str(Path(at) / name)
+
+
+def _remote(url: str) -> list[File] | Folder:
+    parts = urlsplit(url)
+    if parts.password:
+        raise SourceError(
+            f"{parts.scheme}://…@{parts.hostname}{parts.path}: a password has no place in a spec: set it where "
+            f"{parts.scheme}:// looks for it, in the environment"
+        )
+    system, path = _system(url)
+    with _asking(url):
+        if any(sign in path for sign in (_PATTERN if parts.scheme not in _WEB else "*")):
+            listed = system.glob(path, detail=True)
+            found = sorted(name for name, facts in listed.items() if facts["type"] == "file")
+            if not found:
+                raise SourceError(f"{url}: no such file")
+            return [File(name=system.unstrip_protocol(name), path=name, system=system) for name in found]
+        one = File(name=url, path=path, system=system)
+        if not one.readable and system.isdir(path):
+            below = (name.removeprefix(path.rstrip("/")).lstrip("/") for name in system.find(path))
+            name = url.rstrip("/")
+            return Folder.of(
+                name, {each: File(name=f"{name}/{each}", path=f"{path.rstrip('/')}/{each}", system=system) for each in below}
+            )
+        return [one]
+
+
+def _system(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    scheme = url.partition("://")[0].rpartition("::")[2]
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise SetupError(f"{url}: {scheme}:// needs a package that isn't installed: {error}") from error
+    except ValueError as error:
+        if "Protocol not known" in str(error):
+            raise SourceError(f"{url}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
+        raise SourceError(f"{url}: {error}") from error
+    return system, path
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise missing(url, error) from error
+    except Exception as error:
+        # Each file system has errors of its own, and not one class for them.
+        said = (str(error).splitlines() or [""])[0]
+        raise SourceError(f"{url}: can't be listed: {type(error).__name__}: {said}") from error

@@ -1,0 +1,39 @@
+"""From a source to its prompts: the rows that are chosen, in the order in which they stand."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from storage.errors import SourceError
+from tasks.sources import lakes, prompts
+from tasks.sources.files import rows
+from tasks.sources.options import PromptSource
+from tasks.sources.places import files
+from tasks.sources.prompts import Found, Row
+
+
+def read_prompts(source: PromptSource, *, license: str | None, seed: int) -> Iterator[Found]:  # noqa: A002 - SPDX's word
+    """Yield the prompts of a source in the order in which they stand. Raise SourceError at the first that is wrong.
+
+    `license` is what holds for rows without one of their own; None: nothing does.
+    """
+    found = lakes.found if source.of_lake else prompts.found
+    taken = 0
+    for number, (place, row) in enumerate(_rows(source), start=1):
+        if source.sample is not None and random.Random(f"{seed}/{source.source}/{number}").random() >= source.sample:  # noqa: S311
+            continue
+        yield found(row, place, source, license)
+        taken += 1
+        if source.limit is not None and taken >= source.limit:
+            return
+    if not taken:
+        raise SourceError(f"{source.source}: no prompts in it")
+
+
+def _rows(source: PromptSource) -> Iterator[tuple[str, Row]]:
+    if source.of_lake:
+        yield from lakes.rows(source)
+        return
+    for file in files(source):
+        yield from rows(file, source.fields)

@@ -1,0 +1,192 @@
+"""Which files of a folder are wanted: of Hugging Face's layouts, those of one split; of any other, all.
+
+A folder that `save_to_disk` wrote lists its Arrow files in `state.json`, below `dataset_dict.json` where there are splits. A
+repository's README lists configs in its head (https://huggingface.co/docs/hub/datasets-manual-configuration). Else names tell, by
+the rules of `datasets` (https://huggingface.co/docs/hub/datasets-file-names-and-splits).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import yaml
+
+from storage.errors import SourceError
+from storage.plugins import nearest
+from tasks.sources.files import READERS, File
+
+_SHARD = re.compile(r"^(?:.*/)?data/(\w+(?:\.\w+)*)-[0-9]{5}-of-[0-9]{5}[^/]*$")
+_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+_NAMES = {split: re.compile(rf"(?:^|[/\-._ 0-9])(?:{'|'.join(words)})(?:[/\-._ 0-9]|$)") for split, words in _WORDS.items()}
+_HEAD = 1 << 20
+"""Bytes of a README that are looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folder:
+    """A folder and all files below it."""
+
+    name: str
+    """For messages: its path or URL."""
+    files: Mapping[str, File]
+    """By their paths in it, in the order of these; hidden ones, and those that begin with _, are left out."""
+
+    @classmethod
+    def of(cls, name: str, files: Mapping[str, File]) -> Self:
+        """Return a folder of these files, by their paths in it."""
+        shown = {path: file for path, file in sorted(files.items()) if not re.search(r"(^|/)[._]", path)}
+        return cls(name=name, files=shown)
+
+    def within(self, path: str) -> Folder:
+        """Return the folder at a path in it."""
+        path = path.strip("/")
+        if path in {"", "."}:
+            return self
+        inside = {name.removeprefix(f"{path}/"): file for name, file in self.files.items() if name.startswith(f"{path}/")}
+        return Folder(name=f"{self.name}/{path}", files=inside)
+
+    def json(self, path: str) -> Any:
+        """Return what a JSON file in it says."""
+        try:
+            return json.loads(self._text(path))
+        except ValueError as error:
+            raise SourceError(f"{self.files[path].name}: not JSON: {error}") from error
+
+    def _text(self, path: str) -> str:
+        file = self.files[path]
+        try:
+            with file.open() as stream:
+                return stream.read(_HEAD).decode("utf-8", errors="replace")
+        except OSError as error:
+            raise SourceError(f"{file.name}: can't be read: {error.strerror or error}") from error
+
+    def configs(self) -> list[dict[str, Any]]:
+        """Return the configs that its README lists; none where there is none, or it lists none."""
+        if "README.md" not in self.files:
+            return []
+        head = re.match(r"\s*---\r?\n(.*?)\r?\n---\s*(?:\n|$)", self._text("README.md"), re.DOTALL)
+        try:
+            said = yaml.safe_load(head[1]) if head else None
+        except yaml.YAMLError as error:
+            raise SourceError(f"{self.files['README.md'].name}: its head isn't YAML") from error
+        listed = said.get("configs") if isinstance(said, dict) else None
+        return [each for each in listed if isinstance(each, dict) and each.get("config_name")] if isinstance(listed, list) else []
+
+
+def chosen(folder: Folder, *, split: str | None, config: str | None) -> list[File]:
+    """Return the files of a split. Raise SourceError where there is none of that name, or none is named and there are several."""
+    if any(path.startswith("manifests/builds/") for path in folder.files):
+        raise SourceError(f"{folder.name}: is a lake; name a dataset of it, as in `source: lake:{folder.name}#DATASET`")
+    if {"dataset_dict.json", "state.json"} & folder.files.keys():
+        if config is not None:
+            raise SourceError(f"{folder.name}: what `save_to_disk` wrote has no configs; leave `config` out")
+        return _saved(folder, split)
+    if configs := folder.configs():
+        return _configured(folder, configs, split=split, config=config)
+    if config is not None:
+        folder = folder.within(config)
+    return _by_name(folder, split)
+
+
+def _saved(folder: Folder, split: str | None) -> list[File]:
+    if "dataset_dict.json" in folder.files:
+        named = folder.json("dataset_dict.json").get("splits", [])
+        folder = folder.within(_pick(named, split, "split", folder))
+        if "state.json" not in folder.files:
+            raise SourceError(f"{folder.name}: no state.json in it, which `save_to_disk` writes")
+    elif split is not None and (own := folder.json("state.json").get("_split")) != split:
+        raise SourceError(f"{folder.name}: has no splits{f' but {own!r}' if own else ''}; leave `split` out")
+    listed = [each["filename"] for each in folder.json("state.json").get("_data_files", [])]
+    lacking = [name for name in listed if name not in folder.files]
+    if lacking:
+        raise SourceError(f"{folder.name}/{lacking[0]}: no such file, and state.json lists it")
+    return [folder.files[name] for name in listed]
+
+
+def _configured(folder: Folder, configs: Sequence[Mapping[str, Any]], *, split: str | None, config: str | None) -> list[File]:
+    by_name = {str(each["config_name"]): each for each in configs}
+    usual = [name for name, each in by_name.items() if each.get("default") or name == "default"]
+    one = by_name[_pick(list(by_name), config or (usual[0] if usual else None), "config", folder)]
+    base = folder.within(str(one.get("data_dir") or ""))
+    if "data_files" not in one:
+        return _by_name(base, split)
+    given = one["data_files"]
+    match given:
+        case dict():
+            patterns = given
+        case [*each] if all(isinstance(entry, dict) for entry in each):
+            patterns = {str(entry.get("split", "train")): entry.get("path") for entry in each}
+        case _:
+            patterns = {"train": given}
+    wanted = patterns[_pick(list(patterns), split, "split", folder)]
+    return _matching(base, [wanted] if isinstance(wanted, str) else wanted)
+
+
+def _matching(folder: Folder, patterns: Any) -> list[File]:
+    from fsspec.utils import glob_translate
+
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) for pattern in patterns):
+        raise SourceError(f"{folder.name}/README.md: `data_files` must name files, as in data/train-*.parquet")
+    found = []
+    for pattern in patterns:
+        matches = re.compile(glob_translate(pattern.removeprefix("./"))).match
+        matched = [path for path in folder.files if matches(path)]
+        if not matched:
+            raise SourceError(f"{folder.name}/{pattern}: no such file, and the README lists it")
+        found += [path for path in matched if path not in found]
+    return _readable([folder.files[path] for path in found])
+
+
+def _by_name(folder: Folder, split: str | None) -> list[File]:
+    files = {path: file for path, file in folder.files.items() if file.readable}
+    if not files:
+        raise SourceError(f"{folder.name}: no files in it that can be read, such as *.jsonl; what can be is {', '.join(READERS)}")
+    splits: dict[str, list[File]] = {}
+    for path, file in files.items():
+        if (name := _split_of(path)) is not None:
+            splits.setdefault(name, []).append(file)
+    if (split is None and len(splits) < 2) or (split == "train" and not splits):  # noqa: PLR2004 - nothing to choose from
+        return _of_one_kind(folder, list(files.values()))
+    return _of_one_kind(folder, splits[_pick(list(splits), split, "split", folder)])
+
+
+def _split_of(path: str) -> str | None:
+    if shard := _SHARD.match(path):
+        return shard[1]
+    # A folder's name goes before a file's.
+    above, _, name = path.rpartition("/")
+    return next((split for part in (above, name) for split, names in _NAMES.items() if part and names.search(part)), None)
+
+
+def _of_one_kind(folder: Folder, files: list[File]) -> list[File]:
+    """Return files that have one form: the same rows often lie beside each other in several."""
+    kinds = sorted({file.endings[0] for file in files})
+    if len(kinds) > 1:
+        raise SourceError(
+            f"{folder.name}: has {' and '.join(kinds)} files; name those of one kind, as in {folder.name}/*{kinds[0]}"
+        )
+    return files
+
+
+def _readable(files: list[File]) -> list[File]:
+    return [file for file in files if file.readable] or files
+
+
+def _pick(names: Sequence[str], wanted: str | None, what: str, folder: Folder) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    known = ", ".join(map(str, names)) or "none"
+    if wanted is None:
+        example = next(iter(names), "train")
+        raise SourceError(f"{folder.name}: has several {what}s ({known}): name one, as in `{what}: {example}`")
+    if wanted not in names:
+        raise SourceError(f"{folder.name}: has no {what} {wanted!r}; {nearest(wanted, names)}")
+    return wanted

@@ -1,0 +1,131 @@
+"""URLs as sources, through fsspec: the same forms, patterns and folders as on this machine."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import SetupError, SourceError
+from tests.tasks.sources.house import jsonl, read, text, texts
+
+LINE = b'{"prompt": "%s"}\n'
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    """Return fsspec's file system in memory, empty."""
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+class TestMemory:
+    """`memory://` stands for whatever has folders: s3, gs, hf."""
+
+    def test_file(self, memory: fsspec.AbstractFileSystem):
+        """A file is named by its URL, also in messages."""
+        memory.pipe_file("/x/p.jsonl.gz", gzip.compress(LINE % b"a" + b"[]\n"))
+        with pytest.raises(SourceError, match=r"^memory://x/p\.jsonl\.gz:2: a line must be a JSON object"):
+            read("memory://x/p.jsonl.gz")
+        (one,) = read("memory://x/p.jsonl.gz", limit=1)
+        assert (one.prompt.source, one.place) == ("memory://x/p.jsonl.gz", "memory://x/p.jsonl.gz:1")
+
+    def test_pattern(self, memory: fsspec.AbstractFileSystem):
+        """A pattern takes its files in the order of their names."""
+        for name in ("b", "a", "c/d"):
+            memory.pipe_file(f"/x/{name}.jsonl", LINE % name.encode())
+        assert texts("memory://x/*.jsonl") == ["a", "b"]
+        assert texts("memory://x/**/*.jsonl") == ["a", "b", "c/d"]
+        with pytest.raises(SourceError, match=r"^memory://x/\*\.csv: no such file$"):
+            read("memory://x/*.csv")
+
+    def test_folder(self, memory: fsspec.AbstractFileSystem):
+        """A folder has splits as one on this machine has."""
+        for split in ("train", "test"):
+            memory.pipe_file(f"/x/data/{split}-00000-of-00001.jsonl", LINE % split.encode())
+        (one,) = read("memory://x", split="test")
+        assert (one.prompt.prompt, one.place) == ("test", "memory://x/data/test-00000-of-00001.jsonl:1")
+
+    def test_parquet(self, memory: fsspec.AbstractFileSystem):
+        """Tables are read through it too."""
+        with memory.open("/x/p.parquet", "wb") as file:
+            pq.write_table(pa.table({"prompt": ["a"]}), file)
+        assert texts("memory://x/p.parquet") == ["a"]
+
+    @pytest.mark.parametrize("url", ["memory://x/none.jsonl", "memory://x/none.parquet"])
+    def test_missing(self, memory: fsspec.AbstractFileSystem, url: str):
+        """A file that isn't there is told."""
+        with pytest.raises(SourceError, match=rf"^{url}: no such file$"):
+            read(url)
+
+    def test_no_file_of_ours(self, memory: fsspec.AbstractFileSystem):
+        """Nor can it be read where its ending says nothing."""
+        memory.pipe_file("/x/p", b"")
+        with pytest.raises(SourceError, match=r"^memory://x/p: can't read a file without an ending"):
+            read("memory://x/p")
+
+
+class TestProtocols:
+    """What isn't there says what to do."""
+
+    def test_package(self):
+        """A protocol whose package isn't installed says which it needs."""
+        with pytest.raises(SetupError, match=r"^s3://b/p\.jsonl: s3:// needs a package that isn't installed: Install s3fs"):
+            read("s3://b/p.jsonl")
+
+    def test_unknown(self):
+        """A protocol that nobody knows is told."""
+        with pytest.raises(SourceError, match=r"^htps://x/p\.jsonl: htps:// isn't known; use a path, https://, s3://"):
+            read("htps://x/p.jsonl")
+
+    def test_password(self):
+        """A password in a URL would get into the lake: it is refused, and not said again."""
+        with pytest.raises(SourceError, match=r"^ftp://…@host/p\.jsonl: a password has no place in a spec") as caught:
+            read("ftp://me:secret@host/p.jsonl")
+        assert "secret" not in str(caught.value)
+
+    def test_file(self, tmp_path: Path):
+        """`file://` is this machine."""
+        assert texts(f"file://{jsonl(tmp_path, {'prompt': 'a'})}") == ["a"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[str]:
+    """Return the address of a web server of the folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path))) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_http(tmp_path: Path, site: str):
+    """A file of the web is read as it comes, whatever its query; one that isn't there is told."""
+    jsonl(tmp_path, {"prompt": "a"}, {"prompt": "b"})
+    text(tmp_path, "prompt\nc\n", "p.csv")
+    assert texts(f"{site}/p.jsonl?download=true") == ["a", "b"]
+    assert texts(f"{site}/p.csv") == ["c"]
+    with pytest.raises(SourceError, match=rf"^{site}/none\.jsonl: no such file$"):
+        read(f"{site}/none.jsonl")
+
+
+def test_nobody_there():
+    """A server that doesn't answer is one line, and not a file that is missing."""
+    with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/p\.jsonl: can't be reached: .*127\.0\.0\.1:1"):
+        read("http://127.0.0.1:1/p.jsonl")
