@@ -56,6 +56,7 @@ def main() -> int:
                     "printf('%032x', i) AS sample_id, (i * 7919) % 2000 AS length, "
                     f"CASE WHEN i % 5 = 0 THEN 'verify' END AS stage FROM range({responses}) AS indices(i)"
                 )
+                workspace.execute("CREATE TABLE barred (ord BIGINT)")
                 workspace.execute("CREATE TABLE kept AS SELECT sample_id, ord AS rank FROM candidates WHERE stage IS NULL")
                 began = time.monotonic()
                 workspace.rows("SELECT sum(length(response)) FROM samples")

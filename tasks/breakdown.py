@@ -17,7 +17,7 @@ from storage.parquet import PartWriter
 from storage.rows import prompt_of
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
-from tasks.diff import KIND_OF
+from tasks.diff import ACCEPTED, KIND_OF, RESPONDED
 
 TAG_VALUES = 50
 """A tag that has more different values than this is more of an id, and isn't broken down."""
@@ -63,8 +63,8 @@ def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
     for table in ("prompts", "outcomes", "traces"):
         workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_in(lake.snapshot(table, build['dataset'], build['build_id']))}")
     workspace.execute(
-        "CREATE TABLE slots AS SELECT prompt_id, teacher, sample_index, outcome, sample_id IS NOT NULL AS responded, "
-        "sample_id IS NOT NULL AND (stage IS NULL OR stage NOT IN ('draw', 'verify')) AS accepted FROM outcomes"
+        f"CREATE TABLE slots AS SELECT prompt_id, teacher, sample_index, outcome, {RESPONDED} AS responded, "
+        f"{ACCEPTED} AS accepted FROM outcomes"
     )
 
 

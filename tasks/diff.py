@@ -27,8 +27,10 @@ KIND_OF = (
     rf"'\b([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '…', 'g'), {KIND})"
 )
 """The kind of a reason, in SQL: what stands before the colon, without a benchmark's item, ids and numbers."""
-_RESPONDED = "sample_id IS NOT NULL"
-_ACCEPTED = f"{_RESPONDED} AND (stage IS NULL OR stage NOT IN ('draw', 'verify'))"
+RESPONDED = "sample_id IS NOT NULL AND stage IS DISTINCT FROM 'license'"
+"""Whether a slot has a response that anybody looked at: what was rejected for its licence may be stored from an earlier build."""
+ACCEPTED = f"{RESPONDED} AND (stage IS NULL OR stage NOT IN ('draw', 'verify'))"
+"""Whether the verifiers accepted it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +242,7 @@ def rates(workspace: Workspace, by: str) -> dict[str, Pair]:
     for place, side in enumerate(("was", "now")):
         rows = workspace.rows(
             f"""
-            SELECT {by}, count(*), count(*) FILTER ({_RESPONDED}), count(*) FILTER ({_ACCEPTED}),
+            SELECT {by}, count(*), count(*) FILTER ({RESPONDED}), count(*) FILTER ({ACCEPTED}),
                 count(*) FILTER (outcome = 'kept')
             FROM {side}_slots {f"JOIN {side}_prompts USING (prompt_id)" if by == "source" else ""} GROUP BY {by}
             """

@@ -67,7 +67,7 @@ def _choose(workspace: Workspace) -> None:
         SELECT row_number() OVER (ORDER BY md5(sample_id), ord, teacher, sample_index) AS turn, sample_id,
             stage IS DISTINCT FROM 'verify' AS accepted, stage IS NULL AS trace, TRUE AS styled
         FROM (
-            SELECT sample_id, stage, ord, teacher, sample_index FROM candidates WHERE {judged}
+            SELECT sample_id, stage, ord, teacher, sample_index FROM candidates ANTI JOIN barred USING (ord) WHERE {judged}
             ORDER BY md5(sample_id), ord, teacher, sample_index LIMIT {STYLED}
         )
         """
@@ -78,7 +78,8 @@ def _style(workspace: Workspace, counting: Style) -> dict[str, Any]:
     rows = workspace.rows(
         """
         SELECT length, count(*) FILTER (stage IS DISTINCT FROM 'verify'), count(*) FILTER (stage = 'verify')
-        FROM candidates WHERE sample_id IS NOT NULL AND stage IS DISTINCT FROM 'draw' AND length IS NOT NULL
+        FROM candidates ANTI JOIN barred USING (ord)
+        WHERE sample_id IS NOT NULL AND stage IS DISTINCT FROM 'draw' AND length IS NOT NULL
         GROUP BY length ORDER BY length
         """
     )
