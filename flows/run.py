@@ -71,7 +71,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
-    wiring.embedder(spec)
+    wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     check_apart(spec.exports, lake.root)
     for each in spec.exports:
@@ -336,7 +336,7 @@ class Run:
             verifiers=self._verifiers,
         )
         self.progress.stage = "measuring"
-        measures = measure(workspace, wiring.embedder(spec))
+        measures = measure(workspace, wiring.embedder(spec, self._path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
         warnings = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)

@@ -327,11 +327,11 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
     return identity if judge.api == "chat" else [*identity, judge.api]
 
 
-def embedder(spec: Spec) -> Embedder | None:
+def embedder(spec: Spec, path: Path) -> Embedder | None:
     """Return the model by which the traces' likeness is taken; None where the spec names none. Raise SetupError without it."""
     guarded = spec.guard.min_diversity
-    compared = load(spec.dedup.semantic.model, what="dedup.semantic.model") if spec.dedup.semantic else None
-    return load(guarded.model, what="guard.min_diversity.model") if guarded and guarded.model else compared
+    compared = load(spec.dedup.semantic.model, what=f"{path}: dedup.semantic.model") if spec.dedup.semantic else None
+    return load(guarded.model, what=f"{path}: guard.min_diversity.model") if guarded and guarded.model else compared
 
 
 def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:

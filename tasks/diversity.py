@@ -185,14 +185,21 @@ def vendi(vectors: NDArray[np.float32]) -> float | None:
     return float(np.exp(-(values * np.log(values)).sum()))
 
 
+def comparable(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Return the sample sizes that two builds' measures have in common; none where they were taken otherwise."""
+    if before.get("chars") != after.get("chars"):
+        return []
+    return [size for size in before.get("sizes", {}) if size in after.get("sizes", {})]
+
+
 def falls(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, float]]:
     """Return before, after and fall of each measure that fell, at the largest sample size that both have.
 
     A fall is the share of the diversity that is lost: of the value, or where less is more of its inverse (compression_ratio) or
     of what it lacks to 1 (self_similarity).
     """
-    common = [size for size in before.get("sizes", {}) if size in after.get("sizes", {})]
-    if not common or before.get("chars") != after.get("chars"):
+    common = comparable(before, after)
+    if not common:
         return {}
     size = max(common, key=int)
     was, now = before["sizes"][size], after["sizes"][size]

@@ -52,23 +52,30 @@ class Embedder:
         return made
 
 
-@functools.lru_cache(maxsize=2)
 def load(name: str, *, what: str) -> Embedder:
     """Return the model in a folder, or of that id on the Hub. Raise SetupError where it can't be had; `what` is for messages."""
     try:
+        return _load(name)
+    except SetupError as error:
+        raise SetupError(f"{what}: {error}") from error
+
+
+@functools.lru_cache(maxsize=2)
+def _load(name: str) -> Embedder:
+    try:
         from model2vec import StaticModel
     except ImportError as error:
-        raise SetupError(f"{what}: {name!r} needs the package model2vec: pip install 'stillhouse[semantic]'") from error
+        raise SetupError(f"{name!r} needs the package model2vec: pip install 'stillhouse[semantic]'") from error
     folder = Path(name).expanduser()
     if not folder.is_dir() and (name.count("/") != 1 or name.startswith((".", "/", "~"))):
-        raise SetupError(f"{what}: {name}: no such folder, and no id of a model on the Hub either (ORG/NAME)")
+        raise SetupError(f"{name}: no such folder, and no id of a model on the Hub either (ORG/NAME)")
     try:
         model: Any = StaticModel.from_pretrained(folder if folder.is_dir() else name, force_download=False)
     except Exception as error:  # its own errors, and those of the Hub's client, the tokenizer's and the file's
         said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SetupError(f"{what}: {name}: can't be loaded as a model2vec model: {said}") from error
+        raise SetupError(f"{name}: can't be loaded as a model2vec model: {said}") from error
     if not np.isfinite(model.embedding).all():
-        raise SetupError(f"{what}: {name}: has vectors that are no numbers; take another model")
+        raise SetupError(f"{name}: has vectors that are no numbers; take another model")
     digest = hashlib.sha256()
     for more in (model.embedding, model.weights, model.token_mapping):
         digest.update(b"" if more is None else np.ascontiguousarray(more).tobytes())

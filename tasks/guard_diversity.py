@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from storage.errors import GuardRefused
-from tasks.diversity import LESS_IS_MORE, falls
+from tasks.diversity import LESS_IS_MORE, SIZES, comparable, falls
 from tasks.options import Options, PathText
 
 WARN = 0.2
@@ -66,6 +66,11 @@ def guard_diversity(options: MinDiversity | None, measured: Mapping[str, Any], b
             refused.append(f"{said}; guard.min_diversity.fall allows {options.fall:.0%}")
         elif each["fall"] > options.warn:
             warnings.append(f"diversity: {said}")
+    if options.fall is not None and before and not comparable(before, measured):
+        warnings.append(
+            f"diversity: not compared with the build before, which takes {SIZES[0]} traces of each; there were "
+            f"{before['sample']:,}, and are {measured['sample']:,}"
+        )
     if refused:
         raise GuardRefused(
             f"guard: {'; '.join(refused)}; nothing is landed, and what was paid for stays: mend the prompts, the sampling or the "

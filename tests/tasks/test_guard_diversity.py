@@ -49,6 +49,14 @@ def test_a_fall_is_a_warning():
     assert guard_diversity(None, GOOD, lost) == []
 
 
+def test_too_few_to_compare():
+    """Where the spec bounds the fall and too few traces are there to tell, a warning says so."""
+    few = {"kernel": "k", "chars": 1, "sizes": {}, "sample": 5}
+    (warning,) = guard_diversity(MinDiversity(fall=0.2), few, GOOD | {"sample": 200})
+    assert "takes 32 traces of each; there were 200, and are 5" in warning
+    assert guard_diversity(None, few, GOOD | {"sample": 200}) == []
+
+
 def test_a_fall_is_refused():
     """Where the spec gives the largest fall, a larger one is refused; a smaller one may still be a warning."""
     lost = measured(distinct_2=0.3, compression_ratio=3.0)
