@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 UV := .uv/bin/uv
 STAMP := $(VENV)/.installed
 REQUIREMENTS := requirements/dev.txt
+TRAIN := .venv-train
 # Half of a short command's time is compiling its modules, where nobody keeps what was compiled.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests run side by side, those that share a costly thing (`xdist_group`) in one process.
@@ -13,7 +14,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-train lint format lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,10 +42,21 @@ humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teach
 	$(BIN)/stillhouse build examples/humaneval-replay.yaml
 
 test: setup  ## Run the tests, but for the slow ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow and not train"
 
 test-slow: setup  ## Run the slow tests: builds that are killed, keys that are looked for everywhere
 	$(PYTEST) -m slow
+
+# pip finds a CPU build of torch where there is one; uv leaves it as it is. What these libraries warn of is theirs.
+$(TRAIN)/.installed: $(UV) requirements/train.txt pyproject.toml
+	$(PYTHON) -m venv $(TRAIN)
+	$(TRAIN)/bin/pip install --quiet --disable-pip-version-check $$(grep '^torch==' requirements/train.txt)
+	VIRTUAL_ENV=$(TRAIN) $(UV) pip install --quiet -r requirements/train.txt
+	VIRTUAL_ENV=$(TRAIN) $(UV) pip install --quiet --no-deps --editable .
+	@touch $@
+
+test-train: $(TRAIN)/.installed  ## Train a tiny model on exports with TRL and transformers, on the CPU
+	$(TRAIN)/bin/pytest -m train -W default tests/train
 
 lint: setup  ## Check form, types and the import contract
 	$(BIN)/ruff check .
@@ -58,10 +70,13 @@ format: setup  ## Put the code into form
 	$(BIN)/ruff format .
 
 lock: $(UV)  ## Pin the requirements anew
-	$(UV) pip compile --quiet pyproject.toml --all-extras --group dev --universal --python-version 3.11 \
+	$(UV) pip compile --quiet pyproject.toml --extra hub --extra language --extra local --extra semantic --extra tokenize \
+		--group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -o requirements/dev.txt
 	$(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/runtime.txt
+	$(UV) pip compile --quiet pyproject.toml --extra tokenize --extra train --group train-test --universal --python-version 3.11 \
+		--no-emit-index-url -c requirements/dev.txt -o requirements/train.txt
 
 bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/exact_match.py
@@ -74,11 +89,13 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/sources.py 100 1000
 	$(BIN)/python benchmarks/selection.py 1000000
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/decontaminate.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
 	$(BIN)/python benchmarks/measures.py 10000 100000 1000000
 	$(BIN)/python benchmarks/semantic.py 20000
+	$(BIN)/python benchmarks/export.py 100000 1000000
 
 clean:  ## Remove what make made
-	rm -rf $(VENV) .uv out lake benchmarks/.peers
+	rm -rf $(VENV) $(TRAIN) .uv out lake benchmarks/.peers

@@ -307,26 +307,43 @@ def diff(
 @app.command()
 def export(
     dataset: Dataset,
-    to: Annotated[str, typer.Option(help="A folder, empty or with an earlier export.")],
+    to: Annotated[
+        str,
+        typer.Option(help="A folder, a URL such as s3://BUCKET/FOLDER, or hf://datasets/NAME/NAME."),
+    ],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    form: Annotated[str, typer.Option("--format", help="The rows' form: messages, or a plug-in's name.")] = "messages",
-    file: Annotated[Literal["parquet", "jsonl"], typer.Option(help="What a shard is.")] = "parquet",
-    shards: Annotated[int, typer.Option(min=1, max=99_999, help="How many files.")] = 1,
+    form: Annotated[str, typer.Option("--format", help="The rows' form, or a plug-in's name.")] = "messages",
+    file: Annotated[
+        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar. [default: the form's, mostly parquet]")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files. [default: 1]")] = None,
+    shard_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="In place of --shards: about how large a file is, as in 500MB.")
+    ] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Rows in a random order, by the spec's seed.")] = False,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of the form's own options; may be repeated.")
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a build's traces as training shards, with a manifest of counts and checksums. The licence gate looks again."""
+    """Write a build's traces as training shards, with card, NOTICE, and a manifest of counts and checksums.
+
+    The licence gate looks again.
+    """
+    from flows.exporting import options_of
     from flows.run import check_export, export_build
     from storage import catalog
-    from tasks.export import ExportOptions, check_apart, check_destination
+    from tasks.export import check_exports
 
     at = _at(lake)
-    options = ExportOptions(format=form, to=to, file=file, shards=shards)
-    check_apart([options], at.root)
-    check_destination(to)
+    options = options_of(
+        {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}, option or []
+    )
+    check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)
     check_export(at, landed, _loaded(spec).licenses if spec else None)
     with at.writing(say):
@@ -336,6 +353,39 @@ def export(
         print_json(manifest)
     else:
         out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {plain(manifest['destination'])}")
+
+
+@app.command()
+def contaminated(
+    dataset: Dataset,
+    against: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SOURCE",
+            help="A held-out benchmark: a file, or an entry of `decontaminate` such as '{source: t.jsonl, fields: {prompt: q}}'. "
+            "Give it several times for several.",
+        ),
+    ],
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    number: Annotated[int, typer.Option("-n", min=0, help="How many overlaps to show; --json has all.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say which items of held-out benchmarks stand in a build. Drops nothing."""
+    from flows.contaminated import benchmark_of
+    from flows.contaminated import contaminated as look
+
+    found = look(_at(lake), dataset, [benchmark_of(each) for each in against], build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for each in found.hits[:number]:
+        whose = f"prompt {each.prompt_id}" + (f", sample {each.sample_id}" if each.sample_id else "")
+        out.print(Text(plain(f"{each.benchmark}, item {each.item} · {whose}: {each.how} in the {each.where}"), style="cyan"))
+        out.print(Text(plain(f"  {each.overlap}")))
+    if len(found.hits) > number:
+        out.print(Text(f"… and {len(found.hits) - number:,} more; -n shows more of them, --json all"))
 
 
 @app.command()

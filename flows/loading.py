@@ -10,11 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from flows.spec import Spec
 from storage.errors import SpecError
-from storage.plugins import nearest
-
-Location = tuple[int | str, ...]
-_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
-"""How pydantic calls an unknown key, of a model and of a dataclass."""
+from tasks import problems
+from tasks.problems import Location, dotted
 
 
 class _Loader(yaml.SafeLoader):
@@ -71,34 +68,18 @@ def load_spec(path: Path) -> Spec:
 
 def where(path: Path, location: Location) -> str:
     """Return a place in a spec for a message: `spec.yaml: teachers[0].model`."""
-    return f"{path}: {_dotted(location)}" if location else str(path)
+    return f"{path}: {dotted(location)}" if location else str(path)
 
 
 def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:
     """Return where a validation failed first and why, in one line."""
-    # An unknown key is the likeliest slip and often the cause of what else is wrong.
-    first = next((each for each in error.errors() if each["type"] in _UNKNOWN), error.errors()[0])
-    location = first["loc"]
-    if first["type"] in _UNKNOWN:
-        return location, f"unknown key; {nearest(str(location[-1]), _known(model, location[:-1]))}"
-    if first["type"] == "missing":
-        return location, "is missing"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    said = first["input"]
-    given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
-    return location, ("must be " if first["msg"].startswith("Input should be ") else "") + message + given
+    return problems.problem(error, lambda location: _known(model, location))
 
 
 def _first(path: Path, root: yaml.Node, error: ValidationError) -> str:
     location, message = problem(error, Spec)
     place = f"{path}:{_line(root, location)}"
-    return f"{place}: {_dotted(location)}: {message}" if location else f"{place}: {message}"
-
-
-def _dotted(location: Location) -> str:
-    # pydantic names the branch of a union it tried (`tuple[str, ...]`); that is no place in the file.
-    parts = [part for part in location if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
+    return f"{place}: {dotted(location)}: {message}" if location else f"{place}: {message}"
 
 
 def _line(node: yaml.Node, location: Location) -> int:

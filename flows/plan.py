@@ -160,7 +160,7 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
             spec.sampling.k,
         )
         check_select(workspace, spec.select, where=str(path))
-        prepared = bar(workspace, spec, prepared)
+        prepared = bar(workspace, spec, prepared, wiring.heldout(spec, path, say))
         underway.check(workspace, intents, spec.drawing)
         verifiers = wiring.make_verifiers(spec, path)
         for warning in wiring.biased(spec, verifiers):

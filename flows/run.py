@@ -31,12 +31,13 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, guard, outcomes, underway, unwanted
+from tasks import barred, costs, destinations, guard, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
+from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against, dedup, digests
 from tasks.draw import Budget, Draw, Spending
-from tasks.export import ExportOptions, check_apart, check_destination, export, find
+from tasks.export import ExportOptions, check_exports, export
 from tasks.guard_diversity import guard_diversity
 from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
 from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
@@ -73,14 +74,13 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     Template(spec.template, where=str(path))
     wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
-    check_apart(spec.exports, lake.root)
-    for each in spec.exports:
-        find(each.format)
-        check_destination(each.to)
+    check_exports(spec.exports, lake.root)
 
 
-def bar(workspace: Workspace, spec: Spec, prepared: Prepared) -> Prepared:
+def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
+    if heldout is not None:
+        heldout.bar(workspace, {source.source for source in spec.prompts if not source.decontaminate})
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
     return unbarred(workspace, prepared)
@@ -235,7 +235,8 @@ class Run:
             self.spec.sampling.k,
         )
         await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
-        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared)
+        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self._path, self.say, self.stop)
+        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared, self._heldout)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
@@ -327,6 +328,8 @@ class Run:
         digests(workspace)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
+        if self._heldout is not None:
+            self._heldout.reject(workspace)
         select(workspace, spec.select, seed=spec.seed)
         snapshot(
             workspace,
@@ -407,10 +410,9 @@ def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None
 
 def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
     """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
-    traces = lake.snapshot("traces", build["dataset"], build["build_id"])
-    manifest = export(traces, options, dataset=build["dataset"], build_id=build["build_id"])
-    destination = str(Path(options.to).expanduser().absolute())
-    noted = manifest | {
+    manifest = export(lake, build, options)
+    destination = destinations.at(options.to).shown
+    noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
         "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
         "destination": destination,

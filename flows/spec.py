@@ -11,6 +11,7 @@ from storage.plugins import nearest
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
 from tasks.guard import GuardOptions
+from tasks.heldout import Benchmark, check_names
 from tasks.license import LicenseOptions
 from tasks.options import NotYet, Options
 from tasks.select import SelectOptions
@@ -59,8 +60,8 @@ class Spec(Options):
     """What is kept."""
     dedup: DedupOptions = DedupOptions()
     """What counts as the same."""
-    decontaminate: NotYet = ()
-    """Held-out benchmarks. Not supported yet."""
+    decontaminate: tuple[Benchmark, ...] = ()
+    """Held-out benchmarks, of whose items nothing may be trained on."""
     guard: GuardOptions = GuardOptions()
     """Against training on what was generated."""
     runner: NotYet = None
@@ -90,6 +91,14 @@ class Spec(Options):
         if not any(teacher.draw for teacher in self.teachers):
             raise ValueError("teachers: none of them draws")
         self._check_cascade()
+        check_names(self.decontaminate, where="decontaminate")
+        exempt = {source.source: number for number, source in enumerate(self.prompts) if not source.decontaminate}
+        for number, source in enumerate(self.prompts):
+            if source.decontaminate and source.source in exempt:
+                raise ValueError(
+                    f"prompts[{number}].decontaminate: prompts[{exempt[source.source]}] has the same source, and `false`: "
+                    "set it for both, or for neither"
+                )
         if self.budget is not None:
             free = [teacher.name for teacher in self.teachers if teacher.price is None]
             if free:

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from flows.loading import Location, problem, where
+from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.answers import Answers
 from storage.errors import SetupError, SpecError, VerifierError, Withheld
@@ -25,12 +25,14 @@ from storage.records import Message
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
+from tasks.decontaminate import Decontamination
 from tasks.draw import Budget, Spending
 from tasks.embedding import Embedder, load
 from tasks.license import Licensed, LicenseOptions, effective
 from tasks.licensing import bound_now, inherit, regate
 from tasks.line import open_line
 from tasks.prepare import Asked
+from tasks.problems import Location
 from tasks.snapshot import TeacherFacts
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
@@ -81,6 +83,18 @@ def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
             if stop is not None:
                 stop.check()
             yield found
+
+
+def heldout(spec: Spec, path: Path, say: Callable[[str], None], stop: Stop | None = None) -> Decontamination | None:
+    """Read the spec's benchmarks, where it has any. Raise what they and a contaminated template raise."""
+    if not spec.decontaminate:
+        return None
+    found = Decontamination(spec.decontaminate, seed=spec.seed, check=stop.check if stop is not None else lambda: None)
+    template = {"template.system": spec.template.system, "template.user": spec.template.user}
+    found.check_template({name: text for name, text in template.items() if text}, where=str(path))
+    for line in found.lines():
+        say(f"decontaminate: {line}")
+    return found
 
 
 def check_teachers(spec: Spec, path: Path) -> None:

@@ -184,16 +184,22 @@ def count_rows(path: Path) -> int:
 
 
 def read_batches(
-    path: Path, *, rows: int, group: int | None = None, metadata: pq.FileMetaData | None = None
+    path: Path,
+    *,
+    rows: int,
+    group: int | None = None,
+    columns: Sequence[str] | None = None,
+    metadata: pq.FileMetaData | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield a file's rows, or one row group's, so many at a time, checked against their checksums.
 
-    `metadata` goes before the file's own footer. Raise LakeDamaged at the first that can't be read.
+    `columns` names those that are wanted. `metadata` goes before the file's own footer. Raise LakeDamaged at the first that can't
+    be read.
     """
     try:
         with pq.ParquetFile(path, metadata=metadata, page_checksum_verification=True) as file:
             groups = range(file.metadata.num_row_groups) if group is None else [group]
-            for batch in file.iter_batches(batch_size=rows, row_groups=groups, use_threads=False):
+            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns, use_threads=False):
                 batch.validate(full=True)
                 yield batch
     except UNREADABLE as error:

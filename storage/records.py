@@ -175,3 +175,7 @@ class Outcome:
     """Where it ended; None where it was kept."""
     reason: str | None
     """Why it ended there."""
+    refuted_by: str | None = None
+    """The first verifier that failed the sample, where it ended at `verify` and one did: not where none could decide."""
+    score: float | None = None
+    """The mean of its verdicts' scores, 0 … 1."""

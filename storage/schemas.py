@@ -87,6 +87,8 @@ OUTCOMES = pa.schema(
         ("outcome", pa.string()),
         ("stage", pa.string()),
         ("reason", pa.string()),
+        ("refuted_by", pa.string()),
+        ("score", pa.float32()),
     ]
 )
 

@@ -20,6 +20,7 @@ import regex  # type: ignore[import-untyped]
 from storage.parquet import PartWriter
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
+from tasks.ranked import deal_samples
 
 NGRAM = 3
 """Words in an n-gram."""
@@ -92,12 +93,8 @@ def keep_diverse(workspace: Workspace, per_prompt: int, reason: str) -> None:
 def _reject(workspace: Workspace, per_prompt: int, total: int, reason: str) -> None:
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     workspace.execute(f"CREATE TABLE crowds AS SELECT ord, min(rank) // {size} AS bucket FROM crowded GROUP BY ord")
-    columns = "ord, crowded.teacher, crowded.sample_index, place, bucket, created_at"
-    workspace.deal_query(
-        "crowds",
-        f"SELECT {columns}, concat_ws(chr(10), reasoning, response) AS text "
-        "FROM samples JOIN crowded USING (sample_id) JOIN crowds USING (ord)",
-    )
+    ranks = "SELECT sample_id, rank, bucket FROM crowded JOIN crowds USING (ord)"
+    deal_samples(workspace, "crowds", ["reasoning", "response", "created_at"], ranks)
     path = workspace.folder / "left-out.parquet"
     with PartWriter(path, _LEFT_OUT) as writer:
         for bucket in range(-(-total // size)):
@@ -118,9 +115,11 @@ def _prompts(workspace: Workspace, bucket: int) -> Iterator[list[dict[str, Any]]
     """Yield each prompt's samples, the best first."""
     table = workspace.table(
         f"""
-        SELECT ord, teacher, sample_index, text FROM {workspace.dealt("crowds", bucket)}
-        QUALIFY row_number() OVER (PARTITION BY ord, place ORDER BY created_at, text) = 1
-        ORDER BY ord, place
+        SELECT ord, teacher, sample_index, text
+        FROM (SELECT *, concat_ws(chr(10), reasoning, response) AS text FROM {workspace.dealt("crowds", bucket)})
+        JOIN crowded USING (rank)
+        QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, text) = 1
+        ORDER BY rank
         """
     )
     rows = (row for batch in table.to_batches(max_chunksize=_BATCH) for row in batch.to_pylist())

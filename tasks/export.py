@@ -1,108 +1,264 @@
-"""Export: a build's traces as training shards, with a manifest of what is in them."""
+"""Export: a build's traces as training shards, with their card, NOTICE and manifest.
+
+    traces → exporter's rows → spool (counted, shuffled) → equal shards → destination
+
+Nothing is held but a few batches, so a large build needs disk, not memory.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import math
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import orjson
 import pyarrow as pa
-from pydantic import Field
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ByteSize, Field, model_validator
 
 from storage.errors import SpecError, StillhouseError
-from storage.parquet import PartWriter, count_rows, read_batches, refused, sync, write_text
-from storage.plugins import nearest
-from tasks.exporters.protocol import Exporter
-from tasks.exporters.registry import EXPORTERS
+from storage.lake import Lake, Manifest
+from storage.parquet import UNREADABLE, read_batches, unreadable, write_text
+from storage.sql import parquet_in
+from storage.workspace import Workspace
+from tasks import destinations
+from tasks.card import card, hub_license
+from tasks.containers import CONTAINERS, Container, File, Look
+from tasks.contents import Contents, gather
+from tasks.croissant import croissant
+from tasks.destinations import MANIFEST, Place
+from tasks.exporters import making
+from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
+from tasks.refuted import pairs_source
+from tasks.spool import Spool
 
-MANIFEST = "manifest.json"
+SPLITS = ("train", "validation", "test")
+"""In this order; others follow by name."""
+BATCH_ROWS = 1_000
+"""Rows that are Python objects at a time, where they are small."""
+BATCH_BYTES = 1_000_000
+"""Of packed rows, for large ones. Python's objects take several times as much."""
 
 
-class ExportOptions(Options):
-    """One entry of the spec's `exports`."""
+class ExportOptions(Options, extra="allow"):
+    """One entry of the spec's `exports`: where to, in which files, and a form with its own options."""
 
     format: str = Field(default="messages", min_length=1)
-    """messages: the whole conversation, the response as the assistant's turn; or a plug-in's name."""
+    """messages: the whole conversation, the response as the assistant's turn; another form's or a plug-in's name."""
     to: PathText
-    """A folder. One that holds an earlier export is replaced; any other must be empty."""
+    """A folder, a URL of fsspec's or hf://datasets/NAME/NAME. An earlier export there is replaced; else it must be empty."""
+    file: File | None = None
+    """What a shard is. Left out: what the form says, mostly Parquet."""
     shards: int = Field(default=1, ge=1, le=99_999)
-    """Files, whose numbers of rows differ by one at most."""
-    file: Literal["parquet", "jsonl"] = "parquet"
-    """What a shard is."""
+    """Files of the largest split, whose numbers of rows differ by one at most; smaller splits have fewer, of like size."""
+    shard_bytes: ByteSize | None = Field(default=None, ge=1_000)
+    """In place of `shards`: about how large a file is, in bytes, or as 500MB."""
+    shuffle: bool = False
+    """Whether rows go into shards in a random order, which the spec's seed decides. Else prompt by prompt."""
 
-
-class _JsonLines:
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
-
-    def write(self, row: dict[str, Any]) -> None:
-        self._file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
-    def __enter__(self) -> Self:
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if self.shard_bytes is not None and "shards" in self.model_fields_set:
+            raise ValueError("shards and shard_bytes: name one of them")
         return self
 
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+    @property
+    def own(self) -> dict[str, Any]:
+        """Return the form's own options."""
+        return dict(self.model_extra or {})
 
 
-def export(traces: Path, options: ExportOptions, *, dataset: str, build_id: str) -> dict[str, Any]:
-    """Write the shards of a build's snapshot (`traces`, a folder) and return the manifest. Same snapshot, same bytes."""
-    exporter = find(options.format)
-    files = sorted(traces.glob("*.parquet"))
-    rows = sum(map(count_rows, files)) if exporter.one_to_one else sum(1 for _ in _made(exporter, options.format, files))
-    number = max(1, min(options.shards, rows))
-    shards = []
-    with _replacing(Path(options.to).expanduser().resolve()) as folder:
-        source = _made(exporter, options.format, files)
-        for index in range(number):
-            name = f"train-{index:05d}-of-{number:05d}.{options.file}"
-            size = rows // number + (index < rows % number)
-            try:
-                with (
-                    PartWriter(folder / name, exporter.schema)
-                    if options.file == "parquet"
-                    else _JsonLines(folder / name) as writer
-                ):
-                    for _ in range(size):
-                        writer.write(_next(source, options.format, rows))
-            except (pa.ArrowInvalid, pa.ArrowTypeError, orjson.JSONEncodeError) as error:
-                raise _broken(options.format, error) from error
-            shards.append(_facts(folder / name, size))
-        if next(source, None) is not None:
-            raise _unsteady(options.format, rows)
-        manifest = {"dataset": dataset, "build_id": build_id, "format": options.format, "rows": rows, "shards": shards}
-        write_text(folder / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-    return manifest
+class Trace(Mapping[str, Any]):
+    """A row of the table `traces`, whose columns become Python objects when they are asked for, a batch of them at a time."""
+
+    __slots__ = ("_columns", "_row")
+
+    def __init__(self, columns: _Columns, row: int) -> None:
+        self._columns, self._row = columns, row
+
+    def __getitem__(self, name: str) -> Any:
+        return self._columns[name][self._row]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns.batch.schema.names)
+
+    def __len__(self) -> int:
+        return len(self._columns.batch.schema.names)
 
 
-def _writer(path: Path, exporter: Exporter) -> PartWriter | _JsonLines:
-    return PartWriter(path, exporter.schema) if path.suffix == ".parquet" else _JsonLines(path)
+class _Columns(dict[str, list[Any]]):
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        super().__init__()
+        self.batch = batch
+
+    def __missing__(self, name: str) -> list[Any]:
+        if name not in self.batch.schema.names:
+            raise KeyError(name)
+        found: list[Any] = self.batch[name].to_pylist()
+        self[name] = found
+        return found
 
 
-def find(name: str) -> Exporter:
-    """Return the exporter of a form. Raise SpecError where there is none."""
-    try:
-        kind = EXPORTERS.find(name)
-    except KeyError:
-        raise SpecError(f"exports: unknown format {name!r}; {nearest(name, EXPORTERS.names())}") from None
-    exporter = kind()
-    if "license" not in exporter.schema.names:
-        raise SpecError(f"exports: the exporter {name!r} has no column `license`, without which nobody may use its rows")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Split:
+    name: str
+    spool: Spool
+    facts: dict[str, Any]
+
+
+def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
+    """Return the exporter of an entry, which `where` names. Raise SpecError where it can't be made, or writes no such files."""
+    exporter = making.make(options.format, options.own, where=where)
+    allowed = files(exporter)
+    if options.file is not None and options.file not in allowed:
+        raise SpecError(f"{where}.file: {options.format} isn't written as {options.file}; it may be {', '.join(allowed)}")
     return exporter
 
 
-def _made(exporter: Exporter, name: str, files: list[Path]) -> Iterator[dict[str, Any]]:
+def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | None = None) -> None:
+    """Raise what can be known of exports before anything is spent: forms, options, and where they go.
+
+    A message names the entry, `exports[0]`, or `where`.
+    """
+    destinations.check_apart([each.to for each in exports], lake)
+    for number, each in enumerate(exports):
+        exporter = make(each, where=where or f"exports[{number}]")
+        if isinstance(exporter, NeedsFiles):
+            exporter.ready()
+        destinations.at(each.to).check()
+
+
+def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any]:
+    """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock."""
+    exporter = make(options)
+    file: str = options.file or files(exporter)[0]
+    destination = destinations.at(options.to)
+    folder = lake.snapshot("traces", build["dataset"], build["build_id"])
+    seed = int(build.get("spec", {}).get("seed", 0))
+    with ExitStack() as stack:
+        workspace = stack.enter_context(Workspace(lake, lake.staging / f"export-{secrets.token_hex(4)}"))
+        workspace.make_room(int(build.get("requested", 0)))
+        place = stack.enter_context(destination.filling(workspace.folder / "made"))
+        counts = _splits(workspace, folder)
+        splits: list[_Split] = []
+        for name, rows in counts.items():
+            source = _source(lake, build, exporter, None if len(counts) == 1 else name)
+            spool = stack.enter_context(
+                Spool(
+                    workspace.folder / f"{len(splits)}.spool",
+                    CONTAINERS[file].schema(exporter.schema),
+                    weigh=CONTAINERS[file].weigh,
+                    seed=seed if options.shuffle else None,
+                    # A prompt stands in two columns of a trace, and in one of a row at most.
+                    bytes_expected=_bytes(folder) // 2,
+                )
+            )
+            exporter = make(options)  # anew, since its facts are of one split
+            try:
+                _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, rows)
+            except SpecError as error:
+                if len(counts) == 1:
+                    raise
+                raise SpecError(f"{error} (in the split {name!r})") from error
+            splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
+        shards = list(_shards(place, splits, file, options, exporter.schema))
+        manifest = {
+            "dataset": build["dataset"],
+            "build_id": build["build_id"],
+            "format": options.format,
+            "options": options.own,
+            "file": file,
+            "shuffled_by": seed if options.shuffle else None,
+            "rows": sum(shard["rows"] for shard in shards),
+            "splits": {
+                split.name: {"rows": split.spool.rows} | ({"facts": split.facts} if split.facts else {}) for split in splits
+            },
+            "shards": shards,
+            "spec": build.get("spec"),
+            "spec_hash": build.get("spec_hash"),
+            "version": version("stillhouse"),
+        }
+        contents = gather(lake, workspace, build, manifest, exporter.schema)
+        manifest["license"] = contents.licensing.license
+        manifest["documents"] = list(_documents(place, contents))
+        write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
+        place.done(place.folder / MANIFEST)
+    return manifest
+
+
+def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
+    """Write what explains the shards, and yield what the manifest says of it."""
+    texts = {"NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
+    if hub_license(contents.licensing.license) is None:
+        texts["LICENSE"] = license_text(contents)
+    for name, text in sorted(texts.items()):
+        write_text(place.folder / name, text)
+        yield describe(place.folder / name)
+        place.done(place.folder / name)
+
+
+def _splits(workspace: Workspace, traces: Path) -> dict[str, int]:
+    """Return the splits' numbers of traces, in the order in which they are written."""
+    counted: dict[str, int] = dict(
+        workspace.rows(f"SELECT coalesce(split, 'train') AS split, count(*) FROM {parquet_in(traces)} GROUP BY ALL")
+    )
+    known = [name for name in SPLITS if name in counted]
+    return {name: counted[name] for name in [*known, *sorted(counted.keys() - set(SPLITS))]} or {"train": 0}
+
+
+def _bytes(traces: Path) -> int:
+    """Return about how many bytes the traces take in memory."""
+    total = 0
+    for path in traces.glob("*.parquet"):
+        try:
+            found = pq.read_metadata(path)
+        except UNREADABLE as error:
+            raise unreadable(path, error) from error
+        total += sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
+    return total
+
+
+def _source(lake: Lake, build: Manifest, exporter: Exporter, split: str | None) -> Iterator[Any]:
+    """Yield what an exporter makes the rows of a split of, or of all splits."""
+    if not needs_refuted(exporter):
+        return _traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
+    prompts = pairs_source(lake, build["dataset"], build["build_id"])
+    return (prompt for prompt in prompts if split is None or prompt.split == split)
+
+
+def _traces(folder: Path, split: str | None) -> Iterator[Trace]:
+    """Yield the traces of a split, or all, in order."""
+    paths = sorted(folder.glob("*.parquet"))
+    rows = sum(pq.read_metadata(path).num_rows for path in paths)
+    size = max(10, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, _bytes(folder))))
+    for path in paths:
+        metadata = pq.read_metadata(path)
+        for group in range(metadata.num_row_groups):  # one at a time, since Arrow would read ahead all of the file
+            for whole in read_batches(path, rows=size, group=group, metadata=metadata):
+                batch = whole if split is None else whole.filter(_in(whole, split))
+                columns = _Columns(batch)
+                yield from (Trace(columns, row) for row in range(batch.num_rows))
+
+
+def _in(batch: pa.RecordBatch, split: str) -> pa.Array:
+    """Return which traces are of a split; one that names none is for training."""
+    return pc.call_function("equal", [batch["split"].fill_null(SPLITS[0]), split])
+
+
+def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yield an exporter's rows. Raise SpecError, in one line, where it raises, or a row isn't what its schema says."""
-    rows = exporter.rows(_traces(files))
+    rows = exporter.rows(source)
     columns = set(exporter.schema.names)
     while True:
         try:
@@ -120,94 +276,88 @@ def _made(exporter: Exporter, name: str, files: list[Path]) -> Iterator[dict[str
         yield row
 
 
+def _fill(spool: Spool, container: Container, exporter: Exporter, rows: Iterator[dict[str, Any]], name: str, traces: int) -> None:
+    """Pack rows into a spool, as many at a time as their size allows."""
+    schema = exporter.schema
+    size, packed = 16, 0
+    while taken := list(itertools.islice(rows, size)):
+        try:
+            batch = container.pack(taken, schema)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, orjson.JSONEncodeError) as error:
+            raise _broken(name, error) from error
+        spool.add(batch)
+        packed += batch.nbytes
+        size = max(1, min(BATCH_ROWS, BATCH_BYTES * spool.rows // max(1, packed)))
+    spool.close()
+    if exporter.one_to_one and spool.rows != traces:
+        raise SpecError(
+            f"exports: the exporter {name!r} promised {traces:,} rows and gave another number; mend it, or its `one_to_one`"
+        )
+
+
 def _broken(name: str, why: object) -> SpecError:
     what = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
     return SpecError(f"exports: the exporter {name!r} is broken: {what}")
 
 
-def _next(rows: Iterator[dict[str, Any]], name: str, promised: int) -> dict[str, Any]:
-    row = next(rows, None)
-    if row is None:
-        raise _unsteady(name, promised)
-    return row
+def _shards(
+    place: Place, splits: Sequence[_Split], file: str, options: ExportOptions, schema: pa.Schema
+) -> Iterator[dict[str, Any]]:
+    """Write every split's shards, and yield what the manifest says of each."""
+    container = CONTAINERS[file]
+    largest = max(split.spool.rows for split in splits)
+    for split in splits:
+        spool = split.spool
+        sample = spool.sample()
+        look = Look(row_bytes=spool.weight / spool.rows, sample=sample.slice(0, BATCH_ROWS)) if sample is not None else None
+        if options.shard_bytes is None:
+            number = max(1, min(math.ceil(options.shards * spool.rows / max(1, largest)), spool.rows))
+            sizes = [spool.rows // number + (index < spool.rows % number) for index in range(number)]
+        else:
+            total = spool.weight * container.ratio(look) if look else 0
+            number = max(1, min(math.ceil(total / options.shard_bytes), spool.rows, 99_999))
+            sizes = _alike(spool.pieces, number)
+        feed = _Feed(spool.read())
+        first = 0
+        for index, size in enumerate(sizes):
+            path = place.folder / f"{split.name}-{index:05d}-of-{number:05d}.{file}"
+            container.write(path, container.schema(schema), feed.take(size), first=first, look=look)
+            first += size
+            yield describe(path) | {"rows": size, "split": split.name}
+            place.done(path)
 
 
-def _unsteady(name: str, promised: int) -> SpecError:
-    return SpecError(
-        f"exports: the exporter {name!r} promised {promised:,} rows and gave another number; mend it, or its `one_to_one`"
-    )
+def _alike(pieces: Sequence[tuple[int, int]], number: int) -> list[int]:
+    """Return the rows of so many shards that are alike in bytes; none is empty where there are rows enough."""
+    rows, total = sum(rows for rows, _ in pieces), sum(size for _, size in pieces)
+    cuts, row, byte = [0], 0, 0
+    for count, size in pieces:
+        while len(cuts) < number and (target := total * len(cuts) // number) < byte + size:
+            cut = row + count * (target - byte) // max(1, size)
+            cuts.append(min(max(cut, cuts[-1] + 1), rows - (number - len(cuts))))
+        row, byte = row + count, byte + size
+    return [end - start for start, end in itertools.pairwise([*cuts, rows])]
 
 
-def check_destination(to: str) -> None:
-    """Raise SpecError where an export to this folder would be refused, before anything is spent on it."""
-    if "://" in to:
-        raise SpecError(f"exports: {to}: must be a local folder for now; URLs aren't supported yet")
-    target = Path(to).expanduser()
-    if target.exists() and not target.is_dir():
-        raise SpecError(f"exports: {to}: is a file, and an export is a folder")
-    if target.is_dir():
-        foreign = {path.name for path in target.iterdir()} - _own(target)
-        if foreign:
-            raise SpecError(f"exports: {to}: has files that are no export of stillhouse ({min(foreign)}); name another folder")
+class _Feed:
+    """A stream of batches, taken by rows."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._left: pa.RecordBatch | None = None
+
+    def take(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """Yield the next so many rows."""
+        while rows:
+            batch = self._left if self._left is not None else next(self._batches)
+            piece = batch.slice(0, rows)
+            rows -= piece.num_rows
+            self._left = batch.slice(piece.num_rows) if piece.num_rows < batch.num_rows else None
+            yield piece
 
 
-def _own(target: Path) -> set[str]:
-    """Return the files of a folder that an earlier export wrote, by its manifest."""
-    try:
-        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-        if {"dataset", "build_id", "rows"} <= manifest.keys():
-            return {MANIFEST, *(shard["file"] for shard in manifest["shards"])}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        pass
-    return set()
-
-
-def check_apart(exports: Sequence[ExportOptions], lake: Path) -> None:
-    """Raise SpecError where an export and the lake, or two exports, lie in one another: one would replace the other."""
-    places = [("the lake", lake.resolve())]
-    for number, each in enumerate(exports):
-        place = Path(each.to).expanduser().resolve()
-        for name, other in places:
-            if place.is_relative_to(other) or other.is_relative_to(place):
-                raise SpecError(f"exports[{number}].to: {each.to} and {name} ({other}) lie in one another; keep them apart")
-        places.append((f"exports[{number}]", place))
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes the place of `target` once it is whole."""
-    check_destination(str(target))
-    fresh = target.with_name(f".{target.name}.new")
-    old = target.with_name(f".{target.name}.old")
-    try:
-        shutil.rmtree(fresh, ignore_errors=True)
-        fresh.mkdir(parents=True)
-        yield fresh
-        sync(fresh)
-        shutil.rmtree(old, ignore_errors=True)
-        if target.exists():
-            target.rename(old)
-        try:
-            fresh.rename(target)
-        except OSError:
-            if old.exists():
-                old.rename(target)
-            raise
-        sync(target.parent)
-    except OSError as error:
-        raise refused(target, error) from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _traces(files: list[Path]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        for batch in read_batches(file, rows=1_000):
-            yield from batch.to_pylist()
-
-
-def _facts(path: Path, rows: int) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
+    """Return a file's name, size and checksum."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path.name, "rows": rows, "bytes": path.stat().st_size, "sha256": digest}
+    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}

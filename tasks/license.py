@@ -186,6 +186,14 @@ def _sql(text: str | None) -> str:
     return "NULL" if text is None else literal(text)
 
 
+def identifiers(expression: str) -> list[str]:
+    """Return the licences of which an expression consists, in order; what isn't SPDX as it stands."""
+    try:
+        return sorted({str(symbol) for symbol in _symbols(parse(expression, what="license"))})
+    except SpecError:
+        return [expression]
+
+
 @functools.cache
 def _licensing() -> Licensing:
     return get_spdx_licensing()

@@ -123,7 +123,8 @@ def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
     workspace.execute(
         f"""
         CREATE TABLE reasons AS
-        SELECT ord, teacher, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason
+        SELECT ord, teacher, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason,
+            CASE WHEN NOT passed THEN verifiers.name END AS refuted_by
         FROM verdicts
         JOIN {listed(verifiers)} USING (fingerprint)
         JOIN (

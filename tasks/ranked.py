@@ -12,18 +12,31 @@ from storage.schemas import SAMPLES
 from storage.workspace import DEALT_ROWS, Workspace
 
 Ids = npt.NDArray[np.bytes_]
+RESPONSE = [
+    "sample_id",
+    "model",
+    "strategy",
+    "system",
+    "messages",
+    "response",
+    "reasoning",
+    "tokens_in",
+    "tokens_out",
+    "created_at",
+]
+"""The columns that a trace takes from its sample."""
 _NIBBLE = np.zeros(256, np.uint8)
 _NIBBLE[[*b"0123456789abcdef"]] = np.arange(16)
 
 
-def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str, *, size: int) -> None:
-    """Deal the `columns` of samples, with `rank` and `bucket` (rank // size) after them.
+def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str) -> None:
+    """Deal the `columns` of samples, with their `rank` and `bucket` after them.
 
-    `ranks` is a query for sample_id and rank, from 0 to n - 1; a sample may have several ranks. A join would be simpler. But one
-    whose ids don't fit into DuckDB's memory spills the texts too; here 24 bytes a rank do.
+    `ranks` is a query for sample_id, rank and bucket; a sample may have several ranks. A join would be simpler. But one whose ids
+    don't fit into DuckDB's memory spills the texts too; here 28 bytes a rank do.
     """
-    ids, ordered = _ranks(workspace, ranks)
-    schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int64())])
+    ids, ordered, buckets = _ranks(workspace, ranks)
+    schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int32())])
     source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -35,9 +48,9 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
                 continue
             rows = np.repeat(np.arange(len(sought)), times)
             places = np.arange(number) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
-            rank = ordered[places]
             taken = batch.select(columns).take(pa.array(rows))
-            yield pa.RecordBatch.from_arrays([*taken.columns, pa.array(rank), pa.array(rank // size)], schema=schema)
+            own = [pa.array(ordered[places]), pa.array(buckets[places])]
+            yield pa.RecordBatch.from_arrays([*taken.columns, *own], schema=schema)
 
     workspace.deal(name, batches(), schema)
 
@@ -49,14 +62,15 @@ def packed(ids: pa.Array) -> Ids:
     return whole
 
 
-def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64]]:
-    """Return the ids in order, and the rank of each."""
+def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Return the ids in order, and the rank and the bucket of each."""
     ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")
-    ids, ranks = np.empty(number, "S16"), np.empty(number, np.int64)
-    place = 0
-    for batch in workspace.stream(f"SELECT sample_id, rank FROM ({query})", rows=DEALT_ROWS):
-        ids[place : place + len(batch)] = packed(batch["sample_id"])
-        ranks[place : place + len(batch)] = batch["rank"].to_numpy()
-        place += len(batch)
+    ids, ranks, buckets = np.empty(number, "S16"), np.empty(number, np.int64), np.empty(number, np.int32)
+    first = 0
+    for batch in workspace.stream(f"SELECT sample_id, rank, bucket FROM ({query})", rows=DEALT_ROWS):
+        here = slice(first, first + len(batch))
+        ids[here] = packed(batch["sample_id"])
+        ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
+        first += len(batch)
     order = np.argsort(ids, kind="stable")
-    return ids[order], ranks[order]
+    return ids[order], ranks[order], buckets[order]

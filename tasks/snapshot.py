@@ -16,7 +16,7 @@ from tasks.bound import Inherited
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files
-from tasks.ranked import deal_samples
+from tasks.ranked import RESPONSE, deal_samples
 from tasks.verify import Named
 
 PART_ROWS = 100_000
@@ -56,7 +56,8 @@ def snapshot(
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome
+            CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
+            refuted_by, score::FLOAT AS score
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index
@@ -106,7 +107,7 @@ def _traces(
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
-    deal_samples(workspace, "responses", _RESPONSE, "SELECT sample_id, rank FROM kept", size=size)
+    deal_samples(workspace, "responses", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM kept")
     alone = "SELECT rank, sample_id, inputs FROM kept"
     voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
     judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
@@ -144,21 +145,6 @@ def _traces(
             """
         )
         yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
-
-
-_RESPONSE = [
-    "sample_id",
-    "model",
-    "strategy",
-    "system",
-    "messages",
-    "response",
-    "reasoning",
-    "tokens_in",
-    "tokens_out",
-    "created_at",
-]
-"""The columns that a trace takes from its sample."""
 
 
 def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:

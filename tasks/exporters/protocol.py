@@ -1,24 +1,115 @@
-"""What an exporter is: a frozen dataclass that makes training rows of traces. Shards, checksums and folders are outside it."""
+"""What an exporter is: a frozen dataclass whose fields are its YAML options, and one method, `rows`.
+
+    @exporter(one_to_one=True)
+    class Texts:
+        \"\"\"A row is a text.\"\"\"
+
+        title: str = "Question"
+        \"\"\"What stands above the prompt.\"\"\"
+
+        schema: ClassVar[pa.Schema] = pa.schema({"text": pa.string(), "license": pa.string()})
+
+        def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+            for trace in traces:
+                yield {"text": f"{self.title}: {trace['prompt']}", "license": trace["license"]}
+
+Where the options decide on the columns, `schema` is a property. Shards, containers, splits, checksums and folders are outside it.
+A class without options needs no decorator.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 import pyarrow as pa
+from pydantic import ConfigDict
+
+FILES = ("parquet", "jsonl", "arrow", "tar")
+"""What a shard may be, unless an exporter says otherwise; the first is the default."""
 
 
+@runtime_checkable
 class Exporter(Protocol):
     """A form of training rows."""
 
-    schema: pa.Schema
-    """The columns of a row."""
-    one_to_one: bool
-    """Whether each trace is one row. Where it isn't, `rows` is called twice: once to count, so that shards are alike in size."""
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of a row."""
+        ...
 
-    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    @property
+    def one_to_one(self) -> bool:
+        """Whether each trace is one row. An export in which it isn't is refused."""
+        ...
+
+    def rows(self, source: Iterable[Any], /) -> Iterator[dict[str, Any]]:
         """Yield rows of a build's traces, which come with all columns of the table `traces`, prompt by prompt.
 
-        The same traces must give the same rows.
+        With `needs_refuted`, of `tasks.refuted.PromptSamples` in place of traces. The same source must give the same rows.
         """
         ...
+
+
+@runtime_checkable
+class Factual(Protocol):
+    """An exporter that counts what it did, for the export's manifest."""
+
+    def facts(self) -> dict[str, Any]:
+        """Return JSON-like values by name: of the last call of `rows`, once all of its rows were taken."""
+        ...
+
+
+@runtime_checkable
+class NeedsFiles(Protocol):
+    """An exporter that needs something of this machine, such as a tokenizer."""
+
+    def ready(self) -> None:
+        """Raise SetupError or SpecError where it isn't there. Called before anything is spent."""
+        ...
+
+
+C = TypeVar("C")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
+def exporter(
+    *, one_to_one: bool | None = None, needs_refuted: bool | None = None, files: tuple[str, ...] | None = None
+) -> Callable[[type[C]], type[C]]:
+    """Make a class an exporter: a frozen, keyword-only dataclass that refuses unknown options.
+
+    `one_to_one` is as the protocol says; a class whose options decide on it defines it as a property. `needs_refuted`: `rows` is
+    given each prompt's kept and refuted samples. `files`: what a shard may be, the default first. Left out, they are the base
+    class's, or else False and `FILES`.
+    """
+
+    def decorate(cls: type[C]) -> type[C]:
+        made = dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+        # Without this, pydantic ignores an unknown key in the spec: a mistyped option would change nothing and say nothing.
+        made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        for name, given, default in (
+            ("one_to_one", one_to_one, False),
+            ("needs_refuted", needs_refuted, False),
+            ("files", files, FILES),
+        ):
+            if given is not None or not hasattr(cls, name):
+                setattr(made, name, default if given is None else given)
+        return made
+
+    return decorate
+
+
+def files(form: Exporter) -> tuple[str, ...]:
+    """Return what an exporter's shards may be, the default first."""
+    return tuple(getattr(form, "files", FILES))
+
+
+def needs_refuted(form: Exporter) -> bool:
+    """Return whether an exporter is given prompts with their kept and refuted samples, in place of traces."""
+    return bool(getattr(form, "needs_refuted", False))
+
+
+def facts(form: Exporter) -> Mapping[str, Any]:
+    """Return what an exporter says of the rows that it made; nothing for most."""
+    return form.facts() if isinstance(form, Factual) else {}

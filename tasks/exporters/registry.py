@@ -7,4 +7,15 @@ from collections.abc import Callable
 from storage.plugins import Registry
 from tasks.exporters.protocol import Exporter
 
-EXPORTERS: Registry[Callable[[], Exporter]] = Registry("stillhouse.exporters", {"messages": "tasks.exporters.messages:Messages"})
+EXPORTERS: Registry[Callable[..., Exporter]] = Registry(
+    "stillhouse.exporters",
+    {
+        "alpaca": "tasks.exporters.alpaca:Alpaca",
+        "messages": "tasks.exporters.messages:Messages",
+        "preference": "tasks.exporters.preference:Preference",
+        "prompt_completion": "tasks.exporters.prompt_completion:PromptCompletion",
+        "sharegpt": "tasks.exporters.sharegpt:ShareGPT",
+        "tokenized": "tasks.exporters.tokenized:Tokenized",
+        "webdataset": "tasks.exporters.webdataset:WebDataset",
+    },
+)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from tasks.options import NotYet, Options, PathText
+from tasks.options import Options, PathText
 
 Column = Annotated[str, StringConstraints(min_length=1)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -70,8 +70,8 @@ class PromptSource(Options):
     """At most so many prompts: the first, or with `sample` a random choice's."""
     sample: float | None = Field(default=None, gt=0, le=1)
     """Take a row with this probability, by the spec's seed and the row's number: the choice is stable as a source grows."""
-    decontaminate: NotYet = None
-    """Held-out benchmarks. Not supported yet."""
+    decontaminate: bool = True
+    """Whether the spec's benchmarks are looked for in these prompts, and in the responses to them."""
     generation: int = Field(default=0, ge=0, le=1_000)
     """0: written by people; n: synthetic of n-th order. A lake's rows know their own, and get this where it is higher."""
 

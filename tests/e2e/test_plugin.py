@@ -50,7 +50,7 @@ def test_the_example(workplace: Workplace, plugin: Path) -> None:
     [
         ("use: asks_bak", "unknown verifier 'asks_bak'; did you mean 'asks_back'?"),
         ("provider: elisa", "unknown provider 'elisa'; did you mean 'eliza'?"),
-        ("format: alpacca", "unknown format 'alpacca'; did you mean 'alpaca'?"),
+        ("format: trancript", "unknown format 'trancript'; did you mean 'transcript'?"),
         ("questions: 0", "questions"),
     ],
 )
@@ -68,7 +68,7 @@ def test_a_mistyped_name(workplace: Workplace, plugin: Path, wrong: str, told: s
 
 def test_only_what_is_named_is_imported(workplace: Workplace, plugin: Path) -> None:
     """A package that is installed and broken disturbs nobody who doesn't use it; whoever names it gets one line."""
-    for module in ("asks_back", "eliza", "alpaca"):
+    for module in ("asks_back", "eliza", "transcript"):
         (workplace.folder / "site" / "stillhouse_eliza" / f"{module}.py").write_text("raise ImportError('broken')\n")
     done = workplace.run("build", str(plugin / "spec.yaml"), "--lake", str(workplace.lake))
     assert done.returncode == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.ask import Desk
+from tasks.decontaminate import Decontamination
 from tasks.dedup import DedupOptions, dedup, digests
 from tasks.draw import Budget, Draw
 from tasks.license import effective
@@ -56,6 +57,10 @@ class Spec:
     seed: int = 0
     barred: Sequence[tuple[str, str]] = ()
     """Stages and the queries by which they bar prompts."""
+    heldout: Decontamination | None = None
+    """What no prompt and no response may have in it."""
+    exempt: Collection[str] = ()
+    """Sources of prompts in which it isn't looked for."""
     given: bool = True
     """Whether the source gives ids."""
 
@@ -121,6 +126,8 @@ class House:
         ]
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
+        if spec.heldout is not None:
+            spec.heldout.bar(self.workspace, spec.exempt)
         for stage, query in spec.barred:
             barred.bar(self.workspace, stage, query)
         self.prepared = unbarred(self.workspace, self.prepared)
@@ -183,6 +190,8 @@ class House:
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup, self.lake, build_id=build_id)
+        if spec.heldout is not None:
+            spec.heldout.reject(workspace)
         select(workspace, spec.select, seed=spec.seed)
         licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [

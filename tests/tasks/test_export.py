@@ -5,250 +5,274 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
-from storage.errors import SpecError, StorageError
-from storage.parquet import write_rows
-from storage.schemas import TRACES
-from tasks.export import ExportOptions, check_apart, check_destination, export, find
+from storage.errors import SpecError
+from storage.lake import Lake
+from tasks.export import ExportOptions, check_exports, export, make
 from tasks.exporters.messages import Messages
 from tasks.exporters.registry import EXPORTERS
 from tests.fakes import listing
+from tests.tasks.landed import land, run, trace
 
-FORMS = pytest.mark.parametrize("file", ["parquet", "jsonl"])
-
-
-def trace(n: int) -> dict[str, Any]:
-    """Return a trace."""
-    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Q{n} ä\u2028\n"}]
-    return {
-        "sample_id": f"s{n}",
-        "prompt_id": f"p{n}",
-        "teacher": "smol",
-        "model": "m-1",
-        "messages": turns,
-        "response": f"A{n}",
-        "reasoning": None if n % 2 else f"R{n}",
-        "license": "MIT",
-    }
+FILES = pytest.mark.parametrize("file", ["parquet", "jsonl", "arrow"])
+EVERY_FILE = pytest.mark.parametrize("file", ["parquet", "jsonl", "arrow", "tar"])
+DOCUMENTS = ["LICENSE", "NOTICE", "README.md", "croissant.json", "manifest.json"]
 
 
 def expected(n: int) -> dict[str, Any]:
-    """Return the row that it becomes."""
+    """Return the row that a trace becomes."""
     given = trace(n)
     messages = [*given["messages"], {"role": "assistant", "content": given["response"]}]
-    return {"messages": messages} | {name: given[name] for name in Messages.schema.names[1:]}
-
-
-def snapshot(folder: Path, rows: int, *, parts: int = 2) -> Path:
-    """Write a snapshot's traces, over some files."""
-    for part in range(parts):
-        numbers = range(part * rows // parts, (part + 1) * rows // parts)
-        write_rows(folder / "traces" / f"part-{part:05}.parquet", TRACES, map(trace, numbers))
-    return folder / "traces"
-
-
-def run(tmp_path: Path, *, rows: int = 10, to: str = "out", **options: Any) -> dict[str, Any]:
-    """Export so many traces and return the manifest."""
-    return export(snapshot(tmp_path, rows), ExportOptions(to=str(tmp_path / to), **options), dataset="sums", build_id="b1")
+    return {"messages": messages} | {name: given[name] for name in Messages().schema.names[1:]}
 
 
 def load(path: Path) -> list[dict[str, Any]]:
     """Load a shard with Arrow."""
+    if path.suffix == ".arrow":
+        return pa.ipc.open_stream(path.read_bytes()).read_all().to_pylist()
     return (pq.read_table(path) if path.suffix == ".parquet" else pj.read_json(path)).to_pylist()
 
 
-def content(folder: Path) -> dict[str, bytes]:
-    """Return every file of a folder."""
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def rows_of(lake: Lake, manifest: dict[str, Any], split: str = "train") -> list[dict[str, Any]]:
+    """Return all rows of a split of the export in `out`."""
+    shards = [shard["file"] for shard in manifest["shards"] if shard["split"] == split]
+    return [row for shard in shards for row in load(lake.root.parent / "out" / shard)]
+
+
+def numbers(rows: list[dict[str, Any]]) -> list[int]:
+    """Return the numbers of the traces that rows are of."""
+    return [int(row["sample_id"].removeprefix("s")) for row in rows]
+
+
+def shards_in(folder: Path) -> dict[str, bytes]:
+    """Return every shard of a folder."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in DOCUMENTS}
 
 
 class TestShards:
     """The files."""
 
-    @FORMS
     @pytest.mark.parametrize(
-        ("rows", "shards", "sizes"),
-        [(10, 1, [10]), (10, 2, [5, 5]), (10, 4, [3, 3, 2, 2]), (3, 3, [1, 1, 1]), (2, 5, [1, 1]), (0, 4, [0])],
+        ("file", "rows", "shards", "sizes"),
+        [
+            ("parquet", 10, 1, [10]),
+            ("parquet", 10, 4, [3, 3, 2, 2]),
+            ("jsonl", 2, 5, [1, 1]),
+            ("parquet", 0, 4, [0]),
+            ("jsonl", 0, 1, [0]),
+            ("arrow", 0, 1, [0]),
+            ("tar", 0, 1, [0]),
+        ],
         ids=str,
     )
-    def test_sizes(self, tmp_path: Path, file: str, rows: int, shards: int, sizes: list[int]):
+    def test_sizes(self, lake: Lake, file: str, rows: int, shards: int, sizes: list[int]):
         """Shards differ by one row at most, and none is empty unless all are."""
-        manifest = run(tmp_path, rows=rows, shards=shards, file=file)
+        manifest = run(lake, rows, shards=shards, file=file)
         assert [shard["rows"] for shard in manifest["shards"]] == sizes
         names = [f"train-{n:05}-of-{len(sizes):05}.{file}" for n in range(len(sizes))]
         assert [shard["file"] for shard in manifest["shards"]] == names
-        assert listing(tmp_path / "out") == sorted([*names, "manifest.json"])
+        assert listing(lake.root.parent / "out") == sorted([*names, *DOCUMENTS])
 
-    @FORMS
-    def test_rows(self, tmp_path: Path, file: str):
+    @FILES
+    def test_rows(self, lake: Lake, file: str):
         """Together they have every trace once, in order: the whole conversation, and where it comes from."""
-        manifest = run(tmp_path, shards=3, file=file)
-        rows = [row for shard in manifest["shards"] for row in load(tmp_path / "out" / shard["file"])]
-        assert rows == [expected(n) for n in range(10)]
+        assert rows_of(lake, run(lake, 40, shards=3, file=file)) == [expected(n) for n in range(40)]
 
-    def test_parquet_types(self, tmp_path: Path):
-        """Parquet shards have the promised columns, an empty one too."""
-        run(tmp_path, rows=0)
-        assert pq.read_schema(tmp_path / "out" / "train-00000-of-00001.parquet").equals(Messages.schema)
-
-    def test_json_lines(self, tmp_path: Path):
+    def test_json_lines(self, lake: Lake):
         """JSONL is one object a line, whatever breaks lines in a text."""
-        run(tmp_path, file="jsonl")
-        lines = (tmp_path / "out" / "train-00000-of-00001.jsonl").read_bytes().split(b"\n")
+        run(lake, file="jsonl")
+        lines = (lake.root.parent / "out" / "train-00000-of-00001.jsonl").read_bytes().split(b"\n")
         assert lines[-1] == b""
         assert [json.loads(line) for line in lines[:-1]] == [expected(n) for n in range(10)]
+
+    @pytest.mark.parametrize("file", ["parquet", "jsonl"])
+    def test_large_rows(self, lake: Lake, file: str):
+        """Texts of megabytes are few at a time, and whole."""
+        given = [trace(n, response=f"{n}" * 700_000) for n in range(8)]
+        rows = rows_of(lake, run(lake, given, file=file, shards=2))
+        assert [row["messages"][-1]["content"] for row in rows] == [each["response"] for each in given]
+
+
+class TestBytes:
+    """Shards by their size."""
+
+    @EVERY_FILE
+    def test_alike(self, lake: Lake, file: str):
+        """Files are about as large as was asked for, and alike, where rows differ in size."""
+        given = [trace(n, response=random.Random(n).randbytes(32 + n).hex()) for n in range(1_000)]
+        manifest = run(lake, given, file=file, shard_bytes=60_000)
+        sizes = [shard["bytes"] for shard in manifest["shards"]]
+        assert len(sizes) > 1
+        assert sum(shard["rows"] for shard in manifest["shards"]) == 1_000
+        assert max(sizes) < 1.5 * min(sizes)
+        assert 45_000 < sum(sizes) / len(sizes) < 72_000
+
+    def test_more_than_rows(self, lake: Lake):
+        """No shard is empty, however small they should be."""
+        manifest = run(lake, [trace(n, response="x" * 5_000) for n in range(3)], shard_bytes=1_000, file="jsonl")
+        assert [shard["rows"] for shard in manifest["shards"]] == [1, 1, 1]
+
+    def test_read_as_people_write(self):
+        """500MB is a size."""
+        assert ExportOptions(to="out", shard_bytes="500MB").shard_bytes == 500_000_000  # type: ignore[arg-type]
+
+
+class TestShuffle:
+    """A random order."""
+
+    def test_every_row_once(self, lake: Lake):
+        """Rows are the same, in another order, that the spec's seed decides."""
+        build = land(lake, 300)
+        seen = []
+        for seed in (7, 7, 8):
+            build["spec"] |= {"seed": seed}
+            to = str(lake.root.parent / "out")
+            seen.append(numbers(rows_of(lake, export(lake, build, ExportOptions(to=to, shuffle=True, shards=3)))))
+        assert all(sorted(each) == list(range(300)) for each in seen)
+        assert seen[0] == seen[1]
+        assert seen[0] != seen[2]
+        assert sorted(seen[0]) != seen[0]
+
+
+class TestSplits:
+    """Traces of several splits."""
+
+    @staticmethod
+    def split(n: int) -> dict[str, Any]:
+        """Return a trace; one in ten is for validation, one in twenty for tests."""
+        return trace(n, split="test" if n % 20 == 1 else "validation" if n % 10 == 2 else None if n == 3 else "train")
+
+    @pytest.mark.parametrize("shuffle", [True, False])
+    def test_a_set_of_shards_each(self, lake: Lake, shuffle: bool):
+        """Each split has its own shards, of like size, and its own rows; what has none is for training."""
+        manifest = run(lake, [self.split(n) for n in range(100)], shards=8, shuffle=shuffle)
+        assert {name: split["rows"] for name, split in manifest["splits"].items()} == {"train": 85, "validation": 10, "test": 5}
+        files = [shard["file"] for shard in manifest["shards"]]
+        assert files[0] == "train-00000-of-00008.parquet"
+        assert files[8:] == ["validation-00000-of-00001.parquet", "test-00000-of-00001.parquet"]
+        for name in ("train", "validation", "test"):
+            kept = [n for n in range(100) if (self.split(n)["split"] or "train") == name]
+            assert sorted(numbers(rows_of(lake, manifest, name))) == kept
 
 
 class TestManifest:
     """What is in them."""
 
-    @FORMS
-    def test_true(self, tmp_path: Path, file: str):
+    @EVERY_FILE
+    def test_true(self, lake: Lake, file: str):
         """Checksums and sizes are the files', and the rows add up."""
-        manifest = run(tmp_path, shards=3, file=file)
-        for shard in manifest["shards"]:
-            data = (tmp_path / "out" / shard["file"]).read_bytes()
-            assert (shard["sha256"], shard["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
+        manifest = run(lake, shards=3, file=file)
+        folder = lake.root.parent / "out"
+        for each in [*manifest["shards"], *manifest["documents"]]:
+            data = (folder / each["file"]).read_bytes()
+            assert (each["sha256"], each["bytes"]) == (hashlib.sha256(data).hexdigest(), len(data))
         assert sum(shard["rows"] for shard in manifest["shards"]) == manifest["rows"] == 10
-        assert json.loads((tmp_path / "out" / "manifest.json").read_text()) == manifest
-        assert (manifest["dataset"], manifest["build_id"], manifest["format"]) == ("sums", "b1", "messages")
+        assert json.loads((folder / "manifest.json").read_text()) == manifest
+        assert (manifest["dataset"], manifest["build_id"], manifest["format"], manifest["file"]) == (
+            "sums",
+            "b1",
+            "messages",
+            file,
+        )
+        assert (manifest["spec"]["seed"], manifest["version"], manifest["shuffled_by"]) == (7, "0.1.0", None)
 
-    @FORMS
-    def test_same_bytes(self, tmp_path: Path, file: str):
-        """The same snapshot gives the same bytes."""
-        for to in ("one", "two"):
-            run(tmp_path, shards=3, file=file, to=to)
-        assert content(tmp_path / "one") == content(tmp_path / "two")
-
-
-class TestReplacing:
-    """Where it goes."""
-
-    def test_new_folder(self, tmp_path: Path):
-        """Folders above are made, and nothing else is left beside it."""
-        run(tmp_path, to="a/b/out")
-        assert listing(tmp_path / "a" / "b") == ["out"]
-
-    def test_empty_folder(self, tmp_path: Path):
-        """An empty folder is as good as none."""
-        (tmp_path / "out").mkdir()
-        run(tmp_path)
-        assert "manifest.json" in listing(tmp_path / "out")
-
-    def test_earlier_export(self, tmp_path: Path):
-        """An earlier export is replaced as a whole: none of its shards is left."""
-        run(tmp_path, shards=7)
-        run(tmp_path, shards=2)
-        assert listing(tmp_path / "out") == ["manifest.json", "train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
-        assert listing(tmp_path) == ["out", "traces"]
-
-    @pytest.mark.parametrize("name", ["thesis.txt", "train-00000-of-00001.parquet"])
-    def test_foreign_folder(self, tmp_path: Path, name: str):
-        """A folder with files that are no export is left alone, and the user is told before anything is spent."""
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / name).write_text("mine")
-        with pytest.raises(SpecError, match=r"out: has files that are no export of stillhouse"):
-            check_destination(str(tmp_path / "out"))
-        with pytest.raises(SpecError):
-            run(tmp_path)
-        assert content(tmp_path / "out") == {name: b"mine"}
+    def test_options_and_facts(self, lake: Lake):
+        """The form's own options and what it counted stand in it."""
+        manifest = run(lake, reasoning="think")
+        assert manifest["options"] == {"reasoning": "think"}
+        assert "facts" not in manifest["splits"]["train"]
 
     @pytest.mark.parametrize(
-        ("to", "said"),
-        [("s3://bucket/x", "must be a local folder for now"), ("file.txt", "is a file, and an export is a folder")],
+        ("file", "options"),
+        [
+            ("parquet", {"shards": 3, "shuffle": True}),
+            ("parquet", {"shard_bytes": 2_000}),
+            ("jsonl", {"shard_bytes": 2_000, "shuffle": True}),
+            ("arrow", {"shards": 3}),
+            ("tar", {"shards": 3}),
+        ],
+        ids=str,
     )
-    def test_no_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, said: str):
-        """A URL or a file is no folder."""
-        monkeypatch.chdir(tmp_path)
-        (tmp_path / "file.txt").write_text("")
-        with pytest.raises(SpecError, match=said):
-            check_destination(to)
+    def test_same_bytes(self, lake: Lake, tmp_path: Path, file: str, options: dict[str, Any]):
+        """The same traces give the same shards, whichever build they are of, wherever and whenever."""
+        run(lake, 50, file=file, to="one", **options)
+        other = Lake(tmp_path / "elsewhere" / "lake")
+        build = land(other, 50, build_id="20270101T000000-ffffff", created_at="2027-01-01T00:00:00+00:00", parts=1)
+        export(other, build, ExportOptions(to=str(tmp_path / "two"), file=file, **options))
+        assert shards_in(lake.root.parent / "one") == shards_in(tmp_path / "two")
 
-    def test_failure_keeps_the_earlier_one(self, tmp_path: Path):
-        """An export that fails leaves the earlier one as it was, and nothing of itself."""
-        run(tmp_path)
-        before = content(tmp_path / "out")
-        (tmp_path / "traces" / "part-00001.parquet").write_bytes(b"damaged")
-        with pytest.raises(Exception, match="Parquet"):
-            export(tmp_path / "traces", ExportOptions(to=str(tmp_path / "out")), dataset="sums", build_id="b2")
-        assert content(tmp_path / "out") == before
-        assert listing(tmp_path) == ["out", "traces"]
-
-    def test_can_not_be_written(self, tmp_path: Path):
-        """A folder that can't be made is a StorageError that names it."""
-        (tmp_path / "file").write_text("")
-        with pytest.raises(StorageError, match=r"file/out: can't be written: Not a directory"):
-            run(tmp_path, to="file/out")
-
-    def test_what_a_killed_export_left(self, tmp_path: Path):
-        """What a killed export left beside the folder is in nobody's way, and is cleared away."""
-        (tmp_path / ".out.new").mkdir()
-        (tmp_path / ".out.old").mkdir()
-        (tmp_path / ".out.new" / "train-00000-of-00009.parquet").write_text("half")
-        run(tmp_path)
-        assert listing(tmp_path) == ["out", "traces"]
-
-    def test_symbolic_link(self, tmp_path: Path):
-        """A link to a folder stays a link; what it points to is replaced, again and again."""
-        (tmp_path / "disk").mkdir()
-        (tmp_path / "out").symlink_to(tmp_path / "disk")
-        for shards in (1, 2, 3):
-            run(tmp_path, shards=shards)
-        assert (tmp_path / "out").is_symlink()
-        assert len(listing(tmp_path / "disk", "train-*")) == 3
-
-    @pytest.mark.parametrize("to", [".", "sub/.."])
-    def test_dots(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str):
-        """The folder one stands in may be named as it is."""
-        traces = snapshot(tmp_path, 2)
-        (tmp_path / "here" / "sub").mkdir(parents=True)
-        monkeypatch.chdir(tmp_path / "here")
-        if to == ".":
-            (tmp_path / "here" / "sub").rmdir()
-            export(traces, ExportOptions(to=to), dataset="sums", build_id="b1")
-            assert "manifest.json" in listing(tmp_path / "here")
-        else:
-            with pytest.raises(SpecError, match="no export of stillhouse"):
-                export(traces, ExportOptions(to=to), dataset="sums", build_id="b1")
+    def test_same_build_same_bytes(self, lake: Lake):
+        """The same build gives the same documents too."""
+        build = land(lake, 10)
+        for to in ("one", "two"):
+            export(lake, build, ExportOptions(to=str(lake.root.parent / to)))
+        one, two = ({path.name: path.read_bytes() for path in (lake.root.parent / to).iterdir()} for to in ("one", "two"))
+        assert one == two
 
 
-@pytest.mark.parametrize("given", [{"to": ""}, {"shards": 0}, {"shards": 100_000}, {"file": "csv"}, {"format": ""}, {"shard": 2}])
+class TestForms:
+    """Every built-in form, as the command line meets it."""
+
+    @pytest.mark.parametrize("form", ["messages", "prompt_completion", "alpaca", "sharegpt", "webdataset"])
+    def test_one_row_a_trace(self, lake: Lake, form: str):
+        """Forms of one row a trace export as they are."""
+        assert run(lake, 5, format=form)["rows"] == 5
+
+    def test_its_own_file(self, lake: Lake):
+        """WebDataset's is a tar without being told so, and nothing else."""
+        assert run(lake, 5, format="webdataset")["shards"][0]["file"] == "train-00000-of-00001.tar"
+        with pytest.raises(SpecError, match=r"exports\.file: webdataset isn't written as parquet; it may be tar"):
+            run(lake, 5, format="webdataset", file="parquet")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"to": ""},
+        {"shards": 0},
+        {"shards": 100_000},
+        {"file": "csv"},
+        {"format": ""},
+        {"shard_bytes": 10},
+        {"shards": 2, "shard_bytes": 100_000},
+    ],
+    ids=str,
+)
 def test_options_that_make_no_sense(given: dict[str, Any]):
     """What can't be done is refused when the spec is read."""
     with pytest.raises(ValidationError):
         ExportOptions(**({"to": "out"} | given))
 
 
-@pytest.mark.parametrize(
-    "targets", [["lake"], ["lake/out"], ["."], ["out", "out"], ["out", "./out"], ["out", "out/more"]], ids=" and ".join
-)
-def test_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str]):
-    """An export in the lake, around it, or in another export would replace what must stay: it is refused."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SpecError, match="keep them apart"):
-        check_apart([ExportOptions(to=target) for target in targets], tmp_path / "lake")
+class TestCheck:
+    """What is found before anything is spent."""
 
-
-def test_a_manifest_of_others_is_no_licence_to_delete(tmp_path: Path):
-    """A folder with a manifest.json that isn't ours is foreign, and so is one that has more in it than ours lists."""
-    (tmp_path / "manifest.json").write_text("{}")
-    with pytest.raises(SpecError, match="no export of stillhouse"):
-        check_destination(str(tmp_path))
-    (tmp_path / "manifest.json").write_text('{"dataset": "d", "build_id": "b", "rows": 0, "shards": [{"file": "a.parquet"}]}')
-    (tmp_path / "a.parquet").touch()
-    check_destination(str(tmp_path))
-    (tmp_path / "thesis.txt").touch()
-    with pytest.raises(SpecError, match=r"thesis\.txt"):
-        check_destination(str(tmp_path))
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({"format": "mesages"}, r"exports\[1\]: unknown format 'mesages'; did you mean 'messages'\?"),
+            ({"shard": 2}, r"exports\[1\]\.shard: unknown key"),
+            ({"reasoning": "loud"}, r"exports\[1\]\.reasoning: must be"),
+            ({"format": "webdataset", "file": "jsonl"}, r"exports\[1\]\.file: webdataset isn't written as jsonl"),
+            ({"to": "gopher://x/y"}, r"gopher:// is unknown"),
+        ],
+    )
+    def test_told(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], said: str):
+        """A message names the entry and the option."""
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SpecError, match=said):
+            check_exports([ExportOptions(to="one"), ExportOptions(**({"to": "two"} | given))], tmp_path / "lake")
 
 
 class Doubling:
@@ -259,8 +283,8 @@ class Doubling:
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield them."""
-        for number, trace in enumerate(traces):
-            yield from [{"text": f"{number} {trace['response']}", "license": trace["license"]}] * (number % 3)
+        for number, each in enumerate(traces):
+            yield from [{"text": f"{number} {each['response']}", "license": each["license"]}] * (number % 3)
 
 
 class Liar(Doubling):
@@ -280,8 +304,8 @@ class NoColumn(Doubling):
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield rows without a licence."""
-        for trace in traces:
-            yield {"text": trace["response"]}
+        for each in traces:
+            yield {"text": each["response"]}
 
 
 class Blank(Doubling):
@@ -289,8 +313,8 @@ class Blank(Doubling):
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield them."""
-        for trace in traces:
-            yield {"text": trace["response"], "license": ""}
+        for each in traces:
+            yield {"text": each["response"], "license": ""}
 
 
 class Raising(Doubling):
@@ -306,8 +330,23 @@ class Mistyped(Doubling):
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield numbers for texts."""
-        for trace in traces:
-            yield {"text": {1}, "license": trace["license"]}
+        for each in traces:
+            yield {"text": {1}, "license": each["license"]}
+
+
+class Whole(Doubling):
+    """Takes a trace as the mapping that it is."""
+
+    schema = pa.schema({"text": pa.string(), "license": pa.string()})
+    one_to_one = True
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield what a dict of it says."""
+        for each in traces:
+            copied = dict(each)
+            assert len(copied) == len(each)
+            assert each.get("no such column") is None
+            yield {"text": copied["response"], "license": copied["license"]}
 
 
 @pytest.fixture
@@ -316,7 +355,7 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Doubling]], None]
 
     def add(kind: type[Doubling]) -> None:
         built_in = {**EXPORTERS.built_in, "own": f"{__name__}:{kind.__name__}"}
-        monkeypatch.setattr("tasks.export.EXPORTERS", dataclasses.replace(EXPORTERS, built_in=built_in))
+        monkeypatch.setattr("tasks.exporters.making.EXPORTERS", dataclasses.replace(EXPORTERS, built_in=built_in))
 
     return add
 
@@ -324,48 +363,54 @@ def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Doubling]], None]
 class TestOthers:
     """Exporters that somebody else wrote."""
 
-    def test_as_many_rows_as_it_likes(self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None]):
+    @pytest.mark.parametrize("shuffle", [True, False])
+    def test_as_many_rows_as_it_likes(self, lake: Lake, plug_in: Callable[[type[Doubling]], None], shuffle: bool):
         """What gives more or fewer rows than there are traces fills shards that are alike in size all the same."""
         plug_in(Doubling)
-        manifest = run(tmp_path, rows=10, format="own", shards=2)
+        manifest = run(lake, 10, format="own", shards=2, shuffle=shuffle)
         assert (manifest["rows"], [shard["rows"] for shard in manifest["shards"]]) == (9, [5, 4])
-        rows = [row for shard in manifest["shards"] for row in load(tmp_path / "out" / shard["file"])]
-        assert [row["text"].split()[0] for row in rows] == ["1", "2", "2", "4", "5", "5", "7", "8", "8"]
+        made = [row["text"].split()[0] for row in rows_of(lake, manifest)]
+        assert sorted(made) == ["1", "2", "2", "4", "5", "5", "7", "8", "8"]
+        assert (made == sorted(made)) is not shuffle
 
-    def test_a_wrong_promise(self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None]):
+    def test_a_trace_is_a_mapping(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
+        """It has all columns of the table, and copies to a dict."""
+        plug_in(Whole)
+        assert [row["text"] for row in rows_of(lake, run(lake, 3, format="own"))] == ["A0", "A1", "A2"]
+
+    def test_a_wrong_promise(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
         """One that gives another number of rows than it says is refused, and nothing is written."""
         plug_in(Liar)
         with pytest.raises(SpecError, match="promised 10 rows and gave another number"):
-            run(tmp_path, rows=10, format="own")
-        assert not (tmp_path / "out").exists()
+            run(lake, 10, format="own")
+        assert not (lake.root.parent / "out").exists()
 
     def test_without_a_license(self, plug_in: Callable[[type[Doubling]], None]):
         """Rows that nobody may use are not written."""
         plug_in(Unlicensed)
         with pytest.raises(SpecError, match="no column `license`"):
-            find("own")
+            make(ExportOptions(format="own", to="out"))
 
-    @FORMS
     @pytest.mark.parametrize(
-        ("kind", "why"),
+        ("kind", "why", "file"),
         [
-            (NoColumn, "a row has the columns"),
-            (Blank, "a row has no license"),
-            (Raising, "KeyError: 'no such column'"),
-            (Mistyped, "own"),
+            (NoColumn, "a row has the columns", "parquet"),
+            (Blank, "a row has no license", "parquet"),
+            (Raising, "KeyError: 'no such column'", "parquet"),
+            (Mistyped, "own", "parquet"),
+            (Mistyped, "own", "jsonl"),
         ],
     )
-    def test_a_broken_one(
-        self, tmp_path: Path, plug_in: Callable[[type[Doubling]], None], kind: type[Doubling], why: str, file: str
-    ):
+    def test_a_broken_one(self, lake: Lake, plug_in: Callable[[type[Doubling]], None], kind: type[Doubling], why: str, file: str):
         """It is one line that names it, and nothing is written."""
         plug_in(kind)
         with pytest.raises(SpecError, match=r"the exporter 'own' is broken") as caught:
-            run(tmp_path, rows=10, format="own", file=file)
+            run(lake, 10, format="own", file=file)
         assert why in str(caught.value)
-        assert not (tmp_path / "out").exists()
+        assert not (lake.root.parent / "out").exists()
 
-    def test_an_unknown_form(self):
-        """The nearest name is told."""
-        with pytest.raises(SpecError, match=r"unknown format 'mesages'; did you mean 'messages'\?"):
-            find("mesages")
+    def test_in_one_split(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
+        """Where there are several, the split is named."""
+        plug_in(Liar)
+        with pytest.raises(SpecError, match=r"promised 2 rows .* \(in the split 'test'\)"):
+            run(lake, [trace(n, split="train" if n < 3 else "test") for n in range(5)], format="own")

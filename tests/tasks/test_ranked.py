@@ -24,7 +24,7 @@ def dealt(tmp_path: Path, ids: list[str], ranks: list[tuple[str, int]], size: in
         workspace.execute("CREATE TABLE wanted (sample_id VARCHAR, rank BIGINT)")
         for row in ranks:
             workspace.execute("INSERT INTO wanted VALUES (?, ?)", list(row))
-        deal_samples(workspace, "texts", ["response"], "SELECT sample_id, rank FROM wanted", size=size)
+        deal_samples(workspace, "texts", ["response"], f"SELECT sample_id, rank, rank // {size} AS bucket FROM wanted")
         last = max(rank for _, rank in ranks) // size if ranks else 0
         return [
             workspace.rows(f"SELECT rank, response FROM {workspace.dealt('texts', bucket)} ORDER BY rank")

@@ -1,0 +1,151 @@
+"""What an export holds, in numbers and names: what its card, NOTICE and Croissant metadata are written from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from storage.lake import Lake, Manifest
+from storage.sql import literal, parquet, parquet_in
+from storage.workspace import Workspace
+from tasks.license import identifiers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One verifier's verdicts on the samples of a build."""
+
+    name: str
+    """The verifier's."""
+    passed: int
+    """Verdicts."""
+    failed: int
+    """Likewise."""
+    undecided: int
+    """Likewise."""
+
+    @property
+    def rate(self) -> float | None:
+        """Share that passed of those that were decided; None where none was."""
+        decided = self.passed + self.failed
+        return self.passed / decided if decided else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Licensing:
+    """Whose rights rows are under, and what these ask for. Keys are as in a build's manifest, under `licensing`."""
+
+    license: str
+    """SPDX expression of the whole."""
+    sources: Sequence[Mapping[str, Any]]
+    """Prompt sources: source, license, and attribution where the spec gives it."""
+    teachers: Sequence[Mapping[str, Any]]
+    """Teachers: name, model, license; provider, terms and duties as far as they are known."""
+    text: Sequence[Mapping[str, Any]]
+    """Other text in the rows, as of a template: what, license."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Return the licences of which all the expressions consist, in order."""
+        parts = [self.license, *(each["license"] for each in [*self.sources, *self.teachers, *self.text])]
+        return sorted({name for part in parts if part for name in identifiers(part)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """Everything that is said of an export."""
+
+    build: Manifest
+    """The build's manifest."""
+    manifest: Mapping[str, Any]
+    """The export's own, as far as it is known: format, file, rows, splits, shards."""
+    schema: pa.Schema
+    """The columns of its rows."""
+    licensing: Licensing
+    """Rights and duties."""
+    licenses: Mapping[str, int]
+    """Traces by effective licence."""
+    train_use: Mapping[str, int]
+    """Traces by what the licences say of training."""
+    generations: Mapping[int, int]
+    """Traces by generation."""
+    judged: Sequence[Judged]
+    """By verifier, in the spec's order."""
+
+    @property
+    def dataset(self) -> str:
+        """Return the dataset's name."""
+        return str(self.build["dataset"])
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """Return the spec, as far as the build's manifest has it."""
+        return self.build.get("spec") or {}
+
+
+def gather(lake: Lake, workspace: Workspace, build: Manifest, manifest: Mapping[str, Any], schema: pa.Schema) -> Contents:
+    """Return what is said of an export of a landed build. Ids and short columns are read, never texts."""
+    traces = parquet_in(lake.snapshot("traces", build["dataset"], build["build_id"]))
+
+    def counted(column: str) -> dict[Any, int]:
+        return dict(workspace.rows(f"SELECT {column}, count(*) FROM {traces} GROUP BY ALL ORDER BY count(*) DESC, 1"))
+
+    licenses = counted("license")
+    return Contents(
+        build=build,
+        manifest=manifest,
+        schema=schema,
+        licensing=_licensing(workspace, build, traces, sorted(licenses)),
+        licenses=licenses,
+        train_use=counted("coalesce(train_use, 'unknown')"),
+        generations=dict(sorted(counted("coalesce(generation, 0)").items())),
+        judged=_judged(lake, workspace, build),
+    )
+
+
+def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Sequence[str]) -> Licensing:
+    """Return what the build's manifest says; what the traces say where it is of an earlier version."""
+    said = build.get("licensing")
+    if said:
+        return Licensing(license=said["license"], sources=said["sources"], teachers=said["teachers"], text=said.get("text", ()))
+    columns = "prompt_source AS source, prompt_license AS license"
+    sources = workspace.rows(f"SELECT DISTINCT {columns} FROM {traces} ORDER BY ALL")
+    columns = "teacher, model, teacher_license, terms"
+    teachers = workspace.rows(f"SELECT DISTINCT {columns} FROM {traces} ORDER BY ALL")
+    providers = {each["name"]: each.get("provider") for each in (build.get("spec") or {}).get("teachers", ())}
+    return Licensing(
+        license=" AND ".join(f"({each})" if " OR " in each and len(licenses) > 1 else each for each in licenses) or "unknown",
+        sources=[dict(zip(("source", "license"), row, strict=True)) for row in sources],
+        teachers=[
+            dict(zip(("name", "model", "license", "terms"), row, strict=True)) | {"provider": providers.get(row[0])}
+            for row in teachers
+        ],
+        text=(),
+    )
+
+
+def _judged(lake: Lake, workspace: Workspace, build: Manifest) -> list[Judged]:
+    verifiers = build.get("verifiers") or ()
+    if not verifiers:
+        return []
+    listed = ", ".join(literal(each["fingerprint"]) for each in verifiers)
+    outcomes = parquet_in(lake.snapshot("outcomes", build["dataset"], build["build_id"]))
+    counted = {
+        fingerprint: numbers
+        for fingerprint, *numbers in workspace.rows(
+            f"""
+            SELECT fingerprint, count(*) FILTER (passed), count(*) FILTER (NOT passed), count(*) FILTER (passed IS NULL)
+            FROM {parquet(lake.glob("verdicts"))}
+            WHERE fingerprint IN ({listed}) AND sample_id IN (SELECT sample_id FROM {outcomes} WHERE sample_id IS NOT NULL)
+            GROUP BY ALL
+            """
+        )
+    }
+    found = []
+    for each in verifiers:
+        passed, failed, undecided = counted.get(each["fingerprint"], (0, 0, 0))
+        found.append(Judged(name=each["name"], passed=passed, failed=failed, undecided=undecided))
+    return found

@@ -1,0 +1,148 @@
+"""Decontaminate: what has items of held-out benchmarks in it is rejected, a prompt before anything is bought for it.
+
+Prompts and responses stream by once each; what is joined afterwards is ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from storage.errors import SpecError
+from storage.parquet import PartWriter
+from storage.sql import literal
+from storage.workspace import Workspace
+from tasks.barred import bar
+from tasks.blocks import Hit, Text
+from tasks.heldout import Benchmark, Heldout, read_heldout
+from tasks.matching import Matching
+from tasks.overlap import Index, make_index
+from tasks.prepare import staged_files
+
+STAGE = "decontaminate"
+HITS = pa.schema(
+    [
+        ("number", pa.int64()),
+        ("ord", pa.int64()),
+        ("sample_id", pa.string()),
+        ("place", pa.int32()),
+        ("item", pa.int64()),
+        ("share", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+"""`ord` of a prompt's, `sample_id` of a response's. `number` tells them apart, and means nothing."""
+ROWS = 1_000
+"""Read at a time."""
+PLACES = ("prompt", "response", "reasoning")
+"""Where an item may be found: of two that are as large, the first is told."""
+Check = Callable[[], None]
+
+
+class Decontamination:
+    """The benchmarks of a spec, in memory while a build lasts."""
+
+    def __init__(self, benchmarks: Sequence[Benchmark], *, seed: int, check: Check = lambda: None) -> None:
+        """Read the benchmarks. `check` may raise to stop what takes long. Raise SourceError where one can't be read."""
+        self.heldout: Heldout = read_heldout(benchmarks, seed=seed)
+        self.index: Index = make_index(self.heldout)
+        self._check = check
+        self._prompts: Matching = Matching(index=self.index)
+
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each benchmark: how many items it has, and how many of them can't be found everywhere."""
+        for number, benchmark in enumerate(self.heldout.benchmarks):
+            items = sum(each == number for each, _ in self.heldout.items)
+            asked = {part for parts in self.index.whole.values() for part in parts if part not in self.index.short}
+            few = sum(self.index.heldout.parts[part].benchmark == number for part in asked)
+            less = f"; {few:,} of them have so few words that only a prompt which is the item counts" if few else ""
+            yield f"{benchmark.title}: {items:,} held-out items{less}"
+
+    def check_template(self, texts: Mapping[str, str], *, where: str) -> None:
+        """Raise SpecError where a text that every prompt gets has an item in it."""
+        named = (Text(key=name, prompt=name, where=name, text=text) for name, text in texts.items())
+        for hit in Matching(index=self.index).find(named):
+            raise SpecError(
+                f"{where}: {hit.key}: every prompt would be contaminated, with {self.reason(hit)}; take it out, or the benchmark"
+            )
+
+    def reason(self, hit: Hit) -> str:
+        """Return what an outcome says of a hit: the benchmark, the item, and what is the same."""
+        number, name = self.heldout.items[hit.item]
+        return f'{self.heldout.benchmarks[number].title}, item {name}: {hit.how} in the {hit.where}: "{hit.overlap}"'
+
+    def bar(self, workspace: Workspace, exempt: Collection[str]) -> int:
+        """Bar the contaminated prompts, but for those of the sources `exempt`; return how many. See `tasks.barred`."""
+        listed = ", ".join(map(literal, exempt)) or "NULL"
+        workspace.execute(f"CREATE TABLE exempt AS SELECT ord FROM prompts WHERE source IN ({listed}) ORDER BY ord")
+        hits = workspace.folder / "contaminated-prompts.parquet"
+        self._write(hits, self._prompts, self._staged(workspace, set(exempt)), key="ord")
+        return bar(workspace, STAGE, _largest(hits, "ord"))
+
+    def reject(self, workspace: Workspace) -> None:
+        """Reject the `candidates` still in whose response or reasoning is contaminated."""
+        hits = workspace.folder / "contaminated-responses.parquet"
+        wanted = "SELECT sample_id FROM candidates ANTI JOIN exempt USING (ord) WHERE stage IS NULL"
+        matching: Matching = Matching(index=self.index, common=self._prompts.common)
+        self._write(hits, matching, self._responses(workspace, wanted), key="sample_id")
+        workspace.execute(f"CREATE TABLE contaminated AS {_largest(hits, 'sample_id')}")
+        workspace.execute(
+            f"UPDATE candidates SET stage = '{STAGE}', reason = contaminated.reason FROM contaminated "
+            "WHERE candidates.sample_id = contaminated.sample_id AND stage IS NULL AND ord NOT IN (FROM exempt)"
+        )
+        workspace.execute("DROP TABLE contaminated")
+
+    def _write(self, path: Path, matching: Matching, texts: Iterator[Text], *, key: str) -> None:
+        with PartWriter(path, HITS) as writer:
+            for hits in (matching.find(texts), matching.finish()):
+                for hit in hits:
+                    writer.write(
+                        {
+                            "number": writer.written,
+                            key: hit.key,
+                            "place": PLACES.index(hit.where),
+                            "item": hit.item,
+                            "share": hit.share,
+                            "reason": self.reason(hit),
+                        }
+                    )
+
+    def _staged(self, workspace: Workspace, exempt: set[str]) -> Iterator[Text]:
+        for path in sorted(staged_files(workspace).iterdir()):
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=ROWS, columns=["ord", "prompt_id", "messages", "source"]):
+                    self._check()
+                    for row in batch.to_pylist():
+                        if row["source"] not in exempt:
+                            yield from prompt_texts(row["ord"], row["prompt_id"], row["messages"])
+
+    def _responses(self, workspace: Workspace, wanted: str) -> Iterator[Text]:
+        columns = "sample_id, prompt_id, response, reasoning"
+        for batch in workspace.stream(f"SELECT {columns} FROM samples WHERE sample_id IN ({wanted})", rows=ROWS):
+            self._check()
+            for row in batch.to_pylist():
+                yield from response_texts(row["sample_id"], row["prompt_id"], row["response"], row["reasoning"])
+
+
+def prompt_texts(key: int | str, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> Iterator[Text]:
+    """Yield the texts of a prompt: all of its turns, of which the last is what the user asks."""
+    last = len(messages) - 1
+    for number, message in enumerate(messages):
+        yield Text(key=key, prompt=prompt_id, where="prompt", text=message["content"], whole=number == last)
+
+
+def response_texts(key: str, prompt_id: str, response: str, reasoning: str | None) -> Iterator[Text]:
+    """Yield the texts of a sample."""
+    yield Text(key=key, prompt=prompt_id, where="response", text=response)
+    if reasoning:
+        yield Text(key=key, prompt=prompt_id, where="reasoning", text=reasoning)
+
+
+def _largest(hits: Path, key: str) -> str:
+    """Return the query for the reason of each prompt's or sample's largest hit; texts only stream through it."""
+    order = "(-share, item, place, md5_number(reason))"
+    best = f"SELECT arg_min(number, {order}) AS number FROM read_parquet({literal(hits)}) GROUP BY {key}"
+    return f"SELECT {key}, reason FROM read_parquet({literal(hits)}) WHERE number IN ({best})"

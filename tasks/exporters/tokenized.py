@@ -1,0 +1,194 @@
+"""Token ids of a student's own tokenizer and chat template, with labels that leave the loss to the response."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import Field
+
+from storage.errors import SpecError
+from tasks.conjunction import conjunction
+from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
+from tasks.exporters.packing import packed
+from tasks.exporters.protocol import exporter
+from tasks.exporters.turns import ORIGIN, Shown, origin
+from tasks.options import PathText
+
+BATCH = 256
+"""Conversations that are tokenized at a time."""
+MASKED = -100
+"""The label that Hugging Face's losses pass over."""
+_IDS = pa.list_(pa.int32())
+
+
+@dataclass(frozen=True, slots=True)
+class _Sequence:
+    tokens: Encoded
+    origin: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+
+@exporter()
+class Tokenized(Shown):
+    """A row is a conversation or, packed, several."""
+
+    tokenizer: Annotated[str, Field(min_length=1)]
+    """A local folder, or an id of the Hub."""
+    chat_template: PathText | None = None
+    """A file with a Jinja template in place of the tokenizer's own."""
+    chat_template_kwargs: dict[str, str | int | float | bool | None] = dataclasses.field(default_factory=dict)
+    """What the template is given besides, such as `enable_thinking`."""
+    reasoning: Literal["turn", "think", "omit"] = "omit"
+    """As elsewhere: `turn` leaves it to the template where it stands."""
+    max_length: Annotated[int, Field(ge=1)] | None = None
+    """Tokens of a row at most."""
+    too_long: Literal["drop", "truncate"] = "drop"
+    """What becomes of a conversation of more; truncated, it loses its end, and so the end of its turn."""
+    packing: bool = False
+    """Whether several conversations fill a row."""
+    position_ids: bool = False
+    """Whether there is a column of each token's place in its conversation, for trainers that don't know `seq_lengths`."""
+    altered: Literal["refuse", "drop"] = "refuse"
+    """What becomes of a conversation of which the template leaves out or changes a part, or that it refuses."""
+    _counts: Counter[str] = dataclasses.field(default_factory=Counter, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.packing and self.max_length is None:
+            raise ValueError("packing: needs max_length, the tokens of a row")
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return the columns: those of `ORIGIN` are lists where rows are packed, but for the licence, which is the row's."""
+        own = [("input_ids", _IDS), ("labels", _IDS)]
+        own += [("position_ids", _IDS)] if self.position_ids else []
+        own += [("seq_lengths", _IDS)] if self.packing else []
+        text = pa.list_(pa.string()) if self.packing else pa.string()
+        return pa.schema([*own, ("length", pa.int32()), *((name, pa.string() if name == "license" else text) for name in ORIGIN)])
+
+    def ready(self) -> None:
+        """Raise SpecError or SetupError where the tokenizer isn't there, its template hides something, or nothing would fit."""
+        asked = [{"role": "user", "content": "What is 2 + 2?"}]
+        trace = {"response": "It is 4.", "reasoning": "2 and 2 make 4."}
+        try:
+            rendered = self._chat.render(asked, self._turn(trace), day=datetime(2000, 1, 1))  # noqa: DTZ001 - only a day to write
+        except Unclear as error:
+            raise SpecError(
+                f"exports: tokenized: {error} (reasoning: {self.reasoning}); choose another `reasoning`, or a `chat_template`"
+            ) from error
+        (shortest,) = self._chat.encode([rendered])
+        if self.max_length is not None and len(shortest) > self.max_length:
+            told = f"even a short conversation has {len(shortest)} tokens; raise it"
+            raise SpecError(f"exports: tokenized: max_length: {self.max_length}: {told}")
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield rows. Raise SpecError where every trace is dropped, or the template can't show one and `altered` is `refuse`."""
+        self._counts.clear()
+        if not self.packing:
+            for sequence in self._sequences(traces):
+                self._counts["rows"] += 1
+                yield self._row([sequence]) | sequence.origin
+        else:
+            for sequences in packed(self._sequences(traces), self.max_length or 0):
+                self._counts["rows"] += 1
+                lists = {name: [each.origin[name] for each in sequences] for name in ORIGIN}
+                yield (
+                    self._row(sequences)
+                    | {"seq_lengths": [len(each) for each in sequences]}
+                    | lists
+                    | {"license": conjunction(lists["license"])}
+                )
+        if self._counts["traces"] and not self._counts["rows"]:
+            dropped = ", ".join(f"{number:,} {why}" for why, number in self._dropped().items() if number)
+            raise SpecError(f"exports: tokenized: every trace was dropped ({dropped}); raise max_length, or mend the options")
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the tokens are of, how many there are, and what was left out."""
+        counts = self._counts
+        told: dict[str, Any] = {"transformers": version("transformers"), "tokenizers": version("tokenizers")}
+        told |= self._chat.facts
+        told |= {name: counts[name] for name in ("traces", "sequences", "tokens", "trained_tokens", "truncated", "seams")}
+        told["dropped"] = self._dropped()
+        if self.packing:
+            room = counts["rows"] * (self.max_length or 0)
+            told["filled"] = round(counts["tokens"] / room, 4) if room else None
+        return told
+
+    def _dropped(self) -> dict[str, int]:
+        return {why: self._counts[f"dropped {why}"] for why in ("too_long", "special_tokens", "altered")}
+
+    @property
+    def _chat(self) -> Chat:
+        return load(self.tokenizer, self.chat_template, self.chat_template_kwargs)
+
+    def _turn(self, trace: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the assistant's turn under the keys that transformers knows, whatever its template calls them."""
+        turn = {"role": "assistant", "content": self.response(trace)}
+        return turn | ({"reasoning_content": trace["reasoning"]} if self.reasoning == "turn" and trace["reasoning"] else {})
+
+    def _sequences(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[_Sequence]:
+        chat, counts, source = self._chat, self._counts, iter(traces)
+        while batch := list(itertools.islice(source, BATCH)):
+            shown = [(trace, rendered) for trace in batch if (rendered := self._rendered(chat, trace)) is not None]
+            encoded = chat.encode([rendered for _, rendered in shown])
+            for (trace, _), tokens in zip(shown, encoded, strict=True):
+                fitting = self._fitting(tokens)
+                if fitting is not None:
+                    counts["sequences"] += 1
+                    counts["tokens"] += len(fitting)
+                    counts["trained_tokens"] += fitting.end - fitting.begin
+                    counts["seams"] += fitting.seam
+                    yield _Sequence(fitting, origin(trace))
+
+    def _rendered(self, chat: Chat, trace: Mapping[str, Any]) -> Rendered | None:
+        self._counts["traces"] += 1
+        asked, answered = self.asked(trace), self._turn(trace)
+        thought = (trace["reasoning"] or "") if self.reasoning != "omit" else ""
+        if chat.has_special([*(turn["content"] for turn in asked), thought, trace["response"]]):
+            self._counts["dropped special_tokens"] += 1
+            return None
+        try:
+            return chat.render(asked, answered, day=trace["created_at"])
+        except Unclear as error:
+            if self.altered == "refuse":
+                raise SpecError(
+                    f"exports: tokenized: prompt {trace['prompt_id']!r}: {error}; choose another `reasoning`, `system` or "
+                    "`chat_template`, or leave such traces out: `altered: drop`"
+                ) from error
+            self._counts["dropped altered"] += 1
+            return None
+
+    def _fitting(self, tokens: Encoded) -> Encoded | None:
+        """Return what fits a row, or None, and count what doesn't."""
+        limit = self.max_length
+        if limit is None or len(tokens) <= limit:
+            return tokens
+        # Cut off before its response, it has nothing to learn from.
+        if self.too_long == "drop" or tokens.begin >= limit:
+            self._counts["dropped too_long"] += 1
+            return None
+        self._counts["truncated"] += 1
+        return Encoded(tokens.ids[:limit], tokens.begin, min(tokens.end, limit), tokens.seam)
+
+    def _row(self, sequences: list[_Sequence]) -> dict[str, Any]:
+        ids, labels = array("i"), array("i")
+        for each in sequences:
+            tokens = each.tokens
+            ids.extend(tokens.ids)
+            labels.extend([MASKED] * tokens.begin)
+            labels.extend(tokens.ids[tokens.begin : tokens.end])
+            labels.extend([MASKED] * (len(tokens) - tokens.end))
+        row: dict[str, Any] = {"input_ids": ids.tolist(), "labels": labels.tolist(), "length": len(ids)}
+        if self.position_ids:
+            row["position_ids"] = [place for each in sequences for place in range(len(each))]
+        return row

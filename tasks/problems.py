@@ -1,0 +1,35 @@
+"""What pydantic finds wrong in a part of a spec, as one place and one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from storage.plugins import nearest
+
+Location = tuple[int | str, ...]
+_UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
+"""How pydantic calls an unknown key, of a model and of a dataclass."""
+
+
+def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) -> tuple[Location, str]:
+    """Return where a validation failed first and why. `known` names the keys that the mapping at a place may have."""
+    # An unknown key is the likeliest slip and often the cause of what else is wrong.
+    first = next((each for each in error.errors() if each["type"] in _UNKNOWN), error.errors()[0])
+    location = first["loc"]
+    if first["type"] in _UNKNOWN:
+        return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
+    if first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
+        return location, "is missing"
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    said = first["input"]
+    given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
+    return location, ("must be " if first["msg"].startswith("Input should be ") else "") + message + given
+
+
+def dotted(location: Location) -> str:
+    """Return a place as it is written in messages: `teachers[0].model`."""
+    # pydantic names the branch of a union it tried (`tuple[str, ...]`); that is no place in the file.
+    parts = [part for part in location if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

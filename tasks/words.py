@@ -1,0 +1,154 @@
+"""Words: the normal form in which texts are compared, and hashes of its n-grams, many texts at a time.
+
+Case, punctuation, line breaks, Unicode forms, and how 1,000 and don't are written, make no difference. Hashes depend on the texts
+alone: on no seed, machine or version.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+Hashes = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.int64]
+
+CHARS = 8
+"""Characters of a character n-gram."""
+_LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))  # noqa: PLR2004 - A to Z
+"""ASCII's letters in lower case and its digits; all else is a space."""
+_MARKS = re.compile("[\u2010-\u2027\u2190-\u23ff\u2500-\u27bf\u3001-\u3003\U0001f300-\U0001faff]+")
+"""Marks and pictures that are no part of any word, so that most texts with quotes, dashes and arrows are ASCII without them."""
+_GROUPED = re.compile(",(?<=[0-9],)(?=[0-9]{3}(?![0-9]))")
+"""The comma in 1,000. It begins with the comma, since that is quickly looked for."""
+_APOSTROPHES = re.compile("['\u2018\u2019]")
+"""They part no words: don't is as often written dont."""
+_UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
+"""Scripts that write no spaces between words, as Unicode begins their letters' names: each letter stands for a word."""
+_PIECE = 1 << 16
+"""Bytes that are hashed at a time."""
+_WORD_BASE, _CHAR_BASE, _GRAM_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xBF58476D1CE4E5B9
+"""Odd, so that powers of them have inverses modulo 2⁶⁴."""
+
+
+def normal(text: str) -> str:
+    """Return a text's words in lower case, with one space between two; a letter of a script without spaces is a word."""
+    text = _GROUPED.sub("", text)
+    if not text.isascii():
+        text = _MARKS.sub(" ", _APOSTROPHES.sub("", text))
+    if text.isascii():
+        return b" ".join(text.encode().translate(_LOWER, b"'").split()).decode()
+    folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
+    return " ".join(_GROUPED.sub("", folded).translate(_LETTERS).split())
+
+
+class _Letters(dict[int, str | None]):
+    """What becomes of each character, looked up once."""
+
+    def __missing__(self, point: int) -> str | None:
+        char = chr(point)
+        kind = unicodedata.category(char)
+        made: str | None = " "
+        if kind == "Cf":  # soft hyphens, joiners and the like
+            made = None
+        elif kind[0] == "M":
+            made = char
+        elif kind[0] in "LN":
+            made = f" {char} " if unicodedata.name(char, "").startswith(_UNSPACED) else char
+        self[point] = made
+        return made
+
+
+_LETTERS = _Letters()
+
+
+def hash_words(block: str) -> Hashes:
+    """Return a hash of each word of a text in normal form."""
+    if not block:
+        return np.zeros(0, np.uint64)
+    data = block.encode()
+    found = []
+    first = 0
+    while first < len(data):
+        last = len(data) if first + _PIECE >= len(data) else data.find(b" ", first + _PIECE)
+        last = len(data) if last < 0 else last
+        found.append(_hash_piece(np.frombuffer(data, np.uint8, last - first, first)))
+        first = last + 1
+    return found[0] if len(found) == 1 else np.concatenate(found)
+
+
+def _hash_piece(data: npt.NDArray[np.uint8]) -> Hashes:
+    """Hash words as polynomials of their bytes: each byte times the power of its place, and a word's sum less its place."""
+    powers, inverse = _powers() if len(data) <= 2 * _PIECE else _powers_to(len(data))
+    values = _values()[data]
+    values *= powers[: len(data)]
+    starts = np.concatenate(([0], np.flatnonzero(data == ord(" ")) + 1))
+    return mixed(np.add.reduceat(values, starts) * inverse[starts])
+
+
+def hash_chars(block: str) -> Hashes:
+    """Return a hash of each CHARS characters in a row of a text in normal form."""
+    points = np.frombuffer(block.encode("utf-32-le"), np.uint32).astype(np.uint64)
+    points += np.uint64(1)
+    return mixed(grams(points, CHARS, base=_CHAR_BASE))
+
+
+def grams(hashes: Hashes, size: int, *, base: int = _GRAM_BASE) -> Hashes:
+    """Return a hash of each `size` in a row. Runs of a power of two are made of two of half the length."""
+    if len(hashes) < size:
+        return np.zeros(0, np.uint64)
+    made: Hashes | None = None
+    width, power, done = 1, hashes, 0
+    while True:
+        if size & width:
+            piece = power[done:]
+            made = piece if made is None else _joined(made, piece, width, base)
+            done += width
+        if done == size:
+            return made[: len(hashes) - size + 1] if made is not None else hashes
+        power = _joined(power, power[width:], width, base)
+        width *= 2
+
+
+def _joined(left: Hashes, right: Hashes, width: int, base: int) -> Hashes:
+    """Return hashes of runs followed by runs of `width`."""
+    joined = left[: len(right)] * np.uint64(pow(base, width, 1 << 64))
+    joined += right[: len(joined)]
+    return joined
+
+
+def mixed(values: Hashes) -> Hashes:
+    """Return hashes in which each bit depends on all bits (Steele et al. 2014, splitmix64)."""
+    values = values ^ (values >> np.uint64(30))
+    values *= np.uint64(0xBF58476D1CE4E5B9)
+    values ^= values >> np.uint64(27)
+    values *= np.uint64(0x94D049BB133111EB)
+    values ^= values >> np.uint64(31)
+    return values
+
+
+def of_each(counts: Sequence[int] | Numbers) -> Numbers:
+    """Return 0 as often as the first count says, then 1, and so on."""
+    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+
+
+@cache
+def _values() -> Hashes:
+    values = mixed(np.arange(1, 257, dtype=np.uint64) * np.uint64(_WORD_BASE))
+    values[ord(" ")] = 0
+    return values
+
+
+@cache
+def _powers() -> tuple[Hashes, Hashes]:
+    return _powers_to(2 * _PIECE)
+
+
+def _powers_to(number: int) -> tuple[Hashes, Hashes]:
+    up, down = (np.full(number, base, np.uint64) for base in (_WORD_BASE, pow(_WORD_BASE, -1, 1 << 64)))
+    up[0] = down[0] = 1
+    return np.multiply.accumulate(up), np.multiply.accumulate(down)

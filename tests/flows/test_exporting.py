@@ -1,0 +1,44 @@
+"""Flags of `stillhouse export` to options."""
+
+from __future__ import annotations
+
+import pytest
+
+from flows.exporting import options_of
+from storage.errors import SpecError
+
+FLAGS = {"format": "messages", "to": "out", "file": None, "shards": None, "shard_bytes": None, "shuffle": False}
+
+
+def test_values_are_read_as_in_a_spec():
+    """A form's own options come by --option, and their values are YAML's: numbers, booleans, lists, texts."""
+    options = options_of(FLAGS, ["max_length=4096", "packing=true", "names=[a, b]", "text=a=b"])
+    assert options.own == {"max_length": 4096, "packing": True, "names": ["a", "b"], "text": "a=b"}
+    assert (options.shards, options.shard_bytes, options.file) == (1, None, None)
+
+
+def test_sizes():
+    """--shard-bytes is a size as people write it, and takes the place of --shards."""
+    assert options_of(FLAGS | {"shard_bytes": "2MB"}, []).shard_bytes == 2_000_000
+    with pytest.raises(SpecError, match="name one of them"):
+        options_of(FLAGS | {"shard_bytes": "2MB", "shards": 3}, [])
+
+
+@pytest.mark.parametrize(
+    ("flags", "pairs", "said"),
+    [
+        ({"file": "csv"}, [], r"--file: must be 'parquet', 'jsonl', 'arrow' or 'tar'"),
+        ({"shard_bytes": "many"}, [], "--shard-bytes: "),
+        ({"shard_bytes": "1B"}, [], "--shard-bytes: "),
+        ({}, ["packing"], r"--option packing: must be KEY=VALUE"),
+        ({}, ["=1"], "must be KEY=VALUE"),
+        ({}, ["a=1", "a=2"], "a is given twice"),
+        ({}, ["shards=2"], "shards has a flag of its own, --shards"),
+        ({}, ["a={b"], "can't be read as YAML"),
+    ],
+)
+def test_mistyped(flags: dict[str, object], pairs: list[str], said: str):
+    """What is mistyped is one line that names the flag."""
+    with pytest.raises(SpecError, match=said) as caught:
+        options_of(FLAGS | flags, pairs)
+    assert "\n" not in str(caught.value)
