@@ -94,6 +94,8 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
+	$(BIN)/python benchmarks/measures.py 10000 100000 1000000
+	$(BIN)/python benchmarks/semantic.py 20000
 	$(BIN)/python benchmarks/export.py 100000 1000000
 
 clean:  ## Remove what make made

@@ -263,6 +263,48 @@ def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
 
 
 @app.command()
+def report(dataset: Dataset, lake: LakePath = "lake", build_id: BuildId = None, as_json: AsJson = False) -> None:
+    """Say what a build is made of: outcomes, pass rates, licences, lengths, diversity, style."""
+    from flows.report import report as look
+
+    found = look(_at(lake), dataset, build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_lines((plain(name), plain(value)) for name, value in found.lines())
+
+
+@app.command()
+def diff(
+    dataset: Dataset,
+    before: Annotated[str | None, typer.Option("--from", metavar="ID", help="A build. [default: the one before]")] = None,
+    after: Annotated[str | None, typer.Option("--to", metavar="ID", help="A build. [default: the newest]")] = None,
+    lake: LakePath = "lake",
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed from one build of a dataset to another, and why."""
+    from flows.diff import SHOWN
+    from flows.diff import diff as compare
+
+    found = compare(_at(lake), dataset, before=before, after=after)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for change in ("added", "dropped", "changed", "moved"):
+        moves = [move for move in found.moves if move.change == change]
+        for move in moves[:SHOWN]:
+            out.print(Text(plain(f"{change} {move.slots:,}: {move.before} → {move.after}"), style="cyan"))
+            for each in move.examples:
+                why = each.after or each.before
+                shown = f"  {each.prompt_id} · {each.teacher} · sample {each.sample_index}" + (f": {why}" if why else "")
+                out.print(Text(plain(shown)[:500]))
+        if len(moves) > SHOWN:
+            left = sum(move.slots for move in moves[SHOWN:])
+            out.print(f"{change} {left:,} more, of {len(moves) - SHOWN:,} other kinds; --json has them all")
+
+
+@app.command()
 def export(
     dataset: Dataset,
     to: Annotated[

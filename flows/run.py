@@ -38,8 +38,10 @@ from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against, dedup, digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_exports, export
+from tasks.guard_diversity import guard_diversity
 from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
 from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
+from tasks.measures import measure
 from tasks.prepare import Prepared, prepare, spread, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
@@ -70,6 +72,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     wiring.check_teachers(spec, path)
     wiring.make_verifiers(spec, path)
     Template(spec.template, where=str(path))
+    wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     check_exports(spec.exports, lake.root)
 
@@ -335,7 +338,14 @@ class Run:
             teachers=wiring.facts(spec, self._bounds, licenses(workspace), self._inherited),
             verifiers=self._verifiers,
         )
-        return self._summary(outcomes.counts(workspace))
+        self.progress.stage = "measuring"
+        measures = measure(workspace, wiring.embedder(spec, self._path))
+        earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
+        before = earlier[-1]["measures"]["diversity"] if earlier else None
+        warnings = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
+        for warning in warnings:
+            self.say(warning)
+        return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
         spending, spec = self.progress.spending, self.spec

@@ -27,6 +27,7 @@ from tasks.batch import BatchDesk
 from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
 from tasks.decontaminate import Decontamination
 from tasks.draw import Budget, Spending
+from tasks.embedding import Embedder, load
 from tasks.license import Licensed, LicenseOptions, effective
 from tasks.licensing import bound_now, inherit, regate
 from tasks.line import open_line
@@ -338,6 +339,13 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
         )
     identity = [judge.provider, judge.model, judge.extra_body]
     return identity if judge.api == "chat" else [*identity, judge.api]
+
+
+def embedder(spec: Spec, path: Path) -> Embedder | None:
+    """Return the model by which the traces' likeness is taken; None where the spec names none. Raise SetupError without it."""
+    guarded = spec.guard.min_diversity
+    compared = load(spec.dedup.semantic.model, what=f"{path}: dedup.semantic.model") if spec.dedup.semantic else None
+    return load(guarded.model, what=f"{path}: guard.min_diversity.model") if guarded and guarded.model else compared
 
 
 def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:

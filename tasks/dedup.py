@@ -12,7 +12,7 @@ from storage.plugins import nearest
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
 from tasks.minhash import Shape, shape
-from tasks.options import NotYet, Options
+from tasks.options import Options, PathText
 
 
 class NearOptions(Options):
@@ -40,6 +40,15 @@ class NearOptions(Options):
         return found
 
 
+class SemanticOptions(Options):
+    """The spec's `dedup.semantic`."""
+
+    model: PathText
+    """A model2vec model: a folder, or an id on the Hub. Needs the extra `semantic`."""
+    threshold: float = Field(default=0.95, ge=0.5, le=1)
+    """Two responses say the same where the cosine of their embeddings is this or more."""
+
+
 def _near(value: object) -> object:
     if isinstance(value, bool):
         return NearOptions() if value else None
@@ -62,8 +71,8 @@ class DedupOptions(Options):
     """Drop a text that is another one's but for case, white space and Unicode form. Reasoning is a part of a response."""
     near: Annotated[NearOptions | None, BeforeValidator(_near)] = None
     """Drop a text that shares most of its n-grams of words with another one; `true`: with the defaults."""
-    semantic: NotYet = None
-    """By embeddings. Not supported yet."""
+    semantic: SemanticOptions | None = None
+    """Drop a response whose embedding points almost the same way as another one's."""
     by: Literal["response", "prompt", "both"] = "response"
     """response: whatever was asked. prompt: of prompts whose user's text is the same, one keeps its samples. both: only where
     the user's text and the response are the same."""
@@ -78,8 +87,10 @@ class DedupOptions(Options):
             raise ValueError("exact: false: what is exactly the same is near, too; leave it out, or leave `near` out")
         if self.by == "prompt" and self.within == "prompt":
             raise ValueError("by: prompt compares prompts, and within: prompt never leaves one; leave one of the two out")
+        if self.semantic is not None and self.by == "prompt":
+            raise ValueError("semantic compares responses, and by: prompt compares prompts; leave one of the two out")
         if self.against and not self.on:
-            raise ValueError("against: nothing is compared, with exact: false and without `near`")
+            raise ValueError("against: nothing is compared, with exact: false and without `near` or `semantic`")
         twice = [name for place, name in enumerate(self.against) if name in self.against[:place]]
         if twice:
             raise ValueError(f"against: {twice[0]!r} stands in it twice")
@@ -88,7 +99,7 @@ class DedupOptions(Options):
     @property
     def on(self) -> bool:
         """Whether anything is dropped."""
-        return self.exact or self.near is not None
+        return self.exact or self.near is not None or self.semantic is not None
 
 
 TEXT = "concat_ws(chr(0), reasoning, response)"
@@ -125,12 +136,16 @@ def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: 
     if not options.on:
         return
     held(workspace, options.against, lake)
-    if options.near is None:
-        _exact(workspace, options)
-    else:
+    if options.near is not None:
         from tasks.near import drop_near
 
         drop_near(workspace, options.near, lake, by=options.by, within=options.within, build_id=build_id)
+    elif options.exact:
+        _exact(workspace, options)
+    if options.semantic is not None:
+        from tasks.semantic import drop_semantic
+
+        drop_semantic(workspace, options.semantic, by=options.by, within=options.within)
     workspace.execute("DROP VIEW held")
 
 
