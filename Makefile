@@ -90,6 +90,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/selection.py 1000000
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/decontaminate.py
+	$(BIN)/python benchmarks/near.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
