@@ -325,6 +325,10 @@ def export(
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of the form's own options; may be repeated.")
     ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENTRY", help="An entry of `mix`, as '{source: human.jsonl, share: 0.2, license: MIT}'; repeated."),
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
     ] = None,
@@ -340,15 +344,16 @@ def export(
     from tasks.export import check_exports
 
     at = _at(lake)
-    options = options_of(
-        {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}, option or []
-    )
+    flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
+    options = options_of(flags, option or [], mix=mix or [])
     check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)
-    check_export(at, landed, _loaded(spec).licenses if spec else None)
+    check_export(at, landed, options, _loaded(spec).licenses if spec else None)
     with at.writing(say):
         manifest = export_build(at, landed, options)
         catalog.write(at)
+    for warning in manifest["warnings"]:
+        say(warning)
     if as_json:
         print_json(manifest)
     else:

@@ -13,9 +13,14 @@ from storage.errors import SpecError
 from tasks.export import ExportOptions
 
 
-def options_of(flags: Mapping[str, Any], pairs: Sequence[str]) -> ExportOptions:
-    """Return what flags and `KEY=VALUE` pairs say. A value is read as in a spec. Raise SpecError, which names the flag."""
+def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[str] = ()) -> ExportOptions:
+    """Return what flags, `KEY=VALUE` pairs and entries of `mix` say. A value is read as in a spec.
+
+    Raise SpecError, which names the flag.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
+    if mix:
+        given["mix"] = [_read(each, f"--mix {each}") for each in mix]
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
@@ -24,13 +29,17 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str]) -> ExportOptions:
             raise SpecError(f"--option {pair}: {name} has a flag of its own, --{name.replace('_', '-')}")
         if name in given:
             raise SpecError(f"--option {pair}: {name} is given twice")
-        try:
-            given[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"--option {pair}: the value can't be read as YAML: {str(error).splitlines()[0]}") from error
+        given[name] = _read(text, f"--option {pair}")
     try:
         return ExportOptions(**given)
     except ValidationError as error:
         location, message = problem(error, ExportOptions)
         flag = f"--{str(location[0]).replace('_', '-')}: " if location else ""
         raise SpecError(f"{flag}{message}") from error
+
+
+def _read(text: str, flag: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{flag}: the value can't be read as YAML: {str(error).splitlines()[0]}") from error

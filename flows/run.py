@@ -31,7 +31,7 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, destinations, guard, outcomes, underway, unwanted
+from tasks import barred, costs, destinations, guard, mix, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
@@ -387,6 +387,8 @@ class Run:
             manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
+        for warning in (line for each in exports for line in each["warnings"]):
+            self.say(warning)
         catalog.write(self.lake)
         return exports
 
@@ -401,9 +403,10 @@ class Run:
         )
 
 
-def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None = None) -> None:
+def check_export(lake: Lake, build: dict[str, Any], export: ExportOptions, given: LicenseOptions | None = None) -> None:
     """Raise LicenseRefused where a landed build may not be exported by the terms of today and its own `licenses`, or `given`."""
     options = given or LicenseOptions.model_validate(build.get("spec", {}).get("licenses", {}))
+    gate(mix.licensed(export.mix, where="mix"), options)
     terms = terms_now(build, options)
     regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
 

@@ -22,6 +22,7 @@ from storage.intents import Intents
 from storage.lake import Lake
 from storage.plugins import nearest
 from storage.records import Message
+from tasks import mix
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
@@ -74,6 +75,8 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
     for number, teacher in enumerate(spec.teachers):
         if teacher.draw:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
+    for number, export in enumerate(spec.exports):
+        yield from mix.licensed(export.mix, where=f"exports[{number}].mix")
 
 
 def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:

@@ -246,6 +246,12 @@ def _generations(contents: Contents) -> Iterator[str]:
     yield "0 is human text, n synthetic text of n-th order."
     yield ""
     yield from _table(("generation", "traces"), [(str(each), f"{number:,}") for each, number in contents.generations.items()])
+    if mix := contents.manifest["mix"]:
+        yield ""
+        yield "Beside the traces stands what people wrote:"
+        yield ""
+        rows = [(_code(each["source"]), f"{each['rows']:,}", _share(each["reached"])) for each in mix]
+        yield from _table(("mixed in", "rows", "share"), rows)
 
 
 def _limits(contents: Contents) -> Iterator[str]:

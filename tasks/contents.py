@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow as pa
 from storage.lake import Lake, Manifest
 from storage.sql import literal, parquet, parquet_in
 from storage.workspace import Workspace
-from tasks.license import identifiers
+from tasks.license import identifiers, parse, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def gather(lake: Lake, workspace: Workspace, build: Manifest, manifest: Mapping[
         build=build,
         manifest=manifest,
         schema=schema,
-        licensing=_licensing(workspace, build, traces, sorted(licenses)),
+        licensing=_with_mix(_licensing(workspace, build, traces, sorted(licenses)), manifest["mix"]),
         licenses=licenses,
         train_use=counted("coalesce(train_use, 'unknown')"),
         generations=dict(sorted(counted("coalesce(generation, 0)").items())),
@@ -125,6 +125,17 @@ def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Seq
         ],
         text=(),
     )
+
+
+def _with_mix(found: Licensing, mix: Sequence[Mapping[str, Any]]) -> Licensing:
+    """Add what was mixed in, whose licences hold for the whole as well."""
+    if not mix:
+        return found
+    licenses = [found.license, *(each["license"] for each in mix)]
+    # A build that kept nothing says NONE, which is no licence.
+    parts = [parse(each, what="license") for each in licenses if each not in {"NONE", "unknown"}]
+    sources = [{"source": each["source"], "license": each["license"], "attribution": each["attribution"]} for each in mix]
+    return replace(found, license=together(parts), sources=[*found.sources, *sources])
 
 
 def _judged(lake: Lake, workspace: Workspace, build: Manifest) -> list[Judged]:

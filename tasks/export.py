@@ -14,7 +14,7 @@ import math
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -38,6 +38,8 @@ from tasks.croissant import croissant
 from tasks.destinations import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.mix import MIXED, MixSource, check_mix
+from tasks.mix import plan as plan_mix
 from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
 from tasks.refuted import pairs_source
@@ -66,6 +68,8 @@ class ExportOptions(Options, extra="allow"):
     """In place of `shards`: about how large a file is, in bytes, or as 500MB."""
     shuffle: bool = False
     """Whether rows go into shards in a random order, which the spec's seed decides. Else prompt by prompt."""
+    mix: tuple[MixSource, ...] = ()
+    """What people wrote, at stated shares of the split `train`."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -134,6 +138,11 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
     destinations.check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
         exporter = make(each, where=where or f"exports[{number}]")
+        check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
+        if each.mix and needs_refuted(exporter):
+            raise SpecError(
+                f"{where or f'exports[{number}]'}.mix: {each.format} sets samples against each other; leave `mix` out of it"
+            )
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
         destinations.at(each.to).check()
@@ -151,9 +160,12 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
+        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed)
         splits: list[_Split] = []
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name)
+            if name == MIXED and mix.chosen:
+                source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             spool = stack.enter_context(
                 Spool(
                     workspace.folder / f"{len(splits)}.spool",
@@ -185,6 +197,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                 split.name: {"rows": split.spool.rows} | ({"facts": split.facts} if split.facts else {}) for split in splits
             },
             "shards": shards,
+            "mix": [asdict(each) for each in mix.facts()],
+            "warnings": mix.lines(),
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),

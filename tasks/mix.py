@@ -50,6 +50,8 @@ class MixSource(Options):
     """Share of the export's rows that come from it."""
     license: str | None = None
     """SPDX expression. Without one the licence gate refuses."""
+    attribution: str | None = Field(default=None, min_length=1)
+    """Who is credited for it in NOTICE and the card. Left out: `source`."""
     fields: MixFields = MixFields()
     """Which columns hold what."""
 
@@ -62,6 +64,8 @@ class MixFacts:
     """As the spec names it."""
     license: str
     """SPDX expression."""
+    attribution: str
+    """Who is credited for it."""
     share: float
     """That was asked for."""
     reached: float
@@ -104,6 +108,7 @@ class Mix:
             MixFacts(
                 source=each.options.source,
                 license=each.license,
+                attribution=each.options.attribution or each.options.source,
                 share=each.options.share,
                 reached=round(each.rows / whole, 6),
                 rows=each.rows,
@@ -128,7 +133,7 @@ class Mix:
         seen = 0
         for trace in traces:
             yield trace
-            if trace["split"] != MIXED:
+            if (trace["split"] or MIXED) != MIXED:
                 continue
             seen += 1
             for number, each in enumerate(self.chosen):
