@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,7 +33,7 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 BUCKETS = 100
 """Files open at a time where rows are dealt."""
-DEALT_ROWS = 20_000
+DEALT_ROWS = 10_000
 """That are held in memory while they are dealt."""
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
@@ -109,8 +110,8 @@ class Workspace:
             folder.mkdir(exist_ok=True)
         return folder
 
-    def deal(self, name: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-        """Write rows into files by their column `bucket`, of which there are at most BUCKETS.
+    def deal(self, name: str, pieces: Iterable[tuple[int, pa.RecordBatch]], schema: pa.Schema) -> None:
+        """Write rows into files by bucket, of which there are at most BUCKETS.
 
         Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself.
         """
@@ -118,13 +119,12 @@ class Workspace:
         folder = self.staged(name)
         with writing(folder), contextlib.ExitStack() as stack:
             writers: dict[int, pq.ParquetWriter] = {}
-            for batch in batches:
-                for bucket, rows in _by_bucket(batch):
-                    if bucket not in writers:
-                        # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
-                        path = folder / f"{bucket}.parquet"
-                        writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
-                    writers[bucket].write_batch(rows)
+            for bucket, rows in pieces:
+                if bucket not in writers:
+                    # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
+                    path = folder / f"{bucket}.parquet"
+                    writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+                writers[bucket].write_batch(rows)
             # A file without rows, so that an empty bucket can be read too.
             pq.write_table(schema.empty_table(), folder / "none.parquet")
 
@@ -166,22 +166,23 @@ class Workspace:
         return streamed(self._reader(sql, rows))
 
     def deal_query(self, name: str, sql: str) -> None:
-        """Deal the rows of a query whose texts are few."""
+        """Deal the rows of a query, whose texts are few, by its column `bucket`."""
         reader = self._reader(sql, DEALT_ROWS)
-        self.deal(name, streamed(reader), reader.schema)
+        pieces = (
+            (bucket, batch.take(pa.array(rows)))
+            for batch in streamed(reader)
+            for bucket, rows in by_bucket(batch["bucket"].to_numpy())
+        )
+        self.deal(name, pieces, reader.schema)
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
             return self._connection.cursor().sql(sql).to_arrow_reader(rows)
 
 
-def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of each bucket in a batch."""
-    buckets = batch["bucket"].to_numpy()
+def by_bucket(buckets: npt.NDArray[np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield each bucket with the numbers of its rows, in their order."""
     order = np.argsort(buckets, kind="stable")
-    batch, buckets = batch.take(pa.array(order)), buckets[order]
-    ends = [*(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
-    first = 0
-    for end in ends if len(buckets) else ():
-        yield int(buckets[first]), batch.slice(first, end - first)
-        first = end
+    cuts = np.flatnonzero(np.diff(buckets[order])) + 1
+    for rows in np.split(order, cuts) if len(order) else ():
+        yield int(buckets[rows[0]]), rows

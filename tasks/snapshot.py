@@ -21,7 +21,7 @@ from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 20_000
+BUCKET_ROWS = 10_000
 """Traces that are put in order in memory."""
 
 
