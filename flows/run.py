@@ -398,7 +398,7 @@ class Run:
             self._workspace,
             [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
             text=spec.template.license,
-            sources={source.source: source.attribution for source in spec.prompts},
+            sources=wiring.credits_of(spec),
             inherited=self._inherited,
         )
 
