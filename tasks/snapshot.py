@@ -144,6 +144,8 @@ def _traces(
             ORDER BY rank
             """
         )
+        if len(table) != min(size, total - first):
+            raise AssertionError(f"{len(table)} traces for {min(size, total - first)} kept samples")
         yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
 
 

@@ -61,6 +61,7 @@ class Spec:
     """What no prompt and no response may have in it."""
     exempt: Collection[str] = ()
     """Sources of prompts in which it isn't looked for."""
+    template: TemplateOptions = field(default_factory=TemplateOptions)
     given: bool = True
     """Whether the source gives ids."""
 
@@ -127,7 +128,7 @@ class House:
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
         if spec.heldout is not None:
-            spec.heldout.bar(self.workspace, spec.exempt)
+            spec.heldout.bar(self.workspace, spec.exempt, self.template)
         for stage, query in spec.barred:
             barred.bar(self.workspace, stage, query)
         self.prepared = unbarred(self.workspace, self.prepared)
@@ -236,7 +237,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                         waste=stack.enter_context(Waste(lake.waste, run=run)),
                     ),
                     verification=verification,
-                    template=Template(TemplateOptions(), where="spec.yaml"),
+                    template=Template(spec.template, where="spec.yaml"),
                     asked=workspace.folder / "asked.parquet",
                     stack=stack,
                 )
