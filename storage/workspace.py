@@ -34,8 +34,10 @@ BUCKETS = 100
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 20_000
 """That are held in memory while they are dealt."""
-SLOT_BYTES = 128
-"""For each of its slots on top: what DuckDB notes of what it spilled stays in memory, and it holds ids to join texts with."""
+SLOT_BYTES = 64
+"""For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
+JOIN_BYTES = 128
+"""In place of it, for steps that join texts or several tables at once."""
 
 
 class Workspace:
@@ -54,6 +56,7 @@ class Workspace:
             raise
 
     def _open(self, lake: Lake) -> None:
+        self._megabytes = MEMORY
         self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
         with explained():
             self._connection = duckdb.connect(
@@ -95,11 +98,11 @@ class Workspace:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def make_room(self, slots: int) -> None:
-        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for half a million."""
-        megabytes = LARGE + slots * SLOT_BYTES // 1_000_000
-        if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._limit = f"{megabytes}MB"
+    def make_room(self, slots: int, *, each: int = SLOT_BYTES) -> None:
+        """Let DuckDB hold what so many slots need, unless it may hold more or the user has said what it may."""
+        megabytes = LARGE + slots * each // 1_000_000
+        if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
+            self._megabytes, self._limit = megabytes, f"{megabytes}MB"
         self._give_back()
 
     def staged(self, table: str) -> Path:

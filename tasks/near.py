@@ -19,7 +19,7 @@ from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.sql import parquet_in
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.candidates import Candidates, similar
 from tasks.dedup import ORDER, TEXT, NearOptions, normalised
 from tasks.greedy import Numbers, Pairs, most_similar
@@ -80,7 +80,7 @@ class _Near:
     def _rows(self) -> None:
         """Make `near_rows`: what is compared, in order. By prompt, a prompt's best sample stands for it."""
         if held := self._count("held"):
-            self._workspace.make_room(self._count("candidates") + held)
+            self._workspace.make_room(self._count("candidates") + held, each=JOIN_BYTES)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL"

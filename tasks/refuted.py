@@ -20,7 +20,7 @@ from storage.errors import StorageError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.conjunction import conjunction
 from tasks.ranked import RESPONSE, deal_samples
 
@@ -97,7 +97,7 @@ def _ranked(files: list[Path]) -> str:
 
 def _refuted(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> Iterator[dict[str, Any]]:
     """Yield what was refuted of the prompts that have a trace, with its prompt's place among these, in their order."""
-    workspace.make_room(sum(map(count_rows, outcomes)))
+    workspace.make_room(sum(map(count_rows, outcomes)), each=JOIN_BYTES)
     workspace.execute(
         f"""
         CREATE TABLE places AS

@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.workspace import Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tests.storage.lines import line, segment
 
 
@@ -105,16 +105,18 @@ def limit(workspace: Workspace) -> str:
 
 
 def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Beyond half a million slots DuckDB may hold more, unless the user has set what it may hold."""
+    """Beyond a million slots DuckDB may hold more, more yet where texts are joined, unless the user has set what it may hold."""
     monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
     with Workspace(lake, tmp_path / "work") as workspace:
         usual = limit(workspace)
-        workspace.make_room(500_000)
-        assert limit(workspace) == usual == "122.0 MiB"
         workspace.make_room(1_000_000)
+        assert limit(workspace) == usual == "122.0 MiB"
+        workspace.make_room(1_000_000, each=JOIN_BYTES)
         assert limit(workspace) == "183.1 MiB"
         workspace.make_room(10_000_000)
-        assert limit(workspace) == "1.2 GiB"
+        assert limit(workspace) == "671.3 MiB"
+        workspace.make_room(10)
+        assert limit(workspace) == "671.3 MiB"
     monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
     with Workspace(lake, tmp_path / "work") as workspace:
         workspace.make_room(10_000_000)
