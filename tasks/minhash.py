@@ -145,7 +145,7 @@ def _words(texts: Sequence[str] | pa.Array) -> tuple[Hashes, Offsets]:
     """Return the hashes of all words, and how many each text has."""
     given = (texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())).cast(pa.large_string())
     _, offsets, content = given.buffers()
-    bounds = np.frombuffer(offsets, np.int64)[given.offset : given.offset + len(given) + 1] if len(given) else np.zeros(1, np.int64)
+    bounds = np.frombuffer(offsets or b"", np.int64)[given.offset : given.offset + len(given) + 1]
     joined = np.frombuffer(content or b"", np.uint8)
     found: list[Hashes] = []
     counts = np.zeros(len(given), np.int64)
