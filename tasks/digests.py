@@ -82,8 +82,10 @@ def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
 def _read(workspace: Workspace, kept: Index, build_id: str) -> None:
     """Add what is `unread` to `texts` and to the index."""
     run = workspace.execute
-    # Trimming takes a third of it all, so only what has something to trim is: the same as of `normalised`.
-    trimmed = "CASE WHEN starts_with(said, ' ') OR ends_with(said, ' ') THEN trim(said) ELSE said END"
+    # Trimming takes a third of it all, so only what may have something to trim is: the same as of `normalised`. Of what isn't
+    # ASCII, other spaces are trimmed, too.
+    trims = "starts_with(said, ' ') OR ends_with(said, ' ') OR strlen(said) <> length(said)"
+    trimmed = f"CASE WHEN {trims} THEN trim(said) ELSE said END"
     said = f"SELECT sample_id, {_collapsed(folded(TEXT))} AS said, length({TEXT}) AS length FROM {workspace.holding('unread')}"
     run(
         f"CREATE TABLE digested AS SELECT sample_id, md5_number({trimmed}) AS digest, length "

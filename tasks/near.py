@@ -33,7 +33,6 @@ BATCH = 500
 """Texts that are hashed at a time."""
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
-_U64, _MASK = "UBIGINT", 2**64 - 1
 _NEAR_TABLES = ("rows", "held", "shared", "wanted", "named")
 
 
@@ -82,8 +81,7 @@ class _Near:
 
     def _rows(self) -> None:
         """Make `near_rows`: what is compared, in order; and `near_held`. By prompt, a prompt's best sample stands for it."""
-        if held := self._count("held"):
-            self._workspace.make_room(self._count("candidates") + held, each=JOIN_BYTES)
+        self._workspace.make_room(self._count("candidates") + self._count("held"), each=JOIN_BYTES)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL::UHUGEINT"
@@ -120,13 +118,16 @@ class _Near:
 
     def _sign(self, table: str, number: str) -> Numbers:
         """Return the number of each row's signature in the index, adding to it what it hasn't got."""
-        high, low = self._columns(table, number, {"high": f"(key >> 64)::{_U64}", "low": f"(key & {_MASK})::{_U64}"})
+        high, low = self._columns(table, number, _halves("key", "key"))
         found = self._signed.find(high, low)
         missing = np.flatnonzero(found < 0)
         if len(missing):
             once = firsts([high[missing], low[missing]]) == np.arange(len(missing))
             self._want(table, number, missing[once])
-            self._write()
+            known = [high, low]
+            if self._by == "response" and table == "near_rows":  # what a sample says has its digest already
+                known += self._columns(table, number, _halves("digest", "content"))
+            self._write(known)
             found[missing] = self._signed.find(high[missing], low[missing], *self._signed.look())
         if (found < 0).any():
             raise AssertionError("a text that is to be compared was never signed")
@@ -136,29 +137,30 @@ class _Near:
         """Make `near_wanted`: some rows of a table, under these numbers, or their own."""
         self._workspace.load("near_named", pa.table({number: wanted, "_number": wanted if numbers is None else numbers}))
         self._workspace.execute(
-            "CREATE OR REPLACE TABLE near_wanted AS SELECT _number AS number, source, ord, sample_id, asked, key, digest "
+            "CREATE OR REPLACE TABLE near_wanted AS SELECT _number AS number, source, ord, sample_id, asked "
             f"FROM {table} JOIN near_named USING ({number})"
         )
 
-    def _write(self) -> None:
-        """Add the signatures of `near_wanted` to the index."""
+    def _write(self, known: list[Hashes]) -> None:
+        """Add the signatures of `near_wanted` to the index, of whose columns those that are known are given by number."""
         cut = self._options.shape
 
         def signed(batch: pa.RecordBatch) -> list[Hashes]:
             hashes, offsets = self._shingles(batch)
             minima = signatures(hashes, offsets, cut.bands * cut.rows)
-            return [*(batch[name].to_numpy() for name in self._index.schema.names[:4]), *band_hashes(minima, cut)]
+            numbers = batch["number"].to_numpy()
+            told = [batch[name].to_numpy() for name in _halves("", "content") if name in batch.schema.names]
+            return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut)]
 
+        columns = ["number", "said", "other"]
         said, other = spaced("said"), spaced("other")
-        # A sample's digest is known already, and a prompt's is not.
-        content = f"coalesce(digest, md5_number(CASE WHEN other IS NULL THEN {said} ELSE {said} || chr(1) || {other} END))"
-        columns = (
-            f"said, other, (key >> 64)::{_U64} AS key_high, (key & {_MASK})::{_U64} AS key_low, "
-            f"(content >> 64)::{_U64} AS content_high, (content & {_MASK})::{_U64} AS content_low"
-        )
+        content = f"md5_number(CASE WHEN other IS NULL THEN {said} ELSE {said} || chr(1) || {other} END)"
+        more = f", {content} AS content"
+        if len(known) == len(_halves("key", "key")):
+            columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
         with self._index.writer(self._build_id) as writer:
             held: list[list[Hashes]] = []
-            for found in _ahead(signed, self._texts(columns, f", {content} AS content")):
+            for found in _ahead(signed, self._texts(", ".join(columns), more)):
                 held.append(found)
                 if sum(len(each[0]) for each in held) >= ROW_GROUP:
                     self._flush(writer, held)
@@ -197,7 +199,7 @@ class _Near:
         content = [self._signed.column(f"content_{half}", self._signatures) for half in ("high", "low")]
         self._groups = None
         if self._alone:
-            group = {"asked": f"(coalesce(asked, 0) & {_MASK})::{_U64}"}
+            group = {"asked": f"(coalesce(asked, 0) & {2**64 - 1})::UBIGINT"}
             (self._groups,) = self._columns("near_rows", f"rank + {self._held}", group)
             content.append(self._groups)
         self._first = firsts(content)
@@ -270,7 +272,7 @@ class _Near:
         """
         response, prompt = folded(TEXT), folded("prompt")
         said = prompt if self._by == "prompt" else response
-        texts = f"SELECT number, key, digest, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
+        texts = f"SELECT number, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
         theirs, mine = ("(FROM near_wanted WHERE source IS NOT NULL)", "(FROM near_wanted WHERE source IS NULL)")
         if self._count(theirs):
             # A sample may have been asked for by several prompts.
@@ -285,14 +287,14 @@ class _Near:
         else:
             # Joining texts with texts needs memory for all of one side, so it is done a stretch of the prompts at a time.
             ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
-            size = last // BUCKETS + 1
+            size = max(last, 0) // BUCKETS + 1
             responses = f"SELECT number, {response} AS said, ord // {size} AS bucket FROM samples"
             self._workspace.deal_query("near", f"{responses} JOIN {mine} USING (sample_id)")
             for bucket in range(last // size + 1):
                 stretch = f"WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1}"
                 asked = f"(FROM near_wanted {stretch}) JOIN (SELECT ord, prompt FROM prompts {stretch}) USING (ord)"
                 pairs = f"{self._workspace.dealt('near', bucket)} JOIN (FROM {asked}) USING (number)"
-                yield from self._stream(columns, more, f"SELECT number, key, digest, said, {prompt} AS other FROM {pairs}")
+                yield from self._stream(columns, more, f"SELECT number, said, {prompt} AS other FROM {pairs}")
 
     def _stream(self, columns: str, more: str, texts: str) -> Iterator[pa.RecordBatch]:
         return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=BATCH)
@@ -326,6 +328,11 @@ class _Near:
             by_number[rows["_at"].to_numpy()] = column
             found.append(by_number)
         return found
+
+
+def _halves(number: str, name: str) -> dict[str, str]:
+    """Return both halves of a number of 128 bits in SQL, by the columns' names."""
+    return {f"{name}_high": f"({number} >> 64)::UBIGINT", f"{name}_low": f"({number} & {2**64 - 1})::UBIGINT"}
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
