@@ -75,7 +75,8 @@ class Grams:
         self._sizes[numbers] = once
         self._others[numbers] = np.bincount(owners[other], minlength=len(numbers))
         self._end += len(keys)
-        return (keys & _KEPT).tobytes()
+        found: bytes = (keys & _KEPT).tobytes()
+        return found
 
     def similarities(self, first: Numbers, second: Numbers) -> npt.NDArray[np.float64]:
         """Return the Jaccard similarity of each pair of texts; of two sorts of text, the lower one.

@@ -191,7 +191,8 @@ class _Near:
         )
         (numbers,) = self._columns("near_shared", "place", {"number": "number"})
         self._workspace.execute(f"INSERT INTO near_rows SELECT place - {len(wanted)}, * EXCLUDE (place, number) FROM near_shared")
-        return theirs[numbers]
+        found: Numbers = theirs[numbers]
+        return found
 
     def _units(self) -> None:
         """Find the first row that says the same as each; the units are those firsts."""
