@@ -35,7 +35,8 @@ from tasks import barred, costs, destinations, guard, mix, outcomes, underway, u
 from tasks.batch import BatchDesk
 from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
-from tasks.dedup import check_against, dedup, digests
+from tasks.dedup import check_against, dedup
+from tasks.digests import digests
 from tasks.draw import Budget, Draw, Spending
 from tasks.export import ExportOptions, check_exports, export
 from tasks.guard_diversity import guard_diversity
@@ -326,7 +327,7 @@ class Run:
 
     def _curate(self) -> Summary:
         workspace, spec = self._workspace, self.spec
-        digests(workspace)
+        digests(workspace, self.lake, build_id=self.build_id)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:

@@ -22,10 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import waste
-from storage.lake import Lake
+from storage.lake import EMPTY, Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
-from storage.sql import explained, literal, parquet, streamed
+from storage.sql import explained, literal, parquet, parquet_files, streamed
 
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
@@ -71,11 +71,14 @@ class Workspace:
                     "partitioned_write_flush_threshold": 4_096,
                 },
             )
+        self._samples = ("", "")
         for table in STORES:
             pattern = lake.glob(table)
             if not lake.exists:
                 pattern = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
+            if table == "samples":
+                self._samples = (pattern, str(lake.root / table / EMPTY) if lake.exists else pattern)
             self._view(table, f"FROM {parquet(pattern)}")
         self._view("waste", waste.view(lake.waste))
 
@@ -153,6 +156,19 @@ class Workspace:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
+
+    def holding(self, ids: str) -> str:
+        """Return the table function that reads those parts of the samples alone that hold one of the `sample_id` in a table.
+
+        Ids are read of all parts, and texts, of which there is a hundred times as much, of these.
+        """
+        pattern, empty = self._samples
+        found = self.rows(
+            f"SELECT DISTINCT filename FROM {parquet(pattern, filename=True)} "
+            f"WHERE sample_id IN (SELECT sample_id FROM {ids}) ORDER BY filename"
+        )
+        # The file without rows has the columns that parts of an earlier version lack.
+        return parquet_files(sorted({empty, *(name for (name,) in found)}))
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""

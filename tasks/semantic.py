@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from storage.workspace import JOIN_BYTES, Workspace
 from tasks.cells import Cells, by_key, by_means
-from tasks.dedup import ORDER, TEXT, SemanticOptions
+from tasks.dedup import ORDER, SemanticOptions
+from tasks.digests import TEXT
 from tasks.embedding import Embedder, load
 from tasks.greedy import KEPT, Pairs, greedy, most_similar
 from tasks.leaders import checked, similar_pairs

@@ -131,3 +131,12 @@ def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
     )
     with Workspace(stored, tmp_path / "work") as workspace:
         assert workspace.rows("SELECT count(*), count(kind), count(logprobs) FROM samples") == [(4, 2, 0)]
+
+
+def test_holding(stored: Lake, tmp_path: Path):
+    """Those parts of the samples are read that hold what is wanted; without any, the columns are there."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        workspace.execute("CREATE TABLE wanted AS SELECT 'a' AS sample_id")
+        assert workspace.rows(f"SELECT sample_id FROM {workspace.holding('wanted')} ORDER BY ALL") == [("a",), ("b",)]
+        workspace.execute("UPDATE wanted SET sample_id = 'x'")
+        assert workspace.rows(f"SELECT response FROM {workspace.holding('wanted')}") == []

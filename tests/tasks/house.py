@@ -21,7 +21,8 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.ask import Desk
 from tasks.decontaminate import Decontamination
-from tasks.dedup import DedupOptions, dedup, digests
+from tasks.dedup import DedupOptions, dedup
+from tasks.digests import digests
 from tasks.draw import Budget, Draw
 from tasks.license import effective
 from tasks.prepare import Asked, Prepared, prepare, unbarred
@@ -187,7 +188,7 @@ class House:
         await self.store.flush()
         await judge_together(self.workspace, self.verification, self.spec.verifiers, self.stop)
         spec, workspace = self.spec, self.workspace
-        digests(workspace)
+        digests(workspace, self.lake, build_id=build_id)
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup, self.lake, build_id=build_id)
