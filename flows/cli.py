@@ -116,7 +116,8 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
     from flows.launch import starting
 
     with starting() as launch:
-        from flows.run import Progress, check
+        from flows.checks import check
+        from flows.progress import Progress
 
         loaded, at = _loaded(spec), _at(lake)
         progress = Progress()
@@ -338,8 +339,7 @@ def export(
 
     The licence gate looks again.
     """
-    from flows.exporting import options_of
-    from flows.run import check_export, export_build
+    from flows.exporting import check_export, export_build, options_of
     from storage import catalog
     from tasks.export import check_exports
 
@@ -348,7 +348,7 @@ def export(
     options = options_of(flags, option or [], mix=mix or [])
     check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)
-    check_export(at, landed, options, _loaded(spec).licenses if spec else None)
+    check_export(at, landed, _loaded(spec).licenses if spec else None, mixed=options.mix)
     with at.writing(say):
         manifest = export_build(at, landed, options)
         catalog.write(at)
@@ -400,7 +400,7 @@ def serve(
     lake: LakePath = "lake",
 ) -> None:
     """Register a scheduled build with a Prefect server (PREFECT_API_URL) and carry it out until stopped."""
-    from flows.run import check
+    from flows.checks import check
     from flows.serve import serve as serve_forever
     from flows.server import Server
 
