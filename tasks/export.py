@@ -35,9 +35,11 @@ from tasks.card import card, hub_license
 from tasks.containers import CONTAINERS, Container, File, Look
 from tasks.contents import Contents, gather
 from tasks.croissant import croissant
+from tasks.decontaminate import Decontamination
 from tasks.destinations import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.heldout import Benchmark
 from tasks.mix import MIXED, MixSource, check_mix
 from tasks.mix import plan as plan_mix
 from tasks.notice import license_text, notice
@@ -160,7 +162,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
-        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed)
+        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=_heldout(options, build, seed))
         splits: list[_Split] = []
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name)
@@ -209,6 +211,14 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
+
+
+def _heldout(options: ExportOptions, build: Manifest, seed: int) -> Decontamination | None:
+    """Return the benchmarks of the build's spec, where something is mixed in that might have their items in it."""
+    benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
+    if not options.mix or not benchmarks:
+        return None
+    return Decontamination([Benchmark.model_validate(each) for each in benchmarks], seed=seed)
 
 
 def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
