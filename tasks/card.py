@@ -11,6 +11,7 @@ import yaml
 
 from tasks.contents import Contents
 from tasks.license import identifiers
+from tasks.mix import MIXED
 from tasks.notice import acknowledgements, duties, link
 
 _LICENSES = """
@@ -117,9 +118,11 @@ def _text(contents: Contents) -> Iterator[str]:
     models = ", ".join(_code(each["model"]) for each in licensing.teachers) or "no model"
     yield f"# {contents.dataset}"
     yield ""
+    people = sum(each["rows"] for each in manifest["mix"])
     yield (
         f"{manifest['rows']:,} rows in the form `{manifest['format']}`: responses of {models} to prompts, verified and selected "
-        f"by stillhouse {build.get('version', '')} (build `{build['build_id']}`). All responses are synthetic."
+        f"by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
+        + (f"{people:,} of them were written by people; all others are synthetic." if people else "All responses are synthetic.")
     )
     yield from _built_with(contents)
     yield from _section("How to load it", _loading(manifest))
@@ -245,15 +248,16 @@ def _terms(teacher: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _generations(contents: Contents) -> Iterator[str]:
-    yield "0 is human text, n synthetic text of n-th order."
+    yield "A trace is of the later generation of its prompt and its teacher: 0 where people wrote the prompt and the teacher is"
+    yield "no student of a model, n where either is synthetic of n-th order. The responses themselves are a model's."
     yield ""
     yield from _table(("generation", "traces"), [(str(each), f"{number:,}") for each, number in contents.generations.items()])
     if mix := contents.manifest["mix"]:
         yield ""
-        yield "Beside the traces stands what people wrote:"
+        yield f"Beside the traces stands what people wrote, in the split `{MIXED}`:"
         yield ""
-        rows = [(_code(each["source"]), f"{each['rows']:,}", _share(each["reached"])) for each in mix]
-        yield from _table(("mixed in", "rows", "share"), rows)
+        rows = [(_code(each["source"]), _linked(each["license"]), f"{each['rows']:,}", _share(each["reached"])) for each in mix]
+        yield from _table(("mixed in", "licence", "rows", "share"), rows)
 
 
 def _limits(contents: Contents) -> Iterator[str]:

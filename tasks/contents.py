@@ -46,6 +46,8 @@ class Licensing:
     """Teachers: name, model, license; provider, terms and duties as far as they are known."""
     text: Sequence[Mapping[str, Any]]
     """Other text in the rows, as of a template: what, license."""
+    mixed: Sequence[Mapping[str, Any]] = ()
+    """What people wrote and an export mixes in: source, license, attribution."""
 
     @property
     def origins(self) -> list[Mapping[str, Any]]:
@@ -64,7 +66,7 @@ class Licensing:
     @property
     def ids(self) -> list[str]:
         """Return the licences of which all the expressions consist, in order."""
-        parts = [self.license, *(each["license"] for each in [*self.sources, *self.teachers, *self.text])]
+        parts = [self.license, *(each["license"] for each in [*self.sources, *self.mixed, *self.teachers, *self.text])]
         return sorted({name for part in parts if part for name in identifiers(part)})
 
 
@@ -156,8 +158,8 @@ def _with_mix(found: Licensing, mix: Sequence[Mapping[str, Any]]) -> Licensing:
     licenses = [found.license, *(each["license"] for each in mix)]
     # A build that kept nothing says NONE, which is no licence.
     parts = [parse(each, what="license") for each in licenses if each not in {"NONE", "unknown"}]
-    sources = [{"source": each["source"], "license": each["license"], "attribution": each["attribution"]} for each in mix]
-    return replace(found, license=together(parts), sources=[*found.sources, *sources])
+    mixed = [{"source": each["source"], "license": each["license"], "attribution": each["attribution"]} for each in mix]
+    return replace(found, license=together(parts), mixed=mixed)
 
 
 def _judged(lake: Lake, workspace: Workspace, build: Manifest) -> list[Judged]:

@@ -35,9 +35,11 @@ from tasks.card import card, hub_license
 from tasks.containers import CONTAINERS, Container, File, Look
 from tasks.contents import Contents, gather
 from tasks.croissant import croissant
+from tasks.decontaminate import Decontamination
 from tasks.destinations import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.heldout import Benchmark
 from tasks.mix import MIXED, MixSource, check_mix
 from tasks.mix import plan as plan_mix
 from tasks.notice import license_text, notice
@@ -160,10 +162,12 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
-        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed)
+        heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
+        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout)
+        left_out: set[str] = set()
         splits: list[_Split] = []
         for name, rows in counts.items():
-            source = _source(lake, build, exporter, None if len(counts) == 1 else name)
+            source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             spool = stack.enter_context(
@@ -198,7 +202,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
             },
             "shards": shards,
             "mix": [asdict(each) for each in mix.facts()],
-            "warnings": mix.lines(),
+            "warnings": [*mix.lines(), *_left_out(left_out)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),
@@ -209,6 +213,17 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
+
+
+def _heldout(build: Manifest, seed: int) -> Decontamination | None:
+    """Return the benchmarks of the build's spec, for what it didn't look at itself."""
+    benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
+    return Decontamination([Benchmark.model_validate(each) for each in benchmarks], seed=seed) if benchmarks else None
+
+
+def _left_out(samples: set[str]) -> Iterator[str]:
+    if samples:
+        yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
 
 
 def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
@@ -243,11 +258,13 @@ def _bytes(traces: Path) -> int:
     return total
 
 
-def _source(lake: Lake, build: Manifest, exporter: Exporter, split: str | None) -> Iterator[Any]:
+def _source(
+    lake: Lake, build: Manifest, exporter: Exporter, split: str | None, heldout: Decontamination | None, left_out: set[str]
+) -> Iterator[Any]:
     """Yield what an exporter makes the rows of a split of, or of all splits."""
     if not needs_refuted(exporter):
         return _traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
-    prompts = pairs_source(lake, build["dataset"], build["build_id"])
+    prompts = pairs_source(lake, build["dataset"], build["build_id"], heldout=heldout, left_out=left_out)
     return (prompt for prompt in prompts if split is None or prompt.split == split)
 
 

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from storage.errors import LicenseRefused
+from storage.parquet import UNREADABLE, unreadable
 from storage.sql import explained, parquet_in
 from storage.workspace import Workspace
 from tasks.bound import Acknowledgement, Bound, Inherited, covers, joined, split, strictest
@@ -204,7 +205,10 @@ def _distinct(traces: Path) -> list[dict[str, Any]]:
     if first is None:
         return []
     columns = ["teacher", "license", "terms", "train_use", "acknowledgement"]
-    there = set(pq.read_schema(first).names)
+    try:
+        there = set(pq.read_schema(first).names)
+    except UNREADABLE as error:
+        raise unreadable(first, error) from error
     listed = ", ".join(name if name in there else f"NULL::TEXT AS {name}" for name in columns)
     with explained(), duckdb.connect() as connection:
         rows = connection.execute(f"SELECT {listed}, count(*) FROM {parquet_in(traces)} GROUP BY ALL ORDER BY ALL").fetchall()

@@ -143,7 +143,7 @@ def _orders(count: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
 
 def _words(texts: Sequence[str] | pa.Array) -> tuple[Hashes, Offsets]:
     """Return the hashes of all words, and how many each text has."""
-    given = (texts if isinstance(texts, pa.Array) else pa.array(texts, pa.large_string())).cast(pa.large_string())
+    given = pa.array(texts, pa.large_string()) if isinstance(texts, Sequence) else texts.cast(pa.large_string())
     _, offsets, content = given.buffers()
     bounds = np.frombuffer(offsets or b"", np.int64)[given.offset : given.offset + len(given) + 1]
     joined = np.frombuffer(content or b"", np.uint8)

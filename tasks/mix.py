@@ -2,6 +2,7 @@
 
 A source is read twice: first only the hashes of its rows are kept, 8 bytes each, to choose as many as the share wants; then the
 chosen ones stand evenly between the traces. Which ones they are depends on the seed and the rows' content, not on their order.
+Where the build was decontaminated, two more readings leave out the rows that have held-out items in them.
 """
 
 from __future__ import annotations
@@ -9,17 +10,20 @@ from __future__ import annotations
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from storage.errors import SourceError, SpecError
 from storage.identity import address
 from storage.schemas import TRACES
+from tasks.blocks import Text
+from tasks.decontaminate import Decontamination, prompt_texts, response_texts
 from tasks.license import Licensed, effective, parse
+from tasks.matching import Matching
 from tasks.options import Options, PathText
 from tasks.sources import Fields, Found, PromptSource, read_prompts
 
@@ -55,6 +59,12 @@ class MixSource(Options):
     fields: MixFields = MixFields()
     """Which columns hold what."""
 
+    @model_validator(mode="after")
+    def _of_people(self) -> Self:
+        if self.source.startswith("lake:"):
+            raise ValueError("source: a lake's traces were written by a model; `mix` is for what people wrote")
+        return self
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MixFacts:
@@ -73,7 +83,9 @@ class MixFacts:
     rows: int
     """That were taken."""
     available: int
-    """Different rows that the source has."""
+    """Different rows that the source has and that may be taken."""
+    contaminated: int
+    """Different rows that were left out, for a held-out item in them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +93,7 @@ class _Chosen:
     options: MixSource
     license: str
     available: int
+    contaminated: int
     rows: int
     hashes: array[int]
 
@@ -113,16 +126,25 @@ class Mix:
                 reached=round(each.rows / whole, 6),
                 rows=each.rows,
                 available=each.available,
+                contaminated=each.contaminated,
             )
             for each in self.chosen
         ]
 
     def lines(self) -> list[str]:
-        """Return a line for each source that has too few rows."""
-        return [
+        """Return a line for each source that has too few rows, or some with held-out items in them."""
+        facts = self.facts()
+        found = [
+            f"mix: {each.contaminated:,} rows of {each.source} have items of held-out benchmarks in them, and are left out"
+            for each in facts
+            if each.contaminated
+        ]
+        if facts and not self.traces:
+            return [*found, f"mix: nothing is mixed in, since there is no trace in the split {MIXED!r}"]
+        return found + [
             f"mix: {each.source} has only {each.available:,} different rows, so its share is {each.reached:.1%} and not "
             f"{each.share:.1%}"
-            for each in self.facts()
+            for each in facts
             if each.rows == each.available and each.reached < each.share - 0.5 / max(1, self.traces + self.rows)
         ]
 
@@ -141,30 +163,35 @@ class Mix:
                     found = next(sources[number], None)
                     if found is None:
                         raise SourceError(f"{each.options.source}: has changed while it was read; export again")
-                    yield _row(found, each, dataset=trace["dataset"], build_id=trace["build_id"])
+                    # A chat template may write a day; a row whose author has none gets that of the trace before it.
+                    same = {name: trace[name] for name in ("dataset", "build_id", "created_at")}
+                    yield _row(found, each) | same
                     given[number] += 1
         if seen != self.traces or given != [each.rows for each in self.chosen]:
             raise AssertionError(f"{seen} traces were mixed into, and {self.traces} were promised")
 
 
-def plan(options: Sequence[MixSource], *, traces: int, seed: int) -> Mix:
-    """Choose what to mix into so many traces. Raise SourceError where a row can't be read or has no response.
+def plan(options: Sequence[MixSource], *, traces: int, seed: int, heldout: Decontamination | None = None) -> Mix:
+    """Choose what to mix into so many traces, without what is held out.
 
-    Where a source has too few rows all of them are taken, and the others keep their shares of what the export then is.
+    Raise SourceError where a row can't be read or has no response. Where a source has too few rows all of them are taken, and the
+    others keep their shares of what the export then is.
     """
-    read = [_hashes(each, seed) for each in options]
-    wanted = _wanted([each.share for each in options], [len(hashes) for hashes, _ in read], traces)
+    read = [_hashes(each, seed, heldout) for each in options]
+    wanted = _wanted([each.share for each in options], [len(hashes) for hashes, _, _ in read], traces)
     chosen = [
-        _Chosen(each, license_, len(hashes), rows, array("Q", hashes[:rows].tobytes()))
-        for each, (hashes, license_), rows in zip(options, read, wanted, strict=True)
+        _Chosen(each, license_, len(hashes), left_out, rows, array("Q", hashes[:rows].tobytes()))
+        for each, (hashes, license_, left_out), rows in zip(options, read, wanted, strict=True)
     ]
     return Mix(traces, seed, tuple(chosen))
 
 
 def check_mix(options: Sequence[MixSource], *, where: str) -> None:
-    """Raise SpecError where the shares leave nothing for the traces."""
+    """Raise SpecError where the shares leave nothing for the traces, SourceError where a source's first row can't be read."""
     if (total := sum(each.share for each in options)) >= 1:
         raise SpecError(f"{where}: the shares add up to {total:g}, and less than 1 leaves room for the traces")
+    for each in options:
+        next(_read(each, each.license or "NONE", seed=0), None)
 
 
 def licensed(options: Sequence[MixSource], *, where: str) -> Iterator[Licensed]:
@@ -185,11 +212,32 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
         short |= more
 
 
-def _hashes(options: MixSource, seed: int) -> tuple[Any, str]:
-    """Return the hashes of a source's different rows, the least first, and its licence."""
+def _hashes(options: MixSource, seed: int, heldout: Decontamination | None) -> tuple[Any, str, int]:
+    """Return the hashes of a source's different rows, the least first, its licence, and how many rows are left out."""
     license_ = str(parse(options.license or "", what=f"mix: {options.source}"))
     found = array("Q", (_hash(each, seed) for each in _read(options, license_, seed)))
-    return np.unique(np.frombuffer(found, dtype=np.uint64)) if found else np.zeros(0, dtype=np.uint64), license_
+    hashes = np.unique(np.frombuffer(found, dtype=np.uint64)) if found else np.zeros(0, dtype=np.uint64)
+    bad = _contaminated(options, license_, seed, heldout) if heldout is not None else ()
+    kept = hashes[~np.isin(hashes, np.array(sorted(bad), dtype=np.uint64))]
+    return kept, license_, len(hashes) - len(kept)
+
+
+def _contaminated(options: MixSource, license_: str, seed: int, heldout: Decontamination) -> Collection[int]:
+    """Return the hashes of the rows that have held-out items in them: prompts first, as a build looks for them."""
+
+    def asked() -> Iterator[Text]:
+        for found in _read(options, license_, seed):
+            turns = [{"role": each.role, "content": each.content} for each in found.prompt.messages]
+            yield from prompt_texts(_hash(found, seed), found.prompt.prompt_id, turns)
+
+    def answered() -> Iterator[Text]:
+        for found in _read(options, license_, seed):
+            yield from response_texts(str(_hash(found, seed)), found.prompt.prompt_id, found.prompt.reference or "", None)
+
+    prompts: Matching = Matching(index=heldout.index)
+    bad = {int(hit.key) for hits in (prompts.find(asked()), prompts.finish()) for hit in hits}
+    responses: Matching = Matching(index=heldout.index, common=prompts.common)
+    return bad | {int(hit.key) for hits in (responses.find(answered()), responses.finish()) for hit in hits}
 
 
 def _taken(chosen: _Chosen, seed: int) -> Iterator[Found]:
@@ -222,7 +270,7 @@ def _hash(found: Found, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest())
 
 
-def _row(found: Found, chosen: _Chosen, *, dataset: str, build_id: str) -> dict[str, Any]:
+def _row(found: Found, chosen: _Chosen) -> dict[str, Any]:
     """Return a row as a trace: nobody generated it, so what is a teacher's is null."""
     prompt = found.prompt
     messages = [{"role": each.role, "content": each.content} for each in prompt.messages]
@@ -230,8 +278,6 @@ def _row(found: Found, chosen: _Chosen, *, dataset: str, build_id: str) -> dict[
     return dict.fromkeys(TRACES.names) | {
         "sample_id": address(["human", messages, prompt.reference]),
         "prompt_id": prompt.prompt_id,
-        "dataset": dataset,
-        "build_id": build_id,
         "system": system,
         "prompt": prompt.prompt,
         "messages": messages,

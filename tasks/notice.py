@@ -24,11 +24,12 @@ def notice(contents: Contents) -> str:
         f"The rows as a whole are under: {licensing.license}",
         "Each row names its own licence in the column `license`.",
         *_section("Prompts", (_source(each) for each in licensing.sources)),
+        *_section("Prompts with responses, written by people", (_source(each) for each in licensing.mixed)),
         *_section("Responses, made by these models", (_teacher(each) for each in licensing.teachers)),
         *_section("Prompts, made by these models", (_teacher(each) for each in licensing.origins)),
         *_section("Other text in the rows", (_text(each) for each in licensing.text)),
         *_section("Notices", ([line] for line in licensing.notices)),
-        *_section("Changes", [[_CHANGES]]),
+        *_section("Changes", [[_CHANGES + (_MIXED if licensing.mixed else "")]]),
         *_section("Licences", ([f"{name}: {link(name)}"] for name in licensing.ids)),
     ]
     return "\n".join(lines) + "\n"
@@ -38,6 +39,7 @@ _CHANGES = (
     "Prompts were selected, put into the template of the spec (manifest.json), and answered by the models above; responses were "
     "verified, deduplicated and selected. No response was edited."
 )
+_MIXED = " Of what people wrote, rows were selected, and none was edited."
 
 
 def license_text(contents: Contents) -> str:

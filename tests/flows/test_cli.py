@@ -11,7 +11,7 @@ import pytest
 
 from flows import cli, printing
 from flows.launch import Launch
-from flows.run import Progress
+from flows.progress import Progress
 from storage.errors import Interrupted
 
 GOOD: dict[str, Any] = {

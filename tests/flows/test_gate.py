@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from flows import cli, wiring
+from flows import cli, rights
+from flows.checks import check
+from flows.exporting import check_export, export_build
 from flows.loading import load_spec
 from flows.plan import plan
-from flows.run import Run, check, check_export, export_build
+from flows.run import Run
 from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
@@ -91,7 +93,7 @@ def traces(lake: Lake, manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 def may_export(lake: Lake, manifest: dict[str, Any], given: LicenseOptions | None = None) -> None:
     """Raise what an export of a build raises."""
-    check_export(lake, manifest, ExportOptions(to="out"), given)
+    check_export(lake, manifest, given)
 
 
 def notice(lake: Lake, manifest: dict[str, Any]) -> str:
@@ -381,7 +383,7 @@ async def test_two_acknowledgements(folder: Path, lake: Lake):
     teacher = {"provider": "openai", "path": None, "base_url": "http://127.0.0.1:1/v1"}
     path = write(folder, teacher=teacher, licenses={"terms": "own.yaml", "acknowledge": given})
     spec = load_spec(path)
-    (bound,) = wiring.bounds(spec, path, load("own.yaml"))
+    (bound,) = rights.bounds(spec, path, load("own.yaml"))
     found = describe_teacher(Licensee(options=spec.teachers[0], bound=bound))
     assert [one["who"] for one in found["acknowledgements"]] == ["Ada", "Bo"]
     assert acknowledgements(found) == [f"acknowledged by {who}: w (agreement: a)" for who in ("Ada", "Bo")]

@@ -9,9 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from storage.errors import LicenseRefused, SourceError, SpecError
 from storage.schemas import TRACES
+from tasks.decontaminate import Decontamination
+from tasks.heldout import Benchmark
 from tasks.license import LicenseOptions, gate
 from tasks.mix import Mix, MixSource, check_mix, licensed, plan
 
@@ -106,9 +109,38 @@ def test_other_splits(tmp_path: Path):
 
 
 def test_none(tmp_path: Path):
-    """Without traces there is nothing to mix into."""
+    """Without traces there is nothing to mix into, and a line says so."""
     mix = plan([options(human(tmp_path, 10))], traces=0, seed=0)
-    assert (mix.rows, mixed(mix, []), mix.lines()) == (0, [], [])
+    assert (mix.rows, mixed(mix, [])) == (0, [])
+    assert mix.lines() == ["mix: nothing is mixed in, since there is no trace in the split 'train'"]
+
+
+def test_held_out(tmp_path: Path):
+    """A row with an item of a held-out benchmark in its prompt or its response is never taken, and is counted."""
+    item = "A train with seven coaches of sixty seats each leaves the station half full on a rainy Monday morning in May."
+    (tmp_path / "held.jsonl").write_text(json.dumps({"prompt": item}) + "\n")
+    path = Path(human(tmp_path, 20))
+    bad = [{"prompt": item.upper(), "response": "210"}, {"prompt": "Make one up.", "response": f"Here is one: {item} How many?"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in bad) + path.read_text())
+    heldout = Decontamination([Benchmark(source=str(tmp_path / "held.jsonl"), name="held")], seed=0)
+    mix = plan([options(str(path), 0.5)], traces=100, seed=0, heldout=heldout)
+    rows = mixed(mix, traces(100))
+    assert [(each.rows, each.available, each.contaminated) for each in mix.facts()] == [(20, 20, 2)]
+    assert "2 rows of" in mix.lines()[0]
+    assert not any("coaches" in f"{row['prompt']} {row['response']}".lower() for row in rows)
+
+
+def test_of_a_lake():
+    """What a model wrote can't pass for what people wrote."""
+    with pytest.raises(ValidationError, match="a lake's traces were written by a model"):
+        options("lake:./lake#other")
+
+
+def test_day(tmp_path: Path):
+    """A row gets the day of the trace before it, since chat templates may write one."""
+    given = [trace | {"created_at": number} for number, trace in enumerate(traces(4))]
+    rows = mixed(plan([options(human(tmp_path, 10), 0.5)], traces=4, seed=0), given)
+    assert [row["created_at"] for row in rows] == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_fields(tmp_path: Path):
@@ -140,6 +172,14 @@ def test_shares_that_leave_nothing(tmp_path: Path):
     check_mix([options(path, 0.5), options(path, 0.4)], where="exports[0].mix")
     with pytest.raises(SpecError, match=r"exports\[0\]\.mix: the shares add up to 1\.1"):
         check_mix([options(path, 0.6), options(path, 0.5)], where="exports[0].mix")
+
+
+def test_what_is_not_there(tmp_path: Path):
+    """A source that isn't there, or has other columns, is known before anything is spent."""
+    with pytest.raises(SourceError, match=r"nowhere\.jsonl"):
+        check_mix([options(str(tmp_path / "nowhere.jsonl"))], where="exports[0].mix")
+    with pytest.raises(SourceError, match="'answer'"):
+        check_mix([options(human(tmp_path, 1), fields={"response": "answer"})], where="exports[0].mix")
 
 
 def test_gate(tmp_path: Path):
