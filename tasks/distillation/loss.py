@@ -40,7 +40,7 @@ class Soft:
     """What the teacher would have said, at each of N positions."""
 
     ids: Tensor
-    """One row of n token ids a position, the known ones first and each once; behind them anything."""
+    """One row of n token ids a position, each once; where there are fewer, any of the vocabulary in place of the rest."""
     logprobs: Tensor
     """Of the same, at temperature 1; -inf where a position has fewer than n. One with none at all has hard labels alone."""
 
@@ -73,7 +73,8 @@ def pointwise(
         return hard, hard, none, none.bool()
     known = soft.logprobs > float("-inf")
     has = known.any(-1)
-    ids = torch.where(known, soft.ids, soft.ids[:, :1])
+    # A known one again in place of each that isn't, so that nothing else is taken out of the rest.
+    ids = torch.where(known, soft.ids, soft.ids.gather(1, known.byte().argmax(-1, keepdim=True)))
     log_p = _teacher(soft.logprobs.to(z.dtype), known, z.shape[1], temperature)
     inside = z.gather(1, ids).masked_fill(~known, _OUT)
     # Not 1 less the n: of a student that is sure, nothing would be left of that difference but rounding.
