@@ -67,7 +67,7 @@ def load(name: str) -> Student:
     """Load a student in float32: its weights are learnt in full precision, whatever they are multiplied in. Raise SetupError."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    _check_folder(name)
+    check_name(name)
     try:
         model = AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
@@ -80,7 +80,7 @@ def load(name: str) -> Student:
     return Student(model=model, tokenizer=tokenizer, name=name)
 
 
-def _check_folder(name: str) -> None:
+def check_name(name: str) -> None:
     """Raise SpecError where a name looks like a folder and isn't a model's: transformers would ask the Hub for it."""
     path = Path(name).expanduser()
     if path.is_dir():

@@ -49,7 +49,7 @@ class Training:
         self.student, self.recipe, self._to = student, recipe, to
         self.device = _device(device)
         self._bf16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
-        _check_place(to, student.name)
+        check_place(to, student.name)
         self._train = _indexed(source, "train", student)
         held_out = _indexed(source, "validation", student)
         self._batches = Batches(index=self._train, tokens=recipe.tokens_per_batch, seed=recipe.seed)
@@ -115,7 +115,9 @@ class Training:
         torch.manual_seed(recipe.seed)
         model.to(self.device).train()
         if recipe.gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            # Its new name since transformers 5.20, and the one that it had.
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self._head = split(model)
         matrices = [each for each in model.parameters() if each.requires_grad and each.ndim > 1]
         others = [each for each in model.parameters() if each.requires_grad and each.ndim <= 1]
@@ -321,7 +323,7 @@ def _indexed(source: Path, split_name: str, student: Student) -> Index:
     return found
 
 
-def _check_place(to: Path, student: str) -> None:
+def check_place(to: Path, student: str) -> None:
     """Raise SpecError where a folder isn't ours to write to."""
     if not to.exists():
         return
