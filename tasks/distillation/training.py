@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +96,19 @@ class Training:
 
             if self.step == 0 and not self.history:
                 self._look(note)
-            for group in self._groups():
+            self._clock = time.monotonic()
+            for group in _ahead(self._groups(self.step)):
                 if self.ended:
                     break
                 note(self._step(group))
+                began = time.monotonic()
                 if self.step % self._every == 0 or self.step == self.steps:
                     self._look(note)
                 stop = bool(stopped())
                 if stop or self.step % self.recipe.checkpoint_every == 0 or self.step == self.steps:
                     os.fsync(log.fileno())
                     self._keep()
+                self._clock += time.monotonic() - began
                 if stop and self.step < self.steps and not self.ended:
                     raise Interrupted(f"interrupted after step {self.step:,} of {self.steps:,}; a rerun goes on from there")
         return self._finish()
@@ -156,19 +160,18 @@ class Training:
         }
         checkpoints.write(self._to / _CHECKPOINTS, self.step, state)
 
-    def _groups(self) -> Iterator[list[Batch]]:
-        """Yield the batches of each step that is still to be taken."""
+    def _groups(self, taken: int) -> Iterator[list[Batch]]:
+        """Yield the batches of each step behind the first so many."""
         for epoch, end in enumerate(self._ends):
-            if self.step >= end:
+            if taken >= end:
                 continue
             begin = self._ends[epoch - 1] if epoch else 0
-            batches = self._batches.epoch(epoch, skip=(self.step - begin) * self.recipe.accumulate)
+            batches = self._batches.epoch(epoch, skip=max(taken - begin, 0) * self.recipe.accumulate)
             while group := list(itertools.islice(batches, self.recipe.accumulate)):
                 yield group
 
     def _step(self, group: list[Batch]) -> dict[str, Any]:
         """Take one step, and return its row of the log."""
-        began = time.monotonic()
         learnt = sum(len(batch.targets) for batch in group)
         sums = torch.zeros(4, device=self.device)
         for batch in group:
@@ -186,7 +189,9 @@ class Training:
         self._optimizer.zero_grad(set_to_none=True)
         self.step += 1
         self.tokens += learnt
-        took = time.monotonic() - began
+        # Since the step before, so that waiting for what is read counts; looks at the held-out loss and checkpoints don't.
+        now = time.monotonic()
+        took, self._clock = now - self._clock, now
         self.seconds += took
         epoch = sum(self.step > end for end in self._ends)
         read = sum(int(batch.tokens.size) for batch in group)
@@ -284,6 +289,15 @@ class Training:
             raise SpecError(f"--to {self._to}: {DONE} is not what was written; name another folder") from error
         _same(identity, self._identity, self._to)
         return found
+
+
+def _ahead(groups: Iterator[list[Batch]]) -> Iterator[list[Batch]]:
+    """Yield the same, while a thread makes the next."""
+    with ThreadPoolExecutor(1, "batches") as pool:
+        coming = pool.submit(next, groups, None)
+        while (group := coming.result()) is not None:
+            coming = pool.submit(next, groups, None)
+            yield group
 
 
 def _as_it_is(states: Tensor) -> Tensor:
