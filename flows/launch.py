@@ -54,6 +54,17 @@ class Launch:
         if self._pending:
             raise Interrupted(f"interrupted by {signal.Signals(self._pending[0]).name}; nothing was asked yet")
 
+    @property
+    def pending(self) -> list[int]:
+        """Return the signals that came by now."""
+        return self._pending
+
+    def wait(self) -> bool:
+        """Return once the server is there: whether it is one that somebody looks at."""
+        self._server.wait(self.check)
+        self.check()
+        return not self._server.temporary
+
     def build(self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
         """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
         from flows.display import Display
