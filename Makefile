@@ -90,9 +90,12 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/selection.py 1000000
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/decontaminate.py
+	$(BIN)/python benchmarks/near.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
 	$(BIN)/python benchmarks/outage.py
+	$(BIN)/python benchmarks/measures.py 10000 100000 1000000
+	$(BIN)/python benchmarks/semantic.py 20000
 	$(BIN)/python benchmarks/export.py 100000 1000000
 
 clean:  ## Remove what make made

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from flows import wiring
+from flows import judging, wiring
 from flows.loading import load_spec
 from flows.run import Run
 from storage.identity import check_inputs, request_key
@@ -78,7 +78,7 @@ def write_part(job: tuple[str, str, int]) -> None:
     """Write the samples and verdicts of one stretch of the prompts."""
     path, lake, number = job
     spec = load_spec(Path(path))
-    (named,) = wiring.make_verifiers(spec, Path(path))
+    (named,) = judging.make_verifiers(spec, Path(path))
     (asked,) = asyncio.run(_asked(path))
     file = pq.ParquetFile(spec.prompts[0].source)
     rows = file.read_row_group(number).to_pylist()

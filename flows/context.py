@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from flows.run import Progress, Run, Say
+from flows.progress import Progress
+from flows.run import Run, Say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from flows.run import Progress
+from flows.progress import Progress
 
 REFRESH_S = 0.5
 """Of the live display."""

@@ -1,8 +1,10 @@
-"""From the flags of `stillhouse export` to an export's options."""
+"""Exports of landed builds: what the flags of `stillhouse export` say, whether the gate lets them through, what is noted."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import yaml
@@ -10,12 +12,22 @@ from pydantic import ValidationError
 
 from flows.loading import problem
 from storage.errors import SpecError
-from tasks.export import ExportOptions
+from storage.lake import Lake
+from tasks import destinations
+from tasks.export import ExportOptions, export
+from tasks.license import LicenseOptions, gate
+from tasks.licensing import bound_now, regate, terms_now
+from tasks.mix import MixSource, licensed
 
 
-def options_of(flags: Mapping[str, Any], pairs: Sequence[str]) -> ExportOptions:
-    """Return what flags and `KEY=VALUE` pairs say. A value is read as in a spec. Raise SpecError, which names the flag."""
+def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[str] = ()) -> ExportOptions:
+    """Return what flags, `KEY=VALUE` pairs and entries of `mix` say. A value is read as in a spec.
+
+    Raise SpecError, which names the flag.
+    """
     given = {name: value for name, value in flags.items() if value is not None}
+    if mix:
+        given["mix"] = [_read(each, f"--mix {each}") for each in mix]
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
@@ -24,13 +36,45 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str]) -> ExportOptions:
             raise SpecError(f"--option {pair}: {name} has a flag of its own, --{name.replace('_', '-')}")
         if name in given:
             raise SpecError(f"--option {pair}: {name} is given twice")
-        try:
-            given[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise SpecError(f"--option {pair}: the value can't be read as YAML: {str(error).splitlines()[0]}") from error
+        given[name] = _read(text, f"--option {pair}")
     try:
         return ExportOptions(**given)
     except ValidationError as error:
         location, message = problem(error, ExportOptions)
         flag = f"--{str(location[0]).replace('_', '-')}: " if location else ""
         raise SpecError(f"{flag}{message}") from error
+
+
+def _read(text: str, flag: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise SpecError(f"{flag}: the value can't be read as YAML: {str(error).splitlines()[0]}") from error
+
+
+def check_export(
+    lake: Lake, build: dict[str, Any], given: LicenseOptions | None = None, *, mixed: Sequence[MixSource] = ()
+) -> None:
+    """Raise LicenseRefused where a landed build may not be exported, or these not be mixed into it.
+
+    What decides are the terms of today and the build's own `licenses`, or those that are `given`.
+    """
+    options = given or LicenseOptions.model_validate(build.get("spec", {}).get("licenses", {}))
+    gate(licensed(mixed, where="mix"), options)
+    terms = terms_now(build, options)
+    regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
+
+
+def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
+    """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
+    manifest = export(lake, build, options)
+    destination = destinations.at(options.to).shown
+    noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
+        "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
+        "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+        "destination": destination,
+        "files": manifest["shards"],
+        "shards": len(manifest["shards"]),
+    }
+    lake.record_export(noted)
+    return manifest | {"destination": destination}

@@ -18,7 +18,7 @@ from flows.server import Server
 from storage.errors import Interrupted
 
 if TYPE_CHECKING:
-    from flows.run import Progress
+    from flows.progress import Progress
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import wiring
-from flows.run import Say, bar, check
+from flows import judging, rights, wiring
+from flows.checks import bar, check
+from flows.run import Say
 from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
@@ -162,19 +163,19 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
         check_select(workspace, spec.select, where=str(path))
         prepared = bar(workspace, spec, prepared, wiring.heldout(spec, path, say))
         underway.check(workspace, intents, spec.drawing)
-        verifiers = wiring.make_verifiers(spec, path)
-        for warning in wiring.biased(spec, verifiers):
+        verifiers = judging.make_verifiers(spec, path)
+        for warning in judging.biased(spec, verifiers):
             say(warning)
         return _plan(spec, path, verifiers, prepared, workspace)
 
 
 def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
-    bounds = wiring.bounds(spec, path, load(spec.licenses.terms))
-    facts = wiring.facts(spec, bounds, licenses(workspace))
+    bounds = rights.bounds(spec, path, load(spec.licenses.terms))
+    facts = rights.facts(spec, bounds, licenses(workspace))
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
-    outcomes.open_slots(workspace, wiring.rule(spec, alone(verifiers)), alone(verifiers))
+    outcomes.open_slots(workspace, judging.rule(spec, alone(verifiers)), alone(verifiers))
     estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
-    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if wiring.asks(named.verifier)]
+    judges = [_judge(spec, named, estimates, workspace) for named in verifiers if judging.asks(named.verifier)]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(
         dataset=spec.dataset,
@@ -209,7 +210,7 @@ def _terms(bound: Bound) -> str:
 
 
 def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
-    asked = wiring.asks(named.verifier)
+    asked = judging.asks(named.verifier)
     priced = all(teacher.price is not None for teacher in spec.teachers if teacher.name in asked)
     ((stored, mean, dearest),) = workspace.rows(
         "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]

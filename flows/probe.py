@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from flows.display import Display
-from flows.run import Progress, Run
+from flows.progress import Progress
+from flows.run import Run
 from flows.spec import Spec
 from flows.working import signals, with_grace, work_shards
 from storage import catalog

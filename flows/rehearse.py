@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from flows import wiring
+from flows import judging
 from flows.probe import probe
 from flows.spec import Spec
 from storage.lake import Lake
@@ -66,8 +66,8 @@ def rehearse(spec: Spec, path: Path, console: Console, *, prompts: int) -> Rehea
 
 def simulated(spec: Spec, path: Path) -> Spec:
     """Return the spec with a simulated teacher in the place of each, and without judges, whose verdicts would have no sense."""
-    made = wiring.make_verifiers(spec, path)
-    verify = tuple(entry for entry, named in zip(spec.verify, made, strict=True) if not wiring.asks(named.verifier))
+    made = judging.make_verifiers(spec, path)
+    verify = tuple(entry for entry, named in zip(spec.verify, made, strict=True) if not judging.asks(named.verifier))
     listed = {entry.use for entry in verify}
     require = spec.select.require
     if isinstance(require, tuple):

@@ -12,14 +12,16 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from flows import wiring
+from flows import judging, rights, wiring
+from flows.checks import bar, check, ready
+from flows.exporting import export_build
+from flows.progress import Progress
 from flows.spec import Spec
 from storage import catalog, memory
 from storage.answers import Answers
@@ -31,27 +33,26 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, destinations, guard, outcomes, underway, unwanted
+from tasks import barred, costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
-from tasks.bound import gate_terms
-from tasks.decontaminate import Decontamination
-from tasks.dedup import dedup, digests
-from tasks.draw import Budget, Draw, Spending
-from tasks.export import ExportOptions, check_exports, export
-from tasks.license import LicenseOptions, bar_unlicensed, gate, licenses
-from tasks.licensing import Licensee, bound_now, describe, regate, terms_now
-from tasks.prepare import Prepared, prepare, spread, unbarred
+from tasks.dedup import dedup
+from tasks.digests import digests
+from tasks.draw import Budget, Draw
+from tasks.guard_diversity import guard_diversity
+from tasks.license import licenses
+from tasks.licensing import Licensee, describe
+from tasks.measures import measure
+from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.select import check_select, select
-from tasks.shard import ASKED, PROMPTS, Shards, Tally
+from tasks.shard import ASKED, PROMPTS, Shards
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
 from tasks.templates import Template
 from tasks.terms import load
 from tasks.together import judge_together
-from tasks.verify import Named, Verification, alone, together
-from verifiers.protocol import NeedsMachine
+from tasks.verify import Verification, alone, together
 
 Say = Callable[[str], None]
 """Shows a line to whoever watches."""
@@ -59,69 +60,9 @@ GRACE_S = 5.0
 """What is in flight gets so long when a run stops."""
 
 
-def check(spec: Spec, path: Path, lake: Lake) -> None:
-    """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
-    terms = load(spec.licenses.terms)
-    bounds = wiring.bounds(spec, path, terms)
-    gate(wiring.licensed(spec), spec.licenses)
-    gate_terms(bounds)
-    wiring.inherited(spec, terms)
-    guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
-    wiring.check_teachers(spec, path)
-    wiring.make_verifiers(spec, path)
-    Template(spec.template, where=str(path))
-    check_exports(spec.exports, lake.root)
-
-
-def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
-    """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
-    if heldout is not None:
-        heldout.bar(workspace, {source.source for source in spec.prompts if not source.decontaminate})
-    bar_unlicensed(workspace, spec.licenses)
-    guard.check_prompts(workspace, spec.guard)
-    return unbarred(workspace, prepared)
-
-
 def new_id() -> str:
     """Return a name for a run that sorts by its time."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-
-
-async def ready(verifiers: Iterable[Named]) -> None:
-    """Raise SetupError where a verifier needs something of this machine that isn't there."""
-    for named in verifiers:
-        if isinstance(named.verifier, NeedsMachine):
-            await asyncio.to_thread(named.verifier.ready)
-
-
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """What a display shows; the run keeps it up to date."""
-
-    stage: str = "reading prompts"
-    """What is being done."""
-    slots: int = 0
-    """Samples that the spec wants; once drawing begins, those that were missing then."""
-    stored: int = 0
-    """Samples that were there before this run."""
-    tally: Tally = field(default_factory=Tally)
-    """What has come of the rest so far."""
-    spending: Spending = field(default_factory=Spending)
-    """What was bought."""
-    budget: Budget = field(default_factory=lambda: Budget(None))
-    """The spec's, and what all runs have spent of it."""
-    batches: dict[str, str] = field(default_factory=dict)
-    """How each batch that is waited for stands, in a line."""
-
-    @property
-    def wanted(self) -> int:
-        """Return how many samples this run will ask for at most, as far as is known: solved prompts need no more."""
-        return max(self.slots - self.tally.spared, self.tally.asked)
-
-    @property
-    def share(self) -> float:
-        """Return which part of the slots has come to an end, asked for or not."""
-        return min((self.tally.asked + self.tally.spared) / self.slots, 1.0) if self.slots else 0.0
 
 
 class Run:
@@ -147,8 +88,8 @@ class Run:
         """Take the lake's lock and make everything that the steps use."""
         check(self.spec, self._path, self.lake)
         terms = load(self.spec.licenses.terms)
-        self._bounds = wiring.bounds(self.spec, self._path, terms)
-        self._inherited = wiring.inherited(self.spec, terms)
+        self._bounds = rights.bounds(self.spec, self._path, terms)
+        self._inherited = rights.inherited(self.spec, terms)
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -186,8 +127,8 @@ class Run:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)
             self._teachers = made
-            self._verifiers = wiring.with_desks(
-                wiring.make_verifiers(self.spec, self._path),
+            self._verifiers = judging.with_desks(
+                judging.make_verifiers(self.spec, self._path),
                 self.spec,
                 self._desks,
                 self.progress.spending,
@@ -195,11 +136,11 @@ class Run:
                 self.stop,
                 answers=answers,
             )
-            for warning in wiring.biased(self.spec, self._verifiers):
+            for warning in judging.biased(self.spec, self._verifiers):
                 self.say(warning)
-            self._rule = wiring.rule(self.spec, self._verifiers)
+            self._rule = judging.rule(self.spec, self._verifiers)
             self._alone = alone(self._verifiers)
-            self._rule_alone = wiring.rule(self.spec, self._alone)
+            self._rule_alone = judging.rule(self.spec, self._alone)
             self._verification = Verification(
                 self._verifiers,
                 self._store,
@@ -321,9 +262,9 @@ class Run:
 
     def _curate(self) -> Summary:
         workspace, spec = self._workspace, self.spec
-        digests(workspace)
+        digests(workspace, self.lake, build_id=self.build_id)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
-        dedup(workspace, spec.dedup)
+        dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:
             self._heldout.reject(workspace)
         select(workspace, spec.select, seed=spec.seed)
@@ -331,10 +272,17 @@ class Run:
             workspace,
             dataset=spec.dataset,
             build_id=self.build_id,
-            teachers=wiring.facts(spec, self._bounds, licenses(workspace), self._inherited),
+            teachers=rights.facts(spec, self._bounds, licenses(workspace), self._inherited),
             verifiers=self._verifiers,
         )
-        return self._summary(outcomes.counts(workspace))
+        self.progress.stage = "measuring"
+        measures = measure(workspace, wiring.embedder(spec, self._path))
+        earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
+        before = earlier[-1]["measures"]["diversity"] if earlier else None
+        warnings = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
+        for warning in warnings:
+            self.say(warning)
+        return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
         spending, spec = self.progress.spending, self.spec
@@ -372,8 +320,12 @@ class Run:
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
         }
+        if self.spec.dedup.against:
+            manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
+        for warning in (line for each in exports for line in each["warnings"]):
+            self.say(warning)
         catalog.write(self.lake)
         return exports
 
@@ -383,28 +335,6 @@ class Run:
             self._workspace,
             [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
             text=spec.template.license,
-            sources={source.source: source.attribution for source in spec.prompts},
+            sources=rights.credits_of(spec),
             inherited=self._inherited,
         )
-
-
-def check_export(lake: Lake, build: dict[str, Any], given: LicenseOptions | None = None) -> None:
-    """Raise LicenseRefused where a landed build may not be exported by the terms of today and its own `licenses`, or `given`."""
-    options = given or LicenseOptions.model_validate(build.get("spec", {}).get("licenses", {}))
-    terms = terms_now(build, options)
-    regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
-
-
-def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
-    """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
-    manifest = export(lake, build, options)
-    destination = destinations.at(options.to).shown
-    noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
-        "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
-        "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
-        "destination": destination,
-        "files": manifest["shards"],
-        "shards": len(manifest["shards"]),
-    }
-    lake.record_export(noted)
-    return manifest | {"destination": destination}

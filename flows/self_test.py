@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import wiring
-from flows.run import ready
+from flows import judging, rights, wiring
+from flows.checks import ready
 from flows.spec import Spec
 from tasks.license import gate
 from tasks.self_test import Found, Tested, self_test, some
@@ -52,8 +52,8 @@ class SelfTested:
 
 def test(spec: Spec, path: Path, *, prompts: int) -> SelfTested:
     """Try a spec's verifiers on so many of its prompts, each as likely as any other. Nobody is asked, and nothing is stored."""
-    gate(wiring.licensed(spec), spec.licenses)
-    verifiers = wiring.make_verifiers(spec, path)
+    gate(rights.licensed(spec), spec.licenses)
+    verifiers = judging.make_verifiers(spec, path)
     asyncio.run(ready(verifiers))
     chosen = [found.prompt for found in some(wiring.read(spec), prompts, seed=spec.seed)]
     tested, faults = self_test(verifiers, chosen)

@@ -35,7 +35,9 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
         {name: value for name, value in asdict(intent).items() if name != "items"} | {"to_fetch": len(intent.items)}
         for intent in Intents(lake.batches).all()
     ]
-    builds = [{name: value for name, value in build.items() if name != "spec"} for build in lake.builds(dataset)]
+    builds = [
+        {name: value for name, value in build.items() if name not in {"spec", "measures"}} for build in lake.builds(dataset)
+    ]
     return {"lake": str(lake.root), **counted, "journal": waiting, "batches": batches, "builds": builds, "spend": spend}
 
 

@@ -28,7 +28,7 @@ class BudgetOptions(Options):
 
 
 class VerifierEntry(Options, extra="allow"):
-    """One entry of `verify`: a verifier's name and its own options, which `flows.wiring` checks."""
+    """One entry of `verify`: a verifier's name and its own options, which `flows.judging` checks."""
 
     use: str = Field(min_length=1)
     """The verifier's name."""

@@ -14,8 +14,9 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows import wiring
-from flows.run import check, new_id, ready
+from flows import judging, wiring
+from flows.checks import bar, check, ready
+from flows.run import Say, new_id
 from flows.spec import Spec
 from flows.working import signals, with_grace
 from storage import catalog, memory
@@ -95,7 +96,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     def say(text: str) -> None:
         console.print(text, soft_wrap=True, highlight=False, markup=False)
 
-    verifiers = wiring.make_verifiers(spec, path)
+    verifiers = judging.make_verifiers(spec, path)
     await ready(verifiers)
     run = new_id()
     async with wiring.open_teachers(spec, path, keys=False) as made:
@@ -105,8 +106,8 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop)
-        free = [named for named in verifiers if not wiring.asks(named.verifier)]
+        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop, say)
+        free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
         judged = 0 if stop else await with_grace(stop, work.missing())
@@ -128,9 +129,11 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     )
 
 
-def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop) -> None:
+def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
     template = Template(spec.template, where=str(path))
-    prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
+    prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
+    # As in a build, nobody judges what was bought for a prompt that is rejected before the draw.
+    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 

@@ -27,7 +27,7 @@ BATCH = 256
 """Rows that are read at a time, and so the most that is lost in front of damage."""
 COUNTED = {"prompts": "prompts", "outcomes": "requested", "traces": "kept"}
 """By table of a snapshot, what a manifest calls the number of its rows."""
-Kind = Literal["journal", "part", "table", "build", "export", "catalog", "leftover", "duplicate"]
+Kind = Literal["journal", "part", "table", "index", "build", "export", "catalog", "leftover", "duplicate"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def examine(lake: Lake) -> list[Finding]:
     manifests: dict[Path, Manifest] = {}
     builds = list(_builds(lake, manifests))
     listed = {manifest["build_id"] for manifest in manifests.values()}
-    found = [*_tables(lake), *_segments(lake), *parts, *builds, *_exports(lake), *_catalog(lake, listed)]
+    found = [*_tables(lake), *_segments(lake), *parts, *_index(lake), *builds, *_exports(lake), *_catalog(lake, listed)]
     if not any(finding.damaged for finding in builds):
         # Of a build whose manifest is damaged, nobody can tell its snapshots from those of one that never counted.
         found += [
@@ -98,7 +98,7 @@ def salvage(path: Path, why: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def stored(lake: Lake, table: str) -> list[Path]:
-    """Return the parts of a table that is shared by all builds."""
+    """Return the parts of a table that is shared by all builds, or of the indexes."""
     return sorted(path for path in (lake.root / table).glob("**/*.parquet") if path.name != EMPTY and path.is_file())
 
 
@@ -164,6 +164,16 @@ def _parts(lake: Lake) -> Iterator[Finding]:
                 readable=readable,
                 lost=None if rows is None else rows - readable,
             )
+
+
+def _index(lake: Lake) -> Iterator[Finding]:
+    for path in stored(lake, lake.index.name):
+        why: list[str] = []
+        for _ in salvage(path, why):
+            pass
+        if why:
+            remedy = "is put into quarantine: nothing is lost, a build makes anew what it needs of it"
+            yield Finding(kind="index", path=path, what=why[0], remedy=remedy)
 
 
 def _whole_lines(segment: Path) -> int:

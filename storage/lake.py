@@ -40,6 +40,7 @@ class Lake:
         self.judged = self.journal / "verdicts"
         self.waste = root / "waste"
         self.answers = root / "answers"
+        self.index = root / "index"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
         self.quarantine = root / "quarantine"
@@ -148,10 +149,10 @@ class Lake:
         for table in SNAPSHOTS:
             folders = (self.root / table).glob("dataset=*/build=*")
             found += [folder for folder in folders if folder.name.removeprefix("build=") not in landed]
-        for table in STORES:
+        for table in (*STORES, self.index.name):
             kept = (self.root / table).glob("**/*.footer")
             found += [path for path in kept if not path.with_suffix(".parquet").exists()]
-        for folder in (*TABLES, "manifests"):
+        for folder in (*TABLES, self.index.name, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")
         return [path for path in sorted(found) if not any(path.is_relative_to(other) for other in found if other != path)]

@@ -32,10 +32,13 @@ class PartWriter:
     the disk refuses, and the same again for whatever is written later and on leaving: the file may be torn.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP, keep_footer: bool = False) -> None:
+    def __init__(
+        self, path: Path, schema: pa.Schema, *, row_group: int = ROW_GROUP, keep_footer: bool = False, distinct: bool = False
+    ) -> None:
         """Open the file; `row_group` is the number of rows that are held in memory.
 
         With `keep_footer` a copy of the file's footer is written beside it, by which it can be read should it lose its end.
+        `distinct` says that values hardly repeat, so that dictionaries of them are a waste.
         """
         self._path = path
         self._schema = schema
@@ -50,7 +53,12 @@ class PartWriter:
             path.parent.mkdir(parents=True, exist_ok=True)
             # With checksums, since a flipped bit in a text mostly unpacks to another text, and nobody would know.
             self._writer = pq.ParquetWriter(
-                self._temporary, schema, compression="zstd", compression_level=3, write_page_checksum=True
+                self._temporary,
+                schema,
+                compression="zstd",
+                compression_level=3,
+                write_page_checksum=True,
+                use_dictionary=not distinct,
             )
         except OSError as error:
             raise refused(path, error) from error

@@ -95,7 +95,7 @@ class _Mending:
                 self._aside(finding.path)
         for build_id in sorted({str(finding.build_id) for finding in self._of("build")}):
             self._build(build_id)
-        for finding in self._of("export"):
+        for finding in (*self._of("export"), *self._of("index")):
             self._aside(finding.path)
         if self._done.moved:
             write_text(self._quarantine / REPORT, json.dumps(self._done.as_dict(), indent=1, ensure_ascii=False) + "\n")

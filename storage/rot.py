@@ -34,7 +34,7 @@ def verify(lake: Lake, say: Callable[[str], None], *, check: Callable[[], None] 
     When a part was verified is the time of what is kept beside it; one without that is left to doctor. `check` may raise to give
     up. The caller holds the lake's lock.
     """
-    due = [part for table in STORES for part in stored(lake, table) if _due(part)]
+    due = [part for table in (*STORES, lake.index.name) for part in stored(lake, table) if _due(part)]
     if not due:
         return 0
     telling = threading.Timer(

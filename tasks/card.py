@@ -11,7 +11,8 @@ import yaml
 
 from tasks.contents import Contents
 from tasks.license import identifiers
-from tasks.notice import duties, link
+from tasks.mix import MIXED
+from tasks.notice import acknowledgements, duties, link
 
 _LICENSES = """
     afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc-by-2.0 cc-by-2.5
@@ -117,9 +118,11 @@ def _text(contents: Contents) -> Iterator[str]:
     models = ", ".join(_code(each["model"]) for each in licensing.teachers) or "no model"
     yield f"# {contents.dataset}"
     yield ""
+    people = sum(each["rows"] for each in manifest["mix"])
     yield (
         f"{manifest['rows']:,} rows in the form `{manifest['format']}`: responses of {models} to prompts, verified and selected "
-        f"by stillhouse {build.get('version', '')} (build `{build['build_id']}`). All responses are synthetic."
+        f"by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
+        + (f"{people:,} of them were written by people; all others are synthetic." if people else "All responses are synthetic.")
     )
     yield from _built_with(contents)
     yield from _section("How to load it", _loading(manifest))
@@ -132,7 +135,8 @@ def _text(contents: Contents) -> Iterator[str]:
 
 def _built_with(contents: Contents) -> Iterator[str]:
     """Yield the names that terms want to see in a prominent place."""
-    said = [duty for each in contents.licensing.teachers for duty in duties(each)]
+    teachers = [*contents.licensing.teachers, *contents.licensing.origins]
+    said = [*contents.licensing.notices, *(duty for each in teachers for duty in duties(each))]
     for name in sorted({name for duty in said for name in re.findall(r"[\"“]?(Built with [A-Z]\w+)", duty)}):
         yield ""
         yield f"**{name}**"
@@ -216,9 +220,12 @@ def _rights(contents: Contents) -> Iterator[str]:
     if len(licensing.sources) > _LISTED:
         yield ""
         yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
-    for each in licensing.teachers:
+    wrote = [(each, "teacher") for each in licensing.teachers] + [
+        (each, "wrote prompts, as teacher") for each in licensing.origins
+    ]
+    for each, part in wrote:
         yield ""
-        yield f"**{_code(each['model'])}** (teacher {_code(each['name'])}), licence {_linked(each['license'])}:"
+        yield f"**{_code(each['model'])}** ({part} {_code(each['name'])}), licence {_linked(each['license'])}:"
         yield ""
         yield from (f"- {line}" for line in _terms(each))
     for each in licensing.text:
@@ -237,15 +244,20 @@ def _terms(teacher: Mapping[str, Any]) -> Iterator[str]:
     if teacher.get("train_use"):
         yield f"training on its output: {teacher['train_use']}"
     yield from duties(teacher)
-    said = teacher.get("acknowledgement")
-    if said:
-        yield f"acknowledged by {said['who']}: {said['why']} (agreement: {said['agreement']})"
+    yield from acknowledgements(teacher)
 
 
 def _generations(contents: Contents) -> Iterator[str]:
-    yield "0 is human text, n synthetic text of n-th order."
+    yield "A trace is of the later generation of its prompt and its teacher: 0 where people wrote the prompt and the teacher is"
+    yield "no student of a model, n where either is synthetic of n-th order. The responses themselves are a model's."
     yield ""
     yield from _table(("generation", "traces"), [(str(each), f"{number:,}") for each, number in contents.generations.items()])
+    if mix := contents.manifest["mix"]:
+        yield ""
+        yield f"Beside the traces stands what people wrote, in the split `{MIXED}`:"
+        yield ""
+        rows = [(_code(each["source"]), _linked(each["license"]), f"{each['rows']:,}", _share(each["reached"])) for each in mix]
+        yield from _table(("mixed in", "licence", "rows", "share"), rows)
 
 
 def _limits(contents: Contents) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow as pa
 from storage.lake import Lake, Manifest
 from storage.sql import literal, parquet, parquet_in
 from storage.workspace import Workspace
-from tasks.license import identifiers
+from tasks.license import identifiers, parse, together
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +46,36 @@ class Licensing:
     """Teachers: name, model, license; provider, terms and duties as far as they are known."""
     text: Sequence[Mapping[str, Any]]
     """Other text in the rows, as of a template: what, license."""
+    mixed: Sequence[Mapping[str, Any]] = ()
+    """What people wrote and an export mixes in: source, license, attribution."""
+
+    @property
+    def origins(self) -> list[Mapping[str, Any]]:
+        """Return the teachers of other datasets whose responses are prompts here, or were of what these were made of."""
+        found: list[Mapping[str, Any]] = []
+        for source in _origins(self.sources):
+            found += [each for each in source.get("teachers", ()) if each not in found]
+        return found
+
+    @property
+    def notices(self) -> list[str]:
+        """Return the lines that terms want to stand in NOTICE, each once."""
+        teachers = [*self.teachers, *self.origins]
+        return list(dict.fromkeys(line for each in teachers for line in each.get("notices") or ()))
 
     @property
     def ids(self) -> list[str]:
         """Return the licences of which all the expressions consist, in order."""
-        parts = [self.license, *(each["license"] for each in [*self.sources, *self.teachers, *self.text])]
+        parts = [self.license, *(each["license"] for each in [*self.sources, *self.mixed, *self.teachers, *self.text])]
         return sorted({name for part in parts if part for name in identifiers(part)})
+
+
+def _origins(sources: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield what is said of the datasets from which sources come, and of those from which theirs come."""
+    for each in sources:
+        if origin := each.get("origin"):
+            yield origin
+            yield from _origins(origin.get("sources", ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +122,7 @@ def gather(lake: Lake, workspace: Workspace, build: Manifest, manifest: Mapping[
         build=build,
         manifest=manifest,
         schema=schema,
-        licensing=_licensing(workspace, build, traces, sorted(licenses)),
+        licensing=_with_mix(_licensing(workspace, build, traces, sorted(licenses)), manifest["mix"]),
         licenses=licenses,
         train_use=counted("coalesce(train_use, 'unknown')"),
         generations=dict(sorted(counted("coalesce(generation, 0)").items())),
@@ -125,6 +149,17 @@ def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Seq
         ],
         text=(),
     )
+
+
+def _with_mix(found: Licensing, mix: Sequence[Mapping[str, Any]]) -> Licensing:
+    """Add what was mixed in, whose licences hold for the whole as well."""
+    if not mix:
+        return found
+    licenses = [found.license, *(each["license"] for each in mix)]
+    # A build that kept nothing says NONE, which is no licence.
+    parts = [parse(each, what="license") for each in licenses if each not in {"NONE", "unknown"}]
+    mixed = [{"source": each["source"], "license": each["license"], "attribution": each["attribution"]} for each in mix]
+    return replace(found, license=together(parts), mixed=mixed)
 
 
 def _judged(lake: Lake, workspace: Workspace, build: Manifest) -> list[Judged]:

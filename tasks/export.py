@@ -14,7 +14,7 @@ import math
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -35,9 +35,13 @@ from tasks.card import card, hub_license
 from tasks.containers import CONTAINERS, Container, File, Look
 from tasks.contents import Contents, gather
 from tasks.croissant import croissant
+from tasks.decontaminate import Decontamination
 from tasks.destinations import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.heldout import Benchmark
+from tasks.mix import MIXED, MixSource, check_mix
+from tasks.mix import plan as plan_mix
 from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
 from tasks.refuted import pairs_source
@@ -66,6 +70,8 @@ class ExportOptions(Options, extra="allow"):
     """In place of `shards`: about how large a file is, in bytes, or as 500MB."""
     shuffle: bool = False
     """Whether rows go into shards in a random order, which the spec's seed decides. Else prompt by prompt."""
+    mix: tuple[MixSource, ...] = ()
+    """What people wrote, at stated shares of the split `train`."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -134,6 +140,11 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
     destinations.check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
         exporter = make(each, where=where or f"exports[{number}]")
+        check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
+        if each.mix and needs_refuted(exporter):
+            raise SpecError(
+                f"{where or f'exports[{number}]'}.mix: {each.format} sets samples against each other; leave `mix` out of it"
+            )
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
         destinations.at(each.to).check()
@@ -151,9 +162,14 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
+        heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
+        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout)
+        left_out: set[str] = set()
         splits: list[_Split] = []
         for name, rows in counts.items():
-            source = _source(lake, build, exporter, None if len(counts) == 1 else name)
+            source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
+            if name == MIXED and mix.chosen:
+                source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             spool = stack.enter_context(
                 Spool(
                     workspace.folder / f"{len(splits)}.spool",
@@ -185,6 +201,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                 split.name: {"rows": split.spool.rows} | ({"facts": split.facts} if split.facts else {}) for split in splits
             },
             "shards": shards,
+            "mix": [asdict(each) for each in mix.facts()],
+            "warnings": [*mix.lines(), *_left_out(left_out)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),
@@ -195,6 +213,17 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
+
+
+def _heldout(build: Manifest, seed: int) -> Decontamination | None:
+    """Return the benchmarks of the build's spec, for what it didn't look at itself."""
+    benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
+    return Decontamination([Benchmark.model_validate(each) for each in benchmarks], seed=seed) if benchmarks else None
+
+
+def _left_out(samples: set[str]) -> Iterator[str]:
+    if samples:
+        yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
 
 
 def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
@@ -229,11 +258,13 @@ def _bytes(traces: Path) -> int:
     return total
 
 
-def _source(lake: Lake, build: Manifest, exporter: Exporter, split: str | None) -> Iterator[Any]:
+def _source(
+    lake: Lake, build: Manifest, exporter: Exporter, split: str | None, heldout: Decontamination | None, left_out: set[str]
+) -> Iterator[Any]:
     """Yield what an exporter makes the rows of a split of, or of all splits."""
     if not needs_refuted(exporter):
         return _traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
-    prompts = pairs_source(lake, build["dataset"], build["build_id"])
+    prompts = pairs_source(lake, build["dataset"], build["build_id"], heldout=heldout, left_out=left_out)
     return (prompt for prompt in prompts if split is None or prompt.split == split)
 
 

@@ -12,7 +12,8 @@ from pydantic import Field
 
 from storage.errors import GuardRefused
 from storage.workspace import Workspace
-from tasks.options import NotYet, Options
+from tasks.guard_diversity import MinDiversity
+from tasks.options import Options
 
 
 class GuardOptions(Options):
@@ -22,8 +23,8 @@ class GuardOptions(Options):
     """Of a trace at most. 0: written by people and answered by a teacher that is no student itself."""
     min_human_share: float | None = Field(default=None, ge=0, le=1)
     """Of the prompts at least, of generation 0; prompts that are rejected before the draw don't count."""
-    min_diversity: NotYet = None
-    """Not supported yet."""
+    min_diversity: MinDiversity | None = None
+    """Bounds of the traces' diversity; a build beyond them isn't landed."""
 
 
 def check_teachers(options: GuardOptions, generations: Mapping[str, int]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,10 @@ from storage.errors import StorageError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.conjunction import conjunction
+from tasks.decontaminate import Decontamination, response_texts
+from tasks.matching import Matching
 from tasks.ranked import RESPONSE, deal_samples
 
 BUCKET_ROWS = 10_000
@@ -46,10 +48,14 @@ class PromptSamples:
     """Samples that a verifier failed, in the order of teachers and indices, with the same columns."""
 
 
-def pairs_source(lake: Lake, dataset: str, build_id: str) -> Iterator[PromptSamples]:
+def pairs_source(
+    lake: Lake, dataset: str, build_id: str, *, heldout: Decontamination | None = None, left_out: set[str] | None = None
+) -> Iterator[PromptSamples]:
     """Yield each prompt of a build that has a trace, in the snapshot's order. Out of core: one prompt's texts at a time.
 
-    Raise StorageError where the build is of a version that didn't note what refuted a sample. The caller holds the lake's lock.
+    A build decontaminates only what its verifiers let through. So refuted samples are looked at here: one with an item of
+    `heldout` in it is left out, and its id is put into `left_out`. Raise StorageError where the build is of a version that didn't
+    note what refuted a sample. The caller holds the lake's lock.
     """
     traces, outcomes = (_files(lake.snapshot(table, dataset, build_id)) for table in ("traces", "outcomes"))
     if "refuted_by" not in _columns(outcomes[0]):
@@ -58,8 +64,14 @@ def pairs_source(lake: Lake, dataset: str, build_id: str) -> Iterator[PromptSamp
             "build the spec again, which buys nothing"
         )
     with Workspace(lake, lake.staging / f"refuted-{secrets.token_hex(4)}") as workspace:
-        licensed = _licensed(workspace, traces, lake.build(dataset, build_id))
-        refuted = _refuted(workspace, traces, outcomes)
+        build = lake.build(dataset, build_id)
+        licensed = _licensed(workspace, traces, build)
+        buckets = _deal(workspace, traces, outcomes)
+        exempt = {each["source"] for each in build.get("spec", {}).get("prompts", ()) if not each.get("decontaminate", True)}
+        bad = set() if left_out is None else left_out
+        if heldout is not None:
+            bad |= _contaminated(heldout, lambda: (row for row in _refuted(workspace, buckets) if row["source"] not in exempt))
+        refuted = (row for row in _refuted(workspace, buckets) if row["sample_id"] not in bad or row["source"] in exempt)
         ahead = next(refuted, None)
         for place, (prompt_id, rows) in enumerate(itertools.groupby(_rows(traces), key=lambda trace: trace["prompt_id"])):
             kept = tuple(rows)
@@ -95,20 +107,29 @@ def _ranked(files: list[Path]) -> str:
     return f"(SELECT *, {position} FROM read_parquet({listed}, hive_partitioning=false, filename=true, file_row_number=true))"
 
 
-def _refuted(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> Iterator[dict[str, Any]]:
-    """Yield what was refuted of the prompts that have a trace, with its prompt's place among these, in their order."""
-    workspace.make_room(sum(map(count_rows, outcomes)))
+def _contaminated(heldout: Decontamination, rows: Callable[[], Iterator[dict[str, Any]]]) -> set[str]:
+    """Return the ids of the samples that have held-out items in them."""
+    matching: Matching = Matching(index=heldout.index)
+    texts = (
+        text for row in rows() for text in response_texts(row["sample_id"], str(row["place"]), row["response"], row["reasoning"])
+    )
+    return {str(hit.key) for hits in (matching.find(texts), matching.finish()) for hit in hits}
+
+
+def _deal(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> tuple[int, int]:
+    """Deal the texts of what was refuted of the prompts that have a trace; return how many buckets of how many samples."""
+    workspace.make_room(sum(map(count_rows, outcomes)), each=JOIN_BYTES)
     workspace.execute(
         f"""
         CREATE TABLE places AS
-        SELECT prompt_id, row_number() OVER (ORDER BY first) - 1 AS place
-        FROM (SELECT prompt_id, min(position) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
+        SELECT prompt_id, source, row_number() OVER (ORDER BY first) - 1 AS place
+        FROM (SELECT prompt_id, min(prompt_source) AS source, min(position) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
         """
     )
     workspace.execute(
         f"""
         CREATE TABLE refuted AS
-        SELECT place, sample_id, teacher, score, row_number() OVER (ORDER BY place, position) - 1 AS rank
+        SELECT place, source, sample_id, teacher, score, row_number() OVER (ORDER BY place, position) - 1 AS rank
         FROM {_ranked(outcomes)} JOIN places USING (prompt_id)
         WHERE stage = 'verify' AND refuted_by IS NOT NULL
         """
@@ -116,10 +137,16 @@ def _refuted(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> 
     ((total,),) = workspace.rows("SELECT count(*) FROM refuted")
     size = max(BUCKET_ROWS, -(-total // BUCKETS))
     deal_samples(workspace, "texts", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM refuted")
-    for number in range(-(-total // size)):
+    return -(-total // size), size
+
+
+def _refuted(workspace: Workspace, buckets: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Yield what was dealt, with its prompt's place among those that have a trace, in their order."""
+    number_of, size = buckets
+    for number in range(number_of):
         once = "QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1"
         for batch in workspace.stream(
-            f"SELECT place, teacher, score, texts.* EXCLUDE (rank, bucket) "
+            f"SELECT place, source, teacher, score, texts.* EXCLUDE (rank, bucket) "
             f"FROM (FROM refuted WHERE rank // {size} = {number}) AS refuted "
             f"JOIN (FROM {workspace.dealt('texts', number)} {once}) AS texts USING (rank, sample_id) ORDER BY rank",
             rows=BATCH_ROWS,
@@ -149,5 +176,5 @@ def _licensed(workspace: Workspace, traces: list[Path], build: Manifest) -> Mapp
 
 def _like(trace: Mapping[str, Any], sample: dict[str, Any], licensed: Mapping[tuple[str, str], dict[str, Any]]) -> dict[str, Any]:
     """Return a refuted sample as a trace of the same prompt would be."""
-    own = {name: value for name, value in sample.items() if name != "place"}
+    own = {name: value for name, value in sample.items() if name not in {"place", "source"}}
     return {**trace, "answer": None, **own, **licensed[sample["teacher"], trace["prompt_license"]]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -92,6 +92,10 @@ class Summary:
     """Each teacher's part, judges included, by name."""
     saved: Saved | None = None
     """What wasn't drawn, where k is adaptive or the teachers are a cascade."""
+    measures: Mapping[str, Any] = field(default_factory=dict)
+    """How diverse the traces are, and what style tells: as `tasks.measures.measure` returns it."""
+    warnings: Sequence[str] = field(default_factory=list)
+    """What whoever trains on it should look at."""
     elapsed_s: float
     """Of this run."""
     lake: str
@@ -137,6 +141,7 @@ class Summary:
             ("spend", f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"),
             *((f"teacher {name}", counts.line()) for name, counts in self.by_teacher.items() if len(self.by_teacher) > 1),
             *([("saved", self.saved.line())] if self.saved else []),
+            *(("warning", warning) for warning in self.warnings),
             ("time", f"{self.elapsed_s:,.1f} s"),
             ("lake", self.lake),
         ]

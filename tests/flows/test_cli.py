@@ -11,7 +11,7 @@ import pytest
 
 from flows import cli, printing
 from flows.launch import Launch
-from flows.run import Progress
+from flows.progress import Progress
 from storage.errors import Interrupted
 
 GOOD: dict[str, Any] = {
@@ -103,9 +103,22 @@ BAD_SPECS = {
         ["teachers", "'t' and 'u'", "the same samples"],
     ),
     "what isn't supported yet": (
-        changed(dedup={"exact": True, "near": {"threshold": 0.8}}),
-        ["dedup.near", "isn't supported yet"],
+        changed(runner={"kind": "dask"}),
+        ["runner", "isn't supported yet"],
     ),
+    "a model that isn't there": (
+        changed(dedup={"semantic": {"model": "./nowhere"}}),
+        ["dedup.semantic.model", "./nowhere", "no such folder"],
+    ),
+    "semantic duplicates of prompts": (
+        changed(dedup={"by": "prompt", "semantic": {"model": "./nowhere"}}),
+        ["dedup", "semantic compares responses", "by: prompt"],
+    ),
+    "an unknown measure": (
+        changed(guard={"min_diversity": {"distinct2": 0.5}}),
+        ["guard.min_diversity.distinct2", "did you mean 'distinct_2'?"],
+    ),
+    "a floor that can't be": (changed(guard={"min_diversity": {"distinct_2": 5}}), ["guard.min_diversity.distinct_2"]),
     "nobody required": (changed(select={"require": []}), ["select.require"]),
     "batches of a provider that has none": (changed(teachers=teacher(batch={})), ["teachers[0]", "batch", "'replay'"]),
     "limits of a provider of batches": (
@@ -250,6 +263,7 @@ BAD_COMMANDS = {
     "a bad number": (["show", "d", "-n", "zero"], ["-n"]),
     "a status of nothing": (["status", "nothing"], ["nothing"]),
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
+    "a diff of a dataset that isn't there": (["diff", "nothing"], ["'nothing'"]),
     "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
     "a lake in the cloud": (["status", "--lake", "s3://bucket/lake"], ["s3://bucket/lake", "local folder"]),
     "an export into a foreign folder": (["export", "d", "--to", "."], ["."]),
@@ -348,7 +362,7 @@ def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     """`--help` lists every command, and without arguments it is shown too."""
     assert run(monkeypatch, "--help") == 0
     text = capsys.readouterr().out
-    for command in ("init", "plan", "build", "status", "show", "export", "serve", "doctor"):
+    for command in ("init", "plan", "build", "status", "show", "export", "report", "diff", "serve", "doctor"):
         assert f" {command} " in text
     run(monkeypatch)
     assert "Commands" in capsys.readouterr().out

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from flows import display
 from flows.display import Display
-from flows.run import Progress
+from flows.progress import Progress
 from tasks.draw import Budget
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows import wiring
+from flows import judging, wiring
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.identity import fingerprint
@@ -82,7 +82,7 @@ def test_the_api_of_a_judge() -> None:
     """Which API a judge is asked by is a part of the verdict's identity, where it isn't the usual one."""
     verify = ({"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},)
     chat, same, other = (
-        wiring.make_verifiers(spec(verify=verify, **more), PATH)[0].fingerprint
+        judging.make_verifiers(spec(verify=verify, **more), PATH)[0].fingerprint
         for more in ({}, {"api": "chat"}, {"api": "responses"})
     )
     assert chat == same != other
@@ -99,7 +99,7 @@ def test_verdicts_of_unit_tests_outlive_its_new_options() -> None:
         {"sandbox": {"url": "http://b"}},
         {"score": True},
     ]
-    found = [wiring.make_verifiers(spec(verify=({"use": "unit_tests", **more},)), PATH)[0].fingerprint for more in used]
+    found = [judging.make_verifiers(spec(verify=({"use": "unit_tests", **more},)), PATH)[0].fingerprint for more in used]
     assert found[0] == found[1] == before
     assert found[2] == found[3]
     assert len(set(found)) == 3
@@ -116,7 +116,7 @@ def test_verdicts_of_unit_tests_outlive_its_new_options() -> None:
 def test_a_mistake_in_an_option_with_options_names_its_place(sandbox: object, message: str) -> None:
     """The error is of the half of the union that was meant."""
     with pytest.raises(SpecError) as error:
-        wiring.make_verifiers(spec(verify=({"use": "unit_tests", "sandbox": sandbox},)), PATH)
+        judging.make_verifiers(spec(verify=({"use": "unit_tests", "sandbox": sandbox},)), PATH)
     assert message in str(error.value)
 
 
@@ -168,7 +168,7 @@ def panel(verify: dict[str, Any] = PANEL, **other: Any) -> Spec:
 
 def test_the_fingerprint_of_a_judge_of_old() -> None:
     """It is the one that verdicts in lakes have: options that came later don't make anybody pay again."""
-    (named,) = wiring.make_verifiers(spec(verify=({"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},)), PATH)
+    (named,) = judging.make_verifiers(spec(verify=({"use": "judge", "teacher": "t", "rubric": "r", "pass_at": 5},)), PATH)
     options = {"teacher": ["openai", "m", {}], "rubric": "r", "scale": (1, 10), "pass_at": 5.0, "reference": False}
     assert named.fingerprint == fingerprint(verifier="judge", version="1", options=options)
 
@@ -176,7 +176,7 @@ def test_the_fingerprint_of_a_judge_of_old() -> None:
 def test_the_fingerprint_of_a_panel() -> None:
     """Who judges decides the verdict; in which order the spec names them doesn't."""
     same, swapped, other = (
-        wiring.make_verifiers(each, PATH)[0].fingerprint
+        judging.make_verifiers(each, PATH)[0].fingerprint
         for each in (panel(), panel(PANEL | {"teachers": ["b", "a"]}), panel(model="z"))
     )
     assert same == swapped != other
@@ -185,7 +185,7 @@ def test_the_fingerprint_of_a_panel() -> None:
 def test_a_panel_with_a_member_that_is_not_there() -> None:
     """The error names its place in the list."""
     with pytest.raises(SpecError, match=r"verify\[0\]\.teachers\[1\]: no teacher is named 'c'"):
-        wiring.make_verifiers(panel(PANEL | {"teachers": ["a", "c"]}), PATH)
+        judging.make_verifiers(panel(PANEL | {"teachers": ["a", "c"]}), PATH)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_panel_with_a_member_that_is_not_there() -> None:
 def test_a_judge_of_its_own_responses(verify: dict[str, Any], model: str, said: list[str]) -> None:
     """Is warned of in a line each."""
     given = panel(verify, model=model)
-    found = list(wiring.biased(given, wiring.make_verifiers(given, PATH)))
+    found = list(judging.biased(given, judging.make_verifiers(given, PATH)))
     assert [line.split(" what the same")[0] for line in found] == said
     assert all("\n" not in line for line in found)
 
@@ -218,9 +218,9 @@ def test_a_judge_of_its_own_responses(verify: dict[str, Any], model: str, said: 
 def test_the_version_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a part's version is raised, the verifier that has it judges anew."""
     listed = spec(verify=({"use": "all", "of": [{"use": "any", "of": [{"use": "exact_match"}]}]},))
-    (before,) = wiring.make_verifiers(listed, PATH)
+    (before,) = judging.make_verifiers(listed, PATH)
     monkeypatch.setattr(ExactMatch, "version", "next")
-    (after,) = wiring.make_verifiers(listed, PATH)
+    (after,) = judging.make_verifiers(listed, PATH)
     assert before.fingerprint != after.fingerprint
 
 
@@ -249,5 +249,5 @@ def test_whoever_is_asked_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     registry = dataclasses.replace(VERIFIERS, built_in={**VERIFIERS.built_in, "asking": f"{__name__}:Asking"})
     monkeypatch.setattr("verifiers.making.VERIFIERS", registry)
     listed = ({"use": "asking", "judge": "t"},)
-    found = {wiring.make_verifiers(spec(verify=listed, model=model), PATH)[0].fingerprint for model in ("m", "n")}
+    found = {judging.make_verifiers(spec(verify=listed, model=model), PATH)[0].fingerprint for model in ("m", "n")}
     assert len(found) == 2

@@ -15,6 +15,7 @@ TREE = {
     "StorageError": ("UserError", 2),
     "LakeDamaged": ("StorageError", 2),
     "LicenseRefused": ("UserError", 3),
+    "GuardRefused": ("UserError", 3),
     "BudgetSpent": ("UserError", 4),
     "TeacherDown": ("UserError", 5),
     "QuotaSpent": ("TeacherDown", 5),

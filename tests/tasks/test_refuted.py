@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from storage.lake import Lake
 from storage.records import Prompt, Sample
 from storage.schemas import TRACES
 from tasks import refuted, snapshot
+from tasks.decontaminate import Decontamination
+from tasks.heldout import Benchmark
 from tasks.refuted import PromptSamples, pairs_source
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build
@@ -86,6 +89,28 @@ async def test_as_a_trace(lake: Lake, tmp_path: Path):
     assert [kept[name] for name in alike] == [against[name] for name in alike]
     assert (against["teacher"], against["model"], against["score"], against["answer"]) == ("big", "big-1", 0.25, None)
     assert against["sample_id"] != kept["sample_id"]
+
+
+async def test_held_out(lake: Lake, tmp_path: Path):
+    """A refuted sample with an item of a held-out benchmark in it is left out and told, but for an exempt source's."""
+    item = "A train with seven coaches of sixty seats each leaves the station half full on a rainy Monday in May."
+    teacher = FakeTeacher(answer=lambda request: completion(item if request.sample_index == 1 else f"{request.prompt_id} right"))
+    (tmp_path / "held.jsonl").write_text(json.dumps({"prompt": item}) + "\n")
+    heldout = Decontamination([Benchmark(source=str(tmp_path / "held.jsonl"))], seed=0)
+    one = spec(teachers={"smol": teacher}, k=2, prompts=PROMPTS[:3])
+    (tmp_path / "made").mkdir()
+    await land(lake, tmp_path / "made", one)
+    left_out: set[str] = set()
+    with lake.writing(print):
+        found = list(pairs_source(lake, "d", "run", heldout=heldout, left_out=left_out))
+        assert [len(each.refuted) for each in pairs_source(lake, "d", "run")] == [1, 1, 1]
+    assert [(len(each.kept), len(each.refuted)) for each in found] == [(1, 0)] * 3
+    assert len(left_out) == 3
+    (tmp_path / "again").mkdir()
+    exempt = [{"source": PROMPTS[0].source, "decontaminate": False}]
+    await land(lake, tmp_path / "again", one, run="again", spec={"prompts": exempt})
+    with lake.writing(print):
+        assert [len(each.refuted) for each in pairs_source(lake, "d", "again", heldout=heldout)] == [1, 1, 1]
 
 
 async def test_a_teacher_that_is_always_wrong(lake: Lake, tmp_path: Path):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows import wiring
+from flows import judging
 from flows.spec import Spec
 from storage.errors import SpecError
 from tests.fakes import make_prompt, make_sample
@@ -157,7 +157,7 @@ def test_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         teachers = [{"name": "t", "provider": "openai", "model": "m"}]
         verify = [{"use": "json_schema", "schema": schema}]
         spec = Spec.model_validate({"dataset": "d", "prompts": [{"source": "p"}], "teachers": teachers, "verify": verify})
-        return wiring.make_verifiers(spec, Path("spec.yaml"))[0].fingerprint
+        return judging.make_verifiers(spec, Path("spec.yaml"))[0].fingerprint
 
     first = fingerprint("city.json")
     assert first == fingerprint(CITY)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows import wiring
+from flows import judging
 from flows.spec import Spec
 from storage.errors import RequestRejected, SetupError, SpecError, TeacherError, Unavailable, VerifierError
 from storage.records import Message, Prompt, Sample
@@ -278,7 +278,7 @@ class TestInASpec:
     def test_errors(self, entry: dict[str, Any], said: str):
         """One line with the path of what is wrong."""
         with pytest.raises(SpecError) as error:
-            wiring.make_verifiers(spec(entry), PATH)
+            judging.make_verifiers(spec(entry), PATH)
         assert str(error.value).startswith(f"spec.yaml: {said}")
         assert "\n" not in str(error.value)
 
@@ -287,7 +287,7 @@ class TestInASpec:
         entry: dict[str, Any] = EXACT
         for _ in range(MAX_DEPTH):
             entry = {"use": "all", "of": [entry]}
-        assert decide(wiring.make_verifiers(spec(entry), PATH)[0].verifier).passed is None
+        assert decide(judging.make_verifiers(spec(entry), PATH)[0].verifier).passed is None
         for _ in range(2000):
             entry = {"use": "all", "of": [entry]}
         with pytest.raises(ValidationError, match="no deeper"):
@@ -297,7 +297,7 @@ class TestInASpec:
         """It changes with a part's options, and with who judges; not with what the spec calls the judge."""
 
         def fingerprint(entry: dict[str, Any], **judge: Any) -> str:
-            return wiring.make_verifiers(spec({"use": "all", "of": [EXACT, {"use": "any", "of": [entry]}]}, **judge), PATH)[
+            return judging.make_verifiers(spec({"use": "all", "of": [EXACT, {"use": "any", "of": [entry]}]}, **judge), PATH)[
                 0
             ].fingerprint
 

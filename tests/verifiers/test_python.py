@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from flows import wiring
+from flows import judging
 from flows.spec import Spec
 from storage.errors import SpecError
 from tests.fakes import make_prompt, make_sample
@@ -31,7 +31,7 @@ def fingerprint(**options: Any) -> str:
     teachers = [{"name": "t", "provider": "openai", "model": "m"}]
     entry = {"use": "python", "call": "mine:judge"} | options
     spec = Spec.model_validate({"dataset": "d", "prompts": [{"source": "p"}], "teachers": teachers, "verify": [entry]})
-    return wiring.make_verifiers(spec, Path("spec.yaml"))[0].fingerprint
+    return judging.make_verifiers(spec, Path("spec.yaml"))[0].fingerprint
 
 
 @pytest.mark.parametrize(

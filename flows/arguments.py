@@ -1,0 +1,33 @@
+"""What the commands' arguments are called, and what they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from flows.spec import Spec
+    from storage.lake import Lake
+
+SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
+LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
+BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build. [default: the newest]")]
+
+
+def loaded_spec(spec: Path) -> Spec:
+    """Read a spec."""
+    # Imports that take long stand in functions: a command is there at once, and a build's server starts meanwhile.
+    from flows.loading import load_spec
+
+    return load_spec(spec)
+
+
+def lake_at(lake: str) -> Lake:
+    """Return the lake of `--lake`."""
+    from storage.lake import Lake
+
+    return Lake.at(lake)

@@ -1,0 +1,213 @@
+"""The commands that look at what a lake holds, and export it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
+from flows.printing import out, plain, print_json, print_lines, say
+
+
+def status(
+    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One dataset only.")] = None,
+    lake: LakePath = "lake",
+    as_json: AsJson = False,
+) -> None:
+    """List the builds of a lake."""
+    from flows.show import status as look
+
+    found = look(lake_at(lake), dataset)
+    if as_json:
+        print_json(found)
+        return
+    waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
+    out.print(f"{plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
+    for each in found["batches"]:
+        sent = f"{datetime.fromtimestamp(each['created_at'], UTC):%Y-%m-%d %H:%M} UTC"
+        name = each["batch_id"] or f"with key {each['key']}, which may have been sent"
+        out.print(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch"))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
+        table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
+    for each in found["builds"]:
+        numbers = [each["requested"], each["kept"], sum(each["rejected"].values()), each["failed"], each["paid"]]
+        table.add_row(each["dataset"], each["build_id"], *(f"{number:,}" for number in numbers), f"${each['cost_usd']:,.4f}")
+    if found["builds"]:
+        out.print(table)
+    else:
+        out.print("no builds yet")
+    for each in found["spend"]:
+        what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
+        tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
+        out.print(Text(plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
+
+
+def show(
+    dataset: Dataset,
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    outcome: Annotated[Literal["kept", "rejected", "failed"], typer.Option(help="Which samples.")] = "kept",
+    prompt: Annotated[str | None, typer.Option(metavar="ID", help="One prompt's samples only.")] = None,
+    number: Annotated[int, typer.Option("-n", min=1, max=1_000, help="How many.")] = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Show samples of a build with their verdicts."""
+    from flows.show import show as look
+
+    found, rows = look(lake_at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
+    if as_json:
+        print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
+        return
+    if not rows:
+        out.print(f"build {found['build_id']} has no {outcome} samples")
+    for row in rows:
+        ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
+        cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
+        heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
+        out.print(Text(plain(heading), style="cyan"))
+        out.print(Text(f"{plain(row['prompt'])}\n", style="bold"))
+        if row["reasoning"]:
+            out.print(Text(f"{plain(row['reasoning'])}\n", style="dim"))
+        if row["response"] is not None:
+            out.print(Text(plain(row["response"]) + "\n"))
+        for verdict in (each for each in row["verdicts"] or () if each["passed"] is not None or outcome == "rejected"):
+            mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
+            out.print(
+                Text(
+                    f"{verdict['verifier']}: {mark}. {plain(verdict['reason'])}".rstrip(". ") + ".",
+                    style="green" if verdict["passed"] else "yellow",
+                )
+            )
+        out.print(Text(plain(ended), style="bold"))
+
+
+def report(dataset: Dataset, lake: LakePath = "lake", build_id: BuildId = None, as_json: AsJson = False) -> None:
+    """Say what a build is made of: outcomes, pass rates, licences, lengths, diversity, style."""
+    from flows.report import report as look
+
+    found = look(lake_at(lake), dataset, build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_lines((plain(name), plain(value)) for name, value in found.lines())
+
+
+def diff(
+    dataset: Dataset,
+    before: Annotated[str | None, typer.Option("--from", metavar="ID", help="A build. [default: the one before]")] = None,
+    after: Annotated[str | None, typer.Option("--to", metavar="ID", help="A build. [default: the newest]")] = None,
+    lake: LakePath = "lake",
+    as_json: AsJson = False,
+) -> None:
+    """Say what changed from one build of a dataset to another, and why."""
+    from flows.diff import SHOWN
+    from flows.diff import diff as compare
+
+    found = compare(lake_at(lake), dataset, before=before, after=after)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for change in ("added", "dropped", "changed", "moved"):
+        moves = [move for move in found.moves if move.change == change]
+        for move in moves[:SHOWN]:
+            out.print(Text(plain(f"{change} {move.slots:,}: {move.before} → {move.after}"), style="cyan"))
+            for each in move.examples:
+                why = each.after or each.before
+                shown = f"  {each.prompt_id} · {each.teacher} · sample {each.sample_index}" + (f": {why}" if why else "")
+                out.print(Text(plain(shown)[:500]))
+        if len(moves) > SHOWN:
+            left = sum(move.slots for move in moves[SHOWN:])
+            out.print(f"{change} {left:,} more, of {len(moves) - SHOWN:,} other kinds; --json has them all")
+
+
+def export(
+    dataset: Dataset,
+    to: Annotated[
+        str,
+        typer.Option(help="A folder, a URL such as s3://BUCKET/FOLDER, or hf://datasets/NAME/NAME."),
+    ],
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    form: Annotated[str, typer.Option("--format", help="The rows' form, or a plug-in's name.")] = "messages",
+    file: Annotated[
+        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar. [default: the form's, mostly parquet]")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files. [default: 1]")] = None,
+    shard_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="In place of --shards: about how large a file is, as in 500MB.")
+    ] = None,
+    shuffle: Annotated[bool, typer.Option("--shuffle/--no-shuffle", help="Rows in a random order, by the spec's seed.")] = False,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="One of the form's own options; may be repeated.")
+    ] = None,
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENTRY", help="An entry of `mix`, as '{source: human.jsonl, share: 0.2, license: MIT}'; repeated."),
+    ] = None,
+    spec: Annotated[
+        Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a build's traces as training shards, with card, NOTICE, and a manifest of counts and checksums.
+
+    The licence gate looks again.
+    """
+    from flows.exporting import check_export, export_build, options_of
+    from storage import catalog
+    from tasks.export import check_exports
+
+    at = lake_at(lake)
+    flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
+    options = options_of(flags, option or [], mix=mix or [])
+    check_exports([options], at.root, where="exports")
+    landed = at.build(dataset, build_id)
+    check_export(at, landed, loaded_spec(spec).licenses if spec else None, mixed=options.mix)
+    with at.writing(say):
+        manifest = export_build(at, landed, options)
+        catalog.write(at)
+    for warning in manifest["warnings"]:
+        say(warning)
+    if as_json:
+        print_json(manifest)
+    else:
+        out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {plain(manifest['destination'])}")
+
+
+def contaminated(
+    dataset: Dataset,
+    against: Annotated[
+        list[str],
+        typer.Option(
+            metavar="SOURCE",
+            help="A held-out benchmark: a file, or an entry of `decontaminate` such as '{source: t.jsonl, fields: {prompt: q}}'. "
+            "Give it several times for several.",
+        ),
+    ],
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    number: Annotated[int, typer.Option("-n", min=0, help="How many overlaps to show; --json has all.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """Say which items of held-out benchmarks stand in a build. Drops nothing."""
+    from flows.contaminated import benchmark_of
+    from flows.contaminated import contaminated as look
+
+    found = look(lake_at(lake), dataset, [benchmark_of(each) for each in against], build_id=build_id)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for each in found.hits[:number]:
+        whose = f"prompt {each.prompt_id}" + (f", sample {each.sample_id}" if each.sample_id else "")
+        out.print(Text(plain(f"{each.benchmark}, item {each.item} · {whose}: {each.how} in the {each.where}"), style="cyan"))
+        out.print(Text(plain(f"  {each.overlap}")))
+    if len(found.hits) > number:
+        out.print(Text(f"… and {len(found.hits) - number:,} more; -n shows more of them, --json all"))

@@ -1,0 +1,192 @@
+"""The commands that a spec or this machine is handed to."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.text import Text
+
+from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
+from flows.printing import err, out, plain, print_json, print_lines, say
+from storage.errors import SetupError, SpecError, UserError
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
+    dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
+) -> None:
+    """Write a spec and a few prompts that run as they are."""
+    from flows.starter import write
+
+    spec, prompts = write(folder, dataset)
+    out.print(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}")
+
+
+def plan(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="SPENDS: first ask N prompts, so that the estimate has a basis. A build reuses them."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a build would ask for, and what it would cost. Asks nobody, unless --probe is given."""
+    from flows.plan import plan as make_plan
+    from flows.probe import probe as ask_some
+
+    loaded, at = loaded_spec(spec), lake_at(lake)
+    probed = ask_some(loaded, spec, at, err, prompts=probe) if probe else None
+    made = asyncio.run(make_plan(loaded, spec, at, say))
+    if as_json:
+        print_json(made.as_dict() | {"probe": probed.as_dict() if probed else None})
+        return
+    print_lines([*(probed.lines() if probed else []), *made.lines()])
+    for message in made.first:
+        out.print(Text(f"\n{message['role']}:", style="bold"))
+        out.print(Text(plain(message["content"])))
+
+
+def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+    """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
+    from flows.launch import starting
+
+    with starting() as launch:
+        from flows.checks import check
+        from flows.progress import Progress
+
+        loaded, at = loaded_spec(spec), lake_at(lake)
+        progress = Progress()
+        check(loaded, spec, at)
+        try:
+            launch.check()
+            summary = launch.build(spec, loaded.dataset, lake, err, progress)
+        except UserError as error:
+            say(progress.spending.line())
+            if as_json:
+                ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+                print_json(ended | progress.spending.totals())
+            raise
+    if as_json:
+        print_json(summary)
+        return
+    from tasks.report import Summary
+
+    print_lines(Summary.of(summary).lines())
+    for each in summary["exports"]:
+        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {plain(each['destination'])}")
+
+
+def verify(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    again: Annotated[
+        bool, typer.Option("--again", help="Judge also what has a verdict, and say where it differs; what is stored stays.")
+    ] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Judge nothing that is stored: try the verifiers on the prompts' references.")
+    ] = False,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --self-test: how many prompts to try.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
+    if self_test:
+        _self_test(spec, prompts, as_json=as_json)
+        return
+    from flows.verify import verify as judge
+
+    found = judge(loaded_spec(spec), spec, lake_at(lake), err, again=again)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print_lines(found.lines())
+    for each in found.changes:
+        where = f"{each.prompt_id} · {each.teacher} · sample {each.sample_index}"
+        out.print(Text(plain(f"{each.before} to {each.after}: {each.verifier} on {where}"), style="cyan"))
+        out.print(Text(plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
+    if found.build_id and any(each.changed for each in found.verifiers):
+        out.print(Text(f"`stillhouse build {spec}` lands what this changes"))
+
+
+def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
+    from flows.self_test import test
+
+    tested = test(loaded_spec(spec), spec, prompts=prompts)
+    if as_json:
+        print_json(tested.as_dict())
+    else:
+        print_lines(tested.lines())
+        for each in tested.faults:
+            out.print(Text(plain(f"{each.verifier} {each.fault}: prompt {each.prompt_id}"), style="cyan"))
+            out.print(Text(plain(f"  response: {each.response[:200]!r}\n  verdict: {each.reason or 'passed'}")))
+    if not tested.sound:
+        raise SpecError("the verifiers are not sound: what they pass or fail wrongly is above; mend them, or the prompts")
+
+
+def serve(
+    spec: SpecPath,
+    cron: Annotated[str, typer.Option(help='When, as in "0 2 * * *".')],
+    lake: LakePath = "lake",
+) -> None:
+    """Register a scheduled build with a Prefect server (PREFECT_API_URL) and carry it out until stopped."""
+    from flows.checks import check
+    from flows.serve import serve as serve_forever
+    from flows.server import Server
+
+    loaded, at = loaded_spec(spec), lake_at(lake)
+    check(loaded, spec, at)
+    server = Server()
+    if server.temporary:
+        raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")
+    with server:
+        try:
+            from prefect.client.schemas.schedules import CronSchedule
+
+            CronSchedule(cron=cron)
+        except ValueError as error:
+            raise SpecError(f"--cron: {cron!r} is no cron expression; five fields, as in '0 2 * * *'") from error
+        say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
+        serve_forever(loaded, spec, at.root, cron=cron)
+
+
+def doctor(
+    lake: LakePath = "lake",
+    repair: Annotated[bool, typer.Option("--repair", help="Mend the lake; what is damaged goes into its quarantine.")] = False,
+    load: Annotated[
+        Path | None,
+        typer.Option("--load", metavar="SPEC", help="Rehearse a spec's draw on simulated teachers; costs nothing."),
+    ] = None,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --load: how many prompts to ask.")] = 1_000,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether this machine has what stillhouse needs, and whether the lake is whole."""
+    from flows.doctor import examine, mend
+
+    if load is not None:
+        from flows.rehearse import rehearse
+
+        rehearsed = rehearse(loaded_spec(load), load, err, prompts=prompts)
+        if as_json:
+            print_json(rehearsed.as_dict())
+        else:
+            print_lines(rehearsed.lines())
+        return
+
+    at = lake_at(lake)
+    checks, done = mend(at) if repair else (examine(at), None)
+    found = {}
+    for check in checks:
+        found[check.name] = {"state": check.state, "detail": check.detail}
+        if not as_json:
+            style = {"ok": "green", "mended": "green", "note": "yellow", "missing": "red", "damaged": "red"}[check.state]
+            out.print(f"[{style}]{check.state:8}[/] [bold]{escape(check.name)}[/]: {escape(plain(check.detail))}")
+    if as_json:
+        print_json(found if done is None else done)
+    if any(check["state"] in {"missing", "damaged"} for check in found.values()):
+        raise typer.Exit(SetupError.exit_code)

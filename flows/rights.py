@@ -1,0 +1,112 @@
+"""Whose licences, terms and generations bind what a spec makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from flows.loading import where
+from flows.spec import Spec
+from storage.lake import Lake
+from tasks import mix
+from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
+from tasks.license import Licensed, LicenseOptions, effective
+from tasks.licensing import bound_now, gate_row, inherit, merged, regate
+from tasks.snapshot import TeacherFacts
+from tasks.terms import SEPARATOR, Agreement, Terms
+
+GENERATED = frozenset({"response", "reasoning", "answer"})
+"""Columns of a trace that a model wrote."""
+
+
+def licensed(spec: Spec) -> Iterator[Licensed]:
+    """Yield what the licence gate judges."""
+    for number, source in enumerate(spec.prompts):
+        if source.license is None and source.licensed_by_row:
+            continue  # each row has its own, and is barred by itself
+        yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
+    if spec.template.license is not None:
+        yield Licensed(what="template", license=spec.template.license)
+    for number, teacher in enumerate(spec.teachers):
+        if teacher.draw:
+            yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
+    for number, export in enumerate(spec.exports):
+        yield from mix.licensed(export.mix, where=f"exports[{number}].mix")
+
+
+def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
+    """Return what binds each drawing teacher. Raise SpecError where the spec names terms or teachers that there aren't."""
+    given = spec.licenses.acknowledge
+    check_acknowledged(given, terms, [teacher.name for teacher in spec.teachers], where=str(path))
+    found = []
+    for number, teacher in enumerate(spec.teachers):
+        if not teacher.draw:
+            continue
+        if teacher.terms is not None:
+            agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
+        else:
+            urls = [line.base_url for line in teacher.lines]
+            agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
+        found.append(bind(teacher.name, agreements, given))
+    return found
+
+
+def inherited(spec: Spec, terms: Terms) -> list[Inherited]:
+    """Return what binds prompts from other lakes: the terms of whoever wrote them, and whose work they are.
+
+    Raise LicenseRefused where they could not be exported either, StorageError where there is no such build.
+    """
+    found = []
+    for source in spec.prompts:
+        if not source.of_lake:
+            continue
+        path, dataset = source.lake
+        lake = Lake.at(path)
+        build = lake.build(dataset, source.build)
+        licensing = build.get("licensing", {})
+        if source.take != "prompts" and set(source.fields.named) & GENERATED:
+            traces = lake.snapshot("traces", dataset, build["build_id"])
+            # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.
+            regate(traces, LicenseOptions(), terms, bound_now(build, terms))
+            found.append(inherit(source.source, licensing, traces))
+            continue
+        for each in licensing.get("sources", ()):
+            if "terms" in each:
+                gate_row(each, terms, said=f"{source.source}: prompts of {each['source']}")
+        found.append(inherit(source.source, licensing, None))
+    return merged(found)
+
+
+def credits_of(spec: Spec) -> dict[str, str]:
+    """Return whom to credit for each source that has an attribution; several where its entries name several."""
+    found: dict[str, dict[str, None]] = {}
+    for source in spec.prompts:
+        if source.attribution is not None:
+            found.setdefault(source.source, {})[source.attribution] = None
+    return {name: "; ".join(each) for name, each in found.items()}
+
+
+def facts(
+    spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str], inherited: Sequence[Inherited] = ()
+) -> list[TeacherFacts]:
+    """Return what traces say of the drawing teachers, for prompts of these licences. The gate must have let them through."""
+    return [
+        TeacherFacts(
+            name=teacher.name,
+            license=str(teacher.license),
+            terms=bound.terms,
+            acknowledgement=bound.acknowledgement,
+            generation=teacher.generation,
+            inherited=[
+                Inherited(
+                    source=each.source,
+                    terms=joined(SEPARATOR, bound.terms, each.terms),
+                    acknowledgement=joined("; ", bound.acknowledgement, each.acknowledgement),
+                    training=each.training,
+                )
+                for each in inherited
+            ],
+            effective={each: effective(each, str(teacher.license), terms=bound, text=spec.template.license) for each in licenses},
+        )
+        for teacher, bound in zip(spec.drawing, bounds, strict=True)
+    ]
