@@ -1,4 +1,4 @@
-"""The command that takes exported shards: the training of a student."""
+"""The command on shards: training a student."""
 
 from __future__ import annotations
 
