@@ -33,7 +33,8 @@ from storage.parquet import PartWriter, write_rows
 from storage.schemas import OUTCOMES, PROMPTS, SAMPLES, TRACES
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.dedup import DedupOptions, dedup, digests
+from tasks.dedup import DedupOptions, dedup
+from tasks.digests import digests
 
 THRESHOLD, NGRAM, TOKENS = 0.8, 5, 200
 SKETCHED = 20_000
@@ -115,7 +116,7 @@ def step(root: Path, dataset: str, against: list[str], out: Path) -> None:
         ((slots,),) = workspace.rows("SELECT count(*) FROM slots")
         workspace.make_room(slots)
         began, worked = time.monotonic(), time.process_time()
-        digests(workspace)
+        digests(workspace, lake, build_id=dataset)
         workspace.execute(
             "CREATE TABLE candidates AS SELECT ord, 0::SMALLINT AS teacher, 0 AS sample_index, sample_id, digest, length, "
             "NULL::DOUBLE AS score, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason FROM slots JOIN texts USING (sample_id)"

@@ -42,7 +42,8 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
 def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
     if heldout is not None:
-        heldout.bar(workspace, {source.source for source in spec.prompts if not source.decontaminate})
+        exempt = {source.source for source in spec.prompts if not source.decontaminate}
+        heldout.bar(workspace, exempt, Template(spec.template, where=spec.dataset))
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
     return unbarred(workspace, prepared)

@@ -18,6 +18,7 @@ from tasks.blocks import Hit, Text
 from tasks.decontaminate import PLACES, Decontamination, prompt_texts, response_texts
 from tasks.heldout import Benchmark, check_names
 from tasks.matching import Matching
+from tasks.templates import Template, TemplateOptions
 
 ROWS = 1_000
 """Read at a time."""
@@ -148,6 +149,14 @@ def _rows(lake: Lake, build: Manifest, table: str, columns: Sequence[str]) -> It
 def _prompts(lake: Lake, build: Manifest) -> Iterator[Text]:
     for row in _rows(lake, build, "prompts", ["prompt_id", "messages"]):
         yield from prompt_texts(row["prompt_id"], row["prompt_id"], row["messages"])
+    options = TemplateOptions.model_validate(build.get("spec", {}).get("template", {}))
+    if Template(options, where=build["dataset"]).adds:
+        # What a template adds to a prompt stands in the traces alone; those of a prompt stand together.
+        last = None
+        for row in _rows(lake, build, "traces", ["prompt_id", "messages"]):
+            if row["prompt_id"] != last:
+                yield from prompt_texts(row["prompt_id"], row["prompt_id"], row["messages"])
+            last = row["prompt_id"]
 
 
 def _responses(lake: Lake, build: Manifest) -> Iterator[Text]:

@@ -11,7 +11,7 @@ from storage.lake import Lake
 from tasks import mix
 from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
 from tasks.license import Licensed, LicenseOptions, effective
-from tasks.licensing import bound_now, inherit, regate
+from tasks.licensing import bound_now, gate_row, inherit, merged, regate
 from tasks.snapshot import TeacherFacts
 from tasks.terms import SEPARATOR, Agreement, Terms
 
@@ -52,22 +52,38 @@ def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
 
 
 def inherited(spec: Spec, terms: Terms) -> list[Inherited]:
-    """Return what binds the traces of other lakes whose responses are prompts here.
+    """Return what binds prompts from other lakes: the terms of whoever wrote them, and whose work they are.
 
     Raise LicenseRefused where they could not be exported either, StorageError where there is no such build.
     """
     found = []
     for source in spec.prompts:
-        if not source.of_lake or source.take == "prompts" or not set(source.fields.named) & GENERATED:
+        if not source.of_lake:
             continue
         path, dataset = source.lake
         lake = Lake.at(path)
         build = lake.build(dataset, source.build)
-        traces = lake.snapshot("traces", dataset, build["build_id"])
-        # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.
-        regate(traces, LicenseOptions(), terms, bound_now(build, terms))
-        found.append(inherit(source.source, traces))
-    return found
+        licensing = build.get("licensing", {})
+        if source.take != "prompts" and set(source.fields.named) & GENERATED:
+            traces = lake.snapshot("traces", dataset, build["build_id"])
+            # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.
+            regate(traces, LicenseOptions(), terms, bound_now(build, terms))
+            found.append(inherit(source.source, licensing, traces))
+            continue
+        for each in licensing.get("sources", ()):
+            if "terms" in each:
+                gate_row(each, terms, said=f"{source.source}: prompts of {each['source']}")
+        found.append(inherit(source.source, licensing, None))
+    return merged(found)
+
+
+def credits_of(spec: Spec) -> dict[str, str]:
+    """Return whom to credit for each source that has an attribution; several where its entries name several."""
+    found: dict[str, dict[str, None]] = {}
+    for source in spec.prompts:
+        if source.attribution is not None:
+            found.setdefault(source.source, {})[source.attribution] = None
+    return {name: "; ".join(each) for name, each in found.items()}
 
 
 def facts(

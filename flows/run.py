@@ -35,7 +35,8 @@ from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, underway, unwanted
 from tasks.batch import BatchDesk
-from tasks.dedup import dedup, digests
+from tasks.dedup import dedup
+from tasks.digests import digests
 from tasks.draw import Budget, Draw
 from tasks.guard_diversity import guard_diversity
 from tasks.license import licenses
@@ -261,7 +262,7 @@ class Run:
 
     def _curate(self) -> Summary:
         workspace, spec = self._workspace, self.spec
-        digests(workspace)
+        digests(workspace, self.lake, build_id=self.build_id)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:
@@ -334,6 +335,6 @@ class Run:
             self._workspace,
             [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
             text=spec.template.license,
-            sources={source.source: source.attribution for source in spec.prompts},
+            sources=rights.credits_of(spec),
             inherited=self._inherited,
         )

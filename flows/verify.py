@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import judging, wiring
-from flows.checks import check, ready
-from flows.run import new_id
+from flows.checks import bar, check, ready
+from flows.run import Say, new_id
 from flows.spec import Spec
 from flows.working import signals, with_grace
 from storage import catalog, memory
@@ -106,7 +106,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop)
+        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
@@ -129,9 +129,11 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     )
 
 
-def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop) -> None:
+def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
     template = Template(spec.template, where=str(path))
-    prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
+    prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
+    # As in a build, nobody judges what was bought for a prompt that is rejected before the draw.
+    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 

@@ -6,13 +6,18 @@ with others another folder is begun. Each build adds a part with what is new.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
 
 from storage.lake import Lake
-from storage.parquet import PartWriter
+from storage.parquet import PartWriter, read_batches
+from storage.sql import parquet_in
+
+_ROWS = 1 << 16
+"""That are read at a time."""
 
 
 class Index:
@@ -32,3 +37,13 @@ class Index:
         """Return the writer of a new part, which counts once it is whole."""
         names = (self.folder / f"{run}-{number:03}.parquet" for number in count())
         return PartWriter(next(name for name in names if not name.exists()), self.schema, keep_footer=True, distinct=True)
+
+    def read(self, columns: Sequence[str], parts: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+        """Yield some columns of parts, in order. Raise LakeDamaged at the first row that can't be read."""
+        for path in parts:
+            yield from read_batches(path, rows=_ROWS, columns=columns)
+
+    @property
+    def table(self) -> str:
+        """Return the table function that reads all parts; there must be one."""
+        return parquet_in(self.folder)

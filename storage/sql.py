@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from glob import escape
 from pathlib import Path
 
 import duckdb
@@ -31,7 +32,12 @@ def parquet(source: str | Path, *, filename: bool = False) -> str:
 
 def parquet_in(folder: Path) -> str:
     """Return the table function that reads a folder's own files, in their order."""
-    return _read("[" + ", ".join(map(literal, sorted(folder.glob("*.parquet")))) + "]")
+    return parquet_files(sorted(folder.glob("*.parquet")))
+
+
+def parquet_files(paths: Sequence[str | Path]) -> str:
+    """Return the table function that reads these files, whose names are no patterns, in their order."""
+    return _read("[" + ", ".join(map(literal, map(escape, map(str, paths)))) + "]")
 
 
 def _read(source: str, *, filename: bool = False) -> str:

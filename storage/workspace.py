@@ -17,14 +17,15 @@ from typing import Any, Self
 
 import duckdb
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import waste
-from storage.lake import Lake
+from storage.lake import EMPTY, Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import STORES, TABLES
-from storage.sql import explained, literal, parquet, streamed
+from storage.sql import explained, literal, parquet, parquet_files, streamed
 
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
@@ -32,10 +33,12 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 BUCKETS = 100
 """Files open at a time where rows are dealt."""
-DEALT_ROWS = 20_000
+DEALT_ROWS = 10_000
 """That are held in memory while they are dealt."""
-SLOT_BYTES = 128
-"""For each of its slots on top: what DuckDB notes of what it spilled stays in memory, and it holds ids to join texts with."""
+SLOT_BYTES = 64
+"""For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
+JOIN_BYTES = 128
+"""In place of it, for steps that join texts or several tables at once."""
 
 
 class Workspace:
@@ -54,6 +57,7 @@ class Workspace:
             raise
 
     def _open(self, lake: Lake) -> None:
+        self._megabytes = MEMORY
         self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
         with explained():
             self._connection = duckdb.connect(
@@ -67,11 +71,14 @@ class Workspace:
                     "partitioned_write_flush_threshold": 4_096,
                 },
             )
+        self._samples = ("", "")
         for table in STORES:
             pattern = lake.glob(table)
             if not lake.exists:
                 pattern = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
+            if table == "samples":
+                self._samples = (pattern, str(lake.root / table / EMPTY) if lake.exists else pattern)
             self._view(table, f"FROM {parquet(pattern)}")
         self._view("waste", waste.view(lake.waste))
 
@@ -92,11 +99,11 @@ class Workspace:
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def make_room(self, slots: int) -> None:
-        """Let DuckDB hold what so many slots need, unless the user has said what it may; `MEMORY` does for half a million."""
-        megabytes = LARGE + slots * SLOT_BYTES // 1_000_000
-        if megabytes > MEMORY and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._limit = f"{megabytes}MB"
+    def make_room(self, slots: int, *, each: int = SLOT_BYTES) -> None:
+        """Let DuckDB hold what so many slots need, unless it may hold more or the user has said what it may."""
+        megabytes = LARGE + slots * each // 1_000_000
+        if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
+            self._megabytes, self._limit = megabytes, f"{megabytes}MB"
         self._give_back()
 
     def staged(self, table: str) -> Path:
@@ -106,8 +113,8 @@ class Workspace:
             folder.mkdir(exist_ok=True)
         return folder
 
-    def deal(self, name: str, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
-        """Write rows into files by their column `bucket`, of which there are at most BUCKETS.
+    def deal(self, name: str, pieces: Iterable[tuple[int, pa.RecordBatch]], schema: pa.Schema) -> None:
+        """Write rows into files by bucket, of which there are at most BUCKETS.
 
         Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself.
         """
@@ -115,13 +122,12 @@ class Workspace:
         folder = self.staged(name)
         with writing(folder), contextlib.ExitStack() as stack:
             writers: dict[int, pq.ParquetWriter] = {}
-            for batch in batches:
-                for bucket, rows in _by_bucket(batch):
-                    if bucket not in writers:
-                        # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
-                        path = folder / f"{bucket}.parquet"
-                        writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
-                    writers[bucket].write_batch(rows)
+            for bucket, rows in pieces:
+                if bucket not in writers:
+                    # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
+                    path = folder / f"{bucket}.parquet"
+                    writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
+                writers[bucket].write_batch(rows)
             # A file without rows, so that an empty bucket can be read too.
             pq.write_table(schema.empty_table(), folder / "none.parquet")
 
@@ -151,6 +157,19 @@ class Workspace:
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
+    def holding(self, ids: str) -> str:
+        """Return the table function that reads those parts of the samples alone that hold one of the `sample_id` in a table.
+
+        Ids are read of all parts, and texts, of which there is a hundred times as much, of these.
+        """
+        pattern, empty = self._samples
+        found = self.rows(
+            f"SELECT DISTINCT filename FROM {parquet(pattern, filename=True)} "
+            f"WHERE sample_id IN (SELECT sample_id FROM {ids}) ORDER BY filename"
+        )
+        # The file without rows has the columns that parts of an earlier version lack.
+        return parquet_files(sorted({empty, *(name for (name,) in found)}))
+
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""
         with self._lock, explained():
@@ -163,22 +182,23 @@ class Workspace:
         return streamed(self._reader(sql, rows))
 
     def deal_query(self, name: str, sql: str) -> None:
-        """Deal the rows of a query whose texts are few."""
+        """Deal the rows of a query, whose texts are few, by its column `bucket`."""
         reader = self._reader(sql, DEALT_ROWS)
-        self.deal(name, streamed(reader), reader.schema)
+        pieces = (
+            (bucket, batch.take(pa.array(rows)))
+            for batch in streamed(reader)
+            for bucket, rows in by_bucket(batch["bucket"].to_numpy())
+        )
+        self.deal(name, pieces, reader.schema)
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
             return self._connection.cursor().sql(sql).to_arrow_reader(rows)
 
 
-def _by_bucket(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Yield the rows of each bucket in a batch."""
-    buckets = batch["bucket"].to_numpy()
+def by_bucket(buckets: npt.NDArray[np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield each bucket with the numbers of its rows, in their order."""
     order = np.argsort(buckets, kind="stable")
-    batch, buckets = batch.take(pa.array(order)), buckets[order]
-    ends = [*(np.flatnonzero(np.diff(buckets)) + 1).tolist(), len(buckets)]
-    first = 0
-    for end in ends if len(buckets) else ():
-        yield int(buckets[first]), batch.slice(first, end - first)
-        first = end
+    cuts = np.flatnonzero(np.diff(buckets[order])) + 1
+    for rows in np.split(order, cuts) if len(order) else ():
+        yield int(buckets[rows[0]]), rows

@@ -5,9 +5,9 @@ An acknowledgement lifts the gate and nothing else: what is restricted stays so 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import StringConstraints, model_validator
 
@@ -64,8 +64,7 @@ class Bound:
     @property
     def training(self) -> Training:
         """Return whether other models may be trained on its output: what the strictest says."""
-        said = {each.training for each in self.agreements}
-        return "restricted" if "restricted" in said else "unknown" if "unknown" in said else "allowed"
+        return strictest(each.training for each in self.agreements)
 
     @property
     def acknowledgement(self) -> str | None:
@@ -80,22 +79,31 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inherited:
-    """What binds the traces of another lake's dataset, where their responses become prompts here."""
+    """What binds prompts that come from another lake's dataset: they, or what they were made of, may be a model's text."""
 
     source: str
     """As the spec names it."""
     terms: str | None
-    """The column `terms` of those traces: all that stand there, each once."""
+    """The terms under which they are, as in the column `terms`, each once; None where a model had no part in them."""
     acknowledgement: str | None
     """The column `acknowledgement`, likewise."""
     training: Training
     """Whether other models may be trained on them: what the strictest of them says."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Whose work they are: the sources of that dataset and, where responses are prompts here, its teachers and texts, as in its
+    manifest's `licensing`."""
 
 
 def joined(separator: str, *columns: str | None) -> str | None:
     """Return columns of several ids or lines as one, each part once."""
     parts = dict.fromkeys(part for column in columns if column for part in column.split(separator))
     return separator.join(parts) or None
+
+
+def strictest(uses: Iterable[str]) -> Training:
+    """Return what holds for training where all of these do."""
+    said = set(uses)
+    return "restricted" if "restricted" in said else "unknown" if "unknown" in said else "allowed"
 
 
 def bind(teacher: str, agreements: Sequence[Agreement], given: Sequence[Acknowledgement]) -> Bound:

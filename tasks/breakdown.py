@@ -16,7 +16,7 @@ from storage.lake import Lake, Manifest
 from storage.parquet import PartWriter
 from storage.rows import prompt_of
 from storage.sql import literal, parquet_in
-from storage.workspace import Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tasks.diff import ACCEPTED, KIND_OF, RESPONDED
 
 TAG_VALUES = 50
@@ -59,7 +59,7 @@ class Verified:
 
 def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
     """Make what all below counts: `slots`, `prompts`, `outcomes` and `traces` of a build."""
-    workspace.make_room(build["requested"])
+    workspace.make_room(build["requested"], each=JOIN_BYTES)
     for table in ("prompts", "outcomes", "traces"):
         workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_in(lake.snapshot(table, build['dataset'], build['build_id']))}")
     workspace.execute(

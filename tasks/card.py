@@ -12,7 +12,7 @@ import yaml
 from tasks.contents import Contents
 from tasks.license import identifiers
 from tasks.mix import MIXED
-from tasks.notice import duties, link
+from tasks.notice import acknowledgements, duties, link
 
 _LICENSES = """
     afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc-by-2.0 cc-by-2.5
@@ -135,7 +135,8 @@ def _text(contents: Contents) -> Iterator[str]:
 
 def _built_with(contents: Contents) -> Iterator[str]:
     """Yield the names that terms want to see in a prominent place."""
-    said = [duty for each in contents.licensing.teachers for duty in duties(each)]
+    teachers = [*contents.licensing.teachers, *contents.licensing.origins]
+    said = [*contents.licensing.notices, *(duty for each in teachers for duty in duties(each))]
     for name in sorted({name for duty in said for name in re.findall(r"[\"“]?(Built with [A-Z]\w+)", duty)}):
         yield ""
         yield f"**{name}**"
@@ -219,9 +220,12 @@ def _rights(contents: Contents) -> Iterator[str]:
     if len(licensing.sources) > _LISTED:
         yield ""
         yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
-    for each in licensing.teachers:
+    wrote = [(each, "teacher") for each in licensing.teachers] + [
+        (each, "wrote prompts, as teacher") for each in licensing.origins
+    ]
+    for each, part in wrote:
         yield ""
-        yield f"**{_code(each['model'])}** (teacher {_code(each['name'])}), licence {_linked(each['license'])}:"
+        yield f"**{_code(each['model'])}** ({part} {_code(each['name'])}), licence {_linked(each['license'])}:"
         yield ""
         yield from (f"- {line}" for line in _terms(each))
     for each in licensing.text:
@@ -240,9 +244,7 @@ def _terms(teacher: Mapping[str, Any]) -> Iterator[str]:
     if teacher.get("train_use"):
         yield f"training on its output: {teacher['train_use']}"
     yield from duties(teacher)
-    said = teacher.get("acknowledgement")
-    if said:
-        yield f"acknowledged by {said['who']}: {said['why']} (agreement: {said['agreement']})"
+    yield from acknowledgements(teacher)
 
 
 def _generations(contents: Contents) -> Iterator[str]:

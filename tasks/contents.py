@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,10 +50,32 @@ class Licensing:
     """What people wrote and an export mixes in: source, license, attribution."""
 
     @property
+    def origins(self) -> list[Mapping[str, Any]]:
+        """Return the teachers of other datasets whose responses are prompts here, or were of what these were made of."""
+        found: list[Mapping[str, Any]] = []
+        for source in _origins(self.sources):
+            found += [each for each in source.get("teachers", ()) if each not in found]
+        return found
+
+    @property
+    def notices(self) -> list[str]:
+        """Return the lines that terms want to stand in NOTICE, each once."""
+        teachers = [*self.teachers, *self.origins]
+        return list(dict.fromkeys(line for each in teachers for line in each.get("notices") or ()))
+
+    @property
     def ids(self) -> list[str]:
         """Return the licences of which all the expressions consist, in order."""
         parts = [self.license, *(each["license"] for each in [*self.sources, *self.mixed, *self.teachers, *self.text])]
         return sorted({name for part in parts if part for name in identifiers(part)})
+
+
+def _origins(sources: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield what is said of the datasets from which sources come, and of those from which theirs come."""
+    for each in sources:
+        if origin := each.get("origin"):
+            yield origin
+            yield from _origins(origin.get("sources", ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 
 from storage.errors import SpecError
 from storage.parquet import PartWriter
+from storage.records import Message
+from storage.rows import prompt_of
+from storage.schemas import PROMPTS
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
@@ -21,6 +24,7 @@ from tasks.heldout import Benchmark, Heldout, read_heldout
 from tasks.matching import Matching
 from tasks.overlap import Index, make_index
 from tasks.prepare import staged_files
+from tasks.templates import Template
 
 STAGE = "decontaminate"
 HITS = pa.schema(
@@ -74,12 +78,15 @@ class Decontamination:
         number, name = self.heldout.items[hit.item]
         return f'{self.heldout.benchmarks[number].title}, item {name}: {hit.how} in the {hit.where}: "{hit.overlap}"'
 
-    def bar(self, workspace: Workspace, exempt: Collection[str]) -> int:
-        """Bar the contaminated prompts, but for those of the sources `exempt`; return how many. See `tasks.barred`."""
+    def bar(self, workspace: Workspace, exempt: Collection[str], template: Template | None = None) -> int:
+        """Bar the contaminated prompts, but for those of the sources `exempt`; return how many. See `tasks.barred`.
+
+        `template`: what they are sent by, where that may add something to them.
+        """
         listed = ", ".join(map(literal, exempt)) or "NULL"
         workspace.execute(f"CREATE TABLE exempt AS SELECT ord FROM prompts WHERE source IN ({listed}) ORDER BY ord")
         hits = workspace.folder / "contaminated-prompts.parquet"
-        self._write(hits, self._prompts, self._staged(workspace, set(exempt)), key="ord")
+        self._write(hits, self._prompts, self._staged(workspace, set(exempt), template), key="ord")
         return bar(workspace, STAGE, _largest(hits, "ord"))
 
     def reject(self, workspace: Workspace) -> None:
@@ -110,14 +117,20 @@ class Decontamination:
                         }
                     )
 
-    def _staged(self, workspace: Workspace, exempt: set[str]) -> Iterator[Text]:
+    def _staged(self, workspace: Workspace, exempt: set[str], template: Template | None) -> Iterator[Text]:
+        adding = template if template is not None and template.adds else None
+        columns = ["ord", "prompt_id", "messages", "source"] if adding is None else [*PROMPTS.names, "ord", "place"]
         for path in sorted(staged_files(workspace).iterdir()):
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=ROWS, columns=["ord", "prompt_id", "messages", "source"]):
+                for batch in file.iter_batches(batch_size=ROWS, columns=columns):
                     self._check()
                     for row in batch.to_pylist():
-                        if row["source"] not in exempt:
-                            yield from prompt_texts(row["ord"], row["prompt_id"], row["messages"])
+                        if row["source"] in exempt:
+                            continue
+                        turns = row["messages"]
+                        if adding is not None:
+                            turns = _with_sent(turns, adding.render(prompt_of(row), place=row["place"]))
+                        yield from prompt_texts(row["ord"], row["prompt_id"], turns)
 
     def _responses(self, workspace: Workspace, wanted: str) -> Iterator[Text]:
         columns = "sample_id, prompt_id, response, reasoning"
@@ -125,6 +138,12 @@ class Decontamination:
             self._check()
             for row in batch.to_pylist():
                 yield from response_texts(row["sample_id"], row["prompt_id"], row["response"], row["reasoning"])
+
+
+def _with_sent(turns: Sequence[Mapping[str, str]], sent: Sequence[Message]) -> list[Mapping[str, str]]:
+    """Return what is sent of a prompt beside its own turns, and then these."""
+    own = {turn["content"] for turn in turns}
+    return [*({"content": message.content} for message in sent if message.content not in own), *turns]
 
 
 def prompt_texts(key: int | str, prompt_id: str, messages: Sequence[Mapping[str, str]]) -> Iterator[Text]:

@@ -11,6 +11,7 @@ from storage.lake import Lake
 from storage.plugins import nearest
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
+from tasks.digests import TEXT, normalised
 from tasks.minhash import Shape, shape
 from tasks.options import Options, PathText
 
@@ -102,30 +103,8 @@ class DedupOptions(Options):
         return self.exact or self.near is not None or self.semantic is not None
 
 
-TEXT = "concat_ws(chr(0), reasoning, response)"
-"""What a sample says, in SQL."""
 ORDER = "score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index"
 """The order in which samples are preferred."""
-
-
-def normalised(text: str) -> str:
-    """Return the SQL of a text whose case, white space and Unicode form say nothing."""
-    # As \s+ would, but a single space, of which most white space consists, is left alone, which is three times as fast.
-    return rf"lower(trim(regexp_replace(nfc_normalize({text}), '\s\s+|[\t\n\f\r]', ' ', 'g')))"
-
-
-def digests(workspace: Workspace) -> None:
-    """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
-    # Joining and grouping each spill by themselves; both at once would need room at once.
-    workspace.execute(
-        f"CREATE OR REPLACE TABLE digested AS SELECT sample_id, md5_number({normalised(TEXT)}) AS digest, "
-        f"length({TEXT}) AS length FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)"
-    )
-    workspace.execute(  # lakes may be merged by hand
-        "CREATE OR REPLACE TABLE texts AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM digested "
-        "GROUP BY sample_id"
-    )
-    workspace.execute("DROP TABLE digested")
 
 
 def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from storage.lake import Lake, Manifest
 from storage.sql import literal, parquet_in
-from storage.workspace import Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 
 EXAMPLES = 3
 """Slots that are shown of each kind of change."""
@@ -90,7 +90,7 @@ Pair = tuple[Rate | None, Rate | None]
 
 def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) -> None:
     """Make the tables that all below compares: `was_…` and `now_…`, of prompts, slots and traces."""
-    workspace.make_room(before["requested"] + after["requested"])
+    workspace.make_room(before["requested"] + after["requested"], each=JOIN_BYTES)
     for side, build in (("was", before), ("now", after)):
         prompts, outcomes, traces = (
             parquet_in(lake.snapshot(table, build["dataset"], build["build_id"])) for table in ("prompts", "outcomes", "traces")

@@ -50,19 +50,33 @@ class Grams:
 
     def add(self, numbers: Numbers, hashes: Hashes, offsets: Offsets) -> None:
         """Add what `shingles` returned of the texts of these numbers. A text that is here already stays as it is."""
-        found = []
-        for number, begin, end in zip(numbers.tolist(), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-            if self._sizes[number]:
-                continue
-            ordered = np.sort(hashes[begin:end] & _KEPT)
-            once = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
-            self._starts[number], self._sizes[number] = self._end, len(once)
-            self._others[number] = len(once) - int(np.searchsorted(once, _HALF))
-            self._end += len(once)
-            found.append(once)
-        if found:
-            with writing(self._path):
-                self._file.write(np.concatenate(found).tobytes())
+        sizes = np.diff(offsets)
+        fresh = self._sizes[numbers] == 0
+        numbers, begins, sizes = numbers[fresh], offsets[:-1][fresh], sizes[fresh]
+        with writing(self._path):
+            for first in range(0, len(numbers), _PAIRS):
+                part = slice(first, first + _PAIRS)
+                self._file.write(self._add(numbers[part], hashes, begins[part], sizes[part]))
+
+    def _add(self, numbers: Numbers, hashes: Hashes, begins: Offsets, sizes: Offsets) -> bytes:
+        """Note where the n-grams of some texts stand, and return them: each text's in order, each of them once."""
+        ends = np.cumsum(sizes)
+        keys = hashes[np.repeat(begins - ends + sizes, sizes) + np.arange(sizes.sum())] & _KEPT
+        keys |= np.repeat(np.arange(len(numbers), dtype=np.uint64) << _OWNER, sizes)
+        keys.sort()
+        keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
+        owners = (keys >> _OWNER & np.uint64(_PAIRS - 1)).astype(np.uint8)
+        other = keys >= _HALF
+        if other[-1]:  # these stand behind those of all texts
+            order = np.argsort(owners, kind="stable")
+            keys, owners, other = keys[order], owners[order], other[order]
+        once = np.bincount(owners, minlength=len(numbers))
+        self._starts[numbers] = self._end + np.cumsum(once) - once
+        self._sizes[numbers] = once
+        self._others[numbers] = np.bincount(owners[other], minlength=len(numbers))
+        self._end += len(keys)
+        found: bytes = (keys & _KEPT).tobytes()
+        return found
 
     def similarities(self, first: Numbers, second: Numbers) -> npt.NDArray[np.float64]:
         """Return the Jaccard similarity of each pair of texts; of two sorts of text, the lower one.

@@ -11,9 +11,10 @@ import duckdb
 import pyarrow.parquet as pq
 
 from storage.errors import LicenseRefused
+from storage.parquet import UNREADABLE, unreadable
 from storage.sql import explained, parquet_in
 from storage.workspace import Workspace
-from tasks.bound import Bound, Inherited, covers, joined, split
+from tasks.bound import Acknowledgement, Bound, Inherited, covers, joined, split, strictest
 from tasks.license import LicenseOptions, effective, parse, refusal, together
 from tasks.teachers.options import BATCH, TeacherOptions
 from tasks.terms import SEPARATOR, Agreement, Terms, load
@@ -39,12 +40,12 @@ def describe(
     teachers: Sequence[Licensee],
     *,
     text: str | None,
-    sources: Mapping[str, str | None],
+    sources: Mapping[str, str],
     inherited: Sequence[Inherited] = (),
 ) -> Licensing:
     """Return the manifest's `licensing`, of what is kept; where nothing is, of all that could have been.
 
-    `kept` must be there. `text` is the licence of the template's texts. `sources`: attributions, where the spec has any.
+    `kept` must be there. `text` is the licence of the template's texts. `sources`: attributions, by source, where there are any.
     """
     found = workspace.rows(
         "SELECT source, license, teacher, min(ord) AS first FROM (SELECT DISTINCT ord, teacher FROM kept) "
@@ -68,17 +69,22 @@ def describe(
             | next((_inherited(each) for each in inherited if each.source == source), {})
             for source, license_ in prompts
         ],
-        "teachers": [_teacher(teachers[number]) for number in used],
+        "teachers": [describe_teacher(teachers[number]) for number in used],
         "text": [] if text is None else [{"what": "template", "license": text}],
         "license": together(parse(each, what="license") for each in whole) if whole else NOTHING,
     }
 
 
-def _teacher(teacher: Licensee) -> dict[str, Any]:
+def describe_teacher(teacher: Licensee) -> dict[str, Any]:
+    """Return an entry of the manifest's `licensing.teachers`."""
     options, bound = teacher.options, teacher.bound
     license_ = str(options.license)
     agreements = bound.agreements
-    given = next(iter(bound.acknowledged.values()), None)
+    # Of several terms, each may have been acknowledged by another person.
+    answered: dict[Acknowledgement, list[str]] = {}
+    for name, one in bound.acknowledged.items():
+        answered.setdefault(one, []).append(name)
+    given = [{"who": one.who, "why": one.why, "agreement": one.agreement, "terms": names} for one, names in answered.items()]
     return {
         "name": options.name,
         "provider": options.vendor,
@@ -93,42 +99,15 @@ def _teacher(teacher: Licensee) -> dict[str, Any]:
         "notices": [each.notice for each in agreements if each.notice],
         "agreements": [each.model_dump(mode="json", exclude={"hosts", "models"}, exclude_none=True) for each in agreements],
         "generation": options.generation,
-        "acknowledgement": None
-        if given is None
-        else {"who": given.who, "why": given.why, "agreement": given.agreement, "terms": list(bound.acknowledged)},
+        "acknowledgement": given[0] if given else None,
+        "acknowledgements": given,
     }
 
 
 def _inherited(each: Inherited) -> dict[str, Any]:
-    return {"terms": each.terms, "train_use": each.training, "acknowledgement": each.acknowledgement}
-
-
-def duties(licensing: Mapping[str, Any]) -> list[str]:
-    """Return what whoever trains on the dataset, or passes it on, has to do, each once, with whose terms ask for it."""
-    found = [(duty, each["terms_name"]) for each in licensing["teachers"] for duty in each["duties"]]
-    return [f"{duty} ({name})" for duty, name in dict.fromkeys(found)]
-
-
-def notice_lines(licensing: Mapping[str, Any]) -> list[str]:
-    """Return what NOTICE has to say of sources, texts, teachers, their terms and what was acknowledged."""
-    lines = [
-        f"Prompts of {each.get('attribution') or each['source']}, licensed {each['license']}." for each in licensing["sources"]
-    ]
-    lines += [f"Text of the {each['what']}, licensed {each['license']}." for each in licensing["text"]]
-    for each in licensing["sources"]:
-        if each.get("terms"):
-            said = each["acknowledgement"] or f"training other models is {each['train_use']}"
-            lines.append(f"Prompts of {each['source']} are a model's text, under terms {each['terms']}: {said}.")
-    for each in licensing["teachers"]:
-        terms = f", under {each['terms_name']} ({each['terms_url'] or each['terms']})" if each["terms"] else ""
-        lines.append(f"Responses of {each['model']} ({each['provider']}), licensed {each['license']}{terms}.")
-        if (given := each["acknowledgement"]) is not None:
-            lines.append(
-                f"{each['terms_name']} restricts training other models on these responses. {given['who']} answers for it: "
-                f"{given['why'].rstrip('.')}. It rests on: {given['agreement'].rstrip('.')}."
-            )
-    notices = dict.fromkeys(line for each in licensing["teachers"] for line in each["notices"])
-    return [*lines, *notices, *duties(licensing)]
+    said = {"terms": each.terms, "train_use": each.training, "acknowledgement": each.acknowledgement}
+    bound = each.terms is not None or each.training != "allowed"
+    return (said if bound else {}) | ({"origin": dict(each.origin)} if each.origin else {})
 
 
 def regate(traces: Path, options: LicenseOptions, terms: Terms, teachers: Mapping[str, Iterable[str]]) -> None:
@@ -140,27 +119,59 @@ def regate(traces: Path, options: LicenseOptions, terms: Terms, teachers: Mappin
         said = f"{row['number']:,} traces of teacher {row['teacher']!r}"
         if (why := refusal(row["license"], options)) is not None:
             raise LicenseRefused(f"{said}: {why}")
-        for name in dict.fromkeys([*split(row["terms"]), *teachers.get(row["teacher"], ())]):
-            agreement = terms.known(name)
-            forbidden = row["train_use"] == "restricted" if agreement is None else agreement.training == "restricted"
-            if forbidden and not covers(row["acknowledgement"], name):
-                what = name if agreement is None else f"{agreement.name} ({name})"
-                raise LicenseRefused(
-                    f"{said} are under {what}, which restricts training other models, and nobody has acknowledged that: add "
-                    "`licenses: {acknowledge: …}` to the spec and build again, which buys nothing, then export"
-                )
+        gate_row(row, terms, also=teachers.get(row["teacher"], ()), said=said)
 
 
-def inherit(source: str, traces: Path) -> Inherited:
-    """Return what binds the traces of another lake's build (a folder), which `regate` let through."""
-    rows = _distinct(traces)
-    uses = {row["train_use"] for row in rows}
+def gate_row(row: Mapping[str, Any], terms: Terms, *, also: Iterable[str] = (), said: str) -> None:
+    """Raise LicenseRefused where terms restrict training, and nobody has acknowledged that.
+
+    `row` has `terms`, `train_use` and `acknowledgement`; `also`: other ids that bind it; `said` names it in the message.
+    """
+    for name in dict.fromkeys([*split(row["terms"]), *also]):
+        agreement = terms.known(name)
+        forbidden = row["train_use"] == "restricted" if agreement is None else agreement.training == "restricted"
+        if forbidden and not covers(row["acknowledgement"], name):
+            what = name if agreement is None else f"{agreement.name} ({name})"
+            raise LicenseRefused(
+                f"{said} are under {what}, which restricts training other models, and nobody has acknowledged that: add "
+                "`licenses: {acknowledge: …}` to the spec and build again, which buys nothing, then export"
+            )
+
+
+def inherit(source: str, licensing: Mapping[str, Any], traces: Path | None) -> Inherited:
+    """Return what binds prompts from another lake's build, of which `licensing` is what the manifest says.
+
+    `traces`: the build's (a folder), which `regate` let through, where their responses are prompts here. Without them, only what
+    that build's own prompts brought along.
+    """
+    sources = licensing.get("sources", ())
+    own: list[dict[str, Any]] = [each for each in sources if "train_use" in each]
+    parts = own if traces is None else _distinct(traces)
+    named = ("sources",) if traces is None else ("sources", "teachers", "text")
     return Inherited(
         source=source,
-        terms=joined(SEPARATOR, *(row["terms"] for row in rows)),
-        acknowledgement=joined("; ", *(row["acknowledgement"] for row in rows)),
-        training="restricted" if "restricted" in uses else "unknown" if "unknown" in uses else "allowed",
+        terms=joined(SEPARATOR, *(each["terms"] for each in parts)),
+        acknowledgement=joined("; ", *(each["acknowledgement"] for each in parts)),
+        training=strictest(each["train_use"] for each in parts),
+        origin={name: list(found) for name in named if (found := licensing.get(name))},
     )
+
+
+def merged(inherited: Iterable[Inherited]) -> list[Inherited]:
+    """Return one of each source, since a source may stand several times among a spec's prompts: what the strictest says."""
+    found: dict[str, Inherited] = {}
+    for each in inherited:
+        known = found.get(each.source, each)
+        names = dict.fromkeys([*known.origin, *each.origin])
+        origin = {name: [*known.origin.get(name, ()), *each.origin.get(name, ())] for name in names}
+        found[each.source] = Inherited(
+            source=each.source,
+            terms=joined(SEPARATOR, known.terms, each.terms),
+            acknowledgement=joined("; ", known.acknowledgement, each.acknowledgement),
+            training=strictest((known.training, each.training)),
+            origin={name: [one for place, one in enumerate(all_) if one not in all_[:place]] for name, all_ in origin.items()},
+        )
+    return list(found.values())
 
 
 def terms_now(build: Mapping[str, Any], options: LicenseOptions) -> Terms:
@@ -194,7 +205,10 @@ def _distinct(traces: Path) -> list[dict[str, Any]]:
     if first is None:
         return []
     columns = ["teacher", "license", "terms", "train_use", "acknowledgement"]
-    there = set(pq.read_schema(first).names)
+    try:
+        there = set(pq.read_schema(first).names)
+    except UNREADABLE as error:
+        raise unreadable(first, error) from error
     listed = ", ".join(name if name in there else f"NULL::TEXT AS {name}" for name in columns)
     with explained(), duckdb.connect() as connection:
         rows = connection.execute(f"SELECT {listed}, count(*) FROM {parquet_in(traces)} GROUP BY ALL ORDER BY ALL").fetchall()

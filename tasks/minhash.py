@@ -12,22 +12,28 @@ one with a probability that is their Jaccard similarity. Leskovec, Rajaraman and
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
-VERSION = 1
+VERSION = 2
 """Of the signatures, hashes and words below."""
 RECALL = 0.998
 """Part of the pairs of exactly the threshold's similarity that share a band; of closer ones, more do."""
-_CHARACTERS = 200_000
-"""That are hashed at a time: few enough for the processor's cache. A longer text is hashed in pieces."""
+_BYTES = 200_000
+"""Of texts that are hashed at a time: few enough for the processor's cache."""
+_LONG = 64
+"""Bytes of a word; a longer one is hashed by itself."""
+_LEAD, _LEAD_OF_FOUR = 0xE0, 0xF0
+"""Least first byte of a character of three bytes or more, and of four."""
 _BASE = 0x9E3779B97F4A7C15
 _ONE = np.uint64(1)
 
@@ -72,7 +78,7 @@ def mixed(values: Hashes) -> Hashes:
     return found
 
 
-def shingles(texts: Sequence[str], n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:
+def shingles(texts: Sequence[str] | pa.Array, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:
     """Return the hashes of each text's n-grams of words, one text behind the other, and where each text's begin and end.
 
     A text is split at white space; a character of a script that is written without spaces is a word by itself. A text of fewer
@@ -135,78 +141,66 @@ def _orders(count: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
     return (drawn >> np.uint64(32)).astype(np.uint32) | np.uint32(1), drawn.astype(np.uint32)
 
 
-@functools.cache
-def _powers() -> tuple[Hashes, Hashes]:
-    """Return the powers of the base, and of its inverse, modulo 2^64."""
-    found = []
-    for base in (_BASE, pow(_BASE, -1, 2**64)):
-        powers = np.full(2 * _CHARACTERS, base, np.uint64)
-        powers[0] = 1
-        found.append(np.multiply.accumulate(powers))
-    return found[0], found[1]
-
-
-def _words(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
+def _words(texts: Sequence[str] | pa.Array) -> tuple[Hashes, Offsets]:
     """Return the hashes of all words, and how many each text has."""
-    counts = np.zeros(len(texts), np.int64)
+    given = pa.array(texts, pa.large_string()) if isinstance(texts, Sequence) else texts.cast(pa.large_string())
+    _, offsets, content = given.buffers()
+    bounds = np.frombuffer(offsets or b"", np.int64)[given.offset : given.offset + len(given) + 1]
+    joined = np.frombuffer(content or b"", np.uint8)
     found: list[Hashes] = []
-    for numbers, pieces in _pieces(texts):
-        hashed, each = _hashed(pieces)
+    counts = np.zeros(len(given), np.int64)
+    first = 0
+    while first < len(given):
+        last = max(first + 1, int(np.searchsorted(bounds, bounds[first] + _BYTES, "right")) - 1)
+        hashed, counts[first:last] = _hashed(joined[bounds[first] : bounds[last]], bounds[first : last + 1] - bounds[first])
         found.append(hashed)
-        np.add.at(counts, numbers, each)
+        first = last
     return (np.concatenate(found) if found else np.zeros(0, np.uint64)), counts
 
 
-def _pieces(texts: Sequence[str]) -> Iterator[tuple[list[int], list[str]]]:
-    """Yield the texts, and where one is too long its pieces, so many at a time as may be hashed at once."""
-    numbers: list[int] = []
-    pieces: list[str] = []
-    room = _CHARACTERS
-    for number, text in enumerate(texts):
-        begin = 0
-        while begin == 0 or begin < len(text):
-            end = len(text)
-            if end - begin > _CHARACTERS:
-                end = begin + _CHARACTERS
-                end = max(text.rfind(" ", begin, end), text.rfind("\n", begin, end)) + 1 or end
-            if end - begin > room and pieces:
-                yield numbers, pieces
-                numbers, pieces, room = [], [], _CHARACTERS
-            numbers.append(number)
-            pieces.append(text[begin:end])
-            room -= end - begin + 1
-            begin = end
-            if not text:
-                break
-    if pieces:
-        yield numbers, pieces
+def _hashed(joined: npt.NDArray[np.uint8], bounds: Offsets) -> tuple[Hashes, Offsets]:
+    """Return the hashes of the words of a few texts, and how many each has. Texts are UTF-8, one behind the other.
 
-
-def _hashed(texts: Sequence[str]) -> tuple[Hashes, Offsets]:
-    """Return the hashes of the words of a few texts, and how many each has.
-
-    Of a polynomial hash the sum up to each character is kept, so that any word's is a difference.
+    Eight bytes are taken at a time, the last of them filled up with zeros, which no word has in it.
     """
-    powers, inverses = _powers()
-    joined = " ".join(texts)
-    points = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), np.uint32)
-    word = points > ord(" ")
+    if not len(joined):
+        return np.zeros(0, np.uint64), np.zeros(len(bounds) - 1, np.int64)
+    word = joined > ord(" ")
     begins, ends = word.copy(), word.copy()
     begins[1:] &= ~word[:-1]
     ends[:-1] &= ~word[1:]
-    if not joined.isascii():
-        alone = _alone(points)
-        begins |= alone
-        ends |= alone
-        begins[1:] |= alone[:-1] & word[1:]
-        ends[:-1] |= alone[1:] & word[:-1]
+    edges = bounds[(bounds > 0) & (bounds < len(joined))]
+    begins[edges] = word[edges]
+    ends[edges - 1] = word[edges - 1]
+    if joined.max() >= _LEAD:
+        first, behind = _alone(joined)
+        begins[first] = True
+        ends[behind - 1] = True
+        behind = behind[behind < len(joined)]
+        begins[behind] = word[behind]
+        before = first[first > 0] - 1
+        ends[before] = word[before]
     starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1
-    sums = np.zeros(len(points) + 1, np.uint64)
-    np.cumsum(points * powers[: len(points)], out=sums[1:])
-    hashed = mixed((sums[stops] - sums[starts]) * inverses[starts])
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + 1
-    bounds = np.searchsorted(starts, np.concatenate([[0], np.cumsum(lengths)]))
-    return hashed, np.diff(bounds)
+    lengths = stops - starts
+    padded = np.concatenate([joined, np.zeros(8, np.uint8)])
+    eight = np.ndarray((len(joined),), "<u8", padded.data, strides=(1,))
+    hashed = mixed((eight[starts] & _masks()[np.minimum(lengths, 8)]) + np.uint64(_BASE))
+    for done in range(8, _LONG, 8):
+        more = np.flatnonzero(lengths > done)
+        if not len(more):
+            break
+        part = eight[starts[more] + done] & _masks()[np.minimum(lengths[more] - done, 8)]
+        hashed[more] = mixed(hashed[more] * np.uint64(_BASE) + part)
+    for number in np.flatnonzero(lengths > _LONG).tolist():
+        whole = joined[starts[number] : stops[number]].tobytes()
+        hashed[number] = int.from_bytes(hashlib.blake2b(whole, digest_size=8).digest(), "little")
+    return hashed, np.diff(np.searchsorted(starts, bounds))
+
+
+@functools.cache
+def _masks() -> Hashes:
+    """Return what is kept of eight bytes of which so many, from 0 to 8, belong to a word."""
+    return np.array([(1 << 8 * count) - 1 for count in range(9)], np.uint64)
 
 
 _SPACELESS = (
@@ -224,9 +218,17 @@ _SPACELESS = (
 """Where the scripts are that are written without spaces."""
 
 
-def _alone(points: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(points), np.bool_)
-    if points.max(initial=0) >= _SPACELESS[0][0]:
-        for low, high in _SPACELESS:
-            found |= (points >= low) & (points <= high)
-    return found
+def _alone(joined: npt.NDArray[np.uint8]) -> tuple[Offsets, Offsets]:
+    """Return where the characters of those scripts begin, and where each ends."""
+    first = np.flatnonzero(joined >= _LEAD)
+    first = first[first <= len(joined) - 3]
+    four = joined[first] >= _LEAD_OF_FOUR
+    points = (joined[first] & np.where(four, 0x07, 0x0F).astype(np.uint8)).astype(np.int64)
+    for place in (1, 2):
+        points = points << 6 | joined[first + place] & 0x3F
+    last = np.minimum(first + 3, len(joined) - 1)
+    points = np.where(four, points << 6 | joined[last] & 0x3F, points)
+    found = np.zeros(len(first), np.bool_)
+    for low, high in _SPACELESS:
+        found |= (points >= low) & (points <= high)
+    return first[found], (first + np.where(four, 4, 3))[found]

@@ -8,7 +8,7 @@ stands for all rows that say exactly the same.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal, TypeVar
 
@@ -18,13 +18,14 @@ import pyarrow as pa
 from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP, PartWriter
-from storage.sql import parquet_in
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.candidates import Candidates, similar
-from tasks.dedup import ORDER, TEXT, NearOptions, normalised
+from tasks.dedup import ORDER, NearOptions
+from tasks.digests import TEXT, folded, spaced
 from tasks.greedy import Numbers, Pairs, most_similar
 from tasks.jaccard import Grams
 from tasks.minhash import VERSION, Hashes, band_hashes, mixed, shingles, signatures
+from tasks.signed import Maybe, Signed, firsts
 
 By = Literal["response", "prompt", "both"]
 T = TypeVar("T")
@@ -32,9 +33,7 @@ BATCH = 500
 """Texts that are hashed at a time."""
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
-_TABLE = 22
-"""Bits that number the places of a Bloom filter, of which `_prune` has one for each band."""
-_NEAR_TABLES = ("rows", "missing", "shared", "contents", "members", "units", "signed", "wanted", "dropped", "named")
+_NEAR_TABLES = ("rows", "held", "shared", "wanted", "named")
 
 
 def drop_near(
@@ -66,24 +65,26 @@ class _Near:
         self._alone = alone
         self._build_id = build_id
         self._index = index(lake, options, by)
+        self._signed = Signed(self._index)
 
     def run(self) -> None:
         """Go through all steps."""
         self._rows()
-        self._sign()
-        self._prune()
+        mine = self._sign("near_rows", "rank")
+        theirs = self._prune(mine, self._sign("near_held", "number"))
+        self._held = len(theirs)
+        self._signatures = np.concatenate([theirs, mine])
         self._units()
         self._reject(self._search())
         for table in _NEAR_TABLES:
             self._workspace.execute(f"DROP TABLE IF EXISTS near_{table}")
 
     def _rows(self) -> None:
-        """Make `near_rows`: what is compared, in order. By prompt, a prompt's best sample stands for it."""
-        if held := self._count("held"):
-            self._workspace.make_room(self._count("candidates") + held)
+        """Make `near_rows`: what is compared, in order; and `near_held`. By prompt, a prompt's best sample stands for it."""
+        self._workspace.make_room(self._count("candidates") + self._count("held"), each=JOIN_BYTES)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
-        theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL"
+        theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL::UHUGEINT"
         joined = "JOIN prompt_ids USING (ord)" if needs_prompt else ""
         one = other = ""
         if self._by == "prompt":
@@ -97,117 +98,131 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_rows AS
-            SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS rank, source, ord, teacher, sample_index,
-                sample_id, asked, {key} AS key
+            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, teacher, sample_index,
+                sample_id, asked, {key} AS key, {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
             FROM (
-                (SELECT NULL::INTEGER AS source, score, length, ord, teacher, sample_index, sample_id, {mine} AS asked
-                FROM candidates {joined} WHERE stage IS NULL {one})
-                UNION ALL
-                (SELECT source, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} AS asked FROM held {other})
+                SELECT score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
+                FROM candidates {joined} WHERE stage IS NULL {one}
             )
             """
         )
-
-    def _sign(self) -> None:
-        """Add to the index what it hasn't got."""
-        run = self._workspace.execute
-        # What is hashed is this build's rows, not the whole index, which all builds share.
-        run(f"CREATE TABLE near_signed AS SELECT DISTINCT key FROM {self._signatures()} SEMI JOIN near_rows USING (key)")
-        run("CREATE TABLE near_missing AS SELECT min(rank) AS rank FROM near_rows ANTI JOIN near_signed USING (key) GROUP BY key")
-        run(
-            "CREATE TABLE near_wanted AS SELECT rank AS number, source, ord, sample_id, asked, key "
-            "FROM near_rows JOIN near_missing USING (rank)"
+        # In no order: of a large dataset, hardly any is near to what is new.
+        self._workspace.execute(
+            f"""
+            CREATE TABLE near_held AS
+            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS teacher,
+                NULL::INTEGER AS sample_index, sample_id, asked, {key} AS key, NULL::UHUGEINT AS digest
+            FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
+            """
         )
-        if not self._count("near_wanted"):
-            return
+
+    def _sign(self, table: str, number: str) -> Numbers:
+        """Return the number of each row's signature in the index, adding to it what it hasn't got."""
+        high, low = self._columns(table, number, _halves("key", "key"))
+        found = self._signed.find(high, low)
+        missing = np.flatnonzero(found < 0)
+        if len(missing):
+            once = firsts([high[missing], low[missing]]) == np.arange(len(missing))
+            self._want(table, number, missing[once])
+            known = [high, low]
+            if self._by == "response" and table == "near_rows":  # what a sample says has its digest already
+                known += self._columns(table, number, _halves("digest", "content"))
+            self._write(known)
+            found[missing] = self._signed.find(high[missing], low[missing], *self._signed.look())
+        if (found < 0).any():
+            raise AssertionError("a text that is to be compared was never signed")
+        return found
+
+    def _want(self, table: str, number: str, wanted: Numbers, numbers: Numbers | None = None) -> None:
+        """Make `near_wanted`: some rows of a table, under these numbers, or their own."""
+        self._workspace.load("near_named", pa.table({number: wanted, "_number": wanted if numbers is None else numbers}))
+        self._workspace.execute(
+            "CREATE OR REPLACE TABLE near_wanted AS SELECT _number AS number, source, ord, sample_id, asked "
+            f"FROM {table} JOIN near_named USING ({number})"
+        )
+
+    def _write(self, known: list[Hashes]) -> None:
+        """Add the signatures of `near_wanted` to the index, of whose columns those that are known are given by number."""
         cut = self._options.shape
 
         def signed(batch: pa.RecordBatch) -> list[Hashes]:
             hashes, offsets = self._shingles(batch)
             minima = signatures(hashes, offsets, cut.bands * cut.rows)
-            return [*(batch[name].to_numpy() for name in self._index.schema.names[:4]), *band_hashes(minima, cut)]
+            numbers = batch["number"].to_numpy()
+            told = [batch[name].to_numpy() for name in _halves("", "content") if name in batch.schema.names]
+            return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut)]
 
-        content = "CASE WHEN other IS NULL THEN said ELSE said || chr(1) || other END"
-        columns = (
-            "said, other, (key >> 64)::UBIGINT AS key_high, (key & 18446744073709551615)::UBIGINT AS key_low, "
-            f"md5_number_upper({content}) AS content_high, md5_number_lower({content}) AS content_low"
-        )
+        columns = ["number", "said", "other"]
+        said, other = spaced("said"), spaced("other")
+        content = f"md5_number(CASE WHEN other IS NULL THEN {said} ELSE {said} || chr(1) || {other} END)"
+        more = f", {content} AS content"
+        if len(known) == len(_halves("key", "key")):
+            columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
         with self._index.writer(self._build_id) as writer:
             held: list[list[Hashes]] = []
-            for found in _ahead(signed, self._texts(columns)):
+            for found in _ahead(signed, self._texts(", ".join(columns), more)):
                 held.append(found)
                 if sum(len(each[0]) for each in held) >= ROW_GROUP:
-                    self._write(writer, held)
+                    self._flush(writer, held)
                     held = []
             if held:
-                self._write(writer, held)
+                self._flush(writer, held)
 
-    def _write(self, writer: PartWriter, held: list[list[Hashes]]) -> None:
+    def _flush(self, writer: PartWriter, held: list[list[Hashes]]) -> None:
         columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
         writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
 
-    def _prune(self) -> None:
-        """Take out what other datasets hold and share no band with anything here: of a large dataset, that is nearly all."""
-        if not self._count("near_rows WHERE source IS NOT NULL"):
-            return
-        names = _bands(self._options.shape.bands)
-        mine = f"(SELECT key FROM near_rows WHERE source {{}}) JOIN {self._signatures()} USING (key)"
-        seen = np.zeros((len(names), 1 << _TABLE), np.bool_)
-        for batch in self._workspace.stream(f"SELECT {', '.join(names)} FROM {mine.format('IS NULL')}", rows=ROW_GROUP):
-            for table, column in zip(seen, batch.columns, strict=True):
-                for places in _places(column.to_numpy()):
-                    table[places] = True
-        shared: list[Hashes] = [np.zeros(0, np.uint64)] * 2
-        columns = ", ".join(["key_high", "key_low", *names])
-        for batch in self._workspace.stream(f"SELECT {columns} FROM {mine.format('IS NOT NULL')}", rows=ROW_GROUP):
-            found = np.zeros(len(batch), np.bool_)
-            for table, column in zip(seen, batch.columns[2:], strict=True):
-                found |= np.logical_and.reduce([table[places] for places in _places(column.to_numpy())])
-            shared = [np.concatenate([known, batch[n].to_numpy()[found]]) for n, known in enumerate(shared)]
-        self._workspace.load("near_shared", pa.table({"key_high": shared[0], "key_low": shared[1]}))
-        key = "(key_high::UHUGEINT << 64) | key_low"
-        self._workspace.execute(f"DELETE FROM near_rows WHERE source IS NOT NULL AND key NOT IN (SELECT {key} FROM near_shared)")
+    def _prune(self, mine: Numbers, theirs: Numbers) -> Numbers:
+        """Put those that other datasets hold before all rows, with ranks below 0, and return their signatures.
+
+        What shares no band with anything here is left out: of a large dataset, that is nearly all.
+        """
+        shared = np.zeros(len(theirs), np.bool_)
+        for name in _bands(self._options.shape.bands) if len(theirs) else ():
+            hashes = self._signed.column(name, np.concatenate([mine, theirs]))
+            maybe = Maybe(len(mine))
+            maybe.add(hashes[: len(mine)])
+            shared |= maybe.has(hashes[len(mine) :])
+        wanted = np.flatnonzero(shared)
+        self._workspace.load("near_named", pa.table({"number": wanted}))
+        self._workspace.execute(
+            "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked, number) - 1 AS place, * "
+            "FROM near_held JOIN near_named USING (number)"
+        )
+        (numbers,) = self._columns("near_shared", "place", {"number": "number"})
+        self._workspace.execute(f"INSERT INTO near_rows SELECT place - {len(wanted)}, * EXCLUDE (place, number) FROM near_shared")
+        found: Numbers = theirs[numbers]
+        return found
 
     def _units(self) -> None:
-        """Make `near_members`: the first row that says the same as each; and `near_units`: those firsts, with their bands."""
-        run, signatures_ = self._workspace.execute, self._signatures()
-        run(
-            "CREATE TABLE near_contents AS SELECT rank, min((content_high::UHUGEINT << 64) | content_low) AS content "
-            f"FROM {signatures_} JOIN near_rows USING (key) GROUP BY rank"
-        )
-        if self._count("near_contents") != self._count("near_rows"):
-            raise AssertionError("a text that is to be compared was never signed")
-        group = "asked" if self._alone else "NULL"
-        run(
-            f"CREATE TABLE near_members AS SELECT rank, min(rank) OVER (PARTITION BY content, {group}) AS first "
-            "FROM near_contents JOIN near_rows USING (rank)"
-        )
-        run(
-            "CREATE TABLE near_units AS SELECT row_number() OVER (ORDER BY rank) - 1 AS number, rank, source, ord, sample_id, "
-            "asked, key, (coalesce(asked, 0) & 18446744073709551615)::UBIGINT AS group_hash "
-            "FROM near_rows SEMI JOIN near_members ON near_rows.rank = near_members.first"
-        )
-        bands = ", ".join(_bands(self._options.shape.bands))
-        run(f"CREATE OR REPLACE TABLE near_signed AS SELECT number, {bands} FROM {signatures_} JOIN near_units USING (key)")
+        """Find the first row that says the same as each; the units are those firsts."""
+        total = len(self._signatures)
+        content = [self._signed.column(f"content_{half}", self._signatures) for half in ("high", "low")]
+        self._groups = None
+        if self._alone:
+            group = {"asked": f"(coalesce(asked, 0) & {2**64 - 1})::UBIGINT"}
+            (self._groups,) = self._columns("near_rows", f"rank + {self._held}", group)
+            content.append(self._groups)
+        self._first = firsts(content)
+        self._units_ = np.flatnonzero(self._first == np.arange(total))
 
     def _search(self) -> Pairs:
         """Return for each unit that is dropped the kept one that it is most similar to."""
-        total = self._count("near_units")
-        settled = self._count("near_units WHERE source IS NOT NULL")
-        groups = self._column("group_hash", "near_units", total) if self._alone else None
+        units, total = self._units_, len(self._units_)
+        rows = self._signatures[units]
+        groups = None if self._groups is None else self._groups[units]
         apart = None if groups is None else mixed(groups)
 
         def band(number: int) -> Hashes:
-            found = self._column(_bands(number + 1)[-1], "near_signed", total)
+            found = self._signed.column(_bands(number + 1)[-1], rows)
             return found if apart is None else found ^ apart
 
         threshold = self._options.threshold
-        candidates = Candidates(band, self._options.shape.bands, total, settled)
+        candidates = Candidates(band, self._options.shape.bands, total, int((units < self._held).sum()))
         pairs = candidates.find()
         with Grams(self._workspace.folder / "near.grams", total) as grams:
-            needed = pa.table({"number": np.flatnonzero(candidates.needed)})
-            self._workspace.load("near_named", needed)
-            self._workspace.execute("CREATE OR REPLACE TABLE near_wanted AS FROM near_units SEMI JOIN near_named USING (number)")
+            needed = np.flatnonzero(candidates.needed)
+            self._want("near_rows", "rank", units[needed] - self._held, needed)
             hashed = _ahead(
                 lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other")
             )
@@ -222,19 +237,20 @@ class _Near:
 
     def _reject(self, dropped: Pairs) -> None:
         """Set stage and reason of what is dropped."""
-        table = pa.table({"number": dropped.later, "kept": dropped.earlier, "similarity": dropped.similarity})
-        self._workspace.load("near_dropped", table)
-        self._workspace.execute(
-            """
-            CREATE OR REPLACE TABLE near_named AS
-            SELECT near_members.rank, coalesce(kept, number) AS kept, similarity
-            FROM near_members JOIN near_units ON near_units.rank = first LEFT JOIN near_dropped USING (number)
-            WHERE near_units.rank <> near_members.rank OR similarity IS NOT NULL
-            """
-        )
+        units, total = self._units_, len(self._first)
+        kept, near = np.arange(total), np.full(total, np.nan)
+        kept[units[dropped.later]], near[units[dropped.later]] = units[dropped.earlier], dropped.similarity
+        gone = np.flatnonzero((self._first != np.arange(total)) | ~np.isnan(near))
+        first = self._first[gone]
+        rejected = {
+            "rank": gone - self._held,
+            "kept": kept[first] - self._held,
+            "similarity": pa.array(near[first], from_pandas=True),
+        }
+        self._workspace.load("near_named", pa.table(rejected))
         datasets = "(SELECT DISTINCT source, dataset FROM held)"
         name = "concat_ws(' of ', sample_id, dataset) AS name"
-        kept = f"(SELECT number AS kept, {name} FROM near_units LEFT JOIN {datasets} USING (source))"
+        names = f"(SELECT rank AS kept, {name} FROM near_rows LEFT JOIN {datasets} USING (source))"
         what = "duplicates that of " if self._by == "prompt" else "duplicates "
         its = "its prompt " if self._by == "prompt" else ""
         slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
@@ -244,48 +260,53 @@ class _Near:
             FROM (
                 SELECT ord, teacher, sample_index, '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
                     ELSE 'near-{what}' || name || printf(' (similarity %.3f)', similarity) END AS said
-                FROM near_named JOIN {kept} USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
+                FROM near_named JOIN {names} USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
             ) AS rejected
             WHERE stage IS NULL AND {" AND ".join(f"candidates.{name} = rejected.{name}" for name in slot)}
             """
         )
 
-    def _texts(self, columns: str) -> Iterator[pa.RecordBatch]:
-        """Yield the texts of `near_wanted`: its columns, `said`, and where both count the prompt as `other`, both normalised."""
-        response, prompt = normalised(TEXT), normalised("prompt")
+    def _texts(self, columns: str, more: str = "") -> Iterator[pa.RecordBatch]:
+        """Yield the texts of `near_wanted`: its columns, `said`, and where both count the prompt as `other`, both folded.
+
+        `more` is columns that are made of these.
+        """
+        response, prompt = folded(TEXT), folded("prompt")
         said = prompt if self._by == "prompt" else response
-        texts = f"SELECT number, key, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
+        texts = f"SELECT number, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
         theirs, mine = ("(FROM near_wanted WHERE source IS NOT NULL)", "(FROM near_wanted WHERE source IS NULL)")
         if self._count(theirs):
             # A sample may have been asked for by several prompts.
             its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
-            yield from self._stream(columns, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
+            yield from self._stream(columns, more, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
         if self._by == "response":
-            yield from self._stream(columns, f"{texts} FROM samples JOIN {mine} USING (sample_id)")
+            yield from self._stream(
+                columns, more, f"{texts} FROM {self._workspace.holding('near_wanted')} JOIN {mine} USING (sample_id)"
+            )
         elif self._by == "prompt":
-            yield from self._stream(columns, f"{texts} FROM prompts JOIN {mine} USING (ord)")
+            yield from self._stream(columns, more, f"{texts} FROM prompts JOIN {mine} USING (ord)")
         else:
             # Joining texts with texts needs memory for all of one side, so it is done a stretch of the prompts at a time.
             ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
-            size = last // BUCKETS + 1
+            size = max(last, 0) // BUCKETS + 1
             responses = f"SELECT number, {response} AS said, ord // {size} AS bucket FROM samples"
             self._workspace.deal_query("near", f"{responses} JOIN {mine} USING (sample_id)")
             for bucket in range(last // size + 1):
                 stretch = f"WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1}"
                 asked = f"(FROM near_wanted {stretch}) JOIN (SELECT ord, prompt FROM prompts {stretch}) USING (ord)"
                 pairs = f"{self._workspace.dealt('near', bucket)} JOIN (FROM {asked}) USING (number)"
-                yield from self._stream(columns, f"SELECT number, key, said, {prompt} AS other FROM {pairs}")
+                yield from self._stream(columns, more, f"SELECT number, said, {prompt} AS other FROM {pairs}")
 
-    def _stream(self, columns: str, texts: str) -> Iterator[pa.RecordBatch]:
-        return self._workspace.stream(f"SELECT {columns} FROM ({texts})", rows=BATCH)
+    def _stream(self, columns: str, more: str, texts: str) -> Iterator[pa.RecordBatch]:
+        return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=BATCH)
 
     def _shingles(self, batch: pa.RecordBatch) -> tuple[Hashes, Any]:
         """Return the n-grams of a batch of texts, as `tasks.minhash.shingles`; where there are two, of both."""
         n = self._options.ngram
-        hashes, offsets = shingles(batch["said"].to_pylist(), n)
+        hashes, offsets = shingles(batch["said"], n)
         if self._by != "both":
             return hashes, offsets
-        others, behind = shingles(batch["other"].to_pylist(), n, other=True)
+        others, behind = shingles(batch["other"], n, other=True)
         sizes, more = np.diff(offsets), np.diff(behind)
         both = np.concatenate([[0], np.cumsum(sizes + more)])
         found = np.empty(both[-1], np.uint64)
@@ -294,28 +315,25 @@ class _Near:
         found[np.repeat(both[:-1] + sizes - behind[:-1], more) + np.arange(len(others))] = others
         return found, both
 
-    def _signatures(self) -> str:
-        """Return the index as a table in SQL."""
-        if not self._index.parts:
-            columns = ", ".join(f"0::UBIGINT AS {name}" for name in self._index.schema.names)
-            return f"(SELECT *, 0::UHUGEINT AS key FROM (SELECT {columns}) LIMIT 0)"
-        return f"(SELECT *, (key_high::UHUGEINT << 64) | key_low AS key FROM {parquet_in(self._index.folder)})"
-
     def _count(self, table: str) -> int:
         return int(self._workspace.rows(f"SELECT count(*) FROM {table}")[0][0])
 
-    def _column(self, name: str, table: str, total: int) -> Hashes:
-        """Return a column by the units' numbers."""
-        rows = self._workspace.table(f"SELECT number, {name} FROM {table}")
-        found = np.zeros(total, np.uint64)
-        found[rows["number"].to_numpy()] = rows[name].to_numpy()
+    def _columns(self, table: str, number: str, wanted: Mapping[str, str]) -> list[Any]:
+        """Return columns by the rows' numbers, which are all from 0 on."""
+        named = ", ".join(f"{what} AS {name}" for name, what in wanted.items())
+        rows = self._workspace.table(f"SELECT {number} AS _at, {named} FROM {table}")
+        found = []
+        for name in wanted:
+            column = rows[name].to_numpy()
+            by_number = np.empty(len(rows), column.dtype)
+            by_number[rows["_at"].to_numpy()] = column
+            found.append(by_number)
         return found
 
 
-def _places(hashes: Hashes) -> list[Hashes]:
-    """Return a hash's three places in a Bloom filter."""
-    mask = np.uint64((1 << _TABLE) - 1)
-    return [(hashes >> np.uint64(shift)) & mask for shift in (0, 21, 42)]
+def _halves(number: str, name: str) -> dict[str, str]:
+    """Return both halves of a number of 128 bits in SQL, by the columns' names."""
+    return {f"{name}_high": f"({number} >> 64)::UBIGINT", f"{name}_low": f"({number} & {2**64 - 1})::UBIGINT"}
 
 
 def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:

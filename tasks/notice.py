@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from tasks.contents import Contents
@@ -26,7 +26,9 @@ def notice(contents: Contents) -> str:
         *_section("Prompts", (_source(each) for each in licensing.sources)),
         *_section("Prompts with responses, written by people", (_source(each) for each in licensing.mixed)),
         *_section("Responses, made by these models", (_teacher(each) for each in licensing.teachers)),
+        *_section("Prompts, made by these models", (_teacher(each) for each in licensing.origins)),
         *_section("Other text in the rows", (_text(each) for each in licensing.text)),
+        *_section("Notices", ([line] for line in licensing.notices)),
         *_section("Changes", [[_CHANGES + (_MIXED if licensing.mixed else "")]]),
         *_section("Licences", ([f"{name}: {link(name)}"] for name in licensing.ids)),
     ]
@@ -66,18 +68,38 @@ def _section(title: str, items: Iterable[list[str]]) -> list[str]:
     found = list(items)
     lines = ["", title, "-" * len(title)] if found else []
     for first, *others in found:
-        lines += textwrap.wrap(first, _WIDTH, initial_indent="* ", subsequent_indent="  ", break_long_words=False)
+        lines += _wrapped(first, "* ", "  ")
         for other in others:
-            lines += textwrap.wrap(other, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+            lines += _wrapped(other, "  ", "    ")
     return lines
+
+
+def _wrapped(text: str, first: str, others: str) -> list[str]:
+    """Return the lines of a text, in which addresses stay whole."""
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=first, subsequent_indent=others, break_long_words=False, break_on_hyphens=False
+    )
 
 
 def _source(each: Mapping[str, Any]) -> list[str]:
     lines = [str(each["source"]), f"Licence: {each['license']}"]
-    credit = each.get("attribution")
-    if credit or any(name.startswith("CC-BY") for name in identifiers(each["license"])):
-        lines.append(f"Credit: {credit or each['source']}")
+    lines += [f"Credit: {credit}" for credit in dict.fromkeys(_credits(each))]
+    if each.get("terms"):
+        lines.append(f"Made by a model, under terms: {each['terms']}; training on it: {each['train_use']}")
+    if each.get("acknowledgement"):
+        lines.append(f"Acknowledged: {each['acknowledgement']}")
     return lines
+
+
+def _credits(source: Mapping[str, Any]) -> Iterator[str]:
+    """Yield whom a source's licence wants credited; of another dataset of ours, those whom it credits."""
+    origin = source.get("origin", {}).get("sources", ())
+    if source.get("attribution"):
+        yield str(source["attribution"])
+    elif not origin and any(name.startswith("CC-BY") for name in identifiers(source["license"])):
+        yield str(source["source"])
+    for each in origin:
+        yield from _credits(each)
 
 
 def _teacher(each: Mapping[str, Any]) -> list[str]:
@@ -89,10 +111,19 @@ def _teacher(each: Mapping[str, Any]) -> list[str]:
     if each.get("train_use"):
         lines.append(f"Training on its output: {each['train_use']}")
     lines += [f"Duty: {duty}" for duty in duties(each)]
-    said = each.get("acknowledgement")
-    if said:
-        lines.append(f"Acknowledged by {said['who']}: {said['why']} (agreement: {said['agreement']})")
-    return lines
+    return [*lines, *map(_capital, acknowledgements(each))]
+
+
+def acknowledgements(teacher: Mapping[str, Any]) -> list[str]:
+    """Return who answers for training on a teacher's output, where its terms restrict that."""
+    first = teacher.get("acknowledgement")
+    given = teacher.get("acknowledgements") or ([first] if first else [])
+    said = (f"acknowledged by {one['who']}: {one['why']} (agreement: {one['agreement']})" for one in given)
+    return list(dict.fromkeys(said))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def duties(teacher: Mapping[str, Any]) -> list[str]:

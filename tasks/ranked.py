@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from storage.schemas import SAMPLES
-from storage.workspace import DEALT_ROWS, Workspace
+from storage.workspace import DEALT_ROWS, Workspace, by_bucket
 
 Ids = npt.NDArray[np.bytes_]
 RESPONSE = [
@@ -39,20 +39,20 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
     schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int32())])
     source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
 
-    def batches() -> Iterator[pa.RecordBatch]:
+    def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
         for batch in source:
             sought = packed(batch["looked_up"])
             first, last = np.searchsorted(ids, sought, "left"), np.searchsorted(ids, sought, "right")
             times = last - first
-            if not (number := int(times.sum())):
-                continue
+            number = int(times.sum())
             rows = np.repeat(np.arange(len(sought)), times)
             places = np.arange(number) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
-            taken = batch.select(columns).take(pa.array(rows))
-            own = [pa.array(ordered[places]), pa.array(buckets[places])]
-            yield pa.RecordBatch.from_arrays([*taken.columns, *own], schema=schema)
+            texts = batch.select(columns)
+            for bucket, some in by_bucket(buckets[places]):
+                own = [pa.array(ordered[places[some]]), pa.array(buckets[places[some]])]
+                yield bucket, pa.RecordBatch.from_arrays([*texts.take(pa.array(rows[some])).columns, *own], schema=schema)
 
-    workspace.deal(name, batches(), schema)
+    workspace.deal(name, pieces(), schema)
 
 
 def packed(ids: pa.Array) -> Ids:

@@ -20,7 +20,7 @@ from storage.errors import StorageError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.conjunction import conjunction
 from tasks.decontaminate import Decontamination, response_texts
 from tasks.matching import Matching
@@ -118,7 +118,7 @@ def _contaminated(heldout: Decontamination, rows: Callable[[], Iterator[dict[str
 
 def _deal(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> tuple[int, int]:
     """Deal the texts of what was refuted of the prompts that have a trace; return how many buckets of how many samples."""
-    workspace.make_room(sum(map(count_rows, outcomes)))
+    workspace.make_room(sum(map(count_rows, outcomes)), each=JOIN_BYTES)
     workspace.execute(
         f"""
         CREATE TABLE places AS

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from storage.workspace import Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tasks.cells import Cells, by_key, by_means
-from tasks.dedup import ORDER, TEXT, SemanticOptions
+from tasks.dedup import ORDER, SemanticOptions
+from tasks.digests import TEXT
 from tasks.embedding import Embedder, load
 from tasks.greedy import KEPT, Pairs, greedy, most_similar
 from tasks.leaders import checked, similar_pairs
@@ -44,6 +45,7 @@ def drop_semantic(
     """Reject what says the same as a kept one among the `candidates` still in; `held` must be there."""
     embedder = load(options.model, what="dedup.semantic.model")
     alone = by == "both" or within == "prompt"
+    workspace.make_room(workspace.rows("SELECT count(*) FROM candidates")[0][0], each=JOIN_BYTES)
     total, settled = _rows(workspace, alone=alone)
     vectors = _embed(workspace, embedder, total)
     known = np.flatnonzero(_filled(vectors))

@@ -21,7 +21,7 @@ from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 20_000
+BUCKET_ROWS = 10_000
 """Traces that are put in order in memory."""
 
 
@@ -144,6 +144,8 @@ def _traces(
             ORDER BY rank
             """
         )
+        if len(table) != min(size, total - first):
+            raise AssertionError(f"{len(table)} traces for {min(size, total - first)} kept samples")
         yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
 
 

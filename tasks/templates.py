@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 import jinja2
-from jinja2 import StrictUndefined, TemplateSyntaxError
+from jinja2 import StrictUndefined, TemplateSyntaxError, meta
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
@@ -44,11 +44,14 @@ class Template:
         self._where = where
         environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=False, autoescape=False)
         self._texts: dict[str, Callable[[Prompt], str]] = {}
+        self.adds = False
+        """Whether what is sent has more of a prompt in it than its turns: its tags, say."""
         for name, text in (("system", options.system), ("user", options.user)):
             if text is None:
                 continue
             try:
                 self._texts[name] = _renderer(environment.from_string(text), text)
+                self.adds |= bool(meta.find_undeclared_variables(environment.parse(text)) - {"prompt"})
             except TemplateSyntaxError as error:
                 raise SpecError(f"{where}: template.{name}, line {error.lineno}: {error.message}") from error
 

@@ -307,6 +307,7 @@ def test_quiet(lone_workplace: Workplace, teacher: LoopbackTeacher) -> None:
         "judging stored samples",
         "drawing and verifying",
         "curating",
+        "measuring",
         "landing",
     }
 

@@ -85,6 +85,18 @@ def test_a_corrected_reference(workplace: Workplace, teacher: LoopbackTeacher) -
     assert one["same"] == 3 - kept
 
 
+def test_a_prompt_that_is_rejected_now(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Samples of a prompt that a held-out benchmark has now are judged by nobody, as in a build."""
+    spec(workplace, teacher.url, prompts=3, k=2)
+    workplace.build()
+    (workplace.folder / "exam.jsonl").write_text(json.dumps({"prompt": "How many in case 1?"}) + "\n")
+    workplace.spec["decontaminate"] = [{"source": str(workplace.folder / "exam.jsonl")}]
+    workplace.spec["verify"][0] |= {"tolerance": 5}
+    found = verify(workplace)
+    assert (found["samples"], found["judged"]) == (4, 4)
+    assert workplace.build()["rejected"]["decontaminate"] == 2
+
+
 def test_a_new_verifier_and_a_judge(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A verifier that is new has nothing to be compared with; a judge isn't asked, and what it hasn't judged is told."""
     spec(workplace, teacher.url, prompts=4, k=1)

@@ -72,6 +72,20 @@ def test_report(lake: Lake, exam: Path):
     assert ITEMS[0].startswith(found.hits[0].overlap.removesuffix("…"))
 
 
+def test_what_the_template_added(lake: Lake, exam: Path, tmp_path: Path):
+    """What was sent beside the prompt's own turns, such as a context from a tag, is looked at in the traces."""
+    sent = [{"role": "user", "content": f"Context: {ITEMS[1]}"}]
+    rows = [{"sample_id": "s1", "prompt_id": "a", "response": "4", "messages": sent}]
+    staged = tmp_path / "more"
+    prompt = {"prompt_id": "a", "messages": [{"role": "user", "content": "Sum up."}], "prompt": "Sum up."}
+    for table, each in {"prompts": [prompt], "traces": rows, "outcomes": []}.items():
+        write_rows(staged / table / "part.parquet", TABLES[table], each)
+    spec = {"template": {"user": "Context: {{ tags.context }}"}}
+    lake.land({"dataset": "e", "build_id": "b2", "created_at": "2026-01-01", "spec": spec}, staged)
+    found = contaminated(lake, "e", [benchmark_of(entry(exam))], build_id=None)
+    assert [(hit.item, hit.where, found.contaminated) for hit in found.hits] == [("q1", "prompt", 1)]
+
+
 def test_nothing_found(lake: Lake, tmp_path: Path):
     """A clean build says so."""
     (tmp_path / "b.jsonl").write_text(json.dumps({"prompt": prose("other", 30)}) + "\n")

@@ -6,23 +6,26 @@ import asyncio
 import copy
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from flows import cli
+from flows import cli, rights
 from flows.checks import check
-from flows.exporting import check_export
+from flows.exporting import check_export, export_build
 from flows.loading import load_spec
 from flows.plan import plan
 from flows.run import Run
 from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
+from tasks.export import ExportOptions
 from tasks.license import LicenseOptions
-from tasks.licensing import duties, notice_lines
-from tasks.terms import VARIABLE
+from tasks.licensing import Licensee, describe_teacher
+from tasks.notice import acknowledgements
+from tasks.terms import VARIABLE, load
 
 ACKNOWLEDGED = {"acknowledge": [{"terms": "openai", "who": "Ada", "why": "a classifier", "agreement": "Services Agreement"}]}
 
@@ -88,6 +91,18 @@ def traces(lake: Lake, manifest: dict[str, Any]) -> list[dict[str, Any]]:
     return pq.read_table(lake.snapshot("traces", "d", manifest["build_id"]), partitioning=None).to_pylist()
 
 
+def may_export(lake: Lake, manifest: dict[str, Any], given: LicenseOptions | None = None) -> None:
+    """Raise what an export of a build raises."""
+    check_export(lake, manifest, given)
+
+
+def notice(lake: Lake, manifest: dict[str, Any]) -> str:
+    """Return the NOTICE of a build's export."""
+    with TemporaryDirectory() as folder:
+        export_build(lake, manifest, ExportOptions(to=f"{folder}/out"))
+        return (Path(folder) / "out" / "NOTICE").read_text()
+
+
 async def planned(path: Path, lake: Lake) -> Any:
     """Return the plan."""
     return await plan(load_spec(path), path, lake, lambda _: None)
@@ -110,7 +125,7 @@ def test_allowed(landed: tuple[Lake, dict[str, Any]]):
     (only,) = licensing["teachers"]
     assert (only["name"], only["provider"], only["terms"], only["train_use"]) == ("t", "replay", None, "allowed")
     assert (only["duties"], only["acknowledgement"]) == ([], None)
-    assert notice_lines(licensing)[:2] == ["Prompts of mit.jsonl, licensed MIT.", "Prompts of Bea, licensed CC-BY-4.0."]
+    assert "* by.jsonl\n  Licence: CC-BY-4.0\n  Credit: Bea\n" in notice(lake, manifest)
 
 
 async def test_the_template(folder: Path, lake: Lake):
@@ -152,8 +167,8 @@ async def test_acknowledged(folder: Path, lake: Lake):
         "who": "Ada", "why": "a classifier", "agreement": "Services Agreement", "terms": ["openai"]
     }  # fmt: skip
     assert (only["terms"], only["terms_as_of"], only["train_use"]) == ("openai", "2026-01-01", "restricted")
-    assert any("Ada answers for it: a classifier." in line for line in notice_lines(manifest["licensing"]))
-    check_export(lake, manifest)
+    assert "Acknowledged by Ada: a classifier (agreement: Services Agreement)" in notice(lake, manifest)
+    may_export(lake, manifest)
 
 
 async def test_duties_and_generations(folder: Path, lake: Lake):
@@ -165,21 +180,21 @@ async def test_duties_and_generations(folder: Path, lake: Lake):
     manifest = await build(write(folder, teacher=llama, second={"generation": 2}), lake)
     assert [row["generation"] for row in traces(lake, manifest)] == [1] * 3 + [2] * 3
     assert {(row["terms"], row["train_use"]) for row in traces(lake, manifest)} == {("llama-3.1", "allowed")}
-    assert "Built with Llama" in notice_lines(manifest["licensing"])
-    assert "begins with “Llama”. (Llama 3.1 Community License Agreement)" in duties(manifest["licensing"])[0]
+    assert "Notices\n-------\n* Built with Llama\n" in notice(lake, manifest)
+    assert "Duty: A model that is trained on this and distributed has a name that begins with “Llama”." in notice(lake, manifest)
 
 
 def test_export_looks_again(folder: Path, landed: tuple[Lake, dict[str, Any]], monkeypatch: pytest.MonkeyPatch):
     """A build that landed before its terms became restricted, or a list forbade it, isn't exported."""
     lake, manifest = landed
-    check_export(lake, manifest)
+    may_export(lake, manifest)
     with pytest.raises(LicenseRefused, match=r"3 traces of teacher 't': licensed CC-BY-4.0 AND Apache-2.0, and licenses\.deny"):
-        check_export(lake, manifest, LicenseOptions(deny=["CC-BY-4.0"]))
+        may_export(lake, manifest, LicenseOptions(deny=["CC-BY-4.0"]))
     own = "terms:\n  - {id: mine, name: Mine, kind: model, models: [m], training: restricted, clause: c, basis: text}\n"
     (folder / "own.yaml").write_text(own)
     monkeypatch.setenv(VARIABLE, str(folder / "own.yaml"))
     with pytest.raises(LicenseRefused, match=r"traces of teacher 't' are under Mine \(mine\).*build again, which buys nothing"):
-        check_export(lake, manifest)
+        may_export(lake, manifest)
 
 
 def test_export_of_an_older_build(landed: tuple[Lake, dict[str, Any]]):
@@ -188,12 +203,12 @@ def test_export_of_an_older_build(landed: tuple[Lake, dict[str, Any]]):
     del manifest["licensing"]
     manifest["spec"]["teachers"][0] |= {"provider": "openai-batch"}
     with pytest.raises(LicenseRefused, match=r"OpenAI Services Agreement \(openai\)"):
-        check_export(lake, manifest)
+        may_export(lake, manifest)
     manifest["spec"]["teachers"][0] |= {"base_url": "http://127.0.0.1:1/v1"}
-    check_export(lake, manifest)
+    may_export(lake, manifest)
     manifest["spec"]["teachers"][0] |= {"replicas": [{}, {"base_url": "https://api.openai.com/v1"}]}
     with pytest.raises(LicenseRefused, match=r"OpenAI Services Agreement \(openai\)"):
-        check_export(lake, manifest)
+        may_export(lake, manifest)
 
 
 async def test_ones_own_terms(folder: Path, lake: Lake):
@@ -205,7 +220,7 @@ async def test_ones_own_terms(folder: Path, lake: Lake):
     manifest = await build(write(folder, teacher={"terms": "openai"}, licenses={"terms": "own.yaml"}), lake)
     assert {(row["terms"], row["train_use"]) for row in traces(lake, manifest)} == {("openai", "allowed")}
     (folder / "own.yaml").unlink()
-    check_export(lake, manifest)
+    may_export(lake, manifest)
     with pytest.raises(SpecError, match=r"own\.yaml: the terms can't be read"):
         check(load_spec(folder / "spec.yaml"), folder / "spec.yaml", lake)
 
@@ -287,7 +302,7 @@ async def test_rows_of_which_none_is_allowed(folder: Path, lake: Lake):
     manifest = await build(write(folder, prompts=[source], licenses={"allow": ["Apache-2.0"]}), lake)
     assert (manifest["kept"], manifest["rejected"]) == (0, {"license": 3})
     assert manifest["licensing"] == {"sources": [], "teachers": [], "text": [], "license": "NONE"}
-    check_export(lake, manifest)
+    may_export(lake, manifest)
 
 
 async def test_of_another_lake(folder: Path, lake: Lake):
@@ -301,5 +316,74 @@ async def test_of_another_lake(folder: Path, lake: Lake):
     assert (row["terms"], row["train_use"], row["generation"]) == ("llama-4, openai", "restricted", 1)
     assert row["acknowledgement"] == "openai: a classifier (Ada, Services Agreement)"
     assert manifest["licensing"]["sources"][0]["terms"] == "openai"
-    assert any("are a model's text, under terms openai" in line for line in notice_lines(manifest["licensing"]))
-    check_export(second, manifest)
+    said = notice(second, manifest)
+    assert "Made by a model, under terms: openai; training on it: restricted" in said
+    assert "Acknowledged: openai: a classifier (Ada, Services Agreement)" in said
+    assert "Prompts, made by these models\n-----------------------------\n* m (teacher t" in said
+    may_export(second, manifest)
+
+
+async def test_through_two_lakes(folder: Path, lake: Lake):
+    """What binds a model's text goes on wherever its prompts are taken, and so do credits and the lines that terms ask for."""
+    made_of = {"provider": "simulate", "path": None, "simulate": {"latency_s": 0}}
+    llama = {"model": "Llama-3.1-8B", "license": "LicenseRef-Llama"}
+    await build(write(folder, teacher=llama), lake)
+    second, third = Lake(folder / "second"), Lake(folder / "third")
+    source = {"source": f"lake:{lake.root}#d", "fields": {"prompt": "response"}}
+    await build(write(folder, prompts=[source], teacher=made_of), second)
+    for take in ("prompts", "traces"):
+        source = {"source": f"lake:{second.root}#d", "take": take}
+        manifest = await build(write(folder, prompts=[source], teacher=made_of | {"model": f"for-{take}"}), third)
+        assert {row["terms"] for row in traces(third, manifest)} == {"llama-3.1"}
+        said = notice(third, manifest)
+        assert "Credit: Bea" in said
+        assert "* Llama-3.1-8B (teacher t" in said
+        assert "* Built with Llama" in said
+        assert "Prompts, made by these models" in said
+        assert "m (teacher t" not in said
+
+
+async def test_through_two_lakes_without_leave(folder: Path, lake: Lake):
+    """Prompts that a model wrote, of whose terms nobody answers for today, are refused though the build between is allowed."""
+    second = Lake(folder / "second")
+    own = "terms:\n  - {id: mine, name: Mine, kind: model, models: [own], training: USE, clause: c, basis: text}\n"
+    terms = folder / "own.yaml"
+    terms.write_text(own.replace("USE", "allowed"))
+    teacher = {"provider": "simulate", "path": None, "simulate": {"latency_s": 0}}
+    licenses = {"terms": "own.yaml"}
+    await build(write(folder, teacher={"model": "own"}, licenses=licenses), lake)
+    source = {"source": f"lake:{lake.root}#d", "fields": {"prompt": "response"}}
+    await build(write(folder, prompts=[source], teacher=teacher, licenses=licenses), second)
+    path = write(folder, prompts=[{"source": f"lake:{second.root}#d"}], teacher=teacher, licenses=licenses)
+    check(load_spec(path), path, Lake(folder / "third"))
+    terms.write_text(own.replace("USE", "restricted"))
+    with pytest.raises(LicenseRefused, match=r"second#d: prompts of lake:.*lake#d are under Mine \(mine\)"):
+        check(load_spec(path), path, Lake(folder / "third"))
+
+
+async def test_a_source_twice(folder: Path, lake: Lake):
+    """A source that stands twice among the prompts makes no trace twice, and whom either entry credits is credited."""
+    await build(write(folder), lake)
+    second = Lake(folder / "second")
+    source = {"source": f"lake:{lake.root}#d", "fields": {"prompt": "response"}}
+    sources = [source | {"limit": 2, "attribution": "Cy"}, source | {"attribution": "Di"}]
+    teacher = {"provider": "simulate", "path": None, "simulate": {"latency_s": 0}}
+    manifest = await build(write(folder, prompts=sources, teacher=teacher), second)
+    assert manifest["kept"] == len(traces(second, manifest)) == 6
+    assert manifest["licensing"]["sources"][0]["attribution"] == "Cy; Di"
+    assert "Credit: Cy; Di\n  Credit: Bea\n" in notice(second, manifest)
+
+
+async def test_two_acknowledgements(folder: Path, lake: Lake):
+    """Where two agreements bind a teacher, both who answer for them stand in NOTICE."""
+    given = [{"terms": name, "who": who, "why": "w", "agreement": "a"} for name, who in (("mine", "Ada"), ("yours", "Bo"))]
+    form = "{id: ID, name: N, kind: KIND, models: [m], training: restricted, clause: c, basis: text}"
+    entries = [form.replace("ID", id_).replace("KIND", kind) for id_, kind in (("mine", "service"), ("yours", "model"))]
+    (folder / "own.yaml").write_text("terms:\n" + "".join(f"  - {entry}\n" for entry in entries))
+    teacher = {"provider": "openai", "path": None, "base_url": "http://127.0.0.1:1/v1"}
+    path = write(folder, teacher=teacher, licenses={"terms": "own.yaml", "acknowledge": given})
+    spec = load_spec(path)
+    (bound,) = rights.bounds(spec, path, load("own.yaml"))
+    found = describe_teacher(Licensee(options=spec.teachers[0], bound=bound))
+    assert [one["who"] for one in found["acknowledgements"]] == ["Ada", "Bo"]
+    assert acknowledgements(found) == [f"acknowledged by {who}: w (agreement: a)" for who in ("Ada", "Bo")]

@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.workspace import Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tests.storage.lines import line, segment
 
 
@@ -105,16 +105,18 @@ def limit(workspace: Workspace) -> str:
 
 
 def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Beyond half a million slots DuckDB may hold more, unless the user has set what it may hold."""
+    """Beyond a million slots DuckDB may hold more, more yet where texts are joined, unless the user has set what it may hold."""
     monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
     with Workspace(lake, tmp_path / "work") as workspace:
         usual = limit(workspace)
-        workspace.make_room(500_000)
-        assert limit(workspace) == usual == "122.0 MiB"
         workspace.make_room(1_000_000)
+        assert limit(workspace) == usual == "122.0 MiB"
+        workspace.make_room(1_000_000, each=JOIN_BYTES)
         assert limit(workspace) == "183.1 MiB"
         workspace.make_room(10_000_000)
-        assert limit(workspace) == "1.2 GiB"
+        assert limit(workspace) == "671.3 MiB"
+        workspace.make_room(10)
+        assert limit(workspace) == "671.3 MiB"
     monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
     with Workspace(lake, tmp_path / "work") as workspace:
         workspace.make_room(10_000_000)
@@ -129,3 +131,12 @@ def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
     )
     with Workspace(stored, tmp_path / "work") as workspace:
         assert workspace.rows("SELECT count(*), count(kind), count(logprobs) FROM samples") == [(4, 2, 0)]
+
+
+def test_holding(stored: Lake, tmp_path: Path):
+    """Those parts of the samples are read that hold what is wanted; without any, the columns are there."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        workspace.execute("CREATE TABLE wanted AS SELECT 'a' AS sample_id")
+        assert workspace.rows(f"SELECT sample_id FROM {workspace.holding('wanted')} ORDER BY ALL") == [("a",), ("b",)]
+        workspace.execute("UPDATE wanted SET sample_id = 'x'")
+        assert workspace.rows(f"SELECT response FROM {workspace.holding('wanted')}") == []

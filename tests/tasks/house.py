@@ -21,7 +21,8 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.ask import Desk
 from tasks.decontaminate import Decontamination
-from tasks.dedup import DedupOptions, dedup, digests
+from tasks.dedup import DedupOptions, dedup
+from tasks.digests import digests
 from tasks.draw import Budget, Draw
 from tasks.license import effective
 from tasks.prepare import Asked, Prepared, prepare, unbarred
@@ -61,6 +62,7 @@ class Spec:
     """What no prompt and no response may have in it."""
     exempt: Collection[str] = ()
     """Sources of prompts in which it isn't looked for."""
+    template: TemplateOptions = field(default_factory=TemplateOptions)
     given: bool = True
     """Whether the source gives ids."""
 
@@ -127,7 +129,7 @@ class House:
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
         if spec.heldout is not None:
-            spec.heldout.bar(self.workspace, spec.exempt)
+            spec.heldout.bar(self.workspace, spec.exempt, self.template)
         for stage, query in spec.barred:
             barred.bar(self.workspace, stage, query)
         self.prepared = unbarred(self.workspace, self.prepared)
@@ -186,7 +188,7 @@ class House:
         await self.store.flush()
         await judge_together(self.workspace, self.verification, self.spec.verifiers, self.stop)
         spec, workspace = self.spec, self.workspace
-        digests(workspace)
+        digests(workspace, self.lake, build_id=build_id)
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
         dedup(workspace, spec.dedup, self.lake, build_id=build_id)
@@ -236,7 +238,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                         waste=stack.enter_context(Waste(lake.waste, run=run)),
                     ),
                     verification=verification,
-                    template=Template(TemplateOptions(), where="spec.yaml"),
+                    template=Template(spec.template, where="spec.yaml"),
                     asked=workspace.folder / "asked.parquet",
                     stack=stack,
                 )

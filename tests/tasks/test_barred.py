@@ -21,8 +21,9 @@ async def test_nothing_is_bought(lake: Lake):
     built = await build(lake, spec)
     assert {prompt for prompt, _ in built.asked} == {"a", "c"}
     assert built.counts == {"requested": 12, "reused": 0, "kept": 8, "rejected": {"decontaminate": 4}, "failed": 0}
-    assert {tuple(row.values()) for row in built.tables["outcomes"] if row["prompt_id"] == "b"} == {
-        ("b", teacher, index, None, "rejected", "decontaminate", "stands in exam: item 7")
+    columns = ("teacher", "sample_index", "sample_id", "outcome", "stage", "reason")
+    assert {tuple(row[name] for name in columns) for row in built.tables["outcomes"] if row["prompt_id"] == "b"} == {
+        (teacher, index, None, "rejected", "decontaminate", "stands in exam: item 7")
         for teacher in ("smol", "big")
         for index in range(2)
     }

@@ -15,6 +15,7 @@ from storage.records import Message
 from tasks.decontaminate import Decontamination
 from tasks.heldout import Benchmark
 from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.templates import TemplateOptions
 from tests.fakes import FakeTeacher, completion, make_prompt
 from tests.tasks.benchmarks import prose
 from tests.tasks.house import Spec, build
@@ -65,6 +66,14 @@ async def test_every_turn_is_looked_at(lake: Lake, held: Decontamination):
     )
     built = await build(lake, Spec(prompts=[make_prompt("Go on.", messages=turns)], heldout=held))
     assert built.outcomes == {("Go on.", 0): ("rejected", "decontaminate")}
+
+
+async def test_what_the_template_adds(lake: Lake, held: Decontamination):
+    """A prompt is contaminated by a tag that the template sends along, and not by one that nobody sees."""
+    prompts = [make_prompt("a", tags={"context": SECOND}), make_prompt("b", tags={"context": prose(1, 30)})]
+    for text, outcome in (("{{ tags.context }} {{ prompt }}", ("rejected", "decontaminate")), ("{{ prompt }}", ("kept", None))):
+        built = await build(lake, Spec(prompts=prompts, heldout=held, template=TemplateOptions(user=text)), run=outcome[0])
+        assert built.outcomes == {("a", 0): outcome, ("b", 0): ("kept", None)}
 
 
 async def test_a_contaminated_response(lake: Lake, held: Decontamination):

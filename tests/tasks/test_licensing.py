@@ -7,44 +7,30 @@ from typing import Any
 
 import pytest
 
+from tasks.bound import Inherited
 from tasks.license import LicenseOptions
-from tasks.licensing import bound_now, duties, notice_lines, regate, terms_now
+from tasks.licensing import bound_now, inherit, merged, regate, terms_now
 from tasks.terms import load
 from tests.tasks.agreements import agreement
 
-TEACHER: dict[str, Any] = {
-    "name": "t",
-    "provider": "acme",
-    "model": "m",
-    "license": "LicenseRef-acme",
-    "terms": "acme",
-    "terms_name": "Acme Terms",
-    "terms_url": "https://acme.org",
-    "duties": ["Say so."],
-    "notices": ["Built with Acme"],
-    "acknowledgement": None,
-}
-LICENSING: dict[str, Any] = {
-    "sources": [{"source": "a.jsonl", "license": "CC-BY-4.0", "attribution": "Ada"}],
-    "teachers": [TEACHER, TEACHER | {"name": "u"}],
-    "text": [{"what": "template", "license": "MIT"}],
-    "license": "CC-BY-4.0 AND MIT",
-}
+
+def test_inherit():
+    """Prompts of another dataset bring along what its own prompts did, whoever answered them there."""
+    bound = {"terms": "openai", "train_use": "restricted", "acknowledgement": "openai: w (A, B)"}
+    sources = [{"source": "p.jsonl", "license": "MIT", "attribution": "Bea"}, {"source": "lake:x#y", "license": "MIT"} | bound]
+    found = inherit("lake:l#d", {"sources": sources, "teachers": [{"name": "t"}]}, None)
+    assert (found.terms, found.training, found.acknowledgement) == ("openai", "restricted", "openai: w (A, B)")
+    assert found.origin == {"sources": sources}
+    assert inherit("lake:l#d", {}, None) == Inherited(source="lake:l#d", terms=None, acknowledgement=None, training="allowed")
 
 
-def test_notice():
-    """NOTICE names whom to credit, each part's licence and terms, who answers for what, and each duty once."""
-    assert duties(LICENSING) == ["Say so. (Acme Terms)"]
-    assert notice_lines(LICENSING) == [
-        "Prompts of Ada, licensed CC-BY-4.0.",
-        "Text of the template, licensed MIT.",
-        *["Responses of m (acme), licensed LicenseRef-acme, under Acme Terms (https://acme.org)."] * 2,
-        "Built with Acme",
-        "Say so. (Acme Terms)",
-    ]
-    answered = TEACHER | {"acknowledgement": {"who": "Ada", "why": "It stays here.", "agreement": "a letter", "terms": ["acme"]}}
-    said = notice_lines(LICENSING | {"teachers": [answered]})
-    assert any("Ada answers for it: It stays here. It rests on: a letter." in line for line in said)
+def test_merged():
+    """A source that stands twice is bound once, by what the strictest says."""
+    one = Inherited(source="s", terms="a, b", acknowledgement=None, training="allowed", origin={"sources": [{"source": "p"}]})
+    other = Inherited(source="s", terms="b, c", acknowledgement="c: w (A, B)", training="restricted", origin=one.origin)
+    apart = Inherited(source="t", terms=None, acknowledgement=None, training="allowed")
+    both = Inherited(source="s", terms="a, b, c", acknowledgement="c: w (A, B)", training="restricted", origin=one.origin)
+    assert merged([one, apart, other]) == [both, apart]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""Digests: what each sample says, but for case, white space and Unicode form, as a number.
+
+The lake keeps them, so that a build reads the texts of those samples alone that no build before it has seen.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import pyarrow as pa
+
+from storage.index import Index
+from storage.lake import Lake
+from storage.parquet import ROW_GROUP
+from storage.workspace import Workspace
+
+VERSION = 1
+"""Of what `normalised` and `digests` make of a text."""
+TEXT = "concat_ws(chr(0), reasoning, response)"
+"""What a sample says, in SQL."""
+SCHEMA = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("copies", pa.int32()),
+        ("digest_high", pa.uint64()),
+        ("digest_low", pa.uint64()),
+        ("length", pa.int64()),
+    ]
+)
+"""Of the index. `copies`: rows that the lake had of the sample, of which the least digest and length count."""
+
+
+def folded(text: str) -> str:
+    """Return the SQL of a text whose case and Unicode form say nothing."""
+    return f"lower(nfc_normalize({text}))"
+
+
+def normalised(text: str) -> str:
+    """Return the SQL of a text whose case, white space and Unicode form say nothing."""
+    return spaced(folded(text))
+
+
+def spaced(text: str) -> str:
+    """Return the SQL of a text whose white space says nothing."""
+    return f"trim({_collapsed(text)})"
+
+
+def _collapsed(text: str) -> str:
+    # As \s+ would, but a single space, of which most white space consists, is left alone, which is three times as fast.
+    return rf"regexp_replace({text}, '\s\s+|[\t\n\f\r]', ' ', 'g')"
+
+
+def index(lake: Lake) -> Index:
+    """Return the index of a lake."""
+    # Which characters are the same in another form, or in lower case, DuckDB's tables say, and another version has others.
+    return Index(lake, f"digests-v{VERSION}-md5-duckdb{duckdb.__version__}", SCHEMA)
+
+
+def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
+    """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
+    run, kept = workspace.execute, index(lake)
+    # Joining and grouping each spill by themselves; both at once would need room at once.
+    run("CREATE TABLE stored AS SELECT sample_id FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)")
+    # Lakes may be merged by hand, so that a sample is there twice.
+    run("CREATE TABLE unread AS SELECT sample_id, count(*)::INTEGER AS copies FROM stored GROUP BY sample_id")
+    run("DROP TABLE stored")
+    run("CREATE OR REPLACE TABLE texts (sample_id VARCHAR, digest UHUGEINT, length BIGINT)")
+    if kept.parts:
+        run(
+            "CREATE TABLE known AS SELECT sample_id, (digest_high::UHUGEINT << 64) | digest_low AS digest, length "
+            f"FROM {kept.table} SEMI JOIN unread USING (sample_id, copies)"
+        )
+        run("INSERT INTO texts SELECT sample_id, min(digest), min(length) FROM known GROUP BY sample_id")
+        run("DROP TABLE known")
+        run("CREATE TABLE left_over AS FROM unread ANTI JOIN texts USING (sample_id)")
+        run("DROP TABLE unread")
+        run("ALTER TABLE left_over RENAME TO unread")
+    if workspace.rows("SELECT 1 FROM unread LIMIT 1"):
+        _read(workspace, kept, build_id)
+    run("DROP TABLE unread")
+
+
+def _read(workspace: Workspace, kept: Index, build_id: str) -> None:
+    """Add what is `unread` to `texts` and to the index."""
+    run = workspace.execute
+    # Trimming takes a third of it all, so only what may have something to trim is: the same as of `normalised`. Of what isn't
+    # ASCII, other spaces are trimmed, too.
+    trims = "starts_with(said, ' ') OR ends_with(said, ' ') OR strlen(said) <> length(said)"
+    trimmed = f"CASE WHEN {trims} THEN trim(said) ELSE said END"
+    said = f"SELECT sample_id, {_collapsed(folded(TEXT))} AS said, length({TEXT}) AS length FROM {workspace.holding('unread')}"
+    run(
+        f"CREATE TABLE digested AS SELECT sample_id, md5_number({trimmed}) AS digest, length "
+        f"FROM ({said} WHERE sample_id IN (SELECT sample_id FROM unread))"
+    )
+    run("CREATE TABLE added AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM digested GROUP BY sample_id")
+    run("DROP TABLE digested")
+    run("INSERT INTO texts FROM added")
+    halves = f"(digest >> 64)::UBIGINT AS digest_high, (digest & {2**64 - 1})::UBIGINT AS digest_low"
+    columns = f"sample_id, copies, {halves}, length"
+    with kept.writer(build_id) as writer:
+        for batch in workspace.stream(f"SELECT {columns} FROM added JOIN unread USING (sample_id)", rows=ROW_GROUP):
+            writer.write_batch(batch)
+    run("DROP TABLE added")
