@@ -140,11 +140,11 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
     destinations.check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
         exporter = make(each, where=where or f"exports[{number}]")
-        check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
         if each.mix and needs_refuted(exporter):
             raise SpecError(
                 f"{where or f'exports[{number}]'}.mix: {each.format} sets samples against each other; leave `mix` out of it"
             )
+        check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
         destinations.at(each.to).check()
