@@ -88,6 +88,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/kill.py 50
 	$(BIN)/python benchmarks/sources.py 100 1000
 	$(BIN)/python benchmarks/selection.py 1000000
+	$(BIN)/python benchmarks/curate.py 100000 1000000
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/decontaminate.py
 	$(BIN)/python benchmarks/near.py
