@@ -25,6 +25,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import distilling
+from flows.signals import handled
 from storage.errors import Interrupted, SpecError, UserError
 from tasks.distillation.recipe import Recipe
 
@@ -111,12 +112,6 @@ def _recipe(given: dict[str, Any]) -> Recipe:
 @contextlib.contextmanager
 def _signals(seen: _Seen, watch: distilling.Watch) -> Iterator[None]:
     """Let SIGINT and SIGTERM end the training after its step. A second one ends the process: the last checkpoint holds."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
-    before = {number: signal.getsignal(number) for number in numbers}
 
     def interrupt(number: int) -> None:
         name = signal.Signals(number).name
@@ -126,16 +121,8 @@ def _signals(seen: _Seen, watch: distilling.Watch) -> Iterator[None]:
         watch.say(f"{name}: ending after this step, with a checkpoint (again to stop at once)")
         seen.stop.set()
 
-    for number in numbers:
-        loop.add_signal_handler(number, interrupt, number)
-    for number in watch.pending[:1]:
-        interrupt(number)
-    try:
+    with handled(interrupt, watch.pending):
         yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before[number])
 
 
 @contextlib.asynccontextmanager

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import os
 import signal
-import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 from flows.run import GRACE_S, Run, Say
+from flows.signals import SIGNALS, handled
 from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
 
@@ -72,8 +72,8 @@ def signals(stop: Stop, say: Say, pending: Sequence[int] = (), leave: Callable[[
         heard.append(number)
         name = signal.Signals(number).name
         if len(heard) > 1:
-            for each in numbers:  # should this hang, on a terminal that takes nothing, a third one ends it
-                loop.remove_signal_handler(each)
+            for each in SIGNALS:  # should this hang, on a terminal that takes nothing, a third one ends it
+                asyncio.get_running_loop().remove_signal_handler(each)
             try:
                 leave()
                 say(f"{name}: ended at once; what was paid for is in the journal, and a rerun goes on")
@@ -83,19 +83,5 @@ def signals(stop: Stop, say: Say, pending: Sequence[int] = (), leave: Callable[[
         say(f"{name}: {doing}, landing what was paid for (again to stop at once)")
         stop.set(Interrupted(f"interrupted by {name}; what was paid for is landed, and a rerun goes on"))
 
-    if threading.current_thread() is not threading.main_thread():
+    with handled(interrupt, pending):
         yield
-        return
-    loop = asyncio.get_running_loop()
-    numbers = (int(signal.SIGINT), int(signal.SIGTERM))
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number in numbers:
-        loop.add_signal_handler(number, interrupt, number)
-    for number in pending[:1]:
-        interrupt(number)
-    try:
-        yield
-    finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before[number])

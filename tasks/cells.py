@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tasks.minhash import mixed
+from tasks.splitmix import mixed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

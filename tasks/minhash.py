@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tasks.splitmix import mixed
+
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
@@ -66,16 +68,6 @@ def shape(threshold: float, num_perm: int) -> Shape | None:
             break
         best = Shape(bands=bands, rows=rows)
     return best
-
-
-def mixed(values: Hashes) -> Hashes:
-    """Return numbers in whose bits all bits of the given ones have a part (the finaliser of SplitMix64)."""
-    found = values ^ (values >> np.uint64(30))
-    found *= np.uint64(0xBF58476D1CE4E5B9)
-    found ^= found >> np.uint64(27)
-    found *= np.uint64(0x94D049BB133111EB)
-    found ^= found >> np.uint64(31)
-    return found
 
 
 def shingles(texts: Sequence[str] | pa.Array, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:

@@ -24,8 +24,9 @@ from tasks.dedup import ORDER, NearOptions
 from tasks.digests import TEXT, folded, spaced
 from tasks.greedy import Numbers, Pairs, most_similar
 from tasks.jaccard import Grams
-from tasks.minhash import VERSION, Hashes, band_hashes, mixed, shingles, signatures
+from tasks.minhash import VERSION, Hashes, band_hashes, shingles, signatures
 from tasks.signed import Maybe, Signed, firsts
+from tasks.splitmix import mixed
 
 By = Literal["response", "prompt", "both"]
 T = TypeVar("T")

@@ -20,14 +20,13 @@ from pydantic import Field, model_validator
 
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.digests import normalised
 from tasks.labels import PromptLabel, label_sql
 from tasks.options import Options
 
 _BITS = 60
 _GOLDEN = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio, odd."""
-_NORMAL = r"lower(trim(regexp_replace(nfc_normalize(prompt), '\s+', ' ', 'g')))"
-"""A text but for case, white space and Unicode form."""
 
 
 class SplitOptions(Options):
@@ -80,7 +79,7 @@ def split(workspace: Workspace, options: SplitOptions | None, *, seed: int) -> N
 
 def _units(workspace: Workspace, options: SplitOptions) -> None:
     """Make `units`: for each prompt what it stays together with, its text, and its stratum, as addresses."""
-    text = _address(f"'text/' || {_NORMAL}")
+    text = _address(f"'text/' || {normalised('prompt')}")
     group = "NULL" if options.group is None else _address(f"'group/' || {label_sql(options.group)}")
     label = "''" if options.stratify is None else f"coalesce({label_sql(options.stratify)}, '')"
     stratum = _address(f"'stratum/' || source || '/' || {label}")

@@ -11,13 +11,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from storage.parquet import writing
+from tasks.splitmix import mixed
 
 BUCKET_BYTES = 8_000_000
 """What a bucket should hold: as much is in memory at a time, and is dealt at a time."""
@@ -113,7 +114,7 @@ class Spool:
         table = pa.Table.from_batches(self._held).combine_chunks()
         first = self.rows - table.num_rows
         self._held, self._held_bytes = [], 0
-        keys = mixed(np.arange(first, self.rows, dtype=np.uint64), self._seed or 0)
+        keys = keys_of(np.arange(first, self.rows, dtype=np.uint64), self._seed or 0)
         buckets = keys >> np.uint64(64 - self._bits) if self._bits else np.zeros(len(keys), dtype=np.uint64)
         order = np.argsort(buckets, kind="stable")
         dealt = table.append_column(pa.field(_KEY, pa.uint64()), pa.array(keys)).take(order).combine_chunks()
@@ -151,17 +152,10 @@ def _in_order(dealt: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
     return ordered
 
 
-def mixed(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[Any]:
-    """Return a random-looking key for each number: SplitMix64 (Steele et al. 2014), which no version of a library changes."""
+def keys_of(numbers: npt.NDArray[np.uint64], seed: int) -> npt.NDArray[np.uint64]:
+    """Return a random-looking key for each number, which decides its place in a shuffle."""
     step = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
         # The seed goes through the mixer too, so that neighbouring seeds don't give one another's shuffles.
-        start = _finished(np.array([seed], dtype=np.uint64) * step + step)
-        return _finished(start + (numbers + np.uint64(1)) * step)
-
-
-def _finished(keys: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    mixed_up: npt.NDArray[Any] = keys ^ (keys >> np.uint64(31))
-    return mixed_up
+        start = mixed(np.array([seed], dtype=np.uint64) * step + step)
+        return mixed(start + (numbers + np.uint64(1)) * step)

@@ -14,6 +14,8 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from tasks.splitmix import mixed
+
 Hashes = npt.NDArray[np.uint64]
 Numbers = npt.NDArray[np.int64]
 
@@ -119,16 +121,6 @@ def _joined(left: Hashes, right: Hashes, width: int, base: int) -> Hashes:
     joined = left[: len(right)] * np.uint64(pow(base, width, 1 << 64))
     joined += right[: len(joined)]
     return joined
-
-
-def mixed(values: Hashes) -> Hashes:
-    """Return hashes in which each bit depends on all bits (Steele et al. 2014, splitmix64)."""
-    values = values ^ (values >> np.uint64(30))
-    values *= np.uint64(0xBF58476D1CE4E5B9)
-    values ^= values >> np.uint64(27)
-    values *= np.uint64(0x94D049BB133111EB)
-    values ^= values >> np.uint64(31)
-    return values
 
 
 def of_each(counts: Sequence[int] | Numbers) -> Numbers:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import StorageError
-from tasks.spool import BUCKET_BYTES, Spool, mixed
+from tasks.spool import BUCKET_BYTES, Spool, keys_of
 
 SCHEMA = pa.schema([("n", pa.int64()), ("turns", pa.list_(pa.struct([("content", pa.string())])))])
 
@@ -106,7 +106,7 @@ def test_nothing(tmp_path: Path):
 
 def test_keys_never_change():
     """The keys are those of SplitMix64, on every machine and in every version: shards of years ago can be made again."""
-    assert mixed(np.arange(3, dtype=np.uint64), 7).tolist() == KEYS
+    assert keys_of(np.arange(3, dtype=np.uint64), 7).tolist() == KEYS
 
 
 KEYS = [16886114407743784434, 7276452696135751452, 5680667148098334032]
