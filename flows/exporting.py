@@ -27,7 +27,7 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if mix:
-        given["mix"] = [_read(each, f"--mix {each}") for each in mix]
+        given["mix"] = [_entry(each) for each in mix]
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name:
@@ -43,6 +43,13 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[
         location, message = problem(error, ExportOptions)
         flag = f"--{str(location[0]).replace('_', '-')}: " if location else ""
         raise SpecError(f"{flag}{message}") from error
+
+
+def _entry(text: str) -> Mapping[str, Any]:
+    entry = _read(text, f"--mix {text}")
+    if not isinstance(entry, Mapping):
+        raise SpecError(f"--mix {text}: must be an entry, as '{{source: people.jsonl, share: 0.2, license: MIT}}'")
+    return entry
 
 
 def _read(text: str, flag: str) -> Any:

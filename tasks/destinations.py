@@ -153,11 +153,11 @@ class Folder:
                     old.rename(target)
                 raise
             sync(target.parent)
+            shutil.rmtree(old, ignore_errors=True)
         except OSError as error:
             raise refused(target, error) from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
 
 
 class _Beside:

@@ -40,7 +40,7 @@ from tasks.destinations import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
 from tasks.heldout import Benchmark
-from tasks.mix import MIXED, MixSource, check_mix
+from tasks.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.mix import plan as plan_mix
 from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
@@ -163,7 +163,9 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
-        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout)
+        others = counts.keys() - {MIXED} if options.mix else ()
+        elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in _traces(folder, name)}
+        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
         left_out: set[str] = set()
         splits: list[_Split] = []
         for name, rows in counts.items():

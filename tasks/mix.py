@@ -8,13 +8,15 @@ Where the build was decontaminated, two more readings leave out the rows that ha
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field, StringConstraints, model_validator
 
 from storage.errors import SourceError, SpecError
@@ -86,6 +88,8 @@ class MixFacts:
     """Different rows that the source has and that may be taken."""
     contaminated: int
     """Different rows that were left out, for a held-out item in them."""
+    held_back: int
+    """Different rows that were left out, since their prompt stands in another split."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +98,7 @@ class _Chosen:
     license: str
     available: int
     contaminated: int
+    held_back: int
     rows: int
     hashes: array[int]
 
@@ -127,6 +132,7 @@ class Mix:
                 rows=each.rows,
                 available=each.available,
                 contaminated=each.contaminated,
+                held_back=each.held_back,
             )
             for each in self.chosen
         ]
@@ -138,6 +144,11 @@ class Mix:
             f"mix: {each.contaminated:,} rows of {each.source} have items of held-out benchmarks in them, and are left out"
             for each in facts
             if each.contaminated
+        ]
+        found += [
+            f"mix: {each.held_back:,} rows of {each.source} have the prompt of a trace in another split, and are left out"
+            for each in facts
+            if each.held_back
         ]
         if facts and not self.traces:
             return [*found, f"mix: nothing is mixed in, since there is no trace in the split {MIXED!r}"]
@@ -171,18 +182,28 @@ class Mix:
             raise AssertionError(f"{seen} traces were mixed into, and {self.traces} were promised")
 
 
-def plan(options: Sequence[MixSource], *, traces: int, seed: int, heldout: Decontamination | None = None) -> Mix:
-    """Choose what to mix into so many traces, without what is held out.
+def prompt_key(text: str) -> int:
+    """Return a number for a prompt's text, the same for texts that differ only in case, white space and Unicode form."""
+    normal = " ".join(unicodedata.normalize("NFC", text).lower().split())
+    return int.from_bytes(hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
+def plan(
+    options: Sequence[MixSource],
+    *,
+    traces: int,
+    seed: int,
+    heldout: Decontamination | None = None,
+    elsewhere: Collection[int] = frozenset(),
+) -> Mix:
+    """Choose what to mix into so many traces, without what is held out. `elsewhere`: `prompt_key` of what other splits hold.
 
     Raise SourceError where a row can't be read or has no response. Where a source has too few rows all of them are taken, and the
     others keep their shares of what the export then is.
     """
-    read = [_hashes(each, seed, heldout) for each in options]
-    wanted = _wanted([each.share for each in options], [len(hashes) for hashes, _, _ in read], traces)
-    chosen = [
-        _Chosen(each, license_, len(hashes), left_out, rows, array("Q", hashes[:rows].tobytes()))
-        for each, (hashes, license_, left_out), rows in zip(options, read, wanted, strict=True)
-    ]
+    read = [_looked_at(each, seed, heldout, elsewhere) for each in options]
+    wanted = _wanted([each.share for each in options], [len(each.hashes) for each in read], traces)
+    chosen = [replace(each, rows=rows, hashes=array("Q", each.hashes[:rows])) for each, rows in zip(read, wanted, strict=True)]
     return Mix(traces, seed, tuple(chosen))
 
 
@@ -212,14 +233,31 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
         short |= more
 
 
-def _hashes(options: MixSource, seed: int, heldout: Decontamination | None) -> tuple[Any, str, int]:
-    """Return the hashes of a source's different rows, the least first, its licence, and how many rows are left out."""
+def _looked_at(options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int]) -> _Chosen:
+    """Return a source with the hashes of all of its different rows that may be taken, the least first."""
     license_ = str(parse(options.license or "", what=f"mix: {options.source}"))
-    found = array("Q", (_hash(each, seed) for each in _read(options, license_, seed)))
-    hashes = np.unique(np.frombuffer(found, dtype=np.uint64)) if found else np.zeros(0, dtype=np.uint64)
+    found, back = array("Q"), array("Q")
+    for each in _read(options, license_, seed):
+        found.append(_hash(each, seed))
+        if prompt_key(each.prompt.prompt) in elsewhere:
+            back.append(found[-1])
+    hashes, held = _different(found), _different(back)
     bad = _contaminated(options, license_, seed, heldout) if heldout is not None else ()
-    kept = hashes[~np.isin(hashes, np.array(sorted(bad), dtype=np.uint64))]
-    return kept, license_, len(hashes) - len(kept)
+    clean = hashes[~np.isin(hashes, np.array(sorted(bad), dtype=np.uint64))]
+    kept = clean[~np.isin(clean, held)]
+    return _Chosen(
+        options=options,
+        license=license_,
+        available=len(kept),
+        contaminated=len(hashes) - len(clean),
+        held_back=len(clean) - len(kept),
+        rows=0,
+        hashes=array("Q", kept.tobytes()),
+    )
+
+
+def _different(hashes: array[int]) -> npt.NDArray[np.uint64]:
+    return np.unique(np.frombuffer(hashes, dtype=np.uint64)) if hashes else np.zeros(0, dtype=np.uint64)
 
 
 def _contaminated(options: MixSource, license_: str, seed: int, heldout: Decontamination) -> Collection[int]:

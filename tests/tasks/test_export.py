@@ -452,6 +452,16 @@ class TestMix:
         manifest = run(lake, rows, mix=[{"source": human, "share": 0.5, "license": "MIT"}])
         assert {name: each["rows"] for name, each in manifest["splits"].items()} == {"train": 12, "test": 4}
 
+    def test_no_prompt_of_another_split(self, tmp_path: Path, human: str):
+        """A row whose prompt is held back for a test is left out, however it is written, and the manifest says so."""
+        lake = Lake.at(str(tmp_path / "lake"))
+        rows = [trace(n) for n in range(6)] + [trace(7, split="test", prompt=" h3 "), trace(8, split="validation", prompt="H4")]
+        manifest = run(lake, rows, mix=[{"source": human, "share": 0.5, "license": "MIT"}])
+        assert (manifest["mix"][0]["held_back"], manifest["mix"][0]["available"]) == (2, 8)
+        assert "2 rows" in manifest["warnings"][0]
+        said = [row["messages"][-1]["content"] for row in rows_of(lake, manifest)]
+        assert not {"I say 3", "I say 4"} & set(said)
+
     def test_too_few_are_told(self, tmp_path: Path, human: str):
         """The manifest says which share was reached."""
         lake = Lake.at(str(tmp_path / "lake"))
