@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 
+pytestmark = pytest.mark.slow
+
 
 def message(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
     """Answer as Anthropic's Messages would, with thinking and a cached system text; sometimes by a refusal without a text."""

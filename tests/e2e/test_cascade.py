@@ -9,6 +9,8 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, completion
 
+pytestmark = pytest.mark.slow
+
 
 def laddered(body: dict, sold: int) -> tuple[int, dict]:
     """Answer as a weak model that knows every third case, as a strong one that knows all, or as a judge that likes anything."""

@@ -10,6 +10,8 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, completion, counting
 
+pytestmark = pytest.mark.slow
+
 JUDGED = 16 * 5 / 1e6
 """USD for one verdict."""
 

@@ -10,6 +10,8 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.verifiers.reward_server import RewardServer
 
+pytestmark = pytest.mark.slow
+
 REASONS = {
     "judge": ("win", "tie", "loss", "the judge ", "the prompt "),
     "step_check": ("step ", "1 steps", "2 steps", "3 steps", "4 steps", "the judge ", "the response "),

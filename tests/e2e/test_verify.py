@@ -14,6 +14,8 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 
+pytestmark = pytest.mark.slow
+
 VERIFIER = '''
 from storage.records import Prompt, Sample
 from verifiers.protocol import verifier

@@ -252,6 +252,7 @@ def wanted(texts: list[str], k: int, good: Pairs, accept: int | None, failing: P
     return found, after
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(worlds())
 def test_any_cascade(world: dict[str, Any]):
