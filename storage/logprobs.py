@@ -50,8 +50,9 @@ def unpacked(given: Mapping[str, Any]) -> pa.StructScalar:
 def logprobs_of(given: Mapping[str, Any] | pa.StructScalar) -> Logprobs:
     """Return the record of a value of `schemas.LOGPROBS`, be it Arrow's or Python's."""
     columns: Mapping[str, Any] = given.as_py() if isinstance(given, pa.StructScalar) else given
-    lists: dict[str, Any] = {column.name: columns[column.name] for column in LOGPROBS}
-    return Logprobs(**{name: None if values is None else tuple(values) for name, values in lists.items()})
+    lists = ((column.name, columns[column.name]) for column in LOGPROBS)
+    found: dict[str, Any] = {name: None if values is None else tuple(values) for name, values in lists}
+    return Logprobs(**found)
 
 
 def _listed(column: pa.Field, given: Any) -> pa.ListArray:
