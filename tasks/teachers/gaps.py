@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+Given = Sequence[Mapping[str, Any]]
 UNKNOWN = -1
 """The id of a token that a server left out."""
 _INSIDE = range(0x80, 0xC0)
@@ -22,9 +23,7 @@ def moved(said: bytes, likeliest: bytes) -> bool:
     return bool(said) and likeliest[:1] != b"" and likeliest[0] in _INSIDE and said[0] not in _INSIDE
 
 
-def filled(
-    positions: Sequence[Mapping[str, Any]], said: Sequence[bytes], own: Mapping[int, bytes | None]
-) -> list[dict[str, Any]]:
+def filled(positions: Given, said: Sequence[bytes], own: Mapping[int, bytes | None]) -> list[dict[str, Any]]:
     """Return positions with their tokens' own bytes, and one without a distribution wherever bytes are left between them.
 
     `said` is what the server says, `own` has what is known better; None for a token whose own bytes nobody knows.
@@ -32,9 +31,7 @@ def filled(
     return list(_filled(positions, said, own))
 
 
-def _filled(
-    positions: Sequence[Mapping[str, Any]], said: Sequence[bytes], own: Mapping[int, bytes | None]
-) -> Iterator[dict[str, Any]]:
+def _filled(positions: Given, said: Sequence[bytes], own: Mapping[int, bytes | None]) -> Iterator[dict[str, Any]]:
     text = b"".join(said)
     at = sent = 0
     for number, (position, bytes_) in enumerate(zip(positions, said, strict=True)):
