@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/logprobs.py
 
-First with made distributions of a thousand tokens a response, as `provider: simulate` makes them, where processor time is taken too;
-by number of alternatives, 0 being a response without. Then with the embedded model's own, of which each is checked against the
-server's response: the sampled token's log-probability is the server's, and no position has more probability than one.
+First with made distributions of a thousand tokens a response, as `provider: simulate` makes them, where processor time is taken
+too; by number of alternatives, 0 being a response without. Then with the embedded model's own, of which each is checked against
+the server's response: the sampled token's log-probability is the server's, and no position has more probability than one.
 """
 
 from __future__ import annotations
@@ -172,6 +172,7 @@ def _check(document: Any, stored: Logprobs) -> float:
 async def made(numbers: Sequence[int], responses: int, tokens: int) -> None:
     """Print what made distributions take."""
     words = [WORDS[number % len(WORDS)] for number in range(tokens)]
+    await store([None])  # loads what is loaded once
     for number in numbers:
         given = [distributions(words, number, seed=seed) if number else None for seed in range(responses)]
         raw = [orjson.dumps(_document(" ".join(words), each)) for each in given]
@@ -188,8 +189,8 @@ async def made(numbers: Sequence[int], responses: int, tokens: int) -> None:
         size = f"{stored.part:6.1f} bytes a token in the part, {stored.journal:7.1f} in the journal; " if number else ""
         each = [seconds / responses * 1e3 for seconds in (parsed - began, read, stored.seconds)]
         print(
-            f"made, {number:>3} alternatives: {size}a response of {tokens:,} tokens takes {each[0]:.1f} ms of processor time as JSON of "
-            f"{sum(map(len, raw)) / responses / 1e6:.2f} MB, {each[1]:.1f} to be read, {each[2]:.1f} from the record to the part",
+            f"made, {number:>3} alternatives: {size}{sum(map(len, raw)) / responses / 1e6:.2f} MB of JSON for {tokens:,} tokens; "
+            f"ms of processor time: {each[0]:.1f} to parse it, {each[1]:.1f} to read it, {each[2]:.1f} from record to part",
             flush=True,
         )
 
