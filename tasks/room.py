@@ -4,8 +4,8 @@ from __future__ import annotations
 
 POSITION_BYTES = 15
 """Of a token, without its alternatives."""
-ALTERNATIVE_BYTES = 7
-"""Of one of them, by bytes and id."""
+ALTERNATIVE_BYTES = 6
+"""Of one of them, where the server gives bytes and id; a third less where it gives one of the two."""
 
 
 def token_bytes(alternatives: int) -> int:
