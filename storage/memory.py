@@ -8,6 +8,8 @@ import functools
 import gc
 import sys
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+from types import ModuleType
 
 _ARENA_MAX = -8
 """glibc's M_ARENA_MAX."""
@@ -25,17 +27,44 @@ def settle() -> None:
     import pyarrow as pa  # here, since a command that only starts wants no more of this module than a number
 
     pa.set_memory_pool(pa.system_memory_pool())
+    _spare_pandas(pa)
     if sys.platform == "linux":
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt is not None:
             mallopt(_ARENA_MAX, ARENAS)
 
 
+def _spare_pandas(pa: ModuleType) -> None:
+    """Have Arrow find no pandas, until somebody asks it for a DataFrame.
+
+    The first list that it is given makes it import pandas, where that is installed, to see whether the list is a Series: half a
+    second and 40 MB.
+    """
+    if "pandas" in sys.modules:
+        return
+    hiding = _NoPandas()
+    sys.meta_path.insert(0, hiding)
+    try:
+        pa.array([0])
+    finally:
+        sys.meta_path.remove(hiding)
+
+
+class _NoPandas(MetaPathFinder):
+    """Hides pandas from imports while it stands first in `sys.meta_path`."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:  # noqa: ARG002 - as Python calls it
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 @contextlib.contextmanager
 def rarely_collected() -> Iterator[None]:
-    """Have the collector pass over all that is there now, such as modules, and look at the rest less often."""
+    """Have the collector pass over all that is there now, such as modules, and look at the rest less often.
+
+    The little garbage that is among it stays until the end: to look for that first would take a quarter of a second.
+    """
     before = gc.get_threshold()
-    gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, *before[1:])
     try:

@@ -19,6 +19,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from storage import waste
@@ -31,10 +32,13 @@ MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 LARGE = 64
 """Megabytes of a large build that don't grow with it."""
-BUCKETS = 100
+BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 10_000
 """That are held in memory while they are dealt."""
+PACKED_ROWS = 2_000
+"""In a row group of a bucket."""
+_QUICK = pa.ipc.IpcWriteOptions(compression="lz4")
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
 JOIN_BYTES = 128
@@ -121,14 +125,20 @@ class Workspace:
         """
         shutil.rmtree(self.folder / name, ignore_errors=True)
         folder = self.staged(name)
-        with writing(folder), contextlib.ExitStack() as stack:
-            writers: dict[int, pq.ParquetWriter] = {}
-            for bucket, rows in pieces:
-                if bucket not in writers:
-                    # DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
-                    path = folder / f"{bucket}.parquet"
-                    writers[bucket] = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
-                writers[bucket].write_batch(rows)
+        with writing(folder):
+            buckets: set[int] = set()
+            with contextlib.ExitStack() as stack:
+                writers: dict[int, pa.RecordBatchStreamWriter] = {}
+                for bucket, rows in pieces:
+                    if bucket not in writers:
+                        # Rows come a few at a time. Parquet would keep a kilobyte for each column of each few until its file
+                        # is whole, and DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
+                        file = stack.enter_context(pa.OSFile(str(_stream(folder, bucket)), "wb"))
+                        writers[bucket] = stack.enter_context(pa.ipc.new_stream(file, schema, options=_QUICK))
+                    writers[bucket].write_batch(rows)
+                buckets.update(writers)
+            for bucket in buckets:
+                _pack(_stream(folder, bucket), folder / f"{bucket}.parquet", schema)
             # A file without rows, so that an empty bucket can be read too.
             pq.write_table(schema.empty_table(), folder / "none.parquet")
 
@@ -195,6 +205,27 @@ class Workspace:
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
             return self._connection.cursor().sql(sql).to_arrow_reader(rows)
+
+
+def _stream(folder: Path, bucket: int) -> Path:
+    return folder / f"{bucket}.arrows"
+
+
+def _pack(stream: Path, packed: Path, schema: pa.Schema) -> None:
+    """Make a Parquet file of what was dealt into a stream, which goes."""
+    with (
+        pa.OSFile(str(stream)) as file,
+        pa.ipc.open_stream(file) as batches,
+        pq.ParquetWriter(packed, schema, compression="zstd") as writer,
+    ):
+        held: list[pa.RecordBatch] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(map(len, held)) >= PACKED_ROWS:
+                writer.write_table(pa.Table.from_batches(held, schema))
+                held = []
+        writer.write_table(pa.Table.from_batches(held, schema))
+    stream.unlink()
 
 
 def by_bucket(buckets: npt.NDArray[np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:

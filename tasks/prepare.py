@@ -21,7 +21,7 @@ from storage.parquet import PartWriter
 from storage.records import Message
 from storage.rows import prompt_row
 from storage.schemas import PROMPTS
-from storage.sql import literal
+from storage.sql import literal, parquet_files
 from storage.workspace import Workspace
 from tasks import barred
 from tasks.sources import Found
@@ -138,9 +138,10 @@ def staged_files(workspace: Workspace) -> Path:
     return workspace.folder / "staged"
 
 
-def staged_near(workspace: Workspace, ord_: int) -> str:
-    """Return the table function that reads the one file that has a prompt."""
-    return f"read_parquet({literal(escape(str(_staged_file(workspace, ord_))))}, hive_partitioning=false)"
+def staged_near(workspace: Workspace, first: int, last: int) -> str:
+    """Return the table function that reads those files alone that have the prompts from one to another, folded ones included."""
+    files = [str(_staged_file(workspace, ord_)) for ord_ in range(first // FILE * FILE, last + 1, FILE)]
+    return parquet_files(files)
 
 
 def _staged_file(workspace: Workspace, ord_: int) -> Path:

@@ -161,9 +161,10 @@ class Shards:
                 self._claims.pop(identifier, None)
 
     def _load(self, number: int) -> tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]:
-        within = f"ord BETWEEN {number * PROMPTS} AND {number * PROMPTS + PROMPTS - 1}"
+        first, last = number * PROMPTS, number * PROMPTS + PROMPTS - 1
+        within = f"ord BETWEEN {first} AND {last}"
         # Not from `prompts`, which would open all files.
-        staged = staged_near(self.workspace, number * PROMPTS)
+        staged = staged_near(self.workspace, first, last)
         table = self.workspace.table(
             f"FROM {staged} WHERE {within} AND ord NOT IN (SELECT ord FROM folded WHERE {within}) ORDER BY ord"
         )

@@ -15,13 +15,13 @@ from storage.workspace import BUCKETS, Workspace
 from tasks.bound import Inherited
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
-from tasks.prepare import staged_files
+from tasks.prepare import staged_files, staged_near
 from tasks.ranked import RESPONSE, deal_samples
 from tasks.verify import Named
 
 PART_ROWS = 100_000
 """Rows in one file of a snapshot."""
-BUCKET_ROWS = 10_000
+BUCKET_ROWS = 5_000
 """Traces that are put in order in memory."""
 
 
@@ -135,7 +135,7 @@ def _traces(
                 FROM {workspace.dealt("responses", number)}
                 QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
             ) AS responses USING (rank)
-            JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
+            JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (teacher)
             JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
             LEFT JOIN inherited ON inherited.teacher = kept.teacher AND inherited.source = prompts.source

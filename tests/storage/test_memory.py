@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 
 import pyarrow as pa
+import pytest
 
 from storage import memory
 
@@ -14,6 +17,23 @@ def test_arrow_gives_memory_back():
     memory.settle()
     memory.settle()
     assert pa.default_memory_pool().backend_name == "system"
+
+
+def test_arrow_needs_no_pandas_until_it_is_asked_for_it():
+    """A list becomes an array without an import of pandas, and a table still becomes a DataFrame, and comes back from one."""
+    pytest.importorskip("pandas")
+    script = """
+import sys
+import pyarrow as pa
+from storage import memory
+memory.settle()
+table = pa.Table.from_pylist([{"a": 1}])
+assert "pandas" not in sys.modules
+frame = table.to_pandas()
+assert pa.Table.from_pandas(frame) == table
+assert pa.array(frame["a"]).to_pylist() == [1]
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
 def test_the_collector_passes_over_what_is_there():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.workspace import JOIN_BYTES, Workspace
+from storage.workspace import JOIN_BYTES, PACKED_ROWS, Workspace
 from tests.storage.lines import line, segment
 
 
@@ -140,3 +144,34 @@ def test_holding(stored: Lake, tmp_path: Path):
         assert workspace.rows(f"SELECT sample_id FROM {workspace.holding('wanted')} ORDER BY ALL") == [("a",), ("b",)]
         workspace.execute("UPDATE wanted SET sample_id = 'x'")
         assert workspace.rows(f"SELECT response FROM {workspace.holding('wanted')}") == []
+
+
+def test_dealt_rows_come_back(lake: Lake, tmp_path: Path):
+    """Rows that are dealt one at a time are in their bucket in the order in which they came, packed; an empty bucket is empty."""
+    schema = pa.schema([("number", pa.int64()), ("text", pa.string())])
+
+    def row(number: int) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist([{"number": number, "text": f"text {number}"}], schema=schema)
+
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.deal("dealt", ((number % 3, row(number)) for number in range(PACKED_ROWS + 300)), schema)
+        for bucket in range(3):
+            found = workspace.rows(f"SELECT number, text FROM {workspace.dealt('dealt', bucket)}")
+            assert found == [(number, f"text {number}") for number in range(bucket, PACKED_ROWS + 300, 3)]
+            assert pq.ParquetFile(workspace.folder / "dealt" / f"{bucket}.parquet").num_row_groups == 1
+        assert workspace.rows(f"FROM {workspace.dealt('dealt', 3)}") == []
+        assert not list((workspace.folder / "dealt").glob("*.arrows"))
+        workspace.deal("dealt", iter([(0, row(7))]), schema)
+        assert workspace.rows(f"SELECT number FROM {workspace.dealt('dealt', 0)}") == [(7,)]
+
+
+def test_a_full_disk_while_dealing(lake: Lake, tmp_path: Path):
+    """What can't be written while rows are dealt is the disk's error, and names the folder."""
+    schema = pa.schema([("number", pa.int64())])
+
+    def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
+        yield 0, pa.RecordBatch.from_pylist([{"number": 1}], schema=schema)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Workspace(lake, tmp_path / "work") as workspace, pytest.raises(StorageError, match=r"dealt.*No space left"):
+        workspace.deal("dealt", pieces(), schema)
