@@ -195,8 +195,10 @@ class Score:
     """Content address of what decides the answer: provider, model, what else identifies it, and `top`."""
     top: int
     """Alternatives that were asked for at each position."""
-    logprobs: Logprobs
-    """The distributions at the response's tokens; the token that would end it isn't among them."""
+    logprobs: Logprobs | None
+    """The distributions at the response's tokens; the token that would end it isn't among them. None: it couldn't be scored."""
+    reason: str | None = None
+    """Why not, as whoever was asked says."""
     tokens_in: int
     """Billed prompt tokens, the response among them."""
     cost_usd: float | None = None

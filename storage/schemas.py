@@ -77,6 +77,7 @@ SCORES = pa.schema(
         ("fingerprint", pa.string()),
         ("top", pa.int32()),
         ("logprobs", LOGPROBS),
+        ("reason", pa.string()),
         ("tokens_in", pa.int32()),
         ("cost_usd", pa.float64()),
         ("created_at", _TIME),

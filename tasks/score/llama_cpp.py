@@ -1,10 +1,10 @@
 """Scoring by llama.cpp's server, a token at a time.
 
-The server gives no log-probabilities of a prompt. But it gives those of the token that it samples and of the likeliest ones, taken
-from the logits before any sampler has touched them; a bias of the logits is a sampler. So the response's tokens are forced one
-after the other by a bias, and what is reported is what the model makes of each. Every step finds the one before in the slot's
+The server gives no log-probabilities of a prompt. But it gives those of the token that it samples and of the likeliest ones,
+taken from the logits before any sampler has touched them; a bias of the logits is a sampler. So the response's tokens are forced
+one after the other by a bias, and what is reported is what the model makes of each. Every step finds the one before in the slot's
 cache and so evaluates a single token: a score costs what generating the response would, and equals what the server gave when it
-generated it, bit for bit.
+generated it.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ class LlamaCppScorer:
         """A file and what is sent with each request decide the answer too."""
         chosen = {"path": self.options.path, "extra_body": self.options.extra_body}
         return {name: value for name, value in chosen.items() if value}
+
+    @property
+    def _file(self) -> Path | None:
+        return Path(self.options.path).expanduser() if self.options.path else None
 
     @property
     def capacity(self) -> int:
@@ -160,9 +164,7 @@ class LlamaCppScorer:
     async def _start(self) -> None:
         async with self._lock:
             if self._server is None:
-                path = self.options.path
-                model = Path(path).expanduser() if path else None
-                server = EmbeddedServer(model, alias=self.options.model, slots=self.capacity, context=self.context)
+                server = EmbeddedServer(self._file, alias=self.options.model, slots=self.capacity, context=self.context)
                 await server.start()
                 self._server = server
                 self._wire = Wire(connections=2 * self.capacity, timeout_s=self.options.timeout_s)
