@@ -79,6 +79,7 @@ class Workspace:
                 write_rows(Path(pattern), TABLES[table], ())
             self._stores[table] = (pattern, empty)
             self._view(table, f"FROM {parquet(pattern)}")
+        self._view("responses", "SELECT * EXCLUDE (logprobs) FROM samples")
         self._view("waste", waste.view(lake.waste))
 
     def _view(self, name: str, query: str) -> None:
