@@ -13,6 +13,7 @@ from flows.spec import Spec
 from storage import identity
 from storage.errors import SpecError
 from storage.plugins import nearest
+from tasks import capacity_gap
 from tasks.score.registry import SCORERS
 from tasks.teachers.options import TeacherOptions
 
@@ -50,6 +51,17 @@ def check(spec: Spec, path: Path, name: str, *, where: str) -> None:
         raise SpecError(f"{where}: {error}") from None
     if options.provider not in SCORERS.names():
         raise SpecError(f"{path}: {where}: teacher {name!r} can't score: its provider is {options.provider!r}")
+
+
+def gaps(spec: Spec) -> list[str]:
+    """Return a line for each teacher that is far larger, or smaller, than a student that the spec names by its folder."""
+    named = [str(export.own["tokenizer"]) for export in spec.exports if "tokenizer" in export.own]
+    if spec.select.student_loss is not None:
+        name = spec.select.student_loss.student
+        own = {teacher.name: teacher.model for teacher in spec.teachers if teacher.provider == FOLDER}
+        named.append(own.get(name, name))
+    teachers = {teacher.name: teacher.parameters for teacher in spec.drawing}
+    return [line for name in dict.fromkeys(named) for line in capacity_gap.told(teachers, Path(name).expanduser())]
 
 
 def print_of(options: TeacherOptions, identity_: Mapping[str, Any], top: int) -> str:

@@ -51,13 +51,14 @@ def measure(batches: Iterable[pa.RecordBatch]) -> Fit:
             if not value.is_valid:
                 continue
             logprobs, rest = _floats(value["logprobs"]), _floats(value["rest"])
-            if not len(logprobs):
+            known = ~np.isnan(logprobs)  # of what a server left out there is a place, and no more
+            if not known.any():
                 continue
             responses += 1
-            nats -= float(logprobs.sum())
-            outside += float(rest.sum())
-            places = np.arange(len(logprobs)) * DECILES // len(logprobs)
-            entropy += np.bincount(places, weights=_entropies(value, logprobs, rest), minlength=DECILES)
+            nats -= float(logprobs[known].sum())
+            outside += float(rest[known].sum())
+            places = (np.arange(len(logprobs)) * DECILES // len(logprobs))[known]
+            entropy += np.bincount(places, weights=_entropies(value, logprobs, rest)[known], minlength=DECILES)
             counts += np.bincount(places, minlength=DECILES)
     tokens = int(counts.sum())
     return Fit(

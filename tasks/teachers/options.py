@@ -207,6 +207,8 @@ class TeacherOptions(Options):
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
     """The id of the terms that bind whoever trains on its output. Left out: found by address and model, in `tasks/terms.yaml`."""
+    parameters: float | None = Field(default=None, gt=0, lt=1e6)
+    """How many it has, in billions. Only for a warning where a student has far fewer, or more."""
     generation: int = Field(default=0, ge=0, le=1_000)
     """0: no student; n: it was itself trained on what models of the order n - 1 wrote."""
     api: Literal["chat", "responses"] = "chat"

@@ -66,6 +66,21 @@ def test_a_teacher_grades_its_own_traces(workplace: Workplace, teacher: Loopback
     assert number == everything["samples"]
 
 
+def test_report(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A report says what the distributions over traces are like, by whose they are."""
+    spec(workplace, teacher.url, prompts=6, k=1)
+    workplace.build()
+    score(workplace, "--top", "3")
+    named = score(workplace, "--top", "5")
+    done = workplace.run("report", workplace.spec["dataset"], "--lake", str(workplace.lake), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["distributions"]
+    assert [name[: len("by t (")] for name in found] == ["by t ("] * 2
+    assert found[f"by t ({named['fingerprint'][:8]})"] == named["fit"]
+    shown = workplace.run("report", workplace.spec["dataset"], "--lake", str(workplace.lake))
+    assert "nats a token" in shown.stdout
+
+
 def test_killed(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Killed while it scores, and started again, it asks about no response a second time but what was in flight."""
     spec(workplace, teacher.url, prompts=60, k=1)
