@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from flows import judging, rights, wiring
+from flows import judging, rights, scorers, wiring
 from flows.spec import Spec
 from storage.lake import Lake
 from storage.workspace import Workspace
@@ -36,6 +36,8 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     Template(spec.template, where=str(path))
     wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
+    if spec.select.student_loss is not None:
+        scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
     check_exports(spec.exports, lake.root)
 
 

@@ -33,6 +33,7 @@ for command in (
     on_lakes.status,
     on_lakes.show,
     on_specs.verify,
+    on_specs.score,
     on_lakes.report,
     on_lakes.diff,
     on_lakes.export,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable
@@ -63,12 +64,27 @@ def check(shards: Path, student: str, to: Path, recipe: Recipe) -> None:
     check_place(to, student)
 
 
+def gaps(shards: Path, student: str) -> list[str]:
+    """Return a line for each teacher of an export that is far larger, or smaller, than the student."""
+    from tasks import capacity_gap
+    from tasks.destinations import MANIFEST
+
+    try:
+        manifest = json.loads(((shards if shards.is_dir() else shards.parent) / MANIFEST).read_bytes())
+        teachers = capacity_gap.of_spec(manifest["spec"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # shards of another maker
+        return []
+    return capacity_gap.told(teachers, Path(student).expanduser())
+
+
 def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, console: Console) -> dict[str, Any]:
     """Run the flow and return what came of it. Raise what ended it."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     with starting() as started, Display(console) as display:
         check(shards, student, to, recipe)
+        for warning in gaps(shards, student):
+            display.say(warning)
         from prefect import tags
 
         from flows.distill import distill

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -112,6 +112,37 @@ def verify(
         out.print(Text(plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
     if found.build_id and any(each.changed for each in found.verifiers):
         out.print(Text(f"`stillhouse build {spec}` lands what this changes"))
+
+
+def score(
+    spec: SpecPath,
+    teacher: Annotated[str, typer.Option(metavar="NAME", help="Who scores: a teacher of the spec, or a model's folder.")],
+    lake: LakePath = "lake",
+    top: Annotated[int, typer.Option(min=0, max=10_000, metavar="N", help="Alternatives to store at each token.")] = 20,
+    dataset: Annotated[
+        Literal["kept", "all"], typer.Option(help="The newest build's traces, or every stored sample that the spec asks for.")
+    ] = "kept",
+    as_json: AsJson = False,
+) -> None:
+    """Have a teacher grade stored responses, its own or another's, token by token. What it has graded costs nothing."""
+    from flows.score import score as grade
+    from tasks.draw import Spending
+
+    loaded, at, spending = loaded_spec(spec), lake_at(lake), Spending()
+    try:
+        found = grade(loaded, spec, at, err, teacher=teacher, top=top, which=dataset, spending=spending)
+    except UserError as error:
+        bought = spending.totals()
+        if spending.paid:
+            say(f"this run bought {spending.paid:,} scores for ${spending.cost_usd:,.4f}, which are landed")
+        if as_json:
+            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+            print_json(ended | {"scored": bought["paid"], "cost_usd": bought["cost_usd"], "tokens_in": bought["tokens_in"]})
+        raise
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        print_lines((plain(name), plain(value)) for name, value in found.lines())
 
 
 def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:

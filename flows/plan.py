@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import judging, rights, wiring
+from flows import judging, rights, scorers, wiring
 from flows.checks import bar, check
 from flows.run import Say
 from flows.spec import Spec
@@ -142,6 +142,8 @@ class Plan:
 async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
     """Read everything and return the plan. Raise what a build would raise before its first request."""
     check(spec, path, lake)
+    for warning in scorers.gaps(spec):
+        say(warning)
     async with wiring.open_teachers(spec, path, keys=False) as made:
         return _read(spec, path, lake, wiring.asked(spec, made), say)
 

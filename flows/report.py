@@ -13,6 +13,8 @@ from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
 from tasks import breakdown, style
 from tasks.report import Summary
+from tasks.score import distributions
+from tasks.score.fit import Fit
 
 SHOWN = 8
 """Rows of a part that a terminal shows."""
@@ -27,7 +29,7 @@ class Report:
     build: Manifest
     """The build's manifest."""
     parts: Mapping[str, Any]
-    """by_source, by_teacher, by_tag, by_verifier, licenses, lengths, rejections and contamination."""
+    """by_source, by_teacher, by_tag, by_verifier, licenses, lengths, rejections, contamination and distributions."""
 
     @property
     def sentence(self) -> str | None:
@@ -70,6 +72,9 @@ class Report:
             yield "", f"{left:,} for {len(parts['rejections']) - SHOWN:,} more reasons; --json has them all"
         for each in parts["contamination"]:
             yield f"benchmark {each['benchmark']}", f"{each['slots']:,} slots of {each['prompts']:,} prompts"
+        for whose, each in parts["distributions"].items():
+            yield f"distributions {whose}", "of traces"
+            yield from ((f"  {name}", value) for name, value in Fit(**each).lines())
         yield from self._measures()
 
     def _measures(self) -> Iterator[tuple[str, str]]:
@@ -98,6 +103,7 @@ def report(lake: Lake, dataset: str, *, build_id: str | None) -> Report:
             "lengths": breakdown.lengths(workspace),
             "rejections": breakdown.rejections(workspace),
             "contamination": breakdown.contamination(workspace),
+            "distributions": distributions.of_traces(workspace, lake, build),
         }
     return Report(build=build, parts=parts)
 

@@ -36,19 +36,19 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 
 def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
     """Return what binds each drawing teacher. Raise SpecError where the spec names terms or teachers that there aren't."""
-    given = spec.licenses.acknowledge
-    check_acknowledged(given, terms, [teacher.name for teacher in spec.teachers], where=str(path))
-    found = []
-    for number, teacher in enumerate(spec.teachers):
-        if not teacher.draw:
-            continue
-        if teacher.terms is not None:
-            agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
-        else:
-            urls = [line.base_url for line in teacher.lines]
-            agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
-        found.append(bind(teacher.name, agreements, given))
-    return found
+    check_acknowledged(spec.licenses.acknowledge, terms, [teacher.name for teacher in spec.teachers], where=str(path))
+    return [bound(spec, path, terms, number) for number, teacher in enumerate(spec.teachers) if teacher.draw]
+
+
+def bound(spec: Spec, path: Path, terms: Terms, number: int) -> Bound:
+    """Return what binds one teacher. Raise SpecError where it names terms that there aren't."""
+    teacher = spec.teachers[number]
+    if teacher.terms is not None:
+        agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
+    else:
+        urls = [line.base_url for line in teacher.lines]
+        agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
+    return bind(teacher.name, agreements, spec.licenses.acknowledge)
 
 
 def inherited(spec: Spec, terms: Terms) -> list[Inherited]:

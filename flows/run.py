@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from flows import judging, rights, wiring
+from flows import judging, rights, scorers, wiring
 from flows.checks import bar, check, ready
 from flows.exporting import export_build
 from flows.progress import Progress
@@ -33,7 +33,7 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, underway, unwanted
+from tasks import barred, costs, outcomes, student_loss, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup
 from tasks.digests import digests
@@ -258,15 +258,20 @@ class Run:
         """Decide every slot's outcome and stage the snapshot."""
         self.stop.check()
         self.progress.stage = "curating"
-        return await asyncio.to_thread(self._curate)
+        student, prints = self.spec.select.student_loss, []
+        if student is not None:
+            tops = await asyncio.to_thread(student_loss.tops, self._workspace)
+            prints = await scorers.fingerprints(self.spec, self._path, student.student, tops)
+        return await asyncio.to_thread(self._curate, prints)
 
-    def _curate(self) -> Summary:
+    def _curate(self, student: list[str]) -> Summary:
         workspace, spec = self._workspace, self.spec
         digests(workspace, self.lake, build_id=self.build_id)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
         dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:
             self._heldout.reject(workspace)
+        lost = student_loss.drop(workspace, spec.select.student_loss, student) if spec.select.student_loss else None
         select(workspace, spec.select, seed=spec.seed)
         snapshot(
             workspace,
@@ -279,7 +284,7 @@ class Run:
         measures = measure(workspace, wiring.embedder(spec, self._path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
-        warnings = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
+        warnings = [*filter(None, [lost]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
         for warning in warnings:
             self.say(warning)
         return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})

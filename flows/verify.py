@@ -15,22 +15,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import judging, wiring
-from flows.checks import bar, check, ready
-from flows.run import Say, new_id
+from flows.checks import check, ready
+from flows.run import new_id
 from flows.spec import Spec
+from flows.staging import stage
 from flows.working import signals, with_grace
 from storage import catalog, memory
 from storage.lake import Lake
 from storage.sql import parquet_in
 from storage.verdicts import VerdictStore
 from storage.workspace import Workspace
-from tasks import unwanted
 from tasks.changes import Change, Judged, compare
 from tasks.outcomes import listed
-from tasks.prepare import Asked, prepare
 from tasks.rejudge import judge_stored
 from tasks.stop import Stop
-from tasks.templates import Template
 from tasks.together import judge_together
 from tasks.verify import Named, Verification, alone
 
@@ -106,7 +104,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop, say)
+        await asyncio.to_thread(stage, spec, path, workspace, asked, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
@@ -127,14 +125,6 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         unstable=unstable or {},
         changes=changes,
     )
-
-
-def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
-    template = Template(spec.template, where=str(path))
-    prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
-    # As in a build, nobody judges what was bought for a prompt that is rejected before the draw.
-    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
-    unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 
 @dataclass(frozen=True, slots=True)

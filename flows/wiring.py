@@ -23,6 +23,8 @@ from tasks.draw import Budget
 from tasks.embedding import Embedder, load
 from tasks.line import open_line
 from tasks.prepare import Asked
+from tasks.score.as_teacher import ScoringTeacher
+from tasks.score.registry import SCORERS
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
 from tasks.teachers.batches import BatchTeacher
@@ -96,6 +98,33 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
         yield made
 
 
+@contextlib.asynccontextmanager
+async def open_scorer(
+    options: TeacherOptions, path: Path, number: int | None, *, top: int, keys: bool
+) -> AsyncIterator[list[Connected]]:
+    """Give the scorers of a teacher's replicas, each as a teacher that answers with what is given, and close them.
+
+    `number` is the teacher's in the spec; None where it isn't in it. Raise SpecError where its provider can't score.
+    """
+    try:
+        make = SCORERS.find(options.provider)
+    except KeyError:
+        place = where(path, ("teachers", number, "provider")) if number is not None else f"teacher {options.name!r}"
+        raise SpecError(
+            f"{place}: {options.provider!r} gives no log-probabilities of a text; known to do so: {', '.join(SCORERS.names())}"
+        ) from None
+    async with contextlib.AsyncExitStack() as stack:
+        made: list[Connected] = []
+        for line in options.lines:
+            key = _key(line, path, number or 0, needed=keys)
+            with hiding(key):
+                scoring = ScoringTeacher(await asyncio.to_thread(make, line, api_key=key), top)
+            guarded = Discreet(scoring, key) if key else scoring
+            stack.push_async_callback(guarded.aclose)
+            made.append(Connected(teacher=guarded, options=line, account=_account(options, key)))
+        yield made
+
+
 def open_desk(
     options: TeacherOptions,
     made: Sequence[Connected],
@@ -110,6 +139,11 @@ def open_desk(
     first = made[0].teacher
     if isinstance(first, BatchTeacher):
         return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
+    return one_by_one(options, made, stop)
+
+
+def one_by_one(options: TeacherOptions, made: Sequence[Connected], stop: Stop) -> Desk:
+    """Return the desk of a teacher that is asked by single requests. Needs a running event loop."""
     lines = [
         open_line(each.teacher, each.options, account=each.account) for each in made if not isinstance(each.teacher, BatchTeacher)
     ]

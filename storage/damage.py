@@ -20,7 +20,7 @@ from storage import footers, journal
 from storage.errors import LakeDamaged
 from storage.lake import EMPTY, Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
-from storage.schemas import SNAPSHOTS, STORES
+from storage.schemas import LATER, SNAPSHOTS, STORES
 from storage.sql import explained, literal
 
 BATCH = 256
@@ -115,7 +115,7 @@ def _tables(lake: Lake) -> Iterator[Finding]:
         path = lake.root / table / EMPTY
         remedy = "is made anew: nothing was in it"
         if not path.exists():
-            if filled:  # else a run was killed as it made the lake
+            if filled and table not in LATER:  # else a run was killed as it made the lake
                 yield Finding(kind="table", path=path, what="isn't there, and the lake isn't known as one", remedy=remedy)
             continue
         why: list[str] = []
@@ -126,14 +126,14 @@ def _tables(lake: Lake) -> Iterator[Finding]:
 
 
 def _segments(lake: Lake) -> Iterator[Finding]:
-    for path in sorted(lake.journal.glob("*.jsonl")):
+    for table, path in ((table, path) for table, folder in lake.segments.items() for path in sorted(folder.glob("*.jsonl"))):
         lost: list[int] = []
         readable = sum(1 for _ in journal.salvage(path, lost))
         if lost:
             yield Finding(
                 kind="journal",
                 path=path,
-                what=f"{len(lost):,} lines are damaged, the first of them {lost[0]:,}; {readable:,} samples can be read",
+                what=f"{len(lost):,} lines are damaged, the first of them {lost[0]:,}; {readable:,} {table} can be read",
                 remedy="what can be read is landed, the file is put into quarantine",
                 readable=readable,
                 lost=len(lost),
@@ -145,12 +145,12 @@ def _parts(lake: Lake) -> Iterator[Finding]:
         for path in stored(lake, table):
             why: list[str] = []
             readable = sum(batch.num_rows for batch in salvage(path, why))
-            segment = lake.journal / f"{path.stem}.jsonl"
-            from_journal = table == "samples" and path.parent == lake.root / table and segment.exists()
+            segment = lake.segments.get(table, lake.judged) / f"{path.stem}.jsonl"
+            from_journal = table in lake.segments and path.parent == lake.root / table and segment.exists()
             if not why:
                 # A part that lacks what its segment has was cut short; the segment must not go.
                 if from_journal and (wanted := _whole_lines(segment)) > readable:
-                    why.append(f"has {readable:,} of the {wanted:,} samples of its journal segment")
+                    why.append(f"has {readable:,} of the {wanted:,} {table} of its journal segment")
                 else:
                     continue
             rows = _footer(path)

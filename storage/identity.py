@@ -89,6 +89,11 @@ def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> s
     return address([verifier, version, _plain(options)])
 
 
+def scorer(*, provider: str, model: str, identity: Mapping[str, Any], top: int) -> str:
+    """Return the address of a scorer that is asked for so many alternatives. The rest is as in `request_key`."""
+    return address({"scores": {"provider": provider, "model": model, "identity": dict(identity), "top": top}})
+
+
 VOTE_INPUTS = "left(sha256(any_value(inputs) || '/' || string_agg(sample_id, ',' ORDER BY sample_id)), 32)"
 """`vote_inputs` in SQL, as an aggregate over the samples that are judged together."""
 

@@ -15,19 +15,21 @@ import errno
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+import pyarrow as pa
+
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import HEAD_BYTES, pack, put, unpack
 from storage.logprobs import packed, unpacked
 from storage.parquet import count_rows, refused, sync, write_rows, writing
-from storage.records import Sample
+from storage.records import Sample, Score
 from storage.schemas import SAMPLES
 
 SEGMENT_ROWS = 20_000
@@ -49,13 +51,14 @@ class _Pending:
 
 
 class Journal:
-    """Appends samples durably, and turns full segments into Parquet parts in the background.
+    """Appends samples, or scores of them, durably, and turns full segments into Parquet parts in the background.
 
     One event loop, one writer. Use as `async with Journal(...)`: leaving it lands every segment.
     """
 
-    def __init__(self, folder: Path, parts: Path, *, run: str) -> None:
-        """Write segments `folder/RUN-NNNNNN.jsonl` and parts `parts/RUN-NNNNNN.parquet`."""
+    def __init__(self, folder: Path, parts: Path, *, run: str, schema: pa.Schema = SAMPLES) -> None:
+        """Write segments `folder/RUN-NNNNNN.jsonl` and parts `parts/RUN-NNNNNN.parquet` of a table's rows."""
+        self._schema = schema
         self._folder = folder
         self._parts = parts
         self._run = run
@@ -87,7 +90,7 @@ class Journal:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def append(self, samples: list[Sample]) -> None:
+    async def append(self, samples: Sequence[Sample] | Sequence[Score]) -> None:
         """Return once the samples are on disk. Raise StorageError where the disk refuses.
 
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
@@ -179,6 +182,7 @@ class Journal:
     def _hold(self) -> None:
         """Take the reserve. Raise StorageError where there is no room for it: nothing was bought yet."""
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             with self._reserve.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
         except OSError as error:
@@ -212,17 +216,17 @@ class Journal:
             self._landings.append(self._land(self._path))
 
     def _land(self, segment: Path) -> asyncio.Future[int]:
-        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts)
+        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts, self._schema)
 
 
-def _line(sample: Sample) -> bytes:
+def _line(sample: Sample | Score) -> bytes:
     if sample.logprobs is None:
         return pack(sample)
     return pack({each.name: getattr(sample, each.name) for each in fields(sample)} | {"logprobs": packed(sample.logprobs)})
 
 
-def land(segment: Path, parts: Path) -> int:
-    """Turn a segment into the part of its name, remove it, and return the number of samples.
+def land(segment: Path, parts: Path, schema: pa.Schema = SAMPLES) -> int:
+    """Turn a segment into the part of its name, remove it, and return the number of rows.
 
     Safe to repeat: a part that is there already was written whole, so only the segment's removal was missing. Should the disk
     have lost it since, the segment is all that is left, and stays: raise LakeDamaged.
@@ -230,7 +234,7 @@ def land(segment: Path, parts: Path) -> int:
     part = parts / f"{segment.stem}.parquet"
     rows = 0
     if not part.exists():
-        rows = write_rows(part, SAMPLES, read(segment), store=True)
+        rows = write_rows(part, schema, read(segment), store=True)
         if not rows:
             part.unlink()
             footers.beside(part).unlink()
@@ -241,9 +245,9 @@ def land(segment: Path, parts: Path) -> int:
     return rows
 
 
-def recover(folder: Path, parts: Path) -> int:
-    """Land every segment that is there and return the number of samples. The caller holds the lake's lock."""
-    return sum(land(segment, parts) for segment in sorted(folder.glob("*.jsonl")))
+def recover(folder: Path, parts: Path, schema: pa.Schema = SAMPLES) -> int:
+    """Land every segment that is there and return the number of rows. The caller holds the lake's lock."""
+    return sum(land(segment, parts, schema) for segment in sorted(folder.glob("*.jsonl")))
 
 
 def read(segment: Path) -> Iterator[dict[str, Any]]:

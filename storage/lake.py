@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from storage import journal, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
-from storage.schemas import SNAPSHOTS, STORES, TABLES
+from storage.schemas import LATER, SNAPSHOTS, STORES, TABLES
 
 Manifest = dict[str, Any]
 EMPTY = "_empty.parquet"
@@ -38,6 +38,8 @@ class Lake:
         self.journal = root / "journal"
         self.batches = self.journal / "batches"
         self.judged = self.journal / "verdicts"
+        self.segments = {"samples": self.journal, "scores": self.journal / "scores"}
+        """By table, where a journal has what is in no part yet."""
         self.waste = root / "waste"
         self.answers = root / "answers"
         self.index = root / "index"
@@ -60,7 +62,11 @@ class Lake:
     @property
     def exists(self) -> bool:
         """Whether anything was ever built here."""
-        return all((self.root / table / EMPTY).is_file() for table in STORES)
+        return all(self.has(table) for table in STORES if table not in LATER)
+
+    def has(self, table: str) -> bool:
+        """Whether a table that is shared by all datasets is there, be it without rows."""
+        return (self.root / table / EMPTY).is_file()
 
     def glob(self, table: str) -> str:
         """Return the pattern that all files of a table match."""
@@ -118,7 +124,8 @@ class Lake:
             return free
 
     def _recover(self) -> None:
-        journal.recover(self.journal, self.root / "samples")
+        for table, folder in self.segments.items():
+            journal.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
 
     def _open_lock(self) -> int:

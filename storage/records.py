@@ -182,6 +182,34 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a model makes of one sample's response, token by token, with the text given (teacher-forced)."""
+
+    sample_id: str
+    """The sample."""
+    scorer: str
+    """The scoring teacher's name in the spec."""
+    provider: str
+    """The provider that was asked: openai, local, …"""
+    model: str
+    """The model as it was asked for."""
+    fingerprint: str
+    """Content address of what decides the answer: provider, model, what else identifies it, and `top`."""
+    top: int
+    """Alternatives that were asked for at each position."""
+    logprobs: Logprobs | None
+    """The distributions at the response's tokens; the token that would end it isn't among them. None: it couldn't be scored."""
+    reason: str | None = None
+    """Why not, as whoever was asked says."""
+    tokens_in: int
+    """Billed prompt tokens, the response among them."""
+    cost_usd: float | None = None
+    """USD, by the spec's prices; None where they are unknown."""
+    created_at: datetime
+    """When the answer had arrived, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one sample slot of one build ended."""
 

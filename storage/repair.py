@@ -27,7 +27,11 @@ from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter, sync, write_tex
 from storage.schemas import SNAPSHOTS, TABLES
 
 Row = Mapping[str, Any]
-KEYS = {"samples": ("sample_id",), "verdicts": ("sample_id", "fingerprint", "inputs")}
+KEYS = {
+    "samples": ("sample_id",),
+    "verdicts": ("sample_id", "fingerprint", "inputs"),
+    "scores": ("sample_id", "fingerprint"),
+}
 """What makes two rows of a table the same."""
 REPORT = "repair.json"
 
@@ -106,11 +110,17 @@ class _Mending:
         return [finding for finding in self._done.findings if finding.kind == kind]
 
     def _stores(self, segments: set[Path], parts: set[Path]) -> None:
-        samples = self._lake.root / "samples"
-        for part in sorted(parts | {samples / f"{segment.stem}.parquet" for segment in segments}):
-            beside = self._lake.journal / f"{part.stem}.jsonl"
-            segment = beside if part.parent == samples and beside.exists() else None
-            table = part.relative_to(self._lake.root).parts[0]
+        root, folders = self._lake.root, self._lake.segments
+        of_segments = {
+            root / table / f"{segment.stem}.parquet"
+            for table, folder in folders.items()
+            for segment in segments
+            if segment.parent == folder
+        }
+        for part in sorted(parts | of_segments):
+            table = part.relative_to(root).parts[0]
+            beside = folders[table] / f"{part.stem}.jsonl" if part.parent == root / table and table in folders else None
+            segment = beside if beside is not None and beside.exists() else None
             saved = _rebuild(part, table, segment, damaged=part in parts)
             self._done.saved.update({path: saved for path in (part, segment) if path in parts | segments})
             # The segment first: while a damaged part is there, whoever is killed here finds it again, and adds nothing twice.

@@ -68,6 +68,22 @@ VERDICTS = pa.schema(
     ]
 )
 
+SCORES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("scorer", pa.string()),
+        ("provider", pa.string()),
+        ("model", pa.string()),
+        ("fingerprint", pa.string()),
+        ("top", pa.int32()),
+        ("logprobs", LOGPROBS),
+        ("reason", pa.string()),
+        ("tokens_in", pa.int32()),
+        ("cost_usd", pa.float64()),
+        ("created_at", _TIME),
+    ]
+)
+
 PROMPTS = pa.schema(
     [
         ("prompt_id", pa.string()),
@@ -128,8 +144,17 @@ TRACES = pa.schema(
     ]
 )
 
-TABLES = {"samples": SAMPLES, "verdicts": VERDICTS, "prompts": PROMPTS, "outcomes": OUTCOMES, "traces": TRACES}
-STORES = ("samples", "verdicts")
+TABLES = {
+    "samples": SAMPLES,
+    "verdicts": VERDICTS,
+    "scores": SCORES,
+    "prompts": PROMPTS,
+    "outcomes": OUTCOMES,
+    "traces": TRACES,
+}
+STORES = ("samples", "verdicts", "scores")
 """Shared by all datasets, append-only."""
+LATER = frozenset({"scores"})
+"""Of these, what lakes of an earlier version lack until somebody writes to them."""
 SNAPSHOTS = ("prompts", "outcomes", "traces")
 """One folder a build."""

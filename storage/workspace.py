@@ -75,14 +75,13 @@ class Workspace:
                     "partitioned_write_flush_threshold": 4_096,
                 },
             )
-        self._samples = ("", "")
+        self._stores: dict[str, tuple[str, str]] = {}
         for table in STORES:
-            pattern = lake.glob(table)
-            if not lake.exists:
-                pattern = str(self.folder / f"no-{table}.parquet")
+            pattern, empty = lake.glob(table), str(lake.root / table / EMPTY)
+            if not (lake.exists and lake.has(table)):
+                pattern = empty = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
-            if table == "samples":
-                self._samples = (pattern, str(lake.root / table / EMPTY) if lake.exists else pattern)
+            self._stores[table] = (pattern, empty)
             self._view(table, f"FROM {parquet(pattern)}")
         self._view("responses", "SELECT * EXCLUDE (logprobs) FROM samples")
         self._view("waste", waste.view(lake.waste))
@@ -168,12 +167,13 @@ class Workspace:
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
-    def holding(self, ids: str) -> str:
+    def holding(self, ids: str, *, store: str = "samples") -> str:
         """Return the table function that reads those parts of the samples alone that hold one of the `sample_id` in a table.
 
-        Ids are read of all parts, and texts, of which there is a hundred times as much, of these.
+        Ids are read of all parts, and texts, of which there is a hundred times as much, of these. `store`: of another table that
+        has a `sample_id` and is shared by all datasets.
         """
-        pattern, empty = self._samples
+        pattern, empty = self._stores[store]
         found = self.rows(
             f"SELECT DISTINCT filename FROM {parquet(pattern, filename=True)} "
             f"WHERE sample_id IN (SELECT sample_id FROM {ids}) ORDER BY filename"

@@ -12,14 +12,17 @@ from tasks.report import Saved, TeacherCounts
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
 
+SLOTS = "(SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots)"
+"""A build's samples."""
 
-def spent(workspace: Workspace) -> float:
-    """Return USD that the samples and verdicts of the build's slots cost so far, and what was billed for them in vain."""
+
+def spent(workspace: Workspace, *, among: str = SLOTS) -> float:
+    """Return USD that samples with their verdicts and scores cost so far, and what was billed for them in vain."""
     ((usd,),) = workspace.rows(
         "SELECT coalesce(sum(cost_usd), 0) FROM ("
         "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts "
-        "UNION ALL SELECT sample_id, cost_usd FROM waste"
-        ") WHERE sample_id IN (SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots)"
+        "UNION ALL SELECT sample_id, cost_usd FROM scores UNION ALL SELECT sample_id, cost_usd FROM waste"
+        f") WHERE sample_id IN (SELECT sample_id FROM {among})"
     )
     return float(usd)
 

@@ -17,6 +17,7 @@ from tasks.diverse import keep_diverse
 from tasks.labels import check_labels, label_sql, labelled
 from tasks.options import Options
 from tasks.split import SplitOptions, split
+from tasks.student_loss import StudentLossOptions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _BEST = "score DESC NULLS LAST, length"
@@ -47,6 +48,8 @@ class SelectOptions(Options):
     verifiers: as all, among these. A verifier that could not decide doesn't count."""
     pass_rate: tuple[Share, Share] | None = None
     """Prompts whose share of accepted samples lies in this band, its ends included. Left out: all. What failed isn't counted."""
+    student_loss: StudentLossOptions | None = None
+    """What a response may cost the student, before anything else is selected. Left out: it isn't looked at."""
     per_prompt: int | None = Field(default=None, ge=1)
     """Traces of one prompt, over all teachers. Left out: no bound."""
     prefer: Literal["shortest", "longest", "best", "random", "diverse"] = "best"

@@ -92,14 +92,19 @@ def make(options: TeacherOptions, *, api_key: str | None) -> OpenAITeacher:
 
         refuse(options)
         kind = ResponsesTeacher
-    return kind(
-        model=options.model,
-        base_url=options.base_url or DEFAULT_URL,
-        api_key=api_key or NO_KEY,
-        timeout_s=options.timeout_s,
-        concurrency=options.limits.most,
-        extra_body=options.extra_body,
-    )
+    return kind(**connection(options, api_key=api_key))
+
+
+def connection(options: TeacherOptions, *, api_key: str | None) -> dict[str, Any]:
+    """Return whom a spec's options say to ask, and how."""
+    return {
+        "model": options.model,
+        "base_url": options.base_url or DEFAULT_URL,
+        "api_key": api_key or NO_KEY,
+        "timeout_s": options.timeout_s,
+        "concurrency": options.limits.most,
+        "extra_body": options.extra_body,
+    }
 
 
 def refuse_budget(parameters: Mapping[str, Any]) -> None:

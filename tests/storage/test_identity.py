@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.identity import address, check_inputs, fingerprint, prompt_id, request_key, sample_id
+from storage.identity import address, check_inputs, fingerprint, prompt_id, request_key, sample_id, scorer
 from storage.records import Message
 from tests.fakes import make_prompt
 
@@ -45,6 +45,11 @@ class TestPinned:
         """The address of a verifier as configured."""
         found = fingerprint(verifier="exact_match", version="3", options={"kind": "number", "tolerance": 0.0})
         assert found == "f952f0addffae22ed191815016214ad3"
+
+    def test_scorer(self):
+        """The address of a scorer that is asked for so many alternatives."""
+        found = scorer(provider="openai", model="m-1", identity={"extra_body": {"a": 1}}, top=20)
+        assert found == "5fee01c934bebf0141860d37316f77d3"
 
     def test_inputs(self):
         """The address of what a prompt brings to a check."""

@@ -7,20 +7,21 @@ from dataclasses import fields
 import pyarrow as pa
 import pytest
 
-from storage.records import Outcome, Prompt, Sample, Verdict
+from storage.records import Outcome, Prompt, Sample, Score, Verdict
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 
 PROMISED = {
     "samples": "sample_id prompt_id teacher provider model sample_index strategy system messages response reasoning finish_reason "
     "tokens_in tokens_out tokens_reasoning cost_usd latency_s attempts temperature seed logprobs created_at",
     "verdicts": "sample_id verifier version fingerprint passed score reason elapsed_s",
+    "scores": "sample_id scorer provider model fingerprint logprobs created_at",
     "outcomes": "prompt_id teacher sample_index sample_id outcome stage reason",
     "traces": "sample_id prompt_id dataset build_id teacher model strategy system prompt messages response reasoning answer score "
     "pass_rate tokens_in tokens_out prompt_source prompt_license teacher_license license train_use terms generation split "
     "created_at",
     "prompts": "prompt_id messages prompt reference tests tags source license generation",
 }
-RECORDS = {"samples": Sample, "verdicts": Verdict, "outcomes": Outcome, "prompts": Prompt}
+RECORDS = {"samples": Sample, "verdicts": Verdict, "scores": Score, "outcomes": Outcome, "prompts": Prompt}
 TYPES = {
     ("samples", "sample_index"): pa.int32(),
     ("samples", "tokens_in"): pa.int32(),
@@ -38,7 +39,7 @@ TYPES = {
 
 
 def test_every_table_is_promised():
-    """There are the five tables, each either shared by all datasets or a snapshot of one build."""
+    """There are the six tables, each either shared by all datasets or a snapshot of one build."""
     assert set(TABLES) == set(PROMISED) == {*STORES, *SNAPSHOTS}
 
 

@@ -1,0 +1,222 @@
+"""Grade: from stored samples that a scorer hasn't seen to scores that are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from storage import scores
+from storage.errors import RequestRejected, SetupError, StorageError, TeacherError, UserError, Withheld
+from storage.journal import Journal
+from storage.records import Message, Score
+from storage.sql import literal
+from storage.waste import Waste
+from storage.workspace import Workspace
+from tasks.ask import Desk
+from tasks.draw import Budget, Spending
+from tasks.score import as_teacher
+from tasks.stop import Stop
+from tasks.teachers.protocol import Usage
+
+BATCH = 64
+"""Samples that are read at a time."""
+REFUSED = 20
+"""Responses of which none could be scored, after which it isn't the responses' fault."""
+SHOWN = 100
+"""Characters of a reason by which failures are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What there is to score."""
+
+    samples: int
+    """That are asked about."""
+    stored: int
+    """Of these, with a score by this very scorer in the lake."""
+    left_out: Mapping[str, int]
+    """Of these, those that no scorer can be asked about, by reason."""
+    missing: int
+    """The rest."""
+
+
+def find(workspace: Workspace, fingerprint: str) -> Missing:
+    """Make `missing` of those samples in `wanted` that the scorer has no score of, and that it can be asked about."""
+    scores.unscorable(workspace, "wanted")
+    mine = f"FROM scores WHERE fingerprint = {literal(fingerprint)}"
+    workspace.execute(f"CREATE OR REPLACE TABLE have AS SELECT DISTINCT sample_id {mine} AND reason IS NULL")
+    workspace.execute(f"CREATE OR REPLACE TABLE refused AS SELECT DISTINCT sample_id, reason {mine} AND reason IS NOT NULL")
+    workspace.execute(
+        "CREATE OR REPLACE TABLE missing AS SELECT sample_id FROM wanted ANTI JOIN have USING (sample_id) "
+        "ANTI JOIN unscorable USING (sample_id)"
+    )
+    counts = {name: int(workspace.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in ("wanted", "missing")}
+    left_out = dict(workspace.rows("SELECT reason, count(*) FROM unscorable ANTI JOIN have USING (sample_id) GROUP BY reason"))
+    stored = counts["wanted"] - counts["missing"] - sum(left_out.values())
+    return Missing(samples=counts["wanted"], stored=stored, left_out=left_out, missing=counts["missing"])
+
+
+@dataclass(slots=True, kw_only=True)
+class Grade:
+    """Buys scores. One a run."""
+
+    desk: Desk
+    """Where the scorer is asked, as a teacher that answers with what is given (`tasks.score.as_teacher`)."""
+    fingerprint: str
+    """`storage.identity.scorer`."""
+    top: int
+    """Alternatives at each position."""
+    journal: Journal
+    """Where a score is safe."""
+    budget: Budget
+    """When to stop."""
+    stop: Stop
+    """Whether to."""
+    waste: Waste
+    """Where later runs find what was billed in vain."""
+    spending: Spending = field(default_factory=Spending)
+    """What was bought."""
+    scored: int = 0
+    """Scores that are on disk."""
+    failed: Counter[str] = field(default_factory=Counter)
+    """Responses without one, by the beginning of the reason."""
+    _held: list[Score] = field(default_factory=list, init=False)
+    """Refusals, until it is known that something can be scored at all."""
+
+    async def grade(self, workspace: Workspace, *, workers: int) -> None:
+        """Score what is `missing`, so many side by side, until nothing is or the run stops.
+
+        A scorer that is down, a refused key, a full disk or a spent budget sets `stop`.
+        """
+        rows, twice = await asyncio.to_thread(_rows, workspace)
+        source = _Source(rows, twice)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._work(source))
+
+    async def _work(self, source: _Source) -> None:
+        while not self.stop and (row := await source.next()) is not None:
+            await self._one(row)
+
+    async def _one(self, row: Mapping[str, Any]) -> None:
+        messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"])
+        request = as_teacher.request(row["sample_id"], messages, row["response"])
+        billed: list[Usage] = []
+
+        def bill(usage: Usage) -> None:
+            billed.append(usage)
+            self.spending.bill(usage, self.desk.options, self.budget)
+
+        try:
+            answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
+            await self._keep(self._score(row["sample_id"], answer.completion.choices[0].logprobs, billed))
+            self.scored += 1
+            self.spending.paid += 1
+        except Withheld:
+            if not self.stop:
+                self.stop.set(self.budget.exhausted())
+        except TeacherError as error:
+            if not self.stop:
+                await self._fail(row, error, billed)
+        except UserError as error:
+            self.stop.set(error)
+        except BaseException:
+            self._note(row["sample_id"], billed)
+            raise
+
+    def _score(self, sample_id: str, logprobs: Any, billed: list[Usage], reason: str | None = None) -> Score:
+        options = self.desk.options
+        return Score(
+            sample_id=sample_id,
+            scorer=options.name,
+            provider=options.provider,
+            model=options.model,
+            fingerprint=self.fingerprint,
+            top=self.top,
+            logprobs=logprobs,
+            reason=reason,
+            tokens_in=sum(usage.tokens_in for usage in billed),
+            cost_usd=sum(map(options.price.cost, billed)) if options.price else None,
+            created_at=datetime.now(UTC),
+        )
+
+    async def _keep(self, score: Score) -> None:
+        held, self._held = self._held, []
+        await self.journal.append([*held, score])
+
+    async def _fail(self, row: Mapping[str, Any], error: TeacherError, billed: list[Usage]) -> None:
+        """Count a response that got no score. A refusal is kept, so that whoever reads scores knows that there will be none."""
+        self.failed[f"{type(error).__name__}: {error}"[:SHOWN]] += 1
+        if not isinstance(error, RequestRejected):
+            self._note(row["sample_id"], billed)
+            return
+        if row["refused"] != str(error):
+            self._held.append(self._score(row["sample_id"], None, billed, reason=str(error)))
+        if self.scored:
+            held, self._held = self._held, []
+            try:
+                await self.journal.append(held)
+            except StorageError as refused:
+                self.stop.set(refused)
+        elif self.failed.total() >= REFUSED:
+            self.stop.set(
+                SetupError(
+                    f"teacher {self.desk.options.name!r} could score none of the first {self.failed.total():,} responses; "
+                    f"the last: {error}"
+                )
+            )
+
+    def _note(self, sample_id: str, billed: list[Usage]) -> None:
+        options = self.desk.options
+        cost = sum(map(options.price.cost, billed)) if options.price else 0.0
+        if billed:
+            self.waste.note(
+                sample_id=sample_id,
+                teacher=options.name,
+                cost_usd=cost,
+                tokens_in=sum(usage.tokens_in for usage in billed),
+                tokens_out=sum(usage.tokens_out for usage in billed),
+            )
+
+
+class _Source:
+    """Rows one by one, for whoever of several is free."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], twice: set[str]) -> None:
+        """`twice` are the samples that stand in more than one row: the first counts."""
+        self._batches = batches
+        self._twice = dict.fromkeys(twice, False)
+        self._rows: list[dict[str, Any]] = []
+        self._reading = asyncio.Lock()
+
+    async def next(self) -> dict[str, Any] | None:
+        """Return the next row; None where there is none."""
+        async with self._reading:
+            while not self._rows:
+                batch = await asyncio.to_thread(next, self._batches, None)
+                if batch is None:
+                    return None
+                self._rows = [row for row in batch.to_pylist() if not self._seen(row["sample_id"])]
+            return self._rows.pop()
+
+    def _seen(self, sample_id: str) -> bool:
+        seen = self._twice.get(sample_id, False)
+        if sample_id in self._twice:
+            self._twice[sample_id] = True
+        return seen
+
+
+def _rows(workspace: Workspace) -> tuple[Iterator[pa.RecordBatch], set[str]]:
+    parts = workspace.holding("missing")
+    found = f"FROM {parts} AS samples SEMI JOIN missing USING (sample_id)"
+    twice = workspace.rows(f"SELECT sample_id {found} GROUP BY sample_id HAVING count(*) > 1")
+    workspace.execute("CREATE OR REPLACE TABLE why AS SELECT sample_id, min(reason) AS reason FROM refused GROUP BY sample_id")
+    return workspace.stream(
+        f"SELECT sample_id, messages, response, why.reason AS refused {found} LEFT JOIN why USING (sample_id)", rows=BATCH
+    ), {sample_id for (sample_id,) in twice}

@@ -1,0 +1,48 @@
+"""What a scorer is: one coroutine, `score`. Limits, retries, the journal and the clock are outside it, as a teacher's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from storage.records import Logprobs, Message
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.protocol import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scored(Usage):
+    """What came of scoring one response, with its usage."""
+
+    logprobs: Logprobs
+    """A position for each of the response's tokens, as the scorer's own tokenizer has them."""
+
+
+class Scorer(Protocol):
+    """Knows one way to a model's distributions over a text that it didn't write (teacher forcing)."""
+
+    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
+        """Return the distributions at a response's tokens, with the `top` most probable alternatives at each.
+
+        The response stands where the model itself would answer the messages: behind its chat template's generation prompt. Raise
+        TeacherError, or SetupError where no response can be scored.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of connections, processes and memory."""
+        ...
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What decides the answer beside provider, model, messages, response and `top`."""
+        ...
+
+
+class ScorerMaker(Protocol):
+    """Makes a scorer of a teacher's options. Connections, processes and weights wait for the first response."""
+
+    def __call__(self, options: TeacherOptions, *, api_key: str | None) -> Scorer:
+        """Return the scorer. Raise SpecError where an option makes no sense for it."""
+        ...

@@ -1,0 +1,160 @@
+"""`stillhouse score`: a teacher grades what is stored, over real HTTP, and traces are selected by it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import Workplace
+from tests.e2e.teacher import LoopbackTeacher, counting
+from tests.e2e.test_build import spec
+from tests.tasks.score import fake_vllm
+
+pytestmark = pytest.mark.slow
+
+
+def reply(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+    """Answer conversations as a teacher, and all else as vLLM does."""
+    if "prompt" in body or "add_generation_prompt" in body:
+        return fake_vllm.answer(body)
+    return counting(body, sold)
+
+
+@pytest.fixture
+def teacher() -> Iterator[LoopbackTeacher]:
+    """Give a teacher that answers and scores."""
+    with LoopbackTeacher(reply) as serving:
+        yield serving
+
+
+def score(workplace: Workplace, *options: str, want: int = 0) -> dict[str, Any]:
+    """Score, and return what is said."""
+    done = workplace.run("score", str(workplace.write()), "--lake", str(workplace.lake), "--json", "--teacher", "t", *options)
+    assert done.returncode == want, done.stderr
+    assert "Traceback" not in done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def scored(teacher: LoopbackTeacher) -> int:
+    """Return how many responses were scored."""
+    return sum("prompt_logprobs" in body for body in teacher.bodies)
+
+
+def test_a_teacher_grades_its_own_traces(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Kept traces are scored, once; then all that is stored, of which the kept ones cost nothing more."""
+    spec(workplace, teacher.url, prompts=9, k=2)
+    built = workplace.build()
+    found = score(workplace, "--top", "5")
+    assert found["samples"] == found["scored"] == built["kept"] == scored(teacher)
+    assert found["cost_usd"] > 0
+    assert 0 < found["fit"]["outside"] < 1
+    assert len(found["fit"]["entropy"]) == 10
+    again = score(workplace, "--top", "5")
+    assert (again["scored"], again["stored"], again["cost_usd"]) == (0, built["kept"], 0)
+    assert again["fit"] == found["fit"]
+    everything = score(workplace, "--top", "5", "--dataset", "all")
+    assert everything["stored"] == built["kept"]
+    assert everything["samples"] == everything["stored"] + everything["scored"] == workplace.count("scores")
+    assert scored(teacher) == everything["samples"]
+    ((number,),) = workplace.query("SELECT count(*) FROM scores WHERE fingerprint = (SELECT min(fingerprint) FROM scores)")
+    assert number == everything["samples"]
+
+
+def test_report(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A report says what the distributions over traces are like, by whose they are."""
+    spec(workplace, teacher.url, prompts=6, k=1)
+    workplace.build()
+    score(workplace, "--top", "3")
+    named = score(workplace, "--top", "5")
+    done = workplace.run("report", workplace.spec["dataset"], "--lake", str(workplace.lake), "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)["distributions"]
+    assert [name[: len("by t (")] for name in found] == ["by t ("] * 2
+    assert found[f"by t ({named['fingerprint'][:8]})"] == named["fit"]
+    shown = workplace.run("report", workplace.spec["dataset"], "--lake", str(workplace.lake))
+    assert "nats a token" in shown.stdout
+
+
+def test_killed(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Killed while it scores, and started again, it asks about no response a second time but what was in flight."""
+    spec(workplace, teacher.url, prompts=60, k=1)
+    workplace.spec["verify"] = []
+    workplace.spec["teachers"][0]["limits"] = {"concurrency": 2}
+    built = workplace.build()
+    command = ("score", str(workplace.write()), "--lake", str(workplace.lake), "--json", "--teacher", "t")
+    running = workplace.start(*command)
+    until = time.monotonic() + 100
+    while scored(teacher) < 10 and time.monotonic() < until:
+        time.sleep(0.002)
+    running.send_signal(signal.SIGKILL)
+    running.communicate(timeout=100)
+    assert scored(teacher) < built["kept"]
+    found = score(workplace)
+    assert found["stored"] >= 8
+    assert found["stored"] + found["scored"] == built["kept"] == workplace.count("scores")
+    assert scored(teacher) <= built["kept"] + 2
+
+
+def test_errors(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """What can't be is told in one line with exit code 2, before anything is asked; a budget that is spent has code 4."""
+    spec(workplace, teacher.url, prompts=3, k=1)
+    assert "no build of" in score(workplace, want=2)["error"]
+    workplace.build()
+    done = workplace.run("score", str(workplace.write()), "--lake", str(workplace.lake), "--teacher", "tt")
+    assert (done.returncode, "did you mean 't'?" in done.stderr) == (2, True)
+    workplace.spec["teachers"][0]["license"] = None
+    assert "has no license" in score(workplace, want=3)["error"]
+    workplace.spec["teachers"][0]["license"] = "MIT"
+    workplace.spec["budget"] = {"usd": 1e-9}
+    assert "are spent" in score(workplace, want=4)["error"]
+    assert scored(teacher) == 0
+
+
+@pytest.mark.model
+def test_the_embedded_model(workplace: Workplace) -> None:
+    """What llama.cpp's real server says of its own greedy answers as they are scored is what it said as it wrote them."""
+    teacher = {"name": "t", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
+    workplace.spec = {
+        "dataset": "greedy",
+        "prompts": [{"source": workplace.prompts(2), "license": "CC0-1.0"}],
+        "teachers": [teacher | {"limits": {"concurrency": 1}}],
+        "sampling": {"temperature": 0, "max_tokens": 10, "logprobs": 5},
+    }
+    assert workplace.build()["kept"] == 2
+    found = score(workplace, "--top", "5")
+    assert (found["scored"], found["failed"]) == (2, {})
+    pairs = workplace.query(
+        "SELECT samples.response, samples.logprobs, scores.logprobs FROM samples JOIN scores USING (sample_id) ORDER BY ALL"
+    )
+    for response, drawn, graded in pairs:
+        assert b"".join(graded["tokens"]).decode() == response
+        number = len(graded["ids"])
+        assert graded["ids"] == drawn["ids"][:number]  # without the token that ended it
+        assert graded["logprobs"] == pytest.approx(drawn["logprobs"][:number], abs=1e-3)
+        assert graded["top_ids"] == drawn["top_ids"][: 5 * number]
+
+
+def test_student_loss(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """A build drops what the student finds hardest, says so, and names the command where scores are missing."""
+    spec(workplace, teacher.url, prompts=9, k=2)
+    workplace.spec["select"] = {"student_loss": {"student": "t", "keep": 0.5}}
+    failed = workplace.build(want=2)
+    assert "stillhouse score SPEC --teacher t --dataset all" in failed["error"]
+    sold = teacher.sold
+    found = score(workplace, "--dataset", "all", "--top", "0")
+    assert found["scored"] > 0
+    asked = teacher.sold - sold
+    built = workplace.build()
+    assert teacher.sold - sold == asked  # the build bought nothing
+    assert built["rejected"]["select"] > 0
+    reasons = workplace.query("SELECT DISTINCT reason FROM outcomes WHERE stage = 'select'")
+    assert all("nats a token, more than" in reason for (reason,) in reasons)
+    assert any("could not be scored and are kept" in line for line in built["warnings"])
+    workplace.spec["select"]["student_loss"]["student"] = "nobody"
+    assert "select.student_loss.student" in workplace.build(want=2)["error"]

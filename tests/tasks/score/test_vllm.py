@@ -1,0 +1,135 @@
+"""Scoring by a vLLM server, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from storage.errors import BadResponse, RequestRejected, SetupError, SpecError
+from storage.records import Message
+from tasks.score.vllm import VllmScorer, make
+from tests.fakes import make_options, user
+from tests.tasks.score import fake_vllm
+from tests.tasks.teachers.server import Reply, Serving, serving
+
+TURNS = (Message(role="system", content="Be brief."), *user("Say hi."))
+RESPONSE = "Hi, né!"
+
+
+def reply(body: dict[str, Any]) -> Reply:
+    """Answer as vLLM does."""
+    status, document = fake_vllm.answer(body)
+    return status, {"content-type": "application/json"}, json.dumps(document).encode()
+
+
+def scorer(seen: Serving, **given: Any) -> VllmScorer:
+    """Return a scorer of a served model."""
+    return make(make_options(provider="openai", model="m", base_url=seen.url, **given), api_key="sk-1234567890")
+
+
+async def test_equal_to_the_model():
+    """Each of the response's tokens has the model's own log-probability, and the likeliest alternatives in their order."""
+    with serving(reply) as seen:
+        asked = scorer(seen)
+        found = await asked.score(TURNS, RESPONSE, 3)
+        await asked.aclose()
+    prompt = fake_vllm.prompt_of([{"content": each.content} for each in TURNS])
+    given = fake_vllm.tokens(RESPONSE)
+    logprobs = found.logprobs
+    assert logprobs.ids == tuple(given)
+    assert logprobs.tokens is None
+    assert logprobs.counts == (3,) * len(given)
+    for place, token in enumerate(given):
+        whole = fake_vllm.distribution(prompt + given[:place])
+        best = sorted(whole, reverse=True)[:3]
+        assert logprobs.logprobs[place] == pytest.approx(whole[token])
+        assert list(logprobs.top_logprobs[3 * place : 3 * place + 3]) == pytest.approx(best)
+        assert logprobs.top_ids is not None
+        named = {token, *logprobs.top_ids[3 * place : 3 * place + 3]}
+        assert logprobs.rest[place] == pytest.approx(1 - sum(math.exp(whole[each]) for each in named))
+    assert (found.tokens_in, found.tokens_out) == (len(prompt) + len(given), 1)
+    assert set(seen.keys) == {"Bearer sk-1234567890"}
+
+
+async def test_no_alternatives():
+    """With none asked for, the tokens' own log-probabilities come all the same."""
+    with serving(reply) as seen:
+        asked = scorer(seen)
+        found = await asked.score(TURNS, RESPONSE, 0)
+        await asked.aclose()
+    assert len(found.logprobs) == len(fake_vllm.tokens(RESPONSE))
+    assert found.logprobs.top_logprobs == ()
+    assert found.logprobs.rest[0] == pytest.approx(1 - math.exp(found.logprobs.logprobs[0]))
+
+
+async def test_a_conversation_is_tokenized_once():
+    """Samples of one prompt share its tokens; what `extra_body` says of the template goes there, and the rest to the model."""
+    with serving(reply) as seen:
+        asked = scorer(seen, extra_body={"chat_template_kwargs": {"thinking": False}, "priority": 3})
+        for response in ("One.", "Two."):
+            await asked.score(TURNS, response, 1)
+        await asked.aclose()
+    conversations = [body for body in seen.bodies if "messages" in body]
+    scored = [body for body in seen.bodies if "prompt_logprobs" in body]
+    assert [body["chat_template_kwargs"] for body in conversations] == [{"thinking": False}]
+    assert [("chat_template_kwargs" in body, body["priority"]) for body in scored] == [(False, 3)] * 2
+    assert sorted(set(seen.paths)) == ["/tokenize", "/v1/completions"]
+
+
+async def test_minus_infinity():
+    """VLLM's -9999 stands for a probability of nothing."""
+
+    def never(body: dict[str, Any]) -> Reply:
+        status, document = fake_vllm.answer(body)
+        if "choices" in document:
+            last = document["choices"][0]["prompt_logprobs"][-1]
+            last[str(body["prompt"][-1])] |= {"logprob": -9999.0, "rank": 64}
+        return status, {"content-type": "application/json"}, json.dumps(document).encode()
+
+    with serving(never) as seen:
+        asked = scorer(seen)
+        found = await asked.score(TURNS, RESPONSE, 2)
+        await asked.aclose()
+    assert found.logprobs.logprobs[-1] == -math.inf
+
+
+def without(body: dict[str, Any]) -> Reply:
+    """Answer as a server does that doesn't know `prompt_logprobs`."""
+    status, document = fake_vllm.answer(body)
+    if "choices" in document:
+        del document["choices"][0]["prompt_logprobs"]
+    return status, {"content-type": "application/json"}, json.dumps(document).encode()
+
+
+def nowhere(body: dict[str, Any]) -> Reply:
+    """Answer as a server does that has no such path."""
+    return 404, {"content-type": "application/json"}, json.dumps({"detail": "Not Found"}).encode()
+
+
+@pytest.mark.parametrize(("served", "error"), [(without, BadResponse), (nowhere, SetupError)])
+async def test_no_vllm(served: Callable[[dict[str, Any]], Reply], error: type[Exception]):
+    """Another server is told from a vLLM server in a line that says what is needed."""
+    with serving(served) as seen:
+        asked = scorer(seen)
+        with pytest.raises(error, match="vLLM server"):
+            await asked.score(TURNS, RESPONSE, 2)
+        await asked.aclose()
+
+
+async def test_too_many_alternatives():
+    """What the server refuses is the request's fault, in the server's words."""
+    with serving(reply) as seen:
+        asked = scorer(seen)
+        with pytest.raises(RequestRejected, match="greater than max allowed: 20"):
+            await asked.score(TURNS, RESPONSE, 21)
+        await asked.aclose()
+
+
+def test_openai_itself():
+    """OpenAI's own API is refused before anything is asked."""
+    with pytest.raises(SpecError, match="vLLM"):
+        make(make_options(provider="openai", model="gpt-x"), api_key="sk-1234567890")
