@@ -7,14 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.evaluation.passing import Counts
 from tasks.outcomes import ADDRESSED, listed
+from tasks.usable import EMPTY
 from tasks.verify import Named, Rule
 
 GRADES = ("passed", "refuted", "undecided", "unusable", "missing")
-"""passed: the verifiers accept it. refuted: whatever is undecided, they don't. undecided: they might. unusable: it was cut off or
-declined, and the teacher's `retry` rejects that, or it ended before its first word. missing: no response came."""
+"""passed: the verifiers accept it. refuted: whatever is undecided, they don't. undecided: they might. unusable: it was empty, or
+cut off or declined where the teacher's `retry` rejects that. missing: no response came."""
 OPEN = ("undecided", "missing")
 """Of these nobody knows whether they would have passed."""
 TAG_VALUES = 50
@@ -57,10 +59,11 @@ def grade(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
         """
     )
     workspace.execute(
-        """
+        f"""
         CREATE TABLE graded AS
         SELECT ord, teacher, sample_index, sample_id, length,
             CASE
+                WHEN sample_id IS NULL AND reason = {literal(EMPTY)} THEN 'unusable'
                 WHEN sample_id IS NULL THEN 'missing'
                 WHEN stage = 'draw' THEN 'unusable'
                 WHEN stage IS NULL THEN 'passed'

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.contest import Contest, ContestOptions
+from flows.evaluating import markdown
 from flows.loading import load_spec
 from flows.working import work_shards
 from storage.errors import SpecError, StorageError
@@ -100,6 +101,20 @@ def test_rates(tmp_path: Path, spec: dict[str, Any]):
     assert json.loads(Path(again["stored"]).read_text()) == again
 
 
+def test_markdown(tmp_path: Path, spec: dict[str, Any]):
+    """All of it stands in Markdown's tables, whatever the contestants' names and tags have in them."""
+    rows = [json.loads(line) | {"tags": {"kind": "a|b"}} for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
+    write(tmp_path / "exam.jsonl", rows)
+    shown = markdown(evaluate(tmp_path, spec))
+    assert "| student | 100.0% [" in shown
+    assert "| kind: a\\|b | 12 | 50.0% [" in shown
+    assert "- trained on: nobody looked" in shown
+    tables = [part.splitlines() for part in shown.split("\n\n") if part.startswith("|")]
+    assert len(tables) == 4
+    for table in tables:
+        assert len({line.replace("\\|", "").count("|") for line in table}) == 1
+
+
 def test_style(tmp_path: Path, spec: dict[str, Any]):
     """What the student learnt of manner is measured beside what it learnt of skill."""
     found = evaluate(tmp_path, spec)
@@ -137,6 +152,15 @@ def test_what_is_rejected(tmp_path: Path, spec: dict[str, Any]):
     student = contestants(evaluate(tmp_path, spec))["student"]
     assert grades(student) == [24, 0, 0, 0, 24, 0]
     assert student["pass_at"]["1"]["at_most"] == 0
+
+
+def test_an_empty_answer(tmp_path: Path, spec: dict[str, Any]):
+    """A contestant that says nothing has answered, and not passed: nobody may say that it might have."""
+    write(tmp_path / "student.jsonl", [{"prompt_id": f"p{n}", "responses": ["", RIGHT]} for n in range(PROMPTS)])
+    spec["teachers"][1]["retry"] = {"empty": "reject"}
+    student = contestants(evaluate(tmp_path, spec))["student"]
+    assert grades(student) == [24, 12, 0, 0, 12, 0]
+    assert student["pass_at"]["1"]["at_most"] == 0.5
 
 
 def test_who_takes_part(tmp_path: Path, spec: dict[str, Any]):
