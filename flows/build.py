@@ -92,7 +92,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
 
         run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=say)
         with signals(run.stop, watch.say, watch.pending, watch.leave):
-            async with run, _watched(run, watch):
+            async with run, watched(run, watch):
                 context.RUN.set(run)
                 return await _steps(run, watch)
     except Interrupted as error:
@@ -115,12 +115,14 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     exports = await run.land(summary)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
     if watch.show:
-        await acreate_markdown_artifact(summary.markdown(), key=f"{_key(dataset)}-summary", description="What the build kept")
+        await acreate_markdown_artifact(
+            summary.markdown(), key=f"{artifact_key(dataset)}-summary", description="What the build kept"
+        )
     return summary.as_dict() | {"exports": exports}
 
 
 @contextlib.asynccontextmanager
-async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
+async def watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
     """Keep Prefect's progress artifact up to date, and hear of a cancellation in its UI."""
     if not watch.show:
         yield
@@ -135,7 +137,7 @@ async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
 
 
 async def _watching(run: Run) -> None:
-    key = f"{_key(run.spec.dataset)}-progress"
+    key = f"{artifact_key(run.spec.dataset)}-progress"
     logger = get_run_logger()
     about = f"Samples of {run.spec.dataset}"
     artifact = await acreate_progress_artifact(0.0, key=key, description=about)
@@ -157,6 +159,6 @@ async def _watching(run: Run) -> None:
                 logger.debug("Prefect can't be reached: %s", error)
 
 
-def _key(dataset: str) -> str:
+def artifact_key(dataset: str) -> str:
     """Return a dataset's name as Prefect's artifact keys want it: lower case, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "dataset"

@@ -14,7 +14,7 @@ import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
-from flows import on_lakes, on_shards, on_specs
+from flows import on_evaluations, on_lakes, on_shards, on_specs
 from flows.printing import err, plain, results_alone
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
@@ -39,6 +39,7 @@ for command in (
     on_lakes.export,
     on_lakes.contaminated,
     on_shards.distill,
+    on_evaluations.evaluate,
     on_specs.serve,
     on_specs.doctor,
 ):

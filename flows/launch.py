@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,6 +67,27 @@ class Launch:
 
     def build(self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
         """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
+
+        def flow() -> Any:
+            from flows.build import build
+
+            return build(str(spec), lake=lake)
+
+        return self._run(flow, dataset, console, progress)
+
+    def evaluate(
+        self, spec: Path, dataset: str, lake: str, options: dict[str, Any], console: Console, progress: Progress
+    ) -> dict[str, Any]:
+        """Run the evaluation's flow and return what it found. Raise as `build` does."""
+
+        def flow() -> Any:
+            from flows.evaluate import evaluate
+
+            return evaluate(str(spec), lake=lake, options=options)
+
+        return self._run(flow, dataset, console, progress)
+
+    def _run(self, flow: Callable[[], Any], dataset: str, console: Console, progress: Progress) -> dict[str, Any]:
         from flows.display import Display
         from storage import memory
 
@@ -76,7 +97,6 @@ class Launch:
             with Display(progress, console) as display:
                 from prefect import tags
 
-                from flows.build import build
                 from flows.context import WATCH, Watch
 
                 self._server.wait(self.check)
@@ -90,7 +110,7 @@ class Launch:
                 WATCH.set(Watch(progress=progress, say=display.say, show=show, pending=self._pending, leave=leave))
                 # A tag may have a limit, which each task run asks for: nobody sets one on a server that nobody sees.
                 with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
-                    return cast("dict[str, Any]", asyncio.run(cast("Any", build(str(spec), lake=lake))))
+                    return cast("dict[str, Any]", asyncio.run(flow()))
         except BaseException as error:
             # Prefect's own handler is in place for the moment between the flow's start and ours.
             if type(error).__name__ == "TerminationSignal":

@@ -86,10 +86,7 @@ class Run:
 
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
-        check(self.spec, self._path, self.lake)
-        terms = load(self.spec.licenses.terms)
-        self._bounds = rights.bounds(self.spec, self._path, terms)
-        self._inherited = rights.inherited(self.spec, terms)
+        self._check()
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
@@ -160,6 +157,13 @@ class Run:
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()
 
+    def _check(self) -> None:
+        """Raise what can be known of the spec before a prompt is read."""
+        check(self.spec, self._path, self.lake)
+        terms = load(self.spec.licenses.terms)
+        self._bounds = rights.bounds(self.spec, self._path, terms)
+        self._inherited = rights.inherited(self.spec, terms)
+
     async def prepare(self) -> Prepared:
         """Stage prompts and find what is missing."""
         prepared = await asyncio.to_thread(
@@ -172,8 +176,7 @@ class Run:
             self.spec.sampling.k,
         )
         await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
-        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self._path, self.say, self.stop)
-        prepared = await asyncio.to_thread(bar, self._workspace, self.spec, prepared, self._heldout)
+        prepared = await asyncio.to_thread(self._bar, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
@@ -185,6 +188,11 @@ class Run:
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
+
+    def _bar(self, prepared: Prepared) -> Prepared:
+        """Take out the prompts of which nothing is wanted, and return what is left to do."""
+        self._heldout = wiring.heldout(self.spec, self._path, self.say, self.stop)
+        return bar(self._workspace, self.spec, prepared, self._heldout)
 
     def _find_unwanted(self) -> None:
         unwanted.find(self._workspace, [teacher.retry for teacher in self.spec.drawing])

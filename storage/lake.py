@@ -43,6 +43,7 @@ class Lake:
         self.waste = root / "waste"
         self.answers = root / "answers"
         self.index = root / "index"
+        self.evaluations = root / "evaluations"
         self.staging = root / ".staging"
         self.catalog = root / "catalog.duckdb"
         self.quarantine = root / "quarantine"
@@ -159,7 +160,7 @@ class Lake:
         for table in (*STORES, self.index.name):
             kept = (self.root / table).glob("**/*.footer")
             found += [path for path in kept if not path.with_suffix(".parquet").exists()]
-        for folder in (*TABLES, self.index.name, "manifests"):
+        for folder in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")
         return [path for path in sorted(found) if not any(path.is_relative_to(other) for other in found if other != path)]
@@ -177,6 +178,12 @@ class Lake:
     def record_export(self, manifest: Manifest) -> None:
         """Write an export's manifest."""
         write_text(self.root / "manifests" / "exports" / f"{manifest['export_id']}.json", _dump(manifest))
+
+    def record_evaluation(self, found: dict[str, Any]) -> Path:
+        """Write what an evaluation found, and return where."""
+        path = self.evaluations / f"{found['evaluation_id']}.json"
+        write_text(path, _dump(found))
+        return path
 
     def builds(self, dataset: str | None = None) -> list[Manifest]:
         """Return the manifests of landed builds, oldest first."""

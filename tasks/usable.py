@@ -10,6 +10,8 @@ from tasks.teachers.protocol import Choice, Completion, Request, Usage
 
 INT32_MAX = 2**31 - 1
 """What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
+EMPTY = "the response is empty"
+"""What is said where there is nothing to use: a slot that ends so was answered, with nothing."""
 _TOKENS = tuple(field.name for field in fields(Usage))
 
 
@@ -26,7 +28,7 @@ def usable(completion: Completion, n: int) -> Completion:
     """Return a response without what no table can hold, and with `n` samples at most. Raise EmptyResponse where there is none."""
     choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
     if not choices:
-        raise EmptyResponse("the response is empty")
+        raise EmptyResponse(EMPTY)
     return Completion(choices=choices[:n], allowance=completion.allowance, **_numbers(completion))
 
 

@@ -81,6 +81,13 @@ class Rule:
         complete = f"count(DISTINCT {fingerprint}) FILTER ({counts}) = {len(self.counted)}"
         return f"({complete} AND {some})" if self.require == "any" else f"({complete} AND {some} AND {none_failed})"
 
+    def refuting_sql(self, fingerprint: str, passed: str) -> str:
+        """Return, as an aggregate too, whether a sample can't be accepted, however what is undecided or missing turns out."""
+        counts = f"{fingerprint} IN ({', '.join(map(literal, sorted(self.counted)))})" if self.counted else "FALSE"
+        if self.require == "any":
+            return f"(count(DISTINCT {fingerprint}) FILTER ({counts} AND NOT {passed}) = {max(1, len(self.counted))})"
+        return f"coalesce(bool_or(NOT {passed}) FILTER ({counts}), FALSE)"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:

@@ -87,14 +87,18 @@ class TransformersTeacher:
 
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise SpecError where it has no way to do what they say."""
-        unknown = sorted(parameters.keys() - UNDERSTOOD)
-        if unknown:
-            raise SpecError(f"sampling.{unknown[0]}: provider transformers can't; leave it out, or serve the model (openai)")
+        self._refuse(parameters)
         if "max_tokens" not in parameters:
             raise SpecError("sampling.max_tokens: provider transformers needs it, since a student may never end by itself")
 
+    def _refuse(self, parameters: Mapping[str, Any]) -> None:
+        unknown = sorted(parameters.keys() - UNDERSTOOD)
+        if unknown:
+            raise SpecError(f"sampling.{unknown[0]}: provider transformers can't; leave it out, or serve the model (openai)")
+
     async def complete(self, request: Request) -> Completion:
         """Wait for a batch to have the request's answers."""
+        self._refuse(request.parameters)
         if self._serving is None or self._serving.done():
             self._serving = asyncio.create_task(self._serve())
         jobs = self._jobs(request)
@@ -196,6 +200,8 @@ def make(options: TeacherOptions, *, api_key: str | None) -> TransformersTeacher
         raise SpecError(f"{where}: provider transformers asks nobody: drop base_url, api_key_env and replicas")
     if options.api != "chat":
         raise SpecError(f"{where}: api: only provider openai has `{options.api}`; leave it out")
+    if not options.draw:
+        raise SpecError(f"{where}: draw: it can't be held to a judge's form; serve the model, and ask it by openai")
     template = options.extra_body.get(TEMPLATE, {})
     if options.extra_body.keys() - {TEMPLATE} or not isinstance(template, dict):
         raise SpecError(f"{where}: extra_body: provider transformers knows {TEMPLATE} alone, a mapping of variables")

@@ -22,6 +22,7 @@ from tasks.teachers.asks import Ask, How
 from tasks.teachers.decoding import Model
 from tasks.teachers.transformers import TransformersTeacher, make
 from tests.fakes import make_options, make_request
+from tests.flows.test_contest import evaluate
 from tests.tasks.exporters import students
 from tests.tasks.teachers.test_conformance import TestTeacher  # noqa: F401 - what every teacher must do is tried on this one
 from tests.train.test_training import tiny
@@ -306,3 +307,35 @@ class TestLife:
         with pytest.raises(SetupError, match="can't be loaded"):
             await teacher.complete(make_request(parameters=SAMPLED))
         await teacher.aclose()
+
+
+class TestContest:
+    """Students as contestants."""
+
+    def test_base_and_student(self, original: Path, folder: Path, tmp_path: Path):
+        """Two folders compete without a server; a student that is trained again is asked anew, and the other isn't."""
+        again = AutoModelForCausalLM.from_pretrained(folder)
+        for round_ in range(2):
+            with torch.no_grad():
+                again.lm_head.weight.mul_(-1 - round_)
+            again.save_pretrained(folder)
+            found = evaluate(tmp_path, contest(original, folder, tmp_path))
+            base, student = found["contestants"]
+            assert (base["asked"], student["asked"]) == (8, 8)
+            assert all(each["passed"] + each["refuted"] == 8 for each in (base, student))
+            assert found["paid"] == (16, 8)[round_]
+        assert (base["model"], student["model"]) == (str(original), str(folder))
+
+
+def contest(base: Path, student: Path, place: Path) -> dict[str, Any]:
+    """Return a spec of two folders."""
+    rows = [{"prompt": f"What is two plus {n}?"} for n in range(4)]
+    (place / "exam.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    common = {"provider": "transformers", "transformers": {"device": "cpu", "batch": 4}}
+    return {
+        "dataset": "exam",
+        "prompts": [{"source": str(place / "exam.jsonl")}],
+        "teachers": [common | {"name": "base", "model": str(base)}, common | {"name": "student", "model": str(student)}],
+        "sampling": {"k": 2, "max_tokens": 8, "seed": 1},
+        "verify": [{"use": "length", "min_chars": 12}],
+    }

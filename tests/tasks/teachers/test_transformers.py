@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import SpecError
 from tasks.teachers.transformers import make
-from tests.fakes import make_options
+from tests.fakes import make_options, make_request
 
 
 @pytest.fixture
@@ -32,6 +32,7 @@ def options(folder: Path | str, **more: Any) -> Any:
     ("more", "told"),
     [
         ({"base_url": "http://127.0.0.1:1/v1"}, "drop base_url"),
+        ({"draw": False}, "can't be held to a judge's form"),
         ({"api": "responses"}, "only provider openai"),
         ({"extra_body": {"min_p": 0.1}}, "knows chat_template_kwargs alone"),
         ({"extra_body": {"chat_template_kwargs": [1]}}, "knows chat_template_kwargs alone"),
@@ -65,6 +66,14 @@ def test_identity(folder: Path):
     assert make(options(folder), api_key=None).identity == before
     (folder / "model.safetensors").write_bytes(b"weightz")
     assert make(options(folder), api_key=None).identity != before
+
+
+async def test_a_judges_request(folder: Path):
+    """A drawing teacher that judges as well would have its form ignored: that is said, and nothing is loaded."""
+    teacher = make(options(folder), api_key=None)
+    with pytest.raises(SpecError, match="response_format: provider transformers can't"):
+        await teacher.complete(make_request(parameters={"temperature": 0, "response_format": {"type": "json_schema"}}))
+    await teacher.aclose()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,125 @@
+"""The command that lets a spec's teachers compete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
+from flows.printing import err, out, plain, print_json, say
+from storage.errors import SpecError, UserError
+
+Shown = tuple[list[str], list[list[str]]]
+
+
+def evaluate(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    models: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Teachers that take part, with commas between. [default: all that draw]")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The one that the others are compared with. [default: the first]")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="test, validation, train or all, by the spec's `select.split`. [default: test, where it has one]"
+        ),
+    ] = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TRAINED_ON",
+            help="What was trained on: a dataset of the lake, lake:PATH#DATASET, or files. May be repeated. "
+            "[default: the spec's own dataset, where it is built]",
+        ),
+    ] = None,
+    k: Annotated[
+        str | None, typer.Option("--k", metavar="NUMBERS", help="Of pass@k, as in 1,4. [default: 1 and sampling.k]")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the intervals. [default: the spec's]")] = None,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap.")] = 5_000,
+    confidence: Annotated[float, typer.Option(help="Of an interval.")] = 0.95,
+    as_json: AsJson = False,
+) -> None:
+    """Let the spec's teachers answer its prompts, and compare them: pass@k by its verifiers, style, what was trained on.
+
+    SPENDS what is missing, as a build would; asked again it costs nothing.
+    """
+    from flows.launch import starting
+
+    options = {
+        "models": _names(models),
+        "baseline": baseline,
+        "split": split,
+        "against": against or [],
+        "ks": _numbers(k),
+        "seed": seed,
+        "resamples": resamples,
+        "confidence": confidence,
+    }
+    with starting() as launch:
+        from flows.contest import Contest, ContestOptions
+        from flows.progress import Progress
+
+        loaded, at = loaded_spec(spec), lake_at(lake)
+        progress = Progress()
+        Contest(loaded, spec, at, ContestOptions.of(options))  # which raises where they don't fit, before a server has started
+        try:
+            launch.check()
+            found = launch.evaluate(spec, loaded.dataset, lake, options, err, progress)
+        except UserError as error:
+            say(progress.spending.line())
+            if as_json:
+                ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+                print_json(ended | progress.spending.totals())
+            raise
+    if as_json:
+        print_json(found)
+        return
+    from flows import evaluating
+
+    out.print(Text(plain(evaluating.head(found)), style="bold"))
+    _show(evaluating.rates(found, found["contestants"]))
+    out.print("* the interval of the difference excludes 0")
+    _show(evaluating.samples(found))
+    for line in evaluating.contamination(found):
+        out.print(Text(plain(line)))
+    if found["contamination"]["without"]:
+        out.print("without them:")
+        _show(evaluating.rates(found, found["contamination"]["without"]))
+    if found["by_tag"]:
+        _show(evaluating.by_tag(found, most=evaluating.TAGS))
+        if len(found["by_tag"]) > evaluating.TAGS:
+            out.print(f"… and {len(found['by_tag']) - evaluating.TAGS:,} more values; --json has all")
+    _show(evaluating.style(found))
+    for text in found["statements"]:
+        out.print(Text(plain(text), style="bold"))
+    for text in found["warnings"]:
+        out.print(Text(plain(text), style="yellow"))
+    out.print(Text(plain(f"bought {found['paid']:,} samples for ${found['cost_usd']:,.4f}; kept as {found['stored']}")))
+
+
+def _show(shown: Shown) -> None:
+    heads, rows = shown
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(heads):
+        table.add_column(Text(plain(name)), justify="right" if number else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    out.print(table)
+
+
+def _names(said: str | None) -> list[str]:
+    return [name.strip() for name in (said or "").split(",") if name.strip()]
+
+
+def _numbers(said: str | None) -> list[int]:
+    try:
+        return [int(each) for each in (said or "").split(",") if each.strip()]
+    except ValueError:
+        raise SpecError(f"--k: {said!r} must be numbers with commas between, as in 1,4") from None
