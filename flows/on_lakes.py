@@ -69,7 +69,8 @@ def show(
     for row in rows:
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
         cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
-        heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
+        by = f" · {row['strategy']}" if row["strategy"] else ""
+        heading = f"── {row['prompt_id']} · {row['teacher']}{by} · sample {row['sample_index']}{cost} ──"
         out.print(Text(plain(heading), style="cyan"))
         out.print(Text(f"{plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
@@ -120,7 +121,8 @@ def diff(
             out.print(Text(plain(f"{change} {move.slots:,}: {move.before} → {move.after}"), style="cyan"))
             for each in move.examples:
                 why = each.after or each.before
-                shown = f"  {each.prompt_id} · {each.teacher} · sample {each.sample_index}" + (f": {why}" if why else "")
+                by = f" · {each.strategy}" if each.strategy else ""
+                shown = f"  {each.prompt_id} · {each.teacher}{by} · sample {each.sample_index}" + (f": {why}" if why else "")
                 out.print(Text(plain(shown)[:500]))
         if len(moves) > SHOWN:
             left = sum(move.slots for move in moves[SHOWN:])

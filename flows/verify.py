@@ -30,7 +30,6 @@ from tasks.outcomes import listed
 from tasks.prepare import Asked, prepare
 from tasks.rejudge import judge_stored
 from tasks.stop import Stop
-from tasks.templates import Template
 from tasks.together import judge_together
 from tasks.verify import Named, Verification, alone
 
@@ -114,8 +113,8 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         await asyncio.to_thread(catalog.write, lake)
         stop.check()
         before = next(reversed(lake.builds(spec.dataset)), None)
-        drawing = [teacher.name for teacher in spec.drawing]
-        verdicts, changes = await asyncio.to_thread(compare, workspace, lake, before, verifiers, drawing)
+        arms = [(arm.teacher.name, arm.strategy) for arm in spec.arms]
+        verdicts, changes = await asyncio.to_thread(compare, workspace, lake, before, verifiers, arms)
         ((samples,),) = workspace.rows("SELECT count(*) FROM slots WHERE stored")
     return Verified(
         dataset=spec.dataset,
@@ -130,11 +129,11 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
 
 
 def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
-    template = Template(spec.template, where=str(path))
+    template = wiring.template(spec, path)
     prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
     # As in a build, nobody judges what was bought for a prompt that is rejected before the draw.
-    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
-    unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
+    bar(workspace, spec, path, prepared, wiring.heldout(spec, path, say, stop))
+    unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])
 
 
 @dataclass(frozen=True, slots=True)
