@@ -153,6 +153,10 @@ def export(
         list[str] | None,
         typer.Option(metavar="ENTRY", help="An entry of `mix`, as '{source: human.jsonl, share: 0.2, license: MIT}'; repeated."),
     ] = None,
+    erase_system: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Leave out the template's system and strategy texts; TEXT in their place, or `true`."),
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
     ] = None,
@@ -168,6 +172,7 @@ def export(
 
     at = lake_at(lake)
     flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
+    flags["erase_system"] = {"true": True, "false": False}.get(erase_system or "", erase_system)
     options = options_of(flags, option or [], mix=mix or [])
     check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)

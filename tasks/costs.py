@@ -42,7 +42,8 @@ def by_teacher(
         FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY teacher
         """
     ):
-        counted[drawing[number]] = [one + more for one, more in zip(counted[drawing[number]], numbers, strict=True)]
+        name = drawing[int(number)]
+        counted[name] = [one + more for one, more in zip(counted[name], numbers, strict=True)]
     found = {}
     for name in dict.fromkeys((*drawing, *judging)):
         requested, reused, kept, failed, responses, refused = counted[name]
