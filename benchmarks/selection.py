@@ -79,6 +79,7 @@ def ready(workspace: Workspace, folder: Path, samples: int) -> None:
         FROM range({samples}) AS indices(i)
         """
     )
+    workspace.execute("CREATE TABLE arms AS SELECT 0::SMALLINT AS teacher, 0::SMALLINT AS first, NULL::VARCHAR AS strategy")
 
 
 def resident() -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
@@ -15,9 +15,10 @@ from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against
 from tasks.export import check_exports
+from tasks.labels import check_labels
 from tasks.license import bar_unlicensed, gate
 from tasks.prepare import Prepared, unbarred
-from tasks.templates import Template
+from tasks.strategies import conditions, remarks
 from tasks.terms import load
 from tasks.verify import Named
 from verifiers.protocol import NeedsMachine
@@ -33,7 +34,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     wiring.check_teachers(spec, path)
     judging.make_verifiers(spec, path)
-    Template(spec.template, where=str(path))
+    wiring.template(spec, path)
     wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     if spec.select.student_loss is not None:
@@ -41,11 +42,18 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     check_exports(spec.exports, lake.root)
 
 
-def bar(workspace: Workspace, spec: Spec, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
+def check_prompts(workspace: Workspace, spec: Spec, path: Path, prepared: Prepared, say: Callable[[str], None]) -> None:
+    """Raise SpecError where the spec names a tag that none of its prompts has, and say which strategies are for few of them."""
+    check_labels(workspace, [*conditions(spec.template.strategies), *spec.select.labels], where=str(path))
+    for line in remarks(prepared.by_strategy, spec.template.strategies):
+        say(line)
+
+
+def bar(workspace: Workspace, spec: Spec, path: Path, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
     if heldout is not None:
         exempt = {source.source for source in spec.prompts if not source.decontaminate}
-        heldout.bar(workspace, exempt, Template(spec.template, where=spec.dataset))
+        heldout.bar(workspace, exempt, wiring.template(spec, path))
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
     return unbarred(workspace, prepared)

@@ -151,12 +151,12 @@ def _prompts(lake: Lake, build: Manifest) -> Iterator[Text]:
         yield from prompt_texts(row["prompt_id"], row["prompt_id"], row["messages"])
     options = TemplateOptions.model_validate(build.get("spec", {}).get("template", {}))
     if Template(options, where=build["dataset"]).adds:
-        # What a template adds to a prompt stands in the traces alone; those of a prompt stand together.
+        # What a template adds to a prompt stands in the traces alone; those of a prompt and a strategy stand together.
         last = None
         for row in _rows(lake, build, "traces", ["prompt_id", "messages"]):
-            if row["prompt_id"] != last:
+            if (row["prompt_id"], row["messages"]) != last:
                 yield from prompt_texts(row["prompt_id"], row["prompt_id"], row["messages"])
-            last = row["prompt_id"]
+            last = row["prompt_id"], row["messages"]
 
 
 def _responses(lake: Lake, build: Manifest) -> Iterator[Text]:

@@ -41,7 +41,6 @@ from tasks.options import Options
 from tasks.prepare import Prepared, unbarred
 from tasks.select import SelectOptions
 from tasks.split import split
-from tasks.templates import Template
 
 ALL = "all"
 """Of the splits: no matter which."""
@@ -103,7 +102,7 @@ class Contest(Run):
     def _check(self) -> None:
         wiring.check_teachers(self.spec, self._path)
         judging.make_verifiers(self.spec, self._path)
-        Template(self.spec.template, where=str(self._path))
+        wiring.template(self.spec, self._path)
         for teacher in self.spec.drawing:
             if "retry" in {teacher.retry.length, teacher.retry.refusal}:
                 self.say(f"teacher {teacher.name!r}: retry asks again for what it cut off or declined, which flatters its rates")
@@ -240,6 +239,10 @@ def _competing(spec: Spec, options: ContestOptions) -> Spec:
     for name in ("adaptive", "cascade"):
         if getattr(spec.sampling, name):
             raise SpecError(f"sampling.{name}: it decides by verdicts what is drawn, and so the rates; leave it out to evaluate")
+    if spec.template.strategies:
+        raise SpecError(
+            "template.strategies: every contestant is asked alike; leave them out, or make the text of one `template.system`"
+        )
     known = [teacher.name for teacher in spec.drawing]
     for name in options.models:
         if name not in known:

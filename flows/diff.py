@@ -49,6 +49,8 @@ class Diff:
     """Slots of each prompt source, then and now."""
     by_teacher: Mapping[str, Pair]
     """Slots of each teacher, then and now."""
+    by_strategy: Mapping[str, Pair]
+    """Slots of each strategy, then and now."""
     spec: Mapping[str, tuple[Any, Any]]
     """What the spec says otherwise, by path: then and now, None where it said nothing."""
     versions: Mapping[str, tuple[Any, Any]]
@@ -58,7 +60,7 @@ class Diff:
         """Return what `--json` prints."""
         rated = {
             name: {key: [_rated(rate) for rate in pair] for key, pair in getattr(self, name).items()}
-            for name in ("by_source", "by_teacher")
+            for name in ("by_source", "by_teacher", "by_strategy")
         }
         return dataclasses.asdict(self) | rated
 
@@ -78,7 +80,7 @@ class Diff:
         for name, (was, now) in self.licenses.items():
             if was != now:
                 lines.append((f"licence {name}", f"{was:,} to {now:,} traces"))
-        for what, pairs in (("source", self.by_source), ("teacher", self.by_teacher)):
+        for what, pairs in (("source", self.by_source), ("teacher", self.by_teacher), ("strategy", self.by_strategy)):
             lines += [(f"{what} {name}", f"pass rate {_rate(was)} to {_rate(now)}") for name, (was, now) in pairs.items()]
         for path, (was, now) in [*self.spec.items(), *self.versions.items()]:
             lines.append((f"spec {path}" if path in self.spec else path, f"{_value(was)} to {_value(now)}"))
@@ -108,6 +110,7 @@ def diff(lake: Lake, dataset: str, *, before: str | None, after: str | None) -> 
             licenses=comparing.licenses(workspace),
             by_source=comparing.rates(workspace, "source"),
             by_teacher=comparing.rates(workspace, "teacher"),
+            by_strategy=comparing.rates(workspace, "strategy"),
             spec=changed(dict(flat(was.get("spec", {}))), dict(flat(now.get("spec", {})))),
             versions=changed(_versions(was), _versions(now)),
         )

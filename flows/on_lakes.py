@@ -70,7 +70,8 @@ def show(
     for row in rows:
         ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
         cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
-        heading = f"── {row['prompt_id']} · {row['teacher']} · sample {row['sample_index']}{cost} ──"
+        by = f" · {row['strategy']}" if row["strategy"] else ""
+        heading = f"── {row['prompt_id']} · {row['teacher']}{by} · sample {row['sample_index']}{cost} ──"
         out.print(Text(plain(heading), style="cyan"))
         out.print(Text(f"{plain(row['prompt'])}\n", style="bold"))
         if row["reasoning"]:
@@ -130,7 +131,8 @@ def diff(
             out.print(Text(plain(f"{change} {move.slots:,}: {move.before} → {move.after}"), style="cyan"))
             for each in move.examples:
                 why = each.after or each.before
-                shown = f"  {each.prompt_id} · {each.teacher} · sample {each.sample_index}" + (f": {why}" if why else "")
+                by = f" · {each.strategy}" if each.strategy else ""
+                shown = f"  {each.prompt_id} · {each.teacher}{by} · sample {each.sample_index}" + (f": {why}" if why else "")
                 out.print(Text(plain(shown)[:500]))
         if len(moves) > SHOWN:
             left = sum(move.slots for move in moves[SHOWN:])
@@ -161,6 +163,10 @@ def export(
         list[str] | None,
         typer.Option(metavar="ENTRY", help="An entry of `mix`, as '{source: human.jsonl, share: 0.2, license: MIT}'; repeated."),
     ] = None,
+    erase_system: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Leave out the template's system and strategy texts; TEXT in their place, or `true`."),
+    ] = None,
     spec: Annotated[
         Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
     ] = None,
@@ -176,6 +182,7 @@ def export(
 
     at = lake_at(lake)
     flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
+    flags["erase_system"] = {"true": True, "false": False}.get(erase_system or "", erase_system)
     options = options_of(flags, option or [], mix=mix or [])
     check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)

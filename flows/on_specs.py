@@ -107,7 +107,8 @@ def verify(
         return
     print_lines(found.lines())
     for each in found.changes:
-        where = f"{each.prompt_id} · {each.teacher} · sample {each.sample_index}"
+        by = f" · {each.strategy}" if each.strategy else ""
+        where = f"{each.prompt_id} · {each.teacher}{by} · sample {each.sample_index}"
         out.print(Text(plain(f"{each.before} to {each.after}: {each.verifier} on {where}"), style="cyan"))
         out.print(Text(plain(f"  before: {each.reason_before or each.before}\n  now: {each.reason or each.after}")))
     if found.build_id and any(each.changed for each in found.verifiers):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import judging, rights, scorers, wiring
-from flows.checks import bar, check
+from flows.checks import bar, check, check_prompts
 from flows.run import Say
 from flows.spec import Spec
 from storage.errors import LakeDamaged, StorageError
@@ -23,8 +23,6 @@ from tasks.estimate import Estimate, estimate
 from tasks.license import licenses
 from tasks.prepare import Asked, Prepared, prepare
 from tasks.room import token_bytes
-from tasks.select import check_select
-from tasks.templates import Template
 from tasks.terms import load
 from tasks.verify import Named, alone
 
@@ -91,7 +89,7 @@ class Plan:
     terms: dict[str, str] = field(default_factory=dict)
     """What binds a teacher, and who answers for it, by its name."""
     teachers: list[Estimate]
-    """By teacher."""
+    """By teacher, and by strategy where there are several."""
     judges: list[JudgeEstimate]
     """By verifier that asks a teacher."""
     first: list[dict[str, str]]
@@ -112,7 +110,8 @@ class Plan:
         ]
         for each in self.teachers:
             asked = f"{each.model}: {each.expected:,} samples in {each.requests:,} requests, {_usd(each, known=each.known)}"
-            lines.append((f"teacher {each.teacher}", asked))
+            by = f", {each.strategy or 'plain template'}" if any(other.strategy for other in self.teachers) else ""
+            lines.append((f"teacher {each.teacher}{by}", asked))
             lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
         for judge in self.judges:
             cost = _usd(judge, known=judge.cost_usd is not None)
@@ -164,14 +163,14 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
         prepared = prepare(
             workspace,
             wiring.read(spec),
-            Template(spec.template, where=str(path)),
+            wiring.template(spec, path),
             asked,
             spec.sampling.parameters(),
             spec.sampling.k,
         )
-        check_select(workspace, spec.select, where=str(path))
-        prepared = bar(workspace, spec, prepared, wiring.heldout(spec, path, say))
-        underway.check(workspace, intents, spec.drawing)
+        check_prompts(workspace, spec, path, prepared, say)
+        prepared = bar(workspace, spec, path, prepared, wiring.heldout(spec, path, say))
+        underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)
         for warning in judging.biased(spec, verifiers):
             say(warning)
@@ -181,9 +180,17 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
 def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
     bounds = rights.bounds(spec, path, load(spec.licenses.terms))
     facts = rights.facts(spec, bounds, licenses(workspace))
-    unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
+    arms = spec.arms
+    unwanted.find(workspace, [arm.teacher.retry for arm in arms])
     outcomes.open_slots(workspace, judging.rule(spec, alone(verifiers)), alone(verifiers))
-    estimates = estimate(workspace, spec.sampling, spec.drawing, spec.cascade, verified=bool(alone(verifiers)))
+    estimates = estimate(
+        workspace,
+        spec.sampling,
+        [arm.teacher for arm in arms],
+        spec.cascades,
+        verified=bool(alone(verifiers)),
+        strategies=[arm.strategy for arm in arms],
+    )
     judges = [_judge(spec, named, estimates, workspace) for named in verifiers if judging.asks(named.verifier)]
     bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
     return Plan(

@@ -12,7 +12,7 @@ from storage import memory
 from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
 from tasks import breakdown, style
-from tasks.report import Summary
+from tasks.report import Summary, matrix
 from tasks.score import distributions
 from tasks.score.fit import Fit
 
@@ -29,7 +29,8 @@ class Report:
     build: Manifest
     """The build's manifest."""
     parts: Mapping[str, Any]
-    """by_source, by_teacher, by_tag, by_verifier, licenses, lengths, rejections, contamination and distributions."""
+    """by_source, by_teacher, by_strategy, by_tag, by_tag_and_strategy, by_verifier, licenses, lengths, rejections, contamination
+    and distributions."""
 
     @property
     def sentence(self) -> str | None:
@@ -48,11 +49,13 @@ class Report:
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield it as (name, value) for a terminal."""
-        yield from Summary.of(self.build).lines()
+        yield from Summary.of(self.build).lines(whole=False)
         parts = self.parts
         yield from _rates("source", parts["by_source"])
+        yield from _rates("strategy", parts["by_strategy"])
         for tag, values in parts["by_tag"].items():
             yield from _rates(f"tag {tag}:", values)
+        yield from matrix(parts["by_tag_and_strategy"])
         for name, each in list(parts["by_verifier"].items()):
             rate = "decided none" if each["pass_rate"] is None else f"pass rate {each['pass_rate']:.1%}"
             counted = f"{each['passed']:,} passed, {each['failed']:,} failed, {each['undecided']:,} undecided"
@@ -97,7 +100,9 @@ def report(lake: Lake, dataset: str, *, build_id: str | None) -> Report:
         parts = {
             "by_source": breakdown.by_source(workspace),
             "by_teacher": breakdown.by_teacher(workspace),
+            "by_strategy": breakdown.by_strategy(workspace),
             "by_tag": breakdown.by_tag(workspace),
+            "by_tag_and_strategy": breakdown.by_tag_and_strategy(workspace),
             "by_verifier": breakdown.by_verifier(workspace, build.get("verifiers", [])),
             "licenses": breakdown.licenses(workspace),
             "lengths": breakdown.lengths(workspace),

@@ -89,10 +89,15 @@ def credits_of(spec: Spec) -> dict[str, str]:
 def facts(
     spec: Spec, bounds: Sequence[Bound], licenses: Sequence[str], inherited: Sequence[Inherited] = ()
 ) -> list[TeacherFacts]:
-    """Return what traces say of the drawing teachers, for prompts of these licences. The gate must have let them through."""
+    """Return what traces say of the spec's arms, for prompts of these licences. The gate must have let them through.
+
+    `bounds` has an entry for each drawing teacher.
+    """
+    bound_of = {bound.teacher: bound for bound in bounds}
     return [
         TeacherFacts(
             name=teacher.name,
+            strategy=strategy,
             license=str(teacher.license),
             terms=bound.terms,
             acknowledgement=bound.acknowledgement,
@@ -108,5 +113,6 @@ def facts(
             ],
             effective={each: effective(each, str(teacher.license), terms=bound, text=spec.template.license) for each in licenses},
         )
-        for teacher, bound in zip(spec.drawing, bounds, strict=True)
+        for arm in spec.arms
+        for teacher, strategy, bound in [(arm.teacher, arm.strategy, bound_of[arm.teacher.name])]
     ]

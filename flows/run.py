@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flows import judging, rights, scorers, wiring
-from flows.checks import bar, check, ready
+from flows.checks import bar, check, check_prompts, ready
 from flows.exporting import export_build
 from flows.progress import Progress
 from flows.spec import Spec
@@ -33,7 +33,7 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, student_loss, underway, unwanted
+from tasks import barred, breakdown, costs, outcomes, student_loss, underway, unwanted
 from tasks.batch import BatchDesk
 from tasks.dedup import dedup
 from tasks.digests import digests
@@ -45,11 +45,11 @@ from tasks.measures import measure
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
-from tasks.select import check_select, select
+from tasks.select import select
 from tasks.shard import ASKED, PROMPTS, Shards
 from tasks.snapshot import snapshot
 from tasks.stop import Stop
-from tasks.templates import Template
+from tasks.strategies import tags_of
 from tasks.terms import load
 from tasks.together import judge_together
 from tasks.verify import Verification, alone, together
@@ -170,14 +170,14 @@ class Run:
             prepare,
             self._workspace,
             wiring.read(self.spec, self.stop),
-            Template(self.spec.template, where=str(self._path)),
+            wiring.template(self.spec, self._path),
             wiring.asked(self.spec, self._teachers),
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
-        await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))
+        await asyncio.to_thread(check_prompts, self._workspace, self.spec, self._path, prepared, self.say)
         prepared = await asyncio.to_thread(self._bar, prepared)
-        await asyncio.to_thread(underway.check, self._workspace, self._intents, self.spec.drawing)
+        await asyncio.to_thread(underway.check, self._workspace, self._intents, [arm.teacher for arm in self.spec.arms])
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
         self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
@@ -192,10 +192,10 @@ class Run:
     def _bar(self, prepared: Prepared) -> Prepared:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
         self._heldout = wiring.heldout(self.spec, self._path, self.say, self.stop)
-        return bar(self._workspace, self.spec, prepared, self._heldout)
+        return bar(self._workspace, self.spec, self._path, prepared, self._heldout)
 
     def _find_unwanted(self) -> None:
-        unwanted.find(self._workspace, [teacher.retry for teacher in self.spec.drawing])
+        unwanted.find(self._workspace, [arm.teacher.retry for arm in self.spec.arms])
 
     async def narrow(self, prompts: int) -> int:
         """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
@@ -215,11 +215,13 @@ class Run:
         writer = PartWriter(self._asked, ASKED)
         self._writer = self._stack.enter_context(contextlib.ExitStack())
         self._writer.enter_context(writer)
-        drawing = [desk for desk in self._desks if desk.options.draw]
+        drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
+        arms = self.spec.arms
         self._shards = Shards(
             workspace=self._workspace,
-            template=Template(self.spec.template, where=str(self._path)),
-            desks=drawing,
+            template=wiring.template(self.spec, self._path),
+            desks=[drawing[arm.teacher.name] for arm in arms],
+            strategies=[arm.strategy for arm in arms],
             draw=Draw(
                 sampling=sampling,
                 journal=self._journal,
@@ -231,13 +233,13 @@ class Run:
             verification=self._verification,
             rule=self._rule_alone,
             asked=writer,
-            cascade=self.spec.cascade,
+            cascades=self.spec.cascades,
             tally=self.progress.tally,
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
-        ready = sum(line.side_by_side * line.samples_per_request for desk in drawing for line in desk.options.lines)
+        ready = sum(line.side_by_side * line.samples_per_request for desk in drawing.values() for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
         self.side_by_side = 2 + -(-ready // (PROMPTS * at_once))
         return numbers
@@ -280,7 +282,7 @@ class Run:
         if self._heldout is not None:
             self._heldout.reject(workspace)
         lost = student_loss.drop(workspace, spec.select.student_loss, student) if spec.select.student_loss else None
-        select(workspace, spec.select, seed=spec.seed)
+        select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
         snapshot(
             workspace,
             dataset=spec.dataset,
@@ -295,7 +297,11 @@ class Run:
         warnings = [*filter(None, [lost]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
         for warning in warnings:
             self.say(warning)
-        return self._summary(outcomes.counts(workspace) | {"measures": measures, "warnings": warnings})
+        counts = outcomes.counts(workspace) | {"measures": measures, "warnings": warnings}
+        if spec.template.strategies:
+            counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)
+            counts["by_tag_and_strategy"] = breakdown.by_tag_and_strategy(workspace, breakdown.CURATED)
+        return self._summary(counts)
 
     def _summary(self, counts: dict[str, Any]) -> Summary:
         spending, spec = self.progress.spending, self.spec
@@ -309,9 +315,9 @@ class Run:
             tokens_in=spending.tokens_in,
             tokens_out=spending.tokens_out,
             by_teacher=costs.by_teacher(
-                self._workspace, spending, drawing=[teacher.name for teacher in spec.drawing], judging=judging
+                self._workspace, spending, drawing=[arm.teacher.name for arm in spec.arms], judging=judging
             ),
-            saved=costs.saved(self._workspace, spec.sampling, spec.drawing, spec.cascade),
+            saved=costs.saved(self._workspace, spec.sampling, [arm.teacher for arm in spec.arms], spec.cascades),
             elapsed_s=time.monotonic() - self._began,
             lake=str(self.lake.root),
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
@@ -344,9 +350,10 @@ class Run:
 
     def _licensing(self) -> dict[str, Any]:
         spec = self.spec
+        bounds = {bound.teacher: bound for bound in self._bounds}
         return describe(
             self._workspace,
-            [Licensee(options=teacher, bound=bound) for teacher, bound in zip(spec.drawing, self._bounds, strict=True)],
+            [Licensee(options=arm.teacher, bound=bounds[arm.teacher.name]) for arm in spec.arms],
             text=spec.template.license,
             sources=rights.credits_of(spec),
             inherited=self._inherited,

@@ -79,8 +79,8 @@ def show(
         for table in ("samples", "verdicts"):
             connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")
         connection.execute(
-            f"CREATE TABLE found AS SELECT row_number() OVER () AS place, * FROM {parquet_in(folders['outcomes'])} "
-            f"WHERE outcome = {literal(kind)} {asked}"
+            "CREATE TABLE found AS SELECT row_number() OVER () AS place, * "
+            f"FROM {parquet_in(folders['outcomes'], later='strategy')} WHERE outcome = {literal(kind)} {asked}"
         )
         # One of each prompt, evenly spread over the build, before a second one of any.
         connection.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -37,6 +38,16 @@ class VerifierEntry(Options, extra="allow"):
     def options(self) -> dict[str, Any]:
         """Return everything but the name."""
         return dict(self.model_extra or {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A drawing teacher with one of the spec's strategies: what a prompt is asked by, k times."""
+
+    teacher: TeacherOptions
+    """The teacher."""
+    strategy: str | None
+    """The strategy; None: the plain template."""
 
 
 class Spec(Options):
@@ -103,12 +114,17 @@ class Spec(Options):
             free = [teacher.name for teacher in self.teachers if teacher.price is None]
             if free:
                 raise ValueError(f"budget: teacher {free[0]!r} needs a `price`, else nobody knows what is spent")
+        self._check_select()
+        return self
+
+    def _check_select(self) -> None:
         listed = {entry.use for entry in self.verify}
         required = self.select.require if isinstance(self.select.require, tuple) else ()
+        if self.select.prefer == "best_strategy" and not self.template.strategies:
+            raise ValueError("select.prefer: best_strategy chooses among template.strategies, and there are none")
         unknown = [name for name in required if name not in listed]
         if unknown:
             raise ValueError(f"select.require: {unknown[0]!r} isn't among the verifiers ({', '.join(sorted(listed)) or 'none'})")
-        return self
 
     def _check_cascade(self) -> None:
         cascade, known = self.sampling.cascade, [teacher.name for teacher in self.drawing]
@@ -128,10 +144,19 @@ class Spec(Options):
             )
 
     @property
-    def cascade(self) -> tuple[int, ...]:
-        """Return the numbers of the drawing teachers from cheap to strong; none where there is no cascade."""
-        names = [teacher.name for teacher in self.drawing]
-        return tuple(names.index(name) for name in self.sampling.cascade)
+    def arms(self) -> tuple[Arm, ...]:
+        """Return each drawing teacher with each strategy. Their places are what a workspace calls `teacher`."""
+        return tuple(Arm(teacher=teacher, strategy=name) for teacher in self.drawing for name in self.template.names)
+
+    @property
+    def cascades(self) -> tuple[tuple[int, ...], ...]:
+        """Return for each strategy the numbers of its arms from cheap to strong; none where there is no cascade."""
+        if not self.sampling.cascade:
+            return ()
+        names, strategies = [teacher.name for teacher in self.drawing], len(self.template.names)
+        return tuple(
+            tuple(names.index(name) * strategies + strategy for name in self.sampling.cascade) for strategy in range(strategies)
+        )
 
     @property
     def drawing(self) -> tuple[TeacherOptions, ...]:

@@ -12,12 +12,11 @@ from storage.workspace import Workspace
 from tasks import unwanted
 from tasks.prepare import Asked, prepare
 from tasks.stop import Stop
-from tasks.templates import Template
 
 
 def stage(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
     """Fill `prompts`, `slots` and `unwanted`. As in a build, what was bought for a prompt that is barred is no slot."""
-    template = Template(spec.template, where=str(path))
+    template = wiring.template(spec, path)
     prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
-    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
-    unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
+    bar(workspace, spec, path, prepared, wiring.heldout(spec, path, say, stop))
+    unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])

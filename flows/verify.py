@@ -112,8 +112,8 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         await asyncio.to_thread(catalog.write, lake)
         stop.check()
         before = next(reversed(lake.builds(spec.dataset)), None)
-        drawing = [teacher.name for teacher in spec.drawing]
-        verdicts, changes = await asyncio.to_thread(compare, workspace, lake, before, verifiers, drawing)
+        arms = [(arm.teacher.name, arm.strategy) for arm in spec.arms]
+        verdicts, changes = await asyncio.to_thread(compare, workspace, lake, before, verifiers, arms)
         ((samples,),) = workspace.rows("SELECT count(*) FROM slots WHERE stored")
     return Verified(
         dataset=spec.dataset,

@@ -32,6 +32,7 @@ from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Particular, Teacher
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
+from tasks.templates import Template
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,7 @@ def heldout(spec: Spec, path: Path, say: Callable[[str], None], stop: Stop | Non
     if not spec.decontaminate:
         return None
     found = Decontamination(spec.decontaminate, seed=spec.seed, check=stop.check if stop is not None else lambda: None)
-    template = {"template.system": spec.template.system, "template.user": spec.template.user}
-    found.check_template({name: text for name, text in template.items() if text}, where=str(path))
+    found.check_template(dict(spec.template.texts), where=str(path))
     for line in found.lines():
         say(f"decontaminate: {line}")
     return found
@@ -189,12 +189,17 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
 
 
 def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
-    """Return what each drawing teacher adds to a request's address."""
+    """Return what each of the spec's arms adds to a request's address."""
+    identities = {options.name: lines[0].teacher.identity for options, lines in zip(spec.teachers, made, strict=True)}
     return [
-        Asked(provider=options.vendor, model=options.model, identity=lines[0].teacher.identity)
-        for options, lines in zip(spec.teachers, made, strict=True)
-        if options.draw
+        Asked(provider=arm.teacher.vendor, model=arm.teacher.model, identity=identities[arm.teacher.name], strategy=arm.strategy)
+        for arm in spec.arms
     ]
+
+
+def template(spec: Spec, path: Path) -> Template:
+    """Return the compiled template. Raise SpecError where a text doesn't parse."""
+    return Template(spec.template, where=str(path), seed=spec.seed)
 
 
 def embedder(spec: Spec, path: Path) -> Embedder | None:

@@ -231,3 +231,5 @@ class Outcome:
     """The first verifier that failed the sample, where it ended at `verify` and one did: not where none could decide."""
     score: float | None = None
     """The mean of its verdicts' scores, 0 … 1."""
+    strategy: str | None = None
+    """The strategy by which the prompt was asked, where the spec has strategies and one is for it."""

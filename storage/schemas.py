@@ -109,6 +109,7 @@ OUTCOMES = pa.schema(
         ("reason", pa.string()),
         ("refuted_by", pa.string()),
         ("score", pa.float32()),
+        ("strategy", pa.string()),
     ]
 )
 

@@ -30,9 +30,13 @@ def parquet(source: str | Path, *, filename: bool = False) -> str:
     return _read(literal(source), filename=filename)
 
 
-def parquet_in(folder: Path) -> str:
-    """Return the table function that reads a folder's own files, in their order."""
-    return parquet_files(sorted(folder.glob("*.parquet")))
+def parquet_in(folder: Path, *, later: str | None = None) -> str:
+    """Return what reads a folder's own files, in their order.
+
+    `later` is a column of text that files of an earlier version may not have: it is null then.
+    """
+    found = parquet_files(sorted(folder.glob("*.parquet")))
+    return found if later is None else f"(FROM {found} UNION ALL BY NAME SELECT NULL::VARCHAR AS {later} WHERE FALSE)"
 
 
 def parquet_files(paths: Sequence[str | Path]) -> str:

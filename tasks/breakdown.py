@@ -1,4 +1,4 @@
-"""Breakdown: the outcomes of a landed build by source, teacher, tag, verifier, licence, length and reason.
+"""Breakdown: the outcomes of a landed build by source, teacher, strategy, tag, verifier, licence, length and reason.
 
 Everything is counted in SQL over the build's snapshot, joined by ids; of the responses only lengths are read.
 """
@@ -21,6 +21,8 @@ from tasks.diff import ACCEPTED, KIND_OF, RESPONDED
 
 TAG_VALUES = 50
 """A tag that has more different values than this is more of an id, and isn't broken down."""
+PLAIN = "(plain)"
+"""What stands for the plain template among strategies; no strategy may be called so."""
 PARTS = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
 """Of the traces, by length."""
 INPUTS = pa.schema([("prompt_id", pa.string()), ("inputs", pa.string())])
@@ -60,15 +62,16 @@ class Verified:
 def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
     """Make what all below counts: `slots`, `prompts`, `outcomes` and `traces` of a build."""
     workspace.make_room(build["requested"], each=JOIN_BYTES)
-    for table in ("prompts", "outcomes", "traces"):
-        workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_in(lake.snapshot(table, build['dataset'], build['build_id']))}")
-    workspace.execute(
-        f"CREATE TABLE slots AS SELECT prompt_id, teacher, sample_index, outcome, {RESPONDED} AS responded, "
-        f"{ACCEPTED} AS accepted FROM outcomes"
-    )
+    for table, later in (("prompts", None), ("outcomes", "strategy"), ("traces", None)):
+        folder = lake.snapshot(table, build["dataset"], build["build_id"])
+        workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_in(folder, later=later)}")
+    workspace.execute(f"CREATE TABLE slots AS SELECT prompt_id, teacher, strategy, {_ENDED} FROM outcomes")
 
 
-_COUNTS = "count(*), count(*) FILTER (responded), count(*) FILTER (accepted), count(*) FILTER (outcome = 'kept') AS kept"
+_ENDED = f"stage IS NULL AS kept, {RESPONDED} AS responded, {ACCEPTED} AS accepted"
+_COUNTS = "count(*), count(*) FILTER (responded), count(*) FILTER (accepted), count(*) FILTER (kept)"
+CURATED = f"(SELECT prompt_id, strategy, {_ENDED} FROM candidates JOIN arms USING (teacher) JOIN prompt_ids USING (ord))"
+"""In place of a landed build's `slots`: those of one that is curated, in its own workspace."""
 
 
 def by_source(workspace: Workspace) -> dict[str, dict[str, Any]]:
@@ -88,17 +91,43 @@ def by_teacher(workspace: Workspace) -> dict[str, dict[str, Any]]:
 
 def by_tag(workspace: Workspace) -> dict[str, dict[str, dict[str, Any]]]:
     """Return what became of the slots by tag and value, for tags that have at most TAG_VALUES values."""
-    workspace.execute(
-        "CREATE TABLE tagged AS SELECT prompt_id, entry.key AS tag, entry.value AS value FROM "
-        "(SELECT prompt_id, unnest(map_entries(tags)) AS entry FROM prompts WHERE tags IS NOT NULL)"
-    )
-    few = f"SELECT tag FROM tagged GROUP BY tag HAVING count(DISTINCT value) <= {TAG_VALUES}"
+    _tagged(workspace)
     rows = workspace.rows(
-        f"SELECT tag, value, {_COUNTS} FROM slots JOIN (FROM tagged WHERE tag IN ({few})) USING (prompt_id) "
-        "GROUP BY tag, value ORDER BY tag, value"
+        f"SELECT tag, value, {_COUNTS} FROM slots JOIN tagged USING (prompt_id) GROUP BY tag, value ORDER BY tag, value"
     )
     tags = sorted({row[0] for row in rows})
     return {tag: _parts([row[1:] for row in rows if row[0] == tag]) for tag in tags}
+
+
+def by_strategy(workspace: Workspace, slots: str = "slots") -> dict[str, dict[str, Any]]:
+    """Return what became of each strategy's slots, by name; nothing where there are none. PLAIN is the plain template's."""
+    rows = workspace.rows(f"SELECT strategy, {_COUNTS} FROM {slots} GROUP BY strategy ORDER BY strategy NULLS LAST")
+    return _parts([(row[0] or PLAIN, *row[1:]) for row in rows]) if any(row[0] for row in rows) else {}
+
+
+def by_tag_and_strategy(workspace: Workspace, slots: str = "slots") -> dict[str, dict[str, dict[str, dict[str, Any]]]]:
+    """Return the same by tag, value and strategy, for the tags that `by_tag` has: which strategy passes where."""
+    _tagged(workspace)
+    rows = workspace.rows(
+        f"SELECT tag, value, strategy, {_COUNTS} FROM {slots} JOIN tagged USING (prompt_id) "
+        "GROUP BY tag, value, strategy ORDER BY tag, value, strategy NULLS LAST"
+    )
+    if not any(row[2] for row in rows):
+        return {}
+    found: dict[str, dict[str, list[tuple[Any, ...]]]] = {}
+    for tag, value, strategy, *counts in rows:
+        found.setdefault(tag, {}).setdefault(value, []).append((strategy or PLAIN, *counts))
+    return {tag: {value: _parts(each) for value, each in values.items()} for tag, values in found.items()}
+
+
+def _tagged(workspace: Workspace) -> None:
+    """Make `tagged`: what values prompts have of the tags that sort them."""
+    workspace.execute(
+        "CREATE OR REPLACE TABLE tagged AS SELECT prompt_id, entry.key AS tag, entry.value AS value FROM "
+        "(SELECT prompt_id, unnest(map_entries(tags)) AS entry FROM prompts WHERE tags IS NOT NULL)"
+    )
+    many = f"SELECT tag FROM tagged GROUP BY tag HAVING count(DISTINCT value) > {TAG_VALUES}"
+    workspace.execute(f"DELETE FROM tagged WHERE tag IN ({many})")
 
 
 def _parts(rows: Sequence[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:

@@ -34,6 +34,8 @@ class Change:
     """The sample's prompt."""
     teacher: str
     """Who gave the sample."""
+    strategy: str | None
+    """By which strategy, where there are several."""
     sample_index: int
     """Which of the prompt's."""
     before: str
@@ -65,11 +67,15 @@ class Judged:
 
 
 def compare(
-    workspace: Workspace, lake: Lake, before: Manifest | None, verifiers: Sequence[Named], teachers: Sequence[str]
+    workspace: Workspace,
+    lake: Lake,
+    before: Manifest | None,
+    verifiers: Sequence[Named],
+    arms: Sequence[tuple[str, str | None]],
 ) -> tuple[list[Judged], list[Change]]:
     """Compare each stored slot's verdicts with those that counted in a build, by the verifiers' names.
 
-    `teachers` are the names of those that draw. `together` and `unwanted` must be there.
+    `arms` are the names of who draws and by which strategy. `together` and `unwanted` must be there.
     """
     workspace.execute(
         f"""
@@ -93,7 +99,7 @@ def compare(
     for number, there, passed, here, now, many in rows:
         counted[number][WORDS[passed] if there else None, WORDS[now] if here else None] += many
     found = [_judged(named.name, counts) for named, counts in zip(verifiers, counted, strict=True)]
-    return found, _changes(workspace, verifiers, teachers)
+    return found, _changes(workspace, verifiers, arms)
 
 
 def _before(workspace: Workspace, lake: Lake, build: Manifest | None, verifiers: Sequence[Named]) -> None:
@@ -171,7 +177,7 @@ def _judged(name: str, counts: Counter[tuple[str | None, str | None]]) -> Judged
     )
 
 
-def _changes(workspace: Workspace, verifiers: Sequence[Named], teachers: Sequence[str]) -> list[Change]:
+def _changes(workspace: Workspace, verifiers: Sequence[Named], arms: Sequence[tuple[str, str | None]]) -> list[Change]:
     rows = workspace.rows(
         f"""
         SELECT number, prompt_id, teacher, sample_index, was.passed, now.passed, was.reason, now.reason
@@ -186,7 +192,8 @@ def _changes(workspace: Workspace, verifiers: Sequence[Named], teachers: Sequenc
         Change(
             verifier=verifiers[number].name,
             prompt_id=prompt_id,
-            teacher=teachers[int(place)],
+            teacher=arms[place][0],
+            strategy=arms[place][1],
             sample_index=index,
             before=WORDS[was],
             after=WORDS[now],

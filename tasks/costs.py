@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -30,22 +31,25 @@ def spent(workspace: Workspace, *, among: str = SLOTS) -> float:
 def by_teacher(
     workspace: Workspace, spending: Spending, *, drawing: Sequence[str], judging: Sequence[str]
 ) -> dict[str, TeacherCounts]:
-    """Return each teacher's part of the `candidates` and of what this run bought: those that draw, in order, then the judges."""
-    counted = {
-        drawing[number]: numbers
-        for number, *numbers in workspace.rows(
-            f"""
-            SELECT teacher, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
-                count(*) FILTER (stage IS NULL), count(*) FILTER ({FAILED}),
-                count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL),
-                count(*) FILTER (sample_id IS NOT NULL AND candidates.stage IN ('draw', 'verify'))
-            FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY teacher
-            """
-        )
-    }
+    """Return each teacher's part of the `candidates` and of what this run bought: those that draw, in order, then the judges.
+
+    `drawing` has the name of each of the workspace's `arms`: a teacher's as often as it has strategies.
+    """
+    counted: defaultdict[str, list[int]] = defaultdict(lambda: [0] * 6)
+    for number, *numbers in workspace.rows(
+        f"""
+        SELECT teacher, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
+            count(*) FILTER (stage IS NULL), count(*) FILTER ({FAILED}),
+            count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL),
+            count(*) FILTER (sample_id IS NOT NULL AND candidates.stage IN ('draw', 'verify'))
+        FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY teacher
+        """
+    ):
+        name = drawing[int(number)]
+        counted[name] = [one + more for one, more in zip(counted[name], numbers, strict=True)]
     found = {}
-    for name in (*drawing, *judging):
-        requested, reused, kept, failed, responses, refused = counted.get(name, (0, 0, 0, 0, 0, 0))
+    for name in dict.fromkeys((*drawing, *judging)):
+        requested, reused, kept, failed, responses, refused = counted[name]
         bought = spending.of(name)
         found[name] = TeacherCounts(
             requested=requested,
@@ -83,30 +87,33 @@ _NOTHING = _Drawn(samples=0, tokens_in=0, tokens_out=0, cost_usd=0.0)
 
 
 def saved(
-    workspace: Workspace, sampling: SamplingOptions, teachers: Sequence[TeacherOptions], cascade: Sequence[int]
+    workspace: Workspace, sampling: SamplingOptions, teachers: Sequence[TeacherOptions], cascades: Sequence[Sequence[int]]
 ) -> Saved | None:
     """Compare a build with one that draws all k of every prompt from a cascade's last teacher or, without one, from each.
 
-    `teachers` are those that draw; None where the spec asks for all of them anyway. What wasn't drawn is taken to have been like
-    that teacher's samples in this build.
+    `teachers` are those of the workspace's `arms`, and `cascades` has one for each strategy. None where the spec asks for all of
+    them anyway. What wasn't drawn is taken to have been like that teacher's samples in this build.
     """
     if not sampling.early:
         return None
     spared, drawn = _spared(workspace), _drawn(workspace, teachers)
-    base = cascade[-1:] or range(len(teachers))
+    base = [cascade[-1] for cascade in cascades] or range(len(teachers))
     extra = _sum(drawn.get(number, _NOTHING) for number in range(len(teachers)) if number not in base)
     alike, like = _sum(drawn.values()), "at each teacher's mean"
     less = []
     for number in base:
         own = drawn.get(number)
+        if own is None and not spared.get(number):
+            continue  # a strategy that is for no prompt
         if own is None:
             own = _priced(alike, teachers[number].paid)
             like = f"which was never asked: at its price and the mean tokens of the others' {alike.samples:,} samples"
-        elif cascade:
-            like = f"at the mean of its {own.samples:,} samples"
+        elif cascades:
+            like = f"at the mean of its {sum(drawn[each].samples for each in base if each in drawn):,} samples"
         less.append(own.times(spared.get(number, 0) / own.samples) if own.samples else _NOTHING)
     total = _sum(less)
-    whom = teachers[base[0]].name if cascade else "each teacher"
+    whom = teachers[base[0]].name if cascades else "each teacher"
+    what = "prompt" if len(teachers) == len({teacher.name for teacher in teachers}) else "prompt by each of its strategies"
     usd = None if total.cost_usd is None or extra.cost_usd is None else total.cost_usd - extra.cost_usd
     if usd is not None:
         usd = round(usd, 9)  # farther digits depend on the order in which samples are summed
@@ -115,7 +122,7 @@ def saved(
         tokens_in=total.tokens_in - extra.tokens_in,
         tokens_out=total.tokens_out - extra.tokens_out,
         usd=usd,
-        basis=f"drawing all {sampling.k} samples of each prompt from {whom}, {like}",
+        basis=f"drawing all {sampling.k} samples of each {what} from {whom}, {like}",
     )
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from storage.errors import SpecError
 from storage.parquet import PartWriter
-from storage.records import Message
+from storage.records import Message, Prompt
 from storage.rows import prompt_of
 from storage.schemas import PROMPTS
 from storage.sql import literal
@@ -129,7 +129,7 @@ class Decontamination:
                             continue
                         turns = row["messages"]
                         if adding is not None:
-                            turns = _with_sent(turns, adding.render(prompt_of(row), place=row["place"]))
+                            turns = _with_sent(turns, _sent(adding, prompt_of(row), row["place"]))
                         yield from prompt_texts(row["ord"], row["prompt_id"], turns)
 
     def _responses(self, workspace: Workspace, wanted: str) -> Iterator[Text]:
@@ -138,6 +138,12 @@ class Decontamination:
             self._check()
             for row in batch.to_pylist():
                 yield from response_texts(row["sample_id"], row["prompt_id"], row["response"], row["reasoning"])
+
+
+def _sent(template: Template, prompt: Prompt, place: str) -> list[Message]:
+    """Return all that is sent of a prompt, by whichever strategy."""
+    by_strategy = (template.render(prompt, place=place, strategy=strategy) for strategy in template.strategies(prompt))
+    return list(dict.fromkeys(message for messages in by_strategy for message in messages))
 
 
 def _with_sent(turns: Sequence[Mapping[str, str]], sent: Sequence[Message]) -> list[Mapping[str, str]]:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.lake import Lake, Manifest
+from storage.schemas import SNAPSHOTS
 from storage.sql import literal, parquet_in
 from storage.workspace import JOIN_BYTES, Workspace
 
+SLOT = "prompt_id, teacher, strategy, sample_index"
+"""What a slot is known by."""
 EXAMPLES = 3
 """Slots that are shown of each kind of change."""
 KIND = 80
@@ -41,6 +44,8 @@ class Example:
     """Its prompt."""
     teacher: str
     """Who was asked."""
+    strategy: str | None
+    """By which strategy, where there are several."""
     sample_index: int
     """Which of the prompt's."""
     before: str | None
@@ -67,7 +72,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What became of the slots of a source, or of a teacher, in one build."""
+    """What became of the slots of a source, a teacher or a strategy, in one build."""
 
     slots: int
     """That were asked for."""
@@ -92,9 +97,11 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
     """Make the tables that all below compares: `was_…` and `now_…`, of prompts, slots and traces."""
     workspace.make_room(before["requested"] + after["requested"], each=JOIN_BYTES)
     for side, build in (("was", before), ("now", after)):
-        prompts, outcomes, traces = (
-            parquet_in(lake.snapshot(table, build["dataset"], build["build_id"])) for table in ("prompts", "outcomes", "traces")
-        )
+        folders = {table: lake.snapshot(table, build["dataset"], build["build_id"]) for table in SNAPSHOTS}
+        prompts, traces = parquet_in(folders["prompts"]), parquet_in(folders["traces"])
+        # Joined by, so that nothing stands for null.
+        columns = "* REPLACE (coalesce(strategy, '') AS strategy)"
+        outcomes = f"(SELECT {columns} FROM {parquet_in(folders['outcomes'], later='strategy')})"
         workspace.execute(
             f"""
             CREATE TABLE {side}_prompts AS
@@ -104,13 +111,14 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
             """
         )
         workspace.execute(
-            f"CREATE TABLE {side}_slots AS SELECT prompt_id, teacher, sample_index, sample_id, outcome, stage, {KIND_OF} AS kind "
-            f"FROM {outcomes}"
+            f"CREATE TABLE {side}_slots AS SELECT prompt_id, teacher, strategy, sample_index, sample_id, outcome, stage, "
+            f"{KIND_OF} AS kind FROM {outcomes}"
         )
         workspace.execute(
             f"""
             CREATE TABLE {side}_traces AS
-            SELECT prompt_id, teacher, sample_id, license, train_use, terms, generation, split, score, pass_rate,
+            SELECT prompt_id, teacher, coalesce(strategy, '') AS strategy, sample_id, license, train_use,
+                terms, generation, split, score, pass_rate,
                 md5_number_lower(answer) AS answer
             FROM {traces}
             """
@@ -146,11 +154,11 @@ def prompts(workspace: Workspace) -> dict[str, Any]:
 def moves(workspace: Workspace) -> list[Move]:
     """Return what became of the slots that ended otherwise than before, the largest part of each change first."""
     workspace.execute(
-        """
+        f"""
         CREATE TABLE moved AS
-        SELECT prompt_id, teacher, sample_index, was.outcome AS was, was.stage AS was_stage, was.kind AS was_kind,
+        SELECT {SLOT}, was.outcome AS was, was.stage AS was_stage, was.kind AS was_kind,
             now.outcome AS now, now.stage AS now_stage, now.kind AS now_kind
-        FROM was_slots AS was FULL JOIN now_slots AS now USING (prompt_id, teacher, sample_index)
+        FROM was_slots AS was FULL JOIN now_slots AS now USING ({SLOT})
         WHERE was.outcome IS DISTINCT FROM now.outcome OR was.stage IS DISTINCT FROM now.stage
             OR was.kind IS DISTINCT FROM now.kind OR (was.outcome = 'kept' AND was.sample_id IS DISTINCT FROM now.sample_id)
         """
@@ -164,7 +172,7 @@ def moves(workspace: Workspace) -> list[Move]:
         f"""
         WITH grouped AS (
             SELECT was, was_stage, was_kind, now, now_stage, now_kind, count(*) AS slots,
-                min({{'prompt_id': prompt_id, 'teacher': teacher, 'sample_index': sample_index}}, {EXAMPLES}) AS examples
+                min({{{", ".join(f"'{name}': {name}" for name in SLOT.split(", "))}}}, {EXAMPLES}) AS examples
             FROM moved GROUP BY ALL
         )
         SELECT CASE WHEN was = 'kept' AND now = 'kept' THEN 'changed' WHEN was = 'kept' THEN 'dropped'
@@ -182,7 +190,11 @@ def moves(workspace: Workspace) -> list[Move]:
             after=_end(*after),
             slots=slots,
             examples=[
-                Example(**each, before=said.get(("was", *each.values())), after=said.get(("now", *each.values())))
+                Example(
+                    **each | {"strategy": each["strategy"] or None},
+                    before=said.get(("was", *each.values())),
+                    after=said.get(("now", *each.values())),
+                )
                 for each in examples
             ],
         )
@@ -197,26 +209,27 @@ def _end(outcome: str, stage: str | None, kind: str | None) -> str:
 
 
 def _reasons(workspace: Workspace, slots: list[Mapping[str, Any]]) -> dict[tuple[Any, ...], str]:
-    """Return the whole reasons of some slots by side, prompt, teacher and index."""
-    values = ", ".join(f"({literal(s['prompt_id'])}, {literal(s['teacher'])}, {s['sample_index']})" for s in slots)
+    """Return the whole reasons of some slots by side, prompt, teacher, strategy and index."""
+    texts = ("prompt_id", "teacher", "strategy")
+    values = ", ".join(f"({', '.join(literal(slot[name]) for name in texts)}, {slot['sample_index']})" for slot in slots)
     if not values:
         return {}
-    wanted = f"(SELECT DISTINCT * FROM (VALUES {values}) AS wanted(prompt_id, teacher, sample_index))"
+    wanted = f"(SELECT DISTINCT * FROM (VALUES {values}) AS wanted({SLOT}))"
     found = workspace.rows(
         " UNION ALL ".join(
-            f"SELECT '{side}', prompt_id, teacher, sample_index, reason "
-            f"FROM {side}_outcomes SEMI JOIN {wanted} USING (prompt_id, teacher, sample_index) WHERE reason IS NOT NULL"
+            f"SELECT '{side}', {SLOT}, reason FROM {side}_outcomes SEMI JOIN {wanted} USING ({SLOT}) WHERE reason IS NOT NULL"
             for side in ("was", "now")
         )
     )
-    return {tuple(row[:4]): row[4] for row in found}
+    return {tuple(row[:-1]): row[-1] for row in found}
 
 
 def traces(workspace: Workspace) -> dict[str, Any]:
     """Return how many traces there were and are, and how many of those whose sample stayed differ, by column."""
     columns = ", ".join(f"count(*) FILTER (was.{column} IS DISTINCT FROM now.{column})" for column in COLUMNS)
     ((stayed, *differ),) = workspace.rows(
-        f"SELECT count(*), {columns} FROM was_traces AS was JOIN now_traces AS now USING (prompt_id, teacher, sample_id)"
+        f"SELECT count(*), {columns} FROM was_traces AS was JOIN now_traces AS now "
+        "USING (prompt_id, teacher, strategy, sample_id)"
     )
     ((before, after),) = workspace.rows("SELECT (SELECT count(*) FROM was_traces), (SELECT count(*) FROM now_traces)")
     return {
@@ -237,7 +250,7 @@ def licenses(workspace: Workspace) -> dict[str, tuple[int, int]]:
 
 
 def rates(workspace: Workspace, by: str) -> dict[str, Pair]:
-    """Return what became of the slots by `source` or by `teacher`, then and now."""
+    """Return what became of the slots by `source`, `teacher` or `strategy`, then and now."""
     found: dict[str, list[Rate | None]] = {}
     for place, side in enumerate(("was", "now")):
         rows = workspace.rows(
@@ -250,4 +263,4 @@ def rates(workspace: Workspace, by: str) -> dict[str, Pair]:
         for name, slots, responses, accepted, kept in rows:
             rate = Rate(slots=slots, responses=responses, accepted=accepted, kept=kept)
             found.setdefault(name, [None, None])[place] = rate
-    return {name: (was, now) for name, (was, now) in sorted(found.items())}
+    return {name: (was, now) for name, (was, now) in sorted(found.items()) if name}

@@ -127,6 +127,8 @@ class Question:
     """As sent."""
     key: str
     """`storage.identity.request_key`."""
+    strategy: str | None = None
+    """The strategy that `messages` are of."""
 
 
 Drawn = dict[int, Sample | TeacherError]
@@ -251,6 +253,7 @@ class Draw:
                 provider=options.provider,
                 model=options.model,
                 sample_index=request.sample_index + number,
+                strategy=question.strategy,
                 system=system,
                 messages=question.messages,
                 response=choice.response,

@@ -26,10 +26,12 @@ LOOKED_AT = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What is missing of one teacher."""
+    """What is missing of one teacher or, where there are strategies, of one by one of them."""
 
     teacher: str
     """Its name."""
+    strategy: str | None = None
+    """By which it is asked; None: the plain template."""
     model: str
     """Its model."""
     license: str
@@ -83,15 +85,24 @@ class _Wanted:
 
 
 def estimate(
-    workspace: Workspace, sampling: SamplingOptions, teachers: Sequence[TeacherOptions], cascade: Sequence[int], *, verified: bool
+    workspace: Workspace,
+    sampling: SamplingOptions,
+    teachers: Sequence[TeacherOptions],
+    cascades: Sequence[Sequence[int]],
+    *,
+    verified: bool,
+    strategies: Sequence[str | None] = (),
 ) -> list[Estimate]:
-    """Return what each drawing teacher will be asked for. `open_slots` must be there; `verified`: by anything at all."""
-    groups = _groups(workspace)
+    """Return what each drawing teacher will be asked for. `open_slots` must be there; `verified`: by anything at all.
+
+    `teachers` and `strategies` are those of the workspace's `arms`; `cascades` has one for each strategy.
+    """
+    groups = _groups(workspace, len(teachers))
     fitted = [_rate(groups, number) if verified else rates.ALWAYS for number in range(len(teachers))]
     counted = {
-        "expected": _wanted(groups, [rate or rates.NEVER for rate in fitted], sampling, teachers, cascade),
-        "least": _wanted(groups, [rates.ALWAYS for _ in fitted], sampling, teachers, cascade),
-        "most": _wanted(groups, [rates.NEVER for _ in fitted], sampling, teachers, cascade),
+        "expected": _wanted(groups, [rate or rates.NEVER for rate in fitted], sampling, teachers, cascades),
+        "least": _wanted(groups, [rates.ALWAYS for _ in fitted], sampling, teachers, cascades),
+        "most": _wanted(groups, [rates.NEVER for _ in fitted], sampling, teachers, cascades),
     }
     found = []
     for number, teacher in enumerate(teachers):
@@ -104,6 +115,7 @@ def estimate(
         found.append(
             Estimate(
                 teacher=teacher.name,
+                strategy=strategies[number] if strategies else None,
                 model=teacher.model,
                 license=str(teacher.license),
                 missing=round(most.samples),
@@ -121,11 +133,19 @@ def estimate(
     return found
 
 
-def _groups(workspace: Workspace) -> list[tuple[list[str], int, int]]:
-    """Return what is known of prompts' slots, in patterns by teacher, with how many prompts are so and their tokens in all."""
-    found: dict[tuple[str, ...], tuple[int, int]] = {}
+_Group = tuple[list[str], int, list[int]]
+"""What is known of some prompts' slots, a pattern for each teacher; how many prompts are so; their tokens in all, by teacher."""
+
+
+def _groups(workspace: Workspace, teachers: int) -> list[_Group]:
+    """Return what is known of prompts' slots. A teacher, or a strategy, that isn't for a prompt has an empty pattern there."""
+    found: dict[tuple[str, ...], tuple[int, list[int]]] = {}
+    patterns = [f"coalesce(any_value(pattern) FILTER (teacher = {number}), '') AS pattern{number}" for number in range(teachers)]
+    tokens = [f"any_value(tokens) FILTER (teacher = {number}) AS tokens{number}" for number in range(teachers)]
+    sums = [f"coalesce(sum(tokens{number}), 0)::BIGINT" for number in range(teachers)]
+    listed = ", ".join(f"pattern{number}" for number in range(teachers))
     for within in stretches(workspace):  # texts and lists that are gathered from many rows stay in memory
-        for patterns, prompts, tokens in workspace.rows(
+        for prompts, *columns in workspace.rows(
             f"""
             WITH marked AS (
                 SELECT ord, teacher, sample_index, tokens, CASE
@@ -141,17 +161,18 @@ def _groups(workspace: Workspace) -> list[tuple[list[str], int, int]]:
                 SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
                 FROM marked GROUP BY ord, teacher
             ), prompts AS (
-                SELECT list(pattern ORDER BY teacher) AS patterns, any_value(tokens) AS tokens FROM patterns GROUP BY ord
+                SELECT {", ".join([*patterns, *tokens])} FROM patterns GROUP BY ord
             )
-            SELECT patterns, count(*), sum(tokens)::BIGINT FROM prompts GROUP BY patterns
+            SELECT count(*), {listed}, {", ".join(sums)} FROM prompts GROUP BY {listed}
             """
         ):
-            before = found.get(tuple(patterns), (0, 0))
-            found[tuple(patterns)] = before[0] + prompts, before[1] + tokens
-    return [(list(patterns), prompts, tokens) for patterns, (prompts, tokens) in found.items()]
+            known = tuple(columns[:teachers])
+            before = found.get(known, (0, [0] * teachers))
+            found[known] = before[0] + prompts, [one + more for one, more in zip(before[1], columns[teachers:], strict=True)]
+    return [(list(known), prompts, sizes) for known, (prompts, sizes) in found.items()]
 
 
-def _rate(groups: Sequence[tuple[list[str], int, int]], number: int) -> Rate | None:
+def _rate(groups: Sequence[_Group], number: int) -> Rate | None:
     return rates.fit(
         (patterns[number].count(rates.ACCEPTED), patterns[number].count(rates.REJECTED), prompts)
         for patterns, prompts, _ in groups
@@ -159,23 +180,23 @@ def _rate(groups: Sequence[tuple[list[str], int, int]], number: int) -> Rate | N
 
 
 def _wanted(
-    groups: Sequence[tuple[list[str], int, int]],
+    groups: Sequence[_Group],
     fitted: Sequence[Rate],
     sampling: SamplingOptions,
     teachers: Sequence[TeacherOptions],
-    cascade: Sequence[int],
+    cascades: Sequence[Sequence[int]],
 ) -> list[_Wanted]:
     accept = sampling.adaptive.accept if sampling.adaptive else None
     totals = [[0.0, 0.0, 0.0] for _ in teachers]
     for patterns, prompts, tokens in groups:
-        asked = rates.asked(patterns, fitted, accept=accept, cascade=cascade)
-        for total, pattern, samples, teacher in zip(totals, patterns, asked, teachers, strict=True):
+        asked = rates.asked(patterns, fitted, accept=accept, cascades=cascades)
+        for total, pattern, samples, reckoned, teacher in zip(totals, patterns, asked, tokens, teachers, strict=True):
             width = teacher.samples_per_request
             missing = pattern.count(rates.MISSING)
             each = 1 / min(width, accept) if accept else math.ceil(missing / width) / missing if missing else 0.0
             total[0] += prompts * samples
             total[1] += prompts * samples * each
-            total[2] += tokens * samples * each
+            total[2] += reckoned * samples * each
     return [_Wanted(samples=samples, requests=requests, tokens_in=tokens) for samples, requests, tokens in totals]
 
 

@@ -59,7 +59,8 @@ def describe(
         )
         rows = [(source, license_, teacher) for source, license_, _ in listed for teacher in range(len(teachers))]
     prompts = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_, _ in rows)
-    used = sorted({teacher for _, _, teacher in rows})
+    # A teacher stands among `teachers` once for each of its strategies.
+    used = {teachers[number].options.name: teachers[number] for number in sorted({teacher for _, _, teacher in rows})}
     pairs = dict.fromkeys((license_, teacher) for _, license_, teacher in rows)
     whole = [effective(license_, str(teachers[number].options.license), text=text).license for license_, number in pairs]
     return {
@@ -69,7 +70,7 @@ def describe(
             | next((_inherited(each) for each in inherited if each.source == source), {})
             for source, license_ in prompts
         ],
-        "teachers": [describe_teacher(teachers[number]) for number in used],
+        "teachers": [describe_teacher(each) for each in used.values()],
         "text": [] if text is None else [{"what": "template", "license": text}],
         "license": together(parse(each, what="license") for each in whole) if whole else NOTHING,
     }

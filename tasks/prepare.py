@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ REQUESTS = pa.schema(
         ("tokens", pa.int32()),
     ]
 )
-"""Of a prompt and a teacher; `tokens` as `tasks.tokens` reckons."""
+"""Of a prompt and what asks it; `tokens` as `tasks.tokens` reckons. `teacher`, here and wherever the workspace has one, is the
+number of an `Asked`: where there are strategies, a teacher has one for each."""
 ROW_GROUP = 2_048
 """Of the staged files: a shard reads few rows that aren't its own."""
 FILE = 16_384
@@ -50,7 +52,7 @@ FILE = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a teacher adds to a request's address."""
+    """A teacher or, where there are strategies, a teacher with one of them: what it adds to a request's address."""
 
     provider: str
     """The provider."""
@@ -58,6 +60,13 @@ class Asked:
     """The model."""
     identity: Mapping[str, Any]
     """`Teacher.identity`."""
+    strategy: str | None = None
+    """The strategy; None: the plain template."""
+
+    @property
+    def who(self) -> tuple[str, str, Mapping[str, Any]]:
+        """Return what tells its teacher from the others."""
+        return self.provider, self.model, self.identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +78,13 @@ class Prepared:
     folded: int
     """Rows that repeated another one's content, and count once."""
     slots: int
-    """Prompts times teachers times k."""
+    """k of each prompt, teacher and strategy that the prompt is for."""
     stored: int
     """Slots whose sample is in the lake."""
     first: tuple[Message, ...]
-    """The first prompt as it will be sent."""
+    """The first prompt as it will be sent, by the first strategy that is for it."""
+    by_strategy: Mapping[str | None, int] = field(default_factory=dict)
+    """Rows that each strategy asks; None: the plain template."""
 
     @property
     def missing(self) -> int:
@@ -89,11 +100,14 @@ def prepare(
     parameters: Mapping[str, Any],
     k: int,
 ) -> Prepared:
-    """Fill the workspace's `prompts` (a view on staged files), `prompt_ids` and `slots`; `tasks.barred` fills `barred`.
+    """Fill the workspace's `prompts` (a view on staged files), `prompt_ids`, `slots` and `arms`; `tasks.barred` fills `barred`.
+
+    `arms` has a row for each of `teachers`: its number, the number of the `first` that is the same teacher, and the strategy.
 
     Raise SourceError or SpecError; nothing is spent.
     """
-    first = _stage(workspace, prompts, template, teachers, parameters)
+    _arms(workspace, teachers)
+    first, by_strategy = _stage(workspace, prompts, template, teachers, parameters)
     staged = f"read_parquet({literal(f'{escape(str(staged_files(workspace)))}/*.parquet')}, hive_partitioning=false)"
     requests = literal(workspace.folder / "requests.parquet")
     ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
@@ -124,7 +138,7 @@ def prepare(
     barred.start(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
-    return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)
+    return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first, by_strategy=by_strategy)
 
 
 def unbarred(workspace: Workspace, prepared: Prepared) -> Prepared:
@@ -168,37 +182,55 @@ def spread(workspace: Workspace, prompts: int, *, seed: int) -> int:
     return int(workspace.rows("SELECT count(*) FROM narrowed")[0][0])
 
 
+def _arms(workspace: Workspace, teachers: Sequence[Asked]) -> None:
+    known = [each.who for each in teachers]
+    rows = ", ".join(
+        f"({number}, {known.index(each.who)}, {'NULL' if each.strategy is None else literal(each.strategy)})"
+        for number, each in enumerate(teachers)
+    )
+    workspace.execute("CREATE TABLE arms (teacher SMALLINT, first SMALLINT, strategy VARCHAR)")
+    workspace.execute(f"INSERT INTO arms VALUES {rows}")
+
+
 def _stage(
     workspace: Workspace, prompts: Iterable[Found], template: Template, teachers: Sequence[Asked], parameters: Mapping[str, Any]
-) -> tuple[Message, ...]:
+) -> tuple[tuple[Message, ...], Mapping[str | None, int]]:
     first: tuple[Message, ...] = ()
+    counted: Counter[str | None] = Counter()
     with PartWriter(workspace.folder / "requests.parquet", REQUESTS) as requests, contextlib.ExitStack() as stack:
         staged = stack.enter_context(PartWriter(_staged_file(workspace, 0), STAGED_PROMPTS, row_group=ROW_GROUP))
         for number, found in enumerate(prompts):
             if number and number % FILE == 0:
                 stack.close()
                 staged = stack.enter_context(PartWriter(_staged_file(workspace, number), STAGED_PROMPTS, row_group=ROW_GROUP))
-            messages = template.render(found.prompt, place=found.place)
-            first = first or messages
+            by_strategy = {
+                strategy: template.render(found.prompt, place=found.place, strategy=strategy)
+                for strategy in template.strategies(found.prompt)
+            }
+            first = first or next(iter(by_strategy.values()))
+            counted.update(by_strategy.keys())
             try:
                 own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
                 staged.write(prompt_row(found.prompt) | own)
-                chars, tokens = sum(len(message.content) for message in messages), estimate_messages(messages)
+                sizes = {
+                    strategy: {"chars": sum(len(each.content) for each in messages), "tokens": estimate_messages(messages)}
+                    for strategy, messages in by_strategy.items()
+                }
                 for teacher, asked in enumerate(teachers):
+                    if asked.strategy not in by_strategy:
+                        continue
                     key = request_key(
                         provider=asked.provider,
                         model=asked.model,
-                        messages=messages,
+                        messages=by_strategy[asked.strategy],
                         parameters=parameters,
                         identity=asked.identity,
                     )
-                    inputs = own["inputs"]
-                    requests.write(
-                        {"ord": number, "teacher": teacher, "key": key, "inputs": inputs, "chars": chars, "tokens": tokens}
-                    )
+                    row = {"ord": number, "teacher": teacher, "key": key, "inputs": own["inputs"]}
+                    requests.write(row | sizes[asked.strategy])
             except (UnicodeEncodeError, TypeError) as error:
                 raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error
-    return first
+    return first, counted
 
 
 def _refuse_same_ids(workspace: Workspace, staged: str) -> None:

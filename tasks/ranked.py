@@ -15,7 +15,6 @@ Ids = npt.NDArray[np.bytes_]
 RESPONSE = [
     "sample_id",
     "model",
-    "strategy",
     "system",
     "messages",
     "response",

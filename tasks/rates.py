@@ -76,17 +76,27 @@ def _at_least(counts: Iterable[tuple[int, int]]) -> list[int]:
     return above
 
 
-def asked(patterns: Sequence[str], rates: Sequence[Rate], *, accept: int | None, cascade: Sequence[int]) -> list[float]:
+def asked(
+    patterns: Sequence[str], rates: Sequence[Rate], *, accept: int | None, cascades: Sequence[Sequence[int]]
+) -> list[float]:
     """Return how many missing samples of one prompt will be asked for, by teacher.
 
-    A pattern has a letter for each slot of a teacher. `accept` is adaptive k's; `cascade` has the teachers from cheap to strong.
+    A pattern has a letter for each slot of a teacher. `accept` is adaptive k's; a cascade has teachers from cheap to strong.
     """
     found = [0.0] * len(patterns)
     goal = accept or 1
-    if not cascade:
+    if not cascades:
         for number, pattern in enumerate(patterns):
             found[number], _ = _drawn(pattern, rates[number], goal, adaptive=accept is not None)
-        return found
+    for cascade in cascades:
+        _down(cascade, patterns, rates, found, goal, adaptive=accept is not None)
+    return found
+
+
+def _down(
+    cascade: Sequence[int], patterns: Sequence[str], rates: Sequence[Rate], found: list[float], goal: int, *, adaptive: bool
+) -> None:
+    """Put into `found` how many samples each teacher of a cascade is asked for."""
     solved = [1.0] + [0.0] * goal  # the chances of so many accepted ones among all teachers so far
     later = sum(patterns[number].count(ACCEPTED) for number in cascade)
     for number in cascade:
@@ -95,12 +105,11 @@ def asked(patterns: Sequence[str], rates: Sequence[Rate], *, accept: int | None,
         for before, chance in enumerate(solved[:goal]):
             if chance < _NO_CHANCE:
                 continue
-            wanted, own = _drawn(patterns[number], rates[number], goal - before, adaptive=accept is not None, later=later)
+            wanted, own = _drawn(patterns[number], rates[number], goal - before, adaptive=adaptive, later=later)
             found[number] += chance * wanted
             for more, likely in enumerate(own):
                 after[before + more] += chance * likely
         solved = after
-    return found
 
 
 def _drawn(pattern: str, rate: Rate, goal: int, *, adaptive: bool, later: int = 0) -> tuple[float, list[float]]:

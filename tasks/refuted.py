@@ -126,10 +126,11 @@ def _deal(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> tup
         FROM (SELECT prompt_id, min(prompt_source) AS source, min(position) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
         """
     )
+    strategy = "strategy" if "strategy" in _columns(outcomes[0]) else "NULL::VARCHAR AS strategy"
     workspace.execute(
         f"""
         CREATE TABLE refuted AS
-        SELECT place, source, sample_id, teacher, score, row_number() OVER (ORDER BY place, position) - 1 AS rank
+        SELECT place, source, sample_id, teacher, {strategy}, score, row_number() OVER (ORDER BY place, position) - 1 AS rank
         FROM {_ranked(outcomes)} JOIN places USING (prompt_id)
         WHERE stage = 'verify' AND refuted_by IS NOT NULL
         """
@@ -146,7 +147,7 @@ def _refuted(workspace: Workspace, buckets: tuple[int, int]) -> Iterator[dict[st
     for number in range(number_of):
         once = "QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1"
         for batch in workspace.stream(
-            f"SELECT place, source, teacher, score, texts.* EXCLUDE (rank, bucket) "
+            f"SELECT place, source, teacher, strategy, score, texts.* EXCLUDE (rank, bucket) "
             f"FROM (FROM refuted WHERE rank // {size} = {number}) AS refuted "
             f"JOIN (FROM {workspace.dealt('texts', number)} {once}) AS texts USING (rank, sample_id) ORDER BY rank",
             rows=BATCH_ROWS,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
+
+SHOWN = 8
+"""Values of a tag that a terminal shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,10 @@ class Summary:
     """Billed to this run."""
     by_teacher: Mapping[str, TeacherCounts] = field(default_factory=dict)
     """Each teacher's part, judges included, by name."""
+    by_strategy: Mapping[str, Any] = field(default_factory=dict)
+    """What became of each strategy's slots, as `tasks.breakdown.by_strategy` returns it; empty without strategies."""
+    by_tag_and_strategy: Mapping[str, Any] = field(default_factory=dict)
+    """Likewise by tag, value and strategy."""
     saved: Saved | None = None
     """What wasn't drawn, where k is adaptive or the teachers are a cascade."""
     measures: Mapping[str, Any] = field(default_factory=dict)
@@ -126,8 +133,8 @@ class Summary:
         """Return what `--json` prints and the manifest holds."""
         return asdict(self)
 
-    def lines(self) -> list[tuple[str, str]]:
-        """Return the summary as (name, value) for a terminal."""
+    def lines(self, *, whole: bool = True) -> list[tuple[str, str]]:
+        """Return the summary as (name, value) for a terminal; not as a `whole`, without what a report breaks down anyway."""
         rejected = sum(self.rejected.values())
         stages = ", ".join(f"{stage} {number:,}" for stage, number in self.rejected.items())
         rate = "" if self.pass_rate is None else f"{self.pass_rate:.0%}"
@@ -140,6 +147,8 @@ class Summary:
             ("pass rate", rate or "no responses"),
             ("spend", f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"),
             *((f"teacher {name}", counts.line()) for name, counts in self.by_teacher.items() if len(self.by_teacher) > 1),
+            *(strategies(self.by_strategy) if whole else ()),
+            *(matrix(self.by_tag_and_strategy) if whole else ()),
             *([("saved", self.saved.line())] if self.saved else []),
             *(("warning", warning) for warning in self.warnings),
             ("time", f"{self.elapsed_s:,.1f} s"),
@@ -150,3 +159,25 @@ class Summary:
         """Return the summary as a table, for Prefect's UI."""
         rows = "\n".join(f"| {name} | {value} |" for name, value in self.lines())
         return f"## {self.dataset}\n\n| | |\n|---|---|\n{rows}\n"
+
+
+def strategies(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each strategy."""
+    for name, each in parts.items():
+        yield f"strategy {name}", f"pass rate {_rate(each)}; {each['kept']:,} traces of {each['slots']:,} slots"
+
+
+def matrix(parts: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each value of a tag: the strategies' pass rates there, the best first."""
+    for tag, values in parts.items():
+        # The values that have the most responses.
+        most = sorted(values.items(), key=lambda pair: -sum(each["responses"] for each in pair[1].values()))
+        for value, by_strategy in most[:SHOWN]:
+            ranked = sorted(by_strategy.items(), key=lambda pair: -(pair[1]["pass_rate"] or 0.0))
+            yield f"{tag} {value} by strategy", ", ".join(f"{name} {_rate(each)}" for name, each in ranked)
+        if len(most) > SHOWN:
+            yield "", f"{len(most) - SHOWN:,} more; --json has them all"
+
+
+def _rate(part: Mapping[str, Any]) -> str:
+    return "none" if part["pass_rate"] is None else f"{part['pass_rate']:.0%} of {part['responses']:,}"

@@ -1,33 +1,36 @@
 """Select: which accepted samples of a prompt become traces, which prompts are worth it, and how many of a kind.
 
-In this order: prompts outside the band of pass rates go, then what is more than `per_prompt`, then what is more than a cap. None
-of it decides which split a prompt is in.
+In this order: prompts outside the band of pass rates go, then all strategies' samples but the best one's, then what is more than
+`per_prompt`, then what is more than a cap. None of it decides which split a prompt is in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.best_strategy import keep_best_strategy
 from tasks.diverse import keep_diverse
-from tasks.labels import check_labels, label_sql, labelled
+from tasks.labels import PromptLabel, label_sql, labelled
 from tasks.options import Options
 from tasks.split import SplitOptions, split
 from tasks.student_loss import StudentLossOptions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _BEST = "score DESC NULLS LAST, length"
+_ARMS = {"teacher": "first", "strategy": "strategy"}
+"""The columns of the workspace's `arms` by which a cap may count."""
 
 
 class CapOptions(Options):
     """One entry of `select.cap`."""
 
-    by: Annotated[str, Field(max_length=200), labelled("source", "teacher")]
-    """`source`, `teacher` or `tag:NAME`. Prompts without the tag are one group."""
+    by: Annotated[str, Field(max_length=200), labelled("source", "teacher", "strategy")]
+    """`source`, `teacher`, `strategy` or `tag:NAME`. Prompts without the tag are one group."""
     at: int = Field(ge=1)
     """Traces of each value."""
 
@@ -36,8 +39,12 @@ def _listed(value: Any) -> Any:
     if isinstance(value, dict | CapOptions):
         return [value]
     if not isinstance(value, list | tuple):
-        raise ValueError("must be {by: source | teacher | tag:NAME, at: N}, or a list of these")  # noqa: TRY004 - pydantic's way
+        raise ValueError("must be {by: source | teacher | strategy | tag:NAME, at: N}, or a list of these")  # noqa: TRY004 - pydantic's way
     return value
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
 
 
 class SelectOptions(Options):
@@ -52,9 +59,13 @@ class SelectOptions(Options):
     """What a response may cost the student, before anything else is selected. Left out: it isn't looked at."""
     per_prompt: int | None = Field(default=None, ge=1)
     """Traces of one prompt, over all teachers. Left out: no bound."""
-    prefer: Literal["shortest", "longest", "best", "random", "diverse"] = "best"
+    prefer: Literal["shortest", "longest", "best", "random", "diverse", "best_strategy"] = "best"
     """Which ones, where there are more: by length in characters, reasoning included; by score, then length; by the seed; or those
-    that are farthest from each other, beginning with the best."""
+    that are farthest from each other, beginning with the best. best_strategy: with `per_prompt` or without, those alone of the
+    strategy that passes most often with prompts like it, then as best."""
+    strategy_by: Annotated[tuple[PromptLabel, ...], BeforeValidator(_several)] = ()
+    """With best_strategy, which prompts are alike: those with the same `source` or `tag:NAME`; one or a list, all of which must
+    be the same. Left out: the tags in the strategies' `when`; without any, all prompts."""
     cap: Annotated[tuple[CapOptions, ...], BeforeValidator(_listed)] = ()
     """So many traces of a kind at most, of prompts that the seed chooses; one or a list, carried out in its order."""
     split: SplitOptions | None = None
@@ -66,6 +77,8 @@ class SelectOptions(Options):
             raise ValueError(f"pass_rate: {self.pass_rate[0]:g} is more than {self.pass_rate[1]:g}; the lower end comes first")
         if self.prefer == "diverse" and self.per_prompt is None:
             raise ValueError("prefer: diverse chooses `per_prompt` traces of a prompt; say how many")
+        if self.strategy_by and self.prefer != "best_strategy":
+            raise ValueError("strategy_by: it is for `prefer: best_strategy`")
         return self
 
     @property
@@ -73,26 +86,29 @@ class SelectOptions(Options):
         """Yield the places in the spec that say what prompts are sorted by, each with what it says."""
         for number, cap in enumerate(self.cap):
             yield f"select.cap[{number}].by", cap.by
+        for number, label in enumerate(self.strategy_by):
+            yield f"select.strategy_by[{number}]", label
         for name in ("group", "stratify"):
             if self.split is not None and (label := getattr(self.split, name)) is not None:
                 yield f"select.split.{name}", label
 
 
-def check_select(workspace: Workspace, options: SelectOptions, *, where: str) -> None:
-    """Raise SpecError where none of the prepared prompts has a tag that is asked for. `where`: the spec, for the message."""
-    check_labels(workspace, options.labels, where=where)
+def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Sequence[str] = ()) -> None:
+    """Reject what isn't wanted among the `candidates` that are still in, and make `splits`.
 
-
-def select(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:
-    """Reject what isn't wanted among the `candidates` that are still in, and make `splits`."""
+    `tags`: those by which strategies are for a prompt.
+    """
     if options.pass_rate is not None:
         _band(workspace, *options.pass_rate)
+    if options.prefer == "best_strategy":
+        keep_best_strategy(workspace, options.strategy_by or [f"tag:{tag}" for tag in tags])
     order = {
         "shortest": "length",
         "longest": "length DESC",
         "best": _BEST,
         "random": f"sha256({literal(str(seed))} || '/' || sample_id)",
         "diverse": _BEST,
+        "best_strategy": _BEST,
     }[options.prefer]
     if options.per_prompt is not None:
         reason = f"per_prompt: {options.per_prompt} others were preferred ({options.prefer})"
@@ -141,17 +157,17 @@ def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> Non
 
     So a prompt that is added later takes the place of one other at most, and the rest stays.
     """
-    label = "NULL::VARCHAR" if cap.by == "teacher" else label_sql(cap.by)
+    label = "NULL::VARCHAR" if cap.by in _ARMS else label_sql(cap.by)
     chance = f"md5_number({literal(f'{seed}/cap/')} || prompt_id)"
     # By numbers, since a tag may be a long text.
     columns = f"ord, md5_number({label}) AS kind, left({label}, 60) AS name, {chance} AS chance"
     workspace.execute(f"CREATE TABLE kinds AS SELECT {columns} FROM prompts")
     kind, what = "kind", f"{literal(f'of {cap.by} ')} || coalesce(chr(39) || name || chr(39), '(none)')"
-    if cap.by == "teacher":
-        kind, what = "teacher", "'of this teacher'"
+    if cap.by in _ARMS:
+        kind, what = f"arms.{_ARMS[cap.by]}", f"'of this {cap.by}'"
     ranked = (
         f"SELECT ord, teacher, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
-        "FROM candidates JOIN kinds USING (ord) WHERE stage IS NULL"
+        "FROM candidates JOIN kinds USING (ord) JOIN arms USING (teacher) WHERE stage IS NULL"
     )
     _reject(workspace, ranked, cap.at, f"'cap: {cap.at} others ' || {what} || ' were chosen'")
     workspace.execute("DROP TABLE kinds")

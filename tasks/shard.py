@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,10 +52,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """One sample that a prompt wants of one teacher."""
+    """One sample that a prompt wants of one teacher by one strategy."""
 
     teacher: int
-    """Its number in the spec."""
+    """The number of the two, as in `tasks.prepare`."""
     sample_index: int
     """0 … k - 1."""
     key: str
@@ -99,7 +99,9 @@ class Shards:
     template: Template
     """What prompts become."""
     desks: Sequence[Asks]
-    """The teachers, in the spec's order."""
+    """The teachers, in the order of the workspace's `arms`: each once, or once for each strategy."""
+    strategies: Sequence[str | None]
+    """The strategies, in the same order."""
     draw: Draw
     """Buys samples."""
     verification: Verification
@@ -108,8 +110,8 @@ class Shards:
     """When a sample is accepted."""
     asked: PartWriter
     """Gets rows of `ASKED`."""
-    cascade: Sequence[int] = ()
-    """The teachers' numbers from cheap to strong. Empty: all are asked side by side."""
+    cascades: Sequence[Sequence[int]] = ()
+    """For each strategy the teachers' numbers from cheap to strong. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
     worked: dict[int, int] = field(default_factory=dict)
@@ -181,31 +183,44 @@ class Shards:
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
         """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.
 
-        What is asked for depends on what is stored and on its verdicts alone. What is stored and accepted counts before anything
-        is asked for, so a rerun doesn't try failed slots again where the prompt was solved without them.
+        Each strategy has its own k samples, and so a cascade of its own. What is asked for depends on what is stored and on its
+        verdicts alone. What is stored and accepted counts before anything is asked for, so a rerun doesn't try failed slots again
+        where the prompt was solved without them.
         """
-        messages = self.template.render(task.prompt, place=task.prompt.prompt_id)
+        name = task.prompt.prompt_id
+        messages = {
+            strategy: self.template.render(task.prompt, place=name, strategy=strategy)
+            for strategy in dict.fromkeys(self.strategies[teacher] for teacher in by_teacher)
+        }
         questions = {
             teacher: Question(
-                prompt_id=task.prompt.prompt_id, desk=self.desks[teacher], messages=messages, key=by_teacher[teacher][0].key
+                prompt_id=name,
+                desk=self.desks[teacher],
+                messages=messages[self.strategies[teacher]],
+                key=slots[0].key,
+                strategy=self.strategies[teacher],
             )
-            for teacher in self.cascade or by_teacher
-            if teacher in by_teacher
+            for teacher, slots in by_teacher.items()
         }
-        sampling = self.draw.sampling
-        if not self.cascade:
+        asked: list[Coroutine[Any, Any, object]]
+        if self.cascades:
+            chains = [[teacher for teacher in cascade if teacher in questions] for cascade in self.cascades]
+            asked = [self._cascade(task, {each: questions[each] for each in chain}, by_teacher) for chain in chains if chain]
+        else:
             asked = [
-                self._rounds(task, question, by_teacher[teacher], lacking=sampling.solved_at, later=0)
+                self._rounds(task, question, by_teacher[teacher], lacking=self.draw.sampling.solved_at, later=0)
                 for teacher, question in questions.items()
             ]
-            if len(asked) == 1:
-                await asked[0]
-                return
-            async with asyncio.TaskGroup() as group:
-                for each in asked:
-                    group.create_task(each)
+        if len(asked) == 1:
+            await asked[0]
             return
-        lacking = sampling.solved_at
+        async with asyncio.TaskGroup() as group:
+            for each in asked:
+                group.create_task(each)
+
+    async def _cascade(self, task: _Task, questions: dict[int, Question], by_teacher: dict[int, list[Slot]]) -> None:
+        """Ask one teacher after the other until they have solved the prompt."""
+        lacking = self.draw.sampling.solved_at
         later = sum(slot.accepted for teacher in questions for slot in by_teacher[teacher])
         for teacher, question in questions.items():
             slots = by_teacher[teacher]

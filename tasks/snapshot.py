@@ -31,6 +31,8 @@ class TeacherFacts:
 
     name: str
     """In the spec."""
+    strategy: str | None = None
+    """By which it was asked; a teacher has an entry for each of its strategies."""
     license: str
     """SPDX expression."""
     terms: str | None
@@ -49,15 +51,15 @@ def snapshot(
     workspace: Workspace, *, dataset: str, build_id: str, teachers: Sequence[TeacherFacts], verifiers: Sequence[Named]
 ) -> None:
     """Stage the three tables of a build, from `prompts` and `candidates`."""
-    rows = ", ".join(f"({number}, {literal(teacher.name)})" for number, teacher in enumerate(teachers))
-    workspace.execute(f"CREATE TABLE teachers AS FROM (VALUES {rows}) AS teachers(teacher, name)")
+    workspace.execute("CREATE TABLE teachers (teacher SMALLINT, name VARCHAR, strategy VARCHAR)")
+    _insert(workspace, "teachers", [(number, teacher.name, teacher.strategy) for number, teacher in enumerate(teachers)])
     _prompts(workspace)
     reasons(workspace, verifiers)
     outcomes = f"""
         SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
             CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
-            refuted_by, score::FLOAT AS score
+            refuted_by, score::FLOAT AS score, strategy
         FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
         LEFT JOIN reasons USING (ord, teacher, sample_index)
         ORDER BY ord, candidates.teacher, sample_index
@@ -122,7 +124,7 @@ def _traces(
         table = workspace.table(
             f"""
             SELECT responses.* EXCLUDE (rank, bucket), prompts.prompt_id, {literal(dataset)} AS dataset,
-                {literal(build_id)} AS build_id, name AS teacher, prompt, answer, score::FLOAT AS score,
+                {literal(build_id)} AS build_id, name AS teacher, teachers.strategy, prompt, answer, score::FLOAT AS score,
                 pass_rate::FLOAT AS pass_rate, prompts.source AS prompt_source, prompts.license AS prompt_license,
                 teacher_license, licenses.license,
                 CASE WHEN inherited.train_use = 'allowed' OR licenses.train_use = 'restricted' THEN licenses.train_use

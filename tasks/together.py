@@ -1,5 +1,7 @@
 """Judge together: the verifiers that need all samples of a prompt and a teacher, such as a vote, once the draw is over.
 
+Samples of all strategies vote together. Among its own alone, a strategy that always makes the same mistake would pass every time.
+
 Their verdicts are kept with the address of all that was judged together (`storage.identity.vote_inputs`): with one sample more,
 the vote is taken anew.
 """
@@ -86,10 +88,11 @@ def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
             SELECT ord, teacher, sample_index, sample_id, inputs FROM slots ANTI JOIN unwanted USING (ord, teacher, sample_index)
             WHERE {bool(verifiers)} AND sample_id IN (SELECT sample_id FROM samples)
         ),
+        asked AS (SELECT present.*, first FROM present JOIN arms USING (teacher)),
         addresses AS (
-            SELECT ord, teacher, {VOTE_INPUTS} AS inputs FROM present GROUP BY ord, teacher
+            SELECT ord, first, {VOTE_INPUTS} AS inputs FROM asked GROUP BY ord, first
         )
-        SELECT ord, teacher, sample_index, sample_id, addresses.inputs FROM present JOIN addresses USING (ord, teacher)
+        SELECT ord, teacher, first, sample_index, sample_id, addresses.inputs FROM asked JOIN addresses USING (ord, first)
         """
     )
 
@@ -100,23 +103,23 @@ def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> _Votes
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE unvoted AS
-        SELECT ord, teacher, row_number() OVER (ORDER BY ord, teacher) - 1 AS turn
+        SELECT ord, first, row_number() OVER (ORDER BY ord, first) - 1 AS turn
         FROM (
-            SELECT DISTINCT ord, teacher
+            SELECT DISTINCT ord, first
             FROM together CROSS JOIN (VALUES {fingerprints}) AS verifiers(fingerprint)
             {join} JOIN verdicts USING (sample_id, inputs, fingerprint)
         )
         """
     )
     ((groups,),) = workspace.rows("SELECT count(*) FROM unvoted")
-    ((samples,),) = workspace.rows("SELECT count(*) FROM together SEMI JOIN unvoted USING (ord, teacher)")
+    ((samples,),) = workspace.rows("SELECT count(*) FROM together SEMI JOIN unvoted USING (ord, first)")
     votes = _Votes(groups=groups, samples=samples)
     if groups:
         workspace.deal_query(
             "voting",
-            "SELECT ord, turn, together.sample_index, inputs, responses AS sample, "
+            "SELECT ord, turn, together.teacher, together.sample_index, inputs, responses AS sample, "
             f"turn * {votes.buckets} // {groups} AS bucket "
-            "FROM together JOIN unvoted USING (ord, teacher) JOIN responses USING (sample_id)",
+            "FROM together JOIN unvoted USING (ord, first) JOIN responses USING (sample_id)",
         )
     return votes
 
@@ -134,10 +137,10 @@ def _read(workspace: Workspace, votes: _Votes, first: int) -> list[dict[str, Any
         SELECT turn, voting.inputs, sample, prompts AS prompt
         FROM (
             FROM ({dealt})
-            QUALIFY row_number() OVER (PARTITION BY turn, sample_index ORDER BY sample.created_at) = 1
+            QUALIFY row_number() OVER (PARTITION BY turn, teacher, sample_index ORDER BY sample.created_at) = 1
         ) AS voting
         JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
-        ORDER BY turn, sample_index
+        ORDER BY turn, teacher, sample_index
         """
     )
     rows: list[dict[str, Any]] = table.to_pylist()

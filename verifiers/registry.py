@@ -18,6 +18,7 @@ VERIFIERS: Registry[type[Verifier]] = Registry(
         "judge": "verifiers.judge:Judge",
         "language": "verifiers.language:Language",
         "length": "verifiers.length:Length",
+        "program_answer": "verifiers.program_answer:ProgramAnswer",
         "python": "verifiers.python:Python",
         "refusal": "verifiers.refusal:Refusal",
         "regex": "verifiers.regex:Regex",

@@ -139,7 +139,12 @@ class UnitTests:
         return self.entry_point or prompt.tags.get("entry_point") or None
 
     def _runner(self) -> Sandbox:
-        return remote.at(self.sandbox) if isinstance(self.sandbox, Server) else judge.default()
+        return runner_of(self.sandbox)
+
+
+def runner_of(where: Where) -> Sandbox:
+    """Return the sandbox that a spec names."""
+    return remote.at(where) if isinstance(where, Server) else judge.default()
 
 
 def _finding(results: list[Result], source: str) -> Finding:

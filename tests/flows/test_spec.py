@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from flows.loading import load_spec
 from flows.spec import Spec
@@ -102,8 +103,29 @@ def test_a_cascade_names_the_drawing_teachers() -> None:
         {"name": name, "provider": "openai", "model": name, "draw": name != "judge"} for name in ("strong", "judge", "cheap")
     ]
     spec = Spec.model_validate(SMALL | {"teachers": teachers, "sampling": {"cascade": ["cheap", "strong"]}})
-    assert spec.cascade == (1, 0)
-    assert Spec.model_validate(SMALL).cascade == ()
+    assert spec.cascades == ((1, 0),)
+    assert Spec.model_validate(SMALL).cascades == ()
+
+
+def test_a_cascade_for_each_strategy() -> None:
+    """With strategies, each has its own cascade, through the arms that are of it."""
+    teachers = [{**SMALL["teachers"][0], "name": name, "model": name} for name in ("strong", "cheap")]
+    strategies = ["direct", {"name": "step_by_step", "when": {"kind": "sums"}}, {"name": "write_code", "when": {"kind": "sums"}}]
+    given = {"teachers": teachers, "sampling": {"cascade": ["cheap", "strong"]}, "template": {"strategies": strategies}}
+    spec = Spec.model_validate(SMALL | given)
+    assert [(arm.teacher.name, arm.strategy) for arm in spec.arms[:4]] == [
+        ("strong", "direct"),
+        ("strong", "step_by_step"),
+        ("strong", "write_code"),
+        ("cheap", "direct"),
+    ]
+    assert spec.cascades == ((3, 0), (4, 1), (5, 2))
+
+
+def test_the_best_of_no_strategies() -> None:
+    """Without strategies, none of them can be preferred."""
+    with pytest.raises(ValidationError, match=r"best_strategy chooses among template\.strategies, and there are none"):
+        Spec.model_validate(SMALL | {"select": {"prefer": "best_strategy"}})
 
 
 @pytest.mark.parametrize(

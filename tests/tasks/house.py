@@ -32,6 +32,7 @@ from tasks.select import SelectOptions, select
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import TeacherFacts, snapshot
 from tasks.stop import Stop
+from tasks.strategies import tags_of
 from tasks.teachers.options import SamplingOptions, TeacherOptions
 from tasks.templates import Template, TemplateOptions
 from tasks.together import judge_together
@@ -124,7 +125,8 @@ class House:
         """Stage prompts and find what is missing."""
         spec = self.spec
         asked = [
-            Asked(provider=desk.options.provider, model=desk.options.model, identity=desk.teacher.identity) for desk in self.desks
+            Asked(provider=desk.options.provider, model=desk.options.model, identity=desk.teacher.identity, strategy=strategy)
+            for desk, strategy in self.arms
         ]
         prompts = found(spec.prompts, given=spec.given)
         self.prepared = prepare(self.workspace, prompts, self.template, asked, self.draw.sampling.parameters(), spec.k)
@@ -139,16 +141,23 @@ class House:
 
     def find_unwanted(self) -> None:
         """Find what the teachers' policies reject."""
-        unwanted.find(self.workspace, [desk.options.retry for desk in self.desks])
+        unwanted.find(self.workspace, [desk.options.retry for desk, _ in self.arms])
 
     def rule_of(self, verifiers: Sequence[Named]) -> Rule:
         """Return when these verifiers accept a sample."""
         return Rule(require=self.spec.select.require, listed=tuple((each.name, each.fingerprint) for each in verifiers))
 
     @property
-    def cascade(self) -> list[int]:
-        """Return the teachers' numbers from cheap to strong."""
-        return [list(self.spec.teachers).index(name) for name in self.draw.sampling.cascade]
+    def arms(self) -> list[tuple[Desk, str | None]]:
+        """Return each teacher with each strategy."""
+        return [(desk, strategy) for desk in self.desks for strategy in self.spec.template.names]
+
+    @property
+    def cascades(self) -> list[list[int]]:
+        """Return for each strategy the teachers' numbers from cheap to strong."""
+        names, strategies = list(self.spec.teachers), len(self.spec.template.names)
+        places = [names.index(name) * strategies for name in self.draw.sampling.cascade]
+        return [[place + strategy for place in places] for strategy in range(strategies)] if places else []
 
     async def judge(self) -> int:
         """Judge what is stored."""
@@ -160,12 +169,13 @@ class House:
         self.shards = Shards(
             workspace=self.workspace,
             template=self.template,
-            desks=self.desks,
+            desks=[desk for desk, _ in self.arms],
+            strategies=[strategy for _, strategy in self.arms],
             draw=self.draw,
             verification=self.verification,
             rule=self.rule_of(alone(self.spec.verifiers)),
             asked=self.stack.enter_context(PartWriter(self.asked, ASKED)),
-            cascade=self.cascade,
+            cascades=self.cascades,
         )
         return outcomes.shards_to_work(self.workspace, early=self.draw.sampling.early)
 
@@ -194,16 +204,17 @@ class House:
         dedup(workspace, spec.dedup, self.lake, build_id=build_id)
         if spec.heldout is not None:
             spec.heldout.reject(workspace)
-        select(workspace, spec.select, seed=spec.seed)
+        select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
         licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [
             TeacherFacts(
-                name=name,
+                name=desk.options.name,
+                strategy=strategy,
                 license="MIT",
                 terms=None,
                 effective={license_: effective(license_, "MIT", terms=None) for license_ in licenses},
             )
-            for name in spec.teachers
+            for desk, strategy in self.arms
         ]
         snapshot(workspace, dataset="d", build_id=build_id, teachers=facts, verifiers=spec.verifiers)
         return outcomes.counts(workspace)
@@ -238,7 +249,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                         waste=stack.enter_context(Waste(lake.waste, run=run)),
                     ),
                     verification=verification,
-                    template=Template(spec.template, where="spec.yaml"),
+                    template=Template(spec.template, where="spec.yaml", seed=spec.seed),
                     asked=workspace.folder / "asked.parquet",
                     stack=stack,
                 )
@@ -269,6 +280,8 @@ async def build(lake: Lake, spec: Spec, *, run: str = "run", copy_to: Path | Non
             prepared=prepared,
             paid=one.draw.spending.paid,
             asked=asked,
-            by_teacher=costs.by_teacher(one.workspace, one.draw.spending, drawing=list(spec.teachers), judging=[]),
-            saved=costs.saved(one.workspace, one.draw.sampling, [desk.options for desk in one.desks], one.cascade),
+            by_teacher=costs.by_teacher(
+                one.workspace, one.draw.spending, drawing=[desk.options.name for desk, _ in one.arms], judging=[]
+            ),
+            saved=costs.saved(one.workspace, one.draw.sampling, [desk.options for desk, _ in one.arms], one.cascades),
         )

@@ -43,7 +43,7 @@ async def look(lake: Lake, spec: Spec) -> list[Estimate]:
         await one.prepare()
         await one.open()
         teachers = [desk.options for desk in one.desks]
-        return estimate(one.workspace, one.draw.sampling, teachers, one.cascade, verified=bool(spec.verifiers))
+        return estimate(one.workspace, one.draw.sampling, teachers, one.cascades, verified=bool(spec.verifiers))
 
 
 async def probed(lake: Lake, spec: Spec, prompts: int) -> int:

@@ -10,8 +10,8 @@ import pytest
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks.labels import label_sql
-from tasks.select import SelectOptions, check_select
+from tasks.labels import check_labels, label_sql
+from tasks.select import SelectOptions
 
 
 @pytest.fixture
@@ -45,18 +45,18 @@ def test_sql(workspace: Workspace, label: str, expected: list[str | None]):
             r"^spec\.yaml: select\.cap\[1\]\.by: .*; known: it's, topic$",
         ),
         ({"split": {"test": 0.1, "group": "tag:x"}}, r"^spec\.yaml: select\.split\.group: no prompt has a tag 'x'"),
+        ({"prefer": "best_strategy", "strategy_by": "tag:x"}, r"^spec\.yaml: select\.strategy_by\[0\]: no prompt has a tag 'x'"),
         ({"split": {"test": 0.1, "stratify": "tag:x"}}, r"^spec\.yaml: select\.split\.stratify: no prompt has a tag 'x'"),
     ],
 )
 def test_slips(workspace: Workspace, select: dict[str, object], message: str):
     """A tag that no prompt has is told with its place in the spec, before anything is spent."""
     with pytest.raises(SpecError, match=message):
-        check_select(workspace, SelectOptions.model_validate(select), where="spec.yaml")
+        check_labels(workspace, SelectOptions.model_validate(select).labels, where="spec.yaml")
 
 
 def test_fine(workspace: Workspace):
     """A tag that some have is all right."""
-    check_select(
-        workspace, SelectOptions.model_validate({"cap": [{"by": "tag:topic", "at": 1}, {"by": "teacher", "at": 1}]}), where=""
-    )
-    check_select(workspace, SelectOptions(), where="")
+    select = SelectOptions.model_validate({"cap": [{"by": "tag:topic", "at": 1}, {"by": "teacher", "at": 1}]})
+    check_labels(workspace, select.labels, where="")
+    check_labels(workspace, SelectOptions().labels, where="")

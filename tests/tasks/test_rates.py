@@ -15,7 +15,7 @@ EVEN = Rate(accepted=1e9, rejected=1e9)
 
 def one(pattern: str, rate: Rate, accept: int | None) -> float:
     """Return what a single teacher is asked for."""
-    (found,) = asked([pattern], [rate], accept=accept, cascade=())
+    (found,) = asked([pattern], [rate], accept=accept, cascades=())
     return found
 
 
@@ -61,12 +61,12 @@ def test_rounds(pattern: str, rate: Rate, accept: int | None, expected: float):
 )
 def test_a_cascade(patterns: list[str], rates: list[Rate], accept: int | None, expected: list[float]):
     """The strong teacher is asked as often as those before it don't solve the prompt."""
-    assert asked(patterns, rates, accept=accept, cascade=(0, 1)) == pytest.approx(expected)
+    assert asked(patterns, rates, accept=accept, cascades=[(0, 1)]) == pytest.approx(expected)
 
 
 def test_the_order_is_the_cascades():
     """Who is cheap is what the cascade says, not the spec's order."""
-    assert asked(["..", ".."], [EVEN, ALWAYS], accept=None, cascade=(1, 0)) == pytest.approx([0, 2])
+    assert asked(["..", ".."], [EVEN, ALWAYS], accept=None, cascades=[(1, 0)]) == pytest.approx([0, 2])
 
 
 def test_nothing_judged():

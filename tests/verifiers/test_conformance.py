@@ -88,6 +88,12 @@ CASES = {
         bad="Die Antwort ist London, denn es ist die größte Stadt des Landes.",
     ),
     "length": Case(options={"min_words": 2, "max_chars": 20}, prompt={}, good="It is Paris.", bad="Paris"),
+    "program_answer": Case(
+        options={"kind": "number"},
+        prompt={"reference": "#### 72"},
+        good="```python\nprint(6 * 12)\n```",
+        bad="```python\nprint(6 + 12)\n```",
+    ),
     "python": Case(options={"call": "tests.verifiers.judges:is_paris"}, prompt={}, good="It is Paris.", bad="It is London."),
     "refusal": Case(
         options={},

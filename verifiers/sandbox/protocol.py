@@ -121,6 +121,10 @@ class Sandbox(Protocol):
         """Run a program of a language, or raise SetupError."""
         ...
 
+    def execute(self, program: Program, stdin: str, limits: Limits) -> Execution:
+        """Run a program once, and return what it printed."""
+        ...
+
     def run_python(self, job: PythonJob, limits: Limits) -> Result:
         """Judge a module by tests."""
         ...
