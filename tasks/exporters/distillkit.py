@@ -200,7 +200,7 @@ def _stored(values: npt.NDArray[Any], kind: Kind) -> Bytes:
         raw = ((whole + 0x7FFF + (whole >> 16 & 1)) >> 16).astype("<u2")
     else:
         raw = np.ascontiguousarray(values, _PLAIN[kind])
-    found: Bytes = raw.view(np.uint8).reshape(len(values), -1)
+    found: Bytes = raw.view(np.uint8).reshape(len(values), values.shape[1] * _SIZES[kind])
     return found
 
 

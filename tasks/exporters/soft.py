@@ -107,7 +107,8 @@ class Soft(Tokenized):
             "traces_by": {how: counts[f"how {how}"] for how in ("ids", "bytes", *_WHY)},
         }
         for codec in self._codecs:
-            own |= {"codec": codec.config(), "thin_tokens": counts["thin"]}
+            moved = round(counts["moved ppm"] / counts["compressed"] / 1e6, 6) if counts["compressed"] else None
+            own |= {"codec": codec.config(), "thin_tokens": counts["thin"], "mean_moved": moved}
         return super().facts() | own
 
     def documents(self) -> dict[str, str]:
@@ -130,19 +131,21 @@ class Soft(Tokenized):
         if trace["teacher"] is None:  # a row that was mixed in: people have no distributions
             counts["mixed"] += number
             taught = nothing(number, "no_distributions")
-        elif trace["logprobs"] is None:
-            taught = nothing(number, "no_distributions")
-            counts["how no_distributions"] += 1
         else:
-            given = positions(trace["logprobs"])
-            translator = _translator(self.tokenizer, self.teacher_tokenizer)
-            taught = translator.translate(self._learnt(trace, rendered, tokens), given).cut(number)
+            taught = self._taught(trace, self._learnt(trace, rendered, tokens)).cut(number)
+            counts["asked"] += 1
             counts[f"how {taught.how}"] += 1
-            counts["most"] = max(counts["most"], int(given.counts.max(initial=0)))
         counts["aligned"] += taught.aligned
         counts["alternatives"] += len(taught.ids)
         counts["rest ppm"] += round(float(taught.rest[taught.counts > 0].sum(dtype=np.float64)) * 1e6)
         return Conversation(fitting, origin(trace), taught)
+
+    def _taught(self, trace: Mapping[str, Any], learnt: Learnt) -> Taught:
+        if trace["logprobs"] is None:
+            return nothing(len(learnt.ids), "no_distributions")
+        given = positions(trace["logprobs"])
+        self._counts["most"] = max(self._counts["most"], int(given.counts.max(initial=0)))
+        return _translator(self.tokenizer, self.teacher_tokenizer).translate(learnt, given)
 
     def _learnt(self, trace: Mapping[str, Any], rendered: Rendered, tokens: Encoded) -> Learnt:
         first = tokens.offsets[0][0] if tokens.offsets else len(rendered.text)
@@ -161,7 +164,7 @@ class Soft(Tokenized):
         if not learnt or counts["aligned"] >= min_aligned * learnt:
             return
         none = [f"{counts[f'how {why}']:,} {told}" for why, told in _WHY.items() if counts[f"how {why}"]]
-        told = f"of {counts['traces']:,} traces, {', '.join(none)}" if none else ""
+        told = f"of {counts['asked']:,} traces, {', '.join(none)}" if none else ""
         raise SpecError(
             f"exports: soft: only {counts['aligned'] / learnt:.1%} of {learnt:,} tokens that are learnt have a distribution, and "
             f"min_aligned asks for {self.min_aligned:.0%}: {told or 'the two tokenizers cut texts in different places'}"
@@ -218,7 +221,12 @@ class Soft(Tokenized):
         counts = np.where(thin, 0, counts)
         room = max(0, (self.max_length or 0) - number) if self.packing else 0
         counts = np.concatenate([counts, np.zeros(room, np.int64)])
-        compressed, indices = codec.encode(*codec.filled(counts, ids[stay], logprobs[stay]))
+        table, values = codec.filled(counts, ids[stay], logprobs[stay])
+        compressed, indices = codec.encode(table, values)
+        has = counts > 0
+        moved = np.abs(np.exp(codec.decode(compressed[has], indices[has])[1]) - np.exp(values[has])).sum() / 2
+        self._counts["compressed"] += int(has.sum())
+        self._counts["moved ppm"] += round(float(moved) * 1e6)
         labels = np.concatenate([np.array(row["labels"], np.int64), np.full(room, MASKED)])
         return {
             "input_ids": [*row["input_ids"], *[self._chat.padding] * room],

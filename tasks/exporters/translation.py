@@ -21,6 +21,8 @@ from tasks.exporters.vocabulary import Vocabulary
 Numbers = npt.NDArray[np.int64]
 How = Literal["ids", "bytes"]
 Why = Literal["no_distributions", "unknown_ids", "other_text"]
+GAP = -1
+"""In the place of an id, where a server left positions out."""
 NOTHING: npt.NDArray[np.int32] = np.empty(0, np.int32)
 
 
@@ -113,12 +115,10 @@ class Translator:
     def _spelled(self, given: Positions) -> tuple[list[bytes] | None, How]:
         """Return the sampled tokens' bytes, and by which names the vocabularies are matched; None where they are unknown."""
         if given.ids is not None and self._teacher is not None:
-            known = self._teacher.tokens
-            return [(known[each] if each < len(known) else None) or b"" for each in given.ids.tolist()], "ids"
+            return [each or b"" for each in _looked_up(self._teacher, given)], "ids"
         if given.ids is not None:
             # Whose text the student's own tokens make, whose vocabulary is the student's.
-            known = self._student.tokens
-            own = [known[each] if 0 <= each < len(known) else None for each in given.ids.tolist()]
+            own = _looked_up(self._student, given)
             if given.tokens is None:
                 return None if None in own else [each or b"" for each in own], "ids"
             if all(map(spelled, given.tokens, own)):
@@ -155,6 +155,16 @@ class Translator:
 
     def _id(self, token: bytes | None) -> int:
         return -1 if token is None else self._student.ids.get(token, -1)
+
+
+def _looked_up(known: Vocabulary, given: Positions) -> list[bytes | None]:
+    """Return the bytes of the sampled tokens' ids; of a gap, what the server says of it."""
+    ids: list[int] = [] if given.ids is None else given.ids.tolist()
+    spelled_as: Sequence[bytes | None] = given.tokens or [None] * len(ids)
+    return [
+        known.tokens[each] if 0 <= each < known.size else text if each == GAP else None
+        for each, text in zip(ids, spelled_as, strict=True)
+    ]
 
 
 class _Names:

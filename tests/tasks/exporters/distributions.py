@@ -38,7 +38,9 @@ def logprobs(
     return pa.array([row], LOGPROBS)[0]
 
 
-def drawn(vocabulary: Sequence[bytes | None], tokens: Sequence[int], *, top: int, seed: int = 0, ids: bool = True, spell: bool = True) -> pa.StructScalar:
+def drawn(
+    vocabulary: Sequence[bytes | None], tokens: Sequence[int], *, top: int, seed: int = 0, ids: bool = True, spell: bool = True
+) -> pa.StructScalar:
     """Return what a teacher of a vocabulary, whose distributions are made at random, says of tokens that it drew."""
     random = np.random.default_rng(seed)
     known = np.array([number for number, token in enumerate(vocabulary) if token])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ TEXTS = st.text(min_size=1) | st.text(alphabet="Grüße 🙂你 \n4.ab", min_siz
 def cut(draw: st.DrawFn, text: bytes) -> list[bytes]:
     """Return a text cut anywhere, in the middle of characters too."""
     places = sorted(draw(st.sets(st.integers(0, len(text)), max_size=12)) | {0, len(text)})
-    return [text[begin:end] for begin, end in zip(places, places[1:], strict=False)]
+    return [text[begin:end] for begin, end in itertools.pairwise(places)]
 
 
 @given(st.data())

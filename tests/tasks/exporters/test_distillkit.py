@@ -110,7 +110,7 @@ def test_fitted_is_near(options: CodecOptions):
     codec = Codec(options=options, size=49_152)
     back, read = codec.decode(*codec.encode(ids, values))
     assert np.array_equal(back, ids)
-    assert np.abs(np.exp(read) - np.exp(values)).sum(axis=1).mean() < 0.15
+    assert np.abs(np.exp(read) - np.exp(values)).sum(axis=1).mean() < 0.25
 
 
 def test_what_is_missing():
@@ -153,7 +153,10 @@ def test_what_the_trainer_is_told():
     [
         ({"k": 2, "exact_k": 3}, "at most k"),
         ({"k": 3, "exact_k": 2}, "need polynomial_terms or residual_bins"),
-        ({"k": 3, "exact_k": 2, "residual_bins": [{"scale_dtype": "float32", "element_bits": 2, "num_elements": 2}]}, "at most k -"),
+        (
+            {"k": 3, "exact_k": 2, "residual_bins": [{"scale_dtype": "float32", "element_bits": 2, "num_elements": 2}]},
+            "at most k -",
+        ),
         ({"k": 3, "exact_k": 3, "error_diffusion": True}, "error_diffusion"),
     ],
 )

@@ -52,7 +52,9 @@ def test_a_piece_comes_before_a_byte(tmp_path: Path):
 
 def test_told_apart(tmp_path: Path):
     """A vocabulary's checksum depends on tokens and their order, not on a template."""
-    small, same = (vocabulary_of(students.small(tmp_path / name, template)) for name, template in [("a", None), ("b", students.CHATML)])
+    small, same = (
+        vocabulary_of(students.small(tmp_path / name, template)) for name, template in [("a", None), ("b", students.CHATML)]
+    )
     assert small.sha256 == same.sha256
     assert small.sha256 != vocabulary_of(students.sentencepiece(tmp_path / "c")).sha256
     assert Vocabulary({0: b"a", 1: b"b"}).sha256 != Vocabulary({0: b"b", 1: b"a"}).sha256
