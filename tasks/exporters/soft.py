@@ -58,6 +58,7 @@ class Soft(Tokenized):
     """Stands in every row, for whoever trains on it."""
     teacher_revision: str | None = None
     """Likewise."""
+    _chats: list[Any] = dataclasses.field(default_factory=list, init=False, repr=False, compare=False)
     _codecs: list[Codec] = dataclasses.field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -92,6 +93,7 @@ class Soft(Tokenized):
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield rows. Raise SpecError where fewer tokens have a distribution than `min_aligned` says."""
         self._codecs.clear()
+        self._chats[:] = [self._chat]  # once, since its checksums are of megabytes
         yield from super().rows(traces)
         self._check(min_aligned=self.min_aligned)
 
@@ -176,7 +178,7 @@ class Soft(Tokenized):
         folder = Path(self.tokenizer).expanduser()
         row |= {
             "student": folder.name if folder.is_dir() else self.tokenizer,
-            "tokenizer_sha256": self._chat.facts["tokenizer_sha256"],
+            "tokenizer_sha256": self._chats[0].facts["tokenizer_sha256"],
             "student_revision": self.student_revision,
             "teacher_revision": self.teacher_revision,
             "scorer": self.scores,
@@ -190,10 +192,9 @@ class Soft(Tokenized):
         logprobs: list[npt.NDArray[Any] | None] = []
         rest: list[float | None] = []
         for tokens, taught in ((each.tokens, _of(each)) for each in sequences):
-            cuts = np.cumsum(taught.counts)[:-1]
             before, behind = [None] * tokens.begin, [None] * (len(tokens) - tokens.end)
-            ids += [*before, *np.split(taught.ids, cuts), *behind]
-            logprobs += [*before, *np.split(taught.logprobs.astype(kind), cuts), *behind]
+            ids += [*before, *_cut(taught.ids, taught.counts), *behind]
+            logprobs += [*before, *_cut(taught.logprobs.astype(kind), taught.counts), *behind]
             has = (taught.counts > 0).tolist()
             rest += [*before, *(each if one else None for each, one in zip(taught.rest.tolist(), has, strict=True)), *behind]
         return {"top_ids": ids, "top_logprobs": logprobs, "rest": rest}
@@ -229,11 +230,17 @@ class Soft(Tokenized):
         self._counts["moved ppm"] += round(float(moved) * 1e6)
         labels = np.concatenate([np.array(row["labels"], np.int64), np.full(room, MASKED)])
         return {
-            "input_ids": [*row["input_ids"], *[self._chat.padding] * room],
+            "input_ids": [*row["input_ids"], *[self._chats[0].padding] * room],
             "labels": np.where(counts > 0, labels, MASKED).tolist(),
             "compressed_logprobs": list(compressed),
             "bytepacked_indices": list(indices),
         }
+
+
+def _cut(values: npt.NDArray[Any], counts: npt.NDArray[np.int64]) -> list[npt.NDArray[Any]]:
+    """Return so many of the values for each token."""
+    bounds = [0, *np.cumsum(counts).tolist()]
+    return [values[begin:end] for begin, end in itertools.pairwise(bounds)]
 
 
 def _of(conversation: Conversation) -> Taught:

@@ -244,14 +244,17 @@ def _taught(
     places = np.repeat(place_of, given.counts)
     # Tokens of the same bytes may be several: the one that was sampled is the one that is the label.
     targets = np.where(sampled & (places >= 0), labels[places], targets)
-    keep = (places >= 0) & (targets >= 0) & np.isfinite(given.top_logprobs)
+    # What a store keeps in few bits of all alternatives, it may keep in more of the one that was sampled.
+    own = np.repeat(given.logprobs, given.counts)
+    values = np.where(sampled & np.isfinite(own), own, given.top_logprobs)
+    keep = (places >= 0) & (targets >= 0) & np.isfinite(values)
     there = np.zeros(number, bool)
     there[places[keep & sampled]] = True
     # What was sampled is known too, where it is none of the alternatives.
     more = ~there[ours] & np.isfinite(given.logprobs[theirs])
     places = np.concatenate([places[keep], ours[more]])
     targets = np.concatenate([targets[keep], labels[ours[more]]])
-    logprobs = np.concatenate([given.top_logprobs[keep], given.logprobs[theirs[more]]]).astype(np.float64)
+    logprobs = np.concatenate([values[keep], given.logprobs[theirs[more]]]).astype(np.float64)
     places, targets, logprobs = _once(places, targets, logprobs)
     order = np.lexsort((targets, -logprobs, places))
     places, targets, logprobs = places[order], targets[order], logprobs[order]
