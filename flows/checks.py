@@ -8,13 +8,15 @@ from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
 from flows.spec import Spec
+from storage.errors import SpecError
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks import guard
 from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against
-from tasks.export import check_exports
+from tasks.export import check_exports, make
+from tasks.exporters.protocol import needs_distributions
 from tasks.labels import check_labels
 from tasks.license import bar_unlicensed, gate
 from tasks.prepare import Prepared, unbarred
@@ -40,6 +42,18 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     if spec.select.student_loss is not None:
         scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
     check_exports(spec.exports, lake.root)
+    _check_taught(spec, path)
+
+
+def _check_taught(spec: Spec, path: Path) -> None:
+    """Raise SpecError where an export needs distributions and no sample is asked for with any."""
+    for number, each in enumerate(spec.exports):
+        form = make(each, where=f"exports[{number}]")
+        if needs_distributions(form) and getattr(form, "scores", None) is None and not spec.sampling.logprobs:
+            raise SpecError(
+                f"{path}: exports[{number}]: {each.format} needs what the teacher gave to each token: set sampling.logprobs, or "
+                "name a scorer with `scores`"
+            )
 
 
 def check_prompts(workspace: Workspace, spec: Spec, path: Path, prepared: Prepared, say: Callable[[str], None]) -> None:

@@ -35,8 +35,9 @@ from tasks.contents import Contents, gather
 from tasks.croissant import croissant
 from tasks.decontaminate import Decontamination
 from tasks.destinations import MANIFEST, Place
+from tasks.distributions import Distributions
 from tasks.exporters import making
-from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
 from tasks.heldout import Benchmark
 from tasks.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.mix import plan as plan_mix
@@ -130,13 +131,16 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
+        taught = _distributions(lake, workspace, folder, exporter) if needs_distributions(exporter) else None
         others = counts.keys() - {MIXED} if options.mix else ()
         elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(folder, name)}
         mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
         left_out: set[str] = set()
         splits: list[_Split] = []
+        texts: dict[str, str] = {}
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
+            source = source if taught is None else taught.beside(source)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             if options.erase_system is not False:
@@ -148,7 +152,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                     weigh=CONTAINERS[file].weigh,
                     seed=seed if options.shuffle else None,
                     # A prompt stands in two columns of a trace, and in one of a row at most.
-                    bytes_expected=bytes_of(folder) // 2,
+                    bytes_expected=bytes_of(folder) // 2 + (taught.size if taught else 0),
                 )
             )
             exporter = make(options)  # anew, since its facts are of one split
@@ -159,6 +163,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                     raise
                 raise SpecError(f"{error} (in the split {name!r})") from error
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
+            texts |= _beside(documents(exporter), texts, options.format)
         shards = list(_shards(place, splits, file, options, exporter.schema))
         manifest = {
             "dataset": build["dataset"],
@@ -181,7 +186,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         }
         contents = gather(lake, workspace, build, manifest, exporter.schema)
         manifest["license"] = contents.licensing.license
-        manifest["documents"] = list(_documents(place, contents))
+        manifest["documents"] = list(_documents(place, contents, texts))
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
@@ -198,9 +203,21 @@ def _left_out(samples: set[str]) -> Iterator[str]:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
 
 
-def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
+def _distributions(lake: Lake, workspace: Workspace, folder: Path, exporter: Exporter) -> Distributions:
+    return Distributions(lake, workspace, folder, scores=getattr(exporter, "scores", None))
+
+
+def _beside(made: Mapping[str, str], texts: Mapping[str, str], name: str) -> Mapping[str, str]:
+    """Return what a form writes beside the shards. Raise SpecError where splits differ in it."""
+    for file, text in made.items():
+        if texts.get(file, text) != text:
+            raise SpecError(f"exports: {name}: {file} would differ from split to split; set the options that decide on it")
+    return made
+
+
+def _documents(place: Place, contents: Contents, own: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Write what explains the shards, and yield what the manifest says of it."""
-    texts = {"NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
+    texts = {**own, "NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
     if hub_license(contents.licensing.license) is None:
         texts["LICENSE"] = license_text(contents)
     for name, text in sorted(texts.items()):
