@@ -120,7 +120,8 @@ def _mass(found: _Positions) -> Floats:
     """Return the probability of each position's alternatives and of its sampled token."""
     own = np.nan_to_num(np.exp(found.logprobs))
     own[found.owners[found.sampled]] = 0  # it is one of the alternatives
-    mass: Floats = np.bincount(found.owners, np.exp(found.top_logprobs), len(own)) + own
+    mass = np.bincount(found.owners, np.exp(found.top_logprobs), len(own)).astype(np.float64)
+    mass += own
     return mass
 
 

@@ -135,5 +135,7 @@ def _choice(choice: dict[str, Any]) -> Choice:
 
 
 def _logprobs(given: dict[str, Any] | None) -> Logprobs | None:
-    positions = given and (given.get("content") or given.get("refusal"))
+    if not given:
+        return None
+    positions = given.get("content") or given.get("refusal")
     return distribution.read(positions) if positions else None
