@@ -116,30 +116,6 @@ def test_errors(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert scored(teacher) == 0
 
 
-@pytest.mark.model
-def test_the_embedded_model(workplace: Workplace) -> None:
-    """What llama.cpp's real server says of its own greedy answers as they are scored is what it said as it wrote them."""
-    teacher = {"name": "t", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
-    workplace.spec = {
-        "dataset": "greedy",
-        "prompts": [{"source": workplace.prompts(2), "license": "CC0-1.0"}],
-        "teachers": [teacher | {"limits": {"concurrency": 1}}],
-        "sampling": {"temperature": 0, "max_tokens": 10, "logprobs": 5},
-    }
-    assert workplace.build()["kept"] == 2
-    found = score(workplace, "--top", "5")
-    assert (found["scored"], found["failed"]) == (2, {})
-    pairs = workplace.query(
-        "SELECT samples.response, samples.logprobs, scores.logprobs FROM samples JOIN scores USING (sample_id) ORDER BY ALL"
-    )
-    for response, drawn, graded in pairs:
-        assert b"".join(graded["tokens"]).decode() == response
-        number = len(graded["ids"])
-        assert graded["ids"] == drawn["ids"][:number]  # without the token that ended it
-        assert graded["logprobs"] == pytest.approx(drawn["logprobs"][:number], abs=1e-3)
-        assert graded["top_ids"] == drawn["top_ids"][: 5 * number]
-
-
 def test_student_loss(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A build drops what the student finds hardest, says so, and names the command where scores are missing."""
     spec(workplace, teacher.url, prompts=9, k=2)

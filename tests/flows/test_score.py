@@ -1,0 +1,54 @@
+"""Scoring with a real model what it drew itself."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+from rich.console import Console
+
+from flows.probe import probe
+from flows.score import Scores, score
+from flows.spec import Spec
+from storage.lake import Lake
+from tasks.draw import Spending
+
+pytestmark = [pytest.mark.model, pytest.mark.slow]
+
+
+def test_a_greedy_draw(tmp_path: Path):
+    """What llama.cpp's real server says of its own greedy answers as they are scored is what it said as it wrote them."""
+    prompts, lake, console = tmp_path / "p.jsonl", Lake(tmp_path / "lake"), Console(file=io.StringIO())
+    prompts.write_text("".join(json.dumps({"prompt": f"How much is {n} + 2?"}) + "\n" for n in range(2)))
+    teacher = {"name": "t", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
+    spec = Spec.model_validate(
+        {
+            "dataset": "greedy",
+            "prompts": [{"source": str(prompts), "license": "CC0-1.0"}],
+            "teachers": [teacher | {"limits": {"concurrency": 1}}],
+            "sampling": {"temperature": 0, "max_tokens": 10, "logprobs": 5},
+        }
+    )
+    assert probe(spec, tmp_path / "spec.yaml", lake, console, prompts=2).paid == 2
+
+    def graded_by_itself() -> Scores:
+        return score(spec, tmp_path / "spec.yaml", lake, console, teacher="t", top=5, which="all", spending=Spending())
+
+    found = graded_by_itself()
+    assert (found.scored, found.failed) == (2, {})
+    again = graded_by_itself()
+    assert (again.scored, again.stored, again.fit) == (0, 2, found.fit)
+    with duckdb.connect(str(lake.catalog), read_only=True) as connection:
+        pairs = connection.execute(
+            "SELECT samples.response, samples.logprobs, scores.logprobs FROM samples JOIN scores USING (sample_id)"
+        ).fetchall()
+    assert len(pairs) == 2
+    for response, drawn, graded in pairs:
+        assert b"".join(graded["tokens"]).decode() == response
+        number = len(graded["ids"])
+        assert graded["ids"] == drawn["ids"][:number]  # without the token that ended it
+        assert graded["logprobs"] == pytest.approx(drawn["logprobs"][:number], abs=1e-3)
+        assert graded["top_ids"] == drawn["top_ids"][: 5 * number]
