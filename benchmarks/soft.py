@@ -4,8 +4,8 @@
 
 Responses are of SmolLM2's own tokens, each with n alternatives whose probabilities fall as a power of their rank, as a language
 model's do; the student is SmolLM2, or a small SentencePiece tokenizer, to which they are aligned by bytes. Prints for each
-export: bytes a learnt token in zstd's Parquet, and what `format: tokenized` takes of that; the share of tokens that are aligned; the
-probability that compression moved; and learnt tokens a second of the processor's time.
+export: bytes a learnt token in zstd's Parquet, and what `format: tokenized` takes of that; the share of tokens that are aligned;
+the probability that compression moved; and learnt tokens a second of the processor's time.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     Template(spec.template, where=str(path))
     wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
-    check_exports(spec.exports, lake.root)
     _check_taught(spec, path)
+    check_exports(spec.exports, lake.root)
 
 
 def _check_taught(spec: Spec, path: Path) -> None:
