@@ -99,6 +99,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/semantic.py 20000
 	$(BIN)/python benchmarks/export.py 100000 1000000
 	PYTHONPATH=. $(BIN)/python benchmarks/soft.py 200
+	$(BIN)/python benchmarks/logprobs.py
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(TRAIN) .uv out lake benchmarks/.peers

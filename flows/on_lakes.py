@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -76,6 +77,8 @@ def show(
             out.print(Text(f"{plain(row['reasoning'])}\n", style="dim"))
         if row["response"] is not None:
             out.print(Text(plain(row["response"]) + "\n"))
+        if row["logprobs"]:
+            out.print(Text(_distributions(row["logprobs"]), style="dim"))
         for verdict in (each for each in row["verdicts"] or () if each["passed"] is not None or outcome == "rejected"):
             mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
             out.print(
@@ -85,6 +88,13 @@ def show(
                 )
             )
         out.print(Text(plain(ended), style="bold"))
+
+
+def _distributions(stored: dict[str, Any]) -> str:
+    """Return a line that says what is stored of a sample's distributions."""
+    mean = "" if stored["mean"] is None else f"; perplexity {math.exp(-stored['mean']):.3g}"
+    each = stored["alternatives"] / max(stored["tokens"], 1)
+    return f"logprobs: {stored['tokens']:,} tokens with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"
 
 
 def report(dataset: Dataset, lake: LakePath = "lake", build_id: BuildId = None, as_json: AsJson = False) -> None:

@@ -22,6 +22,7 @@ from tasks.bound import Bound
 from tasks.estimate import Estimate, estimate
 from tasks.license import licenses
 from tasks.prepare import Asked, Prepared, prepare
+from tasks.room import token_bytes
 from tasks.select import check_select
 from tasks.templates import Template
 from tasks.terms import load
@@ -83,6 +84,8 @@ class Plan:
     """The spec's."""
     spent_usd: float
     """What the samples and verdicts that the spec asks for have cost so far."""
+    logprobs_bytes: int = 0
+    """What the distributions of the expected samples will take in the lake, about; 0 where none are asked for."""
     licenses: dict[str, str]
     """Effective licence by `prompt licence x teacher`."""
     terms: dict[str, str] = field(default_factory=dict)
@@ -118,6 +121,10 @@ class Plan:
         if not self.known and self.missing:
             how = "`stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little and is never bought again"
             lines.append(("", f"a range, since too little is stored to go by: {how}"))
+        if self.logprobs_bytes:
+            tokens = sum(each.tokens_out for each in self.teachers)
+            each_token = f"{self.logprobs_bytes / max(tokens, 1):,.0f} bytes a token"
+            lines.append(("logprobs", f"about {self.logprobs_bytes / 1e9:,.3f} GB in the lake, {each_token}"))
         if self.budget_usd is not None:
             lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
             expected = (self.cost_usd if self.known else self.least_usd) or 0.0
@@ -192,6 +199,7 @@ def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared
         known=all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
+        logprobs_bytes=token_bytes(spec.sampling.logprobs) * sum(each.tokens_out for each in estimates),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
         terms={bound.teacher: _terms(bound) for bound in bounds if bound.agreements},
         teachers=estimates,

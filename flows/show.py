@@ -13,7 +13,7 @@ from storage.intents import Intents
 from storage.lake import Lake
 from storage.records import Prompt
 from storage.rows import prompt_of
-from storage.sql import explained, literal, parquet, parquet_in
+from storage.sql import explained, literal, parquet, parquet_files, parquet_in
 
 Kind = Literal["kept", "rejected", "failed"]
 
@@ -114,9 +114,29 @@ def show(
             .to_arrow_table()
             .to_pylist()
         )
+        stored = _logprobs(connection, lake) if rows else {}
     if not rows and prompt_id is not None:
         raise SpecError(f"--prompt: build {build['build_id']} has no {kind} sample of prompt {prompt_id!r}")
-    return build, [_told(row, {judge["fingerprint"] for judge in judges}) for row in rows]
+    fingerprints = {judge["fingerprint"] for judge in judges}
+    return build, [_told(row, fingerprints) | {"logprobs": stored.get(row["sample_id"])} for row in rows]
+
+
+def _logprobs(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, dict[str, Any]]:
+    """Return, by sample, what is stored of the distributions that the chosen ones were drawn from."""
+    # Ids are read of all parts, and distributions, which take a hundred times a text's room, of those that hold a chosen one.
+    names = connection.execute(
+        f"SELECT DISTINCT filename FROM {parquet(lake.glob('samples'), filename=True)} SEMI JOIN chosen USING (sample_id)"
+    ).fetchall()
+    if not names:
+        return {}
+    rows = connection.sql(
+        f"""
+        SELECT sample_id, len(logprobs.logprobs) AS tokens, len(logprobs.top_logprobs) AS alternatives,
+            list_avg(logprobs.rest) AS rest, list_avg(list_filter(logprobs.logprobs, lambda each: isfinite(each))) AS mean
+        FROM {parquet_files(sorted(name for (name,) in names))} SEMI JOIN chosen USING (sample_id) WHERE logprobs IS NOT NULL
+        """
+    )
+    return {row.pop("sample_id"): row for row in rows.to_arrow_table().to_pylist()}
 
 
 def _told(row: dict[str, Any], fingerprints: set[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -52,9 +52,9 @@ def unpacked(given: Mapping[str, Any]) -> pa.StructArray:
     return pa.StructArray.from_arrays([_listed(column, given[column.name]) for column in LOGPROBS], fields=list(LOGPROBS))
 
 
-def logprobs_of(given: Mapping[str, Any] | pa.StructArray) -> Logprobs:
+def logprobs_of(given: Any) -> Logprobs:
     """Return the record of a value of `schemas.LOGPROBS`, as Python has it or as an array of one."""
-    columns = cast("Mapping[str, Any]", given[0].as_py() if isinstance(given, pa.StructArray) else given)
+    columns = given[0].as_py() if isinstance(given, pa.StructArray) else given
     lists = ((column.name, columns[column.name]) for column in LOGPROBS)
     found: dict[str, Any] = {name: None if values is None else tuple(values) for name, values in lists}
     return Logprobs(**found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import selectors
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
-from storage.records import Message, Prompt, Sample, Verdict
+from storage.records import Logprobs, Message, Prompt, Sample, Verdict
 from tasks.ask import Desk
 from tasks.line import open_line
 from tasks.sources import Found
@@ -59,6 +60,22 @@ def make_sample(sample_id: str = "s0", **given: Any) -> Sample:
         "created_at": NOON,
     }
     return Sample(**(defaults | given))
+
+
+def make_logprobs(*tokens: bytes, alternatives: int = 1) -> Logprobs:
+    """Return distributions of these tokens, each with the same alternatives, which it isn't among."""
+    others = tuple(b"%d" % number for number in range(alternatives)) * len(tokens)
+    share = 1 / (alternatives + 2)
+    return Logprobs(
+        tokens=tokens,
+        ids=None,
+        logprobs=(math.log(share),) * len(tokens),
+        counts=(alternatives,) * len(tokens),
+        top_tokens=others,
+        top_ids=None,
+        top_logprobs=(math.log(share),) * len(others),
+        rest=(share,) * len(tokens),
+    )
 
 
 def make_verdict(sample_id: str = "s0", *, passed: bool | None = True, verifier: str = "fake", **given: Any) -> Verdict:

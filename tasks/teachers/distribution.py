@@ -120,7 +120,8 @@ def _mass(found: _Positions) -> Floats:
     """Return the probability of each position's alternatives and of its sampled token."""
     own = np.nan_to_num(np.exp(found.logprobs))
     own[found.owners[found.sampled]] = 0  # it is one of the alternatives
-    mass: Floats = np.bincount(found.owners, np.exp(found.top_logprobs), len(own)) + own
+    mass = np.bincount(found.owners, np.exp(found.top_logprobs), len(own)).astype(np.float64)
+    mass += own
     return mass
 
 
@@ -159,9 +160,10 @@ def _tokens(positions: Given, alternatives: Given, *, least: int) -> tuple[_Toke
     if all(each["token"].startswith(_ID) for each in both):
         ids = [int(each["token"].removeprefix(_ID)) for each in both]  # beside it, vLLM's `bytes` are those of this text
     else:
-        texts = [*map(_bytes, both)]
-        if all("id" in each for each in both):
-            ids = [each["id"] for each in both]
+        texts = _texts(both)
+        given: list[Any] = [each.get("id") for each in both]
+        if None not in given:
+            ids = given
     if ids is not None:
         kinds = np.array(ids)
         if kinds.dtype.kind != "i" or kinds.min() < least or kinds.max() > _MOST_ID:
@@ -173,9 +175,17 @@ def _tokens(positions: Given, alternatives: Given, *, least: int) -> tuple[_Toke
     )
 
 
-def _bytes(given: Mapping[str, Any]) -> bytes:
-    known = given.get("bytes")
-    return given["token"].encode(errors="replace") if known is None else bytes(known)
+def _texts(given: Given) -> list[bytes]:
+    known: list[Any] = [each.get("bytes") for each in given]
+    kinds = set(map(type, known))
+    if not kinds <= {list, type(None)}:
+        raise TypeError("bytes that are no list")
+    if kinds == {list}:
+        return [*map(bytes, known)]
+    return [
+        each["token"].encode(errors="replace") if listed is None else bytes(listed)
+        for each, listed in zip(given, known, strict=True)
+    ]
 
 
 def _sampled(tokens: _Tokens, top: _Tokens, owners: Ints, logprobs: Floats, top_logprobs: Floats) -> Ints:

@@ -75,6 +75,13 @@ def test_thinking_is_a_parameter(thinking: dict[str, Any]) -> None:
     assert spec.sampling.parameters() == {"thinking": thinking}
 
 
+def test_logprobs_are_parameters() -> None:
+    """Alternatives that are asked for belong to a sample's identity; where none are, it is what it always was."""
+    spec = Spec.model_validate(SMALL | {"sampling": {"logprobs": 5}})
+    assert spec.sampling.parameters() == {"logprobs": True, "top_logprobs": 5}
+    assert Spec.model_validate(SMALL | {"sampling": {"logprobs": 0}}).sampling.parameters() == {}
+
+
 def test_two_apis_are_two_teachers() -> None:
     """One model by two APIs is two teachers: their samples aren't the same."""
     (one,) = SMALL["teachers"]

@@ -22,12 +22,13 @@ from storage.errors import (
     Unreachable,
     Withheld,
 )
+from storage.records import Logprobs
 from tasks.ask import Answer, Desk
 from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
-from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_request
+from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_logprobs, make_options, make_request
 
 RETRY = RetryOptions(attempts=4, first_wait_s=1, max_wait_s=8)
 
@@ -587,3 +588,57 @@ class TestAnswer:
             return asyncio.get_running_loop().time()
 
         assert in_virtual_time(main()) == pytest.approx(19.5)
+
+
+class TestDistributions:
+    """What becomes of a response without the distributions that were asked for."""
+
+    WHOLE = Choice(response="4", logprobs=make_logprobs(b"4"))
+
+    def ask(self, *steps: Completion | Exception, n: int = 1) -> tuple[list[Answer], FakeTeacher, list[Usage]]:
+        """Ask twice for distributions, and return what came."""
+        teacher, billed = FakeTeacher(answer=script(*steps)), list[Usage]()
+
+        async def main() -> list[Answer]:
+            desk = make_desk(make_options(retry=RETRY), teacher, Stop())
+            request = make_request(n=n, parameters={"logprobs": True, "top_logprobs": 5})
+            return [await desk.ask(request, billed=billed.append) for _ in range(2)]
+
+        return in_virtual_time(main()), teacher, billed
+
+    @pytest.mark.parametrize("lacking", [None, make_logprobs(b"4", alternatives=0)], ids=["none", "no alternatives"])
+    def test_never_given(self, lacking: Logprobs | None):
+        """A teacher whose first response has none is asked no more: whatever it sold would be of no use."""
+        with pytest.raises(SetupError, match=r"^sampling\.logprobs: .*leave it out"):
+            self.ask(completion(Choice(response="4", logprobs=lacking)))
+
+    def test_given_before(self):
+        """Once it has given some, a response without them is malformed: asked again, and billed."""
+        answers, teacher, billed = self.ask(completion(self.WHOLE), completion("4"), completion(self.WHOLE))
+        assert [answer.attempts for answer in answers] == [1, 2]
+        assert [len(answer.wasted) for answer in answers] == [0, 1]
+        assert len(teacher.requests) == len(billed) == 3
+
+    def test_some_of_several(self):
+        """Of several choices those that have them are kept, and the other slots are asked for again."""
+        answers, _, _ = self.ask(completion(self.WHOLE, "5"), completion("5", self.WHOLE), n=2)
+        assert [answer.completion.choices for answer in answers] == [(self.WHOLE,), (self.WHOLE,)]
+
+    @pytest.mark.parametrize(
+        "choice",
+        [
+            Choice(response="", finish_reason="length"),
+            Choice(response="No.", finish_reason="refusal"),
+            Choice(response="", reasoning="hm"),
+        ],
+        ids=["cut off", "refusal", "reasoning alone"],
+    )
+    def test_nothing_to_give(self, choice: Choice):
+        """A response without a text of the model's needs none."""
+        answers, _, _ = self.ask(completion(choice), completion(choice))
+        assert [answer.completion.choices for answer in answers] == [(choice,), (choice,)]
+
+    def test_not_asked_for(self):
+        """Who asks for none, as judges do, gets what comes."""
+        answer, _ = run(FakeTeacher(answer=script(completion("4", "5"))))
+        assert len(answer.completion.choices) == 2

@@ -29,7 +29,7 @@ from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
 from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
-from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_desk, make_options, user
+from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_desk, make_logprobs, make_options, user
 
 PRICE = {"input": 1_000_000, "output": 1_000_000}
 """A USD a token."""
@@ -103,6 +103,23 @@ class TestSample:
         sample = (await Till(answer).ask())[0]
         assert isinstance(sample, Sample)
         assert sample.attempts == 3
+
+    async def test_distributions(self):
+        """They are asked for, journaled, and let go: whoever judges the sample has no use for them."""
+        logprobs = make_logprobs(b"4")
+        till = Till(lambda request: completion(Choice(response="4", logprobs=logprobs)), sampling={"logprobs": 5})
+        drawn = await till.ask()
+        assert till.teacher.requests[0].parameters == {"logprobs": True, "top_logprobs": 5}
+        assert [sample.logprobs for sample in till.journal.samples] == [logprobs]
+        assert [sample.logprobs for sample in drawn.values() if isinstance(sample, Sample)] == [None]
+
+    async def test_no_distributions(self):
+        """A teacher that gives none stops the run with a line that names it, and what was billed is known."""
+        till = Till(sampling={"logprobs": 5}, price=PRICE)
+        assert await till.ask([0, 1]) == {}
+        with pytest.raises(SetupError, match=r"^teacher 'smol': sampling\.logprobs: "):
+            till.stop.check()
+        assert till.budget.spent > 0
 
 
 class TestRequests:

@@ -175,6 +175,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "no room in another bound": (BUDGET, {"max_tokens": 2000}, r"^sampling\.thinking\.budget_tokens: .*2000"),
     "a temperature beside a budget": (BUDGET | {"temperature": 0.7}, {}, r"^sampling\.temperature: "),
     "a temperature beside an effort": (EFFORT | {"temperature": 0}, {}, r"^sampling\.temperature: "),
+    "alternatives": ({"max_tokens": 9, "logprobs": True, "top_logprobs": 5}, {}, r"^sampling\.logprobs: "),
     "a small top_p": (BUDGET | {"top_p": 0.9}, {}, r"^sampling\.top_p: "),
 }
 

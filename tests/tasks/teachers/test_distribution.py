@@ -148,6 +148,7 @@ MALFORMED = {
     "a positive one": ([{"token": "a", "logprob": 0.7}], "no logarithm"),
     "probabilities of 1 each": ([position(entry("c", 0.5), entry("a", 0.5), entry("b", 0.25))], "natural logarithms"),
     "no token": ([{"logprob": -1.0}], "KeyError: 'token'"),
+    "bytes that are a number": ([entry("a", 0.5, bytes=3)], "no list"),
     "a byte that isn't one": ([entry("a", 0.5, bytes=[256])], "range"),
     "an id that is a fraction": ([entry("a", 0.5, id=1.5)], "whole number"),
     "an id that no table holds": ([entry("a", 0.5, id=2**31)], "whole number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from storage.records import Message
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.embedded import MODEL, EmbeddedServer
 from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Completion
 from tasks.teachers.responses import ResponsesTeacher
 from tasks.teachers.sdk import SdkTeacher
@@ -90,3 +92,36 @@ class TestLlama:
         with pytest.raises(RequestRejected, match="context"):
             await teacher.complete(make_request("a " * 900, parameters={"max_tokens": 2}))
         await teacher.aclose()
+
+    @pytest.mark.parametrize("number", [1, 20, 50])
+    async def test_logprobs(self, server: EmbeddedServer, number: int):
+        """Each token has the alternatives that were asked for, by id and bytes, and greedily the likeliest is drawn."""
+        found = await ask(OpenAITeacher, server, max_tokens=12, **SamplingOptions(logprobs=number).parameters())
+        (choice,) = found.choices
+        given = choice.logprobs
+        assert given is not None
+        assert given.tokens is not None
+        assert b"".join(given.tokens).decode() == choice.response
+        assert len(given) == found.tokens_out
+        assert given.counts == (number,) * len(given)
+        assert given.ids is not None
+        assert given.top_ids is not None
+        assert given.ids == given.top_ids[::number]
+        assert given.logprobs == given.top_logprobs[::number]
+        for place, rest in enumerate(given.rest):
+            mass = sum(map(math.exp, given.top_logprobs[place * number : (place + 1) * number]))
+            assert mass + rest == pytest.approx(1, abs=1e-5)
+
+    async def test_logprobs_within_characters(self, server: EmbeddedServer):
+        """Every token that is counted has a position, those within a character as well, or is in a gap; none is misplaced."""
+        teacher = OpenAITeacher(model=MODEL, base_url=server.base_url)
+        parameters = {"temperature": 0.0, "max_tokens": 24, **SamplingOptions(logprobs=5).parameters()}
+        found = await teacher.complete(make_request("Repeat: 🦉🦜🐧🦉🦜🐧", parameters=parameters))
+        await teacher.aclose()
+        (choice,) = found.choices
+        assert choice.logprobs is not None
+        assert choice.logprobs.tokens is not None
+        assert choice.logprobs.ids is not None
+        assert b"".join(choice.logprobs.tokens).decode() == choice.response
+        for token, number, count in zip(choice.logprobs.tokens, choice.logprobs.ids, choice.logprobs.counts, strict=True):
+            assert count == (0 if number == -1 else 5), token

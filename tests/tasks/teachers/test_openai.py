@@ -13,7 +13,7 @@ import pytest
 from storage.errors import BadResponse, SpecError
 from storage.records import Logprobs, Message
 from tasks.teachers.openai import OpenAITeacher, make
-from tasks.teachers.options import PriceOptions
+from tasks.teachers.options import PriceOptions, SamplingOptions
 from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
@@ -140,6 +140,21 @@ class TestSent:
         with pytest.raises(SpecError, match=r"^sampling\.thinking\.budget_tokens: "):
             teacher.check({"thinking": {"budget_tokens": 2048}})
         await teacher.aclose()
+
+    @pytest.mark.parametrize(("url", "most"), [("https://api.openai.com/v1", 20), ("http://127.0.0.1:1/v1", 1_000)])
+    async def test_most_logprobs(self, url: str, most: int):
+        """OpenAI itself has a bound on alternatives that is known; other servers say theirs."""
+        teacher = OpenAITeacher(model="m-1", base_url=url)
+        teacher.check(SamplingOptions(logprobs=most).parameters())
+        if most < 1_000:
+            with pytest.raises(SpecError, match=r"^sampling\.logprobs: .* 20 at most"):
+                teacher.check(SamplingOptions(logprobs=most + 1).parameters())
+        await teacher.aclose()
+
+    async def test_logprobs_asked_for(self):
+        """Alternatives are asked for by the API's two names."""
+        _, content = await sent(make_request(parameters=SamplingOptions(logprobs=5).parameters()))
+        assert (content["logprobs"], content["top_logprobs"]) == (True, 5)
 
     async def test_key(self):
         """The key goes out as a bearer token."""
@@ -325,6 +340,21 @@ class TestReceived:
             top_logprobs=(-0.25, -2.0),
             rest=(pytest.approx(1 - math.exp(-0.25) - math.exp(-2) - math.exp(-3)), 0.0),
         )
+
+    async def test_logprobs_of_a_refusal(self):
+        """A refusal has its own."""
+        given = {"content": None, "refusal": [{"token": "No", "logprob": -0.5, "bytes": None, "top_logprobs": []}]}
+        (found,) = (await ask(choice(message={"content": None, "refusal": "No"}, logprobs=given))).choices
+        assert (found.response, found.logprobs and found.logprobs.tokens) == ("No", (b"No",))
+
+    async def test_logprobs_of_reasoning(self):
+        """They cover what the server generated, reasoning and all."""
+        said = ["<think>", "hm", "</think>", " 4"]
+        content = [{"token": each, "logprob": -0.5, "top_logprobs": []} for each in said]
+        (found,) = (await ask(choice(message={"content": "".join(said)}, logprobs={"content": content}))).choices
+        assert (found.response, found.reasoning) == ("4", "hm")
+        assert found.logprobs is not None
+        assert found.logprobs.tokens == tuple(each.encode() for each in said)
 
     @pytest.mark.parametrize("given", [None, {}, {"content": None}, {"content": []}], ids=repr)
     async def test_no_logprobs(self, given: dict[str, Any] | None):

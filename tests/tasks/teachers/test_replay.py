@@ -87,6 +87,22 @@ class TestAnswers:
         found = await ask(write(tmp_path, {"prompt_id": "p", "response": "<think>two</think>4"}), prompt_id="p")
         assert found.choices == (Choice(response="4", reasoning="two"),)
 
+    async def test_logprobs(self, tmp_path: Path):
+        """Recorded distributions are in the form of chat completions, and are for who asks for them."""
+        content = [{"token": "4", "logprob": -0.5, "top_logprobs": [{"token": "5", "logprob": -1.5}]}]
+        path = write(tmp_path, {"prompt_id": "p", "response": "4", "logprobs": {"content": content}})
+        (without,) = (await ask(path, prompt_id="p")).choices
+        (found,) = (await ask(path, prompt_id="p", parameters={"logprobs": True, "top_logprobs": 1})).choices
+        assert without.logprobs is None
+        assert found.logprobs is not None
+        assert (found.logprobs.tokens, found.logprobs.top_tokens) == ((b"4",), (b"5",))
+
+    async def test_malformed_logprobs(self, tmp_path: Path):
+        """Recorded distributions that are none are a rejected request, which names the file and the prompt."""
+        path = write(tmp_path, {"prompt_id": "p", "response": "4", "logprobs": {"content": [{"token": "4"}]}})
+        with pytest.raises(RequestRejected, match=r"replay\.jsonl: prompt p: logprobs: "):
+            await ask(path, prompt_id="p", parameters={"logprobs": True, "top_logprobs": 1})
+
     async def test_unknown_prompt(self, tmp_path: Path):
         """A prompt without an answer is a rejected request: asking again would not help."""
         path = write(tmp_path, {"prompt_id": "p", "response": "4"})

@@ -86,6 +86,13 @@ class TestSent:
         assert content["include"] == ["reasoning.encrypted_content"]
         assert "thinking" not in content
 
+    async def test_logprobs(self):
+        """Alternatives are asked for by the API's own names, beside what else is to be sent on top."""
+        _, content = await sent(make_request(parameters={"logprobs": True, "top_logprobs": 5, "thinking": {"effort": "low"}}))
+        assert content["include"] == ["reasoning.encrypted_content", "message.output_text.logprobs"]
+        assert content["top_logprobs"] == 5
+        assert "logprobs" not in content
+
     async def test_schema(self):
         """The form that a judge asks for is where the API has it."""
         form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": {"type": "object"}, "strict": True}}
@@ -125,8 +132,25 @@ class TestRefused:
             make(make_options(provider="openai", api="responses", **given), api_key=None)
 
 
+async def test_logprobs_beyond_the_api():
+    """OpenAI's bound on alternatives holds here too."""
+    teacher = ResponsesTeacher(model="m")
+    with pytest.raises(SpecError, match=r"^sampling\.logprobs: "):
+        teacher.check({"logprobs": True, "top_logprobs": 21})
+    await teacher.aclose()
+
+
 class TestReceived:
     """What comes back."""
+
+    async def test_logprobs(self):
+        """Distributions of all parts of the text follow one another."""
+        given = [{"token": each, "bytes": list(each.encode()), "logprob": -0.5, "top_logprobs": []} for each in ("4", " ä")]
+        parts = [{"type": "output_text", "text": each["token"], "annotations": [], "logprobs": [each]} for each in given]
+        (found,) = (await ask(body({**text(), "content": parts}))).choices
+        assert found.response == "4 ä"
+        assert found.logprobs is not None
+        assert found.logprobs.tokens == (b"4", " ä".encode())
 
     async def test_completion(self):
         """Answer, summaries of the reasoning and billed tokens are the server's."""

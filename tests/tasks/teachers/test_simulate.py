@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from typing import Any
 
@@ -98,3 +99,29 @@ def test_it_asks_nobody():
         make(make_options(provider="simulate", base_url="http://x/v1"), api_key=None)
     with pytest.raises(SpecError, match="teacher 'smol': api: only provider openai has `responses`"):
         make(make_options(provider="simulate", api="responses"), api_key=None)
+
+
+def test_logprobs():
+    """Distributions are plausible, the same for the same request, and there where they are asked for."""
+
+    async def main() -> list[Completion]:
+        teacher = SimulatedTeacher(behaviour=SimulateOptions(tokens=50))
+        asked = {"logprobs": True, "top_logprobs": 20}
+        return [await teacher.complete(make_request(parameters=parameters)) for parameters in (asked, asked, {})]
+
+    first, again, without = in_virtual_time(main())
+    (choice,) = first.choices
+    found = choice.logprobs
+    assert (first, without.choices[0].logprobs) == (again, None)
+    assert found is not None
+    assert found.tokens is not None
+    assert b"".join(found.tokens).decode() == choice.response
+    assert found.counts == (20,) * first.tokens_out
+    for number, rest in enumerate(found.rest):
+        own = slice(20 * number, 20 * number + 20)
+        assert list(found.top_logprobs[own]) == sorted(found.top_logprobs[own], reverse=True)
+        assert sum(map(math.exp, found.top_logprobs[own])) + rest == pytest.approx(1)
+        assert found.top_ids is not None
+        assert len(set(found.top_ids[own])) == 20
+        assert found.ids is not None
+        assert found.top_logprobs[own][found.top_ids[own].index(found.ids[number])] == found.logprobs[number]
