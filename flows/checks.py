@@ -41,8 +41,8 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))
     if spec.select.student_loss is not None:
         scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
-    check_exports(spec.exports, lake.root)
     _check_taught(spec, path)
+    check_exports(spec.exports, lake.root)
 
 
 def _check_taught(spec: Spec, path: Path) -> None:

@@ -36,8 +36,11 @@ class Bin(Options):
     """What the polynomial misses of some alternatives, in a few bits each."""
 
     scale_dtype: Kind
+    """Of the bin's scale."""
     element_bits: int = Field(ge=1, le=32)
+    """Bits of each alternative."""
     num_elements: int = Field(ge=1)
+    """Alternatives in the bin."""
 
 
 class CodecOptions(Options):

@@ -27,7 +27,7 @@ def test_from_teacher_to_rows(workplace: Workplace):
         "seed": 1,
         "prompts": [{"source": workplace.prompts(2), "license": "MIT"}],
         "teachers": [{"name": "smol", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}],
-        "sampling": {"k": 2, "temperature": 0.9, "max_tokens": 24, "seed": 0, "logprobs": 5},
+        "sampling": {"k": 2, "temperature": 0.9, "max_tokens": 16, "seed": 0, "logprobs": 5},
         "dedup": {"exact": False},
         "exports": [
             own | {"to": str(workplace.folder / "own")},

@@ -192,6 +192,10 @@ BAD_SPECS = {
     ),
     "an api that the provider hasn't got": (changed(teachers=teacher(api="responses")), ["'t'", "api", "only provider openai"]),
     "an unknown api": (changed(teachers=teacher(provider="openai", api="chats")), ["teachers[0].api", "'responses'"]),
+    "soft labels that nobody asks for": (
+        changed(exports=[{"format": "soft", "to": "out", "tokenizer": "students/mine"}]),
+        ["exports[0]", "soft needs", "sampling.logprobs", "`scores`"],
+    ),
     "a tag that no prompt has": (
         changed(select={"cap": {"by": "tag:topic", "at": 1}}),
         ["spec.yaml: select.cap[0].by", "no prompt has a tag 'topic'"],

@@ -12,15 +12,19 @@ import pytest
 import yaml
 
 from storage.errors import SpecError
+from storage.logprobs import packed, unpacked
 from tasks.exporters import protocol, soft
 from tasks.exporters.chat import vocabulary_of
 from tasks.exporters.distillkit import FILLER, Codec, CodecOptions
 from tasks.exporters.making import make
+from tasks.teachers.distribution import read
+from tasks.teachers.embedded import MODEL, EmbeddedServer
 from tests.tasks.exporters import students
 from tests.tasks.exporters.distributions import drawn
 from tests.tasks.exporters.test_tokenized import loaded
 from tests.tasks.exporters.test_tokenized import rows as plain_rows
 from tests.tasks.exporters.traces import make_trace
+from tests.tasks.teachers.test_embedded import ask
 
 RESPONSE = "It is four: Grüße 🙂\n\n```x = 4```"
 OTHERS = [("small", "smollm"), ("smollm", "small"), ("smollm", "pieces"), ("pieces", "smollm"), ("thinking", "smollm")]
@@ -283,3 +287,34 @@ def test_a_teacher_of_one_family(folders: dict[str, str], tmp_path: Path):
     assert told["unaligned_tokens"] == 0
     assert sum(map(len, filter(lambda each: each is not None, row["top_ids"]))) == told["alternatives"]
     assert dataclasses.is_dataclass(make("soft", {"tokenizer": other}))
+
+
+@pytest.mark.model
+async def test_a_real_teacher(folders: dict[str, str]):
+    """What llama.cpp says of its own tokens stands at the same tokens of the student: its probabilities, a mass of 1 at most."""
+    question = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": "Tell me about a river."}],
+        "max_tokens": 16,
+        "logprobs": True,
+        "top_logprobs": 5,
+    }
+    async with EmbeddedServer(slots=1, context=256, threads=1) as server:
+        status, told = await ask(server.base_url, **question)
+    assert status == 200
+    (choice,) = told["choices"]
+    content = choice["logprobs"]["content"]
+    trace = make_trace(response=choice["message"]["content"]) | {"logprobs": unpacked(packed(read(content)))[0]}
+    (row,), facts = rows(folders["smollm"], trace, logprobs="float32")
+    learnt = [place for place, label in enumerate(row["labels"]) if label != -100]
+    assert facts["traces_by"]["ids"] == 1
+    assert facts["aligned_tokens"] >= len(content) - 1  # the first token may have a space that the response hasn't
+    for place, given in list(zip(learnt, content, strict=False))[: facts["aligned_tokens"]]:
+        ids, logprobs = row["top_ids"][place].tolist(), row["top_logprobs"][place].tolist()
+        assert row["labels"][place] == given["id"]
+        assert logprobs[ids.index(given["id"])] == pytest.approx(given["logprob"], abs=1e-4)
+        assert np.exp(logprobs).sum() <= 1 + 2e-3  # alternatives are stored in half precision
+        assert np.exp(logprobs).sum() + row["rest"][place] == pytest.approx(1, abs=2e-3)
+    (other,), facts = rows(folders["pieces"], trace, min_aligned=0)
+    assert facts["traces_by"]["bytes"] == 1
+    assert 0 < sum(has(other)) == facts["aligned_tokens"]
