@@ -16,9 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import judging, wiring
 from flows.checks import bar, check, ready
+from flows.growth import from_store
 from flows.run import Say, new_id
 from flows.spec import Spec
-from flows.working import signals, with_grace
+from flows.waiting import with_grace
+from flows.wiring import Connected
+from flows.working import signals
 from storage import catalog, memory
 from storage.lake import Lake
 from storage.sql import parquet_in
@@ -27,7 +30,7 @@ from storage.workspace import Workspace
 from tasks import unwanted
 from tasks.changes import Change, Judged, compare
 from tasks.outcomes import listed
-from tasks.prepare import Asked, prepare
+from tasks.prepare import prepare
 from tasks.rejudge import judge_stored
 from tasks.stop import Stop
 from tasks.templates import Template
@@ -100,13 +103,13 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     await ready(verifiers)
     run = new_id()
     async with wiring.open_teachers(spec, path, keys=False) as made:
-        asked = wiring.asked(spec, made)
+        teachers = made  # of which only what they add to a request's address counts here
     with signals(stop, say), contextlib.ExitStack() as stack:
         lock = lake.writing(say, check=stop.check)
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(_prepare, spec, path, workspace, asked, stop, say)
+        await asyncio.to_thread(_prepare, spec, path, workspace, teachers, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}
@@ -129,11 +132,14 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     )
 
 
-def _prepare(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
-    template = Template(spec.template, where=str(path))
-    prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
+def _prepare(spec: Spec, path: Path, workspace: Workspace, teachers: list[list[Connected]], stop: Stop, say: Say) -> None:
+    template, heldout = Template(spec.template, where=str(path)), wiring.heldout(spec, path, say, stop)
+    grown = wiring.growing(spec, workspace, teachers, heldout)
+    from_store(spec, grown, stop)
+    asked, parameters = wiring.asked(spec, teachers), spec.sampling.parameters()
+    prepared = prepare(workspace, wiring.read(spec, stop, grown), template, asked, parameters, spec.sampling.k)
     # As in a build, nobody judges what was bought for a prompt that is rejected before the draw.
-    bar(workspace, spec, prepared, wiring.heldout(spec, path, say, stop))
+    bar(workspace, spec, prepared, heldout)
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
 
 

@@ -22,6 +22,8 @@ def prompt_row(prompt: Prompt) -> dict[str, Any]:
         "source": prompt.source,
         "license": prompt.license,
         "generation": prompt.generation,
+        "parents": list(prompt.parents),
+        "grown_by": prompt.grown_by,
     }
 
 
@@ -37,6 +39,8 @@ def prompt_of(row: Row) -> Prompt:
         source=row["source"],
         license=row["license"],
         generation=row["generation"],
+        parents=tuple(row.get("parents") or ()),
+        grown_by=row.get("grown_by"),
     )
 
 

@@ -75,6 +75,8 @@ PROMPTS = pa.schema(
         ("source", pa.string()),
         ("license", pa.string()),
         ("generation", pa.int32()),
+        ("parents", pa.list_(pa.string())),
+        ("grown_by", pa.string()),
     ]
 )
 
@@ -124,8 +126,32 @@ TRACES = pa.schema(
     ]
 )
 
-TABLES = {"samples": SAMPLES, "verdicts": VERDICTS, "prompts": PROMPTS, "outcomes": OUTCOMES, "traces": TRACES}
+GROWN = pa.schema(
+    [
+        ("source", pa.string()),
+        ("method", pa.string()),
+        ("operation", pa.string()),
+        ("round", pa.int16()),
+        ("teacher", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("sample_id", pa.string()),
+        ("place", pa.int32()),
+        ("prompt", pa.string()),
+        ("prompt_id", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
+TABLES = {
+    "samples": SAMPLES,
+    "verdicts": VERDICTS,
+    "prompts": PROMPTS,
+    "outcomes": OUTCOMES,
+    "traces": TRACES,
+    "grown": GROWN,
+}
 STORES = ("samples", "verdicts")
 """Shared by all datasets, append-only."""
-SNAPSHOTS = ("prompts", "outcomes", "traces")
-"""One folder a build."""
+SNAPSHOTS = ("prompts", "outcomes", "traces", "grown")
+"""One folder a build. Of `grown` only where the spec grows prompts."""

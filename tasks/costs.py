@@ -14,12 +14,13 @@ from tasks.teachers.protocol import Usage
 
 
 def spent(workspace: Workspace) -> float:
-    """Return USD that the samples and verdicts of the build's slots cost so far, and what was billed for them in vain."""
+    """Return USD that the samples and verdicts of the build's slots, and its grown prompts, cost so far, also in vain."""
     ((usd,),) = workspace.rows(
         "SELECT coalesce(sum(cost_usd), 0) FROM ("
         "SELECT sample_id, cost_usd FROM samples UNION ALL SELECT sample_id, cost_usd FROM verdicts "
         "UNION ALL SELECT sample_id, cost_usd FROM waste"
-        ") WHERE sample_id IN (SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots)"
+        ") WHERE sample_id IN (SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots "
+        "UNION ALL SELECT sample_id FROM grown_samples)"
     )
     return float(usd)
 

@@ -24,6 +24,7 @@ from storage.schemas import PROMPTS
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks import barred
+from tasks.growth.files import start as start_growth
 from tasks.sources import Found
 from tasks.templates import Template
 from tasks.tokens import estimate_messages
@@ -122,6 +123,7 @@ def prepare(
         """
     )
     barred.start(workspace)
+    start_growth(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first)

@@ -7,7 +7,7 @@ from dataclasses import fields
 import pyarrow as pa
 import pytest
 
-from storage.records import Outcome, Prompt, Sample, Verdict
+from storage.records import Grown, Outcome, Prompt, Sample, Verdict
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 
 PROMISED = {
@@ -19,8 +19,9 @@ PROMISED = {
     "pass_rate tokens_in tokens_out prompt_source prompt_license teacher_license license train_use terms generation split "
     "created_at",
     "prompts": "prompt_id messages prompt reference tests tags source license generation",
+    "grown": "source method operation round teacher parents sample_id place prompt prompt_id outcome reason",
 }
-RECORDS = {"samples": Sample, "verdicts": Verdict, "outcomes": Outcome, "prompts": Prompt}
+RECORDS = {"samples": Sample, "verdicts": Verdict, "outcomes": Outcome, "prompts": Prompt, "grown": Grown}
 TYPES = {
     ("samples", "sample_index"): pa.int32(),
     ("samples", "tokens_in"): pa.int32(),
@@ -38,7 +39,7 @@ TYPES = {
 
 
 def test_every_table_is_promised():
-    """There are the five tables, each either shared by all datasets or a snapshot of one build."""
+    """There are the six tables, each either shared by all datasets or a snapshot of one build."""
     assert set(TABLES) == set(PROMISED) == {*STORES, *SNAPSHOTS}
 
 
