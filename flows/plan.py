@@ -187,7 +187,9 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
 def _plan(
     spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace, growth: list[GrowthEstimate]
 ) -> Plan:
-    bounds = rights.bounds(spec, path, load(spec.licenses.terms))
+    terms = load(spec.licenses.terms)
+    bounds = rights.bounds(spec, path, terms)
+    bound_by = {bound.teacher: bound for bound in bounds} | rights.grower_bounds(spec, path, terms)
     facts = rights.facts(spec, bounds, licenses(workspace))
     unwanted.find(workspace, [teacher.retry for teacher in spec.drawing])
     outcomes.open_slots(workspace, judging.rule(spec, alone(verifiers)), alone(verifiers))
@@ -211,7 +213,7 @@ def _plan(
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
-        terms={bound.teacher: _terms(bound) for bound in bounds if bound.agreements},
+        terms={name: _terms(bound) for name, bound in bound_by.items() if bound.agreements},
         teachers=estimates,
         judges=judges,
         growth=growth,

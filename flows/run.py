@@ -206,6 +206,8 @@ class Run:
     async def prepare(self) -> Prepared:
         """Stage prompts and find what is missing. What a spec grows must have been grown."""
         self.progress.stage = "reading prompts"
+        if self.spec.growers and self._growth is None:
+            raise AssertionError("prompts were to be grown first")
         grown = self._growth.grown if self._growth is not None else None
         prepared = await asyncio.to_thread(self._prepare, self._workspace, grown)
         await asyncio.to_thread(check_select, self._workspace, self.spec.select, where=str(self._path))

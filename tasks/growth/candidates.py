@@ -35,16 +35,16 @@ class Candidate:
 def candidates(response: str, finish_reason: str, *, count: int) -> list[Candidate]:
     """Return what an answer gives that was asked for so many prompts: one for each, and more where it has more."""
     cut_off = finish_reason in CUT_OFF
-    found = [] if finish_reason in REFUSED else items(response, cut_off=cut_off)
+    found = [] if finish_reason in REFUSED else items(response, count=count, cut_off=cut_off)
     if not found:
-        why = _why_none(response, finish_reason, cut_off=cut_off)
+        why = _why_none(response, finish_reason, count=count, cut_off=cut_off)
         return [Candidate(place=place, text=None, reason=why) for place in range(count)]
     given = [_candidate(place, item, count=count, cut_off=cut_off) for place, item in enumerate(found)]
     missing = f"missing: the answer has {len(found)} of {count} prompts"
     return given + [Candidate(place=place, text=None, reason=missing) for place in range(len(found), count)]
 
 
-def _why_none(response: str, finish_reason: str, *, cut_off: bool) -> str:
+def _why_none(response: str, finish_reason: str, *, count: int, cut_off: bool) -> str:
     if finish_reason in REFUSED:
         return f"refusal: finish_reason {finish_reason}"
     shown = repr(" ".join(response[: 2 * SHOWN].split())[:SHOWN])
@@ -52,7 +52,7 @@ def _why_none(response: str, finish_reason: str, *, cut_off: bool) -> str:
         return f"refusal: {shown}"
     if cut_off:
         return f"cut off: finish_reason {finish_reason}, before the first prompt"
-    return f"unparsable: neither a JSON list nor a numbered one: {shown}"
+    return f"unparsable: neither a JSON list nor a numbered one of {count}: {shown}"
 
 
 def _candidate(place: int, item: Item, *, count: int, cut_off: bool) -> Candidate:

@@ -33,9 +33,16 @@ class Item:
     """Whether it is certain where it ends: not so where an answer was cut off in it."""
 
 
-def items(answer: str, *, cut_off: bool) -> list[Item]:
-    """Return the prompts in an answer; none where it has neither form. `cut_off`: the server broke it off."""
-    return _json(answer) or _numbered(answer, cut_off=cut_off)
+def items(answer: str, *, count: int, cut_off: bool) -> list[Item]:
+    """Return the prompts in an answer that was asked for so many; none where it has neither form.
+
+    A numbered list of more is none of prompts: it is how models answer one. `cut_off`: the server broke the answer off.
+    """
+    found = _json(answer)
+    if not found:
+        numbered = _numbered(answer, cut_off=cut_off)
+        found = numbered if len(numbered) <= count else []
+    return found
 
 
 def _json(answer: str) -> list[Item]:

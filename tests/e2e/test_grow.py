@@ -119,16 +119,14 @@ def test_rounds_and_lists(workplace: Workplace) -> None:
         if "2 texts" not in text:
             return written(body, sold)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return 200, completion(
-            [f"1. What of {digest[:20]} and\nof its second line?\n2. Name {digest[20:30]} twice.\n3. More: {digest[30:]}"]
-        )
+        return 200, completion([f"1. What of {digest[:20]} and\nof its second line?\n2. Name {digest[20:30]} twice."])
 
     with LoopbackTeacher(several) as teacher:
         spec(workplace, teacher.url, seeds=4, method="self_instruct", examples=3, per_request=2, rounds=2, keep_seeds=False)
         built = workplace.build()
     (grown,) = built["grown"]
-    assert (grown["requests"], grown["rejected"]) == (12, {"surplus": 12})
-    assert (grown["asked"], grown["kept"], built["prompts"]) == (36, 24, 24)
+    assert (grown["requests"], grown["rejected"]) == (12, {})
+    assert (grown["asked"], grown["kept"], built["prompts"]) == (24, 24, 24)
     assert workplace.query("SELECT generation, count(*) FROM prompts GROUP BY 1 ORDER BY 1") == [(1, 8), (2, 16)]
     assert workplace.query("SELECT DISTINCT len(parents), contains(prompt, chr(10)) FROM prompts ORDER BY 2") == [
         (3, False),
@@ -254,3 +252,30 @@ def test_nothing_is_grown_of_what_is_barred(workplace: Workplace) -> None:
     with duckdb.connect() as connection:
         found = connection.execute(f"SELECT DISTINCT license FROM '{workplace.folder}/out/*.parquet' ORDER BY 1").fetchall()
     assert ("CC0-1.0 AND MIT AND Apache-2.0",) in found
+
+
+@pytest.mark.model
+def test_the_embedded_model(lone_workplace: Workplace) -> None:
+    """A small model's answers are read to the end, whatever they are: every prompt that it was asked for is accounted for."""
+    smol = {"name": "smol", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
+    grow = {"teacher": "smol", "max_tokens": 40, "temperature": 0.5, "seed": 1}
+    source = {"source": lone_workplace.prompts(2), "license": "MIT"}
+    lone_workplace.spec = {
+        "dataset": "grown",
+        "prompts": [
+            source | {"grow": grow | {"method": "rephrase", "per_seed": 1}},
+            source | {"grow": grow | {"method": "self_instruct", "per_seed": 2, "per_request": 2, "keep_seeds": False}},
+        ],
+        "teachers": [smol],
+        "sampling": {"max_tokens": 8},
+    }
+    built = lone_workplace.build()
+    assert [each["requests"] for each in built["grown"]] == [2, 2]
+    for each, asked in zip(built["grown"], (2, 4), strict=True):
+        assert each["kept"] + sum(each["rejected"].values()) + each["failed"] == each["asked"]
+        assert each["asked"] - each["rejected"].get("surplus", 0) == asked
+    assert built["prompts"] == 2 + sum(each["kept"] for each in built["grown"])
+    rows = lone_workplace.query("SELECT count(*), count(*) FILTER (outcome <> 'kept' AND reason IS NULL) FROM current_grown")
+    assert rows == [(sum(each["asked"] for each in built["grown"]), 0)]
+    again = lone_workplace.build()
+    assert (again["paid"], [each["kept"] for each in again["grown"]]) == (0, [each["kept"] for each in built["grown"]])

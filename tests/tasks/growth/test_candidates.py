@@ -27,6 +27,7 @@ def test_a_prompt():
 CASES = {
     "fewer": ('["A1?", "B1?"]', 3, "stop", [None, None, "missing"]),
     "more": ('["A1?", "B1?", "C1?"]', 2, "stop", [None, None, "surplus"]),
+    "an answer": ("Sure:\n1. Dry it.\n2. Air it.", 1, "stop", ["unparsable"]),
     "no form": ("Let us see.", 2, "stop", ["unparsable"] * 2),
     "a refusal": ("I'm sorry, but I can't help with that.", 2, "stop", ["refusal"] * 2),
     "a filter": ('["A1?"]', 1, "content_filter", ["refusal"]),
