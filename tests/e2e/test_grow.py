@@ -258,8 +258,8 @@ def test_nothing_is_grown_of_what_is_barred(workplace: Workplace) -> None:
 def test_the_embedded_model(lone_workplace: Workplace) -> None:
     """A small model's answers are read to the end, whatever they are: every prompt that it was asked for is accounted for."""
     smol = {"name": "smol", "provider": "local", "model": "smollm2-135m-instruct", "license": "Apache-2.0"}
-    grow = {"teacher": "smol", "max_tokens": 40, "temperature": 0.5, "seed": 1}
-    source = {"source": lone_workplace.prompts(2), "license": "MIT"}
+    grow = {"teacher": "smol", "max_tokens": 20, "temperature": 0.5, "seed": 1}
+    source = {"source": lone_workplace.prompts(1), "license": "MIT"}
     lone_workplace.spec = {
         "dataset": "grown",
         "prompts": [
@@ -267,14 +267,14 @@ def test_the_embedded_model(lone_workplace: Workplace) -> None:
             source | {"grow": grow | {"method": "self_instruct", "per_seed": 2, "per_request": 2, "keep_seeds": False}},
         ],
         "teachers": [smol],
-        "sampling": {"max_tokens": 8},
+        "sampling": {"max_tokens": 4},
     }
     built = lone_workplace.build()
-    assert [each["requests"] for each in built["grown"]] == [2, 2]
-    for each, asked in zip(built["grown"], (2, 4), strict=True):
+    assert [each["requests"] for each in built["grown"]] == [1, 1]
+    for each, asked in zip(built["grown"], (1, 2), strict=True):
         assert each["kept"] + sum(each["rejected"].values()) + each["failed"] == each["asked"]
         assert each["asked"] - each["rejected"].get("surplus", 0) == asked
-    assert built["prompts"] == 2 + sum(each["kept"] for each in built["grown"])
+    assert built["prompts"] == 1 + sum(each["kept"] for each in built["grown"])
     rows = lone_workplace.query("SELECT count(*), count(*) FILTER (outcome <> 'kept' AND reason IS NULL) FROM current_grown")
     assert rows == [(sum(each["asked"] for each in built["grown"]), 0)]
     again = lone_workplace.build()
