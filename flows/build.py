@@ -23,7 +23,8 @@ from prefect.states import Cancelled, Failed
 from flows import context
 from flows.loading import load_spec
 from flows.run import Run
-from flows.working import signals, with_grace, work_shards
+from flows.waiting import with_grace
+from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
@@ -47,6 +48,13 @@ async def prepare(dataset: str) -> dict[str, int]:  # noqa: ARG001 - shown in Pr
     """Read prompts and find what is missing."""
     prepared = await context.RUN.get().prepare()
     return {"prompts": prepared.prompts, "slots": prepared.slots, "stored": prepared.stored}
+
+
+@task(name="grow", cache_policy=NO_CACHE, persist_result=False)
+async def grow(dataset: str) -> dict[str, int]:  # noqa: ARG001
+    """Grow prompts from the sources whose prompts are seeds."""
+    grown = await context.RUN.get().grow()
+    return {"kept": sum(each.kept for each in grown), "paid": sum(each.paid for each in grown)}
 
 
 @task(name="judge-stored", cache_policy=NO_CACHE, persist_result=False)
@@ -103,6 +111,9 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
 
 async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     dataset = run.spec.dataset
+    if run.spec.growers:
+        await grow(dataset)
+        run.stop.check()
     await prepare(dataset)
     run.stop.check()
     await with_grace(run.stop, judge_stored(dataset))

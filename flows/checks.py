@@ -31,9 +31,13 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
     gate(rights.licensed(spec), spec.licenses)
-    gate_terms(bounds)
-    rights.inherited(spec, terms)
+    gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values()])
+    rights.inherited(spec, path, terms)
     guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
+    for source in spec.prompts:
+        if source.grow is not None:
+            grower = spec.teacher(source.grow.teacher)[1]
+            guard.check_growth(spec.guard, source.source, seeds=source.generation, teacher=grower.generation, grow=source.grow)
     wiring.check_teachers(spec, path)
     judging.make_verifiers(spec, path)
     wiring.template(spec, path)

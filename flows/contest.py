@@ -243,6 +243,8 @@ def _competing(spec: Spec, options: ContestOptions) -> Spec:
         raise SpecError(
             "template.strategies: every contestant is asked alike; leave them out, or make the text of one `template.system`"
         )
+    if spec.growers:
+        raise SpecError("prompts: an evaluation grows none; leave out `grow`, and evaluate on prompts that are there")
     known = [teacher.name for teacher in spec.drawing]
     for name in options.models:
         if name not in known:

@@ -16,7 +16,8 @@ from flows.build import artifact_key, judge_stored, prepare, shard, watched
 from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
 from flows.loading import load_spec
-from flows.working import signals, with_grace, work_shards
+from flows.waiting import with_grace
+from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 

@@ -25,7 +25,7 @@ from tasks.teachers.protocol import Request, Usage
 from tasks.verify import ANSWERED, BILL, Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
-from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding
+from verifiers.protocol import Identified, NeedsTeacher, SelfTesting, Together, Verifier, deciding
 
 
 def make_verifiers(spec: Spec, path: Path) -> list[Named]:
@@ -126,6 +126,31 @@ def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
                 f"verify[{number}] ({each.name}): {whose}{panel} would judge what the same model draws, "
                 "and models prefer their own responses: let another model judge"
             )
+
+
+def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
+    """Yield a line for each verifier that decides by references or tests, where prompts are grown, which have none."""
+    if not spec.growers:
+        return
+    for number, each in enumerate(named):
+        if any(map(_by_reference, _leaves(each.verifier))):
+            yield (
+                f"verify[{number}] ({each.name}): decides by a prompt's reference or tests, and grown prompts have none: "
+                "nothing of theirs would pass it; self_consistency and judge decide without, beside `select: {require: any}`"
+            )
+
+
+def _leaves(verifier: Verifier) -> Iterator[Verifier]:
+    if isinstance(verifier, Combinator):
+        for part in verifier.of:
+            yield from _leaves(part.verifier)
+    else:
+        yield verifier
+
+
+def _by_reference(verifier: Verifier) -> bool:
+    """Whether what a prompt brings is what a verifier is tried on: so it is what it decides by. A vote looks at no reference."""
+    return isinstance(verifier, SelfTesting) and not isinstance(verifier, Together)
 
 
 def with_desks(

@@ -11,18 +11,22 @@ from typing import Any
 
 from flows import judging, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts
+from flows.growth import from_store
 from flows.run import Say
 from flows.spec import Spec
+from flows.wiring import Connected
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, underway, unwanted
 from tasks.bound import Bound
-from tasks.estimate import Estimate, estimate
+from tasks.estimate import Estimate, billed_at_most, estimate
+from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.license import licenses
-from tasks.prepare import Asked, Prepared, prepare
+from tasks.prepare import Prepared, prepare
 from tasks.room import token_bytes
+from tasks.teachers.protocol import Usage
 from tasks.terms import load
 from tasks.verify import Named, alone
 
@@ -92,6 +96,8 @@ class Plan:
     """By teacher, and by strategy where there are several."""
     judges: list[JudgeEstimate]
     """By verifier that asks a teacher."""
+    growth: list[GrowthEstimate] = field(default_factory=list)
+    """By source from which prompts are grown."""
     first: list[dict[str, str]]
     """The first prompt as it will be sent."""
 
@@ -104,10 +110,15 @@ class Plan:
         folded = f" ({self.folded:,} repeat others and count once)" if self.folded else ""
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
+            *(line for each in self.growth for line in each.lines()),
             ("prompts", f"{self.prompts:,}{folded}"),
             *(("", f"{number:,} are rejected at the stage {stage!r}, and cost nothing") for stage, number in self.barred.items()),
             ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
         ]
+        if more := sum(each.may_come for each in self.growth):
+            lines.append(
+                ("", f"without those of up to {more:,} prompts that may be grown yet; what is said below at most has them")
+            )
         for each in self.teachers:
             asked = f"{each.model}: {each.expected:,} samples in {each.requests:,} requests, {_usd(each, known=each.known)}"
             by = f", {each.strategy or 'plain template'}" if any(other.strategy for other in self.teachers) else ""
@@ -144,10 +155,10 @@ async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
     for warning in scorers.gaps(spec):
         say(warning)
     async with wiring.open_teachers(spec, path, keys=False) as made:
-        return _read(spec, path, lake, wiring.asked(spec, made), say)
+        return _read(spec, path, lake, made, say)
 
 
-def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> Plan:
+def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: Say) -> Plan:
     try:
         idle = lake.recover_if_idle()
     except LakeDamaged:
@@ -160,25 +171,33 @@ def _read(spec: Spec, path: Path, lake: Lake, asked: list[Asked], say: Say) -> P
     if sent := sum(len(intent.items) for intent in intents.all()):
         say(f"{sent:,} requests are in batches that were sent already; what they ask for counts as missing here")
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
+        heldout = wiring.heldout(spec, path, say)
+        grown = wiring.growing(spec, workspace, made, heldout)
+        from_store(spec, grown)
         prepared = prepare(
             workspace,
-            wiring.read(spec),
+            wiring.read(spec, grown=grown),
             wiring.template(spec, path),
-            asked,
+            wiring.asked(spec, made),
             spec.sampling.parameters(),
             spec.sampling.k,
         )
         check_prompts(workspace, spec, path, prepared, say)
-        prepared = bar(workspace, spec, path, prepared, wiring.heldout(spec, path, say))
+        prepared = bar(workspace, spec, path, prepared, heldout)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)
-        for warning in judging.biased(spec, verifiers):
+        for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers)):
             say(warning)
-        return _plan(spec, path, verifiers, prepared, workspace)
+        growth = [estimate_growth(each) for each in grown.values()]
+        return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 
-def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace) -> Plan:
-    bounds = rights.bounds(spec, path, load(spec.licenses.terms))
+def _plan(
+    spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace, growth: list[GrowthEstimate]
+) -> Plan:
+    terms = load(spec.licenses.terms)
+    bounds = rights.bounds(spec, path, terms)
+    bound_by = {bound.teacher: bound for bound in bounds} | rights.grower_bounds(spec, path, terms)
     facts = rights.facts(spec, bounds, licenses(workspace))
     arms = spec.arms
     unwanted.find(workspace, [arm.teacher.retry for arm in arms])
@@ -192,7 +211,8 @@ def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared
         strategies=[arm.strategy for arm in arms],
     )
     judges = [_judge(spec, named, estimates, workspace) for named in verifiers if judging.asks(named.verifier)]
-    bills: list[Estimate | JudgeEstimate] = [*estimates, *judges]
+    bills: list[Estimate | JudgeEstimate | GrowthEstimate] = [*estimates, *judges, *growth]
+    may_come = sum(each.may_come for each in growth)
     return Plan(
         dataset=spec.dataset,
         prompts=prepared.prompts,
@@ -204,17 +224,33 @@ def _plan(spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared
         expected=sum(each.expected for each in estimates),
         cost_usd=_sum(bill.cost_usd for bill in bills),
         least_usd=_sum(bill.least_usd for bill in bills),
-        most_usd=_sum(bill.most_usd for bill in bills),
-        known=all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
+        most_usd=_sum([*(bill.most_usd for bill in bills), *_of_those_to_come(spec, workspace, may_come)]),
+        known=not may_come and all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
         logprobs_bytes=token_bytes(spec.sampling.logprobs) * sum(each.tokens_out for each in estimates),
         licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
-        terms={bound.teacher: _terms(bound) for bound in bounds if bound.agreements},
+        terms={name: _terms(bound) for name, bound in bound_by.items() if bound.agreements},
         teachers=estimates,
         judges=judges,
+        growth=growth,
         first=[{"role": message.role, "content": message.content} for message in prepared.first],
     )
+
+
+def _of_those_to_come(spec: Spec, workspace: Workspace, may_come: int) -> list[float | None]:
+    """Return what answers to the prompts that may be grown yet cost at most, if these are as long as those that there are."""
+    if not may_come:
+        return []
+    ((tokens,),) = workspace.rows("SELECT avg(tokens) FROM slots")
+    found: list[float | None] = []
+    for teacher in spec.drawing:
+        samples, out = may_come * spec.sampling.k, spec.sampling.max_tokens
+        if teacher.paid is None or out is None or tokens is None:
+            return [None]
+        usage = Usage(tokens_in=round(samples * tokens), tokens_out=samples * out)
+        found.append(teacher.paid.cost(usage) * billed_at_most(teacher))
+    return found
 
 
 def _terms(bound: Bound) -> str:

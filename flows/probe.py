@@ -15,7 +15,8 @@ from flows.display import Display
 from flows.progress import Progress
 from flows.run import Run
 from flows.spec import Spec
-from flows.working import signals, with_grace, work_shards
+from flows.waiting import with_grace
+from flows.working import signals, work_shards
 from storage import catalog
 from storage.lake import Lake
 
@@ -58,6 +59,8 @@ def probe(spec: Spec, path: Path, lake: Lake, console: Console, *, prompts: int)
 async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
     with signals(run.stop, run.say, leave=leave):
         async with run:
+            if run.spec.growers:
+                await run.grow(prompts)
             await run.prepare()
             looked_at = await run.narrow(prompts)
             run.stop.check()

@@ -9,10 +9,12 @@ from flows.loading import where
 from flows.spec import Spec
 from storage.lake import Lake
 from tasks import mix
-from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined
+from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
+from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
-from tasks.licensing import bound_now, gate_row, inherit, merged, regate
+from tasks.licensing import NOTHING, Licensee, bound_now, describe_teacher, gate_row, inherit, merged, regate
 from tasks.snapshot import TeacherFacts
+from tasks.sources import PromptSource
 from tasks.terms import SEPARATOR, Agreement, Terms
 
 GENERATED = frozenset({"response", "reasoning", "answer"})
@@ -28,7 +30,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
     if spec.template.license is not None:
         yield Licensed(what="template", license=spec.template.license)
     for number, teacher in enumerate(spec.teachers):
-        if teacher.draw:
+        if teacher.draw or teacher.name in spec.growers:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
     for number, export in enumerate(spec.exports):
         yield from mix.licensed(export.mix, where=f"exports[{number}].mix")
@@ -36,13 +38,19 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
 
 def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
     """Return what binds each drawing teacher. Raise SpecError where the spec names terms or teachers that there aren't."""
-    check_acknowledged(spec.licenses.acknowledge, terms, [teacher.name for teacher in spec.teachers], where=str(path))
-    return [bound(spec, path, terms, number) for number, teacher in enumerate(spec.teachers) if teacher.draw]
+    names = [teacher.name for teacher in spec.teachers]
+    check_acknowledged(spec.licenses.acknowledge, terms, names, where=str(path))
+    return [bound(spec, path, terms, teacher.name) for teacher in spec.drawing]
 
 
-def bound(spec: Spec, path: Path, terms: Terms, number: int) -> Bound:
+def grower_bounds(spec: Spec, path: Path, terms: Terms) -> dict[str, Bound]:
+    """Return what binds each teacher that grows prompts, by its name."""
+    return {name: bound(spec, path, terms, name) for name in spec.growers}
+
+
+def bound(spec: Spec, path: Path, terms: Terms, name: str) -> Bound:
     """Return what binds one teacher. Raise SpecError where it names terms that there aren't."""
-    teacher = spec.teachers[number]
+    number, teacher = spec.teacher(name)
     if teacher.terms is not None:
         agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
     else:
@@ -51,11 +59,42 @@ def bound(spec: Spec, path: Path, terms: Terms, number: int) -> Bound:
     return bind(teacher.name, agreements, spec.licenses.acknowledge)
 
 
-def inherited(spec: Spec, terms: Terms) -> list[Inherited]:
-    """Return what binds prompts from other lakes: the terms of whoever wrote them, and whose work they are.
+def inherited(spec: Spec, path: Path, terms: Terms) -> list[Inherited]:
+    """Return what binds prompts that models wrote, or that come from other lakes: terms, and whose work they are.
 
     Raise LicenseRefused where they could not be exported either, StorageError where there is no such build.
     """
+    found = _from_lakes(spec, terms)
+    bounds = grower_bounds(spec, path, terms)
+    grown = [
+        _grown(
+            spec, source, source.grow, bounds[source.grow.teacher], next((e for e in found if e.source == source.source), None)
+        )
+        for source in spec.prompts
+        if source.grow is not None
+    ]
+    return merged([*found, *grown])
+
+
+def _grown(spec: Spec, source: PromptSource, grow: GrowOptions, bound: Bound, seeds: Inherited | None) -> Inherited:
+    """Return what binds the prompts that are grown from a source: what binds its seeds, and whoever grew them."""
+    credit = source.attribution
+    if credit is None and source.license is None and seeds is None:
+        credit = source.source  # rows have licences of their own, and some may ask for it
+    own = {"source": source.source, "license": source.license or NOTHING} | ({"attribution": credit} if credit else {})
+    return Inherited(
+        source=grow.name(source.source),
+        terms=joined(SEPARATOR, bound.terms, seeds.terms if seeds else None),
+        acknowledgement=joined("; ", bound.acknowledgement, seeds.acknowledgement if seeds else None),
+        training=strictest([bound.training, *([seeds.training] if seeds else [])]),
+        origin={
+            "sources": [own | ({"origin": dict(seeds.origin)} if seeds else {})],
+            "teachers": [describe_teacher(Licensee(options=spec.teacher(grow.teacher)[1], bound=bound))],
+        },
+    )
+
+
+def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
     found = []
     for source in spec.prompts:
         if not source.of_lake:

@@ -1,6 +1,6 @@
 """A build, step by step: what `flows.build` runs as a Prefect flow.
 
-    read and gate → prepare → judge what is stored → shards: draw and verify → curate → land
+    read and gate → grow prompts → prepare → judge what is stored → shards: draw and verify → curate → land
 
 Whatever ends it early (a signal, the budget, a teacher that is down, a defect), leaving the run lands what was paid for.
 """
@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any, Self
 from flows import judging, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts, ready
 from flows.exporting import export_build
+from flows.growth import Growth, from_store
 from flows.progress import Progress
 from flows.spec import Spec
 from storage import catalog, memory
@@ -38,6 +39,8 @@ from tasks.batch import BatchDesk
 from tasks.dedup import dedup
 from tasks.digests import digests
 from tasks.draw import Budget, Draw
+from tasks.growth.counts import GrownCounts
+from tasks.growth.growing import Growing
 from tasks.guard_diversity import guard_diversity
 from tasks.license import licenses
 from tasks.licensing import Licensee, describe
@@ -47,7 +50,7 @@ from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.select import select
 from tasks.shard import ASKED, PROMPTS, Shards
-from tasks.snapshot import snapshot
+from tasks.snapshot import snapshot, snapshot_grown
 from tasks.stop import Stop
 from tasks.strategies import tags_of
 from tasks.terms import load
@@ -56,8 +59,6 @@ from tasks.verify import Verification, alone, together
 
 Say = Callable[[str], None]
 """Shows a line to whoever watches."""
-GRACE_S = 5.0
-"""What is in flight gets so long when a run stops."""
 
 
 def new_id() -> str:
@@ -83,6 +84,7 @@ class Run:
         self._began = time.monotonic()
         self._budget = self.progress.budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
+        self._growth: Growth | None = None
 
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
@@ -133,7 +135,7 @@ class Run:
                 self.stop,
                 answers=answers,
             )
-            for warning in judging.biased(self.spec, self._verifiers):
+            for warning in (*judging.biased(self.spec, self._verifiers), *judging.undecided(self.spec, self._verifiers)):
                 self.say(warning)
             self._rule = judging.rule(self.spec, self._verifiers)
             self._alone = alone(self._verifiers)
@@ -162,25 +164,64 @@ class Run:
         check(self.spec, self._path, self.lake)
         terms = load(self.spec.licenses.terms)
         self._bounds = rights.bounds(self.spec, self._path, terms)
-        self._inherited = rights.inherited(self.spec, terms)
+        self._inherited = rights.inherited(self.spec, self._path, terms)
 
-    async def prepare(self) -> Prepared:
-        """Stage prompts and find what is missing."""
-        prepared = await asyncio.to_thread(
-            prepare,
-            self._workspace,
-            wiring.read(self.spec, self.stop),
+    async def grow(self, most: int | None = None) -> list[GrownCounts]:
+        """Grow prompts where the spec says so, and return what came of it. `most`: buy so many answers of a round."""
+        self.progress.stage = "growing prompts"
+        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self._path, self.say, self.stop)
+        self._growth = Growth(
+            spec=self.spec,
+            grown=wiring.growing(self.spec, self._workspace, self._teachers, self._heldout),
+            workspace=self._workspace,
+            desks=self._desks,
+            journal=self._journal,
+            intents=self._intents,
+            budget=self._budget,
+            spent=self._spent_before,
+            stop=self.stop,
+            spending=self.progress.spending,
+            waste=self._waste,
+            say=self.say,
+        )
+        await self._growth.grow(most)
+        return self._growth.counts()
+
+    def _spent_before(self) -> float:
+        """Return USD that earlier runs spent, by what can be grown of what is stored."""
+        if self._budget.usd is None:
+            return 0.0
+        with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as workspace:
+            grown = wiring.growing(self.spec, workspace, self._teachers, self._heldout)
+            from_store(self.spec, grown, self.stop)
+            self._prepare(workspace, grown)
+            return costs.spent(workspace)
+
+    def _prepare(self, workspace: Workspace, grown: Mapping[int, Growing] | None) -> Prepared:
+        return prepare(
+            workspace,
+            wiring.read(self.spec, self.stop, grown),
             wiring.template(self.spec, self._path),
             wiring.asked(self.spec, self._teachers),
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
+
+    async def prepare(self) -> Prepared:
+        """Stage prompts and find what is missing. What a spec grows must have been grown."""
+        self.progress.stage = "reading prompts"
+        if self.spec.growers and self._growth is None:
+            raise AssertionError("prompts were to be grown first")
+        grown = self._growth.grown if self._growth is not None else None
+        prepared = await asyncio.to_thread(self._prepare, self._workspace, grown)
         await asyncio.to_thread(check_prompts, self._workspace, self.spec, self._path, prepared, self.say)
         prepared = await asyncio.to_thread(self._bar, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, [arm.teacher for arm in self.spec.arms])
         await asyncio.to_thread(self._find_unwanted)
         # Before anything is judged, since what that costs is billed as it is spent.
-        self._budget.spent = await asyncio.to_thread(costs.spent, self._workspace)
+        spent = await asyncio.to_thread(costs.spent, self._workspace)
+        # What growing was billed in vain by this run isn't in the lake's tables yet.
+        self._budget.spent = spent if self._growth is None else max(spent, self._budget.spent)
         if prepared.folded:
             self.say(f"{prepared.folded:,} prompts repeat others and count once")
         for stage, prompts in (await asyncio.to_thread(barred.counts, self._workspace)).items():
@@ -191,7 +232,8 @@ class Run:
 
     def _bar(self, prepared: Prepared) -> Prepared:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
-        self._heldout = wiring.heldout(self.spec, self._path, self.say, self.stop)
+        if self._growth is None:
+            self._heldout = wiring.heldout(self.spec, self._path, self.say, self.stop)
         return bar(self._workspace, self.spec, self._path, prepared, self._heldout)
 
     def _find_unwanted(self) -> None:
@@ -290,6 +332,8 @@ class Run:
             teachers=rights.facts(spec, self._bounds, licenses(workspace), self._inherited),
             verifiers=self._verifiers,
         )
+        if self._growth is not None:
+            snapshot_grown(workspace, self._growth.rows)
         self.progress.stage = "measuring"
         measures = measure(workspace, wiring.embedder(spec, self._path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
@@ -323,6 +367,7 @@ class Run:
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
             spec_hash=spec.hash,
             version=version("stillhouse"),
+            grown=self._growth.counts() if self._growth is not None else [],
             **counts,
         )
 
@@ -339,6 +384,8 @@ class Run:
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
         }
+        if self._growth is not None:
+            manifest["grown_rows"] = sum(each.asked for each in self._growth.counts())
         if self.spec.dedup.against:
             manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)

@@ -17,7 +17,8 @@ from flows.run import new_id
 from flows.scorers import Chosen, chosen, print_of
 from flows.spec import Spec
 from flows.staging import stage
-from flows.working import signals, with_grace
+from flows.waiting import with_grace
+from flows.working import signals
 from storage import catalog, memory, scores
 from storage.journal import Journal
 from storage.lake import Lake
@@ -163,7 +164,7 @@ class _Scoring:
             return
         teacher = self.spec.teachers[number]
         gate([Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)], self.spec.licenses)
-        gate_terms([rights.bound(self.spec, self.path, load(self.spec.licenses.terms), number)])
+        gate_terms([rights.bound(self.spec, self.path, load(self.spec.licenses.terms), teacher.name)])
 
     async def _want(self, workspace: Workspace, which: Which) -> None:
         """Make `wanted` of the samples that are asked about."""
@@ -172,8 +173,8 @@ class _Scoring:
             source = parquet(self.lake.snapshot("traces", self.spec.dataset, build["build_id"]) / "*.parquet")
         else:
             async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:
-                asked = wiring.asked(self.spec, teachers)
-            await asyncio.to_thread(stage, self.spec, self.path, workspace, asked, self.stop, self._say)
+                made = teachers  # of which only what they add to a request's address counts here
+            await asyncio.to_thread(stage, self.spec, self.path, workspace, made, self.stop, self._say)
             source = "slots ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored"
         await asyncio.to_thread(workspace.execute, f"CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM {source}")
 

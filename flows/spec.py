@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -102,6 +103,7 @@ class Spec(Options):
         if not any(teacher.draw for teacher in self.teachers):
             raise ValueError("teachers: none of them draws")
         self._check_cascade()
+        self._check_growers(names)
         check_names(self.decontaminate, where="decontaminate")
         exempt = {source.source: number for number, source in enumerate(self.prompts) if not source.decontaminate}
         for number, source in enumerate(self.prompts):
@@ -125,6 +127,12 @@ class Spec(Options):
         unknown = [name for name in required if name not in listed]
         if unknown:
             raise ValueError(f"select.require: {unknown[0]!r} isn't among the verifiers ({', '.join(sorted(listed)) or 'none'})")
+
+    def _check_growers(self, names: Sequence[str]) -> None:
+        for number, source in enumerate(self.prompts):
+            if source.grow is not None and source.grow.teacher not in names:
+                name = source.grow.teacher
+                raise ValueError(f"prompts[{number}].grow.teacher: no teacher is named {name!r}; {nearest(name, names)}")
 
     def _check_cascade(self) -> None:
         cascade, known = self.sampling.cascade, [teacher.name for teacher in self.drawing]
@@ -162,6 +170,15 @@ class Spec(Options):
     def drawing(self) -> tuple[TeacherOptions, ...]:
         """Return the teachers that are asked for samples."""
         return tuple(teacher for teacher in self.teachers if teacher.draw)
+
+    @property
+    def growers(self) -> list[str]:
+        """Return the names of the teachers that grow prompts, in the order of the sources that they grow."""
+        return list(dict.fromkeys(source.grow.teacher for source in self.prompts if source.grow is not None))
+
+    def teacher(self, name: str) -> tuple[int, TeacherOptions]:
+        """Return a teacher's number and options. It must be there."""
+        return next((number, teacher) for number, teacher in enumerate(self.teachers) if teacher.name == name)
 
     @property
     def hash(self) -> str:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows import wiring
 from flows.checks import bar
+from flows.growth import from_store
 from flows.run import Say
 from flows.spec import Spec
+from flows.wiring import Connected
 from storage.workspace import Workspace
 from tasks import unwanted
-from tasks.prepare import Asked, prepare
+from tasks.prepare import prepare
 from tasks.stop import Stop
 
 
-def stage(spec: Spec, path: Path, workspace: Workspace, asked: list[Asked], stop: Stop, say: Say) -> None:
+def stage(spec: Spec, path: Path, workspace: Workspace, teachers: Sequence[Sequence[Connected]], stop: Stop, say: Say) -> None:
     """Fill `prompts`, `slots` and `unwanted`. As in a build, what was bought for a prompt that is barred is no slot."""
-    template = wiring.template(spec, path)
-    prepared = prepare(workspace, wiring.read(spec, stop), template, asked, spec.sampling.parameters(), spec.sampling.k)
-    bar(workspace, spec, path, prepared, wiring.heldout(spec, path, say, stop))
+    template, heldout = wiring.template(spec, path), wiring.heldout(spec, path, say, stop)
+    grown = wiring.growing(spec, workspace, teachers, heldout)
+    from_store(spec, grown, stop)
+    asked, parameters = wiring.asked(spec, teachers), spec.sampling.parameters()
+    prepared = prepare(workspace, wiring.read(spec, stop, grown), template, asked, parameters, spec.sampling.k)
+    bar(workspace, spec, path, prepared, heldout)
     unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])

@@ -19,7 +19,8 @@ from flows.checks import check, ready
 from flows.run import new_id
 from flows.spec import Spec
 from flows.staging import stage
-from flows.working import signals, with_grace
+from flows.waiting import with_grace
+from flows.working import signals
 from storage import catalog, memory
 from storage.lake import Lake
 from storage.sql import parquet_in
@@ -98,13 +99,13 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     await ready(verifiers)
     run = new_id()
     async with wiring.open_teachers(spec, path, keys=False) as made:
-        asked = wiring.asked(spec, made)
+        teachers = made  # of which only what they add to a request's address counts here
     with signals(stop, say), contextlib.ExitStack() as stack:
         lock = lake.writing(say, check=stop.check)
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(stage, spec, path, workspace, asked, stop, say)
+        await asyncio.to_thread(stage, spec, path, workspace, teachers, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}

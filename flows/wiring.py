@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from storage.errors import SpecError
 from storage.identity import address
 from storage.intents import Intents
 from storage.plugins import nearest
+from storage.workspace import Workspace
 from tasks.ask import Desk
 from tasks.batch import BatchDesk
 from tasks.decontaminate import Decontamination
 from tasks.draw import Budget
 from tasks.embedding import Embedder, load
+from tasks.growth.growing import Growing
 from tasks.line import open_line
 from tasks.prepare import Asked
 from tasks.score.as_teacher import ScoringTeacher
@@ -47,13 +49,23 @@ class Connected:
     """What its limits belong to; None: to it alone, since it asks nobody."""
 
 
-def read(spec: Spec, stop: Stop | None = None) -> Iterator[Found]:
-    """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for."""
-    for source in spec.prompts:
-        for found in read_prompts(source, license=source.license, seed=spec.seed):
+def read(spec: Spec, stop: Stop | None = None, grown: Mapping[int, Growing] | None = None) -> Iterator[Found]:
+    """Yield the prompts of all sources. The gate must have let them through. Raise what a run is told to stop for.
+
+    `grown`: by the number of a source, what yields its prompts and those that were grown from them. Without it: seeds alone.
+    """
+    for number in range(len(spec.prompts)):
+        growing = grown.get(number) if grown else None
+        for found in growing.found() if growing is not None else read_source(spec, number):
             if stop is not None:
                 stop.check()
             yield found
+
+
+def read_source(spec: Spec, number: int) -> Iterator[Found]:
+    """Yield the prompts of one source."""
+    source = spec.prompts[number]
+    return read_prompts(source, license=source.license, seed=spec.seed)
 
 
 def heldout(spec: Spec, path: Path, say: Callable[[str], None], stop: Stop | None = None) -> Decontamination | None:
@@ -93,7 +105,7 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
                 guarded = Discreet(teacher, key) if key and not isinstance(teacher, BatchTeacher) else teacher
                 stack.push_async_callback(guarded.aclose)
                 made[-1].append(Connected(teacher=guarded, options=options, account=_account(options, key)))
-                if options.draw and isinstance(teacher, Particular):
+                if isinstance(teacher, Particular):
                     _check_sampling(teacher, spec, path, number)
         yield made
 
@@ -158,10 +170,18 @@ def _account(options: TeacherOptions, key: str | None) -> str | None:
 
 
 def _check_sampling(teacher: Particular, spec: Spec, path: Path, number: int) -> None:
-    try:
-        teacher.check(spec.sampling.parameters())
-    except SpecError as error:
-        raise SpecError(f"{where(path, ('teachers', number))}: {error}") from None
+    options = spec.teachers[number]
+    if options.draw:
+        try:
+            teacher.check(spec.sampling.parameters())
+        except SpecError as error:
+            raise SpecError(f"{where(path, ('teachers', number))}: {error}") from None
+    for place, source in enumerate(spec.prompts):
+        if source.grow is not None and source.grow.teacher == options.name:
+            try:
+                teacher.check(source.grow.parameters())
+            except SpecError as error:
+                raise SpecError(f"{where(path, ('prompts', place, 'grow'))}: {error}") from None
 
 
 def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
@@ -190,11 +210,33 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
 
 def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
     """Return what each of the spec's arms adds to a request's address."""
-    identities = {options.name: lines[0].teacher.identity for options, lines in zip(spec.teachers, made, strict=True)}
-    return [
-        Asked(provider=arm.teacher.vendor, model=arm.teacher.model, identity=identities[arm.teacher.name], strategy=arm.strategy)
-        for arm in spec.arms
-    ]
+    found = {options.name: _asked(options, lines) for options, lines in zip(spec.teachers, made, strict=True)}
+    return [dataclasses.replace(found[arm.teacher.name], strategy=arm.strategy) for arm in spec.arms]
+
+
+def _asked(options: TeacherOptions, lines: Sequence[Connected]) -> Asked:
+    return Asked(provider=options.vendor, model=options.model, identity=lines[0].teacher.identity)
+
+
+def growing(
+    spec: Spec, workspace: Workspace, made: Sequence[Sequence[Connected]], heldout: Decontamination | None
+) -> dict[int, Growing]:
+    """Return what grows prompts, by the number of the source."""
+    found = {}
+    for number, source in enumerate(spec.prompts):
+        if source.grow is not None:
+            whose, teacher = spec.teacher(source.grow.teacher)
+            found[number] = Growing(
+                workspace=workspace,
+                number=number,
+                source=source,
+                teacher=teacher,
+                asked=_asked(teacher, made[whose]),
+                seed=spec.seed,
+                licenses=spec.licenses,
+                heldout=heldout,
+            )
+    return found
 
 
 def template(spec: Spec, path: Path) -> Template:

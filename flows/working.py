@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-from flows.run import GRACE_S, Run, Say
+from flows.run import Run, Say
 from flows.signals import SIGNALS, handled
+from flows.waiting import with_grace
 from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
-
-T = TypeVar("T")
 
 
 async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> None:
@@ -36,22 +34,6 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
                 group.create_task(worker())
 
     await with_grace(run.stop, workers())
-
-
-async def with_grace(stop: Stop, work: Coroutine[Any, Any, T]) -> T | None:
-    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
-    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await asyncio.wait({working}, timeout=GRACE_S)
-            working.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            return await working
-        return None
-    finally:
-        working.cancel()
-        stopping.cancel()
 
 
 def _first(group: BaseExceptionGroup[UserError]) -> UserError:

@@ -44,6 +44,8 @@ def write(lake: Lake) -> None:
         for table in STORES:
             connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")
         for table in SNAPSHOTS if builds else ():
+            if not any((lake.root / table).glob("*/*/*.parquet")):
+                continue  # no build grew prompts
             folder = "regexp_extract(filename, '.*/dataset=([^/]*)/build=([^/]*)/[^/]*$', ['dataset', 'build'])"
             columns = "* EXCLUDE (filename)" if table == "traces" else f"* EXCLUDE (filename), {folder}.dataset AS dataset"
             source = parquet(lake.glob(table), filename=True)

@@ -25,7 +25,7 @@ from storage.sql import explained, literal
 
 BATCH = 256
 """Rows that are read at a time, and so the most that is lost in front of damage."""
-COUNTED = {"prompts": "prompts", "outcomes": "requested", "traces": "kept"}
+COUNTED = {"prompts": "prompts", "outcomes": "requested", "traces": "kept", "grown": "grown_rows"}
 """By table of a snapshot, what a manifest calls the number of its rows."""
 Kind = Literal["journal", "part", "table", "index", "build", "export", "catalog", "leftover", "duplicate"]
 

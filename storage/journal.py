@@ -105,6 +105,12 @@ class Journal:
         self._wake.set()
         await pending.done
 
+    async def settle(self) -> None:
+        """Land what was appended so far; more may follow. Nobody may append meanwhile."""
+        self._seal()
+        landings, self._landings = self._landings, []
+        await asyncio.gather(*landings)
+
     async def close(self) -> None:
         """Write what is queued, land every segment, and raise the first error that this met, or the defect that broke it."""
         if self._writer is None:

@@ -168,6 +168,8 @@ class Lake:
     def land(self, manifest: Manifest, staged: Path) -> None:
         """Move a build's staged snapshots (`staged/TABLE/`) to their places and write its manifest, which makes them count."""
         for table in SNAPSHOTS:
+            if table == "grown" and not (staged / table).exists():
+                continue  # nothing was
             target = self.snapshot(table, manifest["dataset"], manifest["build_id"])
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)

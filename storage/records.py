@@ -51,6 +51,10 @@ class Prompt:
     """SPDX expression; None where the source's row has none."""
     generation: int = 0
     """0: written by people; n: synthetic of n-th order."""
+    parents: tuple[str, ...] = ()
+    """The ids of the prompts that a teacher grew it from; none where nobody did."""
+    grown_by: str | None = None
+    """That teacher and how it was asked, as in `smol: evolve/deepen`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,3 +237,33 @@ class Outcome:
     """The mean of its verdicts' scores, 0 … 1."""
     strategy: str | None = None
     """The strategy by which the prompt was asked, where the spec has strategies and one is for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """What became of one prompt that a teacher was asked to grow."""
+
+    source: str
+    """Where its seeds come from, as the spec names it."""
+    method: str
+    """self_instruct, evolve or rephrase."""
+    operation: str | None
+    """How `evolve` changes a prompt: deepen, constrain, …"""
+    round: int
+    """1: grown from seeds; n: from what was grown in the round before."""
+    teacher: str
+    """The teacher's name in the spec."""
+    parents: tuple[str, ...]
+    """The ids of the prompts that the request showed."""
+    sample_id: str
+    """Of the request's answer, in `samples` where one came."""
+    place: int
+    """In the answer, from 0 on."""
+    prompt: str | None
+    """Its text; None where none was found."""
+    prompt_id: str | None
+    """Its id among the build's prompts; None where it isn't one."""
+    outcome: OutcomeKind
+    """Exactly one of the three."""
+    reason: str | None
+    """Why it isn't kept: a kind (`echo`, `duplicate`, …), and behind a colon what there is to say of it."""

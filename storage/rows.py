@@ -23,6 +23,8 @@ def prompt_row(prompt: Prompt) -> dict[str, Any]:
         "source": prompt.source,
         "license": prompt.license,
         "generation": prompt.generation,
+        "parents": list(prompt.parents),
+        "grown_by": prompt.grown_by,
     }
 
 
@@ -38,6 +40,8 @@ def prompt_of(row: Row) -> Prompt:
         source=row["source"],
         license=row["license"],
         generation=row["generation"],
+        parents=tuple(row.get("parents") or ()),
+        grown_by=row.get("grown_by"),
     )
 
 

@@ -95,6 +95,8 @@ PROMPTS = pa.schema(
         ("source", pa.string()),
         ("license", pa.string()),
         ("generation", pa.int32()),
+        ("parents", pa.list_(pa.string())),
+        ("grown_by", pa.string()),
     ]
 )
 
@@ -145,6 +147,23 @@ TRACES = pa.schema(
     ]
 )
 
+GROWN = pa.schema(
+    [
+        ("source", pa.string()),
+        ("method", pa.string()),
+        ("operation", pa.string()),
+        ("round", pa.int16()),
+        ("teacher", pa.string()),
+        ("parents", pa.list_(pa.string())),
+        ("sample_id", pa.string()),
+        ("place", pa.int32()),
+        ("prompt", pa.string()),
+        ("prompt_id", pa.string()),
+        ("outcome", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
+
 TABLES = {
     "samples": SAMPLES,
     "verdicts": VERDICTS,
@@ -152,10 +171,11 @@ TABLES = {
     "prompts": PROMPTS,
     "outcomes": OUTCOMES,
     "traces": TRACES,
+    "grown": GROWN,
 }
 STORES = ("samples", "verdicts", "scores")
 """Shared by all datasets, append-only."""
 LATER = frozenset({"scores"})
 """Of these, what lakes of an earlier version lack until somebody writes to them."""
-SNAPSHOTS = ("prompts", "outcomes", "traces")
-"""One folder a build."""
+SNAPSHOTS = ("prompts", "outcomes", "traces", "grown")
+"""One folder a build. Of `grown` only where the spec grows prompts."""

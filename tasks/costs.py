@@ -13,8 +13,8 @@ from tasks.report import Saved, TeacherCounts
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
 
-SLOTS = "(SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots)"
-"""A build's samples."""
+SLOTS = "(SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots UNION ALL SELECT sample_id FROM grown_samples)"
+"""A build's samples, and the answers that its prompts were grown of."""
 
 
 def spent(workspace: Workspace, *, among: str = SLOTS) -> float:

@@ -5,7 +5,7 @@ Prompts and responses stream by once each; what is joined afterwards is ids.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -101,6 +101,11 @@ class Decontamination:
             "WHERE candidates.sample_id = contaminated.sample_id AND stage IS NULL AND ord NOT IN (FROM exempt)"
         )
         workspace.execute("DROP TABLE contaminated")
+
+    def contaminated(self, texts: Iterable[Text]) -> set[int | str]:
+        """Return the keys of the texts that have an item in them, judged by these texts alone."""
+        matching: Matching = Matching(index=self.index)
+        return {hit.key for hits in (matching.find(texts), matching.finish()) for hit in hits}
 
     def _write(self, path: Path, matching: Matching, texts: Iterator[Text], *, key: str) -> None:
         with PartWriter(path, HITS) as writer:

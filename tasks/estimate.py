@@ -127,7 +127,7 @@ def estimate(
                 basis=said + _counted_by(sampling, fitted[number], verified=verified),
                 cost_usd=_cost(teacher, expected, like, out, times=_again(workspace, number, teacher, own=own)),
                 least_usd=_cost(teacher, least, like, out if own else 1.0),
-                most_usd=None if most_out is None else _cost(teacher, most, like, most_out, times=_billed_at_most(teacher)),
+                most_usd=None if most_out is None else _cost(teacher, most, like, most_out, times=billed_at_most(teacher)),
             )
         )
     return found
@@ -331,7 +331,7 @@ def _again(workspace: Workspace, number: int, teacher: TeacherOptions, *, own: b
     return max(1.0, sum(costs) / sum(alone) / once)
 
 
-def _billed_at_most(teacher: TeacherOptions) -> int:
+def billed_at_most(teacher: TeacherOptions) -> int:
     """Return how often one answer may be billed."""
     retry = teacher.retry
     return retry.attempts if "retry" in {retry.length, retry.refusal} else 1

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from storage.errors import GuardRefused
 from storage.workspace import Workspace
+from tasks.growth.options import GrowOptions
 from tasks.guard_diversity import MinDiversity
 from tasks.options import Options
 
@@ -35,6 +36,17 @@ def check_teachers(options: GuardOptions, generations: Mapping[str, int]) -> Non
                 f"teacher {name!r} is of generation {generation}, and guard.max_generation is {options.max_generation}: "
                 "leave it out, or raise guard.max_generation"
             )
+
+
+def check_growth(options: GuardOptions, source: str, *, seeds: int, teacher: int, grow: GrowOptions) -> None:
+    """Raise GuardRefused where prompts grown from a source would be of too late a generation, before they are paid for."""
+    # Each round begins from what the one before has made.
+    generation = max(seeds, teacher) + grow.rounds
+    if options.max_generation is not None and generation > options.max_generation:
+        raise GuardRefused(
+            f"{source}: prompts grown from it are of generation {generation}, and guard.max_generation is "
+            f"{options.max_generation}: leave out `grow`, lower its `rounds`, or raise guard.max_generation"
+        )
 
 
 def check_prompts(workspace: Workspace, options: GuardOptions) -> None:

@@ -25,6 +25,7 @@ from storage.schemas import PROMPTS
 from storage.sql import literal, parquet_files
 from storage.workspace import Workspace
 from tasks import barred
+from tasks.growth.files import start as start_growth
 from tasks.sources import Found
 from tasks.templates import Template
 from tasks.tokens import estimate_messages
@@ -136,6 +137,7 @@ def prepare(
         """
     )
     barred.start(workspace)
+    start_growth(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first, by_strategy=by_strategy)

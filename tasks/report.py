@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from tasks.growth.counts import GrownCounts
+
 SHOWN = 8
 """Values of a tag that a terminal shows."""
 
@@ -99,6 +101,8 @@ class Summary:
     """Likewise by tag, value and strategy."""
     saved: Saved | None = None
     """What wasn't drawn, where k is adaptive or the teachers are a cascade."""
+    grown: Sequence[GrownCounts] = field(default_factory=list)
+    """What came of growing prompts, by source."""
     measures: Mapping[str, Any] = field(default_factory=dict)
     """How diverse the traces are, and what style tells: as `tasks.measures.measure` returns it."""
     warnings: Sequence[str] = field(default_factory=list)
@@ -119,6 +123,7 @@ class Summary:
         """Return the summary of what `as_dict` gave, whatever else stands beside it."""
         given = {each.name: mapping[each.name] for each in fields(cls) if each.name in mapping}
         given["by_teacher"] = {name: TeacherCounts(**counts) for name, counts in mapping.get("by_teacher", {}).items()}
+        given["grown"] = [GrownCounts(**each) for each in mapping.get("grown", ())]
         given["saved"] = Saved(**mapping["saved"]) if mapping.get("saved") else None
         return cls(**given)
 
@@ -136,12 +141,14 @@ class Summary:
     def lines(self, *, whole: bool = True) -> list[tuple[str, str]]:
         """Return the summary as (name, value) for a terminal; not as a `whole`, without what a report breaks down anyway."""
         rejected = sum(self.rejected.values())
+        drawn = self.paid - sum(each.paid for each in self.grown)
         stages = ", ".join(f"{stage} {number:,}" for stage, number in self.rejected.items())
         rate = "" if self.pass_rate is None else f"{self.pass_rate:.0%}"
         return [
             ("build", f"{self.dataset} {self.build_id}"),
             ("prompts", f"{self.prompts:,}"),
-            ("samples", f"{self.requested:,} requested: {self.reused:,} reused, {self.paid:,} paid, {self.failed:,} failed"),
+            *(line for each in self.grown for line in each.lines()),
+            ("samples", f"{self.requested:,} requested: {self.reused:,} reused, {drawn:,} paid, {self.failed:,} failed"),
             ("outcomes", f"{self.kept:,} kept + {rejected:,} rejected + {self.failed:,} failed = {self.requested:,}"),
             ("rejected by", stages or "nothing"),
             ("pass rate", rate or "no responses"),

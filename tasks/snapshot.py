@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.parquet import ROW_GROUP, PartWriter
-from storage.schemas import OUTCOMES, PROMPTS, TRACES
+from storage.schemas import GROWN, OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
 from tasks.bound import Inherited
@@ -80,6 +81,17 @@ def _write(workspace: Workspace, table: str, schema: pa.Schema, source: Iterable
                 writer.write_batch(batch)
                 batch = next(batches, None)
         number += 1
+
+
+def snapshot_grown(workspace: Workspace, files: Sequence[Path]) -> None:
+    """Stage the table `grown` of these files, in their order."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for path in files:
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches(batch_size=ROW_GROUP)
+
+    _write(workspace, "grown", GROWN, batches())
 
 
 def _prompts(workspace: Workspace) -> None:

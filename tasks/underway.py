@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.errors import SetupError
-from storage.intents import Intents
+from storage.intents import Intent, Intents
 from storage.workspace import Workspace
 from tasks.teachers.options import TeacherOptions
 
@@ -26,8 +26,22 @@ def check(workspace: Workspace, intents: Intents, drawing: Sequence[TeacherOptio
             [ids],
         )
         for number, samples in found:
-            raise SetupError(
-                f"{intents.path(intent.key)}: teacher {drawing[number].name!r} would buy {samples:,} samples one by one that are "
-                f"in this batch already: build with provider {intent.provider!r} until it is fetched, or remove this file to buy "
-                "them again"
-            )
+            raise _twice(intents, intent, drawing[number], samples)
+
+
+def check_growth(workspace: Workspace, intents: Intents, teacher: TeacherOptions) -> None:
+    """Raise SetupError where a teacher would be asked one by one for prompts that an open batch is to grow."""
+    for intent in () if teacher.batched else intents.all():
+        ids = [identifier for item in intent.items for identifier in item.ids]
+        ((samples,),) = workspace.rows(
+            "SELECT count(*) FROM grown_samples WHERE NOT stored AND sample_id IN (SELECT unnest(?::VARCHAR[]))", [ids]
+        )
+        if samples:
+            raise _twice(intents, intent, teacher, samples)
+
+
+def _twice(intents: Intents, intent: Intent, teacher: TeacherOptions, samples: int) -> SetupError:
+    return SetupError(
+        f"{intents.path(intent.key)}: teacher {teacher.name!r} would buy {samples:,} samples one by one that are in this batch "
+        f"already: build with provider {intent.provider!r} until it is fetched, or remove this file to buy them again"
+    )

@@ -109,13 +109,24 @@ class Refusal:
         """Look at the finish reason, then at the beginning."""
         if self.finish_reason and sample.finish_reason in REFUSED:
             return Finding(passed=False, reason=f"declined (finish_reason {sample.finish_reason})")
-        head = " ".join(sample.response[: 2 * HEAD].translate(_SEEN).casefold().split())[:HEAD]
+        head, rest = _beginning(sample.response)
         if not head:
             return Finding(passed=None, reason="the response is empty")
-        rest = _POLITE.sub("", head, count=1)
         shown = " ".join(sample.response[:MAX_SHOWN].split())
         if _SURE.match(rest) or _SURE.match(head):
             return Finding(passed=False, reason=f"declines: {shown!r}")
         if _UNSURE.match(rest) or _SORRY.match(head):
             return Finding(passed=None, reason=f"may decline: {shown!r}")
         return Finding(passed=True, reason="begins like an answer")
+
+
+def declines(response: str) -> bool:
+    """Whether a response declines for certain, by how it begins."""
+    head, rest = _beginning(response)
+    return bool(_SURE.match(rest) or _SURE.match(head))
+
+
+def _beginning(response: str) -> tuple[str, str]:
+    """Return how a response begins, and the same without what is only polite."""
+    head = " ".join(response[: 2 * HEAD].translate(_SEEN).casefold().split())[:HEAD]
+    return head, _POLITE.sub("", head, count=1)

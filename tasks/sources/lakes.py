@@ -47,6 +47,8 @@ def _prompt(row: Row, place: str, source: PromptSource) -> Found:
         # Only these have the turns that came before.
         source = source.model_copy(update={"fields": fields.model_copy(update={"messages": "messages"})})
     made = _raised(prompts.found(row, place, source, row["license"]), row["generation"])
+    parents = tuple(row.get("parents") or ())
+    made = dataclasses.replace(made, prompt=dataclasses.replace(made.prompt, parents=parents, grown_by=row.get("grown_by")))
     if fields.id is not None:
         return made
     one = made.prompt

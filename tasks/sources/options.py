@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from tasks.growth.options import GrowOptions
 from tasks.options import Options, PathText
 
 Column = Annotated[str, StringConstraints(min_length=1)]
@@ -72,6 +73,8 @@ class PromptSource(Options):
     """Take a row with this probability, by the spec's seed and the row's number: the choice is stable as a source grows."""
     decontaminate: bool = True
     """Whether the spec's benchmarks are looked for in these prompts, and in the responses to them."""
+    grow: GrowOptions | None = None
+    """Its prompts are seeds, from which a teacher makes others."""
     generation: int = Field(default=0, ge=0, le=1_000)
     """0: written by people; n: synthetic of n-th order. A lake's rows know their own, and get this where it is higher."""
 

@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 
 from flows import working
-from flows.run import GRACE_S, Run
-from flows.working import signals, with_grace, work_shards
+from flows.run import Run
+from flows.waiting import GRACE_S, with_grace
+from flows.working import signals, work_shards
 from storage.errors import BudgetSpent, Interrupted, StorageError
 from tasks.stop import Stop
 from tests.fakes import in_virtual_time

@@ -49,7 +49,7 @@ def land(lake: Lake, build_id: str, created_at: str) -> None:
     staged = lake.staging / build_id
     for table in SNAPSHOTS:
         write_rows(staged / table / "part-00000.parquet", TABLES[table], [{"prompt_id": f"p{number}"} for number in range(3)])
-    numbers = {"prompts": 3, "requested": 3, "kept": 3, "rejected": {}, "failed": 0, "paid": 3, "cost_usd": 0.1}
+    numbers = {"prompts": 3, "requested": 3, "kept": 3, "grown_rows": 3, "rejected": {}, "failed": 0, "paid": 3, "cost_usd": 0.1}
     lake.land({"dataset": "sums", "build_id": build_id, "created_at": created_at} | numbers, staged)
     staged.rmdir()
 

@@ -23,6 +23,8 @@ PROMPT_CASES = {
         tests="assert True",
         tags={"topic": "sums", "": "nameless"},
         generation=2,
+        parents=("a", "b"),
+        grown_by="smol: evolve/deepen",
     ),
 }
 SAMPLE_CASES = {

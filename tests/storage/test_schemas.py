@@ -7,7 +7,7 @@ from dataclasses import fields
 import pyarrow as pa
 import pytest
 
-from storage.records import Outcome, Prompt, Sample, Score, Verdict
+from storage.records import Grown, Outcome, Prompt, Sample, Score, Verdict
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 
 PROMISED = {
@@ -20,8 +20,16 @@ PROMISED = {
     "pass_rate tokens_in tokens_out prompt_source prompt_license teacher_license license train_use terms generation split "
     "created_at",
     "prompts": "prompt_id messages prompt reference tests tags source license generation",
+    "grown": "source method operation round teacher parents sample_id place prompt prompt_id outcome reason",
 }
-RECORDS = {"samples": Sample, "verdicts": Verdict, "scores": Score, "outcomes": Outcome, "prompts": Prompt}
+RECORDS = {
+    "samples": Sample,
+    "verdicts": Verdict,
+    "scores": Score,
+    "outcomes": Outcome,
+    "prompts": Prompt,
+    "grown": Grown,
+}
 TYPES = {
     ("samples", "sample_index"): pa.int32(),
     ("samples", "tokens_in"): pa.int32(),

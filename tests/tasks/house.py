@@ -269,9 +269,13 @@ async def build(lake: Lake, spec: Spec, *, run: str = "run", copy_to: Path | Non
             await one.work(number)
             one.stop.check()
         counts = await one.curate(build_id=run)
-        tables = {table: pq.read_table(one.workspace.staged(table), partitioning=None).to_pylist() for table in SNAPSHOTS}
+        tables = {
+            table: pq.read_table(one.workspace.staged(table), partitioning=None).to_pylist()
+            for table in SNAPSHOTS
+            if table != "grown"
+        }
         if copy_to is not None:
-            for table in SNAPSHOTS:
+            for table in tables:
                 one.workspace.staged(table).rename(copy_to / table)
         asked = [pair for teacher in spec.teachers.values() for pair in teacher.asked]
         return Built(

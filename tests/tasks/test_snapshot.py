@@ -76,7 +76,7 @@ async def test_same_bytes(lake: Lake, tmp_path: Path, monkeypatch: pytest.Monkey
         (tmp_path / name).mkdir()
         await build(lake, spec, run="again", copy_to=tmp_path / name)
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert len(files(tmp_path / "one")) == len(SNAPSHOTS)
+    assert len(files(tmp_path / "one")) == len(SNAPSHOTS) - 1  # nothing was grown
 
 
 async def test_trace(lake: Lake):
@@ -144,6 +144,6 @@ async def test_nothing_kept(lake: Lake, tmp_path: Path):
     """A build that keeps nothing has all three tables, with their columns."""
     built = await build(lake, Spec(verifiers=[named(judge=lambda prompt, sample: False)]), copy_to=tmp_path)
     assert (built.tables["traces"], len(built.tables["outcomes"])) == ([], 3)
-    for table in SNAPSHOTS:
+    for table in SNAPSHOTS[:3]:
         (path,) = (tmp_path / table).glob("*.parquet")
         assert pq.read_schema(path).equals(TABLES[table])

@@ -1,0 +1,30 @@
+"""Waiting for work of a run that may be told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from tasks.stop import Stop
+
+T = TypeVar("T")
+GRACE_S = 5.0
+"""What is in flight gets so long when a run stops."""
+
+
+async def with_grace(stop: Stop, work: Coroutine[Any, Any, T]) -> T | None:
+    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            await asyncio.wait({working}, timeout=GRACE_S)
+            working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            return await working
+        return None
+    finally:
+        working.cancel()
+        stopping.cancel()

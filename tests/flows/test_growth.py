@@ -1,0 +1,171 @@
+"""Growing prompts in whole builds, on recorded answers: what binds it, what is refused first, and what a probe leaves to a build."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.checks import check
+from flows.exporting import export_build
+from flows.loading import load_spec
+from flows.plan import plan
+from flows.run import Run
+from flows.working import work_shards
+from storage.errors import GuardRefused, LicenseRefused, SpecError
+from storage.lake import Lake
+from tasks.export import ExportOptions
+from tasks.terms import VARIABLE
+
+GROWN = ["Which of the grown ones is first?", "And what does the second of them ask about?"]
+ACKNOWLEDGED = {"acknowledge": [{"teacher": "g", "who": "Ada", "why": "a classifier", "agreement": "by letter"}]}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with two seeds and the answers of two teachers, and stand in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    lines = {
+        "seeds": [{"id": f"s{i}", "prompt": f"Seed number {i}?"} for i in range(2)],
+        "grow": [{"prompt_id": f"s{i}", "responses": [json.dumps([GROWN[i]])]} for i in range(2)],
+        "answers": [{"prompt": text, "responses": [f"About: {text}"]} for text in (*GROWN, "Seed number 0?", "Seed number 1?")],
+    }
+    for name, rows in lines.items():
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def write(
+    *, grow: dict[str, Any] | None = None, source: dict[str, Any] | None = None, grower: dict[str, Any] | None = None, **more: Any
+) -> Path:
+    """Write a spec whose seeds are rephrased once by a teacher that does nothing else."""
+    base = {"source": "seeds.jsonl", "license": "CC-BY-4.0", "attribution": "Bea"}
+    teacher = {"provider": "replay", "model": "m", "license": "Apache-2.0"}
+    spec = {
+        "dataset": "d",
+        "prompts": [base | (source or {}) | {"grow": {"method": "rephrase", "teacher": "g", "per_seed": 1} | (grow or {})}],
+        "teachers": [
+            teacher | {"name": "t", "path": "answers.jsonl"},
+            teacher | {"name": "g", "path": "grow.jsonl", "model": "n", "draw": False} | (grower or {}),
+        ],
+    }
+    path = Path("spec.yaml")
+    path.write_text(json.dumps(spec | more))
+    return path
+
+
+async def build(path: Path, lake: Lake) -> dict[str, Any]:
+    """Build without Prefect, and return the manifest."""
+    async with Run(load_spec(path), path, lake) as run:
+        await run.grow()
+        await run.prepare()
+        await run.judge_stored()
+        await work_shards(run, run.work)
+        await run.judge_together()
+        await run.land(await run.curate())
+    return lake.build("d")
+
+
+def rows(lake: Lake, table: str, manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a build's rows of a table."""
+    return pq.read_table(lake.snapshot(table, "d", manifest["build_id"]), partitioning=None).to_pylist()
+
+
+async def test_lineage(lake: Lake):
+    """A grown prompt stands behind the seeds, with its parent, and both with the sample that it was read from."""
+    manifest = await build(write(), lake)
+    seeds, grown = rows(lake, "prompts", manifest)[:2], rows(lake, "prompts", manifest)[2:]
+    assert [(row["parents"], row["grown_by"], row["generation"]) for row in seeds] == [([], None, 0)] * 2
+    assert [(row["prompt"], row["parents"], row["grown_by"]) for row in grown] == [
+        (GROWN[i], [f"s{i}"], "g: rephrase") for i in range(2)
+    ]
+    assert {row["source"] for row in grown} == {"seeds.jsonl (rephrase by g)"}
+    told = rows(lake, "grown", manifest)
+    assert [(row["prompt_id"], row["outcome"]) for row in told] == [(row["prompt_id"], "kept") for row in grown]
+    assert {row["prompt_source"]: row["license"] for row in rows(lake, "traces", manifest)} == {
+        "seeds.jsonl": "CC-BY-4.0 AND Apache-2.0",
+        "seeds.jsonl (rephrase by g)": "CC-BY-4.0 AND Apache-2.0",
+    }
+
+
+async def test_another_threshold_reads_anew(folder: Path, lake: Lake):
+    """What is like a seed is dropped by what `near` says now; the answers are there, and nothing is bought for it."""
+    (folder / "grow.jsonl").write_text(
+        "".join(json.dumps({"prompt_id": f"s{i}", "responses": [f'["Seed number {1 - i}? Yes"]']}) + "\n" for i in range(2))
+    )
+    answers = folder / "answers.jsonl"
+    answers.write_text(
+        answers.read_text()
+        + "".join(json.dumps({"prompt": f"Seed number {i}? Yes", "responses": ["Y"]}) + "\n" for i in range(2))
+    )
+    strict = await build(write(grow={"near": {"threshold": 0.6}}), lake)
+    assert strict["grown"][0]["rejected"] == {"near-duplicate": 2}
+    assert [row["reason"] for row in rows(lake, "grown", strict)] == [f"near-duplicate: of s{1 - i} (0.667)" for i in range(2)]
+    lax = await build(write(grow={"near": {"threshold": 0.9}}), lake)
+    assert (lax["grown"][0]["kept"], lax["grown"][0]["paid"], lax["prompts"]) == (2, 0, 4)
+
+
+async def test_terms_of_whoever_grew_it(folder: Path, lake: Lake):
+    """A grower's terms are gated, and bind the traces of what it grew; NOTICE names it, and whom the seeds credit."""
+    with pytest.raises(LicenseRefused, match="teacher 'g' is under OpenAI"):
+        check(load_spec(path := write(grower={"terms": "openai"})), path, lake)
+    path = write(grower={"terms": "openai"}, licenses=ACKNOWLEDGED)
+    assert "acknowledged" in (await plan(load_spec(path), path, lake, lambda _: None)).terms["g"]
+    manifest = await build(path, lake)
+    assert {(row["prompt_source"], row["terms"], row["train_use"]) for row in rows(lake, "traces", manifest)} == {
+        ("seeds.jsonl", None, "allowed"),
+        ("seeds.jsonl (rephrase by g)", "openai", "restricted"),
+    }
+    export_build(lake, manifest, ExportOptions(to=str(folder / "out")))
+    notice = (folder / "out" / "NOTICE").read_text()
+    assert "* seeds.jsonl (rephrase by g)\n  Licence: CC-BY-4.0 AND Apache-2.0\n  Credit: Bea\n" in notice
+    assert "* n (teacher g, asked through replay)" in notice
+
+
+REFUSED = {
+    "no licence": ({"grower": {"license": None}}, LicenseRefused, r"teachers\[1\] \(g\) has no license"),
+    "a later generation": ({"guard": {"max_generation": 1}, "grow": {"rounds": 2}}, GuardRefused, "are of generation 2"),
+    "a student's": ({"guard": {"max_generation": 1}, "grower": {"generation": 1}}, GuardRefused, "are of generation 2"),
+}
+
+
+@pytest.mark.parametrize(("given", "error", "said"), REFUSED.values(), ids=REFUSED)
+def test_refused_before_it_is_paid_for(lake: Lake, given: dict[str, Any], error: type[Exception], said: str):
+    """What the gate or the guard would refuse of grown prompts is refused before the first of them is asked for."""
+    path = write(**given)
+    with pytest.raises(error, match=said):
+        check(load_spec(path), path, lake)
+
+
+def test_an_unknown_teacher():
+    """A teacher that isn't there is told with the nearest that is."""
+    with pytest.raises(SpecError, match=r"prompts\[0\].grow.teacher: no teacher is named 'gg'"):
+        load_spec(write(grow={"teacher": "gg"}))
+
+
+async def test_a_probe_buys_a_few(lake: Lake):
+    """A probe buys so many answers of a round at most, and a build goes on from there."""
+    path = write()
+    async with Run(load_spec(path), path, lake) as run:
+        (some,) = await run.grow(1)
+        assert (some.paid, some.kept, (await run.prepare()).prompts) == (1, 1, 3)
+    made = await plan(load_spec(path), path, lake, lambda _: None)
+    assert [(each.stored, each.missing, each.may_come, each.expected) for each in made.growth] == [(1, 1, 1, 1)]
+    assert (await build(path, lake))["grown"][0]["paid"] == 1
+
+
+async def test_from_a_lake(lake: Lake):
+    """Another dataset's grown prompts are prompts like any other, and keep their parents; traces of them say whose terms hold."""
+    await build(write(), lake)
+    path = write(source={"source": f"lake:{lake.root}#d", "take": "prompts", "license": None, "attribution": None})
+    spec = json.loads(path.read_text())
+    del spec["prompts"][0]["license"], spec["prompts"][0]["attribution"], spec["prompts"][0]["grow"]
+    path.write_text(json.dumps(spec))
+    async with Run(load_spec(path), path, lake) as run:
+        await run.prepare()
+        found = run._workspace.rows("SELECT parents, generation FROM prompts ORDER BY ord")
+    assert found == [([], 0), ([], 0), (["s0"], 1), (["s1"], 1)]
