@@ -64,8 +64,8 @@ class StrategyOptions(Options):
     def _has_a_text(self) -> Self:
         if self.system is None and self.user is None and self.name not in builtin():
             raise ValueError(
-                f"name: {self.name!r} is no built-in strategy; {nearest(self.name, list(builtin()))}, "
-                "or give it a `system` text of its own"
+                f"{self.name!r} is no built-in strategy, and has no `system` text of its own; "
+                f"{nearest(self.name, list(builtin()))}"
             )
         return self
 

@@ -120,9 +120,9 @@ class TestWhoIsAsked:
         [
             (
                 {"strategies": ["step_by_stp"]},
-                r"strategies\.0\n.*'step_by_stp' is no built-in strategy; did you mean 'step_by_step'",
+                r"strategies\.0\n.*'step_by_stp' is no built-in strategy, and .*; did you mean 'step_by_step'",
             ),
-            ({"strategies": [{"name": "mine"}]}, "or give it a `system` text of its own"),
+            ({"strategies": [{"name": "mine"}]}, "is no built-in strategy, and has no `system` text of its own"),
             ({"strategies": [{"name": "a b", "system": "x"}]}, "String should match pattern"),
             ({"strategies": ["direct", {"name": "direct", "system": "x"}]}, r"strategies\[1\]: another one is named 'direct'"),
             ({"strategies": [{"name": "direct", "when": {"kind": []}}]}, "must be a value of the tag, or a list of these"),
