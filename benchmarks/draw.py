@@ -4,7 +4,9 @@
 
 A teacher on loopback, in a process of its own, takes 50 ms for an answer; 256 requests are in flight. "draw" is all that stands
 between a slot and a sample on disk: limits, retries, the request, reading the answer, the journal with its syncs. "loop" is what
-anybody would write in ten lines, with the SDK's default client and with its aiohttp client; it keeps nothing.
+anybody would write in ten lines, with the SDK's default client and with its aiohttp client; it keeps nothing. Processor time
+stands beside each, since it changes little where other work has the machine too; a temporary Prefect server's is in the whole
+command's.
 """
 
 from __future__ import annotations
@@ -14,13 +16,16 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import openai
 from memory import peak
@@ -40,8 +45,25 @@ IN_FLIGHT = 256
 LATENCY_S = 0.05
 
 
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """What something took."""
+
+    seconds: float
+    """By the clock."""
+    cpu: float
+    """Of the processor."""
+
+
+def measured(work: Coroutine[Any, Any, float]) -> Took:
+    """Run what returns its seconds."""
+    before = time.process_time()
+    seconds = asyncio.run(work)
+    return Took(seconds=seconds, cpu=time.process_time() - before)
+
+
 async def loop(url: str, samples: int, *, aiohttp: bool) -> float:
-    """Return samples a second of a plain loop over the SDK."""
+    """Return the seconds of a plain loop over the SDK."""
     http = openai.DefaultAioHttpClient() if aiohttp else None
     places = asyncio.Semaphore(IN_FLIGHT)
     async with openai.AsyncOpenAI(api_key="unused", base_url=url, max_retries=0, http_client=http) as client:
@@ -54,11 +76,11 @@ async def loop(url: str, samples: int, *, aiohttp: bool) -> float:
 
         began = time.perf_counter()
         await asyncio.gather(*(one(number) for number in range(samples)))
-        return samples / (time.perf_counter() - began)
+        return time.perf_counter() - began
 
 
 async def draw(url: str, samples: int) -> float:
-    """Return samples a second of the draw with the journal."""
+    """Return the seconds of the draw with the journal."""
     options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
     teacher, stop = make(options, api_key=None), Stop()
     with tempfile.TemporaryDirectory() as folder, rarely_collected():
@@ -76,11 +98,11 @@ async def draw(url: str, samples: int) -> float:
             took = time.perf_counter() - began
             assert drawing.spending.paid == samples, stop.reason
         await teacher.aclose()
-    return samples / took
+    return took
 
 
-def build(url: str, samples: int, prefect: str | None) -> tuple[float, float, list[str]]:
-    """Return the seconds of the whole command, the peak memory of its process in MB, and what it was at, and since when."""
+def build(url: str, samples: int, prefect: str | None) -> tuple[Took, float, list[str]]:
+    """Return what the whole command took, the peak memory of its process in MB, and what it was at, and since when."""
     with tempfile.TemporaryDirectory() as folder:
         prompts = Path(folder, "prompts.jsonl")
         rows = ({"prompt": f"How many in case {number}?", "reference": "7"} for number in range(samples))
@@ -98,7 +120,7 @@ def build(url: str, samples: int, prefect: str | None) -> tuple[float, float, li
         if prefect:
             environment["PREFECT_API_URL"] = prefect
         command = [str(Path(sys.executable).with_name("stillhouse")), "build", str(path), "--json", "--lake", f"{folder}/lake"]
-        began = time.perf_counter()
+        began, before = time.perf_counter(), children()
         stages: list[str] = []
 
         def listen(lines: IO[bytes]) -> None:
@@ -115,7 +137,13 @@ def build(url: str, samples: int, prefect: str | None) -> tuple[float, float, li
             listening.join()
             summary = json.loads(process.stdout.read())
         assert summary["paid"] == samples, summary
-        return took, memory / 2**20, stages
+        return Took(seconds=took, cpu=children() - before), memory / 2**20, stages
+
+
+def children() -> float:
+    """Return the processor's seconds of all processes that were started and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
@@ -126,17 +154,19 @@ def main() -> None:
     given = parser.parse_args()
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(running(latency=LATENCY_S)).url
-        rates = {
-            "loop, the SDK's default client": asyncio.run(loop(url, given.samples, aiohttp=False)),
-            "loop, its aiohttp client": asyncio.run(loop(url, given.samples, aiohttp=True)),
-            "draw, journal on": asyncio.run(draw(url, given.samples)),
+        ways = {
+            "loop, the SDK's default client": measured(loop(url, given.samples, aiohttp=False)),
+            "loop, its aiohttp client": measured(loop(url, given.samples, aiohttp=True)),
+            "draw, journal on": measured(draw(url, given.samples)),
         }
-        for name, rate in rates.items():
-            print(f"{name:36} {rate:8,.0f} samples/s {rates['draw, journal on'] / rate:6.2f} (draw / this)")
+        drawn = ways["draw, journal on"]
+        for name, way in ways.items():
+            rate, times = given.samples / way.seconds, way.seconds / drawn.seconds
+            print(f"{name:36} {rate:8,.0f} samples/s {times:6.2f} (draw / this) {way.cpu:6.1f} CPU s")
         took, memory, stages = build(url, given.samples, given.prefect)
         kind = "a running Prefect server" if given.prefect else "a temporary Prefect server"
-        beyond = took - given.samples / rates["draw, journal on"]
-        print(f"whole command, {kind}: {took:.1f} s, {beyond:.1f} s beyond the draw, {memory:.0f} MB at most")
+        print(f"whole command, {kind}: {took.seconds:.1f} s, {took.cpu:.1f} CPU s, {memory:.0f} MB at most")
+        print(f"beyond the draw: {took.seconds - drawn.seconds:.1f} s, {took.cpu - drawn.cpu:.1f} CPU s")
         print(f"of these: {', '.join(stages)}")
 
 
