@@ -38,7 +38,7 @@ class TemplateOptions(Options):
         for place, name in enumerate(names):
             if name in names[:place]:
                 raise ValueError(f"strategies[{place}]: another one is named {name!r}; give it a name of its own")
-        if "draw" in self.model_fields_set and not self.strategies:
+        if self.draw == "one" and not self.strategies:
             raise ValueError("draw: it chooses among `strategies`, and there are none")
         own = any(each.system is not None or each.user is not None for each in self.strategies)
         if self.license is not None and self.system is None and self.user == AS_IT_IS and not own:

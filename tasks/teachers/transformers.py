@@ -200,8 +200,6 @@ def make(options: TeacherOptions, *, api_key: str | None) -> TransformersTeacher
         raise SpecError(f"{where}: provider transformers asks nobody: drop base_url, api_key_env and replicas")
     if options.api != "chat":
         raise SpecError(f"{where}: api: only provider openai has `{options.api}`; leave it out")
-    if not options.draw:
-        raise SpecError(f"{where}: draw: it can't be held to a judge's form; serve the model, and ask it by openai")
     template = options.extra_body.get(TEMPLATE, {})
     if options.extra_body.keys() - {TEMPLATE} or not isinstance(template, dict):
         raise SpecError(f"{where}: extra_body: provider transformers knows {TEMPLATE} alone, a mapping of variables")

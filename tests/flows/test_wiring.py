@@ -173,6 +173,12 @@ def test_the_fingerprint_of_a_judge_of_old() -> None:
     assert named.fingerprint == fingerprint(verifier="judge", version="1", options=options)
 
 
+def test_a_folder_of_a_model_is_no_judge() -> None:
+    """Nothing holds what torch generates to a judge's form: that is said before anything is drawn."""
+    with pytest.raises(SpecError, match="'b' can't be held to a judge's form"):
+        judging.make_verifiers(panel(provider="transformers", model="students/taught"), PATH)
+
+
 def test_the_fingerprint_of_a_panel() -> None:
     """Who judges decides the verdict; in which order the spec names them doesn't."""
     same, swapped, other = (

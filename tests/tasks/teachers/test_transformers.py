@@ -32,7 +32,6 @@ def options(folder: Path | str, **more: Any) -> Any:
     ("more", "told"),
     [
         ({"base_url": "http://127.0.0.1:1/v1"}, "drop base_url"),
-        ({"draw": False}, "can't be held to a judge's form"),
         ({"api": "responses"}, "only provider openai"),
         ({"extra_body": {"min_p": 0.1}}, "knows chat_template_kwargs alone"),
         ({"extra_body": {"chat_template_kwargs": [1]}}, "knows chat_template_kwargs alone"),
