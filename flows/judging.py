@@ -109,7 +109,7 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
             "a judge must answer at once: name a teacher of another provider"
         )
     if judge.provider == "transformers":
-        raise SpecError(f"{place}: {judge.name!r} can't be held to a judge's form; serve its model, and ask it by provider openai")
+        raise SpecError(f"{place}: {judge.name!r} can't be held to a judge's form; serve its model, and ask it by openai")
     identity = [judge.provider, judge.model, judge.extra_body]
     return identity if judge.api == "chat" else [*identity, judge.api]
 
