@@ -27,8 +27,8 @@ from storage.parquet import PartWriter
 from storage.schemas import SAMPLES
 from storage.workspace import Workspace
 from tasks.decontaminate import Decontamination
-from tasks.heldout import Benchmark
-from tasks.matching import Matching, Text
+from tasks.heldout.benchmarks import Benchmark
+from tasks.heldout.matching import Matching, Text
 
 SYLLABLES = ("ba", "con", "der", "el", "fir", "gan", "hol", "in", "jor", "kel", "lum", "men", "nor", "os", "per", "qua")
 WORDS = [a + b + c for a in SYLLABLES for b in SYLLABLES for c in ("", "t", "s", *SYLLABLES[:5])]

@@ -34,9 +34,9 @@ from teacher import running
 from storage.journal import Journal
 from storage.memory import rarely_collected
 from storage.records import Message
-from tasks.ask import Desk
+from tasks.asking.ask import Desk
+from tasks.asking.line import open_line
 from tasks.draw import Budget, Draw, Question
-from tasks.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.openai import make
 from tasks.teachers.options import SamplingOptions, TeacherOptions

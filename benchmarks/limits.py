@@ -19,8 +19,8 @@ from typing import Any
 from teacher import Running, running
 
 from storage.records import Message
-from tasks.ask import Desk
-from tasks.line import open_line
+from tasks.asking.ask import Desk
+from tasks.asking.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.openai import make
 from tasks.teachers.options import TeacherOptions

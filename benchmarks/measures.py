@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from storage.lake import Lake
 from storage.schemas import SAMPLES
 from storage.workspace import Workspace
-from tasks.measures import measure
+from tasks.measures.measure import measure
 
 PART = 20_000
 WORDS = [f"word{n}" for n in range(5_000)]

@@ -34,7 +34,7 @@ from storage.schemas import OUTCOMES, PROMPTS, SAMPLES, TRACES
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.dedup import DedupOptions, dedup
-from tasks.digests import digests
+from tasks.duplicates.digests import digests
 
 THRESHOLD, NGRAM, TOKENS = 0.8, 5, 200
 SKETCHED = 20_000

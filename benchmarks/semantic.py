@@ -26,10 +26,10 @@ from tokenizers.pre_tokenizers import Whitespace
 from storage.lake import Lake
 from storage.schemas import SAMPLES
 from storage.workspace import Workspace
-from tasks import semantic
 from tasks.dedup import SemanticOptions, held
-from tasks.embedding import load
-from tasks.semantic import drop_semantic
+from tasks.duplicates import semantic
+from tasks.duplicates.embedding import load
+from tasks.duplicates.semantic import drop_semantic
 
 WORDS = 20_000
 LENGTH = 200

@@ -12,7 +12,6 @@ from storage.errors import SpecError
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks import guard
-from tasks.bound import gate_terms
 from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against
 from tasks.export import check_exports, make
@@ -20,8 +19,9 @@ from tasks.exporters.protocol import needs_distributions
 from tasks.labels import check_labels
 from tasks.license import bar_unlicensed, gate
 from tasks.prepare import Prepared, unbarred
+from tasks.rights.bound import gate_terms
+from tasks.rights.terms import load
 from tasks.strategies import conditions, remarks
-from tasks.terms import load
 from tasks.verify import Named
 from verifiers.protocol import NeedsMachine
 

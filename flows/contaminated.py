@@ -14,10 +14,10 @@ from flows.loading import problem
 from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
-from tasks.blocks import Hit, Text
 from tasks.decontaminate import PLACES, Decontamination, prompt_texts, response_texts
-from tasks.heldout import Benchmark, check_names
-from tasks.matching import Matching
+from tasks.heldout.benchmarks import Benchmark, check_names
+from tasks.heldout.blocks import Hit, Text
+from tasks.heldout.matching import Matching
 from tasks.templates import Template, TemplateOptions
 
 ROWS = 1_000

@@ -29,7 +29,7 @@ from storage.errors import SpecError
 from storage.lake import Lake
 from storage.plugins import nearest
 from tasks import outcomes
-from tasks.digests import digests
+from tasks.duplicates.digests import digests
 from tasks.evaluation import grades as grading
 from tasks.evaluation.comparison import Design, compare, manners, sums
 from tasks.evaluation.grades import OPEN, Grades

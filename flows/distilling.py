@@ -67,7 +67,7 @@ def check(shards: Path, student: str, to: Path, recipe: Recipe) -> None:
 def gaps(shards: Path, student: str) -> list[str]:
     """Return a line for each teacher of an export that is far larger, or smaller, than the student."""
     from tasks import capacity_gap
-    from tasks.destinations import MANIFEST
+    from tasks.exports.destinations import MANIFEST
 
     try:
         manifest = json.loads(((shards if shards.is_dir() else shards.parent) / MANIFEST).read_bytes())

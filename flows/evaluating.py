@@ -7,7 +7,7 @@ from typing import Any
 
 from tasks.evaluation.grades import GRADES
 from tasks.evaluation.statement import HABIT, points
-from tasks.style import HABITS
+from tasks.measures.style import HABITS
 
 MATCHED = 5
 """Held-out prompts that were trained on, of which a terminal shows so many."""

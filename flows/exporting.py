@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from flows.loading import problem
 from storage.errors import SpecError
 from storage.lake import Lake
-from tasks import destinations
 from tasks.export import ExportOptions, export
+from tasks.exports import destinations
+from tasks.exports.mix import MixSource, licensed
 from tasks.license import LicenseOptions, gate
-from tasks.licensing import bound_now, regate, terms_now
-from tasks.mix import MixSource, licensed
+from tasks.rights.licensing import bound_now, regate, terms_now
 
 
 def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[str] = ()) -> ExportOptions:

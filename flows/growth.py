@@ -16,7 +16,7 @@ from storage.journal import Journal
 from storage.parquet import PartWriter
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import underway
+from tasks.batches import underway
 from tasks.draw import Asks, Budget, Draw, Spending
 from tasks.growth.buying import buy
 from tasks.growth.counts import GrownCounts

@@ -16,8 +16,8 @@ from storage.errors import SetupError, SpecError, VerifierError, Withheld
 from storage.identity import address, fingerprint, request_key
 from storage.plugins import nearest
 from storage.records import Message
-from tasks.ask import Desk
-from tasks.batch import BatchDesk
+from tasks.asking.ask import Desk
+from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.problems import Location
 from tasks.stop import Stop

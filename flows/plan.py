@@ -19,15 +19,16 @@ from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, underway, unwanted
-from tasks.bound import Bound
+from tasks import barred, costs, outcomes, unwanted
+from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.license import licenses
 from tasks.prepare import Prepared, prepare
+from tasks.rights.bound import Bound
+from tasks.rights.terms import load
 from tasks.room import token_bytes
 from tasks.teachers.protocol import Usage
-from tasks.terms import load
 from tasks.verify import Named, alone
 
 PAIRS = 20

@@ -11,7 +11,7 @@ from typing import Any
 from storage import memory
 from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
-from tasks import breakdown, style
+from tasks.measures import breakdown, style
 from tasks.report import Summary, matrix
 from tasks.score import distributions
 from tasks.score.fit import Fit

@@ -8,14 +8,14 @@ from pathlib import Path
 from flows.loading import where
 from flows.spec import Spec
 from storage.lake import Lake
-from tasks import mix
-from tasks.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
+from tasks.exports import mix
 from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
-from tasks.licensing import NOTHING, Licensee, bound_now, describe_teacher, gate_row, inherit, merged, regate
+from tasks.rights.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
+from tasks.rights.licensing import NOTHING, Licensee, bound_now, describe_teacher, gate_row, inherit, merged, regate
+from tasks.rights.terms import SEPARATOR, Agreement, Terms
 from tasks.snapshot import TeacherFacts
 from tasks.sources import PromptSource
-from tasks.terms import SEPARATOR, Agreement, Terms
 
 GENERATED = frozenset({"response", "reasoning", "answer"})
 """Columns of a trace that a model wrote."""

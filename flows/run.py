@@ -34,26 +34,28 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, breakdown, costs, outcomes, student_loss, underway, unwanted
-from tasks.batch import BatchDesk
+from tasks import barred, costs, outcomes, student_loss, unwanted
+from tasks.batches import underway
+from tasks.batches.batch import BatchDesk
 from tasks.dedup import dedup
-from tasks.digests import digests
 from tasks.draw import Budget, Draw
+from tasks.duplicates.digests import digests
 from tasks.growth.counts import GrownCounts
 from tasks.growth.growing import Growing
 from tasks.guard_diversity import guard_diversity
 from tasks.license import licenses
-from tasks.licensing import Licensee, describe
-from tasks.measures import measure
+from tasks.measures import breakdown
+from tasks.measures.measure import measure
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
+from tasks.rights.licensing import Licensee, describe
+from tasks.rights.terms import load
 from tasks.select import select
 from tasks.shard import ASKED, PROMPTS, Shards
 from tasks.snapshot import snapshot, snapshot_grown
 from tasks.stop import Stop
 from tasks.strategies import tags_of
-from tasks.terms import load
 from tasks.together import judge_together
 from tasks.verify import Verification, alone, together
 

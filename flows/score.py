@@ -28,15 +28,15 @@ from storage.sql import parquet
 from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import costs
-from tasks.bound import gate_terms
 from tasks.draw import Budget, Spending
 from tasks.license import Licensed, gate
+from tasks.rights.bound import gate_terms
+from tasks.rights.terms import load
 from tasks.score import fit
 from tasks.score.fit import Fit
 from tasks.score.grade import Grade, Missing, find
 from tasks.stop import Stop
 from tasks.teachers.options import MOST_IN_FLIGHT
-from tasks.terms import load
 
 Which = Literal["kept", "all"]
 LOOKED_AT = 2_000

@@ -13,7 +13,7 @@ from storage.plugins import nearest
 from tasks.dedup import DedupOptions
 from tasks.export import ExportOptions
 from tasks.guard import GuardOptions
-from tasks.heldout import Benchmark, check_names
+from tasks.heldout.benchmarks import Benchmark, check_names
 from tasks.license import LicenseOptions
 from tasks.options import NotYet, Options
 from tasks.select import SelectOptions

@@ -17,13 +17,13 @@ from storage.identity import address
 from storage.intents import Intents
 from storage.plugins import nearest
 from storage.workspace import Workspace
-from tasks.ask import Desk
-from tasks.batch import BatchDesk
+from tasks.asking.ask import Desk
+from tasks.asking.line import open_line
+from tasks.batches.batch import BatchDesk
 from tasks.decontaminate import Decontamination
 from tasks.draw import Budget
-from tasks.embedding import Embedder, load
+from tasks.duplicates.embedding import Embedder, load
 from tasks.growth.growing import Growing
-from tasks.line import open_line
 from tasks.prepare import Asked
 from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.registry import SCORERS

@@ -1,1 +1,1 @@
-"""One step of the work a file: read, render, draw, verify, curate, export."""
+"""One step of the work a file, from prepare to export and report; a folder for what several files do together."""

@@ -19,10 +19,10 @@ from storage.schemas import PROMPTS
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
-from tasks.blocks import Hit, Text
-from tasks.heldout import Benchmark, Heldout, read_heldout
-from tasks.matching import Matching
-from tasks.overlap import Index, make_index
+from tasks.heldout.benchmarks import Benchmark, Heldout, read_heldout
+from tasks.heldout.blocks import Hit, Text
+from tasks.heldout.index import Index, make_index
+from tasks.heldout.matching import Matching
 from tasks.prepare import staged_files
 from tasks.templates import Template
 

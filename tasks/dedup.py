@@ -11,8 +11,8 @@ from storage.lake import Lake
 from storage.plugins import nearest
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
-from tasks.digests import TEXT, normalised
-from tasks.minhash import Shape, shape
+from tasks.duplicates.digests import TEXT, normalised
+from tasks.duplicates.minhash import Shape, shape
 from tasks.options import Options, PathText
 
 
@@ -116,13 +116,13 @@ def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: 
         return
     held(workspace, options.against, lake)
     if options.near is not None:
-        from tasks.near import drop_near
+        from tasks.duplicates.near import drop_near
 
         drop_near(workspace, options.near, lake, by=options.by, within=options.within, build_id=build_id)
     elif options.exact:
         _exact(workspace, options)
     if options.semantic is not None:
-        from tasks.semantic import drop_semantic
+        from tasks.duplicates.semantic import drop_semantic
 
         drop_semantic(workspace, options.semantic, by=options.by, within=options.within)
     workspace.execute("DROP VIEW held")

@@ -12,8 +12,8 @@ from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, U
 from storage.identity import sample_id
 from storage.records import Message, Sample
 from storage.waste import Waste
-from tasks.ask import Answer
-from tasks.shares import divided
+from tasks.asking.ask import Answer
+from tasks.asking.shares import divided
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
@@ -111,7 +111,7 @@ class Asks(Protocol):
         ...
 
     async def ask(self, request: Request, *, may_send: Callable[[], bool], billed: Callable[[Usage], object]) -> Answer:
-        """Return the answer to one request, as `tasks.ask.Desk.ask` does."""
+        """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
 
 

@@ -28,24 +28,24 @@ from storage.lake import Lake, Manifest
 from storage.parquet import write_text
 from storage.sql import parquet_in
 from storage.workspace import Workspace
-from tasks import destinations, erasing
-from tasks.card import card, hub_license
-from tasks.containers import CONTAINERS, Container, File, Look
-from tasks.contents import Contents, gather
-from tasks.croissant import croissant
 from tasks.decontaminate import Decontamination
-from tasks.destinations import MANIFEST, Place
-from tasks.distributions import Distributions
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
-from tasks.heldout import Benchmark
-from tasks.mix import MIXED, MixSource, check_mix, prompt_key
-from tasks.mix import plan as plan_mix
-from tasks.notice import license_text, notice
+from tasks.exports import destinations, erasing
+from tasks.exports.card import card, hub_license
+from tasks.exports.containers import CONTAINERS, Container, File, Look
+from tasks.exports.contents import Contents, gather
+from tasks.exports.croissant import croissant
+from tasks.exports.destinations import MANIFEST, Place
+from tasks.exports.distributions import Distributions
+from tasks.exports.mix import MIXED, MixSource, check_mix, prompt_key
+from tasks.exports.mix import plan as plan_mix
+from tasks.exports.notice import license_text, notice
+from tasks.exports.refuted import pairs_source
+from tasks.exports.spool import Spool
+from tasks.exports.traces import BATCH_BYTES, BATCH_ROWS, bytes_of, read_traces
+from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
-from tasks.refuted import pairs_source
-from tasks.spool import Spool
-from tasks.traces import BATCH_BYTES, BATCH_ROWS, bytes_of, read_traces
 
 SPLITS = ("train", "validation", "test")
 """In this order; others follow by name."""

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from storage.errors import GuardRefused
-from tasks.diversity import LESS_IS_MORE, SIZES, comparable, falls
+from tasks.measures.diversity import LESS_IS_MORE, SIZES, comparable, falls
 from tasks.options import Options, PathText
 
 WARN = 0.2
@@ -45,7 +45,7 @@ class MinDiversity(Options):
 def guard_diversity(options: MinDiversity | None, measured: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
     """Return the warnings. Raise GuardRefused where a bound isn't kept.
 
-    `measured` and `before`, the build before's (None where there is none), are as `tasks.diversity.diversity` returns them.
+    `measured` and `before`, the build before's (None where there is none), are as `measures.diversity` returns them.
     """
     options = options or MinDiversity()
     refused = []

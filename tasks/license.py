@@ -20,9 +20,9 @@ from storage.errors import LicenseRefused, SpecError
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
-from tasks.bound import Acknowledgement, Bound
 from tasks.options import Options, PathText
-from tasks.terms import Training
+from tasks.rights.bound import Acknowledgement, Bound
+from tasks.rights.terms import Training
 
 MOST = 1_000
 """Different licences among the rows of all sources; what has more is no column of licences."""
@@ -37,7 +37,7 @@ class LicenseOptions(Options):
     deny: list[str] = []
     """SPDX ids that it may not."""
     terms: PathText | None = None
-    """A file of provider terms of one's own, in the form of `tasks/terms.yaml`. Left out: the one that STILLHOUSE_TERMS names."""
+    """A file of provider terms of one's own, in the form of `rights/terms.yaml`. Left out: the one in STILLHOUSE_TERMS."""
     acknowledge: tuple[Acknowledgement, ...] = ()
     """Terms that restrict training other models, and who answers for training on it all the same."""
 

@@ -96,7 +96,7 @@ class Summary:
     by_teacher: Mapping[str, TeacherCounts] = field(default_factory=dict)
     """Each teacher's part, judges included, by name."""
     by_strategy: Mapping[str, Any] = field(default_factory=dict)
-    """What became of each strategy's slots, as `tasks.breakdown.by_strategy` returns it; empty without strategies."""
+    """What became of each strategy's slots, as `tasks.measures.breakdown.by_strategy` returns it; empty without strategies."""
     by_tag_and_strategy: Mapping[str, Any] = field(default_factory=dict)
     """Likewise by tag, value and strategy."""
     saved: Saved | None = None
@@ -104,7 +104,7 @@ class Summary:
     grown: Sequence[GrownCounts] = field(default_factory=list)
     """What came of growing prompts, by source."""
     measures: Mapping[str, Any] = field(default_factory=dict)
-    """How diverse the traces are, and what style tells: as `tasks.measures.measure` returns it."""
+    """How diverse the traces are, and what style tells: as `tasks.measures.measure.measure` returns it."""
     warnings: Sequence[str] = field(default_factory=list)
     """What whoever trains on it should look at."""
     elapsed_s: float

@@ -13,11 +13,11 @@ from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import GROWN, OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
-from tasks.bound import Inherited
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files, staged_near
 from tasks.ranked import RESPONSE, deal_samples
+from tasks.rights.bound import Inherited
 from tasks.verify import Named
 
 PART_ROWS = 100_000

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.digests import normalised
+from tasks.duplicates.digests import normalised
 from tasks.labels import PromptLabel, label_sql
 from tasks.options import Options
 

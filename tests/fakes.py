@@ -15,8 +15,8 @@ from typing import Any, ClassVar, TypeVar
 from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
 from storage.records import Logprobs, Message, Prompt, Sample, Verdict
-from tasks.ask import Desk
-from tasks.line import open_line
+from tasks.asking.ask import Desk
+from tasks.asking.line import open_line
 from tasks.sources import Found
 from tasks.stop import Stop
 from tasks.teachers.batches import BatchState

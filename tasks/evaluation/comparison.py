@@ -11,7 +11,7 @@ from tasks.evaluation.bootstrap import Bootstrap, Interval
 from tasks.evaluation.grades import GRADES, Grades
 from tasks.evaluation.manner import Manner
 from tasks.evaluation.passing import Counts, Floats, pass_at
-from tasks.style import HABITS
+from tasks.measures.style import HABITS
 
 LENGTH = "length"
 """The style measure that isn't a habit: characters of a response."""

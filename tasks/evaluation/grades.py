@@ -9,9 +9,9 @@ import numpy as np
 
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.asking.usable import EMPTY
 from tasks.evaluation.passing import Counts
 from tasks.outcomes import ADDRESSED, listed
-from tasks.usable import EMPTY
 from tasks.verify import Named, Rule
 
 GRADES = ("passed", "refuted", "undecided", "unusable", "missing")

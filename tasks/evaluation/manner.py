@@ -1,4 +1,4 @@
-"""Manner: how contestants write, beside what they solve. The habits are those of `tasks.style`, by prompt and contestant."""
+"""Manner: how contestants write, beside what they solve. Habits are those of `tasks.measures.style`, by prompt and contestant."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from storage.workspace import Workspace
-from tasks import style
-from tasks.diversity import CHARS, SAMPLE, diversity
 from tasks.evaluation.passing import Counts
-from tasks.style import HABITS
+from tasks.measures import style
+from tasks.measures.diversity import CHARS, SAMPLE, diversity
+from tasks.measures.style import HABITS
 
 STYLED = 4_096
 """Responses of each contestant in which habits are looked for, at most; all contestants' are of the same prompts."""
@@ -28,7 +28,7 @@ class Manner:
     habits: Counts
     """Of these, with a habit: prompts by contestants by HABITS."""
     diversity: Sequence[dict[str, Any]]
-    """Each contestant's, of one response to each of the same prompts (`tasks.diversity`)."""
+    """Each contestant's, of one response to each of the same prompts (`tasks.measures.diversity`)."""
 
 
 def manner(workspace: Workspace, *, contestants: int, samples: int) -> Manner:

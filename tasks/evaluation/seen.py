@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 from storage.errors import SourceError
 from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
-from tasks.blocks import Text
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
-from tasks.heldout import Benchmark
-from tasks.matching import Matching
+from tasks.heldout.benchmarks import Benchmark
+from tasks.heldout.blocks import Text
+from tasks.heldout.matching import Matching
 from tasks.sources import Fields, PromptSource
 from tasks.sources.files import LINES, File, rows
 from tasks.sources.places import files

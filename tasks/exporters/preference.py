@@ -14,10 +14,10 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from storage.errors import SpecError
-from tasks.conjunction import conjunction
 from tasks.exporters.protocol import exporter
 from tasks.exporters.turns import Either, origin
-from tasks.refuted import PromptSamples
+from tasks.exports.refuted import PromptSamples
+from tasks.rights.conjunction import conjunction
 
 Row = Mapping[str, Any]
 

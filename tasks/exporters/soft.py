@@ -15,13 +15,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
-from tasks.distributions import positions
 from tasks.exporters.chat import Encoded, Rendered, vocabulary_of
 from tasks.exporters.distillkit import Codec, CodecOptions
 from tasks.exporters.protocol import exporter
 from tasks.exporters.tokenized import BATCH, MASKED, Conversation, Tokenized
 from tasks.exporters.translation import Learnt, Taught, Translator, nothing
 from tasks.exporters.turns import origin
+from tasks.exports.distributions import positions
 
 CONFIG = "compression_config.yaml"
 """What DistillKit calls the file that says how distributions are compressed."""

@@ -16,13 +16,13 @@ import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
-from tasks.conjunction import conjunction
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
 from tasks.exporters.protocol import exporter
 from tasks.exporters.translation import Taught
 from tasks.exporters.turns import ORIGIN, Shown, origin
 from tasks.options import PathText
+from tasks.rights.conjunction import conjunction
 
 BATCH = 256
 """Conversations that are tokenized at a time."""

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from tasks.distributions import Positions
 from tasks.exporters.alignment import Pair, Shared, Span, joined, pairs, placed, shared, spelled
 from tasks.exporters.vocabulary import Vocabulary
+from tasks.exports.distributions import Positions
 
 Numbers = npt.NDArray[np.int64]
 How = Literal["ids", "bytes"]

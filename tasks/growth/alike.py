@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 
 from storage.parquet import writing
-from tasks.candidates import Candidates, similar
 from tasks.dedup import NearOptions
-from tasks.greedy import Numbers, Pairs, most_similar
-from tasks.jaccard import Grams
-from tasks.minhash import Hashes, band_hashes, shingles, signatures
-from tasks.signed import firsts
+from tasks.duplicates.candidates import Candidates, similar
+from tasks.duplicates.greedy import Numbers, Pairs, most_similar
+from tasks.duplicates.jaccard import Grams
+from tasks.duplicates.minhash import Hashes, band_hashes, shingles, signatures
+from tasks.duplicates.signed import firsts
 from tasks.words import normal
 
 BATCH = 500

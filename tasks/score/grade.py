@@ -18,7 +18,7 @@ from storage.records import Message, Score
 from storage.sql import literal
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks.ask import Desk
+from tasks.asking.ask import Desk
 from tasks.draw import Budget, Spending
 from tasks.score import as_teacher
 from tasks.stop import Stop

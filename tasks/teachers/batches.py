@@ -1,6 +1,6 @@
 """What a teacher is that answers many requests at once, hours later and at a lower price.
 
-Waiting, asking again and remembering are outside it (`tasks.batch`), as limits and retries are outside of `Teacher`.
+Waiting, asking again and remembering are outside it (`tasks.batches.batch`), as limits and retries are outside of `Teacher`.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ class TeacherOptions(Options):
     license: str | None = None
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
-    """The id of the terms that bind whoever trains on its output. Left out: found by address and model, in `tasks/terms.yaml`."""
+    """The id of the terms that bind whoever trains on its output. Left out: found by address and model in `rights/terms.yaml`."""
     parameters: float | None = Field(default=None, gt=0, lt=1e6)
     """How many it has, in billions. Only for a warning where a student has far fewer, or more."""
     generation: int = Field(default=0, ge=0, le=1_000)

@@ -21,11 +21,11 @@ import httpx2
 import orjson
 
 from storage.errors import BadResponse, StillhouseError, Unavailable, Unreachable
+from tasks.asking.usable import billable
 from tasks.teachers import refusals
 from tasks.teachers.headers import Allowance
 from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, Request
 from tasks.teachers.wire import Reply, Wire
-from tasks.usable import billable
 
 NO_KEY = "unused"
 """Sent where the spec names no key: an SDK would else send the environment's to whatever server the spec names."""

@@ -14,7 +14,7 @@ from typing import Any
 from storage.errors import BadResponse, Overloaded, RateLimited, SpecError, Unavailable
 from storage.identity import address
 from storage.records import Logprobs
-from tasks.pace import Pace
+from tasks.asking.pace import Pace
 from tasks.teachers.options import SimulateOptions, TeacherOptions
 from tasks.teachers.plausible import distributions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request

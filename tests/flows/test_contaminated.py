@@ -16,7 +16,7 @@ from storage.errors import SourceError, SpecError, StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import TABLES
-from tasks.heldout import Benchmark
+from tasks.heldout.benchmarks import Benchmark
 from tests.tasks.benchmarks import prose
 
 ITEMS = [prose("first", 20), prose("second", 20), "What is the capital of France?"]

@@ -22,10 +22,10 @@ from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions
+from tasks.exports.notice import acknowledgements
 from tasks.license import LicenseOptions
-from tasks.licensing import Licensee, describe_teacher
-from tasks.notice import acknowledgements
-from tasks.terms import VARIABLE, load
+from tasks.rights.licensing import Licensee, describe_teacher
+from tasks.rights.terms import VARIABLE, load
 
 ACKNOWLEDGED = {"acknowledge": [{"terms": "openai", "who": "Ada", "why": "a classifier", "agreement": "Services Agreement"}]}
 

@@ -18,7 +18,7 @@ from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions
-from tasks.terms import VARIABLE
+from tasks.rights.terms import VARIABLE
 
 GROWN = ["Which of the grown ones is first?", "And what does the second of them ask about?"]
 ACKNOWLEDGED = {"acknowledge": [{"teacher": "g", "who": "Ada", "why": "a classifier", "agreement": "by letter"}]}

@@ -79,7 +79,7 @@ async def test_verdicts_of_others_do_not_count(lake: Lake, tmp_path: Path):
 
 async def test_tags_that_are_ids(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A tag with too many values is more of an id, and left out."""
-    monkeypatch.setattr("tasks.breakdown.TAG_VALUES", 1)
+    monkeypatch.setattr("tasks.measures.breakdown.TAG_VALUES", 1)
     assert list((await reported(lake, tmp_path, spec())).parts["by_tag"]) == ["id"]
 
 

@@ -14,7 +14,7 @@ from storage.errors import SpecError
 from storage.identity import fingerprint
 from storage.intents import Intents
 from storage.records import Prompt, Sample
-from tasks.ask import Desk
+from tasks.asking.ask import Desk
 from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.anthropic import AnthropicTeacher

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tasks.bound import Acknowledgement
-from tasks.terms import Agreement
+from tasks.rights.bound import Acknowledgement
+from tasks.rights.terms import Agreement
 
 
 def agreement(name: str = "acme", /, **given: Any) -> Agreement:

@@ -6,10 +6,10 @@ import random
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tasks.blocks import Hit, Text
-from tasks.heldout import Benchmark, Heldout, Part
-from tasks.matching import Matching
-from tasks.overlap import make_index
+from tasks.heldout.benchmarks import Benchmark, Heldout, Part
+from tasks.heldout.blocks import Hit, Text
+from tasks.heldout.index import make_index
+from tasks.heldout.matching import Matching
 
 WORDS = [
     a + b + c

@@ -19,11 +19,11 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
-from tasks.ask import Desk
+from tasks.asking.ask import Desk
 from tasks.decontaminate import Decontamination
 from tasks.dedup import DedupOptions, dedup
-from tasks.digests import digests
 from tasks.draw import Budget, Draw
+from tasks.duplicates.digests import digests
 from tasks.license import effective
 from tasks.prepare import Asked, Prepared, prepare, unbarred
 from tasks.rejudge import judge_stored

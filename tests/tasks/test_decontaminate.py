@@ -13,7 +13,7 @@ from storage.errors import SourceError, SpecError
 from storage.lake import Lake
 from storage.records import Message
 from tasks.decontaminate import Decontamination
-from tasks.heldout import Benchmark
+from tasks.heldout.benchmarks import Benchmark
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.templates import TemplateOptions
 from tests.fakes import FakeTeacher, completion, make_prompt

@@ -9,8 +9,8 @@ import pytest
 from storage.errors import LicenseRefused, SpecError
 from storage.lake import Lake
 from tasks import license as license_
-from tasks.bound import Bound
 from tasks.license import Effective, Licensed, LicenseOptions, bar_unlicensed, effective, gate, licenses, parse
+from tasks.rights.bound import Bound
 from tests.fakes import make_prompt
 from tests.tasks.agreements import agreement
 from tests.tasks.house import Spec, house

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.evaluation.statement import statements
-from tasks.style import HABITS
+from tasks.measures.style import HABITS
 
 STILL = {"value": 0.0, "low": -0.01, "high": 0.01, "excludes_zero": False}
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from storage.errors import Overloaded, RateLimited, SpecError, TeacherError
-from tasks.ask import Answer, Desk
-from tasks.line import open_line
+from tasks.asking.ask import Answer, Desk
+from tasks.asking.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.options import SimulateOptions
 from tasks.teachers.protocol import Completion

@@ -1,0 +1,1 @@
+"""Asking one teacher: limits, retries, and what becomes of a response."""

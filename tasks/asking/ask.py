@@ -1,0 +1,375 @@
+"""Asking one teacher: limits, retries and the time limit around `Teacher.complete`. The only place where anything is retried.
+
+A teacher may have several lines (replicas of one model, or keys of several accounts). Each has its own limiter and circuit
+breaker, and a request takes the line that has the least to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import tenacity
+
+from storage.errors import (
+    BadResponse,
+    Overloaded,
+    QuotaSpent,
+    RateLimited,
+    RequestRejected,
+    SetupError,
+    TeacherDown,
+    TeacherError,
+    Unavailable,
+    Unreachable,
+    Unwanted,
+    UserError,
+    Withheld,
+)
+from tasks.asking.limits import Lease
+from tasks.asking.line import Line
+from tasks.asking.usable import Distributions, billable, usable
+from tasks.stop import Stop
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.protocol import BrokenOff, Completion, Request, Teacher, Usage
+
+logger = logging.getLogger(__name__)
+REFUSALS = 100
+"""Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
+LEAST_WAIT_S = 1.0
+"""A server that asks for less, or for a time that is past, doesn't say how long to wait."""
+LONGEST_WAIT_S = 900.0
+"""A server that asks for a longer wait is down for this run."""
+MEMORY = 1_000
+"""Responses after which a mean moves on: later ones may be longer."""
+FREE_RETRIES = 100
+"""Retries that a run may use whatever its budget of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of a request."""
+
+    completion: Completion
+    """At least one choice; none is empty."""
+    attempts: int
+    """Requests sent for it."""
+    latency_s: float
+    """Of the last of them."""
+    wasted: tuple[Usage, ...] = ()
+    """What responses were billed for that were asked for again."""
+
+
+@dataclass(slots=True)
+class _Try:
+    """What has become of one request so far."""
+
+    attempts: int = 0
+    failures: int = 0
+    refusals: int = 0
+    billed_again: bool = False
+    """Whether the last attempt failed in a way that may have been billed."""
+    latency_s: float = 0.0
+    wasted: tuple[Usage, ...] = ()
+    in_hand: Completion | None = None
+    """A response that is there, though another was asked for."""
+
+
+class Desk:
+    """Where requests to one teacher queue."""
+
+    def __init__(self, options: TeacherOptions, lines: Sequence[Line], stop: Stop) -> None:
+        """Put limits and retries of `options` before the lines of a teacher."""
+        self.options = options
+        self._lines = lines
+        self._stop = stop
+        self._distributions = Distributions()
+        self._first = self._repeated = 0
+        self._seen, self._mean_out, self._mean_s = 0, 0.0, 0.0
+        self._flying, self._began = 0, 0.0
+        retry = options.retry
+        jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
+
+        def wait(state: tenacity.RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, Unwanted):
+                return 0.0  # the server is well
+            asked = _asked_s(error)
+            # Another line may be asked at once; the one that wants a pause has one.
+            return (0.0 if len(lines) > 1 else asked) if asked else jitter(state)
+
+        self._retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(retry.again),
+            wait=wait,
+            reraise=True,
+        )
+
+    @property
+    def teacher(self) -> Teacher:
+        """One of the teachers: all of them answer alike."""
+        return self._lines[0].teacher
+
+    async def ask(
+        self,
+        request: Request,
+        *,
+        may_send: Callable[[], bool] = lambda: True,
+        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+    ) -> Answer:
+        """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
+
+        `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
+        of every response, also of one that is asked for again.
+        """
+        so_far = _Try()
+        try:
+            try:
+                completion = await self._once(request, so_far, may_send, billed)
+            except TeacherError as error:
+                completion = await self._again(error, request, so_far, may_send, billed)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if so_far.in_hand is None or task is None:
+                raise
+            task.uncancel()  # who waits gets what was paid for first,
+            task.cancel()  # and is cancelled by its next wait
+            return _answer(so_far.in_hand, so_far)
+        except (TeacherError, UserError) as error:
+            if so_far.in_hand is not None:  # whatever ended it, that one was paid for
+                return _answer(so_far.in_hand, so_far)
+            if isinstance(error, UserError):
+                raise
+            error.attempts = so_far.attempts
+            if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
+                failing_s = max(line.breaker.failing_s for line in self._lines)
+                raise TeacherDown(
+                    f"teacher {self.options.name!r} stayed unavailable for {failing_s:.0f} s "
+                    f"({so_far.attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
+                ) from error
+            raise
+        return _answer(completion, so_far)
+
+    async def _again(
+        self,
+        first: TeacherError,
+        request: Request,
+        so_far: _Try,
+        may_send: Callable[[], bool],
+        billed: Callable[[Usage], object],
+    ) -> Completion:
+        """Go on after a first attempt that failed, as the policy says.
+
+        The first attempt stays outside of tenacity, which costs more than all else that is done for a request that succeeds.
+        """
+        failed: TeacherError | None = first
+        async for attempt in self._retrying.copy(stop=lambda state: self._gives_up(state, so_far)):
+            with attempt:
+                if failed is not None:
+                    error, failed = failed, None
+                    raise error
+                return await self._once(request, so_far, may_send, billed)
+        raise AssertionError("tenacity returns or raises")
+
+    def _gives_up(self, state: tenacity.RetryCallState, so_far: _Try) -> bool:
+        """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
+        if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
+            return True
+        error = state.outcome.exception() if state.outcome else None
+        return isinstance(error, TeacherError) and self._is_down(error, so_far)
+
+    def _is_down(self, error: TeacherError, so_far: _Try) -> bool:
+        if isinstance(error, Unreachable) and so_far.failures >= self.options.retry.attempts:
+            return not any(line.breaker.ever_answered for line in self._lines)
+        return all(line.lost(error, self.options.retry.attempts) for line in self._lines)
+
+    def _pick(self) -> Line:
+        """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
+        if len(self._lines) == 1 and not self._lines[0].closed:
+            return self._lines[0]
+        left = [line for line in self._lines if not line.closed]
+        if not left:
+            raise self._lines[0].down or AssertionError("a desk has lines")
+        for line in left:
+            if line.breaker.wants_probe:
+                return line
+        return min(left, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
+
+    def _better(self, line: Line) -> bool:
+        """Whether another line should be asked, since this one can't be just now."""
+        return not line.well and any(each.well for each in self._lines)
+
+    async def _once(
+        self, request: Request, so_far: _Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
+    ) -> Completion:
+        completion = None
+        while completion is None:
+            line = self._pick()
+            async with line.limiter.place() as entered:
+                if not entered:
+                    continue
+                try:
+                    completion = await self._through(line, request, so_far, may_send)
+                except BrokenOff as error:
+                    billed(error.usage)
+                    so_far.wasted += (error.usage,)
+                    raise
+        usage = billable(completion)
+        billed(usage)
+        if so_far.in_hand is not None:
+            so_far.wasted += (billable(so_far.in_hand),)
+            so_far.in_hand = None
+        try:
+            completion = self._distributions.check(usable(completion, request.n), request)
+        except BadResponse:
+            so_far.wasted += (usage,)
+            so_far.failures += 1
+            so_far.billed_again = True
+            raise
+        self._learn(usage, len(completion.choices), so_far.latency_s)
+        wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
+        if wanted:  # the others' slots are asked for again
+            return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
+        so_far.in_hand = completion
+        so_far.failures += 1
+        so_far.billed_again = True
+        raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
+
+    async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
+        """Send a request on a line, or return None where it has to look for a line anew."""
+        probe = False
+
+        def leave() -> bool:
+            return bool(self._stop) or (not probe and self._better(line))
+
+        probe = await line.breaker.turn(leave)
+        try:
+            if line.closed or (leave() and not self._stop):
+                return None
+            async with line.limiter.lease(lambda: self._estimate(request), leave) as lease:
+                if self._stop or not may_send():
+                    raise Withheld("the run stops")
+                if lease is None or not (line.well or probe):  # as it may be by now
+                    return None
+                self._count(so_far)
+                lease.sent = True
+                return await self._send(line, lease, request, so_far, probe=probe)
+        except (QuotaSpent, SetupError) as error:
+            self._close(line, type(error)(f"teacher {self.options.name!r}: {error}"))
+            return None
+        finally:
+            if probe:
+                line.breaker.released()
+
+    async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+        loop = asyncio.get_running_loop()
+        lease.sent_at = sent_at = loop.time()
+        self._flying += 1
+        self._began += sent_at
+        try:
+            async with asyncio.timeout(self.options.timeout_s):
+                completion = await line.teacher.complete(request)
+        except TimeoutError:
+            error = Unavailable(f"no answer within {self.options.timeout_s:g} s")
+            self._failed(line, so_far, error, probe=probe)
+            raise error from None
+        except (RateLimited, Overloaded, Unreachable) as error:
+            lease.used = 0
+            if not isinstance(error, Unreachable):
+                line.limiter.refused(lease)
+            self._failed(line, so_far, error, probe=probe)
+            raise
+        except BrokenOff as error:
+            lease.used = error.usage.tokens_in + error.usage.tokens_out
+            self._failed(line, so_far, error, probe=probe)
+            raise
+        except Unavailable as error:
+            self._failed(line, so_far, error, probe=probe)
+            raise
+        except RequestRejected:
+            lease.used = 0
+            line.breaker.answered()
+            line.limiter.heard()
+            raise
+        except BadResponse:
+            line.breaker.answered()
+            so_far.failures += 1
+            so_far.billed_again = True
+            raise
+        finally:
+            self._flying -= 1
+            self._began -= sent_at
+        line.breaker.answered()
+        lease.used = max(0, completion.tokens_in) + max(0, completion.tokens_out)
+        line.limiter.answered(lease, completion.allowance)
+        so_far.latency_s = loop.time() - sent_at
+        return completion
+
+    def _failed(self, line: Line, so_far: _Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
+        asked_s = _asked_s(error)
+        line.breaker.failed(probe=probe, asked_s=asked_s)
+        so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)
+        if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
+            so_far.refusals += isinstance(error, RateLimited)
+            so_far.failures += not isinstance(error, RateLimited)
+        if asked_s > LONGEST_WAIT_S:
+            wait = f"asks to wait for {asked_s / 60:,.0f} minutes; what was paid for is landed, and a rerun goes on"
+            self._close(line, TeacherDown(f"teacher {self.options.name!r} {wait}"))
+        elif asked_s:
+            line.limiter.pause(asked_s)
+        if len(self._lines) > 1 and not line.well:
+            line.limiter.dismiss()
+
+    def _close(self, line: Line, error: UserError) -> None:
+        """Ask a line no more in this run. Raise the error where it was the last one."""
+        if not line.closed:  # who was under way meanwhile may hear the same
+            line.down = error
+            if not all(each.closed for each in self._lines):
+                logger.warning("%s; its other replicas go on", error)
+        if all(each.closed for each in self._lines):
+            raise error
+        line.limiter.dismiss()
+
+    def _count(self, so_far: _Try) -> None:
+        """Count an attempt. Raise TeacherDown where those that may have been billed again have become too many."""
+        self._first += not so_far.attempts
+        self._repeated += so_far.billed_again
+        so_far.billed_again = False
+        so_far.attempts += 1
+        if self._repeated > FREE_RETRIES + self.options.retry.budget * self._first:
+            raise TeacherDown(
+                f"teacher {self.options.name!r}: {self._repeated - 1:,} requests for {self._first:,} answers had to be sent "
+                "again, more than retry.budget allows; what was paid for is landed, and a rerun goes on"
+            )
+
+    def _estimate(self, request: Request) -> int:
+        """Return the tokens that a request will use, in and out, by what the others used.
+
+        The first to be done are the shortest. So what those under way have got by now, at the others' speed, counts as well: the
+        estimate of an exponential distribution's mean from censored observations. The most that a request may use counts as one
+        more answer: it is all that is known at first, and soon weighs little.
+        """
+        most = request.most_out
+        out = float(most)
+        if self._seen:
+            ages = self._flying * asyncio.get_running_loop().time() - self._began
+            known, under_way = min(self._seen, MEMORY), ages * self._mean_out / self._mean_s
+            out = min((known * self._mean_out + under_way + most) / (known + 1), max(most, 2 * self._mean_out))
+        return request.about_in + round(request.n * out)
+
+    def _learn(self, usage: Usage, choices: int, latency_s: float) -> None:
+        self._seen += 1
+        weight = 1 / min(self._seen, MEMORY)
+        self._mean_out += weight * (usage.tokens_out / choices - self._mean_out)
+        self._mean_s += weight * (max(latency_s, 1e-3) - self._mean_s)
+
+
+def _asked_s(error: BaseException | None) -> float:
+    """Return for how long a server asked to wait; 0 where that is too short to be meant: such an error waits like any other."""
+    asked = (error.retry_after_s or 0.0) if isinstance(error, TeacherError) else 0.0
+    return asked if asked >= LEAST_WAIT_S else 0.0
+
+
+def _answer(completion: Completion, so_far: _Try) -> Answer:
+    return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)

@@ -1,0 +1,1 @@
+"""Asking one teacher through batches: hours later, at a lower price."""

@@ -1,0 +1,1 @@
+"""Which samples say nearly the same: by their words, and by their meaning."""

@@ -1,0 +1,349 @@
+"""Near-duplicates over a whole dataset: MinHash finds pairs that may be near, and each of them is checked exactly.
+
+Signatures are kept in the lake, so that a text is signed once. What is joined and sorted here is numbers: `rank` is a row's place
+in the order in which samples are preferred, those that other datasets hold before all others; `number` is that of a unit, which
+stands for all rows that say exactly the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from storage.index import Index
+from storage.lake import Lake
+from storage.parquet import ROW_GROUP, PartWriter
+from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
+from tasks.dedup import ORDER, NearOptions
+from tasks.duplicates.candidates import Candidates, similar
+from tasks.duplicates.digests import TEXT, folded, spaced
+from tasks.duplicates.greedy import Numbers, Pairs, most_similar
+from tasks.duplicates.jaccard import Grams
+from tasks.duplicates.minhash import VERSION, Hashes, band_hashes, shingles, signatures
+from tasks.duplicates.signed import Maybe, Signed, firsts
+from tasks.splitmix import mixed
+
+By = Literal["response", "prompt", "both"]
+T = TypeVar("T")
+BATCH = 500
+"""Texts that are hashed at a time."""
+_WORKERS = 2
+"""Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
+_NEAR_TABLES = ("rows", "held", "shared", "wanted", "named")
+
+
+def drop_near(
+    workspace: Workspace, options: NearOptions, lake: Lake, *, by: By, within: Literal["dataset", "prompt"], build_id: str
+) -> None:
+    """Reject what is near to a kept one among the `candidates` still in; `held` must be there."""
+    _Near(workspace, options, lake, by=by, alone=within == "prompt", build_id=build_id).run()
+
+
+def index(lake: Lake, options: NearOptions, by: By) -> Index:
+    """Return the index of a lake for these options."""
+    cut = options.shape
+    name = f"minhash-v{VERSION}-{by}-ngram{options.ngram}-bands{cut.bands}x{cut.rows}"
+    columns = ["key_high", "key_low", "content_high", "content_low", *_bands(cut.bands)]
+    return Index(lake, name, pa.schema([(column, pa.uint64()) for column in columns]))
+
+
+def _bands(count: int) -> list[str]:
+    return [f"b{number:03}" for number in range(count)]
+
+
+class _Near:
+    """One search."""
+
+    def __init__(self, workspace: Workspace, options: NearOptions, lake: Lake, *, by: By, alone: bool, build_id: str) -> None:
+        self._workspace = workspace
+        self._options = options
+        self._by = by
+        self._alone = alone
+        self._build_id = build_id
+        self._index = index(lake, options, by)
+        self._signed = Signed(self._index)
+
+    def run(self) -> None:
+        """Go through all steps."""
+        self._rows()
+        mine = self._sign("near_rows", "rank")
+        theirs = self._prune(mine, self._sign("near_held", "number"))
+        self._held = len(theirs)
+        self._signatures = np.concatenate([theirs, mine])
+        self._units()
+        self._reject(self._search())
+        for table in _NEAR_TABLES:
+            self._workspace.execute(f"DROP TABLE IF EXISTS near_{table}")
+
+    def _rows(self) -> None:
+        """Make `near_rows`: what is compared, in order; and `near_held`. By prompt, a prompt's best sample stands for it."""
+        self._workspace.make_room(self._count("candidates") + self._count("held"), each=JOIN_BYTES)
+        needs_prompt = self._by != "response" or self._alone
+        mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
+        theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL::UHUGEINT"
+        joined = "JOIN prompt_ids USING (ord)" if needs_prompt else ""
+        one = other = ""
+        if self._by == "prompt":
+            one = f"QUALIFY row_number() OVER (PARTITION BY ord ORDER BY {ORDER}) = 1"
+            other = "QUALIFY row_number() OVER (PARTITION BY asked ORDER BY source, sample_id) = 1"
+        key = {
+            "response": "md5_number(sample_id)",
+            "prompt": "asked",
+            "both": "md5_number(sample_id || '/' || asked)",
+        }[self._by]
+        self._workspace.execute(
+            f"""
+            CREATE TABLE near_rows AS
+            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, teacher, sample_index,
+                sample_id, asked, {key} AS key, {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
+            FROM (
+                SELECT score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
+                FROM candidates {joined} WHERE stage IS NULL {one}
+            )
+            """
+        )
+        # In no order: of a large dataset, hardly any is near to what is new.
+        self._workspace.execute(
+            f"""
+            CREATE TABLE near_held AS
+            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS teacher,
+                NULL::INTEGER AS sample_index, sample_id, asked, {key} AS key, NULL::UHUGEINT AS digest
+            FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
+            """
+        )
+
+    def _sign(self, table: str, number: str) -> Numbers:
+        """Return the number of each row's signature in the index, adding to it what it hasn't got."""
+        high, low = self._columns(table, number, _halves("key", "key"))
+        found = self._signed.find(high, low)
+        missing = np.flatnonzero(found < 0)
+        if len(missing):
+            once = firsts([high[missing], low[missing]]) == np.arange(len(missing))
+            self._want(table, number, missing[once])
+            known = [high, low]
+            if self._by == "response" and table == "near_rows":  # what a sample says has its digest already
+                known += self._columns(table, number, _halves("digest", "content"))
+            self._write(known)
+            found[missing] = self._signed.find(high[missing], low[missing], *self._signed.look())
+        if (found < 0).any():
+            raise AssertionError("a text that is to be compared was never signed")
+        return found
+
+    def _want(self, table: str, number: str, wanted: Numbers, numbers: Numbers | None = None) -> None:
+        """Make `near_wanted`: some rows of a table, under these numbers, or their own."""
+        self._workspace.load("near_named", pa.table({number: wanted, "_number": wanted if numbers is None else numbers}))
+        self._workspace.execute(
+            "CREATE OR REPLACE TABLE near_wanted AS SELECT _number AS number, source, ord, sample_id, asked "
+            f"FROM {table} JOIN near_named USING ({number})"
+        )
+
+    def _write(self, known: list[Hashes]) -> None:
+        """Add the signatures of `near_wanted` to the index, of whose columns those that are known are given by number."""
+        cut = self._options.shape
+
+        def signed(batch: pa.RecordBatch) -> list[Hashes]:
+            hashes, offsets = self._shingles(batch)
+            minima = signatures(hashes, offsets, cut.bands * cut.rows)
+            numbers = batch["number"].to_numpy()
+            told = [batch[name].to_numpy() for name in _halves("", "content") if name in batch.schema.names]
+            return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut)]
+
+        columns = ["number", "said", "other"]
+        said, other = spaced("said"), spaced("other")
+        content = f"md5_number(CASE WHEN other IS NULL THEN {said} ELSE {said} || chr(1) || {other} END)"
+        more = f", {content} AS content"
+        if len(known) == len(_halves("key", "key")):
+            columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
+        with self._index.writer(self._build_id) as writer:
+            held: list[list[Hashes]] = []
+            for found in _ahead(signed, self._texts(", ".join(columns), more)):
+                held.append(found)
+                if sum(len(each[0]) for each in held) >= ROW_GROUP:
+                    self._flush(writer, held)
+                    held = []
+            if held:
+                self._flush(writer, held)
+
+    def _flush(self, writer: PartWriter, held: list[list[Hashes]]) -> None:
+        columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
+        writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
+
+    def _prune(self, mine: Numbers, theirs: Numbers) -> Numbers:
+        """Put those that other datasets hold before all rows, with ranks below 0, and return their signatures.
+
+        What shares no band with anything here is left out: of a large dataset, that is nearly all.
+        """
+        shared = np.zeros(len(theirs), np.bool_)
+        for name in _bands(self._options.shape.bands) if len(theirs) else ():
+            hashes = self._signed.column(name, np.concatenate([mine, theirs]))
+            maybe = Maybe(len(mine))
+            maybe.add(hashes[: len(mine)])
+            shared |= maybe.has(hashes[len(mine) :])
+        wanted = np.flatnonzero(shared)
+        self._workspace.load("near_named", pa.table({"number": wanted}))
+        self._workspace.execute(
+            "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked, number) - 1 AS place, * "
+            "FROM near_held JOIN near_named USING (number)"
+        )
+        (numbers,) = self._columns("near_shared", "place", {"number": "number"})
+        self._workspace.execute(f"INSERT INTO near_rows SELECT place - {len(wanted)}, * EXCLUDE (place, number) FROM near_shared")
+        found: Numbers = theirs[numbers]
+        return found
+
+    def _units(self) -> None:
+        """Find the first row that says the same as each; the units are those firsts."""
+        total = len(self._signatures)
+        content = [self._signed.column(f"content_{half}", self._signatures) for half in ("high", "low")]
+        self._groups = None
+        if self._alone:
+            group = {"asked": f"(coalesce(asked, 0) & {2**64 - 1})::UBIGINT"}
+            (self._groups,) = self._columns("near_rows", f"rank + {self._held}", group)
+            content.append(self._groups)
+        self._first = firsts(content)
+        self._units_ = np.flatnonzero(self._first == np.arange(total))
+
+    def _search(self) -> Pairs:
+        """Return for each unit that is dropped the kept one that it is most similar to."""
+        units, total = self._units_, len(self._units_)
+        rows = self._signatures[units]
+        groups = None if self._groups is None else self._groups[units]
+        apart = None if groups is None else mixed(groups)
+
+        def band(number: int) -> Hashes:
+            found = self._signed.column(_bands(number + 1)[-1], rows)
+            return found if apart is None else found ^ apart
+
+        threshold = self._options.threshold
+        candidates = Candidates(band, self._options.shape.bands, total, int((units < self._held).sum()))
+        pairs = candidates.find()
+        with Grams(self._workspace.folder / "near.grams", total) as grams:
+            needed = np.flatnonzero(candidates.needed)
+            self._want("near_rows", "rank", units[needed] - self._held, needed)
+            hashed = _ahead(
+                lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other")
+            )
+            for numbers, hashes, offsets in hashed:
+                grams.add(numbers, hashes, offsets)
+
+            def compare(later: Numbers, earlier: Numbers) -> Any:
+                found = grams.similarities(later, earlier)
+                return found if groups is None else np.where(groups[later] == groups[earlier], found, 0.0)
+
+            return most_similar(*candidates.resolve(similar(pairs, threshold, compare), threshold, compare))
+
+    def _reject(self, dropped: Pairs) -> None:
+        """Set stage and reason of what is dropped."""
+        units, total = self._units_, len(self._first)
+        kept, near = np.arange(total), np.full(total, np.nan)
+        kept[units[dropped.later]], near[units[dropped.later]] = units[dropped.earlier], dropped.similarity
+        gone = np.flatnonzero((self._first != np.arange(total)) | ~np.isnan(near))
+        first = self._first[gone]
+        rejected = {
+            "rank": gone - self._held,
+            "kept": kept[first] - self._held,
+            "similarity": pa.array(near[first], from_pandas=True),
+        }
+        self._workspace.load("near_named", pa.table(rejected))
+        datasets = "(SELECT DISTINCT source, dataset FROM held)"
+        name = "concat_ws(' of ', sample_id, dataset) AS name"
+        names = f"(SELECT rank AS kept, {name} FROM near_rows LEFT JOIN {datasets} USING (source))"
+        what = "duplicates that of " if self._by == "prompt" else "duplicates "
+        its = "its prompt " if self._by == "prompt" else ""
+        slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
+        self._workspace.execute(
+            f"""
+            UPDATE candidates SET stage = 'dedup', reason = said
+            FROM (
+                SELECT ord, teacher, sample_index, '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
+                    ELSE 'near-{what}' || name || printf(' (similarity %.3f)', similarity) END AS said
+                FROM near_named JOIN {names} USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
+            ) AS rejected
+            WHERE stage IS NULL AND {" AND ".join(f"candidates.{name} = rejected.{name}" for name in slot)}
+            """
+        )
+
+    def _texts(self, columns: str, more: str = "") -> Iterator[pa.RecordBatch]:
+        """Yield the texts of `near_wanted`: its columns, `said`, and where both count the prompt as `other`, both folded.
+
+        `more` is columns that are made of these.
+        """
+        response, prompt = folded(TEXT), folded("prompt")
+        said = prompt if self._by == "prompt" else response
+        texts = f"SELECT number, {said} AS said, {prompt if self._by == 'both' else 'NULL::VARCHAR'} AS other"
+        theirs, mine = ("(FROM near_wanted WHERE source IS NOT NULL)", "(FROM near_wanted WHERE source IS NULL)")
+        if self._count(theirs):
+            # A sample may have been asked for by several prompts.
+            its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
+            yield from self._stream(columns, more, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
+        if self._by == "response":
+            yield from self._stream(
+                columns, more, f"{texts} FROM {self._workspace.holding('near_wanted')} JOIN {mine} USING (sample_id)"
+            )
+        elif self._by == "prompt":
+            yield from self._stream(columns, more, f"{texts} FROM prompts JOIN {mine} USING (ord)")
+        else:
+            # Joining texts with texts needs memory for all of one side, so it is done a stretch of the prompts at a time.
+            ((last,),) = self._workspace.rows("SELECT coalesce(max(ord), -1) FROM near_wanted")
+            size = max(last, 0) // BUCKETS + 1
+            responses = f"SELECT number, {response} AS said, ord // {size} AS bucket FROM samples"
+            self._workspace.deal_query("near", f"{responses} JOIN {mine} USING (sample_id)")
+            for bucket in range(last // size + 1):
+                stretch = f"WHERE ord BETWEEN {bucket * size} AND {bucket * size + size - 1}"
+                asked = f"(FROM near_wanted {stretch}) JOIN (SELECT ord, prompt FROM prompts {stretch}) USING (ord)"
+                pairs = f"{self._workspace.dealt('near', bucket)} JOIN (FROM {asked}) USING (number)"
+                yield from self._stream(columns, more, f"SELECT number, said, {prompt} AS other FROM {pairs}")
+
+    def _stream(self, columns: str, more: str, texts: str) -> Iterator[pa.RecordBatch]:
+        return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=BATCH)
+
+    def _shingles(self, batch: pa.RecordBatch) -> tuple[Hashes, Any]:
+        """Return the n-grams of a batch of texts, as `tasks.duplicates.minhash.shingles`; where there are two, of both."""
+        n = self._options.ngram
+        hashes, offsets = shingles(batch["said"], n)
+        if self._by != "both":
+            return hashes, offsets
+        others, behind = shingles(batch["other"], n, other=True)
+        sizes, more = np.diff(offsets), np.diff(behind)
+        both = np.concatenate([[0], np.cumsum(sizes + more)])
+        found = np.empty(both[-1], np.uint64)
+        first = np.repeat(both[:-1] - offsets[:-1], sizes) + np.arange(len(hashes))
+        found[first] = hashes
+        found[np.repeat(both[:-1] + sizes - behind[:-1], more) + np.arange(len(others))] = others
+        return found, both
+
+    def _count(self, table: str) -> int:
+        return int(self._workspace.rows(f"SELECT count(*) FROM {table}")[0][0])
+
+    def _columns(self, table: str, number: str, wanted: Mapping[str, str]) -> list[Any]:
+        """Return columns by the rows' numbers, which are all from 0 on."""
+        named = ", ".join(f"{what} AS {name}" for name, what in wanted.items())
+        rows = self._workspace.table(f"SELECT {number} AS _at, {named} FROM {table}")
+        found = []
+        for name in wanted:
+            column = rows[name].to_numpy()
+            by_number = np.empty(len(rows), column.dtype)
+            by_number[rows["_at"].to_numpy()] = column
+            found.append(by_number)
+        return found
+
+
+def _halves(number: str, name: str) -> dict[str, str]:
+    """Return both halves of a number of 128 bits in SQL, by the columns' names."""
+    return {f"{name}_high": f"({number} >> 64)::UBIGINT", f"{name}_low": f"({number} & {2**64 - 1})::UBIGINT"}
+
+
+def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
+    """Yield what `work` makes of batches, in order, working a few ahead."""
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="hashing") as threads:
+        due: deque[Future[T]] = deque()
+        for batch in batches:
+            due.append(threads.submit(work, batch))
+            if len(due) > 2 * _WORKERS:
+                yield due.popleft().result()
+        while due:
+            yield due.popleft().result()

@@ -1,0 +1,221 @@
+"""Semantic duplicates over a whole dataset: texts whose embeddings point almost the same way (SemDeDup: Abbas et al. 2023).
+
+Vectors lie in a file of the workspace, 2 bytes a dimension. What is in memory is numbers: a row's number is its place in the
+order in which samples are preferred, those that other datasets hold before all others.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from storage.workspace import JOIN_BYTES, Workspace
+from tasks.dedup import ORDER, SemanticOptions
+from tasks.duplicates.cells import Cells, by_key, by_means
+from tasks.duplicates.digests import TEXT
+from tasks.duplicates.embedding import Embedder, load
+from tasks.duplicates.greedy import KEPT, Pairs, greedy, most_similar
+from tasks.duplicates.leaders import checked, similar_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+BATCH = 500
+"""Texts that are embedded at a time."""
+SCALE = 32_767
+"""Of a vector's coordinates, which are kept as whole numbers of 16 bits: evenly spread, where half precision isn't, and with
+products that are the same on any machine."""
+ACROSS = 3
+"""Rounds in which those that stand for others are compared in cells of their own, and times within each."""
+ROUNDS = 16
+"""Of searching, at most. Beyond it some duplicates may both stay; who is dropped duplicates a kept one in any case."""
+
+
+def drop_semantic(
+    workspace: Workspace,
+    options: SemanticOptions,
+    *,
+    by: Literal["response", "prompt", "both"],
+    within: Literal["dataset", "prompt"],
+) -> None:
+    """Reject what says the same as a kept one among the `candidates` still in; `held` must be there."""
+    embedder = load(options.model, what="dedup.semantic.model")
+    alone = by == "both" or within == "prompt"
+    workspace.make_room(workspace.rows("SELECT count(*) FROM candidates")[0][0], each=JOIN_BYTES)
+    total, settled = _rows(workspace, alone=alone)
+    vectors = _embed(workspace, embedder, total)
+    known = np.flatnonzero(_filled(vectors))
+    if alone:
+        keys = workspace.table("SELECT number, prompt FROM semantic_rows ORDER BY number")["prompt"].to_numpy()
+        cells = by_key(keys, known)
+    else:
+        cells = by_means(vectors, known)
+    _reject(workspace, search(vectors, cells, options.threshold, settled=settled, across=not alone))
+    workspace.execute("DROP TABLE semantic_rows")
+
+
+def search(vectors: NDArray[np.int16], cells: Cells, threshold: float, *, settled: int = 0, across: bool = False) -> Pairs:
+    """Return for each dropped vector the kept one that it is most similar to.
+
+    In each cell one that is similar to an earlier one that stays there is compared no further. Where that earlier one turns out
+    to be dropped itself, because of another cell, those that it stood for are compared with the one that dropped it, and then
+    again in their cells. With `across`, those that stand for others are compared in cells of their own too, since of a great many
+    texts that are all alike each cell keeps one.
+    """
+    total = len(vectors)
+    pairs = Pairs.of([])
+    state = np.zeros(total, np.uint8)
+    due = np.arange(len(cells.starts))
+    for turn in range(ROUNDS):
+        found = [pairs, _searched(vectors, cells, due, state, threshold, settled=settled)]
+        more = Pairs.of(found).sorted()
+        if across and turn < ACROSS:
+            more = _crossed(vectors, more, threshold, settled=settled)
+        more = _inherited(vectors, more, threshold)
+        state = greedy(more, total)
+        freed = _freed(more, state)
+        if len(more.later) == len(pairs.later) or not freed.any():
+            return most_similar(more, state)
+        pairs = more
+        due = cells.holding(freed)
+    return most_similar(pairs, greedy(pairs, total))
+
+
+def _crossed(vectors: NDArray[np.int16], pairs: Pairs, threshold: float, *, settled: int) -> Pairs:
+    """Return the pairs, and those that kept ones of different cells make."""
+    for _ in range(ACROSS):
+        state = greedy(pairs, len(vectors))
+        named = np.concatenate((pairs.earlier, pairs.later))
+        heads = by_means(vectors, np.unique(named[state[named] == KEPT]))
+        new = _searched(vectors, heads, np.arange(len(heads.starts)), state, threshold, settled=settled)
+        if not len(new.later):
+            break
+        pairs = Pairs.of([pairs, new]).sorted()
+    return pairs
+
+
+def _searched(
+    vectors: NDArray[np.int16],
+    cells: Cells,
+    due: NDArray[np.int64],
+    state: NDArray[np.uint8],
+    threshold: float,
+    *,
+    settled: int,
+) -> Pairs:
+    """Return the pairs that some cells' kept ones make."""
+    found = []
+    for cell in due.tolist():
+        members = cells.members(cell)
+        members = members[(state[members] == KEPT) | (members < settled)]
+        if len(members) > 1 and members[-1] >= settled:
+            found.append(similar_pairs(vectors, members, threshold, settled=settled))
+    return Pairs.of(found)
+
+
+def _freed(pairs: Pairs, state: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return those that a cell left to an earlier one, and that are kept all the same, since that one isn't."""
+    paired = np.zeros(len(state), np.bool_)
+    paired[pairs.later] = True
+    paired &= state == KEPT
+    return paired
+
+
+def _inherited(vectors: NDArray[np.int16], pairs: Pairs, threshold: float) -> Pairs:
+    """Return the pairs, and those of the freed with whom the one that they were left to is a duplicate of."""
+    for _ in range(ROUNDS):
+        state = greedy(pairs, len(vectors))
+        heir = np.full(len(vectors), -1)
+        best = most_similar(pairs, state)
+        heir[best.later] = best.earlier
+        mine = _freed(pairs, state)[pairs.later] & (heir[pairs.earlier] >= 0)
+        new = checked(vectors, pairs.later[mine], heir[pairs.earlier[mine]], threshold)
+        if not len(new.later):
+            break
+        pairs = Pairs.of([pairs, new]).sorted()
+    return pairs
+
+
+def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
+    """Make `semantic_rows`: what is compared, in order. Return how many there are, and how many of them are other datasets'."""
+    mine, theirs, joined = ("prompt_digest", "sha256(prompt)", "JOIN prompt_ids USING (ord)") if alone else ("''", "''", "")
+    number = "dense_rank() OVER (ORDER BY asked)" if alone else "0"
+    workspace.execute(
+        f"""
+        CREATE OR REPLACE TABLE semantic_rows AS
+        SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, teacher, sample_index,
+            sample_id, {number} AS prompt
+        FROM (
+            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, score, length, ord, teacher, sample_index, sample_id,
+                {mine} AS asked
+            FROM candidates {joined} WHERE stage IS NULL
+            UNION ALL
+            SELECT source, dataset, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} FROM held
+        )
+        """
+    )
+    ((total, settled),) = workspace.rows("SELECT count(*), count(source) FROM semantic_rows")
+    return total, settled
+
+
+def _embed(workspace: Workspace, embedder: Embedder, total: int) -> NDArray[np.int16]:
+    """Return the rows' vectors, as a file in the workspace."""
+    path = workspace.folder / "vectors.i16"
+    if not total:
+        return np.zeros((0, embedder.dim), np.int16)
+    vectors: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(total, embedder.dim))
+    seen = np.zeros(total, np.uint64)
+    for numbers, texts in _texts(workspace):
+        # Lakes may be merged by hand, so a sample may stand there twice: whatever is read first, the same one counts.
+        marks = np.array([_mark(text) for text in texts], np.uint64)
+        made = np.rint(embedder.embed(texts) * SCALE).astype(np.int16)
+        for place, number in enumerate(numbers):
+            if marks[place] > seen[number]:
+                seen[number] = marks[place]
+                vectors[number] = made[place]
+    return vectors  # type: ignore[no-any-return]
+
+
+def _texts(workspace: Workspace) -> Iterator[tuple[list[int], list[str]]]:
+    rows = "semantic_rows"
+    mine = f"SELECT number, {TEXT} AS said FROM samples JOIN (FROM {rows} WHERE source IS NULL) USING (sample_id)"
+    theirs = f"SELECT number, {TEXT} AS said FROM held JOIN {rows} USING (source, sample_id)"
+    for query in (mine, theirs):
+        for batch in workspace.stream(query, rows=BATCH):
+            yield batch["number"].to_pylist(), batch["said"].to_pylist()
+
+
+def _mark(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) | 1
+
+
+def _filled(vectors: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Return which vectors have a direction: a text in which the model knows no word is like no other."""
+    found = np.zeros(len(vectors), np.bool_)
+    for begin in range(0, len(vectors), 65_536):
+        found[begin : begin + 65_536] = vectors[begin : begin + 65_536].any(axis=1)
+    return found
+
+
+def _reject(workspace: Workspace, dropped: Pairs) -> None:
+    """Set stage and reason of what is dropped."""
+    table = pa.table({"number": dropped.later, "kept": dropped.earlier, "cosine": dropped.similarity})
+    workspace.load("semantic_dropped", table)
+    workspace.execute(
+        """
+        UPDATE candidates SET stage = 'dedup', reason = said
+        FROM (
+            SELECT mine.ord, mine.teacher, mine.sample_index, 'semantically duplicates '
+                || concat_ws(' of ', theirs.sample_id, theirs.dataset) || printf(' (cosine %.3f)', cosine) AS said
+            FROM semantic_dropped JOIN semantic_rows AS mine USING (number)
+            JOIN semantic_rows AS theirs ON theirs.number = kept
+        ) AS rejected
+        WHERE stage IS NULL AND candidates.ord = rejected.ord AND candidates.teacher = rejected.teacher
+            AND candidates.sample_index = rejected.sample_index
+        """
+    )
+    workspace.execute("DROP TABLE semantic_dropped")

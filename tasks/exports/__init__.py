@@ -1,0 +1,1 @@
+"""What surrounds an export's rows: shards, where they go, and the files that describe them."""

@@ -1,0 +1,1 @@
+"""What a build's report says: outcomes, diversity and style, in numbers."""

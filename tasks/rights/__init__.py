@@ -1,0 +1,1 @@
+"""Licences and provider terms: what they are, whom they bind, and what follows."""

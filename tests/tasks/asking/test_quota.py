@@ -1,0 +1,59 @@
+"""What a teacher may be asked in a day."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from storage.errors import QuotaSpent, StorageError
+from tasks.asking.quota import Quota
+from tasks.teachers.options import LimitOptions
+
+
+def quota(path: Path, *, day: int = 1, **limits: int) -> Quota:
+    """Return a quota as one run would open it."""
+    return Quota(path / "account-day", LimitOptions(**limits), today=lambda: day)
+
+
+def test_requests(tmp_path: Path):
+    """The day's requests are counted over runs, and the one that is too many isn't sent."""
+    quota(tmp_path, requests_per_day=3).take(10)
+    again = quota(tmp_path, requests_per_day=3)
+    again.take(10)
+    again.take(10)
+    for _ in range(2):
+        with pytest.raises(QuotaSpent, match="the 3 of today are used; a rerun after 00:00 UTC goes on"):
+            again.take(10)
+
+
+def test_tokens(tmp_path: Path):
+    """Tokens are reserved by estimate, and settled by what was used."""
+    one = quota(tmp_path, tokens_per_day=100)
+    one.take(60)
+    with pytest.raises(QuotaSpent, match="tokens_per_day"):
+        one.take(60)
+    one.settle(-30)
+    one.take(60)
+
+
+def test_tomorrow(tmp_path: Path):
+    """A new day begins at nothing."""
+    quota(tmp_path, requests_per_day=1).take(1)
+    quota(tmp_path, day=2, requests_per_day=1).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=2, requests_per_day=1).take(1)
+
+
+def test_a_clock_that_is_set_back(tmp_path: Path):
+    """Around midnight, a clock that is set back a little doesn't give the day away again."""
+    quota(tmp_path, day=2, requests_per_day=1).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=1, requests_per_day=1).take(1)
+
+
+def test_a_folder_that_cannot_be(tmp_path: Path):
+    """A place that can't be written is one line."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="can't be written"):
+        quota(tmp_path / "file", requests_per_day=1)

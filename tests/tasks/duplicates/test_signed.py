@@ -1,0 +1,85 @@
+"""Signatures by the number of their row in an index of several parts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from storage.index import Index
+from storage.lake import Lake
+from tasks.duplicates.signed import Maybe, Signed, firsts
+
+SCHEMA = pa.schema([("key_high", pa.uint64()), ("key_low", pa.uint64()), ("b000", pa.uint64())])
+
+
+def made(lake: Lake, *parts: list[tuple[int, int, int]]) -> Index:
+    """Return an index of these rows."""
+    index = Index(lake, "some-v1", SCHEMA)
+    for part in parts:
+        with index.writer("run") as writer:
+            writer.extend([dict(zip(SCHEMA.names, row, strict=True)) for row in part])
+    return index
+
+
+def hashes(*values: int) -> np.ndarray:
+    """Return an array."""
+    return np.array(values, np.uint64)
+
+
+def test_find(lake: Lake):
+    """A key is both of its halves; of rows with the same key the first counts, and keys may repeat."""
+    signed = Signed(made(lake, [(7, 1, 10), (7, 2, 11), (8, 1, 12)], [(7, 1, 13), (9, 9, 14)]))
+    assert signed.rows == 5
+    found = signed.find(hashes(7, 9, 8, 7, 7, 6), hashes(2, 9, 1, 1, 2, 1))
+    assert found.tolist() == [1, 4, 2, 0, 1, -1]
+    assert signed.column("b000", np.array([4, 0, 4])).tolist() == [14, 10, 14]
+
+
+def test_what_is_added(lake: Lake):
+    """Parts that are added later are looked at by themselves, and their rows are numbered on."""
+    index = made(lake, [(7, 1, 10)])
+    signed = Signed(index)
+    made(lake, [(8, 1, 11), (8, 2, 12)])
+    assert signed.find(hashes(8), hashes(2)).tolist() == [-1]
+    parts, first = signed.look()
+    assert ([path.name for path in parts], first) == (["run-001.parquet"], 1)
+    assert signed.find(hashes(8, 7), hashes(2, 1), parts, first).tolist() == [2, -1]
+    assert signed.find(hashes(8, 7), hashes(2, 1)).tolist() == [2, 0]
+
+
+def test_nothing(lake: Lake):
+    """An index without parts holds nothing, and nothing is found of no keys."""
+    signed = Signed(made(lake))
+    assert signed.find(hashes(8), hashes(2)).tolist() == [-1]
+    assert Signed(made(lake, [(7, 1, 10)])).find(hashes(), hashes()).tolist() == []
+
+
+def test_by_the_book(lake: Lake):
+    """It is what a dictionary gives, for many keys of which some share a half."""
+    rng = np.random.default_rng(0)
+    rows = [(int(high) << 40, int(low), 0) for high, low in rng.integers(0, 40, (3_000, 2))]
+    known: dict[tuple[int, int], int] = {}
+    for number, row in enumerate(rows):
+        known.setdefault(row[:2], number)
+    wanted = [(int(high) << 40, int(low)) for high, low in rng.integers(0, 60, (2_000, 2))]
+    found = Signed(made(lake, rows[:1_000], rows[1_000:])).find(*(hashes(*half) for half in zip(*wanted, strict=True)))
+    assert found.tolist() == [known.get(key, -1) for key in wanted]
+
+
+def test_maybe():
+    """What was added is never denied, and of the rest hardly any is not."""
+    drawn = np.random.default_rng(0).integers(0, 2**64, 200_000, dtype=np.uint64)
+    maybe = Maybe(10_000)
+    maybe.add(drawn[:10_000])
+    assert maybe.has(drawn[:10_000]).all()
+    assert maybe.has(drawn[10_000:]).sum() < 100
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_firsts(columns: int):
+    """Each row has the first whose columns are all the same."""
+    keys = list(np.random.default_rng(0).integers(0, 4, (columns, 200)).astype(np.uint64))
+    rows = list(zip(*(key.tolist() for key in keys), strict=True))
+    assert firsts(keys).tolist() == [rows.index(row) for row in rows]
+    assert firsts([key[:0] for key in keys]).tolist() == []
