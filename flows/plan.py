@@ -24,7 +24,7 @@ from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.license import licenses
-from tasks.prepare import Prepared, prepare
+from tasks.prepare import Prepared, first_asked, prepare
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
 from tasks.room import token_bytes
@@ -100,7 +100,7 @@ class Plan:
     growth: list[GrowthEstimate] = field(default_factory=list)
     """By source from which prompts are grown."""
     first: list[dict[str, str]]
-    """The first prompt as it will be sent."""
+    """The first prompt of which samples are wanted, as it will be sent; empty where every prompt is barred."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""
@@ -235,7 +235,9 @@ def _plan(
         teachers=estimates,
         judges=judges,
         growth=growth,
-        first=[{"role": message.role, "content": message.content} for message in prepared.first],
+        first=[
+            {"role": message.role, "content": message.content} for message in first_asked(workspace, wiring.template(spec, path))
+        ],
     )
 
 

@@ -20,7 +20,7 @@ from storage.errors import SourceError
 from storage.identity import check_inputs, request_key
 from storage.parquet import PartWriter
 from storage.records import Message
-from storage.rows import prompt_row
+from storage.rows import prompt_of, prompt_row
 from storage.schemas import PROMPTS
 from storage.sql import literal, parquet_files
 from storage.workspace import Workspace
@@ -82,8 +82,6 @@ class Prepared:
     """k of each prompt, teacher and strategy that the prompt is for."""
     stored: int
     """Slots whose sample is in the lake."""
-    first: tuple[Message, ...]
-    """The first prompt as it will be sent, by the first strategy that is for it."""
     by_strategy: Mapping[str | None, int] = field(default_factory=dict)
     """Rows that each strategy asks; None: the plain template."""
 
@@ -108,7 +106,7 @@ def prepare(
     Raise SourceError or SpecError; nothing is spent.
     """
     _arms(workspace, teachers)
-    first, by_strategy = _stage(workspace, prompts, template, teachers, parameters)
+    by_strategy = _stage(workspace, prompts, template, teachers, parameters)
     staged = f"read_parquet({literal(f'{escape(str(staged_files(workspace)))}/*.parquet')}, hive_partitioning=false)"
     requests = literal(workspace.folder / "requests.parquet")
     ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
@@ -140,13 +138,23 @@ def prepare(
     start_growth(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
-    return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, first=first, by_strategy=by_strategy)
+    return Prepared(prompts=prompts_, folded=folded, slots=slots, stored=stored, by_strategy=by_strategy)
 
 
 def unbarred(workspace: Workspace, prepared: Prepared) -> Prepared:
     """Return what there is to do without the slots of barred prompts."""
     ((slots, stored),) = workspace.rows("SELECT count(*), count(*) FILTER (stored) FROM slots")
     return dataclasses.replace(prepared, slots=slots, stored=stored)
+
+
+def first_asked(workspace: Workspace, template: Template) -> tuple[Message, ...]:
+    """Return the first prompt of which samples are wanted, as it is sent by the first strategy for it; () where none is."""
+    ((ord_,),) = workspace.rows("SELECT min(ord) FROM slots")
+    if ord_ is None:
+        return ()
+    (row,) = workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}").to_pylist()
+    prompt = prompt_of(row)
+    return template.render(prompt, place=row["place"], strategy=template.strategies(prompt)[0])
 
 
 def staged_files(workspace: Workspace) -> Path:
@@ -196,8 +204,7 @@ def _arms(workspace: Workspace, teachers: Sequence[Asked]) -> None:
 
 def _stage(
     workspace: Workspace, prompts: Iterable[Found], template: Template, teachers: Sequence[Asked], parameters: Mapping[str, Any]
-) -> tuple[tuple[Message, ...], Mapping[str | None, int]]:
-    first: tuple[Message, ...] = ()
+) -> Mapping[str | None, int]:
     counted: Counter[str | None] = Counter()
     with PartWriter(workspace.folder / "requests.parquet", REQUESTS) as requests, contextlib.ExitStack() as stack:
         staged = stack.enter_context(PartWriter(_staged_file(workspace, 0), STAGED_PROMPTS, row_group=ROW_GROUP))
@@ -209,7 +216,6 @@ def _stage(
                 strategy: template.render(found.prompt, place=found.place, strategy=strategy)
                 for strategy in template.strategies(found.prompt)
             }
-            first = first or next(iter(by_strategy.values()))
             counted.update(by_strategy.keys())
             try:
                 own = {"ord": number, "place": found.place, "given": found.given, "inputs": check_inputs(found.prompt)}
@@ -232,7 +238,7 @@ def _stage(
                     requests.write(row | sizes[asked.strategy])
             except (UnicodeEncodeError, TypeError) as error:
                 raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error
-    return first, counted
+    return counted
 
 
 def _refuse_same_ids(workspace: Workspace, staged: str) -> None:

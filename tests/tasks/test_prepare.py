@@ -13,7 +13,8 @@ from storage.identity import request_key, sample_id
 from storage.lake import Lake
 from storage.records import Prompt
 from storage.workspace import Workspace
-from tasks.prepare import Asked, Prepared, prepare
+from tasks import barred
+from tasks.prepare import Asked, Prepared, first_asked, prepare
 from tasks.templates import Template, TemplateOptions
 from tests.fakes import found, make_prompt, user
 from tests.tasks.house import Spec, build, house
@@ -52,9 +53,16 @@ def test_slots(tmp_path: Path):
 
 
 def test_first(tmp_path: Path):
-    """The first prompt is shown as it will be sent."""
-    prepared, _, _ = run(tmp_path, [make_prompt("a"), make_prompt("b")], user="> {{ prompt }}")
-    assert prepared.first == user("> a")
+    """The first prompt of which samples are wanted is shown as it will be sent; a barred one isn't."""
+    template = Template(TemplateOptions(user="> {{ prompt }}"), where="spec.yaml")
+    with Workspace(Lake(tmp_path / "lake"), tmp_path / "work") as workspace:
+        prompts = found([make_prompt("a"), make_prompt("b")], given=True)
+        prepare(workspace, prompts, template, (SMOL,), {}, 1)
+        assert first_asked(workspace, template) == user("> a")
+        barred.bar(workspace, "license", "SELECT 0 AS ord, 'none' AS reason")
+        assert first_asked(workspace, template) == user("> b")
+        barred.bar(workspace, "license", "SELECT 1 AS ord, 'none' AS reason")
+        assert first_asked(workspace, template) == ()
 
 
 async def test_stored(lake: Lake):
