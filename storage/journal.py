@@ -1,8 +1,7 @@
 """The journal: a response is on disk before it is counted.
 
-A run appends its samples to a *segment*, a file of lines `CRC32 JSON`. Appends that arrive while the disk is busy, or within
-milliseconds of its last `fsync`, share the next one (group commit), so durability costs a run a few hundred syncs rather than one
-for each sample. A full segment becomes one
+A run appends its samples to a *segment*, a file of lines `CRC32 JSON`. Appends that arrive while the disk is busy share the next
+`fsync` (group commit), so durability costs a run a few hundred syncs rather than one for each sample. A full segment becomes one
 Parquet part of `samples/` with the segment's name, and is then removed. A segment that a killed run left behind becomes its part
 in the same way, at the start of the next run: recovery is the ordinary path, taken late.
 """
@@ -36,8 +35,6 @@ SEGMENT_ROWS = 20_000
 """Samples in a segment, and so in a Parquet part."""
 SEGMENT_BYTES = 64 * 2**20
 """Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
-PACE_S = 0.005
-"""From one sync to the next, at least: on a disk that is done sooner, each would be for a sample or two."""
 RESERVE_BYTES = 4 * 2**20
 """Held back on the disk while a run buys, so that a disk that is full still takes what is in flight."""
 _HEAD = re.compile(rb"[0-9a-f]{8} \{")
@@ -139,7 +136,6 @@ class Journal:
             if not batch:
                 continue
             lines = [line for pending in batch for line in pending.lines]
-            began = loop.time()
             try:
                 await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
@@ -151,8 +147,6 @@ class Journal:
             self._rows += len(lines)
             if self._rows >= SEGMENT_ROWS or self._bytes >= SEGMENT_BYTES:
                 self._seal()
-            if (ahead := began + PACE_S - loop.time()) > 0 and not self._closing:
-                await asyncio.sleep(ahead)
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:
         """Tell whoever waits that the disk took nothing of theirs."""

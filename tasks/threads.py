@@ -11,10 +11,6 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-GATHER_S = 0.005
-"""Calls wait so long for others, at most: a model's answer takes far longer."""
-TOGETHER = 64
-"""Calls that wait for no others."""
 
 
 @dataclass(slots=True)
@@ -28,15 +24,12 @@ class _Job:
 class Threads:
     """Runs blocking calls, first come, first served, for one event loop.
 
-    An executor wakes a thread for each call and the loop for each result, which costs more than a cheap check does: they take
-    the interpreter from one another each time. Here calls that come within a moment are handed over together, and all that is
-    done by the time that the loop looks shares one wake-up.
+    An executor wakes the loop for each result, which costs more than a cheap check does. Here all that is done by the time that
+    the loop looks shares one wake-up.
     """
 
     def __init__(self, number: int, *, name: str) -> None:
         """Start so many threads. They don't keep the process alive: a check that hangs must not outlive the run."""
-        self._gathered: list[_Job] = []
-        self._timer: asyncio.TimerHandle | None = None
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._done: deque[_Job] = deque()
         self._awake = False
@@ -48,27 +41,13 @@ class Threads:
     def submit(self, call: Callable[[], T]) -> asyncio.Future[T]:
         """Have a thread call this, and return the future of what it returns or raises."""
         self._check()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._gathered.append(_Job(call, future))
-        if len(self._gathered) == TOGETHER:
-            self._hand_over()
-        elif self._timer is None:
-            self._timer = loop.call_later(GATHER_S, self._hand_over)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._jobs.put(_Job(call, future))
         return future
-
-    def _hand_over(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        jobs, self._gathered = self._gathered, []
-        for job in jobs:
-            self._jobs.put(job)
 
     def close(self) -> None:
         """Begin no other call, and let the threads go when they are done with those that they are at."""
         self._closed = True
-        self._hand_over()
         for _ in range(self._number):
             self._jobs.put(None)
 

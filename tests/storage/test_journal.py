@@ -57,18 +57,6 @@ class TestAppend:
                 assert synced[-1] == sum(len(line(each)) for each in "abc"[: len(synced)])
             assert len(synced) == log.commits == 3
 
-    async def test_syncs_are_paced(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
-        """On a disk that is done at once, samples that come in quick succession share syncs; the first one waits for nothing."""
-        monkeypatch.setattr("storage.journal.PACE_S", 0.2)
-        async with Journal(tmp_path, parts, run="r") as log:
-            await asyncio.wait_for(log.append([make_sample("s")]), 0.15)
-            coming = []
-            for number in range(20):
-                coming.append(asyncio.create_task(log.append([make_sample(f"s{number}")])))
-                await asyncio.sleep(0.001)
-            await asyncio.gather(*coming)
-            assert log.commits == 2
-
     async def test_sync_error(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
         """A sync that the disk refuses is a StorageError for all who wait for it, and the next append gets a new segment."""
         answers = iter([OSError(errno.EIO, "Input/output error"), None])

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.threads import GATHER_S, TOGETHER, Threads
+from tasks.threads import Threads
 
 
 @pytest.fixture
@@ -48,29 +48,14 @@ async def test_calls_run_side_by_side_and_beside_the_loop(threads: Threads) -> N
 async def test_results_that_come_together_share_a_wake_up(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop that is busy while a thousand calls end is woken a few times, not a thousand."""
     loop, woken = asyncio.get_running_loop(), []
-    gate, done = threading.Event(), threading.Event()
     wake = loop.call_soon_threadsafe
     monkeypatch.setattr(loop, "call_soon_threadsafe", lambda *call, **given: (woken.append(1), wake(*call, **given)))
-    gates = [threads.submit(lambda: gate.wait(10)) for _ in range(2)]
+    done = threading.Event()
     calls = [threads.submit(lambda: None) for _ in range(1_000)]
     last = threads.submit(done.set)
-    await asyncio.sleep(10 * GATHER_S)  # all of them are handed over
-    gate.set()
     assert done.wait(10)  # the loop hears of nothing meanwhile
-    await asyncio.gather(*gates, *calls, last)
+    await asyncio.gather(*calls, last)
     assert len(woken) < 20
-
-
-async def test_calls_that_come_together_are_handed_over_together(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A thread begins when a moment is over or there are enough calls, and so isn't woken for each of them."""
-    handed, hand_over = [], threads._hand_over
-    monkeypatch.setattr(threads, "_hand_over", lambda: (handed.append(len(threads._gathered)), hand_over()))
-    calls = [threads.submit(lambda: None) for _ in range(TOGETHER + 3)]
-    assert handed == [TOGETHER]
-    await asyncio.gather(*calls)
-    assert handed == [TOGETHER, 3]
-    await threads.submit(lambda: None)
-    assert handed == [TOGETHER, 3, 1]
 
 
 async def test_a_call_nobody_waits_for_is_not_begun() -> None:
