@@ -155,4 +155,4 @@ def test_sharegpt():
 
 def test_every_form_is_tried():
     """A new form needs tests."""
-    assert set(EXPORTERS.built_in) == {*FORMS, "preference", "tokenized"}
+    assert set(EXPORTERS.built_in) == {*FORMS, "preference", "soft", "tokenized"}

@@ -105,7 +105,7 @@ def test_the_table_is_whole():
 
 def test_the_docs_have_the_table():
     """docs/licences.md has a row for every entry, with its id, what it allows and its date."""
-    text = (Path(__file__).parents[2] / "docs" / "licences.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[3] / "docs" / "licences.md").read_text(encoding="utf-8")
     table = text.partition("| `terms` | training other models |")[2].partition("\n\n")[0]
     rows = dict(re.findall(r"^\| `([a-z0-9.-]+)` \| (.*)$", table, re.MULTILINE))
     assert list(rows) == [each.id for each in OURS.agreements]
