@@ -106,8 +106,8 @@ def test_markdown(tmp_path: Path, spec: dict[str, Any]):
     rows = [json.loads(line) | {"tags": {"kind": "a|b"}} for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
     write(tmp_path / "exam.jsonl", rows)
     shown = markdown(evaluate(tmp_path, spec))
-    assert "| student | 100.0% [" in shown
-    assert "| kind: a\\|b | 12 | 50.0% [" in shown
+    assert "| student | 1 | 100.0% [" in shown
+    assert "| kind: a\\|b | 12 | base | 50.0% [" in shown
     assert "- trained on: nobody looked" in shown
     tables = [part.splitlines() for part in shown.split("\n\n") if part.startswith("|")]
     assert len(tables) == 4
