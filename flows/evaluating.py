@@ -66,6 +66,8 @@ def contamination(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  prompt {each['prompt_id']} in {each['training']}, {each['place']}: {each['how']}: {each['overlap']}"
     if len(told["matched"]) > MATCHED:
         yield f"  … and {len(told['matched']) - MATCHED:,} more; --json has all"
+    if told["prompts"] == found["prompts"]:
+        yield "  none is left without them: nothing here tells solving from remembering"
 
 
 def head(found: Mapping[str, Any]) -> str:
