@@ -44,6 +44,8 @@ from tasks.split import split
 
 ALL = "all"
 """Of the splits: no matter which."""
+FILES = frozenset("*./?[")
+"""In a name: rather files' than a dataset's."""
 SPLITS = ("train", "validation", "test", ALL)
 
 
@@ -111,17 +113,18 @@ class Contest(Run):
             self.say("not looked for in training data: name what was trained on by --against, a dataset or files")
 
     def _trained_on(self) -> Iterable[Training]:
+        held = frozenset({"test"} | ({self._split} & {"validation"}))
         if not self._options.against and self.lake.builds(self.spec.dataset):
-            yield landed(self.lake, self.lake.build(self.spec.dataset))
+            yield landed(self.lake, self.lake.build(self.spec.dataset), held=held)
         for said in self._options.against:
             path, mark, dataset = said.removeprefix("lake:").rpartition("#")
             if said.startswith("lake:") and mark:
                 lake = Lake.at(path)
-                yield landed(lake, lake.build(dataset))
-            elif "://" in said or Path(said).expanduser().exists():
+                yield landed(lake, lake.build(dataset), held=held)
+            elif "://" in said or Path(said).expanduser().exists() or (FILES & set(said) and not self.lake.builds(said)):
                 yield written(said)
             else:
-                yield landed(self.lake, self.lake.build(said))
+                yield landed(self.lake, self.lake.build(said), held=held)
 
     def _bar(self, prepared: Prepared) -> Prepared:
         """Leave the prompts of the split that is wanted, and find those that were trained on."""
@@ -267,7 +270,9 @@ def _design(spec: Spec, options: ContestOptions) -> Design:
         raise SpecError(f"--baseline: {options.baseline!r} takes no part; {nearest(options.baseline, names)}")
     ks: Sequence[int] = options.ks or (1, spec.sampling.k)
     for k in ks:
-        if not 1 <= k <= spec.sampling.k:
+        if k < 1:
+            raise SpecError(f"--k: pass@{k} means nothing; 1 or more")
+        if k > spec.sampling.k:
             raise SpecError(
                 f"--k: pass@{k} can't be told from {spec.sampling.k} samples a prompt; raise sampling.k to {k} or more"
             )

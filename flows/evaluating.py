@@ -21,12 +21,8 @@ Table = tuple[list[str], list[list[str]]]
 def rates(found: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]) -> Table:
     """Return the contestants' rates, and what they differ by from the baseline."""
     ks = [str(k) for k in found["ks"]]
-    heads = ["contestant", *(f"pass@{k}" for k in ks), *(f"pass@{k} against {found['baseline']}" for k in ks)]
-    rows = []
-    for each in compared:
-        gaps = ["", *[""] * (len(ks) - 1)] if each["difference"] is None else [_gap(each["difference"][k]) for k in ks]
-        rows.append([each["name"], *(_rate(each["pass_at"][k]) for k in ks), *gaps])
-    return heads, rows
+    rows = [[each["name"], k, *_compared(each, k)] for each in compared for k in ks]
+    return _without_empty(["contestant", "k", "pass@k", "at most", f"points against {found['baseline']}"], rows)
 
 
 def samples(found: Mapping[str, Any]) -> Table:
@@ -37,19 +33,12 @@ def samples(found: Mapping[str, Any]) -> Table:
 
 def by_tag(found: Mapping[str, Any], *, most: int | None = None) -> Table:
     """Return the rates by tag, pass@1 alone."""
-    names = [each["name"] for each in found["contestants"]]
-    heads = ["tag", "prompts"]
-    for name in names:
-        heads += [name] if name == found["baseline"] else [name, "against"]
-    rows = []
-    for part in found["by_tag"][:most]:
-        row = [f"{part['tag']}: {part['value']}", f"{part['prompts']:,}"]
-        for each in part["contestants"]:
-            row.append(_rate(each["pass_at"]["1"]))
-            if each["difference"] is not None:
-                row.append(_gap(each["difference"]["1"]))
-        rows.append(row)
-    return heads, rows
+    rows = [
+        [f"{part['tag']}: {part['value']}", f"{part['prompts']:,}", each["name"], *_compared(each, "1")]
+        for part in found["by_tag"][:most]
+        for each in part["contestants"]
+    ]
+    return _without_empty(["tag", "prompts", "contestant", "pass@1", "at most", f"points against {found['baseline']}"], rows)
 
 
 def style(found: Mapping[str, Any]) -> Table:
@@ -77,6 +66,8 @@ def contamination(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"  prompt {each['prompt_id']} in {each['training']}, {each['place']}: {each['how']}: {each['overlap']}"
     if len(told["matched"]) > MATCHED:
         yield f"  … and {len(told['matched']) - MATCHED:,} more; --json has all"
+    if told["prompts"] == found["prompts"]:
+        yield "  none is left without them: nothing here tells solving from remembering"
 
 
 def head(found: Mapping[str, Any]) -> str:
@@ -110,15 +101,24 @@ def _plain(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def _rate(rate: Mapping[str, Any]) -> str:
+def _compared(each: Mapping[str, Any], k: str) -> list[str]:
+    """Return a contestant's rate, what it is at most where something is open, and what it differs by from the baseline."""
+    rate = each["pass_at"][k]
     if rate["value"] is None:
-        return "none"
+        return ["none", "", ""]
     shown = f"{rate['value']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}]"
-    return shown if rate["at_most"] - rate["value"] < 1e-9 else f"{shown}, at most {rate['at_most']:.1%}"  # noqa: PLR2004 - rounding
+    most = "" if rate["at_most"] - rate["value"] < 1e-9 else f"{rate['at_most']:.1%}"  # noqa: PLR2004 - rounding
+    return [shown, most, "" if each["difference"] is None else _gap(each["difference"][k])]
 
 
 def _gap(gap: Mapping[str, Any]) -> str:
-    return points(gap) + (" *" if gap["excludes_zero"] else "")
+    return points(gap).replace(" points", "") + (" *" if gap["excludes_zero"] else "  ")
+
+
+def _without_empty(heads: list[str], rows: list[list[str]]) -> Table:
+    """Return a table less the columns in which nothing stands."""
+    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
 
 
 def _number(value: float | None) -> str:

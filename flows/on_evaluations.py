@@ -108,7 +108,7 @@ def _show(shown: Shown) -> None:
     heads, rows = shown
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(heads):
-        table.add_column(Text(plain(name)), justify="right" if number else "left", no_wrap=True)
+        table.add_column(Text(plain(name)), justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
     out.print(table)

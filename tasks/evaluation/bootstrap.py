@@ -7,7 +7,7 @@ of all contestants. That makes each comparison a paired one: a prompt that is ha
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -16,6 +16,8 @@ import numpy as np
 from storage.identity import address
 from tasks.evaluation.passing import Floats
 
+EPSILON = 1e-9
+"""An interval that is no wider has no width: sums are rounded."""
 BLOCK = 4_000_000
 """Weights of prompts that are held at a time."""
 Statistic = Callable[[Floats], Floats]
@@ -50,6 +52,7 @@ class Bootstrap:
     def __init__(self, above: Floats, below: Floats, *, resamples: int, seed: int, key: str) -> None:
         """Draw so many resamples of the rows. `key` tells apart what is drawn by one seed."""
         self._rows = len(above)
+        self._some = (below > 0).sum(axis=0)
         self.values = above.sum(axis=0) / _some(below.sum(axis=0))
         rng = np.random.default_rng(int(address([seed, key]), 16))
         self._drawn = np.concatenate([w @ above / _some(w @ below) for w in self._weights(rng, resamples)])
@@ -75,17 +78,27 @@ class Bootstrap:
         return Interval(value=value, low=min(low, value), high=max(high, value))
 
     def rate(self, column: int, *, confidence: float) -> Interval | None:
-        """Return the interval of a mean of values from 0 to 1.
-
-        Where all prompts went one way, no resample tells that another might not: then it is Clopper and Pearson's (1934), by
-        which a prompt that went the other way is not too unlikely to have been missed.
-        """
+        """Return the interval of a share: a mean of values from 0 to 1."""
         found = self.interval(lambda columns: columns[..., column], confidence=confidence)
-        if found is None or 0 < found.value < 1:
+        return self._unseen(found, (column,), lowest=0.0, confidence=confidence)
+
+    def difference(self, one: int, other: int, *, confidence: float) -> Interval | None:
+        """Return the interval of what one share is more than another, of the same prompts."""
+        found = self.interval(lambda columns: columns[..., one] - columns[..., other], confidence=confidence)
+        return self._unseen(found, (one, other), lowest=-1.0, confidence=confidence)
+
+    def _unseen(self, found: Interval | None, columns: Sequence[int], *, lowest: float, confidence: float) -> Interval | None:
+        """Return an interval of what lies between `lowest` and 1, as wide as it must be where all prompts went one way.
+
+        No resample tells that another prompt might not. By Clopper and Pearson (1934) a share `missed` of others is not too
+        unlikely to have been missed, and they may lie at either end. Of a difference that is what a sign test says: six prompts
+        that all went one contestant's way exclude 0 with 95 %, and five don't.
+        """
+        if found is None or found.high - found.low > EPSILON:
             return found
-        missed = 1 - ((1 - confidence) / 2) ** (1 / self._rows)
-        none = found.value <= 0
-        return Interval(value=found.value, low=0.0 if none else 1 - missed, high=missed if none else 1.0)
+        missed = 1 - ((1 - confidence) / 2) ** (1 / int(self._some[list(columns)].min()))
+        shown = found.value * (1 - missed)
+        return Interval(value=found.value, low=min(found.value, shown + lowest * missed), high=max(found.value, shown + missed))
 
     def _levels(self, value: float, drawn: Floats, without: Floats, confidence: float) -> tuple[float, float]:
         ends = (1 - confidence) / 2, (1 + confidence) / 2

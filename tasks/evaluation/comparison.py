@@ -66,7 +66,7 @@ def compare(grades: Grades, rows: Counts, design: Design, *, key: str) -> list[d
             told["difference"] = {}
             for place, k in enumerate(design.ks):
                 one, other = int(column[contestant, place]), int(column[design.baseline, place])
-                gap = drawn.interval(_minus(one, other), confidence=design.confidence)
+                gap = drawn.difference(one, other, confidence=design.confidence)
                 told["difference"][str(k)] = _difference(gap) | {
                     "at_least": round(float(low[contestant, place] - high[design.baseline, place]), 6),
                     "at_most": round(float(high[contestant, place] - low[design.baseline, place]), 6),
@@ -98,7 +98,7 @@ def manners(grades: Grades, manner: Manner, design: Design) -> list[dict[str, An
             one, other = contestant * len(HABITS) + place, base * len(HABITS) + place
             told["style"][habit] = _finite(habits.values[one])
             if contestant != base:
-                told["change"][habit] = _difference(habits.interval(_minus(one, other), confidence=together))
+                told["change"][habit] = _difference(habits.difference(one, other, confidence=together))
         found.append(told)
     return found
 
@@ -106,14 +106,6 @@ def manners(grades: Grades, manner: Manner, design: Design) -> list[dict[str, An
 def _lengths(grades: Grades, design: Design) -> Bootstrap:
     above, below = grades.chars.astype(np.float64), grades.responses.astype(np.float64)
     return Bootstrap(above, below, resamples=design.resamples, seed=design.seed, key="lengths")
-
-
-def _minus(one: int, other: int) -> Any:
-    def statistic(columns: Floats) -> Floats:
-        found: Floats = columns[..., one] - columns[..., other]
-        return found
-
-    return statistic
 
 
 def _by(one: int, other: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,8 @@ def seen(sources: Sequence[PromptSource], training: Sequence[Training], *, seed:
     return sorted(found, key=lambda each: each.ord)
 
 
-def landed(lake: Lake, build: Manifest) -> Training:
-    """Return what a build's exports were made of: its traces, but for those that its `split` keeps for tests."""
+def landed(lake: Lake, build: Manifest, *, held: Collection[str] = ("test",)) -> Training:
+    """Return what a build's exports were made of: its traces, but for those of the splits that are `held` back."""
 
     def texts() -> Iterator[Text]:
         columns = ["sample_id", "prompt_id", "messages", "response", "reasoning", "split"]
@@ -83,7 +83,7 @@ def landed(lake: Lake, build: Manifest) -> Training:
         for path in sorted(lake.snapshot("traces", build["dataset"], build["build_id"]).glob("*.parquet")):
             for batch in read_batches(path, rows=ROWS, columns=columns):
                 for row in batch.to_pylist():
-                    if row["split"] == "test":
+                    if row["split"] in held:
                         continue
                     if row["prompt_id"] != last:  # those of a prompt stand together
                         yield from prompt_texts(f"prompt {row['prompt_id']}", row["prompt_id"], row["messages"])

@@ -42,7 +42,7 @@ def _sentence(skill: Mapping[str, Any], change: Mapping[str, Mapping[str, Any]])
     solved = f"pass@1 {points(skill)}"
     if skill["excludes_zero"]:
         direction = "rose" if skill["value"] > 0 else "fell"
-        return f"skill {direction} ({solved})" + (
+        return f"skill {direction} ({solved}{_undone(skill)})" + (
             f", and style moved ({shown}{more})" if moved else "; style is not seen to move"
         )
     if moved:
@@ -51,6 +51,13 @@ def _sentence(skill: Mapping[str, Any], change: Mapping[str, Mapping[str, Any]])
             "right more or less often"
         )
     return f"neither skill ({solved}) nor style is seen to move"
+
+
+def _undone(skill: Mapping[str, Any]) -> str:
+    """Return a warning where samples that nobody could judge, or that never came, could make a difference go the other way."""
+    if skill["at_least"] > 0 or skill["at_most"] < 0:
+        return ""
+    return f"; undecided and missing samples could make it {100 * skill['at_least']:+.1f} to {100 * skill['at_most']:+.1f}"
 
 
 def _least(name: str) -> float:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,9 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from storage.errors import RequestRejected, SetupError
-from storage.records import Message
+from storage.records import Logprobs, Message
+from tasks.exporters.vocabulary import Vocabulary, vocabulary
+from tasks.score.positions import by_id
 from tasks.teachers.asks import Ask, Decoded, How
 
 TAIL = 16
@@ -112,10 +116,29 @@ class Model:
                 stopping_criteria=[until],
             )
         made: list[list[int]] = whole[:, longest:].tolist()
-        return [
-            self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop)
-            for row, tokens in enumerate(made)
-        ]
+        found: list[Decoded | RequestRejected] = []
+        for row, tokens in enumerate(made):
+            decoded = self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop)
+            told = self._told(sampler, row, tokens[: decoded.tokens_out]) if how.top else None
+            found.append(replace(decoded, logprobs=told))
+        return found
+
+    def _told(self, sampler: _Sampler, row: int, tokens: Sequence[int]) -> Logprobs:
+        """Return the distributions that a row's tokens were drawn from."""
+        positions = sampler.told[: len(tokens)]
+        own = [position.own[row].item() for position in positions]
+        tops = [[*zip(position.ids[row].tolist(), position.values[row].tolist(), strict=True)] for position in positions]
+        known = self._vocabulary
+        return by_id(tokens, own, tops, None if known is None else partial(_piece, known))
+
+    @cached_property
+    def _vocabulary(self) -> Vocabulary | None:
+        """The tokens as bytes; None where they can't be told, and ids must do."""
+        backend = getattr(self._tokenizer, "backend_tokenizer", None)  # which tokenizers in Python alone haven't got
+        try:
+            return None if backend is None else vocabulary(backend, name=str(self._folder))
+        except SetupError:
+            return None
 
     def _room(self, ask: Ask, prompt: int) -> int:
         left = self._positions - prompt if self._positions is not None else None
@@ -137,6 +160,18 @@ class Model:
         return text
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Position:
+    """What the next token of all rows was drawn from."""
+
+    own: Tensor
+    """The log-probability of the token that was drawn, by row."""
+    ids: Tensor
+    """The likeliest tokens, best first, by row."""
+    values: Tensor
+    """Their log-probabilities."""
+
+
 class _Sampler:
     """A logits processor that leaves one token a row, chosen by the row's own random numbers: `generate` then takes the best.
 
@@ -147,19 +182,30 @@ class _Sampler:
         self._numbers = numbers
         self._how = how
         self._folder = folder
+        self.told: list[_Position] = []
+        """By position, where alternatives are wanted: the model's own distribution, whatever is then made of it."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - transformers calls it so
         if bool(scores.isnan().any()):
             raise SetupError(f"{self._folder}: its logits are no numbers (NaN): the weights are broken, or dtype is too narrow")
+        chosen = self._chosen(scores)
+        if self._how.top:
+            logprobs = scores.double().log_softmax(dim=-1)
+            best = logprobs.topk(min(self._how.top, logprobs.shape[-1]), dim=-1)
+            own = logprobs.gather(-1, chosen)[:, 0]
+            self.told.append(_Position(own=own.cpu(), ids=best.indices.cpu(), values=best.values.cpu()))
+        return torch.full_like(scores, -torch.inf).scatter(-1, chosen, 0.0)
+
+    def _chosen(self, scores: Tensor) -> Tensor:
         if self._how.temperature == 0:
-            return scores
+            return scores.argmax(dim=-1, keepdim=True)
         best, tokens = (scores.float() / self._how.temperature).sort(dim=-1, descending=True, stable=True)
         mass = best.softmax(dim=-1)
         reached = mass.cumsum(dim=-1)
         kept = (reached - mass < self._how.top_p).sum(dim=-1, keepdim=True)  # at least the best
         drawn = torch.tensor([[each.random()] for each in self._numbers], device=scores.device)
         places = torch.searchsorted(reached, drawn * reached.gather(-1, kept - 1), right=True).minimum(kept - 1)
-        return torch.full_like(scores, -torch.inf).scatter(-1, tokens.gather(-1, places), 0.0)
+        return tokens.gather(-1, places)
 
 
 class _Until:
@@ -198,6 +244,11 @@ class _Until:
             return False
         text = self._text(tails[row])
         return any(each in text for each in self._stop)
+
+
+def _piece(known: Vocabulary, token: int) -> bytes:
+    """Return a token's bytes: none of an id that only pads the weights."""
+    return (known.tokens[token] if token < known.size else None) or b""
 
 
 def _device(wanted: str) -> str:

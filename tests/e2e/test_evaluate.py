@@ -56,7 +56,7 @@ def test_known_accuracy(workplace: Workplace):
     assert [rates[name]["1"]["value"] for name in RIGHT] == [0.25, 0.5, 1.0]
     assert rates["base"]["2"]["value"] == pytest.approx(1 - 3 / 6)
     assert (found["paid"], found["cost_usd"] > 0) == (PROMPTS * K * len(RIGHT), True)
-    for text in ("pass@2 against base", "student against base: skill rose (pass@1 +25.0 points", "bought 0 samples"):
+    for text in ("points against base", "student against base: skill rose (pass@1 +25.0 points", "bought 0 samples"):
         assert text in shown.stdout
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from flows.contest import Contest, ContestOptions
-from flows.evaluating import markdown
+from flows.evaluating import contamination, markdown
 from flows.loading import load_spec
 from flows.working import work_shards
-from storage.errors import SpecError, StorageError
+from storage.errors import SourceError, SpecError, StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import TABLES
@@ -106,8 +106,8 @@ def test_markdown(tmp_path: Path, spec: dict[str, Any]):
     rows = [json.loads(line) | {"tags": {"kind": "a|b"}} for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
     write(tmp_path / "exam.jsonl", rows)
     shown = markdown(evaluate(tmp_path, spec))
-    assert "| student | 100.0% [" in shown
-    assert "| kind: a\\|b | 12 | 50.0% [" in shown
+    assert "| student | 1 | 100.0% [" in shown
+    assert "| kind: a\\|b | 12 | base | 50.0% [" in shown
     assert "- trained on: nobody looked" in shown
     tables = [part.splitlines() for part in shown.split("\n\n") if part.startswith("|")]
     assert len(tables) == 4
@@ -200,8 +200,16 @@ def test_what_was_trained_on(tmp_path: Path, spec: dict[str, Any]):
     assert [each["prompt_id"] for each in told["matched"]] == ["p0", "p1", "p2"]
     rates = {each["name"]: each["pass_at"]["1"]["value"] for each in told["without"]}
     assert rates == {"base": 0.5, "student": 0.0}
+    assert not any("none is left" in line for line in contamination({"prompts": PROMPTS, "contamination": told}))
+    whole = evaluate(tmp_path, spec, against=[str(tmp_path / "ex*.jsonl")])
+    assert whole["contamination"]["without"] is None
+    assert "none is left without them" in [*contamination(whole)][-1]
     with pytest.raises(StorageError, match="no build of 'nothing'"):
         evaluate(tmp_path, spec, against=["nothing"])
+    with pytest.raises(SourceError, match=r"train\.jsonl: no such file"):
+        evaluate(tmp_path, spec, against=["nowhere/train.jsonl"])
+    with pytest.raises(SpecError, match="pass@0 means nothing"):
+        evaluate(tmp_path, spec, ks=[0])
 
 
 def test_its_own_dataset(tmp_path: Path, spec: dict[str, Any]):
@@ -217,6 +225,25 @@ def test_its_own_dataset(tmp_path: Path, spec: dict[str, Any]):
     told = evaluate(tmp_path, spec)["contamination"]
     assert told["looked_in"] == ["exam b1"]
     assert [each["prompt_id"] for each in told["matched"]] == ["p0"]
+
+
+def test_its_own_validation_split(tmp_path: Path, spec: dict[str, Any]):
+    """Prompts of the split `validation` weren't trained on by standing there; with `--split train` all of them were."""
+    spec["select"] = {"split": {"validation": 0.5}}
+    texts = [json.loads(line)["prompt"] for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
+    lake = Lake(tmp_path / "lake")
+    lake.mend()
+    rows = [
+        trace(n, messages=[{"role": "user", "content": text}], split="validation" if n % 2 else "train")
+        for n, text in enumerate(texts)
+    ]
+    for table, some in {"prompts": [], "traces": rows, "outcomes": []}.items():
+        write_rows(tmp_path / "staged" / table / "part.parquet", TABLES[table], some)
+    lake.land({"dataset": "exam", "build_id": "b1", "created_at": "2026-01-01"}, tmp_path / "staged")
+    odd = {f"p{n}" for n in range(1, PROMPTS, 2)}
+    found = evaluate(tmp_path, spec, split="validation")["contamination"]
+    assert not odd & {each["prompt_id"] for each in found["matched"]}
+    assert odd & {each["prompt_id"] for each in evaluate(tmp_path, spec, split="all")["contamination"]["matched"]}
 
 
 def test_a_split(tmp_path: Path, spec: dict[str, Any]):

@@ -8,16 +8,19 @@ import math
 import shutil
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from storage.errors import RequestRejected, SetupError
 from storage.records import Message
+from tasks.exporters.vocabulary import Vocabulary
 from tasks.teachers.asks import Ask, How
 from tasks.teachers.decoding import Model
 from tasks.teachers.transformers import TransformersTeacher, make
@@ -79,9 +82,9 @@ def ask(text: str = "What is two plus two?", *, seed: int | None = 0, max_tokens
     return Ask(messages=(Message(role="user", content=text),), max_tokens=max_tokens, seed=seed, dropped=lambda: False)
 
 
-def how(temperature: float = 1.0, top_p: float = 1.0, stop: tuple[str, ...] = ()) -> How:
+def how(temperature: float = 1.0, top_p: float = 1.0, stop: tuple[str, ...] = (), top: int = 0) -> How:
     """Return how to sample."""
-    return How(temperature=temperature, top_p=top_p, stop=stop)
+    return How(temperature=temperature, top_p=top_p, stop=stop, top=top)
 
 
 def never() -> bool:
@@ -96,6 +99,16 @@ def first_distribution(folder: Path, text: str) -> torch.Tensor:
     tokens = tokenizer(prompt, add_special_tokens=False, return_tensors="pt")["input_ids"]
     with torch.no_grad():
         return AutoModelForCausalLM.from_pretrained(folder)(tokens).logits[0, -1].softmax(-1)
+
+
+def by_hand(folder: Path, text: str, answer: Sequence[int]) -> list[list[float]]:
+    """Return the logits at each token of an answer, by transformers alone, alone and without padding."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False)
+    tokens = [*tokenizer(prompt, add_special_tokens=False)["input_ids"], *answer]
+    with torch.no_grad():
+        logits = AutoModelForCausalLM.from_pretrained(folder)(torch.tensor([tokens])).logits[0]
+    return logits[len(tokens) - len(answer) - 1 : -1].tolist()
 
 
 class TestAnswers:
@@ -197,6 +210,92 @@ class TestAnswers:
         assert [type(each).__name__ for each in found] == ["Decoded", "Decoded", "RequestRejected", "Decoded", "Decoded"]
         assert found[0] == found[4]
         assert sizes[:2] == [5, 2]
+
+
+class TestLogprobs:
+    """What each token was drawn from."""
+
+    @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0, 1.0), (0.7, 0.5)])
+    async def test_softmax(self, original: Path, temperature: float, top_p: float):
+        """They are softmaxes of the model's logits, made by hand, whatever the temperature, beside others or alone."""
+        teacher = opened(original, transformers={"batch": 4})
+        parameters = SAMPLED | {"temperature": temperature, "top_p": top_p, "logprobs": True, "top_logprobs": 5}
+        texts = ["Think step by step.", "What is 2 + 2?", "It is four. " * 5]
+        found = await asyncio.gather(*(teacher.complete(make_request(text, parameters=parameters)) for text in texts))
+        plain = await teacher.complete(make_request(texts[1], parameters=SAMPLED | {"temperature": temperature, "top_p": top_p}))
+        await teacher.aclose()
+        assert plain.choices == (replace(found[1].choices[0], logprobs=None),)
+        for text, each in zip(texts, found, strict=True):
+            given = each.choices[0].logprobs
+            assert given is not None
+            assert given.ids is not None
+            assert len(given) == each.tokens_out
+            for place, logits in enumerate(by_hand(original, text, given.ids)):
+                largest = max(logits)
+                logs = [logit - largest - math.log(math.fsum(math.exp(other - largest) for other in logits)) for logit in logits]
+                best = sorted(range(len(logs)), key=lambda token: -logs[token])[:5]
+                own, top = given.ids[place], slice(5 * place, 5 * place + 5)
+                assert given.counts[place] == 5
+                assert given.top_ids is not None
+                assert list(given.top_ids[top]) == best
+                assert given.top_logprobs[top] == pytest.approx([logs[token] for token in best], abs=1e-4)
+                assert given.logprobs[place] == pytest.approx(logs[own], abs=1e-4)
+                assert given.rest[place] == pytest.approx(1 - sum(math.exp(logs[token]) for token in {own, *best}), abs=1e-4)
+
+    def test_bytes(self, original: Path):
+        """Tokens and alternatives have their bytes, of which the text is made; a token that ends an answer is a position too."""
+        loaded = model(original)
+        (found,) = loaded.answer([ask(max_tokens=16)], how(top=3), never)
+        given = found.logprobs
+        assert b"".join(given.tokens).decode(errors="replace") == found.text
+        known = dict(zip(given.ids, given.tokens, strict=True))
+        for token, piece in zip(given.top_ids, given.top_tokens, strict=True):
+            assert known.setdefault(token, piece) == piece
+        loaded._ends = [given.ids[4]]
+        (ended,) = loaded.answer([ask(max_tokens=16)], how(top=3), never)
+        assert (ended.finish_reason, ended.tokens_out) == ("stop", len(ended.logprobs))
+        assert ended.logprobs.ids == given.ids[: len(ended.logprobs)]
+        assert b"".join(ended.logprobs.tokens[:-1]).decode(errors="replace") == ended.text
+
+    def test_more_than_there_are(self, original: Path):
+        """Whoever asks for more alternatives than there are tokens gets all, and nothing is left outside."""
+        loaded = model(original)
+        size = loaded._model.config.vocab_size
+        (found,) = loaded.answer([ask(max_tokens=2)], how(top=1000), never)
+        assert found.logprobs.counts == (size, size)
+        assert found.logprobs.rest == pytest.approx((0, 0), abs=1e-9)
+
+    def test_vocabularies_without_bytes(self, original: Path, monkeypatch: pytest.MonkeyPatch):
+        """Where tokens can't be told as bytes, ids stand alone; ids that only pad the weights have no bytes."""
+        loaded = model(original)
+        loaded._vocabulary = Vocabulary({0: b"a"})
+        (padded,) = loaded.answer([ask()], how(top=1), never)
+        assert set(padded.logprobs.tokens) <= {b"a", b""}
+        del loaded._vocabulary
+
+        def nobody(*_: Any, **__: Any) -> None:
+            raise SetupError("neither")
+
+        monkeypatch.setattr("tasks.teachers.decoding.vocabulary", nobody)
+        (found,) = loaded.answer([ask()], how(top=1), never)
+        assert (found.logprobs.tokens, found.logprobs.top_tokens) == (None, None)
+        assert found.logprobs.ids == padded.logprobs.ids
+
+    def test_stored(self, original: Path, tmp_path: Path):
+        """Samples of a run are stored with them, and are others than those without."""
+        spec = contest(original, original, tmp_path)
+        del spec["teachers"][1]
+        assert evaluate(tmp_path, spec)["paid"] == 8
+        spec["sampling"]["logprobs"] = 4
+        assert evaluate(tmp_path, spec)["paid"] == 8
+        stored = [
+            row["logprobs"]
+            for path in (tmp_path / "lake" / "samples").rglob("*.parquet")
+            for row in pq.read_table(path, columns=["logprobs"], partitioning=None).to_pylist()
+        ]
+        told = [each for each in stored if each is not None]
+        assert (len(stored), len(told)) == (16, 8)
+        assert all(set(each["counts"]) == {4} and len(each["ids"]) == len(each["tokens"]) for each in told)
 
 
 class TestIdentity:

@@ -43,7 +43,7 @@ def test_coverage_of_a_difference():
     for trial in range(TRIALS):
         both = np.stack(solved(rng, 100), axis=-1)
         drawn = bootstrap(both, seed=trial)
-        found = drawn.interval(lambda columns: columns[..., 0] - columns[..., 1], confidence=0.95)
+        found = drawn.difference(0, 1, confidence=0.95)
         assert found is not None
         excluded += found.excludes_zero
         alone = [drawn.rate(column, confidence=0.95) for column in (0, 1)]
@@ -101,3 +101,29 @@ def test_nothing_to_divide_by():
     found = drawn.interval(lambda columns: columns[..., 1], confidence=0.95)
     assert found is not None
     assert (found.low, found.high) == (1, 1)
+
+
+@pytest.mark.parametrize(("prompts", "excludes"), [(1, False), (5, False), (6, True), (100, True)])
+def test_prompts_that_all_went_one_way(prompts: int, excludes: bool):
+    """A difference that is the same in all prompts excludes 0 from as many prompts on as a sign test says, and is never certain."""
+    both = np.stack([np.ones(prompts), np.zeros(prompts)], axis=-1)
+    found = bootstrap(both).difference(0, 1, confidence=0.95)
+    assert found is not None
+    assert (found.value, found.high, found.excludes_zero) == (1.0, 1.0, excludes)
+    missed = 1 - 0.025 ** (1 / prompts)
+    assert found.low == pytest.approx(1 - 2 * missed)
+    alike = bootstrap(np.full((prompts, 2), 0.5)).difference(0, 1, confidence=0.95)
+    assert alike is not None
+    assert (alike.low, alike.value, alike.high) == (pytest.approx(-missed), 0, pytest.approx(missed))
+    half = bootstrap(np.full((prompts, 1), 0.5)).rate(0, confidence=0.95)
+    assert half is not None
+    assert (half.low, half.high) == (pytest.approx(0.5 - missed / 2), pytest.approx(0.5 + missed / 2))
+
+
+def test_a_share_of_few():
+    """Prompts without a response say nothing of those with one: an interval of a share knows how many it is of."""
+    above, below = np.zeros((50, 2)), np.zeros((50, 2))
+    below[:4] = 1
+    found = bootstrap(above, below).difference(0, 1, confidence=0.95)
+    assert found is not None
+    assert found.high == pytest.approx(1 - 0.025 ** (1 / 4))

@@ -20,7 +20,7 @@ def moved(value: float, width: float = 0.02) -> dict[str, Any]:
 def said(skill: dict[str, Any], **changes: dict[str, Any]) -> str:
     """Return the sentence on a student."""
     base = {"name": "base", "difference": None}
-    student = {"name": "student", "difference": {"1": skill}}
+    student = {"name": "student", "difference": {"1": {"at_least": skill["value"], "at_most": skill["value"]} | skill}}
     change = {name: changes.get(name, STILL) for name in ("length", *HABITS)}
     manners = [{"name": "base", "change": None}, {"name": "student", "change": change}]
     ((name, sentence),) = statements([base, student], manners, baseline="base")
@@ -35,6 +35,14 @@ def test_style_without_skill():
     assert found == (
         "student against base: style moved (length -30% [-32%, -28%], opening +40.0 points [+38.0, +42.0]), skill did not "
         "(pass@1 +0.4 points [-1.2, +2.0]): its answers have another manner, and are not seen to be right more or less often"
+    )
+
+
+def test_what_is_open():
+    """Where samples that are open could turn a difference round, the sentence says so, and where they couldn't it doesn't."""
+    assert "could" not in said(moved(0.2) | {"at_least": 0.1, "at_most": 0.3})
+    assert "skill fell (pass@1 -20.0 points [-22.0, -18.0]; undecided and missing samples could make it -20.0 to +5.0)" in said(
+        moved(-0.2) | {"at_least": -0.2, "at_most": 0.05}
     )
 
 
