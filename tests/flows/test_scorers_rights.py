@@ -62,7 +62,8 @@ def land(lake: Lake, student: str, *, teachers: list[dict[str, Any]], **spec: An
 def exported(lake: Lake, build: dict[str, Any], student: str, **own: Any) -> Path:
     """Export soft labels by the big model, and return the folder."""
     to = lake.root.parent / "out"
-    options = ExportOptions(format="soft", to=str(to), tokenizer=student, min_aligned=0.1, **{"scores": "big"} | own)
+    given = {"tokenizer": student, "min_aligned": 0.1, "scores": "big"} | own
+    options = ExportOptions.model_validate({"format": "soft", "to": str(to)} | given)
     export_build(lake, build, options)
     return to
 
