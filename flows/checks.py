@@ -31,7 +31,7 @@ def check(spec: Spec, path: Path, lake: Lake) -> None:
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
     gate(rights.licensed(spec), spec.licenses)
-    gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values()])
+    gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values(), *rights.scorer_bounds(spec, path, terms)])
     rights.inherited(spec, path, terms)
     guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     for source in spec.prompts:

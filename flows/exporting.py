@@ -11,13 +11,17 @@ import yaml
 from pydantic import ValidationError
 
 from flows.loading import problem
+from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
-from tasks.export import ExportOptions, export
+from tasks.export import ExportOptions, export, scores_of
 from tasks.exports import destinations
 from tasks.exports.mix import MixSource, licensed
 from tasks.license import LicenseOptions, gate
 from tasks.rights.licensing import bound_now, regate, terms_now
+from tasks.rights.scorers import admitted
+from tasks.rights.terms import load
+from tasks.teachers.options import TeacherOptions
 
 
 def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[str] = ()) -> ExportOptions:
@@ -72,9 +76,30 @@ def check_export(
     regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
 
 
-def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions) -> dict[str, Any]:
-    """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog."""
-    manifest = export(lake, build, options)
+def scorer_of(build: Mapping[str, Any], options: ExportOptions, spec: Spec | None = None) -> dict[str, Any] | None:
+    """Return what an export says of whose scores it wants; None where it wants nobody's.
+
+    Teachers and licences are those of a spec, or the build's own. Raise SpecError where it is none of these teachers,
+    LicenseRefused where the gate doesn't let it through.
+    """
+    name = scores_of(options)
+    if name is None:
+        return None
+    if spec is not None:
+        return admitted(name, spec.teachers, spec.licenses, load(spec.licenses.terms), where="exports: scores")
+    said = build.get("spec") or {}
+    licenses = LicenseOptions.model_validate(said.get("licenses", {}))
+    teachers = [TeacherOptions.model_validate(each) for each in said.get("teachers", ())]
+    where = "exports: scores (of the build's spec; --spec names another)"
+    return admitted(name, teachers, licenses, terms_now(build, licenses), where=where)
+
+
+def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, spec: Spec | None = None) -> dict[str, Any]:
+    """Export a landed build, note it in the lake, and return its manifest. The caller holds the lock and writes the catalog.
+
+    `spec`: whose teachers and licences hold for scores, in place of the build's own.
+    """
+    manifest = export(lake, build, options, scorer=scorer_of(build, options, spec))
     destination = destinations.at(options.to).shown
     noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
         "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",

@@ -168,7 +168,10 @@ def export(
         typer.Option(metavar="TEXT", help="Leave out the template's system and strategy texts; TEXT in their place, or `true`."),
     ] = None,
     spec: Annotated[
-        Path | None, typer.Option("--spec", metavar="SPEC", help="Its `licenses` hold. [default: those of the build's spec]")
+        Path | None,
+        typer.Option(
+            "--spec", metavar="SPEC", help="Its `licenses` hold, and its teachers score. [default: those of the build's spec]"
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -176,7 +179,7 @@ def export(
 
     The licence gate looks again.
     """
-    from flows.exporting import check_export, export_build, options_of
+    from flows.exporting import check_export, export_build, options_of, scorer_of
     from storage import catalog
     from tasks.export import check_exports
 
@@ -186,9 +189,11 @@ def export(
     options = options_of(flags, option or [], mix=mix or [])
     check_exports([options], at.root, where="exports")
     landed = at.build(dataset, build_id)
-    check_export(at, landed, loaded_spec(spec).licenses if spec else None, mixed=options.mix)
+    other = loaded_spec(spec) if spec else None
+    check_export(at, landed, other.licenses if other else None, mixed=options.mix)
+    scorer_of(landed, options, other)  # before a lock is waited for
     with at.writing(say):
-        manifest = export_build(at, landed, options)
+        manifest = export_build(at, landed, options, spec=other)
         catalog.write(at)
     for warning in manifest["warnings"]:
         say(warning)

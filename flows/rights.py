@@ -8,12 +8,14 @@ from pathlib import Path
 from flows.loading import where
 from flows.spec import Spec
 from storage.lake import Lake
+from tasks.export import scores_of
 from tasks.exports import mix
 from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
 from tasks.rights.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
 from tasks.rights.licensing import NOTHING, Licensee, bound_now, describe_teacher, gate_row, inherit, merged, regate
-from tasks.rights.terms import SEPARATOR, Agreement, Terms
+from tasks.rights.scorers import agreements, named
+from tasks.rights.terms import SEPARATOR, Terms
 from tasks.snapshot import TeacherFacts
 from tasks.sources import PromptSource
 
@@ -29,8 +31,9 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
         yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
     if spec.template.license is not None:
         yield Licensed(what="template", license=spec.template.license)
+    scorers = scoring(spec)
     for number, teacher in enumerate(spec.teachers):
-        if teacher.draw or teacher.name in spec.growers:
+        if teacher.draw or teacher.name in spec.growers or teacher.name in scorers:
             yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
     for number, export in enumerate(spec.exports):
         yield from mix.licensed(export.mix, where=f"exports[{number}].mix")
@@ -48,15 +51,26 @@ def grower_bounds(spec: Spec, path: Path, terms: Terms) -> dict[str, Bound]:
     return {name: bound(spec, path, terms, name) for name in spec.growers}
 
 
+def scoring(spec: Spec) -> list[str]:
+    """Return the names of the teachers whose scores exports want. Raise SpecError, with the place, where there is no such."""
+    found = []
+    for number, export in enumerate(spec.exports):
+        place = f"exports[{number}]"
+        if (name := scores_of(export, where=place)) is not None:
+            found.append(named(name, spec.teachers, where=f"{place}.scores").name)
+    return list(dict.fromkeys(found))
+
+
+def scorer_bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
+    """Return what binds the teachers whose scores exports want."""
+    return [bound(spec, path, terms, name) for name in scoring(spec)]
+
+
 def bound(spec: Spec, path: Path, terms: Terms, name: str) -> Bound:
     """Return what binds one teacher. Raise SpecError where it names terms that there aren't."""
     number, teacher = spec.teacher(name)
-    if teacher.terms is not None:
-        agreements: Sequence[Agreement] = (terms.find(teacher.terms, what=where(path, ("teachers", number, "terms"))),)
-    else:
-        urls = [line.base_url for line in teacher.lines]
-        agreements = terms.of(provider=teacher.vendor, urls=urls, model=teacher.model)
-    return bind(teacher.name, agreements, spec.licenses.acknowledge)
+    found = agreements(teacher, terms, what=where(path, ("teachers", number, "terms")))
+    return bind(teacher.name, found, spec.licenses.acknowledge)
 
 
 def inherited(spec: Spec, path: Path, terms: Terms) -> list[Inherited]:

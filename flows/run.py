@@ -391,6 +391,7 @@ class Run:
         if self.spec.dedup.against:
             manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
+        catalog.write(self.lake)  # what has landed is to be seen, also where an export is refused
         exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
         for warning in (line for each in exports for line in each["warnings"]):
             self.say(warning)

@@ -31,13 +31,13 @@ from storage.workspace import Workspace
 from tasks.decontaminate import Decontamination
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
-from tasks.exports import destinations, erasing
+from tasks.exports import destinations, erasing, scored
 from tasks.exports.card import card, hub_license
 from tasks.exports.containers import CONTAINERS, Container, File, Look
 from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
 from tasks.exports.destinations import MANIFEST, Place
-from tasks.exports.distributions import Distributions
+from tasks.exports.distributions import Distributions, Wanted
 from tasks.exports.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.exports.mix import plan as plan_mix
 from tasks.exports.notice import license_text, notice
@@ -100,6 +100,12 @@ def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
     return exporter
 
 
+def scores_of(options: ExportOptions, *, where: str = "exports") -> str | None:
+    """Return the scorer whose distributions an entry wants; None where it wants no distributions, or the samples' own."""
+    exporter = make(options, where=where)
+    return getattr(exporter, "scores", None) if needs_distributions(exporter) else None
+
+
 def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | None = None) -> None:
     """Raise what can be known of exports before anything is spent: forms, options, and where they go.
 
@@ -118,8 +124,11 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
         destinations.at(each.to).check()
 
 
-def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any]:
-    """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock."""
+def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock.
+
+    `scorer`: whose distributions these are, where they aren't the samples' own (`tasks.rights.licensing.describe_teacher`).
+    """
     exporter = make(options)
     file: str = options.file or files(exporter)[0]
     destination = destinations.at(options.to)
@@ -131,7 +140,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
-        taught = _distributions(lake, workspace, folder, exporter) if needs_distributions(exporter) else None
+        taught = _distributions(lake, workspace, folder, exporter, scorer) if needs_distributions(exporter) else None
         others = counts.keys() - {MIXED} if options.mix else ()
         elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(folder, name)}
         mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
@@ -141,6 +150,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
             source = source if taught is None else taught.beside(source)
+            source = source if scorer is None else scored.licensed(source, scorer)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             if options.erase_system is not False:
@@ -179,6 +189,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
             },
             "shards": shards,
             "mix": [asdict(each) for each in mix.facts()],
+            "scorer": None if scorer is None else dict(scorer),
             "warnings": [*mix.lines(), *_left_out(left_out)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
@@ -203,8 +214,13 @@ def _left_out(samples: set[str]) -> Iterator[str]:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
 
 
-def _distributions(lake: Lake, workspace: Workspace, folder: Path, exporter: Exporter) -> Distributions:
-    return Distributions(lake, workspace, folder, scores=getattr(exporter, "scores", None))
+def _distributions(
+    lake: Lake, workspace: Workspace, folder: Path, exporter: Exporter, scorer: Mapping[str, Any] | None
+) -> Distributions:
+    name = getattr(exporter, "scores", None)
+    of = None if scorer is None else (str(scorer["provider"]), str(scorer["model"]))
+    wanted = name and Wanted(scorer=name, fingerprint=getattr(exporter, "fingerprint", None), of=of)
+    return Distributions(lake, workspace, folder, wanted=wanted or None)
 
 
 def _beside(made: Mapping[str, str], texts: Mapping[str, str], name: str) -> Mapping[str, str]:

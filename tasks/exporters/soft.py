@@ -46,6 +46,8 @@ class Soft(Tokenized):
     student's. Left out, ids are the student's own where these make the response; else tokens are as the server spells them."""
     scores: Annotated[str, Field(min_length=1)] | None = None
     """The scorer whose distributions these are. Left out, they are those that the samples were drawn with."""
+    fingerprint: Annotated[str, Field(min_length=4)] | None = None
+    """The beginning of the address of its scores that count, where it has scored these traces in several ways."""
     logprobs: Literal["float16", "float32"] = "float16"
     """How log-probabilities are kept; float16 is off by a two-thousandth of each."""
     min_aligned: Annotated[float, Field(ge=0, le=1)] = 0.5
@@ -65,6 +67,8 @@ class Soft(Tokenized):
         super().__post_init__()
         if self.codec is not None and self.layout != "distillkit":
             raise ValueError("codec: is of `layout: distillkit`")
+        if self.fingerprint is not None and self.scores is None:
+            raise ValueError("fingerprint: is of a scorer's scores; name it with `scores`")
         if self.layout == "distillkit" and self.position_ids:
             raise ValueError("position_ids: `layout: distillkit` has none")
 

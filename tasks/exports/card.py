@@ -53,7 +53,7 @@ def _head(contents: Contents) -> dict[str, Any]:
         head["language"] = languages
     rows = manifest["rows"]
     size = next((name for above, name in (*_SIZES, *_LARGER) if rows < above), "n>1T")
-    models = sorted({str(each["model"]) for each in contents.licensing.teachers})
+    models = sorted({str(each["model"]) for each in [*contents.licensing.teachers, *contents.licensing.scorers]})
     head |= {
         "size_categories": [size],
         "task_categories": ["text-generation"],
@@ -135,8 +135,9 @@ def _text(contents: Contents) -> Iterator[str]:
 
 def _built_with(contents: Contents) -> Iterator[str]:
     """Yield the names that terms want to see in a prominent place."""
-    teachers = [*contents.licensing.teachers, *contents.licensing.origins]
-    said = [*contents.licensing.notices, *(duty for each in teachers for duty in duties(each))]
+    licensing = contents.licensing
+    teachers = [*licensing.teachers, *licensing.scorers, *licensing.origins]
+    said = [*licensing.notices, *(duty for each in teachers for duty in duties(each))]
     for name in sorted({name for duty in said for name in re.findall(r"[\"“]?(Built with [A-Z]\w+)", duty)}):
         yield ""
         yield f"**{name}**"
@@ -220,8 +221,10 @@ def _rights(contents: Contents) -> Iterator[str]:
     if len(licensing.sources) > _LISTED:
         yield ""
         yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
-    wrote = [(each, "teacher") for each in licensing.teachers] + [
-        (each, "wrote prompts, as teacher") for each in licensing.origins
+    wrote = [
+        *((each, "teacher") for each in licensing.teachers),
+        *((each, "gave the distributions beside the tokens, as teacher") for each in licensing.scorers),
+        *((each, "wrote prompts, as teacher") for each in licensing.origins),
     ]
     for each, part in wrote:
         yield ""
@@ -272,6 +275,9 @@ def _limits(contents: Contents) -> Iterator[str]:
     for use in ("restricted", "unknown"):
         if contents.train_use.get(use):
             yield f"- Training a model on them is {use} for {contents.train_use[use]:,} traces, by the terms above."
+        for each in contents.licensing.scorers:
+            if each["train_use"] == use:
+                yield f"- Training a model on the distributions of {_code(each['model'])} is {use}, by the terms above."
     yield "- The responses are a language model's: they may be biased, outdated or wrong in what no verifier looks at."
     yield "- Verified responses favour prompts that the teachers can solve; see the pass rates above."
 

@@ -48,6 +48,8 @@ class Licensing:
     """Other text in the rows, as of a template: what, license."""
     mixed: Sequence[Mapping[str, Any]] = ()
     """What people wrote and an export mixes in: source, license, attribution."""
+    scorers: Sequence[Mapping[str, Any]] = ()
+    """Whose distributions stand beside the tokens, where they aren't the teachers' own; as teachers."""
 
     @property
     def origins(self) -> list[Mapping[str, Any]]:
@@ -60,13 +62,14 @@ class Licensing:
     @property
     def notices(self) -> list[str]:
         """Return the lines that terms want to stand in NOTICE, each once."""
-        teachers = [*self.teachers, *self.origins]
+        teachers = [*self.teachers, *self.scorers, *self.origins]
         return list(dict.fromkeys(line for each in teachers for line in each.get("notices") or ()))
 
     @property
     def ids(self) -> list[str]:
         """Return the licences of which all the expressions consist, in order."""
-        parts = [self.license, *(each["license"] for each in [*self.sources, *self.mixed, *self.teachers, *self.text])]
+        named = [*self.sources, *self.mixed, *self.teachers, *self.scorers, *self.text]
+        parts = [self.license, *(each["license"] for each in named)]
         return sorted({name for part in parts if part for name in identifiers(part)})
 
 
@@ -122,7 +125,9 @@ def gather(lake: Lake, workspace: Workspace, build: Manifest, manifest: Mapping[
         build=build,
         manifest=manifest,
         schema=schema,
-        licensing=_with_mix(_licensing(workspace, build, traces, sorted(licenses)), manifest["mix"]),
+        licensing=_with_mix(
+            _with_scorer(_licensing(workspace, build, traces, sorted(licenses)), manifest["scorer"]), manifest["mix"]
+        ),
         licenses=licenses,
         train_use=counted("coalesce(train_use, 'unknown')"),
         generations=dict(sorted(counted("coalesce(generation, 0)").items())),
@@ -149,6 +154,14 @@ def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Seq
         ],
         text=(),
     )
+
+
+def _with_scorer(found: Licensing, scorer: Mapping[str, Any] | None) -> Licensing:
+    """Add whose distributions these are: its licence holds for the whole as well."""
+    if scorer is None:
+        return found
+    licenses = [each for each in (found.license, str(scorer["license"])) if each not in {"NONE", "unknown"}]
+    return replace(found, license=together(parse(each, what="license") for each in licenses), scorers=[scorer])
 
 
 def _with_mix(found: Licensing, mix: Sequence[Mapping[str, Any]]) -> Licensing:

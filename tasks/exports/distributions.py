@@ -27,6 +27,8 @@ from tasks.ranked import Ids, packed
 
 BATCH_ROWS = 64
 """Samples that are looked at together: with twenty alternatives at each of a thousand tokens, some megabytes."""
+SHOWN = 8
+"""Of a fingerprint's characters, as `stillhouse report` shows them."""
 _ROW_BITS = 20
 _NOWHERE = np.iinfo(np.int64).max
 
@@ -75,18 +77,30 @@ def positions(stored: pa.StructScalar) -> Positions:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A scorer's distributions, in place of the samples' own."""
+
+    scorer: str
+    """Its name, as scores have it, or its model."""
+    fingerprint: str | None = None
+    """The beginning of the address of those that count, where it has scored in several ways."""
+    of: tuple[str, str] | None = None
+    """Its provider and model, where they are known: scores are theirs, under whatever name they were made."""
+
+
 class Distributions:
     """The distributions of a build's traces, in a file of the workspace's folder, which is gone with that."""
 
-    def __init__(self, lake: Lake, workspace: Workspace, traces: Path, *, scores: str | None) -> None:
-        """Copy them. `scores` names a scorer whose distributions these are, in place of the samples' own.
+    def __init__(self, lake: Lake, workspace: Workspace, traces: Path, *, wanted: Wanted | None) -> None:
+        """Copy them: the scorer's that is wanted, or the samples' own.
 
-        Raise SpecError where there is no such scorer, or where several have that name.
+        Raise SpecError where it has scored none of them, or in several ways of which none is named.
         """
         self._path = workspace.folder / "distributions.arrow"
         self._ids = _ids(workspace, traces)
         self._places = np.full(len(self._ids), -1, np.int64)
-        self._copy(workspace, lake, traces, scores)
+        self._copy(workspace, lake, traces, None if wanted is None else _fingerprint(workspace, traces, wanted))
 
     @property
     def size(self) -> int:
@@ -107,13 +121,12 @@ class Distributions:
         at = int(np.searchsorted(self._ids, key))
         return int(self._places[at]) if at < len(self._ids) and self._ids[at] == key else -1
 
-    def _copy(self, workspace: Workspace, lake: Lake, traces: Path, scores: str | None) -> None:
+    def _copy(self, workspace: Workspace, lake: Lake, traces: Path, fingerprint: str | None) -> None:
         """Write what is wanted. Where a sample stands twice in the lake, the earlier one counts, as in a snapshot."""
         moments = np.full(len(self._ids), _NOWHERE, np.int64)
-        fingerprints: set[str] = set()
         number = 0
         with writing(self._path), pa.ipc.new_file(str(self._path), pa.schema([("logprobs", LOGPROBS)])) as writer:
-            for batch in _batches(workspace, lake, traces, scores):
+            for batch in _batches(workspace, lake, traces, fingerprint):
                 sought = packed(batch["sample_id"])
                 at = np.minimum(np.searchsorted(self._ids, sought), len(self._ids) - 1)
                 made = batch["created_at"].cast(pa.int64()).to_numpy()
@@ -121,16 +134,12 @@ class Distributions:
                 rows = np.flatnonzero(wanted)
                 if not len(rows):
                     continue
-                if scores is not None:
-                    fingerprints.update(batch["fingerprint"].take(pa.array(rows)).to_pylist())
                 moments[at[rows]] = made[rows]
                 given = batch["logprobs"].take(pa.array(rows))
                 there = given.is_valid().to_numpy(zero_copy_only=False)
                 self._places[at[rows]] = np.where(there, number << _ROW_BITS | np.arange(len(rows)), -1)
                 writer.write_batch(pa.RecordBatch.from_arrays([given], names=["logprobs"]))
                 number += 1
-        if scores is not None:
-            _check(scores, fingerprints)
 
 
 def _ids(workspace: Workspace, traces: Path) -> Ids:
@@ -138,27 +147,63 @@ def _ids(workspace: Workspace, traces: Path) -> Ids:
     return np.unique(np.concatenate(ids)) if ids else np.empty(0, "S16")
 
 
-def _batches(workspace: Workspace, lake: Lake, traces: Path, scores: str | None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of those files that hold one of the traces' samples."""
-    table = "samples" if scores is None else "scores"
+def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprint: str | None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of those files that hold one of the traces' samples; of scores, those with this fingerprint."""
+    table = "samples" if fingerprint is None else "scores"
     if not any((lake.root / table).rglob("*.parquet")):
         return
-    by = "" if scores is None else f"scorer = {literal(scores)} AND "
+    by = "" if fingerprint is None else f"fingerprint = {literal(fingerprint)} AND reason IS NULL AND "
     files = workspace.rows(
         f"SELECT DISTINCT filename FROM {parquet(lake.glob(table), filename=True)} "
         f"WHERE {by}sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) ORDER BY filename"
     )
-    columns = ["sample_id", "logprobs", "created_at", *([] if scores is None else ["scorer", "fingerprint"])]
+    columns = ["sample_id", "logprobs", "created_at", *([] if fingerprint is None else ["fingerprint", "reason"])]
     for (name,) in files:
         for batch in read_batches(Path(name), rows=BATCH_ROWS, columns=columns):
-            yield batch if scores is None else batch.filter(pc.call_function("equal", [batch["scorer"], scores]))
+            if fingerprint is None:
+                yield batch
+            else:  # a response that was refused at first may have a score now
+                given = pc.call_function("is_null", [batch["reason"]])
+                mine = pc.call_function("equal", [batch["fingerprint"], fingerprint])
+                yield batch.filter(pc.call_function("and", [mine, given]))
 
 
-def _check(scores: str, fingerprints: set[str]) -> None:
-    if not fingerprints:
-        raise SpecError(f"exports: scores: no trace of this build has a score by {scores!r}; run `stillhouse score` first")
-    if len(fingerprints) > 1:
+def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
+    """Return under which address the scores are that are wanted."""
+    name = wanted.scorer
+    found = workspace.rows(
+        "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
+        "count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
+        f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
+    )
+    mine = [each for each in found if (wanted.of == (each[2], each[3]) if wanted.of else name in {*each[1], each[3]})]
+    if not mine:
+        others = f"; there are some by {_listed(found)}" if found else ""
+        whose = f"{name!r}" + (f" ({', '.join(wanted.of)})" if wanted.of else "")
         raise SpecError(
-            f"exports: scores: {scores!r} has graded these samples in {len(fingerprints)} ways (fingerprints "
-            f"{', '.join(sorted(fingerprints))}), which don't go together; give the scorer of one of them another name"
+            f"exports: scores: no trace of this build has a score by {whose}; run `stillhouse score SPEC --teacher {name}` "
+            f"first{others}"
         )
+    if wanted.fingerprint is not None:
+        named = [each for each in mine if each[0].startswith(wanted.fingerprint)]
+        if len(named) != 1:
+            how = "none" if not named else f"{len(named)}"
+            raise SpecError(
+                f"exports: fingerprint: {how} of the scores by {name!r} begin with {wanted.fingerprint!r}: {_listed(mine)}"
+            )
+        mine = named
+    if len(mine) > 1:
+        raise SpecError(
+            f"exports: scores: {name!r} has scored these traces in {len(mine)} ways, which don't go together: {_listed(mine)}; "
+            f"say which counts, as in fingerprint: {mine[0][0][:SHOWN]}"
+        )
+    return str(mine[0][0])
+
+
+def _listed(found: Iterable[tuple[Any, ...]]) -> str:
+    """Return what there is, as a person can tell it apart."""
+    return ", ".join(
+        f"{fingerprint[:SHOWN]} ({' or '.join(names)}: {model}, {top} alternatives, {number:,} traces, "
+        f"last {made:%Y-%m-%d %H:%M})"
+        for fingerprint, names, _, model, top, number, made in found
+    )

@@ -26,6 +26,7 @@ def notice(contents: Contents) -> str:
         *_section("Prompts", (_source(each) for each in licensing.sources)),
         *_section("Prompts with responses, written by people", (_source(each) for each in licensing.mixed)),
         *_section("Responses, made by these models", (_teacher(each) for each in licensing.teachers)),
+        *_section("Distributions beside the tokens, made by these models", (_teacher(each) for each in licensing.scorers)),
         *_section("Prompts, made by these models", (_teacher(each) for each in licensing.origins)),
         *_section("Other text in the rows", (_text(each) for each in licensing.text)),
         *_section("Notices", ([line] for line in licensing.notices)),

@@ -8,30 +8,18 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.parquet import write_rows
-from storage.schemas import LOGPROBS, SAMPLES
+from storage.schemas import SAMPLES, SCORES
 from storage.workspace import Workspace
 from tasks.exports import distributions
-from tasks.exports.distributions import Distributions, positions
+from tasks.exports.distributions import Distributions, Wanted, positions
 from tests.fakes import NOON
 from tests.tasks import landed
 from tests.tasks.exporters.distributions import logprobs
-
-SCORES = pa.schema(
-    [
-        ("sample_id", pa.string()),
-        ("scorer", pa.string()),
-        ("fingerprint", pa.string()),
-        ("logprobs", LOGPROBS),
-        ("created_at", SAMPLES.field("created_at").type),
-    ]
-)
 
 
 def sample_id(n: int) -> str:
@@ -62,10 +50,10 @@ def land(lake: Lake, traces: int = 6) -> Path:
 
 
 @contextlib.contextmanager
-def stored(lake: Lake, traces: Path, scores: str | None = None) -> Iterator[Distributions]:
+def stored(lake: Lake, traces: Path, scores: str | None = None, **wanted: Any) -> Iterator[Distributions]:
     """Give the distributions of a build's traces."""
     with Workspace(lake, lake.staging / "soft") as workspace:
-        yield Distributions(lake, workspace, traces, scores=scores)
+        yield Distributions(lake, workspace, traces, wanted=Wanted(scorer=scores, **wanted) if scores else None)
 
 
 def firsts(found: Distributions, ids: list[int]) -> list[float | None]:
@@ -125,40 +113,80 @@ class TestScores:
     """Distributions of a scorer's."""
 
     @staticmethod
-    def score(lake: Lake, *rows: tuple[int, str, str, float]) -> None:
-        """Store scores of samples by name and fingerprint."""
+    def score(lake: Lake, *rows: tuple[int, str, str, float | None], later: int = 0, top: int = 1) -> None:
+        """Store scores of samples by name and fingerprint, of one model, so many seconds after noon; None: it was refused."""
         made = [
-            {"sample_id": sample_id(n), "scorer": name, "fingerprint": print_, "logprobs": value(number), "created_at": NOON}
+            {
+                "sample_id": sample_id(n),
+                "scorer": name,
+                "provider": "transformers",
+                "model": f"models/{name}",
+                "fingerprint": print_,
+                "top": top,
+                "logprobs": None if number is None else value(number),
+                "reason": "too long" if number is None else None,
+                "created_at": NOON + timedelta(seconds=later),
+            }
             for n, name, print_, number in rows
         ]
-        (lake.root / "scores").mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.Table.from_pylist(made, schema=SCORES), lake.root / "scores" / "a.parquet")
+        write_rows(lake.root / "scores" / f"{later}.parquet", SCORES, made)
 
     def test_by_name(self, lake: Lake):
-        """In place of the samples' own, and of other scorers'."""
+        """In place of the samples' own, and of other scorers'; its model's name will do."""
         traces = land(lake)
         self.score(lake, (0, "big", "f1", -20.0), (1, "other", "f2", -30.0), (3, "big", "f1", -23.0))
+        for name in ("big", "models/big"):
+            with stored(lake, traces, name) as found:
+                assert firsts(found, [0, 1, 3]) == [-20, None, -23]
+
+    def test_by_model(self, lake: Lake):
+        """Where the teacher is known, scores are its model's, whatever it was called as it made them."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", -20.0), (1, "other", "f2", -30.0))
+        with stored(lake, traces, "huge", of=("transformers", "models/big")) as found:
+            assert firsts(found, [0, 1]) == [-20, None]
+        with (
+            pytest.raises(
+                SpecError, match=r"has a score by 'big' \(transformers, models/new\); .*; there are some by f1 \(big: "
+            ),
+            stored(lake, traces, "big", of=("transformers", "models/new")),
+        ):
+            pass
+
+    def test_refused_at_first(self, lake: Lake):
+        """A response that the scorer refused once, and scored later, has its distributions."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", None), (1, "big", "f1", -30.0), (3, "big", "f1", None))
+        self.score(lake, (0, "big", "f1", -20.0), later=1)
         with stored(lake, traces, "big") as found:
-            assert firsts(found, [0, 1, 3]) == [-20, None, -23]
+            assert firsts(found, [0, 1, 3]) == [-20, -30, None]
 
     def test_of_several_kinds(self, lake: Lake):
-        """Scores of one name that were made in two ways don't go together."""
+        """Scores of one name that were made in two ways don't go together, also where both are of the same sample."""
         traces = land(lake)
-        self.score(lake, (0, "big", "f1", -20.0), (1, "big", "f2", -30.0), (99, "big", "f3", -30.0))
-        with (
-            pytest.raises(SpecError, match=r"'big' has graded these samples in 2 ways \(fingerprints f1, f2\)"),
-            stored(lake, traces, "big"),
-        ):
+        self.score(lake, (0, "big", "f1aaaaaaaa", -20.0), (1, "big", "f1aaaaaaaa", -30.0), top=0)
+        self.score(lake, (0, "big", "f2bbbbbbbb", -21.0), (99, "big", "f3", -30.0), later=1, top=20)
+        said = (
+            r"'big' has scored these traces in 2 ways, which don't go together: f1aaaaaa \(big: models/big, 0 alternatives, 2 "
+            r"traces, last .*\), f2bbbbbb \(.* 20 alternatives, 1 traces, .*\); say which counts, as in fingerprint: f1aaaaaa"
+        )
+        with pytest.raises(SpecError, match=said), stored(lake, traces, "big"):
             pass
+        with stored(lake, traces, "big", fingerprint="f2bbbbbb") as found:
+            assert firsts(found, [0, 1]) == [-21, None]
+        for wrong, how in (("f", "2 of"), ("f3", "none of")):
+            with (
+                pytest.raises(SpecError, match=f"{how} the scores by 'big' begin with '{wrong}': f1aaaaaa"),
+                stored(lake, traces, "big", fingerprint=wrong),
+            ):
+                pass
 
     def test_none(self, lake: Lake):
-        """A name that nobody scored by says what to run."""
+        """A name that nobody scored by says what to run, and who has."""
         traces = land(lake)
-        with (
-            pytest.raises(SpecError, match="no trace of this build has a score by 'big'; run `stillhouse score` first"),
-            stored(lake, traces, "big"),
-        ):
+        said = "no trace of this build has a score by 'big'; run `stillhouse score SPEC --teacher big` first"
+        with pytest.raises(SpecError, match=f"{said}$"), stored(lake, traces, "big"):
             pass
         self.score(lake, (0, "other", "f1", -20.0))
-        with pytest.raises(SpecError, match="no trace of this build has a score by 'big'"), stored(lake, traces, "big"):
+        with pytest.raises(SpecError, match=f"{said}; there are some by f1 \\(other"), stored(lake, traces, "big"):
             pass
