@@ -170,6 +170,17 @@ class SimulateOptions(Options):
     """While more are used, requests are refused."""
 
 
+class TransformersOptions(Options):
+    """How a model's folder is run on this machine."""
+
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    """auto: a GPU where there is one."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """What its weights are multiplied in; it is a part of the sample's identity. auto: as they are saved."""
+    batch: int = Field(default=32, ge=1, le=4_096)
+    """Answers that are decoded together at most; fewer where memory doesn't hold them."""
+
+
 class BatchOptions(Options):
     """How requests are gathered into batches."""
 
@@ -189,9 +200,9 @@ class TeacherOptions(Options):
     name: Name
     """What tables and messages call it."""
     provider: str
-    """anthropic, anthropic-batch, local, openai, openai-batch, replay, simulate, or a plug-in's name."""
+    """anthropic, anthropic-batch, local, openai, openai-batch, replay, simulate, transformers, or a plug-in's name."""
     model: str = Field(min_length=1)
-    """As the server knows it."""
+    """As the server knows it. transformers: the model's folder."""
     license: str | None = None
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
@@ -208,6 +219,8 @@ class TeacherOptions(Options):
     """replay: the file of recorded answers. local: a GGUF file in place of the embedded model."""
     simulate: SimulateOptions | None = None
     """simulate: how it behaves."""
+    transformers: TransformersOptions | None = None
+    """transformers: where and how it runs."""
     timeout_s: float = Field(default=600, gt=0)
     """Seconds for one request, from sending to the whole response."""
     limits: LimitOptions = LimitOptions()

@@ -29,6 +29,7 @@ TEACHERS: Registry[Maker] = Registry(
         "openai-batch": "tasks.teachers.openai_batch:make",
         "replay": "tasks.teachers.replay:make",
         "simulate": "tasks.teachers.simulate:make",
+        "transformers": "tasks.teachers.transformers:make",
     },
 )
 
