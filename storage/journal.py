@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Self
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import HEAD_BYTES, pack, put, unpack
+from storage.logprobs import packed, unpacked
 from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample
 from storage.schemas import SAMPLES
@@ -93,7 +94,7 @@ class Journal:
             raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
-        pending = _Pending([pack(sample) for sample in samples], asyncio.get_running_loop().create_future())
+        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
         self._queue.append(pending)
         self._wake.set()
         await pending.done
@@ -204,6 +205,12 @@ class Journal:
         return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts)
 
 
+def _line(sample: Sample) -> bytes:
+    if sample.logprobs is None:
+        return pack(sample)
+    return pack({each.name: getattr(sample, each.name) for each in fields(sample)} | {"logprobs": packed(sample.logprobs)})
+
+
 def land(segment: Path, parts: Path) -> int:
     """Turn a segment into the part of its name, remove it, and return the number of samples.
 
@@ -293,11 +300,7 @@ def _parse(text: bytes) -> dict[str, Any] | None:
         if row is None:
             return None
         row["created_at"] = datetime.fromisoformat(row["created_at"])
+        row["logprobs"] = None if row["logprobs"] is None else unpacked(row["logprobs"])
     except (ValueError, TypeError, KeyError):  # no sample, checksum and all
         return None
-    if row.get("logprobs") is not None:
-        for position in row["logprobs"]:
-            position["token"] = bytes(position["token"])
-            for top in position["top"]:
-                top["token"] = bytes(top["token"])
     return row

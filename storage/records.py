@@ -54,25 +54,47 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopToken:
-    """One alternative at one generated position."""
+class Logprobs:
+    """A teacher's distribution at each generated position of one sample, flat: positions one after the other.
 
-    token: bytes
-    """UTF-8, perhaps a part of a character."""
-    logprob: float
-    """Natural logarithm of the probability."""
+    Position i has `counts[i]` alternatives, and they stand behind those of the positions before it.
+    """
 
+    tokens: tuple[bytes, ...] | None
+    """The sampled tokens' bytes, perhaps a part of a character each; None where the server gave ids alone."""
+    ids: tuple[int, ...] | None
+    """The sampled tokens' ids in the teacher's vocabulary; None where the server gave none."""
+    logprobs: tuple[float, ...]
+    """Natural logarithms of the sampled tokens' probabilities."""
+    counts: tuple[int, ...]
+    """Alternatives at each position."""
+    top_tokens: tuple[bytes, ...] | None
+    """The alternatives' bytes, best first at each position; None where `tokens` is."""
+    top_ids: tuple[int, ...] | None
+    """The alternatives' ids, likewise; None where `ids` is."""
+    top_logprobs: tuple[float, ...]
+    """Natural logarithms of their probabilities."""
+    rest: tuple[float, ...]
+    """Probability, 0 … 1, of all that is neither an alternative nor the sampled token, at each position."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenLogprob:
-    """One generated position."""
+    def __post_init__(self) -> None:
+        """Raise ValueError where the lists don't belong together."""
+        positions, alternatives = len(self.logprobs), sum(self.counts)
+        if self.tokens is None and self.ids is None:
+            raise ValueError("logprobs need tokens or ids")
+        if (self.tokens is None) != (self.top_tokens is None) or (self.ids is None) != (self.top_ids is None):
+            raise ValueError("logprobs need tokens with top_tokens, and ids with top_ids")
+        for name in ("tokens", "ids", "counts", "rest"):
+            given = getattr(self, name)
+            if given is not None and len(given) != positions:
+                raise ValueError(f"logprobs have {positions:,} positions, and {len(given):,} {name}")
+        for name in ("top_tokens", "top_ids", "top_logprobs"):
+            given = getattr(self, name)
+            if given is not None and len(given) != alternatives:
+                raise ValueError(f"logprobs have {alternatives:,} alternatives, and {len(given):,} {name}")
 
-    token: bytes
-    """The token that was sampled."""
-    logprob: float
-    """Natural logarithm of its probability."""
-    top: tuple[TopToken, ...] = ()
-    """The most probable alternatives, best first."""
+    def __len__(self) -> int:
+        return len(self.logprobs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,8 +145,8 @@ class Sample:
     """As sent."""
     seed: int | None = None
     """As sent."""
-    logprobs: tuple[TokenLogprob, ...] | None = None
-    """One for each generated token, where they were asked for."""
+    logprobs: Logprobs | None = None
+    """The distributions that its tokens were drawn from, where they were asked for."""
     created_at: datetime
     """When the response had arrived, UTC."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from storage.records import Message, Prompt, Sample, TokenLogprob, TopToken
+from storage.logprobs import logprobs_of
+from storage.records import Message, Prompt, Sample
 
 Row = Mapping[str, Any]
 
@@ -66,15 +67,10 @@ def sample_of(row: Row) -> Sample:
         attempts=row["attempts"],
         temperature=row["temperature"],
         seed=row["seed"],
-        logprobs=None if logprobs is None else tuple(map(_position, logprobs)),
+        logprobs=None if logprobs is None else logprobs_of(logprobs),
         created_at=row["created_at"],
     )
 
 
 def _messages(turns: list[dict[str, Any]]) -> tuple[Message, ...]:
     return tuple(Message(role=turn["role"], content=turn["content"]) for turn in turns)
-
-
-def _position(given: Row) -> TokenLogprob:
-    top = tuple(TopToken(token=each["token"], logprob=each["logprob"]) for each in given["top"])
-    return TokenLogprob(token=given["token"], logprob=given["logprob"], top=top)

@@ -9,15 +9,19 @@ import pyarrow as pa
 
 _MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 _TIME = pa.timestamp("us", tz="UTC")
-_LOGPROBS = pa.list_(
-    pa.struct(
-        [
-            ("token", pa.binary()),
-            ("logprob", pa.float32()),
-            ("top", pa.list_(pa.struct([("token", pa.binary()), ("logprob", pa.float32())]))),
-        ]
-    )
+LOGPROBS = pa.struct(
+    [
+        ("tokens", pa.list_(pa.binary())),
+        ("ids", pa.list_(pa.int32())),
+        ("logprobs", pa.list_(pa.float32())),
+        ("counts", pa.list_(pa.int16())),
+        ("top_tokens", pa.list_(pa.binary())),
+        ("top_ids", pa.list_(pa.int32())),
+        ("top_logprobs", pa.list_(pa.float32())),
+        ("rest", pa.list_(pa.float32())),
+    ]
 )
+"""`storage.records.Logprobs`."""
 
 SAMPLES = pa.schema(
     [
@@ -43,7 +47,7 @@ SAMPLES = pa.schema(
         ("attempts", pa.int16()),
         ("temperature", pa.float32()),
         ("seed", pa.int64()),
-        ("logprobs", _LOGPROBS),
+        ("logprobs", LOGPROBS),
         ("created_at", _TIME),
     ]
 )

@@ -10,8 +10,8 @@ import httpx2
 import openai as official
 
 from storage.errors import SpecError
-from storage.records import TokenLogprob, TopToken
-from tasks.teachers import reasoning
+from storage.records import Logprobs
+from tasks.teachers import distribution, reasoning
 from tasks.teachers.headers import Allowance, openai_allowance
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -125,18 +125,7 @@ def _choice(choice: dict[str, Any]) -> Choice:
     )
 
 
-def _logprobs(given: dict[str, Any] | None) -> tuple[TokenLogprob, ...] | None:
+def _logprobs(given: dict[str, Any] | None) -> Logprobs | None:
     if not given or not given.get("content"):
         return None
-    return tuple(
-        TokenLogprob(
-            token=_token(position),
-            logprob=float(position["logprob"]),
-            top=tuple(TopToken(token=_token(top), logprob=float(top["logprob"])) for top in position.get("top_logprobs") or ()),
-        )
-        for position in given["content"]
-    )
-
-
-def _token(given: dict[str, Any]) -> bytes:
-    return bytes(given["bytes"]) if given.get("bytes") is not None else given["token"].encode(errors="replace")
+    return distribution.read(given["content"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from storage.errors import Unavailable
-from storage.records import Message, TokenLogprob
+from storage.records import Logprobs, Message
 from tasks.teachers.headers import Allowance
 
 CHARS_PER_TOKEN = 4
@@ -54,8 +54,8 @@ class Choice:
     """The chain of thought, apart from the answer."""
     finish_reason: str = "stop"
     """OpenAI's words where they fit: stop, length (cut off), refusal, content_filter; else as the server says."""
-    logprobs: tuple[TokenLogprob, ...] | None = None
-    """One for each token, where asked for."""
+    logprobs: Logprobs | None = None
+    """What its tokens were drawn from, where asked for."""
     reasoning_blocks: str | None = None
     """JSON of the provider's own reasoning blocks, with what it signs them with, where it gives any."""
 

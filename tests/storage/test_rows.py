@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,7 +10,7 @@ import pytest
 
 from storage import journal
 from storage.parquet import write_rows
-from storage.records import Message, Prompt, Sample, TokenLogprob, TopToken
+from storage.records import Logprobs, Message, Prompt, Sample
 from storage.rows import prompt_of, prompt_row, sample_of
 from storage.schemas import PROMPTS
 from tests.fakes import make_prompt, make_sample
@@ -39,9 +40,15 @@ SAMPLE_CASES = {
         attempts=100,
         temperature=0.5,
         seed=2**31 + 1,
-        logprobs=(
-            TokenLogprob(token=b"\xf0\x9f", logprob=-0.5, top=(TopToken(token=b"4", logprob=-0.25),)),
-            TokenLogprob(token=b"", logprob=0.0),
+        logprobs=Logprobs(
+            tokens=(b"\xf0\x9f", b""),
+            ids=(2**31 - 1, 0),
+            logprobs=(-0.5, 0.0),
+            counts=(2, 0),
+            top_tokens=(b"4", b""),
+            top_ids=(7, 8),
+            top_logprobs=(-0.25, -math.inf),
+            rest=(0.125, 0.0),
         ),
     ),
 }

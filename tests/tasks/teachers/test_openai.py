@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from storage.errors import BadResponse, SpecError
-from storage.records import Message, TokenLogprob, TopToken
+from storage.records import Logprobs, Message
 from tasks.teachers.openai import OpenAITeacher, make
 from tasks.teachers.options import PriceOptions
 from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
@@ -314,10 +315,15 @@ class TestReceived:
         top = [{"token": "4", "bytes": [52], "logprob": -0.25}, {"token": "5", "bytes": None, "logprob": -2}]
         content = [{"token": "?", "bytes": [0xF0, 0x9F], "logprob": -0.5, "top_logprobs": top}, {"token": "ä", "logprob": 0}]
         (found,) = (await ask(choice(logprobs={"content": content}))).choices
-        best = (TopToken(token=b"4", logprob=-0.25), TopToken(token=b"5", logprob=-2.0))
-        assert found.logprobs == (
-            TokenLogprob(token=b"\xf0\x9f", logprob=-0.5, top=best),
-            TokenLogprob(token="ä".encode(), logprob=0.0),
+        assert found.logprobs == Logprobs(
+            tokens=(b"\xf0\x9f", "ä".encode()),
+            ids=None,
+            logprobs=(-0.5, 0.0),
+            counts=(2, 0),
+            top_tokens=(b"4", b"5"),
+            top_ids=None,
+            top_logprobs=(-0.25, -2.0),
+            rest=(0.0, 0.0),
         )
 
     @pytest.mark.parametrize("given", [None, {}, {"content": None}, {"content": []}], ids=repr)
@@ -345,7 +351,8 @@ class TestReceived:
         """So does a response with NaN among its probabilities."""
         raw = b'{"choices": [{"message": {"content": "4"}, "logprobs": {"content": [{"token": "4", "logprob": -Infinity}]}}]}'
         (found,) = (await ask(raw)).choices
-        assert found.logprobs == (TokenLogprob(token=b"4", logprob=float("-inf")),)
+        assert found.logprobs is not None
+        assert found.logprobs.logprobs == (-math.inf,)
 
 
 MALFORMED = {
