@@ -1,11 +1,12 @@
-"""Small models with a tokenizer and a chat template of their own, and gold shards to train them on before anything is distilled."""
+"""Small models with a tokenizer and a chat template of their own, and gold shards to train them on beforehand."""
 # pyright: reportMissingImports=false
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def untrained(folder: Path, size: Size, seed: int) -> Path:
     return folder
 
 
-def gold(folder: Path, *, seed: int, count: int, steps: tuple[int, ...], known: Set[str] = frozenset()) -> Path:
+def gold(folder: Path, *, seed: int, count: int, steps: tuple[int, ...], known: AbstractSet[str] = frozenset()) -> Path:
     """Write shards of problems with their right solutions, each in a form of words by chance, and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)

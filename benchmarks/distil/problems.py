@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 NAMES = ("Ann", "Ben", "Eva", "Kim", "Leo", "Max", "Mia", "Tom")
@@ -73,7 +74,7 @@ def problem(chance: random.Random, steps: int) -> Problem:
     return Problem(question=" ".join(told), equations=tuple(equations), answer=value)
 
 
-def problems(seed: int, steps: tuple[int, ...], known: Set[str] = frozenset()) -> Iterator[Problem]:
+def problems(seed: int, steps: tuple[int, ...], known: AbstractSet[str] = frozenset()) -> Iterator[Problem]:
     """Yield problems without end, each question once and none that is known already, numbers of steps in turn."""
     chance = random.Random(seed)
     seen = set(known)

@@ -117,7 +117,7 @@ class Training:
         recipe, ends = self.recipe, [0]
         while len(ends) <= recipe.epochs if not recipe.steps else ends[-1] < recipe.steps:
             ends.append(ends[-1] + math.ceil(self._batches.count(len(ends) - 1) / recipe.accumulate))
-        return ends[1:-1] + [min(ends[-1], recipe.steps or ends[-1])]
+        return [*ends[1:-1], min(ends[-1], recipe.steps or ends[-1])]
 
     def _begin(self) -> None:
         """Set up, or put back, all that a step depends on."""

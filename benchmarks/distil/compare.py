@@ -1,0 +1,319 @@
+"""What verification, deduplication and soft labels are worth to a student: one teacher, four training sets, one held-out set.
+
+    make distil                                             # two cores, under ten minutes
+    .venv-train/bin/python benchmarks/distil/compare.py [--full] [--device cuda] [--to FOLDER]
+
+A teacher is trained on gold solutions of word problems of two to four steps until it is right about two times in three, and a
+student half as deep on a few solutions of two steps, so that it knows the form and little arithmetic. Then all is stillhouse's:
+`build` draws samples from the teacher once, and four specs make four training sets of them; `distill` trains the student on each,
+with the same number of steps of the same number of tokens, once for each seed; and another spec, whose teachers are all of these
+models, asks each the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
+
+A seed decides the student's first weights, its training beforehand and its order of training. Intervals (95%) are of a bootstrap
+over seeds and prompts; a difference compares the same seeds on the same prompts. Run again, it goes on where it was ended.
+"""
+# pyright: reportMissingImports=false
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import yaml
+from intervals import Bootstrap, Interval, rights
+from models import Size, gold, untrained
+from problems import Problem, problems
+
+ROOT = Path(__file__).resolve().parents[2]
+STILLHOUSE = str(Path(sys.executable).with_name("stillhouse"))
+HELD_OUT, PROMPTS, GOLD, EASY = 1, 2, 3, 4
+"""The seeds of the problems."""
+STEPS, EASY_STEPS = (2, 3, 4), (2,)
+TEACHER = "teacher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How large it all is."""
+
+    teacher: Size
+    """The teacher's size."""
+    student: Size
+    """The student's."""
+    gold: int
+    """Problems that the teacher learns from."""
+    taught: int
+    """Steps in which it does."""
+    easy: int
+    """Problems that a student learns from beforehand."""
+    begun: int
+    """Steps in which it does."""
+    prompts: int
+    """Problems that the teacher is asked."""
+    k: int
+    """Samples of each."""
+    distilled: int
+    """Steps of a student's training on what it answered."""
+    seeds: int
+    """Students of each training set."""
+    held_out: int
+    """Problems that all are asked in the end."""
+    tokens: int
+    """Of a step, at most."""
+    lr: float
+    """The highest learning rate."""
+
+
+SMALL = Form(
+    teacher=Size(width=96, layers=3),
+    student=Size(width=64, layers=2),
+    gold=12_000,
+    taught=900,
+    easy=1_000,
+    begun=150,
+    prompts=1_000,
+    k=4,
+    distilled=400,
+    seeds=3,
+    held_out=300,
+    tokens=1024,
+    lr=8e-3,
+)
+FULL = Form(
+    teacher=Size(width=192, layers=6),
+    student=Size(width=96, layers=3),
+    gold=40_000,
+    taught=1_000,
+    easy=2_000,
+    begun=200,
+    prompts=4_000,
+    k=8,
+    distilled=1_500,
+    seeds=8,
+    held_out=1_000,
+    tokens=2048,
+    lr=5e-3,
+)
+VERIFY = [{"use": "exact_match", "kind": "number"}, {"use": "calculation_check"}]
+SETS: dict[str, dict[str, Any]] = {
+    "unverified": {"dedup": {"exact": False}},
+    "verified": {"verify": VERIFY, "dedup": {"exact": False}},
+    "verified, deduplicated": {"verify": VERIFY, "dedup": {"near": True}, "select": {"per_prompt": 2}},
+    "verified, soft labels": {"verify": VERIFY, "dedup": {"exact": False}, "sampling": {"logprobs": 8}},
+}
+"""What each training set's spec has beside what all have."""
+BASELINE = next(iter(SETS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A folder in which one form is run on one device."""
+
+    folder: Path
+    form: Form
+    device: str
+    """auto, cpu or cuda, for training and for decoding."""
+
+    def run(self, *arguments: str, **options: Any) -> dict[str, Any]:
+        """Run a command of stillhouse and return what it says. It is left to show its progress."""
+        given = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
+        # Two trainings side by side, each on one core, are faster than one on two.
+        alone = os.environ | {"OMP_NUM_THREADS": "1", "STILLHOUSE_LAKE": str(self.folder / "lake")}
+        done = subprocess.run(
+            [STILLHOUSE, *arguments, *given, "--json"], cwd=ROOT, env=alone, stdout=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            sys.exit(f"stillhouse {arguments[0]} ended with exit {done.returncode}; the same command goes on from there")
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+    def train(self, shards: Path, student: Path, name: str, *, steps: int, seed: int = 0, lr: float | None = None) -> Path:
+        """Train a model on shards, if that isn't done already, and return the folder."""
+        form, to = self.form, self.folder / name
+        size = {"tokens_per_batch": form.tokens, "accumulate": 1, "checkpoint_every": 200}
+        told = {"student": student, "to": to, "seed": seed, "device": self.device, "lr": lr or form.lr}
+        self.run("distill", str(shards), **told, **size, steps=steps)
+        return to
+
+    def build(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
+        """Build a dataset of a spec."""
+        path = self.folder / f"{slug(name)}.yaml"
+        path.write_text(yaml.safe_dump({"dataset": slug(name), "seed": 7, **spec}, sort_keys=False), encoding="utf-8")
+        return self.run("build", str(path))
+
+    def asked(self, name: str, folder: Path) -> dict[str, Any]:
+        """Return a model's folder as a spec's teacher."""
+        how = {"device": self.device, "batch": 128}
+        return {
+            "name": name,
+            "provider": "transformers",
+            "model": str(folder),
+            "license": "Apache-2.0",
+            "transformers": how,
+            "limits": {"concurrency": 256},
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="larger models, more prompts, eight seeds: for a GPU, or a night")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="where models are trained and decoded")
+    parser.add_argument("--to", type=Path, default=ROOT / "out" / "distil", help="where everything goes")
+    options = parser.parse_args()
+    form = FULL if options.full else SMALL
+    # What was made of other settings stays where it is.
+    key = hashlib.sha256(json.dumps([asdict(form), options.device]).encode()).hexdigest()[:8]
+    place = Place(folder=options.to.resolve() / f"{'full' if options.full else 'small'}-{key}", form=form, device=options.device)
+    place.folder.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    asked, held_out = written(place)
+    bases, teacher = beforehand(place, {each.question for each in (*asked, *held_out)})
+    built = {name: drawn(place, name, teacher, bases[0]) for name in SETS}
+    students = distilled(place, bases)
+    found = examined(place, {TEACHER: teacher} | {f"base-{seed}": base for seed, base in enumerate(bases)} | students)
+    shown = table(place, built, found, [each.id for each in held_out])
+    (place.folder / "result.md").write_text(shown + "\n", encoding="utf-8")
+    print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, of which what was done before took nothing; {place.folder}")
+
+
+def written(place: Place) -> tuple[list[Problem], list[Problem]]:
+    """Write the prompts and the held-out problems, and return them."""
+    form = place.form
+    held_out = list(itertools.islice(problems(HELD_OUT, STEPS), form.held_out))
+    known = {each.question for each in held_out}
+    asked = list(itertools.islice(problems(PROMPTS, STEPS, known), form.prompts))
+    for name, some in (("prompts", asked), ("held-out", held_out)):
+        rows = [
+            {"id": each.id, "prompt": each.question, "reference": str(each.answer), "steps": len(each.equations)} for each in some
+        ]
+        (place.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return asked, held_out
+
+
+def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
+    """Train the teacher, and for each seed a base that knows the form, and return the folders."""
+    form, folder = place.form, place.folder
+    hard = folder / "gold"
+    easy = folder / "easy"
+    if not (folder / "untrained").exists():
+        gold(hard, seed=GOLD, count=form.gold, steps=STEPS, known=known)
+        gold(easy, seed=EASY, count=form.easy, steps=EASY_STEPS, known=known)
+        for seed in range(form.seeds):
+            untrained(folder / "begun" / str(seed), form.student, seed)
+        untrained(folder / "begun" / TEACHER, form.teacher, 0)
+        (folder / "untrained").touch()
+
+    def base(seed: int) -> Path:
+        return place.train(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed)
+
+    def bases() -> list[Path]:
+        return [base(seed) for seed in range(form.seeds)]
+
+    found = beside([bases, lambda: place.train(hard, folder / "begun" / TEACHER, TEACHER, steps=form.taught)])
+    return found[0], found[1]
+
+
+def drawn(place: Place, name: str, teacher: Path, tokenizer: Path) -> dict[str, Any]:
+    """Build a training set. All draw the same samples, so the first pays and the others find them in the lake."""
+    spec = SETS[name]
+    soft = "logprobs" in spec.get("sampling", {})
+    export = {
+        "format": "soft" if soft else "tokenized",
+        "to": str(place.folder / "shards" / slug(name)),
+        "tokenizer": str(tokenizer),
+    }
+    sampling = {"k": place.form.k, "temperature": 1.0, "max_tokens": 80, "seed": 7}
+    return place.build(
+        name,
+        {
+            "prompts": [{"source": str(place.folder / "prompts.jsonl"), "license": "CC0-1.0"}],
+            "teachers": [place.asked(TEACHER, teacher)],
+            **spec,
+            "sampling": sampling | spec.get("sampling", {}),
+            "exports": [export],
+        },
+    )
+
+
+def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
+    """Train a student of each seed on each training set, and return the folders by name."""
+    names = [(name, seed) for seed in range(place.form.seeds) for name in SETS]
+
+    def student(name: str, seed: int) -> Callable[[], Path]:
+        shards = place.folder / "shards" / slug(name)
+        return lambda: place.train(
+            shards, bases[seed], f"students/{slug(name)}-{seed}", steps=place.form.distilled, seed=seed, lr=place.form.lr / 2
+        )
+
+    folders = beside([student(name, seed) for name, seed in names])
+    return {f"{slug(name)}-{seed}": folder for (name, seed), folder in zip(names, folders, strict=True)}
+
+
+def examined(place: Place, models: dict[str, Path]) -> dict[str, dict[str, bool]]:
+    """Ask every model the held-out problems, and return which it had right."""
+    spec = {
+        "prompts": [{"source": str(place.folder / "held-out.jsonl"), "license": "CC0-1.0"}],
+        "teachers": [place.asked(name, folder) for name, folder in models.items()],
+        "sampling": {"temperature": 0, "max_tokens": 80},
+        "verify": VERIFY[:1],
+        "dedup": {"exact": False},
+    }
+    place.build("held-out", spec)
+    with duckdb.connect(str(place.folder / "lake" / "catalog.duckdb"), read_only=True) as lake:
+        rows = lake.execute("SELECT teacher, prompt_id, outcome FROM current_outcomes WHERE dataset = 'held-out'").fetchall()
+    found: dict[str, dict[str, bool]] = {name: {} for name in models}
+    for name, prompt, outcome in rows:
+        if outcome == "failed":
+            sys.exit(f"{name} has no answer to {prompt}; the same command asks again")
+        found[name][prompt] = outcome == "kept"
+    return found
+
+
+def table(place: Place, built: dict[str, dict[str, Any]], found: dict[str, dict[str, bool]], prompts: list[str]) -> str:
+    """Return what came of it as a Markdown table."""
+    seeds = range(place.form.seeds)
+    bootstrap, single = Bootstrap(len(seeds), len(prompts)), Bootstrap(1, len(prompts))
+    baseline = rights(found, [f"{slug(BASELINE)}-{seed}" for seed in seeds], prompts)
+    lines = [
+        "| trained on | traces | held-out problems right | better than unverified, points |",
+        "|---|---|---|---|",
+        f"| the teacher itself | | {single.interval(rights(found, [TEACHER], prompts))} | |",
+        f"| nothing: the student before | | {bootstrap.interval(rights(found, [f'base-{s}' for s in seeds], prompts))} | |",
+    ]
+    for name in SETS:
+        right = rights(found, [f"{slug(name)}-{seed}" for seed in seeds], prompts)
+        better = points(bootstrap.interval(right - baseline)) if name != BASELINE else ""
+        lines.append(f"| {name} | {built[name]['kept']:,} | {bootstrap.interval(right)} | {better} |")
+    return "\n".join(lines)
+
+
+def points(interval: Interval) -> str:
+    """Return a difference in percentage points."""
+    return f"{100 * interval.mean:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def slug(name: str) -> str:
+    """Return a name as a dataset or a folder can have it."""
+    return name.replace(", ", "-").replace(" ", "-")
+
+
+def beside(jobs: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Do two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        return [each.result() for each in [pool.submit(job) for job in jobs]]
+
+
+if __name__ == "__main__":
+    main()
