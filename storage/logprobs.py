@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -42,14 +42,14 @@ def packed(given: Logprobs) -> dict[str, Any]:
     return found
 
 
-def unpacked(given: Mapping[str, Any]) -> pa.StructScalar:
-    """Return what `packed` made as a value of `schemas.LOGPROBS`. Raise ValueError, TypeError or KeyError where it isn't that."""
-    return pa.StructArray.from_arrays([_listed(column, given[column.name]) for column in LOGPROBS], fields=list(LOGPROBS))[0]
+def unpacked(given: Mapping[str, Any]) -> pa.StructArray:
+    """Return what `packed` made as an array of one. Raise ValueError, TypeError or KeyError where it isn't that."""
+    return pa.StructArray.from_arrays([_listed(column, given[column.name]) for column in LOGPROBS], fields=list(LOGPROBS))
 
 
-def logprobs_of(given: Mapping[str, Any] | pa.StructScalar) -> Logprobs:
-    """Return the record of a value of `schemas.LOGPROBS`, be it Arrow's or Python's."""
-    columns: Mapping[str, Any] = given.as_py() if isinstance(given, pa.StructScalar) else given
+def logprobs_of(given: Mapping[str, Any] | pa.StructArray) -> Logprobs:
+    """Return the record of a value of `schemas.LOGPROBS`, as Python has it or as an array of one."""
+    columns = cast("Mapping[str, Any]", given[0].as_py() if isinstance(given, pa.StructArray) else given)
     lists = ((column.name, columns[column.name]) for column in LOGPROBS)
     found: dict[str, Any] = {name: None if values is None else tuple(values) for name, values in lists}
     return Logprobs(**found)

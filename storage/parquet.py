@@ -21,6 +21,8 @@ ROW_GROUP = 10_000
 STORE_GROUP = 2_000
 """Rows in what costs money to make again: few, since most of a damaged row group is lost, but not fewer, since DuckDB holds what
 the footers of all parts say of their row groups in memory."""
+GROUP_BYTES = 16 * 2**20
+"""Of values that come as Arrow's arrays, in one row group: a response's distributions take hundreds of times its text."""
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises of a file that isn't what was written; the last for the name of a column."""
 
@@ -46,6 +48,8 @@ class PartWriter:
         self._footer = self._temporary.with_suffix(".footer.tmp") if keep_footer else None
         self._row_group = row_group
         self._rows: list[Mapping[str, Any]] = []
+        self._large = [column.name for column in schema if pa.types.is_struct(column.type)]
+        self._bytes = 0
         self._torn: BaseException | None = None
         self.written = 0
         """Rows so far."""
@@ -64,7 +68,7 @@ class PartWriter:
             raise refused(path, error) from error
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Add a row. Keys that are missing are null."""
+        """Add a row. Keys that are missing are null; a struct may come as an array of one."""
         self.extend((row,))
 
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -73,7 +77,9 @@ class PartWriter:
             raise self._torn
         self._rows += rows
         self.written += len(rows)
-        if len(self._rows) >= self._row_group:
+        for name in self._large:
+            self._bytes += sum(row[name].nbytes for row in rows if isinstance(row.get(name), pa.Array))
+        if len(self._rows) >= self._row_group or self._bytes >= GROUP_BYTES:
             self._flush()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
@@ -85,8 +91,9 @@ class PartWriter:
     def _flush(self) -> None:
         with self._whole():
             if self._rows:
-                self._writer.write_batch(pa.RecordBatch.from_pylist(self._rows, schema=self._schema))
-                self._rows = []
+                columns = [_column([row.get(column.name) for row in self._rows], column.type) for column in self._schema]
+                self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+                self._rows, self._bytes = [], 0
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:
@@ -125,6 +132,13 @@ class PartWriter:
                 self._writer.close()
             for path in filter(None, (self._temporary, self._footer)):
                 path.unlink(missing_ok=True)
+
+
+def _column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    if not any(isinstance(value, pa.Array) for value in values):
+        return pa.array(values, kind)
+    null = pa.nulls(1, kind)
+    return pa.concat_arrays([null if value is None else value for value in values])
 
 
 def write_rows(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]], *, store: bool = False) -> int:

@@ -146,7 +146,7 @@ class Sample:
     seed: int | None = None
     """As sent."""
     logprobs: Logprobs | None = None
-    """The distributions that its tokens were drawn from, where they were asked for."""
+    """The distributions that its tokens were drawn from, where they were asked for. Who judges a sample doesn't get them."""
     created_at: datetime
     """When the response had arrived, UTC."""
 

@@ -177,7 +177,11 @@ def _rebuild(part: Path, table: str, segment: Path | None, *, damaged: bool) -> 
 
 def _rows(part: Path) -> Iterator[Row]:
     for batch in salvage(part, []):
-        yield from batch.to_pylist()
+        plain = batch.drop_columns(["logprobs"]) if "logprobs" in batch.schema.names else batch
+        for number, row in enumerate(plain.to_pylist()):
+            if plain is not batch and batch["logprobs"][number].is_valid:
+                row["logprobs"] = batch["logprobs"].slice(number, 1)  # an object for each token of a batch would take gigabytes
+            yield row
 
 
 def _key(row: Row, table: str) -> tuple[Any, ...]:

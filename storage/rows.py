@@ -42,8 +42,8 @@ def prompt_of(row: Row) -> Prompt:
 
 
 def sample_of(row: Row) -> Sample:
-    """Return the sample of a row of `schemas.SAMPLES`."""
-    logprobs = row["logprobs"]
+    """Return the sample of a row of `schemas.SAMPLES`, or of one without distributions (`Workspace`'s view `responses`)."""
+    logprobs = row.get("logprobs")
     return Sample(
         sample_id=row["sample_id"],
         prompt_id=row["prompt_id"],

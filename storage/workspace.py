@@ -80,6 +80,7 @@ class Workspace:
             if table == "samples":
                 self._samples = (pattern, str(lake.root / table / EMPTY) if lake.exists else pattern)
             self._view(table, f"FROM {parquet(pattern)}")
+        self._view("responses", "SELECT * EXCLUDE (logprobs) FROM samples")
         self._view("waste", waste.view(lake.waste))
 
     def _view(self, name: str, query: str) -> None:

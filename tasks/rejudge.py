@@ -40,8 +40,8 @@ async def judge_stored(
         return 0
     reader = await asyncio.to_thread(
         workspace.stream,
-        "SELECT samples AS sample, prompts AS prompt, fingerprints "
-        "FROM unjudged JOIN samples USING (sample_id) JOIN prompts USING (ord)",
+        "SELECT responses AS sample, prompts AS prompt, fingerprints "
+        "FROM unjudged JOIN responses USING (sample_id) JOIN prompts USING (ord)",
         rows=BATCH,
     )
     done = 0

@@ -114,9 +114,9 @@ def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> _Votes
     if groups:
         workspace.deal_query(
             "voting",
-            "SELECT ord, turn, together.sample_index, inputs, samples AS sample, "
+            "SELECT ord, turn, together.sample_index, inputs, responses AS sample, "
             f"turn * {votes.buckets} // {groups} AS bucket "
-            "FROM together JOIN unvoted USING (ord, teacher) JOIN samples USING (sample_id)",
+            "FROM together JOIN unvoted USING (ord, teacher) JOIN responses USING (sample_id)",
         )
     return votes
 

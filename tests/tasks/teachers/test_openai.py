@@ -313,17 +313,17 @@ class TestReceived:
     async def test_logprobs(self):
         """Log-probabilities keep the tokens' bytes, which may be parts of characters, and the alternatives."""
         top = [{"token": "4", "bytes": [52], "logprob": -0.25}, {"token": "5", "bytes": None, "logprob": -2}]
-        content = [{"token": "?", "bytes": [0xF0, 0x9F], "logprob": -0.5, "top_logprobs": top}, {"token": "ä", "logprob": 0}]
+        content = [{"token": "?", "bytes": [0xF0, 0x9F], "logprob": -3.0, "top_logprobs": top}, {"token": "ä", "logprob": 0}]
         (found,) = (await ask(choice(logprobs={"content": content}))).choices
         assert found.logprobs == Logprobs(
             tokens=(b"\xf0\x9f", "ä".encode()),
             ids=None,
-            logprobs=(-0.5, 0.0),
+            logprobs=(-3.0, 0.0),
             counts=(2, 0),
             top_tokens=(b"4", b"5"),
             top_ids=None,
             top_logprobs=(-0.25, -2.0),
-            rest=(0.0, 0.0),
+            rest=(pytest.approx(1 - math.exp(-0.25) - math.exp(-2) - math.exp(-3)), 0.0),
         )
 
     @pytest.mark.parametrize("given", [None, {}, {"content": None}, {"content": []}], ids=repr)
