@@ -195,9 +195,7 @@ def written(place: Place) -> tuple[list[Problem], list[Problem]]:
     known = {each.question for each in held_out}
     asked = list(itertools.islice(problems(PROMPTS, STEPS, known), form.prompts))
     for name, some in (("prompts", asked), ("held-out", held_out)):
-        rows = [
-            {"id": each.id, "prompt": each.question, "reference": str(each.answer), "steps": len(each.equations)} for each in some
-        ]
+        rows = [{"id": each.id, "prompt": each.question, "reference": each.answer, "steps": each.steps} for each in some]
         (place.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return asked, held_out
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
-from problems import Problem, problems
+from problems import FORMS, Problem, problems
 from tokenizers import Regex, Tokenizer, decoders, trainers
 from tokenizers import models as forms
 from tokenizers import pre_tokenizers as before
@@ -54,7 +54,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
         vocab_size=400, special_tokens=special, initial_alphabet=before.ByteLevel.alphabet(), show_progress=False
     )
     some = itertools.islice(problems(0, (2, 3)), 1000)
-    found.train_from_iterator((text for each in some for text in (each.question, each.solution(0), each.solution(1))), trainer)
+    found.train_from_iterator((text for each in some for text in (each.question, each.solution(1))), trainer)
     whole = PreTrainedTokenizerFast(
         tokenizer_object=found, eos_token="<|end|>", pad_token="<|end|>", additional_special_tokens=special
     )
@@ -98,6 +98,6 @@ def _rows(given: Iterable[Problem], chance: random.Random) -> list[dict[str, Any
     rows = []
     for each in given:
         prompt = words.encode(f"<|user|>{each.question}<|assistant|>", add_special_tokens=False)
-        response = words.encode(f"{each.solution(chance.randrange(2))}<|end|>", add_special_tokens=False)
+        response = words.encode(f"{each.solution(chance.randrange(len(FORMS)))}<|end|>", add_special_tokens=False)
         rows.append({"input_ids": prompt + response, "labels": [MASKED] * len(prompt) + response})
     return rows

@@ -1,4 +1,4 @@
-"""Word problems of several steps whose answers can be checked, with worked solutions in more than one form of words."""
+"""Arithmetic of several steps whose answers can be checked, with solutions that are worked out a step at a time."""
 
 from __future__ import annotations
 
@@ -8,27 +8,35 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-NAMES = ("Ann", "Ben", "Eva", "Kim", "Leo", "Max", "Mia", "Tom")
-THINGS = ("beads", "books", "cards", "coins", "pears", "pens", "shells", "stamps")
-GAINS = ("finds", "buys", "wins", "gets")
-LOSSES = ("loses", "sells", "eats", "gives away")
-TIMES = {2: "doubles", 3: "triples"}
-MOST = 50
+MOST = 60
 """No number is larger on the way."""
 CHANGE = 9
-"""Nor is one larger by which another grows or shrinks."""
+"""Nor is one larger by which another grows, shrinks or is multiplied."""
+FORMS = ("", "Step by step: ")
+"""What a solution begins with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A question and how it is worked out."""
 
-    question: str
-    """What is asked."""
-    equations: tuple[str, ...]
-    """Its steps, in order."""
-    answer: int
-    """The last one's result."""
+    lines: tuple[str, ...]
+    """The expression, and what is left of it after each step; the last one is the answer."""
+
+    @property
+    def question(self) -> str:
+        """Return what is asked."""
+        return f"What is {self.lines[0]}?"
+
+    @property
+    def steps(self) -> int:
+        """Return how many it takes."""
+        return len(self.lines) - 1
+
+    @property
+    def answer(self) -> str:
+        """Return the result."""
+        return self.lines[-1]
 
     @property
     def id(self) -> str:
@@ -36,42 +44,28 @@ class Problem:
         return hashlib.sha256(self.question.encode()).hexdigest()[:16]
 
     def solution(self, form: int) -> str:
-        """Return a worked solution, in the first or the second form of words."""
-        if form == 0:
-            steps = [f"{equation}." for equation in self.equations]
-        else:
-            first, *rest = self.equations
-            steps = [f"First, {first}.", *(f"Then {equation}." for equation in rest)]
-        return " ".join([*steps, f"The answer is {self.answer}."])
+        """Return it worked out, in one of the forms of words."""
+        return f"{FORMS[form]}{' = '.join(self.lines)}. The answer is {self.answer}."
 
 
 def problem(chance: random.Random, steps: int) -> Problem:
-    """Return a problem of so many steps, all its numbers from 1 to MOST."""
-    name, thing = chance.choice(NAMES), chance.choice(THINGS)
-    value = chance.randint(2, MOST)
-    told = [f"{name} has {value} {thing}."]
-    equations = []
-    for _ in range(steps):
-        kinds = ["+"] * (value < MOST) + ["-"] * (value > 1) + ["*"] * (2 * value <= MOST)
-        match chance.choice(kinds):
-            case "+":
-                number = chance.randint(1, min(CHANGE, MOST - value))
-                told.append(f"{name} {chance.choice(GAINS)} {number}.")
-                after = value + number
-                equations.append(f"{value} + {number} = {after}")
-            case "-":
-                number = chance.randint(1, min(CHANGE, value - 1))
-                told.append(f"{name} {chance.choice(LOSSES)} {number}.")
-                after = value - number
-                equations.append(f"{value} - {number} = {after}")
-            case _:
-                number = chance.choice([each for each in TIMES if each * value <= MOST])
-                told.append(f"{name} {TIMES[number]} that.")
-                after = value * number
-                equations.append(f"{value} * {number} = {after}")
-        value = after
-    told.append(f"How many {thing}?")
-    return Problem(question=" ".join(told), equations=tuple(equations), answer=value)
+    """Return a problem of so many steps, from the left to the right: a product comes first, if at all."""
+    terms, values = [], []
+    if chance.random() < 1 / 3:
+        one, other = chance.randint(2, CHANGE), chance.randint(2, MOST // CHANGE)
+        terms, values = [f"{one} * {other}"], [one * other]
+    else:
+        values = [chance.randint(2, MOST)]
+        terms = [str(values[0])]
+    product = len(terms[0].split()) > 1
+    while len(values) < steps + 1 - product:
+        value = values[-1]
+        sign = chance.choice(["+"] * (value < MOST) + ["-"] * (value > 1))
+        number = chance.randint(1, min(CHANGE, MOST - value if sign == "+" else value - 1))
+        terms.append(f"{sign} {number}")
+        values.append(value + number if sign == "+" else value - number)
+    lines = [" ".join([str(value), *terms[place + 1 :]]) for place, value in enumerate(values)]
+    return Problem(lines=tuple([" ".join(terms), *lines] if product else lines))
 
 
 def problems(seed: int, steps: tuple[int, ...], known: AbstractSet[str] = frozenset()) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storage.records import Message
+from storage.records import Logprobs, Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,8 @@ class How:
     """Nucleus (Holtzman et al. 2020): the most probable tokens that have so much of the probability together."""
     stop: tuple[str, ...]
     """Texts that end an answer, and aren't a part of it."""
+    alternatives: int = 0
+    """How many of the likeliest tokens to tell at each position, with their probabilities; 0: none, and no probabilities."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +48,5 @@ class Decoded:
     """Of the prompt, its template included."""
     tokens_out: int
     """Generated, the one that ended it included."""
+    logprobs: Logprobs | None = None
+    """The model's own distribution at each of them, whatever temperature they were sampled at; None where not asked for."""

@@ -8,6 +8,7 @@ Each answer has random numbers of its own, drawn from its seed, so that it doesn
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from storage.errors import RequestRejected, SetupError
 from storage.records import Message
 from tasks.teachers.asks import Ask, Decoded, How
+from tasks.teachers.seen import Seen, distributions
 
 TAIL = 16
 """Tokens that are looked through for a stop text, beside one for each of its bytes: the window may begin inside a character."""
+_LOADING = threading.Lock()
+"""One model at a time: while transformers loads one, whatever the process makes is made without weights."""
 
 
 class Model:
@@ -32,9 +36,10 @@ class Model:
         try:
             self._device = torch.device(_device(device))
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True
-            )
+            with _LOADING:
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    folder, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True
+                )
             self._model = model.to(self._device).eval()
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             told = " ".join(str(error).split())[:300]
@@ -112,8 +117,9 @@ class Model:
                 stopping_criteria=[until],
             )
         made: list[list[int]] = whole[:, longest:].tolist()
+        told = sampler.told()
         return [
-            self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop)
+            self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop, told and told[row])
             for row, tokens in enumerate(made)
         ]
 
@@ -124,13 +130,14 @@ class Model:
             raise SetupError(f"{self._folder}: says of no longest text; set sampling.max_tokens")
         return min(rooms)
 
-    def _decoded(self, tokens: list[int], prompt: int, stop: Sequence[str]) -> Decoded:
+    def _decoded(self, tokens: list[int], prompt: int, stop: Sequence[str], told: Seen | None) -> Decoded:
         end = next((place for place, token in enumerate(tokens) if token in self._ends), None)
         out = len(tokens) if end is None else end + 1
         text = self._text(tokens if end is None else tokens[:end])
         cut = min((place for place in map(text.find, stop) if place >= 0), default=None)
         finish_reason = "length" if end is None and cut is None else "stop"
-        return Decoded(text=text[:cut], finish_reason=finish_reason, tokens_in=prompt, tokens_out=out)
+        logprobs = None if told is None else distributions(tokens[:out], told)
+        return Decoded(text=text[:cut], finish_reason=finish_reason, tokens_in=prompt, tokens_out=out, logprobs=logprobs)
 
     def _text(self, tokens: list[int]) -> str:
         text: str = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -147,19 +154,28 @@ class _Sampler:
         self._numbers = numbers
         self._how = how
         self._folder = folder
+        self._seen: list[Seen] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:  # noqa: ARG002 - transformers calls it so
         if bool(scores.isnan().any()):
             raise SetupError(f"{self._folder}: its logits are no numbers (NaN): the weights are broken, or dtype is too narrow")
-        if self._how.temperature == 0:
-            return scores
+        chosen = scores.argmax(dim=-1, keepdim=True) if self._how.temperature == 0 else self._drawn(scores)
+        if self._how.alternatives:
+            self._seen.append(Seen.at(scores, chosen, self._how.alternatives))
+        return torch.full_like(scores, -torch.inf).scatter(-1, chosen, 0.0)
+
+    def told(self) -> list[Seen] | None:
+        """Return for each row what stood at its positions; None where that wasn't asked for."""
+        return Seen.by_row(self._seen) if self._how.alternatives else None
+
+    def _drawn(self, scores: Tensor) -> Tensor:
         best, tokens = (scores.float() / self._how.temperature).sort(dim=-1, descending=True, stable=True)
         mass = best.softmax(dim=-1)
         reached = mass.cumsum(dim=-1)
         kept = (reached - mass < self._how.top_p).sum(dim=-1, keepdim=True)  # at least the best
         drawn = torch.tensor([[each.random()] for each in self._numbers], device=scores.device)
         places = torch.searchsorted(reached, drawn * reached.gather(-1, kept - 1), right=True).minimum(kept - 1)
-        return torch.full_like(scores, -torch.inf).scatter(-1, tokens.gather(-1, places), 0.0)
+        return tokens.gather(-1, places)
 
 
 class _Until:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GATHER_S = 0.01
 """Requests that come together are so far apart."""
-UNDERSTOOD = frozenset({"max_tokens", "seed", "stop", "temperature", "top_p"})
+UNDERSTOOD = frozenset({"logprobs", "max_tokens", "seed", "stop", "temperature", "top_logprobs", "top_p"})
 """Parameters."""
 TEMPLATE = "chat_template_kwargs"
 """What `extra_body` may have: variables for the chat template, by the name that vLLM and SGLang have for them."""
@@ -108,7 +108,7 @@ class TransformersTeacher:
         choices = []
         for each in found:
             thought, text = reasoning.split(each.text)
-            choices.append(Choice(response=text, reasoning=thought, finish_reason=each.finish_reason))
+            choices.append(Choice(response=text, reasoning=thought, finish_reason=each.finish_reason, logprobs=each.logprobs))
         tokens_in, tokens_out = sum(each.tokens_in for each in found), sum(each.tokens_out for each in found)
         return Completion(choices=tuple(choices), tokens_in=tokens_in, tokens_out=tokens_out)
 
@@ -128,6 +128,7 @@ class TransformersTeacher:
             temperature=float(parameters.get("temperature", 1.0)),
             top_p=float(parameters.get("top_p", 1.0)),
             stop=tuple(parameters.get("stop") or ()),
+            alternatives=int(parameters.get("top_logprobs", 0)),
         )
         seed = parameters.get("seed")
         jobs = []

@@ -9,6 +9,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,35 @@ class TestAnswers:
         chi = sum((counts[token] - draws * wanted[token].item()) ** 2 / (draws * wanted[token].item()) for token in likely)
         freedom = len(likely)
         assert chi < freedom + 3.3 * math.sqrt(2 * freedom) + 6
+
+    @pytest.mark.parametrize(("temperature", "top_p"), [(0.0, 1.0), (1.0, 1.0), (0.6, 0.5)])
+    def test_what_it_was_drawn_from(self, original: Path, temperature: float, top_p: float):
+        """Asked for, the model's own distribution at each token is told, the last included, as one pass over the text gives it."""
+        asked = How(temperature=temperature, top_p=top_p, stop=(), alternatives=4)
+        texts = ["What is two plus two?", "Think."]
+        loaded = model(original)
+        found = loaded.answer([ask(text, seed=3, max_tokens=6) for text in texts], asked, never)
+        plain = loaded.answer([ask(text, seed=3, max_tokens=6) for text in texts], how(temperature, top_p), never)
+        weights, tokenizer = AutoModelForCausalLM.from_pretrained(original), AutoTokenizer.from_pretrained(original)
+        for text, each, bare in zip(texts, found, plain, strict=True):
+            assert bare == replace(each, logprobs=None)
+            told = each.logprobs
+            assert len(told) == each.tokens_out
+            prompt = tokenizer.apply_chat_template(
+                [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False
+            )
+            tokens = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            with torch.no_grad():
+                logits = weights(torch.tensor([tokens + list(told.ids)])).logits[0, len(tokens) - 1 : -1]
+            whole = logits.log_softmax(-1)
+            best, ids = whole.topk(4)
+            chosen = whole[range(len(told)), told.ids]
+            assert told.top_ids == tuple(ids.ravel().tolist())
+            assert told.top_logprobs == pytest.approx(best.ravel().tolist(), abs=1e-4)
+            assert told.logprobs == pytest.approx(chosen.tolist(), abs=1e-4)
+            others = torch.ones_like(whole, dtype=bool).scatter(1, ids, value=False)
+            others[range(len(told)), told.ids] = False
+            assert told.rest == pytest.approx((whole.exp() * others).sum(-1).tolist(), abs=1e-4)
 
     def test_a_seed_is_needed_to_get_the_same_again(self, original: Path):
         """Without one, answers differ."""
