@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import footers
+from storage.encodings import encodings
 from storage.errors import LakeDamaged, StorageError
 
 ROW_GROUP = 10_000
@@ -62,7 +63,7 @@ class PartWriter:
                 compression="zstd",
                 compression_level=3,
                 write_page_checksum=True,
-                use_dictionary=not distinct,
+                **encodings(schema, distinct=distinct),
             )
         except OSError as error:
             raise refused(path, error) from error

@@ -57,11 +57,13 @@ class Prompt:
 class Logprobs:
     """A teacher's distribution at each generated position of one sample, flat: positions one after the other.
 
-    Position i has `counts[i]` alternatives, and they stand behind those of the positions before it.
+    Position i has `counts[i]` alternatives, and they stand behind those of the positions before it. Where a server left positions
+    out, one position stands for all of them: a *gap*, with their bytes, the id -1, the logprob NaN, no alternatives, and rest 1.
     """
 
     tokens: tuple[bytes, ...] | None
-    """The sampled tokens' bytes, perhaps a part of a character each; None where the server gave ids alone."""
+    """The sampled tokens' bytes, perhaps a part of a character each; None where the server gave ids alone. Joined they are what
+    the server generated, reasoning included; a special token's bytes or a stop text may stand at the end."""
     ids: tuple[int, ...] | None
     """The sampled tokens' ids in the teacher's vocabulary; None where the server gave none."""
     logprobs: tuple[float, ...]

@@ -15,7 +15,6 @@ import tenacity
 
 from storage.errors import (
     BadResponse,
-    EmptyResponse,
     Overloaded,
     QuotaSpent,
     RateLimited,
@@ -34,7 +33,7 @@ from tasks.line import Line
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import BrokenOff, Completion, Request, Teacher, Usage
-from tasks.usable import billable, usable
+from tasks.usable import Distributions, billable, usable
 
 logger = logging.getLogger(__name__)
 REFUSALS = 100
@@ -86,6 +85,7 @@ class Desk:
         self.options = options
         self._lines = lines
         self._stop = stop
+        self._distributions = Distributions()
         self._first = self._repeated = 0
         self._seen, self._mean_out, self._mean_s = 0, 0.0, 0.0
         self._flying, self._began = 0, 0.0
@@ -221,8 +221,8 @@ class Desk:
             so_far.wasted += (billable(so_far.in_hand),)
             so_far.in_hand = None
         try:
-            completion = usable(completion, request.n)
-        except EmptyResponse:
+            completion = self._distributions.check(usable(completion, request.n), request)
+        except BadResponse:
             so_far.wasted += (usage,)
             so_far.failures += 1
             so_far.billed_again = True

@@ -28,6 +28,7 @@ from tasks.stop import Stop
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import BatchOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
+from tasks.usable import Distributions
 from tasks.waiting import Around, Place, Slot
 
 LOOK_S = 1.0
@@ -89,6 +90,7 @@ class BatchDesk:
             timeout_s=self._batch.timeout_s,
             teacher=teacher,
             patience=Patience(options.name, options.retry),
+            distributions=Distributions(),
             intents=intents,
             say=say,
             board={} if board is None else board,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -222,7 +222,8 @@ class Draw:
         for sample in samples:
             self.spending.paid += 1
             self.spending.of(sample.teacher).paid += 1
-            drawn[sample.sample_index] = sample
+            # Whoever judges it has no use for its distributions, and a shard's would take gigabytes.
+            drawn[sample.sample_index] = replace(sample, logprobs=None)
 
     def _request(self, question: Question, indices: list[int]) -> Request:
         parameters = self.sampling.parameters()

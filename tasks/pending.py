@@ -12,7 +12,6 @@ from typing import TypeVar
 
 from storage.errors import (
     BadResponse,
-    EmptyResponse,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -252,21 +251,21 @@ class Pending:
             elif place in wanted:
                 try:
                     self._answer(place, result)
-                except BadResponse as error:
+                except (BadResponse, SetupError) as error:
                     failed[place] = error
                 wanted.discard(place)
         if come < state.done:  # what was cut off on its way must not be bought again
             raise Unavailable(f"{self._name}: {come:,} of {state.done:,} results could be fetched")
 
     def _answer(self, place: Place, completion: Completion) -> None:
-        """Give everybody who waits the part that is wanted; it is billed once. Raise BadResponse where it is empty."""
+        """Give everybody who waits the part that is wanted; it is billed once. Raise BadResponse where it is of no use."""
         slots = [slot for slot in self.waiting.get(place, ()) if not slot.future.done()]
         if not slots:
             self.waiting.pop(place, None)
             return
         try:
-            answer = usable(completion, self.items[place])
-        except EmptyResponse:
+            answer = self._around.distributions.check(usable(completion, self.items[place]), slots[0].request)
+        except (BadResponse, SetupError):
             slots[0].billed(billable(completion))
             self._around.ended(place, billable(completion))
             raise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 
-from storage.errors import EmptyResponse
+from storage.errors import BadResponse, EmptyResponse, SetupError
 from storage.records import CUT_OFF, REFUSED
-from tasks.teachers.protocol import Choice, Completion, Usage
+from tasks.teachers.protocol import Choice, Completion, Request, Usage
 
 INT32_MAX = 2**31 - 1
 """What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
@@ -28,6 +28,38 @@ def usable(completion: Completion, n: int) -> Completion:
     if not choices:
         raise EmptyResponse("the response is empty")
     return Completion(choices=choices[:n], allowance=completion.allowance, **_numbers(completion))
+
+
+class Distributions:
+    """Whether a teacher gives the distributions that it is asked for. Its first response with a text tells."""
+
+    def __init__(self) -> None:
+        self._given = False
+
+    def check(self, completion: Completion, request: Request) -> Completion:
+        """Return a response without choices that lack their distributions, where these were asked for.
+
+        Raise BadResponse where that leaves none, and SetupError where no response has had any so far: each further one would be
+        paid for in vain.
+        """
+        if not request.parameters.get("logprobs"):
+            return completion
+        whole = tuple(choice for choice in completion.choices if not _lacks_logprobs(choice))
+        self._given = self._given or any(choice.logprobs for choice in whole)
+        if whole:
+            return completion if len(whole) == len(completion.choices) else replace(completion, choices=whole)
+        if self._given:
+            raise BadResponse("the response has no log-probabilities, which other responses had")
+        raise SetupError(
+            "sampling.logprobs: the first response came without any alternatives, so every one would be paid for in vain; "
+            "leave it out, or ask a server that gives them"
+        )
+
+
+def _lacks_logprobs(choice: Choice) -> bool:
+    if choice.logprobs is not None:
+        return not choice.logprobs.top_logprobs
+    return bool(choice.response.strip()) and choice.finish_reason not in REFUSED
 
 
 def _says_something(choice: Choice) -> bool:

@@ -13,6 +13,7 @@ from tasks.patience import Patience
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request, Usage
+from tasks.usable import Distributions
 
 if TYPE_CHECKING:
     from tasks.pending import Pending
@@ -63,6 +64,8 @@ class Around:
     """The provider."""
     patience: Patience
     """With it."""
+    distributions: Distributions
+    """Whether it gives what it is asked for."""
     intents: Intents
     """Where a batch is noted."""
     say: Callable[[str], None]

@@ -61,6 +61,8 @@ class AnthropicTeacher(SdkTeacher):
 
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise SpecError where the API would refuse them."""
+        if parameters.get("logprobs"):
+            raise SpecError("sampling.logprobs: provider anthropic gives no probabilities; leave it out, or ask another teacher")
         sent = {name: value for name, value in {**parameters, **self.extra_body}.items() if value is not None}
         if "max_tokens" not in sent:
             raise SpecError("sampling.max_tokens: is missing, and provider anthropic needs it: say how long a response may be")

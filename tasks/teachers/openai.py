@@ -19,6 +19,8 @@ from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher, texts
 from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.openai.com/v1"
+MOST_LOGPROBS = 20
+"""Alternatives that OpenAI's own API gives; other servers have bounds of their own, and say so."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,8 @@ class OpenAITeacher(SdkTeacher):
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise SpecError where the API has no way to say them."""
         refuse_budget(parameters)
+        if self.at_home and parameters.get("top_logprobs", 0) > MOST_LOGPROBS:
+            raise SpecError(f"sampling.logprobs: OpenAI's API gives {MOST_LOGPROBS} at most")
 
     def fields(self, request: Request) -> dict[str, Any]:
         """Return the conversation and the parameters, which have OpenAI's own names already."""
@@ -126,6 +130,5 @@ def _choice(choice: dict[str, Any]) -> Choice:
 
 
 def _logprobs(given: dict[str, Any] | None) -> Logprobs | None:
-    if not given or not given.get("content"):
-        return None
-    return distribution.read(given["content"])
+    positions = given and (given.get("content") or given.get("refusal"))
+    return distribution.read(positions) if positions else None

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, StringConstraints, field_validator, 
 
 from storage.errors import BadResponse, EmptyResponse, TeacherError
 from storage.records import CUT_OFF, REFUSED
-from tasks.options import NotYet, Options, PathText
+from tasks.options import Options, PathText
 from tasks.teachers.protocol import Usage
 
 BATCH = "-batch"
@@ -334,8 +334,8 @@ class SamplingOptions(Options):
     """The i-th sample of a prompt is asked for with seed + i."""
     stop: list[str] | None = Field(default=None, min_length=1, max_length=16)
     """Texts that end a response."""
-    logprobs: NotYet = 0
-    """Alternatives to store for each token. Not supported yet."""
+    logprobs: int = Field(default=0, ge=0, le=1_000)
+    """Alternatives to store for each token, with their probabilities. 0: none, and none for the token either."""
     thinking: ThinkingOptions | None = None
     """How long to reason before the answer."""
     adaptive: AdaptiveOptions | None = None
@@ -368,5 +368,7 @@ class SamplingOptions(Options):
             "seed": self.seed,
             "stop": self.stop,
             "thinking": self.thinking and self.thinking.model_dump(exclude_none=True),
+            "logprobs": True if self.logprobs else None,
+            "top_logprobs": self.logprobs or None,
         }
         return {name: value for name, value in sent.items() if value is not None}

@@ -2,7 +2,7 @@
 
 The file is JSONL. A line says whose answers they are (`prompt_id`, or `prompt`: the last user turn as it is sent) and what they
 are: `responses`, a list by sample index, or `response`, one. An answer is a text, or an object {response, reasoning,
-finish_reason, tokens_in, tokens_out}.
+finish_reason, tokens_in, tokens_out, logprobs}, the last in the form that chat completions give them in.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from storage.errors import RequestRejected, SourceError, SpecError
-from tasks.teachers import reasoning
+from tasks.teachers import distribution, reasoning
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 
@@ -84,8 +84,12 @@ class ReplayTeacher:
         wanted = answers[request.sample_index : request.sample_index + request.n]
         if not wanted:
             raise RequestRejected(f"{self.path} has {len(answers)} answers for prompt {request.prompt_id}, and not more")
+        try:
+            choices = tuple(_choice(answer, logprobs=bool(request.parameters.get("logprobs"))) for answer in wanted)
+        except ValueError as error:
+            raise RequestRejected(f"{self.path}: prompt {request.prompt_id}: {error}") from None
         return Completion(
-            choices=tuple(_choice(answer) for answer in wanted),
+            choices=choices,
             tokens_in=sum(answer.get("tokens_in") or 0 for answer in wanted),
             tokens_out=sum(answer.get("tokens_out") or 0 for answer in wanted),
         )
@@ -132,7 +136,7 @@ def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, i
         except (KeyError, TypeError, ValueError):
             raise SourceError(
                 f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`; "
-                "`reasoning` and `finish_reason` are texts, `tokens_in` and `tokens_out` whole numbers"
+                "`reasoning` and `finish_reason` are texts, `tokens_in` and `tokens_out` whole numbers, `logprobs` an object"
             ) from None
         yield _key(kind, row[kind]), start, place
 
@@ -147,13 +151,21 @@ def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
     for answer in answers:
         texts = [answer.get(name) or "" for name in ("reasoning", "finish_reason")]
         numbers = [answer.get(name) or 0 for name in ("tokens_in", "tokens_out")]
+        if not isinstance(answer.get("logprobs") or {}, dict):
+            raise TypeError
         if not all(isinstance(text, str) for text in texts) or not all(isinstance(number, int) for number in numbers):
             raise TypeError
     return answers
 
 
-def _choice(answer: dict[str, Any]) -> Choice:
+def _choice(answer: dict[str, Any], *, logprobs: bool) -> Choice:
     thought, text = answer.get("reasoning"), answer["response"]
     if thought is None:
         thought, text = reasoning.split(text)
-    return Choice(response=text, reasoning=thought, finish_reason=answer.get("finish_reason") or "stop")
+    given = (answer.get("logprobs") or {}).get("content") if logprobs else None
+    return Choice(
+        response=text,
+        reasoning=thought,
+        finish_reason=answer.get("finish_reason") or "stop",
+        logprobs=distribution.read(given) if given else None,
+    )

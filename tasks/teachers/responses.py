@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from storage.errors import SpecError
-from tasks.teachers import reasoning
-from tasks.teachers.openai import OpenAITeacher, refuse_budget
+from tasks.teachers import distribution, reasoning
+from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import blocks, texts
 from tasks.teachers.usage import billed, count, section
 
 _NAMES = {"max_tokens": "max_output_tokens"}
-_UNSENT = frozenset({"seed", "thinking", "response_format"})
+_UNSENT = frozenset({"seed", "thinking", "response_format", "logprobs"})
 """Unknown to the API (a seed stays a part of the sample's identity), or sent in another form."""
+_INCLUDE = {"thinking": "reasoning.encrypted_content", "logprobs": "message.output_text.logprobs"}
+"""What a parameter has the API send on top."""
 _INCOMPLETE = {"max_output_tokens": "length"}
 
 
@@ -33,7 +35,7 @@ class ResponsesTeacher(OpenAITeacher):
 
     def check(self, parameters: Mapping[str, Any]) -> None:
         """Raise SpecError where the API has no way to say them."""
-        refuse_budget(parameters)
+        super().check(parameters)
         if "stop" in parameters:
             raise SpecError("sampling.stop: `api: responses` knows no stop texts; leave it out, or use `api: chat`")
 
@@ -48,7 +50,8 @@ class ResponsesTeacher(OpenAITeacher):
         fields |= {_NAMES.get(name, name): value for name, value in given.items() if name not in _UNSENT}
         if thinking := given.get("thinking"):
             fields["reasoning"] = {"effort": thinking["effort"], "summary": "auto"}
-            fields["include"] = ["reasoning.encrypted_content"]
+        if include := [value for name, value in _INCLUDE.items() if given.get(name)]:
+            fields["include"] = include
         if form := given.get("response_format"):
             fields["text"] = {"format": {"type": form["type"], **form.get("json_schema", {})}}
         return fields
@@ -95,10 +98,12 @@ def _choice(document: dict[str, Any]) -> Choice:
     thought: str | None = "\n\n".join(shown)
     if not thought:
         thought, text = reasoning.split(text)
+    positions = [each for part in parts for each in part.get("logprobs") or ()]
     texts(finish_reason=finish_reason)
     return Choice(
         response=text or refusal,
         reasoning=thought or None,
         finish_reason=finish_reason,
+        logprobs=distribution.read(positions) if positions else None,
         reasoning_blocks=blocks(thoughts) if any(item.get("encrypted_content") for item in thoughts) else None,
     )

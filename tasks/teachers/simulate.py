@@ -13,8 +13,10 @@ from typing import Any
 
 from storage.errors import BadResponse, Overloaded, RateLimited, SpecError, Unavailable
 from storage.identity import address
+from storage.records import Logprobs
 from tasks.pace import Pace
 from tasks.teachers.options import SimulateOptions, TeacherOptions
+from tasks.teachers.plausible import distributions
 from tasks.teachers.protocol import CHARS_PER_TOKEN, Choice, Completion, Request
 
 WORDS = ("so", "then", "we", "see", "that", "each", "of", "them", "adds", "one", "more", "to", "what", "was", "there", "before")
@@ -62,8 +64,12 @@ class SimulatedTeacher:
         tokens_in, tokens_out = -(-sent // CHARS_PER_TOKEN), sum(map(len, texts))
         state.tokens.settle(tokens_in + tokens_out, asyncio.get_running_loop().time())
         choices = tuple(
-            Choice(response=" ".join(words), finish_reason="length" if len(words) < len(full) and fault != "empty" else "stop")
-            for words, full in zip(texts, whole, strict=True)
+            Choice(
+                response=" ".join(words),
+                finish_reason="length" if len(words) < len(full) and fault != "empty" else "stop",
+                logprobs=self._logprobs(words, request, request.sample_index + number),
+            )
+            for number, (words, full) in enumerate(zip(texts, whole, strict=True))
         )
         return Completion(choices=choices, tokens_in=tokens_in, tokens_out=tokens_out)
 
@@ -72,10 +78,18 @@ class SimulatedTeacher:
 
     def _words(self, request: Request, index: int) -> list[str]:
         """Return as many words as the answer has tokens."""
-        chooser = random.Random(address([[message.content for message in request.messages], index]))  # noqa: S311 - no secret
+        chooser = random.Random(_seed(request, index))  # noqa: S311 - no secret
         behaviour = self.behaviour
         number = max(1, round(behaviour.tokens * chooser.uniform(1 - behaviour.spread, 1 + behaviour.spread)))
         return chooser.choices(WORDS, k=number)
+
+    def _logprobs(self, words: list[str], request: Request, index: int) -> Logprobs | None:
+        number = request.parameters.get("top_logprobs")
+        return distributions(words, number, seed=int(_seed(request, index), 16)) if number and words else None
+
+
+def _seed(request: Request, index: int) -> str:
+    return address([[message.content for message in request.messages], index])
 
 
 class _State:
