@@ -3,11 +3,11 @@
     make distil                                             # two cores, under ten minutes
     .venv-train/bin/python benchmarks/distil/compare.py [--full] [--device cuda] [--to FOLDER]
 
-A teacher is trained on gold solutions of word problems of two to four steps until it is right about two times in three, and a
-student half as deep on a few solutions of two steps, so that it knows the form and little arithmetic. Then all is stillhouse's:
-`build` draws samples from the teacher once, and four specs make four training sets of them; `distill` trains the student on each,
-with the same number of steps of the same number of tokens, once for each seed; and another spec, whose teachers are all of these
-models, asks each the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
+A small teacher is trained on gold solutions of problems of three steps until it is right about two times in three, and a smaller
+student just so far that it knows the form and little arithmetic. Then all is stillhouse's: `build` draws samples from the teacher
+once, and four specs make four training sets of them; the training of `stillhouse distill` trains the student on each, with the same
+number of steps of the same number of tokens, once for each seed; and another spec, whose teachers are all of these models, asks
+each the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
 
 A seed decides the student's first weights, its training beforehand and its order of training. Intervals (95%) are of a bootstrap
 over seeds and prompts; a difference compares the same seeds on the same prompts. Run again, it goes on where it was ended.
@@ -24,23 +24,30 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import torch
 import yaml
 from intervals import Bootstrap, Interval, rights
 from models import Size, gold, untrained
 from problems import Problem, problems
+from transformers.utils import logging
+
+from tasks.distillation.recipe import Recipe
+from tasks.distillation.student import load
+from tasks.distillation.training import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 STILLHOUSE = str(Path(sys.executable).with_name("stillhouse"))
 HELD_OUT, PROMPTS, GOLD, EASY = 1, 2, 3, 4
 """The seeds of the problems."""
-STEPS, EASY_STEPS = (2, 3, 4), (2,)
+STEPS = (3,)
 TEACHER = "teacher"
 
 
@@ -118,6 +125,38 @@ BASELINE = next(iter(SETS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One training. Done already, it takes nothing; ended in the middle, it goes on."""
+
+    shards: Path
+    """What is learnt."""
+    student: Path
+    """Who learns it."""
+    to: Path
+    """Where what was learnt goes."""
+    recipe: dict[str, Any]
+    """How."""
+    device: str
+    """Where."""
+
+    def do(self) -> Path:
+        """Train, on one core, and return the folder."""
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+        torch.set_num_threads(1)
+        training = Training(load(str(self.student)), self.shards, self.to, Recipe(**self.recipe), device=self.device)
+        found = training.run()
+        print(f"trained {self.to.name}: {found['steps']:,} steps in {found['elapsed_s']:,.0f} s", file=sys.stderr, flush=True)
+        return self.to
+
+
+def side_by_side(jobs: Sequence[Job]) -> list[Path]:
+    """Do two at a time: two trainings of small models, each on one core, are faster than one on two."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return list(pool.map(Job.do, jobs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A folder in which one form is run on one device."""
 
@@ -126,26 +165,22 @@ class Place:
     device: str
     """auto, cpu or cuda, for training and for decoding."""
 
-    def run(self, *arguments: str, **options: Any) -> dict[str, Any]:
+    def run(self, *arguments: str) -> dict[str, Any]:
         """Run a command of stillhouse and return what it says. It is left to show its progress."""
-        given = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-        # Two trainings side by side, each on one core, are faster than one on two.
-        alone = os.environ | {"OMP_NUM_THREADS": "1", "STILLHOUSE_LAKE": str(self.folder / "lake")}
+        here = os.environ | {"STILLHOUSE_LAKE": str(self.folder / "lake")}
         done = subprocess.run(
-            [STILLHOUSE, *arguments, *given, "--json"], cwd=ROOT, env=alone, stdout=subprocess.PIPE, text=True, check=False
+            [STILLHOUSE, *arguments, "--json"], cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=False
         )
         if done.returncode:
             sys.exit(f"stillhouse {arguments[0]} ended with exit {done.returncode}; the same command goes on from there")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def train(self, shards: Path, student: Path, name: str, *, steps: int, seed: int = 0, lr: float | None = None) -> Path:
-        """Train a model on shards, if that isn't done already, and return the folder."""
-        form, to = self.form, self.folder / name
-        size = {"tokens_per_batch": form.tokens, "accumulate": 1, "checkpoint_every": 200}
-        told = {"student": student, "to": to, "seed": seed, "device": self.device, "lr": lr or form.lr}
-        self.run("distill", str(shards), **told, **size, steps=steps)
-        return to
+    def training(self, shards: Path, student: Path, name: str, *, steps: int, seed: int = 0, lr: float | None = None) -> Job:
+        """Return how a model is trained on shards."""
+        size = {"tokens_per_batch": self.form.tokens, "accumulate": 1, "checkpoint_every": 200}
+        recipe = {"lr": lr or self.form.lr, "steps": steps, "seed": seed, **size}
+        return Job(shards=shards, student=student, to=self.folder / name, recipe=recipe, device=self.device)
 
     def build(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
         """Build a dataset of a spec."""
@@ -207,20 +242,18 @@ def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
     easy = folder / "easy"
     if not (folder / "untrained").exists():
         gold(hard, seed=GOLD, count=form.gold, steps=STEPS, known=known)
-        gold(easy, seed=EASY, count=form.easy, steps=EASY_STEPS, known=known)
+        gold(easy, seed=EASY, count=form.easy, steps=STEPS, known=known)
         for seed in range(form.seeds):
             untrained(folder / "begun" / str(seed), form.student, seed)
         untrained(folder / "begun" / TEACHER, form.teacher, 0)
         (folder / "untrained").touch()
 
-    def base(seed: int) -> Path:
-        return place.train(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed)
-
-    def bases() -> list[Path]:
-        return [base(seed) for seed in range(form.seeds)]
-
-    found = beside([bases, lambda: place.train(hard, folder / "begun" / TEACHER, TEACHER, steps=form.taught)])
-    return found[0], found[1]
+    teacher = place.training(hard, folder / "begun" / TEACHER, TEACHER, steps=form.taught)
+    bases = [
+        place.training(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed) for seed in range(form.seeds)
+    ]
+    found = side_by_side([teacher, *bases])
+    return found[1:], found[0]
 
 
 def drawn(place: Place, name: str, teacher: Path, tokenizer: Path) -> dict[str, Any]:
@@ -232,7 +265,7 @@ def drawn(place: Place, name: str, teacher: Path, tokenizer: Path) -> dict[str, 
         "to": str(place.folder / "shards" / slug(name)),
         "tokenizer": str(tokenizer),
     }
-    sampling = {"k": place.form.k, "temperature": 1.0, "max_tokens": 80, "seed": 7}
+    sampling = {"k": place.form.k, "temperature": 1.0, "max_tokens": 60, "seed": 7}
     return place.build(
         name,
         {
@@ -249,14 +282,11 @@ def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
     """Train a student of each seed on each training set, and return the folders by name."""
     names = [(name, seed) for seed in range(place.form.seeds) for name in SETS]
 
-    def student(name: str, seed: int) -> Callable[[], Path]:
-        shards = place.folder / "shards" / slug(name)
-        return lambda: place.train(
-            shards, bases[seed], f"students/{slug(name)}-{seed}", steps=place.form.distilled, seed=seed, lr=place.form.lr / 2
-        )
-
-    folders = beside([student(name, seed) for name, seed in names])
-    return {f"{slug(name)}-{seed}": folder for (name, seed), folder in zip(names, folders, strict=True)}
+    jobs = []
+    for name, seed in names:
+        shards, to = place.folder / "shards" / slug(name), f"students/{slug(name)}-{seed}"
+        jobs.append(place.training(shards, bases[seed], to, steps=place.form.distilled, seed=seed, lr=place.form.lr / 2))
+    return {job.to.name: folder for job, folder in zip(jobs, side_by_side(jobs), strict=True)}
 
 
 def examined(place: Place, models: dict[str, Path]) -> dict[str, dict[str, bool]]:
@@ -264,7 +294,7 @@ def examined(place: Place, models: dict[str, Path]) -> dict[str, dict[str, bool]
     spec = {
         "prompts": [{"source": str(place.folder / "held-out.jsonl"), "license": "CC0-1.0"}],
         "teachers": [place.asked(name, folder) for name, folder in models.items()],
-        "sampling": {"temperature": 0, "max_tokens": 80},
+        "sampling": {"temperature": 0, "max_tokens": 60},
         "verify": VERIFY[:1],
         "dedup": {"exact": False},
     }
@@ -305,12 +335,6 @@ def points(interval: Interval) -> str:
 def slug(name: str) -> str:
     """Return a name as a dataset or a folder can have it."""
     return name.replace(", ", "-").replace(" ", "-")
-
-
-def beside(jobs: Iterable[Callable[[], Any]]) -> list[Any]:
-    """Do two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        return [each.result() for each in [pool.submit(job) for job in jobs]]
 
 
 if __name__ == "__main__":

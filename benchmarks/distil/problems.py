@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-MOST = 60
-"""No number is larger on the way."""
+LEAST, MOST = 10, 99
+"""No number on the way is smaller, nor larger: all have two digits."""
 CHANGE = 9
-"""Nor is one larger by which another grows, shrinks or is multiplied."""
-FORMS = ("", "Step by step: ")
-"""What a solution begins with."""
+"""By how much a step adds or takes away at most."""
+FORMS = ("The answer is", "So the answer is")
+"""How a solution ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,27 +45,19 @@ class Problem:
 
     def solution(self, form: int) -> str:
         """Return it worked out, in one of the forms of words."""
-        return f"{FORMS[form]}{' = '.join(self.lines)}. The answer is {self.answer}."
+        return f"{' = '.join(self.lines)}. {FORMS[form]} {self.answer}."
 
 
 def problem(chance: random.Random, steps: int) -> Problem:
-    """Return a problem of so many steps, from the left to the right: a product comes first, if at all."""
-    terms, values = [], []
-    if chance.random() < 1 / 3:
-        one, other = chance.randint(2, CHANGE), chance.randint(2, MOST // CHANGE)
-        terms, values = [f"{one} * {other}"], [one * other]
-    else:
-        values = [chance.randint(2, MOST)]
-        terms = [str(values[0])]
-    product = len(terms[0].split()) > 1
-    while len(values) < steps + 1 - product:
+    """Return a problem of so many steps, from the left to the right."""
+    values, terms = [chance.randint(LEAST, MOST)], []
+    for _ in range(steps):
         value = values[-1]
-        sign = chance.choice(["+"] * (value < MOST) + ["-"] * (value > 1))
-        number = chance.randint(1, min(CHANGE, MOST - value if sign == "+" else value - 1))
+        sign = chance.choice(["+"] * (value < MOST) + ["-"] * (value > LEAST))
+        number = chance.randint(1, min(CHANGE, MOST - value if sign == "+" else value - LEAST))
         terms.append(f"{sign} {number}")
         values.append(value + number if sign == "+" else value - number)
-    lines = [" ".join([str(value), *terms[place + 1 :]]) for place, value in enumerate(values)]
-    return Problem(lines=tuple([" ".join(terms), *lines] if product else lines))
+    return Problem(lines=tuple(" ".join([str(value), *terms[place:]]) for place, value in enumerate(values)))
 
 
 def problems(seed: int, steps: tuple[int, ...], known: AbstractSet[str] = frozenset()) -> Iterator[Problem]:
