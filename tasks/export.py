@@ -21,13 +21,11 @@ from typing import Any, Self
 
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from pydantic import ByteSize, Field, model_validator
 
 from storage.errors import SpecError, StillhouseError
 from storage.lake import Lake, Manifest
-from storage.parquet import UNREADABLE, read_batches, unreadable, write_text
+from storage.parquet import write_text
 from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks import destinations
@@ -37,8 +35,9 @@ from tasks.contents import Contents, gather
 from tasks.croissant import croissant
 from tasks.decontaminate import Decontamination
 from tasks.destinations import MANIFEST, Place
+from tasks.distributions import Distributions
 from tasks.exporters import making
-from tasks.exporters.protocol import Exporter, NeedsFiles, facts, files, needs_refuted
+from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
 from tasks.heldout import Benchmark
 from tasks.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.mix import plan as plan_mix
@@ -46,13 +45,10 @@ from tasks.notice import license_text, notice
 from tasks.options import Options, PathText
 from tasks.refuted import pairs_source
 from tasks.spool import Spool
+from tasks.traces import BATCH_BYTES, BATCH_ROWS, read_traces, size_of
 
 SPLITS = ("train", "validation", "test")
 """In this order; others follow by name."""
-BATCH_ROWS = 1_000
-"""Rows that are Python objects at a time, where they are small."""
-BATCH_BYTES = 1_000_000
-"""Of packed rows, for large ones. Python's objects take several times as much."""
 
 
 class ExportOptions(Options, extra="allow"):
@@ -83,37 +79,6 @@ class ExportOptions(Options, extra="allow"):
     def own(self) -> dict[str, Any]:
         """Return the form's own options."""
         return dict(self.model_extra or {})
-
-
-class Trace(Mapping[str, Any]):
-    """A row of the table `traces`, whose columns become Python objects when they are asked for, a batch of them at a time."""
-
-    __slots__ = ("_columns", "_row")
-
-    def __init__(self, columns: _Columns, row: int) -> None:
-        self._columns, self._row = columns, row
-
-    def __getitem__(self, name: str) -> Any:
-        return self._columns[name][self._row]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns.batch.schema.names)
-
-    def __len__(self) -> int:
-        return len(self._columns.batch.schema.names)
-
-
-class _Columns(dict[str, list[Any]]):
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        super().__init__()
-        self.batch = batch
-
-    def __missing__(self, name: str) -> list[Any]:
-        if name not in self.batch.schema.names:
-            raise KeyError(name)
-        found: list[Any] = self.batch[name].to_pylist()
-        self[name] = found
-        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,13 +128,16 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
+        taught = _distributions(lake, workspace, folder, exporter) if needs_distributions(exporter) else None
         others = counts.keys() - {MIXED} if options.mix else ()
-        elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in _traces(folder, name)}
+        elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(folder, name)}
         mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
         left_out: set[str] = set()
         splits: list[_Split] = []
+        texts: dict[str, str] = {}
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
+            source = source if taught is None else taught.beside(source)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             spool = stack.enter_context(
@@ -179,7 +147,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                     weigh=CONTAINERS[file].weigh,
                     seed=seed if options.shuffle else None,
                     # A prompt stands in two columns of a trace, and in one of a row at most.
-                    bytes_expected=_bytes(folder) // 2,
+                    bytes_expected=size_of(folder) // 2 + (taught.size if taught else 0),
                 )
             )
             exporter = make(options)  # anew, since its facts are of one split
@@ -190,6 +158,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
                     raise
                 raise SpecError(f"{error} (in the split {name!r})") from error
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
+            texts |= _beside(documents(exporter), texts, options.format)
         shards = list(_shards(place, splits, file, options, exporter.schema))
         manifest = {
             "dataset": build["dataset"],
@@ -211,7 +180,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions) -> dict[str, Any
         }
         contents = gather(lake, workspace, build, manifest, exporter.schema)
         manifest["license"] = contents.licensing.license
-        manifest["documents"] = list(_documents(place, contents))
+        manifest["documents"] = list(_documents(place, contents, texts))
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
@@ -228,9 +197,21 @@ def _left_out(samples: set[str]) -> Iterator[str]:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
 
 
-def _documents(place: Place, contents: Contents) -> Iterator[dict[str, Any]]:
+def _distributions(lake: Lake, workspace: Workspace, folder: Path, exporter: Exporter) -> Distributions:
+    return Distributions(lake, workspace, folder, scores=getattr(exporter, "scores", None))
+
+
+def _beside(made: Mapping[str, str], texts: Mapping[str, str], name: str) -> Mapping[str, str]:
+    """Return what a form writes beside the shards. Raise SpecError where splits differ in it."""
+    for file, text in made.items():
+        if texts.get(file, text) != text:
+            raise SpecError(f"exports: {name}: {file} would differ from split to split; set the options that decide on it")
+    return made
+
+
+def _documents(place: Place, contents: Contents, own: Mapping[str, str]) -> Iterator[dict[str, Any]]:
     """Write what explains the shards, and yield what the manifest says of it."""
-    texts = {"NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
+    texts = {**own, "NOTICE": notice(contents), "README.md": card(contents), "croissant.json": croissant(contents)}
     if hub_license(contents.licensing.license) is None:
         texts["LICENSE"] = license_text(contents)
     for name, text in sorted(texts.items()):
@@ -248,45 +229,14 @@ def _splits(workspace: Workspace, traces: Path) -> dict[str, int]:
     return {name: counted[name] for name in [*known, *sorted(counted.keys() - set(SPLITS))]} or {"train": 0}
 
 
-def _bytes(traces: Path) -> int:
-    """Return about how many bytes the traces take in memory."""
-    total = 0
-    for path in traces.glob("*.parquet"):
-        try:
-            found = pq.read_metadata(path)
-        except UNREADABLE as error:
-            raise unreadable(path, error) from error
-        total += sum(found.row_group(number).total_byte_size for number in range(found.num_row_groups))
-    return total
-
-
 def _source(
     lake: Lake, build: Manifest, exporter: Exporter, split: str | None, heldout: Decontamination | None, left_out: set[str]
 ) -> Iterator[Any]:
     """Yield what an exporter makes the rows of a split of, or of all splits."""
     if not needs_refuted(exporter):
-        return _traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
+        return read_traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
     prompts = pairs_source(lake, build["dataset"], build["build_id"], heldout=heldout, left_out=left_out)
     return (prompt for prompt in prompts if split is None or prompt.split == split)
-
-
-def _traces(folder: Path, split: str | None) -> Iterator[Trace]:
-    """Yield the traces of a split, or all, in order."""
-    paths = sorted(folder.glob("*.parquet"))
-    rows = sum(pq.read_metadata(path).num_rows for path in paths)
-    size = max(10, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, _bytes(folder))))
-    for path in paths:
-        metadata = pq.read_metadata(path)
-        for group in range(metadata.num_row_groups):  # one at a time, since Arrow would read ahead all of the file
-            for whole in read_batches(path, rows=size, group=group, metadata=metadata):
-                batch = whole if split is None else whole.filter(_in(whole, split))
-                columns = _Columns(batch)
-                yield from (Trace(columns, row) for row in range(batch.num_rows))
-
-
-def _in(batch: pa.RecordBatch, split: str) -> pa.Array:
-    """Return which traces are of a split; one that names none is for training."""
-    return pc.call_function("equal", [batch["split"].fill_null(SPLITS[0]), split])
 
 
 def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:

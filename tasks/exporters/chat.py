@@ -9,12 +9,13 @@ import os
 import re
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError
+from tasks.exporters.vocabulary import Vocabulary, vocabulary
 
 Turns = Sequence[Mapping[str, Any]]
 _TODAY = re.compile(r"strftime_now\(\s*(?P<quote>['\"])(?P<format>.*?)(?P=quote)\s*\)")
@@ -48,6 +49,10 @@ class Encoded:
     """Behind the last that it is to say, which ends its turn."""
     seam: bool
     """Whether that first token begins in the prompt."""
+    ended: bool = True
+    """Whether the last that it is to say ends its turn."""
+    offsets: Sequence[tuple[int, int]] = ()
+    """Where those that it is to say stand in the text, in characters, where that was asked for; an appended end has none."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -70,6 +75,8 @@ class Chat:
         self._texts = tuple(sorted(special.values()))
         self._leads = tuple(sorted({text[:2] for text in self._texts}))
         self._eos: int | None = tokenizer.eos_token_id
+        self.padding = next((each for each in (tokenizer.pad_token_id, self._eos) if each is not None), 0)
+        """What fills a row up."""
         self._last: tuple[object, str] = (None, "")
         self.facts = {
             "tokenizer_sha256": _sha256(self._backend.to_str()),
@@ -101,10 +108,13 @@ class Chat:
                 raise Unclear(f"the chat template leaves out or changes the {what}")
         return Rendered(whole, begin)
 
-    def encode(self, rendered: Sequence[Rendered]) -> list[Encoded]:
-        """Return conversations as tokens."""
+    def encode(self, rendered: Sequence[Rendered], *, offsets: bool = False) -> list[Encoded]:
+        """Return conversations as tokens, with where they stand if `offsets`."""
         found = self._backend.encode_batch([each.text for each in rendered], add_special_tokens=False)
-        return [self._encoded(each, tokens) for each, tokens in zip(rendered, found, strict=True)]
+        encoded = [self._encoded(each, tokens) for each, tokens in zip(rendered, found, strict=True)]
+        if not offsets:
+            return encoded
+        return [replace(each, offsets=tokens.offsets[each.begin : each.end]) for each, tokens in zip(encoded, found, strict=True)]
 
     def _encoded(self, rendered: Rendered, tokens: Any) -> Encoded:
         ids = array("i", tokens.ids)
@@ -117,7 +127,7 @@ class Chat:
             return Encoded(ids, begin, last + 1, seam)
         if self._eos is not None:
             ids.append(self._eos)
-        return Encoded(ids, begin, len(ids), seam)
+        return Encoded(ids, begin, len(ids), seam, ended=self._eos is not None)
 
     def _prompt(self, asked: Turns, day: datetime) -> str:
         """Return a prompt's text. Its samples come one after the other, so it is rendered once."""
@@ -174,21 +184,27 @@ def load(name: str, template: str | None, options: Mapping[str, Any]) -> Chat:
         text = tokenizer.chat_template
         if not isinstance(text, str):
             kinds = f"has several chat templates ({', '.join(sorted(text))})" if text else "has no chat template"
-            raise SpecError(f"exports: tokenized: {name} {kinds}; name a file of one with `chat_template`")
+            raise SpecError(f"exports: {name} {kinds}; name a file of one with `chat_template`")
         return Chat(tokenizer, text, options)
     path = Path(template).expanduser()
     try:
         return Chat(tokenizer, path.read_text(encoding="utf-8"), options)
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "isn't UTF-8"
-        raise SpecError(f"exports: tokenized: chat_template: {template}: {said}") from error
+        raise SpecError(f"exports: chat_template: {template}: {said}") from error
+
+
+@functools.lru_cache(maxsize=4)
+def vocabulary_of(name: str) -> Vocabulary:
+    """Return the tokens of a local folder's tokenizer, or of one of the Hub, as bytes. Raise SpecError or SetupError."""
+    return vocabulary(_tokenizer(name).backend_tokenizer, name=name)
 
 
 def _tokenizer(name: str) -> Any:
     folder = Path(name).expanduser()
     # An id of the Hub is NAME or ORG/NAME; anything else was meant as a path.
     if not folder.is_dir() and not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name):
-        raise SpecError(f"exports: tokenized: tokenizer: {name}: no such folder")
+        raise SpecError(f"exports: tokenizer: {name}: no such folder")
     return _loaded(str(folder) if folder.is_dir() else name, folder.is_dir())
 
 
@@ -199,13 +215,13 @@ def _loaded(name: str, local: bool) -> Any:
     try:
         from transformers import AutoTokenizer
     except ImportError as error:
-        raise SetupError("exports: tokenized needs transformers: pip install 'stillhouse[tokenize]'") from error
+        raise SetupError("exports: tokenizers need transformers: pip install 'stillhouse[tokenize]'") from error
     try:
         found = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
     except Exception as error:  # whatever a foreign folder's files, or the way to the Hub, do to it
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         where = "can't be read" if local else "is no local folder, and can't be had from the Hub"
-        raise SetupError(f"exports: tokenized: tokenizer: {name} {where}: {said}") from error
+        raise SetupError(f"exports: tokenizer: {name} {where}: {said}") from error
     if not found.is_fast:
-        raise SetupError(f"exports: tokenized: tokenizer: {name} has no tokenizer.json, by which texts and tokens are matched")
+        raise SetupError(f"exports: tokenizer: {name} has no tokenizer.json, by which texts and tokens are matched")
     return found

@@ -47,7 +47,8 @@ class Exporter(Protocol):
     def rows(self, source: Iterable[Any], /) -> Iterator[dict[str, Any]]:
         """Yield rows of a build's traces, which come with all columns of the table `traces`, prompt by prompt.
 
-        With `needs_refuted`, of `tasks.refuted.PromptSamples` in place of traces. The same source must give the same rows.
+        With `needs_refuted`, of `tasks.refuted.PromptSamples` in place of traces; with `needs_distributions`, traces have
+        `logprobs` more, as `tasks.distributions` says. The same source must give the same rows.
         """
         ...
 
@@ -58,6 +59,15 @@ class Factual(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return JSON-like values by name: of the last call of `rows`, once all of its rows were taken."""
+        ...
+
+
+@runtime_checkable
+class Documented(Protocol):
+    """An exporter whose rows need a file beside them to be read."""
+
+    def documents(self) -> Mapping[str, str]:
+        """Return texts by the names of their files: of the last call of `rows`, once all of its rows were taken."""
         ...
 
 
@@ -75,12 +85,17 @@ C = TypeVar("C")
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
 def exporter(
-    *, one_to_one: bool | None = None, needs_refuted: bool | None = None, files: tuple[str, ...] | None = None
+    *,
+    one_to_one: bool | None = None,
+    needs_refuted: bool | None = None,
+    needs_distributions: bool | None = None,
+    files: tuple[str, ...] | None = None,
 ) -> Callable[[type[C]], type[C]]:
     """Make a class an exporter: a frozen, keyword-only dataclass that refuses unknown options.
 
     `one_to_one` is as the protocol says; a class whose options decide on it defines it as a property. `needs_refuted`: `rows` is
-    given each prompt's kept and refuted samples. `files`: what a shard may be, the default first. Left out, they are the base
+    given each prompt's kept and refuted samples. `needs_distributions`: traces come with what the teacher gave to each token, or
+    the scorer that its option `scores` names. `files`: what a shard may be, the default first. Left out, they are the base
     class's, or else False and `FILES`.
     """
 
@@ -91,6 +106,7 @@ def exporter(
         for name, given, default in (
             ("one_to_one", one_to_one, False),
             ("needs_refuted", needs_refuted, False),
+            ("needs_distributions", needs_distributions, False),
             ("files", files, FILES),
         ):
             if given is not None or not hasattr(cls, name):
@@ -108,6 +124,16 @@ def files(form: Exporter) -> tuple[str, ...]:
 def needs_refuted(form: Exporter) -> bool:
     """Return whether an exporter is given prompts with their kept and refuted samples, in place of traces."""
     return bool(getattr(form, "needs_refuted", False))
+
+
+def needs_distributions(form: Exporter) -> bool:
+    """Return whether an exporter is given traces with what their teacher gave to each token."""
+    return bool(getattr(form, "needs_distributions", False))
+
+
+def documents(form: Exporter) -> Mapping[str, str]:
+    """Return the texts that go with an exporter's rows; none for most."""
+    return form.documents() if isinstance(form, Documented) else {}
 
 
 def facts(form: Exporter) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ EXPORTERS: Registry[Callable[..., Exporter]] = Registry(
         "preference": "tasks.exporters.preference:Preference",
         "prompt_completion": "tasks.exporters.prompt_completion:PromptCompletion",
         "sharegpt": "tasks.exporters.sharegpt:ShareGPT",
+        "soft": "tasks.exporters.soft:Soft",
         "tokenized": "tasks.exporters.tokenized:Tokenized",
         "webdataset": "tasks.exporters.webdataset:WebDataset",
     },

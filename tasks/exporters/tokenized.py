@@ -6,11 +6,11 @@ import dataclasses
 import itertools
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -20,6 +20,7 @@ from tasks.conjunction import conjunction
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
 from tasks.exporters.protocol import exporter
+from tasks.exporters.translation import Taught
 from tasks.exporters.turns import ORIGIN, Shown, origin
 from tasks.options import PathText
 
@@ -31,9 +32,15 @@ _IDS = pa.list_(pa.int32())
 
 
 @dataclass(frozen=True, slots=True)
-class _Sequence:
+class Conversation:
+    """A conversation as a row, or a part of a packed row, has it."""
+
     tokens: Encoded
+    """All of it."""
     origin: dict[str, Any]
+    """Where it comes from."""
+    taught: Taught | None = None
+    """What its teacher gave to the tokens that are learnt."""
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -42,6 +49,11 @@ class _Sequence:
 @exporter()
 class Tokenized(Shown):
     """A row is a conversation or, packed, several."""
+
+    form: ClassVar[str] = "tokenized"
+    """Its name in what it says."""
+    offsets: ClassVar[bool] = False
+    """Whether it needs to know where tokens stand in the text."""
 
     tokenizer: Annotated[str, Field(min_length=1)]
     """A local folder, or an id of the Hub."""
@@ -84,12 +96,12 @@ class Tokenized(Shown):
             rendered = self._chat.render(asked, self._turn(trace), day=datetime(2000, 1, 1))  # noqa: DTZ001 - only a day to write
         except Unclear as error:
             raise SpecError(
-                f"exports: tokenized: {error} (reasoning: {self.reasoning}); choose another `reasoning`, or a `chat_template`"
+                f"exports: {self.form}: {error} (reasoning: {self.reasoning}); choose another `reasoning`, or a `chat_template`"
             ) from error
         (shortest,) = self._chat.encode([rendered])
         if self.max_length is not None and len(shortest) > self.max_length:
             told = f"even a short conversation has {len(shortest)} tokens; raise it"
-            raise SpecError(f"exports: tokenized: max_length: {self.max_length}: {told}")
+            raise SpecError(f"exports: {self.form}: max_length: {self.max_length}: {told}")
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield rows. Raise SpecError where every trace is dropped, or the template can't show one and `altered` is `refuse`."""
@@ -110,7 +122,7 @@ class Tokenized(Shown):
                 )
         if self._counts["traces"] and not self._counts["rows"]:
             dropped = ", ".join(f"{number:,} {why}" for why, number in self._dropped().items() if number)
-            raise SpecError(f"exports: tokenized: every trace was dropped ({dropped}); raise max_length, or mend the options")
+            raise SpecError(f"exports: {self.form}: every trace was dropped ({dropped}); raise max_length, or mend the options")
 
     def facts(self) -> dict[str, Any]:
         """Return what the tokens are of, how many there are, and what was left out."""
@@ -136,19 +148,23 @@ class Tokenized(Shown):
         turn = {"role": "assistant", "content": self.response(trace)}
         return turn | ({"reasoning_content": trace["reasoning"]} if self.reasoning == "turn" and trace["reasoning"] else {})
 
-    def _sequences(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[_Sequence]:
+    def _sequences(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[Conversation]:
         chat, counts, source = self._chat, self._counts, iter(traces)
         while batch := list(itertools.islice(source, BATCH)):
             shown = [(trace, rendered) for trace in batch if (rendered := self._rendered(chat, trace)) is not None]
-            encoded = chat.encode([rendered for _, rendered in shown])
-            for (trace, _), tokens in zip(shown, encoded, strict=True):
+            encoded = chat.encode([rendered for _, rendered in shown], offsets=self.offsets)
+            for (trace, rendered), tokens in zip(shown, encoded, strict=True):
                 fitting = self._fitting(tokens)
                 if fitting is not None:
                     counts["sequences"] += 1
                     counts["tokens"] += len(fitting)
                     counts["trained_tokens"] += fitting.end - fitting.begin
                     counts["seams"] += fitting.seam
-                    yield _Sequence(fitting, origin(trace))
+                    yield self._conversation(trace, rendered, tokens, fitting)
+
+    def _conversation(self, trace: Mapping[str, Any], rendered: Rendered, tokens: Encoded, fitting: Encoded) -> Conversation:  # noqa: ARG002
+        """Return what a row has of a trace, whose `tokens` may have been cut to those `fitting`."""
+        return Conversation(fitting, origin(trace))
 
     def _rendered(self, chat: Chat, trace: Mapping[str, Any]) -> Rendered | None:
         self._counts["traces"] += 1
@@ -162,7 +178,7 @@ class Tokenized(Shown):
         except Unclear as error:
             if self.altered == "refuse":
                 raise SpecError(
-                    f"exports: tokenized: prompt {trace['prompt_id']!r}: {error}; choose another `reasoning`, `system` or "
+                    f"exports: {self.form}: prompt {trace['prompt_id']!r}: {error}; choose another `reasoning`, `system` or "
                     "`chat_template`, or leave such traces out: `altered: drop`"
                 ) from error
             self._counts["dropped altered"] += 1
@@ -178,9 +194,9 @@ class Tokenized(Shown):
             self._counts["dropped too_long"] += 1
             return None
         self._counts["truncated"] += 1
-        return Encoded(tokens.ids[:limit], tokens.begin, min(tokens.end, limit), tokens.seam)
+        return dataclasses.replace(tokens, ids=tokens.ids[:limit], end=min(tokens.end, limit))
 
-    def _row(self, sequences: list[_Sequence]) -> dict[str, Any]:
+    def _row(self, sequences: Sequence[Conversation]) -> dict[str, Any]:
         ids, labels = array("i"), array("i")
         for each in sequences:
             tokens = each.tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,6 +61,27 @@ def small(folder: Path, template: str | None = CHATML) -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
+    return save(tokenizer, folder, template)
+
+
+def sentencepiece(folder: Path, template: str | None = CHATML) -> str:
+    """Train a BPE of SentencePiece's form on the same sentences: spaces as letters, one put ahead of a text, bytes without a piece."""
+    from tokenizers import Tokenizer, decoders, models, normalizers, trainers
+
+    marked = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    trained = Tokenizer(models.BPE())
+    trained.normalizer = marked
+    # Only letters of sentences without rare ones, so that the rest are bytes.
+    trained.train_from_iterator(TEXTS[:-1], trainers.BpeTrainer(vocab_size=120, show_progress=False))
+    pieces = sorted(trained.get_vocab().items(), key=lambda each: each[1])
+    named = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), *(piece for piece, _ in pieces)]
+    merges = [tuple(merge) for merge in json.loads(trained.to_str())["model"]["merges"]]
+    vocabulary = {piece: number for number, piece in enumerate(named)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tokenizer.normalizer = marked
+    tokenizer.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    )
     return save(tokenizer, folder, template)
 
 

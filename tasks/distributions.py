@@ -1,0 +1,164 @@
+"""A build's traces with what their teacher gave to each token: their samples' own distributions, or a scorer's.
+
+Distributions are a hundred times what texts are, so they are never sorted: those of the build's samples are copied into one file
+in the order in which the lake has them, and are read from there, mapped into memory, in the order of the traces. The two orders
+are nearly one, since samples arrive prompt by prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from storage.errors import SpecError
+from storage.lake import Lake
+from storage.parquet import read_batches, writing
+from storage.schemas import LOGPROBS
+from storage.sql import literal, parquet, parquet_in
+from storage.workspace import Workspace
+from tasks.ranked import Ids, packed
+
+BATCH_ROWS = 64
+"""Samples that are looked at together: with twenty alternatives at each of a thousand tokens, some megabytes."""
+_ROW_BITS = 20
+_NOWHERE = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positions:
+    """`storage.records.Logprobs` as arrays: the alternatives of position i stand behind those of the positions before it."""
+
+    tokens: list[bytes] | None
+    """The sampled tokens."""
+    ids: npt.NDArray[np.int32] | None
+    """The same, in the teacher's vocabulary."""
+    logprobs: npt.NDArray[np.float32]
+    """Theirs."""
+    counts: npt.NDArray[np.int64]
+    """How many alternatives each position has."""
+    top_tokens: list[bytes] | None
+    """The alternatives."""
+    top_ids: npt.NDArray[np.int32] | None
+    """The same, in the teacher's vocabulary."""
+    top_logprobs: npt.NDArray[np.float32]
+    """Theirs."""
+
+    def __len__(self) -> int:
+        return len(self.logprobs)
+
+
+def positions(stored: pa.StructScalar) -> Positions:
+    """Return a value of `schemas.LOGPROBS` as arrays."""
+
+    def column(name: str, kind: Any) -> Any:
+        found = stored[name]
+        return found.values.to_numpy(zero_copy_only=False).astype(kind, copy=False) if found.is_valid else None
+
+    def tokens(name: str) -> list[bytes] | None:
+        return stored[name].values.to_pylist() if stored[name].is_valid else None
+
+    return Positions(
+        tokens=tokens("tokens"),
+        ids=column("ids", np.int32),
+        logprobs=column("logprobs", np.float32),
+        counts=column("counts", np.int64),
+        top_tokens=tokens("top_tokens"),
+        top_ids=column("top_ids", np.int32),
+        top_logprobs=column("top_logprobs", np.float32),
+    )
+
+
+class Distributions:
+    """The distributions of a build's traces, in a file of the workspace's folder, which is gone with that."""
+
+    def __init__(self, lake: Lake, workspace: Workspace, traces: Path, *, scores: str | None) -> None:
+        """Copy them. `scores` names a scorer whose distributions these are, in place of the samples' own.
+
+        Raise SpecError where there is no such scorer, or where several have that name.
+        """
+        self._path = workspace.folder / "distributions.arrow"
+        self._ids = _ids(workspace, traces)
+        self._places = np.full(len(self._ids), -1, np.int64)
+        self._copy(workspace, lake, traces, scores)
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes they are."""
+        return self._path.stat().st_size
+
+    def beside(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield traces with `logprobs` more, as the file has them: None where nobody gave any."""
+        with pa.memory_map(str(self._path)) as source:
+            reader = pa.ipc.open_file(source)
+            for trace in traces:
+                place = self._place(trace["sample_id"])
+                found = reader.get_batch(place >> _ROW_BITS)[0][place & (1 << _ROW_BITS) - 1] if place >= 0 else None
+                yield {**trace, "logprobs": found}
+
+    def _place(self, sample_id: str) -> int:
+        (key,) = packed(pa.array([sample_id]))
+        at = int(np.searchsorted(self._ids, key))
+        return int(self._places[at]) if at < len(self._ids) and self._ids[at] == key else -1
+
+    def _copy(self, workspace: Workspace, lake: Lake, traces: Path, scores: str | None) -> None:
+        """Write what is wanted. Where a sample stands twice in the lake, the earlier one counts, as in a snapshot."""
+        moments = np.full(len(self._ids), _NOWHERE, np.int64)
+        fingerprints: set[str] = set()
+        number = 0
+        with writing(self._path), pa.ipc.new_file(str(self._path), pa.schema([("logprobs", LOGPROBS)])) as writer:
+            for batch in _batches(workspace, lake, traces, scores):
+                sought = packed(batch["sample_id"])
+                at = np.minimum(np.searchsorted(self._ids, sought), len(self._ids) - 1)
+                made = batch["created_at"].cast(pa.int64()).to_numpy()
+                wanted = (self._ids[at] == sought) & (made < moments[at])
+                rows = np.flatnonzero(wanted)
+                if not len(rows):
+                    continue
+                if scores is not None:
+                    fingerprints.update(batch["fingerprint"].take(pa.array(rows)).to_pylist())
+                moments[at[rows]] = made[rows]
+                given = batch["logprobs"].take(pa.array(rows))
+                there = given.is_valid().to_numpy(zero_copy_only=False)
+                self._places[at[rows]] = np.where(there, number << _ROW_BITS | np.arange(len(rows)), -1)
+                writer.write_batch(pa.RecordBatch.from_arrays([given], names=["logprobs"]))
+                number += 1
+        if scores is not None:
+            _check(scores, fingerprints)
+
+
+def _ids(workspace: Workspace, traces: Path) -> Ids:
+    ids = [packed(batch["sample_id"]) for batch in workspace.stream(f"SELECT sample_id FROM {parquet_in(traces)}", rows=10_000)]
+    return np.unique(np.concatenate(ids)) if ids else np.empty(0, "S16")
+
+
+def _batches(workspace: Workspace, lake: Lake, traces: Path, scores: str | None) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of those files that hold one of the traces' samples."""
+    table = "samples" if scores is None else "scores"
+    if not any((lake.root / table).rglob("*.parquet")):
+        return
+    by = "" if scores is None else f"scorer = {literal(scores)} AND "
+    files = workspace.rows(
+        f"SELECT DISTINCT filename FROM {parquet(lake.glob(table), filename=True)} "
+        f"WHERE {by}sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) ORDER BY filename"
+    )
+    columns = ["sample_id", "logprobs", "created_at", *([] if scores is None else ["scorer", "fingerprint"])]
+    for (name,) in files:
+        for batch in read_batches(Path(name), rows=BATCH_ROWS, columns=columns):
+            yield batch if scores is None else batch.filter(pc.call_function("equal", [batch["scorer"], scores]))
+
+
+def _check(scores: str, fingerprints: set[str]) -> None:
+    if not fingerprints:
+        raise SpecError(f"exports: scores: no trace of this build has a score by {scores!r}; run `stillhouse score` first")
+    if len(fingerprints) > 1:
+        raise SpecError(
+            f"exports: scores: {scores!r} has graded these samples in {len(fingerprints)} ways (fingerprints "
+            f"{', '.join(sorted(fingerprints))}), which don't go together; give the scorer of one of them another name"
+        )

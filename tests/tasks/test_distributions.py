@@ -1,0 +1,164 @@
+"""Traces with the distributions that lie in the lake: their samples' own, or a scorer's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import SpecError
+from storage.lake import Lake
+from storage.parquet import write_rows
+from storage.schemas import LOGPROBS, SAMPLES
+from storage.workspace import Workspace
+from tasks import distributions
+from tasks.distributions import Distributions, positions
+from tests.fakes import NOON
+from tests.tasks import landed
+from tests.tasks.exporters.distributions import logprobs
+
+SCORES = pa.schema(
+    [
+        ("sample_id", pa.string()),
+        ("scorer", pa.string()),
+        ("fingerprint", pa.string()),
+        ("logprobs", LOGPROBS),
+        ("created_at", SAMPLES.field("created_at").type),
+    ]
+)
+
+
+def sample_id(n: int) -> str:
+    """Return a sample's id."""
+    return f"{n:032x}"
+
+
+def value(number: float) -> dict[str, Any]:
+    """Return a distribution that is known by its first probability."""
+    found: dict[str, Any] = logprobs(
+        [b"a", b"b"], [1, 2], others=[[((b"a", 1), number), ((b"c", 3), -9.0)], []], sampled=[number, -1.0]
+    ).as_py()
+    return found
+
+
+def land(lake: Lake, traces: int = 6) -> Path:
+    """Land a build whose samples lie in two parts, backwards, with some that aren't its own, and return its traces."""
+    with lake.writing(print):
+        pass
+    landed.land(lake, [landed.trace(n, sample_id=sample_id(n)) for n in range(traces)])
+    rows = [
+        {"sample_id": sample_id(n), "logprobs": value(-float(n)) if n != 2 else None, "created_at": NOON}
+        for n in reversed(range(traces + 3))
+    ]
+    write_rows(lake.root / "samples" / "a.parquet", SAMPLES, rows[:4])
+    write_rows(lake.root / "samples" / "b.parquet", SAMPLES, rows[4:])
+    return lake.snapshot("traces", "sums", "b1")
+
+
+@contextlib.contextmanager
+def stored(lake: Lake, traces: Path, scores: str | None = None) -> Iterator[Distributions]:
+    """Give the distributions of a build's traces."""
+    with Workspace(lake, lake.staging / "soft") as workspace:
+        yield Distributions(lake, workspace, traces, scores=scores)
+
+
+def firsts(found: Distributions, ids: list[int]) -> list[float | None]:
+    """Return by what each trace's distribution is known."""
+    traces = [{"sample_id": sample_id(n)} for n in ids]
+    return [None if each["logprobs"] is None else float(positions(each["logprobs"]).logprobs[0]) for each in found.beside(traces)]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 64])
+def test_in_the_order_of_traces(lake: Lake, monkeypatch: pytest.MonkeyPatch, rows: int):
+    """However the lake has them, and however often they are asked for; None where a sample has none, or isn't there."""
+    monkeypatch.setattr(distributions, "BATCH_ROWS", rows)
+    with stored(lake, land(lake)) as found:
+        assert firsts(found, [0, 1, 2, 3, 4, 5]) == [0, -1, None, -3, -4, -5]
+        assert firsts(found, [5, 0, 5, 7, 99]) == [-5, 0, -5, None, None]
+        assert found.size > 0
+
+
+def test_as_arrays(lake: Lake):
+    """A distribution comes as the record has it."""
+    with stored(lake, land(lake)) as found:
+        (trace,) = found.beside([{"sample_id": sample_id(1), "prompt": "p"}])
+    assert trace["prompt"] == "p"
+    got = positions(trace["logprobs"])
+    assert (got.tokens, got.top_tokens) == ([b"a", b"b"], [b"a", b"c"])
+    assert (got.counts.tolist(), got.top_logprobs.tolist(), len(got)) == ([2, 0], [-1, -9], 2)
+    assert got.ids is not None
+    assert got.top_ids is not None
+    assert (got.ids.tolist(), got.top_ids.tolist()) == ([1, 2], [1, 3])
+
+
+def test_stored_twice(lake: Lake):
+    """Of a sample that stands in the lake twice, the earlier counts, as in a snapshot."""
+    traces = land(lake)
+    twice = [
+        {"sample_id": sample_id(n), "logprobs": value(-50.0), "created_at": NOON + timedelta(seconds=2 * n - 3)} for n in (1, 3)
+    ]
+    write_rows(lake.root / "samples" / "c.parquet", SAMPLES, twice)
+    with stored(lake, traces) as found:
+        assert firsts(found, [1, 3]) == [-50, -3]
+
+
+def test_parts_without_the_build_are_not_read(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """Distributions are read of those parts alone that hold one of the traces' samples."""
+    traces = land(lake)
+    write_rows(
+        lake.root / "samples" / "z.parquet", SAMPLES, [{"sample_id": sample_id(50), "logprobs": value(-1.0), "created_at": NOON}]
+    )
+    read = []
+    whole = distributions.read_batches
+    monkeypatch.setattr(distributions, "read_batches", lambda path, **more: read.append(path.name) or whole(path, **more))
+    with stored(lake, traces):
+        assert read == ["a.parquet", "b.parquet"]
+
+
+class TestScores:
+    """Distributions of a scorer's."""
+
+    @staticmethod
+    def score(lake: Lake, *rows: tuple[int, str, str, float]) -> None:
+        """Store scores of samples by name and fingerprint."""
+        made = [
+            {"sample_id": sample_id(n), "scorer": name, "fingerprint": print_, "logprobs": value(number), "created_at": NOON}
+            for n, name, print_, number in rows
+        ]
+        (lake.root / "scores").mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.Table.from_pylist(made, schema=SCORES), lake.root / "scores" / "a.parquet")
+
+    def test_by_name(self, lake: Lake):
+        """In place of the samples' own, and of other scorers'."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", -20.0), (1, "other", "f2", -30.0), (3, "big", "f1", -23.0))
+        with stored(lake, traces, "big") as found:
+            assert firsts(found, [0, 1, 3]) == [-20, None, -23]
+
+    def test_of_several_kinds(self, lake: Lake):
+        """Scores of one name that were made in two ways don't go together."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", -20.0), (1, "big", "f2", -30.0), (99, "big", "f3", -30.0))
+        with (
+            pytest.raises(SpecError, match=r"'big' has graded these samples in 2 ways \(fingerprints f1, f2\)"),
+            stored(lake, traces, "big"),
+        ):
+            pass
+
+    def test_none(self, lake: Lake):
+        """A name that nobody scored by says what to run."""
+        traces = land(lake)
+        with (
+            pytest.raises(SpecError, match="no trace of this build has a score by 'big'; run `stillhouse score` first"),
+            stored(lake, traces, "big"),
+        ):
+            pass
+        self.score(lake, (0, "other", "f1", -20.0))
+        with pytest.raises(SpecError, match="no trace of this build has a score by 'big'"), stored(lake, traces, "big"):
+            pass
