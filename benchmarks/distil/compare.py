@@ -4,10 +4,10 @@
     .venv-train/bin/python benchmarks/distil/compare.py [--full] [--device cuda] [--to FOLDER]
 
 A small teacher is trained on gold solutions of problems of three steps until it is right about two times in three, and a smaller
-student just so far that it knows the form and little arithmetic. Then all is stillhouse's: `build` draws samples from the teacher
-once, and four specs make four training sets of them; the training of `stillhouse distill` trains the student on each, with the same
-number of steps of the same number of tokens, once for each seed; and another spec, whose teachers are all of these models, asks
-each the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
+student just so far that it knows the form and little arithmetic. Then all is stillhouse's. `build` draws samples from the teacher
+once, and four specs make four training sets of them. What `stillhouse distill` runs trains the student on each, with the same
+number of steps of the same number of tokens, once for each seed. Another spec, whose teachers are all of these models, asks each
+the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
 
 A seed decides the student's first weights, its training beforehand and its order of training. Intervals (95%) are of a bootstrap
 over seeds and prompts; a difference compares the same seeds on the same prompts. Run again, it goes on where it was ended.
@@ -20,11 +20,11 @@ import argparse
 import hashlib
 import itertools
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
-import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -49,6 +49,10 @@ HELD_OUT, PROMPTS, GOLD, EASY = 1, 2, 3, 4
 """The seeds of the problems."""
 STEPS = (3,)
 TEACHER = "teacher"
+ALTERNATIVES = 8
+"""Of the likeliest tokens whose probabilities a sample keeps."""
+LONGEST = 60
+"""Tokens of an answer at most; a right one has about 35."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,16 +91,16 @@ SMALL = Form(
     teacher=Size(width=96, layers=3),
     student=Size(width=64, layers=2),
     gold=12_000,
-    taught=900,
+    taught=1_000,
     easy=1_000,
-    begun=150,
+    begun=120,
     prompts=1_000,
     k=4,
     distilled=400,
     seeds=3,
     held_out=300,
     tokens=1024,
-    lr=8e-3,
+    lr=6e-3,
 )
 FULL = Form(
     teacher=Size(width=192, layers=6),
@@ -114,11 +118,12 @@ FULL = Form(
     lr=5e-3,
 )
 VERIFY = [{"use": "exact_match", "kind": "number"}, {"use": "calculation_check"}]
+SOFT = "verified, soft labels"
 SETS: dict[str, dict[str, Any]] = {
     "unverified": {"dedup": {"exact": False}},
     "verified": {"verify": VERIFY, "dedup": {"exact": False}},
     "verified, deduplicated": {"verify": VERIFY, "dedup": {"near": True}, "select": {"per_prompt": 2}},
-    "verified, soft labels": {"verify": VERIFY, "dedup": {"exact": False}, "sampling": {"logprobs": 8}},
+    SOFT: {"verify": VERIFY, "dedup": {"exact": False}},
 }
 """What each training set's spec has beside what all have."""
 BASELINE = next(iter(SETS))
@@ -176,10 +181,10 @@ class Place:
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 
-    def training(self, shards: Path, student: Path, name: str, *, steps: int, seed: int = 0, lr: float | None = None) -> Job:
+    def training(self, shards: Path, student: Path, name: str, *, steps: int, seed: int = 0) -> Job:
         """Return how a model is trained on shards."""
         size = {"tokens_per_batch": self.form.tokens, "accumulate": 1, "checkpoint_every": 200}
-        recipe = {"lr": lr or self.form.lr, "steps": steps, "seed": seed, **size}
+        recipe = {"lr": self.form.lr, "steps": steps, "seed": seed, **size}
         return Job(shards=shards, student=student, to=self.folder / name, recipe=recipe, device=self.device)
 
     def build(self, name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -250,7 +255,8 @@ def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
 
     teacher = place.training(hard, folder / "begun" / TEACHER, TEACHER, steps=form.taught)
     bases = [
-        place.training(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed) for seed in range(form.seeds)
+        place.training(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed)
+        for seed in range(form.seeds)
     ]
     found = side_by_side([teacher, *bases])
     return found[1:], found[0]
@@ -258,24 +264,16 @@ def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
 
 def drawn(place: Place, name: str, teacher: Path, tokenizer: Path) -> dict[str, Any]:
     """Build a training set. All draw the same samples, so the first pays and the others find them in the lake."""
-    spec = SETS[name]
-    soft = "logprobs" in spec.get("sampling", {})
-    export = {
-        "format": "soft" if soft else "tokenized",
-        "to": str(place.folder / "shards" / slug(name)),
-        "tokenizer": str(tokenizer),
+    shards = str(place.folder / "shards" / slug(name))
+    export = {"format": "soft" if name == SOFT else "tokenized", "to": shards, "tokenizer": str(tokenizer)}
+    sampling = {"k": place.form.k, "temperature": 1.0, "max_tokens": LONGEST, "seed": 7, "logprobs": ALTERNATIVES}
+    spec = {
+        "prompts": [{"source": str(place.folder / "prompts.jsonl"), "license": "CC0-1.0"}],
+        "teachers": [place.asked(TEACHER, teacher)],
+        "sampling": sampling,
+        "exports": [export],
     }
-    sampling = {"k": place.form.k, "temperature": 1.0, "max_tokens": 60, "seed": 7}
-    return place.build(
-        name,
-        {
-            "prompts": [{"source": str(place.folder / "prompts.jsonl"), "license": "CC0-1.0"}],
-            "teachers": [place.asked(TEACHER, teacher)],
-            **spec,
-            "sampling": sampling | spec.get("sampling", {}),
-            "exports": [export],
-        },
-    )
+    return place.build(name, spec | SETS[name])
 
 
 def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
@@ -285,7 +283,7 @@ def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
     jobs = []
     for name, seed in names:
         shards, to = place.folder / "shards" / slug(name), f"students/{slug(name)}-{seed}"
-        jobs.append(place.training(shards, bases[seed], to, steps=place.form.distilled, seed=seed, lr=place.form.lr / 2))
+        jobs.append(place.training(shards, bases[seed], to, steps=place.form.distilled, seed=seed))
     return {job.to.name: folder for job, folder in zip(jobs, side_by_side(jobs), strict=True)}
 
 
@@ -294,7 +292,7 @@ def examined(place: Place, models: dict[str, Path]) -> dict[str, dict[str, bool]
     spec = {
         "prompts": [{"source": str(place.folder / "held-out.jsonl"), "license": "CC0-1.0"}],
         "teachers": [place.asked(name, folder) for name, folder in models.items()],
-        "sampling": {"temperature": 0, "max_tokens": 60},
+        "sampling": {"temperature": 0, "max_tokens": LONGEST},
         "verify": VERIFY[:1],
         "dedup": {"exact": False},
     }

@@ -74,6 +74,9 @@ def untrained(folder: Path, size: Size, seed: int) -> Path:
         num_attention_heads=size.width // 32,
         max_position_embeddings=POSITIONS,
         tie_word_embeddings=True,
+        # What suits a width of thousands and texts of thousands of tokens would take most of the training to grow out of.
+        initializer_range=size.width**-0.5,
+        rope_parameters={"rope_type": "default", "rope_theta": 100.0},
         bos_token_id=None,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,

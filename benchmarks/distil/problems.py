@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-LEAST, MOST = 10, 99
+LEAST, MOST = 10, 29
 """No number on the way is smaller, nor larger: all have two digits."""
-CHANGE = 9
+CHANGE = 5
 """By how much a step adds or takes away at most."""
 FORMS = ("The answer is", "So the answer is")
 """How a solution ends."""
