@@ -6,8 +6,9 @@
 A small teacher is trained on gold solutions of problems of three steps until it is right about two times in three, and a smaller
 student just so far that it knows the form and little arithmetic. Then all is stillhouse's. `build` draws samples from the teacher
 once, and four specs make four training sets of them. What `stillhouse distill` runs trains the student on each, with the same
-number of steps of the same number of tokens, once for each seed. Another spec, whose teachers are all of these models, asks each
-the held-out problems, greedily, and judges by `exact_match`. No held-out problem is in any training set.
+number of steps of the same number of tokens, once for each seed. Two more specs, whose teachers are all of these models, ask each
+the held-out problems, once greedily and once at temperature 1, and judge by `exact_match`. No held-out problem is in any training
+set. (A build's outcomes say which model had which problem right, which resampling seeds needs.)
 
 A seed decides the student's first weights, its training beforehand and its order of training. Intervals (95%) are of a bootstrap
 over seeds and prompts; a difference compares the same seeds on the same prompts. Run again, it goes on where it was ended.
@@ -34,7 +35,7 @@ from typing import Any
 import duckdb
 import torch
 import yaml
-from intervals import Bootstrap, Interval, rights
+from intervals import Bootstrap, Interval, Right, rights
 from models import Size, gold, untrained
 from problems import Problem, problems
 from transformers.utils import logging
@@ -91,7 +92,7 @@ SMALL = Form(
     teacher=Size(width=96, layers=3),
     student=Size(width=64, layers=2),
     gold=12_000,
-    taught=1_000,
+    taught=900,
     easy=1_000,
     begun=120,
     prompts=1_000,
@@ -118,6 +119,10 @@ FULL = Form(
     lr=5e-3,
 )
 VERIFY = [{"use": "exact_match", "kind": "number"}, {"use": "calculation_check"}]
+WAYS = {"greedily": 0.0, "sampled": 1.0}
+"""How held-out problems are answered, by the temperature."""
+Found = dict[str, dict[str, bool]]
+"""Whether a model, by its name, had a problem right."""
 SOFT = "verified, soft labels"
 SETS: dict[str, dict[str, Any]] = {
     "unverified": {"dedup": {"exact": False}},
@@ -222,7 +227,8 @@ def main() -> None:
     bases, teacher = beforehand(place, {each.question for each in (*asked, *held_out)})
     built = {name: drawn(place, name, teacher, bases[0]) for name in SETS}
     students = distilled(place, bases)
-    found = examined(place, {TEACHER: teacher} | {f"base-{seed}": base for seed, base in enumerate(bases)} | students)
+    models = {TEACHER: teacher} | {f"base-{seed}": base for seed, base in enumerate(bases)} | students
+    found = {way: examined(place, way, models) for way in WAYS}
     shown = table(place, built, found, [each.id for each in held_out])
     (place.folder / "result.md").write_text(shown + "\n", encoding="utf-8")
     print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, of which what was done before took nothing; {place.folder}")
@@ -287,41 +293,46 @@ def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
     return {job.to.name: folder for job, folder in zip(jobs, side_by_side(jobs), strict=True)}
 
 
-def examined(place: Place, models: dict[str, Path]) -> dict[str, dict[str, bool]]:
+def examined(place: Place, way: str, models: dict[str, Path]) -> Found:
     """Ask every model the held-out problems, and return which it had right."""
+    name = f"held-out-{way}"
     spec = {
         "prompts": [{"source": str(place.folder / "held-out.jsonl"), "license": "CC0-1.0"}],
-        "teachers": [place.asked(name, folder) for name, folder in models.items()],
-        "sampling": {"temperature": 0, "max_tokens": LONGEST},
+        "teachers": [place.asked(model, folder) for model, folder in models.items()],
+        "sampling": {"temperature": WAYS[way], "max_tokens": LONGEST, "seed": 7},
         "verify": VERIFY[:1],
         "dedup": {"exact": False},
     }
-    place.build("held-out", spec)
+    place.build(name, spec)
     with duckdb.connect(str(place.folder / "lake" / "catalog.duckdb"), read_only=True) as lake:
-        rows = lake.execute("SELECT teacher, prompt_id, outcome FROM current_outcomes WHERE dataset = 'held-out'").fetchall()
-    found: dict[str, dict[str, bool]] = {name: {} for name in models}
-    for name, prompt, outcome in rows:
+        rows = lake.execute("SELECT teacher, prompt_id, outcome FROM current_outcomes WHERE dataset = ?", [name]).fetchall()
+    found: Found = {model: {} for model in models}
+    for model, prompt, outcome in rows:
         if outcome == "failed":
-            sys.exit(f"{name} has no answer to {prompt}; the same command asks again")
-        found[name][prompt] = outcome == "kept"
+            sys.exit(f"{model} has no answer to {prompt}; the same command asks again")
+        found[model][prompt] = outcome == "kept"
     return found
 
 
-def table(place: Place, built: dict[str, dict[str, Any]], found: dict[str, dict[str, bool]], prompts: list[str]) -> str:
+def table(place: Place, built: dict[str, dict[str, Any]], found: dict[str, Found], prompts: list[str]) -> str:
     """Return what came of it as a Markdown table."""
     seeds = range(place.form.seeds)
-    bootstrap, single = Bootstrap(len(seeds), len(prompts)), Bootstrap(1, len(prompts))
-    baseline = rights(found, [f"{slug(BASELINE)}-{seed}" for seed in seeds], prompts)
-    lines = [
-        "| trained on | traces | held-out problems right | better than unverified, points |",
-        "|---|---|---|---|",
-        f"| the teacher itself | | {single.interval(rights(found, [TEACHER], prompts))} | |",
-        f"| nothing: the student before | | {bootstrap.interval(rights(found, [f'base-{s}' for s in seeds], prompts))} | |",
-    ]
+    students, alone = Bootstrap(len(seeds), len(prompts)), Bootstrap(1, len(prompts))
+
+    def right(way: str, name: str) -> Right:
+        return rights(found[way], [f"{name}-{seed}" for seed in seeds], prompts)
+
+    heads = [head for way in WAYS for head in (f"right, {way}", "better than unverified, points")]
+    lines = [f"| trained on | traces | {' | '.join(heads)} |", "|---" * (2 + len(heads)) + "|"]
+    teacher = " | ".join(f"{alone.interval(rights(found[way], [TEACHER], prompts))} | " for way in WAYS)
+    before = " | ".join(f"{students.interval(right(way, 'base'))} | " for way in WAYS)
+    lines += [f"| the teacher itself | | {teacher} |", f"| nothing: the student before | | {before} |"]
     for name in SETS:
-        right = rights(found, [f"{slug(name)}-{seed}" for seed in seeds], prompts)
-        better = points(bootstrap.interval(right - baseline)) if name != BASELINE else ""
-        lines.append(f"| {name} | {built[name]['kept']:,} | {bootstrap.interval(right)} | {better} |")
+        cells = []
+        for way in WAYS:
+            own, baseline = right(way, slug(name)), right(way, slug(BASELINE))
+            cells += [str(students.interval(own)), points(students.interval(own - baseline)) if name != BASELINE else ""]
+        lines.append(f"| {name} | {built[name]['kept']:,} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ class Size:
     """What decides a model's parameters."""
 
     width: int
-    """Of its hidden states; heads are 32 wide."""
+    """Of its hidden states; heads are 16 wide, since a step of arithmetic looks at four places at a time."""
     layers: int
     """Of attention and feed-forward."""
 
@@ -71,7 +71,7 @@ def untrained(folder: Path, size: Size, seed: int) -> Path:
         hidden_size=size.width,
         intermediate_size=3 * size.width,
         num_hidden_layers=size.layers,
-        num_attention_heads=size.width // 32,
+        num_attention_heads=size.width // 16,
         max_position_embeddings=POSITIONS,
         tie_word_embeddings=True,
         # What suits a width of thousands and texts of thousands of tokens would take most of the training to grow out of.
