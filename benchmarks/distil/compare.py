@@ -23,6 +23,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -53,7 +54,7 @@ TEACHER = "teacher"
 ALTERNATIVES = 8
 """Of the likeliest tokens whose probabilities a sample keeps."""
 LONGEST = 60
-"""Tokens of an answer at most; a right one has about 35."""
+"""Tokens of an answer at most; a right one has 40 or so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +232,8 @@ def main() -> None:
     found = {way: examined(place, way, models) for way in WAYS}
     shown = table(place, built, found, [each.id for each in held_out])
     (place.folder / "result.md").write_text(shown + "\n", encoding="utf-8")
-    print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, of which what was done before took nothing; {place.folder}")
+    busy = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, {busy:,.0f} of processor time, but for what was there; {place.folder}")
 
 
 def written(place: Place) -> tuple[list[Problem], list[Problem]]:

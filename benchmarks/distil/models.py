@@ -22,7 +22,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 MASKED = -100
 POSITIONS = 128
-"""Tokens that a model reads at most; a problem of four steps with its solution has about 80."""
+"""Tokens that a model reads at most; a problem with its solution has about 60."""
 PIECES = r" ?[A-Za-z]+| ?\d|\s|[^\sA-Za-z\d]+"
 """What tokens are parts of: a word or a digit, with the space before it."""
 TEMPLATE = (

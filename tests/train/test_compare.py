@@ -93,11 +93,11 @@ class TestIntervals:
         assert (found.low, found.high) == pytest.approx((0.6 - error, 0.6 + error), abs=0.005)
 
     def test_it_covers(self, parts: Any):
-        """Of 200 experiments with seeds and prompts of their own, about 95 % have the true mean in their interval."""
+        """Of 100 experiments with seeds and prompts of their own, about 95 % have the true mean in their interval."""
         random = np.random.default_rng(1)
         bootstrap, hits = parts.Bootstrap(5, 60), 0
-        for _ in range(200):
+        for _ in range(100):
             seeds, prompts = random.normal(0, 0.05, (5, 1)), random.normal(0, 0.2, (1, 60))
             found = bootstrap.interval((random.random((5, 60)) < np.clip(0.5 + seeds + prompts, 0, 1)).astype(float))
             hits += found.low <= 0.5 <= found.high
-        assert 0.88 <= hits / 200 <= 0.995
+        assert 0.86 <= hits / 100 <= 0.995
