@@ -43,11 +43,11 @@ class Bootstrap:
         self._stretched = (seeds / (seeds - 1)) ** 0.5 if seeds > 1 else 1.0
 
     def interval(self, right: Right) -> Interval:
-        """Return the mean; a difference of two students' rights is as good as rights."""
+        """Return the mean; a difference of two students' rights is as good as rights, and goes down to -1."""
         seeds = right - right.mean(axis=0)  # what a seed is better or worse, prompt by prompt
         means = self._prompts @ right.mean(axis=0)
         means = means + self._stretched * ((self._seeds @ seeds) * self._prompts).sum(axis=1)
-        low, high = np.percentile(means, [2.5, 97.5])
+        low, high = np.percentile(means, [2.5, 97.5]).clip(-1 if right.min() < 0 else 0, 1)
         return Interval(mean=float(right.mean()), low=float(low), high=float(high))
 
 

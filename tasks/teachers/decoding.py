@@ -1,7 +1,7 @@
 """Decoding with torch: a causal language model on this machine, asked for several answers at a time.
 
-Each answer has random numbers of its own, drawn from its seed, so that it doesn't depend on which others it is decoded beside
-(but for the rounding of sums, which differs with the padding).
+Each answer has random numbers of its own, drawn from its seed and its prompt, so that it doesn't depend on which others it is
+decoded beside (but for the rounding of sums, which differs with the padding).
 """
 # pyright: reportMissingImports=false
 
@@ -106,7 +106,8 @@ class Model:
         rows = [[self._pad] * (longest - len(prompt)) + prompt for prompt in prompts]
         masks = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         rooms = [self._room(ask, len(prompt)) for ask, prompt in zip(asks, prompts, strict=True)]
-        sampler = _Sampler([random.Random(ask.seed) for ask in asks], how, self._folder)  # noqa: S311 - no secret
+        numbers = [_numbers(ask.seed, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
+        sampler = _Sampler(numbers, how, self._folder)
         until = _Until(asks, rooms, longest, how.stop, self._text, halt)
         with torch.inference_mode():
             whole = self._model.generate(
@@ -214,6 +215,14 @@ class _Until:
             return False
         text = self._text(tails[row])
         return any(each in text for each in self._stop)
+
+
+def _numbers(seed: int | None, prompt: Sequence[int]) -> random.Random:
+    """Return an answer's random numbers: of its seed and its prompt, since all prompts' first answers have one seed.
+
+    With the same numbers for all, whatever is unlikely at a place would come for every prompt, or for none.
+    """
+    return random.Random(None if seed is None else f"{seed} {[*prompt]}")  # noqa: S311 - no secret
 
 
 def _device(wanted: str) -> str:
