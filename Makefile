@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-train lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-train distil lint format lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -57,6 +57,9 @@ $(TRAIN)/.installed: $(UV) requirements/train.txt pyproject.toml
 
 test-train: $(TRAIN)/.installed  ## Train a tiny model on exports with TRL and transformers, on the CPU
 	$(TRAIN)/bin/pytest -m train -W default tests/train
+
+distil: $(TRAIN)/.installed  ## Make four training sets of one teacher's samples, and compare the students they make
+	$(TRAIN)/bin/python benchmarks/distil/compare.py
 
 lint: setup  ## Check form, types and the import contract
 	$(BIN)/ruff check .

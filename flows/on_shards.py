@@ -20,6 +20,7 @@ def distill(
     student: Annotated[str, typer.Option(help="A model's folder, or an id of the Hub.")],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the trained student goes.")],
     epochs: Annotated[int, typer.Option(help="How often everything is read at most.")] = RECIPE.epochs,
+    steps: Annotated[int, typer.Option(help="Steps in all, whatever the epochs; 0: as many as those have.")] = RECIPE.steps,
     lr: Annotated[float, typer.Option(help="The highest learning rate.")] = RECIPE.lr,
     warmup: Annotated[float, typer.Option(help="The part of all steps in which it rises to that.")] = RECIPE.warmup,
     alpha: Annotated[float, typer.Option(help="The weight of hard labels beside soft ones, 0 to 1.")] = RECIPE.alpha,
@@ -45,6 +46,7 @@ def distill(
 
     recipe = Recipe(
         epochs=epochs,
+        steps=steps,
         lr=lr,
         warmup=warmup,
         alpha=alpha,

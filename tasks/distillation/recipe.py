@@ -15,6 +15,8 @@ class Recipe:
 
     epochs: int = 3
     """How often everything is read at most; the held-out loss may end it before."""
+    steps: int = 0
+    """Steps in all, however often that reads everything; 0: as many as the epochs have."""
     lr: float = 1e-5
     """The highest learning rate of AdamW."""
     warmup: float = 0.1
@@ -46,6 +48,7 @@ class Recipe:
         """Raise SpecError where a value can't be."""
         wrong = {
             "epochs": self.epochs < 1 and "at least 1",
+            "steps": self.steps < 0 and "0 or more",
             "lr": not 0 < self.lr < math.inf and "above 0",
             "warmup": not 0 <= self.warmup <= 1 and "from 0 to 1",
             "alpha": not 0 <= self.alpha <= 1 and "from 0 to 1",

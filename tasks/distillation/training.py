@@ -55,11 +55,10 @@ class Training:
         held_out = _indexed(source, "validation", student)
         self._batches = Batches(index=self._train, tokens=recipe.tokens_per_batch, seed=recipe.seed)
         self._held_out = Batches(index=held_out, tokens=recipe.tokens_per_batch, seed=None) if held_out.usable else None
-        per_epoch = [math.ceil(self._batches.count(epoch) / recipe.accumulate) for epoch in range(recipe.epochs)]
-        self._ends = list(itertools.accumulate(per_epoch))
+        self._ends = self._epochs()
         self.steps = self._ends[-1]
         """Of the whole."""
-        self._every = recipe.evaluate_every or max(1, per_epoch[0] // _EVALUATIONS)
+        self._every = recipe.evaluate_every or max(1, self._ends[0] // _EVALUATIONS)
         self._identity = {
             "recipe": recipe.as_dict(),
             "student": student.name,
@@ -112,6 +111,13 @@ class Training:
                 if stop and self.step < self.steps and not self.ended:
                     raise Interrupted(f"interrupted after step {self.step:,} of {self.steps:,}; a rerun goes on from there")
         return self._finish()
+
+    def _epochs(self) -> list[int]:
+        """Return the step with which each epoch ends: of as many epochs as were asked for, or as the steps that were take."""
+        recipe, ends = self.recipe, [0]
+        while len(ends) <= recipe.epochs if not recipe.steps else ends[-1] < recipe.steps:
+            ends.append(ends[-1] + math.ceil(self._batches.count(len(ends) - 1) / recipe.accumulate))
+        return [*ends[1:-1], min(ends[-1], recipe.steps or ends[-1])]
 
     def _begin(self) -> None:
         """Set up, or put back, all that a step depends on."""
@@ -167,8 +173,8 @@ class Training:
                 continue
             begin = self._ends[epoch - 1] if epoch else 0
             batches = self._batches.epoch(epoch, skip=max(taken - begin, 0) * self.recipe.accumulate)
-            while group := list(itertools.islice(batches, self.recipe.accumulate)):
-                yield group
+            for _ in range(max(taken, begin), end):
+                yield list(itertools.islice(batches, self.recipe.accumulate))
 
     def _step(self, group: list[Batch]) -> dict[str, Any]:
         """Take one step, and return its row of the log."""

@@ -1,13 +1,14 @@
 """Decoding with torch: a causal language model on this machine, asked for several answers at a time.
 
-Each answer has random numbers of its own, drawn from its seed, so that it doesn't depend on which others it is decoded beside
-(but for the rounding of sums, which differs with the padding).
+Each answer has random numbers of its own, drawn from its seed and its prompt, so that it doesn't depend on which others it is
+decoded beside (but for the rounding of sums, which differs with the padding).
 """
 # pyright: reportMissingImports=false
 
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -26,6 +27,8 @@ from tasks.teachers.asks import Ask, Decoded, How
 
 TAIL = 16
 """Tokens that are looked through for a stop text, beside one for each of its bytes: the window may begin inside a character."""
+_LOADING = threading.Lock()
+"""One model at a time: while transformers loads one, whatever the process makes is made without weights."""
 
 
 class Model:
@@ -36,9 +39,10 @@ class Model:
         try:
             self._device = torch.device(_device(device))
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True
-            )
+            with _LOADING:
+                model: Any = AutoModelForCausalLM.from_pretrained(
+                    folder, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True
+                )
             self._model = model.to(self._device).eval()
         except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
             told = " ".join(str(error).split())[:300]
@@ -105,7 +109,8 @@ class Model:
         rows = [[self._pad] * (longest - len(prompt)) + prompt for prompt in prompts]
         masks = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
         rooms = [self._room(ask, len(prompt)) for ask, prompt in zip(asks, prompts, strict=True)]
-        sampler = _Sampler([random.Random(ask.seed) for ask in asks], how, self._folder)  # noqa: S311 - no secret
+        numbers = [_numbers(ask.seed, prompt) for ask, prompt in zip(asks, prompts, strict=True)]
+        sampler = _Sampler(numbers, how, self._folder)
         until = _Until(asks, rooms, longest, how.stop, self._text, halt)
         with torch.inference_mode():
             whole = self._model.generate(
@@ -249,6 +254,14 @@ class _Until:
 def _piece(known: Vocabulary, token: int) -> bytes:
     """Return a token's bytes: none of an id that only pads the weights."""
     return (known.tokens[token] if token < known.size else None) or b""
+
+
+def _numbers(seed: int | None, prompt: Sequence[int]) -> random.Random:
+    """Return an answer's random numbers: of its seed and its prompt, since all prompts' first answers have one seed.
+
+    With the same numbers for all, whatever is unlikely at a place would come for every prompt, or for none.
+    """
+    return random.Random(None if seed is None else f"{seed} {[*prompt]}")  # noqa: S311 - no secret
 
 
 def _device(wanted: str) -> str:

@@ -155,6 +155,32 @@ def test_killed_by_the_system(tmp_path: Path, shards: Path, student: str):
     assert rows(tmp_path / "to") == rows(tmp_path / "whole")
 
 
+def test_so_many_steps(tmp_path: Path, shards: Path, student: str):
+    """Steps may be fewer than an epoch has or more than all of them; as many as two epochs have is two epochs."""
+    two = train(student, shards, tmp_path / "two")
+    train(student, shards, tmp_path / "as-many", epochs=1, steps=two["steps"])
+    assert same(weights(tmp_path / "as-many"), weights(tmp_path / "two"))
+    for steps in (3, two["steps"] + 2):
+        found = train(student, shards, tmp_path / f"to-{steps}", steps=steps, patience=0)
+        assert (found["steps"], found["of"]) == (steps, steps)
+    assert [row["epoch"] for row in rows(tmp_path / f"to-{steps}") if "loss" in row][-3:] == [2, 3, 3]
+
+
+def test_so_many_steps_after_a_kill(tmp_path: Path, shards: Path, student: str):
+    """They are the same ones, in the third epoch too."""
+    steps = train(student, shards, tmp_path / "two")["steps"] + 5
+    train(student, shards, tmp_path / "whole", steps=steps, patience=0)
+
+    def tell(row: dict[str, Any]) -> None:
+        if "loss" in row and row["step"] == steps - 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Training(load(student), shards, tmp_path / "to", Recipe(**QUICK, steps=steps, patience=0), device="cpu").run(tell)
+    assert train(student, shards, tmp_path / "to", steps=steps, patience=0)["resumed_at"] > steps - 5
+    assert same(weights(tmp_path / "to"), weights(tmp_path / "whole"))
+
+
 def test_it_stops_when_told(tmp_path: Path, shards: Path, student: str):
     """A step is finished and kept; going on is as if nothing had been."""
     steps: list[int] = []

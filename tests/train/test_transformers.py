@@ -162,6 +162,17 @@ class TestAnswers:
         freedom = len(likely)
         assert chi < freedom + 3.3 * math.sqrt(2 * freedom) + 6
 
+    def test_prompts_of_one_seed(self, original: Path):
+        """Prompts that are asked with one seed get random numbers of their own: an unlikely token comes for some, not for all."""
+        whole = len(first_distribution(original, "Think."))
+        asked = how(top=whole)
+        answers = model(original).answer([ask(f"Think {n}.", seed=7, max_tokens=1) for n in range(200)], asked, never)
+        # The mass of what is likelier than the token that came: evenly between 0 and 1.
+        places = [sum(math.exp(p) for p in each.logprobs.top_logprobs if p > each.logprobs.logprobs[0]) for each in answers]
+        assert sum(places) / len(places) == pytest.approx(0.5, abs=0.09)
+        assert min(places) < 0.1
+        assert max(places) > 0.9
+
     def test_a_seed_is_needed_to_get_the_same_again(self, original: Path):
         """Without one, answers differ."""
         found = model(original).answer([ask(seed=None, max_tokens=16) for _ in range(2)], how(), never)
