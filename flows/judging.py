@@ -131,11 +131,17 @@ def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
 
 
 def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
-    """Yield a line for each verifier that decides by references or tests, where prompts are grown, which have none."""
+    """Yield a line for each verifier that decides by references or tests, where prompts are grown, which have none.
+
+    Not where the spec lets others speak in its stead.
+    """
     if not spec.growers:
         return
+    require, by_reference = spec.select.require, [any(map(_by_reference, _leaves(each.verifier))) for each in named]
+    if require == "any" and not all(by_reference):
+        return
     for number, each in enumerate(named):
-        if any(map(_by_reference, _leaves(each.verifier))):
+        if by_reference[number] and (isinstance(require, str) or each.name in require):
             yield (
                 f"verify[{number}] ({each.name}): decides by a prompt's reference or tests, and grown prompts have none: "
                 "nothing of theirs would pass it; self_consistency and judge decide without, beside `select: {require: any}`"

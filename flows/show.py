@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 import duckdb
+import pyarrow.parquet as pq
 
 from storage.errors import SpecError
 from storage.identity import check_inputs, vote_inputs
@@ -13,6 +14,7 @@ from storage.intents import Intents
 from storage.lake import Lake
 from storage.records import Prompt
 from storage.rows import prompt_of
+from storage.schemas import SAMPLES
 from storage.sql import explained, literal, parquet, parquet_files, parquet_in
 
 Kind = Literal["kept", "rejected", "failed"]
@@ -127,13 +129,15 @@ def _logprobs(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, di
     names = connection.execute(
         f"SELECT DISTINCT filename FROM {parquet(lake.glob('samples'), filename=True)} SEMI JOIN chosen USING (sample_id)"
     ).fetchall()
-    if not names:
+    # A part of an earlier version has another form of the column, with nothing in it.
+    parts = sorted(name for (name,) in names if pq.read_schema(name).field("logprobs").type == SAMPLES.field("logprobs").type)
+    if not parts:
         return {}
     rows = connection.sql(
         f"""
         SELECT sample_id, len(logprobs.logprobs) AS tokens, len(logprobs.top_logprobs) AS alternatives,
             list_avg(logprobs.rest) AS rest, list_avg(list_filter(logprobs.logprobs, lambda each: isfinite(each))) AS mean
-        FROM {parquet_files(sorted(name for (name,) in names))} SEMI JOIN chosen USING (sample_id) WHERE logprobs IS NOT NULL
+        FROM {parquet_files(parts)} SEMI JOIN chosen USING (sample_id) WHERE logprobs IS NOT NULL
         """
     )
     return {row.pop("sample_id"): row for row in rows.to_arrow_table().to_pylist()}

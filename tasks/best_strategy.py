@@ -54,8 +54,10 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
         """
         CREATE TABLE beaten AS
         SELECT won.kind, won.rank, strategies.teacher,
-            'best_strategy: ' || coalesce(won.strategy, 'the plain template') || ' passes more often with such prompts: '
-            || won.accepted || ' of ' || won.responses || ', against ' || lost.accepted || ' of ' || lost.responses AS reason
+            'best_strategy: ' || coalesce(won.strategy, 'the plain template') || ' passes '
+            || if(won.accepted / won.responses > lost.accepted / lost.responses, 'more often', 'as often, and comes first,')
+            || ' with such prompts: ' || won.accepted || ' of ' || won.responses
+            || ', against ' || lost.accepted || ' of ' || lost.responses AS reason
         FROM rates AS won JOIN rates AS lost ON lost.kind = won.kind AND lost.rank > won.rank
         JOIN strategies ON strategies.place = lost.place
         """

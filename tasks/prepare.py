@@ -249,4 +249,7 @@ def _refuse_same_ids(workspace: Workspace, staged: str) -> None:
     )
     if twice:
         identifier, place, earlier = twice[0]
-        raise SourceError(f"{place}: the id {identifier!r} is taken by {earlier}; ids must be unique")
+        advice = "ids must be unique"
+        if place == earlier:
+            advice = "the source stands in `prompts` twice: leave one out, or let it have `grow` with `keep_seeds: false`"
+        raise SourceError(f"{place}: the id {identifier!r} is taken by {earlier}; {advice}")

@@ -136,6 +136,8 @@ class Distributions:
                     continue
                 moments[at[rows]] = made[rows]
                 given = batch["logprobs"].take(pa.array(rows))
+                if given.type != LOGPROBS:  # a part of an earlier version, which left the column empty
+                    given = pa.nulls(len(given), LOGPROBS)
                 there = given.is_valid().to_numpy(zero_copy_only=False)
                 self._places[at[rows]] = np.where(there, number << _ROW_BITS | np.arange(len(rows)), -1)
                 writer.write_batch(pa.RecordBatch.from_arrays([given], names=["logprobs"]))

@@ -21,15 +21,15 @@ BEGIN, END = "<<<", ">>>"
 """Around each prompt that is shown."""
 
 
-def operation(options: GrowOptions, seed: int, prompt_id: str, number: int) -> tuple[str | None, int]:
-    """Return by which operation a seed's n-th request changes it, and how many of its requests before did the same.
+def operation(options: GrowOptions, seed: int, prompt_id: str, number: int) -> str | None:
+    """Return by which operation a seed's n-th request changes it.
 
     Each seed begins with another one, so that few requests make all operations too; then they take turns.
     """
     if options.method != "evolve":
-        return None, number
+        return None
     taken = options.operations or OPERATIONS
-    return taken[(drawn(seed, prompt_id) + number) % len(taken)], number // len(taken)
+    return taken[(drawn(seed, prompt_id) + number) % len(taken)]
 
 
 def drawn(*of: object) -> int:

@@ -6,7 +6,7 @@ What a request shows beside its seed stands before it, so that a source to which
 from __future__ import annotations
 
 import functools
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -61,17 +61,18 @@ def asks(
     """Yield the requests for each seed. `human`: what is shown beside them; else those before it are."""
     parameters = options.parameters()
     for prompt, others in _with_others(seeds, options.shown - 1, human):
+        made: Counter[str] = Counter()
         for number in range(options.requests):
-            changed, times = operation(options, seed, prompt.prompt_id, number)
+            changed = operation(options, seed, prompt.prompt_id, number)
             shown = (prompt, *_some(others, options.shown - 1, seed, prompt.prompt_id, number))
             text = instruction(options, changed, [each.prompt for each in shown])
             messages = (Message(role="user", content=text),)
             key = request_key(
                 provider=asked.provider, model=asked.model, messages=messages, parameters=parameters, identity=asked.identity
             )
-            # Requests that show other prompts are other requests; the same one is asked for again by its index.
-            index = times if len(shown) == 1 else 0
-            yield Ask(parents=shown, operation=changed, sample_index=index, messages=messages, key=key)
+            # The seed's very same request, which few operations or few prompts to show lead back to, is told by its index.
+            yield Ask(parents=shown, operation=changed, sample_index=made[key], messages=messages, key=key)
+            made[key] += 1
 
 
 def check_seed(prompt: Prompt, place: str) -> None:

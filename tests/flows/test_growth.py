@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from flows import judging
 from flows.checks import check
 from flows.exporting import export_build
 from flows.loading import load_spec
@@ -169,3 +170,15 @@ async def test_from_a_lake(lake: Lake):
         await run.prepare()
         found = run._workspace.rows("SELECT parents, generation FROM prompts ORDER BY ord")
     assert found == [([], 0), ([], 0), (["s0"], 1), (["s1"], 1)]
+
+
+@pytest.mark.parametrize(
+    ("require", "told"),
+    [("all", ["verify[0] (exact_match)"]), ("any", []), (["refusal"], []), (["exact_match"], ["verify[0] (exact_match)"])],
+)
+def test_who_cannot_decide(require: Any, told: list[str]):
+    """A verifier by references is named where grown prompts hang on it, and not where another may speak in its stead."""
+    path = write(verify=[{"use": "exact_match"}, {"use": "refusal"}], select={"require": require})
+    spec = load_spec(path)
+    lines = list(judging.undecided(spec, judging.make_verifiers(spec, path)))
+    assert [line.partition(":")[0] for line in lines] == told

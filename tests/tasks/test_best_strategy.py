@@ -108,7 +108,11 @@ async def test_per_prompt(lake: Lake):
 async def test_ties(lake: Lake):
     """Of two that pass as often, the one with more responses, then the first in the spec."""
     even = dict.fromkeys(PASSES, "1111")
-    assert set().union(*of(await kept(lake, passes=even)).values()) == {"direct"}
+    built = await kept(lake, passes=even)
+    assert set().union(*of(built).values()) == {"direct"}
+    assert {row["reason"] for row in built.tables["outcomes"] if row["stage"] == "select"} == {
+        "best_strategy: direct passes as often, and comes first, with such prompts: 8 of 8, against 8 of 8"
+    }
     rarer = [WAYS[0] | {"when": {"kind": "sum"}}, WAYS[1]]
     built = await kept(other(lake, "other"), rarer, passes=even, select={"strategy_by": "source"})
     assert set().union(*(of(built)[f"fact {n}"] for n in range(4))) == {"steps"}

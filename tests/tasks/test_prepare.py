@@ -89,6 +89,20 @@ def test_duplicate_id(tmp_path: Path):
         run(tmp_path, prompts)
 
 
+def test_a_source_twice(tmp_path: Path):
+    """Where one place in a source gives an id twice, the error says what to do about the source."""
+    prompts = [make_prompt("a", prompt_id="a"), make_prompt("b", prompt_id="a")]
+    twice = [replace(each, place="p.jsonl:1") for each in found(prompts)]
+    template = Template(TemplateOptions(), where="spec.yaml")
+    with (
+        Workspace(Lake(tmp_path / "lake"), tmp_path / "work") as workspace,
+        pytest.raises(
+            SourceError, match=r"taken by p\.jsonl:1; the source stands in `prompts` twice: leave one out, or .* `keep_seeds"
+        ),
+    ):
+        prepare(workspace, twice, template, (SMOL,), {}, 1)
+
+
 @pytest.mark.parametrize("where", ["prompt", "reference", "tests", "tags"])
 def test_lone_surrogate(tmp_path: Path, where: str):
     """A text that no table can hold is an error that names its place."""

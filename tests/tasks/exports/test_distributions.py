@@ -72,6 +72,18 @@ def test_in_the_order_of_traces(lake: Lake, monkeypatch: pytest.MonkeyPatch, row
         assert found.size > 0
 
 
+def test_an_earlier_part(lake: Lake):
+    """Samples of an earlier version, whose column has another form and is empty, have no distributions."""
+    traces = land(lake)
+    part = lake.root / "samples" / "a.parquet"
+    table = pq.read_table(part, partitioning=None)
+    place = table.schema.get_field_index("logprobs")
+    earlier = pa.list_(pa.struct([("token", pa.binary()), ("logprob", pa.float32())]))
+    pq.write_table(table.set_column(place, "logprobs", pa.nulls(len(table), earlier)), part)
+    with stored(lake, traces) as found:
+        assert firsts(found, list(range(6))) == [-0.0, -1.0, None, -3.0, -4.0, None]
+
+
 def test_as_arrays(lake: Lake):
     """A distribution comes as the record has it."""
     with stored(lake, land(lake)) as found:

@@ -36,6 +36,14 @@ def test_more_pays_for_what_is_new(method: str):
     assert len(set(addresses(more))) == 63
 
 
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_few_seeds(seeds: int):
+    """Where there are fewer prompts to show than requests to make, the same request asks for another answer each time."""
+    found = made(seeds, method="self_instruct", per_seed=12)
+    assert len({each.sample_id for each in found}) == 12 * seeds
+    assert {each.sample_id for each in made(seeds, method="self_instruct", per_seed=5)} < {each.sample_id for each in found}
+
+
 def test_operations_take_turns():
     """Five requests of a seed are the five operations, and the next five ask for other answers to the same."""
     found = made(4, per_seed=10)

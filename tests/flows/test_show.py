@@ -1,0 +1,31 @@
+"""Show: what a lake holds is shown, whichever version wrote it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.show import show
+from storage.lake import Lake
+from tests.flows.test_diff import land
+from tests.flows.test_report import COUNTS
+from tests.tasks.house import Spec
+
+EARLIER = pa.list_(pa.struct([("token", pa.binary()), ("logprob", pa.float32())]))
+"""How an earlier version had the column `logprobs`, which it left empty."""
+
+
+async def test_earlier_samples(lake: Lake, tmp_path: Path):
+    """Samples of an earlier version, whose column of distributions has another form, are shown without any."""
+    await land(lake, Spec(), "1", tmp_path, COUNTS)
+    parts = [part for part in lake.root.glob("samples/**/*.parquet") if part.stem != "_empty"]
+    assert parts
+    for part in parts:
+        table = pq.read_table(part, partitioning=None)
+        place = table.schema.get_field_index("logprobs")
+        pq.write_table(table.set_column(place, "logprobs", pa.nulls(len(table), EARLIER)), part)
+    _, rows = show(lake, "d", build_id=None, kind="kept", prompt_id=None, number=3)
+    assert rows
+    assert [row["logprobs"] for row in rows] == [None] * len(rows)
