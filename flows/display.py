@@ -38,6 +38,7 @@ class Display:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
         self._drawing_since: float | None = None
+        self._paid_before = 0
         self._moved_at = time.monotonic()
         self._seen = 0
         self._stage = ""
@@ -77,6 +78,7 @@ class Display:
             self._moved_at = self._said_at = now
             if self._stage.startswith("drawing"):
                 self._drawing_since = now
+                self._paid_before = self._progress.spending.paid
             if not self._live:
                 self.say(self._stage)
         tally = self._progress.tally
@@ -89,7 +91,7 @@ class Display:
         if drawing and now - self._moved_at > SLOW_S:
             self.say(f"no response for {now - self._moved_at:.0f} s: the teacher is slow, or this machine is busy; going on")
             self._moved_at = now
-        paid, seconds = self._progress.spending.paid, now - (self._drawing_since or now)
+        paid, seconds = self._progress.spending.paid - self._paid_before, now - (self._drawing_since or now)
         if drawing and not self._said_slow and seconds > SLOW_S and paid < seconds * SLOW_RATE:
             self._said_slow = True
             self.say(f"slow so far, {paid / seconds:.1f} samples/s: the teacher, or this machine, is busy; going on")
@@ -101,7 +103,7 @@ class Display:
 
     def _parts(self) -> list[str]:
         progress, now = self._progress, time.monotonic()
-        tally, paid = progress.tally, progress.spending.paid
+        tally, paid = progress.tally, progress.spending.paid - self._paid_before
         seconds = max(now - (self._drawing_since or now), 1e-9)
         rate = paid / seconds
         judged = tally.accepted / tally.judged if tally.judged else None

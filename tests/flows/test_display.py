@@ -49,6 +49,17 @@ def test_a_live_line() -> None:
     assert "[bold]said[/]" in text
 
 
+def test_what_was_bought_before() -> None:
+    """The rate is of what was bought since drawing began: prompts that were grown before are none of it."""
+    progress = drawing()
+    showing = Display(progress, Console(file=io.StringIO()))
+    showing._look()
+    showing._drawing_since = time.monotonic() - 10
+    assert showing._parts()[1] == "0.0/s"
+    progress.spending.paid += 20
+    assert showing._parts()[1] == "2.0/s"
+
+
 def test_solved_prompts_need_no_more() -> None:
     """Slots that nobody needs to ask for any more are neither waited for nor wanted."""
     progress = drawing()
