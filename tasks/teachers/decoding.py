@@ -118,9 +118,9 @@ class Model:
                 stopping_criteria=[until],
             )
         made: list[list[int]] = whole[:, longest:].tolist()
-        told = sampler.told()
+        told = sampler.told() or [None] * len(made)
         return [
-            self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop, told and told[row])
+            self._decoded(tokens[: until.ended.get(row, len(tokens))], len(prompts[row]), how.stop, told[row])
             for row, tokens in enumerate(made)
         ]
 
