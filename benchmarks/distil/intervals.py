@@ -32,6 +32,7 @@ class Interval:
 class Bootstrap:
     """Resamples seeds and prompts, both with replacement (Owen 2007), the same ones for whatever is compared.
 
+    Chance in a single answer counts for both, so that intervals are rather too wide than too narrow.
     The variance that few seeds show is too small by (n - 1)/n, so their part of a mean is stretched by the root of n/(n - 1).
     """
 
