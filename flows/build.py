@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
@@ -22,25 +22,32 @@ from prefect.states import Cancelled, Failed
 
 from flows import context
 from flows.loading import load_spec
-from flows.run import Run
+from flows.progress import Progress
+from flows.run import Run, Say
 from flows.waiting import with_grace
 from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
 
+R = TypeVar("R", bound=Run)
 BATCHES = 8
 """In the progress artifact's text."""
 UPDATE_S = 2.0
 """Between two updates of the progress artifact, each of which costs a request."""
 
 
-def _name() -> str:
-    spec = str(flow_run.parameters.get("spec", ""))
-    try:
-        return f"build {load_spec(Path(spec)).dataset}"
-    except UserError:
-        return f"build {Path(spec).stem}"
+def named(what: str) -> Callable[[], str]:
+    """Return what names a flow's run by its spec's dataset."""
+
+    def name() -> str:
+        spec = str(flow_run.parameters.get("spec", ""))
+        try:
+            return f"{what} {load_spec(Path(spec)).dataset}"
+        except UserError:
+            return f"{what} {Path(spec).stem}"
+
+    return name
 
 
 @task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
@@ -82,34 +89,45 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
     return (await context.RUN.get().curate()).as_dict()
 
 
-@flow(name="build", flow_run_name=_name, persist_result=False)
+@flow(name="build", flow_run_name=named("build"), persist_result=False)
 async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
     """Build the dataset of a spec file on a lake, and return the summary.
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
     """
+    path = Path(spec)
+
+    def make(progress: Progress, say: Say) -> Run:
+        return Run(load_spec(path), path, Lake.at(lake), progress=progress, say=say)
+
+    return await carry_out(make, _steps)
+
+
+async def carry_out(
+    make: Callable[[Progress, Say], R], steps: Callable[[R, context.Watch], Awaitable[dict[str, Any]]]
+) -> dict[str, Any] | State[Any]:
+    """Make a run, take its steps while Prefect watches, and return what they do, or the state that carries a UserError."""
     watch = context.WATCH.get(context.Watch())
     try:
-        path = Path(spec)
-        loaded = load_spec(path)
         logger = get_run_logger()
 
         def say(text: str) -> None:
             watch.say(text)
             logger.info("%s", text)
 
-        run = Run(loaded, path, Lake.at(lake), progress=watch.progress, say=say)
+        run = make(watch.progress, say)
         with signals(run.stop, watch.say, watch.pending, watch.leave):
-            async with run, watched(run, watch):
+            async with run, _watched(run, watch):
                 context.RUN.set(run)
-                return await _steps(run, watch)
+                return await steps(run, watch)
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)
     except UserError as error:
         return Failed(message=str(error), data=error)
 
 
-async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
+async def draw(run: Run) -> None:
+    """Take the steps from prompts to verdicts."""
     dataset = run.spec.dataset
     if run.spec.growers:
         await grow(dataset)
@@ -122,6 +140,11 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
     run.stop.check()
     await with_grace(run.stop, run.judge_together())
     run.stop.check()
+
+
+async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
+    await draw(run)
+    dataset = run.spec.dataset
     summary = Summary.of(await curate(dataset))
     exports = await run.land(summary)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
@@ -133,7 +156,7 @@ async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
+async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
     """Keep Prefect's progress artifact up to date, and hear of a cancellation in its UI."""
     if not watch.show:
         yield

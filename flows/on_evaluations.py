@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
-from flows.printing import err, out, plain, print_json, say
-from storage.errors import SpecError, UserError
+from flows.printing import err, out, plain, print_json, spending_told
+from storage.errors import SpecError
 
 Shown = tuple[list[str], list[list[str]]]
 
@@ -69,15 +69,9 @@ def evaluate(
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
         Contest(loaded, spec, at, ContestOptions.of(options))  # which raises where they don't fit, before a server has started
-        try:
+        with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
             found = launch.evaluate(spec, loaded.dataset, lake, options, err, progress)
-        except UserError as error:
-            say(progress.spending.line())
-            if as_json:
-                ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
-                print_json(ended | progress.spending.totals())
-            raise
     if as_json:
         print_json(found)
         return

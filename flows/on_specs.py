@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
-from flows.printing import err, out, plain, print_json, print_lines, say
+from flows.printing import err, out, plain, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
 
@@ -64,15 +64,9 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
         check(loaded, spec, at)
-        try:
+        with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
             summary = launch.build(spec, loaded.dataset, lake, err, progress)
-        except UserError as error:
-            say(progress.spending.line())
-            if as_json:
-                ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
-                print_json(ended | progress.spending.totals())
-            raise
     if as_json:
         print_json(summary)
         return

@@ -7,11 +7,17 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from storage.errors import UserError
+
+if TYPE_CHECKING:
+    from flows.progress import Progress
+    from storage.lake import Lake
 
 # Into a file or a pipe, a table is as wide as it is.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
@@ -50,6 +56,19 @@ def results_alone() -> Iterator[None]:
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object."""
     (_JSON.get() or sys.stdout).write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+@contextlib.contextmanager
+def spending_told(dataset: str, lake: Lake, progress: Progress, *, as_json: bool) -> Iterator[None]:
+    """Where a run ends in an error of the user's, say what it bought; raise that error all the same."""
+    try:
+        yield
+    except UserError as error:
+        say(progress.spending.line())
+        if as_json:
+            ended = {"dataset": dataset, "error": str(error), "exit": error.exit_code, "lake": str(lake.root)}
+            print_json(ended | progress.spending.totals())
+        raise
 
 
 def plain(text: str) -> str:

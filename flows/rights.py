@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from flows.loading import where
 from flows.spec import Spec
 from storage.lake import Lake
+from storage.workspace import Workspace
 from tasks.export import scores_of
 from tasks.exports import mix
 from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
 from tasks.rights.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
-from tasks.rights.licensing import NOTHING, Licensee, bound_now, describe_teacher, gate_row, inherit, merged, regate
+from tasks.rights.licensing import NOTHING, Licensee, bound_now, describe, describe_teacher, gate_row, inherit, merged, regate
 from tasks.rights.scorers import agreements, named
 from tasks.rights.terms import SEPARATOR, Terms
 from tasks.snapshot import TeacherFacts
@@ -128,6 +130,18 @@ def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
                 gate_row(each, terms, said=f"{source.source}: prompts of {each['source']}")
         found.append(inherit(source.source, licensing, None))
     return merged(found)
+
+
+def described(spec: Spec, workspace: Workspace, bounds: Sequence[Bound], inherited: Sequence[Inherited]) -> dict[str, Any]:
+    """Return what a build's manifest says of licences and terms."""
+    by_teacher = {bound.teacher: bound for bound in bounds}
+    return describe(
+        workspace,
+        [Licensee(options=arm.teacher, bound=by_teacher[arm.teacher.name]) for arm in spec.arms],
+        text=spec.template.license,
+        sources=credits_of(spec),
+        inherited=inherited,
+    )
 
 
 def credits_of(spec: Spec) -> dict[str, str]:

@@ -49,7 +49,6 @@ from tasks.measures.measure import measure
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
-from tasks.rights.licensing import Licensee, describe
 from tasks.rights.terms import load
 from tasks.select import select
 from tasks.shard import ASKED, PROMPTS, Shards
@@ -381,7 +380,7 @@ class Run:
     def _land(self, summary: Summary) -> list[dict[str, Any]]:
         manifest = summary.as_dict() | {
             "spec": self.spec.model_dump(mode="json", exclude_defaults=True),
-            "licensing": self._licensing(),
+            "licensing": rights.described(self.spec, self._workspace, self._bounds, self._inherited),
             "verifiers": [
                 {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
             ],
@@ -397,14 +396,3 @@ class Run:
             self.say(warning)
         catalog.write(self.lake)
         return exports
-
-    def _licensing(self) -> dict[str, Any]:
-        spec = self.spec
-        bounds = {bound.teacher: bound for bound in self._bounds}
-        return describe(
-            self._workspace,
-            [Licensee(options=arm.teacher, bound=bounds[arm.teacher.name]) for arm in spec.arms],
-            text=spec.template.license,
-            sources=rights.credits_of(spec),
-            inherited=self._inherited,
-        )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError
-from tasks.exporters.vocabulary import Vocabulary, vocabulary
+from tasks.vocabulary import Vocabulary, vocabulary
 
 Turns = Sequence[Mapping[str, Any]]
 _TODAY = re.compile(r"strftime_now\(\s*(?P<quote>['\"])(?P<format>.*?)(?P=quote)\s*\)")

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.exporters.alignment import Pair, Shared, Span, joined, pairs, placed, shared, spelled
-from tasks.exporters.vocabulary import Vocabulary
 from tasks.exports.distributions import Positions
+from tasks.vocabulary import Vocabulary
 
 Numbers = npt.NDArray[np.int64]
 How = Literal["ids", "bytes"]

@@ -13,7 +13,7 @@ from torch import Tensor
 from storage.errors import RequestRejected, SetupError
 from storage.records import Message
 from tasks.distillation.student import split
-from tasks.score.positions import by_id
+from tasks.positions import by_id
 from tasks.score.protocol import Scored
 from tasks.teachers.decoding import Model
 
@@ -38,32 +38,19 @@ class Forward(Model):
 
     def score(self, given: Sequence[Given]) -> list[Scored | RequestRejected]:
         """Return each one's score. Raise SetupError where the model itself is broken."""
-        found: list[Scored | RequestRejected | None] = []
-        tokens: list[tuple[list[int], list[int]]] = []
-        for each in given:
+        found: dict[int, Scored | RequestRejected] = {}
+        tokens: dict[int, tuple[list[int], list[int]]] = {}
+        for place, each in enumerate(given):
             try:
-                tokens.append(self._tokens(each))
-                found.append(None)
+                tokens[place] = self._tokens(each)
             except RequestRejected as error:
-                tokens.append(([], []))
-                found.append(error)
-        left = [place for place, each in enumerate(found) if each is None]
-        width = len(left)
-        while left:
-            now = left[:width]
-            try:
-                scored = self._pass([tokens[place] for place in now], [given[place].top for place in now])
-                for place, score in zip(now, scored, strict=True):
-                    found[place] = score
-            except torch.OutOfMemoryError:
-                if self._device.type == "cuda":
-                    torch.cuda.empty_cache()
-                if len(now) > 1:
-                    width = len(now) // 2
-                    continue
-                found[now[0]] = RequestRejected(f"prompt and response don't fit into the memory of {self._device}")
-            left = left[width:]
-        return [each for each in found if each is not None]
+                found[place] = error
+
+        def read(now: Sequence[int]) -> Sequence[Scored]:
+            return self._pass([tokens[place] for place in now], [given[place].top for place in now])
+
+        found |= self._as_memory_holds(list(tokens), read, what="prompt and response")
+        return [found[place] for place in range(len(given))]
 
     def _tokens(self, given: Given) -> tuple[list[int], list[int]]:
         """Return the tokens of a conversation and of a response. The response's are its own: no token spans both."""

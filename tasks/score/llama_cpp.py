@@ -20,8 +20,8 @@ import orjson
 
 from storage.errors import BadResponse, Overloaded, RequestRejected, Unavailable
 from storage.records import Message
+from tasks.positions import Top, by_id
 from tasks.score.conversations import Conversations
-from tasks.score.positions import Top, by_id
 from tasks.score.protocol import Scored
 from tasks.teachers import local
 from tasks.teachers.embedded import EmbeddedServer

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from storage.errors import BadResponse, SetupError, SpecError
 from storage.records import Message
+from tasks.positions import NEVER, Top, by_id
 from tasks.score.conversations import Conversations
-from tasks.score.positions import NEVER, Top, by_id
 from tasks.score.protocol import Scored
 from tasks.teachers import openai
 from tasks.teachers.options import TeacherOptions

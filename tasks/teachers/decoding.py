@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,10 +21,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from storage.errors import RequestRejected, SetupError
 from storage.records import Logprobs, Message
-from tasks.exporters.vocabulary import Vocabulary, vocabulary
-from tasks.score.positions import by_id
+from tasks.positions import by_id
 from tasks.teachers.asks import Ask, Decoded, How
+from tasks.vocabulary import Vocabulary, vocabulary
 
+T = TypeVar("T")
 TAIL = 16
 """Tokens that are looked through for a stop text, beside one for each of its bytes: the window may begin inside a character."""
 _LOADING = threading.Lock()
@@ -67,23 +68,32 @@ class Model:
                 prompts[place] = self._prompt(ask.messages)
             except RequestRejected as error:
                 found[place] = error
-        places = list(prompts)
-        width = len(places)
-        while places:
-            now = places[:width]
+
+        def decode(now: Sequence[int]) -> Sequence[Decoded | RequestRejected]:
+            return self._decode([asks[place] for place in now], [prompts[place] for place in now], how, halt)
+
+        found |= self._as_memory_holds(list(prompts), decode, what="prompt and answer")
+        return [found[place] for place in range(len(asks))]
+
+    def _as_memory_holds(
+        self, places: Sequence[int], work: Callable[[Sequence[int]], Sequence[T]], *, what: str
+    ) -> dict[int, T | RequestRejected]:
+        """Do the work on all places together or, where memory doesn't hold that, on half of them at a time, and so on."""
+        found: dict[int, T | RequestRejected] = {}
+        left, width = list(places), len(places)
+        while left:
+            now = left[:width]
             try:
-                found |= zip(
-                    now, self._decode([asks[place] for place in now], [prompts[place] for place in now], how, halt), strict=True
-                )
+                found |= zip(now, work(now), strict=True)
             except torch.OutOfMemoryError:
                 if self._device.type == "cuda":
                     torch.cuda.empty_cache()
                 if len(now) > 1:
                     width = len(now) // 2
                     continue
-                found[now[0]] = RequestRejected(f"prompt and answer don't fit into the memory of {self._device}")
-            places = places[width:]
-        return [found[place] for place in range(len(asks))]
+                found[now[0]] = RequestRejected(f"{what} don't fit into the memory of {self._device}")
+            left = left[width:]
+        return found
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
         try:

@@ -22,34 +22,15 @@ pytestmark = pytest.mark.train
 TURNS = user("What is two plus two?")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Leave the machine's other cores to others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a model at random with a tokenizer."""
-    folder = tmp_path_factory.mktemp("model")
-    students.small(folder)
-    size = len(AutoTokenizer.from_pretrained(folder))
-    tiny(vocab_size=size, max_position_embeddings=256).save_pretrained(folder)
-    return folder
-
-
 def opened(folder: Path) -> FolderScorer:
     """Return the scorer that a spec would have."""
     return make(make_options(provider="transformers", model=str(folder), transformers={"batch": 4}), api_key=None)
 
 
 @pytest.fixture
-async def scorer(folder: Path) -> AsyncIterator[FolderScorer]:
+async def scorer(original: Path) -> AsyncIterator[FolderScorer]:
     """Open the scorer, on batches of four."""
-    made = opened(folder)
+    made = opened(original)
     yield made
     await made.aclose()
 
@@ -68,10 +49,10 @@ def generated(folder: Path, tokens: int) -> tuple[list[int], list[list[float]]]:
     return whole.sequences[0, ids.shape[1] :].tolist(), logprobs
 
 
-async def test_equal_to_what_was_generated(folder: Path, scorer: FolderScorer):
+async def test_equal_to_what_was_generated(original: Path, scorer: FolderScorer):
     """Tokens that are scored have the log-probabilities that they were generated with, to 1e-5 nats, alternatives too."""
-    ids, logprobs = generated(folder, 8)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids, logprobs = generated(original, 8)
+    tokenizer = AutoTokenizer.from_pretrained(original)
     response = tokenizer.decode(ids, clean_up_tokenization_spaces=False)
     own = tokenizer(response, add_special_tokens=False)["input_ids"]
     found = (await scorer.score(TURNS, response, 4)).logprobs
@@ -119,12 +100,12 @@ async def test_too_long(scorer: FolderScorer):
     assert not isinstance(short, BaseException)
 
 
-async def test_changed_meanwhile(folder: Path, tmp_path: Path):
+async def test_changed_meanwhile(original: Path, tmp_path: Path):
     """A folder that changes between the run's start and the model's load isn't what the fingerprint says: the run stops."""
     other = tmp_path / "model"
     students.small(other)
     tiny(vocab_size=len(AutoTokenizer.from_pretrained(other)), max_position_embeddings=256).save_pretrained(other)
-    scorer, same = opened(other), opened(folder)
+    scorer, same = opened(other), opened(original)
     assert scorer.identity != {} != same.identity
     (other / "config.json").write_text((other / "config.json").read_text() + "\n")
     with pytest.raises(SetupError, match="has changed since the run began"):

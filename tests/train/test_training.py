@@ -26,15 +26,6 @@ pytestmark = pytest.mark.train
 QUICK: dict[str, Any] = {"lr": 3e-3, "epochs": 2, "tokens_per_batch": 64, "accumulate": 2, "checkpoint_every": 3}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Leave the machine's other cores to others: the models are tiny."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny(*, dropout: float = 0.0, **more: Any) -> LlamaForCausalLM:
     """Make a model at random, the same each time."""
     torch.manual_seed(7)

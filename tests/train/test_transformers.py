@@ -20,37 +20,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from storage.errors import RequestRejected, SetupError
 from storage.records import Message
-from tasks.exporters.vocabulary import Vocabulary
 from tasks.teachers.asks import Ask, How
 from tasks.teachers.decoding import Model
 from tasks.teachers.transformers import TransformersTeacher, make
+from tasks.vocabulary import Vocabulary
 from tests.fakes import make_options, make_request
 from tests.flows.test_contest import evaluate
 from tests.tasks.exporters import students
 from tests.tasks.teachers.test_conformance import TestTeacher  # noqa: F401 - what every teacher must do is tried on this one
-from tests.train.test_training import tiny
 
 pytestmark = pytest.mark.train
 SAMPLED = {"max_tokens": 12, "temperature": 1.0, "seed": 5}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    """Leave the machine's other cores to others."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Save a model at random with a tokenizer."""
-    folder = tmp_path_factory.mktemp("model")
-    students.small(folder)
-    size = len(AutoTokenizer.from_pretrained(folder))
-    tiny(vocab_size=size, max_position_embeddings=256).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture

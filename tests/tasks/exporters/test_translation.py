@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tasks.exporters.translation import Learnt, Taught, Translator
-from tasks.exporters.vocabulary import Vocabulary
 from tasks.exports.distributions import positions
+from tasks.vocabulary import Vocabulary
 from tests.tasks.exporters.distributions import logprobs
 
 STUDENT = Vocabulary(dict(enumerate([b"It", b" is", b" 4", b".", b" was", b"<|im_end|>", b" It", b"\n"])))

@@ -10,8 +10,8 @@ import pytest
 from storage.logprobs import packed, unpacked
 from storage.records import Logprobs
 from storage.schemas import LOGPROBS
+from tasks.positions import by_id
 from tasks.score.fit import measure
-from tasks.score.positions import by_id
 
 
 def batch(*given: Logprobs | None) -> pa.RecordBatch:

@@ -23,9 +23,9 @@ from storage.schemas import SAMPLES, SCORES
 from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks.draw import Budget
+from tasks.positions import by_id
 from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.grade import REFUSED, Grade, Missing, find
-from tasks.score.positions import by_id
 from tasks.score.protocol import Scored
 from tasks.stop import Stop
 from tests.fakes import make_desk, make_options, make_sample

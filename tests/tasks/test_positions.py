@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tasks.score.positions import by_id
+from tasks.positions import by_id
 
 
 def test_mass_outside():

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from storage.errors import SetupError
 from tasks.exporters.chat import vocabulary_of
-from tasks.exporters.vocabulary import Vocabulary, vocabulary
+from tasks.vocabulary import Vocabulary, vocabulary
 from tests.tasks.exporters import students
 
 MAKERS = {"byte-level": students.small, "sentencepiece": students.sentencepiece, "smollm": students.smollm}
