@@ -73,7 +73,8 @@ format: setup  ## Put the code into form
 	$(BIN)/ruff format .
 
 lock: $(UV)  ## Pin the requirements anew
-	$(UV) pip compile --quiet pyproject.toml --extra hub --extra language --extra local --extra semantic --extra tokenize \
+	$(UV) pip compile --quiet pyproject.toml --extra dask --extra hub --extra language --extra local --extra ray --extra s3 --extra semantic \
+		--extra tokenize \
 		--group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -o requirements/dev.txt
 	$(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 \
