@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from flows.loading import problem
 from flows.spec import Spec
-from storage.errors import SpecError
+from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions, export, scores_of
 from tasks.exports import destinations
@@ -110,3 +110,28 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
     }
     lake.record_export(noted)
     return manifest | {"destination": destination}
+
+
+def export_all(
+    lake: Lake, build: dict[str, Any], wanted: Sequence[ExportOptions], say: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Write all of a build's exports and return their manifests. Warnings are said.
+
+    One that is refused keeps none of the others from being written: what is raised, once they are, is the first that was.
+    """
+    manifests: list[dict[str, Any]] = []
+    refused: UserError | None = None
+    for options in wanted:
+        try:
+            manifest = export_build(lake, build, options)
+        except UserError as error:
+            if refused is not None:
+                say(f"export to {options.to}: {error}")
+            refused = refused or error
+            continue
+        for warning in manifest["warnings"]:
+            say(warning)
+        manifests.append(manifest)
+    if refused is not None:
+        raise refused
+    return manifests

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from flows import judging, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts, ready
-from flows.exporting import export_build
+from flows.exporting import export_all
 from flows.growth import Growth, from_store
 from flows.progress import Progress
 from flows.spec import Spec
@@ -391,8 +391,7 @@ class Run:
             manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
         self.lake.land(manifest, self._workspace.folder)
         catalog.write(self.lake)  # what has landed is to be seen, also where an export is refused
-        exports = [export_build(self.lake, manifest, each) for each in self.spec.exports]
-        for warning in (line for each in exports for line in each["warnings"]):
-            self.say(warning)
-        catalog.write(self.lake)
-        return exports
+        try:
+            return export_all(self.lake, manifest, self.spec.exports, self.say)
+        finally:
+            catalog.write(self.lake)

@@ -79,6 +79,7 @@ def test_a_changed_verifier_judges_again(workplace: Workplace, teacher: Loopback
     assert workplace.query("SELECT count(DISTINCT fingerprint) FROM verdicts") == [(2,)]
 
 
+@pytest.mark.slow
 def test_a_corrected_reference_judges_again(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A verdict holds for the reference it was reached with: a corrected one is judged anew, without a teacher."""
     spec(workplace, teacher.url)
@@ -207,7 +208,7 @@ def test_a_refused_key(workplace: Workplace) -> None:
     assert "canary" not in error
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_interrupted(lone_workplace: Workplace, number: int) -> None:
     """SIGINT and SIGTERM stop asking, land what was paid for, and exit 130; a rerun buys only the rest; nothing of Prefect's shows."""
     with LoopbackTeacher(delay_s=0.05) as teacher:
@@ -227,6 +228,7 @@ def test_interrupted(lone_workplace: Workplace, number: int) -> None:
         assert lone_workplace.build()["paid"] == 180 - sold
 
 
+@pytest.mark.slow
 def test_killed(workplace: Workplace) -> None:
     """SIGKILL loses nothing that was in the journal: bought again is at most what was in flight."""
     with LoopbackTeacher(delay_s=0.02) as teacher:
@@ -334,6 +336,7 @@ def test_a_judge(workplace: Workplace) -> None:
         assert teacher.sold == 24
 
 
+@pytest.mark.slow
 def test_a_panel_of_which_one_is_down(workplace: Workplace) -> None:
     """What the others said by then isn't bought again by the build that goes on, and the bill says so."""
     down = True
@@ -364,6 +367,7 @@ def test_a_panel_of_which_one_is_down(workplace: Workplace) -> None:
     assert cost == pytest.approx((10 * 1 + 6 * 2) / 1e6)
 
 
+@pytest.mark.slow
 def test_a_judge_of_its_own_responses(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Plan and build warn of it in one line."""
     spec(workplace, teacher.url, prompts=1, k=1)
@@ -403,6 +407,7 @@ def test_a_machine_without_bubblewrap(workplace: Workplace, teacher: LoopbackTea
     assert teacher.sold == 0
 
 
+@pytest.mark.slow
 def test_two_judges_of_one_name(workplace: Workplace) -> None:
     """Two verifiers of one name are two: where one of them gave no verdict, the other's pass isn't enough."""
 
@@ -420,6 +425,7 @@ def test_two_judges_of_one_name(workplace: Workplace) -> None:
     assert (summary["kept"], summary["rejected"]) == (0, {"verify": 2})
 
 
+@pytest.mark.slow
 def test_a_judges_bill_is_remembered(workplace: Workplace) -> None:
     """What judges cost counts against the budget of later runs too."""
 
@@ -437,6 +443,7 @@ def test_a_judges_bill_is_remembered(workplace: Workplace) -> None:
         assert sum(body["model"] == "judge" for body in teacher.bodies) <= 7
 
 
+@pytest.mark.slow
 def test_one_request_that_a_server_fails_on(workplace: Workplace) -> None:
     """A prompt on which the server breaks fails its own slot, in the first build and when it alone is asked for again."""
 
@@ -448,6 +455,7 @@ def test_one_request_that_a_server_fails_on(workplace: Workplace) -> None:
         assert [workplace.build()["failed"] for _ in range(2)] == [1, 1]
 
 
+@pytest.mark.slow
 def test_empty_responses_are_billed(workplace: Workplace) -> None:
     """An empty response costs what the server bills for it, in the summary and against the budget."""
     with LoopbackTeacher(lambda body, sold: (200, completion([""]))) as teacher:
@@ -457,6 +465,7 @@ def test_empty_responses_are_billed(workplace: Workplace) -> None:
     assert summary["cost_usd"] == pytest.approx(3 * (10 + 6 * 2) / 1e6)
 
 
+@pytest.mark.slow
 def test_json_where_a_build_ends_early(workplace: Workplace) -> None:
     """`--json` prints one object when a build ends early too."""
     with LoopbackTeacher(lambda body, sold: (503, {})) as teacher:
@@ -474,6 +483,7 @@ def test_prefect_out_of_reach(workplace: Workplace, teacher: LoopbackTeacher) ->
     assert teacher.sold == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_the_users_own(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A lake in a folder that has other things in it, and a name like a Hive partition, harms and changes nothing."""
     lake = workplace.folder / "model=foo"

@@ -7,6 +7,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
@@ -35,6 +37,7 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(points))
 
 
+@pytest.mark.slow
 def test_the_five_minute_verifier(workplace: Workplace) -> None:
     """The verifier is found by its name, judges, and refuses a mistyped option with the nearest one."""
     packages = workplace.folder / "site"

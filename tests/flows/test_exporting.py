@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from flows.exporting import options_of
-from storage.errors import SpecError
+from flows.exporting import export_all, options_of
+from storage.errors import SpecError, UserError
+from storage.lake import Lake
+from tasks.export import ExportOptions
+from tests.tasks.landed import land
 
 FLAGS = {"format": "messages", "to": "out", "file": None, "shards": None, "shard_bytes": None, "shuffle": False}
 
@@ -42,3 +45,18 @@ def test_mistyped(flags: dict[str, object], pairs: list[str], said: str):
     with pytest.raises(SpecError, match=said) as caught:
         options_of(FLAGS | flags, pairs)
     assert "\n" not in str(caught.value)
+
+
+def test_one_that_is_refused_keeps_none_of_the_others_from_being_written(lake: Lake):
+    """All that can be written is, every refusal is said, and the first is raised."""
+    folder = lake.root.parent
+    (folder / "theirs").write_text("a file, where a folder is to be")
+    (folder / "yours").write_text("another")
+    wanted = [ExportOptions(to=str(folder / name)) for name in ("theirs", "out", "yours", "more")]
+    said: list[str] = []
+    with pytest.raises(UserError, match="theirs"):
+        export_all(lake, land(lake, 3), wanted, said.append)
+    assert [(folder / name / "manifest.json").is_file() for name in ("out", "more")] == [True, True]
+    assert len(lake.exports()) == 2
+    assert len(said) == 1
+    assert "yours" in said[0]
