@@ -1,1 +1,7 @@
 """What runs: the spec, the Prefect flows, the command line, and the wiring of a spec to objects."""
+
+import os
+
+# Arrow's own pool keeps what it held: a hundred megabytes by the end of a build. It reads this once, as it is loaded, for what it
+# allocates within; `storage.memory.settle` does the same for what Python asks of it, and can do no more.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")

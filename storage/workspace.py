@@ -34,7 +34,7 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
-DEALT_ROWS = 10_000
+DEALT_ROWS = 4_000
 """That are held in memory while they are dealt."""
 PACKED_ROWS = 2_000
 """In a row group of a bucket."""
