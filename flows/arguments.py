@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
 LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        envvar="STILLHOUSE_METRICS",
+        metavar="[HOST:]PORT",
+        help="Serve metrics for Prometheus here while it runs. [default host: 127.0.0.1]",
+    ),
+]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
 BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build. [default: the newest]")]
 
@@ -24,6 +34,15 @@ def loaded_spec(spec: Path) -> Spec:
     from flows.loading import load_spec
 
     return load_spec(spec)
+
+
+def serve_metrics(said: str | None) -> None:
+    """Take `--metrics`. Raise SetupError where it names no place; the flow serves them, as it does for a run without us."""
+    if said:
+        from flows.watching.metrics import place
+
+        place(said)
+        os.environ["STILLHOUSE_METRICS"] = said
 
 
 def lake_at(lake: str) -> Lake:

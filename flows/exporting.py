@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.loading import problem
 from flows.spec import Spec
+from storage import catalog
 from storage.errors import SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions, export, scores_of
@@ -110,3 +111,22 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
     }
     lake.record_export(noted)
     return manifest | {"destination": destination}
+
+
+def export_all(
+    lake: Lake,
+    build: dict[str, Any],
+    exports: Sequence[ExportOptions],
+    *,
+    say: Callable[[str], None],
+    part: Callable[[int, int], None],
+) -> list[dict[str, Any]]:
+    """Write a spec's exports of its landed build and return their manifests. `part` hears how many are done, and of how many."""
+    found = []
+    for number, each in enumerate(exports):
+        part(number, len(exports))
+        found.append(export_build(lake, build, each))
+    for warning in (line for each in found for line in each["warnings"]):
+        say(warning)
+    catalog.write(lake)
+    return found

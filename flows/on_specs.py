@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
+from flows.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec, serve_metrics
 from flows.printing import err, out, plain, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
@@ -53,7 +53,16 @@ def plan(
         out.print(Text(plain(message["content"])))
 
 
-def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+def build(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    metrics: Metrics = None,
+    approve: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="Approve of a cost up to this, where the spec's approve.over_usd would ask."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
     from flows.launch import starting
 
@@ -63,10 +72,12 @@ def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> N
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        check(loaded, spec, at)
+        asked = launch.watched and loaded.approve is not None and loaded.approve.unacknowledged_license
+        check(loaded, spec, at, acknowledged=not asked)
+        serve_metrics(metrics)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            summary = launch.build(spec, loaded.dataset, lake, err, progress)
+            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve)
     if as_json:
         print_json(summary)
         return

@@ -1,0 +1,91 @@
+"""Metrics, scraped over HTTP as Prometheus would."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from flows.progress import Progress
+from flows.watching.metrics import place, served
+from storage.errors import RateLimited, SetupError
+from tasks.draw import Budget
+from tasks.stop import Stop
+from tests.fakes import FakeTeacher, make_desk, make_options, make_request
+
+
+def scraped(address: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return samples by name and the values of their labels, the line's first, less the dataset's."""
+    with urllib.request.urlopen(address, timeout=10) as response:
+        text = response.read().decode()
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            assert sample.labels.pop("dataset") == "d"
+            line = [sample.labels.pop(name) for name in ("teacher", "replica") if name in sample.labels]
+            found.setdefault(sample.name, {})[*line, *sample.labels.values()] = sample.value
+    return found
+
+
+async def test_what_is_scraped() -> None:
+    """Requests by outcome, the histogram, limits, tokens, spend, samples and outcomes are those of the run."""
+    desk = make_desk(make_options(limits={"concurrency": 3}), FakeTeacher(), Stop())
+    await asyncio.gather(*(desk.ask(make_request(str(n))) for n in range(5)))
+    desk.states()[0].meter.failed(RateLimited("429"))
+    progress = Progress(slots=20, budget=Budget(2.0, spent=0.5), desks=[desk])
+    progress.stage = "drawing and verifying"
+    spent = progress.spending.of("smol")
+    spent.paid, spent.tokens_in, spent.tokens_out, spent.cost_usd = 5, 50, 100, 0.25
+    progress.tally.asked, progress.tally.judged, progress.tally.accepted, progress.tally.failed = 6, 5, 2, 1
+    progress.outcomes = {"kept": 2}
+    with served("0", progress, "d") as address:
+        assert address is not None
+        found = await asyncio.to_thread(scraped, address)
+    line = ("smol", "0")
+    requests = found["stillhouse_requests_total"]
+    assert (requests[*line, "answered"], requests[*line, "refused"], requests[*line, "timed_out"]) == (5, 1, 0)
+    assert found["stillhouse_request_seconds_count"][line] == found["stillhouse_request_seconds_bucket"][*line, "+Inf"] == 5
+    assert found["stillhouse_concurrency_limit"][line] == 3
+    assert (found["stillhouse_waiting"][line], found["stillhouse_in_flight"][line], found["stillhouse_teacher_well"][line]) == (
+        0,
+        0,
+        1,
+    )
+    assert found["stillhouse_tokens_total"] == {("smol", "in"): 50, ("smol", "out"): 100}
+    assert (found["stillhouse_cost_usd_total"]["smol",], found["stillhouse_samples_bought_total"]["smol",]) == (0.25, 5)
+    assert (found["stillhouse_budget_usd"][()], found["stillhouse_budget_spent_usd"][()]) == (2.0, 0.5)
+    assert found["stillhouse_samples_total"] == {("accepted",): 2, ("not_accepted",): 3, ("failed",): 1, ("spared",): 0}
+    assert found["stillhouse_outcomes"] == {("kept",): 2}
+    (stage,) = found["stillhouse_run"]
+    assert "drawing and verifying" in stage
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [("9464", ("127.0.0.1", 9464)), ("0.0.0.0:9464", ("0.0.0.0", 9464)), (":1", ("127.0.0.1", 1)), ("[::1]:80", ("::1", 80))],
+)
+def test_places(said: str, found: tuple[str, int]) -> None:
+    """A port alone is this machine's own."""
+    assert place(said) == found
+
+
+@pytest.mark.parametrize("said", ["here", "host:", "70000", "-1", "²"])
+def test_no_place(said: str) -> None:
+    """What names no port is a line."""
+    with pytest.raises(SetupError, match="is no PORT or HOST:PORT"):
+        place(said)
+
+
+def test_a_port_that_is_taken() -> None:
+    """A port that somebody has is a line that says so; it is free again once a run has ended."""
+    with served("0", Progress(), "d") as address:
+        assert address is not None
+        port = address.rpartition(":")[2].partition("/")[0]
+        with pytest.raises(SetupError, match="can't serve at"), served(port, Progress(), "e"):
+            pass
+    with served(port, Progress(), "d"):
+        pass
+    with served(None, Progress(), "d") as nowhere:
+        assert nowhere is None
