@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from flows.progress import Progress
-from flows.watching.metrics import place, served
+from flows.watching.metrics import Draw, place, served
 from storage.errors import RateLimited, SetupError
 from tasks.draw import Budget
 from tasks.stop import Stop
@@ -89,3 +91,14 @@ def test_a_port_that_is_taken() -> None:
         pass
     with served(None, Progress(), "d") as nowhere:
         assert nowhere is None
+
+
+@pytest.mark.parametrize("file", ["docs/watching.md", "deploy/grafana.json"])
+def test_names_are_real(file: str) -> None:
+    """What the page and the dashboard name is what is served, and the page names all of it."""
+    root = Path(__file__).parents[3]
+    progress = Progress(budget=Budget(1.0))
+    served_now = {f"{metric.name}_total" if metric.type == "counter" else metric.name for metric in Draw(progress, "d").collect()}
+    said = {name.removesuffix("_bucket") for name in re.findall(r"\bstillhouse_[a-z_]+", (root / file).read_text())}
+    assert said <= served_now
+    assert said == served_now or file.endswith(".json")
