@@ -46,21 +46,21 @@ def named(what: str) -> Callable[[], str]:
     return name
 
 
-@task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
+@task(name="prepare", task_run_name="{dataset}-prepare", cache_policy=NO_CACHE, persist_result=False)
 async def prepare(dataset: str) -> dict[str, int]:  # noqa: ARG001 - shown in Prefect's UI
     """Read prompts and find what is missing."""
     prepared = await context.RUN.get().prepare()
     return {"prompts": prepared.prompts, "slots": prepared.slots, "stored": prepared.stored}
 
 
-@task(name="grow", cache_policy=NO_CACHE, persist_result=False)
+@task(name="grow", task_run_name="{dataset}-grow", cache_policy=NO_CACHE, persist_result=False)
 async def grow(dataset: str) -> dict[str, int]:  # noqa: ARG001
     """Grow prompts from the sources whose prompts are seeds."""
     grown = await context.RUN.get().grow()
     return {"kept": sum(each.kept for each in grown), "paid": sum(each.paid for each in grown)}
 
 
-@task(name="judge-stored", cache_policy=NO_CACHE, persist_result=False)
+@task(name="judge-stored", task_run_name="{dataset}-judge-stored", cache_policy=NO_CACHE, persist_result=False)
 async def judge_stored(dataset: str) -> int:  # noqa: ARG001
     """Judge what the lake has already."""
     return await context.RUN.get().judge_stored()
@@ -79,7 +79,7 @@ async def shard(dataset: str, shard: int) -> dict[str, int]:  # noqa: ARG001
     return await context.RUN.get().work(shard)
 
 
-@task(name="curate", cache_policy=NO_CACHE, persist_result=False)
+@task(name="curate", task_run_name="{dataset}-curate", cache_policy=NO_CACHE, persist_result=False)
 async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
     """Decide every outcome."""
     return (await context.RUN.get().curate()).as_dict()

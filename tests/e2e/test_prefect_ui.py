@@ -60,8 +60,9 @@ def test_a_run_in_the_browser(workplace: Workplace, page: Page) -> None:
         workplace.build()
     (run,) = runs(workplace, "arithmetic")
     ui = workplace.environment["PREFECT_API_URL"].removesuffix("/api")
-    page.goto(f"{ui}/runs/flow-run/{run['id']}?tab=Artifacts")
+    page.goto(f"{ui}/runs/flow-run/{run['id']}")
     expect(page.get_by_text("build arithmetic").first).to_be_visible(timeout=WAIT_MS)
+    page.get_by_role("tablist").get_by_text("Artifacts").click()
     expect(page.get_by_text("arithmetic-pass-rates").first).to_be_visible(timeout=WAIT_MS)
     for name in ("drawing-and-verifying", "curating", "spend", "limits", "summary"):
         expect(page.get_by_text(f"arithmetic-{name}").first).to_be_visible(timeout=WAIT_MS)
