@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-train distil lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-train distil lint format charts lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +71,9 @@ lint: setup  ## Check form, types and the import contract
 format: setup  ## Put the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+charts:  ## Build the report's charts' library anew; needs node and npm
+	@deploy/charts/build.sh
 
 lock: $(UV)  ## Pin the requirements anew
 	$(UV) pip compile --quiet pyproject.toml --extra dask --extra hub --extra language --extra local --extra ray --extra s3 --extra semantic \
