@@ -87,4 +87,7 @@ async function start() {
   document.documentElement.dataset.ready = "";
 }
 
-start();
+start().catch((error) => {
+  byId("report").append(el("p", { class: "note warn", role: "alert" }, `This page could not be drawn whole: ${error.message}. It needs a browser of 2023 or later.`));
+  throw error;
+});

@@ -21,7 +21,7 @@ function summary(facts) {
       tile("Cost", dollars(cost), `of its samples; ${dollars(facts.cost_usd)} by this run`),
       tile("A trace costs", facts.kept && cost !== null ? dollars(cost / facts.kept) : "–"),
     ),
-    facts.warnings.map((warning) => el("p", { class: "note warn" }, `Warning: ${warning}`)),
+    (facts.warnings || []).map((warning) => el("p", { class: "note warn" }, `Warning: ${warning}`)),
     facts.length_guesses && el("p", { class: "note warn" }, el("strong", null, "Style, not skill? "), sentenceCase(facts.length_guesses)),
     facts.saved && el("p", { class: "note" }, `Spared: ${plural(facts.saved.samples, "sample")}, ${dollars(facts.saved.usd)}, against ${facts.saved.basis}.`),
     asked(facts));
@@ -31,7 +31,7 @@ function asked(facts) {
   const spec = facts.asked;
   const sampling = Object.entries(spec.sampling || {}).map(([name, value]) => `${words(name)} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
   return el("div", null,
-    el("h3", null, "What was asked"),
+    el("h2", { class: "minor" }, "What was asked"),
     factList([
       ["Teachers", (spec.teachers || []).map((each) => el("div", null, `${each.name}: ${each.model || each.path || ""} (${[each.provider, each.license].filter(Boolean).join(", ")})`))],
       ["Prompts from", (spec.prompts || []).map((each) => el("div", null, `${each.source}${each.license ? ` (${each.license})` : ""}`))],
