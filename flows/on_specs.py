@@ -72,8 +72,7 @@ def build(
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        asked = launch.watched and loaded.approve is not None and loaded.approve.unacknowledged_license
-        check(loaded, spec, at, acknowledged=not asked)
+        check(loaded, spec, at, watched=launch.watched)
         serve_metrics(metrics)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
@@ -177,7 +176,7 @@ def serve(
     from flows.server import Server
 
     loaded, at = loaded_spec(spec), lake_at(lake)
-    check(loaded, spec, at)
+    check(loaded, spec, at, watched=True)
     server = Server()
     if server.temporary:
         raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")

@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from storage.errors import StorageError
 from storage.lake import Lake
 
 BASE = "STILLHOUSE_REPORTS_URL"
@@ -24,16 +23,3 @@ def address(lake: Lake, dataset: str, build_id: str) -> str:
     if base:
         return f"{base.rstrip('/')}/{quote(dataset)}/{quote(build_id)}.html"
     return place(lake, dataset, build_id).absolute().as_uri()
-
-
-def write(lake: Lake, dataset: str, build_id: str) -> Path:
-    """Write a landed build's page, and return its file. Raise StorageError where it can't be."""
-    from flows.page.write import write_page  # type: ignore[import-not-found,unused-ignore]
-
-    to = place(lake, dataset, build_id)
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{to.parent}: can't be made: {error.strerror}") from error
-    write_page(lake, dataset, build_id, to)
-    return to

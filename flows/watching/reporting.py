@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
+from collections.abc import Mapping
+from typing import Any
 
-from flows.report import report as count
+from flows.page.write import page_of
+from flows.report import looking, measured
 from flows.run import Run
 from flows.watching import pages
 from flows.watching.watcher import Watcher
@@ -18,15 +20,19 @@ async def report(run: Run, watcher: Watcher) -> str | None:
     The build has landed: what goes wrong here is told, and is no reason for it to have failed.
     """
     run.progress.stage = "writing the report"
-    dataset, build_id = run.spec.dataset, run.build_id
     try:
-        watcher.whole = dict((await asyncio.to_thread(count, run.lake, dataset, build_id=build_id)).parts)
-        if find_spec("flows.page") is None:  # INTERIM
-            return None
-        await asyncio.to_thread(pages.write, run.lake, dataset, build_id)
+        watcher.whole = await asyncio.to_thread(_write, run)
     except UserError as error:
         run.say(f"the report wasn't written: {error}")
         return None
-    address = pages.address(run.lake, dataset, build_id)
-    await watcher.link("report", address, f"Report of the build {build_id}")
+    address = pages.address(run.lake, run.spec.dataset, run.build_id)
+    await watcher.link("report", address, f"Report of the build {run.build_id}")
     return address
+
+
+def _write(run: Run) -> Mapping[str, Any]:
+    dataset, build_id = run.spec.dataset, run.build_id
+    with looking(run.lake, dataset, build_id) as (workspace, build):
+        found = measured(workspace, run.lake, build)
+        page_of(workspace, run.lake, build, found, pages.place(run.lake, dataset, build_id))
+    return found.parts

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from prefect import get_run_logger
@@ -38,7 +38,7 @@ class Watcher:
         self._client = client
         self.board = Board(client, run.spec.dataset)
         """What is shown."""
-        self.whole: dict[str, Any] | None = None
+        self.whole: Mapping[str, Any] | None = None
         """The landed build's counts, as `flows.report.report` makes them, in place of those of what was drawn."""
         self._documents: dict[str, tuple[str, str]] = {}
         self._links: dict[str, tuple[str, str]] = {}

@@ -63,6 +63,11 @@ def test_a_build_is_watched(workplace: Workplace) -> None:
     assert (line["teacher"], line["state"], line["in flight"], line["sent"]) == ("t", "well", "0 of 4", 300)
     assert line["requests/min"].endswith(" of 6,000")
 
+    page = workplace.lake / "reports" / "Watched_1" / f"{built['build_id']}.html"
+    assert shown["watched-1-report"]["data"] == f"[Report of the build {built['build_id']}]({page.as_uri()})"
+    assert landed["payload"]["report"] == page.as_uri()
+    assert page.read_text().startswith("<!doctype html>")
+
     (low,) = eventually(lambda: events(workplace, "stillhouse.passrate", "Watched_1"))
     assert low["payload"]["pass_rate"] < low["payload"]["min_pass_rate"] == 0.5
     assert landed["payload"]["kept"] == built["kept"] == 100
