@@ -59,15 +59,21 @@ def counting() -> float:
     return min(timeit.repeat(count, number=20_000, repeat=7)) / 20_000
 
 
+def ask(said: str) -> None:
+    """Scrape what `metrics at …` names."""
+    with urllib.request.urlopen(said.removeprefix("metrics at "), timeout=10) as response:
+        response.read()
+
+
 def drawn(url: str, samples: int, *, scraped: bool) -> float:
     """Return the processor time of a draw, in seconds a sample."""
     done = threading.Event()
-    with served("0" if scraped else None, Progress(), "bench") as address:
+    said: list[str] = []
+    with served("0" if scraped else None, Progress(), "bench", said.append):
 
         def scrape() -> None:
-            while address is not None and not done.wait(1.0):
-                with urllib.request.urlopen(address, timeout=10) as response:
-                    response.read()
+            while said and not done.wait(1.0):
+                ask(said[0])
 
         scraping = threading.Thread(target=scrape)
         scraping.start()
@@ -81,14 +87,9 @@ def drawn(url: str, samples: int, *, scraped: bool) -> float:
 
 def scrape() -> float:
     """Return the seconds of one answer to Prometheus, from the first byte asked to the last one read."""
-    with served("0", Progress(), "bench") as address:
-        assert address is not None
-
-        def ask() -> None:
-            with urllib.request.urlopen(address, timeout=10) as response:
-                response.read()
-
-        return min(timeit.repeat(ask, number=20, repeat=5)) / 20
+    said: list[str] = []
+    with served("0", Progress(), "bench", said.append):
+        return min(timeit.repeat(lambda: ask(said[0]), number=20, repeat=5)) / 20
 
 
 def main() -> None:

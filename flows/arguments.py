@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,9 +18,8 @@ Metrics = Annotated[
     str | None,
     typer.Option(
         "--metrics",
-        envvar="STILLHOUSE_METRICS",
         metavar="[HOST:]PORT",
-        help="Serve metrics for Prometheus here while it runs. [default host: 127.0.0.1]",
+        help="Serve metrics for Prometheus while it runs. [default host: 127.0.0.1; without it: what STILLHOUSE_METRICS says]",
     ),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
@@ -34,15 +32,6 @@ def loaded_spec(spec: Path) -> Spec:
     from flows.loading import load_spec
 
     return load_spec(spec)
-
-
-def serve_metrics(said: str | None) -> None:
-    """Take `--metrics`. Raise SetupError where it names no place; the flow serves them, as it does for a run without us."""
-    if said:
-        from flows.watching.metrics import place
-
-        place(said)
-        os.environ["STILLHOUSE_METRICS"] = said
 
 
 def lake_at(lake: str) -> Lake:

@@ -124,10 +124,8 @@ async def carry_out(
         run = await make(watch, say)
         with (
             signals(run.stop, watch.say, watch.pending, watch.leave),
-            served(watch.metrics, run.progress, run.spec.dataset) as at,
+            served(watch.metrics, run.progress, run.spec.dataset, say),
         ):
-            if at is not None:
-                say(f"metrics at {at}")
             async with watched(run, show=watch.show) as watcher:
                 async with run:
                     context.RUN.set(run)

@@ -5,7 +5,6 @@ In a module of its own: Prefect pickles a served flow with the globals that it n
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -24,8 +23,8 @@ class Watch:
     """Is told what a person should know."""
     show: bool = True
     """Whether somebody will look at Prefect's UI: a temporary server has none."""
-    metrics: str | None = field(default_factory=lambda: os.environ.get("STILLHOUSE_METRICS"))
-    """Where to serve metrics, as PORT or HOST:PORT; None: nowhere."""
+    metrics: str | None = None
+    """Where it was asked to serve metrics, as PORT or HOST:PORT; None: nobody asked."""
     approve: float | None = None
     """USD that were approved of beforehand; None: nothing was."""
     pending: list[int] = field(default_factory=list)

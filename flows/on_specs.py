@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from flows.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec, serve_metrics
+from flows.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec
 from flows.printing import err, out, plain, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
@@ -69,14 +69,16 @@ def build(
     with starting() as launch:
         from flows.checks import check
         from flows.progress import Progress
+        from flows.watching.metrics import place
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
         check(loaded, spec, at, watched=launch.watched)
-        serve_metrics(metrics)
+        if metrics is not None:
+            place(metrics)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve)
+            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve=approve, metrics=metrics)
     if as_json:
         print_json(summary)
         return

@@ -7,6 +7,7 @@ without. Labels are names that stand in the spec. docs/watching.md lists the met
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 
@@ -18,6 +19,7 @@ from flows.progress import Progress
 from storage.errors import SetupError
 from tasks.asking.meter import BUCKETS_S, OUTCOMES, LineState
 
+VARIABLE = "STILLHOUSE_METRICS"
 HOST = "127.0.0.1"
 """Where only a port is given: metrics are for this machine until somebody says otherwise."""
 PORTS = 65_536
@@ -28,7 +30,7 @@ def place(said: str) -> tuple[str, int]:
     """Return the host and port of `PORT` or `HOST:PORT`. Raise SetupError where it is neither."""
     host, _, port = said.rpartition(":")
     if not port.isascii() or not port.isdigit() or int(port) >= PORTS:
-        raise SetupError(f"--metrics (STILLHOUSE_METRICS): {said!r} is no PORT or HOST:PORT, as in 9464 or 0.0.0.0:9464")
+        raise SetupError(f"--metrics ({VARIABLE}): {said!r} is no PORT or HOST:PORT, as in 9464 or 0.0.0.0:9464")
     return host.strip("[]") or HOST, int(port)
 
 
@@ -131,22 +133,38 @@ class Draw(Collector):
 
 
 @contextlib.contextmanager
-def served(said: str | None, progress: Progress, dataset: str) -> Iterator[str | None]:
-    """Serve a run's metrics at `PORT` or `HOST:PORT`, and give their address; None: nowhere.
+def served(asked: str | None, progress: Progress, dataset: str, say: Callable[[str], None]) -> Iterator[None]:
+    """Serve a run's metrics at `PORT` or `HOST:PORT`: as it was `asked`, else as STILLHOUSE_METRICS says.
 
-    Raise SetupError where it can't be.
+    Raise SetupError where what was asked can't be. What the environment says is for every run of a machine, and one that finds
+    the port taken goes on without.
     """
+    with contextlib.ExitStack() as stack:
+        try:
+            address = stack.enter_context(_serving(asked or os.environ.get(VARIABLE), Draw(progress, dataset)))
+        except SetupError as error:
+            if asked:
+                raise
+            say(f"{error}; going on without metrics")
+        else:
+            if address is not None:
+                say(f"metrics at {address}")
+        yield
+
+
+@contextlib.contextmanager
+def _serving(said: str | None, draw: Draw) -> Iterator[str | None]:
+    """Serve metrics and give their address; None: nowhere."""
     if not said:
         yield None
         return
     host, port = place(said)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Draw(progress, dataset))
+    registry.register(draw)
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        reason = error.strerror or error
-        raise SetupError(f"--metrics (STILLHOUSE_METRICS): can't serve at {host}:{port}: {reason}; name another port") from error
+        raise SetupError(f"--metrics ({VARIABLE}): can't serve at {host}:{port}: {error.strerror or error}") from error
     try:
         yield f"http://{host}:{server.server_port}/metrics"
     finally:

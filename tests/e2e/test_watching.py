@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, completion
@@ -144,3 +146,34 @@ def test_strategies_and_tags_have_rates_while_it_draws(workplace: Workplace) -> 
         running.communicate(timeout=60)
     wanted = {("tag kind", "odd"), ("tag kind", "even"), ("teacher", "t"), ("strategy", "terse"), ("verifier", "exact_match")}
     assert wanted <= set(rates)
+
+
+@pytest.mark.slow
+def test_metrics_of_a_build(lone_workplace: Workplace) -> None:
+    """Scraped in mid-draw, a build's metrics are what the teacher sold by then; no server of Prefect's is needed for them."""
+    with LoopbackTeacher(delay_s=0.05) as teacher:
+        spec(lone_workplace, teacher.url, prompts=400, k=1, limits={"concurrency": 4})
+        named(lone_workplace, "measured")
+        running = lone_workplace.start("build", str(lone_workplace.write()), "--lake", str(lone_workplace.lake), "--metrics", "0")
+        try:
+            assert running.stderr is not None
+            address = next(line for line in running.stderr if line.startswith("metrics at ")).split()[-1]
+            eventually(lambda: teacher.sold > 50)
+            before = teacher.sold
+            with urllib.request.urlopen(address, timeout=10) as response:
+                text = response.read().decode()
+            after = teacher.sold
+        finally:
+            running.terminate()
+            running.communicate(timeout=60)
+    found = {
+        (sample.name, sample.labels.get("outcome") or sample.labels.get("stage")): sample
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    answered = found["stillhouse_requests_total", "answered"]
+    assert (answered.labels["dataset"], answered.labels["teacher"]) == ("measured", "t")
+    assert before - 4 <= answered.value <= after
+    assert found["stillhouse_in_flight", None].value <= found["stillhouse_concurrency_limit", None].value == 4
+    assert ("stillhouse_run", "drawing and verifying") in found
+    assert "sk-canary" not in text

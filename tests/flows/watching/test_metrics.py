@@ -42,9 +42,9 @@ async def test_what_is_scraped() -> None:
     spent.paid, spent.tokens_in, spent.tokens_out, spent.cost_usd = 5, 50, 100, 0.25
     progress.tally.asked, progress.tally.judged, progress.tally.accepted, progress.tally.failed = 6, 5, 2, 1
     progress.outcomes = {"kept": 2}
-    with served("0", progress, "d") as address:
-        assert address is not None
-        found = await asyncio.to_thread(scraped, address)
+    said: list[str] = []
+    with served("0", progress, "d", said.append):
+        found = await asyncio.to_thread(scraped, said[0].removeprefix("metrics at "))
     line = ("smol", "0")
     requests = found["stillhouse_requests_total"]
     assert (requests[*line, "answered"], requests[*line, "refused"], requests[*line, "timed_out"]) == (5, 1, 0)
@@ -80,17 +80,21 @@ def test_no_place(said: str) -> None:
         place(said)
 
 
-def test_a_port_that_is_taken() -> None:
-    """A port that somebody has is a line that says so; it is free again once a run has ended."""
-    with served("0", Progress(), "d") as address:
-        assert address is not None
-        port = address.rpartition(":")[2].partition("/")[0]
-        with pytest.raises(SetupError, match="can't serve at"), served(port, Progress(), "e"):
+def test_a_port_that_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for a port that somebody has, it is a line; said by the environment, it goes on without. It is free after a run."""
+    said: list[str] = []
+    with served("0", Progress(), "d", said.append):
+        port = said.pop().rpartition(":")[2].partition("/")[0]
+        with pytest.raises(SetupError, match="can't serve at"), served(port, Progress(), "e", said.append):
             pass
-    with served(port, Progress(), "d"):
-        pass
-    with served(None, Progress(), "d") as nowhere:
-        assert nowhere is None
+        monkeypatch.setenv("STILLHOUSE_METRICS", port)
+        with served(None, Progress(), "e", said.append):
+            assert said.pop().endswith("going on without metrics")
+    with served(None, Progress(), "d", said.append):
+        assert said.pop() == f"metrics at http://127.0.0.1:{port}/metrics"
+    monkeypatch.delenv("STILLHOUSE_METRICS")
+    with served(None, Progress(), "d", said.append):
+        assert not said
 
 
 @pytest.mark.parametrize("file", ["docs/watching.md", "deploy/grafana.json"])
