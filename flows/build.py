@@ -177,6 +177,9 @@ async def _show(run: Run, watcher: Watcher, found: dict[str, Any]) -> None:
     """Show what has landed: its numbers, its report, and an event for automations."""
     summary = Summary.of(found)
     await watcher.document("summary", summary.markdown(), "What the build kept")
-    address = await report(run, watcher)
     watcher.alarm_of(summary)
-    events.landed(summary, found["exports"], report=address)
+    address = None
+    try:
+        address = await report(run, watcher)
+    finally:  # whatever becomes of the report, the build has landed
+        events.landed(summary, found["exports"], report=address)
