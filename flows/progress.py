@@ -24,6 +24,10 @@ class Stage:
     """Likewise; None: it is the present one."""
     share: float | None = None
     """Which part of it is done; None: nobody counts."""
+    paid: int = 0
+    """Samples that the run had bought when it began."""
+    wanted: int = 0
+    """Answers that it buys, as far as is known; 0: nobody counts."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,12 +63,17 @@ class Progress:
         now = time.monotonic()
         if self.stages:
             self.stages[-1].ended = now
-        self.stages.append(Stage(name, now))
+        self.stages.append(Stage(name, now, paid=self.spending.paid))
 
     def part(self, done: int, of: int) -> None:
         """Say which part of the present stage is done."""
         if self.stages:
             self.stages[-1].share = min(done / of, 1.0) if of else None
+
+    def wants(self, answers: int) -> None:
+        """Say that the present stage buys so many answers more."""
+        if self.stages:
+            self.stages[-1].wanted += answers
 
     @property
     def lines(self) -> list[LineState]:

@@ -185,6 +185,7 @@ class Run:
             spending=self.progress.spending,
             waste=self._waste,
             say=self.say,
+            wants=self.progress.wants,
         )
         await self._growth.grow(most)
         return self._growth.counts()
@@ -394,6 +395,5 @@ class Run:
     async def export(self) -> list[dict[str, Any]]:
         """Write the exports of what has landed, and return their manifests."""
         self.progress.stage = "exporting"
-        return await asyncio.to_thread(
-            export_all, self.lake, self._manifest, self.spec.exports, say=self.say, part=self.progress.part
-        )
+        say, part = self.say, self.progress.part
+        return await asyncio.to_thread(export_all, self.lake, self._manifest, self.spec.exports, say=say, part=part)

@@ -138,8 +138,8 @@ def _detail(progress: Progress, stage: Stage) -> Iterator[str]:
         if tally.failed:
             yield f"{tally.failed:,} failed"
         yield f"${progress.spending.cost_usd:,.4f} by this run"
-    elif stage.name.startswith("growing"):
-        yield f"{progress.spending.paid:,} answers bought"
+    elif stage.wanted and stage.ended is None:
+        yield f"{progress.spending.paid - stage.paid:,} of {stage.wanted:,} answers bought"
     if stage.ended is None:
         yield from list(progress.batches.values())[:BATCHES]
 
@@ -150,6 +150,8 @@ def stage_share(progress: Progress, stage: Stage) -> float:
         return 1.0
     if stage.name.startswith("drawing"):
         return progress.share
+    if stage.wanted:
+        return min((progress.spending.paid - stage.paid) / stage.wanted, 1.0)
     return stage.share or 0.0
 
 

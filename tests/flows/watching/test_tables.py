@@ -64,6 +64,12 @@ def test_stages() -> None:
     progress.part(1, 4)
     first, second = progress.stages
     assert [tables.stage_share(progress, stage) for stage in (first, second)] == [1.0, 0.25]
+    progress.stage = "growing prompts"
+    progress.wants(8)
+    progress.spending.paid = 2
+    growing = progress.stages[-1]
+    assert tables.stage_share(progress, growing) == 0.25
+    assert tables.stage_text(progress, growing, growing.began) == "growing prompts, 0 s; 2 of 8 answers bought"
     progress.stage = "drawing and verifying"
     progress.tally.asked, progress.tally.spared = 30, 10
     progress.tally.judged, progress.tally.accepted = 30, 15
