@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,18 +20,17 @@ from tests.e2e.test_build import spec
 from tests.e2e.test_prefect import eventually, named, runs
 from tests.e2e.test_watching import artifacts
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
-CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [pytest.mark.server, pytest.mark.browser]
 WAIT_MS = 60_000
 
 
 @pytest.fixture
 def page() -> Iterator[Page]:
     """Open a browser's page."""
-    if not CHROMIUM.exists():
-        pytest.skip("needs /usr/bin/chromium")
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found, "no Chromium is installed: make test-browser does it"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
         yield browser.new_page(viewport={"width": 1280, "height": 860}, color_scheme="light")
         browser.close()
 
