@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from http import HTTPStatus
 from typing import Any
@@ -26,6 +27,7 @@ class Board:
         self._client = client
         self._dataset = dataset
         self._ids: dict[str, UUID] = {}
+        self._putting = asyncio.Lock()
         self._shown: dict[str, tuple[Any, str | None]] = {}
 
     async def progress(self, name: str, share: float, text: str) -> None:
@@ -46,6 +48,10 @@ class Board:
         await self._put(name, MarkdownArtifact(markdown=document, description=text))
 
     async def _put(self, name: str, artifact: Artifact) -> None:
+        async with self._putting:  # two that find none there would make two
+            await self._put_alone(name, artifact)
+
+    async def _put_alone(self, name: str, artifact: Artifact) -> None:
         wanted = (await artifact.aformat(), artifact.description)
         if self._shown.get(name) == wanted:
             return

@@ -21,12 +21,14 @@ from flows.watching.board import Board
 from storage.errors import Interrupted
 from tasks.report import Summary
 
-UPDATE_S = 2.0
-"""Between two looks: a request for the run's state, and one for each progress artifact that has changed."""
-TABLES_S = 10.0
-"""Between two updates of the tables."""
-LAST_S = 10.0
-"""What the last update may take: a build that has ended doesn't wait for a server that is away."""
+LOOK_S = 2.0
+"""Between two looks at whether the run was cancelled, each of which costs a request."""
+PROGRESS_S, TABLES_S = (2.0, 30.0), (10.0, 60.0)
+"""Between two updates of progress, and of tables: at first, and at most. Each is a request and an event that Prefect stores."""
+SLOWER = 0.01
+"""In between they wait for so much of the time that the run has taken by then."""
+LAST_S = 60.0
+"""What the last update may take, where the server is away."""
 
 
 class Watcher:
@@ -43,7 +45,8 @@ class Watcher:
         self._documents: dict[str, tuple[str, str]] = {}
         self._links: dict[str, tuple[str, str]] = {}
         self._pace = tables.Pace()
-        self._tables_at = float("-inf")
+        self._began = time.monotonic()
+        self._progress_at = self._tables_at = float("-inf")
         self._ended_stages = len(run.progress.stages)  # what came before the run is nobody's stage
         self._alarmed = False
 
@@ -52,11 +55,11 @@ class Watcher:
         logger = get_run_logger()
         while True:
             try:
-                await self.show()
                 await self._hear()
+                await self.show()
             except Exception as error:  # noqa: BLE001 - a server that restarts must not end a build
                 logger.debug("Prefect can't be reached: %s", error)
-            await asyncio.sleep(UPDATE_S)
+            await asyncio.sleep(LOOK_S)
 
     async def document(self, name: str, text: str, about: str) -> None:
         """Show a document in Markdown, at once or as soon as the server is there."""
@@ -70,37 +73,43 @@ class Watcher:
 
     async def _try_documents(self) -> None:
         try:
-            async with asyncio.timeout(UPDATE_S):
+            async with asyncio.timeout(LOOK_S):
                 await self._show_documents()
         except Exception as error:  # noqa: BLE001 - the next look tries again
             get_run_logger().debug("Prefect can't be reached: %s", error)
 
     async def _show_documents(self) -> None:
-        for name, (text, about) in self._documents.items():
+        for name, (text, about) in list(self._documents.items()):
             await self.board.markdown(name, text, about)
-        for name, (url, about) in self._links.items():
+        for name, (url, about) in list(self._links.items()):
             await self.board.link(name, url, about)
 
-    async def show(self, *, tables_too: bool = False) -> None:
-        """Show how the run stands. What hasn't changed since is not sent."""
-        run, now = self._run, time.monotonic()
-        progress = run.progress
-        self.alarm(judged=progress.tally.judged, accepted=progress.tally.accepted)
+    async def show(self, *, all_of_it: bool = False) -> None:
+        """Show how the run stands, where it is time to. What hasn't changed since is not sent."""
+        tally, now = self._run.progress.tally, time.monotonic()
+        self.alarm(judged=tally.judged, accepted=tally.accepted)
+        if all_of_it or self._is_time(now - self._progress_at, PROGRESS_S, now):
+            await self._show_progress(now)
+            await self._show_documents()
+            self._progress_at = now
+        if all_of_it or self._is_time(now - self._tables_at, TABLES_S, now):
+            await self._show_tables(now)
+            self._tables_at = now
+
+    def _is_time(self, since: float, bounds: tuple[float, float], now: float) -> bool:
+        least, most = bounds
+        return since >= min(most, max(least, SLOWER * (now - self._began)))
+
+    async def _show_progress(self, now: float) -> None:
+        progress = self._run.progress
         stages = list(progress.stages)
         for stage in stages[self._ended_stages :]:
             ended = stage.ended is not None
-            await self.board.progress(
-                stage.name, tables.stage_share(progress, stage), tables.stage_text(progress, stage, stage.ended or now)
-            )
+            text = tables.stage_text(progress, stage, stage.ended or now)
+            await self.board.progress(stage.name, tables.stage_share(progress, stage), text)
             self._ended_stages += ended
-        about = stages[-1].name if stages else "starting"
-        await self.board.progress(
-            "progress", progress.share, f"Samples of {run.spec.dataset}: {progress.tally.asked:,} of {progress.wanted:,}; {about}"
-        )
-        await self._show_documents()
-        if tables_too or now - self._tables_at >= TABLES_S:
-            self._tables_at = now
-            await self._show_tables(now)
+        about = f"{progress.tally.asked:,} of {progress.wanted:,}; {stages[-1].name if stages else 'starting'}"
+        await self.board.progress("progress", progress.share, f"Samples of {self._run.spec.dataset}: {about}")
 
     async def _show_tables(self, now: float) -> None:
         progress = self._run.progress
@@ -158,4 +167,4 @@ async def watched(run: Run, *, show: bool) -> AsyncIterator[Watcher | None]:
                 run.progress.stages[-1].ended = time.monotonic()
             with contextlib.suppress(Exception):  # Prefect's trouble is not the build's
                 async with asyncio.timeout(LAST_S):
-                    await watcher.show(tables_too=True)
+                    await watcher.show(all_of_it=True)
