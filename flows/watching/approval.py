@@ -7,6 +7,7 @@ acknowledgement as it would stand in the spec; what is said of cost stands in th
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -120,12 +121,13 @@ async def _cost(spec: Spec, path: Path, lake: Lake, say: Say, stop: Stop) -> flo
 
 async def _agreed(asking: _Asking, cost: float | None, options: ApproveOptions, watch: context.Watch) -> dict[str, Any]:
     """Return who approved of a cost: the command line beforehand, or a person now. Raise CostRefused where nobody does."""
-    said = "nobody knows what it may cost" if cost is None else f"it may cost ${cost:,.2f}"
-    over = f"{said}, and approve.over_usd is ${options.over_usd:,.2f}"
+    said = "nobody knows what it may cost" if cost is None else f"it may cost ${cost:,.4f}"
+    over = f"{said}, and approve.over_usd is ${options.over_usd:,.10g}"
     if watch.approve is not None and cost is not None and cost <= watch.approve:
         return _noted("whoever ran the command", f"--approve {watch.approve:g}")
     if not watch.show:
-        how = "raise approve.over_usd" if cost is None else f"--approve {-(-cost * 100 // 1) / 100:.2f} approves it"
+        bounded = "every teacher needs a price, and sampling a max_tokens"
+        how = bounded if cost is None else f"--approve {math.ceil(cost * 100) / 100:.2f} approves it"
         raise CostRefused(
             f"{asking.dataset}: {over}: {how}, or run it with a Prefect server (PREFECT_API_URL), where a person is asked"
         )
