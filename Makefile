@@ -14,7 +14,7 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-train distil lint format lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-browser test-train distil lint format charts lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,10 +42,14 @@ humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teach
 	$(BIN)/stillhouse build examples/humaneval-replay.yaml
 
 test: setup  ## Run the tests, but for the slow ones
-	$(PYTEST) -m "not slow and not train"
+	$(PYTEST) -m "not slow and not train and not browser"
 
 test-slow: setup  ## Run the slow tests: builds that are killed, keys that are looked for everywhere
-	$(PYTEST) -m slow
+	$(PYTEST) -m "slow and not browser"
+
+test-browser: setup  ## Run the tests that open pages in headless Chromium
+	@deploy/install-packages.sh browser
+	$(PYTEST) -m browser
 
 # pip finds a CPU build of torch where there is one; uv leaves it as it is. What these libraries warn of is theirs.
 $(TRAIN)/.installed: $(UV) requirements/train.txt pyproject.toml
@@ -71,6 +75,9 @@ lint: setup  ## Check form, types and the import contract
 format: setup  ## Put the code into form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+charts:  ## Build the report's charts' library anew; needs node and npm
+	@deploy/charts/build.sh
 
 lock: $(UV)  ## Pin the requirements anew
 	$(UV) pip compile --quiet pyproject.toml --extra dask --extra hub --extra language --extra local --extra ray --extra s3 --extra semantic \

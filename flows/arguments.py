@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
 LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        help="Serve metrics for Prometheus while it runs. [default host: 127.0.0.1; without it: what STILLHOUSE_METRICS says]",
+    ),
+]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
 BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build. [default: the newest]")]
 

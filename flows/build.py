@@ -5,36 +5,32 @@ A task run is a shard or a step. Parameters and results are names and counts.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from prefect import flow, get_run_logger, task
-from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import context
 from flows.loading import load_spec
-from flows.progress import Progress
 from flows.run import Run, Say
 from flows.waiting import with_grace
+from flows.watching import assets, events, pages
+from flows.watching.approval import approved
+from flows.watching.metrics import served
+from flows.watching.reporting import report
+from flows.watching.watcher import Watcher, watched
 from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
 
 R = TypeVar("R", bound=Run)
-BATCHES = 8
-"""In the progress artifact's text."""
-UPDATE_S = 2.0
-"""Between two updates of the progress artifact, each of which costs a request."""
 
 
 def named(what: str) -> Callable[[], str]:
@@ -50,21 +46,21 @@ def named(what: str) -> Callable[[], str]:
     return name
 
 
-@task(name="prepare", cache_policy=NO_CACHE, persist_result=False)
+@task(name="prepare", task_run_name="{dataset}-prepare", cache_policy=NO_CACHE, persist_result=False)
 async def prepare(dataset: str) -> dict[str, int]:  # noqa: ARG001 - shown in Prefect's UI
     """Read prompts and find what is missing."""
     prepared = await context.RUN.get().prepare()
     return {"prompts": prepared.prompts, "slots": prepared.slots, "stored": prepared.stored}
 
 
-@task(name="grow", cache_policy=NO_CACHE, persist_result=False)
+@task(name="grow", task_run_name="{dataset}-grow", cache_policy=NO_CACHE, persist_result=False)
 async def grow(dataset: str) -> dict[str, int]:  # noqa: ARG001
     """Grow prompts from the sources whose prompts are seeds."""
     grown = await context.RUN.get().grow()
     return {"kept": sum(each.kept for each in grown), "paid": sum(each.paid for each in grown)}
 
 
-@task(name="judge-stored", cache_policy=NO_CACHE, persist_result=False)
+@task(name="judge-stored", task_run_name="{dataset}-judge-stored", cache_policy=NO_CACHE, persist_result=False)
 async def judge_stored(dataset: str) -> int:  # noqa: ARG001
     """Judge what the lake has already."""
     return await context.RUN.get().judge_stored()
@@ -83,7 +79,7 @@ async def shard(dataset: str, shard: int) -> dict[str, int]:  # noqa: ARG001
     return await context.RUN.get().work(shard)
 
 
-@task(name="curate", cache_policy=NO_CACHE, persist_result=False)
+@task(name="curate", task_run_name="{dataset}-curate", cache_policy=NO_CACHE, persist_result=False)
 async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
     """Decide every outcome."""
     return (await context.RUN.get().curate()).as_dict()
@@ -97,17 +93,27 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
     """
     path = Path(spec)
 
-    def make(progress: Progress, say: Say) -> Run:
-        return Run(load_spec(path), path, Lake.at(lake), progress=progress, say=say)
+    async def make(watch: context.Watch, say: Say) -> Run:
+        at = Lake.at(lake)
+        loaded, approvals = await approved(load_spec(path), path, at, watch, say)
+        run = Run(loaded, path, at, progress=watch.progress, say=say)
+        run.approvals = approvals
+        return run
 
-    return await carry_out(make, _steps)
+    return await carry_out(make, _steps, _show)
 
 
 async def carry_out(
-    make: Callable[[Progress, Say], R], steps: Callable[[R, context.Watch], Awaitable[dict[str, Any]]]
+    make: Callable[[context.Watch, Say], Awaitable[R]],
+    steps: Callable[[R, Watcher | None], Awaitable[dict[str, Any]]],
+    after: Callable[[R, Watcher, dict[str, Any]], Awaitable[None]] | None = None,
 ) -> dict[str, Any] | State[Any]:
-    """Make a run, take its steps while Prefect watches, and return what they do, or the state that carries a UserError."""
+    """Make a run, take its steps while Prefect watches, and return what they do, or the state that carries a UserError.
+
+    `after` shows what came of it, where somebody looks: the lake is free again by then.
+    """
     watch = context.WATCH.get(context.Watch())
+    run: R | None = None
     try:
         logger = get_run_logger()
 
@@ -115,14 +121,23 @@ async def carry_out(
             watch.say(text)
             logger.info("%s", text)
 
-        run = make(watch.progress, say)
-        with signals(run.stop, watch.say, watch.pending, watch.leave):
-            async with run, _watched(run, watch):
-                context.RUN.set(run)
-                return await steps(run, watch)
+        run = await make(watch, say)
+        with (
+            signals(run.stop, watch.say, watch.pending, watch.leave),
+            served(watch.metrics, run.progress, run.spec.dataset, say),
+        ):
+            async with watched(run, show=watch.show) as watcher:
+                async with run:
+                    context.RUN.set(run)
+                    found = await steps(run, watcher)
+                if after is not None and watcher is not None:
+                    await after(run, watcher, found)
+                return found
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)
     except UserError as error:
+        if run is not None and watch.show:
+            events.ended(run.spec.dataset, run.build_id, error, run.progress)
         return Failed(message=str(error), data=error)
 
 
@@ -142,57 +157,29 @@ async def draw(run: Run) -> None:
     run.stop.check()
 
 
-async def _steps(run: Run, watch: context.Watch) -> dict[str, Any]:
+async def _steps(run: Run, watcher: Watcher | None) -> dict[str, Any]:
     await draw(run)
-    dataset = run.spec.dataset
+    dataset, spec = run.spec.dataset, run.spec
     summary = Summary.of(await curate(dataset))
-    exports = await run.land(summary)
+    run.progress.outcomes = {"kept": summary.kept, "rejected": sum(summary.rejected.values()), "failed": summary.failed}
+    if watcher is None:
+        await run.land(summary)
+        exports = await run.export()
+    else:
+        address = pages.address(run.lake, dataset, run.build_id)
+        await assets.landing(run.lake, dataset, spec.prompts, partial(run.land, summary), url=address)
+        exports = await assets.exporting(run.lake, dataset, [each.to for each in spec.exports], run.export)
     get_run_logger().info("landed: %s", "; ".join(f"{name}: {value}" for name, value in summary.lines()))
-    if watch.show:
-        await acreate_markdown_artifact(
-            summary.markdown(), key=f"{artifact_key(dataset)}-summary", description="What the build kept"
-        )
     return summary.as_dict() | {"exports": exports}
 
 
-@contextlib.asynccontextmanager
-async def _watched(run: Run, watch: context.Watch) -> AsyncIterator[None]:
-    """Keep Prefect's progress artifact up to date, and hear of a cancellation in its UI."""
-    if not watch.show:
-        yield
-        return
-    watching = asyncio.create_task(_watching(run))
+async def _show(run: Run, watcher: Watcher, found: dict[str, Any]) -> None:
+    """Show what has landed: its numbers, its report, and an event for automations."""
+    summary = Summary.of(found)
+    await watcher.document("summary", summary.markdown(), "What the build kept")
+    watcher.alarm_of(summary)
+    address = None
     try:
-        yield
-    finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
-
-
-async def _watching(run: Run) -> None:
-    key = f"{artifact_key(run.spec.dataset)}-progress"
-    logger = get_run_logger()
-    about = f"Samples of {run.spec.dataset}"
-    artifact = await acreate_progress_artifact(0.0, key=key, description=about)
-    shown = (0.0, about)
-    async with get_client() as client:
-        while True:
-            await asyncio.sleep(UPDATE_S)
-            try:
-                progress = run.progress
-                share = 100.0 * progress.share
-                text = "; ".join([about, *list(progress.batches.values())[:BATCHES]])
-                if (share, text) != shown:
-                    await aupdate_progress_artifact(artifact, progress=share, description=text)
-                    shown = (share, text)
-                state = (await client.read_flow_run(flow_run.id)).state
-                if state is not None and state.is_cancelling():
-                    run.stop.set(Interrupted("cancelled in Prefect; what was paid for is landed, and a rerun goes on"))
-            except Exception as error:  # noqa: BLE001 - a server that restarts must not end a build
-                logger.debug("Prefect can't be reached: %s", error)
-
-
-def artifact_key(dataset: str) -> str:
-    """Return a dataset's name as Prefect's artifact keys want it: lower case, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", dataset.lower()).strip("-") or "dataset"
+        address = await report(run, watcher)
+    finally:  # whatever becomes of the report, the build has landed
+        events.landed(summary, found["exports"], report=address)

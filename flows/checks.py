@@ -26,12 +26,17 @@ from tasks.verify import Named
 from verifiers.protocol import NeedsMachine
 
 
-def check(spec: Spec, path: Path, lake: Lake) -> None:
-    """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations."""
+def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False) -> None:
+    """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations.
+
+    `watched`: a person can be asked, and the spec's `approve` may leave terms that nobody has acknowledged to them.
+    """
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
     gate(rights.licensed(spec), spec.licenses)
-    gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values(), *rights.scorer_bounds(spec, path, terms)])
+    asked = watched and spec.approve is not None and spec.approve.unacknowledged_license
+    if not asked:
+        gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values(), *rights.scorer_bounds(spec, path, terms)])
     rights.inherited(spec, path, terms)
     guard.check_teachers(spec.guard, {teacher.name: teacher.generation for teacher in spec.drawing})
     for source in spec.prompts:

@@ -23,6 +23,10 @@ class Watch:
     """Is told what a person should know."""
     show: bool = True
     """Whether somebody will look at Prefect's UI: a temporary server has none."""
+    metrics: str | None = None
+    """Where it was asked to serve metrics, as PORT or HOST:PORT; None: nobody asked."""
+    approve: float | None = None
+    """USD that were approved of beforehand; None: nothing was."""
     pending: list[int] = field(default_factory=list)
     """Signals that came before the flow could hear them."""
     leave: Callable[[], None] = lambda: None

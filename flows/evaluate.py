@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow, get_run_logger
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.objects import State
 
 from flows import context
-from flows.build import artifact_key, carry_out, draw, named
+from flows.build import carry_out, draw, named
 from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
 from flows.loading import load_spec
-from flows.progress import Progress
 from flows.run import Say
+from flows.watching.watcher import Watcher
 from storage.lake import Lake
 
 
@@ -28,17 +27,16 @@ async def evaluate(spec: str, lake: str = "lake", options: dict[str, Any] | None
     """
     path = Path(spec)
 
-    def make(progress: Progress, say: Say) -> Contest:
-        return Contest(load_spec(path), path, Lake.at(lake), ContestOptions.of(options or {}), progress=progress, say=say)
+    async def make(watch: context.Watch, say: Say) -> Contest:
+        return Contest(load_spec(path), path, Lake.at(lake), ContestOptions.of(options or {}), progress=watch.progress, say=say)
 
     return await carry_out(make, _steps)
 
 
-async def _steps(run: Contest, watch: context.Watch) -> dict[str, Any]:
+async def _steps(run: Contest, watcher: Watcher | None) -> dict[str, Any]:
     await draw(run)
     found = await run.compare()
     get_run_logger().info("evaluated: %s", "; ".join(found["statements"]) or f"{found['prompts']} prompts")
-    if watch.show:
-        key = f"{artifact_key(run.spec.dataset)}-evaluation"
-        await acreate_markdown_artifact(markdown(found), key=key, description="How the contestants did")
+    if watcher is not None:
+        await watcher.document("evaluation", markdown(found), "How the contestants did")
     return found

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from flows.loading import problem
 from flows.spec import Spec
+from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions, export, scores_of
@@ -113,15 +114,22 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
 
 
 def export_all(
-    lake: Lake, build: dict[str, Any], wanted: Sequence[ExportOptions], say: Callable[[str], None]
+    lake: Lake,
+    build: dict[str, Any],
+    wanted: Sequence[ExportOptions],
+    *,
+    say: Callable[[str], None],
+    part: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[dict[str, Any]]:
-    """Write all of a build's exports and return their manifests. Warnings are said.
+    """Write all of a landed build's exports and return their manifests. Warnings are said.
 
-    One that is refused keeps none of the others from being written: what is raised, once they are, is the first that was.
+    One that is refused keeps none of the others from being written: what is raised, once they are, is the first that was. `part`
+    hears how many are done, and of how many.
     """
     manifests: list[dict[str, Any]] = []
     refused: UserError | None = None
-    for options in wanted:
+    for number, options in enumerate(wanted):
+        part(number, len(wanted))
         try:
             manifest = export_build(lake, build, options)
         except UserError as error:
@@ -132,6 +140,7 @@ def export_all(
         for warning in manifest["warnings"]:
             say(warning)
         manifests.append(manifest)
+    catalog.write(lake)
     if refused is not None:
         raise refused
     return manifests

@@ -65,6 +65,8 @@ class Growth:
     """Where what was billed in vain is noted."""
     say: Say
     """Tells whoever watches."""
+    wants: Callable[[int], None] = lambda _: None
+    """Is told how many answers a round buys."""
     paid: dict[int, int] = field(default_factory=dict)
     """Answers that were bought, by the number of the source."""
     _known: bool = False
@@ -93,6 +95,7 @@ class Growth:
         now = growing.rounds[-1]
         whose = f"{growing.source.source}: round {len(growing.rounds)} of {growing.options.rounds}"
         self.say(f"growing prompts from {whose}: {now.requests:,} requests, of which {missing:,} are to be asked")
+        self.wants(missing if most is None else min(missing, most))
         await asyncio.to_thread(underway.check_growth, self.workspace, self.intents, growing.teacher)
         if not self._known:
             self.budget.spent += await asyncio.to_thread(self.spent)

@@ -65,15 +65,33 @@ class Launch:
         self.check()
         return not self._server.temporary
 
-    def build(self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
-        """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
+    @property
+    def watched(self) -> bool:
+        """Whether somebody will look at the server: a temporary one is nobody's."""
+        return not self._server.temporary
+
+    def build(
+        self,
+        spec: Path,
+        dataset: str,
+        lake: str,
+        console: Console,
+        progress: Progress,
+        *,
+        approve: float | None = None,
+        metrics: str | None = None,
+    ) -> dict[str, Any]:
+        """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then.
+
+        `approve`: USD that may be spent without anybody being asked. `metrics`: where to serve them.
+        """
 
         def flow() -> Any:
             from flows.build import build
 
             return build(str(spec), lake=lake)
 
-        return self._run(flow, dataset, console, progress)
+        return self._run(flow, dataset, console, progress, approve=approve, metrics=metrics)
 
     def evaluate(
         self, spec: Path, dataset: str, lake: str, options: dict[str, Any], console: Console, progress: Progress
@@ -87,7 +105,7 @@ class Launch:
 
         return self._run(flow, dataset, console, progress)
 
-    def _run(self, flow: Callable[[], Any], dataset: str, console: Console, progress: Progress) -> dict[str, Any]:
+    def _run(self, flow: Callable[[], Any], dataset: str, console: Console, progress: Progress, **asked: Any) -> dict[str, Any]:
         from flows.display import Display
         from storage import memory
 
@@ -107,7 +125,8 @@ class Launch:
                     self._server.end()
 
                 show = not self._server.temporary
-                WATCH.set(Watch(progress=progress, say=display.say, show=show, pending=self._pending, leave=leave))
+                watch = Watch(progress=progress, say=display.say, show=show, pending=self._pending, leave=leave, **asked)
+                WATCH.set(watch)
                 # A tag may have a limit, which each task run asks for: nobody sets one on a server that nobody sees.
                 with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
                     return cast("dict[str, Any]", asyncio.run(flow()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
 from flows.printing import out, plain, print_json, print_lines, say
+from storage.errors import SpecError
 
 
 def status(
@@ -98,15 +100,38 @@ def _distributions(stored: dict[str, Any]) -> str:
     return f"logprobs: {stored['tokens']:,} tokens with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"
 
 
-def report(dataset: Dataset, lake: LakePath = "lake", build_id: BuildId = None, as_json: AsJson = False) -> None:
+def report(
+    dataset: Dataset,
+    lake: LakePath = "lake",
+    build_id: BuildId = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write one page of it too, with samples to read."),
+    ] = None,
+    traces: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="With --html: how many samples are in it at most. [default: 10,000]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Say what a build is made of: outcomes, pass rates, licences, lengths, diversity, style."""
-    from flows.report import report as look
+    from flows.report import looking, measured
 
-    found = look(lake_at(lake), dataset, build_id=build_id)
+    if traces is not None and html is None:
+        raise SpecError("--traces says how many samples a page has: name its file by --html FILE")
+    at = lake_at(lake)
+    with looking(at, dataset, build_id) as (workspace, build):
+        found = measured(workspace, at, build)
+        page = None
+        if html is not None:
+            from flows.page.write import SAMPLES, page_of
+
+            page = page_of(workspace, at, build, found, html, samples=traces or SAMPLES)
     if as_json:
-        print_json(found.as_dict())
-    else:
-        print_lines((plain(name), plain(value)) for name, value in found.lines())
+        print_json(found.as_dict() | ({"page": asdict(page)} if page else {}))
+        return
+    print_lines((plain(name), plain(value)) for name, value in found.lines())
+    if page:
+        say(f"page {plain(page.line())}")
 
 
 def diff(

@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
+from flows.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec
 from flows.printing import err, out, plain, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
@@ -53,20 +53,32 @@ def plan(
         out.print(Text(plain(message["content"])))
 
 
-def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+def build(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    metrics: Metrics = None,
+    approve: Annotated[
+        float | None,
+        typer.Option(metavar="USD", min=0, help="Approve of a cost up to this, where the spec's approve.over_usd would ask."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
     from flows.launch import starting
 
     with starting() as launch:
         from flows.checks import check
         from flows.progress import Progress
+        from flows.watching.metrics import place
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        check(loaded, spec, at)
+        check(loaded, spec, at, watched=launch.watched)
+        if metrics is not None:
+            place(metrics)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            summary = launch.build(spec, loaded.dataset, lake, err, progress)
+            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve=approve, metrics=metrics)
     if as_json:
         print_json(summary)
         return
@@ -166,7 +178,7 @@ def serve(
     from flows.server import Server
 
     loaded, at = loaded_spec(spec), lake_at(lake)
-    check(loaded, spec, at)
+    check(loaded, spec, at, watched=True)
     server = Server()
     if server.temporary:
         raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from tasks.asking.ask import Desk
+from tasks.asking.meter import LineState
 from tasks.draw import Budget, Spending
-from tasks.shard import Tally
+from tasks.tally import Tally
+
+
+@dataclass(slots=True)
+class Stage:
+    """One step of a run."""
+
+    name: str
+    """For a person."""
+    began: float
+    """On the clock of `time.monotonic`."""
+    ended: float | None = None
+    """Likewise; None: it is the present one."""
+    share: float | None = None
+    """Which part of it is done; None: nobody counts."""
+    paid: int = 0
+    """Samples that the run had bought when it began."""
+    wanted: int = 0
+    """Answers that it buys, as far as is known; 0: nobody counts."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
     """What a display shows; the run keeps it up to date."""
 
-    stage: str = "reading prompts"
-    """What is being done."""
+    stages: list[Stage] = field(default_factory=list)
+    """What was done and, last, what is being done."""
     slots: int = 0
     """Samples that the spec wants; once drawing begins, those that were missing then."""
     stored: int = 0
@@ -26,6 +48,37 @@ class Progress:
     """The spec's, and what all runs have spent of it."""
     batches: dict[str, str] = field(default_factory=dict)
     """How each batch that is waited for stands, in a line."""
+    outcomes: dict[str, int] = field(default_factory=dict)
+    """Once they are decided: the slots that were kept, rejected and failed."""
+    desks: Sequence[object] = ()
+    """The spec's teachers, where they are asked."""
+
+    @property
+    def stage(self) -> str:
+        """What is being done."""
+        return self.stages[-1].name if self.stages else "starting"
+
+    @stage.setter
+    def stage(self, name: str) -> None:
+        now = time.monotonic()
+        if self.stages:
+            self.stages[-1].ended = now
+        self.stages.append(Stage(name, now, paid=self.spending.paid))
+
+    def part(self, done: int, of: int) -> None:
+        """Say which part of the present stage is done."""
+        if self.stages:
+            self.stages[-1].share = min(done / of, 1.0) if of else None
+
+    def wants(self, answers: int) -> None:
+        """Say that the present stage buys so many answers more."""
+        if self.stages:
+            self.stages[-1].wanted += answers
+
+    @property
+    def lines(self) -> list[LineState]:
+        """How the lines to all teachers stand that are asked by single requests, in the spec's order."""
+        return [state for desk in self.desks if isinstance(desk, Desk) for state in desk.states()]
 
     @property
     def wanted(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from storage import memory
 from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
-from tasks.measures import breakdown, style
+from tasks.measures import breakdown, course, curves, sizes, style
 from tasks.report import Summary, matrix
 from tasks.score import distributions
 from tasks.score.fit import Fit
@@ -29,8 +30,8 @@ class Report:
     build: Manifest
     """The build's manifest."""
     parts: Mapping[str, Any]
-    """by_source, by_teacher, by_strategy, by_tag, by_tag_and_strategy, by_verifier, licenses, lengths, rejections, contamination
-    and distributions."""
+    """by_source, by_teacher, by_strategy, by_tag, by_tag_and_strategy, by_verifier, licenses, terms, lengths, histogram,
+    rejections, contamination, distributions, pass_at, course and spent."""
 
     @property
     def sentence(self) -> str | None:
@@ -93,23 +94,40 @@ class Report:
 
 def report(lake: Lake, dataset: str, *, build_id: str | None) -> Report:
     """Return what a build is made of, the newest by default. Raise StorageError where there is none."""
+    with looking(lake, dataset, build_id) as (workspace, build):
+        return measured(workspace, lake, build)
+
+
+@contextlib.contextmanager
+def looking(lake: Lake, dataset: str, build_id: str | None) -> Iterator[tuple[Workspace, Manifest]]:
+    """Open a workspace outside the lake with a landed build's tables, and give it with the build's manifest."""
     memory.settle()
     build = lake.build(dataset, build_id)
     with tempfile.TemporaryDirectory(prefix="stillhouse-report-") as folder, Workspace(lake, Path(folder) / "work") as workspace:
         breakdown.load(workspace, lake, build)
-        parts = {
-            "by_source": breakdown.by_source(workspace),
-            "by_teacher": breakdown.by_teacher(workspace),
-            "by_strategy": breakdown.by_strategy(workspace),
-            "by_tag": breakdown.by_tag(workspace),
-            "by_tag_and_strategy": breakdown.by_tag_and_strategy(workspace),
-            "by_verifier": breakdown.by_verifier(workspace, build.get("verifiers", [])),
-            "licenses": breakdown.licenses(workspace),
-            "lengths": breakdown.lengths(workspace),
-            "rejections": breakdown.rejections(workspace),
-            "contamination": breakdown.contamination(workspace),
-            "distributions": distributions.of_traces(workspace, lake, build),
-        }
+        yield workspace, build
+
+
+def measured(workspace: Workspace, lake: Lake, build: Manifest) -> Report:
+    """Return what a build is made of that `looking` gave."""
+    parts = {
+        "by_source": breakdown.by_source(workspace),
+        "by_teacher": breakdown.by_teacher(workspace),
+        "by_strategy": breakdown.by_strategy(workspace),
+        "by_tag": breakdown.by_tag(workspace),
+        "by_tag_and_strategy": breakdown.by_tag_and_strategy(workspace),
+        "by_verifier": breakdown.by_verifier(workspace, build.get("verifiers", [])),
+        "licenses": breakdown.licenses(workspace),
+        "terms": sizes.terms(workspace),
+        "lengths": breakdown.lengths(workspace),
+        "histogram": sizes.histogram(workspace),
+        "rejections": breakdown.rejections(workspace),
+        "contamination": breakdown.contamination(workspace),
+        "distributions": distributions.of_traces(workspace, lake, build),
+        "pass_at": curves.pass_curves(workspace, build),
+        "course": course.course(workspace, build),
+        "spent": sizes.spent(workspace),
+    }
     return Report(build=build, parts=parts)
 
 

@@ -12,19 +12,19 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from flows import judging, rights, scorers, wiring
+from flows import judging, landing, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts, ready
 from flows.exporting import export_all
 from flows.growth import Growth, from_store
 from flows.progress import Progress
 from flows.spec import Spec
-from storage import catalog, memory
+from storage import memory
 from storage.answers import Answers
 from storage.intents import Intents, settle
 from storage.journal import Journal
@@ -75,13 +75,13 @@ class Run:
     ) -> None:
         """Name what to build; nothing is read or written yet."""
         memory.settle()
-        self.spec = spec
-        self.lake = lake
+        self.spec, self.lake = spec, lake
         self.build_id = new_id()
         self.stop = Stop()
         self.progress = progress or Progress()
-        self._path = path
-        self.say = say
+        self._path, self.say = path, say
+        self.approvals: Sequence[Mapping[str, Any]] = ()
+        """What persons approved of this very run, for its manifest."""
         self._began = time.monotonic()
         self._budget = self.progress.budget = Budget(spec.budget.usd if spec.budget else None)
         self._stack = contextlib.AsyncExitStack()
@@ -123,6 +123,7 @@ class Run:
                 )
                 for options, lines in zip(self.spec.teachers, made, strict=True)
             ]
+            self.progress.desks = self._desks
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)
@@ -184,6 +185,7 @@ class Run:
             spending=self.progress.spending,
             waste=self._waste,
             say=self.say,
+            wants=self.progress.wants,
         )
         await self._growth.grow(most)
         return self._growth.counts()
@@ -247,7 +249,7 @@ class Run:
     async def judge_stored(self) -> int:
         """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""
         self.progress.stage = "judging stored samples"
-        return await judge_stored(self._workspace, self._verification, self._alone, self.stop)
+        return await judge_stored(self._workspace, self._verification, self._alone, self.stop, progress=self.progress.part)
 
     async def shards(self) -> list[int]:
         """Return the numbers of the shards that have something to do, and get ready for them."""
@@ -372,26 +374,26 @@ class Run:
             **counts,
         )
 
-    async def land(self, summary: Summary) -> list[dict[str, Any]]:
-        """Make the snapshot count, write the exports and return their manifests."""
+    async def land(self, summary: Summary) -> dict[str, Any]:
+        """Make the snapshot count, and return the build's manifest."""
         self.progress.stage = "landing"
-        return await asyncio.to_thread(self._land, summary)
+        self._manifest = await asyncio.to_thread(self._land, summary)
+        return self._manifest
 
-    def _land(self, summary: Summary) -> list[dict[str, Any]]:
-        manifest = summary.as_dict() | {
-            "spec": self.spec.model_dump(mode="json", exclude_defaults=True),
-            "licensing": rights.described(self.spec, self._workspace, self._bounds, self._inherited),
-            "verifiers": [
-                {"name": named.name, "version": named.version, "fingerprint": named.fingerprint} for named in self._verifiers
-            ],
-        }
-        if self._growth is not None:
-            manifest["grown_rows"] = sum(each.asked for each in self._growth.counts())
-        if self.spec.dedup.against:
-            manifest["against"] = {name: self.lake.build(name)["build_id"] for name in self.spec.dedup.against}
-        self.lake.land(manifest, self._workspace.folder)
-        catalog.write(self.lake)  # what has landed is to be seen, also where an export is refused
-        try:
-            return export_all(self.lake, manifest, self.spec.exports, self.say)
-        finally:
-            catalog.write(self.lake)
+    def _land(self, summary: Summary) -> dict[str, Any]:
+        return landing.land(
+            self.lake,
+            self.spec,
+            summary,
+            self._workspace,
+            licensing=rights.described(self.spec, self._workspace, self._bounds, self._inherited),
+            verifiers=self._verifiers,
+            growth=self._growth,
+            approvals=self.approvals,
+        )
+
+    async def export(self) -> list[dict[str, Any]]:
+        """Write the exports of what has landed, and return their manifests."""
+        self.progress.stage = "exporting"
+        say, part = self.say, self.progress.part
+        return await asyncio.to_thread(export_all, self.lake, self._manifest, self.spec.exports, say=say, part=part)

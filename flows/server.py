@@ -99,6 +99,9 @@ class Server:
             logging.raiseExceptions = False
             if self.temporary:
                 self._spawn()
+            else:
+                # A server that is away when a build ends is waited for, 8 minutes in all, before its end is lost.
+                os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "8")
         except BaseException:
             self.end()
             raise

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from flows.watching.options import ApproveOptions, WatchOptions
 from storage.identity import address
 from storage.plugins import nearest
 from tasks.dedup import DedupOptions
@@ -84,6 +85,10 @@ class Spec(Options):
     """Where to stop."""
     exports: tuple[ExportOptions, ...] = ()
     """Written when a build lands."""
+    watch: WatchOptions = WatchOptions()
+    """When to raise an alarm."""
+    approve: ApproveOptions | None = None
+    """What waits for a person."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -10,6 +10,7 @@
     │   ├── LicenseRefused     3    the licence gate said no
     │   ├── GuardRefused       3    the guard said no: a dataset would feed on what was generated
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
+    │   ├── CostRefused        4    nobody approved of what it may cost; nothing was spent
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
     │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
@@ -17,6 +18,7 @@
     │   ├── RateLimited             429: nothing was done or billed; retried
     │   ├── Unavailable             5xx, a time limit, a connection or a response that broke off; retried
     │   │   ├── Unreachable         no connection at all; retried
+    │   │   ├── TimedOut            no answer within the time limit; retried
     │   │   └── Overloaded          503 and 529: too much to do just now; retried
     │   ├── BadResponse             malformed; retried
     │   │   └── EmptyResponse       empty; retried
@@ -88,6 +90,12 @@ class BudgetSpent(UserError):
     exit_code: ClassVar[int] = 4
 
 
+class CostRefused(UserError):
+    """Nobody approved of what a build may cost. Nothing was spent."""
+
+    exit_code: ClassVar[int] = 4
+
+
 class TeacherDown(UserError):
     """A teacher stayed unavailable. What was paid for is landed."""
 
@@ -133,6 +141,10 @@ class Unavailable(TeacherError):
 
 class Unreachable(Unavailable):
     """No connection at all: nobody is there to ask."""
+
+
+class TimedOut(Unavailable):
+    """The server gave no answer within the time limit."""
 
 
 class Overloaded(Unavailable):

@@ -17,6 +17,7 @@ from storage.rows import prompt_of
 from storage.workspace import Workspace
 from tasks.draw import Asks, Draw, Drawn, Question
 from tasks.prepare import staged_near
+from tasks.tally import Tally
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
@@ -32,22 +33,6 @@ ASKED = pa.schema(
     ]
 )
 """Every slot that was asked for. `bought` by this run; `error` where no response came."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has come of slots so far; the progress display reads it."""
-
-    asked: int = 0
-    """Slots that were missing, and have come to an end."""
-    spared: int = 0
-    """Slots that are missing, and won't be asked for, since their prompts have enough without them."""
-    failed: int = 0
-    """Without a response."""
-    accepted: int = 0
-    """With verdicts that the spec's rule accepts."""
-    judged: int = 0
-    """With verdicts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,12 +258,18 @@ class Shards:
             return 0  # the run was told to stop
         task.judged.update(zip(new, verdicts, strict=True))
         good = {place[2] for place in samples if self.rule.accepts(task.judged[place])}
+        for place in samples:
+            self.tally.judge(
+                teacher=question.desk.options.name,
+                strategy=question.strategy,
+                tags=task.prompt.tags,
+                verdicts=task.judged[place],
+                accepted=place[2] in good,
+            )
         for index, result in results.items():
             come[index] = result, index not in others, index in good
         self.tally.asked += len(results)
         self.tally.failed += sum(isinstance(result, str) for result in results.values())
-        self.tally.judged += len(samples)
-        self.tally.accepted += len(good)
         task.accepted.append(len(good))
         return len(good)
 

@@ -22,6 +22,7 @@ from storage.errors import (
     SetupError,
     TeacherDown,
     TeacherError,
+    TimedOut,
     Unavailable,
     Unreachable,
     Unwanted,
@@ -30,6 +31,7 @@ from storage.errors import (
 )
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
+from tasks.asking.meter import LineState
 from tasks.asking.usable import Distributions, billable, usable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
@@ -105,6 +107,10 @@ class Desk:
             wait=wait,
             reraise=True,
         )
+
+    def states(self) -> list[LineState]:
+        """Return how its lines stand just now."""
+        return [line.state(self.options.name, number) for number, line in enumerate(self._lines)]
 
     @property
     def teacher(self) -> Teacher:
@@ -254,13 +260,30 @@ class Desk:
                     return None
                 self._count(so_far)
                 lease.sent = True
-                return await self._send(line, lease, request, so_far, probe=probe)
+                return await self._metered(line, lease, request, so_far, probe=probe)
         except (QuotaSpent, SetupError) as error:
             self._close(line, type(error)(f"teacher {self.options.name!r}: {error}"))
             return None
         finally:
             if probe:
                 line.breaker.released()
+
+    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+        """Send a request, and count it and what becomes of it."""
+        meter = line.meter
+        meter.sent += 1
+        meter.again += so_far.attempts > 1
+        meter.in_flight += 1
+        try:
+            completion = await self._send(line, lease, request, so_far, probe=probe)
+        except Exception as error:
+            meter.failed(error)
+            raise
+        finally:
+            meter.in_flight -= 1
+            meter.tokens += lease.used or 0
+        meter.answered(so_far.latency_s)
+        return completion
 
     async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
         loop = asyncio.get_running_loop()
@@ -271,7 +294,7 @@ class Desk:
             async with asyncio.timeout(self.options.timeout_s):
                 completion = await line.teacher.complete(request)
         except TimeoutError:
-            error = Unavailable(f"no answer within {self.options.timeout_s:g} s")
+            error = TimedOut(f"no answer within {self.options.timeout_s:g} s")
             self._failed(line, so_far, error, probe=probe)
             raise error from None
         except (RateLimited, Overloaded, Unreachable) as error:

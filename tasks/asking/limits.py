@@ -144,6 +144,26 @@ class Limiter:
         return self._capacity.window if self._capacity else self._fixed
 
     @property
+    def entered(self) -> int:
+        """Requests that have a place."""
+        return self._gate.inside
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a place."""
+        return self._gate.waiting
+
+    @property
+    def requests_per_minute(self) -> float:
+        """The rate that holds now; 0: none is known."""
+        return self._requests.per_minute
+
+    @property
+    def tokens_per_minute(self) -> float:
+        """The rate that holds now; 0: none is known."""
+        return self._tokens.per_minute
+
+    @property
     def load(self) -> float:
         """Requests in flight and waiting, as a share of the window."""
         return (self._gate.inside + self._gate.waiting) / self.window

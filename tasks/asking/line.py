@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from storage.errors import TeacherError, Unreachable, UserError
 from tasks.asking.breaker import Breaker
 from tasks.asking.limits import Limiter, own_limiter, shared_limiter
+from tasks.asking.meter import LineState, Meter
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Teacher
 
@@ -34,6 +35,8 @@ class Line:
     """Whether."""
     down: UserError | None = None
     """Why it won't be asked again in this run."""
+    meter: Meter = field(default_factory=Meter)
+    """What it has done so far."""
 
     def lost(self, error: TeacherError, attempts: int) -> bool:
         """Whether there is no hope left for this run: nobody was ever there, or nobody has answered for too long."""
@@ -51,6 +54,23 @@ class Line:
     def well(self) -> bool:
         """Whether it can be asked now."""
         return not self.closed and not self.breaker.open and not self.limiter.paused
+
+    def state(self, teacher: str, number: int) -> LineState:
+        """Return how it stands just now, as the `number`-th line to a teacher."""
+        limiter, meter = self.limiter, self.meter
+        failing = "failing" if self.breaker.open else "paused" if limiter.paused else "well"
+        return LineState(
+            teacher=teacher,
+            line=number,
+            standing="closed" if self.closed else failing,
+            in_flight=meter.in_flight,
+            window=limiter.window,
+            # Who has a place and hasn't sent yet waits for a rate, or for the breaker.
+            waiting=limiter.waiting + max(0, limiter.entered - meter.in_flight),
+            requests_per_minute=limiter.requests_per_minute,
+            tokens_per_minute=limiter.tokens_per_minute,
+            meter=meter,
+        )
 
 
 def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:

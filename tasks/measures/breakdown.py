@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from storage.identity import VOTE_INPUTS, check_inputs
 from storage.lake import Lake, Manifest
-from storage.parquet import PartWriter
+from storage.parquet import PartWriter, write_rows
 from storage.rows import prompt_of
-from storage.sql import literal, parquet_in
+from storage.schemas import TABLES
+from storage.sql import literal, parquet_files
 from storage.workspace import JOIN_BYTES, Workspace
 from tasks.diff import ACCEPTED, KIND_OF, RESPONDED
 
@@ -62,9 +63,12 @@ class Verified:
 def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
     """Make what all below counts: `slots`, `prompts`, `outcomes` and `traces` of a build."""
     workspace.make_room(build["requested"], each=JOIN_BYTES)
-    for table, later in (("prompts", None), ("outcomes", "strategy"), ("traces", None)):
-        folder = lake.snapshot(table, build["dataset"], build["build_id"])
-        workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_in(folder, later=later)}")
+    for table in ("prompts", "outcomes", "traces"):
+        # A file without rows has the columns that files of an earlier version lack.
+        empty = workspace.folder / f"no-{table}.parquet"
+        write_rows(empty, TABLES[table], ())
+        files = sorted(lake.snapshot(table, build["dataset"], build["build_id"]).glob("*.parquet"))
+        workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_files([*files, empty])}")
     workspace.execute(f"CREATE TABLE slots AS SELECT prompt_id, teacher, strategy, {_ENDED} FROM outcomes")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run the command line in this process and return its exit code."""
     monkeypatch.setattr("sys.argv", ["stillhouse", *arguments])
-    monkeypatch.setattr("flows.launch.Server", contextlib.nullcontext)  # no build here gets so far
+    nobodys = SimpleNamespace(temporary=True)
+    monkeypatch.setattr("flows.launch.Server", lambda: contextlib.nullcontext(nobodys))  # no build here gets so far
     try:
         cli.main()
     except SystemExit as done:
@@ -452,7 +454,7 @@ def test_what_an_early_end_had_cost(
 ) -> None:
     """A build that ends early says what it spent by then, on the terminal and in its one JSON object."""
 
-    def spending(self: Launch, spec: Path, dataset: str, lake: str, console: object, progress: Progress) -> None:
+    def spending(self: Launch, spec: Path, dataset: str, lake: str, console: object, progress: Progress, **asked: object) -> None:
         bought = progress.spending
         bought.paid, bought.cost_usd, bought.tokens_in, bought.tokens_out = 3, 0.25, 4_000, 50
         raise Interrupted("interrupted by SIGINT")
@@ -469,3 +471,12 @@ def test_what_an_early_end_had_cost(
         said = json.loads(captured.out)
         assert (said["exit"], said["paid"], said["cost_usd"]) == (130, 3, 0.25)
         assert (said["tokens_in"], said["tokens_out"]) == (4_000, 50)
+
+
+@pytest.mark.parametrize("said", ["", "here", "70000"])
+def test_no_place_for_metrics(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    """A `--metrics` that is no port is a line and exit 2, before anything starts."""
+    assert run(monkeypatch, "build", "spec.yaml", "--metrics", said) == 2
+    assert "no PORT or HOST:PORT" in capsys.readouterr().err

@@ -25,7 +25,8 @@ def shown(progress: Progress, *, terminal: bool, seconds: float = 0.8) -> str:
 
 def drawing() -> Progress:
     """Return the progress of a run in mid-draw."""
-    progress = Progress(stage="drawing and verifying", slots=100, budget=Budget(2.0, spent=1.25))
+    progress = Progress(slots=100, budget=Budget(2.0, spent=1.25))
+    progress.stage = "drawing and verifying"
     progress.tally.asked, progress.tally.judged, progress.tally.accepted, progress.tally.failed = 40, 38, 19, 2
     progress.spending.paid, progress.spending.cost_usd = 38, 0.5
     return progress

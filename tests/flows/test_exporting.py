@@ -49,13 +49,14 @@ def test_mistyped(flags: dict[str, object], pairs: list[str], said: str):
 
 def test_one_that_is_refused_keeps_none_of_the_others_from_being_written(lake: Lake):
     """All that can be written is, every refusal is said, and the first is raised."""
+    lake.mend()
     folder = lake.root.parent
     (folder / "theirs").write_text("a file, where a folder is to be")
     (folder / "yours").write_text("another")
     wanted = [ExportOptions(to=str(folder / name)) for name in ("theirs", "out", "yours", "more")]
     said: list[str] = []
     with pytest.raises(UserError, match="theirs"):
-        export_all(lake, land(lake, 3), wanted, said.append)
+        export_all(lake, land(lake, 3), wanted, say=said.append)
     assert [(folder / name / "manifest.json").is_file() for name in ("out", "more")] == [True, True]
     assert len(lake.exports()) == 2
     assert len(said) == 1

@@ -145,3 +145,21 @@ def test_a_bad_cascade(cascade: list[str], said: str) -> None:
     ]
     with pytest.raises(ValueError, match=said):
         Spec.model_validate(SMALL | {"teachers": teachers, "sampling": {"cascade": cascade}})
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("watch", {"min_pass_rate": 0}),
+        ("watch", {"min_pass_rate": 1.1}),
+        ("watch", {"after": 0}),
+        ("approve", {"over_usd": -1}),
+        ("approve", {"timeout_s": 0}),
+        ("approve", {"over": 1}),
+    ],
+    ids=str,
+)
+def test_what_watching_may_be(part: str, wrong: dict[str, Any]) -> None:
+    """Bounds that can't be are refused, and unknown keys."""
+    with pytest.raises(ValidationError, match=part):
+        Spec.model_validate(SMALL | {part: wrong})

@@ -1,0 +1,1 @@
+"""Watching a run: artifacts, assets and events in Prefect, a person's approval, and metrics for Prometheus."""
