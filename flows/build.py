@@ -20,8 +20,9 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from flows import context
+from flows import context, restarts
 from flows.loading import load_spec
+from flows.overrides import Overrides, overridden
 from flows.progress import Progress
 from flows.run import Run, Say
 from flows.waiting import with_grace
@@ -90,15 +91,20 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @flow(name="build", flow_run_name=named("build"), persist_result=False)
-async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
+async def build(spec: str, lake: str = "lake", overrides: Overrides | None = None) -> dict[str, Any] | State[Any]:
     """Build the dataset of a spec file on a lake, and return the summary.
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
+
+    Args:
+        spec: The spec's file, as the machine that runs this sees it.
+        lake: The lake's folder, as that machine sees it.
+        overrides: What is otherwise in this run. What is left out is as in the spec.
     """
     path = Path(spec)
 
     def make(progress: Progress, say: Say) -> Run:
-        return Run(load_spec(path), path, Lake.at(lake), progress=progress, say=say)
+        return Run(overridden(load_spec(path), overrides), path, Lake.at(lake), progress=progress, say=say)
 
     return await carry_out(make, _steps)
 
@@ -115,6 +121,7 @@ async def carry_out(
             watch.say(text)
             logger.info("%s", text)
 
+        restarts.check()
         run = make(watch.progress, say)
         with signals(run.stop, watch.say, watch.pending, watch.leave):
             async with run, _watched(run, watch):

@@ -94,10 +94,8 @@ def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, co
         # Prefect's own handler is in place for the moment between the flow's start and ours.
         try:
             with tags("stillhouse", "distill") if show else contextlib.nullcontext():
-                given = recipe.as_dict()
-                return cast(
-                    "dict[str, Any]", asyncio.run(cast("Any", distill(str(shards), student, str(to), given, device=device)))
-                )
+                training = distill(str(shards), student, str(to), recipe, device=cast("Any", device))
+                return cast("dict[str, Any]", asyncio.run(cast("Any", training)))
         except BaseException as error:
             if type(error).__name__ == "TerminationSignal":
                 raise Interrupted("interrupted by SIGTERM; a rerun goes on") from None

@@ -18,6 +18,7 @@ from flows.server import Server
 from storage.errors import Interrupted
 
 if TYPE_CHECKING:
+    from flows.contest import ContestOptions
     from flows.progress import Progress
 
 
@@ -76,7 +77,7 @@ class Launch:
         return self._run(flow, dataset, console, progress)
 
     def evaluate(
-        self, spec: Path, dataset: str, lake: str, options: dict[str, Any], console: Console, progress: Progress
+        self, spec: Path, dataset: str, lake: str, options: ContestOptions, console: Console, progress: Progress
     ) -> dict[str, Any]:
         """Run the evaluation's flow and return what it found. Raise as `build` does."""
 
