@@ -34,6 +34,7 @@ from storage.memory import YOUNG
 
 START_S = 120.0
 DRAIN_S = 10.0
+_GOES_ON = "what was paid for is in the lake, and a rerun goes on"
 _LOGGING = """\
 version: 1
 disable_existing_loggers: false
@@ -163,14 +164,10 @@ class Server:
         failed = httpx is not None and isinstance(error, httpx.HTTPError)
         ended = self._process.poll() if self._process is not None else None
         if ended is not None and (failed or type(error).__module__.startswith("prefect.")):
-            return SetupError(
-                f"Prefect's temporary server ended in mid-run ({_ending(ended)}); what was paid for is in the lake, and a rerun goes on"
-            )
+            return SetupError(f"Prefect's temporary server ended in mid-run ({_ending(ended)}); {_GOES_ON}")
         if failed:
             why = " ".join(str(error).split()) or type(error).__name__
-            return SetupError(
-                f"Prefect's server at {configured_url()} failed the run ({why}); what was paid for is in the lake, and a rerun goes on"
-            )
+            return SetupError(f"Prefect's server at {configured_url()} failed the run ({why}); {_GOES_ON}")
         return None
 
     def _reach(self) -> None:
