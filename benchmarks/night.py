@@ -2,9 +2,9 @@
 
     PYTHONPATH=. .venv/bin/python benchmarks/night.py --screenshots docs/images
 
-It starts a Prefect server and a worker of its own and deploys deploy/prefect.yaml with its schedule moved to the next minute; the
-automations of deploy/automations-heartbeat.yaml start again what was lost. A second night follows, with more prompts. It ends with
-an error where a response that was paid for was lost or bought again, else with a JSON object of what happened.
+It starts a Prefect server and a worker of its own, and deploys deploy/prefect.yaml with its schedule moved to the next minute.
+The automations of deploy/automations-heartbeat.yaml start again what was lost. A second night follows, with more prompts. It ends
+with an error where a response that was paid for was lost or bought again, else with a JSON object of what happened.
 """
 
 from __future__ import annotations

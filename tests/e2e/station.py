@@ -131,8 +131,9 @@ class Station:
                 with urllib.request.urlopen(request, timeout=30) as response:
                     raw = response.read()
                     return json.loads(raw) if raw else None
-            except urllib.error.HTTPError as error:  # its database is busy
-                if error.code != 503 or time.monotonic() > until:
+            except urllib.error.HTTPError as error:
+                error.close()
+                if error.code != 503 or time.monotonic() > until:  # its database is busy
                     raise
                 time.sleep(0.5)
 
