@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Failed
+from prefect.states import Failed
 
 from flows import context, restarts
 from flows.loading import load_spec
@@ -121,14 +121,14 @@ async def carry_out(
             watch.say(text)
             logger.info("%s", text)
 
-        restarts.check()
+        await asyncio.to_thread(restarts.check)
         run = make(watch.progress, say)
         with signals(run.stop, watch.say, watch.pending, watch.leave):
             async with run, _watched(run, watch):
                 context.RUN.set(run)
                 return await steps(run, watch)
     except Interrupted as error:
-        return Cancelled(message=str(error), data=error)
+        return await restarts.interrupted(error)
     except UserError as error:
         return Failed(message=str(error), data=error)
 

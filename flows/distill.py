@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Failed
+from prefect.states import Failed
 
 from flows import distilling, restarts
 from flows.signals import handled
@@ -101,11 +101,11 @@ async def distill(
     """
     chosen = recipe or Recipe()
     try:
-        restarts.check()
+        await asyncio.to_thread(restarts.check)
         distilling.check(Path(shards), student, Path(to), chosen)
         found = await train(shards, student, to, chosen, device)
     except Interrupted as error:
-        return Cancelled(message=str(error), data=error)
+        return await restarts.interrupted(error)
     except UserError as error:
         return Failed(message=str(error), data=error)
     told = "; ".join(f"{name}: {value}" for name, value in distilling.lines(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from flows.restarts import LOST, MOST
 from tests.e2e.conftest import Workplace
 from tests.e2e.station import Station, eventually
 from tests.e2e.teacher import LoopbackTeacher
@@ -150,6 +153,44 @@ def test_the_server_restarts(deployed: tuple[Station, Workplace]) -> None:
         state = station.ended(run)
         assert state["type"] == "COMPLETED", state["message"]
         assert teacher.sold == 120
+    station.kill(worker)
+
+
+def test_a_worker_is_stopped(deployed: tuple[Station, Workplace]) -> None:
+    """Where a worker is told to stop, its run lands what was paid for and waits; the next worker goes on with it."""
+    station, place = deployed
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        at = slow(place, teacher, "stopped", prompts=120)
+        worker = station.work()
+        run = station.run("build/first", **at)
+        eventually(lambda: teacher.sold > 5)
+        os.killpg(worker.pid, signal.SIGTERM)
+        worker.wait(timeout=90)
+        state = station.state(run)
+        assert state["name"] == "AwaitingRetry", state
+        place.lake = Path(at["lake"])
+        assert 0 < place.count("samples") == teacher.sold < 120
+        worker = station.work()
+        state = station.ended(run, within_s=180)
+        assert state["type"] == "COMPLETED", state["message"]
+        assert teacher.sold == 120
+    station.kill(worker)
+
+
+def test_a_run_that_is_lost_again_and_again(deployed: tuple[Station, Workplace]) -> None:
+    """A run that the automations started five times in vain ends as Failed, with one line for a person."""
+    station, place = deployed
+    with LoopbackTeacher() as teacher:
+        at = slow(place, teacher, "doomed", prompts=3)
+        run = station.run("build/first", **at)
+        for _ in range(MOST):
+            for state in ({"type": "RUNNING"}, {"type": "SCHEDULED", "name": LOST}):
+                station.api(f"/flow_runs/{run}/set_state", {"state": state, "force": True})
+        worker = station.work()
+        state = station.ended(run)
+        assert state["type"] == "FAILED"
+        assert state["message"].startswith("started again 5 times, and lost each time")
+        assert teacher.sold == 0
     station.kill(worker)
 
 
