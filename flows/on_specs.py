@@ -163,7 +163,7 @@ def serve(
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="In which --cron is meant, as in Europe/Berlin.")] = "UTC",
     beside: Annotated[
         str | None,
-        typer.Option("--with", metavar="NAMES", help="What else to serve for runs on demand: export, evaluate, distill."),
+        typer.Option("--with", metavar="NAMES", help="What else to serve for runs on demand: export, evaluate, score, distill."),
     ] = None,
 ) -> None:
     """Register scheduled builds with a Prefect server (PREFECT_API_URL) and carry them out until stopped.

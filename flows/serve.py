@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
     from prefect.schedules import Schedule
 
-Beside = Literal["export", "evaluate", "distill"]
+Beside = Literal["export", "evaluate", "score", "distill"]
 """What else can be served of a spec."""
+MODULES = {"score": "flows.score_flow"}
+"""Where a flow isn't in the module of its name: what the command line does without Prefect is there."""
 HEARTBEAT_S = 30
 """Between two signs of life of a run, by which an automation knows a lost one: as often as Prefect can."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -119,6 +121,8 @@ def deployments(
             if spec.exports:
                 given["options"] = spec.exports[0].model_dump(mode="json", exclude_unset=True)
             made.append(_deployment("export", spec, f"Writes {spec.dataset}'s newest build as training shards.", given))
+        if "score" in beside:
+            made.append(_deployment("score", spec, f"Has a teacher grade {spec.dataset}'s responses. Buys what is missing.", at))
         if "distill" in beside:
             made.append(_deployment("distill", spec, f"Trains a student on {spec.dataset}.", _shards(spec)))
     return made
@@ -136,7 +140,7 @@ def _deployment(
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
-    flow: Any = getattr(import_module(f"flows.{kind}"), kind)
+    flow: Any = getattr(import_module(MODULES.get(kind, f"flows.{kind}")), kind)
     deployment: RunnerDeployment = flow.to_deployment(
         name=spec.dataset,
         schedules=list(schedules),

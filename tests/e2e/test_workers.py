@@ -34,10 +34,10 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station
 
 
 def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
-    """Four deployments have tags, a queue of one and, as parameters, forms of the spec's models; the build has its schedule."""
+    """Five deployments have tags, a queue of one and, as parameters, forms of the spec's models; the build has its schedule."""
     station, _ = deployed
-    found = {f"{each['entrypoint'].split('.')[1]}": each for each in station.api("/deployments/filter", {})}
-    assert set(found) == {"build", "export", "evaluate", "distill"}
+    found = {each["entrypoint"].rpartition(".")[2]: each for each in station.api("/deployments/filter", {})}
+    assert set(found) == {"build", "export", "score", "evaluate", "distill"}
     for each in found.values():
         assert set(each["tags"]) == {"stillhouse", "dataset:first"}
         assert each["global_concurrency_limit"]["limit"] == 1
@@ -47,6 +47,7 @@ def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
     assert {name: each["work_pool_name"] for name, each in found.items()} == {
         "build": "stillhouse",
         "export": "stillhouse",
+        "score": "stillhouse",
         "evaluate": "gpu",
         "distill": "gpu",
     }

@@ -73,10 +73,15 @@ def test_a_dataset_is_served_once() -> None:
 def test_deployments() -> None:
     """Builds have the schedules, what is beside them none; each has a queue of one, tags, and paths that hold anywhere."""
     path = Path("examples/first.yaml")
-    made = serve.deployments([(load_spec(path), path)], "/lakes/one", when("0 2 * * *"), ["export", "evaluate", "distill"])
-    assert [each.full_name for each in made] == ["build/first", "evaluate/first", "export/first", "distill/first"]
-    assert [len(each.schedules or []) for each in made] == [1, 0, 0, 0]
-    assert {each.entrypoint for each in made} == {f"flows.{kind}.{kind}" for kind in ("build", "evaluate", "export", "distill")}
+    made = serve.deployments(
+        [(load_spec(path), path)], "/lakes/one", when("0 2 * * *"), ["export", "evaluate", "score", "distill"]
+    )
+    assert [each.full_name for each in made] == ["build/first", "evaluate/first", "export/first", "score/first", "distill/first"]
+    assert [len(each.schedules or []) for each in made] == [1, 0, 0, 0, 0]
+    assert {each.entrypoint for each in made} == {
+        *(f"flows.{kind}.{kind}" for kind in ("build", "evaluate", "export", "distill")),
+        "flows.score_flow.score",
+    }
     for each in made:
         assert each.concurrency_limit == 1
         assert each.concurrency_options is not None
