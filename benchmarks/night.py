@@ -71,8 +71,6 @@ def night(place: Workplace, teacher: LoopbackTeacher, station: Station, given: a
     noticed_s = time.monotonic() - killed_at
     tell(f"{noticed_s:.0f} s later the run is {lost[-1]}")
     eventually(lambda: teacher.sold > sold)
-    if given.screenshots:
-        picture(station, given.screenshots, run["id"])
     state = station.ended(run["id"], within_s=600)
     ensure(state["type"] == "COMPLETED", f"the run ended {state['name']}: {state['message']}")
     after_first = teacher.sold
@@ -82,6 +80,8 @@ def night(place: Workplace, teacher: LoopbackTeacher, station: Station, given: a
     state = station.ended(station.run("build/first"), within_s=600)
     ensure(state["type"] == "COMPLETED", f"the second night ended {state['name']}: {state['message']}")
 
+    if given.screenshots:
+        picture(station, given.screenshots, run["id"])
     asked = collections.Counter(json.dumps([body["messages"], body.get("seed")]) for body in teacher.bodies)
     again = sum(times - 1 for times in asked.values())
     stored = place.count("samples")
@@ -145,25 +145,23 @@ def picture(station: Station, folder: Path, run: str) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     build = station.api("/deployments/name/build/first")["id"]
-    pages = {
-        "runs": "runs",
-        "run": f"runs/flow-run/{run}",
-        "artifacts": "artifacts",
-        "deployment": f"deployments/deployment/{build}",
-        "form": f"deployments/deployment/{build}/run",
-        "automations": "automations",
-    }
     with sync_playwright() as playwright:
-        chromium = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 860})
-        for name, path in pages.items():
+
+        def shoot(name: str, path: str, *clicks: str) -> None:
             page.goto(f"{station.url.removesuffix('/api')}/{path}")
-            page.wait_for_load_state("networkidle", timeout=15_000) if name not in {"run", "runs"} else page.wait_for_timeout(
-                6_000
-            )
-            page.wait_for_timeout(2_000)
+            page.wait_for_timeout(PAINTED_MS)  # a page keeps a socket open, so the network is never idle
+            for text in clicks:
+                page.get_by_text(text, exact=True).first.click()
+                page.wait_for_timeout(1_000)
             page.screenshot(path=folder / f"prefect-{name}.png")
+
+        shoot("runs", "runs")
+        shoot("run", f"runs/flow-run/{run}")
+        shoot("artifacts", "artifacts", "first-summary")
+        shoot("deployment", f"deployments/deployment/{build}")
+        shoot("form", f"deployments/deployment/{build}/run", "Overrides", "Sampling")
         browser.close()
 
 

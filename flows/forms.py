@@ -22,4 +22,5 @@ def each_left_out(model: type[BaseModel], *, but: Collection[str] = ()) -> type[
         default: Any = ... if needed else None
         said = Field(default=default, title=name, description=field.description)
         fields[name] = (kind if needed else kind | None, said)
-    return create_model(f"{model.__name__}Form", __config__=model.model_config, __doc__=model.__doc__, **fields)
+    # The UI shows the name.
+    return create_model(model.__name__.removesuffix("Options"), __config__=model.model_config, __doc__=model.__doc__, **fields)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
@@ -10,7 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Abort
 from prefect.runtime import flow_run
-from prefect.states import AwaitingRetry, Cancelled
+from prefect.states import Cancelled
 
 from storage.errors import Interrupted, SetupError
 
@@ -18,8 +17,6 @@ MOST = 5
 """Times that a run is started again after it was lost. What takes its machine down would else do so all night."""
 LOST = "Lost"
 """The state's name that the automations in deploy/ give to such a run."""
-AGAIN_S = 30
-"""Until a run that was told to end may begin again: no worker that is being stopped should take it."""
 
 
 def check() -> None:
@@ -38,17 +35,13 @@ def check() -> None:
 async def interrupted(error: Interrupted) -> State:
     """Return the state of a run that was told to end: Cancelled.
 
-    A deployment's run that nobody cancelled (its worker is being stopped, or its pod moves) waits for a worker again. This raises
-    Prefect's Abort then, which leaves the state as it was set here.
+    Where its supervisor has put it back on the schedule first, as for a pod that moves, this raises Prefect's Abort, which leaves
+    the state as it is.
     """
     context = FlowRunContext.get()
     if context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None:
         async with get_client() as client:
-            now = (await client.read_flow_run(UUID(str(flow_run.id)))).state
-            if now is not None and now.is_running():
-                soon = datetime.now(UTC) + timedelta(seconds=AGAIN_S)
-                await client.set_flow_run_state(
-                    UUID(str(flow_run.id)), AwaitingRetry(scheduled_time=soon, message=f"{error}, as soon as a worker is there")
-                )
-                raise Abort(f"{error}, as soon as a worker is there")
+            state = (await client.read_flow_run(context.flow_run.id)).state
+        if state is not None and state.is_scheduled():
+            raise Abort(str(error))
     return Cancelled(message=str(error), data=error)

@@ -104,7 +104,7 @@ class Station:
         return done.stdout
 
     def work(self, pool: str = "stillhouse", *more: str) -> subprocess.Popen[bytes]:
-        """Start a worker, in a group with the runs that it starts."""
+        """Start a worker."""
         with (self.folder / "worker.log").open("ab") as log:
             worker = subprocess.Popen(
                 [PREFECT, "worker", "start", "--pool", pool, "--type", "process", *more],
@@ -119,7 +119,11 @@ class Station:
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """Kill a worker and all runs that it started, as a machine that loses its power does."""
-        _kill_group(worker)
+        # Each run has a process group of its own.
+        for process in [worker.pid, *_below(worker.pid)]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        worker.wait(timeout=30)
 
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the REST API; a body makes it a POST."""
@@ -154,6 +158,15 @@ class Station:
         """Return what a run logged."""
         asked = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"}
         return [each["message"] for each in self.api("/logs/filter", asked)]
+
+
+def _below(process: int) -> list[int]:
+    """Return the processes that a process started, and those that these did."""
+    children = []
+    for thread in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has ended
+            children += [int(child) for child in thread.read_text().split()]
+    return [each for child in children for each in (child, *_below(child))]
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

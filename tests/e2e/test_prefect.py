@@ -196,6 +196,36 @@ def test_several_specs_by_interval(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
+def test_serving_is_stopped_in_mid_run(workplace: Workplace) -> None:
+    """Where `serve` is told to stop, a run lands what was paid for and is Cancelled; the next one buys the rest."""
+    workplace.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        spec(workplace, teacher.url, prompts=80, k=1, limits={"concurrency": 2})
+        named(workplace, "stopped")
+        command = ("serve", str(workplace.write()), "--lake", str(workplace.lake))
+        serving = workplace.start(*command)
+        deployments = {"deployments": {"name": {"any_": ["stopped"]}}}
+        (deployment,) = eventually(lambda: api(workplace, "/deployments/filter", deployments))
+        assert deployment["schedules"] == []
+        run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", {})["id"]
+        eventually(lambda: teacher.sold > 5)
+        serving.send_signal(signal.SIGTERM)
+        _, stderr = serving.communicate(timeout=90)
+        assert "Traceback" not in stderr
+        state = api(workplace, f"/flow_runs/{run}")["state"]
+        assert state["type"] == "CANCELLED", state
+        assert workplace.count("samples") == teacher.sold < 80
+        serving = workplace.start(*command)
+        try:
+            run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", {})["id"]
+            eventually(lambda: api(workplace, f"/flow_runs/{run}")["state"]["type"] == "COMPLETED", within_s=150)
+            assert teacher.sold == 80
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            serving.communicate(timeout=90)
+
+
+@pytest.mark.slow
 def test_the_temporary_server_dies(lone_workplace: Workplace) -> None:
     """Where the temporary server is killed in mid-run, a build ends in one line that says so, and what was paid for is kept."""
     lone_workplace.environment["PREFECT_CLIENT_MAX_RETRIES"] = "0"

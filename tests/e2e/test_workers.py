@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import subprocess
+import time
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from flows.restarts import LOST, MOST
 from tests.e2e.conftest import Workplace
-from tests.e2e.station import Station, eventually
+from tests.e2e.station import PREFECT, Station, eventually
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 DEPLOY = Path(__file__).parents[2] / "deploy"
+CONTAINER = yaml.safe_load((DEPLOY / "prefect-kubernetes.yaml").read_text())["deployments"][0]["work_pool"]["job_variables"][
+    "env"
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
         "distill": "gpu",
     }
     form = found["build"]["parameter_openapi_schema"]
-    sampling = form["definitions"]["SamplingOptionsForm"]["properties"]
+    sampling = form["definitions"]["Sampling"]["properties"]
     assert sampling["k"]["description"] == "Samples for each prompt and teacher."
     assert sampling["k"]["anyOf"][0] == {"maximum": 10_000, "minimum": 1, "type": "integer"}
     assert form["required"] == ["spec"]
@@ -91,6 +96,25 @@ def test_a_run_with_overrides(deployed: tuple[Station, Workplace]) -> None:
         run = station.run("export/first", dataset="none", lake=str(place.lake), options={"to": str(place.folder / "none")})
         assert station.ended(run)["type"] == "FAILED"
         assert teacher.sold == 12
+    station.kill(worker)
+
+
+def test_the_pool_for_gpus(deployed: tuple[Station, Workplace]) -> None:
+    """A worker of the pool `gpu` evaluates; what a training lacks is one line."""
+    station, place = deployed
+    worker = station.work("gpu", "--limit", "1")
+    with LoopbackTeacher() as teacher:
+        spec(place, teacher.url, prompts=6, k=2)
+        place.spec["dataset"] = "evaluated"
+        run = station.run("evaluate/first", spec=str(place.write()), lake=str(place.lake), options={"resamples": 100})
+        state = station.ended(run)
+        assert state["type"] == "COMPLETED", state["message"]
+        assert teacher.sold == 12
+    run = station.run("distill/first", shards=str(place.folder / "none"))
+    state = station.ended(run)
+    assert state["type"] == "FAILED"
+    assert str(place.folder / "none") in state["message"]
+    assert not any("Traceback" in line for line in station.logs(run))
     station.kill(worker)
 
 
@@ -157,25 +181,50 @@ def test_the_server_restarts(deployed: tuple[Station, Workplace]) -> None:
     station.kill(worker)
 
 
-def test_a_worker_is_stopped(deployed: tuple[Station, Workplace]) -> None:
-    """Where a worker is told to stop, its run lands what was paid for and waits; the next worker goes on with it."""
+def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
+    """A run in a container that is told to stop lands what was paid for and is scheduled again; the next one buys the rest."""
     station, place = deployed
     with LoopbackTeacher(delay_s=0.2) as teacher:
-        at = slow(place, teacher, "stopped", prompts=120)
-        worker = station.work()
+        at = slow(place, teacher, "moved", prompts=120)
         run = station.run("build/first", **at)
+        station.api(f"/flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})
+        # The command that the workers of Docker and Kubernetes run in a container, with its environment.
+        with (station.folder / "pod.log").open("wb") as log:
+            pod = subprocess.Popen(
+                [PREFECT, "flow-run", "execute", run],
+                cwd=station.folder,
+                env=station.environment | CONTAINER,
+                stdout=log,
+                stderr=log,
+            )
         eventually(lambda: teacher.sold > 5)
-        os.killpg(worker.pid, signal.SIGTERM)
-        worker.wait(timeout=90)
+        pod.send_signal(signal.SIGTERM)
+        pod.wait(timeout=90)
         state = station.state(run)
         assert state["name"] == "AwaitingRetry", state
         place.lake = Path(at["lake"])
-        assert 0 < place.count("samples") == teacher.sold < 120
+        assert place.count("samples") == teacher.sold < 120
         worker = station.work()
         state = station.ended(run, within_s=180)
         assert state["type"] == "COMPLETED", state["message"]
         assert teacher.sold == 120
     station.kill(worker)
+
+
+def test_a_worker_alone_is_lost(deployed: tuple[Station, Workplace]) -> None:
+    """Where a worker is killed and its run isn't, the run goes on to its end by itself."""
+    station, place = deployed
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        at = slow(place, teacher, "orphaned", prompts=120)
+        worker = station.work()
+        run = station.run("build/first", **at)
+        eventually(lambda: teacher.sold > 5)
+        worker.kill()
+        worker.wait()
+        state = station.ended(run)
+        assert state["type"] == "COMPLETED", state["message"]
+        assert station.api(f"/flow_runs/{run}")["run_count"] == 1
+        assert teacher.sold == 120
 
 
 def test_a_run_that_is_lost_again_and_again(deployed: tuple[Station, Workplace]) -> None:
@@ -207,6 +256,8 @@ def test_a_worker_is_lost(deployed: tuple[Station, Workplace]) -> None:
         asked = len(teacher.bodies)
         assert station.state(run)["type"] == "RUNNING"
         worker = station.work()
+        time.sleep(5)
+        assert teacher.sold <= asked + 2, "the run lives"
         # 90 s after the last sign of life, and the time that the rest takes.
         state = station.ended(run, within_s=240)
         assert state["type"] == "COMPLETED", state["message"]
