@@ -18,7 +18,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
 from flows import context, restarts
 from flows.loading import load_spec
@@ -128,7 +128,7 @@ async def carry_out(
                 context.RUN.set(run)
                 return await steps(run, watch)
     except Interrupted as error:
-        return await restarts.interrupted(error)
+        return Cancelled(message=str(error), data=error)
     except UserError as error:
         return Failed(message=str(error), data=error)
 

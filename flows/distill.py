@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 
 from flows import distilling, restarts
 from flows.signals import handled
@@ -105,7 +105,7 @@ async def distill(
         distilling.check(Path(shards), student, Path(to), chosen)
         found = await train(shards, student, to, chosen, device)
     except Interrupted as error:
-        return await restarts.interrupted(error)
+        return Cancelled(message=str(error), data=error)
     except UserError as error:
         return Failed(message=str(error), data=error)
     told = "; ".join(f"{name}: {value}" for name, value in distilling.lines(found))

