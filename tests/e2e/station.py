@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,11 +119,14 @@ class Station:
 
     def kill(self, worker: subprocess.Popen[bytes]) -> None:
         """Kill a worker and all runs that it started, as a machine that loses its power does."""
-        # Each run has a process group of its own.
-        for process in [worker.pid, *_below(worker.pid)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        _kill([worker.pid, *_below(worker.pid)])  # each run has a process group of its own
         worker.wait(timeout=30)
+
+    def kill_runs(self, worker: subprocess.Popen[bytes]) -> None:
+        """Kill the runs of a worker that lives on."""
+        runs = [each for each in _below(worker.pid) if b"prefect.engine" in Path(f"/proc/{each}/cmdline").read_bytes()]
+        assert runs, "there is none"
+        _kill(runs)
 
     def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Call the REST API; a body makes it a POST."""
@@ -158,6 +161,12 @@ class Station:
         """Return what a run logged."""
         asked = {"logs": {"flow_run_id": {"any_": [run]}}, "sort": "TIMESTAMP_ASC"}
         return [each["message"] for each in self.api("/logs/filter", asked)]
+
+
+def _kill(processes: Iterable[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
 
 
 def _below(process: int) -> list[int]:

@@ -214,6 +214,23 @@ def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
     station.kill(worker)
 
 
+def test_a_process_dies(deployed: tuple[Station, Workplace]) -> None:
+    """Where a run's process is killed under its worker, which reports it, the automation starts the run again at once."""
+    station, place = deployed
+    worker = station.work()
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        at = slow(place, teacher, "crashed", prompts=120)
+        run = station.run("build/first", **at)
+        eventually(lambda: teacher.sold > 5)
+        station.kill_runs(worker)
+        state = eventually(lambda: (state := station.state(run))["type"] == "COMPLETED" and state, within_s=180)
+        assert station.api(f"/flow_runs/{run}")["run_count"] == 2
+        names = [each["name"] for each in station.api(f"/flow_run_states/?flow_run_id={run}")]
+        assert names[names.index("Crashed") + 1] == LOST, state
+        assert 120 <= teacher.sold <= 122
+    station.kill(worker)
+
+
 def test_a_worker_alone_is_lost(deployed: tuple[Station, Workplace]) -> None:
     """Where a worker is killed and its run isn't, the run goes on to its end by itself."""
     station, place = deployed
