@@ -215,7 +215,7 @@ def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
 
 
 def test_a_process_dies(deployed: tuple[Station, Workplace]) -> None:
-    """Where a run's process is killed under its worker, which reports it, the automation starts the run again at once."""
+    """Where a run's process is killed under its worker, which reports it, the automation starts the run again."""
     station, place = deployed
     worker = station.work()
     with LoopbackTeacher(delay_s=0.2) as teacher:
@@ -223,7 +223,7 @@ def test_a_process_dies(deployed: tuple[Station, Workplace]) -> None:
         run = station.run("build/first", **at)
         eventually(lambda: teacher.sold > 5)
         station.kill_runs(worker)
-        state = eventually(lambda: (state := station.state(run))["type"] == "COMPLETED" and state, within_s=180)
+        state = eventually(lambda: (state := station.state(run))["type"] == "COMPLETED" and state, within_s=240)
         assert station.api(f"/flow_runs/{run}")["run_count"] == 2
         names = [each["name"] for each in station.api(f"/flow_run_states/?flow_run_id={run}")]
         assert names[names.index("Crashed") + 1] == LOST, state

@@ -97,7 +97,7 @@ async def test_a_kubernetes_job() -> None:
 
 
 def test_automations() -> None:
-    """The automations are what Prefect takes, and their time is three signs of life long."""
+    """The automations are what Prefect takes, and a run is lost that missed three signs of life."""
     from prefect.automations import Automation
 
     given = yaml.safe_load((DEPLOY / "automations-heartbeat.yaml").read_text())["automations"]
