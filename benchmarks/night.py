@@ -31,6 +31,8 @@ AT_ONCE = 4
 """Requests in flight: what a kill can cost at most."""
 PAINTED_MS = 8_000
 """Until a page of the UI is drawn, on a busy machine."""
+PATIENCE_S = 300.0
+"""For what must come, on a busy machine."""
 AHEAD_S = 20.0
 """Until the schedule fires."""
 
@@ -59,18 +61,18 @@ def night(place: Workplace, teacher: LoopbackTeacher, station: Station, given: a
     worker = station.work()
     run = scheduled(station)
     tell(f"the schedule has made a run, {run['name']}; it begins within {AHEAD_S:.0f} s")
-    eventually(lambda: teacher.sold > given.prompts // 4)
+    eventually(lambda: teacher.sold > given.prompts // 4, within_s=PATIENCE_S)
     tell(f"{teacher.sold} responses are sold; the worker and its run are killed")
     killed_at = time.monotonic()
     station.kill(worker)
     lost = [station.state(run["id"])["name"]]
     sold = teacher.sold
     station.work()
-    eventually(lambda: station.state(run["id"])["type"] != "RUNNING", within_s=200)
+    eventually(lambda: station.state(run["id"])["type"] != "RUNNING", within_s=PATIENCE_S)
     lost.append(station.state(run["id"])["name"])
     noticed_s = time.monotonic() - killed_at
     tell(f"{noticed_s:.0f} s later the run is {lost[-1]}")
-    eventually(lambda: teacher.sold > sold)
+    eventually(lambda: teacher.sold > sold, within_s=PATIENCE_S)
     state = station.ended(run["id"], within_s=600)
     ensure(state["type"] == "COMPLETED", f"the run ended {state['name']}: {state['message']}")
     after_first = teacher.sold
