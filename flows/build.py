@@ -16,8 +16,9 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from flows import context
+from flows import context, restarts
 from flows.loading import load_spec
+from flows.overrides import Overrides, overridden
 from flows.run import Run, Say
 from flows.waiting import with_grace
 from flows.watching import assets, events, pages
@@ -86,16 +87,21 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @flow(name="build", flow_run_name=named("build"), persist_result=False)
-async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
+async def build(spec: str, lake: str = "lake", overrides: Overrides | None = None) -> dict[str, Any] | State[Any]:
     """Build the dataset of a spec file on a lake, and return the summary.
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
+
+    Args:
+        spec: The spec's file, as the machine that runs this sees it.
+        lake: The lake's folder, as that machine sees it.
+        overrides: What is otherwise in this run. What is left out is as in the spec.
     """
     path = Path(spec)
 
     async def make(watch: context.Watch, say: Say) -> Run:
         at = Lake.at(lake)
-        loaded, approvals = await approved(load_spec(path), path, at, watch, say)
+        loaded, approvals = await approved(overridden(load_spec(path), overrides), path, at, watch, say)
         run = Run(loaded, path, at, progress=watch.progress, say=say)
         run.approvals = approvals
         return run
@@ -121,6 +127,7 @@ async def carry_out(
             watch.say(text)
             logger.info("%s", text)
 
+        await asyncio.to_thread(restarts.check)
         run = await make(watch, say)
         with (
             signals(run.stop, watch.say, watch.pending, watch.leave),

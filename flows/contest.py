@@ -71,7 +71,7 @@ class ContestOptions(Options):
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> ContestOptions:
-        """Return the options of a flow's parameter. Raise SpecError where they are wrong."""
+        """Return what the command line says. Raise SpecError where they are wrong."""
         try:
             return cls.model_validate(given)
         except ValidationError as error:

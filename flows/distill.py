@@ -12,9 +12,8 @@ import re
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
@@ -24,9 +23,9 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from flows import distilling
+from flows import distilling, restarts
 from flows.signals import handled
-from storage.errors import Interrupted, SpecError, UserError
+from storage.errors import Interrupted, UserError
 from tasks.distillation.recipe import Recipe
 
 UPDATE_S = 2.0
@@ -57,7 +56,7 @@ def _name() -> str:
 
 
 @task(name="train", cache_policy=NO_CACHE, persist_result=False)
-async def train(shards: str, student: str, to: str, recipe: dict[str, Any], device: str) -> dict[str, Any]:
+async def train(shards: str, student: str, to: str, recipe: Recipe, device: str) -> dict[str, Any]:
     """Train in a thread, so that the loop hears signals and tells Prefect how it goes."""
     watch = distilling.WATCH.get(distilling.Watch())
     seen = _Seen(watch.tell)
@@ -67,7 +66,7 @@ async def train(shards: str, student: str, to: str, recipe: dict[str, Any], devi
         from tasks.distillation.training import Training
 
         watch.say(f"loading {student}")
-        training = Training(load(student), Path(shards), Path(to), _recipe(recipe), device=device)
+        training = Training(load(student), Path(shards), Path(to), recipe, device=device)
         facts = training.facts
         watch.say(
             f"{facts['conversations']:,} conversations, {facts['trained_tokens']:,} tokens of responses, {training.steps:,} steps"
@@ -82,15 +81,29 @@ async def train(shards: str, student: str, to: str, recipe: dict[str, Any], devi
 
 @flow(name="distill", flow_run_name=_name, persist_result=False)
 async def distill(
-    shards: str, student: str, to: str, recipe: dict[str, Any] | None = None, *, device: str = "auto"
+    shards: str,
+    student: str,
+    to: str,
+    recipe: Recipe | None = None,
+    *,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
 ) -> dict[str, Any] | State[Any]:
     """Train a student on a folder of shards, save it in another, and return what came of it.
 
-    `recipe` has fields of `tasks.distillation.recipe.Recipe`. A state in place of the result carries the UserError that the
-    caller then sees: `Cancelled` for an interruption.
+    A state in place of the result carries the UserError that the caller then sees: `Cancelled` for an interruption.
+
+    Args:
+        shards: A folder that `format: tokenized` wrote, as the machine that runs this sees it.
+        student: A model's folder, or an id of the Hub.
+        to: The folder where the trained student goes.
+        recipe: How it is trained.
+        device: Where.
     """
+    chosen = recipe or Recipe()
     try:
-        found = await train(shards, student, to, recipe or {}, device)
+        await asyncio.to_thread(restarts.check)
+        distilling.check(Path(shards), student, Path(to), chosen)
+        found = await train(shards, student, to, chosen, device)
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)
     except UserError as error:
@@ -98,15 +111,6 @@ async def distill(
     told = "; ".join(f"{name}: {value}" for name, value in distilling.lines(found))
     get_run_logger().info("trained: %s", told)
     return found
-
-
-def _recipe(given: dict[str, Any]) -> Recipe:
-    names = Recipe().as_dict()
-    for name in given:
-        if name not in names:
-            near = get_close_matches(name, names, 1)
-            raise SpecError(f"recipe: no {name!r}" + (f"; did you mean {near[0]!r}?" if near else f"; one of {', '.join(names)}"))
-    return Recipe(**given)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows.launch import starting
-from storage.errors import Interrupted, SetupError
+from storage.errors import SetupError
 from tasks.distillation.recipe import Recipe
 
 PLAIN_S = 10.0
@@ -91,16 +91,12 @@ def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, co
 
         show = started.wait()
         WATCH.set(Watch(say=display.say, tell=display.tell, show=show, pending=started.pending))
-        # Prefect's own handler is in place for the moment between the flow's start and ours.
         try:
             with tags("stillhouse", "distill") if show else contextlib.nullcontext():
-                given = recipe.as_dict()
-                return cast(
-                    "dict[str, Any]", asyncio.run(cast("Any", distill(str(shards), student, str(to), given, device=device)))
-                )
+                training = distill(str(shards), student, str(to), recipe, device=cast("Any", device))
+                return cast("dict[str, Any]", asyncio.run(cast("Any", training)))
         except BaseException as error:
-            if type(error).__name__ == "TerminationSignal":
-                raise Interrupted("interrupted by SIGTERM; a rerun goes on") from None
+            started.explain(error)
             raise
 
 

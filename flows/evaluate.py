@@ -13,22 +13,31 @@ from flows.build import carry_out, draw, named
 from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
 from flows.loading import load_spec
+from flows.overrides import Overrides, overridden
 from flows.run import Say
 from flows.watching.watcher import Watcher
 from storage.lake import Lake
 
 
 @flow(name="evaluate", flow_run_name=named("evaluate"), persist_result=False)
-async def evaluate(spec: str, lake: str = "lake", options: dict[str, Any] | None = None) -> dict[str, Any] | State[Any]:
+async def evaluate(
+    spec: str, lake: str = "lake", options: ContestOptions | None = None, overrides: Overrides | None = None
+) -> dict[str, Any] | State[Any]:
     """Evaluate a spec's teachers on its prompts, and return what was found.
 
-    `options` has fields of `flows.contest.ContestOptions`. A state in place of the result carries the UserError that the caller
-    then sees: `Cancelled` for an interruption.
+    A state in place of the result carries the UserError that the caller then sees: `Cancelled` for an interruption.
+
+    Args:
+        spec: The spec's file, as the machine that runs this sees it.
+        lake: The lake's folder, as that machine sees it.
+        options: Who competes on what, and how it is reckoned.
+        overrides: What is otherwise in this run. What is left out is as in the spec.
     """
     path = Path(spec)
 
     async def make(watch: context.Watch, say: Say) -> Contest:
-        return Contest(load_spec(path), path, Lake.at(lake), ContestOptions.of(options or {}), progress=watch.progress, say=say)
+        asked = overridden(load_spec(path), overrides)
+        return Contest(asked, path, Lake.at(lake), options or ContestOptions(), progress=watch.progress, say=say)
 
     return await carry_out(make, _steps)
 

@@ -15,7 +15,7 @@ from flows.spec import Spec
 from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
-from tasks.export import ExportOptions, export, scores_of
+from tasks.export import ExportOptions, check_exports, export, scores_of
 from tasks.exports import destinations
 from tasks.exports.mix import MixSource, licensed
 from tasks.license import LicenseOptions, gate
@@ -93,6 +93,31 @@ def scorer_of(build: Mapping[str, Any], options: ExportOptions, spec: Spec | Non
     teachers = [TeacherOptions.model_validate(each) for each in said.get("teachers", ())]
     where = "exports: scores (of the build's spec; --spec names another)"
     return admitted(name, teachers, licenses, terms_now(build, licenses), where=where)
+
+
+def export_dataset(
+    lake: Lake,
+    dataset: str,
+    options: ExportOptions,
+    say: Callable[[str], None],
+    *,
+    build_id: str | None = None,
+    spec: Spec | None = None,
+) -> dict[str, Any]:
+    """Export a landed build of a dataset, the newest where none is named, and return its manifest.
+
+    `spec`: whose licences and teachers hold, in place of the build's own. `say` is told what a person should know.
+    """
+    check_exports([options], lake.root, where="exports")
+    landed = lake.build(dataset, build_id)
+    check_export(lake, landed, spec.licenses if spec else None, mixed=options.mix)
+    scorer_of(landed, options, spec)  # before a lock is waited for
+    with lake.writing(say):
+        manifest = export_build(lake, landed, options, spec=spec)
+        catalog.write(lake)
+    for warning in manifest["warnings"]:
+        say(warning)
+    return manifest
 
 
 def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, spec: Spec | None = None) -> dict[str, Any]:

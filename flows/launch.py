@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 
 from flows.server import Server
-from storage.errors import Interrupted
+from storage.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
+    from flows.contest import ContestOptions
     from flows.progress import Progress
 
 
@@ -94,7 +95,7 @@ class Launch:
         return self._run(flow, dataset, console, progress, approve=approve, metrics=metrics)
 
     def evaluate(
-        self, spec: Path, dataset: str, lake: str, options: dict[str, Any], console: Console, progress: Progress
+        self, spec: Path, dataset: str, lake: str, options: ContestOptions, console: Console, progress: Progress
     ) -> dict[str, Any]:
         """Run the evaluation's flow and return what it found. Raise as `build` does."""
 
@@ -104,6 +105,14 @@ class Launch:
             return evaluate(str(spec), lake=lake, options=options)
 
         return self._run(flow, dataset, console, progress)
+
+    def explain(self, error: BaseException) -> None:
+        """Raise the UserError that an error of Prefect's is, where it is one."""
+        # Prefect's own handler is in place for the moment between the flow's start and ours.
+        if type(error).__name__ == "TerminationSignal":
+            raise Interrupted("interrupted by SIGTERM; what was paid for is landed, and a rerun goes on") from None
+        if not isinstance(error, UserError | KeyboardInterrupt | SystemExit) and (lost := self._server.lost(error)) is not None:
+            raise lost from error
 
     def _run(self, flow: Callable[[], Any], dataset: str, console: Console, progress: Progress, **asked: Any) -> dict[str, Any]:
         from flows.display import Display
@@ -131,7 +140,5 @@ class Launch:
                 with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
                     return cast("dict[str, Any]", asyncio.run(flow()))
         except BaseException as error:
-            # Prefect's own handler is in place for the moment between the flow's start and ours.
-            if type(error).__name__ == "TerminationSignal":
-                raise Interrupted("interrupted by SIGTERM; what was paid for is landed, and a rerun goes on") from None
+            self.explain(error)
             raise

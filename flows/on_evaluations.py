@@ -68,10 +68,11 @@ def evaluate(
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        Contest(loaded, spec, at, ContestOptions.of(options))  # which raises where they don't fit, before a server has started
+        asked = ContestOptions.of(options)
+        Contest(loaded, spec, at, asked)  # which raises where they don't fit, before a server has started
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            found = launch.evaluate(spec, loaded.dataset, lake, options, err, progress)
+            found = launch.evaluate(spec, loaded.dataset, lake, asked, err, progress)
     if as_json:
         print_json(found)
         return

@@ -204,24 +204,12 @@ def export(
 
     The licence gate looks again.
     """
-    from flows.exporting import check_export, export_build, options_of, scorer_of
-    from storage import catalog
-    from tasks.export import check_exports
+    from flows.exporting import export_dataset, options_of
 
-    at = lake_at(lake)
     flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
     flags["erase_system"] = {"true": True, "false": False}.get(erase_system or "", erase_system)
     options = options_of(flags, option or [], mix=mix or [])
-    check_exports([options], at.root, where="exports")
-    landed = at.build(dataset, build_id)
-    other = loaded_spec(spec) if spec else None
-    check_export(at, landed, other.licenses if other else None, mixed=options.mix)
-    scorer_of(landed, options, other)  # before a lock is waited for
-    with at.writing(say):
-        manifest = export_build(at, landed, options, spec=other)
-        catalog.write(at)
-    for warning in manifest["warnings"]:
-        say(warning)
+    manifest = export_dataset(lake_at(lake), dataset, options, say, build_id=build_id, spec=loaded_spec(spec) if spec else None)
     if as_json:
         print_json(manifest)
     else:

@@ -168,29 +168,41 @@ def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
 
 
 def serve(
-    spec: SpecPath,
-    cron: Annotated[str, typer.Option(help='When, as in "0 2 * * *".')],
+    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files (YAML); one process serves them all.")],
     lake: LakePath = "lake",
+    cron: Annotated[list[str] | None, typer.Option(help='When, as in "0 2 * * *"; may be repeated.')] = None,
+    interval: Annotated[str | None, typer.Option(metavar="TIME", help="How often, as in 6h or 30m.")] = None,
+    timezone: Annotated[str, typer.Option(metavar="ZONE", help="In which --cron is meant, as in Europe/Berlin.")] = "UTC",
+    beside: Annotated[
+        str | None,
+        typer.Option("--with", metavar="NAMES", help="What else to serve for runs on demand: export, evaluate, score, distill."),
+    ] = None,
 ) -> None:
-    """Register a scheduled build with a Prefect server (PREFECT_API_URL) and carry it out until stopped."""
+    """Register scheduled builds with a Prefect server (PREFECT_API_URL) and carry them out until stopped.
+
+    Without --cron and --interval, a build runs where a person or an automation starts it.
+    """
+    from flows import serve as serving
     from flows.checks import check
-    from flows.serve import serve as serve_forever
     from flows.server import Server
 
-    loaded, at = loaded_spec(spec), lake_at(lake)
-    check(loaded, spec, at, watched=True)
+    at = lake_at(lake)
+    loaded = serving.distinct([(loaded_spec(path), path) for path in specs])
+    for spec, path in loaded:
+        check(spec, path, at, watched=True)
+    when = serving.When.of(cron=cron or [], interval=interval, timezone=timezone)
+    others = serving.named(beside)
     server = Server()
     if server.temporary:
         raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")
+    serving.prepare()
     with server:
-        try:
-            from prefect.client.schemas.schedules import CronSchedule
-
-            CronSchedule(cron=cron)
-        except ValueError as error:
-            raise SpecError(f"--cron: {cron!r} is no cron expression; five fields, as in '0 2 * * *'") from error
-        say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
-        serve_forever(loaded, spec, at.root, cron=cron)
+        server.wait()
+        made = serving.deployments(loaded, str(at.root), when, others)
+        for each in made:
+            say(f"serving {each.full_name} {when if each.flow_name == 'build' else 'where it is asked for'}")
+        say("Ctrl-C ends it")
+        serving.serve(made)
 
 
 def doctor(

@@ -100,7 +100,14 @@ def score(
 
     kept: the traces of the newest build. all: every stored sample that the spec asks for.
     """
-    return asyncio.run(_Scoring(spec, path, lake, console, chosen(spec, path, teacher), top, spending).run(which))
+    return asyncio.run(graded(spec, path, lake, console, teacher=teacher, top=top, which=which, spending=spending))
+
+
+async def graded(
+    spec: Spec, path: Path, lake: Lake, console: Console, *, teacher: str, top: int, which: Which, spending: Spending
+) -> Scores:
+    """Do what `score` does in a loop that runs already."""
+    return await _Scoring(spec, path, lake, console, chosen(spec, path, teacher), top, spending).run(which)
 
 
 @dataclass(frozen=True, slots=True)

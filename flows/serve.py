@@ -1,28 +1,162 @@
-"""Serve: a scheduled build, registered with a Prefect server and carried out by this process until it is stopped."""
+"""Serve: deployments of specs, registered with a Prefect server and carried out by this process until it is stopped."""
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from flows.spec import Spec
+from storage.errors import SpecError
+from storage.plugins import nearest
+
+if TYPE_CHECKING:
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.schedules import Schedule
+
+Beside = Literal["export", "evaluate", "score", "distill"]
+"""What else can be served of a spec."""
+MODULES = {"score": "flows.score_flow"}
+"""Where a flow isn't in the module of its name: what the command line does without Prefect is there."""
+HEARTBEAT_S = 30
+"""Between two signs of life of a run, by which an automation knows a lost one: as often as Prefect can."""
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def serve(spec: Spec, path: Path, lake: Path, *, cron: str) -> None:
-    """Register the deployment `build/DATASET` and run what its schedule starts, each run in a process of its own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class When:
+    """The schedules of the builds. Without any, a build runs where a person or an automation asks for one."""
 
-    Paths are made absolute: a run doesn't start in this folder.
+    cron: tuple[str, ...] = ()
+    """Cron expressions."""
+    interval: timedelta | None = None
+    """Between the beginnings of two builds."""
+    timezone: str = "UTC"
+    """In which cron's hours are meant."""
+
+    @classmethod
+    def of(cls, *, cron: Sequence[str], interval: str | None, timezone: str) -> When:
+        """Return what the flags say. Raise SpecError, which names the flag."""
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise SpecError(f"--timezone: no zone {timezone!r}; name one as Europe/Berlin") from None
+        return cls(cron=tuple(cron), interval=_interval(interval) if interval else None, timezone=timezone)
+
+    def schedules(self) -> list[Schedule]:
+        """Return them as Prefect's. Raise SpecError where a cron expression is none."""
+        from prefect.client.schemas.schedules import CronSchedule
+        from prefect.schedules import Cron, Interval
+
+        for expression in self.cron:
+            try:
+                CronSchedule(cron=expression)
+            except ValueError as error:
+                raise SpecError(f"--cron: {expression!r} is no cron expression; five fields, as in '0 2 * * *'") from error
+        every = [Interval(self.interval, timezone=self.timezone)] if self.interval else []
+        return [*(Cron(expression, timezone=self.timezone) for expression in self.cron), *every]
+
+    def __str__(self) -> str:
+        parts = [f"at {each!r} ({self.timezone})" for each in self.cron]
+        return " and ".join([*parts, *([f"every {self.interval}"] if self.interval else [])]) or "where it is asked for"
+
+
+def _interval(text: str) -> timedelta:
+    numbers = re.fullmatch(r"(\d+)([smhdw])", text.strip())
+    if numbers is None or not int(numbers[1]):
+        raise SpecError(f"--interval: {text!r} is no time; a number with s, m, h, d or w, as in 6h")
+    try:
+        return timedelta(**{_UNITS[numbers[2]]: int(numbers[1])})
+    except OverflowError:
+        raise SpecError(f"--interval: {text!r} is too long") from None
+
+
+def distinct(specs: Sequence[tuple[Spec, Path]]) -> list[tuple[Spec, Path]]:
+    """Return specs with their files as they are. Raise SpecError where two would be one deployment."""
+    seen: dict[str, Path] = {}
+    for spec, path in specs:
+        if spec.dataset in seen:
+            raise SpecError(f"{path}: dataset {spec.dataset!r} is {seen[spec.dataset]}'s too; serve one of them")
+        seen[spec.dataset] = path
+    return list(specs)
+
+
+def named(text: str | None) -> list[Beside]:
+    """Return what `--with` names. Raise SpecError where it is nothing that can be served."""
+    names = [name.strip() for name in (text or "").split(",") if name.strip()]
+    for name in names:
+        if name not in get_args(Beside):
+            raise SpecError(f"--with: {name!r} can't be served; {nearest(name, list(get_args(Beside)))}")
+    return cast("list[Beside]", names)
+
+
+def prepare() -> None:
+    """Have Prefect take schedules away that a deployment has no more. Call this before Prefect is imported."""
+    os.environ.setdefault("PREFECT_DEPLOYMENTS_CLEAR_SCHEDULES_ON_EMPTY", "true")
+
+
+def deployments(
+    specs: Sequence[tuple[Spec, Path]], lake: str, when: When, beside: Sequence[Beside] = ()
+) -> list[RunnerDeployment]:
+    """Return the deployments of specs: `build/DATASET` with the schedules, and what is served beside it without any.
+
+    Paths are made absolute: who looks at a run in the UI should know which file is meant.
     """
+    schedules = when.schedules()
+    made = []
+    for spec, path in specs:
+        at = {"spec": str(path.absolute()), "lake": lake}
+        told = f"Builds {spec.dataset}: what is new is bought, what is stored is not bought again."
+        made.append(_deployment("build", spec, told, at, schedules))
+        if "evaluate" in beside:
+            made.append(_deployment("evaluate", spec, f"Has {spec.dataset}'s teachers compete. Buys what is missing.", at))
+        if "export" in beside:
+            given: dict[str, Any] = {"dataset": spec.dataset, "lake": lake}
+            if spec.exports:
+                given["options"] = spec.exports[0].model_dump(mode="json", exclude_unset=True)
+            made.append(_deployment("export", spec, f"Writes {spec.dataset}'s newest build as training shards.", given))
+        if "score" in beside:
+            made.append(_deployment("score", spec, f"Has a teacher grade {spec.dataset}'s responses. Buys what is missing.", at))
+        if "distill" in beside:
+            made.append(_deployment("distill", spec, f"Trains a student on {spec.dataset}.", _shards(spec)))
+    return made
+
+
+def _shards(spec: Spec) -> dict[str, str]:
+    """Return where a student finds what it is trained on, where the spec exports that to a folder."""
+    folders = [each.to for each in spec.exports if each.format == "tokenized" and "://" not in each.to]
+    return {"shards": str(Path(folders[0]).absolute())} if folders else {}
+
+
+def _deployment(
+    kind: str, spec: Spec, description: str, parameters: dict[str, Any], schedules: Sequence[Schedule] = ()
+) -> RunnerDeployment:
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
-    from flows.build import build
-
-    build.serve(
+    flow: Any = getattr(import_module(MODULES.get(kind, f"flows.{kind}")), kind)
+    deployment: RunnerDeployment = flow.to_deployment(
         name=spec.dataset,
-        cron=cron,
-        parameters={"spec": str(path.absolute()), "lake": str(lake.absolute())},
+        schedules=list(schedules),
+        parameters=parameters,
         tags=["stillhouse", f"dataset:{spec.dataset}"],
-        description=f"Builds the dataset {spec.dataset}: what is new is bought, what is stored is not bought again.",
+        description=description,
+        # One run of a dataset at a time; the next waits its turn.
+        concurrency_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE),
+        # A run imports the installed package: nothing is copied, and no folder of ours goes first on sys.path.
         entrypoint_type=EntrypointType.MODULE_PATH,
-        print_starting_message=False,
-        pause_on_shutdown=False,
     )
+    return deployment
+
+
+def serve(made: Sequence[RunnerDeployment]) -> None:
+    """Register deployments and run what is due, each run in a process of its own, until this one is told to stop."""
+    from prefect import serve as serve_all
+
+    serve_all(*made, print_starting_message=False, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)

@@ -13,6 +13,7 @@ import http.client
 import logging
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -33,6 +34,7 @@ from storage.memory import YOUNG
 
 START_S = 120.0
 DRAIN_S = 10.0
+_GOES_ON = "what was paid for is in the lake, and a rerun goes on"
 _LOGGING = """\
 version: 1
 disable_existing_loggers: false
@@ -159,6 +161,18 @@ class Server:
         if self._fresh:
             self._keep_template()
 
+    def lost(self, error: BaseException) -> SetupError | None:
+        """Return what to say of an error that comes of Prefect's server: it ended under the run, or failed it. Else None."""
+        httpx = sys.modules.get("httpx")  # with which Prefect's client asks, and nothing of ours
+        failed = httpx is not None and isinstance(error, httpx.HTTPError)
+        ended = self._process.poll() if self._process is not None else None
+        if ended is not None and (failed or type(error).__module__.startswith("prefect.")):
+            return SetupError(f"Prefect's temporary server ended in mid-run ({_ending(ended)}); {_GOES_ON}")
+        if failed:
+            why = " ".join(str(error).split()) or type(error).__name__
+            return SetupError(f"Prefect's server at {configured_url()} failed the run ({why}); {_GOES_ON}")
+        return None
+
     def _reach(self) -> None:
         """Raise SetupError where nobody is at the user's own address: Prefect would try for long, and end in a traceback."""
         url = configured_url() or ""
@@ -212,6 +226,15 @@ class Server:
                 self._process.stdin.close()
             self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _ending(code: int) -> str:
+    """Return how a process ended, for a person."""
+    if code >= 0:
+        return f"exit {code}"
+    with contextlib.suppress(ValueError):
+        return f"by {signal.Signals(-code).name}" + ("; was memory short?" if -code == signal.SIGKILL else "")
+    return f"by signal {-code}"
 
 
 def _without_keys(environment: os._Environ[str]) -> dict[str, str]:

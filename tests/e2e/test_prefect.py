@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Workplace
+from tests.e2e.station import eventually
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 
@@ -44,15 +43,6 @@ def runs(workplace: Workplace, dataset: str) -> list[dict[str, Any]]:
     """Return the flow runs of a dataset, oldest first."""
     tagged = {"flow_runs": {"tags": {"all_": [f"dataset:{dataset}"]}}, "sort": "START_TIME_ASC"}
     return api(workplace, "/flow_runs/filter", tagged)
-
-
-def eventually(what: Callable[[], Any], *, within_s: float = 90) -> Any:
-    """Return the first true value; Prefect records task runs a little late."""
-    until = time.monotonic() + within_s
-    while not (found := what()):
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.2)
-    return found
 
 
 def named(workplace: Workplace, dataset: str) -> None:
@@ -167,46 +157,90 @@ def test_a_schedule_that_is_none(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
-def test_a_worker_carries_out_the_deployment(workplace: Workplace) -> None:
-    """`deploy/prefect.yaml`, deployed as its head says, runs on a process worker in the folder that it was deployed from."""
-    prefect = str(Path(sys.executable).with_name("prefect"))
-
-    def command(*arguments: str) -> None:
-        done = subprocess.run(
-            [prefect, *arguments], cwd=workplace.folder, env=environment, text=True, capture_output=True, timeout=120, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    environment = workplace.environment | {"PWD": str(workplace.folder)}
-    file = Path(__file__).parents[2] / "deploy" / "prefect.yaml"
+def test_several_specs_by_interval(workplace: Workplace) -> None:
+    """One process serves two specs every few seconds; a source that grows is paid for by its new prompts alone."""
     with LoopbackTeacher() as teacher:
-        spec(workplace, teacher.url, prompts=5)
-        named(workplace, "worked")
-        workplace.write()
-        command("work-pool", "create", "--type", "process", "stillhouse")
-        command("--no-prompt", "deploy", "--all", "--prefect-file", str(file))
-        deployment = api(workplace, "/deployments/name/build/first")
-        assert deployment["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
-        parameters = {"parameters": {"spec": "spec.yaml", "lake": "lake"}}
-        run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", parameters)
-        with (workplace.folder / "worker.log").open("wb") as log:
-            worker = subprocess.Popen(
-                [prefect, "worker", "start", "--pool", "stillhouse", "--type", "process"],
-                cwd=workplace.folder.parent,
-                env=environment,
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                state = eventually(
-                    lambda: (
-                        (state := api(workplace, f"/flow_runs/{run['id']}")["state"])["type"]
-                        in {"COMPLETED", "FAILED", "CRASHED"}
-                        and state
-                    )
-                )
-            finally:
-                worker.terminate()
-                worker.wait(timeout=180)
-        assert state["type"] == "COMPLETED", state["message"]
-    assert workplace.query("SELECT dataset, kept FROM builds") == [("worked", 5)]
+        specs = []
+        for name, prompts in (("hourly-1", 4), ("hourly-2", 6)):
+            spec(workplace, teacher.url, prompts=prompts, k=1)
+            workplace.spec["prompts"][0]["source"] = workplace.prompts(prompts, f"{name}.jsonl")
+            named(workplace, name)
+            workplace.spec["template"] = {"user": f"{name}: {{{{ prompt }}}}"}  # else they would share samples
+            specs.append(workplace.write().rename(workplace.folder / f"{name}.yaml"))
+        workplace.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
+        serving = workplace.start(
+            "serve", *map(str, specs), "--lake", str(workplace.lake), "--interval", "20s", "--with", "export"
+        )
+        try:
+
+            def completed(name: str) -> int:
+                return sum(run["state_type"] == "COMPLETED" for run in runs(workplace, name))
+
+            eventually(lambda: completed("hourly-1") and completed("hourly-2"), within_s=180)
+            assert teacher.sold == 10
+            workplace.prompts(9, "hourly-2.jsonl")
+            eventually(lambda: teacher.sold > 10, within_s=120)
+            done = completed("hourly-2")
+            eventually(lambda: completed("hourly-2") > done, within_s=120)
+            assert teacher.sold == 13
+            export = api(workplace, "/deployments/name/export/hourly-2")
+            body = {"parameters": {"options": {"to": str(workplace.folder / "shards")}}}
+            run = api(workplace, f"/deployments/{export['id']}/create_flow_run", body)
+            eventually(lambda: api(workplace, f"/flow_runs/{run['id']}")["state"]["type"] == "COMPLETED", within_s=120)
+            assert list((workplace.folder / "shards").glob("**/*.parquet"))
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            _, stderr = serving.communicate(timeout=60)
+        assert "Traceback" not in stderr
+        assert "serving build/hourly-1 every 0:00:20" in stderr
+
+
+@pytest.mark.slow
+def test_serving_is_stopped_in_mid_run(workplace: Workplace) -> None:
+    """Where `serve` is told to stop, a run lands what was paid for and is Cancelled; the next one buys the rest."""
+    workplace.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        spec(workplace, teacher.url, prompts=80, k=1, limits={"concurrency": 2})
+        named(workplace, "stopped")
+        command = ("serve", str(workplace.write()), "--lake", str(workplace.lake))
+        serving = workplace.start(*command)
+        deployments = {"deployments": {"name": {"any_": ["stopped"]}}}
+        (deployment,) = eventually(lambda: api(workplace, "/deployments/filter", deployments))
+        assert deployment["schedules"] == []
+        run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", {})["id"]
+        eventually(lambda: teacher.sold > 5)
+        serving.send_signal(signal.SIGTERM)
+        _, stderr = serving.communicate(timeout=90)
+        assert "Traceback" not in stderr
+        state = api(workplace, f"/flow_runs/{run}")["state"]
+        assert state["type"] == "CANCELLED", state
+        assert workplace.count("samples") == teacher.sold < 80
+        serving = workplace.start(*command)
+        try:
+            run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", {})["id"]
+            eventually(lambda: api(workplace, f"/flow_runs/{run}")["state"]["type"] == "COMPLETED", within_s=150)
+            assert teacher.sold == 80
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            serving.communicate(timeout=90)
+
+
+@pytest.mark.slow
+def test_the_temporary_server_dies(lone_workplace: Workplace) -> None:
+    """Where the temporary server is killed in mid-run, a build ends in one line that says so, and what was paid for is kept."""
+    lone_workplace.environment["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+    with LoopbackTeacher(delay_s=0.05) as teacher:
+        spec(lone_workplace, teacher.url, prompts=60, limits={"concurrency": 2})
+        running = lone_workplace.start("build", str(lone_workplace.write()), "--lake", str(lone_workplace.lake))
+        eventually(lambda: teacher.sold > 5)
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        (server,) = [int(child) for child in children if b"uvicorn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        os.kill(server, signal.SIGKILL)
+        _, stderr = running.communicate(timeout=200)
+        assert running.returncode == 2, stderr
+        assert "error: Prefect's temporary server ended in mid-run (by SIGKILL" in stderr
+        assert "Traceback" not in stderr
+        assert lone_workplace.count("samples") == teacher.sold
+        sold = teacher.sold
+        lone_workplace.build()
+        assert teacher.sold == 180 >= sold

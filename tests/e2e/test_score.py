@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
+from tests.e2e.test_prefect import api
 from tests.tasks.score import fake_vllm
 
 pytestmark = pytest.mark.slow
@@ -134,3 +137,24 @@ def test_student_loss(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert any("could not be scored and are kept" in line for line in built["warnings"])
     workplace.spec["select"]["student_loss"]["student"] = "nobody"
     assert "select.student_loss.student" in workplace.build(want=2)["error"]
+
+
+@pytest.mark.server
+def test_as_a_flow(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """As a run of Prefect's, it scores what the command would; what is wrong is the state's one line."""
+    spec(workplace, teacher.url, prompts=6, k=1)
+    workplace.spec["dataset"] = "scored"
+    built = workplace.build()
+    code = "import asyncio, sys; from flows.score_flow import score; asyncio.run(score(*sys.argv[1:], return_state=True))"
+    for name in ("t", "nobody"):
+        command = [sys.executable, "-c", code, str(workplace.write()), name, str(workplace.lake)]
+        done = subprocess.run(
+            command, cwd=workplace.folder, env=workplace.environment, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    good, bad = (
+        run["state"] for run in api(workplace, "/flow_runs/filter", {"sort": "START_TIME_ASC"}) if run["name"] == "score scored"
+    )
+    assert good["type"] == "COMPLETED"
+    assert scored(teacher) == built["kept"]
+    assert (bad["type"], "nobody" in bad["message"]) == ("FAILED", True)

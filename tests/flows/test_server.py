@@ -7,9 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
-from flows.server import configured_url
+from flows.server import Server, configured_url
 
 PROFILES = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://profile/api"\n[profiles.bare]\n'
 
@@ -88,3 +89,17 @@ def test_a_temporary_server_dies_with_its_killed_parent(tmp_path: Path) -> None:
     done, server = run(tmp_path, "die")
     assert done.returncode == -9
     assert gone(server)
+
+
+def test_a_server_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of Prefect's client is one line: the temporary server ended, or the user's failed the run. Ours stay defects."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://there/api")
+    server = Server()
+    asked = httpx.ConnectError("no connection")
+    assert "server at http://there/api failed the run (no connection)" in str(server.lost(asked))
+    assert server.lost(AssertionError("a defect")) is None
+    with subprocess.Popen(["sleep", "60"]) as server._process:
+        server._process.kill()
+        server._process.wait()
+        assert "temporary server ended in mid-run (by SIGKILL; was memory short?)" in str(server.lost(asked))
+        assert server.lost(AssertionError("a defect")) is None

@@ -1,0 +1,67 @@
+"""An export as a Prefect flow: a build's traces become shards where a schedule, an automation or a person asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Failed
+from pydantic import ValidationError
+
+from flows import restarts
+from flows.exporting import export_dataset
+from flows.forms import each_left_out
+from flows.loading import load_spec, problem
+from storage.errors import SpecError, UserError
+from storage.lake import Lake
+from tasks.export import ExportOptions
+
+if TYPE_CHECKING:
+    Export: TypeAlias = ExportOptions
+else:
+    Export = each_left_out(ExportOptions, but=["to"])
+
+
+def _name() -> str:
+    return f"export {flow_run.parameters.get('dataset', '')}"
+
+
+@flow(name="export", flow_run_name=_name, persist_result=False)
+def export(
+    dataset: str, options: Export, lake: str = "lake", build_id: str | None = None, spec: str | None = None
+) -> dict[str, Any] | State[Any]:
+    """Write a landed build's traces as training shards, and return the manifest. The licence gate looks again.
+
+    A state in place of the manifest carries the UserError.
+
+    Args:
+        dataset: The dataset's name.
+        options: Where to, in which files, and a form with its own options, as an entry of a spec's `exports`.
+        lake: The lake's folder, as the machine that runs this sees it.
+        build_id: Which build. Left out: the newest.
+        spec: A spec whose `licenses` hold, and whose teachers score. Left out: that of the build.
+    """
+    logger = get_run_logger()
+
+    def say(text: str) -> None:
+        logger.info("%s", text)
+
+    try:
+        restarts.check()
+        other = load_spec(Path(spec)) if spec else None
+        manifest = export_dataset(Lake.at(lake), dataset, _chosen(options), say, build_id=build_id, spec=other)
+    except UserError as error:
+        return Failed(message=str(error), data=error)
+    say(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {manifest['destination']}")
+    return manifest
+
+
+def _chosen(options: Export) -> ExportOptions:
+    try:
+        return ExportOptions.model_validate(options.model_dump(exclude_none=True))
+    except ValidationError as error:
+        location, message = problem(error, ExportOptions)
+        raise SpecError(f"options.{location[0]}: {message}" if location else f"options: {message}") from error

@@ -1,0 +1,106 @@
+"""The deployments in deploy/, against the job templates of the worker classes that would carry them out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from flows.serve import HEARTBEAT_S
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+WORKERS = {
+    "prefect.yaml": "prefect.workers.process.ProcessWorker",
+    "prefect-docker.yaml": "prefect_docker.worker.DockerWorker",
+    "prefect-kubernetes.yaml": "prefect_kubernetes.worker.KubernetesWorker",
+}
+
+
+NOBODY = object()
+"""No server is asked: nothing here refers to a block."""
+
+
+def worker(file: str) -> Any:
+    """Return the worker's class."""
+    module, _, name = WORKERS[file].rpartition(".")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # its own
+        return getattr(importlib.import_module(module), name)
+
+
+def template(file: str) -> dict[str, Any]:
+    """Return the job template of the pool that a file's head makes."""
+    if file == "prefect-kubernetes.yaml":
+        return json.loads((DEPLOY / "kubernetes-pool.json").read_text())
+    return worker(file).get_default_base_job_template()
+
+
+def deployments(file: str) -> list[dict[str, Any]]:
+    """Return the deployments of a file."""
+    return yaml.safe_load((DEPLOY / file).read_text())["deployments"]
+
+
+CASES = [pytest.param(file, each, id=f"{file}-{each['entrypoint']}") for file in WORKERS for each in deployments(file)]
+
+
+@pytest.mark.parametrize(("file", "deployment"), CASES)
+async def test_job_variables(file: str, deployment: dict[str, Any]) -> None:
+    """Each variable is one of the pool's, and the worker makes a job of them whose environment tells that the run lives."""
+    given = json.loads(json.dumps(deployment["work_pool"]["job_variables"]).replace("{{ $PWD }}", "/work"))
+    made = template(file)
+    assert set(given) <= set(made["variables"]["properties"])
+    configuration = await worker(file).job_configuration.from_template_and_values(
+        base_job_template=made, values=given, client=NOBODY
+    )
+    assert configuration.env["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(HEARTBEAT_S)
+
+
+@pytest.mark.parametrize(("file", "deployment"), CASES)
+def test_parameters(file: str, deployment: dict[str, Any]) -> None:
+    """The parameters are what the flow takes."""
+    module, _, name = deployment["entrypoint"].rpartition(".")
+    flow = getattr(importlib.import_module(module), name)
+    assert flow.validate_parameters(deployment["parameters"])
+    assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
+
+
+async def test_a_kubernetes_job() -> None:
+    """The pool's template is the installed worker's own, with a claim at /work, the keys' secret, and a user that isn't root."""
+    (deployment,) = deployments("prefect-kubernetes.yaml")
+    kubernetes = worker("prefect-kubernetes.yaml")
+    made, default = template("prefect-kubernetes.yaml"), kubernetes.get_default_base_job_template()
+    assert set(made["variables"]["properties"]) - {"claim"} == set(default["variables"]["properties"])
+    configuration = await kubernetes.job_configuration.from_template_and_values(
+        base_job_template=made, values=deployment["work_pool"]["job_variables"], client=NOBODY
+    )
+    pod = configuration.job_manifest["spec"]["template"]["spec"]
+    (box,) = pod["containers"]
+    # The image's entry point is `stillhouse`; what the worker runs is a command of Prefect's.
+    assert box["command"] == ["env"]
+    assert box["envFrom"] == [{"secretRef": {"name": "stillhouse-keys", "optional": True}}]
+    assert pod["volumes"] == [{"name": "work", "persistentVolumeClaim": {"claimName": "stillhouse"}}]
+    assert box["volumeMounts"] == [{"name": "work", "mountPath": "/work"}]
+    assert pod["securityContext"]["runAsNonRoot"]
+    own = json.loads(json.dumps(made["job_configuration"]))
+    pod = own["job_manifest"]["spec"]["template"]["spec"]
+    for name in ("volumes", "securityContext", "terminationGracePeriodSeconds"):
+        del pod[name]
+    for name in ("command", "workingDir", "envFrom", "volumeMounts"):
+        del pod["containers"][0][name]
+    assert own == default["job_configuration"]
+
+
+def test_automations() -> None:
+    """The automations are what Prefect takes, and a run is lost that missed three signs of life."""
+    from prefect.automations import Automation
+
+    given = yaml.safe_load((DEPLOY / "automations-heartbeat.yaml").read_text())["automations"]
+    lost, crashed = (Automation.model_validate(each) for each in given)
+    assert (lost.name, crashed.name) == ("stillhouse-lost", "stillhouse-crashed")
+    assert lost.trigger.within == timedelta(seconds=3 * HEARTBEAT_S)
