@@ -5,6 +5,7 @@ A task run is a shard or a step. Parameters and results are names and counts.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
