@@ -24,6 +24,8 @@ from tasks.diff import KIND_OF
 Outcome = Literal["kept", "rejected", "failed"]
 EXAMPLES = 25
 """Prompts that show each kind of rejection and failure, before others are drawn."""
+KINDS = 200
+"""Kinds that are shown by examples: the most frequent ones, since a verifier may give each sample a reason of its own."""
 TEXTS = ("prompts.prompt", "responses.response", "responses.reasoning", "found.reason")
 """What a search looks through."""
 
@@ -180,7 +182,7 @@ def spread(workspace: Workspace, folder: Path, *, number: int) -> None:
     kinds = workspace.rows(
         f"SELECT arg_min(prompt_id, md5(prompt_id), {EXAMPLES}) FROM "
         f"(SELECT DISTINCT outcome, stage, {KIND_OF} AS kind, prompt_id FROM outcomes WHERE outcome <> 'kept') "
-        "GROUP BY outcome, stage, kind"
+        f"GROUP BY outcome, stage, kind ORDER BY count(*) DESC, outcome, stage, kind LIMIT {KINDS}"
     )
     first = sorted({each for (ids,) in kinds for each in ids})
     workspace.load("examples", pa.table({"prompt_id": pa.array(first, pa.string())}))

@@ -19,7 +19,7 @@ from flows.page.write import write_page
 from storage.errors import StorageError
 from storage.lake import Lake
 from tasks.browse.entries import Entry
-from tests.fakes import make_prompt
+from tests.fakes import make_prompt, named
 from tests.flows.test_diff import land
 from tests.flows.test_report import COUNTS, spec
 from tests.tasks.house import Spec
@@ -86,6 +86,16 @@ async def test_a_bound(lake: Lake, tmp_path: Path):
     assert facts["embedded"] == {"samples": 20, "prompts": 10, "bound": 21}
     assert len(texts) == len(index["id"]) == 10
     assert "20 of 100 samples" in page.line()
+
+
+async def test_many_reasons(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of many reasons the most frequent are listed, and the others add up in one row: none disappears."""
+    monkeypatch.setattr("flows.page.write.REASONS", 2)
+    checks = [named(f"check{n}", lambda prompt, sample, n=n: prompt.prompt_id != f"p{n}") for n in range(5)]
+    await landed(lake, tmp_path, Spec(prompts=[make_prompt(f"p{n}", prompt_id=f"p{n}") for n in range(5)], verifiers=checks))
+    facts, _, _ = read(write_page(lake, "d", None, tmp_path / "page.html").path)
+    assert [each["kind"] for each in facts["rejections"]] == ["check0", "check1", "3 other reasons"]
+    assert sum(each["slots"] for each in facts["rejections"]) == 5
 
 
 async def test_many_chunks(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
