@@ -10,7 +10,7 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import IO, Any
 
 import orjson
 
+from flows.looking import looking
 from flows.page import assets
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
-from flows.report import Report, looking, measured
+from flows.report import Report, measured
 from storage.lake import Lake, Manifest
 from storage.parquet import sync, writing
 from storage.workspace import Workspace
@@ -30,6 +31,8 @@ from tasks.browse.entries import entries
 
 SAMPLES = 10_000
 """Samples that are embedded by default: a page of some megabytes."""
+REASONS = 300
+"""Kinds of reasons that a page lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +98,20 @@ def facts_of(build: Manifest, report: Report) -> dict[str, Any]:
     """Return what the page says of the whole build."""
     spec = build.get("spec", {})
     teachers = [{name: each[name] for name in TEACHER if name in each} for each in spec.get("teachers", ())]
-    return report.as_dict() | {"asked": {"teachers": teachers} | {name: spec[name] for name in ASKED if name in spec}}
+    return (
+        report.as_dict()
+        | {"rejections": _most(report.parts["rejections"])}
+        | {"asked": {"teachers": teachers} | {name: spec[name] for name in ASKED if name in spec}}
+    )
+
+
+def _most(rejections: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the reasons that most slots have and, as one, all others: a verifier may give each sample a reason of its own."""
+    some, rest = list(rejections[:REASONS]), rejections[REASONS:]
+    if rest:
+        others = {"outcome": "rejected or failed", "stage": "several stages", "kind": f"{len(rest):,} other reasons"}
+        some.append(others | {"slots": sum(each["slots"] for each in rest)})
+    return some
 
 
 def _compose(file: IO[str], facts: dict[str, Any], index: Index, texts: IO[str]) -> None:

@@ -24,6 +24,8 @@ from tasks.diff import KIND_OF
 Outcome = Literal["kept", "rejected", "failed"]
 EXAMPLES = 25
 """Prompts that show each kind of rejection and failure, before others are drawn."""
+KINDS = 200
+"""Kinds that are shown by examples: the most frequent ones, since a verifier may give each sample a reason of its own."""
 TEXTS = ("prompts.prompt", "responses.response", "responses.reasoning", "found.reason")
 """What a search looks through."""
 
@@ -66,7 +68,7 @@ def _known(option: str, name: str | None, names: Sequence[str]) -> None:
 def choose(workspace: Workspace, build: Manifest, filters: Filters, folder: Path, *, number: int) -> None:
     """Make `chosen`: so many slots that the filters let through, one of each prompt, evenly spread, before a second of any.
 
-    `folder` has the build's prompts. `tasks.measures.breakdown.load` must have been called.
+    `folder` has the build's prompts. `tasks.measures.breakdown.views` must have been called.
     """
     _places(workspace, folder)
     where = [
@@ -116,8 +118,8 @@ def _places(workspace: Workspace, folder: Path) -> None:
 def _order(build: Manifest) -> str:
     """Return the order of a prompt's slots, in SQL: by the teachers as the spec has them."""
     names = [each["name"] for each in build.get("spec", {}).get("teachers", ())]
-    listed = f"list_position([{', '.join(map(literal, names))}], teacher)" if names else "0"
-    return f"{listed}, teacher, strategy NULLS FIRST, sample_index"
+    listed = f"list_position([{', '.join(map(literal, names))}], teacher), " if names else ""
+    return f"{listed}teacher, strategy NULLS FIRST, sample_index"
 
 
 def _failed_by(workspace: Workspace, verifiers: Sequence[Mapping[str, str]]) -> None:
@@ -180,7 +182,7 @@ def spread(workspace: Workspace, folder: Path, *, number: int) -> None:
     kinds = workspace.rows(
         f"SELECT arg_min(prompt_id, md5(prompt_id), {EXAMPLES}) FROM "
         f"(SELECT DISTINCT outcome, stage, {KIND_OF} AS kind, prompt_id FROM outcomes WHERE outcome <> 'kept') "
-        "GROUP BY outcome, stage, kind"
+        f"GROUP BY outcome, stage, kind ORDER BY count(*) DESC, outcome, stage, kind LIMIT {KINDS}"
     )
     first = sorted({each for (ids,) in kinds for each in ids})
     workspace.load("examples", pa.table({"prompt_id": pa.array(first, pa.string())}))
