@@ -12,6 +12,8 @@ from tasks.tally import Passed, Tally
 
 Rows = list[dict[str, Any]]
 MINUTE_S = 60.0
+LONGEST = 80
+"""Characters of a name; a tag's value may be any text."""
 BATCHES = 8
 """Lines on batches in a progress artifact's text."""
 
@@ -27,7 +29,7 @@ def drawn(tally: Tally) -> Rows:
     return [
         {
             "by": by,
-            "name": name,
+            "name": name[:LONGEST],
             "samples": passed.judged,
             "passed": passed.accepted,
             "undecided": passed.undecided,
@@ -64,7 +66,7 @@ def _said(each: Mapping[str, Any]) -> tuple[int, int, float | None]:
 
 def _row(by: str, name: str, samples: int, passed: int, undecided: int, rate: float | None) -> dict[str, Any]:
     counts = {"samples": samples, "passed": passed, "undecided": undecided}
-    return {"by": by, "name": name} | counts | {"pass rate": _percent(rate)}
+    return {"by": by, "name": name[:LONGEST]} | counts | {"pass rate": _percent(rate)}
 
 
 def spending(progress: Progress) -> Rows:

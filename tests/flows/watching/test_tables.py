@@ -18,14 +18,14 @@ def line(meter: Meter, **given: Any) -> LineState:
 
 
 def test_pass_rates_while_it_draws() -> None:
-    """A row for each teacher, strategy, verifier and value of a tag; one that decided nothing has no rate."""
+    """A row for each teacher, strategy, verifier and value of a tag; one that decided nothing has no rate, and a long name is cut."""
     tally = Tally(
         by_teacher={"t": Passed(judged=4, accepted=1)},
         by_verifier={"v": Passed(judged=2, undecided=2)},
-        by_tag={"kind": {"sum": Passed(judged=4, accepted=4)}},
+        by_tag={"kind": {"sum" * 40: Passed(judged=4, accepted=4)}},
     )
     rows = [(row["by"], row["name"], row["samples"], row["pass rate"]) for row in tables.drawn(tally)]
-    assert rows == [("teacher", "t", 4, "25.0%"), ("verifier", "v", 2, ""), ("tag kind", "sum", 4, "100.0%")]
+    assert rows == [("teacher", "t", 4, "25.0%"), ("verifier", "v", 2, ""), ("tag kind", ("sum" * 40)[:80], 4, "100.0%")]
 
 
 def test_spend_against_the_budget() -> None:
