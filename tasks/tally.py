@@ -73,11 +73,17 @@ class Passing:
             self._count(VERIFIER, verdict.verifier, verdict.passed)
 
     def _count(self, by: str, name: str, passed: bool | None) -> None:
-        part = self._part(by, name)
-        if part is not None:
-            part.judged += 1
-            part.accepted += passed is True
-            part.undecided += passed is None
+        names = self.groups.get(by)
+        part = names.get(name) if names is not None else None  # as it nearly always is there
+        if part is None:
+            part = self._part(by, name)
+            if part is None:
+                return
+        part.judged += 1
+        if passed:
+            part.accepted += 1
+        elif passed is None:
+            part.undecided += 1
 
     def _part(self, by: str, name: str) -> Passed | None:
         if by in self._ids:
