@@ -111,6 +111,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/export.py 100000 1000000
 	$(BIN)/python benchmarks/logprobs.py
 	PYTHONPATH=. $(BIN)/python benchmarks/soft.py 200
+	$(BIN)/python benchmarks/report.py 50000
 
 clean:  ## Remove what make made
 	rm -rf $(VENV) $(TRAIN) .uv out lake benchmarks/.peers

@@ -14,7 +14,7 @@ import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
-from flows import on_evaluations, on_lakes, on_shards, on_specs
+from flows import on_evaluations, on_lakes, on_samples, on_shards, on_specs
 from flows.printing import err, plain, results_alone
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
@@ -31,7 +31,7 @@ for command in (
     on_specs.plan,
     on_specs.build,
     on_lakes.status,
-    on_lakes.show,
+    on_samples.show,
     on_specs.verify,
     on_specs.score,
     on_lakes.report,

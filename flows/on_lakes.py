@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -51,55 +50,6 @@ def status(
         out.print(Text(plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
 
 
-def show(
-    dataset: Dataset,
-    lake: LakePath = "lake",
-    build_id: BuildId = None,
-    outcome: Annotated[Literal["kept", "rejected", "failed"], typer.Option(help="Which samples.")] = "kept",
-    prompt: Annotated[str | None, typer.Option(metavar="ID", help="One prompt's samples only.")] = None,
-    number: Annotated[int, typer.Option("-n", min=1, max=1_000, help="How many.")] = 3,
-    as_json: AsJson = False,
-) -> None:
-    """Show samples of a build with their verdicts."""
-    from flows.show import show as look
-
-    found, rows = look(lake_at(lake), dataset, build_id=build_id, kind=outcome, prompt_id=prompt, number=number)
-    if as_json:
-        print_json({"dataset": dataset, "build_id": found["build_id"], "samples": rows})
-        return
-    if not rows:
-        out.print(f"build {found['build_id']} has no {outcome} samples")
-    for row in rows:
-        ended = "kept" if outcome == "kept" else f"{outcome} at {row['stage']}: {row['reason']}"
-        cost = f" · ${row['cost_usd']:,.6f}" if row["cost_usd"] else ""
-        by = f" · {row['strategy']}" if row["strategy"] else ""
-        heading = f"── {row['prompt_id']} · {row['teacher']}{by} · sample {row['sample_index']}{cost} ──"
-        out.print(Text(plain(heading), style="cyan"))
-        out.print(Text(f"{plain(row['prompt'])}\n", style="bold"))
-        if row["reasoning"]:
-            out.print(Text(f"{plain(row['reasoning'])}\n", style="dim"))
-        if row["response"] is not None:
-            out.print(Text(plain(row["response"]) + "\n"))
-        if row["logprobs"]:
-            out.print(Text(_distributions(row["logprobs"]), style="dim"))
-        for verdict in (each for each in row["verdicts"] or () if each["passed"] is not None or outcome == "rejected"):
-            mark = {True: "passed", False: "failed", None: "undecided"}[verdict["passed"]]
-            out.print(
-                Text(
-                    f"{verdict['verifier']}: {mark}. {plain(verdict['reason'])}".rstrip(". ") + ".",
-                    style="green" if verdict["passed"] else "yellow",
-                )
-            )
-        out.print(Text(plain(ended), style="bold"))
-
-
-def _distributions(stored: dict[str, Any]) -> str:
-    """Return a line that says what is stored of a sample's distributions."""
-    mean = "" if stored["mean"] is None else f"; perplexity {math.exp(-stored['mean']):.3g}"
-    each = stored["alternatives"] / max(stored["tokens"], 1)
-    return f"logprobs: {stored['tokens']:,} tokens with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"
-
-
 def report(
     dataset: Dataset,
     lake: LakePath = "lake",
@@ -114,7 +64,8 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Say what a build is made of: outcomes, pass rates, licences, lengths, diversity, style."""
-    from flows.report import looking, measured
+    from flows.looking import looking
+    from flows.report import measured
 
     if traces is not None and html is None:
         raise SpecError("--traces says how many samples a page has: name its file by --html FILE")

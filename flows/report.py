@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from storage import memory
+from flows.looking import looking
 from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
 from tasks.measures import breakdown, course, curves, sizes, style
@@ -98,18 +95,9 @@ def report(lake: Lake, dataset: str, *, build_id: str | None) -> Report:
         return measured(workspace, lake, build)
 
 
-@contextlib.contextmanager
-def looking(lake: Lake, dataset: str, build_id: str | None) -> Iterator[tuple[Workspace, Manifest]]:
-    """Open a workspace outside the lake with a landed build's tables, and give it with the build's manifest."""
-    memory.settle()
-    build = lake.build(dataset, build_id)
-    with tempfile.TemporaryDirectory(prefix="stillhouse-report-") as folder, Workspace(lake, Path(folder) / "work") as workspace:
-        breakdown.load(workspace, lake, build)
-        yield workspace, build
-
-
 def measured(workspace: Workspace, lake: Lake, build: Manifest) -> Report:
     """Return what a build is made of that `looking` gave."""
+    breakdown.load(workspace)
     parts = {
         "by_source": breakdown.by_source(workspace),
         "by_teacher": breakdown.by_teacher(workspace),

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 
+from flows.looking import looking
 from storage.errors import SpecError
-from storage.identity import check_inputs, vote_inputs
 from storage.intents import Intents
-from storage.lake import Lake
-from storage.records import Prompt
-from storage.rows import prompt_of
+from storage.lake import Lake, Manifest
 from storage.schemas import SAMPLES
-from storage.sql import explained, literal, parquet, parquet_files, parquet_in
-
-Kind = Literal["kept", "rejected", "failed"]
+from storage.sql import explained, parquet, parquet_files, parquet_in
+from storage.workspace import Workspace
+from tasks.browse.choose import Filters, choose
+from tasks.browse.entries import entries
 
 
 def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
@@ -70,84 +69,44 @@ def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | Non
 
 
 def show(
-    lake: Lake, dataset: str, *, build_id: str | None, kind: Kind, prompt_id: str | None, number: int
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return a build's manifest and some of its samples with their verdicts, in the order of its prompts."""
-    build = lake.build(dataset, build_id)
-    folders = {table: lake.snapshot(table, dataset, build["build_id"]) for table in ("prompts", "outcomes")}
-    asked = f"AND prompt_id = {literal(prompt_id)}" if prompt_id is not None else ""
-    judges = build.get("verifiers", [])
-    with explained(), duckdb.connect() as connection:
-        for table in ("samples", "verdicts"):
-            connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")
-        connection.execute(
-            "CREATE TABLE found AS SELECT row_number() OVER () AS place, * "
-            f"FROM {parquet_in(folders['outcomes'], later='strategy')} WHERE outcome = {literal(kind)} {asked}"
-        )
-        # One of each prompt, evenly spread over the build, before a second one of any.
-        connection.execute(
-            f"""
-            CREATE TABLE chosen AS
-            WITH turns AS (SELECT *, row_number() OVER (PARTITION BY prompt_id ORDER BY place) AS turn FROM found),
-            numbered AS (SELECT *, row_number() OVER (PARTITION BY turn ORDER BY place) - 1 AS number,
-                count(*) OVER (PARTITION BY turn) AS many FROM turns)
-            SELECT * EXCLUDE (turn, number, many) FROM numbered
-            ORDER BY turn, (number * {number} // many) = ((number - 1) * {number} // many) AND number > 0, place LIMIT {number}
-            """
-        )
-        rows = (
-            connection.sql(
-                f"""
-                SELECT chosen.* EXCLUDE (place), prompts,
-                    (SELECT list(sample_id) FROM {parquet_in(folders["outcomes"])} AS others
-                        WHERE others.prompt_id = chosen.prompt_id AND others.teacher = chosen.teacher
-                            AND sample_id IS NOT NULL AND stage IS DISTINCT FROM 'draw') AS together,
-                    samples.messages, response, samples.reasoning, finish_reason, model,
-                    tokens_in, tokens_out, cost_usd,
-                    (SELECT list({{'verifier': verifier, 'passed': passed, 'score': score, 'reason': verdicts.reason,
-                        'fingerprint': fingerprint, 'inputs': inputs}} ORDER BY verifier)
-                        FROM verdicts WHERE verdicts.sample_id = chosen.sample_id) AS verdicts
-                FROM chosen
-                JOIN {parquet_in(folders["prompts"])} AS prompts USING (prompt_id)
-                LEFT JOIN samples ON samples.sample_id = chosen.sample_id
-                ORDER BY place
-                """
-            )
-            .to_arrow_table()
-            .to_pylist()
-        )
-        stored = _logprobs(connection, lake) if rows else {}
-    if not rows and prompt_id is not None:
-        raise SpecError(f"--prompt: build {build['build_id']} has no {kind} sample of prompt {prompt_id!r}")
-    fingerprints = {judge["fingerprint"] for judge in judges}
-    return build, [_told(row, fingerprints) | {"logprobs": stored.get(row["sample_id"])} for row in rows]
+    lake: Lake, dataset: str, filters: Filters, *, build_id: str | None, number: int
+) -> tuple[Manifest, list[dict[str, Any]]]:
+    """Return a build's manifest and some of its samples with their verdicts, in the order of its prompts.
+
+    Raise StorageError where there is no such build, and SpecError where a filter names what it hasn't.
+    """
+    with looking(lake, dataset, build_id) as (workspace, build):
+        filters.check(build)
+        prompts = lake.snapshot("prompts", dataset, build["build_id"])
+        choose(workspace, build, filters, prompts, number=number)
+        rows = [
+            {name: value for name, value in sample.items() if name != "kind"}
+            | {"prompt": entry.prompt.prompt, "reference": entry.prompt.reference, "tags": dict(entry.prompt.tags)}
+            for entry in entries(workspace, build)
+            for sample in entry.samples
+        ]
+        stored = _logprobs(workspace, lake) if rows else {}
+    if not rows and filters.prompt is not None:
+        kind = f"no {filters.outcome} sample" if filters.outcome else "no such sample"
+        raise SpecError(f"--prompt: build {build['build_id']} has {kind} of prompt {filters.prompt!r}")
+    return build, [row | {"logprobs": stored.get(row["sample_id"])} for row in rows]
 
 
-def _logprobs(connection: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, dict[str, Any]]:
+def _logprobs(workspace: Workspace, lake: Lake) -> dict[str, dict[str, Any]]:
     """Return, by sample, what is stored of the distributions that the chosen ones were drawn from."""
     # Ids are read of all parts, and distributions, which take a hundred times a text's room, of those that hold a chosen one.
-    names = connection.execute(
+    names = workspace.rows(
         f"SELECT DISTINCT filename FROM {parquet(lake.glob('samples'), filename=True)} SEMI JOIN chosen USING (sample_id)"
-    ).fetchall()
+    )
     # A part of an earlier version has another form of the column, with nothing in it.
     parts = sorted(name for (name,) in names if pq.read_schema(name).field("logprobs").type == SAMPLES.field("logprobs").type)
     if not parts:
         return {}
-    rows = connection.sql(
+    rows = workspace.table(
         f"""
         SELECT sample_id, len(logprobs.logprobs) AS tokens, len(logprobs.top_logprobs) AS alternatives,
             list_avg(logprobs.rest) AS rest, list_avg(list_filter(logprobs.logprobs, lambda each: isfinite(each))) AS mean
         FROM {parquet_files(parts)} SEMI JOIN chosen USING (sample_id) WHERE logprobs IS NOT NULL
         """
     )
-    return {row.pop("sample_id"): row for row in rows.to_arrow_table().to_pylist()}
-
-
-def _told(row: dict[str, Any], fingerprints: set[str]) -> dict[str, Any]:
-    """Return a row with its prompt's texts, and with the verdicts that counted in this build alone."""
-    prompt: Prompt = prompt_of(row.pop("prompts"))
-    alone = check_inputs(prompt)
-    inputs = {alone, vote_inputs(alone, row.pop("together") or ())}
-    counted = [each for each in row["verdicts"] or () if each["fingerprint"] in fingerprints and each["inputs"] in inputs]
-    shown = [{name: value for name, value in each.items() if name not in {"fingerprint", "inputs"}} for each in counted]
-    return row | {"prompt": prompt.prompt, "reference": prompt.reference, "verdicts": shown}
+    return {row.pop("sample_id"): row for row in rows.to_pylist()}

@@ -18,10 +18,11 @@ from typing import IO, Any
 
 import orjson
 
+from flows.looking import looking
 from flows.page import assets
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
-from flows.report import Report, looking, measured
+from flows.report import Report, measured
 from storage.lake import Lake, Manifest
 from storage.parquet import sync, writing
 from storage.workspace import Workspace

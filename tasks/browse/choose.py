@@ -66,7 +66,7 @@ def _known(option: str, name: str | None, names: Sequence[str]) -> None:
 def choose(workspace: Workspace, build: Manifest, filters: Filters, folder: Path, *, number: int) -> None:
     """Make `chosen`: so many slots that the filters let through, one of each prompt, evenly spread, before a second of any.
 
-    `folder` has the build's prompts. `tasks.measures.breakdown.load` must have been called.
+    `folder` has the build's prompts. `tasks.measures.breakdown.views` must have been called.
     """
     _places(workspace, folder)
     where = [
@@ -116,8 +116,8 @@ def _places(workspace: Workspace, folder: Path) -> None:
 def _order(build: Manifest) -> str:
     """Return the order of a prompt's slots, in SQL: by the teachers as the spec has them."""
     names = [each["name"] for each in build.get("spec", {}).get("teachers", ())]
-    listed = f"list_position([{', '.join(map(literal, names))}], teacher)" if names else "0"
-    return f"{listed}, teacher, strategy NULLS FIRST, sample_index"
+    listed = f"list_position([{', '.join(map(literal, names))}], teacher), " if names else ""
+    return f"{listed}teacher, strategy NULLS FIRST, sample_index"
 
 
 def _failed_by(workspace: Workspace, verifiers: Sequence[Mapping[str, str]]) -> None:

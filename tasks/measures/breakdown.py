@@ -60,8 +60,8 @@ class Verified:
     """Share of those that it decided; None where there are none."""
 
 
-def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
-    """Make what all below counts: `slots`, `prompts`, `outcomes` and `traces` of a build."""
+def views(workspace: Workspace, lake: Lake, build: Manifest) -> None:
+    """Make `prompts`, `outcomes` and `traces` of a build."""
     workspace.make_room(build["requested"], each=JOIN_BYTES)
     for table in ("prompts", "outcomes", "traces"):
         # A file without rows has the columns that files of an earlier version lack.
@@ -69,6 +69,10 @@ def load(workspace: Workspace, lake: Lake, build: Manifest) -> None:
         write_rows(empty, TABLES[table], ())
         files = sorted(lake.snapshot(table, build["dataset"], build["build_id"]).glob("*.parquet"))
         workspace.execute(f"CREATE VIEW {table} AS FROM {parquet_files([*files, empty])}")
+
+
+def load(workspace: Workspace) -> None:
+    """Make what all below counts, the table `slots`, beside the `views`."""
     workspace.execute(f"CREATE TABLE slots AS SELECT prompt_id, teacher, strategy, {_ENDED} FROM outcomes")
 
 

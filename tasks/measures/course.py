@@ -57,7 +57,7 @@ def course(workspace: Workspace, build: Manifest) -> list[dict[str, Any]]:
             if not there:
                 flows[ASKED, UNASKED] += slots
                 flows[UNASKED, ended] += slots
-            elif stage in {"draw", "verify"}:
+            elif stage in {"draw", "verify", "license"}:  # what is not licensed was never judged
                 flows[RESPONSES, ended] += slots
             else:
                 flows[RESPONSES, ACCEPTED] += slots

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from flows.show import show
 from storage.lake import Lake
+from tasks.browse.choose import Filters
 from tests.flows.test_diff import land
 from tests.flows.test_report import COUNTS
 from tests.tasks.house import Spec
@@ -26,6 +27,6 @@ async def test_earlier_samples(lake: Lake, tmp_path: Path):
         table = pq.read_table(part, partitioning=None)
         place = table.schema.get_field_index("logprobs")
         pq.write_table(table.set_column(place, "logprobs", pa.nulls(len(table), EARLIER)), part)
-    _, rows = show(lake, "d", build_id=None, kind="kept", prompt_id=None, number=3)
+    _, rows = show(lake, "d", Filters(outcome="kept"), build_id=None, number=3)
     assert rows
     assert [row["logprobs"] for row in rows] == [None] * len(rows)

@@ -75,32 +75,52 @@ function bars({ bars: given, x, y, share }) {
     grid: { left: 60, right: 16, top: 28, bottom: 48 },
     xAxis: axis({ type: "category", data: given.map((each) => each.name), name: x, nameLocation: "middle", nameGap: 30 }),
     yAxis: axis({ type: "value", name: y, nameTextStyle: { color: colour("soft"), align: "left", padding: [0, 0, 0, -40] }, ...(share ? { min: 0, max: 1, axisLabel: { color: colour("soft"), formatter: (value) => `${Math.round(100 * value)} %` } } : {}) }),
-    series: [{ type: "bar", data: given.map((each) => each.value), itemStyle: { color: colour("plain") }, barCategoryGap: "12%" }],
+    series: [{ type: "bar", data: given.map((each) => each.value), itemStyle: { color: colour("bar") }, barCategoryGap: "12%" }],
   };
 }
 
+const FILLS = { "not sent": "rejected-fill", failed: "failed-fill", "no response": "failed-fill", kept: "kept-fill", accepted: "kept-fill" };
+const fillOf = (name) => FILLS[name] || (name.startsWith("rejected") ? "rejected-fill" : name.startsWith("failed:") ? "failed-fill" : "bar");
+
+/** Return the flows that a narrow screen has room for: without where responses come from, and without reasons. */
+function fewer(flows) {
+  const begins = flows[0].source;
+  const origins = new Set(["bought by this run", "in the store"]);
+  const ends = (name) => name.startsWith("rejected") || name === "no response";
+  const sums = new Map();
+  for (const { source, target, slots } of flows) {
+    if (origins.has(target) || ends(source) || source === "failed") continue;
+    const from = origins.has(source) ? begins : source;
+    sums.set(`${from}\n${target}`, (sums.get(`${from}\n${target}`) || 0) + slots);
+  }
+  return [...sums].map(([pair, slots]) => {
+    const [source, target] = pair.split("\n");
+    return { source, target, slots };
+  });
+}
+
 /** Return an option of flows: `flows` have source, target and slots. */
-function sankey(flows) {
-  const fill = (name) => name.startsWith("rejected") || name === "not sent" ? "rejected-fill" : name === "failed" || name.startsWith("failed:") || name === "no response" ? "failed-fill"
-    : name === "kept" || name === "accepted" ? "kept-fill" : "bar";
+function sankey(all) {
+  const small = narrow();
+  const flows = small ? fewer(all) : all;
   const sums = new Map();
   for (const flow of flows) {
     sums.set(flow.target, (sums.get(flow.target) || 0) + flow.slots);
-    if (flow.source === flows[0].source) sums.set(flow.source, (sums.get(flow.source) || 0) + flow.slots);
+    if (flow.source === all[0].source) sums.set(flow.source, (sums.get(flow.source) || 0) + flow.slots);
   }
-  const short = (name) => name.replace(/^rejected: (\w+): /, "").replace(/^failed: /, "");
-  const size = narrow() ? 16 : 30;
+  const short = (name) => name.replace(/^rejected: (\w+): /, "").replace(/^failed: /, "").replace(small ? /^rejected: / : /^$/, "");
+  const cut = (text) => (text.length > 30 ? `${text.slice(0, 29)}…` : text);
   return {
     ...common(),
     series: [{
-      type: "sankey", left: 4, right: narrow() ? 96 : 190, top: 8, bottom: 8, nodeWidth: narrow() ? 8 : 12, nodeGap: narrow() ? 12 : 14, nodeAlign: "left", draggable: false,
+      type: "sankey", left: 4, right: small ? 84 : 190, top: 8, bottom: 8, nodeWidth: small ? 8 : 12, nodeGap: small ? 22 : 14, nodeAlign: "left", draggable: false,
       layoutIterations: 64, emphasis: { focus: "adjacency" },
       label: {
-        color: colour("ink"), fontSize: narrow() ? 10 : 12, textBorderWidth: 0,
-        formatter: ({ name }) => { const text = short(name); return `${text.length > size ? `${text.slice(0, size - 1)}…` : text} ${narrow() ? "" : count(sums.get(name))}`; },
+        color: colour("ink"), fontSize: small ? 11 : 12, lineHeight: 14, textBorderColor: colour("paper"), textBorderWidth: 2,
+        formatter: ({ name }) => `${cut(short(name))}${small ? "\n" : " "}${count(sums.get(name))}`,
       },
       lineStyle: { color: "target", opacity: 0.28, curveness: 0.5 },
-      data: [...sums.keys()].map((name) => ({ name, itemStyle: { color: colour(fill(name)), borderWidth: 0 } })),
+      data: [...sums.keys()].map((name) => ({ name, itemStyle: { color: colour(fillOf(name)), borderWidth: 0 } })),
       links: flows.map((flow) => ({ source: flow.source, target: flow.target, value: flow.slots })),
     }],
   };

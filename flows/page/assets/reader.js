@@ -39,6 +39,9 @@ class Reader {
       el("div", { class: "samples", tabindex: "0", role: "group", "aria-label": "Samples side by side" }, texts.samples.map((sample, number) => this.sample(sample, first + number, matched, text))),
     );
     this.box.scrollTop = 0;
+    const samples = this.box.querySelector(".samples");
+    const hit = samples.querySelector(".sample:not(.miss)");
+    if (hit) samples.scrollLeft = hit.offsetLeft - 4; // what was filtered or searched for is in sight
     byId("browser").classList.add("reading");
     if (go || narrow()) this.box.focus();
   }

@@ -14,7 +14,7 @@ function manner(facts) {
   return section("manner", "Diversity and style",
     el("div", { class: "columns" },
       diversity.sample > 0 && el("div", null,
-        table([["measure", ([, what]) => what], ["value", ([name]) => figure(diversity[name]), "number"], ["more diverse", ([, , way]) => way, "text"]], MEASURES,
+        table([["measure", ([, what]) => what], ["value", ([name]) => figure(diversity[name]), "number"], ["more diverse", ([, , way]) => way, "words"]], MEASURES,
           { caption: `Diversity, of ${count(diversity.sample)} of ${count(diversity.traces)} traces` }),
         diversity.openings.length > 0 && table([["traces begin", (each) => `“${each.opening}”`], ["share", (each) => meter(each.share)]], diversity.openings)),
       habits.length > 0 && table([
@@ -37,17 +37,17 @@ function rights(facts) {
     licensing.license && el("p", { class: "lead" }, `All of it together: ${licensing.license}.`),
     el("div", { class: "columns" },
       table([
-        ["licence", (each) => each.license || "none"], ["training", (each) => each.train_use, "text"], ["generation", (each) => count(each.generation), "number"], ["traces", (each) => count(each.traces), "number"],
+        ["licence", (each) => each.license || "none"], ["training", (each) => each.train_use, "words"], ["generation", (each) => count(each.generation), "number"], ["traces", (each) => count(each.traces), "number"],
       ], facts.licenses, { caption: "Traces by licence" }),
       (licensing.sources || []).length > 0 && table([
-        ["source of prompts", (each) => each.source], ["licence", (each) => each.license || "of each row", "text"], ["to be credited", (each) => each.attribution || "–", "text"],
+        ["source of prompts", (each) => each.source], ["licence", (each) => each.license || "of each row", "words"], ["to be credited", (each) => each.attribution || "–", "words"],
       ], licensing.sources, { caption: "Where prompts come from" }),
       facts.terms.length > 0 && table([
-        ["terms", (each) => each.terms || "–"], ["training", (each) => each.train_use, "text"], ["acknowledged by", (each) => each.acknowledgement || "nobody", "text"], ["traces", (each) => count(each.traces), "number"],
+        ["terms", (each) => each.terms || "–"], ["training", (each) => each.train_use, "words"], ["acknowledged by", (each) => each.acknowledgement || "nobody", "words"], ["traces", (each) => count(each.traces), "number"],
       ], facts.terms, { caption: "Terms that bind traces, and who answers for them" }),
       teachers.length > 0 && table([
-        ["teacher", (each) => each.name], ["terms", (each) => [each.terms_name || each.terms, each.terms_as_of].filter(Boolean).join(", as of ") || "–", "text"],
-        ["duties and notices", (each) => [...each.duties, ...each.notices].map((line) => el("div", null, line)), "text"],
+        ["teacher", (each) => each.name], ["terms", (each) => [each.terms_name || each.terms, each.terms_as_of].filter(Boolean).join(", as of ") || "–", "words"],
+        ["duties and notices", (each) => [...each.duties, ...each.notices].map((line) => el("div", null, line)), "words"],
       ], teachers, { caption: "What teachers' terms ask for" }),
       duplicates.length > 0
         ? table([["duplicates", (each) => each.kind || "duplicates"], ["samples", (each) => count(each.slots), "number"]], duplicates, { caption: "Duplicates that were left out" })

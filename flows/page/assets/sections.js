@@ -53,10 +53,10 @@ function course(facts) {
     chart({
       caption: "From what was asked for to what became of it. The widths are numbers of samples.", label: "Flows of samples from what was asked for to kept, rejected and failed",
       option: () => sankey(facts.course), tall: true,
-      table: table([["from", (each) => each.source], ["to", (each) => each.target, "text"], ["samples", (each) => count(each.slots), "number"]], facts.course, { limit: 40 }),
+      table: table([["from", (each) => each.source], ["to", (each) => each.target, "words"], ["samples", (each) => count(each.slots), "number"]], facts.course, { limit: 40 }),
     }),
     facts.rejections.length > 0 && el("div", null, el("h3", null, "Why the others were not kept"), table([
-      ["reason", (each) => each.kind || "none given"], ["ended as", (each) => `${each.outcome} at ${each.stage}`, "text"],
+      ["reason", (each) => each.kind || "none given"], ["ended as", (each) => `${each.outcome} at ${each.stage}`, "words"],
       ["share", (each) => meter(each.slots / facts.requested)], ["samples", (each) => count(each.slots), "number"],
     ], facts.rejections)));
 }

@@ -11,7 +11,7 @@ function meter(share) {
 }
 
 /**
- * Return a table. `columns` are [heading, cell of a row, "number" or "text" or nothing]; the first is each row's heading.
+ * Return a table. `columns` are [heading, cell of a row, "number" or "words" or nothing]; the first is each row's heading.
  * More rows than a screen takes stay behind a button.
  */
 function table(columns, rows, { caption, limit = ROWS } = {}) {

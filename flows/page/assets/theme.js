@@ -17,7 +17,7 @@ function whenThemed(draw) {
 function applyTheme() {
   document.documentElement.dataset.theme = theme === "auto" ? (system.matches ? "dark" : "light") : theme;
   const button = byId("theme");
-  button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+  button.replaceChildren(el("span", null, "Theme: "), theme);
   button.setAttribute("aria-label", `Theme: ${theme}. Change it`);
   themed.forEach((draw) => draw());
 }
