@@ -24,14 +24,14 @@ from flows.progress import Progress
 from flows.watching.metrics import served
 from storage.records import Verdict
 from tasks.asking.meter import Meter
-from tasks.tally import Tally
+from tasks.tally import Passing
 
 TAGS = {"kind": "sum", "level": "3", "source": "a"}
 
 
 def counting() -> float:
     """Return the seconds of counting one request and one judged sample."""
-    meter, tally = Meter(), Tally()
+    meter, passing = Meter(), Passing()
     verdicts = [
         Verdict(
             sample_id="s",
@@ -54,7 +54,7 @@ def counting() -> float:
         meter.in_flight -= 1
         meter.tokens += 30
         meter.answered(0.7)
-        tally.judge(teacher="t", strategy="terse", tags=TAGS, verdicts=verdicts, accepted=True)
+        passing.judge(teacher="t", strategy="terse", tags=TAGS, verdicts=verdicts, accepted=True)
 
     return min(timeit.repeat(count, number=20_000, repeat=7)) / 20_000
 

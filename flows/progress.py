@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tasks.asking.ask import Desk
 from tasks.asking.meter import LineState
 from tasks.draw import Budget, Spending
-from tasks.tally import Tally
+from tasks.tally import Passing, Tally
 
 
 @dataclass(slots=True)
@@ -42,6 +42,8 @@ class Progress:
     """Samples that were there before this run."""
     tally: Tally = field(default_factory=Tally)
     """What has come of the rest so far."""
+    passing: Passing = field(default_factory=Passing)
+    """How many of what was drawn passed, by teacher, strategy, verifier and tag."""
     spending: Spending = field(default_factory=Spending)
     """What was bought."""
     budget: Budget = field(default_factory=lambda: Budget(None))

@@ -255,13 +255,12 @@ class Run:
         """Return the numbers of the shards that have something to do, and get ready for them."""
         self.progress.stage = "drawing and verifying"
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule_alone, self._alone)
-        sampling = self.spec.sampling
+        sampling, arms = self.spec.sampling, self.spec.arms
         self._asked = self._workspace.folder / "asked.parquet"
         writer = PartWriter(self._asked, ASKED)
         self._writer = self._stack.enter_context(contextlib.ExitStack())
         self._writer.enter_context(writer)
         drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
-        arms = self.spec.arms
         self._shards = Shards(
             workspace=self._workspace,
             template=wiring.template(self.spec, self._path),
@@ -280,6 +279,7 @@ class Run:
             asked=writer,
             cascades=self.spec.cascades,
             tally=self.progress.tally,
+            passing=self.progress.passing,
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)

@@ -17,7 +17,7 @@ from storage.rows import prompt_of
 from storage.workspace import Workspace
 from tasks.draw import Asks, Draw, Drawn, Question
 from tasks.prepare import staged_near
-from tasks.tally import Tally
+from tasks.tally import Passing, Tally
 from tasks.templates import Template
 from tasks.verify import Case, Rule, Verification
 
@@ -99,6 +99,8 @@ class Shards:
     """For each strategy the teachers' numbers from cheap to strong. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
+    passing: Passing = field(default_factory=Passing)
+    """Likewise, by teacher, strategy, verifier and tag."""
     worked: dict[int, int] = field(default_factory=dict)
     """The shards that came to their end, and how many rows `asked` got of each."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
@@ -259,7 +261,7 @@ class Shards:
         task.judged.update(zip(new, verdicts, strict=True))
         good = {place[2] for place in samples if self.rule.accepts(task.judged[place])}
         for place in samples:
-            self.tally.judge(
+            self.passing.judge(
                 teacher=question.desk.options.name,
                 strategy=question.strategy,
                 tags=task.prompt.tags,
@@ -270,6 +272,8 @@ class Shards:
             come[index] = result, index not in others, index in good
         self.tally.asked += len(results)
         self.tally.failed += sum(isinstance(result, str) for result in results.values())
+        self.tally.judged += len(samples)
+        self.tally.accepted += len(good)
         task.accepted.append(len(good))
         return len(good)
 

@@ -8,47 +8,38 @@ from typing import Any
 
 from flows.progress import Progress, Stage
 from tasks.asking.meter import LineState
-from tasks.tally import Passed, Tally
+from tasks.tally import STRATEGY, TAG, TEACHER, VERIFIER, Passing
 
 Rows = list[dict[str, Any]]
 MINUTE_S = 60.0
+LONGEST = 80
+"""Characters of a name; a tag's value may be any text."""
 BATCHES = 8
 """Lines on batches in a progress artifact's text."""
 
 
-def drawn(tally: Tally) -> Rows:
+def drawn(passing: Passing) -> Rows:
     """Return the pass rates of what a run has drawn so far, by teacher, strategy, verifier and tag."""
-    groups: list[tuple[str, Mapping[str, Passed]]] = [
-        ("teacher", tally.by_teacher),
-        ("strategy", tally.by_strategy),
-        ("verifier", tally.by_verifier),
-        *((f"tag {tag}", values) for tag, values in sorted(tally.by_tag.items())),
-    ]
+    groups = dict(passing.groups)
+    order = [*(by for by in (TEACHER, STRATEGY, VERIFIER) if by in groups), *sorted(by for by in groups if by.startswith(TAG))]
     return [
-        {
-            "by": by,
-            "name": name,
-            "samples": passed.judged,
-            "passed": passed.accepted,
-            "undecided": passed.undecided,
-            "pass rate": _percent(passed.rate),
-        }
-        for by, values in groups
-        for name, passed in sorted(values.items())
+        _row(by, name, passed.judged, passed.accepted, passed.undecided, passed.rate)
+        for by in order
+        for name, passed in sorted(groups[by].items())
     ]
 
 
 def landed(parts: Mapping[str, Any]) -> Rows:
     """Return the pass rates of a landed build, as `flows.report.report` counts them: also what the lake had already."""
-    groups = [("teacher", parts["by_teacher"]), ("strategy", parts["by_strategy"])]
-    tags = [(f"tag {tag}", values) for tag, values in parts["by_tag"].items()]
+    groups = [(TEACHER, parts["by_teacher"]), (STRATEGY, parts["by_strategy"])]
+    tags = [(f"{TAG}{tag}", values) for tag, values in parts["by_tag"].items()]
     rows = [
         _row(by, name, each["responses"], each["accepted"], 0, each["pass_rate"])
         for by, values in groups
         for name, each in values.items()
     ]
     rows += [
-        _row("verifier", name, sum(each[key] for key in ("passed", "failed", "undecided")), *_said(each))
+        _row(VERIFIER, name, sum(each[key] for key in ("passed", "failed", "undecided")), *_said(each))
         for name, each in parts["by_verifier"].items()
     ]
     return rows + [
@@ -64,7 +55,7 @@ def _said(each: Mapping[str, Any]) -> tuple[int, int, float | None]:
 
 def _row(by: str, name: str, samples: int, passed: int, undecided: int, rate: float | None) -> dict[str, Any]:
     counts = {"samples": samples, "passed": passed, "undecided": undecided}
-    return {"by": by, "name": name} | counts | {"pass rate": _percent(rate)}
+    return {"by": by, "name": name[:LONGEST]} | counts | {"pass rate": _percent(rate)}
 
 
 def spending(progress: Progress) -> Rows:

@@ -114,7 +114,7 @@ class Watcher:
     async def _show_tables(self, now: float) -> None:
         progress = self._run.progress
         if self.whole is None:
-            await self.board.table("pass-rates", tables.drawn(progress.tally), "Pass rates of what this run has drawn so far")
+            await self.board.table("pass-rates", tables.drawn(progress.passing), "Pass rates of what this run has drawn so far")
         else:
             await self.board.table("pass-rates", tables.landed(self.whole), "Pass rates of the whole build")
         await self.board.table("spend", tables.spending(progress), "Spend, in all and against the budget")

@@ -8,7 +8,7 @@ from flows.progress import Progress
 from flows.watching import tables
 from tasks.asking.meter import LineState, Meter
 from tasks.draw import Budget
-from tasks.tally import Passed, Tally
+from tasks.tally import Passed, Passing
 
 
 def line(meter: Meter, **given: Any) -> LineState:
@@ -18,14 +18,16 @@ def line(meter: Meter, **given: Any) -> LineState:
 
 
 def test_pass_rates_while_it_draws() -> None:
-    """A row for each teacher, strategy, verifier and value of a tag; one that decided nothing has no rate."""
-    tally = Tally(
-        by_teacher={"t": Passed(judged=4, accepted=1)},
-        by_verifier={"v": Passed(judged=2, undecided=2)},
-        by_tag={"kind": {"sum": Passed(judged=4, accepted=4)}},
+    """A row for each teacher, strategy, verifier and value of a tag; one that decided nothing has no rate, and a long name is cut."""
+    passing = Passing(
+        {
+            "tag kind": {"sum" * 40: Passed(judged=4, accepted=4)},
+            "verifier": {"v": Passed(judged=2, undecided=2)},
+            "teacher": {"t": Passed(judged=4, accepted=1)},
+        }
     )
-    rows = [(row["by"], row["name"], row["samples"], row["pass rate"]) for row in tables.drawn(tally)]
-    assert rows == [("teacher", "t", 4, "25.0%"), ("verifier", "v", 2, ""), ("tag kind", "sum", 4, "100.0%")]
+    rows = [(row["by"], row["name"], row["samples"], row["pass rate"]) for row in tables.drawn(passing)]
+    assert rows == [("teacher", "t", 4, "25.0%"), ("verifier", "v", 2, ""), ("tag kind", ("sum" * 40)[:80], 4, "100.0%")]
 
 
 def test_spend_against_the_budget() -> None:
