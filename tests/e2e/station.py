@@ -128,7 +128,7 @@ class Station:
         assert runs, "there is none"
         _kill(runs)
 
-    def api(self, path: str, body: dict[str, Any] | None = None) -> Any:
+    def api(self, path: str, body: Any = None) -> Any:
         """Call the REST API; a body makes it a POST."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}{path}", data, {"content-type": "application/json"})
