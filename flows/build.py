@@ -98,7 +98,7 @@ async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
     path = Path(spec)
 
     def make(progress: Progress, say: Say) -> Run:
-        return Run(load_spec(path), path, Lake.at(lake), progress=progress, say=say)
+        return Run(load_spec(path), path, Lake.at(lake, say=say), progress=progress, say=say)
 
     return await carry_out(make, _steps)
 
@@ -115,7 +115,7 @@ async def carry_out(
             watch.say(text)
             logger.info("%s", text)
 
-        run = make(watch.progress, say)
+        run = await asyncio.to_thread(make, watch.progress, say)  # a lake on an object store is looked at
         with signals(run.stop, watch.say, watch.pending, watch.leave):
             async with run, _watched(run, watch):
                 context.RUN.set(run)

@@ -29,7 +29,9 @@ async def evaluate(spec: str, lake: str = "lake", options: dict[str, Any] | None
     path = Path(spec)
 
     def make(progress: Progress, say: Say) -> Contest:
-        return Contest(load_spec(path), path, Lake.at(lake), ContestOptions.of(options or {}), progress=progress, say=say)
+        return Contest(
+            load_spec(path), path, Lake.at(lake, say=say), ContestOptions.of(options or {}), progress=progress, say=say
+        )
 
     return await carry_out(make, _steps)
 

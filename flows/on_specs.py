@@ -131,7 +131,7 @@ def score(
         if spending.paid:
             say(f"this run bought {spending.paid:,} scores for ${spending.cost_usd:,.4f}, which are landed")
         if as_json:
-            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": at.where}
             print_json(ended | {"scored": bought["paid"], "cost_usd": bought["cost_usd"], "tokens_in": bought["tokens_in"]})
         raise
     if as_json:
@@ -178,7 +178,7 @@ def serve(
         except ValueError as error:
             raise SpecError(f"--cron: {cron!r} is no cron expression; five fields, as in '0 2 * * *'") from error
         say(f"serving build/{loaded.dataset} at {cron!r}; Ctrl-C ends it")
-        serve_forever(loaded, spec, at.root, cron=cron)
+        serve_forever(loaded, spec, at.where, cron=cron)
 
 
 def doctor(

@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.spec import Spec
 
 
-def serve(spec: Spec, path: Path, lake: Path, *, cron: str) -> None:
+def serve(spec: Spec, path: Path, lake: str, *, cron: str) -> None:
     """Register the deployment `build/DATASET` and run what its schedule starts, each run in a process of its own.
 
     Paths are made absolute: a run doesn't start in this folder.
@@ -19,7 +19,7 @@ def serve(spec: Spec, path: Path, lake: Path, *, cron: str) -> None:
     build.serve(
         name=spec.dataset,
         cron=cron,
-        parameters={"spec": str(path.absolute()), "lake": str(lake.absolute())},
+        parameters={"spec": str(path.absolute()), "lake": lake},
         tags=["stillhouse", f"dataset:{spec.dataset}"],
         description=f"Builds the dataset {spec.dataset}: what is new is bought, what is stored is not bought again.",
         entrypoint_type=EntrypointType.MODULE_PATH,
