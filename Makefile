@@ -103,6 +103,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/semantic.py 20000
 	$(BIN)/python benchmarks/export.py 100000 1000000
 	$(BIN)/python benchmarks/logprobs.py
+	$(BIN)/python benchmarks/object_store.py
 	PYTHONPATH=. $(BIN)/python benchmarks/soft.py 200
 
 clean:  ## Remove what make made
