@@ -110,6 +110,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/semantic.py 20000
 	$(BIN)/python benchmarks/export.py 100000 1000000
 	$(BIN)/python benchmarks/logprobs.py
+	$(BIN)/python benchmarks/object_store.py
 	PYTHONPATH=. $(BIN)/python benchmarks/soft.py 200
 	$(BIN)/python benchmarks/report.py 50000
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from storage.lake import Lake
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
-LakePath = Annotated[str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder.")]
+LakePath = Annotated[
+    str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder, or its URL, as s3://BUCKET/FOLDER.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
 Metrics = Annotated[
     str | None,
@@ -36,6 +38,7 @@ def loaded_spec(spec: Path) -> Spec:
 
 def lake_at(lake: str) -> Lake:
     """Return the lake of `--lake`."""
+    from flows.printing import say
     from storage.lake import Lake
 
-    return Lake.at(lake)
+    return Lake.at(lake, say=say)

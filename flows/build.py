@@ -101,7 +101,7 @@ async def build(spec: str, lake: str = "lake", overrides: Overrides | None = Non
     path = Path(spec)
 
     async def make(watch: context.Watch, say: Say) -> Run:
-        at = Lake.at(lake)
+        at = await asyncio.to_thread(Lake.at, lake, say=say)  # a lake on an object store is looked at
         loaded, approvals = await approved(overridden(load_spec(path), overrides), path, at, watch, say)
         run = Run(loaded, path, at, progress=watch.progress, say=say)
         run.approvals = approvals

@@ -186,7 +186,7 @@ class Contest(Run):
             "spec_hash": self._given.hash,
             "spec": self._given.model_dump(mode="json", exclude_defaults=True),
             "version": version("stillhouse"),
-            "lake": str(self.lake.root),
+            "lake": self.lake.where,
             "verifiers": [
                 {"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in self._verifiers
             ],

@@ -101,7 +101,7 @@ def diff(lake: Lake, dataset: str, *, before: str | None, after: str | None) -> 
         }
         return Diff(
             dataset=dataset,
-            lake=str(lake.root),
+            lake=lake.where,
             before=was["build_id"],
             after=now["build_id"],
             prompts=comparing.prompts(workspace),
@@ -127,7 +127,7 @@ def _builds(lake: Lake, dataset: str, before: str | None, after: str | None) -> 
     place = [build["build_id"] for build in earlier].index(now["build_id"])
     if not place:
         why = "it has no other" if len(earlier) == 1 else "name one with --from"
-        raise StorageError(f"{lake.root}: {dataset!r} has no build before {now['build_id']} to compare it with; {why}")
+        raise StorageError(f"{lake.where}: {dataset!r} has no build before {now['build_id']} to compare it with; {why}")
     return earlier[place - 1], now
 
 

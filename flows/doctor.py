@@ -42,6 +42,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     yield _tried("languages (unit_tests)", _languages)
     yield _tried("embedded model (local)", _model)
     yield from _lake(lake)
+    yield from _working_copy(lake)
     yield from _batches(lake)
     from flows.server import configured_url
 
@@ -99,32 +100,42 @@ def mend(lake: Lake) -> tuple[list[Check], dict[str, Any]]:
         for finding in done.findings
     ]
     whole = "nothing is damaged" if not any(finding.damaged for finding in done.findings) else "mended"
-    checks.append(Check(name="lake", state="ok", detail=f"{lake.root}: {whole}, {len(lake.builds())} builds"))
-    return checks, {"lake": str(lake.root)} | done.as_dict()
+    checks.append(Check(name="lake", state="ok", detail=f"{lake.where}: {whole}, {len(lake.builds())} builds"))
+    return checks, {"lake": lake.where} | done.as_dict()
 
 
 def _lake(lake: Lake) -> Iterator[Check]:
     try:
         if not is_lake(lake):
-            yield Check(name="lake", state="ok", detail=f"{lake.root}: nothing built yet")
+            yield Check(name="lake", state="ok", detail=f"{lake.where}: nothing built yet")
             return
         with lake.alone() as free:
             found = damage.examine(lake) if free else []
         if not free:
-            yield Check(name="lake", state="note", detail=f"{lake.root}: not examined, since a build is writing to it now")
+            yield Check(name="lake", state="note", detail=f"{lake.where}: not examined, since a build is writing to it now")
             return
         damaged = [finding for finding in found if finding.damaged]
         if damaged:
-            command = f"stillhouse doctor --repair --lake {shlex.quote(str(lake.root))}"
-            yield Check(name="lake", state="damaged", detail=f"{lake.root}: {len(damaged)} damages; `{command}` mends them")
+            command = f"stillhouse doctor --repair --lake {shlex.quote(lake.where)}"
+            yield Check(name="lake", state="damaged", detail=f"{lake.where}: {len(damaged)} damages; `{command}` mends them")
         else:
             lake.recover_if_idle()
-            yield Check(name="lake", state="ok", detail=f"{lake.root}: {len(lake.builds())} builds, nothing is damaged")
+            yield Check(name="lake", state="ok", detail=f"{lake.where}: {len(lake.builds())} builds, nothing is damaged")
         for finding in found:
             detail = f"{finding.what} ({finding.remedy})"
             yield Check(name=_place(lake, finding), state="damaged" if finding.damaged else "note", detail=detail)
     except UserError as error:
         yield Check(name="lake", state="missing", detail=str(error))
+
+
+def _working_copy(lake: Lake) -> Iterator[Check]:
+    if lake.replica is None:
+        return
+    size = sum(path.stat().st_size for path in lake.root.rglob("*") if path.is_file())
+    waiting = len(lake.replica.unsent)
+    unsent = f"; {waiting:,} files of it wait for the next command that writes, to be sent" if waiting else ""
+    detail = f"{lake.root}, {size / 1e6:,.1f} MB{unsent}"
+    yield Check(name="working copy", state="note" if waiting else "ok", detail=detail)
 
 
 def _place(lake: Lake, finding: Finding) -> str:

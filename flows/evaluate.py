@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,8 @@ async def evaluate(
 
     async def make(watch: context.Watch, say: Say) -> Contest:
         asked = overridden(load_spec(path), overrides)
-        return Contest(asked, path, Lake.at(lake), options or ContestOptions(), progress=watch.progress, say=say)
+        at = await asyncio.to_thread(Lake.at, lake, say=say)
+        return Contest(asked, path, at, options or ContestOptions(), progress=watch.progress, say=say)
 
     return await carry_out(make, _steps)
 

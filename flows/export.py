@@ -52,7 +52,7 @@ def export(
     try:
         restarts.check()
         other = load_spec(Path(spec)) if spec else None
-        manifest = export_dataset(Lake.at(lake), dataset, _chosen(options), say, build_id=build_id, spec=other)
+        manifest = export_dataset(Lake.at(lake, say=say), dataset, _chosen(options), say, build_id=build_id, spec=other)
     except UserError as error:
         return Failed(message=str(error), data=error)
     say(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {manifest['destination']}")

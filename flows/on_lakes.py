@@ -24,7 +24,10 @@ def status(
     """List the builds of a lake."""
     from flows.show import status as look
 
-    found = look(lake_at(lake), dataset)
+    at = lake_at(lake)
+    found = look(at, dataset)
+    if at.replica is not None and at.replica.waiting:
+        say("responses that a build has bought and not landed yet, one that runs or was killed, don't count here")
     if as_json:
         print_json(found)
         return

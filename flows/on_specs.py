@@ -143,7 +143,7 @@ def score(
         if spending.paid:
             say(f"this run bought {spending.paid:,} scores for ${spending.cost_usd:,.4f}, which are landed")
         if as_json:
-            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": str(at.root)}
+            ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": at.where}
             print_json(ended | {"scored": bought["paid"], "cost_usd": bought["cost_usd"], "tokens_in": bought["tokens_in"]})
         raise
     if as_json:
@@ -198,7 +198,7 @@ def serve(
     serving.prepare()
     with server:
         server.wait()
-        made = serving.deployments(loaded, str(at.root), when, others)
+        made = serving.deployments(loaded, at.where, when, others)
         for each in made:
             say(f"serving {each.full_name} {when if each.flow_name == 'build' else 'where it is asked for'}")
         say("Ctrl-C ends it")

@@ -66,7 +66,7 @@ def spending_told(dataset: str, lake: Lake, progress: Progress, *, as_json: bool
     except UserError as error:
         say(progress.spending.line())
         if as_json:
-            ended = {"dataset": dataset, "error": str(error), "exit": error.exit_code, "lake": str(lake.root)}
+            ended = {"dataset": dataset, "error": str(error), "exit": error.exit_code, "lake": lake.where}
             print_json(ended | progress.spending.totals())
         raise
 

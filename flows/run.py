@@ -93,21 +93,21 @@ class Run:
         stack = self._stack
         try:
             made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
-            lock = self.lake.writing(self.say, check=self.stop.check)
+            lock = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
-            stack.callback(lock.__exit__, None, None, None)
+            stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
             await asyncio.to_thread(verify, self.lake, self.say, check=self.stop.check)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
-            self._intents = intents = Intents(self.lake.batches)
+            self._intents = intents = Intents(self.lake.batches, keeper=self.lake.replica)
             await asyncio.to_thread(settle, intents, self._workspace)
             # Once the journal has landed, whatever ended the run.
             stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
             # Left after the journal, which gives its reserve back to a full disk first.
             self._store = await stack.enter_async_context(
-                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id)
+                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id, mirror=self.lake.replica)
             )
             self._journal = await stack.enter_async_context(
-                Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id)
+                Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id, mirror=self.lake.replica)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
             answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
@@ -366,7 +366,7 @@ class Run:
             ),
             saved=costs.saved(self._workspace, spec.sampling, [arm.teacher for arm in spec.arms], spec.cascades),
             elapsed_s=time.monotonic() - self._began,
-            lake=str(self.lake.root),
+            lake=self.lake.where,
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
             spec_hash=spec.hash,
             version=version("stillhouse"),

@@ -138,15 +138,16 @@ class _Scoring:
                 wiring.open_scorer(options, self.path, self.chosen.number, top=self.top, keys=True)
             )
             fingerprint = print_of(options, made[0].teacher.identity, self.top)
-            lock = lake.writing(self._say, check=stop.check)
+            lock = lake.writing(self._say, check=stop.check, lost=stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
-            stack.callback(lock.__exit__, None, None, None)
+            stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
             await asyncio.to_thread(verify, lake, self._say, check=stop.check)
             workspace = stack.enter_context(Workspace(lake, lake.staging / run))
             await self._want(workspace, which)
             missing = await asyncio.to_thread(find, workspace, fingerprint)
             budget.spent = await asyncio.to_thread(lambda: costs.spent(workspace, among="wanted"))
-            async with Journal(lake.segments["scores"], lake.root / "scores", run=run, schema=SCORES) as journal:
+            scores = lake.root / "scores"
+            async with Journal(lake.segments["scores"], scores, run=run, schema=SCORES, mirror=lake.replica) as journal:
                 with Waste(lake.waste, run=run) as waste:
                     grade = Grade(
                         desk=wiring.one_by_one(options, made, stop),
@@ -210,7 +211,7 @@ class _Scoring:
         scores.narrow(workspace, LOOKED_AT)
         return Scores(
             dataset=self.spec.dataset,
-            lake=str(self.lake.root),
+            lake=self.lake.where,
             scorer=options.name,
             model=options.model,
             fingerprint=grade.fingerprint,

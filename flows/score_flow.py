@@ -45,7 +45,7 @@ async def score(
         found = await graded(
             load_spec(path),
             path,
-            Lake.at(lake),
+            await asyncio.to_thread(Lake.at, lake),
             Console(stderr=True),
             teacher=teacher,
             top=top,

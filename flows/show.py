@@ -24,7 +24,7 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
     if dataset is not None:
         lake.build(dataset)  # raises where there is none, and says what there is
     if not lake.exists:
-        return {"lake": str(lake.root), "samples": 0, "verdicts": 0, "journal": 0, "batches": [], "builds": [], "spend": []}
+        return {"lake": lake.where, "samples": 0, "verdicts": 0, "journal": 0, "batches": [], "builds": [], "spend": []}
     with explained(), duckdb.connect() as connection:
         counted = {
             table: connection.execute(f"SELECT count(*) FROM {parquet(lake.glob(table))}").fetchall()[0][0]
@@ -39,7 +39,7 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
     builds = [
         {name: value for name, value in build.items() if name not in {"spec", "measures"}} for build in lake.builds(dataset)
     ]
-    return {"lake": str(lake.root), **counted, "journal": waiting, "batches": batches, "builds": builds, "spend": spend}
+    return {"lake": lake.where, **counted, "journal": waiting, "batches": batches, "builds": builds, "spend": spend}
 
 
 def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | None) -> list[dict[str, Any]]:

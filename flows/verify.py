@@ -101,7 +101,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     async with wiring.open_teachers(spec, path, keys=False) as made:
         teachers = made  # of which only what they add to a request's address counts here
     with signals(stop, say), contextlib.ExitStack() as stack:
-        lock = lake.writing(say, check=stop.check)
+        lock = lake.writing(say, check=stop.check, lost=stop.from_threads())
         await asyncio.to_thread(lock.__enter__)
         stack.callback(lock.__exit__, None, None, None)
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
@@ -118,7 +118,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         ((samples,),) = workspace.rows("SELECT count(*) FROM slots WHERE stored")
     return Verified(
         dataset=spec.dataset,
-        lake=str(lake.root),
+        lake=lake.where,
         build_id=before["build_id"] if before else None,
         samples=samples,
         judged=judged or 0,
@@ -141,7 +141,7 @@ class _Work:
 
     async def missing(self) -> int:
         """Judge what lacks a verdict, into the lake. Return how many samples."""
-        async with VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.run) as store:
+        async with VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.run, mirror=self.lake.replica) as store:
             return await self._judge(store, "judging", again=False)
 
     async def again(self) -> dict[str, int]:

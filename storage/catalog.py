@@ -19,8 +19,9 @@ _BUILDS = """
 CREATE TABLE builds (
     dataset TEXT, build_id TEXT, created_at TIMESTAMPTZ, spec_hash TEXT, version TEXT, prompts BIGINT, requested BIGINT,
     reused BIGINT, paid BIGINT, kept BIGINT, rejected BIGINT, failed BIGINT, cost_usd DOUBLE, tokens_in BIGINT, tokens_out BIGINT,
-    elapsed_s DOUBLE
+    elapsed_s DOUBLE, here BOOLEAN
 )"""
+"""`here`: whether the views over snapshots have this build's. Of a lake on an object store, not all are brought here."""
 _EXPORTS = """
 CREATE TABLE exports (
     dataset TEXT, build_id TEXT, export_id TEXT, created_at TIMESTAMPTZ, format TEXT, destination TEXT, shards INTEGER,
@@ -39,7 +40,8 @@ def write(lake: Lake) -> None:
         for table, rows in (("builds", builds), ("exports", exports)):
             names = [row[0] for row in connection.execute(f"SELECT column_name FROM (DESCRIBE {table})").fetchall()]
             for row in rows:
-                values = [_scalar(row.get(name)) for name in names]
+                here = {"here": (lake.root / "outcomes" / f"dataset={row['dataset']}" / f"build={row.get('build_id')}").is_dir()}
+                values = [_scalar((row | here).get(name)) for name in names]
                 connection.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(names))})", values)
         for table in STORES:
             connection.execute(f"CREATE VIEW {table} AS FROM {parquet(lake.glob(table))}")

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 
 from storage import footers, journal
 from storage.errors import LakeDamaged
-from storage.lake import EMPTY, Lake, Manifest, read_manifest
+from storage.lake import Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
-from storage.schemas import LATER, SNAPSHOTS, STORES
+from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES
 from storage.sql import explained, literal
 
 BATCH = 256

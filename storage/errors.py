@@ -6,7 +6,8 @@
     │   ├── SourceError        2    an input file is wrong
     │   ├── SetupError         2    a program, package, key or server that the spec needs isn't there
     │   ├── StorageError       2    the lake is locked, full, or can't be read or written
-    │   │   └── LakeDamaged    2    a file of it is damaged; `stillhouse doctor --repair` mends it
+    │   │   ├── LakeDamaged    2    a file of it is damaged; `stillhouse doctor --repair` mends it
+    │   │   └── LeaseLost      2    another machine has taken the lake over; a rerun goes on
     │   ├── LicenseRefused     3    the licence gate said no
     │   ├── GuardRefused       3    the guard said no: a dataset would feed on what was generated
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
@@ -70,6 +71,10 @@ class LakeDamaged(StorageError):
     def __init__(self, place: object, why: str) -> None:
         super().__init__(f"{place}: {why}; `stillhouse doctor --repair` with this --lake mends it and keeps what can be read")
         self.why = why
+
+
+class LeaseLost(StorageError):
+    """Another machine has taken over a lake on an object store. What was paid for stays in the working copy until a rerun."""
 
 
 class LicenseRefused(UserError):

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from storage.errors import StorageError
 from storage.identity import sample_id
+from storage.mirror import Keeper
 from storage.parquet import write_text
 from storage.workspace import Workspace
 
@@ -61,9 +62,10 @@ class Intent:
 class Intents:
     """The notes in one folder. The caller holds the lake's lock."""
 
-    def __init__(self, folder: Path) -> None:
-        """Name the folder; it is made when there is something to note."""
+    def __init__(self, folder: Path, *, keeper: Keeper | None = None) -> None:
+        """Name the folder; it is made when there is something to note. `keeper`: where the notes are to be durable too."""
         self._folder = folder
+        self._keeper = keeper
 
     def path(self, key: str) -> Path:
         """Return where a note is."""
@@ -72,10 +74,14 @@ class Intents:
     def write(self, intent: Intent) -> None:
         """Return once the note is on disk, in place of an earlier one of its key."""
         write_text(self.path(intent.key), json.dumps(asdict(intent), indent=0) + "\n")
+        if self._keeper is not None:
+            self._keeper.keep(self.path(intent.key))
 
     def remove(self, key: str) -> None:
         """Forget a batch."""
         self.path(key).unlink(missing_ok=True)
+        if self._keeper is not None:
+            self._keeper.drop(self.path(key))
 
     def all(self) -> list[Intent]:
         """Return the notes, oldest first. Raise StorageError for one that can't be read: a batch must not be forgotten."""

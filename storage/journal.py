@@ -4,6 +4,9 @@ A run appends its samples to a *segment*, a file of lines `CRC32 JSON`. Appends 
 `fsync` (group commit), so durability costs a run a few hundred syncs rather than one for each sample. A full segment becomes one
 Parquet part of `samples/` with the segment's name, and is then removed. A segment that a killed run left behind becomes its part
 in the same way, at the start of the next run: recovery is the ordinary path, taken late.
+
+With a mirror, where the lake is on an object store, each commit is put there too before it counts. A put takes longer than a
+sync: several are on their way at a time, and a commit takes along what came within a few milliseconds.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import HEAD_BYTES, pack, put, unpack
 from storage.logprobs import packed, unpacked
+from storage.mirror import Mirror
 from storage.parquet import count_rows, refused, sync, write_rows, writing
 from storage.records import Sample, Score
 from storage.schemas import SAMPLES
@@ -37,6 +41,10 @@ SEGMENT_BYTES = 64 * 2**20
 """Bytes in a segment: long responses make smaller parts, since a part is made in memory a row group at a time."""
 RESERVE_BYTES = 4 * 2**20
 """Held back on the disk while a run buys, so that a disk that is full still takes what is in flight."""
+ROUND_S = 0.03
+"""With a mirror, from one commit to the next at least: each costs a request."""
+PUTS = 16
+"""Commits that are on their way to a mirror at a time."""
 _HEAD = re.compile(rb"[0-9a-f]{8} \{")
 """How a line begins."""
 
@@ -53,8 +61,19 @@ class Journal:
     One event loop, one writer. Use as `async with Journal(...)`: leaving it lands every segment.
     """
 
-    def __init__(self, folder: Path, parts: Path, *, run: str, schema: pa.Schema = SAMPLES) -> None:
-        """Write segments `folder/RUN-NNNNNN.jsonl` and parts `parts/RUN-NNNNNN.parquet` of a table's rows."""
+    def __init__(self, folder: Path, parts: Path, *, run: str, schema: pa.Schema = SAMPLES, mirror: Mirror | None = None) -> None:
+        """Write segments `folder/RUN-NNNNNN.jsonl` and parts `parts/RUN-NNNNNN.parquet` of a table's rows.
+
+        `mirror`: where each commit, and each part, is to be durable too.
+        """
+        self._mirror = mirror
+        self._puts: set[asyncio.Task[None]] = set()
+        """Of the segment that is being written."""
+        self._lines = asyncio.Semaphore(PUTS)
+        self._committed = 0
+        """Commits in it."""
+        self._away: StorageError | None = None
+        """Why the mirror keeps no more."""
         self._schema = schema
         self._folder = folder
         self._parts = parts
@@ -73,7 +92,7 @@ class Journal:
         self._landings: list[asyncio.Future[int]] = []
         self._reserve = folder / "reserve"
         self._full = False
-        self._later: list[Path] = []
+        self._later: list[tuple[Path, set[asyncio.Task[None]]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._broken: Exception | None = None
         self.commits = 0
@@ -118,7 +137,7 @@ class Journal:
         self._writer = None
         self._release()
         self._seal()
-        self._landings += map(self._land, self._later)
+        self._landings += [self._land(segment, puts) for segment, puts in self._later]
         # All of them, whatever one meets: the lake's lock must not be free while a part is being written.
         landed = await asyncio.gather(*self._landings, return_exceptions=True)
         self._disk.shutdown(wait=False)
@@ -129,8 +148,13 @@ class Journal:
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
+        began = -ROUND_S
         while not (self._closing and not self._queue):
             await self._wake.wait()
+            if self._mirror is not None:
+                if not self._closing:
+                    await asyncio.sleep(began + ROUND_S - loop.time())
+                began = loop.time()
             self._wake.clear()
             batch, self._queue = self._queue, []
             if not batch:
@@ -141,12 +165,31 @@ class Journal:
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
                 self._refuse(batch, error)
                 continue
-            for pending in batch:
-                if not pending.done.done():
-                    pending.done.set_result(None)
+            if self._mirror is None:
+                _count(batch)
+            else:
+                self._puts.add(loop.create_task(self._put_away(self._mirror, batch, self._path, self._committed)))
+                self._committed += 1
             self._rows += len(lines)
             if self._rows >= SEGMENT_ROWS or self._bytes >= SEGMENT_BYTES:
                 self._seal()
+
+    async def _put_away(self, mirror: Mirror, batch: list[_Pending], segment: Path, number: int) -> None:
+        """Have the mirror keep a commit, and let it count. What the mirror refuses is on disk all the same, and not counted."""
+        async with self._lines:
+            if self._away is not None:
+                _fail(batch, self._away)
+                return
+            try:
+                await mirror.put(segment, number, b"".join(line for pending in batch for line in pending.lines))
+            except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+                if isinstance(error, StorageError):
+                    self._away = error  # it was patient; whoever queues behind this isn't kept waiting as long again
+                else:
+                    self._broken = error
+                _fail(batch, error)
+                return
+        _count(batch)
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:
         """Tell whoever waits that the disk took nothing of theirs."""
@@ -156,9 +199,7 @@ class Journal:
         else:  # a defect: nothing can be trusted to work from here on
             self._broken = error
             batch, self._queue = batch + self._queue, []
-        for pending in batch:
-            if not pending.done.done():  # a waiter that is gone leaves the error to whoever appends next
-                pending.done.set_exception(problem)
+        _fail(batch, problem)
         self._abandon()
 
     def _commit(self, data: bytes) -> None:
@@ -209,14 +250,39 @@ class Journal:
             self._file.close()
         self._file = None
         self._number += 1
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._committed = 0
+        puts, self._puts = self._puts, set()
         if self._full:
-            self._later.append(self._path)  # a part would take the room that is left from what is still in flight
+            self._later.append((self._path, puts))  # a part would take the room that is left from what is still in flight
         else:
-            self._landings.append(self._land(self._path))
+            self._landings.append(self._land(self._path, puts))
 
-    def _land(self, segment: Path) -> asyncio.Future[int]:
-        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts, self._schema)
+    def _land(self, segment: Path, puts: set[asyncio.Task[None]]) -> asyncio.Future[int]:
+        landing = asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts, self._schema)
+        if self._mirror is None:
+            return landing
+        return asyncio.ensure_future(self._land_there(self._mirror, segment, puts, landing))
+
+    async def _land_there(
+        self, mirror: Mirror, segment: Path, puts: set[asyncio.Task[None]], landing: asyncio.Future[int]
+    ) -> int:
+        rows = await landing
+        if puts:
+            await asyncio.wait(puts)  # else one might arrive after the part's commits were removed
+        await mirror.landed(segment, self._parts / f"{segment.stem}.parquet")
+        return rows
+
+
+def _count(batch: list[_Pending]) -> None:
+    for pending in batch:
+        if not pending.done.done():
+            pending.done.set_result(None)
+
+
+def _fail(batch: list[_Pending], error: Exception) -> None:
+    for pending in batch:
+        if not pending.done.done():  # a waiter that is gone leaves the error to whoever appends next
+            pending.done.set_exception(error)
 
 
 def _line(sample: Sample | Score) -> bytes:

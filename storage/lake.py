@@ -1,7 +1,8 @@
 """The lake: where things are, who may write, and what a landed build is.
 
 A build's snapshots count from the moment its manifest is there: `manifests/builds/ID.json`, written last. `catalog.duckdb` is
-made anew from the manifests, so nothing is lost with it.
+made anew from the manifests, so nothing is lost with it. A lake on an object store is a working copy in a folder, and its
+`replica`, which keeps the store and the folder the same.
 """
 
 from __future__ import annotations
@@ -9,32 +10,36 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from glob import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from storage import journal, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
-from storage.schemas import LATER, SNAPSHOTS, STORES, TABLES
+from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES, TABLES
+
+if TYPE_CHECKING:
+    from storage.remote.replica import Replica
 
 Manifest = dict[str, Any]
-EMPTY = "_empty.parquet"
-"""A file without rows, by which a folder is known as a lake and a query finds a table's columns."""
+logger = logging.getLogger(__name__)
 
 
 class Lake:
     """A folder with the tables, the journal and the catalog."""
 
-    def __init__(self, root: Path) -> None:
-        """Name a lake; nothing is read or made yet."""
+    def __init__(self, root: Path, *, replica: Replica | None = None) -> None:
+        """Name a lake; nothing is read or made yet. `replica`: of which store the folder is the working copy."""
         self.root = root
+        self.replica = replica
         self.journal = root / "journal"
         self.batches = self.journal / "batches"
         self.judged = self.journal / "verdicts"
@@ -50,15 +55,26 @@ class Lake:
         """Where what was damaged is put aside; nobody reads it."""
 
     @classmethod
-    def at(cls, where: str) -> Lake:
-        """Return the lake at a path. Raise StorageError where it can't be one."""
+    def at(cls, where: str, *, say: Callable[[str], None] = logger.info) -> Lake:
+        """Return the lake at a path or a URL. Raise StorageError where it can't be one.
+
+        Of a lake on an object store, what is small is brought here, and `say` is told of what takes long.
+        """
         scheme, colon, _ = where.partition("://")
         if colon and scheme != "file":
-            raise StorageError(f"{where}: a lake must be a local folder for now; {scheme}:// isn't supported yet")
+            from storage.remote.replica import Replica
+
+            replica = Replica.open(where, say=say)
+            return cls(replica.root, replica=replica)
         root = Path(where.removeprefix("file://")).expanduser().absolute()
         if root.exists() and not root.is_dir():
             raise StorageError(f"{where}: a lake is a folder, and this is a file")
         return cls(root)
+
+    @property
+    def where(self) -> str:
+        """What a user calls it: its folder or its URL."""
+        return str(self.root) if self.replica is None else self.replica.url
 
     @property
     def exists(self) -> bool:
@@ -70,19 +86,31 @@ class Lake:
         return (self.root / table / EMPTY).is_file()
 
     def glob(self, table: str) -> str:
-        """Return the pattern that all files of a table match."""
+        """Return the pattern that all files of a table match; those that all datasets share are brought here first."""
+        if self.replica is not None and table in STORES:
+            self.replica.bring(self.root / table)
         return f"{escape(str(self.root / table))}/**/*.parquet"
 
     def snapshot(self, table: str, dataset: str, build_id: str) -> Path:
-        """Return the folder of one build's rows of a table."""
-        return self.root / table / f"dataset={dataset}" / f"build={build_id}"
+        """Return the folder of one build's rows of a table, which are brought here first."""
+        folder = self.root / table / f"dataset={dataset}" / f"build={build_id}"
+        if self.replica is not None:
+            self.replica.bring(folder)
+        return folder
 
     @contextlib.contextmanager
-    def writing(self, waiting: Callable[[str], None], *, check: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def writing(
+        self,
+        waiting: Callable[[str], None],
+        *,
+        check: Callable[[], None] = lambda: None,
+        lost: Callable[[StorageError], None] = lambda _: None,
+    ) -> Iterator[None]:
         """Be the lake's only writer: make the folders, take the lock, and mend what a killed writer left.
 
         Where another process writes, `waiting` is called once with a line about it, and this waits. The lock is the kernel's, so
-        it ends with its process, however that ends. `check` may raise to give up waiting.
+        it ends with its process, however that ends. `check` may raise to give up waiting. On an object store there is a lease
+        too, over all machines, and `lost` is called, from another thread, where it can't be kept.
         """
         lock = self._open_lock()
         try:
@@ -95,8 +123,10 @@ class Lake:
                 check()
                 time.sleep(0.2)
             _sign(lock)
-            self.mend()
-            yield
+            with self._leased(waiting, check=check, lost=lost):
+                self.mend()
+                self._push()
+                yield
         finally:
             os.close(lock)
 
@@ -105,12 +135,31 @@ class Lake:
         """Hold the lock unless another process does, and give whether this one has it. Nothing is mended."""
         lock = self._open_lock()
         try:
-            free = _locked(lock)
-            if free:
-                _sign(lock)
-            yield free
+            if not _locked(lock):
+                yield False
+                return
+            _sign(lock)
+            with self._leased(logger.info, wait=False) as free:
+                yield free
         finally:
             os.close(lock)
+
+    @contextlib.contextmanager
+    def _leased(self, waiting: Callable[[str], None], **how: Any) -> Iterator[bool]:
+        """Hold the lease of a lake on an object store, and send there what is new here on leaving."""
+        if self.replica is None:
+            yield True
+            return
+        with self.replica.held({**self.segments, "verdicts": self.judged}, waiting, **how) as held:
+            try:
+                yield held
+            finally:
+                if held:
+                    self._push()
+
+    def _push(self) -> None:
+        if self.replica is not None:
+            self.replica.push()
 
     def recover_if_idle(self) -> bool:
         """Land the responses that a killed build left in the journal; return whether no other build writes now.
@@ -118,6 +167,8 @@ class Lake:
         For commands that only look: nothing else is touched.
         """
         if not self.exists:
+            return True
+        if self.replica is not None and not self.replica.waiting and not any(self.journal.rglob("*.jsonl")):
             return True
         with self.alone() as free:
             if free:
@@ -149,6 +200,12 @@ class Lake:
         for path in self.leftovers():
             with writing(path):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self.gone(path)
+
+    def gone(self, path: Path) -> None:
+        """Remove from the object store what was removed here."""
+        if self.replica is not None and not path.name.startswith("."):
+            self.replica.drop(path)
 
     def leftovers(self) -> list[Path]:
         """Return what killed writers left beside the journal: unfinished files, and snapshots whose build never counted."""
@@ -175,17 +232,26 @@ class Lake:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (staged / table).rename(target)
                 sync(target.parent)
-        write_text(self.root / "manifests" / "builds" / f"{manifest['build_id']}.json", _dump(manifest))
+        path = self.root / "manifests" / "builds" / f"{manifest['build_id']}.json"
+        if self.replica is not None:
+            self.replica.land(path, _dump(manifest))
+        else:
+            write_text(path, _dump(manifest))
 
     def record_export(self, manifest: Manifest) -> None:
         """Write an export's manifest."""
-        write_text(self.root / "manifests" / "exports" / f"{manifest['export_id']}.json", _dump(manifest))
+        self._write(self.root / "manifests" / "exports" / f"{manifest['export_id']}.json", manifest)
 
     def record_evaluation(self, found: dict[str, Any]) -> Path:
         """Write what an evaluation found, and return where."""
         path = self.evaluations / f"{found['evaluation_id']}.json"
-        write_text(path, _dump(found))
+        self._write(path, found)
         return path
+
+    def _write(self, path: Path, manifest: Manifest) -> None:
+        write_text(path, _dump(manifest))
+        if self.replica is not None:
+            self.replica.keep(path)
 
     def builds(self, dataset: str | None = None) -> list[Manifest]:
         """Return the manifests of landed builds, oldest first."""
@@ -201,13 +267,13 @@ class Lake:
         builds = self.builds(dataset)
         if not builds:
             known = sorted({m["dataset"] for m in self.builds()})
-            raise StorageError(f"{self.root}: no build of {dataset!r}; built here: {', '.join(known) or 'nothing yet'}")
+            raise StorageError(f"{self.where}: no build of {dataset!r}; built here: {', '.join(known) or 'nothing yet'}")
         if build_id is None:
             return builds[-1]
         for manifest in builds:
             if manifest["build_id"] == build_id:
                 return manifest
-        raise StorageError(f"{self.root}: {dataset!r} has no build {build_id!r}; the newest is {builds[-1]['build_id']}")
+        raise StorageError(f"{self.where}: {dataset!r} has no build {build_id!r}; the newest is {builds[-1]['build_id']}")
 
 
 def _locked(handle: int) -> bool:

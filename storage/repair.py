@@ -24,15 +24,9 @@ from storage.damage import Finding, Kind, examine, is_lake, salvage
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter, sync, write_text, writing
-from storage.schemas import SNAPSHOTS, TABLES
+from storage.schemas import KEYS, SNAPSHOTS, TABLES
 
 Row = Mapping[str, Any]
-KEYS = {
-    "samples": ("sample_id",),
-    "verdicts": ("sample_id", "fingerprint", "inputs"),
-    "scores": ("sample_id", "fingerprint"),
-}
-"""What makes two rows of a table the same."""
 REPORT = "repair.json"
 
 
@@ -77,8 +71,11 @@ def repair(lake: Lake) -> Repaired:
         return Repaired(findings=[])
     with lake.alone() as free:
         if not free:
-            raise StorageError(f"{lake.root}: a build is writing to it; repair it once that has ended")
-        done = Repaired(findings=examine(lake))
+            raise StorageError(f"{lake.where}: a build is writing to it; repair it once that has ended")
+        findings = examine(lake)
+        if lake.replica is not None and lake.replica.restore({finding.path for finding in findings if finding.damaged}):
+            findings = examine(lake)  # what is damaged in the store as well
+        done = Repaired(findings=findings)
         _Mending(lake, done).all()
         return done
 
@@ -146,6 +143,7 @@ class _Mending:
             path.rename(target)
             sync(target.parent)
             sync(path.parent)
+        self._lake.gone(path)
         self._done.moved[path] = target
         if path.suffix == ".parquet" and footers.beside(path).exists():
             self._aside(footers.beside(path))

@@ -179,3 +179,11 @@ LATER = frozenset({"scores"})
 """Of these, what lakes of an earlier version lack until somebody writes to them."""
 SNAPSHOTS = ("prompts", "outcomes", "traces", "grown")
 """One folder a build. Of `grown` only where the spec grows prompts."""
+KEYS = {
+    "samples": ("sample_id",),
+    "verdicts": ("sample_id", "fingerprint", "inputs"),
+    "scores": ("sample_id", "fingerprint"),
+}
+"""What makes two rows of a table that all datasets share the same."""
+EMPTY = "_empty.parquet"
+"""A file without rows, by which a folder is known as a lake and a query finds a table's columns."""

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put, unpack
+from storage.mirror import Mirror
 from storage.parquet import count_rows, sync, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
@@ -45,14 +46,20 @@ class _Part:
     segment: BinaryIO | None = None
     size: int = 0
     """Bytes in its segment."""
+    commits: int = 0
+    """In its segment."""
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class VerdictStore:
     """Writes `folder/RUN-NNNNNN.parquet`. Use as `async with VerdictStore(...)`: leaving it lands the rest."""
 
-    def __init__(self, folder: Path, segments: Path, *, run: str) -> None:
-        """Name the parts after the run; `segments` is the folder for what was paid for and is in no part yet."""
+    def __init__(self, folder: Path, segments: Path, *, run: str, mirror: Mirror | None = None) -> None:
+        """Name the parts after the run; `segments` is the folder for what was paid for and is in no part yet.
+
+        `mirror`: where what was paid for, and each part, is to be durable too.
+        """
+        self._mirror = mirror
         self._folder = folder
         self._segments = segments
         self._run = run
@@ -94,10 +101,16 @@ class VerdictStore:
             if not lines or part not in self._parts:  # somebody took these along
                 return
             try:
-                await _whatever(asyncio.to_thread(self._put, part, b"".join(lines)))
+                await _whatever(self._keep(part, b"".join(lines)))
             except StorageError:
                 part.paid = lines + part.paid  # whoever waits for them hears of it too
                 raise
+
+    async def _keep(self, part: _Part, data: bytes) -> None:
+        await asyncio.to_thread(self._put, part, data)
+        if self._mirror is not None:
+            await self._mirror.put(self._segment(part), part.commits, data)
+        part.commits += 1
 
     def _put(self, part: _Part, data: bytes) -> None:
         path = self._segment(part)
@@ -121,8 +134,13 @@ class VerdictStore:
             while len(self._parts) > 1:
                 part = self._parts[0]
                 async with part.commit:
-                    await _whatever(asyncio.to_thread(self._land, part))
+                    await _whatever(self._move(part))
                     self._parts.remove(part)  # only now: a disk that was full may have room when the run ends
+
+    async def _move(self, part: _Part) -> None:
+        await asyncio.to_thread(self._land, part)
+        if self._mirror is not None:
+            await self._mirror.landed(self._segment(part), self._folder / f"{part.name}.parquet")
 
     def _land(self, part: _Part) -> None:
         write_rows(self._folder / f"{part.name}.parquet", VERDICTS, part.rows, store=True)

@@ -23,9 +23,9 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from storage import waste
-from storage.lake import EMPTY, Lake
+from storage.lake import Lake
 from storage.parquet import write_rows, writing
-from storage.schemas import STORES, TABLES
+from storage.schemas import EMPTY, STORES, TABLES
 from storage.sql import explained, literal, parquet, parquet_files, streamed
 
 MEMORY = 128

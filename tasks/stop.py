@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from storage.errors import UserError
 
@@ -24,6 +25,15 @@ class Stop:
         if self.reason is None:
             self.reason = reason
             self._event.set()
+
+    def from_threads(self) -> Callable[[UserError], None]:
+        """Return `set` for threads other than the loop's."""
+        loop = asyncio.get_running_loop()
+
+        def later(reason: UserError) -> None:
+            loop.call_soon_threadsafe(self.set, reason)
+
+        return later
 
     def check(self) -> None:
         """Raise the reason, where there is one: for work that no flag ends, such as reading a long file."""

@@ -62,8 +62,8 @@ def _destination_key(to: str) -> str:
 
 def dataset_asset(lake: Lake, dataset: str, *, url: str | None) -> Asset:
     """Return a dataset's asset; `url` is where its newest report is."""
-    about = AssetProperties(name=dataset, description=f"Traces of the dataset {dataset} in the lake {lake.root}", url=url)
-    return Asset(key=dataset_key(lake.root, dataset), properties=about)
+    about = AssetProperties(name=dataset, description=f"Traces of the dataset {dataset} in the lake {lake.where}", url=url)
+    return Asset(key=dataset_key(lake.where, dataset), properties=about)
 
 
 async def landing(
@@ -114,7 +114,7 @@ async def exporting(
     @materialize(
         *assets,
         by=MADE_BY,
-        asset_deps=[dataset_key(lake.root, dataset)],
+        asset_deps=[dataset_key(lake.where, dataset)],
         name="export",
         task_run_name=f"{dataset}-export",
         cache_policy=NO_CACHE,

@@ -271,7 +271,7 @@ BAD_COMMANDS = {
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
     "a diff of a dataset that isn't there": (["diff", "nothing"], ["'nothing'"]),
     "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
-    "a lake in the cloud": (["status", "--lake", "s3://bucket/lake"], ["s3://bucket/lake", "local folder"]),
+    "a lake in the cloud": (["status", "--lake", "sftp://host/lake"], ["sftp://", "s3://"]),
     "an export into a foreign folder": (["export", "d", "--to", "."], ["."]),
     "a schedule without a server": (["serve", "spec.yaml", "--cron", "0 2 * * *"], ["PREFECT_API_URL"]),
 }

@@ -14,6 +14,7 @@ TREE = {
     "SetupError": ("UserError", 2),
     "StorageError": ("UserError", 2),
     "LakeDamaged": ("StorageError", 2),
+    "LeaseLost": ("StorageError", 2),
     "LicenseRefused": ("UserError", 3),
     "GuardRefused": ("UserError", 3),
     "BudgetSpent": ("UserError", 4),

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import Interrupted, StorageError
+from storage.errors import Interrupted, SetupError, StorageError, UserError
 from storage.lake import Lake
 from storage.schemas import SNAPSHOTS, STORES
 from tests.storage.lines import line, segment
@@ -73,9 +73,25 @@ class TestAt:
         monkeypatch.chdir(tmp_path)
         assert Lake.at("lake").root == tmp_path / "lake"
 
-    def test_url(self):
-        """A URL that isn't supported is said so."""
-        with pytest.raises(StorageError, match=r"^s3://bucket/lake: .*s3:// isn't supported yet"):
+    @pytest.mark.parametrize(
+        ("url", "said"),
+        [
+            ("sftp://host/lake", "a lake is a folder, or a URL of s3://"),
+            ("s3:///lake", "names no bucket"),
+            ("s3://KEY:SECRET@bucket/lake", "belong in the environment"),
+            ("s3://bucket/lake?sig=SECRET", "belong in the environment"),
+        ],
+    )
+    def test_url(self, url: str, said: str):
+        """A URL that can't be a lake's is said so, without what may be a secret in it."""
+        with pytest.raises(UserError, match=said) as caught:
+            Lake.at(url)
+        assert "SECRET" not in str(caught.value)
+
+    def test_url_without_its_package(self, monkeypatch: pytest.MonkeyPatch):
+        """Where the client of object stores isn't installed, a line says what to install."""
+        monkeypatch.setitem(sys.modules, "obstore.store", None)
+        with pytest.raises(SetupError, match=r"pip install 'stillhouse\[s3\]'"):
             Lake.at("s3://bucket/lake")
 
     def test_file(self, tmp_path: Path):

@@ -14,12 +14,12 @@ import pytest
 from storage import scores
 from storage.damage import examine
 from storage.journal import Journal
-from storage.lake import EMPTY, Lake
+from storage.lake import Lake
 from storage.logprobs import packed, unpacked
 from storage.parquet import write_rows
 from storage.records import Logprobs, Score
 from storage.repair import repair
-from storage.schemas import SAMPLES, SCORES
+from storage.schemas import EMPTY, SAMPLES, SCORES
 from storage.workspace import Workspace
 from tests.fakes import NOON, make_sample
 

@@ -39,3 +39,12 @@ async def test_wait():
     stop.set(Interrupted("now"))
     await waiting
     await stop.wait()
+
+
+async def test_from_threads():
+    """Another thread may set it, and whoever waits in the loop goes on."""
+    stop = Stop()
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.to_thread(stop.from_threads(), Interrupted("by a thread"))
+    await asyncio.wait_for(waiting, 5)
+    assert str(stop.reason) == "by a thread"
