@@ -21,6 +21,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import context
+from flows.cluster.options import chosen
 from flows.loading import load_spec
 from flows.progress import Progress
 from flows.run import Run, Say
@@ -90,15 +91,17 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @flow(name="build", flow_run_name=named("build"), persist_result=False)
-async def build(spec: str, lake: str = "lake") -> dict[str, Any] | State[Any]:
-    """Build the dataset of a spec file on a lake, and return the summary.
+async def build(spec: str, lake: str = "lake", runner: str | None = None) -> dict[str, Any] | State[Any]:
+    """Build the dataset of a spec file on a lake, and return the summary. `runner` goes before the spec's.
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
     """
     path = Path(spec)
 
     def make(progress: Progress, say: Say) -> Run:
-        return Run(load_spec(path), path, Lake.at(lake), progress=progress, say=say)
+        loaded = load_spec(path)
+        where = loaded.model_copy(update={"runner": chosen(loaded.runner, runner)})
+        return Run(where, path, Lake.at(lake), progress=progress, say=say)
 
     return await carry_out(make, _steps)
 
@@ -136,7 +139,12 @@ async def draw(run: Run) -> None:
     run.stop.check()
     await with_grace(run.stop, judge_stored(dataset))
     run.stop.check()
-    await work_shards(run, lambda number: shard(dataset, number))
+    if run.spec.runner is None:
+        await work_shards(run, lambda number: shard(dataset, number))
+    else:
+        from flows.cluster.shards import work_on_cluster
+
+        await work_on_cluster(run, run.spec.runner, lambda number: shard(dataset, number))
     run.stop.check()
     await with_grace(run.stop, run.judge_together())
     run.stop.check()

@@ -65,13 +65,15 @@ class Launch:
         self.check()
         return not self._server.temporary
 
-    def build(self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress) -> dict[str, Any]:
+    def build(
+        self, spec: Path, dataset: str, lake: str, console: Console, progress: Progress, *, runner: str | None = None
+    ) -> dict[str, Any]:
         """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then."""
 
         def flow() -> Any:
             from flows.build import build
 
-            return build(str(spec), lake=lake)
+            return build(str(spec), lake=lake, runner=runner)
 
         return self._run(flow, dataset, console, progress)
 

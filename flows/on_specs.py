@@ -53,20 +53,28 @@ def plan(
         out.print(Text(plain(message["content"])))
 
 
-def build(spec: SpecPath, lake: LakePath = "lake", as_json: AsJson = False) -> None:
+def build(
+    spec: SpecPath,
+    lake: LakePath = "lake",
+    runner: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where shards run: local, dask or ray. [default: as the spec says]")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
     from flows.launch import starting
 
     with starting() as launch:
         from flows.checks import check
+        from flows.cluster.options import chosen
         from flows.progress import Progress
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        check(loaded, spec, at)
+        check(loaded.model_copy(update={"runner": chosen(loaded.runner, runner)}), spec, at)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            summary = launch.build(spec, loaded.dataset, lake, err, progress)
+            summary = launch.build(spec, loaded.dataset, lake, err, progress, runner=runner)
     if as_json:
         print_json(summary)
         return

@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from storage import journal, verdicts
+from storage import journal, outbox, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
 from storage.schemas import LATER, SNAPSHOTS, STORES, TABLES
@@ -27,6 +27,8 @@ from storage.schemas import LATER, SNAPSHOTS, STORES, TABLES
 Manifest = dict[str, Any]
 EMPTY = "_empty.parquet"
 """A file without rows, by which a folder is known as a lake and a query finds a table's columns."""
+ORPHANS_S = 60.0
+"""Workers of a run that was killed get so long to end."""
 
 
 class Lake:
@@ -40,6 +42,8 @@ class Lake:
         self.judged = self.journal / "verdicts"
         self.segments = {"samples": self.journal, "scores": self.journal / "scores"}
         """By table, where a journal has what is in no part yet."""
+        self.outboxes = self.journal / "outbox"
+        """Where workers on a cluster keep what they buy: see `storage.outbox`."""
         self.waste = root / "waste"
         self.answers = root / "answers"
         self.index = root / "index"
@@ -95,7 +99,7 @@ class Lake:
                 check()
                 time.sleep(0.2)
             _sign(lock)
-            self.mend()
+            self.mend(check)
             yield
         finally:
             os.close(lock)
@@ -124,10 +128,11 @@ class Lake:
                 self._recover()
             return free
 
-    def _recover(self) -> None:
+    def _recover(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> None:
         for table, folder in self.segments.items():
             journal.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
+        outbox.settle(self.outboxes, self.root, self.waste, self.answers, patience_s=patience_s, check=check)
 
     def _open_lock(self) -> int:
         try:
@@ -136,7 +141,7 @@ class Lake:
         except OSError as error:
             raise StorageError(f"{self.root}: can't be written: {error.strerror}") from error
 
-    def mend(self) -> None:
+    def mend(self, check: Callable[[], None] = lambda: None) -> None:
         """Make the folders, and put in order what a killed writer left. The caller holds the lock."""
         for table in STORES:
             # A file without rows, so that a query over the table finds its columns before there is anything in it, and those
@@ -144,7 +149,7 @@ class Lake:
             empty = self.root / table / EMPTY
             if not _has(empty, table):
                 write_rows(empty, TABLES[table], ())
-        self._recover()
+        self._recover(ORPHANS_S, check)
         shutil.rmtree(self.staging, ignore_errors=True)
         for path in self.leftovers():
             with writing(path):

@@ -107,6 +107,11 @@ class Desk:
         )
 
     @property
+    def lines(self) -> Sequence[Line]:
+        """The ways to the teacher."""
+        return self._lines
+
+    @property
     def teacher(self) -> Teacher:
         """One of the teachers: all of them answer alike."""
         return self._lines[0].teacher
