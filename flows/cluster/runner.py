@@ -93,7 +93,7 @@ def _ray(options: RunnerOptions) -> Iterator[Cluster]:
     import ray
     from prefect_ray.task_runners import RayTaskRunner
 
-    given: dict[str, Any] = {"log_to_driver": False}
+    given: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if options.address is None:
         # A process of Ray's has one task at a time.
         given |= {"num_cpus": options.workers * options.shards, "include_dashboard": False}
