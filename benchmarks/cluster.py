@@ -1,0 +1,94 @@
+"""What a cluster brings: the rate of three workers against one, and how well together they use one limit.
+
+    .venv/bin/python benchmarks/cluster.py [rate] [limit] [--runner dask] [--workers 3]
+
+Each part runs whole builds on a cluster of this machine, with a temporary Prefect server, against a strict teacher on loopback in
+a process of its own. `rate`: an answer takes 8 s and the teacher serves all that comes, so that a worker, which has 512 requests
+in flight (one shard at a time), is bound by waiting and not by this machine's cores: the ratio says how orders, outboxes and
+shared limits scale, not how fast a core is. `limit`: 3,000 requests a minute, refused beyond that and a second's burst.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from teacher import running
+
+LATENCY_S = 8.0
+SHARD = 512
+PER_MINUTE = 3_000
+
+
+def build(url: str, *, prompts: int, workers: int, runner: str, limits: dict[str, Any]) -> dict[str, Any]:
+    """Build on a cluster, and return the summary."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [json.dumps({"prompt": f"What is {number} plus 1?", "reference": str(number + 1)}) for number in range(prompts)]
+        (folder / "prompts.jsonl").write_text("\n".join(rows))
+        teacher = {"name": "t", "provider": "openai", "model": "m", "base_url": url, "license": "MIT", "limits": limits}
+        spec = {
+            "dataset": "cluster",
+            "prompts": [{"source": str(folder / "prompts.jsonl"), "license": "CC0-1.0"}],
+            "teachers": [teacher],
+            "sampling": {"k": 1, "max_tokens": 64},
+            "runner": {"use": runner, "workers": workers, "shards": 1},
+        }
+        (folder / "spec.yaml").write_text(json.dumps(spec))
+        command = [str(Path(sys.executable).with_name("stillhouse")), "build", "spec.yaml", "--lake", "lake", "--json"]
+        environment = os.environ | {"XDG_STATE_HOME": str(folder / "state")}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(done.stderr)
+        found: dict[str, Any] = json.loads(done.stdout)
+        return found
+
+
+def rate(runner: str, workers: int) -> None:
+    """Draw the same by one worker and by several."""
+    per_second = {}
+    for number in (1, workers):
+        with running(latency=LATENCY_S) as teacher:
+            prompts = 2 * workers * SHARD
+            build(teacher.url, prompts=prompts, workers=number, runner=runner, limits={"concurrency": 4 * workers * SHARD // 2})
+            stats = teacher.stats()
+            per_second[number] = stats["sold"] / stats["seconds"]
+            print(
+                f"{runner}, {number} workers: {stats['sold']:,} samples in {stats['seconds']:.1f} s, {per_second[number]:.1f}/s, "
+                f"{stats['most_in_flight']:,} in flight at most, {stats['sold'] - stats['distinct']} bought twice",
+                flush=True,
+            )
+    print(f"{runner}: {workers} workers draw at {per_second[workers] / per_second[1]:.2f} times one worker's rate")
+
+
+def limit(runner: str, workers: int) -> None:
+    """Keep to one limit together."""
+    with running(latency=0.5, requests_per_minute=PER_MINUTE, burst=1.0) as teacher:
+        limits = {"requests_per_minute": PER_MINUTE, "concurrency": 256}
+        build(teacher.url, prompts=(workers + 2) * SHARD, workers=workers, runner=runner, limits=limits)
+        stats = teacher.stats()
+        steady = stats["per_second"][5:35]
+        whole = stats["sold"] / (PER_MINUTE / 60 * (stats["seconds"] - 0.5))
+        used = sum(steady) / len(steady) / (PER_MINUTE / 60)
+        print(
+            f"{runner}, {workers} workers, {PER_MINUTE:,} requests a minute: {used:.1%} of the limit from the 5th to the 35th second, {whole:.1%} over the {stats['seconds']:.0f} s of the draw, "
+            f"{stats['refused'] / stats['asked']:.2%} refused; by second {stats['per_second']}"
+        )
+
+
+PARTS = {"rate": rate, "limit": limit}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []])
+    parser.add_argument("--runner", default="dask", choices=["dask", "ray"])
+    parser.add_argument("--workers", type=int, default=3)
+    given = parser.parse_args()
+    for part in given.parts or PARTS:
+        PARTS[part](given.runner, given.workers)
