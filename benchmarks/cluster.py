@@ -77,7 +77,8 @@ def limit(runner: str, workers: int) -> None:
         whole = stats["sold"] / (PER_MINUTE / 60 * (stats["seconds"] - 0.5))
         used = sum(steady) / len(steady) / (PER_MINUTE / 60)
         print(
-            f"{runner}, {workers} workers, {PER_MINUTE:,} requests a minute: {used:.1%} of the limit from the 5th to the 35th second, {whole:.1%} over the {stats['seconds']:.0f} s of the draw, "
+            f"{runner}, {workers} workers, {PER_MINUTE:,} requests a minute: {used:.1%} of the limit from the "
+            f"5th to the 35th second, {whole:.1%} over the {stats['seconds']:.0f} s of the draw, "
             f"{stats['refused'] / stats['asked']:.2%} refused; by second {stats['per_second']}"
         )
 

@@ -289,10 +289,8 @@ class Run:
         return numbers
 
     def _missing_in(self, shards: list[int]) -> int:
-        counted = self._workspace.rows(
-            f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
-        )
-        return int(counted[0][0])
+        there = f"ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
+        return int(self._workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND {there}")[0][0])
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard."""
@@ -304,6 +302,8 @@ class Run:
         await self._journal.close()
         await self._store.flush()
         await asyncio.to_thread(self._find_unwanted)
+        if self.at_work.verdicts_lost:
+            await judge_stored(self._workspace, self._verification, self._alone, self.stop, bought=True)
         if together(self._verifiers):
             self.progress.stage = "judging samples together"
         return await judge_together(self._workspace, self._verification, self._verifiers, self.stop)

@@ -46,6 +46,10 @@ class Outbox:
         self.ledger = folder / "ledger.json"
         """What the worker spent and how it stands, written anew about once a second."""
 
+    def noted(self, shard: int, kind: str) -> Path:
+        """Return where it is noted what was asked for of a shard, or that it was judged."""
+        return self.asked / f"{shard:06d}-{kind}.parquet"
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """Be its worker. Raise StorageError where the run's folder is gone: it has ended."""

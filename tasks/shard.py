@@ -15,7 +15,7 @@ from storage.records import Prompt, Sample, Verdict
 from tasks.draw import Asks, Draw, Drawn, Question
 from tasks.orders import Slot, Source
 from tasks.templates import Template
-from tasks.verify import Case, Rule, Verification
+from tasks.verify import Case, Rule
 
 ASKED = pa.schema(
     [
@@ -55,6 +55,19 @@ Come = dict[int, tuple[Sample | str, bool, bool]]
 """What came of missing slots, by sample index: the result, whether the slot itself bought it, and whether it was accepted."""
 
 
+class Judges(Protocol):
+    """What a shard needs of a verification."""
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of the verifiers."""
+        ...
+
+    async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
+        """Return each case's verdicts, as `Verification.judge` does."""
+        ...
+
+
 class Asked(Protocol):
     """Where it is noted what was asked for."""
 
@@ -89,7 +102,7 @@ class Shards:
     """The strategies, in the same order."""
     draw: Draw
     """Buys samples."""
-    verification: Verification
+    verification: Judges
     """Judges them."""
     rule: Rule
     """When a sample is accepted."""
@@ -101,6 +114,8 @@ class Shards:
     """Of all shards."""
     worked: dict[int, int] = field(default_factory=dict)
     """The shards that came to their end, and how many rows `asked` got of each."""
+    verdicts_lost: bool = False
+    """Whether some may be missing, since a process that worked shards beside this one was killed."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
     _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
     _left: dict[str, int] = field(default_factory=dict)

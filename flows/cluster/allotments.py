@@ -17,6 +17,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -24,6 +25,7 @@ import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from flows.cluster.apart import DRAW, VERIFY
 from flows.wiring import Connected
 from tasks.asking.ask import Desk
 from tasks.asking.limits import Limiter
@@ -110,6 +112,8 @@ class Account:
         """Hold nothing yet of the account of that hash."""
         stem = f"stillhouse-{account[:16]}"
         self._lines: list[tuple[Limiter, int]] = []
+        self.parts: set[str] = set()
+        """What it is asked for: DRAW, VERIFY, or both."""
         self.concurrency = 0
         """Requests in flight of all its lines and workers; 0: no such limit."""
         self._rate, self._flight, self._place = (Held(f"{stem}-{kind}") for kind in ("rate", "concurrency", "workers"))
@@ -160,13 +164,16 @@ class Account:
             held.troubled = True
 
 
-def accounts(made: Sequence[Sequence[Connected]], desks: Sequence[Desk]) -> list[Account]:
-    """Return the accounts that the desks' lines ask, as far as they are shared with other workers."""
+def accounts(made: Sequence[Sequence[Connected]], desks: Sequence[Desk], judges: AbstractSet[str]) -> list[Account]:
+    """Return the accounts that the desks' lines ask, as far as others share them. `judges` are asked to judge."""
     found: dict[str, Account] = {}
     for connected, desk in zip(made, desks, strict=True):
         for each, line in zip(connected, desk.lines, strict=True):
             if (account := _shared(each)) is not None:
-                found.setdefault(account, Account(account)).add(line.limiter, each.options.limits.concurrency)
+                one = found.setdefault(account, Account(account))
+                one.add(line.limiter, each.options.limits.concurrency)
+                one.parts |= {DRAW} if desk.options.draw else set()
+                one.parts |= {VERIFY} if desk.options.name in judges else set()
     return list(found.values())
 
 
@@ -181,14 +188,13 @@ class Allotments:
     def __init__(self, accounts: list[Account]) -> None:
         """Hold nothing yet."""
         self._accounts = accounts
-        self.active = False
-        """Whether the worker has something to ask."""
+        self._kinds: set[str] = set()
         self._changed = asyncio.Event()
 
-    def set(self, *, active: bool) -> None:
-        """Say whether there is something to ask."""
-        if active != self.active:
-            self.active = active
+    def set(self, kinds: set[str]) -> None:
+        """Say what is at work: DRAW, VERIFY, both or nothing."""
+        if kinds != self._kinds:
+            self._kinds = kinds
             self._changed.set()
 
     @property
@@ -217,7 +223,7 @@ class Allotments:
                     workers = 1
                     for account in self._accounts:
                         try:
-                            workers = max(workers, await account.look(client, active=self.active))
+                            workers = max(workers, await account.look(client, active=bool(account.parts & self._kinds)))
                         except TROUBLE as error:  # a server that restarts must not end a build: what is held goes on being used
                             account.trouble()
                             logger.debug("Prefect can't be reached: %s", error)

@@ -16,6 +16,7 @@ from prefect import Task
 
 from flows.cluster import notes
 from flows.cluster.allotments import give_back
+from flows.cluster.apart import DRAW, VERIFY
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
@@ -50,9 +51,11 @@ class _Seen:
 class Driver:
     """Has shards worked on a cluster, for one run."""
 
-    def __init__(self, run: Run, options: RunnerOptions, task: Task[..., Any], path: Path) -> None:
-        """Submit a run of `task` for each shard."""
-        self._run, self._task, self._options = run, task, options
+    def __init__(
+        self, run: Run, options: RunnerOptions, path: Path, *, draw: Task[..., Any], judge: Task[..., Any] | None = None
+    ) -> None:
+        """Submit a run of `draw` for each shard, and of `judge` for what it drew; None: whoever draws judges."""
+        self._run, self._options, self._draw, self._judge = run, options, draw, judge
         self._folder = run.lake.outboxes / run.build_id
         self._orders = Ordered(run.lake.staging / run.build_id / "orders")
         self._path = path
@@ -61,8 +64,8 @@ class Driver:
         self._before = budget.spent
         self._purse = Purse(max(0.0, budget.usd - budget.spent)) if budget.usd is not None else None
         self._workers: dict[str, _Seen] = {}
-        self._asked: dict[int, list[dict[str, Any]]] = {}
-        """By shard, what workers noted whose outbox was taken over before the run had heard that the shard is done."""
+        self._asked: dict[tuple[int, str], list[dict[str, Any]]] = {}
+        """By shard and what was done with it: what workers noted whose outbox was taken over before the run had heard of it."""
         self._state = State()
         self._looking = asyncio.Lock()
         self._since = time.monotonic()
@@ -79,6 +82,7 @@ class Driver:
                 orders=str(self._orders.folder),
                 spec=spec,
                 path=str(self._path),
+                apart=self._judge is not None,
             )
             notes.write(self._folder / "brief.json", brief)
             notes.write(self._folder / "state.json", self._state)
@@ -112,48 +116,63 @@ class Driver:
                 if self._run.stop:
                     return
                 try:
-                    await self._one(cluster, number)
+                    rows = await self._one(cluster, number, self._draw, DRAW if self._judge else None)
                 except UserError as error:
                     self._run.stop.set(error)
+                    return
+                if rows is None:
+                    return
+                self._run.at_work.asked.extend(rows)
+                self._run.at_work.worked[number] = len(rows)
+                if self._judge is not None:
+                    group.create_task(judged(self._judge, number))
+                else:
+                    self._orders.path(number).unlink(missing_ok=True)
+
+        async def judged(judge: Task[..., Any], number: int) -> None:
+            try:
+                await self._one(cluster, number, judge, VERIFY)
+            except UserError as error:
+                self._run.stop.set(error)
 
         async with asyncio.TaskGroup() as group:
             # One more for each place, so that no worker waits for its next order.
             for _ in range(min(len(shards), 2 * cluster.places)):
                 group.create_task(place())
 
-    async def _one(self, cluster: Cluster, shard: int) -> None:
-        """Have one shard worked, by another worker where one was lost with it."""
-        await asyncio.to_thread(self._write, shard)
+    async def _one(self, cluster: Cluster, shard: int, task: Task[..., Any], part: str | None) -> list[dict[str, Any]] | None:
+        """Have one shard drawn or judged, by another worker where one was lost with it; return what was noted of it.
+
+        None: the run stops.
+        """
+        kind = part or DRAW
+        if kind == DRAW:
+            await asyncio.to_thread(self._write, shard)
         lost: list[str] = []
         for attempt in range(ATTEMPTS):
             parameters = {"dataset": self._run.spec.dataset, "shard": shard, "attempt": attempt, "folder": str(self._folder)}
             error = None
             try:
-                counts = await cluster.run(self._task, parameters)
+                counts = await cluster.run(task, parameters, part)
             except Exception as raised:  # noqa: BLE001 - a cluster has many ways to say that a worker was lost
                 counts, error = {}, raised
             if "stopped" in counts or self._run.stop:
                 await self._look()
-                return
+                return None
             if "refused" in counts:
-                refusal = notes.read(Refusal, self._orders.folder / f"{shard:06d}-{attempt}.refused.json")
+                refusal = notes.read(Refusal, self._orders.folder / f"{shard:06d}-{kind}-{attempt}.refused.json")
                 raise notes.raised(refusal.problem if refusal else ("SetupError", "a worker refused its order"))
-            whose = await asyncio.to_thread(self._claimed, shard, attempt)
+            whose = await asyncio.to_thread(self._claimed, shard, kind, attempt)
             if whose is None:
                 raise error or AssertionError(f"shard {shard} was worked by nobody")
-            rows = await self._rows(shard, whose, patient="taken" in counts)
-            if rows is not None:
-                self._run.at_work.asked.extend(rows)
-                self._run.at_work.worked[shard] = len(rows)
-                self._orders.path(shard).unlink(missing_ok=True)
-                return
-            if self._run.stop:
-                return
+            rows = await self._rows(shard, kind, whose, patient="taken" in counts)
+            if rows is not None or self._run.stop:
+                return rows
             if whose.parts is None:
                 raise error or AssertionError(f"shard {shard} was given up by a worker that is there")
             lost.append(whose.box.name)
             self._run.say(f"shard {shard}: its worker {whose.box.folder.name} was lost; another goes on with what it had bought")
-            notes.write(self._orders.folder / f"{shard:06d}-{attempt + 1}.saved.json", Saved(outboxes=lost))
+            notes.write(self._orders.folder / f"{shard:06d}-{kind}-{attempt + 1}.saved.json", Saved(outboxes=lost))
         raise SetupError(
             f"shard {shard} was lost with {ATTEMPTS} workers, one after the other: see why they end (memory?), and start again; "
             "what was paid for is landed"
@@ -164,15 +183,15 @@ class Driver:
             raise TypeError("only what a workspace has can be ordered")
         self._source.write(shard, self._orders.path(shard))
 
-    def _claimed(self, shard: int, attempt: int) -> _Seen | None:
+    def _claimed(self, shard: int, kind: str, attempt: int) -> _Seen | None:
         """Return the worker that took an order."""
         try:
-            name = (self._orders.folder / f"{shard:06d}-{attempt}.claim").read_text(encoding="utf-8")
+            name = (self._orders.folder / f"{shard:06d}-{kind}-{attempt}.claim").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         return self._workers.setdefault(name, _Seen(Outbox(self._folder / name)))
 
-    async def _rows(self, shard: int, whose: _Seen, *, patient: bool) -> list[dict[str, Any]] | None:
+    async def _rows(self, shard: int, kind: str, whose: _Seen, *, patient: bool) -> list[dict[str, Any]] | None:
         """Return what a worker noted of a shard; None where it was lost before, or the run stops.
 
         `patient`: it works on it, as far as anybody knows.
@@ -180,13 +199,13 @@ class Driver:
         while True:
             async with self._looking:
                 free = whose.parts is None and await asyncio.to_thread(whose.box.is_free)
-                path = whose.box.asked / f"{shard:06d}.parquet"
+                path = whose.box.noted(shard, kind)
                 if whose.parts is None and path.exists():
                     return await asyncio.to_thread(_noted, path)
                 if free:
                     await self._take_over(whose)
-            if shard in self._asked:
-                return self._asked.pop(shard)
+            if (shard, kind) in self._asked:
+                return self._asked.pop((shard, kind))
             if whose.parts is not None or self._run.stop or not patient:
                 return None
             await asyncio.sleep(TICK_S)
@@ -197,13 +216,14 @@ class Driver:
         ledger = await asyncio.to_thread(notes.read, Ledger, box.ledger) or seen.ledger
         self._note(seen, ledger)
         for path in sorted(box.asked.glob("*.parquet")):
-            number = int(path.stem)
-            if number not in self._run.at_work.worked:
-                self._asked[number] = await asyncio.to_thread(_noted, path)
+            number, kind = path.stem.split("-")
+            if kind == VERIFY or int(number) not in self._run.at_work.worked:
+                self._asked[int(number), kind] = await asyncio.to_thread(_noted, path)
         wasted = await asyncio.to_thread(_wasted, box)
         lake = self._run.lake
         seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers)
         if not ledger.closed:
+            self._run.at_work.verdicts_lost = True  # those that cost nothing may not have been on disk
             self._make_good(seen, await asyncio.to_thread(_bought, seen.parts, wasted))
             await give_back(ledger.leases)
 

@@ -38,6 +38,8 @@ class Brief:
     """The spec, as it was when the run began."""
     path: str
     """The spec's file, for messages."""
+    apart: bool = False
+    """Whether shards are judged by other workers than those that draw them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,8 @@ class RunnerOptions(Options):
     """Processes of a cluster that is started on this machine for the run. With an address the cluster has as many as it has."""
     shards: int = Field(default=2, ge=1, le=64)
     """Shards that a worker has at a time, so that it has enough to ask while one of them comes to its end."""
+    verdict_workers: int = Field(default=0, ge=0, le=10_000)
+    """Workers that judge what the others draw, for verifiers that take more than the draw does. 0: whoever draws judges."""
     address: str | None = Field(default=None, min_length=1)
     """A cluster that is there: `tcp://HOST:8786` of a Dask scheduler, `ray://HOST:10001` of Ray. None: one is started."""
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from prefect import Task
-from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner
 
+from flows.cluster.apart import DRAW, VERIFY
 from flows.cluster.options import RunnerOptions
 from storage.errors import SetupError
 
@@ -28,17 +28,24 @@ class Cluster:
     runner: TaskRunner[Any]
     """Prefect's."""
     places: int
-    """Task runs that it can have at a time, as far as it says."""
+    """Shards that it can draw at a time, as far as it says."""
+    part: Callable[[str], contextlib.AbstractContextManager[Any]]
+    """A context in which what is submitted goes to the workers of a part alone: see `flows.cluster.apart`."""
 
-    async def run(self, task: Task[..., Any], parameters: dict[str, Any]) -> Any:
+    async def run(self, task: Task[..., Any], parameters: dict[str, Any], part: str | None = None) -> Any:
         """Submit a task run, and return its result. Raise what it raises, or what the cluster says of a worker that was lost."""
+
+        def submit() -> Any:
+            with contextlib.nullcontext() if part is None else self.part(part):
+                return self.runner.submit(task, parameters)
+
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
-        def end(_: PrefectFuture[Any]) -> None:
+        def end(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the run didn't wait
                 loop.call_soon_threadsafe(ended.set)
 
-        future = await asyncio.to_thread(self.runner.submit, task, parameters)
+        future = await asyncio.to_thread(submit)
         future.add_done_callback(end)
         try:
             await ended.wait()
@@ -60,6 +67,7 @@ def opened(options: RunnerOptions) -> Iterator[Cluster]:
 
 @contextlib.contextmanager
 def _dask(options: RunnerOptions) -> Iterator[Cluster]:
+    import dask
     import distributed
     from prefect_dask.task_runners import DaskTaskRunner
 
@@ -67,14 +75,14 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if options.address is None:
+            drawing = {"nthreads": options.shards, "resources": {DRAW: options.shards}}
+            judging = {"nthreads": 1, "resources": {VERIFY: 1}}
+            every = [drawing] * options.workers + [judging] * options.verdict_workers
+            own = {"host": "127.0.0.1", "preload": QUIET, "dashboard": False}
             cluster = stack.enter_context(
-                distributed.LocalCluster(  # type: ignore[no-untyped-call]
-                    n_workers=options.workers,
-                    threads_per_worker=options.shards,
-                    processes=True,
-                    dashboard_address=None,
-                    host="127.0.0.1",
-                    preload=QUIET,
+                distributed.SpecCluster(  # type: ignore[no-untyped-call]
+                    scheduler={"cls": distributed.Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
+                    workers={number: {"cls": distributed.Nanny, "options": own | each} for number, each in enumerate(every)},
                 )
             )
             runner = DaskTaskRunner(cluster=cluster)
@@ -85,18 +93,21 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
             info = runner.client.scheduler_info(n_workers=-1)
         except (OSError, ValueError) as error:
             raise SetupError(f"runner.address: no Dask scheduler answers at {options.address} ({error})") from error
-        yield Cluster(runner, sum(worker["nthreads"] for worker in info["workers"].values()) or options.shards)
+        places = sum(worker["resources"].get(DRAW, worker["nthreads"]) for worker in info["workers"].values())
+        yield Cluster(runner, int(places) or options.shards, lambda part: dask.annotate(resources={part: 1})  # type: ignore[attr-defined])
 
 
 @contextlib.contextmanager
 def _ray(options: RunnerOptions) -> Iterator[Cluster]:
     import ray
+    from prefect_ray.context import remote_options
     from prefect_ray.task_runners import RayTaskRunner
 
     given: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if options.address is None:
         # A process of Ray's has one task at a time.
-        given |= {"num_cpus": options.workers * options.shards, "include_dashboard": False}
+        parts = {DRAW: options.workers * options.shards, VERIFY: options.verdict_workers}
+        given |= {"num_cpus": sum(parts.values()), "resources": parts, "include_dashboard": False}
     runner = RayTaskRunner(address=options.address, init_kwargs=given)
     try:
         runner.__enter__()
@@ -104,7 +115,8 @@ def _ray(options: RunnerOptions) -> Iterator[Cluster]:
         raise SetupError(f"runner: Ray can't be started or found at {options.address}: {error}") from error
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
-        yield Cluster(runner, max(1, int(resources.get("CPU", 1))))
+        places = int(resources.get(DRAW, resources.get("CPU", 1)))
+        yield Cluster(runner, max(1, places), lambda part: remote_options(resources={part: 1}))
     finally:
         runner.__exit__(None, None, None)
         ray.shutdown()

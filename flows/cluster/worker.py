@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,7 @@ from flows import judging, wiring
 from flows.checks import ready
 from flows.cluster import notes
 from flows.cluster.allotments import Allotments, accounts
+from flows.cluster.apart import DRAW, VERIFY, Apart
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.purse import Allowance, MeteredDesk
 from flows.spec import Spec
@@ -54,8 +55,8 @@ _workers: dict[str, Worker] = {}
 _opening = threading.Lock()
 
 
-def work(folder: str, shard: int, attempt: int) -> dict[str, int]:
-    """Carry out an order of the run whose folder this is, and return its counts.
+def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
+    """Draw or judge a shard of the run whose folder this is, and return its counts.
 
     `taken`: somebody has it. `refused`: this process can't work for the run at all, and says why beside the order. `stopped`: the
     run ends, and the shard may not have been worked to its end.
@@ -74,16 +75,16 @@ def work(folder: str, shard: int, attempt: int) -> dict[str, int]:
                 worker = _workers[folder] = Worker(where, brief)
                 worker.start()
     except UserError as error:
-        notes.write(orders / f"{shard:06d}-{attempt}.refused.json", Refusal(problem=notes.told(error)))
+        notes.write(orders / f"{shard:06d}-{kind}-{attempt}.refused.json", Refusal(problem=notes.told(error)))
         return {"refused": 1}
     try:
-        with (orders / f"{shard:06d}-{attempt}.claim").open("x") as claim:
+        with (orders / f"{shard:06d}-{kind}-{attempt}.claim").open("x") as claim:
             claim.write(worker.box.folder.name)
     except FileExistsError:
         return {"taken": 1}
     except FileNotFoundError:  # the run has ended
         return {"stopped": 1}
-    return worker.work(shard, attempt)
+    return worker.work(shard, kind, attempt)
 
 
 class Worker:
@@ -101,7 +102,7 @@ class Worker:
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="stillhouse-worker", daemon=True)
         self._opened = threading.Event()
         self._problem: BaseException | None = None
-        self._active = 0
+        self._active: Counter[str] = Counter()
         self._ready = self._closing = False
         self.closed = False
         """Whether it has landed and left."""
@@ -114,10 +115,10 @@ class Worker:
         if self._problem is not None:
             raise self._problem
 
-    def work(self, shard: int, attempt: int) -> dict[str, int]:
+    def work(self, shard: int, kind: str, attempt: int) -> dict[str, int]:
         """Carry out an order, from one of the cluster's threads."""
         try:
-            order = asyncio.run_coroutine_threadsafe(self._order(shard, attempt), self._loop)
+            order = asyncio.run_coroutine_threadsafe(self._order(shard, kind, attempt), self._loop)
         except RuntimeError:  # it has left
             return {"stopped": 1}
         while True:
@@ -165,11 +166,12 @@ class Worker:
         desks = [
             wiring.one_by_one(each, lines, self._stop, cells.__getitem__) for each, lines in zip(spec.teachers, made, strict=True)
         ]
-        self._allotments = Allotments(accounts(made, desks))
+        verifiers = alone(judging.make_verifiers(spec, path))
+        judges = {name for named in verifiers for name in judging.asks(named.verifier)}
+        self._allotments = Allotments(accounts(made, desks, judges))
         if self._allowance is not None:
             desks = [MeteredDesk(desk, self._allowance, self._stop) for desk in desks]
         self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste)
-        verifiers = alone(judging.make_verifiers(spec, path))
         verifiers = judging.with_desks(verifiers, spec, desks, self._draw.spending, budget, self._stop, answers=answers)
         self._verification = Verification(
             verifiers, store, self._stop.set, workers=len(os.sched_getaffinity(0)), waste=waste, answers=answers
@@ -177,13 +179,14 @@ class Worker:
         stack.callback(self._verification.close)
         await ready(verifiers)
         drawing = {desk.options.name: desk for desk in desks}
+        self._apart = Apart(self._orders, self._verification) if self._brief.apart else None
         self._shards = Shards(
             source=Ordered(self._orders),
             template=wiring.template(spec, path),
             desks=[drawing[arm.teacher.name] for arm in spec.arms],
             strategies=[arm.strategy for arm in spec.arms],
             draw=self._draw,
-            verification=self._verification,
+            verification=self._apart or self._verification,
             rule=judging.rule(spec, verifiers),
             asked=self,
             cascades=spec.cascades,
@@ -195,48 +198,70 @@ class Worker:
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a shard asked for, where the run finds it."""
         if rows:
-            write_rows(self.box.asked / f"{rows[0]['ord'] // PROMPTS:06d}.parquet", ASKED, rows)
+            write_rows(self.box.noted(rows[0]["ord"] // PROMPTS, DRAW), ASKED, rows)
 
-    async def _order(self, shard: int, attempt: int) -> dict[str, int]:
+    async def _order(self, shard: int, kind: str, attempt: int) -> dict[str, int]:
         if self._closing:
             return {"stopped": 1}
-        self._active += 1
+        self._active[kind] += 1
         self._idle.clear()
-        self._allotments.set(active=True)
+        self._ask()
         self._report()
         try:
-            counts = await with_grace(self._stop, self._tried(shard, attempt))
+            counts = await with_grace(self._stop, self._tried(shard, attempt) if kind == DRAW else self._judged(shard, attempt))
         except* UserError as group:
             self._stop.set(first(group))
             counts = None
         finally:
-            self._active -= 1
-            if not self._active:
+            self._active[kind] -= 1
+            self._ask()
+            if not self._active.total():
                 self._idle.set()
-                self._allotments.set(active=False)
                 if self._allowance is not None:
                     self._allowance.give_back()
             self._report()
         return counts if counts is not None and not self._stop else {"stopped": 1}
 
+    def _ask(self) -> None:
+        """Have a share of what the teachers allow that are asked by what is at work."""
+        kinds = {kind for kind, orders in self._active.items() if orders}
+        self._allotments.set(kinds if self._apart is not None or not kinds else {DRAW, VERIFY})
+
     async def _tried(self, shard: int, attempt: int) -> dict[str, int]:
-        await self._resume(shard, attempt)
+        if (saved := notes.read(Saved, self._orders / f"{shard:06d}-{DRAW}-{attempt}.saved.json")) is not None:
+            await self._shards.resume(shard, *await self._saved(shard, saved))
+        if self._apart is not None:
+            await asyncio.to_thread(self._apart.expect, shard)
         for left in reversed(range(TRIES)):
             try:
-                return await self._shards.work(shard)
+                return await self._drawn(shard)
             except Exception as error:
                 if self._stop or not left or (isinstance(error, ExceptionGroup) and error.subgroup(UserError)):
                     raise
                 await asyncio.sleep(1)
         raise AssertionError("the last try returns or raises")
 
-    async def _resume(self, shard: int, attempt: int) -> None:
-        """Take over what a worker that was lost had bought and judged of a shard."""
-        saved = notes.read(Saved, self._orders / f"{shard:06d}-{attempt}.saved.json")
-        if saved is not None:
-            source = Ordered(self._orders)
-            samples, verdicts = await asyncio.to_thread(_saved, self._lake, saved.outboxes, lambda: source.load(shard))
-            await self._shards.resume(shard, samples, verdicts)
+    async def _drawn(self, shard: int) -> dict[str, int]:
+        counts = await self._shards.work(shard)
+        if self._apart is not None and not self._stop:
+            await asyncio.to_thread(self._apart.hand_over, shard)
+        return counts
+
+    async def _judged(self, shard: int, attempt: int) -> dict[str, int]:
+        """Judge what another worker drew of a shard."""
+        if self._apart is None:
+            raise AssertionError("shards are judged where they are drawn")
+        saved = notes.read(Saved, self._orders / f"{shard:06d}-{VERIFY}-{attempt}.saved.json")
+        _, verdicts = await self._saved(shard, saved) if saved is not None else ({}, {})
+        counts = await self._apart.judge_shard(shard, verdicts, self._shards.rule)
+        await self._verification.flush()
+        write_rows(self.box.noted(shard, VERIFY), ASKED, ())
+        return counts
+
+    async def _saved(self, shard: int, saved: Saved) -> tuple[dict[str, Sample], dict[str, list[Verdict]]]:
+        """Return what a worker that was lost had bought and judged of a shard."""
+        source = Ordered(self._orders)
+        return await asyncio.to_thread(_saved, self._lake, saved.outboxes, lambda: source.load(shard))
 
     async def _attend(self) -> None:
         """Look at the run until it closes or is gone."""
@@ -266,7 +291,7 @@ class Worker:
         self._closing = True
         if self._allowance is not None:
             self._allowance.end()
-        if self._active:
+        if self._active.total():
             await self._idle.wait()
 
     def _report_closed(self) -> None:
@@ -279,13 +304,13 @@ class Worker:
         ledger = Ledger(
             host=socket.gethostname(),
             pid=os.getpid(),
-            active=self._active,
+            active=self._active.total(),
             spent=self._draw.budget.spent,
             returned=allowance.returned if allowance else 0.0,
             wants=allowance is not None and allowance.wants,
             starved=allowance is not None and allowance.starved,
             spending=asdict(self._draw.spending),
-            tally=asdict(self._shards.tally),
+            tally=asdict(self._shards.tally) | (self._apart.tally if self._apart else {}),
             leases=self._allotments.leases,
             stopped=notes.told(self._stop.reason) if self._stop.reason else None,
             closed=closed,

@@ -13,6 +13,7 @@ from tests.cluster.conftest import bought_twice, ended, eventually, kill, ledger
 from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 
+TABLES = ("samples", "verdicts")
 SNAPSHOT = "SELECT prompt_id, teacher, sample_index, sample_id, outcome, stage, reason FROM outcomes ORDER BY ALL"
 
 
@@ -152,3 +153,24 @@ def test_two_builds_at_once(workplace: Workplace) -> None:
         assert (teacher.sold, bought_twice(teacher)) == (700, 0)
     assert sorted(place.query("SELECT dataset, requested FROM builds")) == [("one", 600), ("two", 700)]
     assert nothing_is_left(place)
+
+
+@pytest.mark.parametrize("use", ["dask", "ray"])
+def test_judged_apart(lone_workplace: Workplace, use: str) -> None:
+    """Some workers draw and one judges what they drew: the verdicts are those of the process itself, and none judges its own."""
+    place = lone_workplace
+    with LoopbackTeacher(delay_s=0.02) as teacher:
+        spec(place, teacher.url, use=use, limits={"concurrency": 32})
+        place.spec["runner"]["verdict_workers"] = 1
+        summary = place.build()
+        assert (teacher.sold, summary["paid"], summary["requested"]) == (1_100, 1_100, 1_100)
+        found = place.query(SNAPSHOT)
+        samples, verdicts = (
+            {part.name.rsplit("-", 1)[0] for part in (place.lake / table).glob("2*.parquet")} for table in TABLES
+        )
+        assert verdicts
+        assert not samples & verdicts
+        del place.spec["runner"]
+        place.lake = place.folder / "other"
+        place.build()
+    assert found == place.query(SNAPSHOT)
