@@ -94,7 +94,8 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
         except (OSError, ValueError) as error:
             raise SetupError(f"runner.address: no Dask scheduler answers at {options.address} ({error})") from error
         places = sum(worker["resources"].get(DRAW, worker["nthreads"]) for worker in info["workers"].values())
-        yield Cluster(runner, int(places) or options.shards, lambda part: dask.annotate(resources={part: 1}))  # type: ignore[attr-defined]
+        annotate = dask.annotate  # type: ignore[attr-defined]
+        yield Cluster(runner, int(places) or options.shards, lambda part: annotate(resources={part: 1}))
 
 
 @contextlib.contextmanager
