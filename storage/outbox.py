@@ -131,9 +131,8 @@ def settle(
                     f"{box.folder}: a worker of a run that has ended still writes here; end it (its ledger.json says where it "
                     "runs), and start again"
                 )
-        with contextlib.suppress(OSError):  # left alone where an outbox is
-            (run / "lock").unlink(missing_ok=True)
-            run.rmdir()
+        if not outboxes(run):
+            shutil.rmtree(run, ignore_errors=True)
 
 
 def _move(paths: list[Path], target: Path) -> None:

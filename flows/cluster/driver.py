@@ -156,8 +156,9 @@ class Driver:
                 counts = await cluster.run(task, parameters, part)
             except Exception as raised:  # noqa: BLE001 - a cluster has many ways to say that a worker was lost
                 counts, error = {}, raised
-            if "stopped" in counts or self._run.stop:
-                await self._look()
+            if "stopped" in counts:
+                await self._look()  # it may be the worker's own finding
+            if self._run.stop:
                 return None
             if "refused" in counts:
                 refusal = notes.read(Refusal, self._orders.folder / f"{shard:06d}-{kind}-{attempt}.refused.json")
@@ -165,7 +166,7 @@ class Driver:
             whose = await asyncio.to_thread(self._claimed, shard, kind, attempt)
             if whose is None:
                 raise error or AssertionError(f"shard {shard} was worked by nobody")
-            rows = await self._rows(shard, kind, whose, patient="taken" in counts)
+            rows = await self._rows(shard, kind, whose, patient=bool(counts.keys() & {"taken", "stopped"}))
             if rows is not None or self._run.stop:
                 return rows
             if whose.parts is None:

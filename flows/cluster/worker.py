@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import logging
 import os
 import secrets
 import socket
@@ -49,6 +50,7 @@ from tasks.shard import ASKED, Shards
 from tasks.stop import Stop
 from tasks.verify import Verification, alone
 
+logger = logging.getLogger(__name__)
 TRIES = 3
 """Of a shard that raises, as where a run works its shards itself."""
 _workers: dict[str, Worker] = {}
@@ -72,7 +74,7 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
             if worker is None or worker.closed:
                 if (notes.read(State, where / "state.json") or State()).closing:
                     return {"stopped": 1}
-                worker = _workers[folder] = Worker(where, brief)
+                worker = _workers[folder] = Worker(where, brief, left=lambda: _workers.pop(folder, None))
                 worker.start()
     except UserError as error:
         notes.write(orders / f"{shard:06d}-{kind}-{attempt}.refused.json", Refusal(problem=notes.told(error)))
@@ -90,9 +92,9 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
 class Worker:
     """One process's part in one build."""
 
-    def __init__(self, folder: Path, brief: Brief) -> None:
-        """Name it; `start` makes all that it works with."""
-        self._folder, self._brief = folder, brief
+    def __init__(self, folder: Path, brief: Brief, *, left: Callable[[], object] = lambda: None) -> None:
+        """Name it; `start` makes all that it works with. `left` hears when it has landed and left."""
+        self._folder, self._brief, self._left = folder, brief, left
         self._lake = Lake(Path(brief.lake))
         self.box = Outbox(folder / f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}")
         self._orders = Path(brief.orders)
@@ -131,10 +133,13 @@ class Worker:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._live())
-        except BaseException as error:  # noqa: BLE001 - whoever waits for it to open must hear of it
+        except BaseException as error:
             self._problem = error
+            if self._opened.is_set():  # else whoever waits for it to open hears of it
+                logger.exception("%s ended", self.box.name)
         finally:
             self.closed = True
+            self._left()
             self._opened.set()
             self._loop.run_until_complete(self._loop.shutdown_default_executor())
             self._loop.close()
@@ -292,6 +297,7 @@ class Worker:
         if self._allowance is not None:
             self._allowance.end()
         if self._active.total():
+            self._stop.set(Interrupted("the run closes; what was paid for is in its outbox, and a rerun goes on"))
             await self._idle.wait()
 
     def _report_closed(self) -> None:

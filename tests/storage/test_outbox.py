@@ -92,6 +92,7 @@ async def test_taking_over_is_safe_to_repeat(lake: Lake) -> None:
 async def test_the_next_run_takes_over(lake: Lake) -> None:
     """What workers of a run that was killed left is landed before the next one reads the lake."""
     (lake.outboxes / "gone" / "w1").mkdir(parents=True)
+    (lake.outboxes / "gone" / "state.json").write_text("{}")
     await fill(Outbox(lake.outboxes / "gone" / "w1"), "a")
     with lake.writing(print):
         assert len(landed(lake)) == 1
