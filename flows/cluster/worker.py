@@ -105,7 +105,7 @@ class Worker:
         self._opened = threading.Event()
         self._problem: BaseException | None = None
         self._active: Counter[str] = Counter()
-        self._ready = self._closing = False
+        self._ready = self._closing = self._quiet = False
         self.closed = False
         """Whether it has landed and left."""
 
@@ -201,8 +201,8 @@ class Worker:
         self._report()
 
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note what a shard asked for, where the run finds it."""
-        if rows:
+        """Note what a shard asked for, where the run finds it. Not where it was told to stop: some of it may be missing then."""
+        if rows and not self._stop:
             write_rows(self.box.noted(rows[0]["ord"] // PROMPTS, DRAW), ASKED, rows)
 
     async def _order(self, shard: int, kind: str, attempt: int) -> dict[str, int]:
@@ -297,6 +297,7 @@ class Worker:
         if self._allowance is not None:
             self._allowance.end()
         if self._active.total():
+            self._quiet = not self._stop
             self._stop.set(Interrupted("the run closes; what was paid for is in its outbox, and a rerun goes on"))
             await self._idle.wait()
 
@@ -318,7 +319,7 @@ class Worker:
             spending=asdict(self._draw.spending),
             tally=asdict(self._shards.tally) | (self._apart.tally if self._apart else {}),
             leases=self._allotments.leases,
-            stopped=notes.told(self._stop.reason) if self._stop.reason else None,
+            stopped=notes.told(self._stop.reason) if self._stop.reason and not self._quiet else None,
             closed=closed,
         )
         notes.write(self.box.ledger, ledger)
