@@ -139,6 +139,10 @@ class Ordered:
                 slots.setdefault(row["ord"], {}).setdefault(each["teacher"], []).append(Slot(**each))
         return prompts, slots
 
+    def order(self, number: int, kind: str, attempt: int) -> Path:
+        """Return what files about an order are called, less their suffix: who took it, and what came of it."""
+        return self.folder / f"{number:06d}-{kind}-{attempt}"
+
     def path(self, number: int) -> Path:
         """Return where an order is."""
         return self.folder / f"{number:06d}.parquet"

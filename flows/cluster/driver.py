@@ -38,6 +38,10 @@ ALONE_S = 60.0
 """After so long without any worker, a person is told."""
 
 
+class _Lost(Exception):
+    """A task run ended without a word of the worker's own."""
+
+
 @dataclass(slots=True)
 class _Seen:
     """What the run knows of a worker."""
@@ -149,45 +153,62 @@ class Driver:
         if kind == DRAW:
             await asyncio.to_thread(self._write, shard)
         lost: list[str] = []
+        error: BaseException | None = None
         for attempt in range(ATTEMPTS):
+            order = self._orders.order(shard, kind, attempt)
             parameters = {"dataset": self._run.spec.dataset, "shard": shard, "attempt": attempt, "folder": str(self._folder)}
-            error = None
             try:
-                counts = await cluster.run(task, parameters, part)
-            except Exception as raised:  # noqa: BLE001 - a cluster has many ways to say that a worker was lost
-                counts, error = {}, raised
-            if "stopped" in counts:
-                await self._look()  # it may be the worker's own finding
+                counts = await self._submitted(cluster, task, parameters, part, order)
+            except _Lost as lost_with:
+                counts, error = {"taken": 1}, lost_with.__cause__
             if self._run.stop:
                 return None
-            if "refused" in counts:
-                refusal = notes.read(Refusal, self._orders.folder / f"{shard:06d}-{kind}-{attempt}.refused.json")
-                raise notes.raised(refusal.problem if refusal else ("SetupError", "a worker refused its order"))
-            whose = await asyncio.to_thread(self._claimed, shard, kind, attempt)
-            if whose is None:
-                raise error or AssertionError(f"shard {shard} was worked by nobody")
+            whose = await asyncio.to_thread(self._claimed, order)
+            if whose is None:  # lost before it had begun
+                await asyncio.sleep(TICK_S)
+                continue
             rows = await self._rows(shard, kind, whose, patient=bool(counts.keys() & {"taken", "stopped"}))
             if rows is not None or self._run.stop:
                 return rows
             if whose.parts is None:
-                raise error or AssertionError(f"shard {shard} was given up by a worker that is there")
+                raise AssertionError(f"shard {shard} was given up by a worker that is there")
             lost.append(whose.box.name)
             self._run.say(f"shard {shard}: its worker {whose.box.folder.name} was lost; another goes on with what it had bought")
-            notes.write(self._orders.folder / f"{shard:06d}-{kind}-{attempt + 1}.saved.json", Saved(outboxes=lost))
+            notes.write(self._orders.order(shard, kind, attempt + 1).with_suffix(".saved.json"), Saved(outboxes=lost))
         raise SetupError(
-            f"shard {shard} was lost with {ATTEMPTS} workers, one after the other: see why they end (memory?), and start again; "
-            "what was paid for is landed"
+            f"shard {shard} was lost with {ATTEMPTS} workers, one after the other ({error or 'they ended by themselves'}): see "
+            "whether they lack memory, or have another version of stillhouse; what was paid for is landed, and a rerun goes on"
         )
+
+    async def _submitted(
+        self, cluster: Cluster, task: Task[..., Any], parameters: dict[str, Any], part: str | None, order: Path
+    ) -> dict[str, int]:
+        """Have an order carried out, and return the worker's counts. Raise _Lost where it may have been lost with its worker."""
+        try:
+            counts: dict[str, int] = await cluster.run(task, parameters, part)
+        except UserError:
+            raise
+        except Exception as error:
+            if order.with_suffix(".failed").exists():  # it was the work itself
+                raise
+            # A cluster has many ways to say that a worker is gone, or isn't heard of, and may work on.
+            raise _Lost from error
+        if "stopped" in counts:
+            await self._look()  # it may be the worker's own finding
+        if "refused" in counts:
+            refusal = notes.read(Refusal, order.with_suffix(".refused.json"))
+            raise notes.raised(refusal.problem if refusal else ("SetupError", "a worker refused its order"))
+        return counts
 
     def _write(self, shard: int) -> None:
         if not isinstance(self._source, Staged):
             raise TypeError("only what a workspace has can be ordered")
         self._source.write(shard, self._orders.path(shard))
 
-    def _claimed(self, shard: int, kind: str, attempt: int) -> _Seen | None:
+    def _claimed(self, order: Path) -> _Seen | None:
         """Return the worker that took an order."""
         try:
-            name = (self._orders.folder / f"{shard:06d}-{kind}-{attempt}.claim").read_text(encoding="utf-8")
+            name = order.with_suffix(".claim").read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
         return self._workers.setdefault(name, _Seen(Outbox(self._folder / name)))
@@ -267,7 +288,10 @@ class Driver:
 
         async def attend() -> None:
             while True:
-                await self._look()
+                try:
+                    await self._look()
+                except UserError as error:
+                    self._run.stop.set(error)
                 if not self._workers and time.monotonic() - self._since > ALONE_S:
                     self._run.say(f"no worker of the cluster has taken an order for {ALONE_S:.0f} s; waiting for one")
                     self._since = float("inf")

@@ -67,7 +67,7 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
     brief = notes.read(Brief, where / "brief.json")
     if brief is None or not run_lives(where):
         return {"stopped": 1}
-    orders = Path(brief.orders)
+    order = Ordered(Path(brief.orders)).order(shard, kind, attempt)
     try:
         with _opening:
             worker = _workers.get(folder)
@@ -77,16 +77,21 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
                 worker = _workers[folder] = Worker(where, brief, left=lambda: _workers.pop(folder, None))
                 worker.start()
     except UserError as error:
-        notes.write(orders / f"{shard:06d}-{kind}-{attempt}.refused.json", Refusal(problem=notes.told(error)))
+        notes.write(order.with_suffix(".refused.json"), Refusal(problem=notes.told(error)))
         return {"refused": 1}
     try:
-        with (orders / f"{shard:06d}-{kind}-{attempt}.claim").open("x") as claim:
+        with order.with_suffix(".claim").open("x") as claim:
             claim.write(worker.box.folder.name)
     except FileExistsError:
         return {"taken": 1}
     except FileNotFoundError:  # the run has ended
         return {"stopped": 1}
-    return worker.work(shard, kind, attempt)
+    try:
+        return worker.work(shard, kind, attempt)
+    except Exception:
+        with contextlib.suppress(OSError):
+            order.with_suffix(".failed").touch()
+        raise
 
 
 class Worker:
@@ -233,7 +238,7 @@ class Worker:
         self._allotments.set(kinds if self._apart is not None or not kinds else {DRAW, VERIFY})
 
     async def _tried(self, shard: int, attempt: int) -> dict[str, int]:
-        if (saved := notes.read(Saved, self._orders / f"{shard:06d}-{DRAW}-{attempt}.saved.json")) is not None:
+        if (saved := notes.read(Saved, self._saved_at(shard, DRAW, attempt))) is not None:
             await self._shards.resume(shard, *await self._saved(shard, saved))
         if self._apart is not None:
             await asyncio.to_thread(self._apart.expect, shard)
@@ -256,12 +261,15 @@ class Worker:
         """Judge what another worker drew of a shard."""
         if self._apart is None:
             raise AssertionError("shards are judged where they are drawn")
-        saved = notes.read(Saved, self._orders / f"{shard:06d}-{VERIFY}-{attempt}.saved.json")
+        saved = notes.read(Saved, self._saved_at(shard, VERIFY, attempt))
         _, verdicts = await self._saved(shard, saved) if saved is not None else ({}, {})
         counts = await self._apart.judge_shard(shard, verdicts, self._shards.rule)
         await self._verification.flush()
         write_rows(self.box.noted(shard, VERIFY), ASKED, ())
         return counts
+
+    def _saved_at(self, shard: int, kind: str, attempt: int) -> Path:
+        return Ordered(self._orders).order(shard, kind, attempt).with_suffix(".saved.json")
 
     async def _saved(self, shard: int, saved: Saved) -> tuple[dict[str, Sample], dict[str, list[Verdict]]]:
         """Return what a worker that was lost had bought and judged of a shard."""
