@@ -3,9 +3,10 @@
     .venv/bin/python benchmarks/cluster.py [rate] [limit] [--runner dask] [--workers 3]
 
 Each part runs whole builds on a cluster of this machine, with a temporary Prefect server, against a strict teacher on loopback in
-a process of its own. `rate`: an answer takes 8 s and the teacher serves all that comes, so that a worker, which has 512 requests
-in flight (one shard at a time), is bound by waiting and not by this machine's cores: the ratio says how orders, outboxes and
-shared limits scale, not how fast a core is. `limit`: 3,000 requests a minute, refused beyond that and a second's burst.
+a process of its own. `rate`: an answer takes 8 to 24 s and the teacher serves all that comes, so that a worker, which has two
+shards of 512 requests at a time, is bound by waiting and not by this machine's cores: the ratio says how orders, outboxes and shared
+limits scale, not how fast a core is. Each worker has eight shards to draw; the rate is that of the middle half of the samples, when
+all are at work. `limit`: 3,000 requests a minute, refused beyond that and a second's burst.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from typing import Any
 
 from teacher import running
 
-LATENCY_S = 8.0
+LATENCY_S, SPREAD = 16.0, 0.5
 SHARD = 512
+SHARDS_EACH = 8
 PER_MINUTE = 3_000
 
 
-def build(url: str, *, prompts: int, workers: int, runner: str, limits: dict[str, Any]) -> dict[str, Any]:
+def build(url: str, *, prompts: int, workers: int, shards: int = 1, runner: str, limits: dict[str, Any]) -> dict[str, Any]:
     """Build on a cluster, and return the summary."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -38,7 +40,7 @@ def build(url: str, *, prompts: int, workers: int, runner: str, limits: dict[str
             "prompts": [{"source": str(folder / "prompts.jsonl"), "license": "CC0-1.0"}],
             "teachers": [teacher],
             "sampling": {"k": 1, "max_tokens": 64},
-            "runner": {"use": runner, "workers": workers, "shards": 1},
+            "runner": {"use": runner, "workers": workers, "shards": shards},
         }
         (folder / "spec.yaml").write_text(json.dumps(spec))
         command = [str(Path(sys.executable).with_name("stillhouse")), "build", "spec.yaml", "--lake", "lake", "--json"]
@@ -50,15 +52,25 @@ def build(url: str, *, prompts: int, workers: int, runner: str, limits: dict[str
         return found
 
 
+def middle(per_second: list[int]) -> float:
+    """Return the samples a second of the middle half of all samples."""
+    whole, passed, found = sum(per_second), 0, []
+    for samples in per_second:
+        if whole / 4 <= passed <= whole * 3 / 4:
+            found.append(samples)
+        passed += samples
+    return sum(found) / len(found)
+
+
 def rate(runner: str, workers: int) -> None:
-    """Draw the same by one worker and by several."""
+    """Draw by one worker and by several."""
     per_second = {}
     for number in (1, workers):
-        with running(latency=LATENCY_S) as teacher:
-            prompts = 2 * workers * SHARD
-            build(teacher.url, prompts=prompts, workers=number, runner=runner, limits={"concurrency": 4 * workers * SHARD // 2})
+        with running(latency=LATENCY_S, spread=SPREAD) as teacher:
+            limits = {"concurrency": 4 * workers * SHARD}
+            build(teacher.url, prompts=number * SHARDS_EACH * SHARD, workers=number, shards=2, runner=runner, limits=limits)
             stats = teacher.stats()
-            per_second[number] = stats["sold"] / stats["seconds"]
+            per_second[number] = middle(stats["per_second"])
             print(
                 f"{runner}, {number} workers: {stats['sold']:,} samples in {stats['seconds']:.1f} s, {per_second[number]:.1f}/s, "
                 f"{stats['most_in_flight']:,} in flight at most, {stats['sold'] - stats['distinct']} bought twice",
