@@ -4,9 +4,9 @@
 
 Each part runs whole builds on a cluster of this machine, with a temporary Prefect server, against a strict teacher on loopback in
 a process of its own. `rate`: an answer takes 8 to 24 s and the teacher serves all that comes, so that a worker, which has two
-shards of 512 requests at a time, is bound by waiting and not by this machine's cores: the ratio says how orders, outboxes and shared
-limits scale, not how fast a core is. Each worker has eight shards to draw; the rate is that of the middle half of the samples, when
-all are at work. `limit`: 3,000 requests a minute, refused beyond that and a second's burst.
+shards of 512 requests at a time, is bound by waiting and not by this machine's cores: the ratio says how orders, outboxes and
+shared limits scale, not how fast a core is. Each worker has eight shards to draw; the rate is that of the middle half of the
+samples, when all are at work. `limit`: 3,000 requests a minute, refused beyond that and a second's burst.
 """
 
 from __future__ import annotations
