@@ -254,6 +254,7 @@ def _competing(spec: Spec, options: ContestOptions) -> Spec:
             raise SpecError(f"--models: no teacher that draws is named {name!r}; {nearest(name, known)}")
     return spec.model_copy(
         update={
+            "runner": None,
             "teachers": tuple(
                 each for each in spec.teachers if not each.draw or not options.models or each.name in options.models
             ),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +84,9 @@ def test_the_run_is_killed(lone_workplace: Workplace) -> None:
         eventually(lambda: teacher.sold > 150)
         kill(running.pid)
         running.communicate(timeout=60)
+        left = list(contents(place.folder))
+        assert any(b"case 7?" in content for content in left)
+        assert not any(b"sk-canary" in content for content in left)
         summary = place.build()
         assert bought_twice(teacher) <= 32
     assert summary["requested"] == 1_100
@@ -89,6 +94,13 @@ def test_the_run_is_killed(lone_workplace: Workplace) -> None:
     assert summary["reused"] + summary["paid"] == 1_100
     assert place.query("SELECT count(*), count(DISTINCT sample_id) FROM samples") == [(1_100, 1_100)]
     assert nothing_is_left(place)
+
+
+def contents(folder: Path) -> Iterator[bytes]:
+    """Yield all files, less those that go meanwhile."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+            yield path.read_bytes()
 
 
 def test_interrupted(lone_workplace: Workplace) -> None:
