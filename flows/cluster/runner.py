@@ -79,7 +79,7 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
             judging = {"nthreads": 1, "resources": {VERIFY: 1}}
             every = [drawing] * options.workers + [judging] * options.verdict_workers
             own = {"host": "127.0.0.1", "preload": QUIET, "dashboard": False}
-            cluster = stack.enter_context(
+            cluster: Any = stack.enter_context(
                 distributed.SpecCluster(  # type: ignore[no-untyped-call]
                     scheduler={"cls": distributed.Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},
                     workers={number: {"cls": distributed.Nanny, "options": own | each} for number, each in enumerate(every)},
