@@ -25,13 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.cluster)
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(800))
 
 
 def spec(
     place: Workplace, url: str, *, prompts: int = 1_100, k: int = 1, use: str = "dask", workers: int = 2, **teacher: Any
 ) -> None:
     """Fill in a spec whose prompts make three shards, a third of whose samples is right."""
+    place.timeout_s = 360.0
     place.spec = {
         "dataset": "sums",
         "prompts": [{"source": place.prompts(prompts), "license": "CC0-1.0"}],
@@ -63,7 +64,7 @@ def kill(pid: int) -> None:
 
 def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Wait for a command's end, and return its exit code and what it wrote."""
-    out, err = running.communicate(timeout=240)
+    out, err = running.communicate(timeout=360)
     return running.returncode, out, err
 
 
