@@ -14,7 +14,8 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-browser test-train distil lint format charts lock bench clean
+.PHONY: help setup packages demo humaneval test test-slow test-browser test-cluster test-train distil lint format charts lock bench \
+	clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,14 +43,17 @@ humaneval: setup  ## Verify HumanEval's canonical solutions, replayed as a teach
 	$(BIN)/stillhouse build examples/humaneval-replay.yaml
 
 test: setup  ## Run the tests, but for the slow ones
-	$(PYTEST) -m "not slow and not train and not browser"
+	$(PYTEST) -m "not slow and not train and not browser and not cluster"
 
 test-slow: setup  ## Run the slow tests: builds that are killed, keys that are looked for everywhere
-	$(PYTEST) -m "slow and not browser"
+	$(PYTEST) -m "slow and not browser and not cluster"
 
 test-browser: setup  ## Run the tests that open pages in headless Chromium
 	@deploy/install-packages.sh browser
 	$(PYTEST) -m browser
+
+test-cluster: setup  ## Build on Dask and Ray clusters of several processes, and kill parts of them
+	$(BIN)/pytest -m cluster -n 0 tests/cluster
 
 # pip finds a CPU build of torch where there is one; uv leaves it as it is. What these libraries warn of is theirs.
 $(TRAIN)/.installed: $(UV) requirements/train.txt pyproject.toml
@@ -105,6 +109,7 @@ bench: setup  ## Run the benchmarks whose figures the docs quote
 	$(BIN)/python benchmarks/near.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/limits.py
+	$(BIN)/python benchmarks/cluster.py
 	$(BIN)/python benchmarks/outage.py
 	$(BIN)/python benchmarks/measures.py 10000 100000 1000000
 	$(BIN)/python benchmarks/semantic.py 20000

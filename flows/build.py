@@ -18,6 +18,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import context, restarts
+from flows.cluster.options import chosen
 from flows.loading import load_spec
 from flows.overrides import Overrides, overridden
 from flows.run import Run, Say
@@ -88,7 +89,9 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 @flow(name="build", flow_run_name=named("build"), persist_result=False)
-async def build(spec: str, lake: str = "lake", overrides: Overrides | None = None) -> dict[str, Any] | State[Any]:
+async def build(
+    spec: str, lake: str = "lake", overrides: Overrides | None = None, runner: str | None = None
+) -> dict[str, Any] | State[Any]:
     """Build the dataset of a spec file on a lake, and return the summary.
 
     A state in place of the summary carries the UserError that the caller then sees: `Cancelled` for an interruption.
@@ -97,12 +100,15 @@ async def build(spec: str, lake: str = "lake", overrides: Overrides | None = Non
         spec: The spec's file, as the machine that runs this sees it.
         lake: The lake's folder, as that machine sees it.
         overrides: What is otherwise in this run. What is left out is as in the spec.
+        runner: Where shards run: local, dask or ray. Left out: where the spec says.
     """
     path = Path(spec)
 
     async def make(watch: context.Watch, say: Say) -> Run:
         at = await asyncio.to_thread(Lake.at, lake, say=say)  # a lake on an object store is looked at
-        loaded, approvals = await approved(overridden(load_spec(path), overrides), path, at, watch, say)
+        asked = overridden(load_spec(path), overrides)
+        asked = asked.model_copy(update={"runner": chosen(asked.runner, runner)})
+        loaded, approvals = await approved(asked, path, at, watch, say)
         run = Run(loaded, path, at, progress=watch.progress, say=say)
         run.approvals = approvals
         return run
@@ -159,7 +165,12 @@ async def draw(run: Run) -> None:
     run.stop.check()
     await with_grace(run.stop, judge_stored(dataset))
     run.stop.check()
-    await work_shards(run, lambda number: shard(dataset, number))
+    if run.spec.runner is None:
+        await work_shards(run, lambda number: shard(dataset, number))
+    else:
+        from flows.cluster.shards import work_on_cluster
+
+        await work_on_cluster(run, run.spec.runner, lambda number: shard(dataset, number))
     run.stop.check()
     await with_grace(run.stop, run.judge_together())
     run.stop.check()

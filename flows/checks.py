@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
+from flows.cluster.options import check as check_runner
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
@@ -44,6 +45,7 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False) -> None:
             grower = spec.teacher(source.grow.teacher)[1]
             guard.check_growth(spec.guard, source.source, seeds=source.generation, teacher=grower.generation, grow=source.grow)
     wiring.check_teachers(spec, path)
+    check_runner(spec.runner, spec.teachers, path)
     judging.make_verifiers(spec, path)
     wiring.template(spec, path)
     wiring.embedder(spec, path)

@@ -102,9 +102,9 @@ class Contest(Run):
         self._seen: list[Seen] = []
 
     def _check(self) -> None:
-        wiring.check_teachers(self.spec, self._path)
-        judging.make_verifiers(self.spec, self._path)
-        wiring.template(self.spec, self._path)
+        wiring.check_teachers(self.spec, self.path)
+        judging.make_verifiers(self.spec, self.path)
+        wiring.template(self.spec, self.path)
         for teacher in self.spec.drawing:
             if "retry" in {teacher.retry.length, teacher.retry.refusal}:
                 self.say(f"teacher {teacher.name!r}: retry asks again for what it cut off or declined, which flatters its rates")
@@ -134,7 +134,7 @@ class Contest(Run):
             self._workspace.execute(f"DELETE FROM slots WHERE ord NOT IN ({own})")
             prepared = unbarred(self._workspace, prepared)
             if not prepared.slots:
-                raise SpecError(f"{self._path}: select.split: no prompt is in the split {self._split!r}")
+                raise SpecError(f"{self.path}: select.split: no prompt is in the split {self._split!r}")
         if self._training:
             self.progress.stage = "looking for prompts that were trained on"
             there = {ord_ for (ord_,) in self._workspace.rows("SELECT DISTINCT ord FROM slots")}
@@ -153,7 +153,7 @@ class Contest(Run):
     def _compare(self) -> dict[str, Any]:
         workspace, design = self._workspace, self._design
         digests(workspace, self.lake, build_id=self.build_id)
-        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
+        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
         grading.grade(workspace, self._rule, self._verifiers)
         grades = grading.read(workspace, contestants=len(design.contestants))
         rows = np.arange(len(grades.ords))
@@ -254,6 +254,7 @@ def _competing(spec: Spec, options: ContestOptions) -> Spec:
             raise SpecError(f"--models: no teacher that draws is named {name!r}; {nearest(name, known)}")
     return spec.model_copy(
         update={
+            "runner": None,
             "teachers": tuple(
                 each for each in spec.teachers if not each.draw or not options.models or each.name in options.models
             ),

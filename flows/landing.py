@@ -27,7 +27,7 @@ def land(
 ) -> dict[str, Any]:
     """Make the snapshot in a workspace count, and return its manifest. `approvals`: what persons approved of this very run."""
     manifest = summary.as_dict() | {
-        "spec": spec.model_dump(mode="json", exclude_defaults=True),
+        "spec": spec.model_dump(mode="json", exclude_defaults=True, exclude={"runner"}),
         "licensing": licensing,
         "verifiers": [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in verifiers],
     }

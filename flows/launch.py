@@ -81,16 +81,18 @@ class Launch:
         *,
         approve: float | None = None,
         metrics: str | None = None,
+        runner: str | None = None,
     ) -> dict[str, Any]:
         """Run the build flow and return its summary. Raise what ended it early: `progress` says what was spent by then.
 
         `approve`: USD that may be spent without anybody being asked. `metrics`: where to serve them.
+        `runner`: where shards run, in place of what the spec says.
         """
 
         def flow() -> Any:
             from flows.build import build
 
-            return build(str(spec), lake=lake)
+            return build(str(spec), lake=lake, runner=runner)
 
         return self._run(flow, dataset, console, progress, approve=approve, metrics=metrics)
 

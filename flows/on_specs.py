@@ -61,6 +61,9 @@ def build(
         float | None,
         typer.Option(metavar="USD", min=0, help="Approve of a cost up to this, where the spec's approve.over_usd would ask."),
     ] = None,
+    runner: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Where shards run: local, dask or ray. [default: as the spec says]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
@@ -68,17 +71,18 @@ def build(
 
     with starting() as launch:
         from flows.checks import check
+        from flows.cluster.options import chosen
         from flows.progress import Progress
         from flows.watching.metrics import place
 
         loaded, at = loaded_spec(spec), lake_at(lake)
         progress = Progress()
-        check(loaded, spec, at, watched=launch.watched)
+        check(loaded.model_copy(update={"runner": chosen(loaded.runner, runner)}), spec, at, watched=launch.watched)
         if metrics is not None:
             place(metrics)
         with spending_told(loaded.dataset, at, progress, as_json=as_json):
             launch.check()
-            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve=approve, metrics=metrics)
+            summary = launch.build(spec, loaded.dataset, lake, err, progress, approve=approve, metrics=metrics, runner=runner)
     if as_json:
         print_json(summary)
         return

@@ -46,12 +46,13 @@ from tasks.guard_diversity import guard_diversity
 from tasks.license import licenses
 from tasks.measures import breakdown
 from tasks.measures.measure import measure
+from tasks.orders import PROMPTS, Staged
 from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.rights.terms import load
 from tasks.select import select
-from tasks.shard import ASKED, PROMPTS, Shards
+from tasks.shard import ASKED, Shards
 from tasks.snapshot import snapshot, snapshot_grown
 from tasks.stop import Stop
 from tasks.strategies import tags_of
@@ -79,7 +80,7 @@ class Run:
         self.build_id = new_id()
         self.stop = Stop()
         self.progress = progress or Progress()
-        self._path, self.say = path, say
+        self.path, self.say = path, say
         self.approvals: Sequence[Mapping[str, Any]] = ()
         """What persons approved of this very run, for its manifest."""
         self._began = time.monotonic()
@@ -92,7 +93,7 @@ class Run:
         self._check()
         stack = self._stack
         try:
-            made = await stack.enter_async_context(wiring.open_teachers(self.spec, self._path, keys=True))
+            made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
             lock = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
             stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
@@ -127,9 +128,9 @@ class Run:
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)
-            self._teachers = made
+            self.teachers = made
             self._verifiers = judging.with_desks(
-                judging.make_verifiers(self.spec, self._path),
+                judging.make_verifiers(self.spec, self.path),
                 self.spec,
                 self._desks,
                 self.progress.spending,
@@ -163,18 +164,18 @@ class Run:
 
     def _check(self) -> None:
         """Raise what can be known of the spec before a prompt is read."""
-        check(self.spec, self._path, self.lake)
+        check(self.spec, self.path, self.lake)
         terms = load(self.spec.licenses.terms)
-        self._bounds = rights.bounds(self.spec, self._path, terms)
-        self._inherited = rights.inherited(self.spec, self._path, terms)
+        self._bounds = rights.bounds(self.spec, self.path, terms)
+        self._inherited = rights.inherited(self.spec, self.path, terms)
 
     async def grow(self, most: int | None = None) -> list[GrownCounts]:
         """Grow prompts where the spec says so, and return what came of it. `most`: buy so many answers of a round."""
         self.progress.stage = "growing prompts"
-        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self._path, self.say, self.stop)
+        self._heldout = await asyncio.to_thread(wiring.heldout, self.spec, self.path, self.say, self.stop)
         self._growth = Growth(
             spec=self.spec,
-            grown=wiring.growing(self.spec, self._workspace, self._teachers, self._heldout),
+            grown=wiring.growing(self.spec, self._workspace, self.teachers, self._heldout),
             workspace=self._workspace,
             desks=self._desks,
             journal=self._journal,
@@ -195,7 +196,7 @@ class Run:
         if self._budget.usd is None:
             return 0.0
         with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as workspace:
-            grown = wiring.growing(self.spec, workspace, self._teachers, self._heldout)
+            grown = wiring.growing(self.spec, workspace, self.teachers, self._heldout)
             from_store(self.spec, grown, self.stop)
             self._prepare(workspace, grown)
             return costs.spent(workspace)
@@ -204,8 +205,8 @@ class Run:
         return prepare(
             workspace,
             wiring.read(self.spec, self.stop, grown),
-            wiring.template(self.spec, self._path),
-            wiring.asked(self.spec, self._teachers),
+            wiring.template(self.spec, self.path),
+            wiring.asked(self.spec, self.teachers),
             self.spec.sampling.parameters(),
             self.spec.sampling.k,
         )
@@ -217,7 +218,7 @@ class Run:
             raise AssertionError("prompts were to be grown first")
         grown = self._growth.grown if self._growth is not None else None
         prepared = await asyncio.to_thread(self._prepare, self._workspace, grown)
-        await asyncio.to_thread(check_prompts, self._workspace, self.spec, self._path, prepared, self.say)
+        await asyncio.to_thread(check_prompts, self._workspace, self.spec, self.path, prepared, self.say)
         prepared = await asyncio.to_thread(self._bar, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, [arm.teacher for arm in self.spec.arms])
         await asyncio.to_thread(self._find_unwanted)
@@ -236,8 +237,8 @@ class Run:
     def _bar(self, prepared: Prepared) -> Prepared:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
         if self._growth is None:
-            self._heldout = wiring.heldout(self.spec, self._path, self.say, self.stop)
-        return bar(self._workspace, self.spec, self._path, prepared, self._heldout)
+            self._heldout = wiring.heldout(self.spec, self.path, self.say, self.stop)
+        return bar(self._workspace, self.spec, self.path, prepared, self._heldout)
 
     def _find_unwanted(self) -> None:
         unwanted.find(self._workspace, [arm.teacher.retry for arm in self.spec.arms])
@@ -261,9 +262,9 @@ class Run:
         self._writer = self._stack.enter_context(contextlib.ExitStack())
         self._writer.enter_context(writer)
         drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
-        self._shards = Shards(
-            workspace=self._workspace,
-            template=wiring.template(self.spec, self._path),
+        self.at_work = Shards(
+            source=Staged(self._workspace),
+            template=wiring.template(self.spec, self.path),
             desks=[drawing[arm.teacher.name] for arm in arms],
             strategies=[arm.strategy for arm in arms],
             draw=Draw(
@@ -290,14 +291,12 @@ class Run:
         return numbers
 
     def _missing_in(self, shards: list[int]) -> int:
-        counted = self._workspace.rows(
-            f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
-        )
-        return int(counted[0][0])
+        there = f"ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
+        return int(self._workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND {there}")[0][0])
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard."""
-        return await self._shards.work(number)
+        return await self.at_work.work(number)
 
     async def judge_together(self) -> int:
         """Land what was drawn, and judge it by the verifiers that need all of a prompt's samples; return how many samples."""
@@ -305,6 +304,8 @@ class Run:
         await self._journal.close()
         await self._store.flush()
         await asyncio.to_thread(self._find_unwanted)
+        if self.at_work.verdicts_lost:
+            await judge_stored(self._workspace, self._verification, self._alone, self.stop, bought=True)
         if together(self._verifiers):
             self.progress.stage = "judging samples together"
         return await judge_together(self._workspace, self._verification, self._verifiers, self.stop)
@@ -316,13 +317,13 @@ class Run:
         student, prints = self.spec.select.student_loss, []
         if student is not None:
             tops = await asyncio.to_thread(student_loss.tops, self._workspace)
-            prints = await scorers.fingerprints(self.spec, self._path, student.student, tops)
+            prints = await scorers.fingerprints(self.spec, self.path, student.student, tops)
         return await asyncio.to_thread(self._curate, prints)
 
     def _curate(self, student: list[str]) -> Summary:
         workspace, spec = self._workspace, self.spec
         digests(workspace, self.lake, build_id=self.build_id)
-        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self._shards.worked, asked=self._asked)
+        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
         dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
         if self._heldout is not None:
             self._heldout.reject(workspace)
@@ -338,7 +339,7 @@ class Run:
         if self._growth is not None:
             snapshot_grown(workspace, self._growth.rows)
         self.progress.stage = "measuring"
-        measures = measure(workspace, wiring.embedder(spec, self._path))
+        measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
         warnings = [*filter(None, [lost]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from flows.cluster.options import RunnerOptions
 from flows.watching.options import ApproveOptions, WatchOptions
 from storage.identity import address
 from storage.plugins import nearest
@@ -16,7 +17,7 @@ from tasks.export import ExportOptions
 from tasks.guard import GuardOptions
 from tasks.heldout.benchmarks import Benchmark, check_names
 from tasks.license import LicenseOptions
-from tasks.options import NotYet, Options
+from tasks.options import Options
 from tasks.select import SelectOptions
 from tasks.sources import PromptSource
 from tasks.teachers.options import Name, SamplingOptions, TeacherOptions
@@ -77,8 +78,8 @@ class Spec(Options):
     """Held-out benchmarks, of whose items nothing may be trained on."""
     guard: GuardOptions = GuardOptions()
     """Against training on what was generated."""
-    runner: NotYet = None
-    """Where shards run. Not supported yet."""
+    runner: RunnerOptions | None = None
+    """Where shards run: which decides nothing of what comes of them. None: in this process."""
     licenses: LicenseOptions = LicenseOptions()
     """What the licence gate lets through."""
     budget: BudgetOptions | None = None
@@ -188,4 +189,4 @@ class Spec(Options):
     @property
     def hash(self) -> str:
         """Return the content address of the spec."""
-        return address(self.model_dump(mode="json"))
+        return address(self.model_dump(mode="json", exclude={"runner"}) | {"runner": None})

@@ -19,6 +19,7 @@ from storage.plugins import nearest
 from storage.workspace import Workspace
 from tasks.asking.ask import Desk
 from tasks.asking.line import open_line
+from tasks.asking.pace import Cell
 from tasks.batches.batch import BatchDesk
 from tasks.decontaminate import Decontamination
 from tasks.draw import Budget
@@ -154,10 +155,17 @@ def open_desk(
     return one_by_one(options, made, stop)
 
 
-def one_by_one(options: TeacherOptions, made: Sequence[Connected], stop: Stop) -> Desk:
-    """Return the desk of a teacher that is asked by single requests. Needs a running event loop."""
+def one_by_one(
+    options: TeacherOptions, made: Sequence[Connected], stop: Stop, cells: Callable[[str], tuple[Cell, Cell]] | None = None
+) -> Desk:
+    """Return the desk of a teacher that is asked by single requests. Needs a running event loop.
+
+    `cells` hold an account's rates in this process, where somebody says which part of them is its own (`Limiter.allot`).
+    """
     lines = [
-        open_line(each.teacher, each.options, account=each.account) for each in made if not isinstance(each.teacher, BatchTeacher)
+        open_line(each.teacher, each.options, account=each.account, cells=cells(each.account) if cells and each.account else None)
+        for each in made
+        if not isinstance(each.teacher, BatchTeacher)
     ]
     return Desk(options, lines, stop)
 

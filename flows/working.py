@@ -15,9 +15,9 @@ from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
 
 
-async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> None:
-    """Work all shards, a few side by side. What the user can mend stops the run."""
-    numbers = iter(await run.shards())
+async def work_shards(run: Run, work: Callable[[int], Awaitable[object]], shards: Sequence[int] | None = None) -> None:
+    """Work all shards, or these, a few side by side. What the user can mend stops the run."""
+    numbers = iter(await run.shards() if shards is None else shards)
 
     async def worker() -> None:
         for number in numbers:
@@ -26,7 +26,7 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
             try:
                 await work(number)
             except* UserError as group:  # alone, or in what the task groups of a shard make of it
-                run.stop.set(_first(group))
+                run.stop.set(first(group))
 
     async def workers() -> None:
         async with asyncio.TaskGroup() as group:
@@ -36,9 +36,10 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]]) -> Non
     await with_grace(run.stop, workers())
 
 
-def _first(group: BaseExceptionGroup[UserError]) -> UserError:
+def first(group: BaseExceptionGroup[UserError]) -> UserError:
+    """Return the first error of a group, however deep."""
     error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    return first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 @contextlib.contextmanager

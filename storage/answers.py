@@ -20,10 +20,10 @@ from storage.parquet import writing
 class Answers:
     """Writes `folder/RUN.jsonl`. A context manager: entering it reads what earlier runs left, leaving it syncs the file."""
 
-    def __init__(self, folder: Path, *, run: str) -> None:
-        """Name the file; it is made when there is something to write."""
+    def __init__(self, folder: Path, *, run: str, to: Path | None = None) -> None:
+        """Name the file, in another folder `to` where that is given; it is made when there is something to write."""
         self._folder = folder
-        self._path = folder / f"{run}.jsonl"
+        self._path = (to or folder) / f"{run}.jsonl"
         self._file: io.FileIO | None = None
         self._known: dict[str, str] = {}
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from storage import journal, verdicts
+from storage import journal, outbox, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
 from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES, TABLES
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 Manifest = dict[str, Any]
 logger = logging.getLogger(__name__)
+ORPHANS_S = 60.0
+"""Workers of a run that was killed get so long to end."""
 
 
 class Lake:
@@ -45,6 +47,8 @@ class Lake:
         self.judged = self.journal / "verdicts"
         self.segments = {"samples": self.journal, "scores": self.journal / "scores"}
         """By table, where a journal has what is in no part yet."""
+        self.outboxes = self.journal / "outbox"
+        """Where workers on a cluster keep what they buy: see `storage.outbox`."""
         self.waste = root / "waste"
         self.answers = root / "answers"
         self.index = root / "index"
@@ -124,7 +128,7 @@ class Lake:
                 time.sleep(0.2)
             _sign(lock)
             with self._leased(waiting, check=check, lost=lost):
-                self.mend()
+                self.mend(check)
                 self._push()
                 yield
         finally:
@@ -175,10 +179,11 @@ class Lake:
                 self._recover()
             return free
 
-    def _recover(self) -> None:
+    def _recover(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> None:
         for table, folder in self.segments.items():
             journal.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
+        outbox.settle(self.outboxes, self.root, self.waste, self.answers, patience_s=patience_s, check=check)
 
     def _open_lock(self) -> int:
         try:
@@ -187,7 +192,7 @@ class Lake:
         except OSError as error:
             raise StorageError(f"{self.root}: can't be written: {error.strerror}") from error
 
-    def mend(self) -> None:
+    def mend(self, check: Callable[[], None] = lambda: None) -> None:
         """Make the folders, and put in order what a killed writer left. The caller holds the lock."""
         for table in STORES:
             # A file without rows, so that a query over the table finds its columns before there is anything in it, and those
@@ -195,7 +200,7 @@ class Lake:
             empty = self.root / table / EMPTY
             if not _has(empty, table):
                 write_rows(empty, TABLES[table], ())
-        self._recover()
+        self._recover(ORPHANS_S, check)
         shutil.rmtree(self.staging, ignore_errors=True)
         for path in self.leftovers():
             with writing(path):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks import barred, shard
+from tasks import barred, orders
 from tasks.stretches import stretches
 from tasks.verify import Named, Rule
 
@@ -65,7 +65,7 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
 def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
     """Return the numbers of the shards in which something may have to be bought. `early`: as in `SamplingOptions`."""
     lacking = "" if early else "WHERE NOT here"  # where verdicts decide what is asked for, only working a shard tells
-    rows = workspace.rows(f"SELECT DISTINCT ord // {shard.PROMPTS} AS shard FROM open_slots {lacking} ORDER BY shard")
+    rows = workspace.rows(f"SELECT DISTINCT ord // {orders.PROMPTS} AS shard FROM open_slots {lacking} ORDER BY shard")
     return [number for (number,) in rows]
 
 
@@ -79,11 +79,13 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     workspace.execute("CREATE TABLE worked (shard BIGINT)")
     if worked:
         workspace.execute(f"INSERT INTO worked SELECT unnest({list(worked)})")
-    there = f"SELECT ord // {shard.PROMPTS} AS shard, count(*) FROM read_parquet({literal(asked)}) GROUP BY shard"
+    there = f"SELECT ord // {orders.PROMPTS} AS shard, count(*) FROM read_parquet({literal(asked)}) GROUP BY shard"
     found = dict(workspace.rows(there))
     if found != {number: rows for number, rows in worked.items() if rows}:
         raise AssertionError(f"{sum(found.values())} slots were noted of the {sum(worked.values())} that were asked for")
-    left = workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {shard.PROMPTS} NOT IN (FROM worked)")[0][0]
+    left = workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {orders.PROMPTS} NOT IN (FROM worked)")[0][
+        0
+    ]
     if left:
         raise AssertionError(f"{left} slots were never asked for")
     # One join at a time, of numbers as far as can be: each spills by itself, and several at once would need room at once.
@@ -92,7 +94,7 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         CREATE TABLE asked AS
         SELECT ord, teacher, sample_index, bought, error FROM read_parquet({literal(asked)})
         UNION ALL
-        SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots WHERE ord // {shard.PROMPTS} NOT IN (FROM worked)
+        SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots WHERE ord // {orders.PROMPTS} NOT IN (FROM worked)
         """
     )
     workspace.execute(

@@ -27,15 +27,17 @@ async def judge_stored(
     stop: Stop,
     *,
     again: bool = False,
+    bought: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> int:
     """Judge every stored sample of the build's slots that lacks a verdict, and return how many were judged.
 
-    `again`: those that have one. `progress` hears how many are judged, and of how many. `unwanted` must be there.
+    `again`: those that have one. `bought`: also what this run bought and has landed. `progress` hears how many are judged, and of
+    how many. `unwanted` must be there.
     """
     if not verifiers:
         return 0
-    count = await asyncio.to_thread(_find, workspace, verifiers, "SEMI" if again else "ANTI")
+    count = await asyncio.to_thread(_find, workspace, verifiers, "SEMI" if again else "ANTI", bought=bought)
     if not count:
         return 0
     reader = await asyncio.to_thread(
@@ -62,11 +64,12 @@ async def _judge(verification: Verification, prompt: Prompt, case: Case) -> None
         await verification.judge(prompt, [case])
 
 
-def _find(workspace: Workspace, verifiers: Sequence[Named], join: str) -> int:
+def _find(workspace: Workspace, verifiers: Sequence[Named], join: str, *, bought: bool) -> int:
     # One step at a time: each spills by itself, and several at once would need room at once.
+    there = "sample_id IN (SELECT sample_id FROM samples)" if bought else "stored"
     workspace.execute(
         "CREATE OR REPLACE TABLE stored_slots AS SELECT sample_id, inputs, ord FROM slots "
-        "ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored"
+        f"ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE {there}"
     )
     workspace.execute(
         "CREATE OR REPLACE TABLE wanted AS SELECT sample_id, inputs, min(ord) AS ord FROM stored_slots GROUP BY sample_id, inputs"

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
 from storage.errors import StorageError, UserError
-from storage.identity import sample_id
-from storage.parquet import PartWriter
+from storage.identity import check_inputs, sample_id
 from storage.records import Prompt, Sample, Verdict
-from storage.rows import prompt_of
-from storage.workspace import Workspace
 from tasks.draw import Asks, Draw, Drawn, Question
-from tasks.prepare import staged_near
+from tasks.orders import Slot, Source
 from tasks.tally import Passing, Tally
 from tasks.templates import Template
-from tasks.verify import Case, Rule, Verification
+from tasks.verify import Case, Rule
 
-PROMPTS = 512
-"""In a shard: its Prefect task run and its queries cost tens of milliseconds, its prompts are held in memory."""
 ASKED = pa.schema(
     [
         ("ord", pa.int64()),
@@ -35,24 +30,6 @@ ASKED = pa.schema(
 """Every slot that was asked for. `bought` by this run; `error` where no response came."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """One sample that a prompt wants of one teacher by one strategy."""
-
-    teacher: int
-    """The number of the two, as in `tasks.prepare`."""
-    sample_index: int
-    """0 … k - 1."""
-    key: str
-    """The request's address."""
-    here: bool
-    """Whether the lake has it."""
-    shared: int
-    """How many slots of the build ask for the very same sample where it isn't here; 0 where only this one does."""
-    accepted: bool
-    """Whether the lake has it and its verdicts are good."""
-
-
 Place = tuple[int, int, int]
 """(ord, teacher, sample_index)."""
 Bought = dict[Place, Sample | str]
@@ -61,6 +38,27 @@ Judged = dict[Place, list[Verdict]]
 """The verdicts on what was bought."""
 Come = dict[int, tuple[Sample | str, bool, bool]]
 """What came of missing slots, by sample index: the result, whether the slot itself bought it, and whether it was accepted."""
+
+
+class Judges(Protocol):
+    """What a shard needs of a verification."""
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Those of the verifiers."""
+        ...
+
+    async def judge(self, prompt: Prompt, cases: Sequence[Case]) -> list[list[Verdict]]:
+        """Return each case's verdicts, as `Verification.judge` does."""
+        ...
+
+
+class Asked(Protocol):
+    """Where it is noted what was asked for."""
+
+    def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Note one shard's slots."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +77,8 @@ class _Task:
 class Shards:
     """Works shards of one build; shards may run side by side in one event loop."""
 
-    workspace: Workspace
-    """Has `prompts` and `open_slots`."""
+    source: Source
+    """Has their prompts and slots."""
     template: Template
     """What prompts become."""
     desks: Sequence[Asks]
@@ -89,12 +87,12 @@ class Shards:
     """The strategies, in the same order."""
     draw: Draw
     """Buys samples."""
-    verification: Verification
+    verification: Judges
     """Judges them."""
     rule: Rule
     """When a sample is accepted."""
-    asked: PartWriter
-    """Gets rows of `ASKED`."""
+    asked: Asked
+    """Gets rows of `ASKED`, a shard's at once."""
     cascades: Sequence[Sequence[int]] = ()
     """For each strategy the teachers' numbers from cheap to strong. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
@@ -103,6 +101,8 @@ class Shards:
     """Likewise, by teacher, strategy, verifier and tag."""
     worked: dict[int, int] = field(default_factory=dict)
     """The shards that came to their end, and how many rows `asked` got of each."""
+    verdicts_lost: bool = False
+    """Whether some may be missing, since a process that worked shards beside this one was killed."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
     _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
     _left: dict[str, int] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class Shards:
 
         Safe to call again where it raised: what was bought and judged by then is kept, and not paid for twice.
         """
-        prompts, slots = await asyncio.to_thread(self._load, number)
+        prompts, slots = await asyncio.to_thread(self.source.load, number)
         rows: list[dict[str, Any]] = []
         bought, judged = self._done.setdefault(number, ({}, {}))
         accepted: list[int] = []
@@ -139,6 +139,30 @@ class Shards:
             "accepted": sum(accepted),
         }
 
+    async def resume(self, number: int, samples: Mapping[str, Sample], verdicts: Mapping[str, Sequence[Verdict]]) -> None:
+        """Begin a shard with what was bought and judged of it by somebody who didn't come to its end, each by its `sample_id`.
+
+        What lacks a verdict gets it now; what has none is judged when its turn comes.
+        """
+        prompts, slots = await asyncio.to_thread(self.source.load, number)
+        bought, judged = self._done.setdefault(number, ({}, {}))
+        for ord_, prompt in prompts:
+            inputs = check_inputs(prompt)
+            for slot in (slot for own in slots.get(ord_, {}).values() for slot in own if not slot.here):
+                identifier = sample_id(slot.key, slot.sample_index)
+                if identifier not in samples or identifier in self._claims:
+                    continue
+                sample, place = samples[identifier], (ord_, slot.teacher, slot.sample_index)
+                if slot.shared:
+                    self._claims[identifier] = asyncio.get_running_loop().create_future()
+                    self._claims[identifier].set_result(sample)
+                bought[place] = sample
+                known = {verdict.fingerprint: verdict for verdict in verdicts.get(identifier, ()) if verdict.inputs == inputs}
+                if known:
+                    lacking = Case(sample=sample, fingerprints=self.verification.fingerprints - known.keys())
+                    (more,) = await self.verification.judge(prompt, [lacking])
+                    judged[place] = [*known.values(), *more]
+
     def _let_go(self, slots: dict[int, dict[int, list[Slot]]]) -> None:
         """Forget the shared samples that no shard to come has a slot for: texts that would pile up until the run ends."""
         for slot in (slot for by_teacher in slots.values() for own in by_teacher.values() for slot in own if slot.shared):
@@ -148,24 +172,6 @@ class Shards:
                 self._left[identifier] = left
             else:
                 self._claims.pop(identifier, None)
-
-    def _load(self, number: int) -> tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]:
-        first, last = number * PROMPTS, number * PROMPTS + PROMPTS - 1
-        within = f"ord BETWEEN {first} AND {last}"
-        # Not from `prompts`, which would open all files.
-        staged = staged_near(self.workspace, first, last)
-        table = self.workspace.table(
-            f"FROM {staged} WHERE {within} AND ord NOT IN (SELECT ord FROM folded WHERE {within}) ORDER BY ord"
-        )
-        prompts = [(row["ord"], prompt_of(row)) for row in table.to_pylist()]
-        slots: dict[int, dict[int, list[Slot]]] = {}
-        for ord_, teacher, index, key, here, shared, accepted in self.workspace.rows(
-            "SELECT ord, teacher, sample_index, key, here, shared, accepted FROM open_slots "
-            f"WHERE {within} ORDER BY ord, teacher, sample_index"
-        ):
-            slot = Slot(teacher=teacher, sample_index=index, key=key, here=here, shared=shared, accepted=accepted)
-            slots.setdefault(ord_, {}).setdefault(teacher, []).append(slot)
-        return prompts, slots
 
     async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
         """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.

@@ -124,6 +124,11 @@ class Verification:
         self._answers = answers
         self._threads = Threads(workers, name="verify")
 
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """Return those of the verifiers that judge a sample by itself."""
+        return frozenset(named.fingerprint for named, _ in self._verifiers)
+
     def close(self) -> None:
         """Let go of the threads."""
         self._threads.close()

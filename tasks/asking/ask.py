@@ -113,6 +113,11 @@ class Desk:
         return [line.state(self.options.name, number) for number, line in enumerate(self._lines)]
 
     @property
+    def lines(self) -> Sequence[Line]:
+        """The ways to the teacher."""
+        return self._lines
+
+    @property
     def teacher(self) -> Teacher:
         """One of the teachers: all of them answer alike."""
         return self._lines[0].teacher

@@ -166,7 +166,20 @@ class Limiter:
     @property
     def load(self) -> float:
         """Requests in flight and waiting, as a share of the window."""
-        return (self._gate.inside + self._gate.waiting) / self.window
+        return (self._gate.inside + self._gate.waiting) / max(1, self.window)
+
+    @property
+    def inside(self) -> int:
+        """Requests in flight, or about to be sent."""
+        return self._gate.inside
+
+    def allot(self, *, part: float, concurrency: int) -> None:
+        """Keep to a part of every rate and, where the requests in flight are limited, to so many: others have the rest."""
+        self._requests.part = self._tokens.part = part
+        if self._capacity is None:
+            self._fixed = concurrency
+        self._gate.admit(self._window)
+        self._settled.set()
 
     @property
     def paused(self) -> bool:
@@ -293,14 +306,16 @@ def own_limiter(limits: LimitOptions) -> Limiter:
     return Limiter(limits, quota=Quota(None, limits) if limits.requests_per_day or limits.tokens_per_day else None)
 
 
-def shared_limiter(limits: LimitOptions, *, account: str) -> Limiter:
+def shared_limiter(limits: LimitOptions, *, account: str, cells: tuple[Cell, Cell] | None = None) -> Limiter:
     """Return a limiter that keeps rates and daily caps together with all processes of this machine that ask one account.
+
+    With `cells` of this process, daily caps alone: somebody gives it a part of the rates (`Limiter.allot`).
 
     Raise StorageError where its files can't be written.
     """
-    cells, quota = None, None
+    quota = None
     folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "stillhouse" / "limits"
-    if limits.requests_per_minute or limits.tokens_per_minute:
+    if cells is None and (limits.requests_per_minute or limits.tokens_per_minute):
         first, second = open_cells(folder, account, 2)
         cells = (first, second)
     if limits.requests_per_day or limits.tokens_per_day:

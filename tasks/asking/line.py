@@ -9,6 +9,7 @@ from storage.errors import TeacherError, Unreachable, UserError
 from tasks.asking.breaker import Breaker
 from tasks.asking.limits import Limiter, own_limiter, shared_limiter
 from tasks.asking.meter import LineState, Meter
+from tasks.asking.pace import Cell
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Teacher
 
@@ -73,15 +74,18 @@ class Line:
         )
 
 
-def open_line(teacher: Teacher, options: TeacherOptions, *, account: str | None = None) -> Line:
+def open_line(
+    teacher: Teacher, options: TeacherOptions, *, account: str | None = None, cells: tuple[Cell, Cell] | None = None
+) -> Line:
     """Return a line to a teacher with its options' limits, kept together with all who ask the same `account`, or for itself.
 
-    Needs a running event loop.
+    `cells` hold the account's rates in this process, where somebody says which part of them is its own (`Limiter.allot`). Needs a
+    running event loop.
     """
     limits = options.limits
     if not limits.concurrency and isinstance(teacher, KnowsCapacity):
         limits = limits.model_copy(update={"concurrency": teacher.capacity})
-    limiter = shared_limiter(limits, account=account) if account else own_limiter(limits)
+    limiter = shared_limiter(limits, account=account, cells=cells) if account else own_limiter(limits)
     retry = options.retry
     breaker = Breaker(first_wait_s=retry.first_wait_s, max_wait_s=retry.max_wait_s, patience_s=retry.patience_s)
     return Line(teacher=teacher, limiter=limiter, breaker=breaker)

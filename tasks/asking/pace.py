@@ -19,6 +19,8 @@ from storage.errors import StorageError
 BURST_S = 0.5
 """How much of its allowance, in seconds, an idle teacher may get at once: half of what a strict server lets through, so that
 requests that a network bunches up still find room."""
+NOTHING_S = 1.0
+"""Whoever has no part of a rate looks again so soon."""
 _SLOT = struct.Struct("<d")
 
 
@@ -118,6 +120,8 @@ class Pace:
         self._given = per_minute
         self._cell = cell or Own()
         self._seconds_each = 60 / per_minute if per_minute else 0.0
+        self.part = 1.0
+        """The part of the rate that is this process's own; others that ask the same account have the rest."""
 
     @property
     def per_minute(self) -> float:
@@ -131,9 +135,11 @@ class Pace:
 
     def take(self, amount: float, now: float) -> float:
         """Take `amount` and return 0, or take nothing and return for how many seconds to wait before trying again."""
-        return self._cell.take(now, amount * self._seconds_each) if self._seconds_each else 0.0
+        if not self._seconds_each:
+            return 0.0
+        return self._cell.take(now, amount * self._seconds_each / self.part) if self.part else NOTHING_S
 
     def settle(self, difference: float, now: float) -> None:
         """Correct what was taken: `difference` more (or, negative, less) was used."""
         if self._seconds_each and difference:
-            self._cell.add(now, difference * self._seconds_each)
+            self._cell.add(now, difference * self._seconds_each / (self.part or 1.0))

@@ -26,6 +26,7 @@ class Workplace:
         self.folder = folder
         self.lake = folder / "lake"
         self.spec: dict[str, Any] = {}
+        self.timeout_s = 240.0
         self.environment = _plain_environment() | {
             "TEST_KEY": "sk-canary-1234567890",
             "PREFECT_HOME": str(folder / "prefect"),
@@ -72,7 +73,13 @@ class Workplace:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
-            [COMMAND, *arguments], cwd=self.folder, env=self.environment, text=True, capture_output=True, timeout=240, check=False
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            text=True,
+            capture_output=True,
+            timeout=self.timeout_s,
+            check=False,
         )
 
     def build(self, want: int = 0) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from tasks.dedup import DedupOptions, dedup
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.license import effective
+from tasks.orders import Staged
 from tasks.prepare import Asked, Prepared, prepare, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Saved, TeacherCounts
@@ -167,7 +168,7 @@ class House:
         """Return the shards to work."""
         outcomes.open_slots(self.workspace, self.rule_of(alone(self.spec.verifiers)), alone(self.spec.verifiers))
         self.shards = Shards(
-            workspace=self.workspace,
+            source=Staged(self.workspace),
             template=self.template,
             desks=[desk for desk, _ in self.arms],
             strategies=[strategy for _, strategy in self.arms],

@@ -13,7 +13,7 @@ import pytest
 from storage.errors import BadResponse, Interrupted, RequestRejected, StorageError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
-from tasks import prepare, shard
+from tasks import orders, prepare
 from tasks.teachers.protocol import Completion, Request
 from tests.fakes import FakeAsyncVerifier, FakeTeacher, completion, echo, make_prompt, named
 from tests.tasks.house import Spec, build, house
@@ -91,7 +91,7 @@ class TestAllAtOnce:
 
     async def test_several_shards(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
         """Shards are stretches of the prompts; one in which nothing is missing isn't worked."""
-        monkeypatch.setattr(shard, "PROMPTS", 2)
+        monkeypatch.setattr(orders, "PROMPTS", 2)
         prompts = [make_prompt(text) for text in "abcde"]
         await build(lake, Spec(prompts=prompts[:2]))
         async with house(lake, Spec(prompts=prompts), run="again") as one:
@@ -103,9 +103,9 @@ class TestAllAtOnce:
 
     async def test_only_its_own_file_is_read(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
         """A shard reads one of the staged files, however many there are, and leaves out what is folded."""
-        assert prepare.FILE % shard.PROMPTS == 0
+        assert prepare.FILE % orders.PROMPTS == 0
         monkeypatch.setattr(prepare, "FILE", 4)
-        monkeypatch.setattr(shard, "PROMPTS", 2)
+        monkeypatch.setattr(orders, "PROMPTS", 2)
         async with house(lake, Spec(prompts=[make_prompt(text) for text in "abcdefga"], given=False)) as one:
             assert (await one.prepare()).prompts == 7
             assert await one.open() == [0, 1, 2, 3]
@@ -118,7 +118,7 @@ class TestAllAtOnce:
 
     async def test_shared_samples_are_let_go(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
         """A sample that several shards share is held until the last of them is done, and no longer."""
-        monkeypatch.setattr(shard, "PROMPTS", 1)
+        monkeypatch.setattr(orders, "PROMPTS", 1)
         prompts = [make_prompt(text, prompt_id=f"{n}-{text}") for n, text in enumerate("abaab")]
         async with house(lake, Spec(prompts=prompts, k=2)) as one:
             await one.prepare()
@@ -333,7 +333,7 @@ class TestFullDisk:
 
     async def test_stops(self, lake: Lake, monkeypatch: pytest.MonkeyPatch):
         """The run is told to stop, and nothing can be landed though the disk has room again: rows of other shards are gone."""
-        monkeypatch.setattr(shard, "PROMPTS", 1)
+        monkeypatch.setattr(orders, "PROMPTS", 1)
         async with house(lake, Spec()) as one:
             await one.prepare()
             first, second, third = await one.open()

@@ -1,0 +1,1 @@
+"""Builds on real clusters of several processes."""

@@ -1,0 +1,43 @@
+"""What a run and its workers tell each other."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from flows.cluster import notes
+from flows.cluster.notes import Ledger, State
+from storage.errors import BudgetSpent, LakeDamaged, QuotaSpent, SpecError, StorageError, TeacherDown, UserError
+from tasks.draw import Spending
+
+
+def test_there_and_back(tmp_path: Path) -> None:
+    """A note is read as it was written; one that isn't there is none, and one that is damaged is an error."""
+    note = Ledger(host="h", pid=3, spent=1.5, spending={"paid": 2}, leases=("a",), stopped=("TeacherDown", "down"))
+    notes.write(tmp_path / "ledger.json", note)
+    found = notes.read(Ledger, tmp_path / "ledger.json")
+    assert found is not None
+    assert asdict(found) | {"leases": ("a",), "stopped": ("TeacherDown", "down")} == asdict(note)
+    assert notes.read(State, tmp_path / "none.json") is None
+    (tmp_path / "torn.json").write_text("{")
+    with pytest.raises(StorageError, match=r"torn\.json"):
+        notes.read(State, tmp_path / "torn.json")
+
+
+@pytest.mark.parametrize("error", [SpecError("a"), TeacherDown("b"), QuotaSpent("c"), BudgetSpent("d"), LakeDamaged("e", "f")])
+def test_errors(error: UserError) -> None:
+    """An error crosses with its line and its exit code."""
+    found = notes.raised(notes.told(error))
+    assert (str(found), found.exit_code) == (str(error), error.exit_code)
+
+
+def test_sums() -> None:
+    """What became more is added, by teacher too."""
+    total, before, after = Spending(), Spending(), Spending(paid=3, cost_usd=1.0)
+    after.of("t").paid = 3
+    notes.add(total, after, before)
+    later = notes.spending_of(asdict(Spending(paid=4, cost_usd=1.5, by_teacher={"t": Spending(paid=4)})))
+    notes.add(total, later, after)
+    assert (total.paid, total.cost_usd, total.of("t").paid) == (4, 1.5, 4)

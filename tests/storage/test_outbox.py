@@ -1,0 +1,133 @@
+"""Outboxes: what other processes bought is taken over once, and never from under one that still writes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from storage.errors import StorageError
+from storage.journal import Journal
+from storage.lake import Lake
+from storage.outbox import Outbox, open_run, outboxes, run_lives
+from tests.fakes import make_sample
+
+HOLDS = """
+import sys, time
+from pathlib import Path
+from storage.outbox import Outbox
+with Outbox(Path(sys.argv[1])).held():
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def holder(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    """Start a worker in a process of its own."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDS, str(folder), str(seconds)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill it."""
+    process.kill()
+    process.communicate()
+
+
+async def fill(box: Outbox, *texts: str) -> None:
+    """Buy samples in an outbox; its worker is killed before it lands any."""
+    journal = Journal(box.journal, box.samples, run=box.name)
+    await journal.__aenter__()
+    await journal.append([make_sample(text) for text in texts])
+    journal._file.close()
+    journal._writer.cancel()
+
+
+def landed(lake: Lake) -> list[str]:
+    """Return the ids of the lake's samples."""
+    return sorted(
+        row for part in (lake.root / "samples").glob("*.parquet") for row in pq.read_table(part)["sample_id"].to_pylist()
+    )
+
+
+async def test_a_killed_worker(lake: Lake) -> None:
+    """What it had on disk becomes a part of the lake with its name, and its outbox goes."""
+    run = lake.outboxes / "run"
+    with open_run(run):
+        assert run_lives(run)
+        worker = holder(run / "w1", 60)
+        (box,) = outboxes(run)
+        await fill(box, "a", "b")
+        assert not box.is_free()
+        end(worker)
+        assert box.is_free()
+        (part,) = box.take_over(lake.root, lake.waste, lake.answers)
+        assert part.name == "run-w1-000000.parquet"
+        assert len(landed(lake)) == 2
+        assert not box.folder.exists()
+    assert not run_lives(run)
+    assert not run.exists()
+
+
+async def test_taking_over_is_safe_to_repeat(lake: Lake) -> None:
+    """Broken off after a part was moved and before its segment went, it ends with each sample once."""
+    run = lake.outboxes / "run"
+    (run / "w1").mkdir(parents=True)
+    box = Outbox(run / "w1")
+    await fill(box, "a", "b")
+    segment = next(box.journal.glob("*.jsonl")).read_bytes()
+    box.take_over(lake.root, lake.waste, lake.answers)
+    box.journal.mkdir(parents=True)
+    (box.journal / f"{box.name}-000000.jsonl").write_bytes(segment)
+    box.take_over(lake.root, lake.waste, lake.answers)
+    assert len(landed(lake)) == 2
+
+
+async def test_the_next_run_takes_over(lake: Lake) -> None:
+    """What workers of a run that was killed left is landed before the next one reads the lake."""
+    (lake.outboxes / "gone" / "w1").mkdir(parents=True)
+    (lake.outboxes / "gone" / "state.json").write_text("{}")
+    await fill(Outbox(lake.outboxes / "gone" / "w1"), "a")
+    with lake.writing(print):
+        assert len(landed(lake)) == 1
+        assert not list(lake.outboxes.glob("*"))
+
+
+async def test_an_orphan_is_waited_for(lake: Lake) -> None:
+    """A worker that hasn't seen yet that its run has ended gets the time to; a command that only looks leaves it alone."""
+    folder = lake.outboxes / "gone" / "w1"
+    folder.parent.mkdir(parents=True)
+    worker = holder(folder, 1.5)
+    await fill(Outbox(folder), "a")
+    began = time.monotonic()
+    lake._recover()
+    assert landed(lake) == []
+    lake._recover(patience_s=30.0)
+    assert time.monotonic() - began > 1.0
+    assert len(landed(lake)) == 1
+    worker.communicate()
+
+
+def test_an_orphan_that_stays(lake: Lake) -> None:
+    """One that doesn't end is named, and nothing is taken from under it."""
+    folder = lake.outboxes / "gone" / "w1"
+    folder.parent.mkdir(parents=True)
+    worker = holder(folder, 60)
+    try:
+        with pytest.raises(StorageError, match="still writes here"):
+            lake._recover(patience_s=0.3)
+        assert folder.exists()
+    finally:
+        end(worker)
+
+
+def test_a_run_that_has_ended(tmp_path: Path) -> None:
+    """Nobody can begin to work for it: the folder is gone."""
+    with pytest.raises(StorageError), Outbox(tmp_path / "gone" / "w1").held():
+        pass
