@@ -1,6 +1,6 @@
 """A night on one machine: a schedule fires, the worker is killed in mid-build, and the dataset is whole in the morning.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/night.py --screenshots docs/images
+    PYTHONPATH=. .venv/bin/python benchmarks/night.py --screenshots /tmp/night
 
 It starts a Prefect server and a worker of its own, deploys deploy/prefect.yaml and gives it a schedule that fires at once. The
 automations of deploy/automations-heartbeat.yaml start again what was lost. A second night follows, with more prompts. It ends
