@@ -82,9 +82,9 @@ class Stage:
 class Builder:
     """Carries a Dockerfile out, instruction by instruction."""
 
-    def __init__(self, dockerfile: Path, context: Path, folder: Path) -> None:
-        """Build in a folder. `context` is a git work tree: what isn't tracked isn't copied."""
-        self.context, self.folder = context, folder
+    def __init__(self, dockerfile: Path, context: Path, folder: Path, *, bases: Path | None = None) -> None:
+        """Build in a folder, on bases in another. `context` is a git work tree: what git ignores isn't copied."""
+        self.context, self.folder, self.bases = context, folder, bases or folder
         self.stages: dict[str, Stage] = {}
         parser = DockerfileParser(path=str(dockerfile), cache_content=True)
         self.steps: list[tuple[str, str]] = [(each["instruction"], each["value"]) for each in parser.structure]
@@ -140,7 +140,7 @@ class Builder:
         match = BASE.fullmatch(image)
         if match is None:
             raise RuntimeError(f"FROM {image}: only python:3.N-slim-SUITE is known here")
-        root = self.folder / f"debian-{match['suite']}"
+        root = self.bases / f"debian-{match['suite']}"
         if not (root / "usr/local/bin/python").is_symlink():
             print(f"debootstrap {match['suite']}", flush=True)
             make = [

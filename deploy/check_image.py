@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -55,13 +56,14 @@ def main() -> int:
     if lacking:
         print(f"error: needs {', '.join(lacking)}: apt-get install debootstrap bubblewrap", file=sys.stderr)
         return 2
+    if os.geteuid() != 0:
+        print("error: must be root: it makes root file systems, in which files belong to several users", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="stillhouse-image-") as temporary:
         folder = arguments.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        for stale in folder.iterdir():
-            if not stale.name.startswith("debian-"):
-                shutil.rmtree(stale)
-        builder = Builder(ROOT / "deploy/Dockerfile", ROOT, folder)
+        # Of a folder that was given, only what an earlier call left in there is removed.
+        shutil.rmtree(folder / "stages", ignore_errors=True)
+        builder = Builder(ROOT / "deploy/Dockerfile", ROOT, folder / "stages", bases=folder)
         for target in arguments.targets:
             began = time.monotonic()
             try:

@@ -29,7 +29,13 @@ def test_navigation(hooks: ModuleType, tmp_path: Path) -> None:
     for name in ("index.md", "a/one.md", "a/two.md", "a/b/three.md", "forgotten.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    nav = [{"Home": "index.md"}, "missing.md", {"A": ["a/*.md", {"Empty": ["none/*.md"]}]}, {"Made": ["reference/*.md"]}, "changelog.md"]
+    nav = [
+        {"Home": "index.md"},
+        "missing.md",
+        {"A": ["a/*.md", {"Empty": ["none/*.md"]}]},
+        {"Made": ["reference/*.md"]},
+        "changelog.md",
+    ]
     config = hooks.on_config(SimpleNamespace(docs_dir=str(tmp_path), nav=nav))
     assert config.nav == [
         {"Home": "index.md"},
