@@ -37,7 +37,7 @@ def stillhouse(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     """Run a command in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STILLHOUSE_"))}
     command = [str(Path(sys.executable).parent / "stillhouse"), *arguments]
-    return subprocess.run(command, cwd=folder, env=environment | KEYS, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, cwd=folder, env=environment | KEYS, capture_output=True, text=True, timeout=240, check=False)
 
 
 def simulated(spec: dict[str, Any]) -> dict[str, Any]:

@@ -44,6 +44,7 @@ def test_what_is_lacking_is_told() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_the_tutorial(tmp_path: Path) -> None:
     """Each of its commands ends well, in order, in an empty folder, and prints what the page shows."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "STILLHOUSE_"))}
@@ -64,7 +65,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"{commands}\n{done.stdout}"
