@@ -91,6 +91,7 @@ class Stack:
         self.ports = {name: _free_port() for name in ("postgres:5432", "redis:6379", "server:4200", "127.0.0.1:8080")}
         self.services = loaded(VALUES)["services"]
         self.running: list[subprocess.Popen[bytes]] = []
+        self.made: list[Path] = []
 
     def here(self, value: Any) -> str:
         """Return a value of the file with this machine's addresses in it."""
@@ -167,6 +168,8 @@ class Stack:
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+        for folder in self.made:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
@@ -177,7 +180,9 @@ def _free_port() -> int:
 def _postgres(stack: Stack) -> None:
     """Start PostgreSQL as its image would: with this user, password and database. It refuses to run as root."""
     given = stack.services["postgres"]["environment"]
+    # Not below pytest's folder, which is root's alone.
     folder = Path(tempfile.mkdtemp(prefix="stillhouse-pg-"))
+    stack.made.append(folder)
     user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
     if user:
         shutil.chown(folder, "postgres", "postgres")
