@@ -14,8 +14,8 @@ WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo humaneval test test-slow test-browser test-cluster test-train distil lint format charts lock bench \
-	clean
+.PHONY: help setup packages demo humaneval test test-slow test-browser test-cluster test-train distil docs check-image lint format \
+	charts lock bench clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -69,6 +69,13 @@ test-train: $(TRAIN)/.installed  ## Train a tiny model on exports with TRL and t
 distil: $(TRAIN)/.installed  ## Make four training sets of one teacher's samples, and compare the students they make
 	$(TRAIN)/bin/python benchmarks/distil/compare.py
 
+docs: setup  ## Build the site into out/site; a broken link ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+# As root, with debootstrap and bubblewrap: some minutes a target.
+check-image: setup  ## Carry deploy/Dockerfile out in a clean root file system, and try what is in it
+	$(BIN)/python deploy/check_image.py stillhouse cluster
+
 lint: setup  ## Check form, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -83,13 +90,18 @@ format: setup  ## Put the code into form
 charts:  ## Build the report's charts' library anew; needs node and npm
 	@deploy/charts/build.sh
 
+# What the image `cluster` has beside the small one's packages.
+CLUSTER := --extra dask --extra hub --extra kubernetes --extra language --extra ray --extra s3 --extra semantic --extra server --extra tokenize
+
 lock: $(UV)  ## Pin the requirements anew
-	$(UV) pip compile --quiet pyproject.toml --extra dask --extra hub --extra language --extra local --extra ray --extra s3 --extra semantic \
-		--extra tokenize \
+	$(UV) pip compile --quiet pyproject.toml --extra dask --extra hub --extra kubernetes --extra language --extra local --extra ray --extra s3 \
+		--extra semantic --extra server --extra tokenize \
 		--group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -o requirements/dev.txt
 	$(UV) pip compile --quiet pyproject.toml --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/runtime.txt
+	$(UV) pip compile --quiet pyproject.toml $(CLUSTER) --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url -c requirements/dev.txt -o requirements/cluster.txt
 	$(UV) pip compile --quiet pyproject.toml --extra tokenize --extra train --group train-test --universal --python-version 3.11 \
 		--no-emit-index-url -c requirements/dev.txt -o requirements/train.txt
 
