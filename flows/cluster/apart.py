@@ -21,6 +21,7 @@ from storage.records import Prompt, Sample, Verdict
 from storage.rows import sample_of
 from storage.schemas import SAMPLES
 from tasks.orders import Ordered
+from tasks.tally import Passing
 from tasks.verify import Case, Rule, Verification
 
 DRAW, VERIFY = "draw", "verify"
@@ -44,6 +45,8 @@ class Apart:
         """By prompt, for the shards that are being drawn."""
         self.tally = {"judged": 0, "accepted": 0}
         """Samples, of this worker."""
+        self.passing = Passing()
+        """Likewise, by teacher, strategy, verifier and tag."""
 
     @property
     def fingerprints(self) -> frozenset[str]:
@@ -86,10 +89,16 @@ class Apart:
                 Case(sample=sample, fingerprints=self.fingerprints - {verdict.fingerprint for verdict in found})
                 for sample, found in zip(samples, known, strict=True)
             ]
-            for before, more in zip(known, await self._verification.judge(prompt, cases), strict=True):
+            judged = await self._verification.judge(prompt, cases)
+            for sample, before, more in zip(samples, known, judged, strict=True):
+                found = [*before, *more]
+                accepted = rule.accepts(found)
                 for total in (counts, self.tally):
                     total["judged"] += 1
-                    total["accepted"] += rule.accepts([*before, *more])
+                    total["accepted"] += accepted
+                self.passing.judge(
+                    teacher=sample.teacher, strategy=sample.strategy, tags=prompt.tags, verdicts=found, accepted=accepted
+                )
 
         async with asyncio.TaskGroup() as group:
             for _, prompt in prompts:

@@ -274,6 +274,8 @@ class Driver:
         for each in fields(Tally):
             more = ledger.tally.get(each.name, 0) - seen.ledger.tally.get(each.name, 0)
             setattr(progress.tally, each.name, getattr(progress.tally, each.name) + more)
+        progress.passing.add(seen.ledger.passing, less=True)
+        progress.passing.add(ledger.passing)
         seen.ledger = ledger
         self._count()
         if ledger.stopped is not None and not self._run.stop:

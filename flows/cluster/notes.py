@@ -92,6 +92,8 @@ class Ledger:
     """`Spending`, by teacher too."""
     tally: dict[str, int] = field(default_factory=dict)
     """`Tally`."""
+    passing: dict[str, dict[str, list[int]]] = field(default_factory=dict)
+    """`Passing.totals`."""
     leases: tuple[str, ...] = ()
     """By which it holds parts of accounts' limits: given back for it where it is killed."""
     stopped: Told | None = None

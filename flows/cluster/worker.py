@@ -326,6 +326,7 @@ class Worker:
             starved=allowance is not None and allowance.starved,
             spending=asdict(self._draw.spending),
             tally=asdict(self._shards.tally) | (self._apart.tally if self._apart else {}),
+            passing=(self._apart or self._shards).passing.totals(),
             leases=self._allotments.leases,
             stopped=notes.told(self._stop.reason) if self._stop.reason and not self._quiet else None,
             closed=closed,

@@ -15,7 +15,10 @@ from tasks.draw import Spending
 
 def test_there_and_back(tmp_path: Path) -> None:
     """A note is read as it was written; one that isn't there is none, and one that is damaged is an error."""
-    note = Ledger(host="h", pid=3, spent=1.5, spending={"paid": 2}, leases=("a",), stopped=("TeacherDown", "down"))
+    passing = {"teacher": {"t": [2, 1, 0]}}
+    note = Ledger(
+        host="h", pid=3, spent=1.5, spending={"paid": 2}, passing=passing, leases=("a",), stopped=("TeacherDown", "down")
+    )
     notes.write(tmp_path / "ledger.json", note)
     found = notes.read(Ledger, tmp_path / "ledger.json")
     assert found is not None
