@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Failed
 
 from flows import context, restarts
 from flows.cluster.options import chosen
-from flows.loading import load_spec
+from flows.loading import lake_named, load_spec
 from flows.overrides import Overrides, overridden
 from flows.run import Run, Say
 from flows.waiting import with_grace
@@ -90,7 +90,7 @@ async def curate(dataset: str) -> dict[str, Any]:  # noqa: ARG001
 
 @flow(name="build", flow_run_name=named("build"), persist_result=False)
 async def build(
-    spec: str, lake: str = "lake", overrides: Overrides | None = None, runner: str | None = None
+    spec: str, lake: str | None = None, overrides: Overrides | None = None, runner: str | None = None
 ) -> dict[str, Any] | State[Any]:
     """Build the dataset of a spec file on a lake, and return the summary.
 
@@ -98,14 +98,14 @@ async def build(
 
     Args:
         spec: The spec's file, as the machine that runs this sees it.
-        lake: The lake's folder, as that machine sees it.
+        lake: The lake, as that machine sees it. Left out: STILLHOUSE_LAKE there, else the folder `lake`.
         overrides: What is otherwise in this run. What is left out is as in the spec.
         runner: Where shards run: local, dask or ray. Left out: where the spec says.
     """
     path = Path(spec)
 
     async def make(watch: context.Watch, say: Say) -> Run:
-        at = await asyncio.to_thread(Lake.at, lake, say=say)  # a lake on an object store is looked at
+        at = await asyncio.to_thread(Lake.at, lake_named(lake), say=say)  # a lake on an object store is looked at
         asked = overridden(load_spec(path), overrides)
         asked = asked.model_copy(update={"runner": chosen(asked.runner, runner)})
         loaded, approvals = await approved(asked, path, at, watch, say)

@@ -13,7 +13,7 @@ from flows import context
 from flows.build import carry_out, draw, named
 from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
-from flows.loading import load_spec
+from flows.loading import lake_named, load_spec
 from flows.overrides import Overrides, overridden
 from flows.run import Say
 from flows.watching.watcher import Watcher
@@ -22,7 +22,7 @@ from storage.lake import Lake
 
 @flow(name="evaluate", flow_run_name=named("evaluate"), persist_result=False)
 async def evaluate(
-    spec: str, lake: str = "lake", options: ContestOptions | None = None, overrides: Overrides | None = None
+    spec: str, lake: str | None = None, options: ContestOptions | None = None, overrides: Overrides | None = None
 ) -> dict[str, Any] | State[Any]:
     """Evaluate a spec's teachers on its prompts, and return what was found.
 
@@ -30,7 +30,7 @@ async def evaluate(
 
     Args:
         spec: The spec's file, as the machine that runs this sees it.
-        lake: The lake's folder, as that machine sees it.
+        lake: The lake, as that machine sees it. Left out: STILLHOUSE_LAKE there, else the folder `lake`.
         options: Who competes on what, and how it is reckoned.
         overrides: What is otherwise in this run. What is left out is as in the spec.
     """
@@ -38,7 +38,7 @@ async def evaluate(
 
     async def make(watch: context.Watch, say: Say) -> Contest:
         asked = overridden(load_spec(path), overrides)
-        at = await asyncio.to_thread(Lake.at, lake, say=say)
+        at = await asyncio.to_thread(Lake.at, lake_named(lake), say=say)
         return Contest(asked, path, at, options or ContestOptions(), progress=watch.progress, say=say)
 
     return await carry_out(make, _steps)

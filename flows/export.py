@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from flows import restarts
 from flows.exporting import export_dataset
 from flows.forms import each_left_out
-from flows.loading import load_spec, problem
+from flows.loading import lake_named, load_spec, problem
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions
@@ -31,7 +31,7 @@ def _name() -> str:
 
 @flow(name="export", flow_run_name=_name, persist_result=False)
 def export(
-    dataset: str, options: Export, lake: str = "lake", build_id: str | None = None, spec: str | None = None
+    dataset: str, options: Export, lake: str | None = None, build_id: str | None = None, spec: str | None = None
 ) -> dict[str, Any] | State[Any]:
     """Write a landed build's traces as training shards, and return the manifest. The licence gate looks again.
 
@@ -40,7 +40,7 @@ def export(
     Args:
         dataset: The dataset's name.
         options: Where to, in which files, and a form with its own options, as an entry of a spec's `exports`.
-        lake: The lake's folder, as the machine that runs this sees it.
+        lake: The lake, as the machine that runs this sees it. Left out: STILLHOUSE_LAKE there, else the folder `lake`.
         build_id: Which build. Left out: the newest.
         spec: A spec whose `licenses` hold, and whose teachers score. Left out: that of the build.
     """
@@ -52,7 +52,8 @@ def export(
     try:
         restarts.check()
         other = load_spec(Path(spec)) if spec else None
-        manifest = export_dataset(Lake.at(lake, say=say), dataset, _chosen(options), say, build_id=build_id, spec=other)
+        at = Lake.at(lake_named(lake), say=say)
+        manifest = export_dataset(at, dataset, _chosen(options), say, build_id=build_id, spec=other)
     except UserError as error:
         return Failed(message=str(error), data=error)
     say(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {manifest['destination']}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -31,6 +32,11 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def lake_named(lake: str | None) -> str:
+    """Return the lake that a flow is given or, where it is given none, the one that the command line would take."""
+    return lake or os.environ.get("STILLHOUSE_LAKE") or "lake"
 
 
 def load_spec(path: Path) -> Spec:

@@ -40,7 +40,7 @@ def overridden(spec: Spec, overrides: Overrides | None) -> Spec:
         return spec
     content = spec.model_dump(exclude_unset=True)
     for part, fields in given.items():
-        content[part] = {**content.get(part, {}), **fields}
+        content[part] = {**(content.get(part) or {}), **fields}
     try:
         return Spec.model_validate(content)
     except ValidationError as error:

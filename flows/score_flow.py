@@ -17,7 +17,7 @@ from rich.console import Console
 
 from flows import restarts
 from flows.build import named
-from flows.loading import load_spec
+from flows.loading import lake_named, load_spec
 from flows.score import Which, graded
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
@@ -26,7 +26,7 @@ from tasks.draw import Spending
 
 @flow(name="score", flow_run_name=named("score"), persist_result=False)
 async def score(
-    spec: str, teacher: str, lake: str = "lake", top: Annotated[int, Field(ge=0, le=10_000)] = 20, dataset: Which = "kept"
+    spec: str, teacher: str, lake: str | None = None, top: Annotated[int, Field(ge=0, le=10_000)] = 20, dataset: Which = "kept"
 ) -> dict[str, Any] | State[Any]:
     """Have a teacher grade stored responses token by token, and return what its distributions are like.
 
@@ -35,7 +35,7 @@ async def score(
     Args:
         spec: The spec's file, as the machine that runs this sees it.
         teacher: Who scores: a teacher of the spec, or a model's folder.
-        lake: The lake's folder, as that machine sees it.
+        lake: The lake, as that machine sees it. Left out: STILLHOUSE_LAKE there, else the folder `lake`.
         top: Alternatives to store at each token.
         dataset: The newest build's traces, or every stored sample that the spec asks for.
     """
@@ -45,7 +45,7 @@ async def score(
         found = await graded(
             load_spec(path),
             path,
-            await asyncio.to_thread(Lake.at, lake),
+            await asyncio.to_thread(Lake.at, lake_named(lake)),
             Console(stderr=True),
             teacher=teacher,
             top=top,

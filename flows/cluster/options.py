@@ -62,7 +62,7 @@ def chosen(given: RunnerOptions | None, flag: str | None) -> RunnerOptions | Non
 
 def check(runner: RunnerOptions | None, teachers: tuple[TeacherOptions, ...], path: Path) -> None:
     """Raise what can be known of a cluster before it is asked for anything."""
-    if runner is None:
+    if runner is None or runner.use == "local":
         return
     if importlib.util.find_spec(PACKAGES[runner.use]) is None:
         raise SetupError(f"{path}: runner: {runner.use} needs its extra: pip install 'stillhouse[{runner.use}]'")

@@ -51,9 +51,9 @@ def _below(folder: Path) -> Iterator[str]:
 
 def _remote(url: str) -> list[File] | Folder:
     parts = urlsplit(url)
-    if parts.password:
+    if parts.password or (parts.username and parts.scheme in _WEB):  # which is a token there
         raise SourceError(
-            f"{parts.scheme}://…@{parts.hostname}{parts.path}: a password has no place in a spec: set it where "
+            f"{parts.scheme}://…@{parts.hostname}{parts.path}: a password or a token has no place in a spec: set it where "
             f"{parts.scheme}:// looks for it, in the environment"
         )
     system, path = _system(url)

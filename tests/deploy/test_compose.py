@@ -108,7 +108,7 @@ class Stack:
             if key in given:
                 given[key] = str(self.ports[place])
         if "STILLHOUSE_LAKE" in given:
-            given["STILLHOUSE_LAKE"] = str(self.folder / "lake")
+            given["STILLHOUSE_LAKE"] = str(self.folder / "shared")  # as here, not where a run would look by itself
         return own | given | {"PATH": f"{BIN}:{os.environ['PATH']}", "PREFECT_HOME": str(self.folder / f"home-{name}")}
 
     def start(self, name: str, command: list[str] | None = None, **options: Any) -> subprocess.Popen[bytes]:
@@ -256,7 +256,7 @@ def test_its_services_run_a_build(stack: Stack) -> None:
     (stack.folder / "deploy.py").write_text(
         "from flows.build import build\n"
         "from prefect.types.entrypoint import EntrypointType\n"
-        "made = build.to_deployment('composed', parameters={'spec': 'spec.yaml', 'lake': 'lake'},\n"
+        "made = build.to_deployment('composed', parameters={'spec': 'spec.yaml'},\n"
         "    work_pool_name='stillhouse', job_variables={'working_dir': '.'}, entrypoint_type=EntrypointType.MODULE_PATH)\n"
         "made.apply()\n",
         encoding="utf-8",
@@ -268,6 +268,8 @@ def test_its_services_run_a_build(stack: Stack) -> None:
     )
     shown = stack.run("worker", ["stillhouse", "status", "--json"])
     assert '"composed"' in shown
+    assert (stack.folder / "shared").is_dir()
+    assert not (stack.folder / "lake").exists()
     assert list((stack.folder / "out/composed").glob("*.parquet"))
 
     url = f"http://127.0.0.1:{stack.ports['server:4200']}/api/flow_runs/count"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 import duckdb
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import S3FileSystem
 
@@ -261,3 +263,23 @@ def test_looking_from_another_machine(workplace: Workplace, bucket: Bucket, mach
     store = S3FileSystem(endpoint_override=bucket.url, access_key=KEY, secret_key=SECRET, region="us-east-1")
     folder = f"lakes/one/traces/dataset=sums/build={landed['build_id']}"
     assert ds.dataset(folder, filesystem=store, format="parquet").count_rows() == 20
+
+
+def test_prompts_from_there_and_exports_to_there(workplace: Workplace, bucket: Bucket, machine: Callable[[str], object]) -> None:
+    """With a lake on this machine too: prompts are read from a bucket, shards go to one, and come out the same when built again."""
+    with LoopbackTeacher() as teacher:
+        spec(workplace, teacher.url, prompts=10)
+        bucket.client.upload_file(workplace.spec["prompts"][0]["source"], "lakes", "in/p.jsonl")
+        workplace.spec["prompts"][0]["source"] = "s3://lakes/in/*.jsonl"
+        workplace.spec["exports"] = [{"format": "messages", "to": "s3://lakes/out/sums", "shards": 2}]
+        written: list[dict[str, bytes]] = []
+        for _ in range(2):
+            built = build(workplace, "lake")
+            keys = bucket.keys("out/sums/")
+            written.append({key: bucket.client.get_object(Bucket="lakes", Key=key)["Body"].read() for key in keys})
+        assert teacher.sold == 30
+    shards = [key for key in written[0] if key.endswith(".parquet")]
+    assert [key.rpartition("/")[2] for key in shards] == ["train-00000-of-00002.parquet", "train-00001-of-00002.parquet"]
+    assert [written[0][key] for key in shards] == [written[1][key] for key in shards]
+    assert sum(pq.read_metadata(io.BytesIO(written[0][key])).num_rows for key in shards) == built["kept"] > 0
+    assert {"README.md", "NOTICE", "manifest.json"} <= {key.rpartition("/")[2] for key in written[0]}

@@ -188,8 +188,8 @@ def test_a_disk_that_is_gone(lake: Lake, tmp_path: Path):
         ("s4://bucket/x", SpecError, "s4:// is unknown; name a folder"),
         ("https://example.org/x", SpecError, "https:// can only be read"),
         ("simplecache::s3://bucket/x", SpecError, "can only be read"),
+        ("az://bucket/x", SetupError, "needs a package that isn't here: `pip install adlfs`"),
         ("gs://bucket/x", SetupError, "needs a package that isn't here: `pip install gcsfs`"),
-        ("s3://bucket/x", SetupError, "needs a package that isn't here: `pip install s3fs`"),
         ("oci://bucket/x", SetupError, "install the package by which fsspec knows oci://"),
     ],
 )
