@@ -17,6 +17,8 @@ SMALL = ("manifests", "evaluations", "waste", "answers", BATCHES)
 """What every command gets, before anything else."""
 GROWING = ("waste", "answers")
 """What grows during a run, a line at a time."""
+LASTING = tuple(folder for folder in SMALL if folder not in {*GROWING, BATCHES})
+"""What of the small may come while a writer is at work here: the rest it appends to, and removes."""
 _ORDER = (*STORES, "index", "quarantine", *GROWING, BATCHES, *SNAPSHOTS, "evaluations", "manifests")
 """Whoever sees a file finds what it counts on: manifests are last."""
 

@@ -101,7 +101,8 @@ class Replica:
     def refresh(self) -> None:
         """Bring what is small, and see what else there is."""
         with self._pulling(), self._alone() as alone:
-            self._pull(lambda path: any(layout.below(path, folder) for folder in layout.SMALL), tidy=alone)
+            folders = layout.SMALL if alone else layout.LASTING
+            self._pull(lambda path: any(layout.below(path, folder) for folder in folders), tidy=alone)
 
     def bring(self, folder: Path) -> None:
         """Bring what the store has in a folder of the lake, or in all of it."""
@@ -154,6 +155,8 @@ class Replica:
         if tidy:
             self._tidy()
         lacking = [found for found in self._remote.values() if self._lacking(found, wanted)]
+        if not tidy:  # a writer's files are the truth: it has them open, and what was listed may be older than they are
+            lacking = [found for found in lacking if not (self.root / found.path).exists()]
         self._all("fetching", lacking, self._fetch, check=check)
 
     def _tidy(self) -> None:

@@ -18,7 +18,8 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.remote import replica as replicas
 from storage.remote.lease import Lease
-from storage.remote.objects import Objects
+from storage.remote.objects import Found, Objects
+from storage.remote.replica import Replica
 from storage.repair import repair
 from storage.schemas import SNAPSHOTS, TABLES
 from tests.fakes import listing, make_sample
@@ -232,6 +233,37 @@ def test_a_manifest_that_was_announced(machine: Machine, objects: Objects):
     assert [build["build_id"] for build in machine("c").builds()] == ["one"]
     assert listing(machine("c").snapshot("traces", "d", "one")) == ["part-00000.parquet"]
     assert keys(objects, replicas.LANDING) == []
+
+
+def test_a_reader_beside_a_writer(machine: Machine, objects: Objects, monkeypatch: pytest.MonkeyPatch):
+    """What a writer sends, appends to and removes while another command looks at the same working copy stays as the writer has it."""
+    lake, listed = machine("a"), objects.list
+    with lake.writing(pytest.fail):
+        assert lake.replica is not None
+        waste = lake.root / "waste" / "r.jsonl"
+        waste.parent.mkdir(exist_ok=True)
+        intents = Intents(lake.batches, keeper=lake.replica)
+        intents.write(new(key="k", teacher="t", provider="p", model="m", items=[]))
+        objects.put("manifests/builds/elsewhere.json", b'{"dataset": "d", "build_id": "elsewhere"}')
+        with waste.open("ab", buffering=0) as stream:
+            stream.write(b"1\n")
+            lake.replica.keep(waste)
+
+            def meanwhile(prefix: str = "") -> list[Found]:
+                stream.write(b"2\n")
+                monkeypatch.setattr(objects, "list", listed)
+                assert lake.replica is not None
+                lake.replica.keep(waste)
+                found = list(listed(prefix))
+                lake.batches.joinpath("k.json").unlink()  # and only then from the store
+                return found
+
+            monkeypatch.setattr(objects, "list", meanwhile)
+            Replica(objects, lake.root).refresh()
+            stream.write(b"3\n")
+        assert waste.read_bytes() == b"1\n2\n3\n"
+        assert intents.all() == []
+        assert (lake.root / "manifests" / "builds" / "elsewhere.json").exists()
 
 
 async def test_repair_fetches_what_the_store_has_whole(machine: Machine, objects: Objects):
