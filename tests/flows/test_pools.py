@@ -71,7 +71,7 @@ def test_parameters(file: str, deployment: dict[str, Any]) -> None:
 
 
 async def test_a_kubernetes_job() -> None:
-    """The pool's template is the installed worker's own, with a claim at /work, the keys' secret, and a user that isn't root."""
+    """The pool's template is the installed worker's own, with a claim at /work, the keys' secret, and a user and account without rights."""
     (deployment,) = deployments("prefect-kubernetes.yaml")
     kubernetes = worker("prefect-kubernetes.yaml")
     made, default = template("prefect-kubernetes.yaml"), kubernetes.get_default_base_job_template()
@@ -87,9 +87,16 @@ async def test_a_kubernetes_job() -> None:
     assert pod["volumes"] == [{"name": "work", "persistentVolumeClaim": {"claimName": "stillhouse"}}]
     assert box["volumeMounts"] == [{"name": "work", "mountPath": "/work"}]
     assert pod["securityContext"]["runAsNonRoot"]
+    accounts = [
+        each for each in yaml.safe_load_all((DEPLOY / "kubernetes/rbac.yaml").read_text()) if each["kind"] == "ServiceAccount"
+    ]
+    assert pod["serviceAccountName"] in {each["metadata"]["name"] for each in accounts}
+    assert pod["serviceAccountName"] != "stillhouse-worker"  # which may make jobs
+    assert pod["automountServiceAccountToken"] is False
+    assert made["variables"]["properties"]["namespace"]["default"] == accounts[0]["metadata"]["namespace"]
     own = json.loads(json.dumps(made["job_configuration"]))
     pod = own["job_manifest"]["spec"]["template"]["spec"]
-    for name in ("volumes", "securityContext", "terminationGracePeriodSeconds"):
+    for name in ("volumes", "securityContext", "terminationGracePeriodSeconds", "automountServiceAccountToken"):
         del pod[name]
     for name in ("command", "workingDir", "envFrom", "volumeMounts"):
         del pod["containers"][0][name]
