@@ -11,7 +11,7 @@
     │   ├── LicenseRefused     3    the licence gate said no
     │   ├── GuardRefused       3    the guard said no: a dataset would feed on what was generated
     │   ├── BudgetSpent        4    a rerun with a larger budget goes on
-    │   ├── CostRefused        4    nobody approved of what it may cost; nothing was spent
+    │   ├── CostRefused        4    nobody approved of what it may cost; nothing more was spent
     │   ├── TeacherDown        5    a teacher stayed unavailable; a rerun goes on
     │   │   └── QuotaSpent      5    it may not be asked any more today; a rerun goes on tomorrow
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on

@@ -183,7 +183,7 @@ class _Asking:
             done, _ = await asyncio.wait({pausing, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             self._stop.check()
             if not done:
-                raise refusal(f"{self.dataset}: {about}; nobody answered within {seconds:,.0f} s, and nothing was spent")
+                raise refusal(f"{self.dataset}: {about}; nobody answered within {seconds:,.0f} s, and nothing more was spent")
             given = await pausing
         finally:
             for each in (pausing, listening, stopping):
@@ -191,7 +191,9 @@ class _Asking:
             await asyncio.gather(pausing, listening, stopping, return_exceptions=True)
         if not given.approved:
             by, why = given.who.strip() or "somebody", given.why.strip()
-            raise refusal(f"{self.dataset}: {about}; refused in Prefect by {by}{f': {why}' if why else ''}; nothing was spent")
+            raise refusal(
+                f"{self.dataset}: {about}; refused in Prefect by {by}{f': {why}' if why else ''}; nothing more was spent"
+            )
         return given
 
     async def _listen(self) -> None:

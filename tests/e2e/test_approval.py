@@ -105,13 +105,13 @@ def test_a_cost_is_not_approved(workplace: Workplace, way: str) -> None:
         if way == "late":
             _, stderr = running.communicate(timeout=90)
             assert running.returncode == 4, stderr
-            assert "nobody answered within 4 s" in stderr
+            assert "nobody answered within 4 s, and nothing more was spent" in stderr
         else:
             run = paused(workplace, dataset)
             if way == "refused":
                 code, _, stderr = answered(workplace, run, running, approved=False, who="Bo", why="too much")
                 assert code == 4, stderr
-                assert "refused in Prefect by Bo: too much" in stderr.splitlines()[-1]
+                assert "refused in Prefect by Bo: too much; nothing more was spent" in stderr.splitlines()[-1]
             elif way == "cancelled":
                 api(workplace, f"/flow_runs/{run['id']}/set_state", {"state": {"type": "CANCELLING", "name": "Cancelling"}})
                 _, stderr = running.communicate(timeout=90)
