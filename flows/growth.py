@@ -23,6 +23,7 @@ from tasks.growth.counts import GrownCounts
 from tasks.growth.files import FAILED
 from tasks.growth.growing import Growing
 from tasks.sources import Found
+from tasks.sources.shown import shown
 from tasks.stop import Stop
 
 Say = Callable[[str], None]
@@ -93,7 +94,7 @@ class Growth:
 
     async def _buy(self, number: int, growing: Growing, missing: int, failed: PartWriter, most: int | None) -> None:
         now = growing.rounds[-1]
-        whose = f"{growing.source.source}: round {len(growing.rounds)} of {growing.options.rounds}"
+        whose = f"{shown(growing.source.source)}: round {len(growing.rounds)} of {growing.options.rounds}"
         self.say(f"growing prompts from {whose}: {now.requests:,} requests, of which {missing:,} are to be asked")
         self.wants(missing if most is None else min(missing, most))
         await asyncio.to_thread(underway.check_growth, self.workspace, self.intents, growing.teacher)

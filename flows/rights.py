@@ -20,6 +20,7 @@ from tasks.rights.scorers import agreements, named
 from tasks.rights.terms import SEPARATOR, Terms
 from tasks.snapshot import TeacherFacts
 from tasks.sources import PromptSource
+from tasks.sources.shown import shown
 
 GENERATED = frozenset({"response", "reasoning", "answer"})
 """Columns of a trace that a model wrote."""
@@ -30,7 +31,7 @@ def licensed(spec: Spec) -> Iterator[Licensed]:
     for number, source in enumerate(spec.prompts):
         if source.license is None and source.licensed_by_row:
             continue  # each row has its own, and is barred by itself
-        yield Licensed(what=f"prompts[{number}] ({source.source})", license=source.license)
+        yield Licensed(what=f"prompts[{number}] ({shown(source.source)})", license=source.license)
     if spec.template.license is not None:
         yield Licensed(what="template", license=spec.template.license)
     scorers = scoring(spec)
@@ -127,7 +128,7 @@ def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
             continue
         for each in licensing.get("sources", ()):
             if "terms" in each:
-                gate_row(each, terms, said=f"{source.source}: prompts of {each['source']}")
+                gate_row(each, terms, said=f"{source.source}: prompts of {shown(each['source'])}")
         found.append(inherit(source.source, licensing, None))
     return merged(found)
 

@@ -15,6 +15,7 @@ from storage.workspace import Workspace
 from tasks.growth.options import GrowOptions
 from tasks.guard_diversity import MinDiversity
 from tasks.options import Options
+from tasks.sources.shown import shown
 
 
 class GuardOptions(Options):
@@ -44,7 +45,7 @@ def check_growth(options: GuardOptions, source: str, *, seeds: int, teacher: int
     generation = max(seeds, teacher) + grow.rounds
     if options.max_generation is not None and generation > options.max_generation:
         raise GuardRefused(
-            f"{source}: prompts grown from it are of generation {generation}, and guard.max_generation is "
+            f"{shown(source)}: prompts grown from it are of generation {generation}, and guard.max_generation is "
             f"{options.max_generation}: leave out `grow`, lower its `rounds`, or raise guard.max_generation"
         )
 
@@ -62,8 +63,8 @@ def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
     generation, source, number, place = rows[0]
     if options.max_generation is not None and generation > options.max_generation:
         raise GuardRefused(
-            f"{source}: {number:,} prompts are of generation {generation} (the first: {place}), and guard.max_generation is "
-            f"{options.max_generation}: leave them out, or raise guard.max_generation"
+            f"{shown(source)}: {number:,} prompts are of generation {generation} (the first: {place}), and guard.max_generation "
+            f"is {options.max_generation}: leave them out, or raise guard.max_generation"
         )
     total = sum(row[2] for row in rows)
     human = sum(row[2] for row in rows if row[0] == 0)

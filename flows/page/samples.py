@@ -45,6 +45,8 @@ class Index:
 
     verifiers: Sequence[str]
     """The build's, by name."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """What to call a source instead, by source."""
     prompts: int = 0
     """So far."""
     samples: int = 0
@@ -61,7 +63,7 @@ class Index:
         columns["place"].append(entry.place)
         columns["id"].append(prompt.prompt_id)
         columns["title"].append(" ".join(prompt.prompt[: 4 * TITLE].split())[:TITLE])
-        columns["source"].append(names["sources"].of(prompt.source))
+        columns["source"].append(names["sources"].of(self.addresses.get(prompt.source, prompt.source)))
         columns["tagged"].append([names["tags"].of(tag) for tag in prompt.tags.items()])
         columns["first"].append(self.samples)
         for sample in entry.samples:

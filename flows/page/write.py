@@ -20,6 +20,7 @@ import orjson
 
 from flows.looking import looking
 from flows.page import assets
+from flows.page.addresses import named, put_in
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
 from flows.report import Report, measured
@@ -70,13 +71,15 @@ def write_page(lake: Lake, dataset: str, build_id: str | None, to: Path, *, samp
 def page_of(workspace: Workspace, lake: Lake, build: Manifest, report: Report, to: Path, *, samples: int = SAMPLES) -> Page:
     """Write the page of a build that `looking` gave and that is measured."""
     choose.spread(workspace, lake.snapshot("prompts", build["dataset"], build["build_id"]), number=samples)
-    index = Index(verifiers=[each["name"] for each in build.get("verifiers", ())])
+    names = named(_sources(build, report))
+    index = Index(verifiers=[each["name"] for each in build.get("verifiers", ())], addresses=names)
     with tempfile.TemporaryFile("w+", encoding="utf-8", newline="") as texts:
         chunks = Chunks(texts)
         for number, entry in enumerate(entries(workspace, build)):
             chunks.add(number, index.add(entry))
         chunks.flush()
-        facts = facts_of(build, report) | {"embedded": {"samples": index.samples, "prompts": index.prompts, "bound": samples}}
+        embedded = {"samples": index.samples, "prompts": index.prompts, "bound": samples}
+        facts = put_in(names, facts_of(build, report)) | {"embedded": embedded}
         with _written(to) as file:
             _compose(file, facts, index, texts)
     return Page(
@@ -103,6 +106,14 @@ def facts_of(build: Manifest, report: Report) -> dict[str, Any]:
         | {"rejections": _most(report.parts["rejections"])}
         | {"asked": {"teachers": teachers} | {name: spec[name] for name in ASKED if name in spec}}
     )
+
+
+def _sources(build: Manifest, report: Report) -> Iterator[str]:
+    """Yield what prompts and benchmarks were read from, and who is credited for it, which may be the same."""
+    spec, licensing = build.get("spec", {}), build.get("licensing", {})
+    yield from report.parts["by_source"]
+    for each in (*spec.get("prompts", ()), *spec.get("decontaminate", ()), *licensing.get("sources", ())):
+        yield from (each[name] for name in ("source", "attribution") if each.get(name))
 
 
 def _most(rejections: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -28,6 +28,7 @@ from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
 from tasks.options import Options, PathText
 from tasks.sources import Fields, Found, PromptSource, read_prompts
+from tasks.sources.shown import shown
 
 Column = Annotated[str, StringConstraints(min_length=1)]
 MIXED = "train"
@@ -141,19 +142,19 @@ class Mix:
         """Return a line for each source that has too few rows, or some with held-out items in them."""
         facts = self.facts()
         found = [
-            f"mix: {each.contaminated:,} rows of {each.source} have items of held-out benchmarks in them, and are left out"
+            f"mix: {each.contaminated:,} rows of {shown(each.source)} have items of held-out benchmarks in them, and are left out"
             for each in facts
             if each.contaminated
         ]
         found += [
-            f"mix: {each.held_back:,} rows of {each.source} have the prompt of a trace in another split, and are left out"
+            f"mix: {each.held_back:,} rows of {shown(each.source)} have the prompt of a trace in another split, and are left out"
             for each in facts
             if each.held_back
         ]
         if facts and not self.traces:
             return [*found, f"mix: nothing is mixed in, since there is no trace in the split {MIXED!r}"]
         return found + [
-            f"mix: {each.source} has only {each.available:,} different rows, so its share is {each.reached:.1%} and not "
+            f"mix: {shown(each.source)} has only {each.available:,} different rows, so its share is {each.reached:.1%} and not "
             f"{each.share:.1%}"
             for each in facts
             if each.rows == each.available and each.reached < each.share - 0.5 / max(1, self.traces + self.rows)
@@ -173,7 +174,7 @@ class Mix:
                 for _ in range(each.rows * seen // self.traces - given[number]):
                     found = next(sources[number], None)
                     if found is None:
-                        raise SourceError(f"{each.options.source}: has changed while it was read; export again")
+                        raise SourceError(f"{shown(each.options.source)}: has changed while it was read; export again")
                     # A chat template may write a day; a row whose author has none gets that of the trace before it.
                     same = {name: trace[name] for name in ("dataset", "build_id", "created_at")}
                     yield _row(found, each) | same
@@ -218,7 +219,7 @@ def check_mix(options: Sequence[MixSource], *, where: str) -> None:
 def licensed(options: Sequence[MixSource], *, where: str) -> Iterator[Licensed]:
     """Yield what the licence gate judges; `where` is the path in the spec."""
     for number, each in enumerate(options):
-        yield Licensed(what=f"{where}[{number}] ({each.source})", license=each.license)
+        yield Licensed(what=f"{where}[{number}] ({shown(each.source)})", license=each.license)
 
 
 def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[int]:
@@ -235,7 +236,7 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
 
 def _looked_at(options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int]) -> _Chosen:
     """Return a source with the hashes of all of its different rows that may be taken, the least first."""
-    license_ = str(parse(options.license or "", what=f"mix: {options.source}"))
+    license_ = str(parse(options.license or "", what=f"mix: {shown(options.source)}"))
     found, back = array("Q"), array("Q")
     for each in _read(options, license_, seed):
         found.append(_hash(each, seed))

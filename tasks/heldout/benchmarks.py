@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from storage.errors import SourceError
 from storage.records import Prompt
 from tasks.sources import PromptSource, read_prompts
+from tasks.sources.shown import shown
 
 
 class Benchmark(PromptSource):
@@ -36,8 +37,9 @@ class Benchmark(PromptSource):
     @property
     def title(self) -> str:
         """Return the name."""
-        stem = PurePath(self.source).name.split(".")[0]
-        return self.name or (stem if any(map(str.isalnum, stem)) else self.source)
+        source = shown(self.source)
+        stem = PurePath(source).name.split(".")[0]
+        return self.name or (stem if any(map(str.isalnum, stem)) else source)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

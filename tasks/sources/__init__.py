@@ -9,6 +9,7 @@
     lines       JSONL and CSV
     tables      Parquet and Arrow
     lakes       another lake's dataset
+    shown       an address without what may be secret in it
 
 An error names the file and the line (JSONL, CSV) or the row (Parquet, Arrow), and what is wrong there.
 """

@@ -19,6 +19,7 @@ from storage.errors import SourceError, UserError
 from tasks.sources import lines, tables
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
+from tasks.sources.shown import first_line
 
 Reader = Callable[["File", Fields], Iterator[tuple[str, Row]]]
 LINES: dict[str, Reader] = {".jsonl": lines.jsonl, ".ndjson": lines.jsonl, ".csv": lines.csv_, ".tsv": lines.tsv}
@@ -33,7 +34,7 @@ class File:
     """A file and how it is opened."""
 
     name: str
-    """For messages: its path as the user would write it, or its URL."""
+    """For messages: its path as the user would write it, or its URL without a query."""
     path: str
     """In its file system."""
     system: Any = None
@@ -85,12 +86,12 @@ class _Owning(io.BufferedReader):
             self._below.close()
 
 
-def missing(name: str, error: FileNotFoundError) -> SourceError:
-    """Return what to raise where a file isn't there; fsspec says so too where its server isn't, or refuses."""
+def missing(name: str, error: FileNotFoundError, *, url: str) -> SourceError:
+    """Return what to raise where a file isn't there; fsspec says so too where its server isn't, or refuses. `url`: all of it."""
     cause = error.__cause__
     if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == HTTPStatus.NOT_FOUND:
         return SourceError(f"{name}: no such file")
-    return SourceError(f"{name}: can't be reached: {(str(cause).splitlines() or [type(cause).__name__])[0]}")
+    return SourceError(f"{name}: can't be reached: {first_line(cause, url)}")
 
 
 def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
@@ -108,12 +109,13 @@ def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{file.name}: can't be unpacked: {error}") from error
     except FileNotFoundError as error:
-        raise missing(file.name, error) from error
+        raise missing(file.name, error, url=file.path) from error
     except OSError as error:
         what = "can't be unpacked" if packed and error.errno is None else "can't be read"
-        raise SourceError(f"{file.name}: {what}: {error.strerror or error}") from error
+        raise SourceError(f"{file.name}: {what}: {error.strerror or first_line(error, file.path)}") from error
     except Exception as error:
         if file.system is None:
             raise
         # Each file system has errors of its own, and not one class for them.
-        raise SourceError(f"{file.name}: can't be read: {type(error).__name__}: {error}".splitlines()[0]) from error
+        said = first_line(error, file.path)
+        raise SourceError(f"{file.name}: can't be read: {type(error).__name__}: {said}") from error

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from storage.errors import SetupError, SourceError, UserError
 from tasks.sources.files import File, missing
 from tasks.sources.options import PromptSource
+from tasks.sources.shown import first_line, shown
 from tasks.sources.splits import Folder, chosen
 
 _PATTERN = "*?["
@@ -26,7 +27,7 @@ def files(source: PromptSource) -> list[File]:
         return chosen(named, split=source.split, config=source.config)
     for option in ("split", "config"):
         if getattr(source, option) is not None:
-            raise SourceError(f"{source.source}: only a folder has a {option}, and this is a file; leave `{option}` out")
+            raise SourceError(f"{shown(source.source)}: only a folder has a {option}, and this is a file; leave `{option}` out")
     return named
 
 
@@ -62,12 +63,12 @@ def _remote(url: str) -> list[File] | Folder:
             listed = system.glob(path, detail=True)
             found = sorted(name for name, facts in listed.items() if facts["type"] == "file")
             if not found:
-                raise SourceError(f"{url}: no such file")
-            return [File(name=system.unstrip_protocol(name), path=name, system=system) for name in found]
-        one = File(name=url, path=path, system=system)
+                raise SourceError(f"{shown(url)}: no such file")
+            return [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found]
+        one = File(name=shown(url), path=path, system=system)
         if not one.readable and system.isdir(path):
             below = (name.removeprefix(path.rstrip("/")).lstrip("/") for name in system.find(path))
-            name = url.rstrip("/")
+            name = shown(url.rstrip("/"))
             return Folder.of(
                 name, {each: File(name=f"{name}/{each}", path=f"{path.rstrip('/')}/{each}", system=system) for each in below}
             )
@@ -81,11 +82,11 @@ def _system(url: str) -> tuple[Any, str]:
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise SetupError(f"{url}: {scheme}:// needs a package that isn't installed: {error}") from error
+        raise SetupError(f"{shown(url)}: {scheme}:// needs a package that isn't installed: {error}") from error
     except ValueError as error:
         if "Protocol not known" in str(error):
-            raise SourceError(f"{url}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
-        raise SourceError(f"{url}: {error}") from error
+            raise SourceError(f"{shown(url)}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
+        raise SourceError(f"{shown(url)}: {first_line(error, url)}") from error
     return system, path
 
 
@@ -96,8 +97,8 @@ def _asking(url: str) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise missing(url, error) from error
+        raise missing(shown(url), error, url=url) from error
     except Exception as error:
         # Each file system has errors of its own, and not one class for them.
-        said = (str(error).splitlines() or [""])[0]
-        raise SourceError(f"{url}: can't be listed: {type(error).__name__}: {said}") from error
+        said = first_line(error, url)
+        raise SourceError(f"{shown(url)}: can't be listed: {type(error).__name__}: {said}") from error

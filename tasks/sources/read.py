@@ -11,6 +11,7 @@ from tasks.sources.files import rows
 from tasks.sources.options import PromptSource
 from tasks.sources.places import files
 from tasks.sources.prompts import Found, Row
+from tasks.sources.shown import shown
 
 
 def read_prompts(source: PromptSource, *, license: str | None, seed: int) -> Iterator[Found]:  # noqa: A002 - SPDX's word
@@ -28,7 +29,7 @@ def read_prompts(source: PromptSource, *, license: str | None, seed: int) -> Ite
         if source.limit is not None and taken >= source.limit:
             return
     if not taken:
-        raise SourceError(f"{source.source}: no prompts in it")
+        raise SourceError(f"{shown(source.source)}: no prompts in it")
 
 
 def _rows(source: PromptSource) -> Iterator[tuple[str, Row]]:

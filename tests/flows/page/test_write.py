@@ -143,6 +143,22 @@ async def test_nothing_to_read(lake: Lake, tmp_path: Path):
     assert read(page.path)[2] == []
 
 
+async def test_queries_are_left_out(lake: Lake, tmp_path: Path):
+    """No query of a source's URL is on the page, where a token may stand; sources that differ in it alone stay two."""
+    urls = [f"https://x.example/p.jsonl?token=sesame{number}" for number in (1, 2)]
+    prompts = [make_prompt(name, source=url) for name, url in zip("ab", urls, strict=True)]
+    said = {"prompts": [{"source": url} for url in urls], "decontaminate": [{"source": f"{urls[0]}&held=out"}]}
+    licensing = {"license": "MIT", "sources": [{"source": url, "attribution": url} for url in urls]}
+    await landed(lake, tmp_path, Spec(prompts=prompts), spec=said, licensing=licensing)
+    page = write_page(lake, "d", None, tmp_path / "page.html")
+    facts, index, _ = read(page.path)
+    shown = ["https://x.example/p.jsonl?…", "https://x.example/p.jsonl?… (2)"]
+    assert list(facts["by_source"]) == [each["source"] for each in facts["asked"]["prompts"]] == index["sources"] == shown
+    assert [each["attribution"] for each in facts["licensing"]["sources"]] == shown
+    assert facts["asked"]["decontaminate"] == [{"source": "https://x.example/p.jsonl?… (3)"}]
+    assert "sesame" not in page.path.read_text() + json.dumps(index)
+
+
 def test_index():
     """A prompt's title is its text on one line, and verifiers of one name are one filter."""
     index = Index(verifiers=["check", "check"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import threading
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SetupError, SourceError
+from tasks.sources.shown import shown
 from tests.tasks.sources.house import jsonl, read, text, texts
 
 LINE = b'{"prompt": "%s"}\n'
@@ -110,7 +112,14 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
     """Return the address of a web server of the folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(tmp_path))) as server:
+    with serving(tmp_path, _Quiet) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(folder: Path, handler: type[_Quiet]) -> Iterator[str]:
+    """Give the address of a web server of a folder."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -126,6 +135,47 @@ def test_http(tmp_path: Path, site: str):
     assert texts(f"{site}/p.csv") == ["c"]
     with pytest.raises(SourceError, match=rf"^{site}/none\.jsonl: no such file$"):
         read(f"{site}/none.jsonl")
+
+
+class _Refusing(_Quiet):
+    def send_head(self) -> None:
+        self.send_error(403)
+
+
+@pytest.mark.parametrize("name", ["none.jsonl", "none.parquet", "none", "x*.jsonl", "broken.jsonl", "broken.jsonl.gz"])
+@pytest.mark.parametrize("handler", [_Quiet, _Refusing])
+def test_a_query_is_not_said(tmp_path: Path, name: str, handler: type[_Quiet]):
+    """A query may have a token in it: no message has it, ours or a library's."""
+    if "broken" in name:
+        text(tmp_path, "[]", name)
+    with serving(tmp_path, handler) as site, pytest.raises(SourceError) as caught:
+        read(f"{site}/{name}?token=s%2Fe%20same&n=1")
+    assert str(caught.value).startswith(f"{site}/{name}?…:")
+    assert "same" not in str(caught.value)
+
+
+def test_options_and_protocols_say_no_query(tmp_path: Path, site: str):
+    """Nor does an option that doesn't fit, a file without prompts, a protocol that nobody knows, or a server that isn't there."""
+    text(tmp_path, "", "p.jsonl")
+    options: dict[str, str] = {"split": "train"}
+    for url, more in (
+        (f"{site}/p.jsonl?token=sesame", options),
+        (f"{site}/p.jsonl?token=sesame", {}),
+        (f"nosuch::{site}/p.jsonl?token=sesame", {}),
+        ("http://127.0.0.1:1/p.jsonl?token=sesame", {}),
+    ):
+        with pytest.raises(SourceError) as caught:
+            read(url, **more)
+        assert "p.jsonl?…: " in str(caught.value)
+        assert "sesame" not in str(caught.value)
+
+
+def test_what_is_a_query():
+    """Of the web's URLs, wherever they stand in a text; a pattern's question mark is no query."""
+    assert shown("GET 'HTTPS://x/p?token=a&b=c' failed") == "GET 'HTTPS://x/p?…' failed"
+    assert shown("zip://*.csv::https://x/p.zip?a") == "zip://*.csv::https://x/p.zip?…"
+    for text_ in ("s3://b/part-?.jsonl", "part-?.jsonl", "https://x/p", "why? https://x/p"):
+        assert shown(text_) == text_
 
 
 def test_nobody_there():

@@ -1,0 +1,28 @@
+"""Prompts' sources as a page says them, which others are sent: without the query of a URL, where a token may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tasks.sources.shown import shown
+
+
+def named(sources: Iterable[str]) -> dict[str, str]:
+    """Return what to call those sources that have a query. Of those that differ in it alone, all but the first have a number."""
+    names: dict[str, str] = {}
+    times: dict[str, int] = {}
+    for source in dict.fromkeys(sources):
+        if (name := shown(source)) != source:
+            times[name] = times.get(name, 0) + 1
+            names[source] = name if times[name] == 1 else f"{name} ({times[name]})"
+    return names
+
+
+def put_in(names: Mapping[str, str], node: Any) -> Any:
+    """Return a tree of lists and mappings with those names in place of the sources, among its keys too."""
+    if isinstance(node, str):
+        return names.get(node, node)
+    if isinstance(node, Mapping):
+        return {put_in(names, key): put_in(names, value) for key, value in node.items()}
+    return [put_in(names, each) for each in node] if isinstance(node, list | tuple) else node

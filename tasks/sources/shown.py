@@ -1,0 +1,20 @@
+"""An address as it may be said: in messages, on pages, in a server's records. A URL's query may have a token in it."""
+
+from __future__ import annotations
+
+import re
+
+_QUERY = re.compile(r"(https?://[^\s?'\"<>]*)\?[^\s'\"<>]+", re.IGNORECASE)
+"""Of the web alone: elsewhere `?` is a pattern's."""
+
+
+def shown(text: str) -> str:
+    """Return a text, or a URL, with `…` in place of every query."""
+    return _QUERY.sub(r"\1?…", text)
+
+
+def first_line(error: BaseException, url: str) -> str:
+    """Return the first line of what a library says of a URL, or its class where it says nothing, without the URL's query."""
+    said = shown((str(error).splitlines() or [""])[0]) or type(error).__name__
+    _, _, query = url.partition("?") if shown(url) != url else ("", "", "")
+    return said.replace(query, "…") if query else said
