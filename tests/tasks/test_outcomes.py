@@ -15,7 +15,7 @@ from storage.errors import BadResponse, RequestRejected, VerifierError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from storage.workspace import Workspace
-from tasks import outcomes, stretches
+from tasks import orders, outcomes, stretches
 from tasks.dedup import DedupOptions
 from tasks.select import SelectOptions
 from tasks.teachers.protocol import Completion, Request
