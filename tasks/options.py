@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
@@ -26,13 +26,3 @@ def _usable(text: str) -> str:
 
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=1_000), AfterValidator(_usable)]
 """A path as a user writes it."""
-
-
-def _not_yet(value: object) -> object:
-    if value:
-        raise ValueError("isn't supported yet; leave it out")
-    return value
-
-
-NotYet = Annotated[Any, AfterValidator(_not_yet)]
-"""A key that the spec's form has and this version does nothing with: saying so beats an unknown key, and silence."""

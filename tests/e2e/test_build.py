@@ -311,6 +311,7 @@ def test_quiet(lone_workplace: Workplace, teacher: LoopbackTeacher) -> None:
         "curating",
         "measuring",
         "landing",
+        "exporting",
     }
 
 

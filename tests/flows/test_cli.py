@@ -104,9 +104,10 @@ BAD_SPECS = {
         changed(teachers=[*teacher(), *teacher(name="u", license="Apache-2.0")]),
         ["teachers", "'t' and 'u'", "the same samples"],
     ),
-    "what isn't supported yet": (
-        changed(runner={"kind": "dask"}),
-        ["runner", "isn't supported yet"],
+    "an unknown runner": (changed(runner={"use": "dsk"}), ["runner.use", "'dask'"]),
+    "a cluster's address of this process": (
+        changed(runner={"use": "local", "address": "tcp://h:1"}),
+        ["runner", "local has none"],
     ),
     "a model that isn't there": (
         changed(dedup={"semantic": {"model": "./nowhere"}}),

@@ -15,7 +15,7 @@ from storage.errors import BadResponse, RequestRejected, VerifierError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from storage.workspace import Workspace
-from tasks import outcomes, shard, stretches
+from tasks import orders, outcomes, stretches
 from tasks.dedup import DedupOptions
 from tasks.select import SelectOptions
 from tasks.teachers.protocol import Completion, Request
@@ -162,7 +162,7 @@ async def test_reused(lake: Lake):
 @pytest.mark.parametrize("early", [False, True], ids=["all", "adaptive"])
 async def test_rows_that_got_lost(lake: Lake, monkeypatch: pytest.MonkeyPatch, early: bool):
     """Where a shard's rows are not all there, nothing lands: slots that were asked for would be missing."""
-    monkeypatch.setattr(shard, "PROMPTS", 1)
+    monkeypatch.setattr(orders, "PROMPTS", 1)
     spec = Spec(verifiers=[named()], sampling={"adaptive": {"accept": 1}} if early else {})
     async with house(lake, spec) as one:
         await one.prepare()
@@ -176,7 +176,7 @@ async def test_rows_that_got_lost(lake: Lake, monkeypatch: pytest.MonkeyPatch, e
 
 async def test_a_shard_that_was_forgotten(lake: Lake, monkeypatch: pytest.MonkeyPatch):
     """Where a shard that lacks samples was never worked, nothing lands."""
-    monkeypatch.setattr(shard, "PROMPTS", 1)
+    monkeypatch.setattr(orders, "PROMPTS", 1)
     async with house(lake, Spec()) as one:
         await one.prepare()
         for number in (await one.open())[1:]:
