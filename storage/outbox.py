@@ -65,16 +65,22 @@ class Outbox:
     def take_over(self, root: Path, waste: Path, answers: Path) -> list[Path]:
         """Move all that is in it to the lake's places, and remove it; return the parts of samples that there are now of it.
 
-        The caller holds the lake's lock, and the outbox is free. Safe to repeat where it was broken off.
+        The caller holds the lake's lock, and the outbox is free. Safe to repeat where it was broken off. Segments are landed from
+        the lake's own journal: where one is damaged, a repair finds it there. Raise LakeDamaged then.
         """
         for table in ("samples", "verdicts"):
             # A part goes before its footer: a footer without a part would be taken for a leftover.
             for pattern in ("*.parquet", "*.footer"):
                 _move(sorted((self.folder / table).glob(pattern)), root / table)
-        journal.recover(self.journal, root / "samples")
-        verdicts.recover(self.judged, root / "verdicts", root / "quarantine" / "verdicts")
+        bought = _move(sorted(self.journal.glob("*.jsonl")), root / "journal")
+        judged = _move(sorted(self.judged.glob("*.jsonl")), root / "journal" / "verdicts")
         _move(sorted(self.waste.glob("*.jsonl")), waste)
         _move(sorted(self.answers.glob("*.jsonl")), answers)
+        # By name: a run that lives has segments of its own in these folders.
+        for segment in bought:
+            journal.land(segment, root / "samples")
+        for segment in judged:
+            verdicts.land(segment, root / "verdicts", root / "quarantine" / "verdicts")
         with writing(self.folder):
             shutil.rmtree(self.folder)
         return sorted((root / "samples").glob(f"{self.name}-*.parquet"))
@@ -135,13 +141,15 @@ def settle(
             shutil.rmtree(run, ignore_errors=True)
 
 
-def _move(paths: list[Path], target: Path) -> None:
+def _move(paths: list[Path], target: Path) -> list[Path]:
+    """Move files to a folder, and return where they are now."""
     for path in paths:
         with writing(target):
             target.mkdir(parents=True, exist_ok=True)
             path.rename(target / path.name)
     if paths:
         sync(target)
+    return [target / path.name for path in paths]
 
 
 @contextlib.contextmanager

@@ -164,27 +164,32 @@ async def _whatever(work: Coroutine[Any, Any, T]) -> T:
 
 
 def recover(segments: Path, folder: Path, quarantine: Path) -> None:
-    """Land every segment that a killed run left behind. The caller holds the lake's lock.
+    """Land every segment that a killed run left behind. The caller holds the lake's lock."""
+    for segment in sorted(segments.glob("*.jsonl")):
+        land(segment, folder, quarantine)
+
+
+def land(segment: Path, folder: Path, quarantine: Path) -> None:
+    """Turn a segment that nobody writes to any more into its part.
 
     A torn last line is no verdict yet. One that the disk damaged is reached again, and its segment kept in `quarantine`. Raise
     LakeDamaged where a part that is there isn't what its segment says.
     """
-    for segment in sorted(segments.glob("*.jsonl")):
-        part = folder / f"{segment.stem}.parquet"
-        with writing(segment):
-            lines = segment.read_bytes().splitlines(keepends=True)
-            rows = [row for row in map(unpack, lines) if row is not None]
-            if part.exists():
-                if count_rows(part) < len(rows) or ((kept := footers.kept(part)) is not None and kept.refutes(part)):
-                    raise LakeDamaged(part, f"isn't what {segment} says")
-            elif rows := _fresh(rows, folder.glob(f"{escape(segment.stem)}.salvaged*.parquet")):
-                write_rows(part, VERDICTS, rows, store=True)
-            if damaged := sum(line.endswith(b"\n") and unpack(line) is None for line in lines):
-                logger.warning("%s: %d lines are damaged; a judge will be asked again", segment, damaged)
-                quarantine.mkdir(parents=True, exist_ok=True)
-                segment.rename(quarantine / segment.name)
-            else:
-                segment.unlink()
+    part = folder / f"{segment.stem}.parquet"
+    with writing(segment):
+        lines = segment.read_bytes().splitlines(keepends=True)
+        rows = [row for row in map(unpack, lines) if row is not None]
+        if part.exists():
+            if count_rows(part) < len(rows) or ((kept := footers.kept(part)) is not None and kept.refutes(part)):
+                raise LakeDamaged(part, f"isn't what {segment} says")
+        elif rows := _fresh(rows, folder.glob(f"{escape(segment.stem)}.salvaged*.parquet")):
+            write_rows(part, VERDICTS, rows, store=True)
+        if damaged := sum(line.endswith(b"\n") and unpack(line) is None for line in lines):
+            logger.warning("%s: %d lines are damaged; a judge will be asked again", segment, damaged)
+            quarantine.mkdir(parents=True, exist_ok=True)
+            segment.rename(quarantine / segment.name)
+        else:
+            segment.unlink()
 
 
 def _fresh(rows: list[dict[str, Any]], salvaged: Iterable[Path]) -> list[dict[str, Any]]:

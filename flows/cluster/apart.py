@@ -67,11 +67,11 @@ class Apart:
         prompts, _ = self._orders.load(shard)
         # By the prompt that it is judged for, which needn't be the one that asked first.
         rows = [
-            asdict(sample) | {"prompt_id": prompt.prompt_id}
-            for _, prompt in prompts
-            for sample in self._drawn.pop(prompt.prompt_id)
+            asdict(sample) | {"prompt_id": prompt.prompt_id} for _, prompt in prompts for sample in self._drawn[prompt.prompt_id]
         ]
         write_rows(self._path(shard), _DRAWN, rows)
+        for _, prompt in prompts:  # only now: where it can't be written, a retry has them still
+            del self._drawn[prompt.prompt_id]
 
     async def judge_shard(self, shard: int, verdicts: Mapping[str, Sequence[Verdict]], rule: Rule) -> dict[str, int]:
         """Judge what was handed over of a shard, less what `verdicts` has already by `sample_id`; return counts."""

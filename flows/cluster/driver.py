@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,13 +16,15 @@ from prefect import Task
 from flows.cluster import notes
 from flows.cluster.allotments import give_back
 from flows.cluster.apart import DRAW, VERIFY
+from flows.cluster.bought import bought, wasted
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
 from flows.run import Run
 from flows.waiting import with_grace
-from storage.errors import SetupError, UserError
+from flows.working import first
+from storage.errors import SetupError, StorageError, UserError
 from storage.outbox import Outbox, open_run, outboxes
 from storage.parquet import writing
 from tasks.draw import Spending
@@ -99,13 +100,14 @@ class Driver:
                         await self._close(CLOSE_S)
             finally:
                 await self._close(CLOSE_S)  # where workers had to be ended with their cluster
+                self._check_all_came()
                 for name in ("brief.json", "state.json"):
                     (self._folder / name).unlink(missing_ok=True)
 
     @contextlib.asynccontextmanager
     async def _cluster(self) -> AsyncIterator[Cluster]:
         """Start or find the cluster, beside the event loop: it takes seconds."""
-        opening = opened(self._options)
+        opening = opened(self._options, (DRAW, VERIFY) if self._judge is not None else ())
         cluster = await asyncio.to_thread(opening.__enter__)
         try:
             yield cluster
@@ -117,32 +119,34 @@ class Driver:
 
         async def place() -> None:
             for number in numbers:
-                if self._run.stop:
+                if self._run.stop or not await self._drawn(cluster, number):
                     return
-                try:
-                    rows = await self._one(cluster, number, self._draw, DRAW if self._judge else None)
-                except UserError as error:
-                    self._run.stop.set(error)
-                    return
-                if rows is None:
-                    return
-                self._run.at_work.asked.extend(rows)
-                self._run.at_work.worked[number] = len(rows)
                 if self._judge is not None:
-                    group.create_task(judged(self._judge, number))
+                    group.create_task(self._judged(cluster, number, self._judge))
                 else:
                     self._orders.path(number).unlink(missing_ok=True)
-
-        async def judged(judge: Task[..., Any], number: int) -> None:
-            try:
-                await self._one(cluster, number, judge, VERIFY)
-            except UserError as error:
-                self._run.stop.set(error)
 
         async with asyncio.TaskGroup() as group:
             # One more for each place, so that no worker waits for its next order.
             for _ in range(min(len(shards), 2 * cluster.places)):
                 group.create_task(place())
+
+    async def _drawn(self, cluster: Cluster, number: int) -> bool:
+        """Have one shard drawn, and take what was noted of it. False: the run stops."""
+        try:
+            rows = await self._one(cluster, number, self._draw, DRAW if self._judge else None)
+            if rows is not None:
+                self._run.at_work.asked.extend(rows)
+                self._run.at_work.worked[number] = len(rows)
+        except* UserError as errors:  # the disk's refusal too: the outcomes of others may be gone with these
+            self._run.stop.set(first(errors))
+        return not self._run.stop
+
+    async def _judged(self, cluster: Cluster, number: int, judge: Task[..., Any]) -> None:
+        try:
+            await self._one(cluster, number, judge, VERIFY)
+        except* UserError as errors:
+            self._run.stop.set(first(errors))
 
     async def _one(self, cluster: Cluster, shard: int, task: Task[..., Any], part: str | None) -> list[dict[str, Any]] | None:
         """Have one shard drawn or judged, by another worker where one was lost with it; return what was noted of it.
@@ -195,6 +199,10 @@ class Driver:
             raise _Lost from error
         if "stopped" in counts:
             await self._look()  # it may be the worker's own finding
+        if "unseen" in counts:
+            raise SetupError(
+                f"a worker doesn't see {self._folder}: the lake must be in a folder that all machines share, under the same path"
+            )
         if "refused" in counts:
             refusal = notes.read(Refusal, order.with_suffix(".refused.json"))
             raise notes.raised(refusal.problem if refusal else ("SetupError", "a worker refused its order"))
@@ -206,12 +214,15 @@ class Driver:
         self._source.write(shard, self._orders.path(shard))
 
     def _claimed(self, order: Path) -> _Seen | None:
-        """Return the worker that took an order."""
+        """Return the worker that took an order; None where nobody did, or who took it was killed before it had signed."""
+        claim, name = order.with_suffix(".claim"), ""
         try:
-            name = order.with_suffix(".claim").read_text(encoding="utf-8")
+            if not (name := claim.read_text(encoding="utf-8")):
+                time.sleep(TICK_S)  # it may be signing just now
+                name = claim.read_text(encoding="utf-8")
         except FileNotFoundError:
             return None
-        return self._workers.setdefault(name, _Seen(Outbox(self._folder / name)))
+        return self._workers.setdefault(name, _Seen(Outbox(self._folder / name))) if name else None
 
     async def _rows(self, shard: int, kind: str, whose: _Seen, *, patient: bool) -> list[dict[str, Any]] | None:
         """Return what a worker noted of a shard; None where it was lost before, or the run stops.
@@ -241,12 +252,12 @@ class Driver:
             number, kind = path.stem.split("-")
             if kind == VERIFY or int(number) not in self._run.at_work.worked:
                 self._asked[int(number), kind] = await asyncio.to_thread(_noted, path)
-        wasted = await asyncio.to_thread(_wasted, box)
+        vain = await asyncio.to_thread(wasted, box)
         lake = self._run.lake
         seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers)
         if not ledger.closed:
             self._run.at_work.verdicts_lost = True  # those that cost nothing may not have been on disk
-            self._make_good(seen, await asyncio.to_thread(_bought, seen.parts, wasted))
+            self._make_good(seen, await asyncio.to_thread(bought, seen.parts, vain))
             await give_back(ledger.leases)
 
     def _make_good(self, seen: _Seen, found: Spending) -> None:
@@ -294,6 +305,10 @@ class Driver:
                     await self._look()
                 except UserError as error:
                     self._run.stop.set(error)
+                except Exception as error:
+                    # A defect, which is raised when the run has ended: nobody would grant, or tell workers, any more.
+                    self._run.stop.set(StorageError(f"{self._folder}: can't be looked at any more: {error!r}"))
+                    raise
                 if not self._workers and time.monotonic() - self._since > ALONE_S:
                     self._run.say(f"no worker of the cluster has taken an order for {ALONE_S:.0f} s; waiting for one")
                     self._since = float("inf")
@@ -349,37 +364,18 @@ class Driver:
                     return
                 await asyncio.sleep(TICK_S / 5)
 
+    def _check_all_came(self) -> None:
+        """Stop the run where an outbox is left: what a shard was counted by may be in it, and its slots would be found failed."""
+        if (left := outboxes(self._folder)) and not self._run.stop:
+            self._run.stop.set(
+                StorageError(
+                    f"{left[0].folder}: its worker doesn't land what it bought; end it (its ledger.json says where it runs) and "
+                    "start again: nothing is bought twice"
+                )
+            )
+
 
 def _noted(path: Path) -> list[dict[str, Any]]:
     """Return what a worker noted of a shard."""
     rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     return rows
-
-
-def _wasted(box: Outbox) -> list[dict[str, Any]]:
-    """Return what a worker was billed in vain; a line that was torn is left out."""
-    found = []
-    for path in box.waste.glob("*.jsonl"):
-        for line in path.read_bytes().splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-    return found
-
-
-def _bought(parts: Sequence[Path], wasted: Sequence[dict[str, Any]]) -> Spending:
-    """Return what parts of samples cost, and what was billed beside them."""
-    total = Spending()
-    for part in parts:
-        for row in pq.read_table(part, columns=["teacher", "cost_usd", "tokens_in", "tokens_out"]).to_pylist():
-            _sum(total, row, paid=1)
-    for row in wasted:
-        _sum(total, row, paid=0)
-    return total
-
-
-def _sum(total: Spending, row: dict[str, Any], *, paid: int) -> None:
-    for each in (total, total.of(row["teacher"])):
-        each.paid += paid
-        each.cost_usd += row["cost_usd"] or 0.0
-        each.tokens_in += row["tokens_in"]
-        each.tokens_out += row["tokens_out"]

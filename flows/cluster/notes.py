@@ -118,7 +118,10 @@ def read(kind: type[T], path: Path) -> T | None:
         return None
     except (OSError, orjson.JSONDecodeError) as error:
         raise StorageError(f"{path}: can't be read: {error}") from error
-    return kind(**found)
+    try:
+        return kind(**found)
+    except TypeError as error:
+        raise StorageError(f"{path}: was written by another version of stillhouse: {error}") from error
 
 
 def told(error: UserError) -> Told:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,8 @@ class Cluster:
     """Shards that it can draw at a time, as far as it says."""
     part: Callable[[str], contextlib.AbstractContextManager[Any]]
     """A context in which what is submitted goes to the workers of a part alone: see `flows.cluster.apart`."""
+    resources: Mapping[str, float]
+    """What its workers have in all, by the names that they were started with."""
 
     async def run(self, task: Task[..., Any], parameters: dict[str, Any], part: str | None = None) -> Any:
         """Submit a task run, and return its result. Raise what it raises, or what the cluster says of a worker that was lost."""
@@ -58,10 +61,19 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def opened(options: RunnerOptions) -> Iterator[Cluster]:
-    """Start a cluster on this machine, or find the one at the address. Raise SetupError where nobody is there."""
+def opened(options: RunnerOptions, parts: Collection[str] = ()) -> Iterator[Cluster]:
+    """Start a cluster on this machine, or find the one at the address.
+
+    Raise SetupError where nobody is there, or nobody who has one of the `parts`: what is submitted to it would wait for ever.
+    """
     opening: dict[str, Callable[[RunnerOptions], contextlib.AbstractContextManager[Cluster]]] = {"dask": _dask, "ray": _ray}
     with opening[options.use](options) as cluster:
+        for part in parts:
+            if not cluster.resources.get(part):
+                amount = f"{part}=1" if options.use == "dask" else f"'{{\"{part}\": 1}}'"
+                raise SetupError(
+                    f"runner.verdict_workers: no worker there has the resource {part!r}: start some with --resources {amount}"
+                )
         yield cluster
 
 
@@ -94,8 +106,11 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
         except (OSError, ValueError) as error:
             raise SetupError(f"runner.address: no Dask scheduler answers at {options.address} ({error})") from error
         places = sum(worker["resources"].get(DRAW, worker["nthreads"]) for worker in info["workers"].values())
+        resources: Counter[str] = Counter()
+        for worker in info["workers"].values():
+            resources.update(worker["resources"])
         annotate = dask.annotate  # type: ignore[attr-defined]
-        yield Cluster(runner, int(places) or options.shards, lambda part: annotate(resources={part: 1}))
+        yield Cluster(runner, int(places) or options.shards, lambda part: annotate(resources={part: 1}), resources)
 
 
 @contextlib.contextmanager
@@ -117,7 +132,7 @@ def _ray(options: RunnerOptions) -> Iterator[Cluster]:
     try:
         resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
         places = int(resources.get(DRAW, resources.get("CPU", 1)))
-        yield Cluster(runner, max(1, places), lambda part: remote_options(resources={part: 1}))
+        yield Cluster(runner, max(1, places), lambda part: remote_options(resources={part: 1}), resources)
     finally:
         runner.__exit__(None, None, None)
         ray.shutdown()

@@ -61,12 +61,12 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
     """Draw or judge a shard of the run whose folder this is, and return its counts.
 
     `taken`: somebody has it. `refused`: this process can't work for the run at all, and says why beside the order. `stopped`: the
-    run ends, and the shard may not have been worked to its end.
+    run ends, and the shard may not have been worked to its end. `unseen`: the folder isn't there, on this machine.
     """
     where = Path(folder)
     brief = notes.read(Brief, where / "brief.json")
     if brief is None or not run_lives(where):
-        return {"stopped": 1}
+        return {"stopped": 1} if where.is_dir() else {"unseen": 1}
     order = Ordered(Path(brief.orders)).order(shard, kind, attempt)
     try:
         with _opening:
@@ -165,7 +165,7 @@ class Worker:
         spec, path, box = Spec.model_validate(self._brief.spec), Path(self._brief.path), self.box
         made = await stack.enter_async_context(wiring.open_teachers(spec, path, keys=True))
         stack.enter_context(box.held())
-        stack.callback(self._report_closed)
+        stack.push(self._report_closed)
         store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name))
         journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name))
         waste = stack.enter_context(Waste(box.waste, run=box.name))
@@ -208,7 +208,10 @@ class Worker:
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a shard asked for, where the run finds it. Not where it was told to stop: some of it may be missing then."""
         if rows and not self._stop:
-            write_rows(self.box.noted(rows[0]["ord"] // PROMPTS, DRAW), ASKED, rows)
+            shard = rows[0]["ord"] // PROMPTS
+            if self._apart is not None:
+                self._apart.hand_over(shard)  # first: a shard that is noted is judged next, whatever becomes of this worker
+            write_rows(self.box.noted(shard, DRAW), ASKED, rows)
 
     async def _order(self, shard: int, kind: str, attempt: int) -> dict[str, int]:
         if self._closing:
@@ -244,18 +247,12 @@ class Worker:
             await asyncio.to_thread(self._apart.expect, shard)
         for left in reversed(range(TRIES)):
             try:
-                return await self._drawn(shard)
+                return await self._shards.work(shard)
             except Exception as error:
                 if self._stop or not left or (isinstance(error, ExceptionGroup) and error.subgroup(UserError)):
                     raise
                 await asyncio.sleep(1)
         raise AssertionError("the last try returns or raises")
-
-    async def _drawn(self, shard: int) -> dict[str, int]:
-        counts = await self._shards.work(shard)
-        if self._apart is not None and not self._stop:
-            await asyncio.to_thread(self._apart.hand_over, shard)
-        return counts
 
     async def _judged(self, shard: int, attempt: int) -> dict[str, int]:
         """Judge what another worker drew of a shard."""
@@ -309,8 +306,8 @@ class Worker:
             self._stop.set(Interrupted("the run closes; what was paid for is in its outbox, and a rerun goes on"))
             await self._idle.wait()
 
-    def _report_closed(self) -> None:
-        self._report(closed=True)
+    def _report_closed(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._report(closed=kind is None)  # else the run makes good what couldn't be landed
 
     def _report(self, *, closed: bool = False) -> None:
         if not self._ready:

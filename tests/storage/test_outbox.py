@@ -10,11 +10,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.outbox import Outbox, open_run, outboxes, run_lives
-from tests.fakes import make_sample
+from storage.repair import repair
+from storage.verdicts import VerdictStore
+from tests.fakes import make_sample, make_verdict
+from tests.storage.lines import line, segment
 
 HOLDS = """
 import sys, time
@@ -131,3 +134,43 @@ def test_a_run_that_has_ended(tmp_path: Path) -> None:
     """Nobody can begin to work for it: the folder is gone."""
     with pytest.raises(StorageError), Outbox(tmp_path / "gone" / "w1").held():
         pass
+
+
+async def test_a_damaged_segment(lake: Lake) -> None:
+    """It is landed from the lake's journal, where a repair finds it: no outbox locks the lake."""
+    with lake.writing(print):
+        (lake.outboxes / "gone" / "w1").mkdir(parents=True)
+    box = Outbox(lake.outboxes / "gone" / "w1")
+    await fill(box, "a", "b", "c")
+    (bought,) = box.journal.glob("*.jsonl")
+    first, second, third = bought.read_bytes().splitlines(keepends=True)
+    bought.write_bytes(first + second[:40] + b"\0" + second[41:] + third)
+    for _ in range(2):
+        with pytest.raises(LakeDamaged, match=rf"journal/{box.name}-000000\.jsonl:2"):
+            lake.mend()
+    assert [finding.lost for finding in repair(lake).findings if finding.damaged] == [1]
+    lake.mend()
+    assert landed(lake) == ["a", "c"]
+    assert not box.folder.exists()
+
+
+async def test_a_run_that_lives(lake: Lake) -> None:
+    """What is taken over lands beside segments that the run itself still writes, and those stay as they are."""
+    box = Outbox(lake.outboxes / "run" / "w1")
+    box.folder.mkdir(parents=True)
+    own = [segment(folder, line("own"), name="run-000000") for folder in (lake.journal, lake.judged)]
+    before = [path.read_bytes() for path in own]
+    await fill(box, "a")
+    async with VerdictStore(box.verdicts, box.judged, run=box.name) as store:
+        await store.add([make_verdict("a")], paid=True)
+        (left,) = box.judged.glob("*.jsonl")
+        kept = left.read_bytes()
+    for part in box.verdicts.glob("*"):
+        part.unlink()
+    left.write_bytes(kept)  # killed before its part was there
+    box.take_over(lake.root, lake.waste, lake.answers)
+    assert landed(lake) == ["a"]
+    (part,) = (lake.root / "verdicts").glob("*.parquet")
+    assert part.name == f"{box.name}-000000.parquet"
+    assert [path.read_bytes() for path in own] == before
+    assert sorted(lake.judged.glob("*.jsonl")) == own[1:]

@@ -10,11 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.cluster.apart import Apart
+from storage.errors import StorageError
 from storage.identity import check_inputs
 from storage.lake import Lake
 from storage.records import Prompt, Sample
+from storage.rows import sample_of
 from tasks.orders import Ordered, Staged
-from tasks.verify import Rule
+from tasks.verify import Case, Rule
 from tests.fakes import make_prompt, make_verdict, named
 from tests.tasks.house import Spec, house
 
@@ -68,3 +70,24 @@ async def test_what_a_lost_worker_judged(lake: Lake, tmp_path: Path, seen: list[
         assert seen == ["2-b"]
         other = make_verdict(sample, passed=False, fingerprint=print_, inputs="another prompt's")
         assert await apart.judge_shard(0, {sample: [other]}, rule) == {"judged": 2, "accepted": 1}
+
+
+async def test_a_disk_that_refuses(lake: Lake, tmp_path: Path, seen: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What couldn't be handed over is kept, so that a retry hands it over, and nothing is bought again for it."""
+
+    def refuse(*_: object) -> None:
+        raise StorageError("full")
+
+    path = tmp_path / "000000.drawn.parquet"
+    async with drawn(lake, tmp_path, seen, PROMPTS) as (apart, _):
+        prompts, rows = [prompt for _, prompt in Ordered(tmp_path).load(0)[0]], pq.read_table(path).to_pylist()
+        path.unlink()
+        apart.expect(0)
+        for prompt, row in zip(prompts, rows, strict=True):
+            await apart.judge(prompt, [Case(sample=sample_of(row))])
+        with monkeypatch.context() as patched:
+            patched.setattr("flows.cluster.apart.write_rows", refuse)
+            with pytest.raises(StorageError):
+                apart.hand_over(0)
+        apart.hand_over(0)
+        assert pq.read_table(path).to_pylist() == rows

@@ -27,6 +27,9 @@ def test_there_and_back(tmp_path: Path) -> None:
     (tmp_path / "torn.json").write_text("{")
     with pytest.raises(StorageError, match=r"torn\.json"):
         notes.read(State, tmp_path / "torn.json")
+    (tmp_path / "newer.json").write_text('{"closing": true, "unheard_of": 1}')
+    with pytest.raises(StorageError, match=r"newer\.json: was written by another version of stillhouse"):
+        notes.read(State, tmp_path / "newer.json")
 
 
 @pytest.mark.parametrize("error", [SpecError("a"), TeacherDown("b"), QuotaSpent("c"), BudgetSpent("d"), LakeDamaged("e", "f")])

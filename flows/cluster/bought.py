@@ -1,0 +1,43 @@
+"""What a worker bought, by what it left on disk: the money of one that was killed before it could tell."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from storage.outbox import Outbox
+from tasks.draw import Spending
+
+
+def wasted(box: Outbox) -> list[dict[str, Any]]:
+    """Return what a worker was billed in vain; a line that was torn is left out."""
+    found = []
+    for path in box.waste.glob("*.jsonl"):
+        for line in path.read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def bought(parts: Sequence[Path], vain: Sequence[dict[str, Any]]) -> Spending:
+    """Return what parts of samples cost, and what was billed beside them."""
+    total = Spending()
+    for part in parts:
+        for row in pq.read_table(part, columns=["teacher", "cost_usd", "tokens_in", "tokens_out"]).to_pylist():
+            _sum(total, row, paid=1)
+    for row in vain:
+        _sum(total, row, paid=0)
+    return total
+
+
+def _sum(total: Spending, row: dict[str, Any], *, paid: int) -> None:
+    for each in (total, total.of(row["teacher"])):
+        each.paid += paid
+        each.cost_usd += row["cost_usd"] or 0.0
+        each.tokens_in += row["tokens_in"]
+        each.tokens_out += row["tokens_out"]
