@@ -249,7 +249,9 @@ async def make(made: Sequence[Sequence[Connected]]) -> None:
 
 async def give_back(leases: Iterable[str]) -> None:
     """Give back what a worker held that was killed."""
+    if not (held := list(leases)):
+        return
     with contextlib.suppress(*TROUBLE):  # else they end by themselves
         async with get_client() as client:
-            for lease in leases:
+            for lease in held:
                 await client.release_concurrency_slots_with_lease(UUID(lease))

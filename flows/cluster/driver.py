@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,8 @@ CLOSE_S = 60.0
 """Workers get so long to land and leave; what is in the outbox of one that doesn't is taken over all the same, if later."""
 ALONE_S = 60.0
 """After so long without any worker, a person is told."""
+UNHEARD_S = 20.0
+"""So long after a worker has ended, the cluster should have said what became of its task run."""
 
 
 class _Lost(Exception):
@@ -189,8 +191,8 @@ class Driver:
     ) -> dict[str, int]:
         """Have an order carried out, and return the worker's counts. Raise _Lost where it may have been lost with its worker."""
         try:
-            counts: dict[str, int] = await cluster.run(task, parameters, part)
-        except UserError:
+            counts = await self._heard(cluster.run(task, parameters, part), order)
+        except (UserError, _Lost):
             raise
         except Exception as error:
             if order.with_suffix(".failed").exists():  # it was the work itself
@@ -207,6 +209,30 @@ class Driver:
             refusal = notes.read(Refusal, order.with_suffix(".refused.json"))
             raise notes.raised(refusal.problem if refusal else ("SetupError", "a worker refused its order"))
         return counts
+
+    async def _heard(self, running: Coroutine[Any, Any, dict[str, int]], order: Path) -> dict[str, int]:
+        """Return what a task run returns. Raise _Lost where the worker that took the order has ended, and nobody says so.
+
+        A cluster may forget to: Dask now and then leaves a future pending whose worker was killed.
+        """
+        task = asyncio.create_task(running)
+        ended = 0.0
+        try:
+            while not (await asyncio.wait({task}, timeout=1.0))[0]:
+                if not await asyncio.to_thread(self._has_ended, order):
+                    ended = 0.0
+                elif not ended:
+                    ended = time.monotonic()
+                elif time.monotonic() - ended > UNHEARD_S:
+                    raise _Lost from TimeoutError(f"its worker has ended, and the cluster didn't say so within {UNHEARD_S:.0f} s")
+            return task.result()
+        finally:
+            if not task.done():
+                task.cancel()
+
+    def _has_ended(self, order: Path) -> bool:
+        whose = self._claimed(order)
+        return whose is not None and (whose.parts is not None or whose.box.is_free())
 
     def _write(self, shard: int) -> None:
         if not isinstance(self._source, Staged):

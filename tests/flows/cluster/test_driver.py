@@ -76,7 +76,10 @@ class House:
             assert part is None
             self.orders += 1
             order = Ordered(self.lake.staging / "b" / "orders").order(given["shard"], DRAW, given["attempt"])
-            return await asyncio.to_thread(works, Path(given["folder"]), order)
+            found = await asyncio.to_thread(works, Path(given["folder"]), order)
+            if "silent" in found:
+                await asyncio.Event().wait()
+            return found
 
         @contextlib.contextmanager
         def opened(*_: object) -> Iterator[Any]:
@@ -166,3 +169,22 @@ async def test_a_defect_in_looking(house: House, monkeypatch: pytest.MonkeyPatch
     with worker(b'{"host": "h", "passing": 3}', notes_rows=False) as works, pytest.raises(AttributeError):
         await house.work(monkeypatch, works)
     assert "can't be looked at any more" in str(house.stop.reason)
+
+
+async def test_a_cluster_that_does_not_say_that_a_worker_is_gone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run sees by the worker's lock that it has ended, and has another one go on with its shard."""
+    monkeypatch.setattr(driver, "UNHEARD_S", 0.1)
+    taken: list[str] = []
+    with worker() as works:
+
+        def killed_at_first(folder: Path, order: Path) -> dict[str, int]:
+            if "w0" in taken:
+                return works(folder, order)
+            taken.append("w0")
+            with Outbox(folder / "w0").held():
+                order.with_suffix(".claim").write_text("w0")
+            return {"silent": 1}
+
+        await house.work(monkeypatch, killed_at_first)
+    assert sorted(row["ord"] for row in house.rows) == [0, 1]
+    assert house.orders == 3
