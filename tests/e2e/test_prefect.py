@@ -176,6 +176,9 @@ def test_several_specs_by_interval(workplace: Workplace) -> None:
             def completed(name: str) -> int:
                 return sum(run["state_type"] == "COMPLETED" for run in runs(workplace, name))
 
+            def under_way(name: str) -> int:
+                return sum(run["state_type"] in {"PENDING", "RUNNING"} for run in runs(workplace, name))
+
             eventually(lambda: completed("hourly-1") and completed("hourly-2"), within_s=180)
             assert teacher.sold == 10
             workplace.prompts(9, "hourly-2.jsonl")
@@ -188,6 +191,8 @@ def test_several_specs_by_interval(workplace: Workplace) -> None:
             run = api(workplace, f"/deployments/{export['id']}/create_flow_run", body)
             eventually(lambda: api(workplace, f"/flow_runs/{run['id']}")["state"]["type"] == "COMPLETED", within_s=120)
             assert list((workplace.folder / "shards").glob("**/*.parquet"))
+            # One that is at work when its process is told to end says so in Prefect's own words.
+            eventually(lambda: not any(under_way(name) for name in ("hourly-1", "hourly-2")), within_s=120)
         finally:
             serving.send_signal(signal.SIGTERM)
             _, stderr = serving.communicate(timeout=60)

@@ -20,12 +20,12 @@ pytestmark = pytest.mark.server
 
 
 def events(workplace: Workplace, prefix: str, dataset: str | None = None) -> list[dict[str, Any]]:
-    """Return the server's events whose names begin so, oldest first, of one dataset where it is given."""
-    wanted: dict[str, Any] = {"event": {"prefix": [prefix]}, "order": "ASC"}
+    """Return the server's newest events whose names begin so, oldest first, of one dataset where it is given."""
+    wanted: dict[str, Any] = {"event": {"prefix": [prefix]}, "order": "DESC"}
     if dataset is not None:
         wanted["resource"] = {"id": [f"stillhouse.dataset.{dataset}"]}
     found: list[dict[str, Any]] = api(workplace, "/events/filter", {"filter": wanted, "limit": 50})["events"]
-    return found
+    return found[::-1]
 
 
 def artifacts(workplace: Workplace, run: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -106,6 +106,7 @@ def test_the_pool_for_gpus(deployed: tuple[Station, Workplace]) -> None:
     with LoopbackTeacher() as teacher:
         spec(place, teacher.url, prompts=6, k=2)
         place.spec["dataset"] = "evaluated"
+        place.spec["template"] = {"user": "Evaluated: {{ prompt }}"}  # what another test bought in the same lake is its own
         run = station.run("evaluate/first", spec=str(place.write()), lake=str(place.lake), options={"resamples": 100})
         state = station.ended(run)
         assert state["type"] == "COMPLETED", state["message"]
