@@ -68,9 +68,9 @@ class Chromium:
             yield watched
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Chromium]:
-    """Start Chromium."""
+    """Start Chromium. Not for the whole session: its loop would be in the way of other tests that open a browser."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "no Chromium is installed: make test-browser does it"
     with sync_playwright() as playwright:
