@@ -8,7 +8,6 @@ made anew from the manifests, so nothing is lost with it. A lake on an object st
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from storage import journal, outbox, verdicts
 from storage.errors import LakeDamaged, StorageError
+from storage.locks import taken
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
 from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES, TABLES
 
@@ -119,7 +119,7 @@ class Lake:
         lock = self._open_lock()
         try:
             said = False
-            while not _locked(lock):
+            while not taken(lock):
                 if not said:
                     holder = os.pread(lock, 100, 0).decode(errors="replace").strip()
                     waiting(f"another process ({holder or 'unknown'}) is writing to {self.root}; waiting for it to end")
@@ -139,7 +139,7 @@ class Lake:
         """Hold the lock unless another process does, and give whether this one has it. Nothing is mended."""
         lock = self._open_lock()
         try:
-            if not _locked(lock):
+            if not taken(lock):
                 yield False
                 return
             _sign(lock)
@@ -279,14 +279,6 @@ class Lake:
             if manifest["build_id"] == build_id:
                 return manifest
         raise StorageError(f"{self.where}: {dataset!r} has no build {build_id!r}; the newest is {builds[-1]['build_id']}")
-
-
-def _locked(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _sign(lock: int) -> None:

@@ -12,7 +12,6 @@ and a run, or the next one, sees by a worker's lock that nothing more will come.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from storage import journal, verdicts
 from storage.errors import StorageError
+from storage.locks import taken
 from storage.parquet import sync, writing
 
 LOOK_S = 0.2
@@ -157,8 +157,8 @@ def _lock(path: Path) -> Iterator[None]:
     with writing(path):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        with writing(path):
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not taken(handle):
+            raise StorageError(f"{path}: another process holds it")
         yield
     finally:
         os.close(handle)
@@ -173,9 +173,6 @@ def _is_free(path: Path) -> bool:
     except OSError as error:
         raise StorageError(f"{path}: can't be read: {error.strerror or error}") from error
     try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return taken(handle, shared=True)
     finally:
         os.close(handle)
-    return True

@@ -74,6 +74,13 @@ class Spending:
         """Return what was bought of one teacher."""
         return self.by_teacher.setdefault(teacher, Spending())
 
+    def count(self, *, paid: int = 0, cost_usd: float = 0.0, tokens_in: int = 0, tokens_out: int = 0) -> None:
+        """Add to the sums, not to a teacher's."""
+        self.paid += paid
+        self.cost_usd += cost_usd
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+
     def totals(self) -> dict[str, int | float]:
         """Return the sums, without the teachers."""
         return {name: getattr(self, name) for name in ("paid", "cost_usd", "tokens_in", "tokens_out")}
@@ -88,9 +95,7 @@ class Spending:
         cost = options.price.cost(usage) if options.price else 0.0
         budget.spent += cost
         for each in (self, self.of(options.name)):
-            each.cost_usd += cost
-            each.tokens_in += usage.tokens_in
-            each.tokens_out += usage.tokens_out
+            each.count(cost_usd=cost, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out)
         return cost
 
 

@@ -35,9 +35,21 @@ def bought(parts: Sequence[Path], vain: Sequence[dict[str, Any]]) -> Spending:
     return total
 
 
+def untold(told: Spending, found: Spending) -> Spending:
+    """Return what was found of each teacher beyond what had been told."""
+    more = Spending()
+    for name, each in found.by_teacher.items():
+        was = told.by_teacher.get(name, Spending())
+        for total in (more, more.of(name)):
+            total.count(
+                paid=max(0, each.paid - was.paid),
+                cost_usd=max(0.0, each.cost_usd - was.cost_usd),
+                tokens_in=max(0, each.tokens_in - was.tokens_in),
+                tokens_out=max(0, each.tokens_out - was.tokens_out),
+            )
+    return more
+
+
 def _sum(total: Spending, row: dict[str, Any], *, paid: int) -> None:
     for each in (total, total.of(row["teacher"])):
-        each.paid += paid
-        each.cost_usd += row["cost_usd"] or 0.0
-        each.tokens_in += row["tokens_in"]
-        each.tokens_out += row["tokens_out"]
+        each.count(paid=paid, cost_usd=row["cost_usd"] or 0.0, tokens_in=row["tokens_in"], tokens_out=row["tokens_out"])

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from prefect import Task
 
 from flows.cluster import notes
 from flows.cluster.allotments import give_back
 from flows.cluster.apart import DRAW, VERIFY
-from flows.cluster.bought import bought, wasted
+from flows.cluster.bought import bought, untold, wasted
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
@@ -37,6 +36,8 @@ CLOSE_S = 60.0
 """Workers get so long to land and leave; what is in the outbox of one that doesn't is taken over all the same, if later."""
 ALONE_S = 60.0
 """After so long without any worker, a person is told."""
+CANCEL_S = 5.0
+"""A cluster gets so long to hear that a task run isn't waited for any more."""
 UNHEARD_S = 20.0
 """So long after a worker has ended, the cluster should have said what became of its task run."""
 
@@ -229,6 +230,7 @@ class Driver:
         finally:
             if not task.done():
                 task.cancel()
+                await asyncio.wait({task}, timeout=CANCEL_S)  # the cluster is told, while it is there
 
     def _has_ended(self, order: Path) -> bool:
         whose = self._claimed(order)
@@ -260,7 +262,7 @@ class Driver:
                 free = whose.parts is None and await asyncio.to_thread(whose.box.is_free)
                 path = whose.box.noted(shard, kind)
                 if whose.parts is None and path.exists():
-                    return await asyncio.to_thread(_noted, path)
+                    return await asyncio.to_thread(notes.asked, path)
                 if free:
                     await self._take_over(whose)
             if (shard, kind) in self._asked:
@@ -277,7 +279,7 @@ class Driver:
         for path in sorted(box.asked.glob("*.parquet")):
             number, kind = path.stem.split("-")
             if kind == VERIFY or int(number) not in self._run.at_work.worked:
-                self._asked[int(number), kind] = await asyncio.to_thread(_noted, path)
+                self._asked[int(number), kind] = await asyncio.to_thread(notes.asked, path)
         vain = await asyncio.to_thread(wasted, box)
         lake = self._run.lake
         seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers)
@@ -288,15 +290,7 @@ class Driver:
 
     def _make_good(self, seen: _Seen, found: Spending) -> None:
         """Count what a lost worker bought and had not told."""
-        told = notes.spending_of(seen.ledger.spending)
-        more = Spending()
-        for name, each in found.by_teacher.items():
-            was, one = told.by_teacher.get(name, Spending()), more.of(name)
-            for sum_ in (one, more):
-                sum_.paid += max(0, each.paid - was.paid)
-                sum_.cost_usd += max(0.0, each.cost_usd - was.cost_usd)
-                sum_.tokens_in += max(0, each.tokens_in - was.tokens_in)
-                sum_.tokens_out += max(0, each.tokens_out - was.tokens_out)
+        more = untold(notes.spending_of(seen.ledger.spending), found)
         notes.add(self._run.progress.spending, more, Spending())
         spent = seen.ledger.spent + more.cost_usd
         name = seen.box.folder.name
@@ -399,9 +393,3 @@ class Driver:
                     "start again: nothing is bought twice"
                 )
             )
-
-
-def _noted(path: Path) -> list[dict[str, Any]]:
-    """Return what a worker noted of a shard."""
-    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-    return rows

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import orjson
+import pyarrow.parquet as pq
 
 from storage import errors
 from storage.errors import Interrupted, StorageError, UserError
@@ -124,6 +125,12 @@ def read(kind: type[T], path: Path) -> T | None:
         raise StorageError(f"{path}: was written by another version of stillhouse: {error}") from error
 
 
+def asked(path: Path) -> list[dict[str, Any]]:
+    """Return what a worker noted of a shard: the slots that were asked for."""
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
 def told(error: UserError) -> Told:
     """Return an error as a note has it."""
     return type(error).__name__.lstrip("_"), str(error)
@@ -154,7 +161,9 @@ def add(total: Spending, more: Spending, less: Spending) -> None:
 
 
 def _add(total: Spending, more: Spending, less: Spending) -> None:
-    total.paid += more.paid - less.paid
-    total.cost_usd += more.cost_usd - less.cost_usd
-    total.tokens_in += more.tokens_in - less.tokens_in
-    total.tokens_out += more.tokens_out - less.tokens_out
+    total.count(
+        paid=more.paid - less.paid,
+        cost_usd=more.cost_usd - less.cost_usd,
+        tokens_in=more.tokens_in - less.tokens_in,
+        tokens_out=more.tokens_out - less.tokens_out,
+    )

@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 
 from storage import footers
 from storage.errors import StorageError
+from storage.locks import taken
 from storage.parquet import UNREADABLE, write_text, writing
 from storage.remote import commits, layout
 from storage.remote.known import Known
@@ -379,12 +380,7 @@ class Replica:
     def _alone(self) -> Iterator[bool]:
         """Hold the working copy's lock unless a writer does; give whether this one has it."""
         with _opened(self.root / "journal" / "lock") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            yield taken(file.fileno())
 
 
 def _readable(part: Path) -> bool:

@@ -85,7 +85,8 @@ class Desk:
     def __init__(self, options: TeacherOptions, lines: Sequence[Line], stop: Stop) -> None:
         """Put limits and retries of `options` before the lines of a teacher."""
         self.options = options
-        self._lines = lines
+        self.lines = lines
+        """The ways to the teacher."""
         self._stop = stop
         self._distributions = Distributions()
         self._first = self._repeated = 0
@@ -110,17 +111,12 @@ class Desk:
 
     def states(self) -> list[LineState]:
         """Return how its lines stand just now."""
-        return [line.state(self.options.name, number) for number, line in enumerate(self._lines)]
-
-    @property
-    def lines(self) -> Sequence[Line]:
-        """The ways to the teacher."""
-        return self._lines
+        return [line.state(self.options.name, number) for number, line in enumerate(self.lines)]
 
     @property
     def teacher(self) -> Teacher:
         """One of the teachers: all of them answer alike."""
-        return self._lines[0].teacher
+        return self.lines[0].teacher
 
     async def ask(
         self,
@@ -154,7 +150,7 @@ class Desk:
                 raise
             error.attempts = so_far.attempts
             if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
-                failing_s = max(line.breaker.failing_s for line in self._lines)
+                failing_s = max(line.breaker.failing_s for line in self.lines)
                 raise TeacherDown(
                     f"teacher {self.options.name!r} stayed unavailable for {failing_s:.0f} s "
                     f"({so_far.attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
@@ -192,16 +188,16 @@ class Desk:
 
     def _is_down(self, error: TeacherError, so_far: _Try) -> bool:
         if isinstance(error, Unreachable) and so_far.failures >= self.options.retry.attempts:
-            return not any(line.breaker.ever_answered for line in self._lines)
-        return all(line.lost(error, self.options.retry.attempts) for line in self._lines)
+            return not any(line.breaker.ever_answered for line in self.lines)
+        return all(line.lost(error, self.options.retry.attempts) for line in self.lines)
 
     def _pick(self) -> Line:
         """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
-        if len(self._lines) == 1 and not self._lines[0].closed:
-            return self._lines[0]
-        left = [line for line in self._lines if not line.closed]
+        if len(self.lines) == 1 and not self.lines[0].closed:
+            return self.lines[0]
+        left = [line for line in self.lines if not line.closed]
         if not left:
-            raise self._lines[0].down or AssertionError("a desk has lines")
+            raise self.lines[0].down or AssertionError("a desk has lines")
         for line in left:
             if line.breaker.wants_probe:
                 return line
@@ -209,7 +205,7 @@ class Desk:
 
     def _better(self, line: Line) -> bool:
         """Whether another line should be asked, since this one can't be just now."""
-        return not line.well and any(each.well for each in self._lines)
+        return not line.well and any(each.well for each in self.lines)
 
     async def _once(
         self, request: Request, so_far: _Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
@@ -346,16 +342,16 @@ class Desk:
             self._close(line, TeacherDown(f"teacher {self.options.name!r} {wait}"))
         elif asked_s:
             line.limiter.pause(asked_s)
-        if len(self._lines) > 1 and not line.well:
+        if len(self.lines) > 1 and not line.well:
             line.limiter.dismiss()
 
     def _close(self, line: Line, error: UserError) -> None:
         """Ask a line no more in this run. Raise the error where it was the last one."""
         if not line.closed:  # who was under way meanwhile may hear the same
             line.down = error
-            if not all(each.closed for each in self._lines):
+            if not all(each.closed for each in self.lines):
                 logger.warning("%s; its other replicas go on", error)
-        if all(each.closed for each in self._lines):
+        if all(each.closed for each in self.lines):
             raise error
         line.limiter.dismiss()
 
