@@ -33,6 +33,7 @@ from teacher import running
 
 from storage.journal import Journal
 from storage.memory import rarely_collected
+from storage.mirror import Mirror
 from storage.records import Message
 from tasks.asking.ask import Desk
 from tasks.asking.line import open_line
@@ -81,10 +82,17 @@ async def loop(url: str, samples: int, *, aiohttp: bool) -> float:
 
 async def draw(url: str, samples: int) -> float:
     """Return the seconds of the draw with the journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        took, _ = await drawn(url, samples, Path(folder), Path(folder, "samples"))
+    return took
+
+
+async def drawn(url: str, samples: int, folder: Path, parts: Path, mirror: Mirror | None = None) -> tuple[float, int]:
+    """Return the seconds of a draw into a journal, up to the last response that counts, and the journal's commits."""
     options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
     teacher, stop = make(options, api_key=None), Stop()
-    with tempfile.TemporaryDirectory() as folder, rarely_collected():
-        async with Journal(Path(folder), Path(folder, "samples"), run="r") as journal:
+    with rarely_collected():
+        async with Journal(folder, parts, run="r", mirror=mirror) as journal:
             desk = Desk(options, [open_line(teacher, options)], stop)
             drawing = Draw(sampling=SamplingOptions(), journal=journal, budget=Budget(None), stop=stop)
 
@@ -98,7 +106,7 @@ async def draw(url: str, samples: int) -> float:
             took = time.perf_counter() - began
             assert drawing.spending.paid == samples, stop.reason
         await teacher.aclose()
-    return took
+    return took, journal.commits
 
 
 def build(url: str, samples: int, prefect: str | None) -> tuple[Took, float, list[str]]:

@@ -23,21 +23,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import boto3
-from draw import IN_FLIGHT, LATENCY_S
+from draw import LATENCY_S, drawn
 from teacher import running
 
-from storage.journal import Journal
 from storage.lake import Lake
-from storage.memory import rarely_collected
 from storage.mirror import Mirror
-from storage.records import Message
 from storage.remote.replica import Replica
-from tasks.asking.ask import Desk
-from tasks.asking.line import open_line
-from tasks.draw import Budget, Draw, Question
-from tasks.stop import Stop
-from tasks.teachers.openai import make
-from tasks.teachers.options import SamplingOptions, TeacherOptions
 
 BUCKET = "benchmark"
 FAR = "S3, far away"
@@ -89,28 +80,6 @@ def s3(folder: Path) -> Iterator[None]:
             server.terminate()
 
 
-async def draw(url: str, samples: int, lake: Lake, mirror: Far | Replica | None) -> tuple[float, int]:
-    """Return the seconds of a draw into a lake that is held, up to the last response that counts, and the commits."""
-    options = TeacherOptions(name="t", provider="openai", model="m", base_url=url, limits={"concurrency": IN_FLIGHT})  # type: ignore[arg-type]
-    teacher, stop = make(options, api_key=None), Stop()
-    with rarely_collected():
-        async with Journal(lake.journal, lake.root / "samples", run="r", mirror=mirror) as journal:
-            desk = Desk(options, [open_line(teacher, options)], stop)
-            drawing = Draw(sampling=SamplingOptions(), journal=journal, budget=Budget(None), stop=stop)
-
-            async def one(number: int) -> None:
-                messages = (Message(role="user", content=f"How many in case {number}?"),)
-                question = Question(prompt_id=str(number), desk=desk, messages=messages, key=f"{number:032x}")
-                await drawing.draw(question, [0])
-
-            began = time.perf_counter()
-            await asyncio.gather(*(one(number) for number in range(samples)))
-            took = time.perf_counter() - began
-            assert drawing.spending.paid == samples, stop.reason
-        await teacher.aclose()
-    return took, journal.commits
-
-
 def main() -> None:
     """Measure in turn, and print."""
     parser = argparse.ArgumentParser()
@@ -132,7 +101,7 @@ def main() -> None:
                     mirror = Far(lake.replica, given.put_ms / 1000)
                 with lake.writing(print):
                     before = time.process_time()
-                    took, commits = asyncio.run(draw(teacher.url, given.samples, lake, mirror))
+                    took, commits = asyncio.run(drawn(teacher.url, given.samples, lake.journal, lake.root / "samples", mirror))
                     spent[way] += time.process_time() - before
                 taken.append(given.samples / took)
                 seen[way] = f"{commits:,} commits in {took:.1f} s"
