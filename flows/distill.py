@@ -25,6 +25,7 @@ from prefect.states import Cancelled, Failed
 
 from flows import distilling, restarts
 from flows.signals import handled
+from flows.waiting import beside
 from storage.errors import Interrupted, UserError
 from tasks.distillation.recipe import Recipe
 
@@ -136,13 +137,10 @@ async def _watched(seen: _Seen, watch: distilling.Watch, name: str) -> AsyncIter
         yield
         return
     key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "student"
-    watching = asyncio.create_task(_watching(seen, key))
     try:
-        yield
+        async with beside(_watching(seen, key)):
+            yield
     finally:
-        watching.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watching
         with contextlib.suppress(Exception):  # Prefect's trouble is not the student's
             await acreate_markdown_artifact(table(seen.rows), key=f"{key}-loss", description="Loss by step")
 

@@ -1,10 +1,10 @@
-"""Waiting for work of a run that may be told to stop."""
+"""Waiting for work of a run that may be told to stop, and doing some beside it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 from tasks.stop import Stop
@@ -28,3 +28,15 @@ async def with_grace(stop: Stop, work: Coroutine[Any, Any, T]) -> T | None:
     finally:
         working.cancel()
         stopping.cancel()
+
+
+@contextlib.asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Do some work until this is left. What it raised by then is raised on leaving."""
+    working = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        working.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await working

@@ -26,6 +26,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows.cluster.apart import DRAW, VERIFY
+from flows.waiting import beside
 from flows.wiring import Connected
 from tasks.asking.ask import Desk
 from tasks.asking.limits import Limiter
@@ -208,13 +209,8 @@ class Allotments:
         if not self._accounts:
             yield
             return
-        keeping = asyncio.create_task(self._keep())
-        try:
+        async with beside(self._keep()):
             yield
-        finally:
-            keeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeping
 
     async def _keep(self) -> None:
         async with get_client() as client:

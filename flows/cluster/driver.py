@@ -21,7 +21,7 @@ from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
 from flows.run import Run
-from flows.waiting import with_grace
+from flows.waiting import beside, with_grace
 from flows.working import first
 from storage.errors import SetupError, StorageError, UserError
 from storage.outbox import Outbox, open_run, outboxes
@@ -334,13 +334,8 @@ class Driver:
                     self._since = float("inf")
                 await asyncio.sleep(TICK_S)
 
-        attending = asyncio.create_task(attend())
-        try:
+        async with beside(attend()):
             yield
-        finally:
-            attending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await attending
 
     async def _look(self) -> None:
         """Read what the workers tell, and tell them how things are."""

@@ -16,6 +16,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
 from flows.run import Run
+from flows.waiting import beside
 from flows.watching import events, tables
 from flows.watching.board import Board
 from storage.errors import Interrupted
@@ -156,13 +157,10 @@ async def watched(run: Run, *, show: bool) -> AsyncIterator[Watcher | None]:
         return
     async with get_client() as client:
         watcher = Watcher(run, client)
-        watching = asyncio.create_task(watcher.watch())
         try:
-            yield watcher
+            async with beside(watcher.watch()):
+                yield watcher
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
             if run.progress.stages:
                 run.progress.stages[-1].ended = time.monotonic()
             with contextlib.suppress(Exception):  # Prefect's trouble is not the build's

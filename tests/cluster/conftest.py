@@ -6,9 +6,7 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +39,6 @@ def spec(
         "verify": [{"use": "exact_match", "kind": "number"}],
         "runner": {"use": use, "workers": workers, "shards": 1},
     }
-
-
-def eventually(what: Callable[[], Any], *, within_s: float = 120) -> Any:
-    """Return the first true value."""
-    until = time.monotonic() + within_s
-    while not (found := what()):
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.1)
-    return found
 
 
 def ledgers(place: Workplace) -> list[dict[str, Any]]:

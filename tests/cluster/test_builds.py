@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.conftest import bought_twice, ended, eventually, kill, ledgers, nothing_is_left, spec
+from tests.cluster.conftest import bought_twice, ended, kill, ledgers, nothing_is_left, spec
 from tests.e2e.conftest import Workplace
+from tests.e2e.station import eventually
 from tests.e2e.teacher import LoopbackTeacher
 
 TABLES = ("samples", "verdicts")

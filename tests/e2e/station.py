@@ -22,7 +22,24 @@ QUICK = {"PREFECT_WORKER_QUERY_SECONDS": "1", "PREFECT_RUNNER_POLL_FREQUENCY": "
 """So that a test needn't wait for what is due."""
 
 
-def eventually(what: Callable[[], Any], *, within_s: float = 90) -> Any:
+def call(url: str, body: Any = None) -> Any:
+    """Call Prefect's REST API; a body makes it a POST."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"content-type": "application/json"})
+    until = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                raw = response.read()
+                return json.loads(raw) if raw else None
+        except urllib.error.HTTPError as error:
+            error.close()
+            if error.code != 503 or time.monotonic() > until:  # its database is busy
+                raise
+            time.sleep(0.5)
+
+
+def eventually(what: Callable[[], Any], *, within_s: float = 120) -> Any:
     """Return the first true value; Prefect records some things a little late."""
     until = time.monotonic() + within_s
     while not (found := what()):
@@ -130,19 +147,7 @@ class Station:
 
     def api(self, path: str, body: Any = None) -> Any:
         """Call the REST API; a body makes it a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}{path}", data, {"content-type": "application/json"})
-        until = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=30) as response:
-                    raw = response.read()
-                    return json.loads(raw) if raw else None
-            except urllib.error.HTTPError as error:
-                error.close()
-                if error.code != 503 or time.monotonic() > until:  # its database is busy
-                    raise
-                time.sleep(0.5)
+        return call(f"{self.url}{path}", body)
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a run of a deployment and return its id."""

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Workplace
-from tests.e2e.station import eventually
+from tests.e2e.station import call, eventually
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 
@@ -23,20 +20,7 @@ pytestmark = pytest.mark.server
 
 def api(workplace: Workplace, path: str, body: dict[str, Any] | None = None) -> Any:
     """Call Prefect's REST API; a body makes it a POST."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"{workplace.environment['PREFECT_API_URL']}{path}", data, {"content-type": "application/json"}
-    )
-    until = time.monotonic() + 60
-    while True:
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                raw = response.read()
-                return json.loads(raw) if raw else None
-        except urllib.error.HTTPError as error:  # its database is busy
-            if error.code != 503 or time.monotonic() > until:
-                raise
-            time.sleep(0.5)
+    return call(f"{workplace.environment['PREFECT_API_URL']}{path}", body)
 
 
 def runs(workplace: Workplace, dataset: str) -> list[dict[str, Any]]:
