@@ -61,7 +61,8 @@ def main() -> None:
         err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         sys.exit(error.exit_code)
     except typer.TyperException as error:
-        err.print(Text(f"error: {plain(error.format_message())} See `{_command(error)} --help`."), soft_wrap=True)
+        said = error.format_message().replace("Value error, ", "")  # pydantic's words, which say nothing to a person
+        err.print(Text(f"error: {plain(said)} See `{_command(error)} --help`."), soft_wrap=True)
         sys.exit(SpecError.exit_code)
     except typer.Exit as error:
         sys.exit(error.exit_code)

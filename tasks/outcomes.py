@@ -83,9 +83,8 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     found = dict(workspace.rows(there))
     if found != {number: rows for number, rows in worked.items() if rows}:
         raise AssertionError(f"{sum(found.values())} slots were noted of the {sum(worked.values())} that were asked for")
-    left = workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND ord // {orders.PROMPTS} NOT IN (FROM worked)")[0][
-        0
-    ]
+    lacking = f"NOT here AND ord // {orders.PROMPTS} NOT IN (FROM worked)"
+    ((left,),) = workspace.rows(f"SELECT count(*) FROM open_slots WHERE {lacking}")
     if left:
         raise AssertionError(f"{left} slots were never asked for")
     # One join at a time, of numbers as far as can be: each spills by itself, and several at once would need room at once.

@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,19 @@ def slow(place: Workplace, teacher: LoopbackTeacher, dataset: str, prompts: int 
     return {"spec": str(place.write()), "lake": str(place.folder / f"lake-{dataset}")}
 
 
+@contextmanager
+def drawing(
+    station: Station, place: Workplace, dataset: str, *, prompts: int = 120, sold: int = 5
+) -> Iterator[tuple[LoopbackTeacher, subprocess.Popen[bytes], str, dict[str, Any]]]:
+    """Have a new worker in the middle of a draw; give the teacher, the worker, the run and its parameters."""
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        at = slow(place, teacher, dataset, prompts)
+        worker = station.work()
+        run = station.run("build/first", **at)
+        eventually(lambda: teacher.sold > sold)
+        yield teacher, worker, run, at
+
+
 def test_a_run_is_cancelled(deployed: tuple[Station, Workplace]) -> None:
     """A run that is cancelled in the UI lands what was paid for, and its state is Cancelled; the next one buys the rest."""
     station, place = deployed
@@ -167,11 +181,7 @@ def test_one_run_of_a_deployment_at_a_time(deployed: tuple[Station, Workplace]) 
 def test_the_server_restarts(deployed: tuple[Station, Workplace]) -> None:
     """A worker's run goes on while the server is away, and is Completed on the server that comes back."""
     station, place = deployed
-    worker = station.work()
-    with LoopbackTeacher(delay_s=0.2) as teacher:
-        at = slow(place, teacher, "restarted", prompts=120)
-        run = station.run("build/first", **at)
-        eventually(lambda: teacher.sold > 5)
+    with drawing(station, place, "restarted") as (teacher, worker, run, _):
         station.stop()
         sold = teacher.sold
         eventually(lambda: teacher.sold > sold + 20)
@@ -218,11 +228,7 @@ def test_a_pod_moves(deployed: tuple[Station, Workplace]) -> None:
 def test_a_process_dies(deployed: tuple[Station, Workplace]) -> None:
     """Where a run's process is killed under its worker, which reports it, the automation starts the run again."""
     station, place = deployed
-    worker = station.work()
-    with LoopbackTeacher(delay_s=0.2) as teacher:
-        at = slow(place, teacher, "crashed", prompts=120)
-        run = station.run("build/first", **at)
-        eventually(lambda: teacher.sold > 5)
+    with drawing(station, place, "crashed") as (teacher, worker, run, _):
         station.kill_runs(worker)
         state = eventually(lambda: (state := station.state(run))["type"] == "COMPLETED" and state, within_s=240)
         assert station.api(f"/flow_runs/{run}")["run_count"] == 2
@@ -235,11 +241,7 @@ def test_a_process_dies(deployed: tuple[Station, Workplace]) -> None:
 def test_a_worker_alone_is_lost(deployed: tuple[Station, Workplace]) -> None:
     """Where a worker is killed and its run isn't, the run goes on to its end by itself."""
     station, place = deployed
-    with LoopbackTeacher(delay_s=0.2) as teacher:
-        at = slow(place, teacher, "orphaned", prompts=120)
-        worker = station.work()
-        run = station.run("build/first", **at)
-        eventually(lambda: teacher.sold > 5)
+    with drawing(station, place, "orphaned") as (teacher, worker, run, _):
         worker.kill()
         worker.wait()
         state = station.ended(run)
@@ -268,12 +270,8 @@ def test_a_run_that_is_lost_again_and_again(deployed: tuple[Station, Workplace])
 def test_a_worker_is_lost(deployed: tuple[Station, Workplace]) -> None:
     """Where a worker and its run are killed, the automation starts the run again on another worker; nothing is bought twice."""
     station, place = deployed
-    with LoopbackTeacher(delay_s=0.2) as teacher:
-        at = slow(place, teacher, "lost", prompts=200)
-        worker = station.work()
-        run = station.run("build/first", **at)
-        eventually(lambda: teacher.sold > 20)
-        station.kill(worker)
+    with drawing(station, place, "lost", prompts=200, sold=20) as (teacher, first, run, at):
+        station.kill(first)
         asked = len(teacher.bodies)
         assert station.state(run)["type"] == "RUNNING"
         worker = station.work()

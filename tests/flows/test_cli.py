@@ -268,6 +268,7 @@ BAD_COMMANDS = {
     "an unknown option": (["plan", "spec.yaml", "--jsn"], ["--jsn"]),
     "a missing argument": (["plan"], ["SPEC"]),
     "a bad number": (["show", "d", "-n", "zero"], ["-n"]),
+    "a stage that isn't one": (["show", "d", "--stage", "verfy"], ["Invalid value for '--stage': 'verfy' is not one of 'draw'"]),
     "a status of nothing": (["status", "nothing"], ["nothing"]),
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
     "a diff of a dataset that isn't there": (["diff", "nothing"], ["'nothing'"]),
