@@ -76,7 +76,7 @@ def expressions(line: Sequence[Token], begin: int, end: int, pairs: Mapping[int,
         one = _expression(line, i, end, pairs)
         if one is not None:
             found.append(one)
-        i = one.end if one is not None else i + 1
+        i = one.units_end if one is not None else i + 1
     return found
 
 
@@ -102,8 +102,8 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
         if operand is None:  # of what is there, the last operator has nothing behind it
             break
         end = units = operand
-        while units < stop and units - end < MAX_UNITS and _unit(line, units, stop):
-            units += 2 if line[units].kind == "/" else 1
+        while units < stop and units - end < MAX_UNITS and (length := _unit(line, units, stop)):
+            units += length
         if end < stop and line[end].kind == "(" and line[end].start == line[end - 1].end:
             i = end  # 3(4 + 1)
         elif units < stop and line[units].kind in _OPERATORS and _operand(line, units + 1, stop, pairs) is not None:
@@ -116,10 +116,14 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
     return Expression(tuple(line[first:end]), first, end, end, max(operators - 1, 0))
 
 
-def _unit(line: Sequence[Token], i: int, stop: int) -> bool:
-    if line[i].kind == "word":
-        return True
-    return line[i].kind == "/" and i + 1 < stop and line[i + 1].kind == "word"
+def _unit(line: Sequence[Token], i: int, stop: int) -> int:
+    """Return of how many tokens the unit consists that begins there: "cm", "/ h" or "cm ^ 2"; 0: none does."""
+    begin = i + (line[i].kind == "/")
+    if begin >= stop or line[begin].kind != "word":
+        return 0
+    power = line[begin + 1 : min(begin + 3, stop)]
+    raised = [token.kind for token in power] == ["^", "number"] and power[1].text in {"2", "3"}
+    return begin - i + (3 if raised else 1)
 
 
 def _operand(line: Sequence[Token], i: int, stop: int, pairs: Mapping[int, int]) -> int | None:
@@ -260,8 +264,8 @@ class _Reader:
 
     def _skip_units(self) -> None:
         for _ in range(MAX_UNITS):
-            if self.at < len(self._line) and _unit(self._line, self.at, len(self._line)):
-                self.at += 2 if self._kind() == "/" else 1
+            if self.at < len(self._line):
+                self.at += _unit(self._line, self.at, len(self._line))
 
     def _kind(self) -> Kind | None:
         return self._line[self.at].kind if self.at < len(self._line) else None

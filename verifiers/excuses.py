@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from verifiers.arithmetic import Expression, Unreadable, brackets, evaluate, same
@@ -23,12 +23,21 @@ _HEDGE = re.compile(
 _OTHER_ARITHMETIC = re.compile(r"\b(?:binary|hexadecimal|octal|modul\w+|mod|base[ -](?:\d+|two|eight|sixteen))\b", re.IGNORECASE)
 _BEFORE = words(
     """twice double half triple thrice than times negative minus plus by squared root average mean per from another dozen
-    step day week month year question problem case part chapter grade level number no phase room page equation line"""
+    sqrt step day week month year question problem case part chapter grade level number no phase room page pages ages years
+    days verses chapters equation line"""
 )
+_FUNCTIONS = words(
+    "sqrt root log ln lg sin cos tan cot sec csc exp floor ceil ceiling round max min gcd lcm hcf gcf abs det mod combinations"
+)
+"""Words by which brackets behind them are other numbers."""
+_LABELS_NOTHING = words("so then thus hence therefore and is are now that gives get have")
+_CLOCK = words("am pm o'clock o\u2019clock")
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})+")
+"""1.200, which is 1200 to many."""
 """Words after which a number isn't where a calculation begins."""
 _PART_OF = words(
     """half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths percent
-    percentage double twice triple root square cube product difference quotient average mean multiple fraction part
+    percentage double twice triple root sqrt square cube product difference quotient average mean multiple fraction part
     portion rest most all each one two three out ratio median"""
 )
 """Words before "of" that make another number of what follows."""
@@ -100,10 +109,12 @@ def _begins_clean(line: Line, first: int, begin: int) -> bool:  # noqa: PLR0911 
     if before.kind == "(":
         return first - 1 in line.pairs and (earlier is None or earlier.kind in {"word", "stop", "("})
     if before.kind == "stop":
-        return before.end < token.start
+        return before.end < token.start and before.text != "!"
     if before.kind != "word" or before.end == token.start or len(before.text) == 1:
         return False
     word = before.text.lower()
+    if token.kind == "(" and word in _FUNCTIONS:
+        return False
     if word == "of":
         return earlier is not None and earlier.kind == "word" and earlier.text.lower() not in _PART_OF
     if word not in _NO_UNITS and earlier is not None and earlier.kind in {"number", "odd", "%"}:
@@ -125,7 +136,7 @@ def _ends_clean(line: Sequence[Token], left: Expression, right: Expression) -> b
             return not (behind and (behind[0].text in {"a", "one"} or behind[-1].kind == "/"))
         if after.text.lower() in _COMPARED:  # "is 15 more than", but "30 - 15 = $15 more"
             return not line[right.first - 1].text.isalpha()
-        return not disturbs(after) and after.text.lower() not in {"remainder", "rem", "with", "modulo"}
+        return not disturbs(after) and after.text.lower() not in {"remainder", "rem", "with", "modulo", *_CLOCK}
     if after.kind == "-":  # a dash between two thoughts
         return right.end + 1 < len(line) and line[right.end + 1].kind == "word" and after.end < line[right.end + 1].start
     if after.kind == "/":
@@ -144,13 +155,27 @@ def _other_reading(line: Line, left: Expression, right: Expression, *, about: bo
         sides.append(evaluate((Token("-", "-", 0, 0), *left.tokens)) if left.tokens[0].kind == "number" else -left.value())
     if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
         sides.append(-left.value())
-    for i, token in enumerate(left.tokens[:-1]):  # "Total for 10 - 5 * 2 = 0": the dash is none of the calculation's
-        if token.kind == "-" and i and left.tokens[i - 1].end < token.start and token.end < left.tokens[i + 1].start:
+    labelled = left.first and line.tokens[left.first - 1].kind == "word"
+    if labelled and line.tokens[left.first - 1].text.lower() in _LABELS_NOTHING:
+        labelled = False
+    for i, token in enumerate(left.tokens[:-1]):  # "Total for 10 - 5 * 2 = 10": the dash is none of the calculation's
+        if labelled and token.kind == "-" and i and left.tokens[i - 1].end < token.start and token.end < left.tokens[i + 1].start:
             try:
                 sides.append(evaluate(left.tokens[i + 1 :]))
             except Unreadable:
                 continue
-    return any(same(side, other, right, about=about) for side in sides)
+    if any(same(side, other, right, about=about) for side in sides):
+        return True
+    dotted = [_dotted(each.tokens) for each in (left, right)]
+    return dotted != [left.tokens, right.tokens] and evaluate(dotted[0]) == evaluate(dotted[1])
+
+
+def _dotted(line: Sequence[Token]) -> tuple[Token, ...]:
+    """Return the tokens with 1.200 as 1200."""
+    return tuple(
+        replace(token, value=Fraction(token.text.replace(".", "")), places=0) if _DOTTED.fullmatch(token.text) else token
+        for token in line
+    )
 
 
 def _other_units(line: Line, left: Expression, right: Expression, value: Fraction, other: Fraction) -> bool:

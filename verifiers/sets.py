@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import accumulate
 
 from verifiers.answers import Answer, whole_number
 from verifiers.markup import fold
 
 MAX_ELEMENTS = 500
 """Of a set."""
+MAX_DEPTH = 20
+"""Of brackets within brackets."""
 MAX_CHARS = 8000
 """Of a set as written."""
 _BRACKETS = (("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
@@ -20,6 +23,10 @@ _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
 _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _LATEX = re.compile(r"\\(?:left|right|,|;|:|!|quad|qquad|displaystyle)(?![a-zA-Z])|\$|\\[()\[\]]")
+_ENDLESS = re.compile(r"\.{2,}|\u2026|\\[lc]?dots\b|\betc\b")
+_FACTORIAL = re.compile(r"[0-9)]\s?!")
+_UNIT = re.compile(r"[^\W\d_]{2,}")
+_LEFT, _RIGHT = "([{", ")]}"
 _WORD = re.compile(r"\\text(?:rm|bf|it)?\s*\{\s*(and|or)\s*\}")
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 
@@ -36,6 +43,12 @@ class Element:
     """As it is compared as a text."""
     value: Fraction | None
     """Of a number."""
+    units: frozenset[str] = frozenset()
+    """The words beside a number, in the singular."""
+    parts: tuple[Element, ...] = ()
+    """Of a pair, or of a set within the set."""
+    ordered: bool = False
+    """Whether the order of its parts counts."""
 
 
 def read(text: str, normal: Callable[[str], str]) -> list[Element]:
@@ -43,9 +56,13 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
     if len(text) > MAX_CHARS:
         raise Unclear("it is too long for a set")
     text = _WORD.sub(r" \1 ", fold(text)).replace("{,}", "\uff0c")
+    if _ENDLESS.search(text):
+        raise Unclear("it goes on")
     text = _NAMED.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
     text, braced = _unwrapped(text)
     text = _BULLET.sub("", text).strip()
+    if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
+        raise Unclear("it is nested too deeply")
     if not text or text in {"\\emptyset", "\\varnothing", "∅"}:
         return []
     parts = _parts(text, braced=braced)
@@ -58,28 +75,57 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
 
 def _unwrapped(text: str) -> tuple[str, bool]:
     for left, right in _BRACKETS:
-        if text.startswith(left) and text.endswith(right) and len(text) >= len(left) + len(right):
+        whole = text.startswith(left) and text.endswith(right) and len(text) >= len(left) + len(right)
+        if whole and _closing(text, len(left) - 1) == len(text) - 1:
             return text[len(left) : -len(right)].strip(), True
     return text, False
+
+
+def _closing(text: str, begin: int) -> int:
+    """Return where the bracket that stands there is closed; the length of the text where it isn't."""
+    depth = 0
+    for at in range(begin, len(text)):
+        depth += (text[at] in _LEFT) - (text[at] in _RIGHT)
+        if depth == 0:
+            return at
+    return len(text)
+
+
+def _split(text: str, at: re.Pattern[str]) -> list[str]:
+    """Cut a text where a pattern matches outside of brackets."""
+    parts: list[str] = []
+    begin = depth = seen = 0
+    for match in at.finditer(text):
+        depth += sum((character in _LEFT) - (character in _RIGHT) for character in text[seen : match.start()])
+        seen = match.start()
+        if depth == 0:
+            parts.append(text[begin : match.start()])
+            begin = match.end()
+    return [*parts, text[begin:]]
 
 
 def _parts(text: str, *, braced: bool) -> list[str]:
     """Cut a set into its elements. A comma without a space between groups of three digits may be a part of a number."""
     if _GROUPS.search(text):
-        spaced = re.search(r",\s|;|\n", text)
+        spaced = re.search(r",\s|;|\n", text) or ("," in text and _WORDED.search(text))
         if spaced:
             text = _GROUPS.sub(lambda match: match[0].replace(",", "\uff0c"), text)
         elif not braced:
             raise Unclear(f"“{text[:40]}” may be one number or several")
-    parts = _LISTED.split(text) if re.search(r"[,;\n]", text) else [text]
-    last = _WORDED.split(parts[-1])
-    return [*parts[:-1], *last]
+    parts = _split(text, _LISTED)
+    return [*parts[:-1], *_split(parts[-1], _WORDED)]
 
 
 def _element(part: str, normal: Callable[[str], str]) -> Element:
     part = _NAMED.sub("", part.strip())
-    number = whole_number(part)
-    return Element(normal(part), number.value if isinstance(number, Answer) else None)
+    inside, braced = _unwrapped(part)
+    if braced and len(parts := _split(inside, _LISTED)) > 1:
+        elements = tuple(_element(each, normal) for each in parts)
+        return Element(normal(part), None, parts=elements, ordered=part[0] in "([")
+    number = None if _FACTORIAL.search(part) else whole_number(part)
+    if not isinstance(number, Answer):
+        return Element(normal(part), None)
+    return Element(normal(part), number.value, units=frozenset(word.lower().removesuffix("s") for word in _UNIT.findall(part)))
 
 
 def equal(one: Sequence[Element], other: Sequence[Element], tolerance: Fraction) -> bool:
@@ -92,6 +138,13 @@ def _within(one: Sequence[Element], other: Sequence[Element], tolerance: Fractio
 
 
 def _same(one: Element, other: Element, tolerance: Fraction) -> bool:
+    if one.parts and other.parts:
+        if not one.ordered or not other.ordered:
+            return one.ordered is other.ordered and equal(one.parts, other.parts, tolerance)
+        alike = len(one.parts) == len(other.parts)
+        return alike and all(_same(a, b, tolerance) for a, b in zip(one.parts, other.parts, strict=True))
     if one.value is not None and other.value is not None:
-        return abs(one.value - other.value) <= tolerance
+        # "2 apples, 1 pear" isn't "1 apple, 2 pears", though a unit that only one of them gives doesn't count.
+        unlike = one.units and other.units and one.units.isdisjoint(other.units)
+        return not unlike and abs(one.value - other.value) <= tolerance
     return one.value is other.value and one.text == other.text

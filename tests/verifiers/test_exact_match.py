@@ -114,6 +114,9 @@ TEXTS = [
     ("-5", "5", False),
     ("10²", "102", False),
     ("?", "!", False),
+    ("5!", "5", False),
+    ("5!", "The answer is 5!", True),
+    ("Yahoo!", "Yahoo", True),
     ("a" * 100, "a" * 100_000, False),
 ]
 
