@@ -167,6 +167,8 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
         sentence = first_sentence(rest.partition("\n")[0])
         if not rest or marker.doubt or sentence.asks or (marker.form == "hashes" and "\n" in rest):
             continue
+        if marker.negated and begin == marker.end:  # "The answer isn't Paris"
+            return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
         if back := taken_back(body, marker.close or marker.end):
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:

@@ -38,7 +38,7 @@ _SPEAKS_OF_IT = re.compile(
     r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
 )
 _OTHER = (
-    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to)\b|/|&|,)\s*"
+    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
     r"(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)?\s*"
 )
 _RULED_OUT = re.compile(
@@ -55,13 +55,18 @@ _IS_CORRECT = re.compile(
 )
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bmy\s(?:choice|pick)\sis
-    |\b(?:corresponds|points|leads)\sto|\bmatches(?:\swith)?|\b(?:which|that|this|it)\s(?:is|must\sbe)
+    |\b(?:corresponds|points|leads)\sto|\bmatches(?:\swith)?|(?P<weak>\b(?:which|that|this)\sis)|(?:^|[.\n]\s?)it(?:\sis|['\u2019]s)
     |\b(?:so|thus|hence|therefore),?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
     re.VERBOSE,
 )
 """Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
+_UNSURE = re.compile(
+    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
+)
+_ONE_MORE = re.compile(r"[\s)*.,]{0,4}(?:or|maybe|perhaps|possibly|but)\b[^.!?\n]{0,30}?\b(?P<letter>[A-Z])\b", re.IGNORECASE)
+_SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
 _STANDS_ALONE = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s|(?:because|since|as|due)\b)""")
 
 
@@ -102,12 +107,25 @@ def _is_choice(match: re.Match[str]) -> bool:
 def _chosen(text: str, choices: str) -> Iterator[str]:
     """Yield the letters that a text says that it chooses, or that are correct."""
     for match in _CHOOSES.finditer(text):
-        if match["letter"] in choices and (match["open"] or match["named"] or match["letter"] not in "AI"):
-            yield match["letter"]
+        statement = text[max(0, match.start() - 120) : match.start()]
+        plain = not match["weak"] and match["letter"] not in "AI"
+        if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
+            continue
+        if _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
+            continue
+        yield match["letter"]
+        if (more := _ONE_MORE.match(text, match.end())) and more["letter"] in choices:
+            yield more["letter"]
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
             yield match["letter"]
+
+
+def _ends_there(line: str, choice: Letter) -> bool:
+    """Whether what follows a letter says nothing of it: "(A) is tempting" does."""
+    closed = line[choice.end - 1] in ")]" and not _SAYS_OF_IT.match(line, choice.end)
+    return closed or _STANDS_ALONE.match(line, choice.end) is not None
 
 
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:
@@ -119,13 +137,12 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
         return None
     if (first := in_sentence(lines[0], choices)) and len(listed) <= 1:
         if isinstance(first, Letter):
-            closed = lines[0][first.end - 1] in ")]"
-            found |= {first.letter} if closed or _STANDS_ALONE.match(lines[0], first.end) else set()
+            found |= {first.letter} if _ends_there(lines[0], first) else set()
         elif not first.negated:
             return first
     alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
     if alone and (last := in_sentence(lines[-1], choices)):
-        found |= {last.letter} if isinstance(last, Letter) else set()
+        found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
     if len(found) > 1:
         return Unclear(f"several choices: {' and '.join(sorted(found))}")
     return Letter(found.pop(), len(text)) if found else None

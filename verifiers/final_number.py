@@ -92,7 +92,10 @@ _ALTERNATIVE = re.compile(
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
 _ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z]\w?\s*=\s*")
 _OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
-_NOT_THE_NEXT = re.compile(r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than))\s+\W{0,2}$", re.IGNORECASE)
+_NOT_THE_NEXT = re.compile(
+    r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)|,\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
+    re.IGNORECASE,
+)
 _CONCLUSION = re.compile(
     r"\b(?:which (?:is|equals|gives|makes|comes to)|that is|i\.e|so|thus|therefore|hence|giving|making|totall?ing)\b",
     re.IGNORECASE,
@@ -343,8 +346,8 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     gap, both = window[before.end : last.start], _quote(window[before.start : last.end])
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = last.value == before.value and _OR.search(gap)
-    together = together or (_BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap))
-    if together and "\n" not in gap and not same:
+    between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
+    if (together or between) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")
     if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and gap.startswith(" of ")):
         return Refusal(f"a calculation, not a number: {both}")

@@ -44,8 +44,9 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _NOUN = re.compile(
-    r"\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall|best|closest|only|most\s\w{2,14})\s{1,2}$",
-    re.IGNORECASE,
+    r"""\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall|best|closest|only
+    |most\s(?:appropriate|likely|accurate|suitable|probable|plausible|reasonable|precise))\s{1,2}$""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _VERB = r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
 _IS = re.compile(
@@ -95,7 +96,7 @@ _OPTION = re.compile(
 
 _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
-    |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|doubt|deny|unlikely)\b
+    |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:some|many|most|few|people|students?|others?|they|he|she|who)\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
     |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase)\b)[^,.;:!?\n]{0,40}$""",

@@ -16,7 +16,7 @@ _TAKEN_BACK = re.compile(
         |(?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
         |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s(?:right|correct)|(?:that|this|which)\scontradicts\b
         |i\smade\san?\s(?:mistake|error)|my\s(?:mistake|bad|error)\b
-        |(?:das|dies)\sist\s(?:falsch|nicht\srichtig)|korrektur\b|moment(?:\smal)?[,.:!]|espera\b|c['\u2019]est\sfaux|attendez\b
+        |(?:das|dies)\sist\s(?:falsch|nicht\srichtig)|korrektur\b|moment(?:\smal)?[,.]|espera\b|c['\u2019]est\sfaux|attendez\b
         |подождите\b|不对|不對|等等|等一下|错了|違います|(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
         |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b))""",
     re.IGNORECASE | re.VERBOSE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
 
@@ -19,13 +19,14 @@ MAX_CHARS = 8000
 """Of a set as written."""
 _BRACKETS = (("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
 _NAMED = re.compile(r"^[A-Za-z]\s*(?:=|∈|\\in\b)\s*")
+_NAMED_SET = re.compile(rf"{_NAMED.pattern}(?=\\?[{{(\[])")
 _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
 _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _LATEX = re.compile(r"\\(?:left|right|,|;|:|!|quad|qquad|displaystyle)(?![a-zA-Z])|\$|\\[()\[\]]")
 _ENDLESS = re.compile(r"\.{2,}|\u2026|\\[lc]?dots\b|\betc\b")
 _FACTORIAL = re.compile(r"[0-9)]\s?!")
-_UNIT = re.compile(r"[^\W\d_]{2,}")
+_UNIT = re.compile(r"[^\W\d_]+")
 _LEFT, _RIGHT = "([{", ")]}"
 _WORD = re.compile(r"\\text(?:rm|bf|it)?\s*\{\s*(and|or)\s*\}")
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
@@ -47,8 +48,10 @@ class Element:
     """The words beside a number, in the singular."""
     parts: tuple[Element, ...] = ()
     """Of a pair, or of a set within the set."""
-    ordered: bool = False
-    """Whether the order of its parts counts."""
+    bracket: str = ""
+    """Of its parts, "{" where their order doesn't count."""
+    name: str = ""
+    """Where a set gives values to several names: whose it is."""
 
 
 def read(text: str, normal: Callable[[str], str]) -> list[Element]:
@@ -58,7 +61,7 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
     text = _WORD.sub(r" \1 ", fold(text)).replace("{,}", "\uff0c")
     if _ENDLESS.search(text):
         raise Unclear("it goes on")
-    text = _NAMED.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
+    text = _NAMED_SET.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
     text, braced = _unwrapped(text)
     text = _BULLET.sub("", text).strip()
     if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
@@ -70,7 +73,9 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
         raise Unclear(f"it has more than {MAX_ELEMENTS} elements")
     if any(not part.strip() for part in parts):
         raise Unclear("an element is missing beside a comma")
-    return [_element(part.replace("\uff0c", ","), normal) for part in parts]
+    elements = [_element(part.replace("\uff0c", ","), normal) for part in parts]
+    several = len({element.name for element in elements} - {""}) > 1  # x = 1, y = 2; but x = 1 or x = 2
+    return elements if several else [replace(element, name="") for element in elements]
 
 
 def _unwrapped(text: str) -> tuple[str, bool]:
@@ -117,15 +122,19 @@ def _parts(text: str, *, braced: bool) -> list[str]:
 
 
 def _element(part: str, normal: Callable[[str], str]) -> Element:
+    named = _NAMED.match(part.strip())
     part = _NAMED.sub("", part.strip())
+    name = named[0][0] if named else ""
     inside, braced = _unwrapped(part)
-    if braced and len(parts := _split(inside, _LISTED)) > 1:
-        elements = tuple(_element(each, normal) for each in parts)
-        return Element(normal(part), None, parts=elements, ordered=part[0] in "([")
+    bracket = part[:2].lstrip("\\")[:1]
+    if braced and (len(parts := _split(inside, _LISTED)) > 1 or bracket == "{"):
+        elements = tuple(_element(each, normal) for each in parts if each.strip())
+        return Element(normal(part), None, parts=elements, bracket=bracket, name=name)
     number = None if _FACTORIAL.search(part) else whole_number(part)
     if not isinstance(number, Answer):
-        return Element(normal(part), None)
-    return Element(normal(part), number.value, units=frozenset(word.lower().removesuffix("s") for word in _UNIT.findall(part)))
+        return Element(normal(part), None, name=name)
+    units = frozenset(word.lower().removesuffix("s") or word for word in _UNIT.findall(part))
+    return Element(normal(part), number.value, units=units, name=name)
 
 
 def equal(one: Sequence[Element], other: Sequence[Element], tolerance: Fraction) -> bool:
@@ -138,9 +147,11 @@ def _within(one: Sequence[Element], other: Sequence[Element], tolerance: Fractio
 
 
 def _same(one: Element, other: Element, tolerance: Fraction) -> bool:
-    if one.parts and other.parts:
-        if not one.ordered or not other.ordered:
-            return one.ordered is other.ordered and equal(one.parts, other.parts, tolerance)
+    if one.bracket != other.bracket or (one.name and other.name and one.name != other.name):
+        return False
+    if one.bracket:
+        if one.bracket == "{":
+            return equal(one.parts, other.parts, tolerance)
         alike = len(one.parts) == len(other.parts)
         return alike and all(_same(a, b, tolerance) for a, b in zip(one.parts, other.parts, strict=True))
     if one.value is not None and other.value is not None:
