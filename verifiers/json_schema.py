@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -24,11 +25,13 @@ from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 from verifiers.strict_json import NoJson, no_constant
 
+_INFO = re.compile(r"[\s{,:]")
+"""Behind the language in a block's info string."""
 MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="1", limit_s=10)
+@verifier(version="2", limit_s=10)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
@@ -112,10 +115,12 @@ def _integer(text: str) -> int:
 
 
 def _find(response: str, where: str) -> str | None:
+    if response.lstrip().startswith("<think>"):
+        response = response.partition("</think>")[2]
     if where != "whole":
         blocks = [piece for piece in pieces(response) if piece.info is not None]
         for language in ("json", ""):
-            fitting = [piece.text for piece in blocks if cast("str", piece.info).lower() == language]
+            fitting = [piece.text for piece in blocks if _INFO.split(cast("str", piece.info).lower(), maxsplit=1)[0] == language]
             if fitting:
                 return fitting[-1].strip()
         if where == "block":
