@@ -21,6 +21,7 @@ from referencing.jsonschema import DRAFT202012
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
+from verifiers.markers import spoken
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 from verifiers.strict_json import NoJson, no_constant
@@ -67,7 +68,10 @@ class JsonSchema:
     def check(self, prompt: Prompt, sample: Sample) -> Finding:  # noqa: ARG002
         """Find the JSON, read it and compare it with the schema."""
         cut_off = " (cut off)" if sample.finish_reason in CUT_OFF else ""
-        text = _find(sample.response, self.where)
+        response = spoken(sample.response)
+        if response is None:
+            return Finding(passed=False, reason=f"the chain of thought never ends{cut_off}")
+        text = _find(response, self.where)
         if text is None:
             return Finding(passed=False, reason=f"no fenced block with JSON{cut_off}")
         try:
@@ -115,8 +119,6 @@ def _integer(text: str) -> int:
 
 
 def _find(response: str, where: str) -> str | None:
-    if response.lstrip().startswith("<think>"):
-        response = response.partition("</think>")[2]
     if where != "whole":
         blocks = [piece for piece in pieces(response) if piece.info is not None]
         for language in ("json", ""):

@@ -122,6 +122,18 @@ def after_thinking(text: str) -> str | None:
     return None if any(opening in text for opening, _ in _THOUGHTS) else text
 
 
+def spoken(text: str) -> str | None:
+    """Return a response without the chain of thought that it begins with; None where that never ends.
+
+    For responses of which all else counts, be it code or data: what looks like a tag within them is their own.
+    """
+    for opening, closing in _THOUGHTS:
+        if text.lstrip().startswith(opening):
+            _, closed, rest = text.rpartition(closing)
+            return rest if closed else None
+    return text
+
+
 def _uncommented(text: str) -> str:
     """Return a text without its HTML comments, which no reader sees. One that never ends hides the rest."""
     kept, at = [], 0

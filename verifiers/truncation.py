@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers.markers import after_thinking
+from verifiers.markers import spoken
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 
@@ -18,7 +18,6 @@ _NO_SENTENCE = re.compile(r"[-*+•]\s|[>#|]|\d{1,3}[.)]\s")
 """How a list's item, a quotation, a heading or a table's row begins."""
 _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1362"
 """Full stops, exclamation and question marks: Latin, Chinese and Japanese, Arabic, Urdu, Devanagari, Armenian, Ethiopic."""
-_THOUGHTS = ("<think>", "<thinking>")
 _MARKS = "\"'`*_~ "
 _CLOSING = {"Pe", "Pf", "Pi"}
 _SYMBOLS = {"So", "Sm", "Sc", "Sk"}
@@ -42,7 +41,7 @@ class Truncation:
             return Finding(passed=False, reason=f"broken off by the server (finish_reason {sample.finish_reason})")
         if not sample.response.strip():
             return Finding(passed=None, reason="the response is empty")
-        if sample.response.lstrip().startswith(_THOUGHTS) and after_thinking(sample.response) is None:
+        if spoken(sample.response) is None:
             return Finding(passed=False, reason="the chain of thought never ends")
         *_, last = pieces(sample.response)
         if not last.closed:

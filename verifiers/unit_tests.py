@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
+from verifiers.markers import spoken
 from verifiers.protocol import LATER, Finding, Trial, verifier
 from verifiers.responses import code_of, continued
 from verifiers.sandbox import judge, remote
@@ -97,7 +98,10 @@ class UnitTests:
         language = LANGUAGES[self.language]
         entry_point = self._entry_point(prompt)
         wanted = wanted_of(prompt.tests, entry_point) if self.language == "python" else frozenset[str]()
-        found = code_of(sample.response, language.fences, wanted)
+        response = spoken(sample.response)
+        if response is None:
+            return Finding(passed=False, reason="the chain of thought never ends", score=0.0)
+        found = code_of(response, language.fences, wanted)
         if found is None:
             return Finding(passed=False, reason=f"the response has no {language.title} code", score=0.0)
         source, prelude = found, ""

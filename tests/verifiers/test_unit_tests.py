@@ -141,6 +141,15 @@ SHOWN = {
 }
 
 
+def test_code_that_was_only_thought_of_is_not_the_code():
+    """What stands in `<think>` is no part of the response, and one that never ends leaves no code."""
+    thought = "<think>```python\ndef add(a, b): return 1\n```</think>"
+    check = UnitTests().check
+    assert check(prompt_of("assert add(1, 2) == 3"), sample_of(f"{thought}\n{DEFINED}")).passed is True
+    found = check(prompt_of("assert add(1, 2) == 3"), sample_of(f"<think>{DEFINED}"))
+    assert (found.passed, found.reason) == (False, "the chain of thought never ends")
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_block_that_shows_how_to_call_the_code_is_not_the_code(name):
     """Of several Python blocks, the last counts that defines what the tests ask for."""
