@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.lexer import Kind, Token, disturbs
+from verifiers.lexer import Kind, Token, disturbed, is_per
 
 MAX_TOKENS = 80
 """Of an expression."""
@@ -118,7 +118,8 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
 
 def _unit(line: Sequence[Token], i: int, stop: int) -> int:
     """Return of how many tokens the unit consists that begins there: "cm", "/ h" or "cm ^ 2"; 0: none does."""
-    begin = i + (line[i].kind == "/")
+    per = i + 1 < stop and is_per(line[i], line[i + 1])
+    begin = i + (line[i].kind == "/" or per)
     if begin >= stop or line[begin].kind != "word":
         return 0
     power = line[begin + 1 : min(begin + 3, stop)]
@@ -166,7 +167,7 @@ def evaluate(line: Sequence[Token], mode: Mode = "share", swapped: Mapping[Fract
     """Return the value of an expression's tokens. Raise Unreadable where it has none for certain."""
     if len(line) > MAX_TOKENS or sum(len(token.text) for token in line if token.kind == "number") > MAX_ALL_DIGITS:
         raise Unreadable
-    if any(map(disturbs, line)):
+    if disturbed(line):
         raise Unreadable
     reader = _Reader(line, mode, swapped or {})
     try:
@@ -203,6 +204,8 @@ class _Reader:
         while True:
             kind = self._kind()
             if kind in {"*", "/"}:
+                if kind == "/" and self._divides_by_fraction():
+                    raise Unreadable
                 self.at += 1
                 factor, _ = self._signed()
             elif kind == "(" and self._line[self.at].start == self._line[self.at - 1].end:
@@ -213,6 +216,14 @@ class _Reader:
                 return value, percent
             divided = divided or kind == "/"
             value, percent = (value / factor if kind == "/" else value * factor), False
+
+    def _divides_by_fraction(self) -> bool:
+        """Whether "6 / 1/30" may be meant as 6 / (1/30): by its spaces."""
+        slash, *behind = self._line[self.at : self.at + 4]
+        if [token.kind for token in behind] != ["number", "/", "number"] or not self.at:
+            return False
+        glued = behind[0].end == behind[1].start and behind[1].end == behind[2].start
+        return glued and (self._line[self.at - 1].end < slash.start or slash.end < behind[0].start)
 
     def _signed(self) -> tuple[Fraction, bool]:
         sign = self._kind()

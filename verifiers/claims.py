@@ -26,7 +26,7 @@ _ROW = re.compile(r"\s*\|([^|]+\|[^|]+(?:\|[^|]+)*)\|\s*")
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:align|aligned|gather|gathered|equation|multline|split)\*?\}")
 _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
-_TIMES = re.compile(r"(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
+_TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -130,7 +130,10 @@ def _judged(line: Line, left: Expression, right: Expression, *, about: bool, str
     value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
-    if any(token.kind == "word" and len(token.text) == 1 for token in beside):
+    article = (
+        right.end + 1 < len(line.tokens) and line.tokens[right.end].text == "a" and line.tokens[right.end + 1].kind == "word"
+    )
+    if any(token.kind == "word" and len(token.text) == 1 for token in beside[: -1 if article else None]):  # "$5 a day"
         return None
     if same(value, other, right, about=about) or same_in_percent(left, right, about=about):
         if value != other and right.single is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Literal
 
 MAX_DIGITS = 24
@@ -148,3 +149,13 @@ def _is_share(made: list[Token]) -> bool:
 def disturbs(token: Token) -> bool:
     """Whether a word beside a number may change its value, or be a variable."""
     return token.kind == "word" and (len(token.text) == 1 or token.text.lower() in _DISTURBING)
+
+
+def disturbed(line: Sequence[Token]) -> bool:
+    """Whether one of the words does. "7 cards per pack" is a unit."""
+    return any(disturbs(token) and not (after and is_per(token, after)) for token, after in zip_longest(line, line[1:]))
+
+
+def is_per(token: Token, after: Token) -> bool:
+    """Whether two tokens are "per" and the unit behind it."""
+    return token.text.lower() == "per" and after.kind == "word" and after.text.lower() != "cent"

@@ -79,6 +79,8 @@ TRUE = [
     "A box has 5 in^3 * 2 = 10 in^3.",
     "\\begin{align*} 5 \\times 3 &= 15 \\end{align*}",
     "| boxes | 5 + 3 = 8 | apples |",
+    "60 packs * 7 cards per pack = 420 cards",
+    "4km/hr*4hrs = 16km",
 ]
 
 
@@ -114,6 +116,13 @@ FALSE = {
     "2 * 6 = 12 = 3 * 5": "12 = 3 × 5, but it is 12",
     "He makes 5 + 3 = 9, which would be fine.": "5 + 3 = 9, but it is 8",
     "1/2 + 1/3 = 2/5": "1/2 + 1/3 = 2/5, but it is 0.8333",
+    "60 packs * 7 cards per pack = 421 cards": "60 packs × 7 cards per pack = 421, but it is 420",
+    "That is 150*52=$7801 a year": "150×52=$7801, but it is 7800",
+    "There are 40 balls - 33 balls = 15 green balls.": "40 balls - 33 balls = 15, but it is 7",
+    "So 2 feet * 4 feet = 9 square feet": "2 feet × 4 feet = 9, but it is 8",
+    "She spent $8, leaving $20-$8 = $13 which she saved": "$20-$8 = $13, but it is 12",
+    "It cost $5 - $3 = $3.": "$5 - $3 = $3, but it is 2",
+    "If it is so, then 3 * 24 = 145.": "3 × 24 = 145, but it is 72",
     "6 cm² + 4 cm² = 11 cm²": "6 cm^2 + 4 cm^2 = 11, but it is 10",
     "12 - 8 + 3 = 11": "12 - 8 + 3 = 11, but it is 7",
     "Then 20 - 5 + 2 = 7": "20 - 5 + 2 = 7, but it is 17",
@@ -213,6 +222,8 @@ LEFT_ALONE = [
     "1.200 € + 300 € = 1.500 €",
     "pages 10 - 20 = 11 pages",
     "8 doubled + 2 = 18",
+    "6 km/ 1/30 hour = 180 km per hour",
+    "5 boxes per 3 + 2 = 9",
     "Total for 10 - 5 * 2 = 10",
     "|3 - 5| + 1 = |5 - 3| + 1",
     "2 + 2 = four",
