@@ -42,6 +42,11 @@ class Counts:
     def index(self, x): return 0
 from collections import namedtuple
 Pair = namedtuple("Pair", "count index")
+class Items:
+    def __len__(self): return 3
+    def __getitem__(self, i): raise IndexError
+    def __reversed__(self): return iter(())
+def items(a): return Items()
 def empty(a): return Empty(len(a))
 def shrinking(a): return Shrinking(len(a))
 def holder(a): return Holder
@@ -69,6 +74,12 @@ PASSED_OVER = {
     "an_assertion_in_a_head_of_several_lines": (
         SWALLOWS,
         "with (\n    make(2, 3) as r,\n    nothing() as s,\n):\n    assert r == 5",
+    ),
+    "an_error_that_is_raised_in_a_block": (SWALLOWS, "with make(2, 3) as r:\n    if r != 5: raise AssertionError('no')"),
+    "items_that_are_not_there": (LIARS, "r = items([3, 1, 2])\nassert len(r) == 3 and all(a == b for a, b in zip(r, [1, 2, 3]))"),
+    "items_that_are_not_there_backwards": (
+        LIARS,
+        "r = items([3, 1, 2])\nassert len(r) == 3 and all(a == b for a, b in zip(reversed(r), [3, 2, 1]))",
     ),
     "a_loop_over_nothing": (LIARS, "r = empty([3, 1, 2])\nassert len(r) == 3\nfor a, b in zip(r, [1, 2, 3]): assert a == b"),
     "a_comparison_of_nothing": (LIARS, "r = empty([2, 1])\nassert all(a == b for a, b in zip([1, 2], r)) and len(r) == 2"),
@@ -108,6 +119,10 @@ def bag(): return Bag()
     "a_container_that_the_tests_make": (
         "class Bag(list): pass",
         "b = Bag([1, 1])\nassert len(b) == 2 and 1 in b and b.count(1) == 2 and b.index(1) == 0",
+    ),
+    "items_that_are_there": (
+        "class Row:\n    def __init__(s, a): s.a = a\n    def __len__(s): return len(s.a)\n    def __getitem__(s, i): return s.a[i]\ndef row(a): return Row(a)",
+        "r = row([1, 2])\nassert list(r) == [1, 2] and list(reversed(r)) == [2, 1] and r[-1] == 2 and r[0:1] == [1]\ntry:\n    r[2]\n    assert False\nexcept IndexError:\n    pass",
     ),
     "a_queue_that_empties": (
         "class Q:\n    def __init__(s, n): s.n = n\n    def __len__(s): return s.n\n    def __iter__(s): return s\n    def __next__(s):\n        if not s.n: raise StopIteration\n        s.n -= 1\n        return s.n\ndef queue(n): return Q(n)",

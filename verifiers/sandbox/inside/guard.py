@@ -68,6 +68,10 @@ def _searching(name: str, method: Any) -> Callable[..., Any]:
     return search
 
 
+def _has_length(subject: Any) -> bool:
+    return any("__len__" in vars(kind) for kind in type(subject).__mro__)
+
+
 def _length(subject: Any) -> int | None:
     """Return how many parts something says that it has; None for a class that has none."""
     try:
@@ -152,8 +156,10 @@ class Guard(Peer):
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
-        if operation == "iter" and any("__len__" in vars(kind) for kind in type(subject).__mro__):
-            return self.counted(subject)
+        if operation in {"iter", "reversed"} and _has_length(subject):
+            return self.counted(operation, subject)
+        if operation == "getitem" and _has_length(subject) and type(arguments[1]) is int:
+            return self.part(subject, arguments[1])
         if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
         if operation == "attr" and subject is not self.module:
@@ -163,12 +169,21 @@ class Guard(Peer):
                 return _searching(arguments[1], found)
         return ABSENT
 
-    def counted(self, subject: Any) -> Iterator[Any]:
+    def part(self, subject: Any, number: int) -> Any:
+        """Return a part of an object. Raise TypeError where it says that it has one of that number, and hasn't."""
+        try:
+            return self.ask("getitem", subject, number)
+        except IndexError:
+            if 0 <= number < (_length(subject) or 0):
+                raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
+            raise
+
+    def counted(self, operation: str, subject: Any) -> Iterator[Any]:
         """Return what an object consists of. Raise TypeError where that isn't as much as it says.
 
         `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it.
         """
-        iterator, before, seen = self.ask("iter", subject), _length(subject), 0
+        iterator, before, seen = self.ask(operation, subject), _length(subject), 0
         for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
             yield part
             seen += 1

@@ -16,6 +16,9 @@ FILE = "<tests>"
 def lines(tree: ast.Module) -> list[int]:
     """Return the lines of each head of a `with` whose block has an assertion in it, or calls a function of the tests' own."""
     functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            functions.update(target.id for target in node.targets if isinstance(target, ast.Name))
     found: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.With | ast.AsyncWith) and any(_tests(part, functions) for part in node.body):
@@ -24,9 +27,13 @@ def lines(tree: ast.Module) -> list[int]:
 
 
 def _tests(block: ast.AST, functions: set[str]) -> bool:
-    return any(
-        isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and _judges(node.func, functions)) for node in ast.walk(block)
-    )
+    return any(_is_test(node, functions) for node in ast.walk(block))
+
+
+def _is_test(node: ast.AST, functions: set[str]) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id == "AssertionError"
+    return isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and _judges(node.func, functions))
 
 
 def _judges(function: ast.expr, functions: set[str]) -> bool:
