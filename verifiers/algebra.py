@@ -18,9 +18,9 @@ import sympy as untyped  # type: ignore[import-untyped]
 from latex2sympy2_extended import NormalizationConfig  # type: ignore[import-untyped]
 
 from verifiers.expressions import Node, rational
-from verifiers.maths import compare
 from verifiers.mathtext import Unreadable
 from verifiers.statements import Statement
+from verifiers.structure import compare
 
 sympy = cast("Any", untyped)
 """Its own types are half done."""
@@ -60,8 +60,6 @@ def decide(expected: Statement, found: Statement, tolerance: Fraction) -> bool |
 
 
 def _equal(one: Statement, other: Statement, tolerance: Fraction) -> bool | None:
-    import sympy
-
     assert one.node is not None  # noqa: S101 - for the type checker
     assert other.node is not None  # noqa: S101
     a, b = _built(one.node), _built(other.node)
@@ -87,8 +85,6 @@ def _is_opaque(node: Node) -> bool:
 
 
 def _within(difference: Any, tolerance: Fraction) -> bool | None:
-    import sympy
-
     bound = sympy.Rational(tolerance.numerator, tolerance.denominator)
     value = sympy.Abs(difference).evalf(DIGITS)
     if not value.is_Float or abs(value - bound) < sympy.Float(10, DIGITS) ** -APART:
@@ -98,8 +94,6 @@ def _within(difference: Any, tolerance: Fraction) -> bool | None:
 
 def _differ(a: Any, b: Any) -> bool | None:
     """Whether two expressions differ at a point. None: only where a variable is negative, so perhaps nowhere that is meant."""
-    import sympy
-
     symbols = sorted(a.free_symbols | b.free_symbols, key=str)
     tried = 0
     for i, sign in enumerate((1, 1, -1)):
@@ -123,8 +117,6 @@ def _finite(value: Any) -> bool:
 
 def _proven(a: Any, b: Any) -> bool:
     """Whether the difference of two expressions is zero for certain."""
-    import sympy
-
     difference = a - b
     if difference == 0:
         return True
@@ -150,8 +142,6 @@ def _proven(a: Any, b: Any) -> bool:
 
 def _their_reading(latex: str) -> Any:
     """Return what math-verify reads, or None where it reads nothing or several things."""
-    import sympy
-
     read: Any = math_verify.parse(f"${latex}$", extraction_config=[_READER], parsing_timeout=0)
     if not read or not isinstance(read[0], sympy.Expr):
         return None
@@ -169,8 +159,6 @@ _CALLS = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "ln": "log"}
 
 def _built(node: Node) -> Any:
     """Build an expression of sympy's from ours."""
-    import sympy
-
     value = rational(node)
     if value is not None:
         return sympy.Rational(value.numerator, value.denominator)
@@ -184,8 +172,6 @@ def _built(node: Node) -> Any:
 
 
 def _applied(node: Node, args: Sequence[Any]) -> Any:
-    import sympy
-
     if node.op == "call":
         if node.name == "log":
             base = args[1] if len(args) > 1 else sympy.Symbol("the base of log", positive=True)
@@ -204,16 +190,12 @@ def _applied(node: Node, args: Sequence[Any]) -> Any:
 
 
 def _power(base: Any, exponent: Any) -> Any:
-    import sympy
-
     if exponent.is_Rational and not exponent.is_Integer and _negative(base):
         raise Unreadable("a broken power of a negative number means different things")
     return sympy.Pow(base, exponent)
 
 
 def _root(under: Any, degree: Any) -> Any:
-    import sympy
-
     if not (degree.is_Integer and degree > 1):
         raise Unreadable("a root's degree is no whole number")
     if degree % 2 and _negative(under):  # the real root, as in school

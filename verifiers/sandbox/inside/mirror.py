@@ -11,12 +11,10 @@ import builtins
 import importlib
 import weakref
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, METHODS, ORDER, UNARY
-
-if TYPE_CHECKING:
-    from verifiers.sandbox.inside.peer import Peer
+from verifiers.sandbox.inside.tuples import Tuples
 
 # The exceptions that both processes have as they are. Never one that means success to somebody, such as unittest.SkipTest.
 BUILT_IN: dict[str, type[BaseException]] = {
@@ -80,7 +78,7 @@ class RemoteMeta(type):
     def __instancecheck__(cls, value: Any) -> bool:
         if super().__instancecheck__(value) or cls is Remote:
             return isinstance(type(value), RemoteMeta)
-        known = isinstance(type(value), RemoteMeta) or type(value) in cls._world_.peer.tuples.classes.values()
+        known = isinstance(type(value), RemoteMeta) or type(value) in cls._world_.tuples.classes.values()
         return known and cls._world_.request("isinstance", value, cls) is True
 
     def __iter__(cls) -> Any:
@@ -217,9 +215,9 @@ COROUTINE = {"send": _send, "throw": _throw, "close": lambda _self: None}
 class World:
     """The mirrored classes and live proxies of one conversation."""
 
-    def __init__(self, peer: Peer) -> None:
-        self.peer = peer
-        self.request = peer.request
+    def __init__(self, request: Callable[..., Any], tuples: Tuples) -> None:
+        self.request = request
+        self.tuples = tuples
         self.classes: list[RemoteMeta] = []
         self.alive: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self.dropped: list[int] = []

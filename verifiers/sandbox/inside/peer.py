@@ -64,7 +64,7 @@ class Peer:
         self.offered: set[type] = set()
         self.tuples = Tuples()
         self.news: list[Any] = []
-        self.world = mirror.World(self)
+        self.world = mirror.World(self.request, self.tuples)
 
     # What a subclass decides.
 
