@@ -317,7 +317,7 @@ class Run:
         student, prints = self.spec.select.student_loss, []
         if student is not None:
             tops = await asyncio.to_thread(student_loss.tops, self._workspace)
-            prints = await scorers.fingerprints(self.spec, self.path, student.student, tops)
+            prints = await scorers.fingerprints(self.spec, self.path, student.student, tops, student.reasoning)
         return await asyncio.to_thread(self._curate, prints)
 
     def _curate(self, student: list[str]) -> Summary:
