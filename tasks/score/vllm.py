@@ -18,7 +18,8 @@ from tasks.positions import NEVER, Top, by_id
 from tasks.score.answers import PROBE, Answer, behind, ending, opened, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
-from tasks.teachers import openai
+from tasks.teachers.chat import OpenAITeacher
+from tasks.teachers.openai import connection
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.sdk import MALFORMED
 from tasks.teachers.usage import count, section
@@ -43,7 +44,7 @@ class _Template:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VllmScorer(openai.OpenAITeacher):
+class VllmScorer(OpenAITeacher):
     """Asks `POST /tokenize` and `POST {base_url}/completions`. Signs, times out and explains itself as the teacher does."""
 
     path: ClassVar[str] = "/completions"
@@ -180,7 +181,7 @@ def make(options: TeacherOptions, *, api_key: str | None) -> VllmScorer:
     where = f"teacher {options.name!r}"
     if options.api != "chat":
         raise SpecError(f"{where}: api: {options.api} gives no log-probabilities of a text; leave it out")
-    scorer = VllmScorer(**openai.connection(options, api_key=api_key))
+    scorer = VllmScorer(**connection(options, api_key=api_key))
     if scorer.at_home:
         raise SpecError(f"{where}: base_url: OpenAI's own API gives no log-probabilities of a text that is given; {NEEDED}")
     return scorer
