@@ -215,7 +215,7 @@ class _Scoring:
             async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:
                 made = teachers  # of which only what they add to a request's address counts here
             await asyncio.to_thread(stage, self.spec, self.path, workspace, made, self.stop, self._say)
-            source = "slots ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored"
+            source = "slots ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE stored"
         await asyncio.to_thread(workspace.execute, f"CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM {source}")
 
     async def _watched(self, grade: Grade, workspace: Workspace, missing: Missing, workers: int) -> None:

@@ -99,10 +99,10 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_rows AS
-            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, teacher, sample_index,
+            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, arm, sample_index,
                 sample_id, asked, {key} AS key, {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
             FROM (
-                SELECT score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
+                SELECT score, length, ord, arm, sample_index, sample_id, digest, {mine} AS asked
                 FROM candidates {joined} WHERE stage IS NULL {one}
             )
             """
@@ -111,7 +111,7 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_held AS
-            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS teacher,
+            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS arm,
                 NULL::INTEGER AS sample_index, sample_id, asked, {key} AS key, NULL::UHUGEINT AS digest
             FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
             """
@@ -254,12 +254,12 @@ class _Near:
         names = f"(SELECT rank AS kept, {name} FROM near_rows LEFT JOIN {datasets} USING (source))"
         what = "duplicates that of " if self._by == "prompt" else "duplicates "
         its = "its prompt " if self._by == "prompt" else ""
-        slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
+        slot = ("ord",) if self._by == "prompt" else ("ord", "arm", "sample_index")
         self._workspace.execute(
             f"""
             UPDATE candidates SET stage = 'dedup', reason = said
             FROM (
-                SELECT ord, teacher, sample_index, '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
+                SELECT ord, arm, sample_index, '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
                     ELSE 'near-{what}' || name || printf(' (similarity %.3f)', similarity) END AS said
                 FROM near_named JOIN {names} USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
             ) AS rejected

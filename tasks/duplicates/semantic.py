@@ -147,10 +147,10 @@ def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE semantic_rows AS
-        SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, teacher, sample_index,
+        SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, arm, sample_index,
             sample_id, {number} AS prompt
         FROM (
-            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, score, length, ord, teacher, sample_index, sample_id,
+            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, score, length, ord, arm, sample_index, sample_id,
                 {mine} AS asked
             FROM candidates {joined} WHERE stage IS NULL
             UNION ALL
@@ -209,12 +209,12 @@ def _reject(workspace: Workspace, dropped: Pairs) -> None:
         """
         UPDATE candidates SET stage = 'dedup', reason = said
         FROM (
-            SELECT mine.ord, mine.teacher, mine.sample_index, 'semantically duplicates '
+            SELECT mine.ord, mine.arm, mine.sample_index, 'semantically duplicates '
                 || concat_ws(' of ', theirs.sample_id, theirs.dataset) || printf(' (cosine %.3f)', cosine) AS said
             FROM semantic_dropped JOIN semantic_rows AS mine USING (number)
             JOIN semantic_rows AS theirs ON theirs.number = kept
         ) AS rejected
-        WHERE stage IS NULL AND candidates.ord = rejected.ord AND candidates.teacher = rejected.teacher
+        WHERE stage IS NULL AND candidates.ord = rejected.ord AND candidates.arm = rejected.arm
             AND candidates.sample_index = rejected.sample_index
         """
     )
