@@ -16,6 +16,7 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
 from tests.e2e.test_prefect import api
+from tests.tasks.exporters import students
 from tests.tasks.score import fake_vllm
 
 pytestmark = pytest.mark.slow
@@ -96,7 +97,8 @@ def test_reasoning(workplace: Workplace) -> None:
         (body, *_) = [body for body in teacher.bodies if "prompt_logprobs" in body]
         assert "<think>\nI count.\n</think>\n\n" in fake_vllm.text_of(body["prompt"])
         assert body["prompt"][-1] == fake_vllm.END
-        soft = {"format": "soft", "to": "soft", "tokenizer": "none", "scores": "t", "reasoning": "turn"}
+        student = students.small(workplace.folder / "student", students.THINKING)
+        soft = {"format": "soft", "to": "soft", "tokenizer": student, "scores": "t", "reasoning": "turn"}
         workplace.spec["exports"] = [soft]
         again = score(workplace)
     assert (again["reasoning"], again["scored"]) == ("turn", built["kept"])
