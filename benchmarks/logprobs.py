@@ -128,7 +128,8 @@ async def real(numbers: Sequence[int], tokens: int) -> None:
         teacher = OpenAITeacher(model=MODEL, base_url=server.base_url)
         for number in numbers:
             parameters = SamplingOptions(logprobs=number, temperature=0.8, max_tokens=tokens).parameters()
-            raw = [await _asked(http, teacher, question, parameters | {"seed": i}) for i, question in enumerate(QUESTIONS)]
+            asked = (_asked(http, teacher, question, parameters | {"seed": i}) for i, question in enumerate(QUESTIONS))
+            raw = await asyncio.gather(*asked)  # as many at a time as the server has slots
             found = [_answer(teacher, each) for each in raw]
             stored = await store(found)
             gaps = sum(math.isnan(each) for one in stored.read for each in one.logprobs)

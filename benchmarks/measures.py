@@ -52,7 +52,7 @@ def main() -> int:
             with Workspace(lake, Path(name) / "work") as workspace:
                 workspace.make_room(responses)
                 workspace.execute(
-                    "CREATE TABLE candidates AS SELECT i AS ord, 0::SMALLINT AS teacher, 0 AS sample_index, "
+                    "CREATE TABLE candidates AS SELECT i AS ord, 0::SMALLINT AS arm, 0 AS sample_index, "
                     "printf('%032x', i) AS sample_id, (i * 7919) % 2000 AS length, "
                     f"CASE WHEN i % 5 = 0 THEN 'verify' END AS stage FROM range({responses}) AS indices(i)"
                 )

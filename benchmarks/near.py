@@ -119,7 +119,7 @@ def step(root: Path, dataset: str, against: list[str], out: Path) -> None:
         began, worked = time.monotonic(), time.process_time()
         digests(workspace, lake, build_id=dataset)
         workspace.execute(
-            "CREATE TABLE candidates AS SELECT ord, 0::SMALLINT AS teacher, 0 AS sample_index, sample_id, digest, length, "
+            "CREATE TABLE candidates AS SELECT ord, 0::SMALLINT AS arm, 0 AS sample_index, sample_id, digest, length, "
             "NULL::DOUBLE AS score, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason, "
             f"FALSE AS returned, {NO_DOUBLE} FROM slots JOIN texts USING (sample_id)"
         )

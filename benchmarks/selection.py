@@ -73,13 +73,13 @@ def ready(workspace: Workspace, folder: Path, samples: int) -> None:
     workspace.execute(
         f"""
         CREATE TABLE candidates AS
-        SELECT i // {K} AS ord, 0::SMALLINT AS teacher, (i % {K})::INTEGER AS sample_index,
+        SELECT i // {K} AS ord, 0::SMALLINT AS arm, (i % {K})::INTEGER AS sample_index,
             's' || (i // {K}) || '-' || (i % {K}) AS sample_id, 500 + (i * 7919) % 500 AS length, ((i * 31) % 10) / 10 AS score,
             CASE WHEN i % {K} < (i // {K}) % 3 THEN 'verify' END AS stage, NULL::VARCHAR AS reason
         FROM range({samples}) AS indices(i)
         """
     )
-    workspace.execute("CREATE TABLE arms AS SELECT 0::SMALLINT AS teacher, 0::SMALLINT AS first, NULL::VARCHAR AS strategy")
+    workspace.execute("CREATE TABLE arms AS SELECT 0::SMALLINT AS arm, 0::SMALLINT AS first, NULL::VARCHAR AS strategy")
 
 
 def resident() -> int:

@@ -103,7 +103,7 @@ def main() -> int:
         with Workspace(lake, folder / "work") as workspace:
             workspace.make_room(number)
             workspace.execute(
-                "CREATE TABLE candidates AS SELECT i AS ord, 0::SMALLINT AS teacher, 0 AS sample_index, "
+                "CREATE TABLE candidates AS SELECT i AS ord, 0::SMALLINT AS arm, 0 AS sample_index, "
                 "printf('%032x', i) AS sample_id, 1.0 AS score, i AS length, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason, "
                 f"FALSE AS returned, {NO_DOUBLE} "
                 f"FROM range({number}) AS indices(i)"

@@ -56,8 +56,8 @@ class Growth:
     """What is in batches."""
     budget: Budget
     """The spec's."""
-    spent: Callable[[], float]
-    """Looks up what earlier runs have spent of it."""
+    foresee: Callable[[], float]
+    """Returns what earlier runs have spent of it. Raises what the guard would of what is to be grown."""
     stop: Stop
     """Whether to go on."""
     spending: Spending
@@ -70,8 +70,8 @@ class Growth:
     """Is told how many answers a round buys."""
     paid: dict[int, int] = field(default_factory=dict)
     """Answers that were bought, by the number of the source."""
-    _known: bool = False
-    """Whether the budget has what earlier runs spent."""
+    _foreseen: bool = False
+    """Whether the guard has let it through, and the budget has what earlier runs spent."""
 
     async def grow(self, most: int | None = None) -> None:
         """Go through all sources and rounds, buying what is missing; `most`: so many requests of a round. Raise why it stops."""
@@ -98,9 +98,9 @@ class Growth:
         self.say(f"growing prompts from {whose}: {now.requests:,} requests, of which {missing:,} are to be asked")
         self.wants(missing if most is None else min(missing, most))
         await asyncio.to_thread(underway.check_growth, self.workspace, self.intents, growing.teacher)
-        if not self._known:
-            self.budget.spent += await asyncio.to_thread(self.spent)
-            self._known = True
+        if not self._foreseen:
+            self.budget.spent += await asyncio.to_thread(self.foresee)
+            self._foreseen = True
         draw = Draw(
             sampling=growing.options.sampling,
             journal=self.journal,

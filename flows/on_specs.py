@@ -133,15 +133,21 @@ def score(
     dataset: Annotated[
         Literal["kept", "all"], typer.Option(help="The newest build's traces, or every stored sample that the spec asks for.")
     ] = "kept",
+    reasoning: Annotated[
+        Literal["think", "turn", "omit"] | None,
+        typer.Option(help="How it is shown reasoning that stands apart.  [default: as the spec's exports of its scores]"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Have a teacher grade stored responses, its own or another's, token by token. What it has graded costs nothing."""
+    from flows.score import Asked
     from flows.score import score as grade
     from tasks.draw import Spending
 
     loaded, at, spending = loaded_spec(spec), lake_at(lake), Spending()
     try:
-        found = grade(loaded, spec, at, err, teacher=teacher, top=top, which=dataset, spending=spending)
+        asked = Asked(teacher=teacher, top=top, which=dataset, reasoning=reasoning)
+        found = grade(loaded, spec, at, err, asked=asked, spending=spending)
     except UserError as error:
         bought = spending.totals()
         if spending.paid:

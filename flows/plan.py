@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flows import judging, rights, scorers, wiring
+from flows import foresight, judging, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts
 from flows.growth import from_store
 from flows.run import Say
@@ -22,7 +22,7 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
-from tasks.growth.estimate import GrowthEstimate, estimate_growth
+from tasks.growth.estimate import GrowthEstimate
 from tasks.license import licenses
 from tasks.prepare import Prepared, first_asked, prepare
 from tasks.rights.bound import Bound
@@ -185,11 +185,11 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         )
         check_prompts(workspace, spec, path, prepared, say)
         prepared = bar(workspace, spec, path, prepared, heldout)
+        growth = foresight.check(spec, workspace, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)
         for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers)):
             say(warning)
-        growth = [estimate_growth(each) for each in grown.values()]
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 

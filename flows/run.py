@@ -21,7 +21,8 @@ from typing import Any, Self
 from flows import judging, landing, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts, ready
 from flows.exporting import export_all
-from flows.growth import Growth, from_store
+from flows.foresight import foresee
+from flows.growth import Growth
 from flows.progress import Progress
 from flows.spec import Spec
 from storage import memory
@@ -181,7 +182,7 @@ class Run:
             journal=self._journal,
             intents=self._intents,
             budget=self._budget,
-            spent=self._spent_before,
+            foresee=lambda: self._foresee(probing=most is not None),
             stop=self.stop,
             spending=self.progress.spending,
             waste=self._waste,
@@ -191,15 +192,10 @@ class Run:
         await self._growth.grow(most)
         return self._growth.counts()
 
-    def _spent_before(self) -> float:
-        """Return USD that earlier runs spent, by what can be grown of what is stored."""
-        if self._budget.usd is None:
-            return 0.0
-        with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as workspace:
-            grown = wiring.growing(self.spec, workspace, self.teachers, self._heldout)
-            from_store(self.spec, grown, self.stop)
-            self._prepare(workspace, grown)
-            return costs.spent(workspace)
+    def _foresee(self, *, probing: bool) -> float:
+        with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as own:
+            more: Any = {"stop": self.stop, "say": self.say, "probing": probing}
+            return foresee(self.spec, self.path, own, self.teachers, self._heldout, **more)
 
     def _prepare(self, workspace: Workspace, grown: Mapping[int, Growing] | None) -> Prepared:
         return prepare(
@@ -317,7 +313,7 @@ class Run:
         student, prints = self.spec.select.student_loss, []
         if student is not None:
             tops = await asyncio.to_thread(student_loss.tops, self._workspace)
-            prints = await scorers.fingerprints(self.spec, self.path, student.student, tops)
+            prints = await scorers.fingerprints(self.spec, self.path, student.student, tops, student.reasoning)
         return await asyncio.to_thread(self._curate, prints)
 
     def _curate(self, student: list[str]) -> Summary:

@@ -14,12 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from flows import rights, wiring
 from flows.checks import check
 from flows.run import new_id
-from flows.scorers import Chosen, chosen, print_of
+from flows.scorers import Chosen, chosen, print_of, shown
 from flows.spec import Spec
 from flows.staging import stage
 from flows.waiting import with_grace
 from flows.working import signals
 from storage import catalog, memory, scores
+from storage.errors import SpecError
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.rot import verify
@@ -33,6 +34,7 @@ from tasks.license import Licensed, gate
 from tasks.rights.bound import gate_terms
 from tasks.rights.terms import load
 from tasks.score import fit
+from tasks.score.answers import Shown
 from tasks.score.fit import Fit
 from tasks.score.grade import Grade, Missing, find
 from tasks.stop import Stop
@@ -42,6 +44,11 @@ Which = Literal["kept", "all"]
 LOOKED_AT = 2_000
 """Scores that are read for what they are like."""
 SHOWN_S = 0.2
+_SAID: dict[Shown, str] = {
+    "think": "scored as <think> text",
+    "turn": "scored as the model's chat template writes it",
+    "omit": "left out",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +67,10 @@ class Scores:
     """What the scores are stored under."""
     top: int
     """Alternatives at each position."""
+    reasoning: Shown
+    """How reasoning was shown."""
+    reasoned: int
+    """Samples that have some apart from their response."""
     samples: int
     """Asked about. They are `stored`, `scored`, `left_out` or `failed`, each one of them."""
     stored: int
@@ -86,6 +97,7 @@ class Scores:
         lines = [
             ("scorer", f"{self.scorer} ({self.model}), {self.top} alternatives a token"),
             ("samples", f"{self.samples:,}: {self.scored:,} scored now, {self.stored:,} before"),
+            *([("reasoning", f"{_SAID[self.reasoning]}, which {self.reasoned:,} samples have")] if self.reasoned else []),
             *(("left out", f"{number:,}: {reason}") for reason, number in self.left_out.items()),
             *(("failed", f"{number:,}: {reason}") for reason, number in self.failed.items()),
             ("cost", f"${self.cost_usd:,.4f} for {self.tokens_in:,} tokens"),
@@ -93,21 +105,29 @@ class Scores:
         return [*lines, *self.fit.lines()]
 
 
-def score(
-    spec: Spec, path: Path, lake: Lake, console: Console, *, teacher: str, top: int, which: Which, spending: Spending
-) -> Scores:
-    """Have a teacher score what it hasn't scored of a dataset's samples; `spending` is filled. Raise what ended it early.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is to be scored, by whom and how."""
 
-    kept: the traces of the newest build. all: every stored sample that the spec asks for.
-    """
-    return asyncio.run(graded(spec, path, lake, console, teacher=teacher, top=top, which=which, spending=spending))
+    teacher: str
+    """A teacher of the spec by its name, or a model's folder."""
+    top: int
+    """Alternatives at each position."""
+    which: Which
+    """kept: the traces of the newest build. all: every stored sample that the spec asks for."""
+    reasoning: Shown | None = None
+    """How reasoning is shown; None: as the spec's exports and its selection want it."""
 
 
-async def graded(
-    spec: Spec, path: Path, lake: Lake, console: Console, *, teacher: str, top: int, which: Which, spending: Spending
-) -> Scores:
+def score(spec: Spec, path: Path, lake: Lake, console: Console, *, asked: Asked, spending: Spending) -> Scores:
+    """Have a teacher score what it hasn't scored of a dataset's samples; `spending` is filled. Raise what ended it early."""
+    return asyncio.run(graded(spec, path, lake, console, asked=asked, spending=spending))
+
+
+async def graded(spec: Spec, path: Path, lake: Lake, console: Console, *, asked: Asked, spending: Spending) -> Scores:
     """Do what `score` does in a loop that runs already."""
-    return await _Scoring(spec, path, lake, console, chosen(spec, path, teacher), top, spending).run(which)
+    how = asked.reasoning or shown(spec, path, asked.teacher)
+    return await _Scoring(spec, path, lake, console, chosen(spec, path, asked.teacher), asked.top, how, spending).run(asked.which)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +138,7 @@ class _Scoring:
     console: Console
     chosen: Chosen
     top: int
+    shown: Shown | None
     spending: Spending
     stop: Stop = field(default_factory=Stop)
 
@@ -137,7 +158,8 @@ class _Scoring:
             made = await stack.enter_async_context(
                 wiring.open_scorer(options, self.path, self.chosen.number, top=self.top, keys=True)
             )
-            fingerprint = print_of(options, made[0].teacher.identity, self.top)
+            how: Shown = self.shown or "omit"
+            fingerprint = print_of(options, made[0].teacher.identity, self.top, how)
             lock = lake.writing(self._say, check=stop.check, lost=stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
             stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
@@ -145,6 +167,7 @@ class _Scoring:
             workspace = stack.enter_context(Workspace(lake, lake.staging / run))
             await self._want(workspace, which)
             missing = await asyncio.to_thread(find, workspace, fingerprint)
+            self._check_shown(missing)
             budget.spent = await asyncio.to_thread(lambda: costs.spent(workspace, among="wanted"))
             scores = lake.root / "scores"
             async with Journal(lake.segments["scores"], scores, run=run, schema=SCORES, mirror=lake.replica) as journal:
@@ -153,6 +176,7 @@ class _Scoring:
                         desk=wiring.one_by_one(options, made, stop),
                         fingerprint=fingerprint,
                         top=self.top,
+                        shown=how,
                         journal=journal,
                         budget=budget,
                         stop=stop,
@@ -174,6 +198,14 @@ class _Scoring:
         gate([Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)], self.spec.licenses)
         gate_terms([rights.bound(self.spec, self.path, load(self.spec.licenses.terms), teacher.name)])
 
+    def _check_shown(self, missing: Missing) -> None:
+        """Raise SpecError where samples have reasoning, and nobody said whether a student will see it."""
+        if self.shown is None and missing.reasoned:
+            raise SpecError(
+                f"{self.path}: {missing.reasoned:,} of {missing.samples:,} samples have reasoning apart from their response, and "
+                "nothing says whether the student sees it: add --reasoning think, turn or omit, as the export is to have it"
+            )
+
     async def _want(self, workspace: Workspace, which: Which) -> None:
         """Make `wanted` of the samples that are asked about."""
         if which == "kept":
@@ -183,7 +215,7 @@ class _Scoring:
             async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:
                 made = teachers  # of which only what they add to a request's address counts here
             await asyncio.to_thread(stage, self.spec, self.path, workspace, made, self.stop, self._say)
-            source = "slots ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored"
+            source = "slots ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE stored"
         await asyncio.to_thread(workspace.execute, f"CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM {source}")
 
     async def _watched(self, grade: Grade, workspace: Workspace, missing: Missing, workers: int) -> None:
@@ -216,6 +248,8 @@ class _Scoring:
             model=options.model,
             fingerprint=grade.fingerprint,
             top=self.top,
+            reasoning=grade.shown,
+            reasoned=missing.reasoned,
             samples=missing.samples,
             stored=missing.stored,
             scored=grade.scored,

@@ -18,15 +18,21 @@ from rich.console import Console
 from flows import restarts
 from flows.build import named
 from flows.loading import lake_named, load_spec
-from flows.score import Which, graded
+from flows.score import Asked, Which, graded
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.draw import Spending
+from tasks.score.answers import Shown
 
 
 @flow(name="score", flow_run_name=named("score"), persist_result=False)
 async def score(
-    spec: str, teacher: str, lake: str | None = None, top: Annotated[int, Field(ge=0, le=10_000)] = 20, dataset: Which = "kept"
+    spec: str,
+    teacher: str,
+    lake: str | None = None,
+    top: Annotated[int, Field(ge=0, le=10_000)] = 20,
+    dataset: Which = "kept",
+    reasoning: Shown | None = None,
 ) -> dict[str, Any] | State[Any]:
     """Have a teacher grade stored responses token by token, and return what its distributions are like.
 
@@ -38,6 +44,7 @@ async def score(
         lake: The lake, as that machine sees it. Left out: STILLHOUSE_LAKE there, else the folder `lake`.
         top: Alternatives to store at each token.
         dataset: The newest build's traces, or every stored sample that the spec asks for.
+        reasoning: How reasoning is shown that a sample has apart from its response. Left out: as the spec's exports want it.
     """
     path = Path(spec)
     try:
@@ -47,9 +54,7 @@ async def score(
             path,
             await asyncio.to_thread(Lake.at, lake_named(lake)),
             Console(stderr=True),
-            teacher=teacher,
-            top=top,
-            which=dataset,
+            asked=Asked(teacher=teacher, top=top, which=dataset, reasoning=reasoning),
             spending=Spending(),
         )
     except Interrupted as error:

@@ -14,6 +14,8 @@ from storage import identity
 from storage.errors import SpecError
 from storage.plugins import nearest
 from tasks import capacity_gap
+from tasks.export import make
+from tasks.score.answers import Shown
 from tasks.score.registry import SCORERS
 from tasks.teachers.options import TeacherOptions
 
@@ -64,13 +66,32 @@ def gaps(spec: Spec) -> list[str]:
     return [line for name in dict.fromkeys(named) for line in capacity_gap.told(teachers, Path(name).expanduser())]
 
 
-def print_of(options: TeacherOptions, identity_: Mapping[str, Any], top: int) -> str:
+def shown(spec: Spec, path: Path, name: str) -> Shown | None:
+    """Return how a scorer is to be shown reasoning: as those exports do that want its scores, and the selection by its loss.
+
+    None where the spec wants neither. Raise SpecError where they differ.
+    """
+    wanted: dict[Shown, str] = {}
+    for number, export in enumerate(spec.exports):
+        form = make(export, where=f"exports[{number}]")
+        if getattr(form, "scores", None) == name:
+            wanted.setdefault(getattr(form, "reasoning", "omit"), f"exports[{number}]")
+    student = spec.select.student_loss
+    if student is not None and student.student == name:
+        wanted.setdefault(student.reasoning, "select.student_loss")
+    if len(wanted) > 1:
+        told = ", ".join(f"{place}: {how}" for how, place in wanted.items())
+        raise SpecError(f"{path}: {name!r} is to score reasoning in several forms ({told}); say which with --reasoning")
+    return next(iter(wanted), None)
+
+
+def print_of(options: TeacherOptions, identity_: Mapping[str, Any], top: int, reasoning: Shown) -> str:
     """Return the address under which a teacher's scores are stored."""
-    return identity.scorer(provider=options.vendor, model=options.model, identity=identity_, top=top)
+    return identity.scorer(provider=options.vendor, model=options.model, identity=identity_, top=top, reasoning=reasoning)
 
 
-async def fingerprints(spec: Spec, path: Path, name: str, tops: Sequence[int]) -> list[str]:
+async def fingerprints(spec: Spec, path: Path, name: str, tops: Sequence[int], reasoning: Shown) -> list[str]:
     """Return the addresses of what a teacher has scored with so many alternatives. Nobody is asked."""
     found = chosen(spec, path, name)
     async with wiring.open_scorer(found.options, path, found.number, top=0, keys=False) as made:
-        return [print_of(found.options, made[0].teacher.identity, top) for top in tops]
+        return [print_of(found.options, made[0].teacher.identity, top, reasoning) for top in tops]

@@ -89,9 +89,17 @@ def fingerprint(*, verifier: str, version: str, options: Mapping[str, Any]) -> s
     return address([verifier, version, _plain(options)])
 
 
-def scorer(*, provider: str, model: str, identity: Mapping[str, Any], top: int) -> str:
-    """Return the address of a scorer that is asked for so many alternatives. The rest is as in `request_key`."""
-    return address({"scores": {"provider": provider, "model": model, "identity": dict(identity), "top": top}})
+SCORED = 2
+"""What of an answer is scored. 1: a response's tokens. 2: those of the reasoning that is shown too, and the end of the turn."""
+
+
+def scorer(*, provider: str, model: str, identity: Mapping[str, Any], top: int, reasoning: str) -> str:
+    """Return the address of a scorer that is asked for so many alternatives, of answers whose reasoning is shown so.
+
+    The rest is as in `request_key`.
+    """
+    asked = {"top": top, "reasoning": reasoning, "version": SCORED}
+    return address({"scores": {"provider": provider, "model": model, "identity": dict(identity), **asked}})
 
 
 VOTE_INPUTS = "left(sha256(any_value(inputs) || '/' || string_agg(sample_id, ',' ORDER BY sample_id)), 32)"

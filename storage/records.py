@@ -198,11 +198,16 @@ class Score:
     model: str
     """The model as it was asked for."""
     fingerprint: str
-    """Content address of what decides the answer: provider, model, what else identifies it, and `top`."""
+    """Content address of what decides the answer: provider, model, what else identifies it, `top`, and how reasoning is shown."""
     top: int
     """Alternatives that were asked for at each position."""
+    reasoning: str
+    """How reasoning is shown that the sample has apart from its response: think, turn or omit. Null where an earlier version
+    scored, which left such samples out."""
     logprobs: Logprobs | None
-    """The distributions at the response's tokens; the token that would end it isn't among them. None: it couldn't be scored."""
+    """The distributions at the tokens of the reasoning, where it is shown, and of the response. None: it couldn't be scored."""
+    ended: bool = False
+    """Whether the last of them is that of the token which ends the turn."""
     reason: str | None = None
     """Why not, as whoever was asked says."""
     tokens_in: int

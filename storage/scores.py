@@ -18,7 +18,6 @@ READ_ROWS = 100
 """Scores in a batch: one of a thousand tokens with twenty alternatives takes some 200 kB."""
 
 
-REASONING = "its reasoning isn't a part of its response, and nobody knows how the model would write it"
 EMPTY = "its response is empty"
 
 
@@ -27,15 +26,17 @@ def unscorable(workspace: Workspace, among: str) -> None:
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE unscorable AS
-        SELECT sample_id, CASE WHEN blank THEN {literal(EMPTY)} ELSE {literal(REASONING)} END AS reason
-        FROM (
-            SELECT sample_id, trim(response, {literal(string.whitespace)}) = '' AS blank,
-                reasoning IS NOT NULL OR reasoning_blocks IS NOT NULL AS thought
-            FROM {workspace.holding(among)} AS samples SEMI JOIN {among} AS among USING (sample_id)
-        ) WHERE blank OR thought
-        GROUP BY ALL
+        SELECT DISTINCT sample_id, {literal(EMPTY)} AS reason
+        FROM {workspace.holding(among)} AS samples SEMI JOIN {among} AS among USING (sample_id)
+        WHERE trim(response, {literal(string.whitespace)}) = ''
         """
     )
+
+
+def reasoned(workspace: Workspace, among: str) -> int:
+    """Return how many samples in a table have reasoning apart from their response."""
+    thought = f"FROM {workspace.holding(among)} AS samples SEMI JOIN {among} AS among USING (sample_id) WHERE reasoning <> ''"
+    return int(workspace.rows(f"SELECT count(DISTINCT sample_id) {thought}")[0][0])
 
 
 def choose(workspace: Workspace, scorer: str, among: str, *, fingerprints: Sequence[str] | None = None) -> int:
@@ -80,9 +81,9 @@ def read(workspace: Workspace, *, rows: int = READ_ROWS) -> Iterator[pa.RecordBa
 
 
 def losses(workspace: Workspace) -> None:
-    """Make the table `losses` of the scores that `choose` chose: sample_id, and the mean nats of a response's token.
+    """Make the table `losses` of the scores that `choose` chose: sample_id, and the mean nats of a token.
 
-    That is the scorer's cross-entropy on the response, by its own tokens.
+    That is the scorer's cross-entropy on the answer and the end of its turn, by its own tokens.
     """
     workspace.execute(
         "CREATE OR REPLACE TABLE losses AS SELECT sample_id, -list_avg(logprobs.logprobs)::DOUBLE AS nats "

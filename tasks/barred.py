@@ -14,7 +14,7 @@ def start(workspace: Workspace) -> None:
     """Make the tables `barred` and `barred_slots`, in which nobody is yet."""
     workspace.execute("CREATE TABLE barred (ord BIGINT, stage VARCHAR, reason VARCHAR)")
     workspace.execute(
-        "CREATE TABLE barred_slots (ord BIGINT, teacher SMALLINT, sample_index INTEGER, sample_id VARCHAR, inputs VARCHAR)"
+        "CREATE TABLE barred_slots (ord BIGINT, arm SMALLINT, sample_index INTEGER, sample_id VARCHAR, inputs VARCHAR)"
     )
 
 
@@ -32,8 +32,7 @@ def bar(workspace: Workspace, stage: str, query: str) -> int:
     if prompts:
         workspace.execute(f"INSERT INTO barred SELECT ord, {literal(stage)}, reason FROM barring")
         workspace.execute(
-            "INSERT INTO barred_slots "
-            "SELECT ord, teacher, sample_index, sample_id, inputs FROM slots SEMI JOIN barring USING (ord)"
+            "INSERT INTO barred_slots SELECT ord, arm, sample_index, sample_id, inputs FROM slots SEMI JOIN barring USING (ord)"
         )
         workspace.execute("DELETE FROM slots WHERE ord IN (SELECT ord FROM barring)")
     workspace.execute("DROP TABLE barring")
@@ -58,7 +57,7 @@ def reject(workspace: Workspace) -> None:
     )
     workspace.execute(
         "INSERT INTO candidates BY NAME "
-        "SELECT ord, teacher, sample_index, FALSE AS bought, sample_id, inputs, stage, reason "
+        "SELECT ord, arm, sample_index, FALSE AS bought, sample_id, inputs, stage, reason "
         "FROM set_aside JOIN barred USING (ord)"
     )
     for table in ("held", "set_aside"):

@@ -26,7 +26,7 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
     workspace.execute(
         """
         CREATE TABLE strategies AS
-        SELECT teacher, strategy, min(teacher) OVER (PARTITION BY strategy) AS place FROM arms
+        SELECT arm, strategy, min(arm) OVER (PARTITION BY strategy) AS place FROM arms
         """
     )
     workspace.execute(
@@ -35,7 +35,7 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
         WITH counted AS (
             SELECT kind, place, any_value(strategy) AS strategy, count(*) AS responses,
                 count(*) FILTER (stage IS NULL OR stage NOT IN ('draw', 'verify')) AS accepted
-            FROM candidates ANTI JOIN barred USING (ord) JOIN kinds USING (ord) JOIN strategies USING (teacher)
+            FROM candidates ANTI JOIN barred USING (ord) JOIN kinds USING (ord) JOIN strategies USING (arm)
             WHERE sample_id IS NOT NULL GROUP BY kind, place
         )
         SELECT *, row_number() OVER (PARTITION BY kind ORDER BY {BEST_FIRST}) AS rank FROM counted
@@ -45,7 +45,7 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
         """
         CREATE TABLE best AS
         SELECT ord, kind, min(rank) AS rank
-        FROM candidates JOIN kinds USING (ord) JOIN strategies USING (teacher) JOIN rates USING (kind, place)
+        FROM candidates JOIN kinds USING (ord) JOIN strategies USING (arm) JOIN rates USING (kind, place)
         WHERE stage IS NULL GROUP BY ord, kind
         """
     )
@@ -53,7 +53,7 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
     workspace.execute(
         """
         CREATE TABLE beaten AS
-        SELECT won.kind, won.rank, strategies.teacher,
+        SELECT won.kind, won.rank, strategies.arm,
             'best_strategy: ' || coalesce(won.strategy, 'the plain template') || ' passes '
             || if(won.accepted / won.responses > lost.accepted / lost.responses, 'more often', 'as often, and comes first,')
             || ' with such prompts: ' || won.accepted || ' of ' || won.responses
@@ -66,7 +66,7 @@ def keep_best_strategy(workspace: Workspace, labels: Sequence[str]) -> None:
         """
         UPDATE candidates SET stage = 'select', reason = beaten.reason
         FROM best JOIN beaten USING (kind, rank)
-        WHERE stage IS NULL AND candidates.ord = best.ord AND candidates.teacher = beaten.teacher
+        WHERE stage IS NULL AND candidates.ord = best.ord AND candidates.arm = beaten.arm
         """
     )
     for table in ("kinds", "strategies", "rates", "best", "beaten"):

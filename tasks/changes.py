@@ -80,9 +80,9 @@ def compare(
     workspace.execute(
         f"""
         CREATE TABLE after AS
-        SELECT ord, teacher, sample_index, number, bool_and(passed) AS passed, any_value(reason) AS reason
+        SELECT ord, arm, sample_index, number, bool_and(passed) AS passed, any_value(reason) AS reason
         FROM verdicts JOIN {listed(verifiers)} USING (fingerprint) JOIN {ADDRESSED} AS slots USING (sample_id, inputs)
-        GROUP BY ord, teacher, sample_index, number
+        GROUP BY ord, arm, sample_index, number
         """
     )
     _before(workspace, lake, before, verifiers)
@@ -90,9 +90,9 @@ def compare(
     rows = workspace.rows(
         """
         SELECT number, was.number IS NOT NULL, was.passed, now.number IS NOT NULL, now.passed, count(*)
-        FROM (SELECT ord, teacher, sample_index FROM slots ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE stored)
-        CROSS JOIN numbers LEFT JOIN after AS now USING (ord, teacher, sample_index, number)
-        LEFT JOIN before AS was USING (ord, teacher, sample_index, number)
+        FROM (SELECT ord, arm, sample_index FROM slots ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE stored)
+        CROSS JOIN numbers LEFT JOIN after AS now USING (ord, arm, sample_index, number)
+        LEFT JOIN before AS was USING (ord, arm, sample_index, number)
         GROUP BY ALL
         """
     )
@@ -107,7 +107,7 @@ def _before(workspace: Workspace, lake: Lake, build: Manifest | None, verifiers:
     numbers = ", ".join(f"({number})" for number in range(len(verifiers))) or "(-1)"
     workspace.execute(f"CREATE TABLE numbers AS FROM (VALUES {numbers}) AS numbers(number)")
     workspace.execute(
-        "CREATE TABLE before (ord BIGINT, teacher SMALLINT, sample_index INTEGER, number INTEGER, passed BOOLEAN, reason VARCHAR)"
+        "CREATE TABLE before (ord BIGINT, arm SMALLINT, sample_index INTEGER, number INTEGER, passed BOOLEAN, reason VARCHAR)"
     )
     judges = _numbered(build["verifiers"] if build else [], verifiers)
     if build is None or not judges:
@@ -142,10 +142,10 @@ def _before(workspace: Workspace, lake: Lake, build: Manifest | None, verifiers:
             FROM verdicts JOIN (VALUES {values}) AS judges(number, fingerprint) USING (fingerprint)
             JOIN addressed USING (sample_id, inputs) GROUP BY ALL
         )
-        SELECT ord, teacher, sample_index, number, passed, reason
+        SELECT ord, arm, sample_index, number, passed, reason
         FROM said JOIN slots USING (sample_id) JOIN prompt_ids USING (ord)
         QUALIFY row_number() OVER (
-            PARTITION BY ord, teacher, sample_index, number
+            PARTITION BY ord, arm, sample_index, number
             ORDER BY said.prompt_id = prompt_ids.prompt_id DESC, said.prompt_id
         ) = 1
         """
@@ -180,10 +180,10 @@ def _judged(name: str, counts: Counter[tuple[str | None, str | None]]) -> Judged
 def _changes(workspace: Workspace, verifiers: Sequence[Named], arms: Sequence[tuple[str, str | None]]) -> list[Change]:
     rows = workspace.rows(
         f"""
-        SELECT number, prompt_id, teacher, sample_index, was.passed, now.passed, was.reason, now.reason
-        FROM after AS now JOIN before AS was USING (ord, teacher, sample_index, number) JOIN prompt_ids USING (ord)
+        SELECT number, prompt_id, arm, sample_index, was.passed, now.passed, was.reason, now.reason
+        FROM after AS now JOIN before AS was USING (ord, arm, sample_index, number) JOIN prompt_ids USING (ord)
         WHERE now.passed IS DISTINCT FROM was.passed
-        ORDER BY row_number() OVER (PARTITION BY number, was.passed, now.passed ORDER BY ord, teacher, sample_index), number,
+        ORDER BY row_number() OVER (PARTITION BY number, was.passed, now.passed ORDER BY ord, arm, sample_index), number,
             was.passed, now.passed
         LIMIT {SHOWN}
         """

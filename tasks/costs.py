@@ -38,11 +38,11 @@ def by_teacher(
     counted: defaultdict[str, list[int]] = defaultdict(lambda: [0] * 6)
     for number, *numbers in workspace.rows(
         f"""
-        SELECT teacher, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
+        SELECT arm, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
             count(*) FILTER (stage IS NULL), count(*) FILTER ({FAILED}),
             count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL),
             count(*) FILTER (sample_id IS NOT NULL AND candidates.stage IN ('draw', 'verify'))
-        FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY teacher
+        FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY arm
         """
     ):
         name = drawing[int(number)]
@@ -127,20 +127,18 @@ def saved(
 
 
 def _spared(workspace: Workspace) -> dict[int, int]:
-    """Return how many samples no slot asked for, by teacher."""
+    """Return how many samples no slot asked for, by arm."""
     # Joins and groups, which spill, as `NOT IN` and `count(DISTINCT)` would not; and one at a time, as each needs room.
-    places = "candidates USING (ord, teacher, sample_index)"
-    workspace.execute(f"CREATE OR REPLACE TABLE spare AS SELECT teacher, sample_id FROM slots ANTI JOIN {places}")
+    places = "candidates USING (ord, arm, sample_index)"
+    workspace.execute(f"CREATE OR REPLACE TABLE spare AS SELECT arm, sample_id FROM slots ANTI JOIN {places}")
     workspace.execute(f"CREATE OR REPLACE TABLE used AS SELECT sample_id FROM slots SEMI JOIN {places}")
     workspace.execute("CREATE OR REPLACE TABLE spare AS SELECT * FROM spare ANTI JOIN used USING (sample_id)")
-    return dict(
-        workspace.rows("SELECT teacher, count(*) FROM (SELECT teacher, sample_id FROM spare GROUP BY ALL) GROUP BY teacher")
-    )
+    return dict(workspace.rows("SELECT arm, count(*) FROM (SELECT arm, sample_id FROM spare GROUP BY ALL) GROUP BY arm"))
 
 
 def _drawn(workspace: Workspace, teachers: Sequence[TeacherOptions]) -> Mapping[int, _Drawn]:
     workspace.execute(
-        "CREATE OR REPLACE TABLE used AS SELECT sample_id, min(teacher) AS teacher FROM candidates "
+        "CREATE OR REPLACE TABLE used AS SELECT sample_id, min(arm) AS arm FROM candidates "
         "WHERE sample_id IS NOT NULL GROUP BY sample_id"
     )
     workspace.execute(
@@ -149,12 +147,12 @@ def _drawn(workspace: Workspace, teachers: Sequence[TeacherOptions]) -> Mapping[
     rows = workspace.rows(
         """
         WITH once AS (
-            SELECT any_value(teacher) AS teacher, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
+            SELECT any_value(arm) AS arm, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
                 min(cost_usd) AS cost_usd
             FROM paid GROUP BY sample_id
         )
-        SELECT teacher, count(*), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(cost_usd), count(cost_usd)
-        FROM once GROUP BY teacher
+        SELECT arm, count(*), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(cost_usd), count(cost_usd)
+        FROM once GROUP BY arm
         """
     )
     found = {}

@@ -103,7 +103,7 @@ class DedupOptions(Options):
         return self.exact or self.near is not None or self.semantic is not None
 
 
-ORDER = "returned, score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index"
+ORDER = "returned, score DESC NULLS LAST, length, sample_id, ord, arm, sample_index"
 """The order in which samples are preferred. What came back (`tasks.second_chance`) drops nothing that had stayed."""
 
 
@@ -166,7 +166,7 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
         workspace.execute(f"CREATE TABLE asked_digests AS {asked}")
     # What other datasets hold has no ordinal, and is there to stay.
     compared = f"""
-        SELECT ord, teacher, sample_index, sample_id, NULL::VARCHAR AS dataset, returned, score, length, {_named(mine)}
+        SELECT ord, arm, sample_index, sample_id, NULL::VARCHAR AS dataset, returned, score, length, {_named(mine)}
         FROM candidates {joined} WHERE stage IS NULL
         UNION ALL
         SELECT NULL, NULL, NULL, sample_id, dataset, FALSE, NULL, source, {theirs} FROM held
@@ -177,10 +177,10 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
     workspace.execute(
         f"""
         UPDATE candidates SET stage = 'dedup', reason = '{said}' || first,
-            kept_ord = first_ord, kept_teacher = first_teacher, kept_index = first_index
+            kept_ord = first_ord, kept_arm = first_arm, kept_index = first_index
         FROM (
-            SELECT ord, teacher, sample_index, first_value(ord) OVER same AS first_ord,
-                first_value(teacher) OVER same AS first_teacher, first_value(sample_index) OVER same AS first_index,
+            SELECT ord, arm, sample_index, first_value(ord) OVER same AS first_ord,
+                first_value(arm) OVER same AS first_arm, first_value(sample_index) OVER same AS first_index,
                 first_value(concat_ws(' of ', sample_id, dataset)) OVER same AS first,
                 row_number() OVER same AS rank
             FROM ({compared})
@@ -190,7 +190,7 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
             )
         ) AS ranked
         WHERE {another} AND candidates.ord = ranked.ord
-            AND candidates.teacher = ranked.teacher AND candidates.sample_index = ranked.sample_index
+            AND candidates.arm = ranked.arm AND candidates.sample_index = ranked.sample_index
         """
     )
     if prompts:

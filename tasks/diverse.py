@@ -27,7 +27,7 @@ NGRAM = 3
 BUCKET_ROWS = 10_000
 """Samples whose texts are in memory at a time."""
 _BATCH = 1_000
-_LEFT_OUT = pa.schema([("ord", pa.int64()), ("teacher", pa.int16()), ("sample_index", pa.int32())])
+_LEFT_OUT = pa.schema([("ord", pa.int64()), ("arm", pa.int16()), ("sample_index", pa.int32())])
 _WORD = regex.compile(
     r"(?V1)[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
     r"|[\w--\p{Han}--\p{Hiragana}--\p{Katakana}--\p{Thai}--\p{Lao}--\p{Khmer}--\p{Myanmar}]+"
@@ -73,11 +73,11 @@ def keep_diverse(workspace: Workspace, per_prompt: int, reason: str) -> None:
     workspace.execute(
         f"""
         CREATE TABLE crowded AS
-        SELECT ord, teacher, sample_index, sample_id, place, row_number() OVER (ORDER BY ord, place) - 1 AS rank
+        SELECT ord, arm, sample_index, sample_id, place, row_number() OVER (ORDER BY ord, place) - 1 AS rank
         FROM (
-            SELECT ord, teacher, sample_index, sample_id, count(*) OVER (PARTITION BY ord) AS many,
+            SELECT ord, arm, sample_index, sample_id, count(*) OVER (PARTITION BY ord) AS many,
                 row_number() OVER (
-                    PARTITION BY ord ORDER BY score DESC NULLS LAST, length, sample_id, teacher, sample_index
+                    PARTITION BY ord ORDER BY score DESC NULLS LAST, length, sample_id, arm, sample_index
                 ) AS place
             FROM candidates WHERE stage IS NULL
         )
@@ -104,8 +104,8 @@ def _reject(workspace: Workspace, per_prompt: int, total: int, reason: str) -> N
     workspace.execute(
         f"""
         UPDATE candidates SET stage = 'select', reason = {literal(reason)}
-        FROM (SELECT ord, teacher, sample_index FROM read_parquet({literal(path)})) AS gone
-        WHERE candidates.ord = gone.ord AND candidates.teacher = gone.teacher AND candidates.sample_index = gone.sample_index
+        FROM (SELECT ord, arm, sample_index FROM read_parquet({literal(path)})) AS gone
+        WHERE candidates.ord = gone.ord AND candidates.arm = gone.arm AND candidates.sample_index = gone.sample_index
         """
     )
     workspace.execute("DROP TABLE crowds")
@@ -115,7 +115,7 @@ def _prompts(workspace: Workspace, bucket: int) -> Iterator[list[dict[str, Any]]
     """Yield each prompt's samples, the best first."""
     table = workspace.table(
         f"""
-        SELECT ord, teacher, sample_index, text
+        SELECT ord, arm, sample_index, text
         FROM (SELECT *, concat_ws(chr(10), reasoning, response) AS text FROM {workspace.dealt("crowds", bucket)})
         JOIN crowded USING (rank)
         QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, text) = 1

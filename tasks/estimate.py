@@ -140,26 +140,26 @@ _Group = tuple[list[str], int, list[int]]
 def _groups(workspace: Workspace, teachers: int) -> list[_Group]:
     """Return what is known of prompts' slots. A teacher, or a strategy, that isn't for a prompt has an empty pattern there."""
     found: dict[tuple[str, ...], tuple[int, list[int]]] = {}
-    patterns = [f"coalesce(any_value(pattern) FILTER (teacher = {number}), '') AS pattern{number}" for number in range(teachers)]
-    tokens = [f"any_value(tokens) FILTER (teacher = {number}) AS tokens{number}" for number in range(teachers)]
+    patterns = [f"coalesce(any_value(pattern) FILTER (arm = {number}), '') AS pattern{number}" for number in range(teachers)]
+    tokens = [f"any_value(tokens) FILTER (arm = {number}) AS tokens{number}" for number in range(teachers)]
     sums = [f"coalesce(sum(tokens{number}), 0)::BIGINT" for number in range(teachers)]
     listed = ", ".join(f"pattern{number}" for number in range(teachers))
     for within in stretches(workspace):  # texts and lists that are gathered from many rows stay in memory
         for prompts, *columns in workspace.rows(
             f"""
             WITH marked AS (
-                SELECT ord, teacher, sample_index, tokens, CASE
+                SELECT ord, arm, sample_index, tokens, CASE
                     WHEN NOT here AND first THEN '{rates.MISSING}'
                     WHEN NOT here THEN '{rates.UNKNOWN}'
                     WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
                     WHEN complete THEN '{rates.REJECTED}'
                     ELSE '{rates.UNKNOWN}' END AS state
                 FROM (FROM slots WHERE {within}) JOIN (FROM open_slots WHERE {within}) AS open_slots
-                    USING (ord, teacher, sample_index)
-                LEFT JOIN (FROM judged WHERE {within}) AS judged USING (ord, teacher, sample_index)
+                    USING (ord, arm, sample_index)
+                LEFT JOIN (FROM judged WHERE {within}) AS judged USING (ord, arm, sample_index)
             ), patterns AS (
-                SELECT ord, teacher, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
-                FROM marked GROUP BY ord, teacher
+                SELECT ord, arm, string_agg(state, '' ORDER BY sample_index) AS pattern, any_value(tokens) AS tokens
+                FROM marked GROUP BY ord, arm
             ), prompts AS (
                 SELECT {", ".join([*patterns, *tokens])} FROM patterns GROUP BY ord
             )
@@ -209,7 +209,7 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
         workspace,
         f"""
         WITH asked AS (
-            SELECT prompt_id, chars, tokens FROM slots JOIN prompt_ids USING (ord) WHERE teacher = {number} AND sample_index = 0
+            SELECT prompt_id, chars, tokens FROM slots JOIN prompt_ids USING (ord) WHERE arm = {number} AND sample_index = 0
         )
         SELECT sum(tokens_in), any_value(tokens), count(*), sum(least(tokens_out, {most or "tokens_out"})), sum(tokens_reasoning),
             sum(tokens_cached)
@@ -232,7 +232,7 @@ def _own(workspace: Workspace, number: int) -> _Like | None:
     # A step at a time, since each spills by itself, and several at once would need room at once.
     workspace.execute(
         "CREATE OR REPLACE TABLE own AS SELECT sample_id, min(ord) AS ord, any_value(tokens) AS reckoned "
-        f"FROM slots WHERE stored AND teacher = {number} GROUP BY sample_id"
+        f"FROM slots WHERE stored AND arm = {number} GROUP BY sample_id"
     )
     tokens = "tokens_in, tokens_out, tokens_reasoning, tokens_cached, created_at"
     workspace.execute(f"CREATE OR REPLACE TABLE billed AS SELECT own.*, {tokens} FROM samples JOIN own USING (sample_id)")
@@ -308,7 +308,7 @@ def _again(workspace: Workspace, number: int, teacher: TeacherOptions, *, own: b
 
     Both are taken at the present price. What was asked for once tells how far that is from the price then.
     """
-    of = f"sample_id IN (SELECT sample_id FROM slots WHERE stored AND teacher = {number})" if own else "TRUE"
+    of = f"sample_id IN (SELECT sample_id FROM slots WHERE stored AND arm = {number})" if own else "TRUE"
     rows = workspace.rows(
         f"""
         SELECT sum(cost_usd), sum(tokens_in)::BIGINT, sum(tokens_out)::BIGINT, sum(coalesce(tokens_reasoning, 0))::BIGINT,

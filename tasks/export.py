@@ -219,8 +219,10 @@ def _distributions(
 ) -> Distributions:
     name = getattr(exporter, "scores", None)
     of = None if scorer is None else (str(scorer["provider"]), str(scorer["model"]))
-    wanted = name and Wanted(scorer=name, fingerprint=getattr(exporter, "fingerprint", None), of=of)
-    return Distributions(lake, workspace, folder, wanted=wanted or None)
+    if name is None:
+        return Distributions(lake, workspace, folder, wanted=None)
+    print_, how = getattr(exporter, "fingerprint", None), getattr(exporter, "reasoning", "omit")
+    return Distributions(lake, workspace, folder, wanted=Wanted(scorer=name, fingerprint=print_, of=of, reasoning=how))
 
 
 def _beside(made: Mapping[str, str], texts: Mapping[str, str], name: str) -> Mapping[str, str]:

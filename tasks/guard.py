@@ -6,7 +6,9 @@ trained on recursively generated data"); real data kept among it prevents that (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pydantic import Field
 
@@ -27,6 +29,23 @@ class GuardOptions(Options):
     """Of the prompts at least, of generation 0; prompts that are rejected before the draw don't count."""
     min_diversity: MinDiversity | None = None
     """Bounds of the traces' diversity; a build beyond them isn't landed."""
+
+    @property
+    def of_prompts(self) -> bool:
+        """Whether prompts are looked at."""
+        return self.max_generation is not None or bool(self.min_human_share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coming:
+    """Prompts that are still to be grown."""
+
+    most: int
+    """How many at most: all that will be asked for."""
+    expected: int
+    """How many about."""
+    known: bool
+    """Whether that goes by the share of stored answers' prompts that were kept; else it is all of them."""
 
 
 def check_teachers(options: GuardOptions, generations: Mapping[str, int]) -> None:
@@ -52,7 +71,7 @@ def check_growth(options: GuardOptions, source: str, *, seeds: int, teacher: int
 
 def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
     """Raise GuardRefused where the prompts that aren't barred are of too late a generation, or too few are people's."""
-    if options.max_generation is None and options.min_human_share is None:
+    if not options.of_prompts:
         return
     rows = workspace.rows(
         "SELECT generation, source, count(*), arg_min(place, ord) FROM prompts ANTI JOIN barred USING (ord) "
@@ -66,10 +85,37 @@ def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
             f"{shown(source)}: {number:,} prompts are of generation {generation} (the first: {place}), and guard.max_generation "
             f"is {options.max_generation}: leave them out, or raise guard.max_generation"
         )
-    total = sum(row[2] for row in rows)
-    human = sum(row[2] for row in rows if row[0] == 0)
+    human, total = sum(row[2] for row in rows if row[0] == 0), sum(row[2] for row in rows)
     if options.min_human_share is not None and human / total < options.min_human_share:
         raise GuardRefused(
             f"{human:,} of {total:,} prompts ({human / total:.1%}) were written by people (generation 0), and "
             f"guard.min_human_share is {options.min_human_share:g}: add prompts of people's, or lower guard.min_human_share"
         )
+
+
+def check_share(workspace: Workspace, options: GuardOptions, coming: Coming, *, probing: bool = False) -> str | None:
+    """Return a line where too few prompts may be people's once more are grown. Raise GuardRefused where that is to be expected.
+
+    Before a probe, which buys a few to see how many are kept, only where not even one more may be.
+    """
+    if not options.min_human_share or not coming.most:
+        return None
+    ((human, total),) = workspace.rows(
+        "SELECT count(*) FILTER (generation = 0), count(*) FROM prompts ANTI JOIN barred USING (ord)"
+    )
+    room = max(0, math.floor(human / options.min_human_share + 1e-9) - total)
+    if coming.most <= room:
+        return None
+    asked = f"growing asks for {coming.most:,} prompts more" + (
+        f", of which about {coming.expected:,} are kept by what is stored" if coming.known else ""
+    )
+    said = (
+        f"{asked}, and beside {human:,} that people wrote (generation 0) and {total - human:,} others, guard.min_human_share, "
+        f"{options.min_human_share:g}, has room for {room:,}"
+    )
+    if room and (probing or coming.expected <= room):
+        return f"{said}: a build in which more are kept will be refused"
+    learn = "" if coming.known or not room else "; `stillhouse plan SPEC --probe 20` finds out how many are kept"
+    raise GuardRefused(
+        f"{said}: lower `grow.per_seed` or `grow.rounds`, add prompts of people's, or lower guard.min_human_share{learn}"
+    )

@@ -29,7 +29,7 @@ PROMPTS = 512
 class Slot:
     """One sample that a prompt wants of one teacher by one strategy."""
 
-    teacher: int
+    arm: int
     """The number of the two, as in `tasks.prepare`."""
     sample_index: int
     """0 … k - 1."""
@@ -44,10 +44,10 @@ class Slot:
 
 
 Loaded = tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]
-"""A shard's prompts by their `ord`, and their slots by `ord` and teacher."""
+"""A shard's prompts by their `ord`, and their slots by `ord` and arm."""
 _SLOT = pa.struct(
     [
-        ("teacher", pa.int16()),
+        ("arm", pa.int16()),
         ("sample_index", pa.int32()),
         ("key", pa.string()),
         ("here", pa.bool_()),
@@ -78,19 +78,19 @@ class Staged:
         within = self._within(number)
         prompts = [(row["ord"], prompt_of(row)) for row in self._prompts(number).to_pylist()]
         slots: dict[int, dict[int, list[Slot]]] = {}
-        for ord_, teacher, index, key, here, shared, accepted in self.workspace.rows(
-            "SELECT ord, teacher, sample_index, key, here, shared, accepted FROM open_slots "
-            f"WHERE {within} ORDER BY ord, teacher, sample_index"
+        for ord_, arm, index, key, here, shared, accepted in self.workspace.rows(
+            "SELECT ord, arm, sample_index, key, here, shared, accepted FROM open_slots "
+            f"WHERE {within} ORDER BY ord, arm, sample_index"
         ):
-            slot = Slot(teacher=teacher, sample_index=index, key=key, here=here, shared=shared, accepted=accepted)
-            slots.setdefault(ord_, {}).setdefault(teacher, []).append(slot)
+            slot = Slot(arm=arm, sample_index=index, key=key, here=here, shared=shared, accepted=accepted)
+            slots.setdefault(ord_, {}).setdefault(arm, []).append(slot)
         return prompts, slots
 
     def write(self, number: int, path: Path) -> None:
         """Write one shard as an order. What has no slots has nothing to do, and isn't in it."""
         slots = self.workspace.table(
-            "SELECT ord, list({'teacher': teacher, 'sample_index': sample_index, 'key': key, 'here': here, 'shared': shared, "
-            "'accepted': accepted} ORDER BY teacher, sample_index) AS slots "
+            "SELECT ord, list({'arm': arm, 'sample_index': sample_index, 'key': key, 'here': here, 'shared': shared, "
+            "'accepted': accepted} ORDER BY arm, sample_index) AS slots "
             f"FROM open_slots WHERE {self._within(number)} GROUP BY ord"
         )
         found = dict(zip(slots["ord"].to_pylist(), slots["slots"].to_pylist(), strict=True))
@@ -136,7 +136,7 @@ class Ordered:
         for row in pq.read_table(self.path(number)).to_pylist():
             prompts.append((row["ord"], prompt_of(row)))
             for each in row["slots"]:
-                slots.setdefault(row["ord"], {}).setdefault(each["teacher"], []).append(Slot(**each))
+                slots.setdefault(row["ord"], {}).setdefault(each["arm"], []).append(Slot(**each))
         return prompts, slots
 
     def order(self, number: int, kind: str, attempt: int) -> Path:

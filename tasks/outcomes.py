@@ -18,15 +18,15 @@ from tasks.verify import Named, Rule
 NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
 FAILED = "coalesce(stage = 'draw' AND sample_id IS NULL, FALSE)"
 """Whether a candidate was asked for and no response came; nothing was asked of a barred prompt."""
-NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_teacher, NULL::INTEGER AS kept_index"
+NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_arm, NULL::INTEGER AS kept_index"
 """Columns of `candidates`: the slot for whose sake one was dropped by dedup; null where another dataset has that sample."""
-_REQUEST = "ord * 32768 + teacher"
-"""A number for a prompt and a teacher, in the order of both."""
+_REQUEST = "ord * 32768 + arm"
+"""A number for a prompt and an arm, in the order of both."""
 
 
 ADDRESSED = (
-    "(SELECT ord, teacher, sample_index, sample_id, inputs FROM slots "
-    "UNION ALL SELECT ord, teacher, sample_index, sample_id, inputs FROM together)"
+    "(SELECT ord, arm, sample_index, sample_id, inputs FROM slots "
+    "UNION ALL SELECT ord, arm, sample_index, sample_id, inputs FROM together)"
 )
 """Each slot with what verdicts on its sample are kept by; `together` must be there."""
 
@@ -45,20 +45,20 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
         "WHERE sample_index = 0 GROUP BY key HAVING times > 1"
     )
     workspace.execute(
-        "CREATE OR REPLACE TABLE open_slots (ord BIGINT, teacher SMALLINT, sample_index INTEGER, key VARCHAR, here BOOLEAN, "
+        "CREATE OR REPLACE TABLE open_slots (ord BIGINT, arm SMALLINT, sample_index INTEGER, key VARCHAR, here BOOLEAN, "
         "shared BIGINT, first BOOLEAN, accepted BOOLEAN)"
     )
     for within in stretches(workspace):
         workspace.execute(
             f"""
             INSERT INTO open_slots
-            SELECT ord, teacher, sample_index, key, stored AS here, if(stored, 0, coalesce(times, 0)) AS shared,
+            SELECT ord, arm, sample_index, key, stored AS here, if(stored, 0, coalesce(times, 0)) AS shared,
                 coalesce(repeated.first = {_REQUEST}, TRUE) AS first,
                 stored AND why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
             FROM (FROM slots WHERE {within}) LEFT JOIN repeated USING (key)
-            LEFT JOIN (FROM judged WHERE {within}) USING (ord, teacher, sample_index)
-            LEFT JOIN (FROM unwanted WHERE {within}) USING (ord, teacher, sample_index)
-            ORDER BY ord, teacher, sample_index
+            LEFT JOIN (FROM judged WHERE {within}) USING (ord, arm, sample_index)
+            LEFT JOIN (FROM unwanted WHERE {within}) USING (ord, arm, sample_index)
+            ORDER BY ord, arm, sample_index
             """
         )
     workspace.execute("DROP TABLE repeated")
@@ -93,27 +93,27 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     workspace.execute(
         f"""
         CREATE TABLE asked AS
-        SELECT ord, teacher, sample_index, bought, error FROM read_parquet({literal(asked)})
+        SELECT ord, arm, sample_index, bought, error FROM read_parquet({literal(asked)})
         UNION ALL
-        SELECT ord, teacher, sample_index, FALSE, NULL FROM open_slots WHERE ord // {orders.PROMPTS} NOT IN (FROM worked)
+        SELECT ord, arm, sample_index, FALSE, NULL FROM open_slots WHERE ord // {orders.PROMPTS} NOT IN (FROM worked)
         """
     )
     workspace.execute(
-        "CREATE TABLE wanted AS SELECT asked.*, sample_id, inputs FROM asked JOIN slots USING (ord, teacher, sample_index)"
+        "CREATE TABLE wanted AS SELECT asked.*, sample_id, inputs FROM asked JOIN slots USING (ord, arm, sample_index)"
     )
     workspace.execute(
         "CREATE TABLE heard AS SELECT wanted.*, accepted, score, verifier "
-        "FROM wanted LEFT JOIN judged USING (ord, teacher, sample_index)"
+        "FROM wanted LEFT JOIN judged USING (ord, arm, sample_index)"
     )
     accepted = f"coalesce(accepted, {'FALSE' if verifiers else 'TRUE'})"
     workspace.execute(
         f"""
         CREATE TABLE candidates AS
-        SELECT ord, teacher, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
+        SELECT ord, arm, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
             CASE WHEN texts.sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
             CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason,
             {NO_DOUBLE}, FALSE AS returned
-        FROM heard LEFT JOIN texts USING (sample_id) LEFT JOIN unwanted USING (ord, teacher, sample_index)
+        FROM heard LEFT JOIN texts USING (sample_id) LEFT JOIN unwanted USING (ord, arm, sample_index)
         """
     )
     for table in ("asked", "wanted", "heard"):
@@ -127,17 +127,17 @@ def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:
     workspace.execute(
         f"""
         CREATE TABLE reasons AS
-        SELECT ord, teacher, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason,
+        SELECT ord, arm, sample_index, CASE WHEN passed IS NULL THEN 'undecided: ' ELSE '' END || {said} AS reason,
             CASE WHEN NOT passed THEN verifiers.name END AS refuted_by
         FROM verdicts
         JOIN {listed(verifiers)} USING (fingerprint)
         JOIN (
             SELECT addressed.*, verifier
-            FROM candidates JOIN {ADDRESSED} AS addressed USING (ord, teacher, sample_index) WHERE stage = 'verify'
+            FROM candidates JOIN {ADDRESSED} AS addressed USING (ord, arm, sample_index) WHERE stage = 'verify'
         ) AS rejected
             ON rejected.sample_id = verdicts.sample_id AND rejected.inputs = verdicts.inputs AND rejected.verifier = number
         WHERE passed IS DISTINCT FROM TRUE
-        QUALIFY row_number() OVER (PARTITION BY ord, teacher, sample_index ORDER BY passed, verdicts.reason) = 1
+        QUALIFY row_number() OVER (PARTITION BY ord, arm, sample_index ORDER BY passed, verdicts.reason) = 1
         """
     )
 
@@ -157,20 +157,20 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, addr
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE found AS
-        SELECT ord, teacher, sample_index, number, passed, score
+        SELECT ord, arm, sample_index, number, passed, score
         FROM verdicts JOIN {listed(verifiers)} USING (fingerprint) JOIN {addressed} AS slots USING (sample_id, inputs)
         """
     )
     # A verdict may stand twice, where a run was killed between reaching it and noting that.
-    once = "SELECT ord, teacher, sample_index, number, bool_and(passed) AS passed, min(score) AS score FROM found GROUP BY ALL"
+    once = "SELECT ord, arm, sample_index, number, bool_and(passed) AS passed, min(score) AS score FROM found GROUP BY ALL"
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE judged AS
-        SELECT ord, teacher, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
+        SELECT ord, arm, sample_index, {rule.sql("fingerprint", "passed")} AS accepted, avg(score) AS score,
             count(*) = {len(verifiers)} AS complete,
             coalesce(min(number) FILTER (passed = FALSE), min(number) FILTER (passed IS NULL)) AS verifier
         FROM ({once}) JOIN {listed(verifiers)} USING (number)
-        GROUP BY ord, teacher, sample_index
+        GROUP BY ord, arm, sample_index
         """
     )
     workspace.execute("DROP TABLE found")
@@ -190,7 +190,7 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
             failed += number
         else:
             rejected[stage] = rejected.get(stage, 0) + number
-    slots = workspace.rows("SELECT count(*) FROM (SELECT DISTINCT ord, teacher, sample_index FROM candidates)")[0][0]
+    slots = workspace.rows("SELECT count(*) FROM (SELECT DISTINCT ord, arm, sample_index FROM candidates)")[0][0]
     if slots != requested:
         raise AssertionError(f"{requested} outcomes for {slots} slots")
     reused = workspace.rows("SELECT count(*) FROM candidates WHERE NOT bought AND sample_id IS NOT NULL")[0][0]

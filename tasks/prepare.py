@@ -36,15 +36,15 @@ STAGED_PROMPTS = pa.schema(
 REQUESTS = pa.schema(
     [
         ("ord", pa.int64()),
-        ("teacher", pa.int16()),
+        ("arm", pa.int16()),
         ("key", pa.string()),
         ("inputs", pa.string()),
         ("chars", pa.int32()),
         ("tokens", pa.int32()),
     ]
 )
-"""Of a prompt and what asks it; `tokens` as `tasks.tokens` reckons. `teacher`, here and wherever the workspace has one, is the
-number of an `Asked`: where there are strategies, a teacher has one for each."""
+"""Of a prompt and what asks it; `tokens` as `tasks.tokens` reckons. `arm`, here and wherever the workspace has one, is the number
+of an `Asked`: where there are strategies, a teacher has one for each."""
 ROW_GROUP = 2_048
 """Of the staged files: a shard reads few rows that aren't its own."""
 FILE = 16_384
@@ -125,13 +125,13 @@ def prepare(
         f"""
         CREATE TABLE slots AS
         WITH asked AS (
-            SELECT ord, teacher, key, inputs, chars, tokens, i::INTEGER AS sample_index,
+            SELECT ord, arm, key, inputs, chars, tokens, i::INTEGER AS sample_index,
                 left(sha256(key || '/' || i), 32) AS sample_id
             FROM {requests} {unfolded}, range({k}) AS indices(i)
         )
-        SELECT ord, teacher, sample_index, sample_id, key, inputs, chars, tokens,
+        SELECT ord, arm, sample_index, sample_id, key, inputs, chars, tokens,
             sample_id IN (SELECT sample_id FROM samples) AS stored
-        FROM asked ORDER BY ord, teacher, sample_index
+        FROM asked ORDER BY ord, arm, sample_index
         """
     )
     barred.start(workspace)
@@ -198,7 +198,7 @@ def _arms(workspace: Workspace, teachers: Sequence[Asked]) -> None:
         f"({number}, {known.index(each.who)}, {'NULL' if each.strategy is None else literal(each.strategy)})"
         for number, each in enumerate(teachers)
     )
-    workspace.execute("CREATE TABLE arms (teacher SMALLINT, first SMALLINT, strategy VARCHAR)")
+    workspace.execute("CREATE TABLE arms (arm SMALLINT, first SMALLINT, strategy VARCHAR)")
     workspace.execute(f"INSERT INTO arms VALUES {rows}")
 
 
@@ -224,7 +224,7 @@ def _stage(
                     strategy: {"chars": sum(len(each.content) for each in messages), "tokens": estimate_messages(messages)}
                     for strategy, messages in by_strategy.items()
                 }
-                for teacher, asked in enumerate(teachers):
+                for arm, asked in enumerate(teachers):
                     if asked.strategy not in by_strategy:
                         continue
                     key = request_key(
@@ -234,7 +234,7 @@ def _stage(
                         parameters=parameters,
                         identity=asked.identity,
                     )
-                    row = {"ord": number, "teacher": teacher, "key": key, "inputs": own["inputs"]}
+                    row = {"ord": number, "arm": arm, "key": key, "inputs": own["inputs"]}
                     requests.write(row | sizes[asked.strategy])
             except (UnicodeEncodeError, TypeError) as error:
                 raise SourceError(f"{found.place}: has a text that isn't Unicode (a lone surrogate): {error}") from error

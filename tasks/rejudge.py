@@ -69,7 +69,7 @@ def _find(workspace: Workspace, verifiers: Sequence[Named], join: str, *, bought
     there = "sample_id IN (SELECT sample_id FROM samples)" if bought else "stored"
     workspace.execute(
         "CREATE OR REPLACE TABLE stored_slots AS SELECT sample_id, inputs, ord FROM slots "
-        f"ANTI JOIN unwanted USING (ord, teacher, sample_index) WHERE {there}"
+        f"ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE {there}"
     )
     workspace.execute(
         "CREATE OR REPLACE TABLE wanted AS SELECT sample_id, inputs, min(ord) AS ord FROM stored_slots GROUP BY sample_id, inputs"

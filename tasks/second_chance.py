@@ -40,13 +40,13 @@ def _bereft(workspace: Workspace, *, by_prompt: bool) -> None:
 
     By prompt, they are those of prompts that were dropped for the sake of one that has no sample left.
     """
-    doubles = "SELECT ord, teacher, sample_index, sample_id, kept_ord, kept_teacher, kept_index FROM candidates"
+    doubles = "SELECT ord, arm, sample_index, sample_id, kept_ord, kept_arm, kept_index FROM candidates"
     workspace.execute(f"CREATE TABLE doubles AS {doubles} WHERE stage = 'dedup' AND kept_ord IS NOT NULL")
     if by_prompt:
         none_left = f"bool_or(stage = '{STAGE}') AND count(*) FILTER (stage IS NULL) = 0"
         prompts = f"SELECT ord FROM candidates GROUP BY ord HAVING {none_left}"
         workspace.execute(
-            f"CREATE TABLE bereft AS SELECT ord, teacher, sample_index, sample_id FROM doubles WHERE kept_ord IN ({prompts})"
+            f"CREATE TABLE bereft AS SELECT ord, arm, sample_index, sample_id FROM doubles WHERE kept_ord IN ({prompts})"
         )
     else:
         # What stands for a near-duplicate may itself have been dropped as a semantic one.
@@ -54,14 +54,14 @@ def _bereft(workspace: Workspace, *, by_prompt: bool) -> None:
             f"""
             CREATE TABLE bereft AS
             WITH RECURSIVE gone AS (
-                SELECT ord, teacher, sample_index, sample_id, FALSE AS dropped FROM candidates
+                SELECT ord, arm, sample_index, sample_id, FALSE AS dropped FROM candidates
                 WHERE stage = '{STAGE}' AND sample_id IS NOT NULL
                 UNION ALL
-                SELECT doubles.ord, doubles.teacher, doubles.sample_index, doubles.sample_id, TRUE
+                SELECT doubles.ord, doubles.arm, doubles.sample_index, doubles.sample_id, TRUE
                 FROM doubles JOIN gone
-                    ON kept_ord = gone.ord AND kept_teacher = gone.teacher AND kept_index = gone.sample_index
+                    ON kept_ord = gone.ord AND kept_arm = gone.arm AND kept_index = gone.sample_index
             )
-            SELECT ord, teacher, sample_index, sample_id FROM gone WHERE dropped
+            SELECT ord, arm, sample_index, sample_id FROM gone WHERE dropped
             """
         )
     workspace.execute("DROP TABLE doubles")
@@ -72,9 +72,9 @@ def _bring_back(workspace: Workspace) -> None:
     workspace.execute(
         """
         UPDATE candidates SET stage = NULL, reason = NULL, returned = TRUE,
-            kept_ord = NULL, kept_teacher = NULL, kept_index = NULL
+            kept_ord = NULL, kept_arm = NULL, kept_index = NULL
         FROM bereft
-        WHERE candidates.ord = bereft.ord AND candidates.teacher = bereft.teacher
+        WHERE candidates.ord = bereft.ord AND candidates.arm = bereft.arm
             AND candidates.sample_index = bereft.sample_index
         """
     )

@@ -115,7 +115,7 @@ def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Seq
         if options.prefer == "diverse":
             keep_diverse(workspace, options.per_prompt, reason)
         else:
-            ranked = f"SELECT ord, teacher, sample_index, {_rank('ord', order)} AS rank FROM candidates WHERE stage IS NULL"
+            ranked = f"SELECT ord, arm, sample_index, {_rank('ord', order)} AS rank FROM candidates WHERE stage IS NULL"
             _reject(workspace, ranked, options.per_prompt, literal(reason))
     for cap in options.cap:
         _cap(workspace, cap, order, seed=seed)
@@ -123,7 +123,7 @@ def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Seq
 
 
 def _rank(kind: str, order: str) -> str:
-    return f"row_number() OVER (PARTITION BY {kind} ORDER BY {order}, sample_id, teacher, sample_index)"
+    return f"row_number() OVER (PARTITION BY {kind} ORDER BY {order}, sample_id, arm, sample_index)"
 
 
 def _reject(workspace: Workspace, ranked: str, bound: int, reason: str) -> None:
@@ -132,7 +132,7 @@ def _reject(workspace: Workspace, ranked: str, bound: int, reason: str) -> None:
         UPDATE candidates SET stage = 'select', reason = {reason}
         FROM ({ranked}) AS ranked
         WHERE rank > {bound} AND candidates.ord = ranked.ord
-            AND candidates.teacher = ranked.teacher AND candidates.sample_index = ranked.sample_index
+            AND candidates.arm = ranked.arm AND candidates.sample_index = ranked.sample_index
         """
     )
 
@@ -166,8 +166,8 @@ def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> Non
     if cap.by in _ARMS:
         kind, what = f"arms.{_ARMS[cap.by]}", f"'of this {cap.by}'"
     ranked = (
-        f"SELECT ord, teacher, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
-        "FROM candidates JOIN kinds USING (ord) JOIN arms USING (teacher) WHERE stage IS NULL"
+        f"SELECT ord, arm, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
+        "FROM candidates JOIN kinds USING (ord) JOIN arms USING (arm) WHERE stage IS NULL"
     )
     _reject(workspace, ranked, cap.at, f"'cap: {cap.at} others ' || {what} || ' were chosen'")
     workspace.execute("DROP TABLE kinds")

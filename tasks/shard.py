@@ -21,7 +21,7 @@ from tasks.verify import Case, Rule
 ASKED = pa.schema(
     [
         ("ord", pa.int64()),
-        ("teacher", pa.int16()),
+        ("arm", pa.int16()),
         ("sample_index", pa.int32()),
         ("bought", pa.bool_()),
         ("error", pa.string()),
@@ -31,7 +31,7 @@ ASKED = pa.schema(
 
 
 Place = tuple[int, int, int]
-"""(ord, teacher, sample_index)."""
+"""(ord, arm, sample_index)."""
 Bought = dict[Place, Sample | str]
 """A sample, or why there is none."""
 Judged = dict[Place, list[Verdict]]
@@ -94,7 +94,7 @@ class Shards:
     asked: Asked
     """Gets rows of `ASKED`, a shard's at once."""
     cascades: Sequence[Sequence[int]] = ()
-    """For each strategy the teachers' numbers from cheap to strong. Empty: all are asked side by side."""
+    """For each strategy its arms from the cheap teacher's to the strong one's. Empty: all are asked side by side."""
     tally: Tally = field(default_factory=Tally)
     """Of all shards."""
     passing: Passing = field(default_factory=Passing)
@@ -152,7 +152,7 @@ class Shards:
                 identifier = sample_id(slot.key, slot.sample_index)
                 if identifier not in samples or identifier in self._claims:
                     continue
-                sample, place = samples[identifier], (ord_, slot.teacher, slot.sample_index)
+                sample, place = samples[identifier], (ord_, slot.arm, slot.sample_index)
                 if slot.shared:
                     self._claims[identifier] = asyncio.get_running_loop().create_future()
                     self._claims[identifier].set_result(sample)
@@ -165,7 +165,7 @@ class Shards:
 
     def _let_go(self, slots: dict[int, dict[int, list[Slot]]]) -> None:
         """Forget the shared samples that no shard to come has a slot for: texts that would pile up until the run ends."""
-        for slot in (slot for by_teacher in slots.values() for own in by_teacher.values() for slot in own if slot.shared):
+        for slot in (slot for by_arm in slots.values() for own in by_arm.values() for slot in own if slot.shared):
             identifier = sample_id(slot.key, slot.sample_index)
             left = self._left.pop(identifier, slot.shared) - 1
             if left:
@@ -173,7 +173,7 @@ class Shards:
             else:
                 self._claims.pop(identifier, None)
 
-    async def _prompt(self, task: _Task, by_teacher: dict[int, list[Slot]]) -> None:
+    async def _prompt(self, task: _Task, by_arm: dict[int, list[Slot]]) -> None:
         """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.
 
         Each strategy has its own k samples, and so a cascade of its own. What is asked for depends on what is stored and on its
@@ -183,26 +183,26 @@ class Shards:
         name = task.prompt.prompt_id
         messages = {
             strategy: self.template.render(task.prompt, place=name, strategy=strategy)
-            for strategy in dict.fromkeys(self.strategies[teacher] for teacher in by_teacher)
+            for strategy in dict.fromkeys(self.strategies[arm] for arm in by_arm)
         }
         questions = {
-            teacher: Question(
+            arm: Question(
                 prompt_id=name,
-                desk=self.desks[teacher],
-                messages=messages[self.strategies[teacher]],
+                desk=self.desks[arm],
+                messages=messages[self.strategies[arm]],
                 key=slots[0].key,
-                strategy=self.strategies[teacher],
+                strategy=self.strategies[arm],
             )
-            for teacher, slots in by_teacher.items()
+            for arm, slots in by_arm.items()
         }
         asked: list[Coroutine[Any, Any, object]]
         if self.cascades:
-            chains = [[teacher for teacher in cascade if teacher in questions] for cascade in self.cascades]
-            asked = [self._cascade(task, {each: questions[each] for each in chain}, by_teacher) for chain in chains if chain]
+            chains = [[arm for arm in cascade if arm in questions] for cascade in self.cascades]
+            asked = [self._cascade(task, {each: questions[each] for each in chain}, by_arm) for chain in chains if chain]
         else:
             asked = [
-                self._rounds(task, question, by_teacher[teacher], lacking=self.draw.sampling.solved_at, later=0)
-                for teacher, question in questions.items()
+                self._rounds(task, question, by_arm[arm], lacking=self.draw.sampling.solved_at, later=0)
+                for arm, question in questions.items()
             ]
         if len(asked) == 1:
             await asked[0]
@@ -211,12 +211,12 @@ class Shards:
             for each in asked:
                 group.create_task(each)
 
-    async def _cascade(self, task: _Task, questions: dict[int, Question], by_teacher: dict[int, list[Slot]]) -> None:
+    async def _cascade(self, task: _Task, questions: dict[int, Question], by_arm: dict[int, list[Slot]]) -> None:
         """Ask one teacher after the other until they have solved the prompt."""
         lacking = self.draw.sampling.solved_at
-        later = sum(slot.accepted for teacher in questions for slot in by_teacher[teacher])
-        for teacher, question in questions.items():
-            slots = by_teacher[teacher]
+        later = sum(slot.accepted for arm in questions for slot in by_arm[arm])
+        for arm, question in questions.items():
+            slots = by_arm[arm]
             # Where the run stops, a teacher may not have been asked for all that it was to be: the next one must not stand in.
             if self.draw.stop:
                 return
@@ -249,7 +249,7 @@ class Shards:
     async def _round(self, task: _Task, question: Question, now: list[Slot], come: Come) -> int:
         """Ask for missing slots and judge what comes. Return how many were accepted."""
         bought = task.bought
-        places = {slot.sample_index: (task.ord, slot.teacher, slot.sample_index) for slot in now}
+        places = {slot.sample_index: (task.ord, slot.arm, slot.sample_index) for slot in now}
         missing = [slot for slot in now if places[slot.sample_index] not in bought]
         others = await self._draw(question, missing, places, bought)
         results = {index: bought[place] for index, place in places.items() if place in bought} | others
@@ -345,7 +345,7 @@ def _note(task: _Task, slots: list[Slot], come: Come, enough: int | None) -> int
 def _row(ord_: int, slot: Slot, result: Sample | str | None, *, own: bool) -> dict[str, Any]:
     return {
         "ord": ord_,
-        "teacher": slot.teacher,
+        "arm": slot.arm,
         "sample_index": slot.sample_index,
         "bought": own and isinstance(result, Sample),
         "error": result if isinstance(result, str) else None,

@@ -52,7 +52,7 @@ def snapshot(
     workspace: Workspace, *, dataset: str, build_id: str, teachers: Sequence[TeacherFacts], verifiers: Sequence[Named]
 ) -> None:
     """Stage the three tables of a build, from `prompts` and `candidates`."""
-    workspace.execute("CREATE TABLE teachers (teacher SMALLINT, name VARCHAR, strategy VARCHAR)")
+    workspace.execute("CREATE TABLE teachers (arm SMALLINT, name VARCHAR, strategy VARCHAR)")
     _insert(workspace, "teachers", [(number, teacher.name, teacher.strategy) for number, teacher in enumerate(teachers)])
     _prompts(workspace)
     reasons(workspace, verifiers)
@@ -61,9 +61,9 @@ def snapshot(
             coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
             CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
             refuted_by, score::FLOAT AS score, strategy
-        FROM candidates JOIN teachers USING (teacher) JOIN prompt_ids USING (ord)
-        LEFT JOIN reasons USING (ord, teacher, sample_index)
-        ORDER BY ord, candidates.teacher, sample_index
+        FROM candidates JOIN teachers USING (arm) JOIN prompt_ids USING (ord)
+        LEFT JOIN reasons USING (ord, arm, sample_index)
+        ORDER BY ord, candidates.arm, sample_index
         """
     batches = workspace.stream(f"SELECT {', '.join(OUTCOMES.names)} FROM ({outcomes})", rows=ROW_GROUP)
     _write(workspace, "outcomes", OUTCOMES, batches)
@@ -123,7 +123,7 @@ def _traces(
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
     deal_samples(workspace, "responses", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM kept")
     alone = "SELECT rank, sample_id, inputs FROM kept"
-    voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, teacher, sample_id)"
+    voted = "SELECT rank, sample_id, together.inputs FROM kept JOIN together USING (ord, arm, sample_id)"
     judged = f"verdicts JOIN ({alone} UNION ALL {voted}) USING (sample_id, inputs)"
     workspace.deal_query(
         "answers",
@@ -150,9 +150,9 @@ def _traces(
                 QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
             ) AS responses USING (rank)
             JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
-            JOIN teachers USING (teacher)
-            JOIN licenses ON licenses.teacher = kept.teacher AND licenses.prompt_license = prompts.license
-            LEFT JOIN inherited ON inherited.teacher = kept.teacher AND inherited.source = prompts.source
+            JOIN teachers USING (arm)
+            JOIN licenses ON licenses.arm = kept.arm AND licenses.prompt_license = prompts.license
+            LEFT JOIN inherited ON inherited.arm = kept.arm AND inherited.source = prompts.source
             LEFT JOIN splits USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
@@ -173,7 +173,7 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         for prompt_license, effective in teacher.effective.items()
     ]
     workspace.execute(
-        "CREATE TABLE licenses (teacher SMALLINT, teacher_license VARCHAR, terms VARCHAR, acknowledgement VARCHAR, "
+        "CREATE TABLE licenses (arm SMALLINT, teacher_license VARCHAR, terms VARCHAR, acknowledgement VARCHAR, "
         "teacher_generation INTEGER, prompt_license VARCHAR, license VARCHAR, train_use VARCHAR)"
     )
     _insert(workspace, "licenses", licenses)
@@ -183,7 +183,7 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         for each in teacher.inherited
     ]
     workspace.execute(
-        "CREATE TABLE inherited (teacher SMALLINT, source VARCHAR, terms VARCHAR, acknowledgement VARCHAR, train_use VARCHAR)"
+        "CREATE TABLE inherited (arm SMALLINT, source VARCHAR, terms VARCHAR, acknowledgement VARCHAR, train_use VARCHAR)"
     )
     _insert(workspace, "inherited", inherited)
     workspace.execute(
@@ -193,8 +193,8 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
             SELECT ord, avg((stage IS NULL OR stage NOT IN ('draw', 'verify'))::INTEGER) AS pass_rate
             FROM candidates WHERE sample_id IS NOT NULL GROUP BY ord
         )
-        SELECT ord, teacher, sample_id, inputs, score, pass_rate,
-            row_number() OVER (ORDER BY ord, teacher, sample_index) - 1 AS rank
+        SELECT ord, arm, sample_id, inputs, score, pass_rate,
+            row_number() OVER (ORDER BY ord, arm, sample_index) - 1 AS rank
         FROM candidates JOIN rates USING (ord) WHERE stage IS NULL
         ORDER BY rank
         """

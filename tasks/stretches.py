@@ -17,7 +17,7 @@ def stretches(workspace: Workspace) -> Iterator[str]:
 
     A prompt has as many slots as any other or, where it is barred or a probe leaves it out, none.
     """
-    ((each,),) = workspace.rows("SELECT coalesce((max(teacher) + 1) * (max(sample_index) + 1), 1) FROM slots")
+    ((each,),) = workspace.rows("SELECT coalesce((max(arm) + 1) * (max(sample_index) + 1), 1) FROM slots")
     block = max(1, SLOTS // (BLOCKS * each))
     counted = workspace.rows(f"SELECT ord // {block} AS block, count(*) FROM slots GROUP BY block ORDER BY block")
     if not counted:

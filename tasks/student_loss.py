@@ -17,6 +17,7 @@ from storage.errors import SpecError
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.options import Options, PathText
+from tasks.score.answers import Shown
 
 
 class StudentLossOptions(Options):
@@ -24,6 +25,8 @@ class StudentLossOptions(Options):
 
     student: PathText
     """Whose loss: a teacher of the spec by its name, or a model's folder."""
+    reasoning: Shown = "omit"
+    """How it is shown reasoning that a sample has apart from its response, as exports have it."""
     max: float | None = Field(default=None, gt=0)
     """Nats a token that a response may cost the student, on average."""
     keep: float | None = Field(default=None, gt=0, le=1)

@@ -85,14 +85,14 @@ def _address(workspace: Workspace, verifiers: Sequence[Named]) -> None:
         f"""
         CREATE OR REPLACE TABLE together AS
         WITH present AS (
-            SELECT ord, teacher, sample_index, sample_id, inputs FROM slots ANTI JOIN unwanted USING (ord, teacher, sample_index)
+            SELECT ord, arm, sample_index, sample_id, inputs FROM slots ANTI JOIN unwanted USING (ord, arm, sample_index)
             WHERE {bool(verifiers)} AND sample_id IN (SELECT sample_id FROM samples)
         ),
-        asked AS (SELECT present.*, first FROM present JOIN arms USING (teacher)),
+        asked AS (SELECT present.*, first FROM present JOIN arms USING (arm)),
         addresses AS (
             SELECT ord, first, {VOTE_INPUTS} AS inputs FROM asked GROUP BY ord, first
         )
-        SELECT ord, teacher, first, sample_index, sample_id, addresses.inputs FROM asked JOIN addresses USING (ord, first)
+        SELECT ord, arm, first, sample_index, sample_id, addresses.inputs FROM asked JOIN addresses USING (ord, first)
         """
     )
 
@@ -117,7 +117,7 @@ def _deal(workspace: Workspace, verifiers: Sequence[Named], join: str) -> _Votes
     if groups:
         workspace.deal_query(
             "voting",
-            "SELECT ord, turn, together.teacher, together.sample_index, inputs, responses AS sample, "
+            "SELECT ord, turn, together.arm, together.sample_index, inputs, responses AS sample, "
             f"turn * {votes.buckets} // {groups} AS bucket "
             "FROM together JOIN unvoted USING (ord, first) JOIN responses USING (sample_id)",
         )
@@ -137,10 +137,10 @@ def _read(workspace: Workspace, votes: _Votes, first: int) -> list[dict[str, Any
         SELECT turn, voting.inputs, sample, prompts AS prompt
         FROM (
             FROM ({dealt})
-            QUALIFY row_number() OVER (PARTITION BY turn, teacher, sample_index ORDER BY sample.created_at) = 1
+            QUALIFY row_number() OVER (PARTITION BY turn, arm, sample_index ORDER BY sample.created_at) = 1
         ) AS voting
         JOIN (FROM prompts WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
-        ORDER BY turn, teacher, sample_index
+        ORDER BY turn, arm, sample_index
         """
     )
     rows: list[dict[str, Any]] = table.to_pylist()

@@ -22,7 +22,7 @@ def find(workspace: Workspace, policies: Sequence[RetryOptions]) -> None:
     The same as `RetryOptions.wants`, in SQL, and with the reason.
     """
     cases = [
-        f"WHEN teacher = {number} AND finish_reason IN {_listed(reasons)} "
+        f"WHEN arm = {number} AND finish_reason IN {_listed(reasons)} "
         f"THEN '{what}: finish_reason is ' || finish_reason || ', and retry.{name} is {getattr(policy, name)}'"
         for number, policy in enumerate(policies)
         for name, what, reasons in KINDS
@@ -36,15 +36,15 @@ def find(workspace: Workspace, policies: Sequence[RetryOptions]) -> None:
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE unwanted AS
-        SELECT ord, teacher, sample_index, min(why) AS why
+        SELECT ord, arm, sample_index, min(why) AS why
         FROM (
-            SELECT ord, teacher, sample_index, CASE {" ".join(cases)} END AS why
+            SELECT ord, arm, sample_index, CASE {" ".join(cases)} END AS why
             FROM slots JOIN (
                 SELECT sample_id, finish_reason, response FROM samples WHERE finish_reason IN {_listed(CUT_OFF | REFUSED)}
             ) USING (sample_id)
         )
         WHERE why IS NOT NULL
-        GROUP BY ord, teacher, sample_index
+        GROUP BY ord, arm, sample_index
         """
     )
 

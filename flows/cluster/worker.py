@@ -336,7 +336,7 @@ class Worker:
 def _saved(lake: Lake, names: Sequence[str], load: Callable[[], Loaded]) -> tuple[dict[str, Sample], dict[str, list[Verdict]]]:
     """Return what outboxes that were taken over had of a shard: samples, without their distributions, and their verdicts."""
     _, slots = load()
-    every = (slot for by_teacher in slots.values() for own in by_teacher.values() for slot in own)
+    every = (slot for by_arm in slots.values() for own in by_arm.values() for slot in own)
     wanted = [("sample_id", "in", [sample_id(slot.key, slot.sample_index) for slot in every])]
     samples: dict[str, Sample] = {}
     verdicts: defaultdict[str, list[Verdict]] = defaultdict(list)

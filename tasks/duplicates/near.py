@@ -100,11 +100,11 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_rows AS
-            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, teacher, sample_index,
+            SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, arm, sample_index,
                 sample_id, returned, asked, {key} AS key,
                 {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
             FROM (
-                SELECT returned, score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
+                SELECT returned, score, length, ord, arm, sample_index, sample_id, digest, {mine} AS asked
                 FROM candidates {joined} WHERE stage IS NULL {one}
             )
             """
@@ -113,7 +113,7 @@ class _Near:
         self._workspace.execute(
             f"""
             CREATE TABLE near_held AS
-            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS teacher,
+            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS arm,
                 NULL::INTEGER AS sample_index, sample_id, FALSE AS returned, asked, {key} AS key, NULL::UHUGEINT AS digest
             FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
             """
@@ -258,17 +258,17 @@ class _Near:
         self._workspace.load("near_named", pa.table(rejected))
         datasets = "(SELECT DISTINCT source, dataset FROM held)"
         name = "concat_ws(' of ', sample_id, dataset) AS name"
-        kept_slot = "ord AS kept_ord, teacher AS kept_teacher, sample_index AS kept_index"
+        kept_slot = "ord AS kept_ord, arm AS kept_arm, sample_index AS kept_index"
         names = f"(SELECT rank AS kept, {name}, {kept_slot} FROM near_rows LEFT JOIN {datasets} USING (source))"
         what = "duplicates that of " if self._by == "prompt" else "duplicates "
         its = "its prompt " if self._by == "prompt" else ""
-        slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
+        slot = ("ord",) if self._by == "prompt" else ("ord", "arm", "sample_index")
         self._workspace.execute(
             f"""
             UPDATE candidates SET stage = 'dedup', reason = said, kept_ord = rejected.kept_ord,
-                kept_teacher = rejected.kept_teacher, kept_index = rejected.kept_index
+                kept_arm = rejected.kept_arm, kept_index = rejected.kept_index
             FROM (
-                SELECT ord, teacher, sample_index, names.kept_ord, names.kept_teacher, names.kept_index,
+                SELECT ord, arm, sample_index, names.kept_ord, names.kept_arm, names.kept_index,
                     '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
                     ELSE 'near-{what}' || name || printf(' (similarity %.3f)', similarity) END AS said
                 FROM near_named JOIN {names} AS names USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL

@@ -147,10 +147,10 @@ def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE semantic_rows AS
-        SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, teacher, sample_index,
+        SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, arm, sample_index,
             sample_id, returned, {number} AS prompt
         FROM (
-            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, returned, score, length, ord, teacher, sample_index,
+            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, returned, score, length, ord, arm, sample_index,
                 sample_id, {mine} AS asked
             FROM candidates {joined} WHERE stage IS NULL
             UNION ALL
@@ -209,15 +209,15 @@ def _reject(workspace: Workspace, dropped: Pairs) -> None:
     workspace.execute(
         """
         UPDATE candidates SET stage = 'dedup', reason = said, kept_ord = rejected.kept_ord,
-            kept_teacher = rejected.kept_teacher, kept_index = rejected.kept_index
+            kept_arm = rejected.kept_arm, kept_index = rejected.kept_index
         FROM (
-            SELECT mine.ord, mine.teacher, mine.sample_index, theirs.ord AS kept_ord, theirs.teacher AS kept_teacher,
+            SELECT mine.ord, mine.arm, mine.sample_index, theirs.ord AS kept_ord, theirs.arm AS kept_arm,
                 theirs.sample_index AS kept_index, 'semantically duplicates '
                 || concat_ws(' of ', theirs.sample_id, theirs.dataset) || printf(' (cosine %.3f)', cosine) AS said
             FROM semantic_dropped JOIN semantic_rows AS mine USING (number)
             JOIN semantic_rows AS theirs ON theirs.number = kept
         ) AS rejected
-        WHERE stage IS NULL AND candidates.ord = rejected.ord AND candidates.teacher = rejected.teacher
+        WHERE stage IS NULL AND candidates.ord = rejected.ord AND candidates.arm = rejected.arm
             AND candidates.sample_index = rejected.sample_index
         """
     )

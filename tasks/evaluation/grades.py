@@ -50,18 +50,18 @@ def grade(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
     workspace.execute(
         f"""
         CREATE TABLE refuted AS
-        SELECT ord, teacher, sample_index, {rule.refuting_sql("fingerprint", "passed")} AS refuted
+        SELECT ord, arm, sample_index, {rule.refuting_sql("fingerprint", "passed")} AS refuted
         FROM (
-            SELECT DISTINCT ord, teacher, sample_index, fingerprint, passed
+            SELECT DISTINCT ord, arm, sample_index, fingerprint, passed
             FROM verdicts JOIN {listed(verifiers)} USING (fingerprint) JOIN {ADDRESSED} AS slots USING (sample_id, inputs)
         )
-        GROUP BY ord, teacher, sample_index
+        GROUP BY ord, arm, sample_index
         """
     )
     workspace.execute(
         f"""
         CREATE TABLE graded AS
-        SELECT ord, teacher, sample_index, sample_id, length,
+        SELECT ord, arm, sample_index, sample_id, length,
             CASE
                 WHEN sample_id IS NULL AND reason = {literal(EMPTY)} THEN 'unusable'
                 WHEN sample_id IS NULL THEN 'missing'
@@ -70,7 +70,7 @@ def grade(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> None:
                 WHEN refuted THEN 'refuted'
                 ELSE 'undecided'
             END AS grade
-        FROM candidates LEFT JOIN refuted USING (ord, teacher, sample_index)
+        FROM candidates LEFT JOIN refuted USING (ord, arm, sample_index)
         """
     )
     workspace.execute("DROP TABLE refuted")
@@ -82,9 +82,9 @@ def read(workspace: Workspace, *, contestants: int) -> Grades:
     judged = "grade IN ('passed', 'refuted', 'undecided')"
     table = workspace.table(
         f"""
-        SELECT ord, teacher, count(*) AS samples, {counted}, count(*) FILTER ({judged}) AS responses,
+        SELECT ord, arm, count(*) AS samples, {counted}, count(*) FILTER ({judged}) AS responses,
             coalesce(sum(length) FILTER ({judged}), 0)::BIGINT AS chars
-        FROM graded GROUP BY ord, teacher ORDER BY ord, teacher
+        FROM graded GROUP BY ord, arm ORDER BY ord, arm
         """
     )
     columns = {name: np.asarray(table[name], dtype=np.int64).reshape(-1, contestants) for name in table.column_names}

@@ -46,29 +46,29 @@ def manner(workspace: Workspace, *, contestants: int, samples: int) -> Manner:
     seen: set[tuple[int, int, int]] = set()
     wanted = workspace.stream(
         f"""
-        SELECT place, teacher, sample_index, left(response, {max(CHARS, style.HEAD)}) AS head,
+        SELECT place, arm, sample_index, left(response, {max(CHARS, style.HEAD)}) AS head,
             right(response, {style.TAIL}) AS tail, length(response) AS length
-        FROM (SELECT place, teacher, sample_index, sample_id FROM graded JOIN styled USING (ord) WHERE {JUDGED})
+        FROM (SELECT place, arm, sample_index, sample_id FROM graded JOIN styled USING (ord) WHERE {JUDGED})
         JOIN (SELECT sample_id, response FROM samples) USING (sample_id)
         """
     )
     for batch in wanted:
         for row in batch.to_pylist():
-            slot = row["place"], row["teacher"], row["sample_index"]
+            slot = row["place"], row["arm"], row["sample_index"]
             if slot in seen:  # lakes may be merged by hand
                 continue
             seen.add(slot)
-            place, teacher, index = slot
-            responses[place, teacher] += 1
+            place, arm, index = slot
+            responses[place, arm] += 1
             for habit in style.found(row["head"][: style.HEAD], row["tail"]):
-                habits[place, teacher, names.index(habit)] += 1
+                habits[place, arm, names.index(habit)] += 1
             if index == 0 and place < SAMPLE:
-                texts[place, teacher] = row["head"][:CHARS], row["length"]
+                texts[place, arm] = row["head"][:CHARS], row["length"]
     workspace.execute("DROP TABLE styled")
     # The measures grow with the texts, so each contestant has as many, and of the same prompts.
-    shared = [place for place in range(min(rows, SAMPLE)) if all((place, teacher) in texts for teacher in range(contestants))]
+    shared = [place for place in range(min(rows, SAMPLE)) if all((place, arm) in texts for arm in range(contestants))]
     found = [
-        diversity([texts[place, teacher][0] for place in shared], [texts[place, teacher][1] for place in shared])
-        for teacher in range(contestants)
+        diversity([texts[place, arm][0] for place in shared], [texts[place, arm][1] for place in shared])
+        for arm in range(contestants)
     ]
     return Manner(responses=responses, habits=habits, diversity=found)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import ConfigDict
 
+from tasks.teachers.reasoning import joined
+
 ORIGIN = ("prompt_id", "sample_id", "teacher", "model", "license")
 """Of a trace, in every row."""
 
@@ -47,9 +49,7 @@ class Shown:
 
     def response(self, trace: Mapping[str, Any]) -> str:
         """Return the text of the response."""
-        if self.reasoning == "think" and trace["reasoning"]:
-            return f"<think>\n{trace['reasoning']}\n</think>\n\n{trace['response']}"
-        return str(trace["response"])
+        return joined(trace["reasoning"] if self.reasoning == "think" else None, trace["response"])
 
 
 @dataclass(frozen=True, kw_only=True)

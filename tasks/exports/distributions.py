@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,29 @@ class Wanted:
     """The beginning of the address of those that count, where it has scored in several ways."""
     of: tuple[str, str] | None = None
     """Its provider and model, where they are known: scores are theirs, under whatever name they were made."""
+    reasoning: str = "omit"
+    """How rows show reasoning: scores in which it is shown so count, at whose tokens they are."""
+
+
+class _Way(NamedTuple):
+    """One way in which traces were scored."""
+
+    fingerprint: str
+    """The scores' address."""
+    names: list[str]
+    """By whom, as specs called them."""
+    provider: str
+    """Who was asked."""
+    model: str
+    """For which model."""
+    top: int
+    """Alternatives."""
+    reasoning: str | None
+    """How it is shown; None: an earlier version scored, responses alone and without the end of their turn."""
+    traces: int
+    """How many have a score."""
+    made: datetime
+    """When the last of them came."""
 
 
 class Distributions:
@@ -173,21 +197,27 @@ def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprint: str | 
 def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
     """Return under which address the scores are that are wanted."""
     name = wanted.scorer
-    found = workspace.rows(
-        "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
-        "count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
-        f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
-    )
-    mine = [each for each in found if (wanted.of == (each[2], each[3]) if wanted.of else name in {*each[1], each[3]})]
+    found = [
+        _Way(*row)
+        for row in workspace.rows(
+            "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
+            "any_value(reasoning), count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
+            f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
+        )
+    ]
+    mine = [way for way in found if (wanted.of == (way.provider, way.model) if wanted.of else name in {*way.names, way.model})]
+    mine = [way for way in mine if way.reasoning in {None, wanted.reasoning}]
+    if wanted.fingerprint is None and any(way.reasoning for way in mine):
+        mine = [way for way in mine if way.reasoning]  # what has no end of a turn is superseded
     if not mine:
         others = f"; there are some by {_listed(found)}" if found else ""
         whose = f"{name!r}" + (f" ({', '.join(wanted.of)})" if wanted.of else "")
         raise SpecError(
-            f"exports: scores: no trace of this build has a score by {whose}; run `stillhouse score SPEC --teacher {name}` "
-            f"first{others}"
+            f"exports: scores: no trace of this build has a score by {whose} with `reasoning: {wanted.reasoning}`; run "
+            f"`stillhouse score SPEC --teacher {name} --reasoning {wanted.reasoning}` first{others}"
         )
     if wanted.fingerprint is not None:
-        named = [each for each in mine if each[0].startswith(wanted.fingerprint)]
+        named = [way for way in mine if way.fingerprint.startswith(wanted.fingerprint)]
         if len(named) != 1:
             how = "none" if not named else f"{len(named)}"
             raise SpecError(
@@ -197,15 +227,16 @@ def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
     if len(mine) > 1:
         raise SpecError(
             f"exports: scores: {name!r} has scored these traces in {len(mine)} ways, which don't go together: {_listed(mine)}; "
-            f"say which counts, as in fingerprint: {mine[0][0][:SHOWN]}"
+            f"say which counts, as in fingerprint: {mine[0].fingerprint[:SHOWN]}"
         )
-    return str(mine[0][0])
+    return mine[0].fingerprint
 
 
-def _listed(found: Iterable[tuple[Any, ...]]) -> str:
+def _listed(found: Iterable[_Way]) -> str:
     """Return what there is, as a person can tell it apart."""
     return ", ".join(
-        f"{fingerprint[:SHOWN]} ({' or '.join(names)}: {model}, {top} alternatives, {number:,} traces, "
-        f"last {made:%Y-%m-%d %H:%M})"
-        for fingerprint, names, _, model, top, number, made in found
+        f"{way.fingerprint[:SHOWN]} ({' or '.join(way.names)}: {way.model}, {way.top} alternatives, "
+        f"{f'reasoning: {way.reasoning}' if way.reasoning else 'without the end of the turn'}, {way.traces:,} traces, "
+        f"last {way.made:%Y-%m-%d %H:%M})"
+        for way in found
     )

@@ -200,6 +200,12 @@ class Growing:
         within = f"{query} WHERE ord BETWEEN {rows[0]['ord']} AND {rows[-1]['ord']}"
         return {number for (number,) in self.workspace.rows(within)}
 
+    def latest(self) -> int:
+        """Return the latest generation of the seeds from which others are grown."""
+        seeds, gone = parquet_files([self.files.prompts(0)]), f"SELECT ord FROM left_out_{self.number}_0"
+        ((found,),) = self.workspace.rows(f"SELECT coalesce(max(generation), 0) FROM {seeds} WHERE ord NOT IN ({gone})")
+        return int(found)
+
     def wanted(self) -> Iterator[Wanted]:
         """Yield what the round is missing; answers to one request that stand beside each other are wanted together."""
 

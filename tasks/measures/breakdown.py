@@ -78,7 +78,7 @@ def load(workspace: Workspace) -> None:
 
 _ENDED = f"stage IS NULL AS kept, {RESPONDED} AS responded, {ACCEPTED} AS accepted"
 _COUNTS = "count(*), count(*) FILTER (responded), count(*) FILTER (accepted), count(*) FILTER (kept)"
-CURATED = f"(SELECT prompt_id, strategy, {_ENDED} FROM candidates JOIN arms USING (teacher) JOIN prompt_ids USING (ord))"
+CURATED = f"(SELECT prompt_id, strategy, {_ENDED} FROM candidates JOIN arms USING (arm) JOIN prompt_ids USING (ord))"
 """In place of a landed build's `slots`: those of one that is curated, in its own workspace."""
 
 

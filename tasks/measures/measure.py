@@ -64,11 +64,11 @@ def _choose(workspace: Workspace) -> None:
     workspace.execute(
         f"""
         INSERT INTO chosen
-        SELECT row_number() OVER (ORDER BY md5(sample_id), ord, teacher, sample_index) AS turn, sample_id,
+        SELECT row_number() OVER (ORDER BY md5(sample_id), ord, arm, sample_index) AS turn, sample_id,
             stage IS DISTINCT FROM 'verify' AS accepted, stage IS NULL AS trace, TRUE AS styled
         FROM (
-            SELECT sample_id, stage, ord, teacher, sample_index FROM candidates ANTI JOIN barred USING (ord) WHERE {judged}
-            ORDER BY md5(sample_id), ord, teacher, sample_index LIMIT {STYLED}
+            SELECT sample_id, stage, ord, arm, sample_index FROM candidates ANTI JOIN barred USING (ord) WHERE {judged}
+            ORDER BY md5(sample_id), ord, arm, sample_index LIMIT {STYLED}
         )
         """
     )

@@ -48,20 +48,20 @@ def describe(
     `kept` must be there. `text` is the licence of the template's texts. `sources`: attributions, by source, where there are any.
     """
     found = workspace.rows(
-        "SELECT source, license, teacher, min(ord) AS first FROM (SELECT DISTINCT ord, teacher FROM kept) "
-        "JOIN prompts USING (ord) GROUP BY ALL ORDER BY first, teacher, source, license"
+        "SELECT source, license, arm, min(ord) AS first FROM (SELECT DISTINCT ord, arm FROM kept) "
+        "JOIN prompts USING (ord) GROUP BY ALL ORDER BY first, arm, source, license"
     )
-    rows = [(source, license_, teacher) for source, license_, teacher, _ in found]
+    rows = [(source, license_, arm) for source, license_, arm, _ in found]
     if not rows:
         listed = workspace.rows(
             "SELECT source, license, min(ord) AS first FROM prompts ANTI JOIN barred USING (ord) "
             "WHERE license IS NOT NULL GROUP BY ALL ORDER BY first, source, license"
         )
-        rows = [(source, license_, teacher) for source, license_, _ in listed for teacher in range(len(teachers))]
+        rows = [(source, license_, arm) for source, license_, _ in listed for arm in range(len(teachers))]
     prompts = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_, _ in rows)
     # A teacher stands among `teachers` once for each of its strategies.
-    used = {teachers[number].options.name: teachers[number] for number in sorted({teacher for _, _, teacher in rows})}
-    pairs = dict.fromkeys((license_, teacher) for _, license_, teacher in rows)
+    used = {teachers[number].options.name: teachers[number] for number in sorted({arm for _, _, arm in rows})}
+    pairs = dict.fromkeys((license_, arm) for _, license_, arm in rows)
     whole = [effective(license_, str(teachers[number].options.license), text=text).license for license_, number in pairs]
     return {
         "sources": [

@@ -7,19 +7,36 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.records import Message
+from tasks.score.answers import Answer
 from tasks.score.protocol import Scorer
 from tasks.teachers.protocol import Choice, Completion, Request
 
 
-def request(sample_id: str, messages: Sequence[Message], response: str) -> Request:
-    """Return the request to score a response: the conversation with it as the last turn, and no token to generate."""
-    turns = (*messages, Message(role="assistant", content=response))
-    return Request(prompt_id=sample_id, messages=turns, parameters={"max_tokens": 1})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoringRequest(Request):
+    """A request to score an answer: the conversation with it as the last turn, and no token to generate."""
+
+    answer: Answer
+    """The last turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoredChoice(Choice):
+    """An answer with what the model makes of it."""
+
+    ended: bool
+    """As `Scored` has it."""
+
+
+def request(sample_id: str, messages: Sequence[Message], answer: Answer) -> ScoringRequest:
+    """Return the request to score an answer to messages."""
+    turns = (*messages, Message(role="assistant", content=answer.text))
+    return ScoringRequest(prompt_id=sample_id, messages=turns, parameters={"max_tokens": 1}, answer=answer)
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringTeacher:
-    """Answers the requests that `request` makes: with the response that they end in, and what the model makes of it."""
+    """Answers the requests that `request` makes: with the answer that they end in, and what the model makes of it."""
 
     scorer: Scorer
     """Who scores."""
@@ -28,10 +45,13 @@ class ScoringTeacher:
 
     async def complete(self, request: Request) -> Completion:
         """Score the last turn as an answer to those before."""
-        *messages, answer = request.messages
-        scored = await self.scorer.score(messages, answer.content, self.top)
+        if not isinstance(request, ScoringRequest):
+            raise TypeError("a scorer answers nothing but what `request` makes")
+        answer = request.answer
+        scored = await self.scorer.score(request.messages[:-1], answer, self.top)
         usage = {name: getattr(scored, name) for name in ("tokens_in", "tokens_out", "tokens_cached")}
-        return Completion(choices=(Choice(response=answer.content, logprobs=scored.logprobs),), **usage)
+        choice = ScoredChoice(response=answer.response, logprobs=scored.logprobs, ended=scored.ended)
+        return Completion(choices=(choice,), **usage)
 
     async def aclose(self) -> None:
         """Close the scorer."""

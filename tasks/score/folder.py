@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.errors import RequestRejected, SetupError
 from storage.records import Message
+from tasks.score.answers import Answer
 from tasks.score.protocol import Scored
 from tasks.teachers import transformers
 from tasks.teachers.options import TeacherOptions
@@ -48,13 +49,13 @@ class FolderScorer:
         """Return how many responses keep it busy."""
         return self.teacher.capacity
 
-    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
+    async def score(self, messages: Sequence[Message], answer: Answer, top: int) -> Scored:
         """Wait for a batch to have the response's score."""
         _needed()
         from tasks.score.forward import Given
 
         done: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
-        self._waiting.append((Given(messages=tuple(messages), response=response, top=top), done))
+        self._waiting.append((Given(messages=tuple(messages), answer=answer, top=top), done))
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
         return await done

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from storage.errors import RequestRejected, SetupError
 from storage.records import Message
 from tasks.distillation.student import split
 from tasks.positions import by_id
+from tasks.score.answers import PROBE, Answer, behind, ending, turns
 from tasks.score.protocol import Scored
 from tasks.teachers.decoding import Model
 
@@ -22,13 +24,35 @@ LOGITS_BYTES = 2**28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Tokens:
+    """A conversation and its answer."""
+
+    prompt: list[int]
+    """Behind which it answers."""
+    answer: list[int]
+    """The answer's, which are its own: none spans both."""
+    end: list[int]
+    """What ends its turn; empty where nothing does."""
+
+    @property
+    def scored(self) -> list[int]:
+        """Those of which distributions are wanted."""
+        return self.answer + self.end
+
+    @property
+    def whole(self) -> list[int]:
+        """All of them."""
+        return self.prompt + self.answer + self.end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """One response to score."""
 
     messages: tuple[Message, ...]
     """What it answers."""
-    response: str
-    """The response."""
+    answer: Answer
+    """The response, and what of its reasoning is shown."""
     top: int
     """Alternatives at each position."""
 
@@ -39,7 +63,7 @@ class Forward(Model):
     def score(self, given: Sequence[Given]) -> list[Scored | RequestRejected]:
         """Return each one's score. Raise SetupError where the model itself is broken."""
         found: dict[int, Scored | RequestRejected] = {}
-        tokens: dict[int, tuple[list[int], list[int]]] = {}
+        tokens: dict[int, _Tokens] = {}
         for place, each in enumerate(given):
             try:
                 tokens[place] = self._tokens(each)
@@ -52,19 +76,32 @@ class Forward(Model):
         found |= self._as_memory_holds(list(tokens), read, what="prompt and response")
         return [found[place] for place in range(len(given))]
 
-    def _tokens(self, given: Given) -> tuple[list[int], list[int]]:
-        """Return the tokens of a conversation and of a response. The response's are its own: no token spans both."""
-        prompt = self._prompt(given.messages)
-        response: list[int] = self._tokenizer(given.response, add_special_tokens=False)["input_ids"]
-        if not response:
-            raise RequestRejected("the response has no tokens")
-        length = len(prompt) + len(response)
-        if self._positions is not None and length > self._positions:
-            raise RequestRejected(f"prompt and response have {length:,} tokens, and the model reads {self._positions:,} at once")
-        return prompt, response
+    def _tokens(self, given: Given) -> _Tokens:
+        answer, asked = given.answer, turns(given.messages)
+        end, ids = self._ending
+        whole = self._rendered([*asked, answer.turn], ask=False) if answer.by_template else None
+        head, said = behind(self._rendered(asked, ask=True), answer, whole)
+        if whole is not None:  # which ends the turn itself
+            said = said.rstrip().removesuffix(end)
+        found = _Tokens(prompt=self._encoded(head), answer=self._encoded(said), end=ids)
+        if not found.prompt or not found.answer:
+            raise RequestRejected("prompt or response have no tokens")
+        if self._positions is not None and len(found.whole) > self._positions:
+            told = f"prompt and response have {len(found.whole):,} tokens, and the model reads {self._positions:,} at once"
+            raise RequestRejected(told)
+        return found
 
-    def _pass(self, tokens: Sequence[tuple[list[int], list[int]]], tops: Sequence[int]) -> list[Scored]:
-        whole = [prompt + response for prompt, response in tokens]
+    @cached_property
+    def _ending(self) -> tuple[str, list[int]]:
+        """What the template writes behind an answer, and its tokens; else the tokenizer's own end, as in training on exports."""
+        found = ending(self._rendered([{"role": "user", "content": "?"}, Answer(response=PROBE).turn], ask=False))
+        if found is not None and len(self._encoded(found.mark)) == 1:
+            return found.text, self._encoded(found.text)
+        eos: int | None = self._tokenizer.eos_token_id
+        return "", [] if eos is None else [eos]
+
+    def _pass(self, tokens: Sequence[_Tokens], tops: Sequence[int]) -> list[Scored]:
+        whole = [each.whole for each in tokens]
         longest = max(map(len, whole))
         # Padding stands behind, where no token of a causal model looks.
         rows = [[*each, *[self._pad] * (longest - len(each))] for each in whole]
@@ -78,10 +115,10 @@ class Forward(Model):
             head = self._head
             states: Tensor = self._model(**read).logits if head is None else self._model.get_decoder()(**read).last_hidden_state
             found = []
-            for row, (prompt, response), top in zip(states, tokens, tops, strict=True):
+            for row, each, top in zip(states, tokens, tops, strict=True):
                 # What stands before a token decides it.
-                before = row[len(prompt) - 1 : len(prompt) + len(response) - 1]
-                found.append(self._scored(before, head, prompt, response, top))
+                before = row[len(each.prompt) - 1 : len(each.whole) - 1]
+                found.append(self._scored(before, head, each, top))
         return found
 
     @property
@@ -90,8 +127,8 @@ class Forward(Model):
             self._split = split(self._model)
         return self._split
 
-    def _scored(self, before: Tensor, head: Any, prompt: list[int], response: list[int], top: int) -> Scored:
-        ids = torch.tensor(response, device=self._device)
+    def _scored(self, before: Tensor, head: Any, given: _Tokens, top: int) -> Scored:
+        ids = torch.tensor(given.scored, device=self._device)
         vocabulary = int(self._model.get_input_embeddings().num_embeddings)
         size = max(1, LOGITS_BYTES // (8 * vocabulary))
         own: list[float] = []
@@ -108,4 +145,4 @@ class Forward(Model):
                 list(zip(each, values, strict=True))
                 for each, values in zip(best.indices.tolist(), best.values.tolist(), strict=True)
             ]
-        return Scored(logprobs=by_id(response, own, tops), tokens_in=len(prompt) + len(response))
+        return Scored(logprobs=by_id(given.scored, own, tops), ended=bool(given.end), tokens_in=len(given.whole))

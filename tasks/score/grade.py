@@ -21,8 +21,9 @@ from storage.workspace import Workspace
 from tasks.asking.ask import Desk
 from tasks.draw import Budget, Spending
 from tasks.score import as_teacher
+from tasks.score.answers import Answer, Shown
 from tasks.stop import Stop
-from tasks.teachers.protocol import Usage
+from tasks.teachers.protocol import Choice, Usage
 
 BATCH = 64
 """Samples that are read at a time."""
@@ -44,6 +45,8 @@ class Missing:
     """Of these, those that no scorer can be asked about, by reason."""
     missing: int
     """The rest."""
+    reasoned: int
+    """Of all, those whose reasoning stands apart from their response."""
 
 
 def find(workspace: Workspace, fingerprint: str) -> Missing:
@@ -59,7 +62,13 @@ def find(workspace: Workspace, fingerprint: str) -> Missing:
     counts = {name: int(workspace.rows(f"SELECT count(*) FROM {name}")[0][0]) for name in ("wanted", "missing")}
     left_out = dict(workspace.rows("SELECT reason, count(*) FROM unscorable ANTI JOIN have USING (sample_id) GROUP BY reason"))
     stored = counts["wanted"] - counts["missing"] - sum(left_out.values())
-    return Missing(samples=counts["wanted"], stored=stored, left_out=left_out, missing=counts["missing"])
+    return Missing(
+        samples=counts["wanted"],
+        stored=stored,
+        left_out=left_out,
+        missing=counts["missing"],
+        reasoned=scores.reasoned(workspace, "wanted"),
+    )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +81,8 @@ class Grade:
     """`storage.identity.scorer`."""
     top: int
     """Alternatives at each position."""
+    shown: Shown
+    """How reasoning is."""
     journal: Journal
     """Where a score is safe."""
     budget: Budget
@@ -106,7 +117,7 @@ class Grade:
 
     async def _one(self, row: Mapping[str, Any]) -> None:
         messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"])
-        request = as_teacher.request(row["sample_id"], messages, row["response"])
+        request = as_teacher.request(row["sample_id"], messages, Answer.of(row["response"], row["reasoning"], self.shown))
         billed: list[Usage] = []
 
         def bill(usage: Usage) -> None:
@@ -115,7 +126,7 @@ class Grade:
 
         try:
             answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
-            await self._keep(self._score(row["sample_id"], answer.completion.choices[0].logprobs, billed))
+            await self._keep(self._score(row["sample_id"], answer.completion.choices[0], billed))
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -130,7 +141,7 @@ class Grade:
             self._note(row["sample_id"], billed)
             raise
 
-    def _score(self, sample_id: str, logprobs: Any, billed: list[Usage], reason: str | None = None) -> Score:
+    def _score(self, sample_id: str, choice: Choice | None, billed: list[Usage], reason: str | None = None) -> Score:
         options = self.desk.options
         return Score(
             sample_id=sample_id,
@@ -139,7 +150,9 @@ class Grade:
             model=options.model,
             fingerprint=self.fingerprint,
             top=self.top,
-            logprobs=logprobs,
+            reasoning=self.shown,
+            logprobs=choice.logprobs if choice else None,
+            ended=isinstance(choice, as_teacher.ScoredChoice) and choice.ended,
             reason=reason,
             tokens_in=sum(usage.tokens_in for usage in billed),
             cost_usd=sum(map(options.price.cost, billed)) if options.price else None,
@@ -218,5 +231,6 @@ def _rows(workspace: Workspace) -> tuple[Iterator[pa.RecordBatch], set[str]]:
     twice = workspace.rows(f"SELECT sample_id {found} GROUP BY sample_id HAVING count(*) > 1")
     workspace.execute("CREATE OR REPLACE TABLE why AS SELECT sample_id, min(reason) AS reason FROM refused GROUP BY sample_id")
     return workspace.stream(
-        f"SELECT sample_id, messages, response, why.reason AS refused {found} LEFT JOIN why USING (sample_id)", rows=BATCH
+        f"SELECT sample_id, messages, response, reasoning, why.reason AS refused {found} LEFT JOIN why USING (sample_id)",
+        rows=BATCH,
     ), {sample_id for (sample_id,) in twice}

@@ -21,6 +21,7 @@ import orjson
 from storage.errors import BadResponse, Overloaded, RequestRejected, Unavailable
 from storage.records import Message
 from tasks.positions import Top, by_id
+from tasks.score.answers import PROBE, Answer, behind, ending, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
 from tasks.teachers import local
@@ -47,6 +48,16 @@ class _Position:
     """Bytes of all tokens that it names."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prompt:
+    """What the chat template makes of a conversation."""
+
+    text: str
+    """Up to where the model would answer."""
+    tokens: dict[str, list[int]] = field(default_factory=dict)
+    """By as much of that text as stands before an answer."""
+
+
 @dataclass(kw_only=True)
 class LlamaCppScorer:
     """Asks a child process, which is started when the first response comes. Not frozen: it holds the process."""
@@ -59,7 +70,8 @@ class LlamaCppScorer:
     _server: EmbeddedServer | None = field(default=None, init=False, repr=False)
     _wire: Wire | None = field(default=None, init=False, repr=False)
     _slots: asyncio.Queue[int] = field(default_factory=asyncio.Queue, init=False, repr=False)
-    _conversations: Conversations = field(init=False, repr=False)
+    _conversations: Conversations[_Prompt] = field(init=False, repr=False)
+    _end: tuple[str, list[int]] | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self._conversations = Conversations(self._prompt)
@@ -79,21 +91,44 @@ class LlamaCppScorer:
         """Return how many responses are scored at a time: one in each of the server's slots."""
         return min(local.SLOTS, self.options.limits.most)
 
-    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
-        """Force the response's tokens in a slot of the server, whose cache nobody else touches meanwhile."""
+    async def score(self, messages: Sequence[Message], answer: Answer, top: int) -> Scored:
+        """Force the answer's tokens in a slot of the server, whose cache nobody else touches meanwhile."""
         await self._start()
-        prompt = await self._conversations.tokens(messages)
-        tokens = await self._tokens(response, special=False)
-        if (length := len(prompt) + len(tokens)) > self.context:  # else it would be told after as many steps
+        prompt, tokens, end = await self._laid_out(messages, answer)
+        given = tokens + end
+        if (length := len(prompt) + len(given)) > self.context:  # else it would be told after as many steps
             raise RequestRejected(f"conversation and response have {length:,} tokens, and the context {self.context:,}")
         slot = await self._slots.get()
         try:
-            found = await self._forced(prompt, tokens, top, slot)
+            found = await self._forced(prompt, given, top, slot)
         finally:
             self._slots.put_nowait(slot)
         pieces = {token: piece for each in found for token, piece in each.pieces.items()}
-        logprobs = by_id(tokens, [each.logprob for each in found], [each.top[:top] for each in found], pieces.__getitem__)
-        return Scored(logprobs=logprobs, tokens_in=len(prompt) + len(tokens))
+        logprobs = by_id(given, [each.logprob for each in found], [each.top[:top] for each in found], pieces.__getitem__)
+        return Scored(logprobs=logprobs, ended=bool(end), tokens_in=len(prompt) + len(given))
+
+    async def _laid_out(self, messages: Sequence[Message], answer: Answer) -> tuple[list[int], list[int], list[int]]:
+        """Return the tokens of a conversation, of an answer to it and of the end of its turn."""
+        asked = turns(messages)
+        end, ids = await self._ending()
+        whole = await self._shown([*asked, answer.turn], ask=False) if answer.by_template else None
+        prompt = await self._conversations.of(messages)
+        head, said = behind(prompt.text, answer, whole)
+        if whole is not None:  # which ends the turn itself
+            said = said.rstrip().removesuffix(end)
+        if head not in prompt.tokens:
+            prompt.tokens[head] = await self._tokens(head, special=True, begin=True)
+        return prompt.tokens[head], await self._tokens(said, special=answer.by_template), ids
+
+    async def _ending(self) -> tuple[str, list[int]]:
+        """Return what the template writes behind an answer, and its tokens; none where no token ends a turn."""
+        if self._end is None:
+            shown = await self._shown([{"role": "user", "content": "?"}, Answer(response=PROBE).turn], ask=False)
+            found = ending(shown)
+            one = found is not None and len(await self._tokens(found.mark, special=True)) == 1
+            text = found.text if found is not None and one else ""
+            self._end = text, await self._tokens(text, special=True) if text else []
+        return self._end
 
     async def _forced(self, prompt: list[int], tokens: list[int], top: int, slot: int) -> list[_Position]:
         found = []
@@ -139,13 +174,17 @@ class LlamaCppScorer:
             raise BadResponse(f"llama.cpp sampled token {found.token} where {token} was forced")
         return found
 
-    async def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        body = {"messages": [{"role": each.role, "content": each.content} for each in messages]}
-        answer = await self._post("/apply-template", {**body, **self.options.extra_body})
-        return await self._tokens(answer["prompt"], special=True)
+    async def _prompt(self, messages: Sequence[Message]) -> _Prompt:
+        return _Prompt(text=await self._shown(turns(messages), ask=True))
 
-    async def _tokens(self, text: str, *, special: bool) -> list[int]:
-        body = {"content": text, "add_special": special, "parse_special": special}
+    async def _shown(self, turns_: Sequence[Mapping[str, str]], *, ask: bool) -> str:
+        """Return a conversation as the chat template writes it: up to where the model would answer, where it is asked to."""
+        body = {"messages": list(turns_), "add_generation_prompt": ask}
+        answer = await self._post("/apply-template", {**body, **self.options.extra_body})
+        return str(answer["prompt"])
+
+    async def _tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
+        body = {"content": text, "add_special": begin, "parse_special": special}
         tokens: list[int] = (await self._post("/tokenize", body))["tokens"]
         return tokens
 

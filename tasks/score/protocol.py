@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from storage.records import Logprobs, Message
+from tasks.score.answers import Answer
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Usage
 
@@ -16,16 +17,18 @@ class Scored(Usage):
     """What came of scoring one response, with its usage."""
 
     logprobs: Logprobs
-    """A position for each of the response's tokens, as the scorer's own tokenizer has them."""
+    """A position for each of the answer's tokens, as the scorer's own tokenizer has them, and where `ended` one more."""
+    ended: bool
+    """Whether the last position is the token with which the model ends its turn; false where its template has none."""
 
 
 class Scorer(Protocol):
     """Knows one way to a model's distributions over a text that it didn't write (teacher forcing)."""
 
-    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
-        """Return the distributions at a response's tokens, with the `top` most probable alternatives at each.
+    async def score(self, messages: Sequence[Message], answer: Answer, top: int) -> Scored:
+        """Return the distributions at an answer's tokens, with the `top` most probable alternatives at each.
 
-        The response stands where the model itself would answer the messages: behind its chat template's generation prompt. Raise
+        The answer stands where the model itself would answer the messages: behind its chat template's generation prompt. Raise
         TeacherError, or SetupError where no response can be scored.
         """
         ...
@@ -36,7 +39,7 @@ class Scorer(Protocol):
 
     @property
     def identity(self) -> Mapping[str, Any]:
-        """What decides the answer beside provider, model, messages, response and `top`."""
+        """What decides the score beside provider, model, messages, answer and `top`."""
         ...
 
 

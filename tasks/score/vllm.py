@@ -1,8 +1,9 @@
 """Scoring by a vLLM server: the log-probabilities of a prompt that ends in the response.
 
-The conversation is tokenized by the server, with its chat template, as for an answer, and the response by itself. Both together
-are then a prompt of `/v1/completions`, given as token ids. So it is known exactly where the response begins, and no template gets
-to change it: some take reasoning out of earlier turns, or trim what an assistant said. A whole response is one forward pass.
+The conversation is tokenized by the server, with its chat template, as for an answer, the answer by itself, and behind it what
+the template ends a turn with. All together are then a prompt of `/v1/completions`, given as token ids. So it is known exactly
+where the answer begins, and no template gets to change it: some take reasoning out of earlier turns, or trim what an assistant
+said. A whole response is one forward pass.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 from storage.errors import BadResponse, SetupError, SpecError
 from storage.records import Message
 from tasks.positions import NEVER, Top, by_id
+from tasks.score.answers import PROBE, Answer, behind, ending, opened, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
 from tasks.teachers.chat import OpenAITeacher
@@ -24,7 +26,21 @@ from tasks.teachers.usage import count, section
 
 OF_TEMPLATE = ("chat_template", "chat_template_kwargs", "tools", "documents")
 """What of `extra_body` decides how a conversation becomes tokens."""
-NEEDED = "scoring asks a vLLM server: its /tokenize, and its /v1/completions with prompt_logprobs"
+NEEDED = "scoring asks a vLLM server: its /tokenize and /detokenize, and its /v1/completions with prompt_logprobs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Template:
+    """What a server's chat template does around every answer."""
+
+    prompt: str
+    """A prompt, up to where the model would answer."""
+    opened: list[int]
+    """The tokens with which that opens the reasoning, at its end; empty where it doesn't."""
+    end: str
+    """What it writes behind an answer; empty where no token ends a turn."""
+    ends: list[int]
+    """Its tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +49,22 @@ class VllmScorer(OpenAITeacher):
 
     path: ClassVar[str] = "/completions"
 
-    _conversations: Conversations = field(init=False, repr=False)
+    _conversations: Conversations[list[int]] = field(init=False, repr=False)
+    _known: list[_Template] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "_conversations", Conversations(self._prompt))
 
-    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
-        """Score a response in one forward pass."""
-        prompt = await self._conversations.tokens(messages)
-        tokens = await self._tokens({"prompt": response, "add_special_tokens": False})
+    async def score(self, messages: Sequence[Message], answer: Answer, top: int) -> Scored:
+        """Score an answer in one forward pass."""
+        template = await self._template()
+        prompt, tokens = await self._laid_out(messages, answer, template)
+        given = tokens + template.ends
         sent = {name: value for name, value in self.extra_body.items() if name not in OF_TEMPLATE}
         body = {
             "model": self.model,
-            "prompt": [*prompt, *tokens],
+            "prompt": [*prompt, *given],
             "max_tokens": 1,  # it can't be 0; the token that it generates is nobody's
             "temperature": 0,
             **sent,
@@ -54,24 +72,70 @@ class VllmScorer(OpenAITeacher):
         }
         document = await self._asked(self.base_url.rstrip("/") + self.path, body)
         try:
-            found = _read(document, tokens, top)
+            found = _read(document, given, top, ended=bool(template.ends))
         except MALFORMED as error:
             raise BadResponse(self.line(f"not what {self.path} answers: {type(error).__name__}: {error}; {NEEDED}")) from None
         object.__setattr__(self, "_has_answered", True)
         return found
 
+    async def _laid_out(self, messages: Sequence[Message], answer: Answer, template: _Template) -> tuple[list[int], list[int]]:
+        """Return the tokens of a conversation and of an answer to it."""
+        prompt, opens = await self._conversations.of(messages), len(template.opened)
+        bare = prompt[:-opens] if opens and prompt[-opens:] == template.opened else prompt
+        if not answer.by_template:
+            _, said = behind(template.prompt, answer)
+            return bare, await self._text_tokens(said)
+        turn = answer.turn | {"reasoning": answer.reasoning or ""}  # as later versions call it
+        whole, shown = await self._text(await self._turns([*turns(messages), turn], ask=False)), await self._text(prompt)
+        head, said = behind(shown, answer, whole)
+        said = said.rstrip().removesuffix(template.end)  # the template ends the turn itself
+        return prompt if head == shown else bare, await self._text_tokens(said)
+
+    async def _template(self) -> _Template:
+        if not self._known:
+            asked = [{"role": "user", "content": "?"}]
+            found = ending(await self._text(await self._turns([*asked, Answer(response=PROBE).turn], ask=False)))
+            one = found is not None and len(await self._text_tokens(found.mark)) == 1
+            end = found.text if found is not None and one else ""
+            prompt = await self._text(await self._turns(asked, ask=True))
+            head = opened(prompt)
+            self._known.append(
+                _Template(
+                    prompt=prompt,
+                    opened=await self._text_tokens(head) if head else [],
+                    end=end,
+                    ends=await self._text_tokens(end) if end else [],
+                )
+            )
+        return self._known[0]
+
     async def _prompt(self, messages: Sequence[Message]) -> list[int]:
+        return await self._turns(turns(messages), ask=True)
+
+    async def _turns(self, shown: Sequence[Mapping[str, str]], *, ask: bool) -> list[int]:
         given = {name: self.extra_body[name] for name in OF_TEMPLATE if name in self.extra_body}
-        turns = [{"role": each.role, "content": each.content} for each in messages]
-        return await self._tokens({"messages": turns, "add_generation_prompt": True, **given})
+        return await self._tokens({"messages": list(shown), "add_generation_prompt": ask, **given})
+
+    async def _text_tokens(self, text: str) -> list[int]:
+        return await self._tokens({"prompt": text, "add_special_tokens": False})
 
     async def _tokens(self, body: Mapping[str, Any]) -> list[int]:
-        root = self.base_url.rstrip("/").removesuffix("/v1")
-        document = await self._asked(f"{root}/tokenize", {"model": self.model, **body})
+        document = await self._asked(f"{self._root}/tokenize", {"model": self.model, **body})
         try:
             return [int(token) for token in document["tokens"]]
         except MALFORMED as error:
             raise BadResponse(self.line(f"not what /tokenize answers: {type(error).__name__}: {error}; {NEEDED}")) from None
+
+    async def _text(self, tokens: Sequence[int]) -> str:
+        document = await self._asked(f"{self._root}/detokenize", {"model": self.model, "tokens": list(tokens)})
+        try:
+            return str(document["prompt"])
+        except MALFORMED as error:
+            raise BadResponse(self.line(f"not what /detokenize answers: {type(error).__name__}: {error}; {NEEDED}")) from None
+
+    @property
+    def _root(self) -> str:
+        return self.base_url.rstrip("/").removesuffix("/v1")
 
     async def _asked(self, url: str, body: Mapping[str, Any]) -> Any:
         try:
@@ -80,7 +144,7 @@ class VllmScorer(OpenAITeacher):
             raise SetupError(f"{error}; {NEEDED}") from None
 
 
-def _read(document: Any, tokens: Sequence[int], top: int) -> Scored:
+def _read(document: Any, tokens: Sequence[int], top: int, *, ended: bool) -> Scored:
     """Return what a completion says of the last tokens of its prompt."""
     (choice,) = document["choices"]
     given = choice["prompt_logprobs"]
@@ -100,6 +164,7 @@ def _read(document: Any, tokens: Sequence[int], top: int) -> Scored:
     sent = section(usage, "prompt_tokens_details")
     return Scored(
         logprobs=by_id(tokens, logprobs, tops),
+        ended=ended,
         tokens_in=count(usage, "prompt_tokens"),
         tokens_out=count(usage, "completion_tokens"),
         tokens_cached=count(sent, "cached_tokens"),

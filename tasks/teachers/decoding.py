@@ -96,20 +96,24 @@ class Model:
         return found
 
     def _prompt(self, messages: Sequence[Message]) -> list[int]:
-        try:
-            text = self._tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages],
-                add_generation_prompt=True,
-                tokenize=False,
-                **self._template,
-            )
-        except Exception as error:  # a template may raise anything, on purpose too
-            raise RequestRejected(f"the model's chat template refuses the conversation: {error}") from error
-        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        tokens = self._encoded(self._rendered([{"role": each.role, "content": each.content} for each in messages], ask=True))
         if not tokens:
             raise RequestRejected("the model's chat template makes no tokens of the conversation")
         if self._positions is not None and len(tokens) >= self._positions:
             raise RequestRejected(f"the prompt has {len(tokens):,} tokens, and the model reads {self._positions:,} at once")
+        return tokens
+
+    def _rendered(self, turns: Sequence[Mapping[str, str]], *, ask: bool) -> str:
+        """Return a conversation as the chat template writes it: up to where the model would answer, where it is asked to."""
+        try:
+            return str(
+                self._tokenizer.apply_chat_template(list(turns), add_generation_prompt=ask, tokenize=False, **self._template)
+            )
+        except Exception as error:  # a template may raise anything, on purpose too
+            raise RequestRejected(f"the model's chat template refuses the conversation: {error}") from error
+
+    def _encoded(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return tokens
 
     def _decode(

@@ -81,6 +81,7 @@ def _start(options: argparse.Namespace) -> Any:
     params.cors_origins = ""  # no web page has business here
     params.endpoint_slots = False
     params.ui = False
+    params.prefill_assistant = False  # a conversation that ends with an answer is shown whole, as who scores it needs it
     return xllamacpp.Server(params)
 
 

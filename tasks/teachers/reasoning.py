@@ -1,8 +1,8 @@
-"""Telling the chain of thought from the answer in one text."""
+"""The chain of thought and the answer in one text: telling them apart, and writing them so."""
 
 from __future__ import annotations
 
-_OPEN, _CLOSE = "<think>", "</think>"
+OPEN, CLOSE = "<think>", "</think>"
 
 
 def split(text: str) -> tuple[str | None, str]:
@@ -12,10 +12,15 @@ def split(text: str) -> tuple[str | None, str]:
     off inside its reasoning has an empty answer. Tags further on belong to the answer.
     """
     body = text.lstrip()
-    if body.startswith(_OPEN):
-        thought, closed, answer = body[len(_OPEN) :].partition(_CLOSE)
+    if body.startswith(OPEN):
+        thought, closed, answer = body[len(OPEN) :].partition(CLOSE)
     else:
-        thought, closed, answer = body.partition(_CLOSE)
-        if not closed or _OPEN in thought:
+        thought, closed, answer = body.partition(CLOSE)
+        if not closed or OPEN in thought:
             return None, text
     return thought.strip() or None, answer.strip() if closed else ""
+
+
+def joined(thought: str | None, answer: str) -> str:
+    """Return the text of both, as DeepSeek-R1 and Qwen3 write it; the answer alone where there is no thought."""
+    return f"{OPEN}\n{thought}\n{CLOSE}\n\n{answer}" if thought else answer

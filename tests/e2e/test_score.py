@@ -16,6 +16,7 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
 from tests.e2e.test_prefect import api
+from tests.tasks.exporters import students
 from tests.tasks.score import fake_vllm
 
 pytestmark = pytest.mark.slow
@@ -23,9 +24,18 @@ pytestmark = pytest.mark.slow
 
 def reply(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
     """Answer conversations as a teacher, and all else as vLLM does."""
-    if "prompt" in body or "add_generation_prompt" in body:
+    if not body.keys().isdisjoint({"prompt", "tokens", "add_generation_prompt"}):
         return fake_vllm.answer(body)
     return counting(body, sold)
+
+
+def thinking(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+    """Answer likewise, with reasoning apart."""
+    status, document = reply(body, sold)
+    for choice in document.get("choices", []):
+        if "message" in choice:
+            choice["message"]["reasoning_content"] = "I count."
+    return status, document
 
 
 @pytest.fixture
@@ -57,6 +67,7 @@ def test_a_teacher_grades_its_own_traces(workplace: Workplace, teacher: Loopback
     assert found["samples"] == found["scored"] == built["kept"] == scored(teacher)
     assert found["cost_usd"] > 0
     assert 0 < found["fit"]["outside"] < 1
+    assert workplace.query("SELECT DISTINCT reasoning, ended FROM scores") == [("omit", True)]
     assert len(found["fit"]["entropy"]) == 10
     again = score(workplace, "--top", "5")
     assert (again["scored"], again["stored"], again["cost_usd"]) == (0, built["kept"], 0)
@@ -67,6 +78,31 @@ def test_a_teacher_grades_its_own_traces(workplace: Workplace, teacher: Loopback
     assert scored(teacher) == everything["samples"]
     ((number,),) = workplace.query("SELECT count(*) FROM scores WHERE fingerprint = (SELECT min(fingerprint) FROM scores)")
     assert number == everything["samples"]
+
+
+def test_reasoning(workplace: Workplace) -> None:
+    """Where responses have reasoning apart, nothing is asked until it is said how a student sees it; an export says so too."""
+    with LoopbackTeacher(thinking) as teacher:
+        spec(workplace, teacher.url, prompts=3, k=1)
+        built = workplace.build()
+        assert "add --reasoning think, turn or omit" in score(workplace, want=2)["error"]
+        assert scored(teacher) == 0
+        found = score(workplace, "--reasoning", "think")
+        assert (found["reasoning"], found["reasoned"], found["scored"], found["left_out"]) == (
+            "think",
+            built["kept"],
+            built["kept"],
+            {},
+        )
+        (body, *_) = [body for body in teacher.bodies if "prompt_logprobs" in body]
+        assert "<think>\nI count.\n</think>\n\n" in fake_vllm.text_of(body["prompt"])
+        assert body["prompt"][-1] == fake_vllm.END
+        student = students.small(workplace.folder / "student", students.THINKING)
+        soft = {"format": "soft", "to": "soft", "tokenizer": student, "scores": "t", "reasoning": "turn"}
+        workplace.spec["exports"] = [soft]
+        again = score(workplace)
+    assert (again["reasoning"], again["scored"]) == ("turn", built["kept"])
+    assert again["fit"] == found["fit"]  # the fake's template writes it as <think> text
 
 
 def test_report(workplace: Workplace, teacher: LoopbackTeacher) -> None:

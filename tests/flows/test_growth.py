@@ -142,6 +142,58 @@ def test_refused_before_it_is_paid_for(lake: Lake, given: dict[str, Any], error:
         check(load_spec(path), path, lake)
 
 
+async def test_the_guard_foresees_what_is_grown(lake: Lake):
+    """What would leave too few prompts of people's is refused by plan and build before it is paid for, with what has room."""
+    path = write(guard={"min_human_share": 0.6})
+    said = (
+        r"growing asks for 2 prompts more, and beside 2 that people wrote .* has room for 1: .*`stillhouse plan SPEC --probe 20`"
+    )
+    with pytest.raises(GuardRefused, match=said):
+        await plan(load_spec(path), path, lake, lambda _: None)
+    with pytest.raises(GuardRefused, match=said):
+        await build(path, lake)
+    assert not list(lake.root.glob("samples/*-*.parquet"))
+    path = write(guard={"min_human_share": 0.5})
+    assert (await build(path, lake))["grown"][0]["kept"] == 2
+
+
+async def test_the_guard_after_a_probe(folder: Path, lake: Lake):
+    """A probe may ask before it is known how many prompts are kept; after it, that decides, and the guard still looks at the end."""
+    seeds = [{"id": f"s{i}", "prompt": f"Seed number {i}?"} for i in range(4)]
+    (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in seeds))
+    answers = [json.dumps([GROWN[0]]), "I'm sorry, but I can't help with that.", json.dumps([GROWN[1]]), "As an AI, I cannot."]
+    rows_ = [{"prompt_id": f"s{i}", "responses": [answer]} for i, answer in enumerate(answers)]
+    (folder / "grow.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
+    asked = [*GROWN, *(row["prompt"] for row in seeds)]
+    (folder / "answers.jsonl").write_text("".join(json.dumps({"prompt": text, "responses": ["A"]}) + "\n" for text in asked))
+    path = write(guard={"min_human_share": 0.65}, dedup={"exact": False})
+    lines: list[str] = []
+    async with Run(load_spec(path), path, lake, say=lines.append) as run:
+        (some,) = await run.grow(2)
+    assert (some.paid, some.kept) == (2, 1)
+    assert any("has room for 2: a build in which more are kept will be refused" in line for line in lines)
+    lines.clear()
+    await plan(load_spec(path), path, lake, lines.append)
+    assert any("of which about 1 are kept by what is stored" in line for line in lines)
+    assert (await build(path, lake))["grown"][0]["kept"] == 2
+    path = write(guard={"min_human_share": 0.7})  # everything is stored: the guard itself looks at it
+    with pytest.raises(GuardRefused, match=r"4 of 6 prompts \(66\.7%\) were written by people"):
+        await build(path, lake)
+
+
+async def test_the_guard_foresees_generations_of_rows(folder: Path, lake: Lake):
+    """Seeds from another dataset have generations of their own, and what would be grown from them is refused as well."""
+    await build(write(), lake)
+    source = {"source": f"lake:{lake.root}#d", "take": "prompts", "license": None, "attribution": None}
+    path = write(source=source, guard={"max_generation": 1})
+    spec = json.loads(path.read_text()) | {"dataset": "e"}
+    del spec["prompts"][0]["license"], spec["prompts"][0]["attribution"]
+    path.write_text(json.dumps(spec))
+    for tried in (plan(load_spec(path), path, lake, lambda _: None), build(path, lake)):
+        with pytest.raises(GuardRefused, match=r"prompts grown from it are of generation 2"):
+            await tried
+
+
 def test_an_unknown_teacher():
     """A teacher that isn't there is told with the nearest that is."""
     with pytest.raises(SpecError, match=r"prompts\[0\].grow.teacher: no teacher is named 'gg'"):

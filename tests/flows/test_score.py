@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from flows.probe import probe
-from flows.score import Scores, score
+from flows.score import Asked, Scores, score
 from flows.spec import Spec
 from storage.lake import Lake
 from tasks.draw import Spending
@@ -35,7 +35,9 @@ def test_a_greedy_draw(tmp_path: Path):
     assert probe(spec, tmp_path / "spec.yaml", lake, console, prompts=2).paid == 2
 
     def graded_by_itself() -> Scores:
-        return score(spec, tmp_path / "spec.yaml", lake, console, teacher="t", top=5, which="all", spending=Spending())
+        return score(
+            spec, tmp_path / "spec.yaml", lake, console, asked=Asked(teacher="t", top=5, which="all"), spending=Spending()
+        )
 
     found = graded_by_itself()
     assert (found.scored, found.failed) == (2, {})
@@ -43,12 +45,13 @@ def test_a_greedy_draw(tmp_path: Path):
     assert (again.scored, again.stored, again.fit) == (0, 2, found.fit)
     with duckdb.connect(str(lake.catalog), read_only=True) as connection:
         pairs = connection.execute(
-            "SELECT samples.response, samples.logprobs, scores.logprobs FROM samples JOIN scores USING (sample_id)"
+            "SELECT samples.response, samples.finish_reason, samples.logprobs, scores.logprobs FROM samples JOIN scores USING (sample_id)"
         ).fetchall()
     assert len(pairs) == 2
-    for response, drawn, graded in pairs:
+    for response, finish_reason, drawn, graded in pairs:
         assert b"".join(graded["tokens"]).decode() == response
-        number = len(graded["ids"])
-        assert graded["ids"] == drawn["ids"][:number]  # without the token that ended it
-        assert graded["logprobs"] == pytest.approx(drawn["logprobs"][:number], abs=1e-3)
-        assert graded["top_ids"] == drawn["top_ids"][: 5 * number]
+        number = len(drawn["ids"])  # one that was cut off has no end
+        assert graded["ids"][:number] == drawn["ids"]
+        assert graded["logprobs"][:number] == pytest.approx(drawn["logprobs"], abs=1e-3)
+        assert graded["top_ids"][: 5 * number] == drawn["top_ids"]
+        assert len(graded["ids"]) - number == (finish_reason == "length")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flows.scorers import check, chosen, fingerprints, gaps, print_of
+from flows.scorers import check, chosen, fingerprints, gaps, print_of, shown
 from flows.spec import Spec
 from storage.errors import SpecError
 from tests.fakes import make_options
@@ -65,14 +65,29 @@ def test_who_cannot_score():
 
 async def test_addresses(folder: Path):
     """Provider, model, what else identifies a teacher, and the number of alternatives decide; its name and address don't."""
-    one, five = await fingerprints(spec(), PATH, "big", [1, 5])
+    one, five = await fingerprints(spec(), PATH, "big", [1, 5], "omit")
     assert one != five
-    assert five == print_of(make_options("other", provider="openai", model="m", base_url="http://elsewhere/v1"), {}, 5)
-    assert five != print_of(make_options(provider="openai", model="n"), {}, 5)
-    (before,) = await fingerprints(spec(), PATH, str(folder), [5])
+    assert five == print_of(make_options("other", provider="openai", model="m", base_url="http://elsewhere/v1"), {}, 5, "omit")
+    assert five != print_of(make_options(provider="openai", model="n"), {}, 5, "omit")
+    (before,) = await fingerprints(spec(), PATH, str(folder), [5], "omit")
     weights(folder / "model.safetensors", (10, 101))
-    (after,) = await fingerprints(spec(), PATH, str(folder), [5])
+    (after,) = await fingerprints(spec(), PATH, str(folder), [5], "omit")
     assert before != after
+    assert [five] != await fingerprints(spec(), PATH, "big", [5], "think")
+
+
+def test_how_reasoning_is_shown(folder: Path):
+    """A scorer is shown reasoning as the exports of its scores have it, and the selection; where they differ, nobody guesses."""
+    soft = {"format": "soft", "to": "out", "tokenizer": str(folder), "scores": "big"}
+    student = {"student": str(folder), "max": 2.0}
+    assert shown(spec(), PATH, "big") is None
+    assert shown(spec(exports=[soft]), PATH, "big") == "omit"
+    thinking = spec(exports=[soft | {"reasoning": "think"}], select={"student_loss": student | {"reasoning": "turn"}})
+    assert (shown(thinking, PATH, "big"), shown(thinking, PATH, str(folder))) == ("think", "turn")
+    with pytest.raises(
+        SpecError, match=r"'big' is to score reasoning in several forms \(exports\[0\]: omit, exports\[1\]: turn\)"
+    ):
+        shown(spec(exports=[soft, soft | {"to": "out2", "reasoning": "turn"}]), PATH, "big")
 
 
 def test_gaps(folder: Path):

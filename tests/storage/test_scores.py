@@ -47,6 +47,7 @@ def score(sample_id: str, *values: float, minute: int = 0, **given: Any) -> Scor
         "model": "models/student",
         "fingerprint": "f1",
         "top": 0,
+        "reasoning": "omit",
         "logprobs": logprobs(*values) if values else None,
         "tokens_in": 9,
         "created_at": NOON + timedelta(minutes=minute),

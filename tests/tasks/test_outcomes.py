@@ -192,14 +192,14 @@ def test_little_memory(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         workspace.execute(
             """
             CREATE TABLE slots AS
-            SELECT n AS ord, 0::SMALLINT AS teacher, i::INTEGER AS sample_index, sha256(key || i) AS sample_id, key, 'x' AS inputs,
+            SELECT n AS ord, 0::SMALLINT AS arm, i::INTEGER AS sample_index, sha256(key || i) AS sample_id, key, 'x' AS inputs,
                 1 AS tokens, n < 10 AS stored
             FROM (SELECT range AS n, sha256((range // (1 + (range < 30)::INTEGER))::TEXT) AS key FROM range(200000)),
                 range(2) AS indices(i)
             ORDER BY ALL
             """
         )
-        workspace.execute("CREATE TABLE unwanted (ord BIGINT, teacher SMALLINT, sample_index INTEGER, why VARCHAR)")
+        workspace.execute("CREATE TABLE unwanted (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
         workspace.execute("SET threads = 2")
         workspace.execute("SET memory_limit = '40MB'")
         outcomes.open_slots(workspace, Rule(require="all", listed=()), [])

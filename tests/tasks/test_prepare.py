@@ -30,7 +30,7 @@ def run(
     template = Template(TemplateOptions(user=user), where="spec.yaml")
     with Workspace(Lake(tmp_path / "lake"), tmp_path / "work") as workspace:
         prepared = prepare(workspace, found(prompts, given=given), template, teachers or (SMOL,), {"temperature": 0.5}, k)
-        slots = workspace.rows("SELECT ord, teacher, sample_index, key, sample_id, stored FROM slots ORDER BY ALL")
+        slots = workspace.rows("SELECT ord, arm, sample_index, key, sample_id, stored FROM slots ORDER BY ALL")
         return prepared, slots, workspace.rows("SELECT ord, prompt_id FROM prompts ORDER BY ord")
 
 

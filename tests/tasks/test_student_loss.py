@@ -22,9 +22,9 @@ from tests.storage.test_scores import keep, score
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    """Return a lake with ten samples, of which the last has reasoning, and scores of nine: 1 to 9 nats a token."""
+    """Return a lake with ten samples, of which the last is empty, and scores of nine: 1 to 9 nats a token."""
     lake = Lake(tmp_path / "lake")
-    samples = [make_sample(f"s{number}", reasoning="Hm." if number == 9 else None) for number in range(10)]
+    samples = [make_sample(f"s{number}", response="" if number == 9 else "4") for number in range(10)]
     with lake.writing(print):
         write_rows(lake.root / "samples" / "r-000000.parquet", SAMPLES, map(dataclasses.asdict, samples), store=True)
         keep(lake, *(score(f"s{number}", -float(number + 1), -float(number + 1)) for number in range(9)))

@@ -58,7 +58,7 @@ def test_from_a_draw_to_a_loss(tmp_path: Path) -> None:
         "exports": [soft],
     }
     where = ("--lake", str(workplace.lake))
-    assert "run `stillhouse score SPEC --teacher big` first" in workplace.build(want=2)["error"]
+    assert "run `stillhouse score SPEC --teacher big --reasoning omit` first" in workplace.build(want=2)["error"]
     path = str(workplace.write())
     scored = json.loads(done(workplace, "score", path, *where, "--teacher", "big", "--top", "5", "--json"))
     assert (scored["samples"], scored["scored"], scored["failed"]) == (3, 3, {})
@@ -66,11 +66,15 @@ def test_from_a_draw_to_a_loss(tmp_path: Path) -> None:
     assert (built["paid"], built["kept"]) == (0, 3)
     rows = pq.read_table(tmp_path / "soft" / "train-00000-of-00001.parquet").to_pylist()
     assert {(row["scorer"], row["license"]) for row in rows} == {("big", "CC0-1.0 AND MIT AND Apache-2.0")}
-    stored = workplace.query("SELECT sample_id, logprobs.logprobs, logprobs.ids FROM scores")
+    stored = workplace.query("SELECT sample_id, logprobs.logprobs, logprobs.ids FROM scores WHERE ended AND reasoning = 'omit'")
+    end = AutoTokenizer.from_pretrained(student).eos_token_id
+    assert len(stored) == 3
     for sample_id, logprobs, ids in stored:
         (row,) = [row for row in rows if row["sample_id"] == sample_id]
         start = row["prompt_length"]
-        assert row["input_ids"][start : start + len(ids)] == ids
+        # The last is the end of the turn, whose distribution the student gets as well, at the token that is its label.
+        assert row["input_ids"][start : start + len(ids)] == ids == [label for label in row["labels"] if label != -100]
+        assert ids[-1] == end
         for token, tops, values, logprob in zip(ids, row["top_ids"][start:], row["top_logprobs"][start:], logprobs, strict=False):
             assert values[tops.index(token)] == pytest.approx(logprob, abs=1e-6)
     notice = " ".join((tmp_path / "soft" / "NOTICE").read_text().split())
@@ -80,7 +84,7 @@ def test_from_a_draw_to_a_loss(tmp_path: Path) -> None:
     log = [json.loads(line) for line in (tmp_path / "taught" / "log.jsonl").read_text().splitlines()]
     steps = [row for row in log if "step" in row and "soft" in row]
     assert steps
-    assert all(math.isfinite(row["loss"]) and row["soft"] > 0 and row["softened"] > 0.8 for row in steps)
+    assert all(math.isfinite(row["loss"]) and row["soft"] > 0 and row["softened"] == 1 for row in steps)
     # Scored in another way, it isn't guessed which of the two is meant.
     done(workplace, "score", path, *where, "--teacher", "big", "--top", "0")
     own = ("--format", "soft", "--option", f"tokenizer={student}", "--option", "scores=big")

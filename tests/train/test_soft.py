@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.distillation.batches import Batches
 from tasks.distillation.loss import Soft, pointwise
@@ -99,6 +99,25 @@ def test_it_trains(tmp_path: Path, student: Path, kind: str):
     soft = [row["soft"] for row in log if "soft" in row]
     assert np.isfinite(soft).all()
     assert soft[-1] < soft[0]
+
+
+def test_the_end_is_learnt_as_the_teacher_has_it(tmp_path: Path, student: Path):
+    """A student ends its turn as probably as its teacher, which is not as the label says: with certainty."""
+    text = "It is four."
+    trace, whole = teacher(student, text, seed=3)
+    end = AutoTokenizer.from_pretrained(student).eos_token_id
+    likely = float(whole[-1, end].exp())
+    assert likely < 0.1
+    export(tmp_path / "shards", student, [trace] * 8)
+    recipe = Recipe(lr=1e-2, epochs=30, tokens_per_batch=400, accumulate=1, alpha=0.0)
+    Training(load(str(student)), tmp_path / "shards", tmp_path / "to", recipe, device="cpu").run()
+    taught = AutoModelForCausalLM.from_pretrained(tmp_path / "to")
+    (row,) = list(make("soft", {"tokenizer": str(student)}).rows([trace]))
+    last = max(place for place, label in enumerate(row["labels"]) if label != -100)
+    assert row["labels"][last] == end
+    with torch.inference_mode():
+        learnt = float(taught(torch.tensor([row["input_ids"]])).logits[0, last - 1].softmax(-1)[end])
+    assert learnt == pytest.approx(likely, abs=0.05)
 
 
 def decoded(row: dict[str, Any], config: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:

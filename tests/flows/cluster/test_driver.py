@@ -28,7 +28,7 @@ from tasks.shard import ASKED
 from tasks.stop import Stop
 from tasks.tally import Passing, Tally
 
-ROW = {"teacher": 0, "sample_index": 0, "bought": True}
+ROW = {"arm": 0, "sample_index": 0, "bought": True}
 Works = Callable[[Path, Path], dict[str, int]]
 """What a worker does with an order: of the folder of the run, and of where files about the order are."""
 

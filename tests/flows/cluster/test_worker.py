@@ -14,7 +14,7 @@ from flows.cluster.worker import Worker
 from storage.errors import StorageError
 from tasks.stop import Stop
 
-ROW = {"ord": 513, "teacher": 0, "sample_index": 0, "bought": True}
+ROW = {"ord": 513, "arm": 0, "sample_index": 0, "bought": True}
 
 
 @pytest.fixture

@@ -127,8 +127,13 @@ class TestScores:
     """Distributions of a scorer's."""
 
     @staticmethod
-    def score(lake: Lake, *rows: tuple[int, str, str, float | None], later: int = 0, top: int = 1) -> None:
-        """Store scores of samples by name and fingerprint, of one model, so many seconds after noon; None: it was refused."""
+    def score(
+        lake: Lake, *rows: tuple[int, str, str, float | None], later: int = 0, top: int = 1, reasoning: str | None = "omit"
+    ) -> None:
+        """Store scores of samples by name and fingerprint, of one model, so many seconds after noon; None: it was refused.
+
+        `reasoning` is None in the scores of an earlier version.
+        """
         made = [
             {
                 "sample_id": sample_id(n),
@@ -137,6 +142,7 @@ class TestScores:
                 "model": f"models/{name}",
                 "fingerprint": print_,
                 "top": top,
+                "reasoning": reasoning,
                 "logprobs": None if number is None else value(number),
                 "reason": "too long" if number is None else None,
                 "created_at": NOON + timedelta(seconds=later),
@@ -161,7 +167,7 @@ class TestScores:
             assert firsts(found, [0, 1]) == [-20, None]
         with (
             pytest.raises(
-                SpecError, match=r"has a score by 'big' \(transformers, models/new\); .*; there are some by f1 \(big: "
+                SpecError, match=r"has a score by 'big' \(transformers, models/new\) with .*; there are some by f1 \(big: "
             ),
             stored(lake, traces, "big", of=("transformers", "models/new")),
         ):
@@ -181,8 +187,8 @@ class TestScores:
         self.score(lake, (0, "big", "f1aaaaaaaa", -20.0), (1, "big", "f1aaaaaaaa", -30.0), top=0)
         self.score(lake, (0, "big", "f2bbbbbbbb", -21.0), (99, "big", "f3", -30.0), later=1, top=20)
         said = (
-            r"'big' has scored these traces in 2 ways, which don't go together: f1aaaaaa \(big: models/big, 0 alternatives, 2 "
-            r"traces, last .*\), f2bbbbbb \(.* 20 alternatives, 1 traces, .*\); say which counts, as in fingerprint: f1aaaaaa"
+            r"'big' has scored these traces in 2 ways, which don't go together: f1aaaaaa \(big: models/big, 0 alternatives, "
+            r"reasoning: omit, 2 traces, last .*\), f2bbbbbb \(.* 20 alternatives, .*\); say which counts, as in fingerprint: f1aaaaaa"
         )
         with pytest.raises(SpecError, match=said), stored(lake, traces, "big"):
             pass
@@ -195,10 +201,37 @@ class TestScores:
             ):
                 pass
 
+    def test_how_reasoning_is_shown(self, lake: Lake):
+        """Scores count for rows that show reasoning as they do; others are told with what they are."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", -20.0), reasoning="think")
+        self.score(lake, (0, "big", "f2", -21.0), later=1)
+        for how, first in (("think", -20), ("omit", -21)):
+            with stored(lake, traces, "big", reasoning=how) as found:
+                assert firsts(found, [0]) == [first]
+        said = r"with `reasoning: turn`; run `stillhouse score SPEC --teacher big --reasoning turn` first; there are some by f1 \(big.*"
+        with pytest.raises(SpecError, match=f"{said}reasoning: think"), stored(lake, traces, "big", reasoning="turn"):
+            pass
+
+    def test_of_an_earlier_version(self, lake: Lake):
+        """Scores without the end of a turn count, however rows show reasoning, until there are others; by address they still do."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1aa", -20.0), reasoning=None)
+        for how in ("think", "omit"):
+            with stored(lake, traces, "big", reasoning=how) as found:
+                assert firsts(found, [0]) == [-20]
+        self.score(lake, (0, "big", "f2bb", -21.0), later=1)
+        for more, first in (({}, -21), ({"fingerprint": "f1aa"}, -20)):
+            with stored(lake, traces, "big", **more) as found:
+                assert firsts(found, [0]) == [first]
+
     def test_none(self, lake: Lake):
         """A name that nobody scored by says what to run, and who has."""
         traces = land(lake)
-        said = "no trace of this build has a score by 'big'; run `stillhouse score SPEC --teacher big` first"
+        said = (
+            "no trace of this build has a score by 'big' with `reasoning: omit`; "
+            "run `stillhouse score SPEC --teacher big --reasoning omit` first"
+        )
         with pytest.raises(SpecError, match=f"{said}$"), stored(lake, traces, "big"):
             pass
         self.score(lake, (0, "other", "f1", -20.0))

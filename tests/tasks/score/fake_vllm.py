@@ -1,14 +1,18 @@
-"""What a vLLM server answers, in its published form: a token is a byte, and what is likely is what stands near it."""
+"""What a vLLM server answers, in its published form: a token is a byte or a special one, and what is likely stands near it."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-VOCABULARY = 64
-"""Ids: a byte modulo this."""
-HEAD = [1, 2, 3]
-"""Tokens of the template's head, before a conversation's own."""
+SPECIAL = ("<|im_start|>", "<|im_end|>", "<think>", "</think>")
+"""Tokens of their own, behind those of the bytes."""
+VOCABULARY = 256 + len(SPECIAL)
+END = 256 + SPECIAL.index("<|im_end|>")
+"""The token that ends a turn."""
+_PARTS = re.compile("|".join(map(re.escape, SPECIAL)))
 
 
 def distribution(before: list[int]) -> list[float]:
@@ -20,20 +24,48 @@ def distribution(before: list[int]) -> list[float]:
 
 def tokens(text: str) -> list[int]:
     """Return a text's tokens."""
-    return [byte % VOCABULARY for byte in text.encode()]
+    found: list[int] = []
+    at = 0
+    for part in _PARTS.finditer(text):
+        found += [*text[at : part.start()].encode(), 256 + SPECIAL.index(part.group())]
+        at = part.end()
+    return [*found, *text[at:].encode()]
 
 
-def prompt_of(messages: list[dict[str, str]]) -> list[int]:
+def text_of(given: Sequence[int]) -> str:
+    """Return the text of tokens."""
+    return b"".join(bytes([token]) if token < 256 else SPECIAL[token - 256].encode() for token in given).decode()
+
+
+def shown(messages: Sequence[Mapping[str, Any]], *, ask: bool = True, kind: str = "thinking") -> str:
+    """Return a conversation as a chat template writes it.
+
+    thinking: with a turn's reasoning, as Qwen3's. opened: a prompt ends with an open <think>, and reasoning is left out, as in
+    DeepSeek-R1's. closed: a prompt ends with a closed one.
+    """
+    text = ""
+    for turn in messages:
+        thought = turn.get("reasoning_content") if kind == "thinking" else None
+        text += f"<|im_start|>{turn['role']}\n"
+        text += f"<think>\n{thought}\n</think>\n\n" if thought else ""
+        text += f"{turn['content']}<|im_end|>\n"
+    head = {"thinking": "", "opened": "<think>\n", "closed": "<think>\n\n</think>\n\n"}[kind]
+    return text + (f"<|im_start|>assistant\n{head}" if ask else "")
+
+
+def prompt_of(messages: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return a conversation's tokens with the template's."""
-    return [*HEAD, *(token for message in messages for token in [9, *tokens(message["content"])]), 8]
+    return tokens(shown([{"role": "user"} | dict(each) for each in messages]))
 
 
 def answer(body: dict[str, Any], most: int = 20) -> tuple[int, dict[str, Any]]:
-    """Return status and document for a body of /tokenize or /v1/completions."""
+    """Return status and document for a body of /tokenize, /detokenize or /v1/completions."""
     if "messages" in body:
-        assert body["add_generation_prompt"] is True
-        found = prompt_of(body["messages"])
+        kind = body.get("chat_template_kwargs", {}).get("kind", "thinking")
+        found = tokens(shown(body["messages"], ask=body["add_generation_prompt"], kind=kind))
         return 200, {"count": len(found), "max_model_len": 4096, "tokens": found}
+    if "tokens" in body:
+        return 200, {"prompt": text_of(body["tokens"])}
     if isinstance(body["prompt"], str):
         assert body["add_special_tokens"] is False
         found = tokens(body["prompt"])

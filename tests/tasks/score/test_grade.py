@@ -20,10 +20,12 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.records import Message, Sample
 from storage.schemas import SAMPLES, SCORES
+from storage.scores import EMPTY
 from storage.waste import Waste
 from storage.workspace import Workspace
 from tasks.draw import Budget
 from tasks.positions import by_id
+from tasks.score.answers import Answer, Shown
 from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.grade import REFUSED, Grade, Missing, find
 from tasks.score.protocol import Scored
@@ -31,25 +33,27 @@ from tasks.stop import Stop
 from tests.fakes import make_desk, make_options, make_sample
 
 TOP = 1
+END = 256
+"""What ends a turn."""
 
 
 @dataclass(kw_only=True)
 class FakeScorer:
-    """Scores a response by its length, unless a function raises first, and remembers what it was asked."""
+    """Scores an answer by its length, unless a function raises first, and remembers what it was asked."""
 
     before: Callable[[str], object] = lambda response: None
     identity: Mapping[str, Any] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
-    async def score(self, messages: Sequence[Message], response: str, top: int) -> Scored:
+    async def score(self, messages: Sequence[Message], answer: Answer, top: int) -> Scored:
         """Let others run, as a network would, and score."""
         assert messages[-1].role == "user"
-        self.asked.append(response)
+        self.asked.append(answer.text)
         await asyncio.sleep(0)
-        self.before(response)
-        ids = list(response.encode())
+        self.before(answer.text)
+        ids = [*answer.text.encode(), END]
         logprobs = [math.log(0.5)] * len(ids)
-        return Scored(logprobs=by_id(ids, logprobs, [[(token, math.log(0.5))][:top] for token in ids]), tokens_in=100)
+        return Scored(logprobs=by_id(ids, logprobs, [[(token, math.log(0.5))][:top] for token in ids]), ended=True, tokens_in=100)
 
     async def aclose(self) -> None:
         """Have nothing to close."""
@@ -65,7 +69,7 @@ class Ran:
 
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
-    """Return a lake with five samples: three to score, one with reasoning, one that is empty."""
+    """Return a lake with five samples: four to score, one of them with reasoning, and one that is empty."""
     lake = Lake(tmp_path / "lake")
     samples = [make_sample(f"s{number}", response=f"answer {number}") for number in range(3)]
     samples += [
@@ -79,7 +83,7 @@ def lake(tmp_path: Path) -> Lake:
 
 @asynccontextmanager
 async def grading(
-    lake: Lake, scorer: FakeScorer, run: str, usd: float | None = None
+    lake: Lake, scorer: FakeScorer, run: str, usd: float | None = None, shown: Shown = "think"
 ) -> AsyncIterator[tuple[Grade, Workspace, Missing]]:
     """Open all that a run needs."""
     stop, price = Stop(), {"input": 1e4, "output": 1e4}
@@ -92,6 +96,7 @@ async def grading(
                 desk=make_desk(options, ScoringTeacher(scorer, TOP), stop),
                 fingerprint="print",
                 top=TOP,
+                shown=shown,
                 journal=journal,
                 budget=Budget(usd),
                 stop=stop,
@@ -100,9 +105,9 @@ async def grading(
             yield grade, workspace, missing
 
 
-async def ran(lake: Lake, scorer: FakeScorer, run: str = "r1", usd: float | None = None) -> Ran:
+async def ran(lake: Lake, scorer: FakeScorer, run: str = "r1", usd: float | None = None, shown: Shown = "think") -> Ran:
     """Score what is missing."""
-    async with grading(lake, scorer, run, usd) as (grade, workspace, missing):
+    async with grading(lake, scorer, run, usd, shown) as (grade, workspace, missing):
         await grade.grade(workspace, workers=2)
     return Ran(missing=missing, grade=grade)
 
@@ -118,16 +123,39 @@ def stored(lake: Lake) -> dict[str, dict[str, Any]]:
 async def test_scores_are_stored(lake: Lake):
     """Each sample that can be scored is, once, with all that identifies the score; the sums add up."""
     found = await ran(lake, FakeScorer())
-    assert found.missing == Missing(samples=5, stored=0, left_out=found.missing.left_out, missing=3)
-    assert sum(found.missing.left_out.values()) == 2
-    assert found.grade.scored == 3
+    assert found.missing == Missing(samples=5, stored=0, left_out={EMPTY: 1}, missing=4, reasoned=1)
+    assert found.grade.scored == 4
     rows = stored(lake)
-    assert set(rows) == {"s0", "s1", "s2"}
+    assert set(rows) == {"s0", "s1", "s2", "thought"}
     row = rows["s1"]
     assert (row["scorer"], row["model"], row["fingerprint"], row["top"], row["tokens_in"]) == ("judge", "fake-1", "print", 1, 100)
     assert row["cost_usd"] == pytest.approx(1.0)
-    assert row["logprobs"]["ids"] == list(b"answer 1")
-    assert row["logprobs"]["logprobs"] == pytest.approx([math.log(0.5)] * 8)
+    assert (row["reasoning"], row["ended"]) == ("think", True)
+    assert row["logprobs"]["ids"] == [*b"answer 1", END]
+    assert row["logprobs"]["logprobs"] == pytest.approx([math.log(0.5)] * 9)
+
+
+@pytest.mark.parametrize(("shown", "said"), [("think", "<think>\nHm.\n</think>\n\n4"), ("omit", "4")])
+async def test_reasoning(lake: Lake, shown: Shown, said: str):
+    """A sample whose reasoning stands apart is scored in the form that was asked for, and its score says which that is."""
+    await ran(lake, FakeScorer(), shown=shown)
+    row = stored(lake)["thought"]
+    assert (row["reasoning"], row["logprobs"]["ids"]) == (shown, [*said.encode(), END])
+
+
+async def test_reasoning_of_the_template(lake: Lake):
+    """Where a template is to write the reasoning, the scorer is given it apart; without any there is nothing to write."""
+    asked: list[Answer] = []
+    scorer = FakeScorer()
+    whole = scorer.score
+
+    async def noting(messages: Sequence[Message], answer: Answer, top: int) -> Scored:
+        asked.append(answer)
+        return await whole(messages, answer, top)
+
+    scorer.score = noting  # type: ignore[method-assign]
+    await ran(lake, scorer, shown="turn")
+    assert {(each.reasoning, each.by_template) for each in asked} == {("Hm.", True), (None, False)}
 
 
 async def test_never_twice(lake: Lake):
@@ -138,8 +166,8 @@ async def test_never_twice(lake: Lake):
     )
     again = FakeScorer()
     found = await ran(lake, again, "r2")
-    assert (found.missing.stored, found.missing.missing, again.asked) == (3, 1, ["new"])
-    assert set(stored(lake)) == {"s0", "s1", "s2", "new"}
+    assert (found.missing.stored, found.missing.missing, again.asked) == (4, 1, ["new"])
+    assert set(stored(lake)) == {"s0", "s1", "s2", "thought", "new"}
 
 
 async def test_a_sample_in_two_rows(lake: Lake):
@@ -147,8 +175,8 @@ async def test_a_sample_in_two_rows(lake: Lake):
     twice: list[Sample] = [make_sample("s0", response="answer 0")]
     write_rows(lake.root / "samples" / "r-000001.parquet", SAMPLES, map(dataclasses.asdict, twice), store=True)
     scorer = FakeScorer()
-    assert (await ran(lake, scorer)).grade.scored == 3
-    assert sorted(scorer.asked) == ["answer 0", "answer 1", "answer 2"]
+    assert (await ran(lake, scorer, shown="omit")).grade.scored == 4
+    assert sorted(scorer.asked) == ["4", "answer 0", "answer 1", "answer 2"]
 
 
 def refusing(response: str) -> None:
@@ -160,13 +188,13 @@ def refusing(response: str) -> None:
 async def test_a_refusal(lake: Lake):
     """A response that is refused is counted and kept as such, and asked about again by the next run, whose score then stands."""
     found = await ran(lake, FakeScorer(before=refusing))
-    assert (found.grade.scored, dict(found.grade.failed)) == (2, {"RequestRejected: too long": 1})
+    assert (found.grade.scored, dict(found.grade.failed)) == (3, {"RequestRejected: too long": 1})
     row = stored(lake)["s1"]
     assert (row["logprobs"], row["reason"]) == (None, "too long")
     again = FakeScorer(before=refusing)
     await ran(lake, again, "r2")
     assert again.asked == ["answer 1"]
-    assert len(stored(lake)) == 3  # the same refusal isn't kept twice
+    assert len(stored(lake)) == 4  # the same refusal isn't kept twice
 
 
 async def test_nothing_can_be_scored(lake: Lake):
@@ -193,8 +221,8 @@ async def test_a_failure(lake: Lake):
             raise Unavailable("500")
 
     found = await ran(lake, FakeScorer(before=failing))
-    assert (found.grade.scored, dict(found.grade.failed)) == (2, {"Unavailable: 500": 1})
-    assert set(stored(lake)) == {"s0", "s1"}
+    assert (found.grade.scored, dict(found.grade.failed)) == (3, {"Unavailable: 500": 1})
+    assert set(stored(lake)) == {"s0", "s1", "thought"}
     assert (await ran(lake, FakeScorer(), "r2")).grade.scored == 1
 
 
@@ -204,7 +232,7 @@ async def test_budget(lake: Lake):
     assert isinstance(found.grade.stop.reason, BudgetSpent)
     assert 1 <= len(stored(lake)) == found.grade.scored <= 2
     await ran(lake, FakeScorer(), "r2", usd=100.0)
-    assert set(stored(lake)) == {"s0", "s1", "s2"}
+    assert set(stored(lake)) == {"s0", "s1", "s2", "thought"}
 
 
 async def test_stopped(lake: Lake):
@@ -227,4 +255,4 @@ async def test_killed(lake: Lake):
     again = FakeScorer()
     await ran(lake, again, "r2")
     assert again.asked == []
-    assert set(stored(lake)) == {"s0", "s1", "s2"}
+    assert set(stored(lake)) == {"s0", "s1", "s2", "thought"}

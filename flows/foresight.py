@@ -1,0 +1,81 @@
+"""Foresight: what growing prompts leads to, by what is stored, before any of it is paid for.
+
+The guard looks at a build's prompts before samples are bought, but by then what was grown has been paid for. So what growing will
+ask for is held against the same bounds first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from flows import wiring
+from flows.checks import bar
+from flows.growth import from_store
+from flows.spec import Spec
+from flows.wiring import Connected
+from storage.workspace import Workspace
+from tasks import costs, guard
+from tasks.decontaminate import Decontamination
+from tasks.growth.estimate import GrowthEstimate, estimate_growth
+from tasks.growth.growing import Growing
+from tasks.prepare import prepare
+from tasks.stop import Stop
+
+Say = Callable[[str], None]
+
+
+def foresee(
+    spec: Spec,
+    path: Path,
+    workspace: Workspace,
+    teachers: Sequence[Sequence[Connected]],
+    heldout: Decontamination | None,
+    *,
+    stop: Stop,
+    say: Say,
+    probing: bool,
+) -> float:
+    """Return USD that earlier runs spent, by what can be grown of what is stored, in a workspace of its own.
+
+    Raise GuardRefused where the guard would refuse what is to be grown. `probing`: only a little of it is.
+    """
+    if spec.budget is None and not spec.guard.of_prompts:
+        return 0.0
+    grown = wiring.growing(spec, workspace, teachers, heldout)
+    from_store(spec, grown, stop)
+    prepared = prepare(
+        workspace,
+        wiring.read(spec, stop, grown),
+        wiring.template(spec, path),
+        wiring.asked(spec, teachers),
+        spec.sampling.parameters(),
+        spec.sampling.k,
+    )
+    spent = costs.spent(workspace)
+    if spec.guard.of_prompts:
+        bar(workspace, spec, path, prepared, heldout)
+        check(spec, workspace, grown, say, probing=probing)
+    return spent
+
+
+def check(
+    spec: Spec, workspace: Workspace, grown: Mapping[int, Growing], say: Say, *, probing: bool = False
+) -> list[GrowthEstimate]:
+    """Return what is to be grown. Raise GuardRefused where the guard would refuse that.
+
+    The prompts that there are have been staged and barred. What may be refused, and isn't expected to be, is said.
+    """
+    estimates = [estimate_growth(growing) for growing in grown.values()]
+    for growing, estimate in zip(grown.values(), estimates, strict=True):
+        if estimate.missing:
+            named, own = growing.source.source, growing.teacher.generation
+            guard.check_growth(spec.guard, named, seeds=growing.latest(), teacher=own, grow=growing.options)
+    coming = guard.Coming(
+        most=sum(each.may_come for each in estimates),
+        expected=sum(each.may_come if each.expected is None else each.expected for each in estimates),
+        known=all(each.expected is not None for each in estimates if each.may_come),
+    )
+    if (line := guard.check_share(workspace, spec.guard, coming, probing=probing)) is not None:
+        say(line)
+    return estimates
