@@ -33,8 +33,9 @@ from storage.parquet import PartWriter, write_rows
 from storage.schemas import OUTCOMES, PROMPTS, SAMPLES, TRACES
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.dedup import DedupOptions, dedup
+from tasks.dedup import dedup
 from tasks.duplicates.digests import digests
+from tasks.duplicates.options import DedupOptions
 from tasks.outcomes import NO_DOUBLE
 
 THRESHOLD, NGRAM, TOKENS = 0.8, 5, 200

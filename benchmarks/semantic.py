@@ -26,9 +26,10 @@ from tokenizers.pre_tokenizers import Whitespace
 from storage.lake import Lake
 from storage.schemas import SAMPLES
 from storage.workspace import Workspace
-from tasks.dedup import SemanticOptions, held
+from tasks.dedup import held
 from tasks.duplicates import semantic
 from tasks.duplicates.embedding import load
+from tasks.duplicates.options import SemanticOptions
 from tasks.duplicates.semantic import drop_semantic
 from tasks.outcomes import NO_DOUBLE
 

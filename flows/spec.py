@@ -12,7 +12,7 @@ from flows.cluster.options import RunnerOptions
 from flows.watching.options import ApproveOptions, WatchOptions
 from storage.identity import address
 from storage.plugins import nearest
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tasks.export import ExportOptions
 from tasks.guard import GuardOptions
 from tasks.heldout.benchmarks import Benchmark, check_names

@@ -13,7 +13,8 @@ from __future__ import annotations
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.decontaminate import STAGE, Decontamination
-from tasks.dedup import DedupOptions, dedup
+from tasks.dedup import dedup
+from tasks.duplicates.options import DedupOptions
 
 
 def dedup_and_decontaminate(

@@ -19,12 +19,12 @@ from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
-from tasks.dedup import ORDER, NearOptions
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.digests import TEXT, folded, spaced
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
 from tasks.duplicates.jaccard import Grams
 from tasks.duplicates.minhash import VERSION, Hashes, band_hashes, shingles, signatures
+from tasks.duplicates.options import ORDER, NearOptions
 from tasks.duplicates.signed import Maybe, Signed, firsts
 from tasks.splitmix import mixed
 

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from storage.workspace import JOIN_BYTES, Workspace
-from tasks.dedup import ORDER, SemanticOptions
 from tasks.duplicates.cells import Cells, by_key, by_means
 from tasks.duplicates.digests import TEXT
 from tasks.duplicates.embedding import Embedder, load
 from tasks.duplicates.greedy import KEPT, Pairs, greedy, most_similar
 from tasks.duplicates.leaders import checked, similar_pairs
+from tasks.duplicates.options import ORDER, SemanticOptions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,11 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from storage.parquet import writing
-from tasks.dedup import NearOptions
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
 from tasks.duplicates.jaccard import Grams
 from tasks.duplicates.minhash import Hashes, band_hashes, shingles, signatures
+from tasks.duplicates.options import NearOptions
 from tasks.duplicates.signed import firsts
 from tasks.words import normal
 

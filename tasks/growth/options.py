@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.dedup import NearOptions
+from tasks.duplicates.options import NearOptions
 from tasks.options import Options
 from tasks.teachers.options import Name, SamplingOptions
 

@@ -21,9 +21,9 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.asking.ask import Desk
 from tasks.decontaminate import Decontamination
-from tasks.dedup import DedupOptions
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
+from tasks.duplicates.options import DedupOptions
 from tasks.license import effective
 from tasks.orders import Staged
 from tasks.prepare import Asked, Prepared, prepare, unbarred

@@ -6,7 +6,7 @@ import pytest
 
 from storage.lake import Lake
 from tasks import barred, stretches
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tasks.prepare import spread
 from tests.fakes import FakeTeacher, make_prompt, named
 from tests.tasks.house import Spec, build, house

@@ -9,7 +9,7 @@ import pytest
 
 from storage.lake import Lake
 from storage.records import Prompt, Sample
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Built, Spec, build

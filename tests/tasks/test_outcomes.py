@@ -16,7 +16,7 @@ from storage.lake import Lake
 from storage.records import Prompt, Sample
 from storage.workspace import Workspace
 from tasks import orders, outcomes, stretches
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tasks.select import SelectOptions
 from tasks.teachers.protocol import Completion, Request
 from tasks.verify import Rule

@@ -12,7 +12,7 @@ import pytest
 from storage.lake import Lake
 from storage.records import Message, Prompt
 from tasks.decontaminate import Decontamination
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tasks.heldout.benchmarks import Benchmark
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.benchmarks import prose

@@ -15,8 +15,8 @@ from storage.parquet import write_rows
 from storage.schemas import SAMPLES
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.dedup import DedupOptions
 from tasks.duplicates.digests import TEXT, digests, index, normalised
+from tasks.duplicates.options import DedupOptions
 from tests.fakes import FakeTeacher, completion, make_prompt
 from tests.tasks.house import Spec, build
 

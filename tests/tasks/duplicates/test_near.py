@@ -12,8 +12,9 @@ import pytest
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.schemas import SNAPSHOTS
-from tasks.dedup import DedupOptions, NearOptions, check_against
+from tasks.dedup import check_against
 from tasks.duplicates.near import index
+from tasks.duplicates.options import DedupOptions, NearOptions
 from tasks.teachers.protocol import Choice
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Built, Spec, build

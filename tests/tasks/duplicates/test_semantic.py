@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from storage.errors import SetupError
 from storage.lake import Lake
-from tasks.dedup import DedupOptions, SemanticOptions
 from tasks.duplicates import cells, leaders
 from tasks.duplicates.cells import by_key, by_means
 from tasks.duplicates.greedy import KEPT, Pairs, greedy
+from tasks.duplicates.options import DedupOptions, SemanticOptions
 from tasks.duplicates.semantic import SCALE, search
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.embedding import save_model

@@ -8,7 +8,7 @@ from typing import Any
 
 from flows.report import report
 from storage.lake import Lake
-from tasks.dedup import DedupOptions
+from tasks.duplicates.options import DedupOptions
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.flows.test_diff import land
 from tests.flows.test_report import COUNTS
