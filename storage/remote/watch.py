@@ -1,0 +1,90 @@
+"""The lease of a lake as somebody sees it who doesn't hold it: a worker, which may count what it puts while its run has the lake.
+
+It only reads. Where a look finds the lease put again since the look before, nobody else can have it for as long as it is given,
+from that earlier look on: whoever takes it over must have seen it unchanged for so long, and nobody saw it as it is now before
+then. So no clock but the worker's own matters, and the store is asked a few times a minute.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+
+from storage.errors import SetupError, StorageError
+from storage.remote.lease import NAME, Held, now, taken_over
+from storage.remote.objects import Objects
+
+LOOKS = 10
+"""In the time that the lease is given for."""
+EAGER_S = 0.5
+"""Between two looks while it isn't certain."""
+
+
+class Watch:
+    """Whether one lease is still held."""
+
+    def __init__(self, objects: Objects, lease: str) -> None:
+        """Look at a lake's lease once. Raise SetupError where it isn't the one of that name, StorageError where it can't be read.
+
+        `objects` shouldn't be patient.
+        """
+        self._objects, self._name = objects, lease
+        self._ended = threading.Event()
+        self.over: StorageError | None = None
+        """Why nothing more may be counted."""
+        began = now()
+        held = self._read()
+        if held is None or held.name != lease:
+            raise SetupError(f"{objects.url}: isn't the lake of the build there; see whether AWS_ENDPOINT_URL is the run's")
+        self._seconds, self._beat, self._looked = held.seconds, held.beat, began
+        self._until = began
+        self._patient = began + 1.5 * held.seconds
+
+    @property
+    def sure(self) -> bool:
+        """Whether the lease is held for certain, without asking the store."""
+        return self.over is None and now() < self._until
+
+    @contextlib.contextmanager
+    def kept(self, lost: Callable[[StorageError], None]) -> Iterator[None]:
+        """Look at it until this is left. `lost` hears, from another thread, when nothing more may be counted."""
+        looking = threading.Thread(target=self._keep, args=(lost,), name="watch", daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            self._ended.set()
+            looking.join()
+
+    def _keep(self, lost: Callable[[StorageError], None]) -> None:
+        while not self._ended.wait(self._seconds / LOOKS if self.sure else min(EAGER_S, self._seconds / LOOKS)):
+            self._look()
+            if self.over is not None:
+                lost(self.over)
+                return
+
+    def _look(self) -> None:
+        began = now()
+        try:
+            held = self._read()
+        except StorageError as error:
+            if now() >= self._patient:
+                self.over = error
+            return
+        if held is None or held.name != self._name:
+            self.over = taken_over(self._objects.url, self._seconds)
+        elif held.free:
+            self.over = StorageError(f"{self._objects.url}: the build has ended; what was paid for is in its outbox")
+        elif held.beat != self._beat:
+            self._until, self._patient = self._looked + held.seconds, began + 1.5 * held.seconds
+            self._beat = held.beat
+        elif began >= self._patient:
+            self.over = StorageError(
+                f"{self._objects.url}: the build doesn't renew its lease any more; what was paid for is safe, and a rerun goes on"
+            )
+        self._looked = began
+
+    def _read(self) -> Held | None:
+        found = self._objects.get(NAME)
+        return Held.of(found[0], self._objects.url) if found is not None else None
