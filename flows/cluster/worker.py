@@ -176,6 +176,7 @@ class Worker:
         stack.push(self._report_closed)
         if depot is not None:
             stack.enter_context(depot.kept(self._stop.from_threads()))
+            await depot.certain()  # what was bought before that might not count
         store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name, mirror=depot))
         journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name, mirror=depot))
         waste = stack.enter_context(Waste(box.waste, run=box.name))

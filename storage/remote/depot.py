@@ -52,7 +52,8 @@ class Depot:
     def open(cls, url: str, lease: str, root: Path, box: Outbox) -> Self:
         """Reach the store by this process's own environment. Raise SetupError or StorageError where it isn't the run's."""
         brief_s = lease_seconds() / 4
-        return cls(Objects.at(url), Watch(Objects.at(url, patience_s=brief_s, request_s=brief_s), lease), root, box)
+        objects = Objects.at(url)
+        return cls(objects, Watch(Objects.at(url, patience_s=brief_s, request_s=brief_s), lease, patient=objects), root, box)
 
     @contextlib.contextmanager
     def kept(self, lost: Callable[[StorageError], None]) -> Iterator[None]:
@@ -66,11 +67,12 @@ class Depot:
 
     async def put(self, segment: Path, number: int, data: bytes) -> None:
         """Return once a commit is in the store, and the run certainly had the lake by then."""
-        await self._certain()
+        await self.certain()
         await self._objects.put_async(commits.name(self._path(segment.with_suffix("")), number), data)
-        await self._certain()
+        await self.certain()
 
-    async def _certain(self) -> None:
+    async def certain(self) -> None:
+        """Return when the run certainly has the lake. Raise StorageError where that won't be any more."""
         while not self._watch.sure:
             if self._watch.over is not None:
                 raise self._watch.over
@@ -80,9 +82,9 @@ class Depot:
         """Put a part, and remove the commits that it was made of."""
         for path in (part, footers.beside(part)):
             if path.exists():
-                await self._certain()
+                await self.certain()
                 await asyncio.to_thread(self._put, path)
-        await self._certain()  # whoever has taken the lake over may be reading them
+        await self.certain()  # whoever has taken the lake over may be reading them
         await asyncio.to_thread(self._remove, segment)
 
     def _put(self, path: Path) -> None:

@@ -17,6 +17,8 @@ from storage.remote.objects import Objects
 
 LOOKS = 10
 """In the time that the lease is given for."""
+PATIENCE = 1.5
+"""Times that it is given for, after which it isn't looked at any more, where the store was away or nothing was certain yet."""
 EAGER_S = 0.5
 """Between two looks while it isn't certain."""
 
@@ -24,22 +26,25 @@ EAGER_S = 0.5
 class Watch:
     """Whether one lease is still held."""
 
-    def __init__(self, objects: Objects, lease: str) -> None:
+    def __init__(self, objects: Objects, lease: str, *, patient: Objects | None = None) -> None:
         """Look at a lake's lease once. Raise SetupError where it isn't the one of that name, StorageError where it can't be read.
 
-        `objects` shouldn't be patient.
+        `patient`: the same store, for this first look.
         """
         self._objects, self._name = objects, lease
         self._ended = threading.Event()
         self.over: StorageError | None = None
         """Why nothing more may be counted."""
         began = now()
-        held = self._read()
+        held = _held(patient or objects)
         if held is None or held.name != lease:
-            raise SetupError(f"{objects.url}: isn't the lake of the build there; see whether AWS_ENDPOINT_URL is the run's")
+            raise SetupError(
+                f"{objects.url}: its lease isn't the build's: another machine has taken the lake over, or this process means "
+                "another store by that name (AWS_ENDPOINT_URL)"
+            )
         self._seconds, self._beat, self._looked = held.seconds, held.beat, began
-        self._until = began
-        self._patient = began + 1.5 * held.seconds
+        self._until = self._renewed = began
+        self._patient = began + PATIENCE * held.seconds
 
     @property
     def sure(self) -> bool:
@@ -58,17 +63,24 @@ class Watch:
             looking.join()
 
     def _keep(self, lost: Callable[[StorageError], None]) -> None:
-        while not self._ended.wait(self._seconds / LOOKS if self.sure else min(EAGER_S, self._seconds / LOOKS)):
+        while not self._ended.wait(self._pause()):
             self._look()
             if self.over is not None:
                 lost(self.over)
                 return
 
+    def _pause(self) -> float:
+        pause = self._seconds / LOOKS
+        if not self.sure:
+            return min(EAGER_S, pause)
+        return max(0.0, min(pause, self._until - now()))  # once more as it ends: what is asked for after that may not count
+
     def _look(self) -> None:
         began = now()
         try:
-            held = self._read()
+            held = _held(self._objects)
         except StorageError as error:
+            self._patient = max(self._patient, self._renewed + PATIENCE * self._seconds)  # its run may not reach the store either
             if now() >= self._patient:
                 self.over = error
             return
@@ -77,14 +89,16 @@ class Watch:
         elif held.free:
             self.over = StorageError(f"{self._objects.url}: the build has ended; what was paid for is in its outbox")
         elif held.beat != self._beat:
-            self._until, self._patient = self._looked + held.seconds, began + 1.5 * held.seconds
-            self._beat = held.beat
+            self._until = self._looked + held.seconds
+            self._patient = max(self._until, began + held.seconds / 2)  # it may be long since the store last answered
+            self._beat, self._renewed = held.beat, began
         elif began >= self._patient:
             self.over = StorageError(
                 f"{self._objects.url}: the build doesn't renew its lease any more; what was paid for is safe, and a rerun goes on"
             )
         self._looked = began
 
-    def _read(self) -> Held | None:
-        found = self._objects.get(NAME)
-        return Held.of(found[0], self._objects.url) if found is not None else None
+
+def _held(objects: Objects) -> Held | None:
+    found = objects.get(NAME)
+    return Held.of(found[0], objects.url) if found is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +127,34 @@ def test_the_run_is_killed(lone_workplace: Workplace, bucket: Bucket, machine: M
         assert bought_twice(teacher) <= 2 * CONCURRENCY
     assert summary["reused"] >= 150
     assert summary["reused"] + summary["paid"] == 1_100
+    check_landed(bucket, place, 1_100)
+
+
+def test_a_run_that_slept(lone_workplace: Workplace, bucket: Bucket, machine: Machine) -> None:
+    """Another machine takes over from it while its workers live: they find out, and nothing that they counted is bought again."""
+    place = lone_workplace
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
+        first = place.start("build", str(place.write()), "--lake", URL, "--json")
+        eventually(lambda: teacher.sold > 100)
+        first.send_signal(signal.SIGSTOP)
+        machine("b")
+        place.environment["PREFECT_HOME"] = str(place.folder / "prefect-b")
+        summary = build(place)
+        assert summary["reused"] > 100
+        assert bought_twice(teacher) <= 2 * CONCURRENCY
+        found_out = [worker["stopped"][1] for worker in at_work(place, "a")]
+        assert found_out
+        for line in found_out:
+            assert "another machine has taken the lake over" in line or "doesn't renew its lease any more" in line
+        first.send_signal(signal.SIGCONT)
+        code, _, err = ended(first)
+        assert code == 2, err
+        assert "Traceback" not in err
+        assert "another machine has taken the lake over" in err.strip().splitlines()[-1]
+        machine("a")
+        sold = teacher.sold
+        assert (build(place)["paid"], teacher.sold) == (0, sold)
     check_landed(bucket, place, 1_100)
 
 
