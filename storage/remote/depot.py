@@ -10,25 +10,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from glob import escape
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
 from storage import footers
 from storage.errors import StorageError
 from storage.outbox import Outbox
 from storage.parquet import readable, writing
 from storage.remote import commits, layout
-from storage.remote.lease import lease_seconds
+from storage.remote.lease import Lease, lease_seconds
 from storage.remote.objects import Found, Objects
 from storage.remote.sweep import sweeping
 from storage.remote.watch import Watch
-
-if TYPE_CHECKING:
-    from storage.remote.replica import Replica
 
 T = TypeVar("T")
 AT_ONCE = 8
@@ -109,12 +106,34 @@ class Depot:
         return path.relative_to(self._root).as_posix()
 
 
+class Holder(Protocol):
+    """Whoever holds a lake, and its working copy."""
+
+    root: Path
+    """The working copy."""
+    lease: Lease
+    """By which it is held."""
+
+    @property
+    def there(self) -> Mapping[str, Found]:
+        """The lake's objects by path."""
+        ...
+
+    def keep(self, path: Path) -> None:
+        """Send a file to its place there, where that hasn't it."""
+        ...
+
+    def adopt(self, found: Found, path: Path) -> None:
+        """Have the store copy an object to a file's place there."""
+        ...
+
+
 class Depots:
     """All of a lake's, for whoever holds it. They are the `Depots` of `storage.mirror`."""
 
-    def __init__(self, replica: Replica, objects: Objects) -> None:
+    def __init__(self, holder: Holder, objects: Objects) -> None:
         """Empty them into a working copy."""
-        self._replica, self._objects, self._root = replica, objects, replica.root
+        self._holder, self._objects, self._root = holder, objects, holder.root
         self._brought: dict[Path, dict[str, Found]] = {}
         """By outbox, what was there of it by its path."""
         self._moved: dict[Path, set[Path]] = {}
@@ -122,13 +141,14 @@ class Depots:
 
     def known(self) -> list[str]:
         """Return the outboxes that something is there of, each as `RUN/WORKER`."""
-        there = self._replica.there
-        parts = (path.removeprefix(f"{layout.OUTBOXES}/").split("/") for path in there if layout.below(path, layout.OUTBOXES))
+        there = self._holder.there
+        below = (path.removeprefix(f"{layout.OUTBOXES}/") for path in there if layout.below(path, layout.OUTBOXES))
+        parts = (path.split("/") for path in below if path.count("/") > 1)
         return sorted({f"{run}/{worker}" for run, worker, *_ in parts})
 
     def bring(self, folder: Path) -> None:
         """Bring to an outbox's folder what is there of it and not here; what the lake has already is left out."""
-        self._replica.lease.check()
+        self._holder.lease.check()
         box = Outbox(folder)
         there = self._brought[folder] = {found.path: found for found in self._objects.list(self._path(folder))}
         lines = set(chain.from_iterable(commits.by_segment(there).values()))
@@ -163,9 +183,9 @@ class Depots:
         def place(path: Path) -> None:
             found = there.get(self._path(folder / path.relative_to(self._root)))
             if path in moved and found is not None and found.size == path.stat().st_size:
-                self._replica.adopt(found, path)
+                self._holder.adopt(found, path)
             else:
-                self._replica.keep(path)
+                self._holder.keep(path)
 
         for suffix in (".parquet", ".footer", ".jsonl"):  # a footer without its part would be taken for a leftover
             found = ((self._root / each).glob(f"{escape(box.name)}*{suffix}") for each in (*box.parts, *layout.GROWING))

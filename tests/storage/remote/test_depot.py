@@ -325,6 +325,7 @@ def test_a_worker_that_writes_yet(machine: Machine, objects: Objects):
 
 def test_names(machine: Machine, objects: Objects):
     """Runs and workers are told from the paths alone."""
+    objects.put("journal/outbox/by-hand", b"")
     for worker in ("one/w1", "one/w2", "two/w1"):
         objects.put(f"journal/outbox/{worker}/waste/x.jsonl", b"")
     replica = machine("a").replica
