@@ -29,8 +29,8 @@ from storage.errors import StillhouseError
 from storage.journal import Journal
 from storage.logprobs import logprobs_of
 from storage.records import Logprobs, Message, Sample
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.options import SamplingOptions
 from tasks.teachers.plausible import distributions
 from tasks.teachers.protocol import Completion, Request

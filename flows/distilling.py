@@ -1,14 +1,10 @@
-"""Launching the training of a student from the command line: what is wrong is found before anything heavy is loaded.
+"""What the training's flow and the command line that launches it share: who looks on, what is checked first, how it is shown.
 
 In a module of its own, with the context variable, as `flows/context.py` is.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -16,13 +12,12 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows.launch import starting
 from storage.errors import SetupError
 from tasks.distillation.recipe import Recipe
 
@@ -62,42 +57,6 @@ def check(shards: Path, student: str, to: Path, recipe: Recipe) -> None:
 
     check_name(student)
     check_place(to, student)
-
-
-def gaps(shards: Path, student: str) -> list[str]:
-    """Return a line for each teacher of an export that is far larger, or smaller, than the student."""
-    from tasks import capacity_gap
-    from tasks.exports.destinations import MANIFEST
-
-    try:
-        manifest = json.loads(((shards if shards.is_dir() else shards.parent) / MANIFEST).read_bytes())
-        teachers = capacity_gap.of_spec(manifest["spec"])
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # shards of another maker
-        return []
-    return capacity_gap.told(teachers, Path(student).expanduser())
-
-
-def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, console: Console) -> dict[str, Any]:
-    """Run the flow and return what came of it. Raise what ended it."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    with starting() as started, Display(console) as display:
-        check(shards, student, to, recipe)
-        for warning in gaps(shards, student):
-            display.say(warning)
-        from prefect import tags
-
-        from flows.distill import distill
-
-        show = started.wait()
-        WATCH.set(Watch(say=display.say, tell=display.tell, show=show, pending=started.pending))
-        try:
-            with tags("stillhouse", "distill") if show else contextlib.nullcontext():
-                training = distill(str(shards), student, str(to), recipe, device=cast("Any", device))
-                return cast("dict[str, Any]", asyncio.run(cast("Any", training)))
-        except BaseException as error:
-            started.explain(error)
-            raise
 
 
 class Display:

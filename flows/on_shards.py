@@ -42,7 +42,8 @@ def distill(
     as_json: AsJson = False,
 ) -> None:
     """Train a student on shards of tokens, with the teacher's distributions where they have them. Run again, it goes on."""
-    from flows.distilling import launch, lines
+    from flows.distilling import lines
+    from flows.launch_training import launch
 
     recipe = Recipe(
         epochs=epochs,

@@ -36,11 +36,11 @@ from tasks.exports.card import card, hub_license
 from tasks.exports.containers import CONTAINERS, Container, File, Look
 from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
-from tasks.exports.destinations import MANIFEST, Place
 from tasks.exports.distributions import Distributions, Wanted
 from tasks.exports.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.exports.mix import plan as plan_mix
 from tasks.exports.notice import license_text, notice
+from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source
 from tasks.exports.spool import Spool
 from tasks.exports.traces import BATCH_BYTES, BATCH_ROWS, bytes_of, read_traces

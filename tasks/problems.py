@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
@@ -11,6 +12,8 @@ from storage.plugins import nearest
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 """How pydantic calls an unknown key, of a model and of a dataclass."""
+_SHOULD = re.compile(r"^\w+ should ")
+"""With what its sentences begin: Input, String, List, …"""
 
 
 def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) -> tuple[Location, str]:
@@ -22,10 +25,10 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
         return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
     if first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return location, "is missing"
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    message = _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
     said = first["input"]
     given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
-    return location, ("must be " if first["msg"].startswith("Input should be ") else "") + message + given
+    return location, message + given
 
 
 def dotted(location: Location) -> str:

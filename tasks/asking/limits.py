@@ -144,8 +144,8 @@ class Limiter:
         return self._capacity.window if self._capacity else self._fixed
 
     @property
-    def entered(self) -> int:
-        """Requests that have a place."""
+    def inside(self) -> int:
+        """Requests that have a place: in flight, or about to be sent."""
         return self._gate.inside
 
     @property
@@ -167,11 +167,6 @@ class Limiter:
     def load(self) -> float:
         """Requests in flight and waiting, as a share of the window."""
         return (self._gate.inside + self._gate.waiting) / max(1, self.window)
-
-    @property
-    def inside(self) -> int:
-        """Requests in flight, or about to be sent."""
-        return self._gate.inside
 
     def allot(self, *, part: float, concurrency: int) -> None:
         """Keep to a part of every rate and, where the requests in flight are limited, to so many: others have the rest."""

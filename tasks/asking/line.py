@@ -67,7 +67,7 @@ class Line:
             in_flight=meter.in_flight,
             window=limiter.window,
             # Who has a place and hasn't sent yet waits for a rate, or for the breaker.
-            waiting=limiter.waiting + max(0, limiter.entered - meter.in_flight),
+            waiting=limiter.waiting + max(0, limiter.inside - meter.in_flight),
             requests_per_minute=limiter.requests_per_minute,
             tokens_per_minute=limiter.tokens_per_minute,
             meter=meter,

@@ -203,11 +203,11 @@ class BatchDesk:
                 return place, self._open[place]
         return (request.key, request.sample_index), None
 
-    def _alone(self, pending: Pending) -> bool:
-        """Whether no other batch of ours is in its way. Of several that were refused, the first one isn't."""
-        others = [other for other in self._following if other is not pending]
-        first = next((each for each in self._following if each.refused), pending)
-        return first is pending and not any(other.under_way for other in others)
+    def _alone(self, key: str) -> bool:
+        """Whether no other batch of ours is in the way of this one. Of several that were refused, the first one isn't."""
+        others = [other for other in self._following if other.intent.key != key]
+        first = next((each.intent.key for each in self._following if each.refused), key)
+        return first == key and not any(other.under_way for other in others)
 
     def _shrink(self, requests: int) -> int:
         """Let no batch have more requests than the provider takes, and return how many they may have now."""

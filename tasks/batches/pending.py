@@ -119,7 +119,7 @@ class Pending:
         finally:
             self.sending = False
         self._requests = None
-        self._sent_alone = self._around.alone(self)
+        self._sent_alone = self._around.alone(self.intent.key)
 
     async def _sent(self, requests: Mapping[Place, Request]) -> str:
         key, teacher = self.intent.key, self._around.teacher
@@ -288,7 +288,7 @@ class Pending:
         """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""
         self.refused = True
         # With nothing else of ours under way, neither then nor now, it must be too large by itself.
-        alone = self._sent_alone and self._around.alone(self)
+        alone = self._sent_alone and self._around.alone(self.intent.key)
         halved = alone and isinstance(error, RateLimited) and len(self) > 1
         await asyncio.to_thread(self._around.intents.remove, self.intent.key)
         if not isinstance(error, TeacherError):

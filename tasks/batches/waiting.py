@@ -6,7 +6,6 @@ import asyncio
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from storage.intents import Intents
 from tasks.asking.usable import Distributions
@@ -14,9 +13,6 @@ from tasks.batches.patience import Patience
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request, Usage
-
-if TYPE_CHECKING:
-    from tasks.batches.pending import Pending
 
 Place = tuple[str, int]
 """A request by what nothing else in a batch has: its address and the index of its first sample."""
@@ -74,8 +70,8 @@ class Around:
     """How each batch stands, for a display."""
     others: Callable[[], set[str]]
     """Ids of the batches that are known."""
-    alone: Callable[[Pending], bool]
-    """Whether no other batch of ours is under way."""
+    alone: Callable[[str], bool]
+    """Whether no batch of ours but the one with this key is under way."""
     shrink: Callable[[int], int]
     """Hears how many requests a batch may have at most, and returns how many by all that it heard."""
     gather: Callable[[Slot], object]

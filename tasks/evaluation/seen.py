@@ -17,8 +17,9 @@ from tasks.heldout.benchmarks import Benchmark
 from tasks.heldout.blocks import Text
 from tasks.heldout.matching import Matching
 from tasks.sources import Fields, PromptSource
-from tasks.sources.files import LINES, File, rows
+from tasks.sources.file import File
 from tasks.sources.places import files
+from tasks.sources.readers import LINES, rows
 
 ROWS = 1_000
 """Read at a time."""

@@ -16,7 +16,8 @@ from storage.records import Message
 from tasks.positions import NEVER, Top, by_id
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
-from tasks.teachers import openai
+from tasks.teachers.chat import OpenAITeacher
+from tasks.teachers.openai import connection
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.sdk import MALFORMED
 from tasks.teachers.usage import count, section
@@ -27,7 +28,7 @@ NEEDED = "scoring asks a vLLM server: its /tokenize, and its /v1/completions wit
 
 
 @dataclass(frozen=True, kw_only=True)
-class VllmScorer(openai.OpenAITeacher):
+class VllmScorer(OpenAITeacher):
     """Asks `POST /tokenize` and `POST {base_url}/completions`. Signs, times out and explains itself as the teacher does."""
 
     path: ClassVar[str] = "/completions"
@@ -115,7 +116,7 @@ def make(options: TeacherOptions, *, api_key: str | None) -> VllmScorer:
     where = f"teacher {options.name!r}"
     if options.api != "chat":
         raise SpecError(f"{where}: api: {options.api} gives no log-probabilities of a text; leave it out")
-    scorer = VllmScorer(**openai.connection(options, api_key=api_key))
+    scorer = VllmScorer(**connection(options, api_key=api_key))
     if scorer.at_home:
         raise SpecError(f"{where}: base_url: OpenAI's own API gives no log-probabilities of a text that is given; {NEEDED}")
     return scorer

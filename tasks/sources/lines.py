@@ -8,16 +8,13 @@ import io
 import json
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import orjson
 
 from storage.errors import SourceError
+from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
-
-if TYPE_CHECKING:
-    from tasks.sources.files import File
 
 _LONG = re.compile(rb"\d{19}")
 

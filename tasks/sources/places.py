@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import SetupError, SourceError, UserError
-from tasks.sources.files import File, missing
+from tasks.sources.file import File, missing
 from tasks.sources.options import PromptSource
+from tasks.sources.readers import readable
 from tasks.sources.shown import first_line, shown
 from tasks.sources.splits import Folder, chosen
 
@@ -66,7 +67,7 @@ def _remote(url: str) -> list[File] | Folder:
                 raise SourceError(f"{shown(url)}: no such file")
             return [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found]
         one = File(name=shown(url), path=path, system=system)
-        if not one.readable and system.isdir(path):
+        if not readable(one) and system.isdir(path):
             below = (name.removeprefix(path.rstrip("/")).lstrip("/") for name in system.find(path))
             name = shown(url.rstrip("/"))
             return Folder.of(

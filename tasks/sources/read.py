@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from storage.errors import SourceError
 from tasks.sources import lakes, prompts
-from tasks.sources.files import rows
 from tasks.sources.options import PromptSource
 from tasks.sources.places import files
 from tasks.sources.prompts import Found, Row
+from tasks.sources.readers import rows
 from tasks.sources.shown import shown
 
 

@@ -17,7 +17,8 @@ import yaml
 
 from storage.errors import SourceError
 from storage.plugins import nearest
-from tasks.sources.files import READERS, File
+from tasks.sources.file import File
+from tasks.sources.readers import READERS, readable
 
 _SHARD = re.compile(r"^(?:.*/)?data/(\w+(?:\.\w+)*)-[0-9]{5}-of-[0-9]{5}[^/]*$")
 _WORDS = {
@@ -146,7 +147,7 @@ def _matching(folder: Folder, patterns: Any) -> list[File]:
 
 
 def _by_name(folder: Folder, split: str | None) -> list[File]:
-    files = {path: file for path, file in folder.files.items() if file.readable}
+    files = {path: file for path, file in folder.files.items() if readable(file)}
     if not files:
         raise SourceError(f"{folder.name}: no files in it that can be read, such as *.jsonl; what can be is {', '.join(READERS)}")
     splits: dict[str, list[File]] = {}
@@ -177,7 +178,7 @@ def _of_one_kind(folder: Folder, files: list[File]) -> list[File]:
 
 
 def _readable(files: list[File]) -> list[File]:
-    return [file for file in files if file.readable] or files
+    return [file for file in files if readable(file)] or files
 
 
 def _pick(names: Sequence[str], wanted: str | None, what: str, folder: Folder) -> str:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import SourceError
+from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
-
-if TYPE_CHECKING:
-    from tasks.sources.files import File
 
 ROWS = 1_000
 """Rows that become Python values at a time."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SpecError
+from tasks.teachers.chat import OpenAITeacher, refuse_budget
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.openai import OpenAITeacher, refuse_budget
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
 

@@ -12,7 +12,7 @@ import orjson
 from storage.errors import BadResponse, RateLimited, SetupError, StillhouseError, Unavailable
 from tasks.teachers.batch_sdk import understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import make as make_one
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request

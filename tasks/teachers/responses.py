@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from storage.errors import SpecError
 from tasks.teachers import distribution, reasoning
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.sdk import blocks, texts

@@ -18,8 +18,8 @@ from tasks.asking.ask import Desk
 from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.anthropic import AnthropicTeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.discreet import Discreet
-from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.protocol import Teacher
 from verifiers.exact_match import ExactMatch
 from verifiers.protocol import verifier

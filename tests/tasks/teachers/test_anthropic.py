@@ -14,7 +14,7 @@ from tasks.teachers.anthropic import JUDGE_TOKENS, AnthropicTeacher, make
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Choice, Completion, Request
 from tests.fakes import make_options, make_request
-from tests.tasks.teachers import test_openai
+from tests.tasks.teachers import test_chat
 
 KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
@@ -35,14 +35,14 @@ def body(*content: dict[str, Any], stop_reason: str | None = "end_turn", **more:
     return {"type": "message", "role": "assistant", "content": content, "stop_reason": stop_reason, "usage": usage} | more
 
 
-async def ask(answer: test_openai.Handler | bytes | dict[str, Any], request: Request | None = None, **given: Any) -> Completion:
+async def ask(answer: test_chat.Handler | bytes | dict[str, Any], request: Request | None = None, **given: Any) -> Completion:
     """Ask once over a transport that answers by a function, or always the same."""
-    return await test_openai.ask(answer, request, kind=AnthropicTeacher, **given)
+    return await test_chat.ask(answer, request, kind=AnthropicTeacher, **given)
 
 
 async def sent(request: Request, **given: Any) -> tuple[httpx2.Request, dict[str, Any]]:
     """Return the HTTP request, and its body."""
-    return await test_openai.sent(request, body(text()), kind=AnthropicTeacher, **given)
+    return await test_chat.sent(request, body(text()), kind=AnthropicTeacher, **given)
 
 
 class TestSent:

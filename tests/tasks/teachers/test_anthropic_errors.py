@@ -28,7 +28,7 @@ from storage.errors import (
 from tasks.teachers.anthropic import AnthropicTeacher
 from tests.tasks.teachers.foreign import error_classes
 from tests.tasks.teachers.test_anthropic import ask
-from tests.tasks.teachers.test_openai_errors import KEY, TestKey, echoing, raising
+from tests.tasks.teachers.test_chat_errors import KEY, TestKey, echoing, raising
 
 HTTP = httpx2.Request("POST", "http://server/v1/messages")
 

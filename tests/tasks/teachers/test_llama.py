@@ -12,8 +12,8 @@ import pytest_asyncio
 from storage.errors import RequestRejected
 from storage.records import Message
 from tasks.teachers.anthropic import AnthropicTeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.openai import OpenAITeacher
 from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Completion
 from tasks.teachers.responses import ResponsesTeacher

@@ -18,10 +18,10 @@ from storage.errors import (
     Unavailable,
 )
 from tasks.teachers.anthropic import AnthropicTeacher
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_request
-from tests.tasks.teachers import test_anthropic, test_openai
+from tests.tasks.teachers import test_anthropic, test_chat
 
 HTML = "<html>Attention Required! | Cloudflare: Sorry, you have been blocked</html>"
 MODERATED = {"reasons": ["violence"], "flagged_input": "...", "provider_name": "p", "model_slug": "m"}
@@ -102,7 +102,7 @@ class TestAccount:
         assert "check api_key_env" in str(error)
 
     @pytest.mark.parametrize("status", [401, 402, 407])
-    @pytest.mark.parametrize("after", [None, test_openai.body("4")], ids=["the first answer", "a later one"])
+    @pytest.mark.parametrize("after", [None, test_chat.body("4")], ids=["the first answer", "a later one"])
     async def test_status(self, status: int, after: dict[str, Any] | None):
         """A key that is revoked, an empty account, a proxy that lets nobody through."""
         assert isinstance(await refused(status, told("no"), after=after), SetupError)
@@ -124,7 +124,7 @@ FLAGGED = {
 class TestNotHere:
     """403 and 404."""
 
-    @pytest.mark.parametrize("after", [None, test_openai.body("4")], ids=["the first answer", "a later one"])
+    @pytest.mark.parametrize("after", [None, test_chat.body("4")], ids=["the first answer", "a later one"])
     @pytest.mark.parametrize("body", FLAGGED.values(), ids=FLAGGED)
     async def test_flagged(self, body: object, after: dict[str, Any] | None):
         """A prompt at which moderation takes offence costs that prompt alone."""
@@ -132,7 +132,7 @@ class TestNotHere:
 
     @pytest.mark.parametrize(
         ("kind", "answer"),
-        [(OpenAITeacher, test_openai.body("4")), (AnthropicTeacher, test_anthropic.body(test_anthropic.text()))],
+        [(OpenAITeacher, test_chat.body("4")), (AnthropicTeacher, test_anthropic.body(test_anthropic.text()))],
     )
     @pytest.mark.parametrize(
         ("status", "body"),
@@ -148,7 +148,7 @@ class TestNotHere:
         """An answer in a batch's file counts as well."""
         teacher = OpenAITeacher(model="m", base_url="http://server/v1")
         assert isinstance(teacher.refused(404, told("no")), SetupError)
-        teacher.answered(test_openai.body("4"))
+        teacher.answered(test_chat.body("4"))
         assert isinstance(teacher.refused(404, told("no")), Unavailable)
         await teacher.aclose()
 

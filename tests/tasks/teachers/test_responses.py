@@ -14,7 +14,7 @@ from tasks.teachers.openai import make
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.teachers.responses import ResponsesTeacher
 from tests.fakes import make_options, make_request
-from tests.tasks.teachers import test_openai
+from tests.tasks.teachers import test_chat
 
 
 def text(said: str = "4") -> dict[str, Any]:
@@ -44,12 +44,12 @@ def body(*output: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 async def ask(answer: bytes | dict[str, Any], request: Request | None = None) -> Completion:
     """Ask once, and get this answer."""
-    return await test_openai.ask(answer, request, kind=ResponsesTeacher)
+    return await test_chat.ask(answer, request, kind=ResponsesTeacher)
 
 
 async def sent(request: Request, **given: Any) -> tuple[str, dict[str, Any]]:
     """Return the address and the body of what goes out."""
-    http, content = await test_openai.sent(request, body(text()), kind=ResponsesTeacher, **given)
+    http, content = await test_chat.sent(request, body(text()), kind=ResponsesTeacher, **given)
     return f"{http.method} {http.url}", content
 
 

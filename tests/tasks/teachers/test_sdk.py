@@ -12,11 +12,11 @@ import pytest
 from storage.errors import RequestRejected, StillhouseError
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.anthropic_batch import AnthropicBatchTeacher
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai_batch import OpenAIBatchTeacher
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_request
-from tests.tasks.teachers import test_anthropic, test_openai
+from tests.tasks.teachers import test_anthropic, test_chat
 from tests.tasks.teachers.server import chat, message, serving
 
 ENVIRONMENT = {
@@ -81,11 +81,11 @@ async def test_another_server_for_batches(batch: str):
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [(OpenAITeacher, test_openai.body("4")), (AnthropicTeacher, test_anthropic.body(test_anthropic.text()))],
+    [(OpenAITeacher, test_chat.body("4")), (AnthropicTeacher, test_anthropic.body(test_anthropic.text()))],
 )
 async def test_at_home(kind: type[SdkTeacher], body: dict[str, Any]):
     """The provider gets them."""
-    http, _ = await test_openai.sent(make_request(), body, kind=kind, base_url=HOMES[kind])
+    http, _ = await test_chat.sent(make_request(), body, kind=kind, base_url=HOMES[kind])
     assert http.headers["x-corp"].startswith("canary")
 
 
@@ -97,5 +97,5 @@ async def test_in_no_text(kind: type[SdkTeacher]):
         return httpx2.Response(400, text=f"4 is too much: {http.headers['x-corp']} {http.headers.get('openai-organization')}")
 
     with pytest.raises(RequestRejected, match="4 is too much") as caught:
-        await test_openai.ask(echo, kind=kind, base_url=HOMES[kind])
+        await test_chat.ask(echo, kind=kind, base_url=HOMES[kind])
     assert "canary" not in str(caught.value)

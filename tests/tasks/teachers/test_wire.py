@@ -21,7 +21,7 @@ from storage.errors import (
     Unavailable,
     Unreachable,
 )
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.server import Reply, chat, serving
 

@@ -23,10 +23,10 @@ from storage.errors import (
     Unreachable,
     UserError,
 )
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.foreign import error_classes
-from tests.tasks.teachers.test_openai import ask
+from tests.tasks.teachers.test_chat import ask
 
 KEY = "sk-secret-0123456789abcdefghijklmnopqrstuvwxyz-0123456789"
 HTTP = httpx2.Request("POST", "http://server/v1/chat/completions")

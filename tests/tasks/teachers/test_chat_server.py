@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from storage.errors import BadResponse, RateLimited, SetupError, Unavailable
-from tasks.teachers.openai import OpenAITeacher
+from tasks.teachers.chat import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.server import chat, serving
 

@@ -1,12 +1,10 @@
-"""One file of rows, on this machine or behind a URL: opened, unpacked, and read by its ending."""
+"""One file, on this machine or behind a URL: its endings, and how it is opened and unpacked."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import io
-import zlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -15,17 +13,9 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from storage.errors import SourceError, UserError
-from tasks.sources import lines, tables
-from tasks.sources.options import Fields
-from tasks.sources.prompts import Row
+from storage.errors import SourceError
 from tasks.sources.shown import first_line
 
-Reader = Callable[["File", Fields], Iterator[tuple[str, Row]]]
-LINES: dict[str, Reader] = {".jsonl": lines.jsonl, ".ndjson": lines.jsonl, ".csv": lines.csv_, ".tsv": lines.tsv}
-"""Readers of texts, which may be packed."""
-TABLES: dict[str, Reader] = {".parquet": tables.parquet, ".arrow": tables.arrow, ".feather": tables.arrow}
-READERS = LINES | TABLES
 PACKED = (".gz", ".zst", ".bz2")
 
 
@@ -46,12 +36,6 @@ class File:
         path = PurePosixPath((urlsplit(self.path).path if "://" in self.path else self.path).lower())
         packed = path.suffix if path.suffix in PACKED else ""
         return (path.with_suffix("") if packed else path).suffix, packed
-
-    @property
-    def readable(self) -> bool:
-        """Whether its name is that of a file of rows."""
-        ending, packed = self.endings
-        return ending in (LINES if packed else READERS)
 
     def open(self) -> IO[bytes]:
         """Open it as it lies there."""
@@ -92,30 +76,3 @@ def missing(name: str, error: FileNotFoundError, *, url: str) -> SourceError:
     if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == HTTPStatus.NOT_FOUND:
         return SourceError(f"{name}: no such file")
     return SourceError(f"{name}: can't be reached: {first_line(cause, url)}")
-
-
-def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
-    """Yield a file's rows, each with its place. Raise SourceError where it isn't what its ending says."""
-    ending, packed = file.endings
-    reader = READERS.get(ending)
-    if reader is None:
-        raise SourceError(f"{file.name}: can't read {ending or 'a file without an ending'}; use {', '.join(READERS)}")
-    if packed and ending in TABLES:
-        raise SourceError(f"{file.name}: can't read {ending} that is packed as {packed}: it is packed within; unpack it")
-    try:
-        yield from reader(file, fields)
-    except UserError:
-        raise
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SourceError(f"{file.name}: can't be unpacked: {error}") from error
-    except FileNotFoundError as error:
-        raise missing(file.name, error, url=file.path) from error
-    except OSError as error:
-        what = "can't be unpacked" if packed and error.errno is None else "can't be read"
-        raise SourceError(f"{file.name}: {what}: {error.strerror or first_line(error, file.path)}") from error
-    except Exception as error:
-        if file.system is None:
-            raise
-        # Each file system has errors of its own, and not one class for them.
-        said = first_line(error, file.path)
-        raise SourceError(f"{file.name}: can't be read: {type(error).__name__}: {said}") from error

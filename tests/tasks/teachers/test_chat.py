@@ -12,7 +12,8 @@ import pytest
 
 from storage.errors import BadResponse, SpecError
 from storage.records import Logprobs, Message
-from tasks.teachers.openai import OpenAITeacher, make
+from tasks.teachers.chat import OpenAITeacher
+from tasks.teachers.openai import make
 from tasks.teachers.options import PriceOptions, SamplingOptions
 from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
 from tasks.teachers.sdk import SdkTeacher

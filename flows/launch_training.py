@@ -1,0 +1,51 @@
+"""Launching the training of a student from the command line: what is wrong is found before anything heavy is loaded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any, cast
+
+from rich.console import Console
+
+from flows import distilling
+from flows.launch import starting
+from tasks import capacity_gap
+from tasks.distillation.recipe import Recipe
+from tasks.exports.place import MANIFEST
+
+
+def gaps(shards: Path, student: str) -> list[str]:
+    """Return a line for each teacher of an export that is far larger, or smaller, than the student."""
+    try:
+        manifest = json.loads(((shards if shards.is_dir() else shards.parent) / MANIFEST).read_bytes())
+        teachers = capacity_gap.of_spec(manifest["spec"])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # shards of another maker
+        return []
+    return capacity_gap.told(teachers, Path(student).expanduser())
+
+
+def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, console: Console) -> dict[str, Any]:
+    """Run the flow and return what came of it. Raise what ended it."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    with starting() as started, distilling.Display(console) as display:
+        distilling.check(shards, student, to, recipe)
+        for warning in gaps(shards, student):
+            display.say(warning)
+        from prefect import tags
+
+        from flows.distill import distill
+
+        show = started.wait()
+        distilling.WATCH.set(distilling.Watch(say=display.say, tell=display.tell, show=show, pending=started.pending))
+        try:
+            with tags("stillhouse", "distill") if show else contextlib.nullcontext():
+                training = distill(str(shards), student, str(to), recipe, device=cast("Any", device))
+                return cast("dict[str, Any]", asyncio.run(cast("Any", training)))
+        except BaseException as error:
+            started.explain(error)
+            raise
