@@ -21,6 +21,8 @@ PATIENCE = 1.5
 """Times that it is given for, after which it isn't looked at any more, where the store was away or nothing was certain yet."""
 EAGER_S = 0.5
 """Between two looks while it isn't certain."""
+LEAST_S = 0.01
+"""Between two looks."""
 
 
 class Watch:
@@ -73,7 +75,7 @@ class Watch:
         pause = self._seconds / LOOKS
         if not self.sure:
             return min(EAGER_S, pause)
-        return max(0.0, min(pause, self._until - now()))  # once more as it ends: what is asked for after that may not count
+        return max(LEAST_S, min(pause, self._patient - now()))
 
     def _look(self) -> None:
         began = now()
@@ -90,7 +92,8 @@ class Watch:
             self.over = StorageError(f"{self._objects.url}: the build has ended; what was paid for is in its outbox")
         elif held.beat != self._beat:
             self._until = self._looked + held.seconds
-            self._patient = max(self._until, began + held.seconds / 2)  # it may be long since the store last answered
+            # Before the end of certainty, so that what is in flight then counts yet; but not at once where the store was away.
+            self._patient = max(self._until - held.seconds / LOOKS, began + held.seconds / 2)
             self._beat, self._renewed = held.beat, began
         elif began >= self._patient:
             self.over = StorageError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +52,17 @@ def machine(lone_workplace: Workplace, bucket: Bucket) -> Machine:
     return become
 
 
+@contextlib.contextmanager
+def started(place: Workplace) -> Iterator[subprocess.Popen[str]]:
+    """Give a build that has begun; it is ended on leaving, stopped or not."""
+    running = place.start("build", str(place.write()), "--lake", URL, "--json")
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.communicate(timeout=60)
+
+
 def at_work(place: Workplace, name: str) -> list[dict[str, Any]]:
     """Return what the workers tell in a machine's working copy."""
     return [json.loads(path.read_text()) for path in place.folder.glob(f"{name}/lakes/*/journal/outbox/*/*/ledger.json")]
@@ -69,16 +82,13 @@ def test_a_worker_is_killed(lone_workplace: Workplace, bucket: Bucket, machine: 
     place = lone_workplace
     with LoopbackTeacher(delay_s=0.05) as teacher:
         spec(place, teacher.url, use=use, limits={"concurrency": CONCURRENCY})
-        running = place.start("build", str(place.write()), "--lake", URL, "--json")
-        try:
+        with started(place) as running:
             eventually(lambda: teacher.sold > 150)
             assert [key for key in bucket.keys("one/journal/outbox/") if "/commit-" in key]
             assert not any(secret.encode() in content for secret in (KEY, SECRET) for content in contents(place.folder / "a"))
             (victim, *_) = [ledger for ledger in at_work(place, "a") if ledger["active"]]
             kill(victim["pid"])
             code, out, err = ended(running)
-        finally:
-            running.kill()
         assert code == 0, err
         assert "was lost" in err
         assert SECRET not in out + err
@@ -97,12 +107,11 @@ def test_the_machines_are_gone(lone_workplace: Workplace, bucket: Bucket, machin
     place = lone_workplace
     with LoopbackTeacher(delay_s=0.1) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
-        running = place.start("build", str(place.write()), "--lake", URL, "--json")
-        eventually(lambda: teacher.sold > 300)
-        kill(running.pid)
-        for worker in at_work(place, "a"):
-            kill(worker["pid"])
-        running.communicate(timeout=60)
+        with started(place) as running:
+            eventually(lambda: teacher.sold > 300)
+            kill(running.pid)
+            for worker in at_work(place, "a"):
+                kill(worker["pid"])
         time.sleep(0.5)
         sold = teacher.sold
         shutil.rmtree(place.folder / "a")
@@ -119,10 +128,8 @@ def test_the_run_is_killed(lone_workplace: Workplace, bucket: Bucket, machine: M
     place = lone_workplace
     with LoopbackTeacher(delay_s=0.1) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
-        running = place.start("build", str(place.write()), "--lake", URL, "--json")
-        eventually(lambda: teacher.sold > 150)
-        kill(running.pid)
-        running.communicate(timeout=60)
+        with started(place):
+            eventually(lambda: teacher.sold > 150)
         summary = build(place)
         assert bought_twice(teacher) <= 2 * CONCURRENCY
     assert summary["reused"] >= 150
@@ -135,20 +142,20 @@ def test_a_run_that_slept(lone_workplace: Workplace, bucket: Bucket, machine: Ma
     place = lone_workplace
     with LoopbackTeacher(delay_s=0.2) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
-        first = place.start("build", str(place.write()), "--lake", URL, "--json")
-        eventually(lambda: teacher.sold > 100)
-        first.send_signal(signal.SIGSTOP)
-        machine("b")
-        place.environment["PREFECT_HOME"] = str(place.folder / "prefect-b")
-        summary = build(place)
-        assert summary["reused"] > 100
-        assert bought_twice(teacher) <= 2 * CONCURRENCY
-        found_out = [worker["stopped"][1] for worker in at_work(place, "a")]
-        assert found_out
-        for line in found_out:
-            assert "another machine has taken the lake over" in line or "doesn't renew its lease any more" in line
-        first.send_signal(signal.SIGCONT)
-        code, _, err = ended(first)
+        with started(place) as first:
+            eventually(lambda: teacher.sold > 100)
+            first.send_signal(signal.SIGSTOP)
+            machine("b")
+            place.environment["PREFECT_HOME"] = str(place.folder / "prefect-b")
+            summary = build(place)
+            assert summary["reused"] > 100
+            assert bought_twice(teacher) <= 2 * CONCURRENCY
+            found_out = [worker["stopped"][1] for worker in at_work(place, "a")]
+            assert found_out
+            for line in found_out:
+                assert "another machine has taken the lake over" in line or "doesn't renew its lease any more" in line
+            first.send_signal(signal.SIGCONT)
+            code, _, err = ended(first)
         assert code == 2, err
         assert "Traceback" not in err
         assert "another machine has taken the lake over" in err.strip().splitlines()[-1]
@@ -171,10 +178,10 @@ def test_a_store_that_fails_often(lone_workplace: Workplace, bucket: Bucket, mac
     bucket.fault = unreliable
     with LoopbackTeacher(delay_s=0.05) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
-        running = place.start("build", str(place.write()), "--lake", URL, "--json")
-        eventually(lambda: teacher.sold > 150)
-        away.append(time.monotonic())
-        code, out, err = ended(running)
+        with started(place) as running:
+            eventually(lambda: teacher.sold > 150)
+            away.append(time.monotonic())
+            code, out, err = ended(running)
         assert code == 0, err
         assert json.loads(out)["paid"] == 1_100
         assert (teacher.sold, bought_twice(teacher)) == (1_100, 0)
@@ -188,10 +195,10 @@ def test_a_store_that_stays_away(lone_workplace: Workplace, bucket: Bucket, mach
     bucket.fault = lambda method, path: "503" if away.is_set() else None
     with LoopbackTeacher(delay_s=0.1) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
-        running = place.start("build", str(place.write()), "--lake", URL, "--json")
-        eventually(lambda: teacher.sold > 150)
-        away.set()
-        code, _, err = ended(running)
+        with started(place) as running:
+            eventually(lambda: teacher.sold > 150)
+            away.set()
+            code, _, err = ended(running)
         assert code == 2, err
         assert "Traceback" not in err
         assert "s3://lakes/one" in err.strip().splitlines()[-1]
@@ -207,12 +214,12 @@ def test_a_store_that_stays_away(lone_workplace: Workplace, bucket: Bucket, mach
 def test_two_machines_take_turns(lone_workplace: Workplace, bucket: Bucket, machine: Machine) -> None:
     """Two builds that start at once, each with a cluster: one waits for the other, and all is bought once."""
     place, running = lone_workplace, []
-    with LoopbackTeacher(delay_s=0.01) as teacher:
+    with LoopbackTeacher(delay_s=0.01) as teacher, contextlib.ExitStack() as stack:
         spec(place, teacher.url, prompts=600, limits={"concurrency": 32})
         for name in ("a", "b"):
             machine(name)
             place.environment["PREFECT_HOME"] = str(place.folder / f"prefect-{name}")
-            running.append(place.start("build", str(place.write()), "--lake", URL, "--json"))
+            running.append(stack.enter_context(started(place)))
         done = [ended(process) for process in running]
         assert [code for code, _, _ in done] == [0, 0], done
         assert (teacher.sold, bought_twice(teacher)) == (600, 0)
