@@ -35,6 +35,7 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.dedup import DedupOptions, dedup
 from tasks.duplicates.digests import digests
+from tasks.outcomes import NO_DOUBLE
 
 THRESHOLD, NGRAM, TOKENS = 0.8, 5, 200
 SKETCHED = 20_000
@@ -119,7 +120,8 @@ def step(root: Path, dataset: str, against: list[str], out: Path) -> None:
         digests(workspace, lake, build_id=dataset)
         workspace.execute(
             "CREATE TABLE candidates AS SELECT ord, 0::SMALLINT AS teacher, 0 AS sample_index, sample_id, digest, length, "
-            "NULL::DOUBLE AS score, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason FROM slots JOIN texts USING (sample_id)"
+            "NULL::DOUBLE AS score, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason, "
+            f"FALSE AS returned, {NO_DOUBLE} FROM slots JOIN texts USING (sample_id)"
         )
         options = DedupOptions(near={"threshold": THRESHOLD, "ngram": NGRAM}, against=against)
         dedup(workspace, options, lake, build_id=dataset)

@@ -30,6 +30,7 @@ from tasks.dedup import SemanticOptions, held
 from tasks.duplicates import semantic
 from tasks.duplicates.embedding import load
 from tasks.duplicates.semantic import drop_semantic
+from tasks.outcomes import NO_DOUBLE
 
 WORDS = 20_000
 LENGTH = 200
@@ -103,7 +104,8 @@ def main() -> int:
             workspace.make_room(number)
             workspace.execute(
                 "CREATE TABLE candidates AS SELECT i AS ord, 0::SMALLINT AS teacher, 0 AS sample_index, "
-                "printf('%032x', i) AS sample_id, 1.0 AS score, i AS length, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason "
+                "printf('%032x', i) AS sample_id, 1.0 AS score, i AS length, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason, "
+                f"FALSE AS returned, {NO_DOUBLE} "
                 f"FROM range({number}) AS indices(i)"
             )
             held(workspace, (), lake)

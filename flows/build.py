@@ -19,9 +19,11 @@ from prefect.states import Cancelled, Failed
 
 from flows import context, restarts
 from flows.cluster.options import chosen
+from flows.ending import Outcome
 from flows.loading import lake_named, load_spec
 from flows.overrides import Overrides, overridden
 from flows.run import Run, Say
+from flows.signals import ignore
 from flows.waiting import with_grace
 from flows.watching import assets, events, pages
 from flows.watching.approval import approved
@@ -32,6 +34,7 @@ from flows.working import signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
+from tasks.stop import Stop
 
 R = TypeVar("R", bound=Run)
 
@@ -126,33 +129,62 @@ async def carry_out(
     `after` shows what came of it, where somebody looks: the lake is free again by then.
     """
     watch = context.WATCH.get(context.Watch())
-    run: R | None = None
+    outcome = watch.outcome or Outcome()
+    outcome.begun.set()
     try:
-        logger = get_run_logger()
-
-        def say(text: str) -> None:
-            watch.say(text)
-            logger.info("%s", text)
-
-        await asyncio.to_thread(restarts.check)
-        run = await make(watch, say)
-        with (
-            signals(run.stop, watch.say, watch.pending, watch.leave),
-            served(watch.metrics, run.progress, run.spec.dataset, say),
-        ):
-            async with watched(run, show=watch.show) as watcher:
-                async with run:
-                    context.RUN.set(run)
-                    found = await steps(run, watcher)
-                if after is not None and watcher is not None:
-                    await after(run, watcher, found)
-                return found
+        found = await _carried_out(make, steps, after, watch, outcome)
     except Interrupted as error:
+        outcome.failed(error)
         return Cancelled(message=str(error), data=error)
     except UserError as error:
-        if run is not None and watch.show:
-            events.ended(run.spec.dataset, run.build_id, error, run.progress)
+        outcome.failed(error)
         return Failed(message=str(error), data=error)
+    except Exception as error:
+        outcome.failed(error)
+        raise
+    finally:
+        if watch.outcome is None:
+            ignore()
+    return found
+
+
+async def _carried_out(
+    make: Callable[[context.Watch, Say], Awaitable[R]],
+    steps: Callable[[R, Watcher | None], Awaitable[dict[str, Any]]],
+    after: Callable[[R, Watcher, dict[str, Any]], Awaitable[None]] | None,
+    watch: context.Watch,
+    outcome: Outcome,
+) -> dict[str, Any]:
+    logger = get_run_logger()
+
+    def say(text: str) -> None:
+        watch.say(text)
+        logger.info("%s", text)
+
+    async def made() -> R:
+        await asyncio.to_thread(restarts.check)
+        return await make(watch, say)
+
+    stop = Stop()
+    with signals(stop, watch.say, watch.pending, watch.leave):  # from the first moment on: Prefect's own handler only crashes
+        run = await with_grace(stop, made(), grace_s=0)
+        if run is None:
+            raise stop.reason or AssertionError("it was cancelled by nobody")
+        run.stop = stop
+        try:
+            with served(watch.metrics, run.progress, run.spec.dataset, say):
+                async with watched(run, show=watch.show) as watcher:
+                    async with run:
+                        context.RUN.set(run)
+                        found = await steps(run, watcher)
+                    if after is not None and watcher is not None:
+                        await after(run, watcher, found)
+        except UserError as error:
+            if watch.show and not isinstance(error, Interrupted):
+                events.ended(run.spec.dataset, run.build_id, error, run.progress)
+            raise
+        outcome.found(found)
+        return found
 
 
 async def draw(run: Run) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from flows.ending import Outcome
 from flows.progress import Progress
 from flows.run import Run, Say
 
@@ -29,6 +30,8 @@ class Watch:
     """USD that were approved of beforehand; None: nothing was."""
     pending: list[int] = field(default_factory=list)
     """Signals that came before the flow could hear them."""
+    outcome: Outcome | None = None
+    """Is told what the run comes to, where somebody in this process waits for it."""
     leave: Callable[[], None] = lambda: None
     """Gives back what an end at once would leave: the terminal, temporary folders."""
 

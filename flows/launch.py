@@ -10,10 +10,11 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from flows.ending import Outcome, outlasting
 from flows.server import Server
 from storage.errors import Interrupted, UserError
 
@@ -135,12 +136,26 @@ class Launch:
                     display.stop()
                     self._server.end()
 
-                show = not self._server.temporary
-                watch = Watch(progress=progress, say=display.say, show=show, pending=self._pending, leave=leave, **asked)
+                show, outcome = not self._server.temporary, Outcome()
+                watch = Watch(
+                    progress=progress,
+                    say=display.say,
+                    show=show,
+                    pending=self._pending,
+                    leave=leave,
+                    outcome=outcome,
+                    **asked,
+                )
                 WATCH.set(watch)
                 # A tag may have a limit, which each task run asks for: nobody sets one on a server that nobody sees.
                 with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
-                    return cast("dict[str, Any]", asyncio.run(flow()))
+                    return self.outlast(flow, outcome, display.say)
         except BaseException as error:
             self.explain(error)
             raise
+
+    def outlast(self, flow: Callable[[], Any], outcome: Outcome, say: Callable[[str], None]) -> dict[str, Any]:
+        """Run a flow, and return what it came to, whether Prefect's server hears of it or not."""
+        begin_s, end_s = self._server.patience_s
+        leave, pending = self._server.give_up, self._pending
+        return asyncio.run(outlasting(flow(), outcome, begin_s=begin_s, end_s=end_s, pending=pending, leave=leave, say=say))

@@ -206,7 +206,7 @@ def serve(
         for each in made:
             say(f"serving {each.full_name} {when if each.flow_name == 'build' else 'where it is asked for'}")
         say("Ctrl-C ends it")
-        serving.serve(made)
+        serving.serve(made, say)
 
 
 def doctor(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tasks.asking.ask import Desk
-from tasks.asking.meter import LineState
+from tasks.asking.meter import LineState, together
 from tasks.draw import Budget, Spending
 from tasks.tally import Passing, Tally
 
@@ -54,6 +54,8 @@ class Progress:
     """Once they are decided: the slots that were kept, rejected and failed."""
     desks: Sequence[object] = ()
     """The spec's teachers, where they are asked."""
+    afar: dict[str, list[LineState]] = field(default_factory=dict)
+    """How the lines of a cluster's workers stand, by worker."""
 
     @property
     def stage(self) -> str:
@@ -79,8 +81,9 @@ class Progress:
 
     @property
     def lines(self) -> list[LineState]:
-        """How the lines to all teachers stand that are asked by single requests, in the spec's order."""
-        return [state for desk in self.desks if isinstance(desk, Desk) for state in desk.states()]
+        """How the lines to all teachers stand that are asked by single requests, in the spec's order, over all workers."""
+        own = [state for desk in self.desks if isinstance(desk, Desk) for state in desk.states()]
+        return together(own, list(self.afar.values())) if self.afar else own
 
     @property
     def wanted(self) -> int:

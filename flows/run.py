@@ -37,7 +37,6 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, student_loss, unwanted
 from tasks.batches import underway
 from tasks.batches.batch import BatchDesk
-from tasks.dedup import dedup
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.growth.counts import GrownCounts
@@ -51,6 +50,7 @@ from tasks.prepare import Prepared, prepare, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.rights.terms import load
+from tasks.second_chance import dedup_and_decontaminate
 from tasks.select import select
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import snapshot, snapshot_grown
@@ -324,9 +324,7 @@ class Run:
         workspace, spec = self._workspace, self.spec
         digests(workspace, self.lake, build_id=self.build_id)
         outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
-        dedup(workspace, spec.dedup, self.lake, build_id=self.build_id)
-        if self._heldout is not None:
-            self._heldout.reject(workspace)
+        dedup_and_decontaminate(workspace, spec.dedup, self._heldout, self.lake, build_id=self.build_id)
         lost = student_loss.drop(workspace, spec.select.student_loss, student) if spec.select.student_loss else None
         select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
         snapshot(

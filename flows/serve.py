@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import re
-from collections.abc import Sequence
+import signal
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
@@ -12,12 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from flows.signals import handled
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.plugins import nearest
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner import Runner
     from prefect.schedules import Schedule
 
 Beside = Literal["export", "evaluate", "score", "distill"]
@@ -26,6 +32,8 @@ MODULES = {"score": "flows.score_flow"}
 """Where a flow isn't in the module of its name: what the command line does without Prefect is there."""
 HEARTBEAT_S = 30
 """Between two signs of life of a run, by which an automation knows a lost one: as often as Prefect can."""
+LOOK_S = 0.5
+"""Between two looks for runs that have just begun, where this is told to stop."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -155,8 +163,63 @@ def _deployment(
     return deployment
 
 
-def serve(made: Sequence[RunnerDeployment]) -> None:
-    """Register deployments and run what is due, each run in a process of its own, until this one is told to stop."""
-    from prefect import serve as serve_all
+def serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
+    """Register deployments and run what is due, each run in a process of its own, until this one is told to stop.
 
-    serve_all(*made, print_starting_message=False, pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)
+    Each run is then told that it is cancelled, and gets 30 s to land what was paid for.
+    """
+    _shield_runs()
+    asyncio.run(_serve(made, say))
+
+
+async def _serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
+    from prefect.runner import Runner
+
+    runner = Runner(pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)
+    for each in made:
+        await runner.aadd_deployment(each)
+    told: list[int] = []
+
+    def stop(number: int) -> None:
+        told.append(number)
+        if len(told) == 1:
+            doing = "starting no more runs; those that began land what was paid for"
+            say(f"{signal.Signals(number).name}: {doing} (again to stop at once)")
+        if len(told) == 1 and runner.started:
+            ending.append(asyncio.create_task(_end(runner, running)))
+        else:
+            running.cancel()
+
+    running, ending = asyncio.create_task(runner.start()), list[asyncio.Task[None]]()
+    await asyncio.sleep(0)  # Prefect takes SIGTERM for itself
+    with handled(stop), contextlib.suppress(asyncio.CancelledError):
+        await running
+    for task in ending:
+        task.cancel()
+
+
+async def _end(runner: Runner, running: asyncio.Task[None]) -> None:
+    """Stop a runner, and tell those runs as well whose process was just being started, which it would wait for."""
+    known = runner._process_manager.flow_run_ids()  # noqa: SLF001 - there is no other way to know of them
+    await runner.astop()
+    while not running.done():
+        for run in runner._process_manager.flow_run_ids() - known:  # noqa: SLF001
+            known.add(run)
+            # In its own group, for whose end it waits before it leaves.
+            runner._runs_task_group.start_soon(runner._cancel_run, run, "Runner is shutting down.")  # noqa: SLF001
+        await asyncio.sleep(LOOK_S)
+
+
+def _shield_runs() -> None:
+    """Have runs not hear Ctrl-C, which a terminal sends to them too: this process tells them, once, as they expect it.
+
+    A process that is started inherits which signals its starter's thread has blocked. Another thread here takes SIGINT, and
+    Python hands it to the main thread's event loop.
+    """
+
+    def listen() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        threading.Event().wait()
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading.Thread(target=listen, name="interrupts", daemon=True).start()

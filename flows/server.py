@@ -34,10 +34,14 @@ from storage.memory import YOUNG
 
 START_S = 120.0
 DRAIN_S = 10.0
+END_S, AWAY_S = 15.0, 600.0
+"""A temporary server gets so long to hear how a run ended; and one of the user's, which may be away for a while."""
 _GOES_ON = "what was paid for is in the lake, and a rerun goes on"
 _LOGGING = """\
 version: 1
 disable_existing_loggers: false
+filters:
+  terminations: {"()": flows.signals.Terminations}
 handlers:
   devnull: {class: logging.NullHandler}
   api: {level: 0, class: prefect.logging.handlers.APILogHandler}
@@ -52,6 +56,7 @@ loggers:
   APILogWorker: {handlers: [devnull], propagate: false}
   httpx: {handlers: [devnull], propagate: false}
   websockets: {handlers: [devnull], propagate: false}
+  asyncio: {filters: [terminations]}
 """
 """Flow-run logs go to the API and nothing of Prefect's to the terminal, which is ours."""
 _CHILD = f"""\
@@ -87,6 +92,7 @@ class Server:
         self.temporary = configured_url() is None
         """Whether the server goes when the run ends."""
         self._process: subprocess.Popen[bytes] | None = None
+        self._given_up = False
 
     def __enter__(self) -> Self:
         if "prefect" in sys.modules:
@@ -161,6 +167,17 @@ class Server:
         if self._fresh:
             self._keep_template()
 
+    @property
+    def patience_s(self) -> tuple[float | None, float]:
+        """Return how long a flow may wait for the server at its beginning, and at its end, in seconds. None: as it will."""
+        return (START_S, END_S) if self.temporary else (None, AWAY_S)
+
+    def give_up(self) -> None:
+        """Have nobody wait for the server any more. A temporary one ends at once, so that whatever still asks it hears that."""
+        self._given_up = True
+        if self._process is not None:
+            self.end()
+
     def lost(self, error: BaseException) -> SetupError | None:
         """Return what to say of an error that comes of Prefect's server: it ended under the run, or failed it. Else None."""
         httpx = sys.modules.get("httpx")  # with which Prefect's client asks, and nothing of ours
@@ -208,12 +225,8 @@ class Server:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
-            # What is still queued is sent while there is a server to take it.
-            for module, name in (("prefect.logging.handlers", "APILogWorker"), ("prefect.events.worker", "EventsWorker")):
-                worker = getattr(sys.modules.get(module), name, None)
-                if worker is not None:
-                    with contextlib.suppress(Exception):
-                        worker.drain_all(timeout=DRAIN_S)
+            if not self._given_up:  # what is still queued is sent while there is a server to take it
+                _drain()
         finally:
             self.end()
 
@@ -226,6 +239,14 @@ class Server:
                 self._process.stdin.close()
             self._process = None
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _drain() -> None:
+    for module, name in (("prefect.logging.handlers", "APILogWorker"), ("prefect.events.worker", "EventsWorker")):
+        worker = getattr(sys.modules.get(module), name, None)
+        if worker is not None:
+            with contextlib.suppress(Exception):
+                worker.drain_all(timeout=DRAIN_S)
 
 
 def _ending(code: int) -> str:

@@ -14,13 +14,13 @@ GRACE_S = 5.0
 """What is in flight gets so long when a run stops."""
 
 
-async def with_grace(stop: Stop, work: Coroutine[Any, Any, T]) -> T | None:
+async def with_grace(stop: Stop, work: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -> T | None:
     """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
-            await asyncio.wait({working}, timeout=GRACE_S)
+            await asyncio.wait({working}, timeout=grace_s)
             working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             return await working

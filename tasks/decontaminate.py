@@ -55,6 +55,7 @@ class Decontamination:
         self.index: Index = make_index(self.heldout)
         self._check = check
         self._prompts: Matching = Matching(index=self.index)
+        self._samples: Matching = self._prompts
 
     def lines(self) -> Iterator[str]:
         """Yield a line for each benchmark: how many items it has, and how many of them can't be found everywhere."""
@@ -93,7 +94,7 @@ class Decontamination:
         """Reject the `candidates` still in whose response or reasoning is contaminated."""
         hits = workspace.folder / "contaminated-responses.parquet"
         wanted = "SELECT sample_id FROM candidates ANTI JOIN exempt USING (ord) WHERE stage IS NULL"
-        matching: Matching = Matching(index=self.index, common=self._prompts.common)
+        self._samples = matching = Matching(index=self.index, common=self._prompts.common)
         self._write(hits, matching, self._responses(workspace, wanted), key="sample_id")
         workspace.execute(f"CREATE TABLE contaminated AS {_largest(hits, 'sample_id')}")
         workspace.execute(
@@ -101,6 +102,15 @@ class Decontamination:
             "WHERE candidates.sample_id = contaminated.sample_id AND stage IS NULL AND ord NOT IN (FROM exempt)"
         )
         workspace.execute("DROP TABLE contaminated")
+
+    def clear(self, workspace: Workspace, slots: str) -> None:
+        """Delete from a table of slots those whose sample is contaminated. What is common, `reject` has found before."""
+        hits = workspace.folder / "contaminated-others.parquet"
+        wanted = f"SELECT sample_id FROM {slots} ANTI JOIN exempt USING (ord)"
+        self._samples.counts = False
+        self._write(hits, self._samples, self._responses(workspace, wanted), key="sample_id")
+        found = f"SELECT sample_id FROM read_parquet({literal(hits)})"
+        workspace.execute(f"DELETE FROM {slots} WHERE sample_id IN ({found}) AND ord NOT IN (FROM exempt)")
 
     def contaminated(self, texts: Iterable[Text]) -> set[int | str]:
         """Return the keys of the texts that have an item in them, judged by these texts alone."""

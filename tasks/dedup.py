@@ -103,8 +103,8 @@ class DedupOptions(Options):
         return self.exact or self.near is not None or self.semantic is not None
 
 
-ORDER = "score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index"
-"""The order in which samples are preferred."""
+ORDER = "returned, score DESC NULLS LAST, length, sample_id, ord, teacher, sample_index"
+"""The order in which samples are preferred. What came back (`tasks.second_chance`) drops nothing that had stayed."""
 
 
 def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: str) -> None:
@@ -166,19 +166,21 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
         workspace.execute(f"CREATE TABLE asked_digests AS {asked}")
     # What other datasets hold has no ordinal, and is there to stay.
     compared = f"""
-        SELECT ord, teacher, sample_index, sample_id, NULL::VARCHAR AS dataset, score, length, {_named(mine)}
+        SELECT ord, teacher, sample_index, sample_id, NULL::VARCHAR AS dataset, returned, score, length, {_named(mine)}
         FROM candidates {joined} WHERE stage IS NULL
         UNION ALL
-        SELECT NULL, NULL, NULL, sample_id, dataset, NULL, source, {theirs} FROM held
+        SELECT NULL, NULL, NULL, sample_id, dataset, FALSE, NULL, source, {theirs} FROM held
         """
     another = "ranked.ord IS DISTINCT FROM first_ord" if prompts else "rank > 1"
     said = "its prompt duplicates that of " if prompts else "duplicates "
     columns = ", ".join(f"same{number}" for number in range(mine.count(",") + 1))
     workspace.execute(
         f"""
-        UPDATE candidates SET stage = 'dedup', reason = '{said}' || first
+        UPDATE candidates SET stage = 'dedup', reason = '{said}' || first,
+            kept_ord = first_ord, kept_teacher = first_teacher, kept_index = first_index
         FROM (
             SELECT ord, teacher, sample_index, first_value(ord) OVER same AS first_ord,
+                first_value(teacher) OVER same AS first_teacher, first_value(sample_index) OVER same AS first_index,
                 first_value(concat_ws(' of ', sample_id, dataset)) OVER same AS first,
                 row_number() OVER same AS rank
             FROM ({compared})

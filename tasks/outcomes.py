@@ -1,7 +1,7 @@
 """Outcomes: every slot that was asked for ends as exactly one of kept, rejected and failed.
 
 The table `candidates` has a row for each. A step that rejects one sets its `stage` and `reason`; what has no stage at the end is
-kept.
+kept. What dedup drops says for which slot (`kept_…`); `returned` is what came back all the same (`tasks.second_chance`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from tasks.verify import Named, Rule
 NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
 FAILED = "coalesce(stage = 'draw' AND sample_id IS NULL, FALSE)"
 """Whether a candidate was asked for and no response came; nothing was asked of a barred prompt."""
+NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_teacher, NULL::INTEGER AS kept_index"
+"""Columns of `candidates`: the slot for whose sake one was dropped by dedup; null where another dataset has that sample."""
 _REQUEST = "ord * 32768 + teacher"
 """A number for a prompt and a teacher, in the order of both."""
 
@@ -109,7 +111,8 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         CREATE TABLE candidates AS
         SELECT ord, teacher, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
             CASE WHEN texts.sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
-            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason
+            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason,
+            {NO_DOUBLE}, FALSE AS returned
         FROM heard LEFT JOIN texts USING (sample_id) LEFT JOIN unwanted USING (ord, teacher, sample_index)
         """
     )

@@ -61,10 +61,11 @@ _BOX_GLUE = 60
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
-_TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:[a-z$%°/↑]{1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
+_TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
-_SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
+_SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
+_FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
 def find_number(text: str) -> Found:
@@ -166,6 +167,8 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
         sentence = first_sentence(rest.partition("\n")[0])
         if not rest or marker.doubt or sentence.asks or (marker.form == "hashes" and "\n" in rest):
             continue
+        if marker.negated and begin == marker.end:  # "The answer isn't Paris"
+            return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
         if back := taken_back(body, marker.close or marker.end):
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
@@ -194,6 +197,7 @@ def _number_at(body: str, marker: Marker) -> Read:
     """Return what a marker announces."""
     window, on_next_line = _window(body, marker)
     if marker.close is not None:
+        window = _FACTORIAL.sub("↑", window)
         return final_number.in_sentence(" ".join(final_number.tidy(window).split()))
     numbered = _HEADING_NUMBER.match(window) is not None
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"

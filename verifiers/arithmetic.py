@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.lexer import Kind, Token, disturbs
+from verifiers.lexer import Kind, Token, disturbed, is_per
 
 MAX_TOKENS = 80
 """Of an expression."""
@@ -76,7 +76,7 @@ def expressions(line: Sequence[Token], begin: int, end: int, pairs: Mapping[int,
         one = _expression(line, i, end, pairs)
         if one is not None:
             found.append(one)
-        i = one.end if one is not None else i + 1
+        i = one.units_end if one is not None else i + 1
     return found
 
 
@@ -102,8 +102,8 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
         if operand is None:  # of what is there, the last operator has nothing behind it
             break
         end = units = operand
-        while units < stop and units - end < MAX_UNITS and _unit(line, units, stop):
-            units += 2 if line[units].kind == "/" else 1
+        while units < stop and units - end < MAX_UNITS and (length := _unit(line, units, stop)):
+            units += length
         if end < stop and line[end].kind == "(" and line[end].start == line[end - 1].end:
             i = end  # 3(4 + 1)
         elif units < stop and line[units].kind in _OPERATORS and _operand(line, units + 1, stop, pairs) is not None:
@@ -116,10 +116,15 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
     return Expression(tuple(line[first:end]), first, end, end, max(operators - 1, 0))
 
 
-def _unit(line: Sequence[Token], i: int, stop: int) -> bool:
-    if line[i].kind == "word":
-        return True
-    return line[i].kind == "/" and i + 1 < stop and line[i + 1].kind == "word"
+def _unit(line: Sequence[Token], i: int, stop: int) -> int:
+    """Return of how many tokens the unit consists that begins there: "cm", "/ h" or "cm ^ 2"; 0: none does."""
+    per = i + 1 < stop and is_per(line[i], line[i + 1])
+    begin = i + (line[i].kind == "/" or per)
+    if begin >= stop or line[begin].kind != "word":
+        return 0
+    power = line[begin + 1 : min(begin + 3, stop)]
+    raised = [token.kind for token in power] == ["^", "number"] and power[1].text in {"2", "3"}
+    return begin - i + (3 if raised else 1)
 
 
 def _operand(line: Sequence[Token], i: int, stop: int, pairs: Mapping[int, int]) -> int | None:
@@ -162,7 +167,7 @@ def evaluate(line: Sequence[Token], mode: Mode = "share", swapped: Mapping[Fract
     """Return the value of an expression's tokens. Raise Unreadable where it has none for certain."""
     if len(line) > MAX_TOKENS or sum(len(token.text) for token in line if token.kind == "number") > MAX_ALL_DIGITS:
         raise Unreadable
-    if any(map(disturbs, line)):
+    if disturbed(line):
         raise Unreadable
     reader = _Reader(line, mode, swapped or {})
     try:
@@ -199,6 +204,8 @@ class _Reader:
         while True:
             kind = self._kind()
             if kind in {"*", "/"}:
+                if kind == "/" and self._divides_by_fraction():
+                    raise Unreadable
                 self.at += 1
                 factor, _ = self._signed()
             elif kind == "(" and self._line[self.at].start == self._line[self.at - 1].end:
@@ -209,6 +216,14 @@ class _Reader:
                 return value, percent
             divided = divided or kind == "/"
             value, percent = (value / factor if kind == "/" else value * factor), False
+
+    def _divides_by_fraction(self) -> bool:
+        """Whether "6 / 1/30" may be meant as 6 / (1/30): by its spaces."""
+        slash, *behind = self._line[self.at : self.at + 4]
+        if [token.kind for token in behind] != ["number", "/", "number"] or not self.at:
+            return False
+        glued = behind[0].end == behind[1].start and behind[1].end == behind[2].start
+        return glued and (self._line[self.at - 1].end < slash.start or slash.end < behind[0].start)
 
     def _signed(self) -> tuple[Fraction, bool]:
         sign = self._kind()
@@ -260,8 +275,8 @@ class _Reader:
 
     def _skip_units(self) -> None:
         for _ in range(MAX_UNITS):
-            if self.at < len(self._line) and _unit(self._line, self.at, len(self._line)):
-                self.at += 2 if self._kind() == "/" else 1
+            if self.at < len(self._line):
+                self.at += _unit(self._line, self.at, len(self._line))
 
     def _kind(self) -> Kind | None:
         return self._line[self.at].kind if self.at < len(self._line) else None

@@ -21,9 +21,12 @@ MAX_LINE = 2_000
 _PASSED_OVER = re.compile(r"^[ \t]*(```|~~~).*?(?:^[ \t]*\1[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]*`")
 _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
+_ROW = re.compile(r"\s*\|([^|]+\|[^|]+(?:\|[^|]+)*)\|\s*")
+"""Of a table."""
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:align|aligned|gather|gathered|equation|multline|split)\*?\}")
 _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
-_TIMES = re.compile(r"(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
+_TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -70,7 +73,9 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
         for piece in [whole] if len(whole) <= MAX_LINE else _SENTENCE.split(whole):
             if len(piece) > MAX_LINE or (not any(sign in piece for sign in "=≈≅≃") and not _sayssame(piece)):
                 continue
-            plain = latex(piece) if "\\" in piece else piece
+            row = _ROW.fullmatch(piece)
+            cells = row[1].replace("|", "\n") if row else piece
+            plain = latex(_ENVIRONMENT.sub("\n", cells)) if "\\" in cells else cells
             for line in plain.split("\n"):
                 bullet = _BULLET.match(line)
                 shown = line[bullet.end() :] if bullet else line
@@ -125,7 +130,10 @@ def _judged(line: Line, left: Expression, right: Expression, *, about: bool, str
     value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
-    if any(token.kind == "word" and len(token.text) == 1 for token in beside):
+    article = (
+        right.end + 1 < len(line.tokens) and line.tokens[right.end].text == "a" and line.tokens[right.end + 1].kind == "word"
+    )
+    if any(token.kind == "word" and len(token.text) == 1 for token in beside[: -1 if article else None]):  # "$5 a day"
         return None
     if same(value, other, right, about=about) or same_in_percent(left, right, about=about):
         if value != other and right.single is not None:

@@ -30,10 +30,12 @@ _PROSE = 2
 """Words without mathematics, from which on a response gives no answer."""
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
+_END = re.compile(r"(?:[.,;:?]|(?<![0-9)])!)+$")
+"""What ends a sentence: 5! is another number than 5."""
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="2", isolated=False)
+@verifier(version="3", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -167,7 +169,10 @@ class ExactMatch:
                 return Finding(passed=False, reason="no answer found")
             return _finding(found, expected.text, equal=None, why=f"the answer can't be read: {other}")
         try:
-            return _finding(found, expected.text, equal=maths.equal(one, other, self._margin))
+            equal = maths.equal(one, other, self._margin)
+            if equal is None and maths.same_signs(expected.text, found.text):
+                equal = True
+            return _finding(found, expected.text, equal=equal)
         except VerifierError as error:
             return _finding(found, expected.text, equal=None, why=str(error))
 
@@ -252,7 +257,7 @@ def _bare(text: str) -> str:
     before = None
     while text != before:
         before = text
-        text = text.strip().rstrip(".,;:!?")
+        text = _END.sub("", text.strip())
         for left, right in _WRAPPERS:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
                 text = text[len(left) : -len(right)]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from verifiers.arithmetic import Expression, Unreadable, brackets, evaluate, same
-from verifiers.lexer import Token, disturbs, words
+from verifiers.lexer import Token, disturbed, disturbs, words
 from verifiers.sentences import taken_back
 
 AFTERWARDS = 300
 """Characters behind an equation in which it may be taken back."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_CLAUSE = re.compile(r"[,;]\s")
+_CLAUSE = re.compile(r"[,;]\s|\bthen\b")
 _HEDGE = re.compile(
     r"""\b(?:if|suppos\w+|assum\w+|imagin\w+|pretend\w*|would|could|might|instead|not|never|wrong\w*|incorrect\w*|mist\w+
     |errors?|false|unless|guess\w*|try|trying|tried|whether|claim\w*|thought|thinks?|hypothe\w+|\w+n['\u2019]t)\b""",
@@ -23,12 +23,23 @@ _HEDGE = re.compile(
 _OTHER_ARITHMETIC = re.compile(r"\b(?:binary|hexadecimal|octal|modul\w+|mod|base[ -](?:\d+|two|eight|sixteen))\b", re.IGNORECASE)
 _BEFORE = words(
     """twice double half triple thrice than times negative minus plus by squared root average mean per from another dozen
-    step day week month year question problem case part chapter grade level number no phase room page equation line"""
+    sqrt step day week month year question problem case part chapter grade level number no phase room page pages ages years
+    days verses chapters equation line"""
 )
+_FUNCTIONS = words(
+    "sqrt root log ln lg sin cos tan cot sec csc exp floor ceil ceiling round max min gcd lcm hcf gcf abs det mod combinations"
+)
+"""Words by which brackets behind them are other numbers."""
+_LABELS_NOTHING = words("so then thus hence therefore and is are now that gives get have")
+_PARTS = words("and so then thus which because since as hence therefore")
+"""Between two calculations that are two."""
+_CLOCK = words("am pm o'clock o\u2019clock")
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})+")
+"""1.200, which is 1200 to many."""
 """Words after which a number isn't where a calculation begins."""
 _PART_OF = words(
     """half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths percent
-    percentage double twice triple root square cube product difference quotient average mean multiple fraction part
+    percentage double twice triple root sqrt square cube product difference quotient average mean multiple fraction part
     portion rest most all each one two three out ratio median"""
 )
 """Words before "of" that make another number of what follows."""
@@ -59,10 +70,15 @@ class Line:
         self.pairs = brackets(self.tokens)
 
 
+def article(line: Sequence[Token], i: int) -> bool:
+    """Whether a token is the "a" of "$5 a day"."""
+    return [(token.text, token.kind)[n] for n, token in enumerate(line[i : i + 2])] == ["a", "word"]
+
+
 def goes_on(line: Line, first: Expression, second: Expression) -> bool:
     """Whether two calculations are one in words: "20 + 10 boxes to the 29 + 24 that are there"."""
     between = line.tokens[first.end : second.first]
-    return first.operators > 0 and not any(token.kind == "stop" or token.text == "and" for token in between)
+    return first.operators > 0 and not any(token.kind == "stop" or token.text.lower() in _PARTS for token in between)
 
 
 def excused(
@@ -100,19 +116,21 @@ def _begins_clean(line: Line, first: int, begin: int) -> bool:  # noqa: PLR0911 
     if before.kind == "(":
         return first - 1 in line.pairs and (earlier is None or earlier.kind in {"word", "stop", "("})
     if before.kind == "stop":
-        return before.end < token.start
+        return before.end < token.start and before.text != "!"
     if before.kind != "word" or before.end == token.start or len(before.text) == 1:
         return False
     word = before.text.lower()
+    if token.kind == "(" and word in _FUNCTIONS:
+        return False
     if word == "of":
         return earlier is not None and earlier.kind == "word" and earlier.text.lower() not in _PART_OF
-    if word not in _NO_UNITS and earlier is not None and earlier.kind in {"number", "odd", "%"}:
+    if word not in _NO_UNITS and not token.money and earlier is not None and earlier.kind in {"number", "odd", "%"}:
         return False  # 2 hours 30 + 1
     return word not in _BEFORE
 
 
 def _ends_clean(line: Sequence[Token], left: Expression, right: Expression) -> bool:  # noqa: PLR0911 - likewise
-    if any(map(disturbs, line[left.end : left.units_end])):
+    if disturbed(line[left.end : left.units_end]):
         return False
     if right.end >= len(line):
         return True
@@ -125,7 +143,8 @@ def _ends_clean(line: Sequence[Token], left: Expression, right: Expression) -> b
             return not (behind and (behind[0].text in {"a", "one"} or behind[-1].kind == "/"))
         if after.text.lower() in _COMPARED:  # "is 15 more than", but "30 - 15 = $15 more"
             return not line[right.first - 1].text.isalpha()
-        return not disturbs(after) and after.text.lower() not in {"remainder", "rem", "with", "modulo"}
+        alters = disturbs(after) or after.text.lower() in {"remainder", "rem", "with", "modulo", *_CLOCK}
+        return article(line, right.end) or not alters
     if after.kind == "-":  # a dash between two thoughts
         return right.end + 1 < len(line) and line[right.end + 1].kind == "word" and after.end < line[right.end + 1].start
     if after.kind == "/":
@@ -144,13 +163,35 @@ def _other_reading(line: Line, left: Expression, right: Expression, *, about: bo
         sides.append(evaluate((Token("-", "-", 0, 0), *left.tokens)) if left.tokens[0].kind == "number" else -left.value())
     if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
         sides.append(-left.value())
-    for i, token in enumerate(left.tokens[:-1]):  # "Total for 10 - 5 * 2 = 0": the dash is none of the calculation's
-        if token.kind == "-" and i and left.tokens[i - 1].end < token.start and token.end < left.tokens[i + 1].start:
+    labelled = left.first and line.tokens[left.first - 1].kind == "word"
+    if labelled and line.tokens[left.first - 1].text.lower() in _LABELS_NOTHING:
+        labelled = False
+    for i, token in enumerate(left.tokens[:-1]):  # "Total for 10 - 5 * 2 = 10": the dash is none of the calculation's
+        computes = any(each.kind in {"*", "/", "^", "+"} for each in left.tokens[i + 1 :])
+        if (
+            labelled
+            and computes
+            and token.kind == "-"
+            and i
+            and left.tokens[i - 1].end < token.start
+            and token.end < left.tokens[i + 1].start
+        ):
             try:
                 sides.append(evaluate(left.tokens[i + 1 :]))
             except Unreadable:
                 continue
-    return any(same(side, other, right, about=about) for side in sides)
+    if any(same(side, other, right, about=about) for side in sides):
+        return True
+    dotted = [_dotted(each.tokens) for each in (left, right)]
+    return dotted != [left.tokens, right.tokens] and evaluate(dotted[0]) == evaluate(dotted[1])
+
+
+def _dotted(line: Sequence[Token]) -> tuple[Token, ...]:
+    """Return the tokens with 1.200 as 1200."""
+    return tuple(
+        replace(token, value=Fraction(token.text.replace(".", "")), places=0) if _DOTTED.fullmatch(token.text) else token
+        for token in line
+    )
 
 
 def _other_units(line: Line, left: Expression, right: Expression, value: Fraction, other: Fraction) -> bool:
@@ -159,7 +200,8 @@ def _other_units(line: Line, left: Expression, right: Expression, value: Fractio
     theirs = _units([*right.tokens, *line.tokens[right.end : right.end + 1]])
     if _unlike(left, line):
         return True
-    if mine and theirs and not theirs <= mine:
+    behind = _units([*right.tokens, *line.tokens[right.end : right.units_end]])  # "15 green balls"
+    if mine and theirs and not theirs <= mine and mine.isdisjoint(behind):
         return True
     ratio = value / other if other else Fraction()
     return mine != theirs and (ratio in _CONVERSIONS or (ratio != 0 and 1 / ratio in _CONVERSIONS))

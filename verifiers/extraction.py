@@ -28,15 +28,20 @@ _UNENDING = NoAnswer(why="the chain of thought never ends")
 _FENCE = re.compile(r"(?m)^[ \t]{0,3}```([^\n`]{0,40})$")
 _OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 _OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
+_SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
+_ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
+MAX_LINE = 4000
+"""Characters of the end in which mathematics may stand that nothing announces."""
 _DRESS = " \t\r\n*_`>"
-_EXPLAINS = re.compile(r"(?:^|,?\s+)(?:because|since|as|which|so that|where we)\b", re.IGNORECASE)
+_EXPLAINS = re.compile(r"(?:^|(?<!\s),?\s++)\(?(?:because|since|as|which|so that|where we)\b", re.IGNORECASE)
+_EXCLUDES = re.compile(r"(?<=\S),?\s++(?:(?:and|but)\s++)?(?:not|rather\s+than|instead\s+of)\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
     |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*)*""",
     re.IGNORECASE | re.VERBOSE,
 )
 _LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
-_BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20})?")
+_BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -199,6 +204,8 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
         tail, asks = sentence.text, sentence.asks
     if explained := _EXPLAINS.search(tail):
         tail = tail[: explained.start()]
+    if excluded := _EXCLUDES.search(rest[:end] + tail, max(end - 1, 0)):
+        tail = tail[: max(excluded.start() - end, 0)]
     text = (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,")
     return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
 
@@ -215,11 +222,36 @@ def _unannounced(body: str) -> Found:
         spans = _OPENER.findall(text)
         if not spans or _OPENER.match(text):
             return Answer(text=text, how="the whole response", at_end=True)
-    # "Therefore $x = 5$.": what stands before it must conclude, not deny or suppose.
-    opener = _OPENER.search(line)
-    if opener and _CONCLUDES.fullmatch(line[: opener.start()].strip(_DRESS)):
+    return _concluded(stripped) or NoAnswer(why="no answer is announced")
+
+
+def _concluded(body: str) -> Answer | None:
+    """Return the mathematics that ends a text: "Therefore $x = 5$.". What stands before it must conclude, not deny or suppose."""
+    text = body[-MAX_LINE:].rstrip(_DRESS + ".!∎")
+    spans = _spans(text)
+    if not spans or spans[-1][1] != len(text):
+        return None
+    first = len(spans) - 1
+    while first and _SPAN_GLUE.fullmatch(text, spans[first - 1][1], spans[first][0]):
+        first -= 1
+    begin = spans[first][0]
+    before = text[:begin].rstrip()
+    lead = before[before.rfind("\n") + 1 :] if text[begin : begin + 2] in {r"\[", "$$"} else text[:begin].rpartition("\n")[2]
+    lead = _ONE_LETTER.sub("it", lead).strip(_DRESS)
+    if not lead or not _CONCLUDES.fullmatch(lead):
+        return None
+    return Answer(text=text[begin:], how="at the end")
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Return where fenced mathematics begins and ends."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while (opener := _OPENER.search(text, at)) is not None:
         close = _OPENERS[opener[0]]
-        closed = line.find(close, opener.end())
-        if closed > 0 and not line[closed + len(close) :].strip(_DRESS + ".!∎"):
-            return Answer(text=line[opener.start() : closed + len(close)], how="at the end")
-    return NoAnswer(why="no answer is announced")
+        closed = text.find(close, opener.end())
+        if closed < 0:
+            return []
+        at = closed + len(close)
+        found.append((opener.start(), at))
+    return found

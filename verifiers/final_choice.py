@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -29,7 +30,7 @@ class Unclear:
 _HEAD = re.compile(
     r"""[\s"'“”\u2018\u2019:=>.#-]*(?P<not>\b(?:not|neither)\s+)?
     (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the)\s+)*+(?:\(?(?:option|choice|answer|letter)\s*+:?\s*+)?["'“\u2018]?
-    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&+#/-]\S)(?P<rest>.*)""",
+    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&+#/-]\S|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _PUNCTUATED = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s)""")
@@ -37,7 +38,7 @@ _SPEAKS_OF_IT = re.compile(
     r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
 )
 _OTHER = (
-    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to)\b|/|&|,)\s*"
+    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
     r"(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)?\s*"
 )
 _RULED_OUT = re.compile(
@@ -47,11 +48,26 @@ _RULED_OUT = re.compile(
 )
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
-    r"(?:\b(?:option|choice|answer|statement)\s{1,2}\(?|\(|^[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
+    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\(|^[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
     r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s)?"
-    r"(?P<verdict>correct|right|best|answer|true|final|incorrect|wrong|false)\b",
+    r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong)\b",
     re.MULTILINE,
 )
+_CHOOSES = re.compile(
+    r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bmy\s(?:choice|pick)\sis
+    |\b(?:corresponds|points|leads)\sto|\bmatches(?:\swith)?|(?P<weak>\b(?:which|that|this)\sis)|(?:^|[.\n]\s?)it(?:\sis|['\u2019]s)
+    |\b(?:so|thus|hence|therefore),?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
+    (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
+    re.VERBOSE,
+)
+"""Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
+_UNSURE = re.compile(
+    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
+)
+_ONE_MORE = re.compile(r"[\s)*.,]{0,4}(?:or|maybe|perhaps|possibly|but)\b[^.!?\n]{0,30}?\b(?P<letter>[A-Z])\b", re.IGNORECASE)
+_SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
+_STANDS_ALONE = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s|(?:because|since|as|due)\b)""")
 
 
 def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
@@ -88,24 +104,45 @@ def _is_choice(match: re.Match[str]) -> bool:
     return letter.isupper() or _SPEAKS_OF_IT.match(rest) is not None
 
 
+def _chosen(text: str, choices: str) -> Iterator[str]:
+    """Yield the letters that a text says that it chooses, or that are correct."""
+    for match in _CHOOSES.finditer(text):
+        statement = text[max(0, match.start() - 120) : match.start()]
+        plain = not match["weak"] and match["letter"] not in "AI"
+        if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
+            continue
+        if _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
+            continue
+        yield match["letter"]
+        if (more := _ONE_MORE.match(text, match.end())) and more["letter"] in choices:
+            yield more["letter"]
+    for match in _IS_CORRECT.finditer(text):
+        negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
+        if not negative and match["letter"] in choices:
+            yield match["letter"]
+
+
+def _ends_there(line: str, choice: Letter) -> bool:
+    """Whether what follows a letter says nothing of it: "(A) is tempting" does."""
+    closed = line[choice.end - 1] in ")]" and not _SAYS_OF_IT.match(line, choice.end)
+    return closed or _STANDS_ALONE.match(line, choice.end) is not None
+
+
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
     listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
-    found: set[str] = set()
+    found = set(_chosen(text[-20_000:], choices))
     lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
     if not lines:
         return None
     if (first := in_sentence(lines[0], choices)) and len(listed) <= 1:
         if isinstance(first, Letter):
-            found.add(first.letter)
+            found |= {first.letter} if _ends_there(lines[0], first) else set()
         elif not first.negated:
             return first
-    if re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) and (last := in_sentence(lines[-1], choices)):
-        found |= {last.letter} if isinstance(last, Letter) else set()
-    for match in _IS_CORRECT.finditer(text[-20_000:]):
-        negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong", "false"})
-        if not negative and match["letter"] in choices:
-            found.add(match["letter"])
+    alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
+    if alone and (last := in_sentence(lines[-1], choices)):
+        found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
     if len(found) > 1:
         return Unclear(f"several choices: {' and '.join(sorted(found))}")
     return Letter(found.pop(), len(text)) if found else None

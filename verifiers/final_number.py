@@ -58,10 +58,15 @@ class Refusal:
 
 Read = Reading | Refusal | None
 
-_NEGATED = re.compile(r"(?:\b(?:not|never|neither|nor|cannot|without)|n['\u2019]t)\b(?:\s+\w+){0,2}\s*$", re.IGNORECASE)
+_NEGATED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot|without|nicht|keine?|pas|jamais|no|nunca|não|non|niet|geen|не)|n['\u2019]t)\b(?:\s+\w+){0,2}\s*$"
+    r"|(?:不是|不为|不等于|并非|並非|不是说)\s*$",
+    re.IGNORECASE,
+)
 _EXCLUDED = re.compile(r"\b(?:but|except|excluding|besides)\s*$", re.IGNORECASE)
 _BOUND = re.compile(
-    r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly)"
+    r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?)"
+    r"|(?:超过|超過|大于|小于|多于|少于|不到|至少|至多)"
     r"|[<>≤≥≠±])\s*$",
     re.IGNORECASE,
 )
@@ -74,15 +79,23 @@ _FUNCTION = re.compile(
     r"\s+(?:the\s+)?$",
     re.IGNORECASE,
 )
-_ROOT = re.compile(r"√\s*\(?\s*$")
+_ROOT = re.compile(
+    r"(?:√|\b(?:log|ln|lg|sin|cos|tan|cot|arcsin|arccos|arctan)(?=[\s(])|\b(?:sqrt|exp|floor|ceil|gcd|lcm|max|min|abs|[a-zA-Z])(?=\())\s*\(?\s*$"
+)
+_OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s*\(?\s*$")
+"""Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
 _ALTERNATIVE = re.compile(
     r"\b(?:or|and|nor|vs|versus|to(?=\s*$)|but|through|until|except|actually|instead|otherwise|alternatively|maybe"
-    r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch)\b|[&±]",
+    r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch|oder|ou|или)\b|[&±]|或|または|あるいは|또는|혹은",
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
 _ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z]\w?\s*=\s*")
-_OR = re.compile(r"\bor\b", re.IGNORECASE)
+_OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
+_NOT_THE_NEXT = re.compile(
+    r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)|,\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
+    re.IGNORECASE,
+)
 _CONCLUSION = re.compile(
     r"\b(?:which (?:is|equals|gives|makes|comes to)|that is|i\.e|so|thus|therefore|hence|giving|making|totall?ing)\b",
     re.IGNORECASE,
@@ -105,9 +118,13 @@ _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\
 _NEXT_CLAUSE = re.compile(r"\s*[.;!?]\s+[^\W\d]|[^,(]*(?:\(|\[|\s—\s)|[^,]*,\s+[a-z]")
 _UNFINISHED = re.compile(
     rf"\)*\(\s?\d[\d.,]*\)|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
-    r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b)"
+    r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
+    r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
+    r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
-_APART = re.compile(r"\s*[,:]\s*|\s*-\s*|\s+to\s+|.*\bor\b.*", re.IGNORECASE | re.DOTALL)
+_BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
+
+_APART = re.compile(r"\s*[,:]\s*|\s*-\s*|\s+to\s+|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*", re.IGNORECASE | re.DOTALL)
 _SMALLER_UNIT = re.compile(
     r"\s*(?:hours?|hrs?|h|minutes?|min|days?|weeks?|months?|years?|feet|foot|ft|yards?|miles?|meters?|dollars?|pounds?|lbs?|kg|gallons?)"
     r",?\s+(?:and\s+)?",
@@ -128,8 +145,18 @@ _LED = re.compile(
 _SPOKEN_MINUS = re.compile(
     r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])|(?:(?<=[=:(≈])|^)\s*-\s+(?=[\d.])", re.IGNORECASE
 )
+_MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
+_FACTORIAL = re.compile(r"(?<=[0-9)])!+(?=\s*(?:[$=+*/^)\]}\u00d7-]|\\[)\]]))")
+_ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)")
 _IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
-_COUNTS = re.compile(r"\b(?:step|part|question|problem|exercise|note|example)\s+$", re.IGNORECASE)
+_COUNTS = re.compile(
+    r"\b(?:step|part|question|problem|exercise|note|example|grade|level|figure|table|equation|section|version)\s+\(?$",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"\b(?:figure|fig\.?|equation|eq\.?|table|section|theorem|lemma|(?:in|of|to|see) (?:question|problem|part))\s*\(?$",
+    re.IGNORECASE,
+)
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
 Join = Literal["equals", "operator", "stops", "clashes"]
@@ -137,7 +164,9 @@ Join = Literal["equals", "operator", "stops", "clashes"]
 
 def tidy(text: str) -> str:
     """Return a window of a text as numbers are read from it."""
+    text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
     text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
+    text = _MINUS_BRACKET.sub(r"-\1", text)
     return _SPOKEN_MINUS.sub(r" \1-", text)
 
 
@@ -154,10 +183,10 @@ def in_sentence(sentence: str) -> Read:
     lead = sentence[: first.start]
     if len(found) > 1 and (_QUALIFIED.search(lead) or _OTHERWISE.search(sentence)):
         return Refusal(f"several numbers: {_quote(sentence)}", end=first.end)
-    return _refuse(lead, first) or _follow(sentence, found, finished=not _ROOT.search(lead))
+    return _refuse(lead, first) or _follow(sentence, found, finished=not (_ROOT.search(lead) or _OPERAND.search(lead)))
 
 
-def _refuse(lead: str, first: Numeral) -> Refusal | None:
+def _refuse(lead: str, first: Numeral) -> Refusal | None:  # noqa: PLR0911 - a table, in effect
     """Refuse a number for what stands before it."""
     written = _quote(lead + first.text)
     if UNKNOWN in lead:
@@ -168,6 +197,8 @@ def _refuse(lead: str, first: Numeral) -> Refusal | None:
         return Refusal(f"only what it isn't: {written}", negated=True, value=first.value, end=first.end)
     if _BOUND.search(lead):
         return Refusal(f"a bound, not a number: {written}", end=first.end)
+    if _LABEL.search(lead):
+        return Refusal(f"a number of something else: {written}", end=first.end)
     if _FACTOR.search(lead) or _FUNCTION.search(lead):
         return Refusal(f"a calculation, not a number: {written}", end=first.end)
     return None
@@ -231,6 +262,8 @@ def _join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> 
     join: Join
     if following.signed and gap.isspace():
         join = "operator"
+    elif finished and _NOT_THE_NEXT.search(gap):
+        join = "stops"
     elif first == "conclusion" and not finished:
         join = "equals"
     elif first == "alternative" or _ANOTHER.fullmatch(gap):
@@ -313,7 +346,8 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     gap, both = window[before.end : last.start], _quote(window[before.start : last.end])
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = last.value == before.value and _OR.search(gap)
-    if together and "\n" not in gap and not same:
+    between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
+    if (together or between) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")
     if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and gap.startswith(" of ")):
         return Refusal(f"a calculation, not a number: {both}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
@@ -20,15 +21,18 @@ from referencing.jsonschema import DRAFT202012
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
+from verifiers.markers import spoken
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 from verifiers.strict_json import NoJson, no_constant
 
+_INFO = re.compile(r"[\s{,:]")
+"""Behind the language in a block's info string."""
 MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="1", limit_s=10)
+@verifier(version="2", limit_s=10)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
@@ -64,7 +68,10 @@ class JsonSchema:
     def check(self, prompt: Prompt, sample: Sample) -> Finding:  # noqa: ARG002
         """Find the JSON, read it and compare it with the schema."""
         cut_off = " (cut off)" if sample.finish_reason in CUT_OFF else ""
-        text = _find(sample.response, self.where)
+        response = spoken(sample.response)
+        if response is None:
+            return Finding(passed=False, reason=f"the chain of thought never ends{cut_off}")
+        text = _find(response, self.where)
         if text is None:
             return Finding(passed=False, reason=f"no fenced block with JSON{cut_off}")
         try:
@@ -115,7 +122,7 @@ def _find(response: str, where: str) -> str | None:
     if where != "whole":
         blocks = [piece for piece in pieces(response) if piece.info is not None]
         for language in ("json", ""):
-            fitting = [piece.text for piece in blocks if cast("str", piece.info).lower() == language]
+            fitting = [piece.text for piece in blocks if _INFO.split(cast("str", piece.info).lower(), maxsplit=1)[0] == language]
             if fitting:
                 return fitting[-1].strip()
         if where == "block":

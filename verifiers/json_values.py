@@ -18,6 +18,8 @@ MAX_TRIES = 200
 """Of places at which a value may begin."""
 _BEGIN = re.compile(r"[{\[]")
 _GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
+_NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
+"""Between two values: the second one isn't the answer."""
 _BRACKET = re.compile(r"[{}\[\]]")
 
 
@@ -105,6 +107,8 @@ def _last(body: str) -> Found:
             glued = isinstance(found, Answer) and _GLUE.fullmatch(body, ended, begin.start())
             if glued:  # "[1] or [2]" gives no answer
                 return NoAnswer(why="several values")
+            if isinstance(found, Answer) and _NOT_THIS.fullmatch(body, ended, begin.start()):
+                continue
             found = Answer(text=body[begin.start() : at], how="the last value")
         ended = at
     return NoAnswer(why="too many brackets")

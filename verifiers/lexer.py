@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import zip_longest
 from typing import Literal
 
 MAX_DIGITS = 24
@@ -39,7 +40,7 @@ def words(text: str) -> frozenset[str]:
 
 
 _TOKEN = re.compile(
-    r"""(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
+    r"""(?P<code>0[xX][0-9a-fA-F]+|0[bBoO][0-7]+)|(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
     |(?P<other>==+|!=|<=|>=|=>|->|<-|\.\.+|//|\+\+|--|\+-|\+/-)|(?P<sign>[-+*\u00d7✕✖\u2217·⋅∙÷/^(){}\[\]%=≈≅≃~¢])
     |(?P<money>[$€£¥₹])|(?P<stop>[.,;:!?])|(?P<rest>[^\s&])""",
     re.VERBOSE,
@@ -67,8 +68,8 @@ _WORDS: Mapping[tuple[str, ...], Kind] = {
     ("gives",): "=", ("makes",): "=",
 }  # fmt: skip
 _DISTURBING = words(
-    """dozen dozens hundred thousand million billion trillion more less fewer half twice double triple squared cubed pair
-    pairs couple th st nd rd mod and or to than times percent percentage root factorial choose per"""
+    """dozen dozens hundred thousand million billion trillion more less fewer half halved twice double doubled triple tripled
+    squared cubed pair pairs couple th st nd rd mod and or to than times percent percentage root factorial choose per"""
 )
 """Words by which a number isn't what it seems."""
 _ABOUT = words("about approximately approx roughly around nearly almost ~")
@@ -83,6 +84,8 @@ def tokens(text: str) -> list[Token]:
         kind, written, (start, end) = match.lastgroup, match[0], match.span()
         if kind == "money":
             money = end
+        elif kind == "code":
+            found.append(Token("odd", written, start, end))
         elif kind == "number":
             if len(written) <= MAX_DIGITS and _NUMBER.fullmatch(written) and not _ZEROS.match(written):
                 digits = written.replace(",", "")
@@ -146,3 +149,13 @@ def _is_share(made: list[Token]) -> bool:
 def disturbs(token: Token) -> bool:
     """Whether a word beside a number may change its value, or be a variable."""
     return token.kind == "word" and (len(token.text) == 1 or token.text.lower() in _DISTURBING)
+
+
+def disturbed(line: Sequence[Token]) -> bool:
+    """Whether one of the words does. "7 cards per pack" is a unit."""
+    return any(disturbs(token) and not (after and is_per(token, after)) for token, after in zip_longest(line, line[1:]))
+
+
+def is_per(token: Token, after: Token) -> bool:
+    """Whether two tokens are "per" and the unit behind it."""
+    return token.text.lower() == "per" and after.kind == "word" and after.text.lower() != "cent"

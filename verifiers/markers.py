@@ -43,17 +43,22 @@ _BEFORE = re.compile(
     r"((?:\b(?:so|and|the|my|our|your|final|correct|right|numerical|numeric|exact|overall|short|full)\s{1,2}){0,4})$",
     re.IGNORECASE,
 )
-_NOUN = re.compile(r"\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall)\s{1,2}$", re.IGNORECASE)
+_NOUN = re.compile(
+    r"""\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall|best|closest|only
+    |most\s(?:appropriate|likely|accurate|suitable|probable|plausible|reasonable|precise))\s{1,2}$""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _VERB = r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
 _IS = re.compile(
     rf"""["'*_”\u2019]{{0,3}}
     (?:,\s(?:then|therefore|thus|of\scourse),)?
-    (?P<between>(?:\s{{1,2}}(?!{_VERB}\b)(?!(?:choice|option|key|sheet|format)s?\b)[^\s.,:;!?=*+\u00d7÷]{{1,30}}){{0,10}})[*_]{{0,3}}
+    (?P<between>(?:\s{{1,2}}(?!{_VERB}\b)(?!(?:(?:key|sheet|format)s?|choices|options)\b)[^\s.,:;!?=*+\u00d7÷]{{1,30}}){{0,10}})[*_]{{0,3}}
     (?:\s{{1,2}}(?P<verb>{_VERB})(?P<not>\s(?:definitely\s|certainly\s)?not\b|n['\u2019]t\b)?(?!\w)|\s{{0,2}}(?P<sign>[=≈]))
     (?:\s{{1,2}}(?:therefore|thus|then|hence|simply|just|indeed|clearly|also|given\ by|equal\ to|as\ follows)\b)?
     [ \t]*:?[ \t]*""",
     re.IGNORECASE | re.VERBOSE,
 )
+_MAY = re.compile(r"\b(?:could|might|may)\b", re.IGNORECASE)
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
 _COLON = re.compile(
     r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
@@ -64,6 +69,21 @@ _HEADING_START = re.compile(
     r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
 )
 _LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
+_ELSEWHERE = re.compile(
+    r"""(?P<noun>\b(?:antwort|ergebnis|lösung|respuesta|resultado|solución|réponse|résultat|resposta|risposta|risultato|antwoord
+    |ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)
+    (?P<between>(?:[ ](?!(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)\b)[^\W\d]{1,20}){0,3})[*_]{0,3}
+    (?:[ ]{0,2}(?P<verb>(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)(?![\w'])
+            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b)?
+        |(?:不|并非)?(?:是|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{0,4}[ \t]*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""The same in German, Spanish, French, Portuguese, Italian, Dutch, Russian, Polish, Chinese, Japanese, Korean, Hindi, Arabic."""
+_DENIED = re.compile(r"\b(?:nicht|keine?|n['\u2019]|ne|no|non|não|niet|не|nie)\b|不|并非", re.IGNORECASE)
+_SUPPOSED = re.compile(
+    r"(?:\b(?:wenn|falls|ob|als|si|se|caso|если|jeśli|falsche?|vorherige|incorrect[ao]?|fausse|errata|errad[ao])\b|如果|若|もし|错误|만약)[^.!?\n]{0,20}$",
+    re.IGNORECASE,
+)
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
 _BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
@@ -76,7 +96,7 @@ _OPTION = re.compile(
 
 _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
-    |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|doubt|deny|unlikely)\b
+    |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:some|many|most|few|people|students?|others?|they|he|she|who)\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
     |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase)\b)[^,.;:!?\n]{0,40}$""",
@@ -89,13 +109,29 @@ _OTHER_ANSWER = re.compile(
 _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hence|then))\s{0,3}$", re.IGNORECASE)
 
 
+_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+
+
 def after_thinking(text: str) -> str | None:
-    """Return what follows the chain of thought, where a response has one in `<think>` tags; None where it never ends."""
+    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends."""
     text = _uncommented(text)
-    closed = text.rfind("</think>")
-    if closed >= 0:
-        text = text[closed + len("</think>") :]
-    return None if "<think>" in text else text
+    for _, closing in _THOUGHTS:
+        closed = text.rfind(closing)
+        if closed >= 0:
+            text = text[closed + len(closing) :]
+    return None if any(opening in text for opening, _ in _THOUGHTS) else text
+
+
+def spoken(text: str) -> str | None:
+    """Return a response without the chain of thought that it begins with; None where that never ends.
+
+    For responses of which all else counts, be it code or data: what looks like a tag within them is their own.
+    """
+    for opening, closing in _THOUGHTS:
+        if text.lstrip().startswith(opening):
+            _, closed, rest = text.rpartition(closing)
+            return rest if closed else None
+    return text
 
 
 def _uncommented(text: str) -> str:
@@ -110,17 +146,17 @@ def _uncommented(text: str) -> str:
 
 def markers(text: str, *, options: bool = False) -> list[Marker]:
     """Return the markers of a text in order of where they end. `options`: of a multiple-choice response."""
-    found = [*_worded(text), *hashes(text), *boxes(text), *tags(text)]
+    found = [*_worded(text), *_elsewhere(text), *hashes(text), *boxes(text), *tags(text)]
     if options:
         found += [
             Marker(m.start(), m.end(), None, "is", _label(m[0]), negated=bool(m["not"]), doubt=_doubtful(text, m.start()))
             for m in deque(_OPTION.finditer(text), MAX_MARKERS)
         ]
-    else:  # "A: Paris" is an option there, and an answer elsewhere
-        found += [
-            Marker(m.start("word"), m.end(), None, "heading", _label(m[0]))
-            for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
-        ]
+    found += [
+        Marker(m.start("word"), m.end(), None, "heading", _label(m[0]))
+        for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
+        if not options or m["word"] != "A"  # "A: Paris" is an option there, and an answer elsewhere
+    ]
     return sorted(found, key=lambda marker: marker.end)
 
 
@@ -144,10 +180,23 @@ def _worded(text: str) -> list[Marker]:
             found.append(Marker(start, end, None, "is" if final else "heading", _label(text[start:end]), doubt=doubt))
         elif (verb := _IS.match(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
             end = match.end() + verb.end()
+            doubt = doubt or _MAY.search(verb["between"]) is not None
             found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=bool(verb["not"])))
         elif (alone := _ALONE.match(after)) and _HEADING_START.search(before):
             end = match.end() + alone.end()
             found.append(Marker(start, end, None, "heading", _label(text[start:end])))
+    return found
+
+
+def _elsewhere(text: str) -> list[Marker]:
+    """Return what announces an answer in other languages than English."""
+    found: list[Marker] = []
+    for match in deque(_ELSEWHERE.finditer(text), MAX_MARKERS):
+        denied = match["not"] is not None or _DENIED.search(f"{match['between']} {match['verb'] or ''}") is not None
+        before = text[max(0, match.start() - 60) : match.start()]
+        doubt = _SUPPOSED.search(before) is not None
+        form: Form = "is" if match["verb"] else "heading"
+        found.append(Marker(match.start(), match.end(), None, form, _label(match[0]), doubt=doubt, negated=denied))
     return found
 
 

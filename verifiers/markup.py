@@ -24,6 +24,8 @@ _INVISIBLE = (
     *(0x00AD, 0x061C, 0x180E, 0x202A, 0x202B, 0x202C, 0x20E3, 0xFEFF),
 )
 _FOLD: dict[int, str | None] = {
+    0x066B: ".",
+    0x066C: ",",
     **dict.fromkeys(_INVISIBLE),
     **dict.fromkeys(map(ord, _DASHES), "-"),
     # An override of the writing direction shows a person other digits than we read.
@@ -32,6 +34,8 @@ _FOLD: dict[int, str | None] = {
     0x2044: "/",
 }
 _THIN_GROUP = re.compile(r"(?<=\d)[\u00a0\u2007\u2009\u202f](?=\d{3}(?!\d))")
+_OTHER_DIGIT = re.compile(r"(?![0-9])\d")
+"""A decimal digit of another script."""
 _BEFORE_VULGAR = re.compile(rf"(?<=[0-9])(?=[{_VULGAR}])")
 _POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 # Circled, subscript and such digits: NFKC would glue them to the number before. Full-width ones (U+FF10 …) are plain digits.
@@ -39,14 +43,15 @@ _LOOSE_DIGIT = re.compile("[\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793
 
 
 def fold(text: str) -> str:
-    """Return `text` in NFKC, without invisible characters, with one kind of minus and with powers as `^n`."""
+    """Return `text` in NFKC, without invisible characters, with one kind of minus and of digits, and with powers as `^n`."""
     if text.isascii():
         return text
     text = _THIN_GROUP.sub(",", text)
     text = _BEFORE_VULGAR.sub(" ", text)
     text = _POWER.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text)
     text = _LOOSE_DIGIT.sub(lambda match: f" {match[0]} ", text)
-    return unicodedata.normalize("NFKC", text.translate(_FOLD))
+    text = unicodedata.normalize("NFKC", text.translate(_FOLD))
+    return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
 
 
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,80})\}|(\d))\s*(?:\{([^{}]{1,80})\}|(\d))")

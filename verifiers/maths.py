@@ -21,6 +21,9 @@ LIMIT_S = 5.0
 
 _PROSE = re.compile(r"[A-Za-z]{2,}(?:[ '-]+[A-Za-z]+)+|[A-Za-z](?:[ '-]+[A-Za-z]{2,})+")
 
+_BESIDE_SIGNS = re.compile(r"\s*([^\w\s\\])\s*")
+"""Spaces that nobody means: 3 : 4 and 3:4."""
+
 Leaf = Callable[[Statement, Statement], bool | None]
 """Whether two values are equal; None: neither can be shown."""
 
@@ -70,6 +73,7 @@ def same_signs(expected: str, found: str) -> bool:
         one, other = (WRAPPED.sub(r" \1 ", bare(text)).strip() for text in (expected, found))
     except Unreadable:
         return False
+    one, other = (_BESIDE_SIGNS.sub(r"\1", text) for text in (one, other))
     if _PROSE.fullmatch(one) and _PROSE.fullmatch(other):
         one, other = one.casefold(), other.casefold()
     return one.split() == other.split() != []

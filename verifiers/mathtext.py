@@ -135,6 +135,9 @@ _DROPPED = re.compile(
 )
 _DISPLAY = re.compile(r"\\\[(.*)\\\]", re.DOTALL)
 _GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{,\}|,\\!|\\!,)(?=\d{3}(?!\d))")
+_ENDLESS = re.compile(r"\.{2,}\s*$|(?<=[0-9])\.{2,}")
+_ANSWERS = {"yes", "no", "true", "false", "none"}
+"""Words that are no products of letters."""
 _POWERS = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
 _DEGREE = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![a-zA-Z]))|\^\s*\{?°\}?|\\degree(?![a-zA-Z])")
 _THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?(?![.,]?\d)")
@@ -172,6 +175,8 @@ def bare(text: str) -> str:
     text = text.replace(r"\$", "¤")  # a dollar that shows, while a fence doesn't
     text = _DROPPED.sub(" ", text).replace("¤", r"\$")
     text = _FIXED_FRACTION.sub(lambda m: f"{m[1]}{{{m[2]}}}" + (f"{{{m[3]}}}" if m[3] else ""), text)
+    if _ENDLESS.search(text):
+        raise Unreadable("it goes on")
     return text.strip().rstrip(".").strip()
 
 
@@ -309,6 +314,8 @@ def _letters(found: list[Token], run: str, text: str, at: int) -> int:
         return _named(found, run, text, at)
     elif run in _UNITS and (before.isdigit() or before in {" ", "}", "/"} or len(run) > 3):  # noqa: PLR2004
         found.append(Token("unit", _UNITS[run], ""))
+    elif run.lower() in _ANSWERS:
+        found.append(Token("word", run, ""))
     elif len(run) == 2 or (len(run) <= 5 and all(a < b for a, b in itertools.pairwise(run))):  # noqa: PLR2004
         # "xyz" is a product, "cat" a word. Were "act" one too, the two would be equal.
         for letter in run[:-1]:

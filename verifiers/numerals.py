@@ -1,6 +1,6 @@
 """Numbers as people write them, read exactly.
 
-Read: 72, -5, 1,234.50, .5, 3/4, 1 1/2, 1.2e3, 1.2 x 10^3, 50%, 5 million, 12th, 5km, twelve, forty-two, one half.
+Read: 72, -5, 1,234.50, 1'234, .5, 3/4, 1 1/2, 1.2e3, 1.2 x 10^3, 50%, 5 million, 12th, 5km, twelve, forty-two, one half, 5万.
 Not read, since two people would differ or nobody could: 1.234,50 and 1,2 (a comma that groups no thousands), 48/24 (a calculation
 that wasn't carried out), 5k, 2x, more than 300 digits. Such a token still counts as a number that stands there: its value is
 None. A percent sign is a unit, and "dozen" is one: neither changes the value.
@@ -65,15 +65,20 @@ _SHARES = {
     },
 }
 _UNITS_OF_ONE_LETTER = "mgshlLCFVWNJA"
+_IDEOGRAPHS = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
+"""Of Chinese, Japanese and Korean, which put no space between a word and a number."""
+_COUNTED = {"百": 100, "千": 1000, "천": 1000, **dict.fromkeys("万萬만", 10**4), **dict.fromkeys("亿億억", 10**8)}
+_VAGUE = re.compile(r".{0,2}(?:分之|분의|[半成折割余餘多数數几幾强弱]|では[なあ]|じゃな|[가이은는]?아[니닙])")
+"""Behind a number: a part of it, about as many, or that it isn't it."""
 
-_BLOB = r"(?:[0-9]++(?:[.,][0-9]++)*+|\.[0-9]++)"
+_BLOB = r"(?:[0-9]++(?:[.,'\u2019][0-9]++)*+|\.[0-9]++)"
 _SCALE = "|".join(_SCALES)
 _SHARE = "|".join(sorted(_SHARES, key=len, reverse=True))
 _DIGITS = re.compile(
-    rf"""(?<!\w)(?<!\w[.,])(?P<sign>(?<![)%°↑])[-+])?
+    rf"""(?<![^\W{_IDEOGRAPHS}])(?<![^\W{_IDEOGRAPHS}][.,])(?P<sign>(?<![)%°↑])[-+])?
     (?P<a>{_BLOB})(?:[eE](?P<exp>[-+]?[0-9]++))?
     (?:[ ]?/[ ]?(?P<b>{_BLOB})(?P<more>[ ]?/[ ]?[0-9])?)?
-    (?P<tail>[^\W0-9_]++)?(?P<broken>\w++)?
+    (?P<tail>[^\W0-9_]++)?(?P<broken>\w++|[ ](?:halves|thirds|fifths|sixths|sevenths|eighths|ninths|tenths)\b)?
     (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b)?
     (?P<percent>\s?(?:%|percent\b|per\ cent\b|pct\b))?""",
     re.VERBOSE,
@@ -82,7 +87,7 @@ _WORD = "|".join(sorted([*_SMALL, *_TENS], key=len, reverse=True))
 _WORDS = re.compile(
     rf"""(?<![\w.])(?=[zotfsenhamZOTFSENHAM])(?:(?P<sign>minus|negative)[ ])?
     (?:(?P<words>(?:an?[ ](?:{_SCALE})|{_WORD})\b(?:(?:[ ]and)?[ -](?:{_WORD}|{_SCALE})\b)*)|an?(?=[ -](?:half|quarter)\b))
-    (?:[ -](?P<share>{_SHARE}))?(?![\w])
+    (?:[ -](?P<share>{_SHARE}))?(?!\w)
     (?P<percent>\s?(?:%|percent\b))?""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -112,13 +117,17 @@ def _in_digits(text: str) -> Iterator[Numeral]:
         yield Numeral(match.start(), match.end(), match[0], value, part, match["sign"] is not None)
 
 
-def _value(match: re.Match[str]) -> Fraction | None:
+def _value(match: re.Match[str]) -> Fraction | None:  # noqa: PLR0911 - one for each thing that can't be read
     tail = match["tail"] or ""
-    if len(tail) == 1 and tail not in _UNITS_OF_ONE_LETTER:
+    counted = _COUNTED.get(tail[:1], 1)
+    if not tail.isascii() and _VAGUE.match(tail):
+        return None
+    if (len(tail) == 1 and tail.isalpha() and ord(tail) < 0x2E80 and tail not in _UNITS_OF_ONE_LETTER) or tail == "ish":  # noqa: PLR2004
         return None
     value = _decimal(match["a"])
     if value is None:
         return None
+    value *= counted
     if match["exp"]:
         exponent = match["exp"]
         if len(exponent) > len(str(MAX_EXPONENT)) + 1 or abs(int(exponent)) > MAX_EXPONENT:
@@ -141,6 +150,10 @@ def _decimal(blob: str) -> Fraction | None:
         return Fraction(int(blob)) if len(blob) <= MAX_DIGITS else None
     if len(blob) > MAX_DIGITS:
         return None
+    if "'" in blob or "\u2019" in blob:  # as the Swiss write 1'234
+        if "," in blob:
+            return None
+        blob = blob.replace("'", ",").replace("\u2019", ",")
     whole, point, decimals = blob.partition(".")
     if not decimals.isdecimal() and point:
         return None
@@ -168,6 +181,8 @@ def _in_words(text: str) -> Iterator[Numeral]:
         share = match["share"]
         if share and value is not None:
             value = _share(value, share.lower())
+        if text.startswith("-fold", match.end()):
+            value = None
         if match["sign"] and value is not None:
             value = -value
         part = share is not None or match["percent"] is not None

@@ -6,6 +6,7 @@ import ast
 import re
 import textwrap
 from dataclasses import dataclass
+from functools import lru_cache
 
 from verifiers.pieces import pieces
 
@@ -35,16 +36,28 @@ def _block(text: str, indent: str, info: str) -> Block:
     return Block(language=language, code="".join(f"{line}\n" for line in lines))
 
 
-def code_of(response: str, fences: frozenset[str]) -> str | None:
-    """Return the code that a response means: its last block of the language, else its last block of none, else all of it."""
+def code_of(response: str, fences: frozenset[str], wanted: frozenset[str] = frozenset()) -> str | None:
+    """Return the code that a response means: its last block of the language, else its last block of none, else all of it.
+
+    Of Python blocks, it is the last that defines one of the `wanted` names, where any does: after it, many show how to call it.
+    """
     blocks = blocks_of(response)
     if not blocks:
         return response.replace("\r\n", "\n")
     for languages in (fences, {""}):
         fitting = [block.code for block in blocks if block.language in languages]
         if fitting:
-            return fitting[-1]
+            return next(filter(_defining(wanted).search, reversed(fitting)), fitting[-1]) if wanted else fitting[-1]
     return None
+
+
+@lru_cache(maxsize=256)
+def _defining(names: frozenset[str]) -> re.Pattern[str]:
+    """Return what finds a definition of one of these names at the top of a module."""
+    known = "|".join(map(re.escape, sorted(names)))
+    defined = rf"(?:(?:async[ \t]+)?def|class)[ \t]+(?:{known})\b"
+    assigned = rf"(?:{known})[ \t]*(?::[^=\n]{{0,80}})?=(?!=)"
+    return re.compile(rf"^(?:{defined}|{assigned})", re.MULTILINE)
 
 
 def continued(prompt: str, code: str, entry_point: str | None) -> tuple[str, str]:
@@ -54,9 +67,7 @@ def continued(prompt: str, code: str, entry_point: str | None) -> tuple[str, str
     """
     prompt = prompt.replace("\r\n", "\n")
     head = trusted_part(prompt, entry_point)
-    if entry_point and re.search(
-        rf"^(?:(?:async[ \t]+)?def|class)[ \t]+{re.escape(entry_point)}\b|^{re.escape(entry_point)}[ \t]*=", code, re.MULTILINE
-    ):
+    if entry_point and _defining(frozenset({entry_point})).search(code):
         return f"{head}\n\n{code}", head
     return f"{prompt.rstrip()}\n{_as_body(code)}", head
 

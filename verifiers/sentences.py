@@ -10,14 +10,20 @@ _ABBREVIATIONS = frozenset(
 )
 _END = re.compile(r"[.!?]+(?=[\"')\]”\u2019]{0,3}(?:\s|$))|\n")
 _TAKEN_BACK = re.compile(
-    r"""(?:^|[.!?,;\n—(…]|\.\.\.)[\s*_"']{0,4}+(?:(?:oh|but|hmm|uh|no)[,.]?\s)?(?P<word>
+    r"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{0,4}+(?:(?:oh|but|hmm|uh|no)[,.]?\s)?(?P<word>
         wait\b|hold\son\b|oops\b|correction\b|scratch\sthat|sorry\b|no,|actually\b|on\ssecond\sthought|let\sme\s(?:re|correct|fix)
         |(?:that|this|it)(?:\sis|['\u2019]s|\swas)\s(?:wrong|incorrect|not\s(?:right|correct)|a\smistake)
-        |i\smade\san?\s(?:mistake|error)|(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
+        |(?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
+        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s(?:right|correct)|(?:that|this|which)\scontradicts\b
+        |i\smade\san?\s(?:mistake|error)|my\s(?:mistake|bad|error)\b
+        |(?:das|dies)\sist\s(?:falsch|nicht\srichtig)|korrektur\b|moment(?:\smal)?[,.]|espera\b|c['\u2019]est\sfaux|attendez\b
+        |подождите\b|不对|不對|等等|等一下|错了|違います|(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
         |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
-_PAUSES = frozenset(("wait", "hold on", "actually", "sorry", "no,"))
+_PAUSES = frozenset(
+    ("wait", "hold on", "actually", "sorry", "no,", "moment,", "moment.", "espera", "attendez", "подождите", "等等", "等一下")
+)
 
 
 @dataclass(frozen=True, slots=True)

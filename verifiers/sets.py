@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import accumulate
 
 from verifiers.answers import Answer, whole_number
 from verifiers.markup import fold
 
 MAX_ELEMENTS = 500
 """Of a set."""
+MAX_DEPTH = 20
+"""Of brackets within brackets."""
 MAX_CHARS = 8000
 """Of a set as written."""
 _BRACKETS = (("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
 _NAMED = re.compile(r"^[A-Za-z]\s*(?:=|∈|\\in\b)\s*")
+_NAMED_SET = re.compile(rf"{_NAMED.pattern}(?=\\?[{{(\[])")
 _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
 _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _LATEX = re.compile(r"\\(?:left|right|,|;|:|!|quad|qquad|displaystyle)(?![a-zA-Z])|\$|\\[()\[\]]")
+_ENDLESS = re.compile(r"\.{2,}|\u2026|\\[lc]?dots\b|\betc\b")
+_FACTORIAL = re.compile(r"[0-9)]\s?!")
+_UNIT = re.compile(r"[^\W\d_]+")
+_LEFT, _RIGHT = "([{", ")]}"
 _WORD = re.compile(r"\\text(?:rm|bf|it)?\s*\{\s*(and|or)\s*\}")
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 
@@ -36,6 +44,14 @@ class Element:
     """As it is compared as a text."""
     value: Fraction | None
     """Of a number."""
+    units: frozenset[str] = frozenset()
+    """The words beside a number, in the singular."""
+    parts: tuple[Element, ...] = ()
+    """Of a pair, or of a set within the set."""
+    bracket: str = ""
+    """Of its parts, "{" where their order doesn't count."""
+    name: str = ""
+    """Where a set gives values to several names: whose it is."""
 
 
 def read(text: str, normal: Callable[[str], str]) -> list[Element]:
@@ -43,9 +59,13 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
     if len(text) > MAX_CHARS:
         raise Unclear("it is too long for a set")
     text = _WORD.sub(r" \1 ", fold(text)).replace("{,}", "\uff0c")
-    text = _NAMED.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
+    if _ENDLESS.search(text):
+        raise Unclear("it goes on")
+    text = _NAMED_SET.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
     text, braced = _unwrapped(text)
     text = _BULLET.sub("", text).strip()
+    if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
+        raise Unclear("it is nested too deeply")
     if not text or text in {"\\emptyset", "\\varnothing", "∅"}:
         return []
     parts = _parts(text, braced=braced)
@@ -53,33 +73,68 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
         raise Unclear(f"it has more than {MAX_ELEMENTS} elements")
     if any(not part.strip() for part in parts):
         raise Unclear("an element is missing beside a comma")
-    return [_element(part.replace("\uff0c", ","), normal) for part in parts]
+    elements = [_element(part.replace("\uff0c", ","), normal) for part in parts]
+    several = len({element.name for element in elements} - {""}) > 1  # x = 1, y = 2; but x = 1 or x = 2
+    return elements if several else [replace(element, name="") for element in elements]
 
 
 def _unwrapped(text: str) -> tuple[str, bool]:
     for left, right in _BRACKETS:
-        if text.startswith(left) and text.endswith(right) and len(text) >= len(left) + len(right):
+        whole = text.startswith(left) and text.endswith(right) and len(text) >= len(left) + len(right)
+        if whole and _closing(text, len(left) - 1) == len(text) - 1:
             return text[len(left) : -len(right)].strip(), True
     return text, False
+
+
+def _closing(text: str, begin: int) -> int:
+    """Return where the bracket that stands there is closed; the length of the text where it isn't."""
+    depth = 0
+    for at in range(begin, len(text)):
+        depth += (text[at] in _LEFT) - (text[at] in _RIGHT)
+        if depth == 0:
+            return at
+    return len(text)
+
+
+def _split(text: str, at: re.Pattern[str]) -> list[str]:
+    """Cut a text where a pattern matches outside of brackets."""
+    parts: list[str] = []
+    begin = depth = seen = 0
+    for match in at.finditer(text):
+        depth += sum((character in _LEFT) - (character in _RIGHT) for character in text[seen : match.start()])
+        seen = match.start()
+        if depth == 0:
+            parts.append(text[begin : match.start()])
+            begin = match.end()
+    return [*parts, text[begin:]]
 
 
 def _parts(text: str, *, braced: bool) -> list[str]:
     """Cut a set into its elements. A comma without a space between groups of three digits may be a part of a number."""
     if _GROUPS.search(text):
-        spaced = re.search(r",\s|;|\n", text)
+        spaced = re.search(r",\s|;|\n", text) or ("," in text and _WORDED.search(text))
         if spaced:
             text = _GROUPS.sub(lambda match: match[0].replace(",", "\uff0c"), text)
         elif not braced:
             raise Unclear(f"“{text[:40]}” may be one number or several")
-    parts = _LISTED.split(text) if re.search(r"[,;\n]", text) else [text]
-    last = _WORDED.split(parts[-1])
-    return [*parts[:-1], *last]
+    parts = _split(text, _LISTED)
+    return [*parts[:-1], *_split(parts[-1], _WORDED)]
 
 
 def _element(part: str, normal: Callable[[str], str]) -> Element:
+    named = _NAMED.match(part.strip())
     part = _NAMED.sub("", part.strip())
-    number = whole_number(part)
-    return Element(normal(part), number.value if isinstance(number, Answer) else None)
+    name = named[0][0] if named else ""
+    inside, braced = _unwrapped(part)
+    bracket = part[:2].lstrip("\\")[:1]
+    if braced and (len(parts := _split(inside, _LISTED)) > 1 or bracket == "{"):
+        elements = tuple(_element(each, normal) for each in parts if each.strip())
+        return Element(normal(part), None, parts=elements, bracket=bracket, name=name)
+    number = None if _FACTORIAL.search(part) else whole_number(part)
+    if not isinstance(number, Answer):
+        return Element(normal(part), None, name=name)
+    units = frozenset(word.lower().removesuffix("s") or word for word in _UNIT.findall(part))
+    return Element(normal(part), number.value, units=units, name=name)
 
 
 def equal(one: Sequence[Element], other: Sequence[Element], tolerance: Fraction) -> bool:
@@ -92,6 +147,15 @@ def _within(one: Sequence[Element], other: Sequence[Element], tolerance: Fractio
 
 
 def _same(one: Element, other: Element, tolerance: Fraction) -> bool:
+    if one.bracket != other.bracket or (one.name and other.name and one.name != other.name):
+        return False
+    if one.bracket:
+        if one.bracket == "{":
+            return equal(one.parts, other.parts, tolerance)
+        alike = len(one.parts) == len(other.parts)
+        return alike and all(_same(a, b, tolerance) for a, b in zip(one.parts, other.parts, strict=True))
     if one.value is not None and other.value is not None:
-        return abs(one.value - other.value) <= tolerance
+        # "2 apples, 1 pear" isn't "1 apple, 2 pears", though a unit that only one of them gives doesn't count.
+        unlike = one.units and other.units and one.units.isdisjoint(other.units)
+        return not unlike and abs(one.value - other.value) <= tolerance
     return one.value is other.value and one.text == other.text

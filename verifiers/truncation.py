@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
+from verifiers.markers import spoken
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
 
@@ -20,12 +21,13 @@ _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1
 _MARKS = "\"'`*_~ "
 _CLOSING = {"Pe", "Pf", "Pi"}
 _SYMBOLS = {"So", "Sm", "Sc", "Sk"}
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[\u2e80-\u9fff]{1,3}|[^\W\u2e80-\u9fff]+")
+"""Chinese and Japanese put no space between words, which have one to three characters."""
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="2", isolated=False)
 class Truncation:
-    """Passes a response that is whole: the server didn't break it off, and every code block in it is closed.
+    """Passes a response that is whole: the server didn't break it off, and every code block and chain of thought in it is closed.
 
     An empty response is left undecided.
     """
@@ -39,6 +41,8 @@ class Truncation:
             return Finding(passed=False, reason=f"broken off by the server (finish_reason {sample.finish_reason})")
         if not sample.response.strip():
             return Finding(passed=None, reason="the response is empty")
+        if spoken(sample.response) is None:
+            return Finding(passed=False, reason="the chain of thought never ends")
         *_, last = pieces(sample.response)
         if not last.closed:
             return Finding(passed=False, reason="a code block is not closed")

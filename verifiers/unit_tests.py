@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -10,10 +12,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
+from verifiers.markers import spoken
 from verifiers.protocol import LATER, Finding, Trial, verifier
 from verifiers.responses import code_of, continued
 from verifiers.sandbox import judge, remote
 from verifiers.sandbox.compare import Comparison
+from verifiers.sandbox.inside.uses import uses_of
 from verifiers.sandbox.languages import LANGUAGES
 from verifiers.sandbox.protocol import Case, Limits, Program, ProgramJob, PythonJob, Result, Sandbox
 from verifiers.sandbox.remote import Server
@@ -26,7 +30,7 @@ Where = Annotated[
 ]
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="2", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 
@@ -88,14 +92,18 @@ class UnitTests:
         return f"def {name}(*_, **__):\n    pass" if defines else "pass"
 
     def check(self, prompt: Prompt, sample: Sample) -> Finding:
-        """Run the last block of the language in the response, or all of it where it has no block."""
+        """Run the last block of the language that defines what the tests ask for, or else the last; all where there is none."""
         if not prompt.tests or not prompt.tests.strip():
             return Finding(passed=None, reason="the prompt has no tests")
         language = LANGUAGES[self.language]
-        found = code_of(sample.response, language.fences)
+        entry_point = self._entry_point(prompt)
+        wanted = wanted_of(prompt.tests, entry_point) if self.language == "python" else frozenset[str]()
+        response = spoken(sample.response)
+        if response is None:
+            return Finding(passed=False, reason="the chain of thought never ends", score=0.0)
+        found = code_of(response, language.fences, wanted)
         if found is None:
             return Finding(passed=False, reason=f"the response has no {language.title} code", score=0.0)
-        entry_point = self._entry_point(prompt)
         source, prelude = found, ""
         if self.prefix == "prompt":
             source, prelude = continued(prompt.prompt, found, entry_point)
@@ -157,6 +165,19 @@ def _finding(results: list[Result], source: str) -> Finding:
         return Finding(passed=None, reason=reason, answer=source)
     worst = min(undecided or failed or results, key=lambda result: result.score or 0.0)
     return Finding(passed=worst.passed, reason=worst.reason, score=worst.score, answer=source)
+
+
+@functools.lru_cache(maxsize=256)
+def wanted_of(tests: str, entry_point: str | None) -> frozenset[str]:
+    """Return the names that a module needs to define, or some of them: the entry point, or else what the tests don't define."""
+    if entry_point:
+        return frozenset({entry_point.partition(".")[0].partition("(")[0].strip()})
+    try:
+        tree = ast.parse(tests)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
+    imports = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "solution")
+    return frozenset(uses_of(tree).free | {alias.name for node in imports for alias in node.names})
 
 
 def cases_of(tests: str) -> tuple[Case, ...] | str | None:

@@ -280,6 +280,7 @@ class Driver:
         box = seen.box
         ledger = await asyncio.to_thread(notes.read, Ledger, box.ledger) or seen.ledger
         self._note(seen, ledger)
+        self._run.progress.afar[box.folder.name] = notes.lines(ledger, over=True)
         for path in sorted(box.asked.glob("*.parquet")):
             number, kind = path.stem.split("-")
             if kind == VERIFY or int(number) not in self._run.at_work.worked:
@@ -312,6 +313,7 @@ class Driver:
             setattr(progress.tally, each.name, getattr(progress.tally, each.name) + more)
         progress.passing.add(seen.ledger.passing, less=True)
         progress.passing.add(ledger.passing)
+        progress.afar[seen.box.folder.name] = notes.lines(ledger)
         seen.ledger = ledger
         self._count()
         if ledger.stopped is not None and not self._run.stop:

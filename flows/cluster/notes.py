@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from storage import errors
 from storage.errors import Interrupted, StorageError, UserError
 from storage.parquet import writing
+from tasks.asking.meter import LineState
 from tasks.draw import Spending
 
 TICK_S = 0.5
@@ -99,6 +100,8 @@ class Ledger:
     """`Tally`."""
     passing: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     """`Passing.totals`."""
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    """`LineState.as_dict` of each of its lines."""
     leases: tuple[str, ...] = ()
     """By which it holds parts of accounts' limits: given back for it where it is killed."""
     stopped: Told | None = None
@@ -149,6 +152,12 @@ def raised(note: Told) -> UserError:
     return {130: Interrupted, 4: errors.BudgetSpent, 5: errors.TeacherDown}.get(getattr(found, "exit_code", 2), StorageError)(
         text
     )
+
+
+def lines(ledger: Ledger, *, over: bool = False) -> list[LineState]:
+    """Return how a worker's lines stand; `over`: it has ended, and what it counted remains."""
+    states = map(LineState.of, ledger.lines)
+    return [state.over() for state in states] if over else list(states)
 
 
 def spending_of(note: dict[str, Any]) -> Spending:

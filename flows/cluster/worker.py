@@ -193,6 +193,7 @@ class Worker:
         if self._allowance is not None:
             desks = [MeteredDesk(desk, self._allowance, self._stop) for desk in desks]
         self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste)
+        self._desks = desks
         verifiers = judging.with_desks(verifiers, spec, desks, self._draw.spending, budget, self._stop, answers=answers)
         self._verification = Verification(
             verifiers, store, self._stop.set, workers=len(os.sched_getaffinity(0)), waste=waste, answers=answers
@@ -346,6 +347,7 @@ class Worker:
             spending=asdict(self._draw.spending),
             tally=asdict(self._shards.tally) | (self._apart.tally if self._apart else {}),
             passing=(self._apart or self._shards).passing.totals(),
+            lines=[state.as_dict() for desk in self._desks for state in desk.states()],
             leases=self._allotments.leases,
             stopped=notes.told(self._stop.reason) if self._stop.reason and not self._quiet else None,
             closed=closed,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from storage.errors import BadResponse, Overloaded, RateLimited, RequestRejected, TimedOut, Unavailable, Unreachable
 
@@ -22,6 +24,8 @@ _ENDS: tuple[tuple[type[Exception], str], ...] = (
 ANSWERED, OTHER = "answered", "other"
 OUTCOMES = (ANSWERED, *(name for _, name in _ENDS), OTHER)
 """How a request may end: with a response, or with one of the errors of `storage.errors`."""
+STANDINGS = ("well", "paused", "failing", "closed")
+"""How a line stands, from good to bad."""
 REFUSALS = ("refused", "overloaded")
 """Of these, the server's way to say that it was asked for too much."""
 
@@ -60,6 +64,16 @@ class Meter:
         """Count a request that ended in an error."""
         self.ended[next((name for kind, name in _ENDS if isinstance(error, kind)), OTHER)] += 1
 
+    def add(self, other: Meter) -> None:
+        """Count what another process counted of the line."""
+        self.sent += other.sent
+        self.again += other.again
+        self.in_flight += other.in_flight
+        self.tokens += other.tokens
+        self.ended.update(other.ended)
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.seconds += other.seconds
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineState:
@@ -83,3 +97,49 @@ class LineState:
     """The rate that holds now, in and out; 0: none is known."""
     meter: Meter
     """What it has done so far."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        meter = {each.name: getattr(self.meter, each.name) for each in fields(Meter)}
+        return {each.name: getattr(self, each.name) for each in fields(self)} | {
+            "meter": meter | {"ended": dict(self.meter.ended)}
+        }
+
+    @classmethod
+    def of(cls, said: dict[str, Any]) -> LineState:
+        """Return what `as_dict` made of one."""
+        meter = said["meter"]
+        return cls(**{**said, "meter": Meter(**{**meter, "ended": Counter(meter["ended"])})})
+
+    def over(self) -> LineState:
+        """Return how it stands once its process has ended: what it counted remains."""
+        return replace(self, standing="well", in_flight=0, window=0, waiting=0, meter=replace(self.meter, in_flight=0))
+
+
+def together(own: Sequence[LineState], others: Iterable[Sequence[LineState]]) -> list[LineState]:
+    """Return how lines stand that several processes ask by, this one and others: the worst of them says how well.
+
+    What is in flight and waits is added up. Of rates each process knows the whole; the places are the others' shares, unless none
+    of them has any, since this process's own limits are for what it asks by itself.
+    """
+    found = []
+    shares = [{(state.teacher, state.line): state for state in states} for states in others]
+    for mine in own:
+        parts = [each[mine.teacher, mine.line] for each in shares if (mine.teacher, mine.line) in each]
+        meter = Meter()
+        for each in (mine, *parts):
+            meter.add(each.meter)
+        found.append(
+            LineState(
+                teacher=mine.teacher,
+                line=mine.line,
+                standing=max((each.standing for each in (mine, *parts)), key=STANDINGS.index),
+                in_flight=mine.in_flight + sum(each.in_flight for each in parts),
+                window=sum(each.window for each in parts) or mine.window,
+                waiting=mine.waiting + sum(each.waiting for each in parts),
+                requests_per_minute=max(each.requests_per_minute for each in (mine, *parts)),
+                tokens_per_minute=max(each.tokens_per_minute for each in (mine, *parts)),
+                meter=meter,
+            )
+        )
+    return found

@@ -74,6 +74,7 @@ class _Near:
         mine = self._sign("near_rows", "rank")
         theirs = self._prune(mine, self._sign("near_held", "number"))
         self._held = len(theirs)
+        self._settled = self._held + self._stayed()
         self._signatures = np.concatenate([theirs, mine])
         self._units()
         self._reject(self._search())
@@ -100,9 +101,10 @@ class _Near:
             f"""
             CREATE TABLE near_rows AS
             SELECT row_number() OVER (ORDER BY {ORDER}) - 1 AS rank, NULL::INTEGER AS source, ord, teacher, sample_index,
-                sample_id, asked, {key} AS key, {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
+                sample_id, returned, asked, {key} AS key,
+                {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
             FROM (
-                SELECT score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
+                SELECT returned, score, length, ord, teacher, sample_index, sample_id, digest, {mine} AS asked
                 FROM candidates {joined} WHERE stage IS NULL {one}
             )
             """
@@ -112,10 +114,15 @@ class _Near:
             f"""
             CREATE TABLE near_held AS
             SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS teacher,
-                NULL::INTEGER AS sample_index, sample_id, asked, {key} AS key, NULL::UHUGEINT AS digest
+                NULL::INTEGER AS sample_index, sample_id, FALSE AS returned, asked, {key} AS key, NULL::UHUGEINT AS digest
             FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
             """
         )
+
+    def _stayed(self) -> int:
+        """Return how many rows had stayed when others came back: they are first, and needn't be compared with each other."""
+        total, came_back = self._count("(FROM near_rows WHERE source IS NULL)"), self._count("(FROM near_rows WHERE returned)")
+        return total - came_back if came_back else 0
 
     def _sign(self, table: str, number: str) -> Numbers:
         """Return the number of each row's signature in the index, adding to it what it hasn't got."""
@@ -219,7 +226,7 @@ class _Near:
             return found if apart is None else found ^ apart
 
         threshold = self._options.threshold
-        candidates = Candidates(band, self._options.shape.bands, total, int((units < self._held).sum()))
+        candidates = Candidates(band, self._options.shape.bands, total, int((units < self._settled).sum()))
         pairs = candidates.find()
         with Grams(self._workspace.folder / "near.grams", total) as grams:
             needed = np.flatnonzero(candidates.needed)
@@ -251,17 +258,20 @@ class _Near:
         self._workspace.load("near_named", pa.table(rejected))
         datasets = "(SELECT DISTINCT source, dataset FROM held)"
         name = "concat_ws(' of ', sample_id, dataset) AS name"
-        names = f"(SELECT rank AS kept, {name} FROM near_rows LEFT JOIN {datasets} USING (source))"
+        kept_slot = "ord AS kept_ord, teacher AS kept_teacher, sample_index AS kept_index"
+        names = f"(SELECT rank AS kept, {name}, {kept_slot} FROM near_rows LEFT JOIN {datasets} USING (source))"
         what = "duplicates that of " if self._by == "prompt" else "duplicates "
         its = "its prompt " if self._by == "prompt" else ""
         slot = ("ord",) if self._by == "prompt" else ("ord", "teacher", "sample_index")
         self._workspace.execute(
             f"""
-            UPDATE candidates SET stage = 'dedup', reason = said
+            UPDATE candidates SET stage = 'dedup', reason = said, kept_ord = rejected.kept_ord,
+                kept_teacher = rejected.kept_teacher, kept_index = rejected.kept_index
             FROM (
-                SELECT ord, teacher, sample_index, '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
+                SELECT ord, teacher, sample_index, names.kept_ord, names.kept_teacher, names.kept_index,
+                    '{its}' || CASE WHEN similarity IS NULL THEN '{what}' || name
                     ELSE 'near-{what}' || name || printf(' (similarity %.3f)', similarity) END AS said
-                FROM near_named JOIN {names} USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
+                FROM near_named JOIN {names} AS names USING (kept) JOIN near_rows USING (rank) WHERE source IS NULL
             ) AS rejected
             WHERE stage IS NULL AND {" AND ".join(f"candidates.{name} = rejected.{name}" for name in slot)}
             """

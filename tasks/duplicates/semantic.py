@@ -141,25 +141,26 @@ def _inherited(vectors: NDArray[np.int16], pairs: Pairs, threshold: float) -> Pa
 
 
 def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
-    """Make `semantic_rows`: what is compared, in order. Return how many there are, and how many of them are other datasets'."""
+    """Make `semantic_rows`: what is compared, in order. Return how many there are, and how many are there to stay."""
     mine, theirs, joined = ("prompt_digest", "sha256(prompt)", "JOIN prompt_ids USING (ord)") if alone else ("''", "''", "")
     number = "dense_rank() OVER (ORDER BY asked)" if alone else "0"
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE semantic_rows AS
         SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, teacher, sample_index,
-            sample_id, {number} AS prompt
+            sample_id, returned, {number} AS prompt
         FROM (
-            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, score, length, ord, teacher, sample_index, sample_id,
-                {mine} AS asked
+            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, returned, score, length, ord, teacher, sample_index,
+                sample_id, {mine} AS asked
             FROM candidates {joined} WHERE stage IS NULL
             UNION ALL
-            SELECT source, dataset, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} FROM held
+            SELECT source, dataset, FALSE, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} FROM held
         )
         """
     )
-    ((total, settled),) = workspace.rows("SELECT count(*), count(source) FROM semantic_rows")
-    return total, settled
+    counts = "count(*), count(*) FILTER (source IS NULL AND returned), count(source)"
+    ((total, came_back, settled),) = workspace.rows(f"SELECT {counts} FROM semantic_rows")
+    return total, total - came_back if came_back else settled
 
 
 def _embed(workspace: Workspace, embedder: Embedder, total: int) -> NDArray[np.int16]:
@@ -207,9 +208,11 @@ def _reject(workspace: Workspace, dropped: Pairs) -> None:
     workspace.load("semantic_dropped", table)
     workspace.execute(
         """
-        UPDATE candidates SET stage = 'dedup', reason = said
+        UPDATE candidates SET stage = 'dedup', reason = said, kept_ord = rejected.kept_ord,
+            kept_teacher = rejected.kept_teacher, kept_index = rejected.kept_index
         FROM (
-            SELECT mine.ord, mine.teacher, mine.sample_index, 'semantically duplicates '
+            SELECT mine.ord, mine.teacher, mine.sample_index, theirs.ord AS kept_ord, theirs.teacher AS kept_teacher,
+                theirs.sample_index AS kept_index, 'semantically duplicates '
                 || concat_ws(' of ', theirs.sample_id, theirs.dataset) || printf(' (cosine %.3f)', cosine) AS said
             FROM semantic_dropped JOIN semantic_rows AS mine USING (number)
             JOIN semantic_rows AS theirs ON theirs.number = kept

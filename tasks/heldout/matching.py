@@ -42,6 +42,8 @@ class Matching:
     """What is looked for."""
     common: list[npt.NDArray[np.bool_]] = field(default_factory=list)
     """Which n-grams of each of the index's lengths are forms of words. Given at first: those that are known to be."""
+    counts: bool = True
+    """Whether what it sees decides what is common. Else that alone is which was found to be so far: in doubt it is a hit."""
     _prompts: list[dict[int, set[int | str]]] = field(default_factory=list)
     _varied: dict[int, set[int | str]] = field(default_factory=dict)
     _loose: list[_Loose] = field(default_factory=list)
@@ -81,7 +83,8 @@ class Matching:
                     continue
                 varied = self._varied.setdefault(whose, set())
                 if len(varied) <= COMMON:
-                    varied.add(hit.prompt)
+                    if self.counts:
+                        varied.add(hit.prompt)
                     self._loose.append(_Loose(hit, _VARIED, (whose,)))
         yield from short(index, block)
         yield from whole(index, block)
@@ -130,6 +133,8 @@ class Matching:
 
     def _count(self, block: Block, table: int, places: Numbers, numbers: Numbers) -> None:
         """Note which prompts have n-grams that aren't known to be common yet."""
+        if not self.counts:
+            return
         common, prompts = self.common[table], self._prompts[table]
         open_ = ~common[numbers]
         for place, number in zip(block.text_of[places[open_]].tolist(), numbers[open_].tolist(), strict=True):

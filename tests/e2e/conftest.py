@@ -59,7 +59,7 @@ class Workplace:
         path.write_text(json.dumps(self.spec))
         return path
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
         """Start a command with pipes."""
         return subprocess.Popen(
             [COMMAND, *arguments],
@@ -68,6 +68,7 @@ class Workplace:
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            **more,
         )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,32 @@ def test_several_specs_by_interval(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
+def test_serving_is_stopped_as_a_run_begins(workplace: Workplace, told: signal.Signals) -> None:
+    """Told to stop while a run's process starts or has just begun, `serve` says one line and ends well, and the run is Cancelled."""
+    workplace.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
+    with LoopbackTeacher(delay_s=0.2) as teacher:
+        for reached in ("PENDING", "RUNNING"):
+            spec(workplace, teacher.url, prompts=80, k=1, limits={"concurrency": 2})
+            named(workplace, f"begins-{told.name.lower()}-{reached.lower()}")
+            command = ("serve", str(workplace.write()), "--lake", str(workplace.lake))
+            serving = workplace.start(*command, start_new_session=True)
+            try:
+                deployments = {"deployments": {"name": {"any_": [workplace.spec["dataset"]]}}}
+                (deployment,) = eventually(lambda: api(workplace, "/deployments/filter", deployments))  # noqa: B023
+                run = api(workplace, f"/deployments/{deployment['id']}/create_flow_run", {})["id"]
+                eventually(lambda: api(workplace, f"/flow_runs/{run}")["state"]["type"] == reached)  # noqa: B023
+            finally:
+                # A terminal tells all of them.
+                os.killpg(serving.pid, told) if told == signal.SIGINT else serving.send_signal(told)
+                _, stderr = serving.communicate(timeout=90)
+            assert serving.returncode == 0, stderr
+            assert stderr.splitlines()[-1].startswith(f"{told.name}: starting no more runs")
+            assert "Traceback" not in stderr
+            assert api(workplace, f"/flow_runs/{run}")["state"]["type"] == "CANCELLED"
+
+
+@pytest.mark.slow
 def test_serving_is_stopped_in_mid_run(workplace: Workplace) -> None:
     """Where `serve` is told to stop, a run lands what was paid for and is Cancelled; the next one buys the rest."""
     workplace.environment["PREFECT_RUNNER_POLL_FREQUENCY"] = "1"
@@ -214,22 +241,43 @@ def test_serving_is_stopped_in_mid_run(workplace: Workplace) -> None:
             serving.communicate(timeout=90)
 
 
+def temporary_server(build: subprocess.Popen[str]) -> int:
+    """Return the process of the server that a build has started."""
+    children = Path(f"/proc/{build.pid}/task/{build.pid}/children").read_text().split()
+    (server,) = [int(child) for child in children if b"uvicorn" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return server
+
+
 @pytest.mark.slow
-def test_the_temporary_server_dies(lone_workplace: Workplace) -> None:
-    """Where the temporary server is killed in mid-run, a build ends in one line that says so, and what was paid for is kept."""
-    lone_workplace.environment["PREFECT_CLIENT_MAX_RETRIES"] = "0"
+@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+@pytest.mark.parametrize("sold", [5, 60], ids=["in mid-draw", "at the end"])
+def test_the_temporary_server_is_gone(lone_workplace: Workplace, blow: signal.Signals, sold: int) -> None:
+    """Where the temporary server is killed or hangs, a build goes on without it, lands, and says so; nothing is left running."""
+    with LoopbackTeacher(delay_s=0.05) as teacher:
+        spec(lone_workplace, teacher.url, prompts=60, k=1, limits={"concurrency": 2})
+        running = lone_workplace.start("build", str(lone_workplace.write()), "--lake", str(lone_workplace.lake), "--json")
+        eventually(lambda: teacher.sold >= sold)
+        server = temporary_server(running)
+        os.kill(server, blow)
+        stdout, stderr = running.communicate(timeout=200)
+        assert running.returncode == 0, stderr
+        assert "Traceback" not in stderr
+        assert "Prefect's server didn't hear how the run ended" in stderr
+        assert json.loads(stdout)["paid"] == teacher.sold == 60
+        assert lone_workplace.count("samples") == 60
+        assert not Path(f"/proc/{server}").exists()
+
+
+@pytest.mark.slow
+def test_an_end_on_a_server_that_hangs(lone_workplace: Workplace) -> None:
+    """Interrupted while its server hangs, a build lands what was paid for and ends as any interrupted one."""
     with LoopbackTeacher(delay_s=0.05) as teacher:
         spec(lone_workplace, teacher.url, prompts=60, limits={"concurrency": 2})
         running = lone_workplace.start("build", str(lone_workplace.write()), "--lake", str(lone_workplace.lake))
         eventually(lambda: teacher.sold > 5)
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        (server,) = [int(child) for child in children if b"uvicorn" in Path(f"/proc/{child}/cmdline").read_bytes()]
-        os.kill(server, signal.SIGKILL)
+        os.kill(temporary_server(running), signal.SIGSTOP)
+        running.send_signal(signal.SIGTERM)
         _, stderr = running.communicate(timeout=200)
-        assert running.returncode == 2, stderr
-        assert "error: Prefect's temporary server ended in mid-run (by SIGKILL" in stderr
+        assert running.returncode == 130, stderr
         assert "Traceback" not in stderr
-        assert lone_workplace.count("samples") == teacher.sold
-        sold = teacher.sold
-        lone_workplace.build()
-        assert teacher.sold == 180 >= sold
+        assert lone_workplace.count("samples") == teacher.sold < 180

@@ -21,7 +21,7 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.asking.ask import Desk
 from tasks.decontaminate import Decontamination
-from tasks.dedup import DedupOptions, dedup
+from tasks.dedup import DedupOptions
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.license import effective
@@ -29,6 +29,7 @@ from tasks.orders import Staged
 from tasks.prepare import Asked, Prepared, prepare, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Saved, TeacherCounts
+from tasks.second_chance import dedup_and_decontaminate
 from tasks.select import SelectOptions, select
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import TeacherFacts, snapshot
@@ -202,9 +203,7 @@ class House:
         digests(workspace, self.lake, build_id=build_id)
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
-        dedup(workspace, spec.dedup, self.lake, build_id=build_id)
-        if spec.heldout is not None:
-            spec.heldout.reject(workspace)
+        dedup_and_decontaminate(workspace, spec.dedup, spec.heldout, self.lake, build_id=build_id)
         select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
         licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [

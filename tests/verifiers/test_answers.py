@@ -105,6 +105,16 @@ CLAUSES = [
     ("The answer is about 5.", 5),
     ("The answer is 5 or 5.0", 5),
     ("Therefore, the answer is 72!", 72),
+    ("The answer is 5! = 120", 120),
+    ("The answer is f(12) = 30", 30),
+    ("The answer is x - 3 = 5", 5),
+    ("The answer is -(3)", -3),
+    ("The answer is 15 and not 20.", 15),
+    ("The answer is 15 (instead of 20)", 15),
+    ("The answer is 1'234.", 1234),
+    ("The answer is 1\u2019234\u2019567.50 francs", Fraction("1234567.5")),
+    ("The best answer is 5, not 6.", 5),
+    ("<thinking>maybe the answer is 9</thinking>\n\nIt is 8.", 8),
 ]
 SOLUTIONS = [
     ("A: There were 15 trees. Then there were 21. So 21 - 15 = 6.", 6),
@@ -136,10 +146,51 @@ AT_THE_END = [
     ("The answer is 72. Wait, let me verify: 70 + 2 = 72. Yes.", 72),
     ("The answer is 72. Hmm, wait. Yes.", 72),
     ("Twelve", 12),
+    ("She gets 15 rather than 20", 15),
+    ("She has 5 apples left. I hope that helps! Feel free to ask about problem 2.", 5),
+    ("She has 5 apples left.\n\nNote: This is a grade 3 problem.", 5),
+    ("12/3=4 times a year", 4),
+    ("So the share is 16.666...%, which rounds up to 17%", 17),
+]
+ELSEWHERE = [
+    ("答案是72。", 72),
+    ("所以，娜塔莉亚一共卖了72个夹子。", 72),
+    ("总共卖出 48+24=72个。", 72),
+    ("她赚了10元，一共5万元。", 50_000),
+    ("正确答案：72", 72),
+    ("答えは72です。", 72),
+    ("정답은 72입니다.", 72),
+    ("उत्तर ७२ है।", 72),
+    ("الجواب هو ٧٢", 72),
+    ("Ответ: 72 скрепки. Их 24 и 48.", 72),
+    ("Die Antwort ist 72, denn im Mai waren es 24.", 72),
+    ("Die richtige Antwort lautet **72**. Im Mai waren es 24.", 72),
+    ("La respuesta es 72. Comprobación: 48 + 24 = 72, y 24 es la mitad de 48.", 72),
+    ("La réponse est **72**. En mai, 24.", 72),
+    ("A resposta é 72.\n\nEm maio foram 24.", 72),
+    ("La risposta è 72 mollette. A maggio 24.", 72),
+    ("La respuesta no es 71. La respuesta es 72.", 72),
+    ("Die Antwort ist 72. Moment, das ist falsch: 73.", 73),
+    ("La respuesta no es 72.", None),
+    ("答案是72，不是24。", 72),
+    ("I have no doubt that the answer is 6.", 6),
+    ("The most common answer is 5, but it's wrong. The answer is 6.", 6),
+    ("Die Antwort ist nicht 72.", None),
+    ("Wenn die Antwort 72 ist, dann ja. Wenn die Antwort ist 72", None),
+    ("如果答案是72", None),
+    ("答案不是72", None),
+    ("答案是7或2", None),
+    ("答えは72ではない", None),
+    ("정답은 72가 아니다", None),
+    ("答案是超过72", None),
+    ("答案是72多个", None),
+    ("答案是3分之1", None),
+    ("Die Antwort ist 7 oder 2", None),
 ]
 NOT_A_NUMBER = [
     "1.234,50", "1,2", "1,23,456", "0,500", "1, 2", "1 234 567", "3:30", "12/25/2020", "2020-01-01", "48/2", "10^6", "10²", "2^{10}", "5k",
     "2x", "2\\pi", "\\sqrt{16}", "√16", "0.\\overline{3}", "\\alpha 5", "1e999999999", "7" * 301, "7" * 5000, "5m3", "1_000", "7\u03362",
+    "2.333...", "0.1666\u2026", "3 halves", "12ish", "two-fold", "1'23", "1'234,567", "5'10", "5!·2", "$5!$", "\\boxed{5!}",
     "\u202e27", "two three", "twenty third", "5 M", "5 bn", "1/0", "1/2/3", "9\\cancel{5}", "\\phantom{7}5", "3(98)", "(72)(10)",
 ]  # fmt: skip
 SEVERAL = [
@@ -151,7 +202,8 @@ SEVERAL = [
 UNFINISHED = [
     "3 × 4", "3 * 4", "3 times 4", "10 - 2", "10 -2", "5 plus 3", "5 plus tax", "half of 50", "twice 5", "50% of 40", "1/2 of 40", "5 squared", "5 + x",
     "5 less than 7", "5 fewer than 7", "the sum of 5 and 3", "the square root of 16", "the factorial of 5", "more than 5", "just under 5",
-    "> 5", "\\le 5", "5+", "5 or more", "anything but 5", "other than 5", "not 5", "certainly not 5",
+    "log 5", "sin(5)", "f(5)", "x/5", "\\frac{\\pi}{5}", "\\frac{x}{5}", "x + 5", "π - 5", "5 to the power 3", "the 5th root of 7", "5 times x",
+    "5 more than y", "exceeding 5", "shown in Figure 5", "given by equation (5)", "in question 5", "> 5", "\\le 5", "5+", "5 or more", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
     "", "   \n ", "I don't know.", "She has twelve.", "The answer isn't 5.", "The answer cannot be 5.", "Could it be 5?",
@@ -159,12 +211,16 @@ NO_ANSWER = [
     "The wrong answer is 5.", "You might think the answer is 5.", "Let me check whether the answer is 5", "The answer is 5?",
     "<!-- The answer is 5 -->", "The answer is 5. That's wrong.", "So $x=\\boxed{3}$ or $x = \\boxed{4}$", "\\boxed{3}, \\boxed{4}", "\\boxed{}",
     "1 or 2 or 3", "So it is not 5", "So it is more than 5", "So it is half of 50", "It takes 20 hours and 20 minutes", "He comes at 10:30",
-    "So it is 80% of 40", "The answer is 5.\nNo, the answer is not 5.", "The answer is 20 hours and 20 minutes", "The answer is 30:30",
+    "So it is 80% of 40", "The answer is 5. That doesn't match.", "The answer is 5. That does not make sense.",
+    "The answer is 5. But this contradicts the text.", "The answer is 5. That can't be right.", "The answer is 5. My mistake.",
+    "The answer could be 5.", "The answer may also be 5", "It lies between 5 and 6", "<thinking>The answer is 5",
+    "<thinking>The answer is 5</thinking> I give up.", "$x = \\boxed{3}$, $y = \\boxed{4}$", "x = \\boxed{3}; y = \\boxed{4}",
+    "The answer is 5.\nNo, the answer is not 5.", "The answer is 20 hours and 20 minutes", "The answer is 30:30",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "expected"), [*MARKERS, *RESTATED, *CLAUSES, *SOLUTIONS, *AT_THE_END], ids=ids)
-def test_the_final_number_is_what_a_person_reads(text: str, expected: Fraction | int) -> None:
+@pytest.mark.parametrize(("text", "expected"), [*MARKERS, *RESTATED, *CLAUSES, *SOLUTIONS, *AT_THE_END, *ELSEWHERE], ids=ids)
+def test_the_final_number_is_what_a_person_reads(text: str, expected: Fraction | int | None) -> None:
     """The number that a person takes for the final answer is found."""
     assert number(text) == expected
 

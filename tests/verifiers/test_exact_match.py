@@ -101,6 +101,9 @@ TEXTS = [
     ("not guilty", "The answer is not guilty.", True),
     ("Paris", "The capital is Paris", False),
     ("Paris", "The answer is not Paris", False),
+    ("Paris", "The answer isn't Paris", False),
+    ("Berlin", "Die Antwort ist Berlin.", True),
+    ("Berlin", "Die Antwort ist nicht Berlin.", False),
     ("Paris", "The answer is Paris or London", False),
     ("Paris", "The answer is Paris, perhaps", False),
     ("Paris", "The answer is London.\n\nParis", False),
@@ -114,6 +117,9 @@ TEXTS = [
     ("-5", "5", False),
     ("10²", "102", False),
     ("?", "!", False),
+    ("5!", "5", False),
+    ("5!", "The answer is 5!", True),
+    ("Yahoo!", "Yahoo", True),
     ("a" * 100, "a" * 100_000, False),
 ]
 

@@ -69,6 +69,10 @@ def test_where() -> None:
     """The spec may say where the JSON is."""
     block = '```json\n{"city": "Paris"}\n```'
     assert [found(block, where=where).passed for where in ("auto", "block", "whole")] == [True, True, False]
+    assert found('```json title="a.json"\n{"city": "Paris"}\n```').passed is True
+    assert found('<think>{"city": 1}</think>{"city": "Paris"}').passed is True
+    assert found('<think>```json\n{"city": "Paris"}\n```').passed is False
+    assert found('{"city": "<think>"}').passed is True
     assert found('{"city": "Paris"}', where="block").reason == "no fenced block with JSON"
 
 

@@ -44,11 +44,15 @@ def test_the_server_broke_it_off(ended: str) -> None:
         ("```\n" * MEGABYTE, True),
         ("`" * MEGABYTE, False),
         ("\ud800", True),
+        ("<think>I was thinking about", False),
+        ("<thinking>I was", False),
+        ("<think>So</think> 5", True),
+        ("The tag <think> begins it.", True),
     ],
     ids=lambda value: ascii(value)[:40],
 )
 def test_code_blocks(response: str, passed: bool | None) -> None:
-    """One that is never closed was cut off."""
+    """One that is never closed was cut off, as a chain of thought is."""
     began = time.process_time()
     assert found(response).passed is passed
     assert time.process_time() - began < 10
@@ -97,3 +101,17 @@ def test_an_unfinished_sentence(response: str) -> None:
     finding = found(response, sentence=True)
     assert (finding.passed, "is not finished" in finding.reason) == (False, True)
     assert found(response).passed is True
+
+
+@pytest.mark.parametrize(
+    ("response", "passed"),
+    [
+        ("\u7b54\u6848\u662f\u4e03\u5341\u4e8c", True),
+        ("\u7b54\u6848\u662f\u4e03\u5341\u4e8c\u56e0\u4e3a\u56db\u5341\u516b\u52a0\u4e8c\u5341\u56db\u7b49", False),
+        ("\u7b54\u6848\u662f\u4e03\u5341\u4e8c\u56e0\u4e3a\u56db\u5341\u516b\u52a0\u4e8c\u5341\u56db\u7b49\u3002", True),
+    ],
+    ids=ascii,
+)
+def test_a_sentence_without_spaces_has_words_as_well(response: str, passed: bool) -> None:
+    """In Chinese, a long line without a full stop is a sentence that isn't finished, and a short one an answer."""
+    assert found(response, sentence=True).passed is passed

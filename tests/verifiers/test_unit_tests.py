@@ -126,6 +126,38 @@ BLOCKS = {
 }
 
 
+DEFINED = "```python\ndef add(a, b):\n    return a + b\n```\nUsage:\n```python\nprint(add(2, 3))\n```\n"
+SHOWN = {
+    "an entry point": (DEFINED, "def check(candidate): assert candidate(1, 2) == 3", "add"),
+    "a name that the tests call": (DEFINED, "assert add(1, 2) == 3", None),
+    "a name that the tests import": (DEFINED, "from solution import add\nassert add(1, 2) == 3", None),
+    "the last of two": (DEFINED.replace("a + b", "a - b") + DEFINED, "assert add(1, 2) == 3", None),
+    "a value": ("```python\nadd = lambda a, b: a + b\n```\n```python\nadd(2, 3) == 5\n```", "assert add(1, 2) == 3", None),
+    "a class": (
+        "```python\nclass Adder:\n    def add(self, a, b): return a + b\n```\n```python\nAdder().add(1, 2)\n```",
+        "def check(candidate): assert candidate(1, 2) == 3",
+        "Adder().add",
+    ),
+}
+
+
+def test_code_that_was_only_thought_of_is_not_the_code():
+    """What stands in `<think>` is no part of the response, and one that never ends leaves no code."""
+    thought = "<think>```python\ndef add(a, b): return 1\n```</think>"
+    check = UnitTests().check
+    assert check(prompt_of("assert add(1, 2) == 3"), sample_of(f"{thought}\n{DEFINED}")).passed is True
+    found = check(prompt_of("assert add(1, 2) == 3"), sample_of(f"<think>{DEFINED}"))
+    assert (found.passed, found.reason) == (False, "the chain of thought never ends")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_block_that_shows_how_to_call_the_code_is_not_the_code(name):
+    """Of several Python blocks, the last counts that defines what the tests ask for."""
+    response, tests, entry_point = SHOWN[name]
+    found = UnitTests(entry_point=entry_point).check(prompt_of(tests), sample_of(response))
+    assert found.passed is True, found
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_the_code_of_a_response(name):
     """The code is the last Python block, else the last block of no language, else all of the response."""
@@ -264,7 +296,7 @@ def test_options_that_cannot_work_are_refused():
 def test_the_registry_knows_it():
     """A spec finds it by name."""
     assert VERIFIERS.find("unit_tests") is UnitTests
-    assert UnitTests.version == "1"
+    assert UnitTests.version == "2"
 
 
 LANGUAGES = {

@@ -77,10 +77,9 @@ BY_DEFAULT = Comparison()
 
 
 def _almost(expected: str, actual: str) -> bool:
-    try:
-        return math.isclose(float(expected), float(actual), rel_tol=1e-9, abs_tol=1e-9)
-    except ValueError:
+    if not NUMBER.fullmatch(expected) or not NUMBER.fullmatch(actual):  # Python also reads 1_0.5
         return False
+    return math.isclose(float(expected), float(actual), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _is_integer(word: str) -> bool:

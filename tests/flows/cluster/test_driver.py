@@ -68,7 +68,7 @@ class House:
             build_id="b",
             say=print,
             spec=SimpleNamespace(dataset="d", model_dump=lambda **_: {}),
-            progress=SimpleNamespace(budget=Budget(None), spending=Spending(), tally=Tally(), passing=Passing()),
+            progress=SimpleNamespace(budget=Budget(None), spending=Spending(), tally=Tally(), passing=Passing(), afar={}),
             at_work=SimpleNamespace(source=source, asked=self, worked={}, verdicts_lost=False),
         )
 

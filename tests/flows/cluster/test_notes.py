@@ -9,7 +9,8 @@ import pytest
 
 from flows.cluster import notes
 from flows.cluster.notes import Ledger, State
-from storage.errors import BudgetSpent, LakeDamaged, QuotaSpent, SpecError, StorageError, TeacherDown, UserError
+from storage.errors import BudgetSpent, LakeDamaged, QuotaSpent, SpecError, StorageError, TeacherDown, TimedOut, UserError
+from tasks.asking.meter import LineState, Meter
 from tasks.draw import Spending
 
 
@@ -30,6 +31,21 @@ def test_there_and_back(tmp_path: Path) -> None:
     (tmp_path / "newer.json").write_text('{"closing": true, "unheard_of": 1}')
     with pytest.raises(StorageError, match=r"newer\.json: was written by another version of stillhouse"):
         notes.read(State, tmp_path / "newer.json")
+
+
+def test_lines(tmp_path: Path) -> None:
+    """How a worker's lines stand crosses as it is; of one that has ended, what it counted remains."""
+    meter = Meter(sent=3, in_flight=1)
+    meter.answered(0.2)
+    meter.failed(TimedOut("slow"))
+    counts = {"in_flight": 1, "window": 4, "waiting": 2, "requests_per_minute": 60.0, "tokens_per_minute": 0.0}
+    state = LineState(teacher="t", line=0, standing="paused", meter=meter, **counts)
+    notes.write(tmp_path / "ledger.json", Ledger(lines=[state.as_dict()]))
+    found = notes.read(Ledger, tmp_path / "ledger.json")
+    assert found is not None
+    assert notes.lines(found) == [state]
+    (over,) = notes.lines(found, over=True)
+    assert (over.in_flight, over.meter.sent, over.meter.ended) == (0, 3, {"answered": 1, "timed_out": 1})
 
 
 @pytest.mark.parametrize("error", [SpecError("a"), TeacherDown("b"), QuotaSpent("c"), BudgetSpent("d"), LakeDamaged("e", "f")])

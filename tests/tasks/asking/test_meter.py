@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import Any
 
+import orjson
 import pytest
 
 from storage.errors import BadResponse, Overloaded, RateLimited, RequestRejected, TeacherError, TimedOut, Unavailable, Unreachable
-from tasks.asking.meter import BUCKETS_S, OUTCOMES, Meter
+from tasks.asking.meter import BUCKETS_S, OUTCOMES, LineState, Meter, together
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Completion, Request
@@ -103,3 +105,42 @@ def test_every_error_has_an_outcome(error: Exception, outcome: str) -> None:
     meter.failed(error)
     assert meter.ended == {outcome: 1}
     assert outcome in OUTCOMES
+
+
+def state(**given: Any) -> LineState:
+    """Return how a line stands, with a meter of five answered requests and a refusal."""
+    meter = Meter(sent=6, again=1, in_flight=given.get("in_flight", 0), tokens=90)
+    for _ in range(5):
+        meter.answered(0.2)
+    meter.failed(RateLimited("429"))
+    known = {"teacher": "t", "line": 0, "standing": "well", "in_flight": 0, "window": 4, "waiting": 0}
+    return LineState(**(known | {"requests_per_minute": 60.0, "tokens_per_minute": 0.0, "meter": meter} | given))
+
+
+def test_what_a_worker_notes() -> None:
+    """A line's state is the same after a trip through JSON; of a process that has ended, what it counted remains."""
+    there = LineState.of(orjson.loads(orjson.dumps(state(in_flight=2, waiting=3, standing="failing").as_dict())))
+    assert there == state(in_flight=2, waiting=3, standing="failing")
+    over = there.over()
+    assert (over.standing, over.in_flight, over.window, over.waiting, over.meter.in_flight) == ("well", 0, 0, 0, 0)
+    assert (over.meter.sent, over.meter.ended, over.meter.buckets) == (6, {"answered": 5, "refused": 1}, there.meter.buckets)
+
+
+def test_several_processes() -> None:
+    """What they counted, have in flight and have waiting is added up; places are the workers' shares, a rate is everybody's."""
+    others = [[state(in_flight=2, window=3, waiting=1)], [state(in_flight=1, window=2, standing="paused")], [state().over()]]
+    (found,) = together([state(window=64)], others)
+    assert (found.in_flight, found.meter.in_flight, found.waiting, found.window) == (3, 3, 1, 5)
+    assert (found.requests_per_minute, found.standing) == (60.0, "paused")
+    assert (found.meter.sent, found.meter.again, found.meter.tokens, found.meter.refused) == (24, 4, 360, 4)
+    assert sum(found.meter.buckets) == found.meter.ended["answered"] == 20
+    assert found.meter.seconds == pytest.approx(4.0)
+
+
+def test_a_line_that_no_worker_asks() -> None:
+    """It is as this process has it, and counting doesn't change what is counted."""
+    own = [state(), state(teacher="judge", window=7)]
+    for _ in range(2):
+        _, judge = together(own, [[state()]])
+        assert (judge.window, judge.meter) == (7, own[1].meter)
+    assert own[0] == state()

@@ -111,6 +111,9 @@ def test_what_counts_as_the_same_output(expected, actual):
         ("a", "a\nb", "expected 1 lines, got 2"),
         ("1.0", "nan", "expected '1.0', got 'nan'"),
         ("Yes", "yes", "expected 'Yes', got 'yes'"),
+        ("10.5", "1_0.5", "expected '10.5', got '1_0.5'"),
+        ("1.5", "\u0661.\u0665", "expected '1.5', got '\u0661.\u0665'"),
+        ("inf", "1e999", "expected 'inf', got '1e999'"),
     ],
 )
 def test_what_counts_as_different_output(expected, actual, reason):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import types
 
+from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
-from verifiers.sandbox.inside.uses import FILE
 
 WIDTH = 300
 

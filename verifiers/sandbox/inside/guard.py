@@ -1,22 +1,26 @@
 """The test process's end of the conversation: it trusts nothing that comes from the solution's end.
 
-A solution may answer a call with an object of its own making. Two ways to cheat with one are closed here:
+A solution may answer a call with an object of its own making. Three ways to cheat with one are closed here:
 
 * *Answers that are made to fit.* `abs(candidate(x) - 0.5) < 1e-6` shows the 0.5 to whatever `candidate` returned. So no data of
   the tests is shown to an object of the code in an operation whose outcome is data: an order, `in`, arithmetic, `.startswith(…)`.
   Objects of a class whose name the tests themselves spell as a class (`Vector(1, 2) * 3`) may do arithmetic, but what comes of it
   must be an object again, and is then not turned into a number.
+* *An assertion that is passed over.* A context manager of the code's can't swallow what is raised in a block that tests something
+  (`held.py`), and an object whose class the tests don't name has as many parts as it says.
 * *Reading the tests through an object of theirs.* A callback may be called, and that is all: `callback.__globals__` is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import socket
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, NoReturn
 
+from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
@@ -29,6 +33,11 @@ PREDICATES = {
     for name in dir(kind)
     if name.startswith(("is", "startswith", "endswith"))
 }
+SEARCHES = {"count", "index"}
+"""Methods of lists and texts that are shown what the answer should have in it, and answer with data."""
+CHANGES = {"call", "setattr", "delattr", "setitem", "delitem", "next", "enter", "exit", *IN_PLACE}
+"""After which an object may be another number, or have another length."""
+ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 FUNCTIONS = (
     types.FunctionType,
@@ -48,6 +57,36 @@ def is_remote(value: Any) -> bool:
     return isinstance(type(value), RemoteMeta) or isinstance(value, RemoteMeta)
 
 
+def _searching(name: str, method: Any) -> Callable[..., Any]:
+    """Return a method that refuses to be shown data."""
+
+    def search(*arguments: Any, **named: Any) -> Any:
+        if not all(map(is_remote, (*arguments, *named.values()))):
+            raise TypeError(f"data isn't shown to .{name}() of an object of the code's own class")
+        return method(*arguments, **named)
+
+    return search
+
+
+def _has_length(subject: Any) -> bool:
+    return any("__len__" in vars(kind) for kind in type(subject).__mro__)
+
+
+def _length(subject: Any) -> int | None:
+    """Return how many parts something says that it has; None for a class that has none."""
+    try:
+        return len(subject)
+    except TypeError:
+        if isinstance(subject, RemoteMeta):
+            return None
+        raise
+
+
+async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
+    await answer
+    return False
+
+
 class Guard(Peer):
     """The test process's end."""
 
@@ -59,7 +98,9 @@ class Guard(Peer):
         self.fail = fail
         self.output_left = output_bytes
         self.module: Any = None
-        self.calls = 0
+        self.changes = 0
+        self.held: frozenset[int] = frozenset()
+        """Lines on which a `with` of the tests begins whose block tests something."""
 
     def broken(self, why: str) -> NoReturn:
         """End the tests here and now."""
@@ -79,11 +120,26 @@ class Guard(Peer):
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Ask on behalf of a proxy, unless the question would give away what the answer should be."""
-        data = [argument for argument in arguments if not is_remote(argument)]
-        remote = [argument for argument in arguments if is_remote(argument)]
-        subject = remote[0]
-        trusted = not isinstance(subject, RemoteMeta) and subject._trusted_
-        if operation in ARITHMETIC and data:
+        subject = next(filter(is_remote, arguments))
+        shows_data = not all(map(is_remote, arguments))
+        answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
+        if answer is ABSENT and not subject._trusted_:
+            answer = self.of_a_stranger(operation, arguments, subject)
+        if answer is not ABSENT:
+            return answer
+        if operation in {"exit", "aexit"}:
+            return self.left(operation, arguments)
+        if operation in UNARY and not isinstance(subject, RemoteMeta):
+            if subject._tainted_:
+                raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
+            return self.steady(operation, arguments)
+        self.changes += operation in CHANGES
+        return self.ask(operation, *arguments)
+
+    def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
+        """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
+        trusted = subject._trusted_ and not isinstance(subject, RemoteMeta)
+        if operation in ARITHMETIC:
             if not trusted:
                 raise TypeError(f"unsupported operand of {operation}: an object of the code's own class {type(subject).__name__}")
             result = self.ask(operation, *arguments)
@@ -91,25 +147,56 @@ class Guard(Peer):
                 raise TypeError(f"{type(subject).__name__} and data under {operation} gave data, which the sandbox doesn't trust")
             object.__setattr__(result, "_tainted_", True)
             return result
-        if operation in ORDER and data and not (trusted and not subject._tainted_):
+        if operation in ORDER and not (trusted and not subject._tainted_):
             raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
-        if operation == "contains" and data and not trusted and not isinstance(subject, RemoteMeta):
+        if operation == "contains" and not subject._trusted_:
             item = arguments[1]
             return any(part is item or part == item for part in iter(subject))
-        if operation in UNARY and not isinstance(subject, RemoteMeta):
-            if subject._tainted_:
-                raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
+        return ABSENT
+
+    def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
+        """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
+        if operation in {"iter", "reversed"} and _has_length(subject):
+            return self.counted(operation, subject)
+        if operation == "getitem" and _has_length(subject) and type(arguments[1]) is int:
+            return self.part(subject, arguments[1])
+        if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
-        if (
-            operation == "attr"
-            and not trusted
-            and subject is not self.module
-            and arguments[1] in PREDICATES
-            and is_remote(subject)
-        ):
-            raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
-        self.calls += operation in {"call", "setattr", "setitem"}
-        return self.ask(operation, *arguments)
+        if operation == "attr" and subject is not self.module:
+            if arguments[1] in PREDICATES:
+                raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
+            if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
+                return _searching(arguments[1], found)
+        return ABSENT
+
+    def part(self, subject: Any, number: int) -> Any:
+        """Return a part of an object. Raise TypeError where it says that it has one of that number, and hasn't."""
+        try:
+            return self.ask("getitem", subject, number)
+        except IndexError:
+            if 0 <= number < (_length(subject) or 0):
+                raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
+            raise
+
+    def counted(self, operation: str, subject: Any) -> Iterator[Any]:
+        """Return what an object consists of. Raise TypeError where that isn't as much as it says.
+
+        `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it.
+        """
+        iterator, before, seen = self.ask(operation, subject), _length(subject), 0
+        for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
+            yield part
+            seen += 1
+        if before is not None and seen not in {before, _length(subject)}:
+            raise TypeError(f"{type(subject).__name__} says that it has {before} parts, and has {seen}")
+
+    def left(self, operation: str, arguments: tuple[Any, ...]) -> Any:
+        """Tell a context manager of the code's that its block is left. It hides no exception of a block that tests something."""
+        self.changes += 1
+        answer = self.ask(operation, *arguments)
+        if arguments[1] is None or held.line() not in self.held:
+            return answer
+        return False if operation == "exit" else _no_more_than_awaited(answer)
 
     def steady(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Ask what number an object is, once until the next call.
@@ -117,9 +204,10 @@ class Guard(Peer):
         An object that is another number each time it is asked could satisfy an equation without solving it.
         """
         answers = object.__getattribute__(arguments[0], "_answers_") or {}
-        key = (self.calls, operation, repr(arguments[1:]))
+        key = (self.changes, operation, repr(arguments[1:]))
         if key not in answers:
-            answers = {key: self.ask(operation, *arguments)}
+            kept = {known: answer for known, answer in answers.items() if known[0] == self.changes}
+            answers = kept | {key: self.ask(operation, *arguments)}
             object.__setattr__(arguments[0], "_answers_", answers)
         return answers[key]
 

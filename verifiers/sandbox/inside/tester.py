@@ -24,9 +24,11 @@ from verifiers.sandbox.inside import shim
 from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
+from verifiers.sandbox.inside.held import FILE
+from verifiers.sandbox.inside.mirror import Remote
 from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
-from verifiers.sandbox.inside.uses import FILE, Uses
+from verifiers.sandbox.inside.uses import Uses
 
 SAMPLES = 500
 """A test process that has judged so many is replaced, whatever they were."""
@@ -93,6 +95,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
     uses = Uses(job["called"], job["free"])
+    peer.held = frozenset(job["held"])
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
     try:
         names, given = _meet(peer, job, uses)
@@ -179,6 +182,9 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
     for name, value in own.items():
         if name.startswith("test") and isinstance(value, types.FunctionType) and name not in uses.called:
             yield functools.partial(_run_function, value)
+    for name, value in names.items():
+        if name.startswith("test") and isinstance(value, Remote) and name not in names.offered and name not in uses.called:
+            raise shim.Broken(f"the code has wrapped the test {name}, so nobody knows whether it is run")
     if "unittest" in sys.modules:
         kinds = [value for value in own.values() if isinstance(value, type)]
         if shim.cases_of(kinds):

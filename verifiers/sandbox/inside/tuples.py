@@ -32,6 +32,8 @@ class Tuples:
     def make(self, name: Any, fields: Any, parts: list[Any]) -> Any:
         """Return a named tuple of this end's class. Raises ValueError or TypeError on what can't be one."""
         key = (name, tuple(fields))
+        if any(field in {"count", "index"} and callable(part) for field, part in zip(key[1], parts, strict=False)):
+            raise ValueError("a method of all tuples may not be one of the code's")
         if key not in self.classes:
             self.classes[key] = collections.namedtuple(name, fields)  # noqa: PYI024 - made at run time
         return self.classes[key](*parts)

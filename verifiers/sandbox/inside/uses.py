@@ -10,9 +10,9 @@ import marshal
 from dataclasses import dataclass
 from typing import Any
 
+from verifiers.sandbox.inside import held
+from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
-
-FILE = "<tests>"
 
 
 class Uses:
@@ -100,5 +100,6 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "called": uses.called,
         "free": uses.free,
         "plain": plain,
+        "held": [] if plain else held.lines(tree),
     }
     return Prepared(marshal.dumps(job), plain)

@@ -1,0 +1,111 @@
+"""How a flow ends that the command line launched, whatever becomes of Prefect's server.
+
+A run does its work by itself: the server is told of it, and isn't asked. But the flow begins and ends with calls to it, and a
+server that hangs would hold a build up whose data has long landed. So what the run came to is kept here as soon as it is known,
+and that counts; the server gets some time to hear of it, and is then left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from flows.signals import handled
+from storage.errors import SetupError
+
+CANCEL_S = 0.5
+"""Between two attempts to have Prefect's engine end, which tells the server of each, and so may wait again."""
+CANCELS = 20
+
+
+class Outcome:
+    """What a run came to."""
+
+    def __init__(self) -> None:
+        """Nothing is known yet."""
+        self.begun = asyncio.Event()
+        """Set when the run's own work begins."""
+        self.known = asyncio.Event()
+        """Set when it has ended."""
+        self.error: Exception | None = None
+        """What ended it early."""
+        self._found: dict[str, Any] = {}
+
+    def found(self, found: dict[str, Any]) -> None:
+        """Note what a run found."""
+        self._found = found
+        self.known.set()
+
+    def failed(self, error: Exception) -> None:
+        """Note what ended it early."""
+        self.error = error
+        self.known.set()
+
+    def result(self) -> dict[str, Any]:
+        """Return what it found, or raise what ended it."""
+        if self.error is not None:
+            raise self.error
+        return self._found
+
+
+async def outlasting(
+    flow: Coroutine[Any, Any, dict[str, Any]],
+    outcome: Outcome,
+    *,
+    begin_s: float | None,
+    end_s: float,
+    pending: list[int],
+    leave: Callable[[], None],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Run a flow that notes its outcome, and return that, or raise it. Prefect gets `end_s` to hear of it, or until a signal.
+
+    `begin_s`: raise SetupError where the flow hasn't begun by then; None: it takes what it takes. `pending` gets the signals that
+    come before it has begun. `leave` gives the server up.
+    """
+    impatient = asyncio.Event()
+
+    def interrupt(number: int) -> None:
+        impatient.set()
+        pending.append(number)
+        if len(pending) > 1 and not outcome.known.is_set():
+            raise KeyboardInterrupt
+
+    with handled(interrupt):
+        running = asyncio.create_task(flow)
+        if not await _first(running, outcome.begun, begin_s):
+            leave()
+            await _cancelled(running)
+            raise SetupError(f"Prefect's server didn't answer within {begin_s:.0f} s; nothing was asked yet")
+        await _first(running, outcome.known, None)
+        if not outcome.known.is_set():
+            return await running
+        impatient.clear()
+        await _first(running, impatient, end_s)
+        if not running.done():
+            leave()
+        error = await _cancelled(running)
+        if error is not None and type(error) is not type(outcome.error):
+            say("Prefect's server didn't hear how the run ended: that is lost there, and nowhere else")
+        return outcome.result()
+
+
+async def _first(running: asyncio.Task[Any], event: asyncio.Event, within_s: float | None) -> bool:
+    """Wait for a task or an event, and return whether either came."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        done, _ = await asyncio.wait({running, waiting}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    return bool(done)
+
+
+async def _cancelled(running: asyncio.Task[Any]) -> BaseException | None:
+    """Have a task end, and return what it raised: who catches a cancellation to tell the server of it is cancelled again."""
+    for _ in range(CANCELS):
+        if running.done():
+            break
+        running.cancel()
+        await asyncio.wait({running}, timeout=CANCEL_S)
+    return running.exception() if running.done() and not running.cancelled() else asyncio.CancelledError()

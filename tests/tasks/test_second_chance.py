@@ -1,0 +1,177 @@
+"""Second chance: dedup and decontaminate together don't cost a clean text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from storage.lake import Lake
+from storage.records import Message, Prompt
+from tasks.decontaminate import Decontamination
+from tasks.dedup import DedupOptions
+from tasks.heldout.benchmarks import Benchmark
+from tests.fakes import FakeTeacher, completion, make_prompt, named
+from tests.tasks.benchmarks import prose
+from tests.tasks.duplicates.test_semantic import MEANINGS, WORDS
+from tests.tasks.embedding import save_model
+from tests.tasks.house import Built, Spec, build
+from verifiers.protocol import Finding
+
+ITEM = prose("held out", 20)
+LONG = prose("a solution", 200).split()
+NEAR = DedupOptions(near=True)
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Decontamination:
+    """Give a benchmark of one item."""
+    path = tmp_path / "exam.jsonl"
+    path.write_text(json.dumps({"id": "q1", "prompt": ITEM}) + "\n")
+    return Decontamination([Benchmark(source=str(path))], seed=0)
+
+
+def saying(end: str, *, with_item: bool, of: list[str] = LONG) -> str:
+    """Return the same long text with another end, and with the held-out item in it or not: all of these are near."""
+    return " ".join([*of, *([ITEM] if with_item else []), end])
+
+
+async def tried(
+    lake: Lake, held: Decontamination, dedup: DedupOptions, texts: Mapping[str, str], *, run: str = "run", **given: Any
+) -> Built:
+    """Build prompts whose only responses these are; earlier ones have better verdicts."""
+    order = list(texts)
+    teacher = FakeTeacher(answer=lambda request: completion(texts[request.prompt_id]))
+    scores = named(judge=lambda prompt, sample: Finding(passed=True, score=1 - order.index(sample.prompt_id) / 100))
+    prompts = given.pop("prompts", [make_prompt(name) for name in texts])
+    spec = Spec(prompts=prompts, teachers={"smol": teacher}, verifiers=[scores], dedup=dedup, heldout=held, **given)
+    return await build(lake, spec, run=run)
+
+
+def asking(text: str, *, prompt_id: str) -> Prompt:
+    """Return a prompt of this user's text whose samples are its own: prompts that ask the very same share them."""
+    turns = (Message(role="system", content=prompt_id), Message(role="user", content=text))
+    return make_prompt(text, prompt_id=prompt_id, messages=turns)
+
+
+def ends(built: Built) -> dict[str, str | None]:
+    """Return each prompt's stage."""
+    return {prompt: stage for (prompt, _), (_, stage) in built.outcomes.items()}
+
+
+def told(built: Built) -> dict[str, str]:
+    """Return each prompt's reason, with prompts for samples."""
+    names = {row["sample_id"]: row["prompt_id"] for row in built.tables["outcomes"]}
+    found = {}
+    for row in built.tables["outcomes"]:
+        words = (row["reason"] or "").split(" (")[0].split()
+        found[row["prompt_id"]] = " ".join(names.get(word, word) for word in words)
+    return found
+
+
+async def test_a_clean_double_comes_back(lake: Lake, held: Decontamination):
+    """Of near-duplicates, the best has an item in it: it is told as contaminated, and the best clean one is kept."""
+    texts = {
+        "a": saying("one", with_item=True),
+        "b": saying("two", with_item=True),
+        "c": saying("three", with_item=False),
+        "d": saying("four", with_item=False),
+    }
+    built = await tried(lake, held, NEAR, texts)
+    assert ends(built) == {"a": "decontaminate", "b": "dedup", "c": None, "d": "dedup"}
+    assert told(built)["b"] == "near-duplicates a"
+    assert told(built)["d"] == "near-duplicates c"
+    assert built.counts == {"requested": 4, "reused": 0, "kept": 1, "rejected": {"decontaminate": 1, "dedup": 2}, "failed": 0}
+
+
+async def test_what_is_still_there_goes_first(lake: Lake, held: Decontamination):
+    """What comes back is dropped again where it duplicates one that had stayed, however much better its verdict is."""
+    half = [*LONG[:186], *prose("another end", 14).split()]  # near to what is between the two, and not to the first
+    between = [*LONG[:193], *half[186:193]]
+    texts = {
+        "a": saying("one", with_item=True),
+        "b": saying("two", with_item=False, of=between),
+        "c": saying("three", with_item=False, of=half),
+    }
+    near = DedupOptions(near={"threshold": 0.81})
+    built = await tried(lake, held, near, texts)
+    assert ends(built) == {"a": "decontaminate", "b": "dedup", "c": None}
+    assert told(built)["b"] == "near-duplicates c"
+
+
+async def test_again_it_is_the_same(lake: Lake, held: Decontamination):
+    """A build again has the same outcomes and the same traces."""
+    texts = {name: saying(name, with_item=name < "m") for name in "abcxyz"}
+    first, again = await tried(lake, held, NEAR, texts), await tried(lake, held, NEAR, texts, run="again")
+    assert first.tables["outcomes"] == again.tables["outcomes"]
+    assert [row["prompt_id"] for row in first.tables["traces"]] == ["x"]
+
+
+async def test_exactly_the_same(lake: Lake, held: Decontamination):
+    """What says exactly the same is contaminated too, unless its source is exempt: then it comes back."""
+    texts = dict.fromkeys("abcd", saying("end", with_item=True))
+    prompts = [make_prompt(name, source="own.jsonl" if name in "cd" else "p.jsonl") for name in texts]
+    built = await tried(lake, held, DedupOptions(), texts, prompts=prompts, exempt={"own.jsonl"})
+    assert ends(built) == {"a": "decontaminate", "b": "dedup", "c": None, "d": "dedup"}
+    assert told(built) | {"a": ""} == {"a": "", "b": "duplicates a", "c": "", "d": "duplicates c"}
+
+
+@pytest.mark.parametrize("near", [None, True])
+async def test_prompts_that_are_the_same(lake: Lake, held: Decontamination, near: bool | None):
+    """By prompt, one that has no clean sample gives way to another; one that has some stays."""
+    prompts = [asking(prose("a question" if name in "abc" else "another", 30), prompt_id=name) for name in "abcxy"]
+    texts = {
+        ("a", 0): f"1 {ITEM}",
+        ("a", 1): f"2 {ITEM}",
+        ("b", 0): "3",
+        ("b", 1): f"4 {ITEM}",
+        ("c", 0): "5",
+        ("c", 1): "6",
+        ("x", 0): f"7 {ITEM}",
+        ("x", 1): "8",
+        ("y", 0): "9",
+        ("y", 1): "10",
+    }
+    teacher = FakeTeacher(answer=lambda request: completion(texts[request.prompt_id, request.sample_index]))
+    scores = named(judge=lambda prompt, sample: Finding(passed=True, score=1 - int(sample.response.split()[0]) / 100))
+    dedup = DedupOptions(by="prompt", near=near)
+    spec = Spec(prompts=prompts, teachers={"smol": teacher}, verifiers=[scores], k=2, dedup=dedup, heldout=held)
+    built = await build(lake, spec)
+    stages = {key: stage for key, (_, stage) in built.outcomes.items()}
+    assert stages == {
+        ("a", 0): "decontaminate",
+        ("a", 1): "decontaminate",
+        ("b", 0): None,
+        ("b", 1): "dedup",
+        ("c", 0): "dedup",
+        ("c", 1): "dedup",
+        ("x", 0): "decontaminate",
+        ("x", 1): None,
+        ("y", 0): "dedup",
+        ("y", 1): "dedup",
+    }
+
+
+async def test_a_chain_of_doubles(lake: Lake, held: Decontamination, tmp_path: Path):
+    """What was dropped for one that was itself dropped, as a semantic double of a contaminated one, comes back as well."""
+    model = save_model(tmp_path / "model", WORDS, MEANINGS)
+    texts = {
+        "a": f"{prose('one', 200)} large cat rests {ITEM}",
+        "b": f"{prose('other', 200)} big cat sleeps {ITEM}",
+        "c": f"{prose('other', 200)} big cat sleeps and sleeps",
+    }
+    options = DedupOptions(near=True, semantic={"model": model, "threshold": 0.95})
+    built = await tried(lake, held, options, texts)
+    assert ends(built) == {"a": "decontaminate", "b": "dedup", "c": None}
+    assert told(built)["b"] == "semantically duplicates a"
+
+
+async def test_in_doubt_it_is_contaminated(lake: Lake, held: Decontamination):
+    """A dozen doubles of a contaminated sample don't make a held-out item a form of words of the dataset."""
+    some = " ".join(ITEM.split()[:14])  # of which not even half would be needed, were it common
+    texts = {f"p{number:02}": f"{saying(str(number), with_item=False)} {some}" for number in range(14)}
+    built = await tried(lake, held, NEAR, texts)
+    assert ends(built) == {name: "dedup" if number else "decontaminate" for number, name in enumerate(texts)}
