@@ -46,11 +46,6 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False) -> None:
             guard.check_growth(spec.guard, source.source, seeds=source.generation, teacher=grower.generation, grow=source.grow)
     wiring.check_teachers(spec, path)
     check_runner(spec.runner, spec.teachers, path)
-    if spec.runner is not None and spec.runner.use != "local" and lake.replica is not None:
-        raise SpecError(
-            f"{path}: runner: workers meet in the lake's folder, and {lake.where} is an object store: build it with "
-            "--runner local, or in a folder that they share"
-        )
     judging.make_verifiers(spec, path)
     wiring.template(spec, path)
     wiring.embedder(spec, path)

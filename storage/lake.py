@@ -159,6 +159,7 @@ class Lake:
                 yield held
             finally:
                 if held:
+                    self.replica.lease.lingers = outbox.anybody_writes(self.outboxes)
                     self._push()
 
     def _push(self) -> None:
@@ -172,7 +173,8 @@ class Lake:
         """
         if not self.exists:
             return True
-        if self.replica is not None and not self.replica.waiting and not any(self.journal.rglob("*.jsonl")):
+        left = (*self.journal.rglob("*.jsonl"), *self.outboxes.glob("*/*/"))
+        if self.replica is not None and not self.replica.waiting and not left:
             return True
         with self.alone() as free:
             if free:
@@ -183,7 +185,8 @@ class Lake:
         for table, folder in self.segments.items():
             journal.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
-        outbox.settle(self.outboxes, self.root, self.waste, self.answers, patience_s=patience_s, check=check)
+        depots = self.replica.depots if self.replica is not None else None
+        outbox.settle(self.outboxes, self.root, self.waste, self.answers, depots=depots, patience_s=patience_s, check=check)
 
     def _open_lock(self) -> int:
         try:

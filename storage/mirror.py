@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -30,4 +31,20 @@ class Keeper(Protocol):
 
     def drop(self, path: Path) -> None:
         """Return once nothing is at this path there either."""
+        ...
+
+
+class Depots(Protocol):
+    """Where the lake is on an object store: what workers have put there of their outboxes. For whoever holds the lake."""
+
+    def known(self) -> Iterable[str]:
+        """Return the outboxes that something is there of, each as `RUN/WORKER`."""
+        ...
+
+    def bring(self, folder: Path) -> None:
+        """Bring to an outbox's folder what is there of it and not here, be its worker gone or only out of sight."""
+        ...
+
+    def clear(self, folder: Path) -> None:
+        """Return once what has become of an outbox is durable there, and what was brought is gone from there."""
         ...

@@ -6,7 +6,9 @@
 
 A response is on disk in its worker's outbox before it is counted, and only who holds the lake's lock moves it on. The locks are
 the kernel's, so each ends with its process however that ends: a worker sees by its run's lock that nobody waits for it any more,
-and a run, or the next one, sees by a worker's lock that nothing more will come.
+and a run, or the next one, sees by a worker's lock that nothing more will come. Where the lake is on an object store its working
+copy has the outboxes, and the store what was put of each, its depot (`storage.remote.depot`): by it the next run has them on
+another machine too.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from storage import journal, verdicts
 from storage.errors import StorageError
 from storage.locks import taken
+from storage.mirror import Depots
 from storage.parquet import sync, writing
 
 LOOK_S = 0.2
@@ -45,6 +48,10 @@ class Outbox:
         """By shard, the slots that were asked for: the run reads them when it hears that the shard is done."""
         self.ledger = folder / "ledger.json"
         """What the worker spent and how it stands, written anew about once a second."""
+        self.segments = {"samples": self.journal, "verdicts": self.judged}
+        """By table, what was bought and is in no part yet."""
+        self.parts = {"samples": self.samples, "verdicts": self.verdicts}
+        """By table, parts."""
 
     def noted(self, shard: int, kind: str) -> Path:
         """Return where it is noted what was asked for of a shard, or that it was judged."""
@@ -62,16 +69,16 @@ class Outbox:
         """Whether its worker has ended."""
         return _is_free(self.folder / "lock")
 
-    def take_over(self, root: Path, waste: Path, answers: Path) -> list[Path]:
+    def take_over(self, root: Path, waste: Path, answers: Path, depots: Depots | None = None) -> list[Path]:
         """Move all that is in it to the lake's places, and remove it; return the parts of samples that there are now of it.
 
-        The caller holds the lake's lock, and the outbox is free. Safe to repeat where it was broken off. Segments are landed from
-        the lake's own journal: where one is damaged, a repair finds it there. Raise LakeDamaged then.
+        The caller holds the lake's lock, and the outbox is free. `depots`: where more of it may be, and what it becomes is to be
+        durable too. Safe to repeat where it was broken off. Segments are landed from the lake's own journal: where one is
+        damaged, a repair finds it there. Raise LakeDamaged then.
         """
-        for table in ("samples", "verdicts"):
-            # A part goes before its footer: a footer without a part would be taken for a leftover.
-            for pattern in ("*.parquet", "*.footer"):
-                _move(sorted((self.folder / table).glob(pattern)), root / table)
+        if depots is not None:
+            depots.bring(self.folder)
+        self.move_parts(root)
         bought = _move(sorted(self.journal.glob("*.jsonl")), root / "journal")
         judged = _move(sorted(self.judged.glob("*.jsonl")), root / "journal" / "verdicts")
         _move(sorted(self.waste.glob("*.jsonl")), waste)
@@ -81,9 +88,18 @@ class Outbox:
             journal.land(segment, root / "samples")
         for segment in judged:
             verdicts.land(segment, root / "verdicts", root / "quarantine" / "verdicts")
+        if depots is not None:
+            depots.clear(self.folder)
         with writing(self.folder):
             shutil.rmtree(self.folder)
         return sorted((root / "samples").glob(f"{self.name}-*.parquet"))
+
+    def move_parts(self, root: Path) -> None:
+        """Move its parts to the lake's tables."""
+        for table, folder in self.parts.items():
+            # A part goes before its footer: a footer without a part would be taken for a leftover.
+            for pattern in ("*.parquet", "*.footer"):
+                _move(sorted(folder.glob(pattern)), root / table)
 
 
 @contextlib.contextmanager
@@ -110,28 +126,37 @@ def outboxes(folder: Path) -> list[Outbox]:
     return [Outbox(path) for path in sorted(folder.glob("*")) if path.is_dir()]
 
 
+def anybody_writes(folder: Path) -> bool:
+    """Whether an outbox in the folder of all runs has its worker yet."""
+    return any(not box.is_free() for run in folder.glob("*") for box in outboxes(run))
+
+
 def settle(
     folder: Path,
     root: Path,
     waste: Path,
     answers: Path,
     *,
+    depots: Depots | None = None,
     patience_s: float = 0.0,
     check: Callable[[], None] = lambda: None,
 ) -> None:
-    """Take over what workers of ended runs left in the folder of all runs. The caller holds the lake's lock.
+    """Take over what workers of ended runs left in the folder of all runs, and in the depots. The caller holds the lake's lock.
 
     A worker that is still there sees within seconds that its run has ended, and is waited for. Raise StorageError where it
     doesn't end; with no patience it is left alone.
     """
     until = time.monotonic() + patience_s
+    for name in depots.known() if depots is not None else ():
+        with writing(folder):
+            (folder / name).mkdir(parents=True, exist_ok=True)
     for run in sorted(folder.glob("*")):
         for box in outboxes(run):
             while not box.is_free() and time.monotonic() < until:
                 check()
                 time.sleep(LOOK_S)
             if box.is_free():
-                box.take_over(root, waste, answers)
+                box.take_over(root, waste, answers, depots)
             elif patience_s:
                 raise StorageError(
                     f"{box.folder}: a worker of a run that has ended still writes here; end it (its ledger.json says where it "

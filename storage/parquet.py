@@ -198,6 +198,15 @@ def count_rows(path: Path) -> int:
         raise unreadable(path, error) from error
 
 
+def readable(path: Path) -> bool:
+    """Return whether a file has a footer, as one that was cut hasn't."""
+    try:
+        pq.read_metadata(path)
+    except UNREADABLE:
+        return False
+    return True
+
+
 def read_batches(
     path: Path,
     *,

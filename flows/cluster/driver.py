@@ -84,9 +84,12 @@ class Driver:
             self._orders.folder.mkdir(parents=True, exist_ok=True)
         with open_run(self._folder):
             spec = self._run.spec.model_dump(mode="json", exclude={"runner"})
+            replica = self._run.lake.replica
             brief = Brief(
                 build_id=self._run.build_id,
                 lake=str(self._run.lake.root),
+                store=replica.url if replica is not None else None,
+                lease=(replica.lease.name or "") if replica is not None else "",
                 orders=str(self._orders.folder),
                 spec=spec,
                 path=str(self._path),
@@ -203,8 +206,9 @@ class Driver:
         if "stopped" in counts:
             await self._look()  # it may be the worker's own finding
         if "unseen" in counts:
+            what = "the lake" if self._run.lake.replica is None else "the working copy (STILLHOUSE_CACHE)"
             raise SetupError(
-                f"a worker doesn't see {self._folder}: the lake must be in a folder that all machines share, under the same path"
+                f"a worker doesn't see {self._folder}: {what} must be in a folder that all machines share, under the same path"
             )
         if "refused" in counts:
             refusal = notes.read(Refusal, order.with_suffix(".refused.json"))
@@ -283,7 +287,8 @@ class Driver:
                 self._asked[int(number), kind] = await asyncio.to_thread(notes.asked, path)
         vain = await asyncio.to_thread(wasted, box)
         lake = self._run.lake
-        seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers)
+        depots = lake.replica.depots if lake.replica is not None else None
+        seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers, depots)
         if not ledger.closed:
             self._run.at_work.verdicts_lost = True  # those that cost nothing may not have been on disk
             self._make_good(seen, await asyncio.to_thread(bought, seen.parts, vain))

@@ -42,6 +42,10 @@ class Brief:
     """The spec's file, for messages."""
     apart: bool = False
     """Whether shards are judged by other workers than those that draw them."""
+    store: str | None = None
+    """The URL of the object store that the lake is in, `lake` being its working copy. How to reach it is in no note."""
+    lease: str = ""
+    """The name of the run's lease there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

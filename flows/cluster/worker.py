@@ -17,7 +17,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
@@ -33,7 +33,7 @@ from flows.waiting import with_grace
 from flows.working import first
 from storage import memory
 from storage.answers import Answers
-from storage.errors import Interrupted, UserError
+from storage.errors import Interrupted, SetupError, UserError
 from storage.identity import sample_id
 from storage.journal import Journal
 from storage.lake import Lake
@@ -49,6 +49,9 @@ from tasks.orders import PROMPTS, Loaded, Ordered
 from tasks.shard import ASKED, Shards
 from tasks.stop import Stop
 from tasks.verify import Verification, alone
+
+if TYPE_CHECKING:
+    from storage.remote.depot import Depot
 
 logger = logging.getLogger(__name__)
 TRIES = 3
@@ -140,7 +143,11 @@ class Worker:
             self._loop.run_until_complete(self._live())
         except BaseException as error:
             self._problem = error
-            if self._opened.is_set():  # else whoever waits for it to open hears of it
+            if not self._opened.is_set():
+                pass  # whoever waits for it to open hears of it
+            elif isinstance(error, UserError):
+                logger.warning("%s ended: %s", self.box.name, error)
+            else:
                 logger.exception("%s ended", self.box.name)
         finally:
             self.closed = True
@@ -164,10 +171,14 @@ class Worker:
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         spec, path, box = Spec.model_validate(self._brief.spec), Path(self._brief.path), self.box
         made = await stack.enter_async_context(wiring.open_teachers(spec, path, keys=True))
+        depot = await asyncio.to_thread(self._depot)
         stack.enter_context(box.held())
         stack.push(self._report_closed)
-        store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name))
-        journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name))
+        if depot is not None:
+            stack.enter_context(depot.kept(self._stop.from_threads()))
+            await depot.certain()  # what was bought before that might not count
+        store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name, mirror=depot))
+        journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name, mirror=depot))
         waste = stack.enter_context(Waste(box.waste, run=box.name))
         answers = stack.enter_context(Answers(self._lake.answers, run=box.name, to=box.answers))
         budget = Budget(None)
@@ -205,6 +216,17 @@ class Worker:
         await stack.enter_async_context(self._allotments.kept())
         self._ready = True
         self._report()
+
+    def _depot(self) -> Depot | None:
+        """Reach the object store that the lake is in, where it is in one. Raise SetupError where this process can't."""
+        if self._brief.store is None:
+            return None
+        from storage.remote.depot import Depot
+
+        try:
+            return Depot.open(self._brief.store, self._brief.lease, self._lake.root, self.box)
+        except UserError as error:
+            raise SetupError(f"a worker on {socket.gethostname()}, with its own environment: {error}") from None
 
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a shard asked for, where the run finds it. Not where it was told to stop: some of it may be missing then."""

@@ -118,7 +118,7 @@ def _missing(root: Path, table: str, lines: list[bytes]) -> list[bytes]:
 def merge(root: Path, table: str, part: Path) -> None:
     """Add what a part has that no other has, as a part of another name, and remove it.
 
-    It was written here by a run whose segment another machine has made a part of meanwhile.
+    It was written by a run, or a worker, of whose segment another machine has made a part of that name meanwhile.
     """
     target = _late(root / table / part.name)
     with PartWriter(target, TABLES[table], keep_footer=True) as writer:
@@ -132,6 +132,7 @@ def merge(root: Path, table: str, part: Path) -> None:
         if not writer.written:
             target.unlink()
             footers.beside(target).unlink()
+        footers.beside(part).unlink(missing_ok=True)
         part.unlink()
 
 

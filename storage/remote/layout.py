@@ -13,6 +13,8 @@ from storage.schemas import EMPTY, SNAPSHOTS, STORES
 OWN = ".replica"
 """The folder of a working copy with what is about it alone."""
 BATCHES = "journal/batches"
+OUTBOXES = "journal/outbox"
+"""What workers have put, each below RUN/WORKER: see `depot`. It isn't shared: the two sides have other files there."""
 SMALL = ("manifests", "evaluations", "waste", "answers", BATCHES)
 """What every command gets, before anything else."""
 GROWING = ("waste", "answers")

@@ -52,6 +52,11 @@ class Held:
     landing: str | None = None
     """The manifest that its holder is about to put, whatever becomes of the holder."""
 
+    @property
+    def name(self) -> str:
+        """What tells it from every other lease, of this lake and of others."""
+        return f"{self.copy}-{self.epoch}"
+
     def dumped(self) -> bytes:
         """Return it as it is put."""
         return json.dumps(dataclasses.asdict(self)).encode() + b"\n"
@@ -72,13 +77,15 @@ class Lease:
         """Use a store; `copy` names the working copy, whose own lock the caller holds."""
         self._objects = objects
         self._copy = copy
-        self._seconds = seconds or float(os.environ.get("STILLHOUSE_LEASE_SECONDS", LEASE_S))
+        self._seconds = seconds or lease_seconds()
         self._lock = threading.Lock()
         self._held: Held | None = None
         self._put: Found | None = None
         self._until = 0.0
         self._lost: LeaseLost | None = None
         self._ended = threading.Event()
+        self.lingers = False
+        """Whether to let it run out rather than free it: somebody may still write by it."""
 
     @contextlib.contextmanager
     def held(
@@ -109,9 +116,14 @@ class Lease:
             self._release()
 
     @property
+    def name(self) -> str | None:
+        """What tells it from every other one, while it is held."""
+        return self._held.name if self._held is not None else None
+
+    @property
     def sure(self) -> bool:
         """Whether it is held for certain, without asking the store."""
-        return self._held is not None and self._lost is None and _now() < self._until
+        return self._held is not None and self._lost is None and now() < self._until
 
     def check(self) -> None:
         """Raise LeaseLost unless it is held at this moment. Called before whatever is put."""
@@ -122,7 +134,7 @@ class Lease:
                 raise self._lost
             if self._held is None:
                 raise StorageError(f"{self._objects.url}: may be written to only while its lease is held")
-            if _now() >= self._until:
+            if now() >= self._until:
                 self._again()
 
     def announce(self, manifest: str | None) -> None:
@@ -138,7 +150,7 @@ class Lease:
             there = self._objects.get(NAME)
             before = Held.of(there[0], self._objects.url) if there else None
             if there is not None and there[1].etag != seen:
-                seen, since = there[1].etag, _now()
+                seen, since = there[1].etag, now()
             if before is None or self._over(before, there and there[1], since):
                 try:
                     return self._begin(before, there and there[1])
@@ -156,14 +168,14 @@ class Lease:
         if held.free or held.copy == self._copy:  # of this working copy, whose lock is ours: its process is gone
             return True
         long_ago = put is not None and datetime.now(UTC) - put.modified > SKEW + timedelta(seconds=held.seconds)
-        return long_ago or _now() - since >= held.seconds
+        return long_ago or now() - since >= held.seconds
 
     def _begin(self, before: Held | None, put: Found | None) -> Held:
         epoch = before.epoch + 1 if before is not None else 1
         landing = before.landing if before is not None else None
         who = f"{socket.gethostname()}, pid {os.getpid()}"
         held = Held(copy=self._copy, who=who, epoch=epoch, beat=0, seconds=self._seconds, landing=landing)
-        began = _now()
+        began = now()
         self._put = self._objects.put(NAME, held.dumped(), new=put is None, over=put)
         if put is None:
             held = self._proven(held)
@@ -198,7 +210,7 @@ class Lease:
                 lost(error)
                 return
             except StorageError as error:
-                if not told and _now() >= self._until:  # nothing can be put now: to buy on would be for nothing, if it lasts
+                if not told and now() >= self._until:  # nothing can be put now: to buy on would be for nothing, if it lasts
                     lost(error)
                     told = True
 
@@ -207,24 +219,34 @@ class Lease:
         if self._held is None:
             raise StorageError(f"{self._objects.url}: its lease isn't held")
         held = dataclasses.replace(self._held, beat=self._held.beat + 1, **changed)  # type: ignore[arg-type]
-        began = _now()
+        began = now()
         try:
             self._put = self._objects.put(NAME, held.dumped(), over=self._put)
         except Taken:
-            self._lost = LeaseLost(
-                f"{self._objects.url}: another machine has taken the lake over, since this one didn't answer for "
-                f"{self._seconds:g} s; what was paid for is safe, and a rerun goes on"
-            )
+            self._lost = taken_over(self._objects.url, self._seconds)
             raise self._lost from None
         self._held, self._until = held, began + self._seconds
 
     def _release(self) -> None:
         with self._lock, contextlib.suppress(StorageError):  # whoever waits finds out by itself
-            if self._lost is None:
+            if self._lost is None and not self.lingers:
                 self._again(free=True)  # type: ignore[arg-type]
             self._held = None
 
 
-def _now() -> float:
-    # A clock that goes on while the machine sleeps.
+def lease_seconds() -> float:
+    """Return for how long leases are given here."""
+    return float(os.environ.get("STILLHOUSE_LEASE_SECONDS", LEASE_S))
+
+
+def taken_over(url: str, seconds: float) -> LeaseLost:
+    """Return what to raise where somebody else holds a lake that was given for so long."""
+    return LeaseLost(
+        f"{url}: another machine has taken the lake over, since this one didn't answer for {seconds:g} s; what was paid for is "
+        "safe, and a rerun goes on"
+    )
+
+
+def now() -> float:
+    """Return seconds by a clock that goes on while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -163,6 +163,16 @@ class Objects:
             )
         return arrived
 
+    def copy(self, found: Found, path: str) -> Found:
+        """Have the store put an object at another path too, and return what is there now."""
+        with self._told(path, "written"):
+            self._store.copy(found.path, path)
+            arrived = _found(self._store.head(path))
+        if arrived.size != found.size:
+            self.delete([path])
+            raise StorageError(f"{self.url}/{path}: {arrived.size:,} bytes arrived of the {found.size:,} of {found.path}")
+        return arrived
+
     def download(self, found: Found, target: Path) -> Found:
         """Stream an object into a file, which is on disk when this returns, and return what was read."""
         with self._told(found.path, "read"):

@@ -24,24 +24,22 @@ from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO, Self
 
-import pyarrow.parquet as pq
-
 from storage import footers
 from storage.errors import StorageError
 from storage.locks import taken
-from storage.parquet import UNREADABLE, write_text, writing
+from storage.parquet import readable, write_text, writing
 from storage.remote import commits, layout
+from storage.remote.depot import Depots
 from storage.remote.known import Known
-from storage.remote.lease import LEASE_S, Lease
+from storage.remote.lease import Lease, lease_seconds
 from storage.remote.objects import Found, Objects, Taken, endpoint
+from storage.remote.sweep import sweeping
 from storage.schemas import EMPTY, SNAPSHOTS
 
 Say = Callable[[str], None]
 logger = logging.getLogger(__name__)
 AT_ONCE = 8
 """Files that are sent or fetched at a time, each streamed."""
-SWEEP_S = 15.0
-"""Between two looks at the small files that grow during a run."""
 LARGE_BYTES = 32 * 2**20
 """Who watches is told of what is more than this."""
 QUIET_S = 5.0
@@ -80,13 +78,14 @@ class Replica:
                 (self._own / "url").write_text(f"{self.url}\n")
         self._known = Known(self._own / "known.jsonl")
         self.lease = Lease(leasing or objects, self._identity())
+        self.depots = Depots(self, objects)
 
     @classmethod
     def open(cls, url: str, *, say: Say = logger.info) -> Self:
         """Return the lake at a URL, with what every command needs of it brought here. Raise StorageError where it can't be."""
         url = url.rstrip("/")
-        seconds = float(os.environ.get("STILLHOUSE_LEASE_SECONDS", LEASE_S))
-        leasing = Objects.at(url, patience_s=seconds / 4, request_s=seconds / 4)
+        brief_s = lease_seconds() / 4
+        leasing = Objects.at(url, patience_s=brief_s, request_s=brief_s)
         replica = cls(Objects.at(url), place(url), leasing=leasing, say=say)
         replica.refresh()
         return replica
@@ -130,9 +129,14 @@ class Replica:
         return restored
 
     @property
+    def there(self) -> Mapping[str, Found]:
+        """The store's objects by path, as they were last listed, and what was sent since."""
+        return self._remote
+
+    @property
     def waiting(self) -> bool:
-        """Whether the store has commits of a writer that died, or of one that writes now."""
-        return bool(commits.by_segment(self._remote))
+        """Whether the store has commits of a writer that died, or of one that writes now, or outboxes of workers."""
+        return bool(commits.by_segment(self._remote) or self.depots.known())
 
     @property
     def unsent(self) -> list[str]:
@@ -204,7 +208,7 @@ class Replica:
         if here == there:
             self._known.add(path, file.stat(), self._remote[path].etag)
             return True
-        if layout.part(path) and not _readable(incoming):  # its upload was cut short, and who sent it died
+        if layout.part(path) and not readable(incoming):  # its upload was cut short, and who sent it died
             self._cut.add(path)
             return True
         return any(layout.below(path, folder) for folder in layout.GROWING) and here.startswith(there)
@@ -238,7 +242,7 @@ class Replica:
             for late in sorted((self._own / "late").rglob("*.parquet")):
                 commits.merge(self.root, late.relative_to(self._own / "late").parts[0], late)
             self._inherited = commits.inherit(self._objects, self.root, segments, self._remote)
-            with self._sweeping():
+            with sweeping([self.root / folder for folder in layout.GROWING], self.keep):
                 yield True
 
     def _finish(self, manifest: str) -> None:
@@ -248,25 +252,6 @@ class Replica:
             self._objects.put(manifest, found[0])
         self.lease.announce(None)
         self._objects.delete([pending])
-
-    @contextlib.contextmanager
-    def _sweeping(self) -> Iterator[None]:
-        ended = threading.Event()
-
-        def sweep() -> None:
-            while not ended.wait(SWEEP_S):
-                with contextlib.suppress(StorageError):  # the last push says so, where it lasts
-                    for folder in layout.GROWING:
-                        for path in (self.root / folder).glob("*.jsonl"):
-                            self.keep(path)
-
-        thread = threading.Thread(target=sweep, name="sweep", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
 
     # To the store
 
@@ -296,6 +281,13 @@ class Replica:
         name = self._path(path)
         if not self._known.unchanged(name, path):
             self._send(name)
+
+    def adopt(self, found: Found, path: Path) -> None:
+        """Have the store copy to a file's place there what a worker has put of it."""
+        self.lease.check()
+        name = self._path(path)
+        self._remote[name] = put = self._objects.copy(found, name)
+        self._known.add(name, path.stat(), put.etag)
 
     def drop(self, path: Path) -> None:
         """Remove from the store what is at a path, a folder's files too."""
@@ -347,6 +339,7 @@ class Replica:
         for path in (part, footers.beside(part)):
             if path.exists():
                 self.keep(path)
+        self.lease.check()  # whoever has taken the lake over meanwhile may be reading them
         self._objects.delete([found.path for found in self._objects.list(self._path(segment.with_suffix("")))])
 
     # Side by side
@@ -381,14 +374,6 @@ class Replica:
         """Hold the working copy's lock unless a writer does; give whether this one has it."""
         with _opened(self.root / "journal" / "lock") as file:
             yield taken(file.fileno())
-
-
-def _readable(part: Path) -> bool:
-    try:
-        pq.read_metadata(part)
-    except UNREADABLE:
-        return False
-    return True
 
 
 def _opened(lock: Path) -> BinaryIO:

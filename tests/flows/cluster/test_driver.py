@@ -144,6 +144,15 @@ async def test_a_folder_that_is_not_shared(house: House, monkeypatch: pytest.Mon
     assert f"a worker doesn't see {house.lake.outboxes}/b: the lake must be in a folder that all machines share" in str(reason)
 
 
+async def test_a_working_copy_that_is_not_shared(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a lake on an object store it is the working copy that a worker must see."""
+    replica: Any = SimpleNamespace(url="s3://b/l", lease=SimpleNamespace(name="a-1"), depots=None)
+    house.lake.replica = replica
+    reason = await house.work(monkeypatch, lambda *_: {"unseen": 1})
+    assert isinstance(reason, SetupError)
+    assert "the working copy (STILLHOUSE_CACHE) must be in a folder that all machines share" in str(reason)
+
+
 async def test_killed_before_it_signed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """An order whose claim is empty was never begun: it goes out again, so many times, and nobody waits for ever."""
     monkeypatch.setattr(driver, "TICK_S", 0.01)

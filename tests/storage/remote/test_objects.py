@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from storage.errors import StorageError
-from storage.remote.objects import Objects, Taken, explained
+from storage.remote.objects import Found, Objects, Taken, explained
 
 
 def test_conditions(objects: Objects):
@@ -40,6 +41,9 @@ def test_files(objects: Objects, tmp_path: Path):
     assert [found.path for found in objects.list("folder")] == ["folder/file"]
     assert objects.download(sent, tmp_path / "deep" / "copy").size == 100_000
     assert (tmp_path / "deep" / "copy").read_bytes() == b"x" * 100_000
+    assert objects.copy(sent, "other").size == 100_000
+    assert objects.get("other") is not None
+    objects.delete(["other"])
     (tmp_path / "file").write_bytes(b"y")
     with pytest.raises(Taken):
         objects.upload("folder/file", tmp_path / "file", new=True)
@@ -99,6 +103,7 @@ def test_every_error_is_ours(tmp_path: Path):
         lambda: objects.get("k"),
         lambda: objects.put("k", b""),
         lambda: objects.upload("k", tmp_path / "file"),
+        lambda: objects.copy(Found(path="k", size=1, etag=None, modified=datetime.now(UTC)), "l"),
         lambda: objects.delete(["k"]),
     ):
         with pytest.raises(StorageError, match=r"s3://b/lake.*: the store answers 500"):
