@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError
+from tasks.teachers.reasoning import lost
 from tasks.vocabulary import Vocabulary, vocabulary
 
 Turns = Sequence[Mapping[str, Any]]
@@ -103,9 +104,8 @@ class Chat:
                 raise Unclear("the chat template renders a prompt otherwise where a response follows it")
             begin = len(header)
         said = whole[begin:]
-        for what, text in (("reasoning", answered.get("reasoning_content")), ("response", answered["content"])):
-            if text and text.strip() not in said:
-                raise Unclear(f"the chat template leaves out or changes the {what}")
+        if what := lost(said, answered.get("reasoning_content"), answered["content"]):
+            raise Unclear(f"the chat template leaves out or changes the {what}")
         return Rendered(whole, begin)
 
     def encode(self, rendered: Sequence[Rendered], *, offsets: bool = False) -> list[Encoded]:

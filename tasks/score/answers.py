@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from storage.errors import RequestRejected
-from tasks.teachers.reasoning import CLOSE, OPEN, joined
+from tasks.teachers.reasoning import CLOSE, OPEN, joined, lost
 
 Shown = Literal["think", "turn", "omit"]
 """How an export shows reasoning, and how it is scored."""
@@ -96,9 +96,8 @@ def behind(prompt: str, answer: Answer, whole: str | None = None) -> tuple[str, 
             "the chat template writes a prompt otherwise where an answer follows; score with `--reasoning think`"
         )
     said = whole[len(head) :]
-    for what, text in (("reasoning", answer.reasoning), ("response", answer.response)):
-        if text and text.strip() not in said:
-            raise RequestRejected(f"the chat template leaves out or changes the {what}; use `--reasoning think`")
+    if what := lost(said, answer.reasoning, answer.response):
+        raise RequestRejected(f"the chat template leaves out or changes the {what}; use `--reasoning think`")
     return head, said
 
 

@@ -24,3 +24,14 @@ def split(text: str) -> tuple[str | None, str]:
 def joined(thought: str | None, answer: str) -> str:
     """Return the text of both, as DeepSeek-R1 and Qwen3 write it; the answer alone where there is no thought."""
     return f"{OPEN}\n{thought}\n{CLOSE}\n\n{answer}" if thought else answer
+
+
+def lost(said: str, thought: str | None, answer: str) -> str | None:
+    """Return which of the two a chat template left out or changed, in a turn as it wrote it: reasoning or response.
+
+    An answer often repeats what was thought, so that counts as shown only before the answer.
+    """
+    at = said.rfind(answer.strip())
+    if (thought or "").strip() not in (said if at < 0 else said[:at]):
+        return "reasoning"
+    return "response" if at < 0 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.teachers.reasoning import split
+from tasks.teachers.reasoning import lost, split
 
 CASES = {
     "no tags": ("The answer is 4.", None, "The answer is 4."),
@@ -29,3 +29,20 @@ CASES = {
 def test_split(text: str, thought: str | None, answer: str):
     """Reasoning stands first, between its tags; everything else is the answer."""
     assert split(text) == (thought, answer)
+
+
+@pytest.mark.parametrize(
+    ("said", "thought", "answer", "what"),
+    [
+        ("<think>\n2+2\n</think>\n\n2+2 is 4<|im_end|>", "2+2", "2+2 is 4", None),
+        ("2+2 is 4<|im_end|>", "2+2", "2+2 is 4", "reasoning"),
+        ("4<|im_end|>", "4", "4", "reasoning"),
+        ("<think>2+2=4</think>4", " 2+2=4\n", "4 ", None),
+        ("<think>2+2</think>", "2+2", "4", "response"),
+        ("4", None, "4", None),
+        ("<think>2+2</think>", "2+2", "", None),
+    ],
+)
+def test_what_a_template_lost(said: str, thought: str | None, answer: str, what: str | None):
+    """Reasoning that the answer repeats is shown only where it stands before it."""
+    assert lost(said, thought, answer) == what
