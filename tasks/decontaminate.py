@@ -82,11 +82,13 @@ class Decontamination:
     def bar(self, workspace: Workspace, exempt: Collection[str], template: Template | None = None) -> int:
         """Bar the contaminated prompts, but for those of the sources `exempt`; return how many. See `tasks.barred`.
 
-        `template`: what they are sent by, where that may add something to them.
+        `template`: what they are sent by, where that may add something to them. What is common goes by these prompts alone,
+        whatever others were looked at before.
         """
         listed = ", ".join(map(literal, exempt)) or "NULL"
         workspace.execute(f"CREATE TABLE exempt AS SELECT ord FROM prompts WHERE source IN ({listed}) ORDER BY ord")
         hits = workspace.folder / "contaminated-prompts.parquet"
+        self._prompts = Matching(index=self.index)
         self._write(hits, self._prompts, self._staged(workspace, set(exempt), template), key="ord")
         return bar(workspace, STAGE, _largest(hits, "ord"))
 

@@ -14,6 +14,7 @@ from storage.lake import Lake
 from storage.records import Message
 from tasks.decontaminate import Decontamination
 from tasks.heldout.benchmarks import Benchmark
+from tasks.heldout.index import COMMON
 from tasks.teachers.protocol import Choice, Completion, Request
 from tasks.templates import TemplateOptions
 from tests.fakes import FakeTeacher, completion, make_prompt
@@ -116,6 +117,18 @@ async def test_what_is_rejected_already(lake: Lake, held: Decontamination):
     teacher = answering({("a", 0): FIRST, ("b", 0): FIRST})
     built = await build(lake, Spec(prompts=[make_prompt("a"), make_prompt("b")], teachers={"smol": teacher}, heldout=held))
     assert sorted(stage for _, stage in built.outcomes.values()) == ["decontaminate", "dedup"]
+
+
+async def test_what_was_looked_at_before(lake: Lake, tmp_path: Path):
+    """What is common goes by the prompts of a look alone, whatever other ones were looked at before."""
+    instruction = prose("instruction", 20)
+    path = tmp_path / "exam.jsonl"
+    path.write_text(json.dumps({"id": "q", "prompt": f"{instruction} {prose('item', 40)}"}) + "\n")
+    held = Decontamination([Benchmark(source=str(path))], seed=0)
+    many = [make_prompt(f"{instruction} {prose(n, 40)}", prompt_id=f"p{n}") for n in range(COMMON + 1)]
+    for number, (prompts, outcome) in enumerate([(many, "kept"), (many[:2], "rejected")]):
+        built = await build(lake, Spec(prompts=prompts, heldout=held), run=f"r{number}")
+        assert {each for each, _ in built.outcomes.values()} == {outcome}
 
 
 def test_a_contaminated_template(held: Decontamination):
