@@ -14,6 +14,8 @@ from flows.checks import bar
 from flows.growth import from_store
 from flows.spec import Spec
 from flows.wiring import Connected
+from storage.lake import Lake
+from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks import costs, guard
 from tasks.decontaminate import Decontamination
@@ -29,6 +31,7 @@ def foresee(
     spec: Spec,
     path: Path,
     workspace: Workspace,
+    lake: Lake,
     teachers: Sequence[Sequence[Connected]],
     heldout: Decontamination | None,
     *,
@@ -55,12 +58,12 @@ def foresee(
     spent = costs.spent(workspace)
     if spec.guard.of_prompts:
         bar(workspace, spec, path, prepared, heldout)
-        check(spec, workspace, grown, say, probing=probing)
+        check(spec, workspace, lake, grown, say, probing=probing)
     return spent
 
 
 def check(
-    spec: Spec, workspace: Workspace, grown: Mapping[int, Growing], say: Say, *, probing: bool = False
+    spec: Spec, workspace: Workspace, lake: Lake, grown: Mapping[int, Growing], say: Say, *, probing: bool = False
 ) -> list[GrowthEstimate]:
     """Return what is to be grown. Raise GuardRefused where the guard would refuse that.
 
@@ -75,7 +78,20 @@ def check(
         most=sum(each.may_come for each in estimates),
         expected=sum(each.may_come if each.expected is None else each.expected for each in estimates),
         known=all(each.expected is not None for each in estimates if each.may_come),
+        failed=bool(spec.guard.min_human_share) and _failed(spec, workspace, lake),
     )
     if (line := guard.check_share(workspace, spec.guard, coming, probing=probing)) is not None:
         say(line)
     return estimates
+
+
+def _failed(spec: Spec, workspace: Workspace, lake: Lake) -> bool:
+    """Return whether the dataset's newest build has asked for all that is missing, and got no answer."""
+    builds = lake.builds(spec.dataset)
+    if not builds or not builds[-1].get("grown"):
+        return False
+    told = parquet_in(lake.snapshot("grown", spec.dataset, builds[-1]["build_id"]))
+    ((others,),) = workspace.rows(
+        f"SELECT count(*) FROM grown_samples ANTI JOIN (FROM {told} WHERE outcome = 'failed') USING (sample_id) WHERE NOT stored"
+    )
+    return not others

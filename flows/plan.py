@@ -185,7 +185,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         )
         check_prompts(workspace, spec, path, prepared, say)
         prepared = bar(workspace, spec, path, prepared, heldout)
-        growth = foresight.check(spec, workspace, grown, say)
+        growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)
         for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers)):

@@ -195,7 +195,7 @@ class Run:
     def _foresee(self, *, probing: bool) -> float:
         with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as own:
             more: Any = {"stop": self.stop, "say": self.say, "probing": probing}
-            return foresee(self.spec, self.path, own, self.teachers, self._heldout, **more)
+            return foresee(self.spec, self.path, own, self.lake, self.teachers, self._heldout, **more)
 
     def _prepare(self, workspace: Workspace, grown: Mapping[int, Growing] | None) -> Prepared:
         return prepare(

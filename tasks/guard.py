@@ -46,6 +46,8 @@ class Coming:
     """How many about."""
     known: bool
     """Whether that goes by the share of stored answers' prompts that were kept; else it is all of them."""
+    failed: bool = False
+    """Whether a build that has landed has asked for all of it in vain. Then about none is to be expected."""
 
 
 def check_teachers(options: GuardOptions, generations: Mapping[str, int]) -> None:
@@ -96,7 +98,8 @@ def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
 def check_share(workspace: Workspace, options: GuardOptions, coming: Coming, *, probing: bool = False) -> str | None:
     """Return a line where too few prompts may be people's once more are grown. Raise GuardRefused where that is to be expected.
 
-    Before a probe, which buys a few to see how many are kept, only where not even one more may be.
+    Before a probe, which buys a few to see how many are kept, only where not even one more may be. What failed as a build landed
+    is asked for again: a spec that has landed is not refused before it is known that more comes of it.
     """
     if not options.min_human_share or not coming.most:
         return None
@@ -106,14 +109,13 @@ def check_share(workspace: Workspace, options: GuardOptions, coming: Coming, *, 
     room = max(0, math.floor(human / options.min_human_share + 1e-9) - total)
     if coming.most <= room:
         return None
-    asked = f"growing asks for {coming.most:,} prompts more" + (
-        f", of which about {coming.expected:,} are kept by what is stored" if coming.known else ""
-    )
+    known = f", of which about {coming.expected:,} are kept by what is stored" if coming.known else ""
+    asked = f"growing asks for {coming.most:,} prompts more" + (", all of which failed before" if coming.failed else known)
     said = (
         f"{asked}, and beside {human:,} that people wrote (generation 0) and {total - human:,} others, guard.min_human_share, "
         f"{options.min_human_share:g}, has room for {room:,}"
     )
-    if room and (probing or coming.expected <= room):
+    if coming.failed or (room and (probing or coming.expected <= room)):
         return f"{said}: a build in which more are kept will be refused"
     learn = "" if coming.known or not room else "; `stillhouse plan SPEC --probe 20` finds out how many are kept"
     raise GuardRefused(

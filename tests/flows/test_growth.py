@@ -157,15 +157,20 @@ async def test_the_guard_foresees_what_is_grown(lake: Lake):
     assert (await build(path, lake))["grown"][0]["kept"] == 2
 
 
-async def test_the_guard_after_a_probe(folder: Path, lake: Lake):
-    """A probe may ask before it is known how many prompts are kept; after it, that decides, and the guard still looks at the end."""
+def answered(folder: Path, *answers: str) -> None:
+    """Write four seeds, and what comes of as many of them as there are answers."""
     seeds = [{"id": f"s{i}", "prompt": f"Seed number {i}?"} for i in range(4)]
     (folder / "seeds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in seeds))
-    answers = [json.dumps([GROWN[0]]), "I'm sorry, but I can't help with that.", json.dumps([GROWN[1]]), "As an AI, I cannot."]
     rows_ = [{"prompt_id": f"s{i}", "responses": [answer]} for i, answer in enumerate(answers)]
     (folder / "grow.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_))
     asked = [*GROWN, *(row["prompt"] for row in seeds)]
     (folder / "answers.jsonl").write_text("".join(json.dumps({"prompt": text, "responses": ["A"]}) + "\n" for text in asked))
+
+
+async def test_the_guard_after_a_probe(folder: Path, lake: Lake):
+    """A probe may ask before it is known how many prompts are kept; after it, that decides, and the guard still looks at the end."""
+    refused = "I'm sorry, but I can't help with that."
+    answered(folder, json.dumps([GROWN[0]]), refused, json.dumps([GROWN[1]]), "As an AI, I cannot.")
     path = write(guard={"min_human_share": 0.65}, dedup={"exact": False})
     lines: list[str] = []
     async with Run(load_spec(path), path, lake, say=lines.append) as run:
@@ -179,6 +184,25 @@ async def test_the_guard_after_a_probe(folder: Path, lake: Lake):
     path = write(guard={"min_human_share": 0.7})  # everything is stored: the guard itself looks at it
     with pytest.raises(GuardRefused, match=r"4 of 6 prompts \(66\.7%\) were written by people"):
         await build(path, lake)
+
+
+async def test_what_failed_before_is_asked_for_again(folder: Path, lake: Lake):
+    """A spec that landed lands again, though a request that failed may come now; the guard looks at it once it has come."""
+    answered(folder, json.dumps([GROWN[0]]), "I'm sorry, but I can't help with that.", json.dumps([GROWN[1]]))
+    path = write(guard={"min_human_share": 0.66}, dedup={"exact": False})
+    async with Run(load_spec(path), path, lake) as run:
+        await run.grow(2)
+    (first,) = (await build(path, lake))["grown"]
+    assert (first["kept"], sum(first["rejected"].values()), first["failed"]) == (2, 1, 1)
+    lines: list[str] = []
+    await plan(load_spec(path), path, lake, lines.append)
+    assert any("1 prompts more, all of which failed before, and beside 4" in line for line in lines)
+    (again,) = (await build(path, lake))["grown"]
+    assert (again["kept"], again["failed"], again["paid"]) == (2, 1, 0)
+    with pytest.raises(
+        GuardRefused, match="growing asks for 5 prompts more, of which about 3 are kept"
+    ):  # four were never asked for
+        await build(write(guard={"min_human_share": 0.66}, grow={"per_seed": 2}), lake)
 
 
 async def test_the_guard_foresees_generations_of_rows(folder: Path, lake: Lake):
