@@ -21,6 +21,7 @@ from flows.waiting import with_grace
 from flows.working import signals
 from storage import catalog, memory, scores
 from storage.errors import SpecError
+from storage.identity import showing
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.rot import verify
@@ -64,7 +65,7 @@ class Scores:
     model: str
     """Its model."""
     fingerprint: str
-    """What the scores are stored under."""
+    """What the scores are stored under: those of samples with reasoning, where there are any."""
     top: int
     """Alternatives at each position."""
     reasoning: Shown
@@ -159,14 +160,14 @@ class _Scoring:
                 wiring.open_scorer(options, self.path, self.chosen.number, top=self.top, keys=True)
             )
             how: Shown = self.shown or "omit"
-            fingerprint = print_of(options, made[0].teacher.identity, self.top, how)
+            fingerprint = print_of(options, made[0].teacher.identity, self.top)
             lock = lake.writing(self._say, check=stop.check, lost=stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
             stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
             await asyncio.to_thread(verify, lake, self._say, check=stop.check)
             workspace = stack.enter_context(Workspace(lake, lake.staging / run))
             await self._want(workspace, which)
-            missing = await asyncio.to_thread(find, workspace, fingerprint)
+            missing = await asyncio.to_thread(find, workspace, [fingerprint, showing(fingerprint, how)])
             self._check_shown(missing)
             budget.spent = await asyncio.to_thread(lambda: costs.spent(workspace, among="wanted"))
             scores = lake.root / "scores"
@@ -239,14 +240,15 @@ class _Scoring:
         if left:
             raise AssertionError(f"{left} samples were never asked about")
         options = self.chosen.options
-        scores.choose(workspace, options.name, "wanted", fingerprints=[grade.fingerprint])
+        print_ = showing(grade.fingerprint, grade.shown)
+        scores.choose(workspace, options.name, "wanted", fingerprints=[grade.fingerprint, print_])
         scores.narrow(workspace, LOOKED_AT)
         return Scores(
             dataset=self.spec.dataset,
             lake=self.lake.where,
             scorer=options.name,
             model=options.model,
-            fingerprint=grade.fingerprint,
+            fingerprint=print_ if missing.reasoned else grade.fingerprint,
             top=self.top,
             reasoning=grade.shown,
             reasoned=missing.reasoned,

@@ -85,13 +85,14 @@ def shown(spec: Spec, path: Path, name: str) -> Shown | None:
     return next(iter(wanted), None)
 
 
-def print_of(options: TeacherOptions, identity_: Mapping[str, Any], top: int, reasoning: Shown) -> str:
-    """Return the address under which a teacher's scores are stored."""
-    return identity.scorer(provider=options.vendor, model=options.model, identity=identity_, top=top, reasoning=reasoning)
+def print_of(options: TeacherOptions, identity_: Mapping[str, Any], top: int) -> str:
+    """Return the address under which a teacher's scores of samples without reasoning are stored."""
+    return identity.scorer(provider=options.vendor, model=options.model, identity=identity_, top=top)
 
 
 async def fingerprints(spec: Spec, path: Path, name: str, tops: Sequence[int], reasoning: Shown) -> list[str]:
-    """Return the addresses of what a teacher has scored with so many alternatives. Nobody is asked."""
+    """Return the addresses of what a teacher has scored with so many alternatives, of any sample. Nobody is asked."""
     found = chosen(spec, path, name)
     async with wiring.open_scorer(found.options, path, found.number, top=0, keys=False) as made:
-        return [print_of(found.options, made[0].teacher.identity, top, reasoning) for top in tops]
+        bare = [print_of(found.options, made[0].teacher.identity, top) for top in tops]
+    return [*bare, *(identity.showing(each, reasoning) for each in bare)]

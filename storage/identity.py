@@ -93,13 +93,18 @@ SCORED = 2
 """What of an answer is scored. 1: a response's tokens. 2: those of the reasoning that is shown too, and the end of the turn."""
 
 
-def scorer(*, provider: str, model: str, identity: Mapping[str, Any], top: int, reasoning: str) -> str:
-    """Return the address of a scorer that is asked for so many alternatives, of answers whose reasoning is shown so.
+def scorer(*, provider: str, model: str, identity: Mapping[str, Any], top: int) -> str:
+    """Return the address of a scorer that is asked for so many alternatives, of answers without reasoning.
 
     The rest is as in `request_key`.
     """
-    asked = {"top": top, "reasoning": reasoning, "version": SCORED}
+    asked = {"top": top, "version": SCORED}
     return address({"scores": {"provider": provider, "model": model, "identity": dict(identity), **asked}})
+
+
+def showing(scorer: str, reasoning: str) -> str:  # `scorer` is what the function of that name returns
+    """Return the address of the same scorer, of answers whose reasoning is shown so."""
+    return address({"scorer": scorer, "reasoning": reasoning})
 
 
 VOTE_INPUTS = "left(sha256(any_value(inputs) || '/' || string_agg(sample_id, ',' ORDER BY sample_id)), 32)"

@@ -198,12 +198,13 @@ class Score:
     model: str
     """The model as it was asked for."""
     fingerprint: str
-    """Content address of what decides the answer: provider, model, what else identifies it, `top`, and how reasoning is shown."""
+    """Content address of what decides the answer: provider, model, what else identifies it, `top`, and how reasoning is shown,
+    where there is any."""
     top: int
     """Alternatives that were asked for at each position."""
     reasoning: str
-    """How reasoning is shown that the sample has apart from its response: think, turn or omit. Null where an earlier version
-    scored, which left such samples out."""
+    """How reasoning is shown that the sample has apart from its response: think, turn or omit; none where it has none, and the
+    score counts for each. Null where an earlier version scored, which left samples with reasoning out."""
     logprobs: Logprobs | None
     """The distributions at the tokens of the reasoning, where it is shown, and of the response. None: it couldn't be scored."""
     ended: bool = False

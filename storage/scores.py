@@ -7,10 +7,11 @@ and the same one every time.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
+from storage.identity import showing
 from storage.sql import literal
 from storage.workspace import Workspace
 
@@ -19,6 +20,8 @@ READ_ROWS = 100
 
 
 EMPTY = "its response is empty"
+NONE = "none"
+"""In place of how reasoning is shown, where a sample has none: its score counts, however others' is."""
 
 
 def unscorable(workspace: Workspace, among: str) -> None:
@@ -37,6 +40,18 @@ def reasoned(workspace: Workspace, among: str) -> int:
     """Return how many samples in a table have reasoning apart from their response."""
     thought = f"FROM {workspace.holding(among)} AS samples SEMI JOIN {among} AS among USING (sample_id) WHERE reasoning <> ''"
     return int(workspace.rows(f"SELECT count(DISTINCT sample_id) {thought}")[0][0])
+
+
+def together(shown: Mapping[str, str | None]) -> list[tuple[str, ...]]:
+    """Return which fingerprints go together: a scorer's of reasoning in one form, and its own of samples that have none.
+
+    `shown` says how reasoning is under each, as `Score.reasoning` does.
+    """
+    bare = [each for each, how in shown.items() if how == NONE]
+    beside = {showing(each, how): each for each in bare for how in shown.values() if how not in {None, NONE}}
+    pairs = [(each, beside[each]) if each in beside else (each,) for each, how in shown.items() if how != NONE]
+    paired = {each for pair in pairs for each in pair}
+    return [*pairs, *((each,) for each in bare if each not in paired)]
 
 
 def choose(workspace: Workspace, scorer: str, among: str, *, fingerprints: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ are nearly one, since samples arrive prompt by prompt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from storage.errors import SpecError
+from storage.identity import showing
 from storage.lake import Lake
 from storage.parquet import read_batches, writing
 from storage.schemas import LOGPROBS
+from storage.scores import NONE, together
 from storage.sql import literal, parquet, parquet_in
 from storage.workspace import Workspace
 from tasks.ranked import Ids, packed
@@ -95,8 +97,8 @@ class Wanted:
 class _Way(NamedTuple):
     """One way in which traces were scored."""
 
-    fingerprint: str
-    """The scores' address."""
+    fingerprints: tuple[str, ...]
+    """The scores' addresses, that of samples without reasoning last."""
     names: list[str]
     """By whom, as specs called them."""
     provider: str
@@ -106,7 +108,7 @@ class _Way(NamedTuple):
     top: int
     """Alternatives."""
     reasoning: str | None
-    """How it is shown; None: an earlier version scored, responses alone and without the end of their turn."""
+    """How it is shown; none: the samples have none; None: an earlier version scored, responses alone without the turn's end."""
     traces: int
     """How many have a score."""
     made: datetime
@@ -124,7 +126,7 @@ class Distributions:
         self._path = workspace.folder / "distributions.arrow"
         self._ids = _ids(workspace, traces)
         self._places = np.full(len(self._ids), -1, np.int64)
-        self._copy(workspace, lake, traces, None if wanted is None else _fingerprint(workspace, traces, wanted))
+        self._copy(workspace, lake, traces, () if wanted is None else _fingerprints(workspace, traces, wanted))
 
     @property
     def size(self) -> int:
@@ -145,12 +147,12 @@ class Distributions:
         at = int(np.searchsorted(self._ids, key))
         return int(self._places[at]) if at < len(self._ids) and self._ids[at] == key else -1
 
-    def _copy(self, workspace: Workspace, lake: Lake, traces: Path, fingerprint: str | None) -> None:
+    def _copy(self, workspace: Workspace, lake: Lake, traces: Path, fingerprints: Sequence[str]) -> None:
         """Write what is wanted. Where a sample stands twice in the lake, the earlier one counts, as in a snapshot."""
         moments = np.full(len(self._ids), _NOWHERE, np.int64)
         number = 0
         with writing(self._path), pa.ipc.new_file(str(self._path), pa.schema([("logprobs", LOGPROBS)])) as writer:
-            for batch in _batches(workspace, lake, traces, fingerprint):
+            for batch in _batches(workspace, lake, traces, fingerprints):
                 sought = packed(batch["sample_id"])
                 at = np.minimum(np.searchsorted(self._ids, sought), len(self._ids) - 1)
                 made = batch["created_at"].cast(pa.int64()).to_numpy()
@@ -173,40 +175,41 @@ def _ids(workspace: Workspace, traces: Path) -> Ids:
     return np.unique(np.concatenate(ids)) if ids else np.empty(0, "S16")
 
 
-def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprint: str | None) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of those files that hold one of the traces' samples; of scores, those with this fingerprint."""
-    table = "samples" if fingerprint is None else "scores"
+def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprints: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of those files that hold one of the traces' samples; of scores, those with one of these fingerprints."""
+    table = "scores" if fingerprints else "samples"
     if not any((lake.root / table).rglob("*.parquet")):
         return
-    by = "" if fingerprint is None else f"fingerprint = {literal(fingerprint)} AND reason IS NULL AND "
+    by = f"fingerprint IN ({', '.join(map(literal, fingerprints))}) AND reason IS NULL AND " if fingerprints else ""
     files = workspace.rows(
         f"SELECT DISTINCT filename FROM {parquet(lake.glob(table), filename=True)} "
         f"WHERE {by}sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) ORDER BY filename"
     )
-    columns = ["sample_id", "logprobs", "created_at", *([] if fingerprint is None else ["fingerprint", "reason"])]
+    columns = ["sample_id", "logprobs", "created_at", *(["fingerprint", "reason"] if fingerprints else [])]
     for (name,) in files:
         for batch in read_batches(Path(name), rows=BATCH_ROWS, columns=columns):
-            if fingerprint is None:
+            if not fingerprints:
                 yield batch
             else:  # a response that was refused at first may have a score now
                 given = pc.call_function("is_null", [batch["reason"]])
-                mine = pc.call_function("equal", [batch["fingerprint"], fingerprint])
+                mine = pc.is_in(batch["fingerprint"], value_set=pa.array(fingerprints))
                 yield batch.filter(pc.call_function("and", [mine, given]))
 
 
-def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
-    """Return under which address the scores are that are wanted."""
+def _fingerprints(workspace: Workspace, traces: Path, wanted: Wanted) -> tuple[str, ...]:
+    """Return under which addresses the scores are that are wanted."""
     name = wanted.scorer
     found = [
-        _Way(*row)
-        for row in workspace.rows(
+        _Way((print_,), *row)
+        for print_, *row in workspace.rows(
             "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
             "any_value(reasoning), count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
             f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
         )
     ]
     mine = [way for way in found if (wanted.of == (way.provider, way.model) if wanted.of else name in {*way.names, way.model})]
-    mine = [way for way in mine if way.reasoning in {None, wanted.reasoning}]
+    mine = _together(way for way in mine if way.reasoning in {None, NONE, wanted.reasoning})
+    mine = [way for way in mine if way.reasoning != NONE or not _lacking(workspace, traces, way, wanted)]
     if wanted.fingerprint is None and any(way.reasoning for way in mine):
         mine = [way for way in mine if way.reasoning]  # what has no end of a turn is superseded
     if not mine:
@@ -217,7 +220,7 @@ def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
             f"`stillhouse score SPEC --teacher {name} --reasoning {wanted.reasoning}` first{others}"
         )
     if wanted.fingerprint is not None:
-        named = [way for way in mine if way.fingerprint.startswith(wanted.fingerprint)]
+        named = [way for way in mine if _called(way, wanted.fingerprint, wanted.reasoning)]
         if len(named) != 1:
             how = "none" if not named else f"{len(named)}"
             raise SpecError(
@@ -227,15 +230,38 @@ def _fingerprint(workspace: Workspace, traces: Path, wanted: Wanted) -> str:
     if len(mine) > 1:
         raise SpecError(
             f"exports: scores: {name!r} has scored these traces in {len(mine)} ways, which don't go together: {_listed(mine)}; "
-            f"say which counts, as in fingerprint: {mine[0].fingerprint[:SHOWN]}"
+            f"say which counts, as in fingerprint: {mine[0].fingerprints[0][:SHOWN]}"
         )
-    return mine[0].fingerprint
+    return mine[0].fingerprints
+
+
+def _together(ways: Iterable[_Way]) -> list[_Way]:
+    """Return ways of which one scorer's, of samples with reasoning and without, are one."""
+    by = {way.fingerprints[0]: way for way in ways}
+    found = []
+    for prints in together({print_: way.reasoning for print_, way in by.items()}):
+        parts = [by[print_] for print_ in prints]
+        names, traces = sorted({name for way in parts for name in way.names}), sum(way.traces for way in parts)
+        found.append(parts[0]._replace(fingerprints=prints, names=names, traces=traces, made=max(way.made for way in parts)))
+    return sorted(found, key=lambda way: way.fingerprints)
+
+
+def _lacking(workspace: Workspace, traces: Path, way: _Way, wanted: Wanted) -> bool:
+    """Return whether traces with reasoning were never scored, in the form that is wanted, by who scored those without."""
+    asked = f"SELECT sample_id FROM scores WHERE fingerprint = {literal(showing(way.fingerprints[0], wanted.reasoning))}"
+    thought = f"FROM {parquet_in(traces)} WHERE reasoning <> ''"
+    return bool(workspace.rows(f"SELECT 1 {thought} LIMIT 1")) and not workspace.rows(f"{asked} LIMIT 1")
+
+
+def _called(way: _Way, prefix: str, reasoning: str) -> bool:
+    """Return whether an address begins so of those that the way has, or would have for samples with reasoning."""
+    return any(print_.startswith(prefix) for print_ in (*way.fingerprints, showing(way.fingerprints[-1], reasoning)))
 
 
 def _listed(found: Iterable[_Way]) -> str:
     """Return what there is, as a person can tell it apart."""
     return ", ".join(
-        f"{way.fingerprint[:SHOWN]} ({' or '.join(way.names)}: {way.model}, {way.top} alternatives, "
+        f"{way.fingerprints[0][:SHOWN]} ({' or '.join(way.names)}: {way.model}, {way.top} alternatives, "
         f"{f'reasoning: {way.reasoning}' if way.reasoning else 'without the end of the turn'}, {way.traces:,} traces, "
         f"last {way.made:%Y-%m-%d %H:%M})"
         for way in found

@@ -32,13 +32,14 @@ def of_traces(workspace: Workspace, lake: Lake, build: Manifest) -> dict[str, di
     if drawn.responses:
         found[DRAWN] = asdict(drawn)
     named = workspace.rows(
-        "SELECT scorer, fingerprint FROM scores SEMI JOIN kept_ids USING (sample_id) WHERE reason IS NULL "
+        "SELECT scorer, fingerprint, any_value(reasoning) FROM scores SEMI JOIN kept_ids USING (sample_id) WHERE reason IS NULL "
         "GROUP BY ALL ORDER BY ALL"
     )
-    for scorer, fingerprint in named:
-        scores.choose(workspace, scorer, "kept_ids", fingerprints=[fingerprint])
-        scores.narrow(workspace, LOOKED_AT)
-        several = sum(other == scorer for other, _ in named) > 1
-        name = f"by {scorer} ({fingerprint[:8]})" if several else f"by {scorer}"
-        found[name] = asdict(fit.measure(scores.read(workspace)))
+    for scorer in dict.fromkeys(scorer for scorer, *_ in named):
+        ways = scores.together({print_: how for other, print_, how in named if other == scorer})
+        for way in sorted(ways):
+            scores.choose(workspace, scorer, "kept_ids", fingerprints=way)
+            scores.narrow(workspace, LOOKED_AT)
+            name = f"by {scorer} ({way[0][:8]})" if len(ways) > 1 else f"by {scorer}"
+            found[name] = asdict(fit.measure(scores.read(workspace)))
     return found

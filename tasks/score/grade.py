@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from storage import scores
 from storage.errors import RequestRejected, SetupError, StorageError, TeacherError, UserError, Withheld
+from storage.identity import showing
 from storage.journal import Journal
 from storage.records import Message, Score
 from storage.sql import literal
@@ -49,10 +50,10 @@ class Missing:
     """Of all, those whose reasoning stands apart from their response."""
 
 
-def find(workspace: Workspace, fingerprint: str) -> Missing:
+def find(workspace: Workspace, fingerprints: Sequence[str]) -> Missing:
     """Make `missing` of those samples in `wanted` that the scorer has no score of, and that it can be asked about."""
     scores.unscorable(workspace, "wanted")
-    mine = f"FROM scores WHERE fingerprint = {literal(fingerprint)}"
+    mine = f"FROM scores WHERE fingerprint IN ({', '.join(map(literal, fingerprints))})"
     workspace.execute(f"CREATE OR REPLACE TABLE have AS SELECT DISTINCT sample_id {mine} AND reason IS NULL")
     workspace.execute(f"CREATE OR REPLACE TABLE refused AS SELECT DISTINCT sample_id, reason {mine} AND reason IS NOT NULL")
     workspace.execute(
@@ -78,7 +79,7 @@ class Grade:
     desk: Desk
     """Where the scorer is asked, as a teacher that answers with what is given (`tasks.score.as_teacher`)."""
     fingerprint: str
-    """`storage.identity.scorer`."""
+    """`storage.identity.scorer`, of samples without reasoning."""
     top: int
     """Alternatives at each position."""
     shown: Shown
@@ -126,7 +127,7 @@ class Grade:
 
         try:
             answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
-            await self._keep(self._score(row["sample_id"], answer.completion.choices[0], billed))
+            await self._keep(self._score(row, answer.completion.choices[0], billed))
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -141,16 +142,16 @@ class Grade:
             self._note(row["sample_id"], billed)
             raise
 
-    def _score(self, sample_id: str, choice: Choice | None, billed: list[Usage], reason: str | None = None) -> Score:
+    def _score(self, row: Mapping[str, Any], choice: Choice | None, billed: list[Usage], reason: str | None = None) -> Score:
         options = self.desk.options
         return Score(
-            sample_id=sample_id,
+            sample_id=row["sample_id"],
             scorer=options.name,
             provider=options.provider,
             model=options.model,
-            fingerprint=self.fingerprint,
+            fingerprint=showing(self.fingerprint, self.shown) if row["reasoning"] else self.fingerprint,
             top=self.top,
-            reasoning=self.shown,
+            reasoning=self.shown if row["reasoning"] else scores.NONE,
             logprobs=choice.logprobs if choice else None,
             ended=isinstance(choice, as_teacher.ScoredChoice) and choice.ended,
             reason=reason,
@@ -170,7 +171,7 @@ class Grade:
             self._note(row["sample_id"], billed)
             return
         if row["refused"] != str(error):
-            self._held.append(self._score(row["sample_id"], None, billed, reason=str(error)))
+            self._held.append(self._score(row, None, billed, reason=str(error)))
         if self.scored:
             held, self._held = self._held, []
             try:

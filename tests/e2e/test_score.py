@@ -67,7 +67,7 @@ def test_a_teacher_grades_its_own_traces(workplace: Workplace, teacher: Loopback
     assert found["samples"] == found["scored"] == built["kept"] == scored(teacher)
     assert found["cost_usd"] > 0
     assert 0 < found["fit"]["outside"] < 1
-    assert workplace.query("SELECT DISTINCT reasoning, ended FROM scores") == [("omit", True)]
+    assert workplace.query("SELECT DISTINCT reasoning, ended FROM scores") == [("none", True)]
     assert len(found["fit"]["entropy"]) == 10
     again = score(workplace, "--top", "5")
     assert (again["scored"], again["stored"], again["cost_usd"]) == (0, built["kept"], 0)

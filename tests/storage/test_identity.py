@@ -49,7 +49,7 @@ class TestPinned:
     def test_scorer(self):
         """The address of a scorer that is asked for so many alternatives."""
         found = scorer(provider="openai", model="m-1", identity={"extra_body": {"a": 1}}, top=20)
-        assert found == "5fee01c934bebf0141860d37316f77d3"
+        assert found == "698ce0148b8878b6cc144342da3e519f"
 
     def test_inputs(self):
         """The address of what a prompt brings to a check."""

@@ -13,6 +13,7 @@ import pytest
 
 from storage import scores
 from storage.damage import examine
+from storage.identity import showing
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.logprobs import packed, unpacked
@@ -157,3 +158,10 @@ async def test_a_damaged_segment(lake: Lake):
     done = repair(lake)
     assert done.saved[segment] == 1
     assert [each for each in examine(lake) if each.damaged] == []
+
+
+def test_what_goes_together():
+    """A scorer's scores of samples without reasoning go with those of each form that it scored, and with no other scorer's."""
+    think, omit, other = showing("f1", "think"), showing("f1", "omit"), showing("f2", "think")
+    shown = {"f1": "none", think: "think", omit: "omit", other: "think", "f3": "none", "f4": None}
+    assert set(scores.together(shown)) == {(think, "f1"), (omit, "f1"), (other,), ("f3",), ("f4",)}

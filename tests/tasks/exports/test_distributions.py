@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SpecError
+from storage.identity import showing
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import SAMPLES, SCORES
@@ -212,6 +213,33 @@ class TestScores:
         said = r"with `reasoning: turn`; run `stillhouse score SPEC --teacher big --reasoning turn` first; there are some by f1 \(big.*"
         with pytest.raises(SpecError, match=f"{said}reasoning: think"), stored(lake, traces, "big", reasoning="turn"):
             pass
+
+    def test_without_reasoning(self, lake: Lake):
+        """Scores of samples without reasoning count in each form, beside those of the same scorer in that form."""
+        traces = land(lake)
+        self.score(lake, (0, "big", "f1", -20.0), reasoning="none")
+        self.score(lake, (1, "big", showing("f1", "think"), -21.0), later=1, reasoning="think")
+        self.score(lake, (1, "big", showing("f1", "omit"), -22.0), later=2)
+        for how, expected in (("think", [-20, -21]), ("omit", [-20, -22])):
+            for more in ({}, {"fingerprint": showing("f1", how)[:8]}):
+                with stored(lake, traces, "big", reasoning=how, **more) as found:
+                    assert firsts(found, [0, 1]) == expected
+        self.score(lake, (1, "big", showing("f2", "think"), -23.0), later=3, reasoning="think")
+        with pytest.raises(SpecError, match="in 2 ways"), stored(lake, traces, "big", reasoning="think"):
+            pass
+
+    def test_only_without_reasoning(self, lake: Lake):
+        """Where traces have reasoning, and none was scored in the form that is wanted, that is told with what to run."""
+        with lake.writing(print):
+            landed.land(lake, [landed.trace(n, sample_id=sample_id(n), reasoning="Hm." if n else None) for n in range(2)])
+        self.score(lake, (0, "big", "f1", -20.0), reasoning="none")
+        traces = lake.snapshot("traces", "sums", "b1")
+        said = "run `stillhouse score SPEC --teacher big --reasoning turn`"
+        with pytest.raises(SpecError, match=said), stored(lake, traces, "big", reasoning="turn"):
+            pass
+        self.score(lake, (1, "big", showing("f1", "turn"), None), later=1, reasoning="turn")  # it was asked, and refused
+        with stored(lake, traces, "big", reasoning="turn") as found:
+            assert firsts(found, [0, 1]) == [-20, None]
 
     def test_of_an_earlier_version(self, lake: Lake):
         """Scores without the end of a turn count, however rows show reasoning, until there are others; by address they still do."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import BudgetSpent, Interrupted, RequestRejected, SetupError, Unavailable
+from storage.identity import showing
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import write_rows
@@ -90,7 +91,7 @@ async def grading(
     options = make_options("judge", price=price)
     with lake.writing(print), Workspace(lake, lake.staging / run) as workspace, Waste(lake.waste, run=run) as waste:
         workspace.execute("CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM samples")
-        missing = find(workspace, "print")
+        missing = find(workspace, ["print", showing("print", shown)])
         async with Journal(lake.segments["scores"], lake.root / "scores", run=run, schema=SCORES) as journal:
             grade = Grade(
                 desk=make_desk(options, ScoringTeacher(scorer, TOP), stop),
@@ -129,8 +130,9 @@ async def test_scores_are_stored(lake: Lake):
     assert set(rows) == {"s0", "s1", "s2", "thought"}
     row = rows["s1"]
     assert (row["scorer"], row["model"], row["fingerprint"], row["top"], row["tokens_in"]) == ("judge", "fake-1", "print", 1, 100)
+    assert rows["thought"]["fingerprint"] == showing("print", "think")
     assert row["cost_usd"] == pytest.approx(1.0)
-    assert (row["reasoning"], row["ended"]) == ("think", True)
+    assert (row["reasoning"], rows["thought"]["reasoning"], row["ended"]) == ("none", "think", True)
     assert row["logprobs"]["ids"] == [*b"answer 1", END]
     assert row["logprobs"]["logprobs"] == pytest.approx([math.log(0.5)] * 9)
 
@@ -168,6 +170,15 @@ async def test_never_twice(lake: Lake):
     found = await ran(lake, again, "r2")
     assert (found.missing.stored, found.missing.missing, again.asked) == (4, 1, ["new"])
     assert set(stored(lake)) == {"s0", "s1", "s2", "thought", "new"}
+
+
+async def test_another_form_of_reasoning(lake: Lake):
+    """In another form, what has no reasoning isn't scored again, since nothing of it would be shown otherwise."""
+    await ran(lake, FakeScorer(), shown="omit")
+    again = FakeScorer()
+    found = await ran(lake, again, "r2", shown="think")
+    assert (found.missing.stored, found.missing.missing, again.asked) == (3, 1, ["<think>\nHm.\n</think>\n\n4"])
+    assert (await ran(lake, FakeScorer(), "r3", shown="omit")).missing.missing == 0
 
 
 async def test_a_sample_in_two_rows(lake: Lake):
