@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.identity import address, check_inputs, fingerprint, prompt_id, request_key, sample_id, scorer
+from storage.identity import address, check_inputs, fingerprint, prompt_id, request_key, sample_id, scorer, showing
 from storage.records import Message
 from tests.fakes import make_prompt
 
@@ -50,6 +50,7 @@ class TestPinned:
         """The address of a scorer that is asked for so many alternatives."""
         found = scorer(provider="openai", model="m-1", identity={"extra_body": {"a": 1}}, top=20)
         assert found == "698ce0148b8878b6cc144342da3e519f"
+        assert showing(found, "think") == "65b45573acaf118f6ff3a830a4749a79"
 
     def test_inputs(self):
         """The address of what a prompt brings to a check."""
