@@ -48,7 +48,7 @@ def together(shown: Mapping[str, str | None]) -> list[tuple[str, ...]]:
     `shown` says how reasoning is under each, as `Score.reasoning` does.
     """
     bare = [each for each, how in shown.items() if how == NONE]
-    beside = {showing(each, how): each for each in bare for how in shown.values() if how not in {None, NONE}}
+    beside = {showing(each, how): each for each in bare for how in shown.values() if how is not None and how != NONE}
     pairs = [(each, beside[each]) if each in beside else (each,) for each, how in shown.items() if how != NONE]
     paired = {each for pair in pairs for each in pair}
     return [*pairs, *((each,) for each in bare if each not in paired)]

@@ -192,7 +192,7 @@ def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprints: Seque
                 yield batch
             else:  # a response that was refused at first may have a score now
                 given = pc.call_function("is_null", [batch["reason"]])
-                mine = pc.is_in(batch["fingerprint"], value_set=pa.array(fingerprints))
+                mine = pc.call_function("is_in", [batch["fingerprint"]], pc.SetLookupOptions(pa.array(fingerprints)))
                 yield batch.filter(pc.call_function("and", [mine, given]))
 
 
