@@ -19,7 +19,7 @@ from tests.e2e.station import Station, eventually
 from tests.e2e.teacher import LoopbackTeacher, counting
 from tests.e2e.test_build import spec
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(400)]
 BOUND_S = 120
 """A build may take so long to end once it is told, on a loaded machine; Prefect alone would try for 8 minutes, or for ever."""
 
