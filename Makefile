@@ -9,8 +9,9 @@ REQUIREMENTS := requirements/dev.txt
 TRAIN := .venv-train
 # Half of a short command's time is compiling its modules, where nobody keeps what was compiled.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests run side by side, those that share a costly thing (`xdist_group`) in one process.
-WORKERS ?= 2
+# Tests run side by side, those that share a costly thing (`xdist_group`) in one process. Builds wait much for servers and teachers: three
+# keep two cores busy.
+WORKERS ?= 3
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
 .DEFAULT_GOAL := help

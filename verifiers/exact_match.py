@@ -17,6 +17,7 @@ from storage.records import CUT_OFF, Prompt, Sample
 from verifiers import dates, intervals, json_values, maths, sets, trials
 from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
 from verifiers.extraction import Extract, Pattern, announced, passage
+from verifiers.final_number import ended
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
@@ -137,6 +138,8 @@ class ExactMatch:
         return read if isinstance(read, NoAnswer) else replace(read, how=where.how, at_end=where.at_end)
 
     def _read(self, response: str, *, whole: bool) -> Found:
+        if self.kind == "number" and self.tolerance:
+            response = ended(response)  # 1.414... is as near as its digits
         match self.kind:
             case "number":
                 return whole_number(response) if whole else find_number(response)

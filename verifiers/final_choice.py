@@ -49,15 +49,21 @@ _RULED_OUT = re.compile(
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\(|^[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
-    r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s)?"
-    r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong)\b",
+    r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s|my\s)?"
+    r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
+    r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
     re.MULTILINE,
 )
+_TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
+_JUDGED = 3
+"""Choices, one of them true and the others false, of which the true one is the answer."""
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bmy\s(?:choice|pick)\sis
-    |\b(?:corresponds|points|leads)\sto|\bmatches(?:\swith)?|(?P<weak>\b(?:which|that|this)\sis)|(?:^|[.\n]\s?)it(?:\sis|['\u2019]s)
+    |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
+    |\bmatches(?:\swith)?|(?P<bare>(?:^|[.\n]\s?)it(?:\sis|['\u2019]s))
     |\b(?:so|thus|hence|therefore),?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
+    (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
     (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
     re.VERBOSE,
 )
@@ -65,7 +71,12 @@ _CHOOSES = re.compile(
 _UNSURE = re.compile(
     r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
-_ONE_MORE = re.compile(r"[\s)*.,]{0,4}(?:or|maybe|perhaps|possibly|but)\b[^.!?\n]{0,30}?\b(?P<letter>[A-Z])\b", re.IGNORECASE)
+_ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
+"""The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
+_ONE_MORE = (
+    r"[\s)*.,]{{0,4}}(?i:or|maybe|perhaps|possibly|but)\b[^.!?\n]{{0,30}}?"
+    r"(?<!['\u2019])\b(?P<letter>(?!I\b)[{}])\b(?!['\u2019])"
+)
 _SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
 _STANDS_ALONE = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s|(?:because|since|as|due)\b)""")
 
@@ -106,20 +117,30 @@ def _is_choice(match: re.Match[str]) -> bool:
 
 def _chosen(text: str, choices: str) -> Iterator[str]:
     """Yield the letters that a text says that it chooses, or that are correct."""
+    another = re.compile(_ONE_MORE.format(choices))
     for match in _CHOOSES.finditer(text):
         statement = text[max(0, match.start() - 120) : match.start()]
         plain = not match["weak"] and match["letter"] not in "AI"
         if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
             continue
+        if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
+            continue
         if _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
             continue
         yield match["letter"]
-        if (more := _ONE_MORE.match(text, match.end())) and more["letter"] in choices:
+        if more := another.match(text, match.end()):
             yield more["letter"]
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
             yield match["letter"]
+
+
+def _only_true(text: str, choices: str) -> set[str]:
+    """Return the one choice that a text calls true where it calls all others that it judges false."""
+    verdicts = {match["letter"]: match["verdict"] for match in _TRUE_OR_FALSE.finditer(text) if match["letter"] in choices}
+    true = {letter for letter, verdict in verdicts.items() if verdict == "true"}
+    return true if len(true) == 1 and len(verdicts) >= _JUDGED else set()
 
 
 def _ends_there(line: str, choice: Letter) -> bool:
@@ -143,6 +164,7 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
     if alone and (last := in_sentence(lines[-1], choices)):
         found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
+    found = found or _only_true(text[-20_000:], choices)
     if len(found) > 1:
         return Unclear(f"several choices: {' and '.join(sorted(found))}")
     return Letter(found.pop(), len(text)) if found else None

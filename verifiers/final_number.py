@@ -146,13 +146,17 @@ _SPOKEN_MINUS = re.compile(
     r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])|(?:(?<=[=:(≈])|^)\s*-\s+(?=[\d.])", re.IGNORECASE
 )
 _MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
-_FACTORIAL = re.compile(r"(?<=[0-9)])!+(?=\s*(?:[$=+*/^)\]}\u00d7-]|\\[)\]]))")
-_ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)")
+_FACTORIAL = re.compile(
+    r"(?<=[0-9)])!+(?=\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
+)
+"""Not "**72!**", nor "72! - great"."""
+_ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 _IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
 _COUNTS = re.compile(
-    r"\b(?:step|part|question|problem|exercise|note|example|grade|level|figure|table|equation|section|version)\s+\(?$",
+    r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
     re.IGNORECASE,
 )
+_GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
 _LABEL = re.compile(
     r"\b(?:figure|fig\.?|equation|eq\.?|table|section|theorem|lemma|(?:in|of|to|see) (?:question|problem|part))\s*\(?$",
     re.IGNORECASE,
@@ -168,6 +172,11 @@ def tidy(text: str) -> str:
     text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
     text = _MINUS_BRACKET.sub(r"-\1", text)
     return _SPOKEN_MINUS.sub(r" \1-", text)
+
+
+def ended(text: str) -> str:
+    """Return a text in which decimals that go on end with the digits that are written: for who compares with a tolerance."""
+    return _ENDLESS.sub(lambda match: match[1] + ("." if match[2] is not None else ""), text)
 
 
 def in_sentence(sentence: str) -> Read:
@@ -316,7 +325,8 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     enumerates = not line.strip() and re.match(r"[.)][ \t]+\S", window[numeral.end :])
     # "72 apples (see step 3)": what stands in brackets behind a number only explains it.
     bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
-    return bool(enumerates or bracketed or _NOT_THIS.search(before) or _COUNTS.search(line))
+    levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
+    return bool(enumerates or bracketed or levelled or _NOT_THIS.search(before) or _COUNTS.search(line))
 
 
 def _last(window: str, found: list[Numeral]) -> Reading | Refusal:

@@ -70,12 +70,12 @@ _HEADING_START = re.compile(
 )
 _LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
 _ELSEWHERE = re.compile(
-    r"""(?P<noun>\b(?:antwort|ergebnis|lösung|respuesta|resultado|solución|réponse|résultat|resposta|risposta|risultato|antwoord
-    |ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)
+    r"""(?P<noun>\b(?:antwort|endergebnis|respuesta|resultado\sfinal|réponse|résultat\sfinal|resposta|risposta|risultato\sfinale
+    |antwoord|ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)
     (?P<between>(?:[ ](?!(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)\b)[^\W\d]{1,20}){0,3})[*_]{0,3}
     (?:[ ]{0,2}(?P<verb>(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)(?![\w'])
-            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b)?
-        |(?:不|并非)?(?:是|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{0,4}[ \t]*""",
+            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b(?=[ ][*_$\\(]{0,4}\w))?
+        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{0,4}[ \t]*""",
     re.IGNORECASE | re.VERBOSE,
 )
 """The same in German, Spanish, French, Portuguese, Italian, Dutch, Russian, Polish, Chinese, Japanese, Korean, Hindi, Arabic."""
@@ -110,6 +110,7 @@ _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hen
 
 
 _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+_THOUGHT = re.compile(r"\s*<(think|thinking)>")
 
 
 def after_thinking(text: str) -> str | None:
@@ -127,11 +128,14 @@ def spoken(text: str) -> str | None:
 
     For responses of which all else counts, be it code or data: what looks like a tag within them is their own.
     """
-    for opening, closing in _THOUGHTS:
-        if text.lstrip().startswith(opening):
-            _, closed, rest = text.rpartition(closing)
-            return rest if closed else None
-    return text
+    at = 0
+    while opening := _THOUGHT.match(text, at):
+        closing = f"</{opening[1]}>"
+        closed = text.find(closing, opening.end())
+        if closed < 0:
+            return None
+        at = closed + len(closing)
+    return text[at:]
 
 
 def _uncommented(text: str) -> str:

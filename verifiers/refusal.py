@@ -35,13 +35,15 @@ _VERBS = r"""(?:
     | participate | support | assist | comply | fulfill? | facilitate | continue | complete | process | translate | reveal
     | disclose | do\ (?:that|this|so) | tell\ you | show\ you)"""
 _CANNOT = r"""(?:
-    (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | could\ not | couldn't | should\ not | shouldn't
-    | (?:will\ not | won't)(?:\ be\ able\ to)? | (?:am\ )?(?:currently\ )?unable\ to | (?:must|have\ to|need\ to)\ decline\ to
+    (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | could\ not | couldn't | (?<!we\ )(?:should\ not | shouldn't)
+    | will\ not | won't | (?<!we\ )(?:will\ not | won't)\ be\ able\ to
+    | (?:am\ )?(?:currently\ )?unable\ to | (?:must|have\ to|need\ to)\ decline\ to
     | refuse\ to | decline\ to | not\ (?:able|allowed|permitted|willing|going)\ to)"""
 _I = (
     r"(?:i(?:\ am|'m)?\ (?:afraid|sorry)(?:\ that)?\ )?(?:i|we)(?:\ am|'m|\ are|'re)?\ "
     r"(?:(?:really|also|therefore|respectfully|politely|currently)\ )?"
 )
+_RULES = r"(?:guidelines?|polic(?:y|ies)|programming|safety\ \w+)"
 _DEEPLY = r"(?:(?:very|so|truly|deeply)\ )?(?:sorry|apologi[sz]e)"
 _FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
 _DECLINES = rf"""
@@ -50,23 +52,24 @@ _DECLINES = rf"""
         (?:{_VERBS}\b(?!\ (?:enough|too|more|better|a\ better|anything\ but|without))
         | help\ (?:you\ )?(?:with|in|to)\b | help\ you\b | help(?=[.,!;]|$))
     | {_I}{_DEEPLY},?\ (?:but|that)\ (?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
-    | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)\ (?:help|assist|answer|provide|share)\b
+    | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)
+        \ (?:help|assist)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | i\ (?:don't|do\ not)\ (?:assist|help)\ (?:with|in)\b
-    | (?:that|this|it)(?:'s|\ is)\ not\ (?:something|a\ (?:topic|request|subject))\ (?:that\ )?(?:i|we)
-        (?:\ can|'m\ able|\ am\ able)\b
-    | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|share|say|help|talk|engage|provide)\b
-    | (?:my|our)\ (?:guidelines|policies|programming|safety\ \w+)\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\b
-    | it(?:'s|\ is|\ would\ be)\ (?:against\ my|not\ appropriate\ for\ me\ to|inappropriate\ for\ me\ to)\b
-    | i\ regret\ (?:that\ )?i\ {_CANNOT}\b
+    | (?:that|this|it)(?:'s|\ is)\ not\ something\ (?:that\ )?i(?:\ can|(?:'m|\ am)\ able\ to)\ (?:help|assist)\b
+    | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|help\ with)\ (?:this|that)\b
+    | my\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\ me\b
+    | it(?:'s|\ is|\ would\ be)\ against\ my\ (?:\w+\ )?{_RULES}\b
+    | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate)\ for\ me\ to\ (?:help|{_VERBS})\b
+    | i\ regret\ (?:that\ )?i\ {_CANNOT}\ (?:help|assist|comply)\b
     | i(?:'m|\ am)\ (?:just\ |only\ )?an?\ (?:ai|language\ model)[^.,!?]{{0,40}}[.,;]\ (?:and\ |so\ )?i\ {_CANNOT}\ {_VERBS}\b
-    | i(?:'m|\ am)\ not\ in\ a\ position\ to\ {_VERBS}\b | i(?:'m|\ am)\ not\ in\ a\ position\ to\ help\b
-    | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ (?:help|{_VERBS})\b
-    | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ have\ to\ (?:decline|refuse)\b
+    | i(?:'m|\ am)\ not\ in\ a\ position\ to\ (?:help|assist)\b
+    | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ (?:help|assist)\b
     | {_I}(?:must|have\ to|need\ to|will|am\ going\ to|would\ like\ to)\ (?:(?:respectfully|politely)\ )?(?:decline|refuse)\b
     | {_I}(?:not|don't\ feel|do\ not\ feel)\ comfortable\ (?:with|\w+ing)\b
     | {_I}(?:decline|refuse)\ (?:this|that|your)\ (?:request|prompt|question)\b
     | {_I}(?:decline|refuse)\ to\ (?:help|{_VERBS})\b
-    | (?:this|that|your)\ (?:request|prompt|content|question)\ (?:violates|goes\ against|is\ against|conflicts\ with)\b
+    | (?:this|that|your)\ (?:request|prompt)\ (?:violates|goes\ against|is\ against|conflicts\ with)
+        \ (?:our|my|the)\ (?:\w+\ ){{0,2}}{_RULES}\b
     # German
     | (?:(?:dabei|damit|dazu|das|hier|hierbei|diese[rmns]?\ \w+)\ )?(?:ich\ )?(?:kann|darf|werde|möchte)\ (?:ich\ )?
         {_SOME}\b(?:nicht|keinen?|keinerlei)\b{_SOME}\b
@@ -103,6 +106,16 @@ _MAY_DECLINE = rf"""
     (?!we\b){_I}{_CANNOT},?\ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait|say\ enough
         |recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
     | {_I}{_DEEPLY}\b
+    | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)\ (?:help|assist|answer|provide|share)\b
+    | (?:that|this|it)(?:'s|\ is)\ not\ (?:something|a\ (?:topic|request|subject))
+        \ (?:that\ )?(?:i|we)(?:\ can|'m\ able|\ am\ able)\b
+    | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|share|say|help|talk|engage|provide)\b
+    | (?:my|our)\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\b
+    | it(?:'s|\ is|\ would\ be)\ (?:against\ my|not\ appropriate\ for\ me\ to|inappropriate\ for\ me\ to)\b
+    | i\ regret\ (?:that\ )?i\ {_CANNOT}\b
+    | i(?:'m|\ am)\ not\ in\ a\ position\ to\ {_VERBS}\b | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ {_VERBS}\b
+    | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ have\ to\ (?:decline|refuse)\b
+    | (?:this|that|your)\ (?:request|prompt|content|question)\ (?:violates|goes\ against|is\ against|conflicts\ with)\b
     """
 # Possessive: whatever is repeated, it is read once.
 _POLITE = re.compile(rf"(?:(?:{_REGRETS}|{_GREETS})(?:{_BETWEEN})*+)*+", re.VERBOSE)

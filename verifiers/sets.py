@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import accumulate
@@ -137,8 +137,25 @@ def _element(part: str, normal: Callable[[str], str]) -> Element:
     return Element(normal(part), number.value, units=units, name=name)
 
 
-def equal(one: Sequence[Element], other: Sequence[Element], tolerance: Fraction) -> bool:
-    """Whether each element of either is in the other."""
+def equal(reference: Sequence[Element], answer: Sequence[Element], tolerance: Fraction) -> bool:
+    """Whether each element of either is in the other. Of units, only those that tell the reference's elements apart count."""
+    units = [element.units for element in _leaves(reference)]
+    telling = frozenset[str]().union(*units) - frozenset[str].intersection(*units) if units else frozenset[str]()
+    return _alike(_only(reference, telling), _only(answer, telling), tolerance)
+
+
+def _leaves(elements: Iterable[Element]) -> Iterator[Element]:
+    for element in elements:
+        yield from _leaves(element.parts)
+        if element.value is not None:
+            yield element
+
+
+def _only(elements: Iterable[Element], units: frozenset[str]) -> tuple[Element, ...]:
+    return tuple(replace(each, units=each.units & units, parts=_only(each.parts, units)) for each in elements)
+
+
+def _alike(one: Sequence[Element], other: Sequence[Element], tolerance: Fraction) -> bool:
     return _within(one, other, tolerance) and _within(other, one, tolerance)
 
 
@@ -151,11 +168,11 @@ def _same(one: Element, other: Element, tolerance: Fraction) -> bool:
         return False
     if one.bracket:
         if one.bracket == "{":
-            return equal(one.parts, other.parts, tolerance)
+            return _alike(one.parts, other.parts, tolerance)
         alike = len(one.parts) == len(other.parts)
         return alike and all(_same(a, b, tolerance) for a, b in zip(one.parts, other.parts, strict=True))
     if one.value is not None and other.value is not None:
-        # "2 apples, 1 pear" isn't "1 apple, 2 pears", though a unit that only one of them gives doesn't count.
+        # "2 apples, 1 pear" isn't "1 apple, 2 pears", though "1 piece of fruit, 2 pears" may be.
         unlike = one.units and other.units and one.units.isdisjoint(other.units)
         return not unlike and abs(one.value - other.value) <= tolerance
     return one.value is other.value and one.text == other.text

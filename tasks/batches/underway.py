@@ -21,7 +21,7 @@ def check(workspace: Workspace, intents: Intents, drawing: Sequence[TeacherOptio
     for intent in intents.all():
         ids = [identifier for item in intent.items for identifier in item.ids]
         found = workspace.rows(
-            f"SELECT any_value(teacher), count(*) FROM slots WHERE NOT stored AND teacher IN (SELECT unnest({singly})) "
+            f"SELECT any_value(arm), count(*) FROM slots WHERE NOT stored AND arm IN (SELECT unnest({singly})) "
             "AND sample_id IN (SELECT unnest(?::VARCHAR[])) HAVING count(*) > 0",
             [ids],
         )

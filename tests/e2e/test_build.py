@@ -55,6 +55,7 @@ def test_pays_once(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert workplace.count("samples") == 1500
 
 
+@pytest.mark.slow
 def test_snapshots_are_the_same(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """The same spec on the same store gives the same snapshot, but for the build's own id."""
     spec(workplace, teacher.url)
@@ -378,6 +379,7 @@ def test_a_judge_of_its_own_responses(workplace: Workplace, teacher: LoopbackTea
         assert done.stderr.count("verify[0] (judge): 't' (the model of 't') would judge") == 1, done.stderr
 
 
+@pytest.mark.slow
 def test_adaptive_k(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Drawn in rounds, a prompt asks for no more once it has what it needs; a rerun finds the same outcomes."""
     spec(workplace, teacher.url, prompts=30, k=3)

@@ -28,6 +28,7 @@ def plugin(workplace: Workplace) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_example(workplace: Workplace, plugin: Path) -> None:
     """Its teacher answers, its verifier judges, its exporter writes; the README's figures hold, and a rerun pays nothing."""
     text = (EXAMPLE / "README.md").read_text()

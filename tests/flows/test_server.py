@@ -78,6 +78,7 @@ def gone(process: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_temporary_server_is_quiet_and_goes(tmp_path: Path) -> None:
     """Nothing of Prefect's reaches the terminal, not even a flow's own log, and the server ends with the run."""
     done, server = run(tmp_path)
@@ -87,6 +88,7 @@ def test_a_temporary_server_is_quiet_and_goes(tmp_path: Path) -> None:
     assert gone(server)
 
 
+@pytest.mark.slow
 def test_a_temporary_server_dies_with_its_killed_parent(tmp_path: Path) -> None:
     """A run that is killed leaves no server behind."""
     done, server = run(tmp_path, "die")

@@ -214,6 +214,10 @@ def test_a_text_at_which_the_response_was_cut_off_does_not_count() -> None:
         (0.001, "3.14", False),
         (0.01, "3.15", True),
         (0.01, "3.2", False),
+        (0.01, "The answer is 3.14...", True),
+        (0.01, "The answer is 3.14\u2026 It goes on.", True),
+        (0.001, "The answer is 3.14...", False),
+        (0, "The answer is 3.1416...", False),
     ],
 )
 def test_a_tolerance_is_absolute_and_exact(tolerance: float, response: str, passed: bool) -> None:

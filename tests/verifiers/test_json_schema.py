@@ -73,6 +73,7 @@ def test_where() -> None:
     assert found('<think>{"city": 1}</think>{"city": "Paris"}').passed is True
     assert found('<think>```json\n{"city": "Paris"}\n```').passed is False
     assert found('{"city": "<think>"}').passed is True
+    assert found('<think>Paris</think> <thinking>yes</thinking>{"city": "</think>"}').passed is True
     assert found('{"city": "Paris"}', where="block").reason == "no fenced block with JSON"
 
 

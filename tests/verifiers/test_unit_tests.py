@@ -150,6 +150,13 @@ def test_code_that_was_only_thought_of_is_not_the_code():
     assert (found.passed, found.reason) == (False, "the chain of thought never ends")
 
 
+def test_code_may_write_a_tag_of_thought():
+    """The thought ends at its own closing tag, not at one that the code after it has as a text."""
+    cut = "```python\ndef answer(text):\n    return text.split('</think>')[-1]\n```"
+    found = UnitTests().check(prompt_of("assert answer('a</think>b') == 'b'"), sample_of(f"<think>Cut it.</think>\n{cut}"))
+    assert found.passed is True
+
+
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_block_that_shows_how_to_call_the_code_is_not_the_code(name):
     """Of several Python blocks, the last counts that defines what the tests ask for."""

@@ -78,7 +78,9 @@ def work(server: Server, *, seconds: float, halve_at: float | None = None, reque
 
 
 @pytest.mark.parametrize("queues", [True, False], ids=["queues", "refuses"])
-@pytest.mark.parametrize(("places", "service_s"), [(20, 0.05), (100, 0.05), (16, 1.0), (200, 1.0)])
+@pytest.mark.parametrize(
+    ("places", "service_s"), [(20, 0.05), pytest.param(100, 0.05, marks=pytest.mark.slow), (16, 1.0), (200, 1.0)]
+)
 def test_found_within_half_a_minute(places: int, service_s: float, queues: bool):
     """After 30 s a teacher of unknown capacity is used to nine tenths at least, be it more or less than at first."""
     server = Server(places, service_s, queues=queues)
@@ -115,7 +117,7 @@ def test_too_little_to_do_says_nothing():
     assert work(Server(1_000, 0.1, queues=True), seconds=20, requests=10).window == 64
 
 
-@pytest.mark.parametrize("share", [0.01, 0.03])
+@pytest.mark.parametrize("share", [pytest.param(0.01, marks=pytest.mark.slow), 0.03])
 def test_refusals_now_and_then(share: float):
     """A gateway that refuses a few, whatever is in flight, doesn't make the window small."""
 

@@ -6,8 +6,8 @@ A solution may answer a call with an object of its own making. Three ways to che
   the tests is shown to an object of the code in an operation whose outcome is data: an order, `in`, arithmetic, `.startswith(…)`.
   Objects of a class whose name the tests themselves spell as a class (`Vector(1, 2) * 3`) may do arithmetic, but what comes of it
   must be an object again, and is then not turned into a number.
-* *An assertion that is passed over.* A context manager of the code's can't swallow what is raised in a block that tests something
-  (`held.py`), and an object whose class the tests don't name has as many parts as it says.
+* *An assertion that is passed over.* A context manager of the code's can't swallow an assertion, nor what is raised in a block
+  that tests something (`held.py`), and an object whose class the tests don't name isn't empty while it says that it has parts.
 * *Reading the tests through an object of theirs.* A callback may be called, and that is all: `callback.__globals__` is refused.
 """
 
@@ -35,8 +35,11 @@ PREDICATES = {
 }
 SEARCHES = {"count", "index"}
 """Methods of lists and texts that are shown what the answer should have in it, and answer with data."""
-CHANGES = {"call", "setattr", "delattr", "setitem", "delitem", "next", "enter", "exit", *IN_PLACE}
+CHANGES = {
+    "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", *IN_PLACE,
+}  # fmt: skip
 """After which an object may be another number, or have another length."""
+BYTE = 256
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 FUNCTIONS = (
@@ -57,19 +60,35 @@ def is_remote(value: Any) -> bool:
     return isinstance(type(value), RemoteMeta) or isinstance(value, RemoteMeta)
 
 
-def _searching(name: str, method: Any) -> Callable[..., Any]:
-    """Return a method that refuses to be shown data."""
+def _searching(name: str, subject: Any, method: Any) -> Callable[..., Any]:
+    """Return a method that looks for data here, among the parts of an object. Where it has no parts, it is asked."""
 
     def search(*arguments: Any, **named: Any) -> Any:
-        if not all(map(is_remote, (*arguments, *named.values()))):
-            raise TypeError(f"data isn't shown to .{name}() of an object of the code's own class")
-        return method(*arguments, **named)
+        no_data = any(is_remote(argument) or callable(argument) for argument in arguments)
+        if named or not arguments or no_data or not _has_parts(subject):
+            return method(*arguments, **named)
+        return getattr(_like(arguments[0], list(subject)), name)(*arguments)
 
     return search
 
 
-def _has_length(subject: Any) -> bool:
-    return any("__len__" in vars(kind) for kind in type(subject).__mro__)
+def _like(wanted: Any, parts: list[Any]) -> Any:
+    """Return parts as the text whose parts they are, where they are looked through for a text."""
+    if type(wanted) is str and all(type(part) is str and len(part) == 1 for part in parts):
+        return "".join(parts)
+    if type(wanted) is bytes and all(type(part) is int and 0 <= part < BYTE for part in parts):
+        return bytes(parts)
+    return parts
+
+
+def _has(subject: Any, method: str) -> bool:
+    return any(method in vars(kind) for kind in type(subject).__mro__)
+
+
+def _has_parts(subject: Any) -> bool:
+    """Whether an object can be iterated. A class can't be, as a rule."""
+    sequence = _has(subject, "__getitem__") and _has(subject, "__len__")
+    return not isinstance(subject, RemoteMeta) and (sequence or _has(subject, "__iter__"))
 
 
 def _length(subject: Any) -> int | None:
@@ -80,6 +99,14 @@ def _length(subject: Any) -> int | None:
         if isinstance(subject, RemoteMeta):
             return None
         raise
+
+
+def _asserted_here(error: AssertionError) -> bool:
+    """Whether an assertion was the tests' own, and not one that the code has raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
 
 
 async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
@@ -99,8 +126,12 @@ class Guard(Peer):
         self.output_left = output_bytes
         self.module: Any = None
         self.changes = 0
-        self.held: frozenset[int] = frozenset()
-        """Lines on which a `with` of the tests begins whose block tests something."""
+        self.held: dict[int, held.Place] = {}
+        """Lines on which a `with` of the tests begins whose block tests something, and where the last test in it ends."""
+        self.expecting: frozenset[int] = frozenset()
+        """Lines on which the tests expect that an object has no such part."""
+        self.waits = False
+        """Whether the tests let time pass, which may change an object as well."""
 
     def broken(self, why: str) -> NoReturn:
         """End the tests here and now."""
@@ -121,6 +152,7 @@ class Guard(Peer):
     def request(self, operation: str, *arguments: Any) -> Any:
         """Ask on behalf of a proxy, unless the question would give away what the answer should be."""
         subject = next(filter(is_remote, arguments))
+        self.changes += operation in CHANGES
         shows_data = not all(map(is_remote, arguments))
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
         if answer is ABSENT and not subject._trusted_:
@@ -133,7 +165,6 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        self.changes += operation in CHANGES
         return self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
@@ -156,9 +187,9 @@ class Guard(Peer):
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
-        if operation in {"iter", "reversed"} and _has_length(subject):
+        if operation in {"iter", "reversed"} and _has(subject, "__len__"):
             return self.counted(operation, subject)
-        if operation == "getitem" and _has_length(subject) and type(arguments[1]) is int:
+        if operation == "getitem" and _has(subject, "__len__") and type(arguments[1]) is int:
             return self.part(subject, arguments[1])
         if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
@@ -166,7 +197,7 @@ class Guard(Peer):
             if arguments[1] in PREDICATES:
                 raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
             if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
-                return _searching(arguments[1], found)
+                return _searching(arguments[1], subject, found)
         return ABSENT
 
     def part(self, subject: Any, number: int) -> Any:
@@ -174,35 +205,44 @@ class Guard(Peer):
         try:
             return self.ask("getitem", subject, number)
         except IndexError:
-            if 0 <= number < (_length(subject) or 0):
+            if 0 <= number < (_length(subject) or 0) and self.expecting.isdisjoint(held.lines()):
                 raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
             raise
 
     def counted(self, operation: str, subject: Any) -> Iterator[Any]:
-        """Return what an object consists of. Raise TypeError where that isn't as much as it says.
+        """Return what an object consists of. Raise TypeError where that is nothing, and it says that it has parts.
 
-        `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it.
+        `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it. A length
+        may count something else, such as the letters of a document that consists of lines.
         """
-        iterator, before, seen = self.ask(operation, subject), _length(subject), 0
+        iterator, before, empty = self.ask(operation, subject), _length(subject), True
         for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
+            empty = False
             yield part
-            seen += 1
-        if before is not None and seen not in {before, _length(subject)}:
-            raise TypeError(f"{type(subject).__name__} says that it has {before} parts, and has {seen}")
+        if empty and before and _length(subject):
+            raise TypeError(f"{type(subject).__name__} says that it has {before} parts, and has none")
 
     def left(self, operation: str, arguments: tuple[Any, ...]) -> Any:
-        """Tell a context manager of the code's that its block is left. It hides no exception of a block that tests something."""
-        self.changes += 1
+        """Tell a context manager of the code's that its block is left. What it hides is no test that has failed."""
         answer = self.ask(operation, *arguments)
-        if arguments[1] is None or held.line() not in self.held:
+        if not isinstance(arguments[2], BaseException) or self.may_hide(arguments[2]):
             return answer
         return False if operation == "exit" else _no_more_than_awaited(answer)
+
+    def may_hide(self, error: BaseException) -> bool:
+        """Whether an exception says nothing of the code: no assertion, and raised outside of tests or when all have held."""
+        end = self.held.get(next(held.lines(), 0))
+        if isinstance(error, AssertionError):
+            return end is None and not _asserted_here(error)
+        return end is None or held.raised_at(error) >= end
 
     def steady(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Ask what number an object is, once until the next call.
 
         An object that is another number each time it is asked could satisfy an equation without solving it.
         """
+        if self.waits:
+            return self.ask(operation, *arguments)
         answers = object.__getattribute__(arguments[0], "_answers_") or {}
         key = (self.changes, operation, repr(arguments[1:]))
         if key not in answers:

@@ -6,46 +6,164 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import sys
 import types
+from collections.abc import Iterable, Iterator, Sequence
 
 FILE = "<tests>"
 """What the tests' code calls its file."""
+Place = tuple[int, int]
+"""A line, and a column of it in bytes."""
+JUDGES = ("assert", "AssertionError", "raises")
+"""How the names of what tests something begin, whoever defines it."""
+NO_PART = {"IndexError", "LookupError"}
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+With = ast.With | ast.AsyncWith
 
 
-def lines(tree: ast.Module) -> list[int]:
-    """Return the lines of each head of a `with` whose block has an assertion in it, or calls a function of the tests' own."""
-    functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+def blocks(tree: ast.Module) -> dict[int, Place]:
+    """Return the lines of each head of a `with` whose block tests something, and where the last test in it ends."""
+    counters = _counters(tree)
+    testing = _testing(tree, counters)
+
+    def tests(node: ast.AST) -> bool:
+        return _tests(_names(node, counters), testing)
+
+    def end(body: list[ast.stmt]) -> Place | None:
+        last = next(filter(tests, reversed(body)), None)
+        if isinstance(last, With) and not any(map(tests, last.items)):
+            return end(last.body)
+        return (last.end_lineno or 0, last.end_col_offset or 0) if last else None
+
+    found = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-            functions.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        if isinstance(node, With) and (place := end(node.body)):
+            found.update(dict.fromkeys(range(node.lineno, max(node.lineno + 1, node.body[0].lineno)), place))
+    return found
+
+
+def _tests(names: Iterable[str], testing: set[str]) -> bool:
+    return any(name.startswith(JUDGES) or name in testing for name in names)
+
+
+def _testing(tree: ast.Module, counters: set[str]) -> set[str]:
+    """Return the tests' own names of what tests something: their functions that do, and what else these are called."""
+    given = [(name, set(_names(part, counters, results=False))) for name, part in _bindings(tree)]
+    testing: set[str] = set()
+    while new := {name for name, names in given if _tests(names, testing)} - testing:
+        testing |= new
+    return testing
+
+
+def _bindings(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
+    """Yield each name that the tests define, with what they define it by."""
+    parameters: dict[str, list[str]] = {}
+    calls: list[ast.Call] = []
+    for node in ast.walk(tree):
+        if isinstance(node, Function):
+            own = parameters[node.name] = [part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)]
+            given = [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults)]
+            yield node.name, node
+            yield from itertools.product(own, given)  # a decorator's: pytest.mark.parametrize
+        elif isinstance(node, ast.Assign):
+            yield from itertools.product(_stored(*node.targets), [node.value])
+        elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value:
+            yield from itertools.product(_stored(node.target), [node.value])
+        elif isinstance(node, ast.For | ast.AsyncFor | ast.comprehension):
+            yield from itertools.product(_stored(node.target), [node.iter])
+        elif isinstance(node, ast.Call):
+            calls.append(node)
+    for call in calls:
+        own = parameters.get(_name(call.func), [])
+        yield from zip(own[own[:1] == ["self"] :], call.args, strict=False)
+        yield from ((keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg in own)
+
+
+def _stored(*targets: ast.AST) -> list[str]:
+    """Return the names and attributes that are assigned to."""
+    parts = [part for target in targets for part in ast.walk(target)]
+    return [_name(part) for part in parts if isinstance(part, ast.Name | ast.Attribute) and isinstance(part.ctx, ast.Store)]
+
+
+def _name(node: ast.AST) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _names(node: ast.AST, counters: set[str], *, results: bool = True) -> Iterator[str]:
+    """Yield the names of what a part of the tests calls or passes on; "assert" where it tests something by itself.
+
+    Methods go by their names alone, whatever the object. Without `results`, what is called only to get its result isn't named.
+    """
+    left = [(node, results)]
+    while left:
+        part, results = left.pop()
+        chooses = isinstance(part, ast.If | ast.Match) and _decides(part, counters)
+        fails = isinstance(part, ast.Call) and _name(part.func).startswith("fail")
+        if isinstance(part, ast.Assert) or chooses or fails:
+            yield "assert"
+        elif isinstance(part, ast.Name | ast.Attribute):
+            yield _name(part)
+        children = list(ast.iter_child_nodes(part))
+        if isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name):
+            children.remove(part.value)
+        elif isinstance(part, ast.Call) and not results:
+            children.remove(part.func)
+        results |= isinstance(part, Function | ast.Lambda)
+        left += [(child, results) for child in children]
+
+
+def _decides(node: ast.If | ast.Match, counters: set[str]) -> bool:
+    """Whether something is raised or not according to what a value is, other than that of a counter."""
+    condition = node.test if isinstance(node, ast.If) else node.subject
+    names = {part.id for part in ast.walk(condition) if isinstance(part, ast.Name)}
+    return not names <= counters and any(isinstance(part, ast.Raise) and part.exc for part in ast.walk(node))
+
+
+def _counters(tree: ast.Module) -> set[str]:
+    """Return the variables of loops over what the text of the tests shows: `for n in range(3)`."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
+    shown = [loop for loop in loops if {part.id for part in ast.walk(loop.iter) if isinstance(part, ast.Name)} <= {"range"}]
+    return {name for loop in shown for name in _stored(loop.target)}
+
+
+def expecting(tree: ast.Module) -> list[int]:
+    """Return the lines on which the tests expect an IndexError."""
     found: set[int] = set()
+    heads: list[ast.expr]
+    body: Sequence[ast.stmt | ast.expr]
     for node in ast.walk(tree):
-        if isinstance(node, ast.With | ast.AsyncWith) and any(_tests(part, functions) for part in node.body):
-            found.update(range(node.lineno, max(node.lineno + 1, node.body[0].lineno)))
+        if isinstance(node, With):
+            heads, body = [item.context_expr for item in node.items], [node]
+        elif isinstance(node, ast.Try):
+            heads, body = [handler.type for handler in node.handlers if handler.type], node.body
+        elif isinstance(node, ast.Call) and _name(node.func).startswith(JUDGES):
+            heads, body = node.args[:1], [node]
+        else:
+            continue
+        if any(_name(part) in NO_PART for head in heads for part in ast.walk(head)):
+            found.update(line for part in body for line in range(part.lineno, (part.end_lineno or part.lineno) + 1))
     return sorted(found)
 
 
-def _tests(block: ast.AST, functions: set[str]) -> bool:
-    return any(_is_test(node, functions) for node in ast.walk(block))
+# In the test process.
 
 
-def _is_test(node: ast.AST, functions: set[str]) -> bool:
-    if isinstance(node, ast.Name):
-        return node.id == "AssertionError"
-    return isinstance(node, ast.Assert) or (isinstance(node, ast.Call) and _judges(node.func, functions))
-
-
-def _judges(function: ast.expr, functions: set[str]) -> bool:
-    """Whether what is called is a function of the tests, or asserts by its name."""
-    if isinstance(function, ast.Name):
-        return function.id in functions or function.id.startswith("assert")
-    return isinstance(function, ast.Attribute) and function.attr.startswith(("assert", "fail"))
-
-
-def line() -> int:
-    """Return on which line the tests are."""
+def lines() -> Iterator[int]:
+    """Yield the lines on which the tests are, the innermost call of theirs first."""
     frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way to ask
-    while frame is not None and frame.f_code.co_filename != FILE:
+    while frame is not None:
+        if frame.f_code.co_filename == FILE:
+            yield frame.f_lineno
         frame = frame.f_back
-    return frame.f_lineno if frame else 0
+
+
+def raised_at(error: BaseException) -> Place:
+    """Return where in the outermost function of the tests that it has passed an exception was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != FILE:
+        trace = trace.tb_next
+    if trace is None:
+        return (0, 0)
+    line, _, column, _ = next(itertools.islice(trace.tb_frame.f_code.co_positions(), trace.tb_lasti // 2, None))
+    return (line or 0, column or 0)

@@ -94,8 +94,9 @@ def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
 def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    uses = Uses(job["called"], job["free"])
-    peer.held = frozenset(job["held"])
+    uses = Uses(job["called"], job["free"], job["functions"])
+    peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
+    peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
     try:
         names, given = _meet(peer, job, uses)
@@ -182,8 +183,8 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
     for name, value in own.items():
         if name.startswith("test") and isinstance(value, types.FunctionType) and name not in uses.called:
             yield functools.partial(_run_function, value)
-    for name, value in names.items():
-        if name.startswith("test") and isinstance(value, Remote) and name not in names.offered and name not in uses.called:
+    for name in sorted(uses.functions - uses.called - names.offered.keys()):
+        if name.startswith("test") and isinstance(names.get(name), Remote):
             raise shim.Broken(f"the code has wrapped the test {name}, so nobody knows whether it is run")
     if "unittest" in sys.modules:
         kinds = [value for value in own.values() if isinstance(value, type)]

@@ -18,14 +18,17 @@ from verifiers.sandbox.inside.plain import is_plain
 class Uses:
     """The names in the tests."""
 
-    def __init__(self, called: set[str], free: set[str]) -> None:
+    def __init__(self, called: set[str], free: set[str], functions: set[str]) -> None:
         self.called = called
         self.free = free
+        self.functions = functions
+        """Those that a `def` of the tests defines."""
 
 
 def uses_of(tree: ast.Module) -> Uses:
-    """Return which names the tests call, and which they read without defining them."""
+    """Return which names the tests call, which they read without defining them, and which are functions of theirs."""
     called: set[str] = set()
+    functions: set[str] = set()
     loaded: set[str] = set()
     bound: set[str] = set()
     for node in ast.walk(tree):
@@ -33,13 +36,15 @@ def uses_of(tree: ast.Module) -> Uses:
             called.add(node.func.id)
         if isinstance(node, ast.Name):
             (loaded if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            functions.add(node.name)
+        elif isinstance(node, ast.ClassDef):
             bound.add(node.name)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
         elif isinstance(node, ast.alias):
             bound.add(node.asname or node.name.partition(".")[0])
-    return Uses(called, loaded - bound - set(vars(builtins)))
+    return Uses(called, loaded - bound - functions - set(vars(builtins)), functions)
 
 
 def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
@@ -99,7 +104,9 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "entry_point": entry_point,
         "called": uses.called,
         "free": uses.free,
+        "functions": uses.functions,
         "plain": plain,
-        "held": [] if plain else held.lines(tree),
+        "held": {} if plain else held.blocks(tree),
+        "expecting": [] if plain else held.expecting(tree),
     }
     return Prepared(marshal.dumps(job), plain)
