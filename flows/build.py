@@ -6,7 +6,8 @@ A task run is a shard or a step. Parameters and results are names and counts.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
@@ -143,9 +145,15 @@ async def carry_out(
         outcome.failed(error)
         raise
     finally:
-        if watch.outcome is None:
+        if watch.outcome is None and _on_its_own():
             ignore()
     return found
+
+
+def _on_its_own() -> bool:
+    """Return whether no other flow called this one, whose process goes on."""
+    run = getattr(FlowRunContext.get(), "flow_run", None)
+    return run is None or run.parent_task_run_id is None
 
 
 async def _carried_out(
@@ -166,25 +174,42 @@ async def _carried_out(
         return await make(watch, say)
 
     stop = Stop()
-    with signals(stop, watch.say, watch.pending, watch.leave):  # from the first moment on: Prefect's own handler only crashes
+    with contextlib.ExitStack() as hearing:
+        # From the first moment on: Prefect's own handler only crashes.
+        hearing.enter_context(signals(stop, watch.say, watch.pending, watch.leave))
         run = await with_grace(stop, made(), grace_s=0)
         if run is None:
             raise stop.reason or AssertionError("it was cancelled by nobody")
         run.stop = stop
+        # What is left then is to show it: who waits for the outcome may leave that, and a signal is for them.
+        then = hearing.close if watch.outcome is not None else lambda: None
         try:
             with served(watch.metrics, run.progress, run.spec.dataset, say):
                 async with watched(run, show=watch.show) as watcher:
-                    async with run:
-                        context.RUN.set(run)
-                        found = await steps(run, watcher)
+                    with _noted(outcome, then):
+                        async with run:
+                            context.RUN.set(run)
+                            found = await steps(run, watcher)
+                        outcome.found(found)
                     if after is not None and watcher is not None:
                         await after(run, watcher, found)
         except UserError as error:
             if watch.show and not isinstance(error, Interrupted):
                 events.ended(run.spec.dataset, run.build_id, error, run.progress)
             raise
-        outcome.found(found)
         return found
+
+
+@contextlib.contextmanager
+def _noted(outcome: Outcome, then: Callable[[], None]) -> Iterator[None]:
+    """Note what ends a run early as soon as it does, and do something `then`, however it ended."""
+    try:
+        yield
+    except Exception as error:
+        outcome.failed(error)
+        raise
+    finally:
+        then()
 
 
 async def draw(run: Run) -> None:

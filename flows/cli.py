@@ -15,6 +15,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from flows import on_evaluations, on_lakes, on_samples, on_shards, on_specs
+from flows.leaving import leave
 from flows.printing import err, plain, results_alone
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
@@ -56,24 +57,25 @@ def main() -> None:
             code = app(standalone_mode=False)
         if code == Interrupted.exit_code:  # what typer makes of a KeyboardInterrupt
             err.print("interrupted")
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
     except UserError as error:
         err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except typer.TyperException as error:
         said = error.format_message().replace("Value error, ", "")  # pydantic's words, which say nothing to a person
         err.print(Text(f"error: {plain(said)} See `{_command(error)} --help`."), soft_wrap=True)
-        sys.exit(SpecError.exit_code)
+        code = SpecError.exit_code
     except typer.Exit as error:
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         err.print("interrupted")
-        sys.exit(Interrupted.exit_code)
+        code = Interrupted.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; the last flush must not fail
-        sys.exit(0)
+        code = 0
     finally:
         gc.freeze()  # all of it goes with the process: to look through it for cycles first would take half a second
+    leave(code)
 
 
 def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module calls it so

@@ -8,15 +8,20 @@ and that counts; the server gets some time to hear of it, and is then left alone
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from flows.signals import handled
-from storage.errors import SetupError
+from storage.errors import Interrupted, SetupError
 
 CANCEL_S = 0.5
 """Between two attempts to have Prefect's engine end, which tells the server of each, and so may wait again."""
 CANCELS = 20
+BEGIN_S = 5.0
+"""A run that is interrupted before it begins still gets so long to begin: then it is Cancelled for the server too."""
+HASTE_S = 15.0
+"""Prefect gets so long at most to hear of the end of a run that somebody interrupted, who waits for that."""
 
 
 class Outcome:
@@ -62,7 +67,7 @@ async def outlasting(
     """Run a flow that notes its outcome, and return that, or raise it. Prefect gets `end_s` to hear of it, or until a signal.
 
     `begin_s`: raise SetupError where the flow hasn't begun by then; None: it takes what it takes. `pending` gets the signals that
-    come before it has begun. `leave` gives the server up.
+    come before that: raise Interrupted where it still doesn't begin. `leave` gives the server up.
     """
     impatient = asyncio.Event()
 
@@ -73,16 +78,24 @@ async def outlasting(
             raise KeyboardInterrupt
 
     with handled(interrupt):
+        if pending:
+            impatient.set()
         running = asyncio.create_task(flow)
-        if not await _first(running, outcome.begun, begin_s):
+        await _first(running, outcome.begun, impatient, within_s=begin_s)
+        if impatient.is_set():
+            await _first(running, outcome.begun, within_s=BEGIN_S)
+        if not running.done() and not outcome.begun.is_set():
             leave()
             await _cancelled(running)
+            if pending:
+                raise Interrupted(f"interrupted by {signal.Signals(pending[0]).name}; nothing was asked yet")
             raise SetupError(f"Prefect's server didn't answer within {begin_s:.0f} s; nothing was asked yet")
-        await _first(running, outcome.known, None)
+        impatient.clear()  # the run itself hears of what is pending
+        await _first(running, outcome.known)
         if not outcome.known.is_set():
             return await running
-        impatient.clear()
-        await _first(running, impatient, end_s)
+        hasty = isinstance(outcome.error, Interrupted)
+        await _first(running, impatient, within_s=min(end_s, HASTE_S) if hasty else end_s)
         if not running.done():
             leave()
         error = await _cancelled(running)
@@ -91,14 +104,14 @@ async def outlasting(
         return outcome.result()
 
 
-async def _first(running: asyncio.Task[Any], event: asyncio.Event, within_s: float | None) -> bool:
-    """Wait for a task or an event, and return whether either came."""
-    waiting = asyncio.create_task(event.wait())
+async def _first(running: asyncio.Task[Any], *events: asyncio.Event, within_s: float | None = None) -> None:
+    """Wait for a task or one of some events."""
+    waiting = {asyncio.create_task(event.wait()) for event in events}
     try:
-        done, _ = await asyncio.wait({running, waiting}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running, *waiting}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        waiting.cancel()
-    return bool(done)
+        for each in waiting:
+            each.cancel()
 
 
 async def _cancelled(running: asyncio.Task[Any]) -> BaseException | None:

@@ -23,17 +23,12 @@ from storage.plugins import nearest
 
 if TYPE_CHECKING:
     from prefect.deployments.runner import RunnerDeployment
-    from prefect.runner import Runner
     from prefect.schedules import Schedule
 
 Beside = Literal["export", "evaluate", "score", "distill"]
 """What else can be served of a spec."""
 MODULES = {"score": "flows.score_flow"}
 """Where a flow isn't in the module of its name: what the command line does without Prefect is there."""
-HEARTBEAT_S = 30
-"""Between two signs of life of a run, by which an automation knows a lost one: as often as Prefect can."""
-LOOK_S = 0.5
-"""Between two looks for runs that have just begun, where this is told to stop."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -173,9 +168,9 @@ def serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
 
 
 async def _serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
-    from prefect.runner import Runner
+    from flows.served_runs import ServedRuns
 
-    runner = Runner(pause_on_shutdown=False, heartbeat_seconds=HEARTBEAT_S)
+    runner = ServedRuns()
     for each in made:
         await runner.aadd_deployment(each)
     told: list[int] = []
@@ -186,7 +181,7 @@ async def _serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -
             doing = "starting no more runs; those that began land what was paid for"
             say(f"{signal.Signals(number).name}: {doing} (again to stop at once)")
         if len(told) == 1 and runner.started:
-            ending.append(asyncio.create_task(_end(runner, running)))
+            ending.append(asyncio.create_task(runner.end(running, say)))
         else:
             running.cancel()
 
@@ -196,18 +191,6 @@ async def _serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -
         await running
     for task in ending:
         task.cancel()
-
-
-async def _end(runner: Runner, running: asyncio.Task[None]) -> None:
-    """Stop a runner, and tell those runs as well whose process was just being started, which it would wait for."""
-    known = runner._process_manager.flow_run_ids()  # noqa: SLF001 - there is no other way to know of them
-    await runner.astop()
-    while not running.done():
-        for run in runner._process_manager.flow_run_ids() - known:  # noqa: SLF001
-            known.add(run)
-            # In its own group, for whose end it waits before it leaves.
-            runner._runs_task_group.start_soon(runner._cancel_run, run, "Runner is shutting down.")  # noqa: SLF001
-        await asyncio.sleep(LOOK_S)
 
 
 def _shield_runs() -> None:

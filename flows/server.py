@@ -29,6 +29,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from flows.leaving import forsake
 from storage.errors import SetupError
 from storage.memory import YOUNG
 
@@ -153,9 +154,9 @@ class Server:
         environment["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"
 
     def wait(self, check: Callable[[], None] = lambda: None) -> None:
-        """Return once the temporary server answers. `check` may raise to give up. Raise SetupError where it doesn't start."""
+        """Return once the server answers. `check` may raise to give up. Raise SetupError where it doesn't."""
         if self._process is None:
-            self._reach()
+            self._reach(check)
             return
         until = time.monotonic() + START_S
         while not self._healthy():
@@ -175,6 +176,7 @@ class Server:
     def give_up(self) -> None:
         """Have nobody wait for the server any more. A temporary one ends at once, so that whatever still asks it hears that."""
         self._given_up = True
+        forsake("server")
         if self._process is not None:
             self.end()
 
@@ -190,7 +192,7 @@ class Server:
             return SetupError(f"Prefect's server at {configured_url()} failed the run ({why}); {_GOES_ON}")
         return None
 
-    def _reach(self) -> None:
+    def _reach(self, check: Callable[[], None]) -> None:
         """Raise SetupError where nobody is at the user's own address: Prefect would try for long, and end in a traceback."""
         url = configured_url() or ""
         try:
@@ -199,6 +201,7 @@ class Server:
         except urllib.error.HTTPError:
             pass  # somebody is there
         except (OSError, ValueError, http.client.HTTPException) as error:
+            check()  # whoever waited no longer need not be told of the server
             raise SetupError(f"can't reach Prefect's API at {url} ({error}); check PREFECT_API_URL, or unset it") from error
 
     def _healthy(self) -> bool:
@@ -246,7 +249,9 @@ def _drain() -> None:
         worker = getattr(sys.modules.get(module), name, None)
         if worker is not None:
             with contextlib.suppress(Exception):
-                worker.drain_all(timeout=DRAIN_S)
+                _, unsent = worker.drain_all(timeout=DRAIN_S)
+                if unsent:  # it would be waited for again at exit, for ever
+                    forsake(name)
 
 
 def _ending(code: int) -> str:

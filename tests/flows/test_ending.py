@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flows.ending import Outcome, outlasting
-from storage.errors import BudgetSpent, SetupError
+from storage.errors import BudgetSpent, Interrupted, SetupError
 from tests.fakes import in_virtual_time
 
 FOUND = {"kept": 7}
@@ -120,3 +120,32 @@ async def test_a_signal_while_it_waits():
     async with asyncio.timeout(10):
         assert await outlasting(prefect.call("end"), prefect.outcome, pending=pending, **given) == FOUND  # type: ignore[arg-type]
     assert (pending, prefect.left) == ([signal.SIGINT], 1)
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_signal_before_it_begins(hangs: bool):
+    """One signal ends what waits for a server to begin; where the server answers by then, the run itself hears of the signal."""
+    prefect = Prefect(hangs_at="beginning" if hangs else "", raises=Interrupted("by itself"))
+
+    async def main() -> float:
+        with pytest.raises(Interrupted, match="SIGTERM; nothing was asked yet" if hangs else "by itself"):
+            await prefect.outlast(pending=[signal.SIGTERM])
+        return asyncio.get_running_loop().time()
+
+    ended = in_virtual_time(main())
+    assert prefect.left == hangs
+    assert ended < 10 if hangs else ended >= 500
+
+
+@pytest.mark.parametrize(("error", "within_s"), [(Interrupted("by a signal"), 30), (BudgetSpent("spent"), 600)])
+def test_haste(error: Exception, within_s: float):
+    """Who has interrupted a run doesn't wait long for the server; else it may be away for a while."""
+    prefect = Prefect(hangs_at="end", raises=error)
+    given = {"begin_s": None, "end_s": 590, "pending": [], "leave": prefect.leave, "say": prefect.said.append}
+
+    async def main() -> float:
+        with pytest.raises(type(error)):
+            await outlasting(prefect.flow(), prefect.outcome, **given)  # type: ignore[arg-type]
+        return asyncio.get_running_loop().time() - 500
+
+    assert within_s - 30 < in_virtual_time(main()) < within_s

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.serve import HEARTBEAT_S
+from flows.served_runs import HEARTBEAT_S
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 WORKERS = {

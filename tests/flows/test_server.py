@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flows import server as servers
 from flows.server import Server, configured_url
+from storage.errors import Interrupted, SetupError
 
 PROFILES = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://profile/api"\n[profiles.bare]\n'
 
@@ -105,3 +108,18 @@ def test_a_server_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
         server._process.wait()
         assert "temporary server ended in mid-run (by SIGKILL; was memory short?)" in str(server.lost(asked))
         assert server.lost(AssertionError("a defect")) is None
+
+
+def test_a_users_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody answers at the user's address: a line that says so, but for somebody who has interrupted meanwhile, whose word it is."""
+
+    def interrupted() -> None:
+        raise Interrupted("SIGTERM")
+
+    monkeypatch.setattr(servers, "START_S", 0.4)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/api")
+        with pytest.raises(SetupError, match="can't reach Prefect's API"):
+            Server().wait()
+        with pytest.raises(Interrupted):
+            Server().wait(interrupted)

@@ -1,0 +1,38 @@
+"""Leaving a process whose exit would wait for somebody without end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+import sys, threading, time
+from flows.leaving import forsake, leave
+threading._register_atexit(time.sleep, 600)
+print("all of it", flush=len(sys.argv[2]) > 0)
+print("and this", file=sys.stderr)
+if sys.argv[2] == "full":
+    sys.stdout = open("/dev/full", "w")
+    print("lost")
+forsake("a server")
+leave(int(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize(("code", "stdout", "left"), [(130, "", 130), (0, "", 0), (0, "full", 120), (3, "full", 3)])
+def test_forsaken(code: int, stdout: str, left: int) -> None:
+    """What hangs at exit is left alone; what was printed is out, or the code says that it isn't."""
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(code), stdout], text=True, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (left, "and this\n")
+    assert done.stdout == "all of it\n"
+
+
+def test_nobody_forsaken() -> None:
+    """Else it leaves as any process does, and whoever is called at exit is."""
+    code = "import atexit; from flows.leaving import leave; atexit.register(print, 'called'); leave(4)"
+    done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (4, "called\n")
