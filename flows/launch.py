@@ -27,17 +27,22 @@ if TYPE_CHECKING:
 def starting() -> Iterator[Launch]:
     """Start Prefect's server, and note signals until the flow hears them itself."""
     pending: list[int] = []
+    leaving = False
 
     def note(number: int, _: object) -> None:
-        # An exception in the middle of an import may be swallowed there: the first is noted only. The next ends whatever hangs.
+        # An exception in the middle of an import may be swallowed there: the first is noted only. The next ends whatever hangs,
+        # and those after it don't break into how the server is ended.
         pending.append(number)
-        if len(pending) > 1:
+        if len(pending) > 1 and not leaving:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with Server() as server:
-            yield Launch(server, pending)
+            try:
+                yield Launch(server, pending)
+            finally:
+                leaving = True
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
