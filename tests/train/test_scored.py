@@ -66,7 +66,7 @@ def test_from_a_draw_to_a_loss(tmp_path: Path) -> None:
     assert (built["paid"], built["kept"]) == (0, 3)
     rows = pq.read_table(tmp_path / "soft" / "train-00000-of-00001.parquet").to_pylist()
     assert {(row["scorer"], row["license"]) for row in rows} == {("big", "CC0-1.0 AND MIT AND Apache-2.0")}
-    stored = workplace.query("SELECT sample_id, logprobs.logprobs, logprobs.ids FROM scores WHERE ended AND reasoning = 'omit'")
+    stored = workplace.query("SELECT sample_id, logprobs.logprobs, logprobs.ids FROM scores WHERE ended AND reasoning = 'none'")
     end = AutoTokenizer.from_pretrained(student).eos_token_id
     assert len(stored) == 3
     for sample_id, logprobs, ids in stored:
