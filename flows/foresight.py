@@ -21,7 +21,6 @@ from tasks import costs, guard
 from tasks.decontaminate import Decontamination
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.growth.growing import Growing
-from tasks.prepare import prepare
 from tasks.stop import Stop
 
 Say = Callable[[str], None]
@@ -47,14 +46,7 @@ def foresee(
         return 0.0
     grown = wiring.growing(spec, workspace, teachers, heldout)
     from_store(spec, grown, stop)
-    prepared = prepare(
-        workspace,
-        wiring.read(spec, stop, grown),
-        wiring.template(spec, path),
-        wiring.asked(spec, teachers),
-        spec.sampling.parameters(),
-        spec.sampling.k,
-    )
+    prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     spent = costs.spent(workspace)
     if spec.guard.of_prompts:
         bar(workspace, spec, path, prepared, heldout)

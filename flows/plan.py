@@ -24,7 +24,7 @@ from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
 from tasks.growth.estimate import GrowthEstimate
 from tasks.license import licenses
-from tasks.prepare import Prepared, first_asked, prepare
+from tasks.prepare import Prepared, first_asked
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
 from tasks.room import token_bytes
@@ -175,14 +175,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         heldout = wiring.heldout(spec, path, say)
         grown = wiring.growing(spec, workspace, made, heldout)
         from_store(spec, grown)
-        prepared = prepare(
-            workspace,
-            wiring.read(spec, grown=grown),
-            wiring.template(spec, path),
-            wiring.asked(spec, made),
-            spec.sampling.parameters(),
-            spec.sampling.k,
-        )
+        prepared = wiring.prepared(spec, path, workspace, made, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
         prepared = bar(workspace, spec, path, prepared, heldout)
         growth = foresight.check(spec, workspace, lake, grown, say)

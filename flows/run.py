@@ -41,13 +41,12 @@ from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.growth.counts import GrownCounts
-from tasks.growth.growing import Growing
 from tasks.guard_diversity import guard_diversity
 from tasks.license import licenses
 from tasks.measures import breakdown
 from tasks.measures.measure import measure
 from tasks.orders import PROMPTS, Staged
-from tasks.prepare import Prepared, prepare, spread
+from tasks.prepare import Prepared, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.rights.terms import load
@@ -194,18 +193,17 @@ class Run:
 
     def _foresee(self, *, probing: bool) -> float:
         with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as own:
-            more: Any = {"stop": self.stop, "say": self.say, "probing": probing}
-            return foresee(self.spec, self.path, own, self.lake, self.teachers, self._heldout, **more)
-
-    def _prepare(self, workspace: Workspace, grown: Mapping[int, Growing] | None) -> Prepared:
-        return prepare(
-            workspace,
-            wiring.read(self.spec, self.stop, grown),
-            wiring.template(self.spec, self.path),
-            wiring.asked(self.spec, self.teachers),
-            self.spec.sampling.parameters(),
-            self.spec.sampling.k,
-        )
+            return foresee(
+                self.spec,
+                self.path,
+                own,
+                self.lake,
+                self.teachers,
+                self._heldout,
+                stop=self.stop,
+                say=self.say,
+                probing=probing,
+            )
 
     async def prepare(self) -> Prepared:
         """Stage prompts and find what is missing. What a spec grows must have been grown."""
@@ -213,7 +211,9 @@ class Run:
         if self.spec.growers and self._growth is None:
             raise AssertionError("prompts were to be grown first")
         grown = self._growth.grown if self._growth is not None else None
-        prepared = await asyncio.to_thread(self._prepare, self._workspace, grown)
+        prepared = await asyncio.to_thread(
+            wiring.prepared, self.spec, self.path, self._workspace, self.teachers, stop=self.stop, grown=grown
+        )
         await asyncio.to_thread(check_prompts, self._workspace, self.spec, self.path, prepared, self.say)
         prepared = await asyncio.to_thread(self._bar, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, [arm.teacher for arm in self.spec.arms])

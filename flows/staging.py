@@ -13,16 +13,14 @@ from flows.spec import Spec
 from flows.wiring import Connected
 from storage.workspace import Workspace
 from tasks import unwanted
-from tasks.prepare import prepare
 from tasks.stop import Stop
 
 
 def stage(spec: Spec, path: Path, workspace: Workspace, teachers: Sequence[Sequence[Connected]], stop: Stop, say: Say) -> None:
     """Fill `prompts`, `slots` and `unwanted`. As in a build, what was bought for a prompt that is barred is no slot."""
-    template, heldout = wiring.template(spec, path), wiring.heldout(spec, path, say, stop)
+    heldout = wiring.heldout(spec, path, say, stop)
     grown = wiring.growing(spec, workspace, teachers, heldout)
     from_store(spec, grown, stop)
-    asked, parameters = wiring.asked(spec, teachers), spec.sampling.parameters()
-    prepared = prepare(workspace, wiring.read(spec, stop, grown), template, asked, parameters, spec.sampling.k)
+    prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     bar(workspace, spec, path, prepared, heldout)
     unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])

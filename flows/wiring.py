@@ -25,7 +25,7 @@ from tasks.decontaminate import Decontamination
 from tasks.draw import Budget
 from tasks.duplicates.embedding import Embedder, load
 from tasks.growth.growing import Growing
-from tasks.prepare import Asked
+from tasks.prepare import Asked, Prepared, prepare
 from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.registry import SCORERS
 from tasks.sources import Found, read_prompts
@@ -250,6 +250,20 @@ def growing(
 def template(spec: Spec, path: Path) -> Template:
     """Return the compiled template. Raise SpecError where a text doesn't parse."""
     return Template(spec.template, where=str(path), seed=spec.seed)
+
+
+def prepared(
+    spec: Spec,
+    path: Path,
+    workspace: Workspace,
+    made: Sequence[Sequence[Connected]],
+    *,
+    stop: Stop | None = None,
+    grown: Mapping[int, Growing] | None = None,
+) -> Prepared:
+    """Stage a spec's prompts, those that were `grown` among them, and what its teachers would be asked for; return the counts."""
+    prompts, asks, sampling = read(spec, stop, grown), asked(spec, made), spec.sampling
+    return prepare(workspace, prompts, template(spec, path), asks, sampling.parameters(), sampling.k)
 
 
 def embedder(spec: Spec, path: Path) -> Embedder | None:

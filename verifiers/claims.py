@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.excuses import AFTERWARDS, Line, excused, goes_on
+from verifiers.excuses import AFTERWARDS, Line, article, excused, goes_on
 from verifiers.lexer import tokens
 from verifiers.markup import fold, latex
 
@@ -130,10 +130,9 @@ def _judged(line: Line, left: Expression, right: Expression, *, about: bool, str
     value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
-    article = (
-        right.end + 1 < len(line.tokens) and line.tokens[right.end].text == "a" and line.tokens[right.end + 1].kind == "word"
-    )
-    if any(token.kind == "word" and len(token.text) == 1 for token in beside[: -1 if article else None]):  # "$5 a day"
+    if article(line.tokens, right.end):
+        beside.pop()
+    if any(token.kind == "word" and len(token.text) == 1 for token in beside):
         return None
     if same(value, other, right, about=about) or same_in_percent(left, right, about=about):
         if value != other and right.single is not None:

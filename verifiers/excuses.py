@@ -72,7 +72,7 @@ class Line:
 
 def article(line: Sequence[Token], i: int) -> bool:
     """Whether a token is the "a" of "$5 a day"."""
-    return [(token.text, token.kind)[n] for n, token in enumerate(line[i : i + 2])] == ["a", "word"]
+    return i + 1 < len(line) and line[i].text == "a" and line[i + 1].kind == "word"
 
 
 def goes_on(line: Line, first: Expression, second: Expression) -> bool:

@@ -143,12 +143,11 @@ class Worker:
             self._loop.run_until_complete(self._live())
         except BaseException as error:
             self._problem = error
-            if not self._opened.is_set():
-                pass  # whoever waits for it to open hears of it
-            elif isinstance(error, UserError):
-                logger.warning("%s ended: %s", self.box.name, error)
-            else:
-                logger.exception("%s ended", self.box.name)
+            if self._opened.is_set():  # else whoever waits for it to open hears of it
+                if isinstance(error, UserError):
+                    logger.warning("%s ended: %s", self.box.name, error)
+                else:
+                    logger.exception("%s ended", self.box.name)
         finally:
             self.closed = True
             self._left()

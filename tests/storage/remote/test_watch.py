@@ -35,6 +35,13 @@ def named(lease: Lease) -> str:
     return lease.name
 
 
+def unrenewed(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> Lease:
+    """Return a lease that its holder never renews."""
+    lease = Lease(objects, "a", seconds=QUICK_S)
+    monkeypatch.setattr(lease, "_beat", lambda lost: None)
+    return lease
+
+
 def test_while_it_is_renewed(objects: Objects):
     """It is certain from the second look at the lease that finds it put again, for as long as it is held; then nothing counts."""
     lost: list[StorageError] = []
@@ -65,8 +72,7 @@ def test_another_lease(objects: Objects):
 def test_another_machine_has_it(objects: Objects, monkeypatch: pytest.MonkeyPatch):
     """Whoever works for the holder before hears of it, and counts nothing more."""
     lost: list[StorageError] = []
-    dead = Lease(objects, "a", seconds=QUICK_S)
-    monkeypatch.setattr(dead, "_beat", lambda lost: None)
+    dead = unrenewed(objects, monkeypatch)
     with dead.held(pytest.fail):
         watch = Watch(objects, named(dead))
         with watch.kept(lost.append), Lease(objects, "b", seconds=QUICK_S).held(lambda _: None):
@@ -151,8 +157,7 @@ def test_a_store_that_is_away(objects: Objects, monkeypatch: pytest.MonkeyPatch)
 def test_a_run_that_hangs(objects: Objects, monkeypatch: pytest.MonkeyPatch):
     """A lease that nobody renews, and nobody takes over, is given up by its workers too."""
     lost: list[StorageError] = []
-    hanging = Lease(objects, "a", seconds=QUICK_S)
-    monkeypatch.setattr(hanging, "_beat", lambda lost: None)
+    hanging = unrenewed(objects, monkeypatch)
     with hanging.held(pytest.fail):
         watch = Watch(objects, named(hanging))
         with watch.kept(lost.append):
