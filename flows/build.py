@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
+from prefect.context import FlowRunContext, TagsContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
@@ -134,7 +134,9 @@ async def carry_out(
     outcome = watch.outcome or Outcome()
     outcome.begun.set()
     try:
-        found = await _carried_out(make, steps, after, watch, outcome)
+        # The run has tags; its tasks have none, or each would ask the server, one at a time, for a place under each tag's limit.
+        with TagsContext(current_tags=set()):
+            found = await _carried_out(make, steps, after, watch, outcome)
     except Interrupted as error:
         outcome.failed(error)
         return Cancelled(message=str(error), data=error)

@@ -152,7 +152,7 @@ class Launch:
                     **asked,
                 )
                 WATCH.set(watch)
-                # A tag may have a limit, which each task run asks for: nobody sets one on a server that nobody sees.
+                # For whoever looks: nobody does on a server that ends with the command.
                 with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
                     return self.outlast(flow, outcome, display.say)
         except BaseException as error:
