@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
-from generate.describing import attribute_docs, prose, table
+from generate.describing import prose, table
 from storage import records, schemas
+from tasks.meanings import meanings
 
 RECORDS: Mapping[str, type] = {
     "samples": records.Sample,
@@ -53,9 +54,9 @@ snapshot. Columns may be added; none is renamed, retyped or dropped.
 """
 
 
-def meanings(name: str) -> dict[str, str]:
+def columns_of(name: str) -> dict[str, str]:
     """Return what each column of a table means. Raise KeyError where nobody has said so."""
-    documented = dict(attribute_docs(RECORDS.get(name, records.Sample))) | (TRACES if name == "traces" else {})
+    documented = dict(meanings(RECORDS.get(name, records.Sample))) | (TRACES if name == "traces" else {})
     return {column: documented[column] for column in schemas.TABLES[name].names}
 
 
@@ -63,12 +64,12 @@ def page() -> str:
     """Return the page."""
     parts = [INTRODUCTION]
     for name, schema in schemas.TABLES.items():
-        told = meanings(name)
+        told = columns_of(name)
         parts += [f"## {name}", ABOUT[name]]
         parts.append(
             table(("column", "type", "meaning"), [(f"`{each.name}`", _type(each.type), told[each.name]) for each in schema])
         )
-    documented = attribute_docs(records.Logprobs)
+    documented = meanings(records.Logprobs)
     parts += ["## logprobs", prose(records.Logprobs.__doc__)]
     fields = [(f"`{each.name}`", _type(each.type), documented[each.name]) for each in schemas.LOGPROBS]
     parts.append(table(("field", "type", "meaning"), fields))

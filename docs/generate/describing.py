@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import collections.abc
 import dataclasses
 import inspect
 import re
-import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,29 +32,6 @@ BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}"}
 
 
 @cache
-def attribute_docs(kind: type) -> Mapping[str, str]:
-    """Return the docstring under each field of a class, its bases' included."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        try:
-            source = textwrap.dedent(inspect.getsource(base))
-        except (OSError, TypeError):
-            continue
-        body = ast.parse(source).body[0]
-        if not isinstance(body, ast.ClassDef):
-            continue
-        for statement, following in zip(body.body, body.body[1:], strict=False):
-            if (
-                isinstance(statement, ast.AnnAssign)
-                and isinstance(statement.target, ast.Name)
-                and isinstance(following, ast.Expr)
-                and isinstance(following.value, ast.Constant)
-                and isinstance(following.value.value, str)
-            ):
-                found[statement.target.id] = inspect.cleandoc(following.value.value)
-    return found
-
-
 def models_in(annotation: Any) -> Iterator[type]:
     """Yield the models and dataclasses that a type names, in order."""
     if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)):

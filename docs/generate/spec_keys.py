@@ -11,7 +11,6 @@ from pydantic_core import PydanticUndefined
 
 from flows.spec import Spec
 from generate.describing import (
-    attribute_docs,
     bounds,
     default_told,
     hints,
@@ -22,6 +21,7 @@ from generate.describing import (
     table,
     told,
 )
+from tasks.meanings import meanings
 
 HEADER = ("key", "type", "default", "meaning")
 INTRODUCTION = """\
@@ -67,15 +67,16 @@ def anchor(place: str) -> str:
 
 def rows(kind: type, links: dict[type, str]) -> Iterator[tuple[str, str, str, str]]:
     """Yield a table's row for each key of a model or dataclass."""
+    described = meanings(kind)
     if issubclass(kind, BaseModel):
         for name, field in kind.model_fields.items():
             limits = bounds(field.metadata) or bounds(inner_metadata(field.annotation))
             required = field.default is PydanticUndefined and field.default_factory is None
             made = field.default_factory() if field.default_factory is not None else field.default  # type: ignore[call-arg]
             default = "required" if required else default_told(made)
-            yield f"`{name}`", _type(field.annotation, limits, links), default, field.description or ""
+            yield f"`{name}`", _type(field.annotation, limits, links), default, described.get(name, "")
         return
-    types, meanings = hints(kind), attribute_docs(kind)
+    types = hints(kind)
     for each in dataclasses.fields(kind):
         if not each.init:
             continue
@@ -86,7 +87,7 @@ def rows(kind: type, links: dict[type, str]) -> Iterator[tuple[str, str, str, st
         else:
             default = "required"
         kind_ = types[each.name]
-        yield f"`{each.name}`", _type(kind_, bounds(inner_metadata(kind_)), links), default, meanings.get(each.name, "")
+        yield f"`{each.name}`", _type(kind_, bounds(inner_metadata(kind_)), links), default, described.get(each.name, "")
 
 
 def _type(annotation: Any, limits: list[str], links: dict[type, str]) -> str:

@@ -33,7 +33,7 @@ def test_every_column_of_the_lake_stands_there_with_its_meaning() -> None:
     text = columns.page()
     for name, schema in TABLES.items():
         assert f"## {name}\n" in text
-        assert set(columns.meanings(name)) == set(schema.names)
+        assert set(columns.columns_of(name)) == set(schema.names)
 
 
 def test_every_command_and_option_stands_there() -> None:

@@ -13,6 +13,7 @@ from flows.overrides import Overrides, overridden, said
 from flows.spec import Spec
 from storage.errors import SpecError
 from tasks.export import ExportOptions
+from tasks.meanings import meanings
 
 EXAMPLES = sorted(path for path in Path("examples").rglob("*.yaml") if "dataset:" in path.read_text())
 
@@ -69,7 +70,8 @@ def test_each_left_out() -> None:
     form = each_left_out(ExportOptions, but=["to"])
     assert list(form.model_fields) == list(ExportOptions.model_fields)
     assert [name for name, field in form.model_fields.items() if field.is_required()] == ["to"]
-    assert {field.description for field in form.model_fields.values()} == {
-        field.description for field in ExportOptions.model_fields.values()
+    described = meanings(ExportOptions)
+    assert {name: field.description for name, field in form.model_fields.items()} == {
+        name: described[name] for name in form.model_fields
     }
     assert form.model_validate({"to": "x", "own": 1}).model_dump(exclude_none=True) == {"to": "x", "own": 1}

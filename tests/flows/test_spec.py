@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from flows.loading import load_spec
 from flows.spec import Spec
+from tasks.meanings import meanings
 from tasks.options import Options
 
 ROOT = Path(__file__).parents[2]
@@ -61,10 +62,7 @@ def test_every_field_is_explained() -> None:
         return [kind, *(each for sub in kind.__subclasses__() for each in models(sub))]
 
     bare = [
-        f"{model.__name__}.{name}"
-        for model in models(Options)
-        for name, field in model.model_fields.items()
-        if not field.description
+        f"{model.__name__}.{name}" for model in models(Options) for name in model.model_fields if not meanings(model).get(name)
     ]
     assert bare == []
 
