@@ -245,7 +245,8 @@ def main() -> None:
     clock = timed(clock, "students")
     found = {way: examined(place, "held-out", way, models) for way in WAYS}
     timed(clock, "held-out problems")
-    shown = table(place, built, found, sorted(found["greedily"][TEACHER]))
+    ids = [json.loads(line)["id"] for line in (place.folder / "held-out.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = table(place, built, found, ids)
     (place.folder / "result.md").write_text(shown + "\n", encoding="utf-8")
     busy = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, {busy:,.0f} of processor time, but for what was there; {place.folder}")
