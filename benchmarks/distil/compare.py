@@ -116,7 +116,7 @@ FULL = Form(
     teacher=Size(width=384, layers=6),
     student=Size(width=256, layers=4),
     gold=11_000,
-    taught=(100, 140, 190, 260, 350, 480, 640),
+    taught=(60, 85, 120, 170, 240, 340, 480, 680),
     easy=1_000,
     begun=60,
     prompts=1_500,
