@@ -243,7 +243,7 @@ def main() -> None:
     students = distilled(place, bases)
     models = {TEACHER: teacher} | {f"base-{seed}": base for seed, base in enumerate(bases)} | students
     clock = timed(clock, "students")
-    found = {way: examined(place, "held-out", way, models) for way in WAYS}
+    found = {way: examined(place, "held-out", way, models, VERIFY[:1]) for way in WAYS}
     timed(clock, "held-out problems")
     ids = [json.loads(line)["id"] for line in (place.folder / "held-out.jsonl").read_text(encoding="utf-8").splitlines()]
     shown = table(place, built, found, ids)
@@ -299,10 +299,10 @@ def beforehand(place: Place, known: set[str]) -> tuple[list[Path], list[Path]]:
 
 
 def chosen(place: Place, teachers: list[Path]) -> Path:
-    """Return the teacher that is right in nearest to half of what it samples for problems that are used for nothing else."""
+    """Return the teacher of whose samples nearest to half pass both verifiers, for problems that are used for nothing else."""
     if len(teachers) == 1:
         return teachers[0]
-    found = examined(place, "trial", "sampled", {each.name: each for each in teachers})
+    found = examined(place, "trial", "sampled", {each.name: each for each in teachers}, VERIFY)
     shares = {each: sum(found[each.name].values()) / len(found[each.name]) for each in teachers}
     nearest = min(teachers, key=lambda each: abs(shares[each] - 0.5))
     told = ", ".join(f"{each.name} {share:.0%}" for each, share in shares.items())
@@ -335,14 +335,14 @@ def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
     return {job.to.name: folder for job, folder in zip(jobs, side_by_side(jobs), strict=True)}
 
 
-def examined(place: Place, file: str, way: str, models: dict[str, Path]) -> Found:
-    """Ask every model the problems of a file, and return which it had right."""
+def examined(place: Place, file: str, way: str, models: dict[str, Path], verify: list[dict[str, Any]]) -> Found:
+    """Ask every model the problems of a file, and return of which its answer passed the verifiers."""
     name = f"{file}-{way}"
     spec = {
         "prompts": [{"source": str(place.folder / f"{file}.jsonl"), "license": "CC0-1.0"}],
         "teachers": [place.asked(model, folder) for model, folder in models.items()],
         "sampling": {"temperature": WAYS[way], "max_tokens": LONGEST, "seed": 7},
-        "verify": VERIFY[:1],
+        "verify": verify,
         "dedup": {"exact": False},
     }
     place.build(name, spec)
