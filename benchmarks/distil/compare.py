@@ -3,12 +3,13 @@
     make distil                                             # two cores, under ten minutes
     .venv-train/bin/python benchmarks/distil/compare.py [--full] [--device cuda] [--to FOLDER]
 
-A small teacher is trained on gold solutions of problems of three steps until half of what it samples is right, and a smaller
-student just so far that it knows the form and little arithmetic. Then all is stillhouse's. `build` draws samples from the teacher
-once, and four specs make four training sets of them. What `stillhouse distill` runs trains the student on each, with the same
-number of steps of the same number of tokens, once for each seed. Two more specs, whose teachers are all of these models, ask each
-the held-out problems, once greedily and once at temperature 1, and judge by `exact_match`. No held-out problem is in any training
-set. (A build's outcomes say which model had which problem right, which resampling seeds needs.)
+A small teacher is trained on gold solutions of problems of three steps until half of what it samples is right (`--full` trains
+several and takes the nearest to that), and a smaller student just so far that it knows the form and little arithmetic. Then all
+is stillhouse's. `build` draws samples from the teacher once, and four specs make four training sets of them. What `stillhouse
+distill` runs trains the student on each, with the same number of steps of the same number of tokens, once for each seed. Two more
+specs, whose teachers are all of these models, ask each the held-out problems, once greedily and once at temperature 1, and judge
+by `exact_match`. No held-out problem is in any training set. (A build's outcomes say which model had which problem right, which
+resampling seeds needs.)
 
 A seed decides the student's first weights, its training beforehand and its order of training. Intervals (95%) are of a bootstrap
 over seeds and prompts; a difference compares the same seeds on the same prompts. Run again, it goes on where it was ended.
@@ -38,7 +39,7 @@ import torch
 import yaml
 from intervals import Bootstrap, Interval, Right, rights
 from models import Size, gold, untrained
-from problems import Problem, problems
+from problems import problems
 from transformers.utils import logging
 
 from tasks.distillation.recipe import Recipe
@@ -46,13 +47,15 @@ from tasks.distillation.student import load
 from tasks.distillation.training import Training
 
 ROOT = Path(__file__).resolve().parents[2]
-STILLHOUSE = str(Path(sys.executable).with_name("stillhouse"))
-HELD_OUT, PROMPTS, GOLD, EASY = 1, 2, 3, 4
+STILLHOUSE = [sys.executable, "-m", "flows.cli"]
+HELD_OUT, PROMPTS, GOLD, EASY, TRIAL = 1, 2, 3, 4, 5
 """The seeds of the problems."""
 STEPS = (3,)
 TEACHER = "teacher"
 ALTERNATIVES = 8
 """Of the likeliest tokens whose probabilities a sample keeps."""
+TRIED = 200
+"""Problems by which the teacher is chosen, where there are several."""
 EMPTY = "the response is empty"
 """The reason of such an outcome."""
 LONGEST = 60
@@ -69,8 +72,8 @@ class Form:
     """The student's."""
     gold: int
     """Problems that the teacher learns from."""
-    taught: int
-    """Steps in which it does."""
+    taught: tuple[int, ...]
+    """Steps in which it does. Of several, the teacher is the one that is right in nearest to half of what it samples."""
     easy: int
     """Problems that a student learns from beforehand."""
     begun: int
@@ -89,13 +92,15 @@ class Form:
     """Of a step, at most."""
     lr: float
     """The highest learning rate."""
+    batch: int
+    """Answers that are decoded together."""
 
 
 SMALL = Form(
     teacher=Size(width=96, layers=3),
     student=Size(width=64, layers=2),
     gold=12_000,
-    taught=900,
+    taught=(900,),
     easy=1_000,
     begun=120,
     prompts=1_000,
@@ -105,21 +110,23 @@ SMALL = Form(
     held_out=300,
     tokens=1024,
     lr=6e-3,
+    batch=128,
 )
 FULL = Form(
-    teacher=Size(width=192, layers=6),
-    student=Size(width=96, layers=3),
-    gold=40_000,
-    taught=1_000,
-    easy=2_000,
-    begun=200,
-    prompts=4_000,
-    k=8,
-    distilled=1_500,
+    teacher=Size(width=384, layers=6),
+    student=Size(width=256, layers=4),
+    gold=11_000,
+    taught=(60, 85, 120, 170, 240, 340, 480, 680),
+    easy=1_000,
+    begun=60,
+    prompts=1_500,
+    k=6,
+    distilled=400,
     seeds=8,
-    held_out=1_000,
-    tokens=2048,
-    lr=5e-3,
+    held_out=400,
+    tokens=4096,
+    lr=1.5e-3,
+    batch=1024,
 )
 VERIFY = [{"use": "exact_match", "kind": "number"}, {"use": "calculation_check"}]
 WAYS = {"greedily": 0.0, "sampled": 1.0}
@@ -164,8 +171,9 @@ class Job:
 
 
 def side_by_side(jobs: Sequence[Job]) -> list[Path]:
-    """Do two at a time: two trainings of small models, each on one core, are faster than one on two."""
-    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+    """Do as many at a time as there are cores: a training of a small model keeps one busy, on a GPU too."""
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(min(cores, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(Job.do, jobs))
 
 
@@ -182,7 +190,7 @@ class Place:
         """Run a command of stillhouse and return what it says. It is left to show its progress."""
         here = os.environ | {"STILLHOUSE_LAKE": str(self.folder / "lake")}
         done = subprocess.run(
-            [STILLHOUSE, *arguments, "--json"], cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=False
+            [*STILLHOUSE, *arguments, "--json"], cwd=ROOT, env=here, stdout=subprocess.PIPE, text=True, check=False
         )
         if done.returncode:
             sys.exit(f"stillhouse {arguments[0]} ended with exit {done.returncode}; the same command goes on from there")
@@ -203,21 +211,21 @@ class Place:
 
     def asked(self, name: str, folder: Path) -> dict[str, Any]:
         """Return a model's folder as a spec's teacher."""
-        how = {"device": self.device, "batch": 128}
+        how = {"device": self.device, "batch": self.form.batch}
         return {
             "name": name,
             "provider": "transformers",
             "model": str(folder),
             "license": "Apache-2.0",
             "transformers": how,
-            "limits": {"concurrency": 256},
+            "limits": {"concurrency": 2 * self.form.batch},
             "retry": {"empty": "reject"},
         }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="larger models, more prompts, eight seeds: for a GPU, or a night")
+    parser.add_argument("--full", action="store_true", help="larger models, more prompts, eight seeds: for a GPU")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="cpu", help="where models are trained and decoded")
     parser.add_argument("--to", type=Path, default=ROOT / "out" / "distil", help="where everything goes")
     options = parser.parse_args()
@@ -226,33 +234,47 @@ def main() -> None:
     key = hashlib.sha256(json.dumps([asdict(form), options.device]).encode()).hexdigest()[:8]
     place = Place(folder=options.to.resolve() / f"{'full' if options.full else 'small'}-{key}", form=form, device=options.device)
     place.folder.mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
-    asked, held_out = written(place)
-    bases, teacher = beforehand(place, {each.question for each in (*asked, *held_out)})
+    began = clock = time.monotonic()
+    teachers, bases = beforehand(place, written(place))
+    clock = timed(clock, "teachers and bases")
+    teacher = chosen(place, teachers)
     built = {name: drawn(place, name, teacher, bases[0]) for name in SETS}
+    clock = timed(clock, "training sets")
     students = distilled(place, bases)
     models = {TEACHER: teacher} | {f"base-{seed}": base for seed, base in enumerate(bases)} | students
-    found = {way: examined(place, way, models) for way in WAYS}
-    shown = table(place, built, found, [each.id for each in held_out])
+    clock = timed(clock, "students")
+    found = {way: examined(place, "held-out", way, models, VERIFY[:1]) for way in WAYS}
+    timed(clock, "held-out problems")
+    ids = [json.loads(line)["id"] for line in (place.folder / "held-out.jsonl").read_text(encoding="utf-8").splitlines()]
+    shown = table(place, built, found, ids)
     (place.folder / "result.md").write_text(shown + "\n", encoding="utf-8")
     busy = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(f"{shown}\n\n{time.monotonic() - began:,.0f} s, {busy:,.0f} of processor time, but for what was there; {place.folder}")
 
 
-def written(place: Place) -> tuple[list[Problem], list[Problem]]:
-    """Write the prompts and the held-out problems, and return them."""
-    form = place.form
-    held_out = list(itertools.islice(problems(HELD_OUT, STEPS), form.held_out))
-    known = {each.question for each in held_out}
-    asked = list(itertools.islice(problems(PROMPTS, STEPS, known), form.prompts))
-    for name, some in (("prompts", asked), ("held-out", held_out)):
+def timed(since: float, what: str) -> float:
+    """Say how long something took, and return the time."""
+    now = time.monotonic()
+    print(f"{what}: {now - since:,.0f} s", file=sys.stderr, flush=True)
+    return now
+
+
+def written(place: Place) -> set[str]:
+    """Write the prompts and what is held out, and return all questions. None is in two files."""
+    known: set[str] = set()
+    files = [("held-out", HELD_OUT, place.form.held_out), ("prompts", PROMPTS, place.form.prompts)]
+    if len(place.form.taught) > 1:
+        files.append(("trial", TRIAL, TRIED))
+    for name, seed, count in files:
+        some = list(itertools.islice(problems(seed, STEPS, known), count))
+        known |= {each.question for each in some}
         rows = [{"id": each.id, "prompt": each.question, "reference": each.answer, "steps": each.steps} for each in some]
         (place.folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return asked, held_out
+    return known
 
 
-def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
-    """Train the teacher, and for each seed a base that knows the form, and return the folders."""
+def beforehand(place: Place, known: set[str]) -> tuple[list[Path], list[Path]]:
+    """Train each teacher that may be, and for each seed a base that knows the form, and return the folders."""
     form, folder = place.form, place.folder
     hard = folder / "gold"
     easy = folder / "easy"
@@ -264,13 +286,28 @@ def beforehand(place: Place, known: set[str]) -> tuple[list[Path], Path]:
         untrained(folder / "begun" / TEACHER, form.teacher, 0)
         (folder / "untrained").touch()
 
-    teacher = place.training(hard, folder / "begun" / TEACHER, TEACHER, steps=form.taught)
+    teachers = [
+        place.training(hard, folder / "begun" / TEACHER, f"{TEACHER}-{steps}", steps=steps)
+        for steps in sorted(form.taught, reverse=True)  # the longest begins first
+    ]
     bases = [
         place.training(easy, folder / "begun" / str(seed), f"base-{seed}", steps=form.begun, seed=seed)
         for seed in range(form.seeds)
     ]
-    found = side_by_side([teacher, *bases])
-    return found[1:], found[0]
+    found = side_by_side([*teachers, *bases])
+    return found[: len(teachers)], found[len(teachers) :]
+
+
+def chosen(place: Place, teachers: list[Path]) -> Path:
+    """Return the teacher of whose samples nearest to half pass both verifiers, for problems that are used for nothing else."""
+    if len(teachers) == 1:
+        return teachers[0]
+    found = examined(place, "trial", "sampled", {each.name: each for each in teachers}, VERIFY)
+    shares = {each: sum(found[each.name].values()) / len(found[each.name]) for each in teachers}
+    nearest = min(teachers, key=lambda each: abs(shares[each] - 0.5))
+    told = ", ".join(f"{each.name} {share:.0%}" for each, share in shares.items())
+    print(f"right of {TRIED} samples: {told}; the teacher is {nearest.name}", file=sys.stderr, flush=True)
+    return nearest
 
 
 def drawn(place: Place, name: str, teacher: Path, tokenizer: Path) -> dict[str, Any]:
@@ -298,14 +335,14 @@ def distilled(place: Place, bases: list[Path]) -> dict[str, Path]:
     return {job.to.name: folder for job, folder in zip(jobs, side_by_side(jobs), strict=True)}
 
 
-def examined(place: Place, way: str, models: dict[str, Path]) -> Found:
-    """Ask every model the held-out problems, and return which it had right."""
-    name = f"held-out-{way}"
+def examined(place: Place, file: str, way: str, models: dict[str, Path], verify: list[dict[str, Any]]) -> Found:
+    """Ask every model the problems of a file, and return of which its answer passed the verifiers."""
+    name = f"{file}-{way}"
     spec = {
-        "prompts": [{"source": str(place.folder / "held-out.jsonl"), "license": "CC0-1.0"}],
+        "prompts": [{"source": str(place.folder / f"{file}.jsonl"), "license": "CC0-1.0"}],
         "teachers": [place.asked(model, folder) for model, folder in models.items()],
         "sampling": {"temperature": WAYS[way], "max_tokens": LONGEST, "seed": 7},
-        "verify": VERIFY[:1],
+        "verify": verify,
         "dedup": {"exact": False},
     }
     place.build(name, spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import itertools
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,12 +51,43 @@ def test_problems_and_verifiers_agree(parts: Any):
             assert steps.check(prompt, sample).passed is passed, text
 
 
-def test_no_problem_is_in_two_splits(parts: Any, tmp_path: Path):
-    """What is held out is not asked, and what is known is not made again."""
-    place = parts.Place(folder=tmp_path, form=parts.SMALL, device="cpu")
-    asked, held_out = parts.written(place)
-    assert not {each.id for each in asked} & {each.id for each in held_out}
-    assert len({each.id for each in (*asked, *held_out)}) == parts.SMALL.prompts + parts.SMALL.held_out
+@pytest.mark.parametrize("form", ["SMALL", "FULL"])
+def test_no_problem_is_in_two_splits(parts: Any, tmp_path: Path, form: str):
+    """What is held out is not asked, and of what is known nothing is made again; there are problems enough."""
+    place = parts.Place(folder=tmp_path, form=getattr(parts, form), device="cpu")
+    known = parts.written(place)
+    ids = [json.loads(line)["id"] for path in tmp_path.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert len(ids) == len(set(ids)) == len(known)
+    assert len(ids) >= place.form.prompts + place.form.held_out
+    gold = itertools.islice(parts.problems(parts.GOLD, parts.STEPS, known), place.form.gold)
+    known |= {each.question for each in gold}
+    assert len(known) == len(ids) + place.form.gold
+
+
+def test_problems_run_out(parts: Any):
+    """Of two steps there are 1,510; to ask for more is an error, and not a wait without end."""
+    found = parts.problems(1, (2,))
+    assert len({each.question for each in itertools.islice(found, 1510)}) == 1510
+    with pytest.raises(ValueError, match="1,510 problems are known"):
+        next(found)
+
+
+class TestTheTeacher:
+    """The choice among several."""
+
+    def test_nearest_to_half(self, parts: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+        """Neither the best nor the worst, whatever their order; the shares are said."""
+        right = {"teacher-9": 190, "teacher-5": 120, "teacher-3": 70, "teacher-1": 4}
+        found = {name: {str(number): number < many for number in range(200)} for name, many in right.items()}
+        monkeypatch.setattr(parts, "examined", lambda *_: found)
+        place = parts.Place(folder=Path("nowhere"), form=parts.FULL, device="cpu")
+        assert parts.chosen(place, [Path(name) for name in right]) == Path("teacher-5")
+        assert "teacher-9 95%, teacher-5 60%" in capsys.readouterr().err
+
+    def test_one_alone(self, parts: Any):
+        """There is nothing to try."""
+        place = parts.Place(folder=Path("nowhere"), form=parts.SMALL, device="cpu")
+        assert parts.chosen(place, [Path("teacher-900")]) == Path("teacher-900")
 
 
 def test_a_model_is_begun(parts: Any, tmp_path: Path):
