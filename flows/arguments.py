@@ -21,11 +21,12 @@ Metrics = Annotated[
     typer.Option(
         "--metrics",
         metavar="[HOST:]PORT",
-        help="Serve metrics for Prometheus while it runs. [default host: 127.0.0.1; without it: what STILLHOUSE_METRICS says]",
+        help="Serve metrics for Prometheus while it runs, for 127.0.0.1 where no host is named.",
+        show_default="what STILLHOUSE_METRICS says",
     ),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="A dataset's name.")]
-BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build. [default: the newest]")]
+BuildId = Annotated[str | None, typer.Option("--build", metavar="ID", help="A build.", show_default="the newest")]
 
 
 def loaded_spec(spec: Path) -> Spec:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -188,7 +188,7 @@ async def _carried_out(
         try:
             with served(watch.metrics, run.progress, run.spec.dataset, say):
                 async with watched(run, show=watch.show) as watcher:
-                    with _noted(outcome, then):
+                    with outcome.noting(then):
                         async with run:
                             context.RUN.set(run)
                             found = await steps(run, watcher)
@@ -200,18 +200,6 @@ async def _carried_out(
                 events.ended(run.spec.dataset, run.build_id, error, run.progress)
             raise
         return found
-
-
-@contextlib.contextmanager
-def _noted(outcome: Outcome, then: Callable[[], None]) -> Iterator[None]:
-    """Note what ends a run early as soon as it does, and do something `then`, however it ended."""
-    try:
-        yield
-    except Exception as error:
-        outcome.failed(error)
-        raise
-    finally:
-        then()
 
 
 async def draw(run: Run) -> None:

@@ -20,10 +20,12 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifa
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.context import TagsContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import distilling, restarts
+from flows.ending import Outcome
 from flows.signals import handled
 from flows.waiting import beside
 from storage.errors import Interrupted, UserError
@@ -31,6 +33,8 @@ from tasks.distillation.recipe import Recipe
 
 UPDATE_S = 2.0
 """Between two updates of the progress artifact."""
+LAST_S = 60.0
+"""What the last update may take, where the server is away."""
 ROWS = 200
 """Steps in the artifact of losses at most, evenly chosen."""
 
@@ -60,6 +64,7 @@ def _name() -> str:
 async def train(shards: str, student: str, to: str, recipe: Recipe, device: str) -> dict[str, Any]:
     """Train in a thread, so that the loop hears signals and tells Prefect how it goes."""
     watch = distilling.WATCH.get(distilling.Watch())
+    outcome = watch.outcome or Outcome()
     seen = _Seen(watch.tell)
 
     def work() -> dict[str, Any]:
@@ -75,9 +80,12 @@ async def train(shards: str, student: str, to: str, recipe: Recipe, device: str)
         )
         return training.run(seen.tell, seen.stop.is_set)
 
-    with _signals(seen, watch):
-        async with _watched(seen, watch, Path(to).name):
-            return await asyncio.to_thread(work)
+    async with _watched(seen, watch, Path(to).name):
+        # What is left then is to show it: who waits for the outcome may leave that, and a signal is for them.
+        with outcome.noting(), _signals(seen, watch):
+            found = await asyncio.to_thread(work)
+        outcome.found(found)
+        return found
 
 
 @flow(name="distill", flow_run_name=_name, persist_result=False)
@@ -101,10 +109,15 @@ async def distill(
         device: Where.
     """
     chosen = recipe or Recipe()
+    outcome = distilling.WATCH.get(distilling.Watch()).outcome or Outcome()
+    outcome.begun.set()
     try:
-        await asyncio.to_thread(restarts.check)
-        distilling.check(Path(shards), student, Path(to), chosen)
-        found = await train(shards, student, to, chosen, device)
+        with outcome.noting():
+            await asyncio.to_thread(restarts.check)
+            distilling.check(Path(shards), student, Path(to), chosen)
+        # The run has tags; its task has none, or it would ask the server for a place under each tag's limit.
+        with TagsContext(current_tags=set()):
+            found = await train(shards, student, to, chosen, device)
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)
     except UserError as error:
@@ -121,8 +134,11 @@ def _signals(seen: _Seen, watch: distilling.Watch) -> Iterator[None]:
     def interrupt(number: int) -> None:
         name = signal.Signals(number).name
         if seen.stop.is_set():
-            watch.say(f"{name}: ended at once; a rerun goes on from the last checkpoint")
-            os._exit(Interrupted.exit_code)
+            try:
+                watch.leave()
+                watch.say(f"{name}: ended at once; a rerun goes on from the last checkpoint")
+            finally:
+                os._exit(Interrupted.exit_code)
         watch.say(f"{name}: ending after this step, with a checkpoint (again to stop at once)")
         seen.stop.set()
 
@@ -142,7 +158,8 @@ async def _watched(seen: _Seen, watch: distilling.Watch, name: str) -> AsyncIter
             yield
     finally:
         with contextlib.suppress(Exception):  # Prefect's trouble is not the student's
-            await acreate_markdown_artifact(table(seen.rows), key=f"{key}-loss", description="Loss by step")
+            async with asyncio.timeout(LAST_S):
+                await acreate_markdown_artifact(table(seen.rows), key=f"{key}-loss", description="Loss by step")
 
 
 async def _watching(seen: _Seen, key: str) -> None:

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from flows.ending import Outcome
 from storage.errors import SetupError
 from tasks.distillation.recipe import Recipe
 
@@ -37,6 +38,10 @@ class Watch:
     """Whether somebody will look at Prefect's UI."""
     pending: list[int] = field(default_factory=list)
     """Signals that came before the flow could hear them."""
+    outcome: Outcome | None = None
+    """Is told what the training comes to, where somebody in this process waits for it."""
+    leave: Callable[[], None] = lambda: None
+    """Gives back what an end at once would leave: the terminal, temporary folders."""
 
 
 WATCH: ContextVar[Watch] = ContextVar("distill-watch")
@@ -76,6 +81,10 @@ class Display:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Show no bar any more."""
         if self._bar is not None:
             self._bar.stop()
 

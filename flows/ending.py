@@ -8,8 +8,9 @@ and that counts; the server gets some time to hear of it, and is then left alone
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from flows.signals import handled
@@ -46,6 +47,17 @@ class Outcome:
         """Note what ended it early."""
         self.error = error
         self.known.set()
+
+    @contextlib.contextmanager
+    def noting(self, then: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Note what ends a run early as soon as it does, and do something `then`, however it ended."""
+        try:
+            yield
+        except Exception as error:
+            self.failed(error)
+            raise
+        finally:
+            then()
 
     def result(self) -> dict[str, Any]:
         """Return what it found, or raise what ended it."""

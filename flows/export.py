@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,6 +16,7 @@ from flows import restarts
 from flows.exporting import export_dataset
 from flows.forms import each_left_out
 from flows.loading import lake_named, load_spec, problem
+from flows.watching import assets
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions
@@ -53,10 +55,17 @@ def export(
         restarts.check()
         other = load_spec(Path(spec)) if spec else None
         at = Lake.at(lake_named(lake), say=say)
-        manifest = export_dataset(at, dataset, _chosen(options), say, build_id=build_id, spec=other)
+        chosen = _chosen(options)
+        manifest = export_dataset(at, dataset, chosen, say, build_id=build_id, spec=other)
     except UserError as error:
         return Failed(message=str(error), data=error)
     say(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {manifest['destination']}")
+
+    async def written() -> list[dict[str, Any]]:
+        return [manifest]
+
+    # Not around the work itself: of what a user can mend, a task would log a traceback.
+    asyncio.run(assets.exporting(at, dataset, [chosen.to], written))
     return manifest
 
 

@@ -134,20 +134,13 @@ class Launch:
 
                 from flows.context import WATCH, Watch
 
-                self._server.wait(self.check)
-                self.check()
-
-                def leave() -> None:
-                    display.stop()
-                    self._server.end()
-
-                show, outcome = not self._server.temporary, Outcome()
+                show, outcome = self.wait(), Outcome()
                 watch = Watch(
                     progress=progress,
                     say=display.say,
                     show=show,
                     pending=self._pending,
-                    leave=leave,
+                    leave=lambda: self.leave(display.stop),
                     outcome=outcome,
                     **asked,
                 )
@@ -158,6 +151,11 @@ class Launch:
         except BaseException as error:
             self.explain(error)
             raise
+
+    def leave(self, stop: Callable[[], None]) -> None:
+        """Give back what an end at once would leave: `stop` the display, and end a temporary server."""
+        stop()
+        self._server.end()
 
     def outlast(self, flow: Callable[[], Any], outcome: Outcome, say: Callable[[str], None]) -> dict[str, Any]:
         """Run a flow, and return what it came to, whether Prefect's server hears of it or not."""

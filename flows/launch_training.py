@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -12,6 +11,7 @@ from typing import Any, cast
 from rich.console import Console
 
 from flows import distilling
+from flows.ending import Outcome
 from flows.launch import starting
 from tasks import capacity_gap
 from tasks.distillation.recipe import Recipe
@@ -40,12 +40,22 @@ def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, co
 
         from flows.distill import distill
 
-        show = started.wait()
-        distilling.WATCH.set(distilling.Watch(say=display.say, tell=display.tell, show=show, pending=started.pending))
+        def flow() -> Any:
+            return distill(str(shards), student, str(to), recipe, device=cast("Any", device))
+
+        show, outcome = started.wait(), Outcome()
+        watch = distilling.Watch(
+            say=display.say,
+            tell=display.tell,
+            show=show,
+            pending=started.pending,
+            outcome=outcome,
+            leave=lambda: started.leave(display.stop),
+        )
+        distilling.WATCH.set(watch)
         try:
             with tags("stillhouse", "distill") if show else contextlib.nullcontext():
-                training = distill(str(shards), student, str(to), recipe, device=cast("Any", device))
-                return cast("dict[str, Any]", asyncio.run(cast("Any", training)))
+                return started.outlast(flow, outcome, display.say)
         except BaseException as error:
             started.explain(error)
             raise

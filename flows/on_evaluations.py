@@ -19,29 +19,32 @@ def evaluate(
     spec: SpecPath,
     lake: LakePath = "lake",
     models: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="Teachers that take part, with commas between. [default: all that draw]")
+        str | None,
+        typer.Option(metavar="NAMES", help="Teachers that take part, with commas between.", show_default="all that draw"),
     ] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The one that the others are compared with. [default: the first]")
+        str | None, typer.Option(metavar="NAME", help="The one that the others are compared with.", show_default="the first")
     ] = None,
     split: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="test, validation, train or all, by the spec's `select.split`. [default: test, where it has one]"
+            metavar="NAME",
+            help="test, validation, train or all, by the spec's `select.split`.",
+            show_default="test, where it has one",
         ),
     ] = None,
     against: Annotated[
         list[str] | None,
         typer.Option(
             metavar="TRAINED_ON",
-            help="What was trained on: a dataset of the lake, lake:PATH#DATASET, or files. May be repeated. "
-            "[default: the spec's own dataset, where it is built]",
+            help="What was trained on: a dataset of the lake, lake:PATH#DATASET, or files. May be repeated.",
+            show_default="the spec's own dataset, where it is built",
         ),
     ] = None,
     k: Annotated[
-        str | None, typer.Option("--k", metavar="NUMBERS", help="Of pass@k, as in 1,4. [default: 1 and sampling.k]")
+        str | None, typer.Option("--k", metavar="NUMBERS", help="Of pass@k, as in 1,4.", show_default="1 and sampling.k")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the intervals. [default: the spec's]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the intervals.", show_default="the spec's")] = None,
     resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap.")] = 5_000,
     confidence: Annotated[float, typer.Option(help="Of an interval.")] = 0.95,
     as_json: AsJson = False,

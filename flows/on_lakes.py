@@ -62,7 +62,8 @@ def report(
         typer.Option("--html", metavar="FILE", help="Write one page of it too, with samples to read."),
     ] = None,
     traces: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="With --html: how many samples are in it at most. [default: 10,000]")
+        int | None,
+        typer.Option(min=1, metavar="N", help="With --html: how many samples are in it at most.", show_default="10,000"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -90,8 +91,8 @@ def report(
 
 def diff(
     dataset: Dataset,
-    before: Annotated[str | None, typer.Option("--from", metavar="ID", help="A build. [default: the one before]")] = None,
-    after: Annotated[str | None, typer.Option("--to", metavar="ID", help="A build. [default: the newest]")] = None,
+    before: Annotated[str | None, typer.Option("--from", metavar="ID", help="A build.", show_default="the one before")] = None,
+    after: Annotated[str | None, typer.Option("--to", metavar="ID", help="A build.", show_default="the newest")] = None,
     lake: LakePath = "lake",
     as_json: AsJson = False,
 ) -> None:
@@ -128,9 +129,9 @@ def export(
     build_id: BuildId = None,
     form: Annotated[str, typer.Option("--format", help="The rows' form, or a plug-in's name.")] = "messages",
     file: Annotated[
-        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar. [default: the form's, mostly parquet]")
+        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar.", show_default="the form's, mostly parquet")
     ] = None,
-    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files. [default: 1]")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files.", show_default="1")] = None,
     shard_bytes: Annotated[
         str | None, typer.Option(metavar="SIZE", help="In place of --shards: about how large a file is, as in 500MB.")
     ] = None,
@@ -149,7 +150,10 @@ def export(
     spec: Annotated[
         Path | None,
         typer.Option(
-            "--spec", metavar="SPEC", help="Its `licenses` hold, and its teachers score. [default: those of the build's spec]"
+            "--spec",
+            metavar="SPEC",
+            help="Its `licenses` hold, and its teachers score.",
+            show_default="those of the build's spec",
         ),
     ] = None,
     as_json: AsJson = False,

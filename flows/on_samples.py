@@ -22,7 +22,7 @@ def show(
     build_id: BuildId = None,
     outcome: Annotated[
         Literal["kept", "rejected", "failed", "any"] | None,
-        typer.Option(help="Which samples.  [default: kept; any with --prompt, --stage or --verifier]"),
+        typer.Option(help="Which samples.", show_default="kept; any with --prompt, --stage or --verifier"),
     ] = None,
     prompt: Annotated[str | None, typer.Option(metavar="ID", help="One prompt's samples, side by side.")] = None,
     teacher: Annotated[str | None, typer.Option(metavar="NAME", help="One teacher's samples only.")] = None,
@@ -39,7 +39,7 @@ def show(
         str | None, typer.Option(metavar="TEXT", help="Those with it in prompt, response, reasoning or reason.")
     ] = None,
     number: Annotated[
-        int | None, typer.Option("-n", min=1, max=1_000, help="How many.  [default: 3; all of a prompt's]", show_default=False)
+        int | None, typer.Option("-n", min=1, max=1_000, help="How many.", show_default="3; all of a prompt's")
     ] = None,
     reasoning: Annotated[bool, typer.Option("--reasoning", help="Show chains of thought whole.")] = False,
     as_json: AsJson = False,

@@ -62,7 +62,7 @@ def build(
         typer.Option(metavar="USD", min=0, help="Approve of a cost up to this, where the spec's approve.over_usd would ask."),
     ] = None,
     runner: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Where shards run: local, dask or ray. [default: as the spec says]")
+        str | None, typer.Option(metavar="NAME", help="Where shards run: local, dask or ray.", show_default="as the spec says")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -135,7 +135,7 @@ def score(
     ] = "kept",
     reasoning: Annotated[
         Literal["think", "turn", "omit"] | None,
-        typer.Option(help="How it is shown reasoning that stands apart.  [default: as the spec's exports of its scores]"),
+        typer.Option(help="How it is shown reasoning that stands apart.", show_default="as the spec's exports of its scores"),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -52,8 +52,12 @@ def _row(each: Any) -> tuple[str, str, str]:
     else:
         value = "" if getattr(each, "is_flag", False) else f" {each.metavar or 'VALUE'}"
         name = ", ".join(f"`{option}{value}`" for option in [*each.opts, *each.secondary_opts])
-    default = (
-        "required" if each.required else "" if callable(each.default) or each.default is False else default_told(each.default)
-    )
+    shown = getattr(each, "show_default", None)
+    if each.required:
+        default = "required"
+    elif isinstance(shown, str):
+        default = shown
+    else:
+        default = "" if callable(each.default) or each.default is False else default_told(each.default)
     variable = f" Variable: `{each.envvar}`." if each.envvar else ""
     return name, default, f"{each.help or ''}{variable}"

@@ -1,4 +1,4 @@
-"""The user's own Prefect server hangs or goes: whoever tells a build or `serve` to end is heard all the same."""
+"""The user's own Prefect server hangs or goes: whoever tells a build, a training or `serve` to end is heard all the same."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -113,6 +114,53 @@ def test_a_build_begins(place: Workplace, station: Station) -> None:
         assert running.returncode == 130, stderr
         assert "nothing was asked yet" in stderr.splitlines()[-1]
         assert teacher.sold == 0
+
+
+@pytest.fixture
+def training(place: Workplace) -> Iterator[subprocess.Popen[str]]:
+    """Start a training, and wait until it takes steps."""
+    (place.folder / "to").mkdir()
+    command = [sys.executable, "-m", "tests.e2e.training", "distill", "shards", "--student", "student", "--to", "to", "--json"]
+    running = subprocess.Popen(
+        command,
+        cwd=place.folder,
+        env=place.environment | {"PYTHONPATH": str(Path(__file__).parents[2]), "TMPDIR": str(place.folder)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        eventually(lambda: (place.folder / "to" / "step").exists() or running.poll() is not None)
+        yield running
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def test_a_training_is_interrupted(place: Workplace, station: Station, training: subprocess.Popen[str]) -> None:
+    """Told to end, it does so after its step, with a checkpoint, says so, and its process ends with 130."""
+    strike(station, signal.SIGSTOP)
+    training.send_signal(signal.SIGTERM)
+    _, stderr = ended(training)
+    assert training.returncode == 130, stderr
+    assert "Traceback" not in stderr
+    assert stderr.splitlines()[-1].startswith("error: interrupted after step")
+    assert (place.folder / "to" / "checkpoint").exists()
+    assert not [*place.folder.glob("stillhouse-prefect-*")], "it left a folder behind"
+
+
+def test_a_training_is_done(place: Workplace, station: Station, training: subprocess.Popen[str]) -> None:
+    """Ctrl-C, once the student is saved, ends the wait for the server: exit 0, and what came of it is printed."""
+    strike(station, signal.SIGSTOP)
+    (place.folder / "enough").touch()
+    eventually((place.folder / "to" / "distill.json").exists)
+    time.sleep(2)
+    assert training.poll() is None, "the server was not waited for"
+    training.send_signal(signal.SIGINT)
+    stdout, stderr = ended(training)
+    assert training.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    assert json.loads(stdout)["steps"] == int((place.folder / "to" / "step").read_text())
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["gone", "hanging"])

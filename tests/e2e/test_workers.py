@@ -65,6 +65,19 @@ def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
     assert found["distill"]["parameter_openapi_schema"]["definitions"]["Recipe"]["properties"]["lr"]["default"] == 1e-5
 
 
+def materialized(station: Station, below: str) -> dict[str, set[str]]:
+    """Return the assets below a folder that were made by now, each with what it was made of."""
+    wanted = {"event": {"name": ["prefect.asset.materialization.succeeded"]}}
+    made = station.api("/events/filter", {"filter": wanted, "limit": 50})["events"]
+    return {
+        each["resource"]["prefect.resource.id"]: {
+            other["prefect.resource.id"] for other in each["related"] if other["prefect.resource.role"] == "asset"
+        }
+        for each in made
+        if each["resource"]["prefect.resource.id"].startswith(f"file://{below}")
+    }
+
+
 def test_a_run_with_overrides(deployed: tuple[Station, Workplace]) -> None:
     """A run may change fields of its spec; what no spec may say, no run is made of, or ends in one line without a traceback."""
     station, place = deployed
@@ -93,7 +106,11 @@ def test_a_run_with_overrides(deployed: tuple[Station, Workplace]) -> None:
         run = station.run("export/first", dataset="overridden", lake=str(place.lake), options={"to": str(place.folder / "out")})
         state = station.ended(run)
         assert state["type"] == "COMPLETED", state["message"]
-        assert list((place.folder / "out").glob("**/*.parquet"))
+        shards = [f"file://{path}" for path in (place.folder / "out").glob("*.parquet")]
+        assert shards
+        lineage = eventually(lambda: len(found := materialized(station, str(place.folder / "out"))) > len(shards) and found)
+        whole = f"file://{place.folder}/out"
+        assert lineage == {whole: {f"stillhouse://{place.lake}/overridden"}} | {shard: {whole} for shard in shards}
         run = station.run("export/first", dataset="none", lake=str(place.lake), options={"to": str(place.folder / "none")})
         assert station.ended(run)["type"] == "FAILED"
         assert teacher.sold == 12

@@ -70,9 +70,16 @@ def test_parameters(file: str, deployment: dict[str, Any]) -> None:
     assert deployment["concurrency_limit"] == {"limit": 1, "collision_strategy": "ENQUEUE"}
 
 
+@pytest.mark.parametrize("file", ["prefect-docker.yaml", "prefect-kubernetes.yaml"])
+def test_what_runs_in_containers(file: str) -> None:
+    """All that the image has what it needs for; the build alone has a schedule. A student is trained where torch fits the driver."""
+    entries = {each["entrypoint"]: [every["cron"] for every in each.get("schedules", ())] for each in deployments(file)}
+    assert entries == {"flows.build.build": ["0 2 * * *"], "flows.export.export": [], "flows.evaluate.evaluate": []}
+
+
 async def test_a_kubernetes_job() -> None:
     """The pool's template is the installed worker's own, with a claim at /work, the keys' secret, and a user and account without rights."""
-    (deployment,) = deployments("prefect-kubernetes.yaml")
+    deployment = deployments("prefect-kubernetes.yaml")[0]
     kubernetes = worker("prefect-kubernetes.yaml")
     made, default = template("prefect-kubernetes.yaml"), kubernetes.get_default_base_job_template()
     assert set(made["variables"]["properties"]) - {"claim"} == set(default["variables"]["properties"])

@@ -14,6 +14,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from flows.distill import table
+from tests.e2e.station import Station, eventually
 from tests.tasks.distillation.tokens import conversations, write
 from tests.train.test_training import tiny
 
@@ -56,6 +57,26 @@ def test_the_command(folder: Path):
     assert 0 < found["resumed_at"] < found["of"]
     assert found["held_out"]["loss"] < found["held_out_before"]["loss"]
     AutoModelForCausalLM.from_pretrained(folder / "to")
+
+
+def test_a_server_that_hangs(folder: Path):
+    """Interrupted while the user's Prefect server hangs, it ends with a checkpoint and 130 all the same, and goes on without it."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | {"OMP_NUM_THREADS": "1"}
+    with Station(folder, plain) as station:
+        watched = plain | {"PREFECT_API_URL": station.url, "PREFECT_HOME": str(folder / "prefect")}
+        process = subprocess.Popen(command(folder), cwd=folder, stderr=subprocess.PIPE, text=True, env=watched)
+        log = folder / "to" / "log.jsonl"
+        eventually(lambda: process.poll() is not None or (log.exists() and log.read_text().count("\n") > 1))
+        assert station.server is not None
+        os.killpg(station.server.pid, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=100)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert "a rerun goes on from there" in said.splitlines()[-1]
+    done = subprocess.run(command(folder), cwd=folder, capture_output=True, text=True, check=False, env=plain)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["resumed_at"] > 0
 
 
 def test_the_table_of_losses():
