@@ -47,14 +47,14 @@ def as_published(config: dict[str, Any], compressed: bytes, indices: bytes) -> t
     sizes = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
     k, at = config["k"], sizes[config["exact_dtype"]] * config["exact_k"]
     exact, number = taken(compressed[:at], config["exact_dtype"]), k - config["exact_k"]
-    others = [0.0] * number
+    others: list[float] = [0.0] * number
     if terms := config["polynomial_terms"]:
         end = at + len(terms) * sizes[config["term_dtype"]]
         coefficients, at = taken(compressed[at:end], config["term_dtype"]), end
         for rank in range(number):
             t = rank / (number - 1) if config["normalize_t"] else rank
             powers = {"sqrt": math.sqrt(t), "exp": math.exp(t)}
-            values = [powers[each] if isinstance(each, str) else t**each for each in terms]
+            values: list[float] = [powers[each] if isinstance(each, str) else t**each for each in terms]
             others[rank] = sum(a * b for a, b in zip(coefficients, values, strict=True))
     first = 0
     for each in config["residual_bins"]:
@@ -67,10 +67,10 @@ def as_published(config: dict[str, Any], compressed: bytes, indices: bytes) -> t
             others[first + place] += scale * sign
         first += each["num_elements"]
     assert at == len(compressed)
-    values = exact + others
+    found = exact + others
     if config["delta_encoding"]:
-        values = [sum(values[: place + 1]) for place in range(k)]
-    return whole_numbers(indices, math.ceil(math.log2(config["d"])), k), values
+        found = [math.fsum(found[: place + 1]) for place in range(k)]
+    return whole_numbers(indices, math.ceil(math.log2(config["d"])), k), found
 
 
 BINS = [
