@@ -228,7 +228,7 @@ def _blank(pair: Pair, ours: Sequence[bytes | None], theirs: Sequence[bytes]) ->
 
 
 def _whole(pair: Pair, theirs: Sequence[bytes]) -> bool:
-    """Return whether a pair's text is one token of the teacher's: vLLM writes nothing for a character's parts, all for the last."""
+    """Return whether a pair's text is one token of the teacher's: vLLM writes a character's parts as nothing, all as the last."""
     before, own = theirs[pair.theirs - 1 : pair.theirs], theirs[pair.theirs]
     return before != [b""] or own.isascii()
 
