@@ -61,10 +61,11 @@ def drop(workspace: Workspace, options: StudentLossOptions, fingerprints: Sequen
     most = most or 0.0  # where nothing is scored
     rule = f"more than {most:.4g}" + ("" if options.max is not None else f", which {options.keep:.0%} of the traces cost at most")
     said = f"'student_loss: ' || format('{{:.4g}}', nats) || {literal(f' nats a token, {rule} ({options.student})')}"
-    ((dropped,),) = workspace.rows(f"SELECT count(*) FROM losses WHERE nats > {most!r}::DOUBLE")
+    over = f"nats > {literal(repr(most))}::DOUBLE"  # quoted, since it may be infinite
+    ((dropped,),) = workspace.rows(f"SELECT count(*) FROM losses WHERE {over}")
     workspace.execute(
         f"UPDATE candidates SET stage = 'select', reason = {said} FROM losses "
-        f"WHERE candidates.sample_id = losses.sample_id AND stage IS NULL AND nats > {most!r}::DOUBLE"
+        f"WHERE candidates.sample_id = losses.sample_id AND stage IS NULL AND {over}"
     )
     for table in ("examined", "losses", "scored", "unscorable"):
         workspace.execute(f"DROP TABLE {table}")

@@ -76,6 +76,8 @@ class Index:
     """The largest token id there is."""
     soft: bool
     """Whether any has distributions."""
+    content: str
+    """The SHA-256 of all that is learnt from: tokens, labels and distributions."""
 
     @property
     def usable(self) -> int:
@@ -83,10 +85,9 @@ class Index:
         return int(np.count_nonzero(self.trained))
 
     def digest(self) -> str:
-        """Return what tells these shards from others, in order: names, and the tokens and labels of each conversation counted."""
+        """Return what tells these shards from others, in order: names, and what is in them."""
         told = hashlib.sha256(json.dumps([[each.file.name, each.number] for each in self.blocks]).encode())
-        told.update(self.lengths.tobytes())
-        told.update(self.trained.tobytes())
+        told.update(self.content.encode())
         return told.hexdigest()
 
 
@@ -109,6 +110,7 @@ def index(paths: Sequence[Path]) -> Index:
     lengths: list[NDArray[np.int32]] = []
     trained: list[NDArray[np.int32]] = []
     largest, soft = 0, False
+    content = hashlib.sha256()
     for path in paths:
         for block, rows in _blocks(path):
             blocks.append(block)
@@ -118,6 +120,8 @@ def index(paths: Sequence[Path]) -> Index:
             trained.append((sums[rows.bounds[1:]] - sums[rows.bounds[:-1]]).astype(np.int32))
             largest = max([largest, *(int(each.max()) for each in (rows.tokens, rows.ids) if each is not None and len(each))])
             soft = soft or rows.ids is not None
+            for each in (rows.bounds, rows.tokens, rows.labels, rows.marks, rows.ids, rows.logprobs):
+                content.update(b"" if each is None else np.ascontiguousarray(each).data)
     none = np.zeros(0, np.int32)
     return Index(
         blocks=tuple(blocks),
@@ -126,6 +130,7 @@ def index(paths: Sequence[Path]) -> Index:
         trained=np.concatenate([none, *trained]),
         largest=largest,
         soft=soft,
+        content=content.hexdigest(),
     )
 
 

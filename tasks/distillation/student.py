@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from storage.errors import SetupError, SpecError
+from tasks.teachers.weights import digest
 
 _LOOKED = 16
 """Tokens on which is tried whether a model's head alone makes its logits."""
@@ -28,6 +29,8 @@ class Student:
     """None where it came without."""
     name: str = ""
     """The folder or id that it was loaded from."""
+    weights: str | None = None
+    """What tells it from another one of that name: the digest of the folder's files, or the Hub's commit. None where unknown."""
 
     @property
     def vocabulary(self) -> int:
@@ -77,7 +80,9 @@ def load(name: str) -> Student:
         tokenizer = AutoTokenizer.from_pretrained(name)
     except (OSError, ValueError, KeyError, ImportError):
         tokenizer = None
-    return Student(model=model, tokenizer=tokenizer, name=name)
+    folder = Path(name).expanduser()
+    weights = digest(folder) if folder.is_dir() else getattr(model.config, "_commit_hash", None)
+    return Student(model=model, tokenizer=tokenizer, name=name, weights=weights)
 
 
 def check_name(name: str) -> None:

@@ -62,6 +62,7 @@ class Training:
         self._identity = {
             "recipe": recipe.as_dict(),
             "student": student.name,
+            "weights": student.weights,
             "shards": self._train.digest(),
             "held_out": held_out.digest() if held_out.usable else None,
         }
@@ -362,7 +363,7 @@ def _same(before: dict[str, Any], now: dict[str, Any], to: Path) -> None:
     names = [name for name in flat[1] if name != "recipe" and flat[0].get(name) != flat[1][name]]
     if names:
         differing = ", ".join(
-            f"{name} (there {flat[0].get(name)}, now {flat[1][name]})" if name not in {"shards", "held_out"} else name
+            f"{name} (there {flat[0].get(name)}, now {flat[1][name]})" if name not in {"weights", "shards", "held_out"} else name
             for name in names
         )
         raise SpecError(f"--to {to}: is of a training that differs in {differing}; name another folder, or remove it")

@@ -51,7 +51,7 @@ class CodecOptions(Options):
     exact_k: int = Field(ge=0)
     """The best of them, which are kept as they are."""
     exact_dtype: Kind = "float32"
-    """As which kind of float; what is read back is of this kind as well."""
+    """As which kind of float."""
     polynomial_terms: tuple[Term, ...] | None = None
     """Powers of the rank among the others, its root, or its exponential."""
     term_dtype: Kind = "float32"
@@ -69,9 +69,33 @@ class CodecOptions(Options):
             raise ValueError("exact_k: at most k")
         if self.exact_k < self.k and not self.polynomial_terms and not self.residual_bins:
             raise ValueError("exact_k: where it is less than k, the others need polynomial_terms or residual_bins")
-        if sum(each.num_elements for each in self.residual_bins) > self.k - self.exact_k:
+        others, binned = self.k - self.exact_k, sum(each.num_elements for each in self.residual_bins)
+        if binned > others:
             raise ValueError("residual_bins: together they have at most k - exact_k elements")
+        if binned < others and not self.polynomial_terms:  # what is in none is read as a probability of 1
+            raise ValueError("residual_bins: without polynomial_terms, together they have k - exact_k elements")
+        for term in self.polynomial_terms or ():
+            with np.errstate(over="ignore"):
+                known = _rounded(_at(term, self.ranks)[None], self.term_dtype)
+            if not np.isfinite(known).all():
+                told = f"{term!r} of {others} ranks is no number in {self.term_dtype}"
+                raise ValueError(f"polynomial_terms: {told}; take a wider term_dtype, or normalize_t")
         return self
+
+    @property
+    def ranks(self) -> Floats:
+        """The ranks that a polynomial is of."""
+        number = self.k - self.exact_k
+        return np.linspace(0, 1, number) if self.normalize_t else np.arange(number, dtype=np.float64)
+
+    @property
+    def joined_dtype(self) -> Kind:
+        """As which kind of float all is read back: torch takes a wider one where it puts exact and fitted ones together."""
+        if not self.polynomial_terms or self.term_dtype == self.exact_dtype:
+            return self.exact_dtype
+        sizes: dict[int, Kind] = {_SIZES[self.term_dtype]: self.term_dtype, _SIZES[self.exact_dtype]: self.exact_dtype}
+        # Of two different halves neither holds the other.
+        return sizes[max(sizes)] if len(sizes) > 1 else "float32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +172,7 @@ class Codec:
             inverse = np.linalg.pinv(terms, rcond=_TOLERANCE / np.linalg.norm(terms, 2)) if terms.size else terms.T
             coefficients = _stored(others @ inverse.T, options.term_dtype)
             parts.append(coefficients)
-            others = others - _read(coefficients, options.term_dtype) @ terms.T
+            others = others - self._fitted(_read(coefficients, options.term_dtype))
         first = 0
         for each in options.residual_bins:
             parts += _quantised(others[:, first : first + each.num_elements], each)
@@ -165,9 +189,8 @@ class Codec:
             return _read(np.ascontiguousarray(compressed[:, at - size : at]), kind)
 
         exact = taken(options.exact_k, options.exact_dtype)
-        others = np.zeros((len(compressed), options.k - options.exact_k))
-        if options.polynomial_terms:
-            others += taken(len(options.polynomial_terms), options.term_dtype) @ self._terms().T
+        missed = np.zeros((len(compressed), options.k - options.exact_k))
+        fitted = self._fitted(taken(len(options.polynomial_terms), options.term_dtype)) if options.polynomial_terms else 0.0
         first = 0
         for each in options.residual_bins:
             scale = taken(1, each.scale_dtype)
@@ -175,21 +198,31 @@ class Codec:
             steps = _unpacked(compressed[:, at : at + size], each.element_bits, each.num_elements)
             at += size
             signed = steps * 2 - 1 if each.element_bits == 1 else steps - _least(each)
-            others[:, first : first + each.num_elements] += scale * signed
+            missed[:, first : first + each.num_elements] = scale * signed
             first += each.num_elements
-        values = _rounded(np.concatenate([exact, others], axis=1), options.exact_dtype)
+        others = fitted + _rounded(missed, options.exact_dtype)
+        values = _rounded(np.concatenate([exact, others], axis=1), options.joined_dtype)
         if options.delta_encoding:
             values = _rounded(np.cumsum(values.astype(np.float32), axis=1), options.exact_dtype)
         return _unpacked(indices, self.index_bits, options.k), values
 
     def _terms(self) -> Floats:
         """Return the polynomial's terms at each rank."""
-        options = self.options
-        number = options.k - options.exact_k
-        ranks = np.linspace(0, 1, number) if options.normalize_t else np.arange(number, dtype=np.float64)
-        functions = {"sqrt": np.sqrt, "exp": np.exp}
-        columns = [functions[each](ranks) if isinstance(each, str) else ranks**each for each in options.polynomial_terms or ()]
-        return np.stack(columns, axis=1)
+        return np.stack([_at(term, self.options.ranks) for term in self.options.polynomial_terms or ()], axis=1)
+
+    def _fitted(self, coefficients: Floats) -> Floats:
+        """Return the polynomial's values at each rank, in the steps in which DistillKit rounds them."""
+        kind = self.options.term_dtype
+        products = coefficients[:, None, :] * _rounded(self._terms(), kind)
+        number, ranks, terms = products.shape
+        products = _rounded(products.reshape(number * ranks, terms), kind)
+        return _rounded(products.sum(axis=1).reshape(number, ranks), kind)
+
+
+def _at(term: Term, ranks: Floats) -> Floats:
+    if isinstance(term, str):
+        return np.sqrt(ranks) if term == "sqrt" else np.exp(ranks)
+    return ranks**term
 
 
 _SIZES: dict[Kind, int] = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}

@@ -204,7 +204,7 @@ def _pairs(learnt: Learnt, ours: Sequence[bytes | None], tokens: Sequence[bytes]
         stretch: Shared | None = shared(text, stream, part, our_end=our_end, their_end=their_end)
         if stretch is None:
             continue
-        found += [each for each in pairs(spans, theirs, stretch) if _blank(each, ours, tokens)]
+        found += [each for each in pairs(spans, theirs, stretch) if _blank(each, ours, tokens) and _whole(each, tokens)]
         if number == 0 and ending is not None and learnt.ended:
             found.append(Pair(len(learnt.ids) - 1, ending))
         our_end, their_end = stretch.ours, stretch.theirs
@@ -225,6 +225,12 @@ def _blank(pair: Pair, ours: Sequence[bytes | None], theirs: Sequence[bytes]) ->
     """Return whether only white space stands before the text in a pair's tokens: else one of them says more than the other."""
     leads = ((ours[pair.ours] or b"")[: pair.our_lead], theirs[pair.theirs][: pair.their_lead])
     return not any(lead.strip() for lead in leads)
+
+
+def _whole(pair: Pair, theirs: Sequence[bytes]) -> bool:
+    """Return whether a pair's text is one token of the teacher's: vLLM writes a character's parts as nothing, all as the last."""
+    before, own = theirs[pair.theirs - 1 : pair.theirs], theirs[pair.theirs]
+    return before != [b""] or own.isascii()
 
 
 def _taught(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +21,10 @@ class Fit:
     """Looked at."""
     tokens: int
     """Of these."""
+    never: int
+    """Of these, those to which the model gives no probability, or one that is too small for the server to tell."""
     nats: float | None
-    """Mean cross-entropy of a token: -log of the probability that the model gives it. None where there are no tokens."""
+    """Mean cross-entropy of the other tokens: -log of the probability that the model gives them. None where there are none."""
     outside: float | None
     """Mean probability of all that is neither an alternative nor the token itself."""
     entropy: list[float | None]
@@ -32,11 +33,15 @@ class Fit:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal."""
-        if self.nats is None or self.outside is None:
+        if self.outside is None:
             return []
         tenths = " ".join("none" if each is None else f"{each:.2f}" for each in self.entropy)
+        loss = "none" if self.nats is None else f"{self.nats:.4f} nats a token"
+        told = f"{loss}, on {self.tokens - self.never:,} tokens of {self.responses:,} responses"
+        if self.never:
+            told += f"; {self.never:,} more have no probability that is told"
         return [
-            ("loss", f"{self.nats:.4f} nats a token, on {self.tokens:,} tokens of {self.responses:,} responses"),
+            ("loss", told),
             ("mass outside", f"{self.outside:.2%} on average"),
             ("entropy", f"{tenths} nats, from the first tenth of a response to the last (at least)"),
         ]
@@ -44,7 +49,7 @@ class Fit:
 
 def measure(batches: Iterable[pa.RecordBatch]) -> Fit:
     """Return what the column `logprobs` of these rows says. One batch at a time is held."""
-    responses, nats, outside = 0, 0.0, 0.0
+    responses, never, nats, outside = 0, 0, 0.0, 0.0
     entropy, counts = np.zeros(DECILES), np.zeros(DECILES, np.int64)
     for batch in batches:
         for value in batch["logprobs"]:
@@ -55,7 +60,9 @@ def measure(batches: Iterable[pa.RecordBatch]) -> Fit:
             if not known.any():
                 continue
             responses += 1
-            nats -= float(logprobs[known].sum())
+            finite = np.isfinite(logprobs)  # a single one that isn't would make every mean infinite
+            never += int((known & ~finite).sum())
+            nats -= float(logprobs[finite].sum())
             outside += float(rest[known].sum())
             places = (np.arange(len(logprobs)) * DECILES // len(logprobs))[known]
             entropy += np.bincount(places, weights=_entropies(value, logprobs, rest)[known], minlength=DECILES)
@@ -64,7 +71,8 @@ def measure(batches: Iterable[pa.RecordBatch]) -> Fit:
     return Fit(
         responses=responses,
         tokens=tokens,
-        nats=nats / tokens if tokens else None,
+        never=never,
+        nats=nats / (tokens - never) if tokens > never else None,
         outside=outside / tokens if tokens else None,
         entropy=[float(total / number) if number else None for total, number in zip(entropy, counts, strict=True)],
     )
@@ -94,8 +102,3 @@ def _term(logprobs: Floats) -> Floats:
 def _floats(values: pa.ListScalar) -> Floats:
     found: Floats = values.values.to_numpy(zero_copy_only=False).astype(np.float64)
     return found
-
-
-def as_dict(fit: Fit) -> dict[str, Any]:
-    """Return what `--json` prints of it."""
-    return {"responses": fit.responses, "tokens": fit.tokens, "nats": fit.nats, "outside": fit.outside, "entropy": fit.entropy}

@@ -28,7 +28,7 @@ from tasks.teachers import local
 from tasks.teachers.embedded import EmbeddedServer
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.sdk import MALFORMED
-from tasks.teachers.wire import Wire
+from tasks.teachers.wire import Reply, Wire
 
 FORCED = 1e6
 """What is added to a token's logit so that it is sampled: no model's logits come near."""
@@ -121,13 +121,15 @@ class LlamaCppScorer:
         return prompt.tokens[head], await self._tokens(said, special=answer.by_template), ids
 
     async def _ending(self) -> tuple[str, list[int]]:
-        """Return what the template writes behind an answer, and its tokens; none where no token ends a turn."""
+        """Return what the template writes behind an answer, and its tokens; else the model's own end, as exports append it."""
         if self._end is None:
             shown = await self._shown([{"role": "user", "content": "?"}, Answer(response=PROBE).turn], ask=False)
             found = ending(shown)
-            one = found is not None and len(await self._tokens(found.mark, special=True)) == 1
-            text = found.text if found is not None and one else ""
-            self._end = text, await self._tokens(text, special=True) if text else []
+            if found is not None and len(await self._tokens(found.mark, special=True)) == 1:
+                self._end = found.text, await self._tokens(found.text, special=True)
+            else:
+                own = await self._tokens(str((await self._get("/props")).get("eos_token") or ""), special=True)
+                self._end = "", own if len(own) == 1 else []
         return self._end
 
     async def _forced(self, prompt: list[int], tokens: list[int], top: int, slot: int) -> list[_Position]:
@@ -188,11 +190,21 @@ class LlamaCppScorer:
         tokens: list[int] = (await self._post("/tokenize", body))["tokens"]
         return tokens
 
+    async def _get(self, path: str) -> Any:
+        wire, url = self._at(path)
+        return self._read(path, await wire.get(url))
+
     async def _post(self, path: str, body: Mapping[str, Any]) -> Any:
+        wire, url = self._at(path)
+        return self._read(path, await wire.post(url, {"content-type": "application/json"}, orjson.dumps(body)))
+
+    def _at(self, path: str) -> tuple[Wire, str]:
         if self._server is None or self._wire is None:
             raise Unavailable("llama.cpp's server has been stopped")
-        url = self._server.base_url.removesuffix("/v1") + path
-        reply = await self._wire.post(url, {"content-type": "application/json"}, orjson.dumps(body))
+        return self._wire, self._server.base_url.removesuffix("/v1") + path
+
+    @staticmethod
+    def _read(path: str, reply: Reply) -> Any:
         if reply.status == _OK:
             return orjson.loads(reply.content)
         said = " ".join(reply.content.decode(errors="replace").split())[:300]

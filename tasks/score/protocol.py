@@ -19,7 +19,7 @@ class Scored(Usage):
     logprobs: Logprobs
     """A position for each of the answer's tokens, as the scorer's own tokenizer has them, and where `ended` one more."""
     ended: bool
-    """Whether the last position is the token with which the model ends its turn; false where its template has none."""
+    """Whether the last position is the token with which the model ends its turn; false where nobody says which that is."""
 
 
 class Scorer(Protocol):

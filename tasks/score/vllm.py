@@ -24,7 +24,9 @@ from tasks.teachers.options import TeacherOptions
 from tasks.teachers.sdk import MALFORMED
 from tasks.teachers.usage import count, section
 
-OF_TEMPLATE = ("chat_template", "chat_template_kwargs", "tools", "documents")
+_SAME = ("chat_template", "tools", "add_special_tokens")
+_NAMED = ("documents", "reasoning_effort")
+OF_TEMPLATE = (*_SAME, *_NAMED, "chat_template_kwargs")
 """What of `extra_body` decides how a conversation becomes tokens."""
 NEEDED = "scoring asks a vLLM server: its /tokenize and /detokenize, and its /v1/completions with prompt_logprobs"
 
@@ -113,8 +115,7 @@ class VllmScorer(OpenAITeacher):
         return await self._turns(turns(messages), ask=True)
 
     async def _turns(self, shown: Sequence[Mapping[str, str]], *, ask: bool) -> list[int]:
-        given = {name: self.extra_body[name] for name in OF_TEMPLATE if name in self.extra_body}
-        return await self._tokens({"messages": list(shown), "add_generation_prompt": ask, **given})
+        return await self._tokens({"messages": list(shown), "add_generation_prompt": ask, **_of_template(self.extra_body)})
 
     async def _text_tokens(self, text: str) -> list[int]:
         return await self._tokens({"prompt": text, "add_special_tokens": False})
@@ -142,6 +143,19 @@ class VllmScorer(OpenAITeacher):
             return await self.posted(url, body)
         except SetupError as error:
             raise SetupError(f"{error}; {NEEDED}") from None
+
+
+def _of_template(extra_body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields by which /tokenize writes a conversation as chat completions would with these.
+
+    Chat completions hands some to the template by their names, which /tokenize has no fields for.
+    """
+    found = {name: extra_body[name] for name in _SAME if name in extra_body}
+    named = {name: extra_body[name] for name in _NAMED if extra_body.get(name) is not None}
+    variables = {**(extra_body.get("chat_template_kwargs") or {}), **named}
+    if "reasoning_effort" in named:
+        variables.setdefault("enable_thinking", named["reasoning_effort"] != "none")
+    return found | ({"chat_template_kwargs": variables} if variables else {})
 
 
 def _read(document: Any, tokens: Sequence[int], top: int, *, ended: bool) -> Scored:

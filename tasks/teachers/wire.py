@@ -34,7 +34,7 @@ class Reply:
 
 
 class Wire:
-    """Posts to one server. Connections are opened as they are needed, and kept."""
+    """Asks one server. Connections are opened as they are needed, and kept."""
 
     def __init__(self, *, connections: int, timeout_s: float) -> None:
         """Keep so many connections at most; give up on a response after `timeout_s`."""
@@ -46,12 +46,19 @@ class Wire:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request, once. Raise Unreachable where nobody is there, and Unavailable where no whole response came."""
+        return await self._send("POST", url, headers, body)
+
+    async def get(self, url: str) -> Reply:
+        """Ask for what stands at an address, once. Raise what `post` raises."""
+        return await self._send("GET", url, {}, None)
+
+    async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         try:
             session = self._opened(url)
             # A proxy reads its password where it opens a tunnel, or else on the request itself.
             tunnel = self._proxy_headers if url.startswith("https") else None
             sent = headers if tunnel is not None else {**headers, **self._proxy_headers}
-            async with session.post(url, data=body, headers=sent, proxy=self._proxy, proxy_headers=tunnel) as response:
+            async with session.request(method, url, data=body, headers=sent, proxy=self._proxy, proxy_headers=tunnel) as response:
                 return Reply(status=response.status, headers=response.headers, content=await response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from None

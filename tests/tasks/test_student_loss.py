@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ def test_keep(workspace: Workspace, keep_: float, left: int):
     """That share of what is scored stays, rounded up: the responses of the least loss."""
     drop(workspace, options(keep=keep_), ["f1"])
     assert set(dropped(workspace)) == {f"s{number}" for number in range(left, 9)}
+
+
+def test_no_probability(lake: Lake, workspace: Workspace):
+    """A response with a token that the student gives no probability costs it more than any bound, and stays where all do."""
+    with lake.writing(print):
+        write_rows(lake.root / "samples" / "r-000001.parquet", SAMPLES, [dataclasses.asdict(make_sample("never"))], store=True)
+        keep(lake, score("never", -1.0, -math.inf), name="r-000001")
+    workspace.execute("INSERT INTO candidates VALUES (11, 'never', NULL, NULL)")
+    drop(workspace, options(keep=1.0), ["f1"])
+    assert dropped(workspace) == {}
+    drop(workspace, options(max=100.0), ["f1"])
+    assert dropped(workspace) == {"never": "student_loss: inf nats a token, more than 100 (student)"}
 
 
 def test_what_is_out_already(workspace: Workspace):

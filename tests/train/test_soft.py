@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,7 @@ from tasks.distillation.student import load
 from tasks.distillation.training import Training
 from tasks.exporters import protocol
 from tasks.exporters.chat import vocabulary_of
+from tasks.exporters.distillkit import Codec, CodecOptions
 from tasks.exporters.making import make
 from tests.tasks.exporters import students
 from tests.tasks.exporters.distributions import drawn, logprobs
@@ -134,7 +136,7 @@ def decoded(row: dict[str, Any], config: dict[str, Any]) -> tuple[torch.Tensor, 
         others = (terms * coefficients[:, None, :]).sum(-1)
     else:
         others = torch.zeros((len(raw), 0))
-    values = torch.cat([exact, others.to(kind)], dim=-1)
+    values = torch.cat([exact, others], dim=-1)  # of two kinds of float torch makes the wider one
     bits = int(torch.tensor(config["d"], dtype=torch.float32).log2().ceil())
     packed = torch.tensor(np.stack(row["bytepacked_indices"]))
     stream = (packed[:, :, None] >> torch.arange(7, -1, -1) & 1).reshape(len(packed), -1)[:, : config["k"] * bits]
@@ -153,6 +155,10 @@ def test_distillkit_reads_it(student: Path, top: int):
     (other,) = make("soft", {"tokenizer": str(student), "logprobs": "float32"}).rows([trace])
     config = protocol.facts(made)["codec"]
     ids, values = decoded(row, config)
+    options = CodecOptions.model_validate({name: value for name, value in config.items() if name not in {"d", "error_diffusion"}})
+    codec = Codec(options=options, size=config["d"])
+    _, told = codec.decode(np.stack(row["compressed_logprobs"]), np.stack(row["bytepacked_indices"]))
+    assert np.allclose(told, values.double().numpy(), rtol=1e-6)  # by which the manifest says what compression moved
     moved = 0.0
     for place in [place for place, label in enumerate(row["labels"]) if label != -100]:
         k = min(config["k"], len(other["top_ids"][place + 1]))
@@ -162,3 +168,19 @@ def test_distillkit_reads_it(student: Path, top: int):
             float((values[place, :k].double().exp() - torch.tensor(other["top_logprobs"][place + 1][:k]).exp()).abs().sum()),
         )
     assert moved < (1e-3 if top == TOP else 0.5)
+
+
+def test_distillkit_stacks_it(tmp_path: Path, student: Path):
+    """Packed rows, saved as the docs say, are all of one length, in numbers that are stacked with nothing between."""
+    traces = [teacher(student, f"It is {n}.", seed=n)[0] for n in range(12)]
+    export(tmp_path / "kit", student, traces, layout="distillkit", packing=True, max_length=120)
+    columns = ["input_ids", "labels", "compressed_logprobs", "bytepacked_indices"]
+    rows = datasets.load_dataset(
+        "parquet", data_files=str(tmp_path / "kit" / "*.parquet"), split="train", cache_dir=str(tmp_path)
+    )
+    rows.select_columns(columns).save_to_disk(tmp_path / "saved")
+    saved = datasets.load_from_disk(tmp_path / "saved")
+    assert len(saved) > 1
+    shapes = [tuple(torch.tensor([row[name] for row in saved]).shape) for name in columns]
+    assert [shape[:2] for shape in shapes] == [(len(saved), 120)] * 4
+    assert [len(shape) for shape in shapes] == [2, 2, 3, 3]

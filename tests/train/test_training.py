@@ -244,6 +244,39 @@ def test_done_is_done(tmp_path: Path, shards: Path, student: str):
         train(student, shards, tmp_path / "to", epochs=1, lr=0.1)
 
 
+@pytest.mark.parametrize("column", ["input_ids", "labels", "top_ids", "top_logprobs"])
+def test_other_shards_are_another_training(tmp_path: Path, student: str, column: str):
+    """Shards of the same names, lengths and numbers of labels whose content is other: as where a teacher scored anew."""
+    shard = tmp_path / "shards" / "train-00000-of-00001.parquet"
+    rows = conversations(12, top=3)
+    write(shard, rows)
+    train(student, shard.parent, tmp_path / "to", epochs=1)
+    last = rows[-1][column][-1]
+    rows[-1][column][-1] = [each + 1 if column == "top_ids" else each - 0.1 for each in last] if isinstance(last, list) else 1
+    write(shard, rows)
+    with pytest.raises(SpecError, match="is of a training that differs in shards; name another folder"):
+        train(student, shard.parent, tmp_path / "to", epochs=1)
+
+
+def test_a_student_of_the_same_name_is_another_training(tmp_path: Path, shards: Path, student: str):
+    """A folder that was trained again holds another student, where it goes on as well."""
+
+    def tell(row: dict[str, Any]) -> None:
+        if row["step"] == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Training(load(student), shards, tmp_path / "on the way", Recipe(**QUICK), device="cpu").run(tell)
+    train(student, shards, tmp_path / "done", epochs=1)
+    other = tiny(dropout=0.1)
+    with torch.no_grad():
+        other.lm_head.weight[0, 0] += 1
+    other.save_pretrained(student)
+    for to, epochs in (("on the way", 2), ("done", 1)):
+        with pytest.raises(SpecError, match="is of a training that differs in weights; name another folder"):
+            train(student, shards, tmp_path / to, epochs=epochs)
+
+
 def test_another_s_folder_is_left_alone(tmp_path: Path, shards: Path, student: str):
     """As is the student's own."""
     (tmp_path / "to").mkdir()

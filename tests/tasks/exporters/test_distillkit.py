@@ -26,6 +26,86 @@ def distributions(number: int, k: int, size: int, seed: int = 0) -> tuple[Any, A
     return ids, logits - np.log(np.exp(logits).sum(axis=1, keepdims=True)) - 0.05
 
 
+def taken(raw: bytes, kind: str) -> list[float]:
+    """Return the floats of some bytes, little-endian."""
+    if kind == "bfloat16":  # what float32 has in its upper half
+        return [struct.unpack("<f", b"\0\0" + raw[at : at + 2])[0] for at in range(0, len(raw), 2)]
+    return [value for (value,) in struct.iter_unpack({"float16": "<e", "float32": "<f", "float64": "<d"}[kind], raw)]
+
+
+def whole_numbers(raw: bytes, bits: int, number: int) -> list[int]:
+    """Return numbers of so many bits, the most significant first, from the first byte on."""
+    stream = "".join(f"{byte:08b}" for byte in raw)
+    return [int(stream[bits * place : bits * (place + 1)], 2) for place in range(number)]
+
+
+def as_published(config: dict[str, Any], compressed: bytes, indices: bytes) -> tuple[list[int], list[float]]:
+    """Read a token's two columns by what DistillKit publishes of its form, one after the other; floats aren't rounded between.
+
+    First the exact ones, then a coefficient for each term, then each bin: its scale, and steps that are counted from the lowest.
+    """
+    sizes = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+    k, at = config["k"], sizes[config["exact_dtype"]] * config["exact_k"]
+    exact, number = taken(compressed[:at], config["exact_dtype"]), k - config["exact_k"]
+    others: list[float] = [0.0] * number
+    if terms := config["polynomial_terms"]:
+        end = at + len(terms) * sizes[config["term_dtype"]]
+        coefficients, at = taken(compressed[at:end], config["term_dtype"]), end
+        for rank in range(number):
+            t = rank / (number - 1) if config["normalize_t"] else rank
+            powers = {"sqrt": math.sqrt(t), "exp": math.exp(t)}
+            values: list[float] = [powers[each] if isinstance(each, str) else t**each for each in terms]
+            others[rank] = sum(a * b for a, b in zip(coefficients, values, strict=True))
+    first = 0
+    for each in config["residual_bins"]:
+        end = at + sizes[each["scale_dtype"]]
+        (scale,), at = taken(compressed[at:end], each["scale_dtype"]), end
+        end = at + math.ceil(each["num_elements"] * each["element_bits"] / 8)
+        steps, at = whole_numbers(compressed[at:end], each["element_bits"], each["num_elements"]), end
+        for place, step in enumerate(steps):
+            sign = 2 * step - 1 if each["element_bits"] == 1 else step - 2 ** (each["element_bits"] - 1)
+            others[first + place] += scale * sign
+        first += each["num_elements"]
+    assert at == len(compressed)
+    found = exact + others
+    if config["delta_encoding"]:
+        found = [math.fsum(found[: place + 1]) for place in range(k)]
+    return whole_numbers(indices, math.ceil(math.log2(config["d"])), k), found
+
+
+BINS = [
+    {"scale_dtype": "float16", "element_bits": 8, "num_elements": 7},
+    {"scale_dtype": "bfloat16", "element_bits": 3, "num_elements": 5},
+    {"scale_dtype": "float32", "element_bits": 1, "num_elements": 3},
+    {"scale_dtype": "float64", "element_bits": 11, "num_elements": 2},
+]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"exact_k": 20, "exact_dtype": "float16"},
+        {"exact_k": 20, "exact_dtype": "float64", "delta_encoding": True},
+        {"exact_k": 1, "exact_dtype": "bfloat16", "polynomial_terms": [0, 1, "sqrt"]},
+        {"exact_k": 0, "exact_dtype": "bfloat16", "polynomial_terms": [0, 1, 2, 3, 4, "sqrt"]},
+        {"exact_k": 3, "polynomial_terms": [0, "exp"], "normalize_t": True, "term_dtype": "float64"},
+        {"exact_k": 3, "polynomial_terms": [0, 1], "residual_bins": BINS},
+        {"exact_k": 3, "residual_bins": BINS},
+        {"exact_k": 2, "polynomial_terms": [0, 1], "delta_encoding": True, "residual_bins": BINS},
+    ],
+    ids=str,
+)
+def test_as_it_is_published(given: dict[str, Any]):
+    """A reader that knows nothing but the published form reads what `decode` reads, at an odd number of bits an id as well."""
+    codec = Codec(options=CodecOptions.model_validate({"k": 20} | given), size=128_256)
+    compressed, indices = codec.encode(*distributions(20, 20, 128_256))
+    ids, values = codec.decode(compressed, indices)
+    for row in range(20):
+        read = as_published(codec.config(), compressed[row].tobytes(), indices[row].tobytes())
+        assert read[0] == ids[row].tolist()
+        assert read[1] == pytest.approx(values[row].tolist(), abs=1e-4)
+
+
 def test_by_hand():
     """Two alternatives of eight tokens: two float32, little-endian, and two ids of three bits, the most significant first."""
     codec = Codec(options=CodecOptions(k=2, exact_k=2), size=8)
@@ -158,9 +238,17 @@ def test_what_the_trainer_is_told():
             "at most k -",
         ),
         ({"k": 3, "exact_k": 3, "error_diffusion": True}, "error_diffusion"),
+        (
+            {"k": 4, "exact_k": 1, "residual_bins": [{"scale_dtype": "float32", "element_bits": 2, "num_elements": 2}]},
+            "without polynomial_terms, together they have k -",
+        ),
+        (
+            {"k": 50, "exact_k": 1, "polynomial_terms": [0, 3], "term_dtype": "float16"},
+            "3 of 49 ranks is no number in float16; take a wider term_dtype, or normalize_t",
+        ),
     ],
 )
 def test_options_that_make_no_sense(options: dict[str, Any], said: str):
-    """They are refused as DistillKit refuses them."""
+    """They are refused: by DistillKit too, or since it would read them as numbers that are no probabilities."""
     with pytest.raises(ValidationError, match=said):
         CodecOptions.model_validate(options)

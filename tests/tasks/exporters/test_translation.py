@@ -81,6 +81,17 @@ class TestBytes:
         assert taught.rest.tolist()[1:3] == [1, 1]
         assert taught.aligned == 3
 
+    def test_the_last_part_of_a_character(self):
+        """VLLM's texts: a part of a character is none, and the last part the whole one. What was likely there has no token's place."""
+        student = Vocabulary(dict(enumerate([b"It", b" is", "中".encode(), b".", "丰".encode(), b"<|im_end|>"])))
+        tokens = [b"It", b" is", b"", b"", "中".encode(), b".", b"<eot>"]
+        parts = [{b"": 0.6, b".": 0.2}, {b"": 0.9}, {"中".encode(): 0.7, "丰".encode(): 0.2}]
+        given = said({b"It": 0.7}, {b" is": 0.5}, *parts, {b".": 0.8}, {b"<eot>": 0.6}, tokens=tokens)
+        text = "It is中."
+        offsets = [(0, 2), (2, 5), (5, 6), (6, 7), (7, 17)]
+        whole = Learnt(text=text + "<|im_end|>\n", ids=[0, 1, 2, 3, END], offsets=offsets, ended=True, parts=(text,))
+        assert shares(Translator(student).translate(whole, given)) == [{0: 0.7}, {1: 0.5}, {}, {3: 0.8}, {END: 0.6}]
+
     def test_no_end(self):
         """A server that doesn't show the end, and a response that was cut off, leave the student's end to its label."""
         given = said(FIRST, SECOND, *REST[:2], tokens=TOKENS[:4])

@@ -63,21 +63,48 @@ def answer(body: dict[str, Any], most: int = 20) -> tuple[int, dict[str, Any]]:
     if "messages" in body:
         kind = body.get("chat_template_kwargs", {}).get("kind", "thinking")
         found = tokens(shown(body["messages"], ask=body["add_generation_prompt"], kind=kind))
-        return 200, {"count": len(found), "max_model_len": 4096, "tokens": found}
+        return 200, {"count": len(found), "max_model_len": 4096, "tokens": found, "token_strs": None}
     if "tokens" in body:
         return 200, {"prompt": text_of(body["tokens"])}
     if isinstance(body["prompt"], str):
         assert body["add_special_tokens"] is False
         found = tokens(body["prompt"])
-        return 200, {"count": len(found), "max_model_len": 4096, "tokens": found}
+        return 200, {"count": len(found), "max_model_len": 4096, "tokens": found, "token_strs": None}
     if body["prompt_logprobs"] > most:
         message = f"Requested prompt logprobs of {body['prompt_logprobs']}, which is greater than max allowed: {most}"
         return 400, {"error": {"message": message, "type": "BadRequestError", "param": None, "code": 400}}
     prompt: list[int] = body["prompt"]
     positions = [None, *(_position(prompt[:place], prompt[place], body["prompt_logprobs"]) for place in range(1, len(prompt)))]
-    choice = {"index": 0, "text": "x", "logprobs": None, "finish_reason": "length", "prompt_logprobs": positions}
-    usage = {"prompt_tokens": len(prompt), "completion_tokens": 1, "total_tokens": len(prompt) + 1}
-    return 200, {"id": "c", "object": "text_completion", "created": 1, "model": "m", "choices": [choice], "usage": usage}
+    choice = {
+        "index": 0,
+        "text": "x",
+        "logprobs": None,
+        "finish_reason": "length",
+        "stop_reason": None,
+        "token_ids": None,
+        "prompt_logprobs": positions,
+        "prompt_token_ids": None,
+        "routed_experts": None,
+    }
+    usage = {
+        "prompt_tokens": len(prompt),
+        "total_tokens": len(prompt) + 1,
+        "completion_tokens": 1,
+        "prompt_tokens_details": None,  # but with --enable-prompt-tokens-details
+    }
+    return 200, {
+        "id": "cmpl-1",
+        "object": "text_completion",
+        "created": 1,
+        "model": "m",
+        "choices": [choice],
+        "service_tier": None,
+        "system_fingerprint": None,
+        "usage": usage,
+        "kv_transfer_params": None,
+        "ec_transfer_params": None,
+        "metrics": None,
+    }
 
 
 def _position(before: list[int], token: int, top: int) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
@@ -51,10 +53,17 @@ def test_deciles():
 
 
 def test_a_probability_of_nothing():
-    """A token that the model gives nothing adds nothing to the entropy, and is all loss."""
-    found = measure([batch(by_id([5], [-math.inf], [[(1, 0.0)]]))])
-    assert found.nats == math.inf
+    """A token that the model gives nothing adds nothing to the entropy, and is counted apart from the mean of the others."""
+    found = measure([batch(by_id([5, 6], [-math.inf, HALF], [[(1, 0.0)], [(6, HALF)]]))])
+    assert (found.tokens, found.never) == (2, 1)
+    assert found.nats == pytest.approx(-HALF)
     assert found.entropy[0] == pytest.approx(0.0)
+    (_, told), *_ = found.lines()
+    assert told == "0.6931 nats a token, on 1 tokens of 1 responses; 1 more have no probability that is told"
+    alone = measure([batch(by_id([5], [-math.inf], [[(1, 0.0)]]))])
+    assert (alone.nats, alone.outside) == (None, 0.0)
+    assert alone.lines()[0][1].startswith("none, on 0 tokens")
+    json.dumps(asdict(alone), allow_nan=False)
 
 
 def test_gaps():

@@ -106,6 +106,24 @@ async def test_reasoning(tmp_path: Path):
     assert written.logprobs.logprobs == pytest.approx(plain.logprobs.logprobs, abs=1e-4)
 
 
+@pytest.mark.slow
+async def test_a_template_without_an_end(tmp_path: Path):
+    """Where the template ends turns with no token, the model's own end is scored, as a folder's is and as exports append it."""
+    path = with_template(
+        tmp_path / "plain.gguf", "{% for m in messages %}{{ m['role'] + ': ' + m['content'] + ' ' }}{% endfor %}"
+    )
+    scorer = LlamaCppScorer(
+        options=make_options(provider="local", model="m", path=str(path), limits={"concurrency": 1}), context=256
+    )
+    found = await scorer.score(TURNS, Answer(response="Paris."), 2)
+    end = await scorer._tokens("<|im_end|>", special=True)
+    await scorer.aclose()
+    assert found.ended
+    assert b"".join(found.logprobs.tokens or ()) == b"Paris."
+    assert (found.logprobs.ids or ())[-1:] == tuple(end)
+    assert -60 < found.logprobs.logprobs[-1] < 0
+
+
 def with_template(path: Path, template: str) -> Path:
     """Copy the embedded model with another chat template, as long as its own, and return where it is."""
     whole = find_model().read_bytes()

@@ -91,6 +91,52 @@ async def test_a_conversation_is_tokenized_once():
     assert len(seen.bodies) <= 12  # what the template does is asked once, then two requests a response
 
 
+async def test_what_chat_completions_hands_to_the_template():
+    """Documents and the effort are variables of the template there; /tokenize has no fields for them, so they are sent as such."""
+    documents = [{"title": "Greetings", "text": "Hi."}]
+    with serving(reply) as seen:
+        asked = scorer(
+            seen,
+            extra_body={
+                "documents": documents,
+                "reasoning_effort": "low",
+                "chat_template_kwargs": {"kind": "thinking", "reasoning_effort": "high"},
+                "add_special_tokens": True,
+                "top_k": 5,
+            },
+        )
+        await asked.score(TURNS, RESPONSE, 1)
+        await asked.aclose()
+    (scored,) = [body for body in seen.bodies if "prompt_logprobs" in body]
+    assert scored.keys() == {"model", "prompt", "max_tokens", "temperature", "top_k", "prompt_logprobs"}
+    for body in (body for body in seen.bodies if "messages" in body):
+        assert body["chat_template_kwargs"] == {
+            "kind": "thinking",
+            "documents": documents,
+            "reasoning_effort": "low",
+            "enable_thinking": True,
+        }
+        assert body["add_special_tokens"] is True
+        assert not {"documents", "reasoning_effort"} & body.keys()
+
+
+@pytest.mark.parametrize(
+    ("given", "thinks"),
+    [
+        ({"reasoning_effort": "none"}, False),
+        ({"reasoning_effort": "high", "chat_template_kwargs": {"enable_thinking": False}}, False),
+    ],
+    ids=str,
+)
+async def test_no_effort(given: dict[str, Any], thinks: bool):
+    """An effort of none is no thinking, and what is said of thinking itself counts."""
+    with serving(reply) as seen:
+        asked = scorer(seen, extra_body=given)
+        await asked.score(TURNS, RESPONSE, 1)
+        await asked.aclose()
+    assert {body["chat_template_kwargs"]["enable_thinking"] for body in seen.bodies if "messages" in body} == {thinks}
+
+
 async def test_minus_infinity():
     """VLLM's -9999 stands for a probability of nothing."""
 
