@@ -2,7 +2,7 @@
 
 Needs torch, transformers and numpy, and pyarrow where there is some (JSONL else). From the repository's root:
 
-    PYTHONPATH=. python benchmarks/distil/gpu.py            # under four minutes on an H100
+    PYTHONPATH=. python benchmarks/distil/gpu.py            # over four minutes on an H100
     PYTHONPATH=. python benchmarks/distil/gpu.py --tiny     # on a CPU, to try the script
 
 Ends with exit 1 where a check fails; every tolerance is printed beside what was found.
