@@ -7,10 +7,8 @@ stands for all rows that say exactly the same.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, cast
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +17,7 @@ from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
+from tasks.duplicates.ahead import ahead
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.digests import TEXT, folded, spaced
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
@@ -29,12 +28,9 @@ from tasks.duplicates.signed import Maybe, Signed, firsts
 from tasks.splitmix import mixed
 
 By = Literal["response", "prompt", "both"]
-T = TypeVar("T")
 BATCH = 500
 """Texts that are hashed at a time."""
-_WORKERS = 2
-"""Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
-_NEAR_TABLES = ("rows", "held", "shared", "wanted", "named")
+_NEAR_TABLES = ("rows", "shared", "wanted", "named")
 
 
 def drop_near(
@@ -71,8 +67,8 @@ class _Near:
     def run(self) -> None:
         """Go through all steps."""
         self._rows()
-        mine = self._sign("near_rows", "rank")
-        theirs = self._prune(mine, self._sign("near_held", "number"))
+        mine = self._sign_mine()
+        theirs = self._prune(mine)
         self._held = len(theirs)
         self._settled = self._held + self._stayed()
         self._signatures = np.concatenate([theirs, mine])
@@ -80,6 +76,7 @@ class _Near:
         self._reject(self._search())
         for table in _NEAR_TABLES:
             self._workspace.execute(f"DROP TABLE IF EXISTS near_{table}")
+        self._workspace.execute(f"DROP {self._kind} near_held")
 
     def _rows(self) -> None:
         """Make `near_rows`: what is compared, in order; and `near_held`. By prompt, a prompt's best sample stands for it."""
@@ -109,12 +106,13 @@ class _Near:
             )
             """
         )
-        # In no order: of a large dataset, hardly any is near to what is new.
+        # Reading ids twice takes half the time of storing them; prompts are read once.
+        self._kind = "TABLE" if needs_prompt else "VIEW"
         self._workspace.execute(
             f"""
-            CREATE TABLE near_held AS
-            SELECT row_number() OVER () - 1 AS number, source, NULL::BIGINT AS ord, NULL::SMALLINT AS arm,
-                NULL::INTEGER AS sample_index, sample_id, FALSE AS returned, asked, {key} AS key, NULL::UHUGEINT AS digest
+            CREATE {self._kind} near_held AS
+            SELECT source, NULL::BIGINT AS ord, NULL::SMALLINT AS arm, NULL::INTEGER AS sample_index, sample_id,
+                FALSE AS returned, asked, {key} AS key, NULL::UHUGEINT AS digest
             FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
             """
         )
@@ -124,30 +122,64 @@ class _Near:
         total, came_back = self._count("(FROM near_rows WHERE source IS NULL)"), self._count("(FROM near_rows WHERE returned)")
         return total - came_back if came_back else 0
 
-    def _sign(self, table: str, number: str) -> Numbers:
-        """Return the number of each row's signature in the index, adding to it what it hasn't got."""
-        high, low = self._columns(table, number, _halves("key", "key"))
+    def _sign_mine(self) -> Numbers:
+        """Return the number of each row's signature in the index."""
+        key = self._columns("near_rows", "rank", _halves("key", "key"))
+
+        def known(missing: Numbers) -> list[Hashes]:
+            self._want(missing)
+            # What a sample says has its digest already.
+            told = self._columns("near_rows", "rank", _halves("digest", "content")) if self._by == "response" else []
+            return [*key, *told]
+
+        return self._sign(key[0], key[1], known)
+
+    def _sign_held(self, high: Hashes, low: Hashes) -> Numbers:
+        """Return the number of the signature in the index of each of these keys of `near_held`."""
+
+        def known(missing: Numbers) -> list[Hashes]:
+            self._name_keys(high[missing], low[missing], number=missing)
+            # Several datasets may hold it.
+            self._workspace.execute(
+                "CREATE OR REPLACE TABLE near_wanted AS SELECT number, source, ord, sample_id, asked "
+                "FROM near_held JOIN near_named USING (key) "
+                "QUALIFY row_number() OVER (PARTITION BY number ORDER BY source, sample_id) = 1"
+            )
+            return [high, low]
+
+        return self._sign(high, low, known)
+
+    def _sign(self, high: Hashes, low: Hashes, known: Callable[[Numbers], list[Hashes]]) -> Numbers:
+        """Return the number of each key's signature in the index, adding to it what it hasn't got.
+
+        `known` makes `near_wanted` of the keys of these numbers, and returns columns of the index, by number.
+        """
         found = self._signed.find(high, low)
         missing = np.flatnonzero(found < 0)
         if len(missing):
             once = firsts([high[missing], low[missing]]) == np.arange(len(missing))
-            self._want(table, number, missing[once])
-            known = [high, low]
-            if self._by == "response" and table == "near_rows":  # what a sample says has its digest already
-                known += self._columns(table, number, _halves("digest", "content"))
-            self._write(known)
+            self._write(known(missing[once]))
             found[missing] = self._signed.find(high[missing], low[missing], *self._signed.look())
         if (found < 0).any():
             raise AssertionError("a text that is to be compared was never signed")
         return found
 
-    def _want(self, table: str, number: str, wanted: Numbers, numbers: Numbers | None = None) -> None:
-        """Make `near_wanted`: some rows of a table, under these numbers, or their own."""
-        self._workspace.load("near_named", pa.table({number: wanted, "_number": wanted if numbers is None else numbers}))
+    def _want(self, ranks: Numbers, numbers: Numbers | None = None) -> None:
+        """Make `near_wanted`: some of the rows, under these numbers, or their ranks."""
+        self._workspace.load("near_named", pa.table({"rank": ranks, "number": ranks if numbers is None else numbers}))
         self._workspace.execute(
-            "CREATE OR REPLACE TABLE near_wanted AS SELECT _number AS number, source, ord, sample_id, asked "
-            f"FROM {table} JOIN near_named USING ({number})"
+            "CREATE OR REPLACE TABLE near_wanted AS SELECT number, source, ord, sample_id, asked "
+            "FROM near_rows JOIN near_named USING (rank)"
         )
+
+    def _name_keys(self, high: Hashes, low: Hashes, **more: Numbers) -> None:
+        """Make `near_named` of keys."""
+        self._workspace.load("near_halves", pa.table({"high": high, "low": low, **more}))
+        self._workspace.execute(
+            "CREATE OR REPLACE TABLE near_named AS "
+            "SELECT * EXCLUDE (high, low), high::UHUGEINT << 64 | low AS key FROM near_halves"
+        )
+        self._workspace.execute("DROP TABLE near_halves")
 
     def _write(self, known: list[Hashes]) -> None:
         """Add the signatures of `near_wanted` to the index, of whose columns those that are known are given by number."""
@@ -168,7 +200,7 @@ class _Near:
             columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
         with self._index.writer(self._build_id) as writer:
             held: list[list[Hashes]] = []
-            for found in _ahead(signed, self._texts(", ".join(columns), more)):
+            for found in ahead(signed, self._texts(", ".join(columns), more)):
                 held.append(found)
                 if sum(len(each[0]) for each in held) >= ROW_GROUP:
                     self._flush(writer, held)
@@ -180,27 +212,32 @@ class _Near:
         columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
         writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
 
-    def _prune(self, mine: Numbers, theirs: Numbers) -> Numbers:
+    def _prune(self, mine: Numbers) -> Numbers:
         """Put those that other datasets hold before all rows, with ranks below 0, and return their signatures.
 
         What shares no band with anything here is left out: of a large dataset, that is nearly all.
         """
-        shared = np.zeros(len(theirs), np.bool_)
-        for name in _bands(self._options.shape.bands) if len(theirs) else ():
-            hashes = self._signed.column(name, np.concatenate([mine, theirs]))
+        keys = self._workspace.table(f"SELECT {_named(_halves('key', 'key'))} FROM near_held")
+        high, low = (keys[half].to_numpy() for half in ("key_high", "key_low"))
+        theirs = self._sign_held(high, low)
+        rows = np.unique(theirs)
+        shared = np.zeros(self._signed.rows, np.bool_)
+        for name in _bands(self._options.shape.bands) if len(rows) else ():
             maybe = Maybe(len(mine))
-            maybe.add(hashes[: len(mine)])
-            shared |= maybe.has(hashes[len(mine) :])
-        wanted = np.flatnonzero(shared)
-        self._workspace.load("near_named", pa.table({"number": wanted}))
+            maybe.add(self._signed.column(name, mine))
+            shared[rows] |= maybe.has(self._signed.column(name, rows))
+        wanted = np.flatnonzero(shared[theirs])
+        wanted = wanted[np.unique(theirs[wanted], return_index=True)[1]]
+        self._name_keys(high[wanted], low[wanted], row=theirs[wanted])
         self._workspace.execute(
-            "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked, number) - 1 AS place, * "
-            "FROM near_held JOIN near_named USING (number)"
+            "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked) - 1 AS place, * "
+            "FROM near_held JOIN near_named USING (key)"
         )
-        (numbers,) = self._columns("near_shared", "place", {"number": "number"})
-        self._workspace.execute(f"INSERT INTO near_rows SELECT place - {len(wanted)}, * EXCLUDE (place, number) FROM near_shared")
-        found: Numbers = theirs[numbers]
-        return found
+        (found,) = self._columns("near_shared", "place", {"row": "row"})
+        self._workspace.execute(
+            f"INSERT INTO near_rows BY NAME SELECT place - {len(found)} AS rank, * EXCLUDE (place, row) FROM near_shared"
+        )
+        return cast("Numbers", found)
 
     def _units(self) -> None:
         """Find the first row that says the same as each; the units are those firsts."""
@@ -230,10 +267,8 @@ class _Near:
         pairs = candidates.find()
         with Grams(self._workspace.folder / "near.grams", total) as grams:
             needed = np.flatnonzero(candidates.needed)
-            self._want("near_rows", "rank", units[needed] - self._held, needed)
-            hashed = _ahead(
-                lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other")
-            )
+            self._want(units[needed] - self._held, needed)
+            hashed = ahead(lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other"))
             for numbers, hashes, offsets in hashed:
                 grams.add(numbers, hashes, offsets)
 
@@ -291,9 +326,7 @@ class _Near:
             its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
             yield from self._stream(columns, more, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
         if self._by == "response":
-            yield from self._stream(
-                columns, more, f"{texts} FROM {self._workspace.holding('near_wanted')} JOIN {mine} USING (sample_id)"
-            )
+            yield from self._stream(columns, more, f"{texts} FROM {self._workspace.holding(mine)} JOIN {mine} USING (sample_id)")
         elif self._by == "prompt":
             yield from self._stream(columns, more, f"{texts} FROM prompts JOIN {mine} USING (ord)")
         else:
@@ -331,13 +364,13 @@ class _Near:
 
     def _columns(self, table: str, number: str, wanted: Mapping[str, str]) -> list[Any]:
         """Return columns by the rows' numbers, which are all from 0 on."""
-        named = ", ".join(f"{what} AS {name}" for name, what in wanted.items())
-        rows = self._workspace.table(f"SELECT {number} AS _at, {named} FROM {table}")
+        rows = self._workspace.table(f"SELECT {number} AS _at, {_named(wanted)} FROM {table}")
+        places = rows["_at"].to_numpy()
         found = []
         for name in wanted:
             column = rows[name].to_numpy()
             by_number = np.empty(len(rows), column.dtype)
-            by_number[rows["_at"].to_numpy()] = column
+            by_number[places] = column
             found.append(by_number)
         return found
 
@@ -347,13 +380,6 @@ def _halves(number: str, name: str) -> dict[str, str]:
     return {f"{name}_high": f"({number} >> 64)::UBIGINT", f"{name}_low": f"({number} & {2**64 - 1})::UBIGINT"}
 
 
-def _ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
-    """Yield what `work` makes of batches, in order, working a few ahead."""
-    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="hashing") as threads:
-        due: deque[Future[T]] = deque()
-        for batch in batches:
-            due.append(threads.submit(work, batch))
-            if len(due) > 2 * _WORKERS:
-                yield due.popleft().result()
-        while due:
-            yield due.popleft().result()
+def _named(wanted: Mapping[str, str]) -> str:
+    """Return columns in SQL by their names."""
+    return ", ".join(f"{what} AS {name}" for name, what in wanted.items())

@@ -1,12 +1,12 @@
 """Signatures that an index holds, by the number of their row in it: parts in order, and rows in order.
 
-A band's hashes are read by themselves, and only those of the rows that are wanted stay, so that what is held in memory is a few
-numbers for each text, whatever a signature takes.
+A band's hashes are read by themselves. Those of a small index stay in memory, since each band is looked at several times; of a
+large one, only those of the rows that are wanted do, so that what is held is a few numbers for each text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,10 @@ from storage.parquet import count_rows
 from tasks.duplicates.greedy import Numbers
 from tasks.duplicates.minhash import Hashes
 
+HELD = 256_000_000
+"""Bytes of columns that stay in memory, at most: 21 bands of 1.5 million texts."""
+_BLOCK = 1 << 20
+"""Rows whose keys are ordered at a time."""
 _FEWEST, _MOST = 16, 26
 """Bits of the places of a table that tells quickly what isn't there."""
 
@@ -28,6 +32,7 @@ class Signed:
         """Take the parts that are there now."""
         self._index = index
         self._parts: list[Path] = []
+        self._held: dict[str, Hashes] = {}
         self.rows = 0
         """In the index."""
         self.look()
@@ -37,40 +42,57 @@ class Signed:
         before = self.rows
         added = [path for path in self._index.parts if path not in set(self._parts)]
         self._parts += added
+        self._held = {} if added else self._held
         self.rows += sum(map(count_rows, added))
         return added, before
 
     def find(self, high: Hashes, low: Hashes, parts: Sequence[Path] | None = None, first: int = 0) -> Numbers:
         """Return the row of each key, -1 where there is none: of all parts, or of some, the first of whose rows is `first`."""
-        order = _order(high, low)
+        order = np.argsort(high)
         highs, lows = high[order], low[order]
         found = np.full(len(order), -1, np.int64)
         maybe = Maybe(len(order))
         maybe.add(high)
-        for batch in self._index.read(("key_high", "key_low"), self._parts if parts is None else parts):
-            theirs, lower = (column.to_numpy() for column in batch.columns)
-            rows = np.flatnonzero(maybe.has(theirs))
-            theirs, lower = theirs[rows], lower[rows]
-            places = np.searchsorted(highs, theirs)
-            while len(rows):  # mostly once: for as long as keys have the same upper half
-                there = places < len(highs)
-                there[there] = highs[places[there]] == theirs[there]
-                rows, places, theirs, lower = rows[there], places[there], theirs[there], lower[there]
-                same = lows[places] == lower
-                # Of several rows, the first counts.
-                at, row = places[same][::-1], first + rows[same][::-1]
-                found[at] = np.where(found[at] < 0, row, found[at])
-                places = places + 1
+        for rows, theirs, lower in self._blocks(maybe, self._parts if parts is None else parts, first):
+            # Both in order, so that what is searched for next lies beside it, and is in the processor's cache.
+            keys = np.flatnonzero(found < 0)
+            places = np.searchsorted(theirs, highs[keys])
+            while len(keys):  # mostly once: for as long as keys have the same upper half
+                there = places < len(theirs)
+                there[there] = theirs[places[there]] == highs[keys[there]]
+                keys, places = keys[there], places[there]
+                same = lower[places] == lows[keys]
+                found[keys[same]] = rows[places[same]]
+                keys, places = keys[~same], places[~same] + 1
+        back = np.empty(len(order), np.int64)
+        back[order] = found
+        return back
+
+    def _blocks(self, maybe: Maybe, parts: Sequence[Path], first: int) -> Iterator[tuple[Numbers, Hashes, Hashes]]:
+        """Yield those rows of parts that may be there, with both halves of their keys, many at a time in order of the upper."""
+        held: list[tuple[Numbers, Hashes, Hashes]] = []
+        for batch in self._index.read(("key_high", "key_low"), parts):
+            high, low = (column.to_numpy() for column in batch.columns)
+            rows = np.flatnonzero(maybe.has(high))
+            held.append((first + rows, high[rows], low[rows]))
             first += len(batch)
-        return _back(order, highs, lows, found)
+            if sum(len(each[0]) for each in held) >= _BLOCK:
+                yield _ordered(held)
+                held = []
+        if held:
+            yield _ordered(held)
 
     def column(self, name: str, rows: Numbers) -> Hashes:
         """Return a column of some rows."""
-        found = np.empty(self.rows, np.uint64)
-        first = 0
-        for batch in self._index.read((name,), self._parts):
-            found[first : first + len(batch)] = batch[name].to_numpy()
-            first += len(batch)
+        found = self._held.get(name)
+        if found is None:
+            found = np.empty(self.rows, np.uint64)
+            first = 0
+            for batch in self._index.read((name,), self._parts):
+                found[first : first + len(batch)] = batch[name].to_numpy()
+                first += len(batch)
+            if sum(each.nbytes for each in self._held.values()) + found.nbytes <= HELD:
+                self._held[name] = found
         return found[rows]
 
 
@@ -83,7 +105,7 @@ class Maybe:
         self._table = np.zeros(1 << self._bits, np.bool_)
 
     def _place(self, hashes: Hashes, which: int) -> Numbers:
-        return (hashes >> np.uint64(19 * which) & np.uint64((1 << self._bits) - 1)).astype(np.int64)
+        return (hashes >> np.uint64(19 * which) & np.uint64((1 << self._bits) - 1)).view(np.int64)
 
     def add(self, hashes: Hashes) -> None:
         """Add hashes, whose bits must be as if drawn at random."""
@@ -92,30 +114,19 @@ class Maybe:
 
     def has(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Return which may be there; of those that aren't, a few in a million are said to be."""
-        found = self._table[self._place(hashes, 0)]
+        # All places are in the table; with `clip`, numpy doesn't go through them to make sure.
+        found = self._table.take(self._place(hashes, 0), mode="clip")
         for which in (1, 2):
             left = np.flatnonzero(found)
             found[left] = self._table[self._place(hashes[left], which)]
         return found
 
 
-def _order(high: Hashes, low: Hashes) -> Numbers:
-    """Return the keys' places in their order; those that are the same stand beside each other."""
-    order = np.argsort(high)
-    highs, lows = high[order], low[order]
-    # By both halves it takes four times as long, and keys of which only one is the same are all but unheard of.
-    halved = (highs[1:] == highs[:-1]) & (lows[1:] != lows[:-1])
-    return np.lexsort((low, high)) if halved.any() else order
-
-
-def _back(order: Numbers, highs: Hashes, lows: Hashes, found: Numbers) -> Numbers:
-    """Return what was found in the order of the keys; of keys that are the same, all have what one of them has."""
-    starts = np.ones(len(order), np.bool_)
-    starts[1:] = (highs[1:] != highs[:-1]) | (lows[1:] != lows[:-1])
-    back = np.empty(len(order), np.int64)
-    # Searching found the leftmost of equal ones first.
-    back[order] = found[np.flatnonzero(starts)][np.cumsum(starts) - 1] if len(order) else found
-    return back
+def _ordered(held: list[tuple[Numbers, Hashes, Hashes]]) -> tuple[Numbers, Hashes, Hashes]:
+    rows, high, low = (np.concatenate(parts) for parts in zip(*held, strict=True))
+    # Of several rows with the same key, the first stays the first.
+    order = np.argsort(high, kind="stable")
+    return rows[order], high[order], low[order]
 
 
 def firsts(keys: Sequence[Hashes]) -> Numbers:

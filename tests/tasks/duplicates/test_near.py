@@ -5,16 +5,22 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import SpecError
 from storage.lake import Lake
-from storage.schemas import SNAPSHOTS
-from tasks.dedup import check_against
+from storage.parquet import count_rows, write_rows
+from storage.schemas import SAMPLES, SNAPSHOTS
+from storage.workspace import Workspace
+from tasks.dedup import check_against, dedup
+from tasks.duplicates.digests import digests
 from tasks.duplicates.near import index
 from tasks.duplicates.options import DedupOptions, NearOptions
+from tasks.outcomes import NO_DOUBLE
 from tasks.teachers.protocol import Choice
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Built, Spec, build
@@ -209,6 +215,45 @@ async def test_several_against(lake: Lake):
         ("a", 0): "near-duplicates ? of before (similarity 0.944)",
         ("a", 1): "duplicates ? of long ago",
     }
+
+
+async def test_twice_against(lake: Lake):
+    """What two datasets hold is signed once, and named as the first one's."""
+    for dataset in ("before", "long ago"):
+        await land(lake, {"a": (NEAR,)}, dataset=dataset)
+    built = await run(lake, {"a": (ONE,)}, dedup=DedupOptions(near=True, against=("long ago", "before")))
+    assert dropped(built) == {("a", 0): "near-duplicates ? of long ago (similarity 0.944)"}
+    assert count_rows(index(lake, NearOptions(), "response").parts[-1]) == 1
+
+
+async def test_parts_of_others_are_not_read(lake: Lake):
+    """What another dataset holds is read from its traces: of the samples, those parts alone that have one's own."""
+    await land(lake, {"b": (NEAR,)})
+    for path in (lake.root / "samples").rglob("*.parquet"):
+        spoil(path, "response")
+    write_rows(lake.root / "samples" / "own.parquet", SAMPLES, [{"sample_id": "own", "response": ONE}])
+    with Workspace(lake, lake.root.with_name("work")) as workspace:
+        workspace.execute("CREATE TABLE slots AS SELECT 'own' AS sample_id, 0::BIGINT AS ord")
+        digests(workspace, lake, build_id="run")
+        workspace.execute(
+            "CREATE TABLE candidates AS SELECT ord, 0::SMALLINT AS arm, 0 AS sample_index, sample_id, digest, length, "
+            "NULL::DOUBLE AS score, NULL::VARCHAR AS stage, NULL::VARCHAR AS reason, "
+            f"FALSE AS returned, {NO_DOUBLE} FROM slots JOIN texts USING (sample_id)"
+        )
+        dedup(workspace, DedupOptions(near=True, against=("before",)), lake, build_id="run")
+        ((reason,),) = workspace.rows("SELECT reason FROM candidates")
+    assert re.fullmatch(r"near-duplicates [0-9a-f]{32} of before \(similarity 0.944\)", reason)
+
+
+def spoil(path: Path, name: str) -> None:
+    """Overwrite a column, so that whoever reads it fails."""
+    content = bytearray(path.read_bytes())
+    for group in pq.read_metadata(path).to_dict()["row_groups"]:
+        for column in group["columns"]:
+            if column["path_in_schema"] == name:
+                first = column["dictionary_page_offset"] or column["data_page_offset"]
+                content[first : first + column["total_compressed_size"]] = bytes(column["total_compressed_size"])
+    path.write_bytes(content)
 
 
 async def test_signatures_are_kept(lake: Lake):

@@ -8,6 +8,7 @@ import pytest
 
 from storage.index import Index
 from storage.lake import Lake
+from tasks.duplicates import signed
 from tasks.duplicates.signed import Maybe, Signed, firsts
 
 SCHEMA = pa.schema([("key_high", pa.uint64()), ("key_low", pa.uint64()), ("b000", pa.uint64())])
@@ -29,34 +30,48 @@ def hashes(*values: int) -> np.ndarray:
 
 def test_find(lake: Lake):
     """A key is both of its halves; of rows with the same key the first counts, and keys may repeat."""
-    signed = Signed(made(lake, [(7, 1, 10), (7, 2, 11), (8, 1, 12)], [(7, 1, 13), (9, 9, 14)]))
-    assert signed.rows == 5
-    found = signed.find(hashes(7, 9, 8, 7, 7, 6), hashes(2, 9, 1, 1, 2, 1))
+    one = Signed(made(lake, [(7, 1, 10), (7, 2, 11), (8, 1, 12)], [(7, 1, 13), (9, 9, 14)]))
+    assert one.rows == 5
+    found = one.find(hashes(7, 9, 8, 7, 7, 6), hashes(2, 9, 1, 1, 2, 1))
     assert found.tolist() == [1, 4, 2, 0, 1, -1]
-    assert signed.column("b000", np.array([4, 0, 4])).tolist() == [14, 10, 14]
+    assert one.column("b000", np.array([4, 0, 4])).tolist() == [14, 10, 14]
 
 
 def test_what_is_added(lake: Lake):
     """Parts that are added later are looked at by themselves, and their rows are numbered on."""
     index = made(lake, [(7, 1, 10)])
-    signed = Signed(index)
+    one = Signed(index)
+    assert one.column("b000", np.array([0])).tolist() == [10]
     made(lake, [(8, 1, 11), (8, 2, 12)])
-    assert signed.find(hashes(8), hashes(2)).tolist() == [-1]
-    parts, first = signed.look()
+    assert one.find(hashes(8), hashes(2)).tolist() == [-1]
+    parts, first = one.look()
     assert ([path.name for path in parts], first) == (["run-001.parquet"], 1)
-    assert signed.find(hashes(8, 7), hashes(2, 1), parts, first).tolist() == [2, -1]
-    assert signed.find(hashes(8, 7), hashes(2, 1)).tolist() == [2, 0]
+    assert one.find(hashes(8, 7), hashes(2, 1), parts, first).tolist() == [2, -1]
+    assert one.find(hashes(8, 7), hashes(2, 1)).tolist() == [2, 0]
+    assert one.column("b000", np.array([2, 0])).tolist() == [12, 10]
+
+
+@pytest.mark.parametrize("held", [0, 40, 1_000])
+def test_what_is_held(lake: Lake, monkeypatch: pytest.MonkeyPatch, held: int):
+    """A column that is read a second time is the same, whether it stayed in memory or not."""
+    monkeypatch.setattr(signed, "HELD", held)
+    one = Signed(made(lake, [(7, 1, 10), (7, 2, 11), (8, 1, 12)], [(7, 3, 13)]))
+    for _ in range(2):
+        columns = {name: one.column(name, np.array([3, 1])).tolist() for name in SCHEMA.names}
+        assert columns == {"key_high": [7, 7], "key_low": [3, 2], "b000": [13, 11]}
 
 
 def test_nothing(lake: Lake):
     """An index without parts holds nothing, and nothing is found of no keys."""
-    signed = Signed(made(lake))
-    assert signed.find(hashes(8), hashes(2)).tolist() == [-1]
+    one = Signed(made(lake))
+    assert one.find(hashes(8), hashes(2)).tolist() == [-1]
     assert Signed(made(lake, [(7, 1, 10)])).find(hashes(), hashes()).tolist() == []
 
 
-def test_by_the_book(lake: Lake):
-    """It is what a dictionary gives, for many keys of which some share a half."""
+@pytest.mark.parametrize("block", [1, 1 << 20])
+def test_by_the_book(lake: Lake, monkeypatch: pytest.MonkeyPatch, block: int):
+    """It is what a dictionary gives, for many keys of which some share a half, however many rows are ordered at a time."""
+    monkeypatch.setattr(signed, "_BLOCK", block)
     rng = np.random.default_rng(0)
     rows = [(int(high) << 40, int(low), 0) for high, low in rng.integers(0, 40, (3_000, 2))]
     known: dict[tuple[int, int], int] = {}

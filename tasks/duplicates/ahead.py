@@ -1,0 +1,26 @@
+"""Work on batches in threads, a few batches ahead."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+import pyarrow as pa
+
+T = TypeVar("T")
+_WORKERS = 2
+"""Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
+
+
+def ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
+    """Yield what `work` makes of batches, in order, working a few ahead."""
+    with ThreadPoolExecutor(_WORKERS, thread_name_prefix="hashing") as threads:
+        due: deque[Future[T]] = deque()
+        for batch in batches:
+            due.append(threads.submit(work, batch))
+            if len(due) > 2 * _WORKERS:
+                yield due.popleft().result()
+        while due:
+            yield due.popleft().result()
