@@ -318,28 +318,32 @@ class Run:
 
     def _curate(self, student: list[str]) -> Summary:
         workspace, spec = self._workspace, self.spec
-        digests(workspace, self.lake, build_id=self.build_id)
-        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
+        with workspace.sparing():
+            digests(workspace, self.lake, build_id=self.build_id)
+            outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
         dedup_and_decontaminate(workspace, spec.dedup, self._heldout, self.lake, build_id=self.build_id)
         lost = student_loss.drop(workspace, spec.select.student_loss, student) if spec.select.student_loss else None
         select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
-        snapshot(
-            workspace,
-            dataset=spec.dataset,
-            build_id=self.build_id,
-            teachers=rights.facts(spec, self._bounds, licenses(workspace), self._inherited),
-            verifiers=self._verifiers,
-        )
-        if self._growth is not None:
-            snapshot_grown(workspace, self._growth.rows)
-        self.progress.stage = "measuring"
-        measures = measure(workspace, wiring.embedder(spec, self.path))
+        with workspace.sparing():
+            snapshot(
+                workspace,
+                dataset=spec.dataset,
+                build_id=self.build_id,
+                teachers=rights.facts(spec, self._bounds, licenses(workspace), self._inherited),
+                verifiers=self._verifiers,
+            )
+            if self._growth is not None:
+                snapshot_grown(workspace, self._growth.rows)
+            self.progress.stage = "measuring"
+            measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
         warnings = [*filter(None, [lost]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
         for warning in warnings:
             self.say(warning)
-        counts = outcomes.counts(workspace) | {"measures": measures, "warnings": warnings}
+        with workspace.sparing():
+            counted = outcomes.counts(workspace)
+        counts = counted | {"measures": measures, "warnings": warnings}
         if spec.template.strategies:
             counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)
             counts["by_tag_and_strategy"] = breakdown.by_tag_and_strategy(workspace, breakdown.CURATED)

@@ -16,6 +16,13 @@ _ARENA_MAX = -8
 ARENAS = 2
 """Heaps that threads share. glibc would make one for each thread, up to eight a core, and each keeps what it once held."""
 
+_MMAP_THRESHOLD = -3
+"""glibc's M_MMAP_THRESHOLD."""
+MAPPED = 256 * 2**10
+"""Bytes from which on an allocation is a mapping of its own, which the system has back as soon as it is freed. Left to itself,
+glibc raises this, up to 32 MB, as large ones are freed: batches of texts then stand in its heaps, and what is small behind one
+keeps its place."""
+
 YOUNG = 50_000
 """Objects made before the collector looks for cycles among them. Python's 700 are made for a sample or two, and with hundreds of
 requests in flight there is always much to look through, and little to find."""
@@ -32,6 +39,7 @@ def settle() -> None:
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
         if mallopt is not None:
             mallopt(_ARENA_MAX, ARENAS)
+            mallopt(_MMAP_THRESHOLD, MAPPED)
 
 
 def _spare_pandas(pa: ModuleType) -> None:

@@ -32,6 +32,8 @@ MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 LARGE = 64
 """Megabytes of a large build that don't grow with it."""
+SPARED = 64
+"""Megabytes that steps do without which join and sort little at a time."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 4_000
@@ -109,6 +111,19 @@ class Workspace:
         if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
             self._megabytes, self._limit = megabytes, f"{megabytes}MB"
         self._give_back()
+
+    @contextlib.contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Let DuckDB hold less for a while, unless the user has said what it may."""
+        before = self._limit
+        if "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
+            self._limit = f"{self._megabytes - SPARED}MB"
+        self._give_back()
+        try:
+            yield
+        finally:
+            self._limit = before
+            self._give_back()
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""

@@ -24,7 +24,8 @@ def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: 
     if options.near is not None:
         drop_near(workspace, options.near, lake, by=options.by, within=options.within, build_id=build_id)
     elif options.exact:
-        _exact(workspace, options)
+        with workspace.sparing():
+            _exact(workspace, options)
     if options.semantic is not None:
         drop_semantic(workspace, options.semantic, by=options.by, within=options.within)
     workspace.execute("DROP VIEW held")

@@ -18,6 +18,7 @@ from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files, staged_near
 from tasks.ranked import RESPONSE, deal_samples
 from tasks.rights.bound import Inherited
+from tasks.stretches import stretches
 from tasks.verify import Named
 
 PART_ROWS = 100_000
@@ -56,17 +57,7 @@ def snapshot(
     _insert(workspace, "teachers", [(number, teacher.name, teacher.strategy) for number, teacher in enumerate(teachers)])
     _prompts(workspace)
     reasons(workspace, verifiers)
-    outcomes = f"""
-        SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
-            coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
-            CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
-            refuted_by, score::FLOAT AS score, strategy
-        FROM candidates JOIN teachers USING (arm) JOIN prompt_ids USING (ord)
-        LEFT JOIN reasons USING (ord, arm, sample_index)
-        ORDER BY ord, candidates.arm, sample_index
-        """
-    batches = workspace.stream(f"SELECT {', '.join(OUTCOMES.names)} FROM ({outcomes})", rows=ROW_GROUP)
-    _write(workspace, "outcomes", OUTCOMES, batches)
+    _write(workspace, "outcomes", OUTCOMES, _outcomes(workspace))
     fingerprints = [named.fingerprint for named in verifiers]
     _write(workspace, "traces", TRACES, _traces(workspace, dataset, build_id, teachers, fingerprints))
 
@@ -107,6 +98,25 @@ def _prompts(workspace: Workspace) -> None:
                     yield batch.filter(kept).select(PROMPTS.names)
 
     _write(workspace, "prompts", PROMPTS, batches())
+
+
+def _outcomes(workspace: Workspace) -> Iterator[pa.RecordBatch]:
+    """Yield outcomes in the order of prompts, teachers and indices.
+
+    A stretch at a time, since the joins and the sort need room at once.
+    """
+    for within in stretches(workspace):
+        outcomes = f"""
+            SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
+                coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
+                CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
+                refuted_by, score::FLOAT AS score, strategy
+            FROM (FROM candidates WHERE {within}) AS candidates JOIN teachers USING (arm)
+            JOIN (FROM prompt_ids WHERE {within}) USING (ord)
+            LEFT JOIN (FROM reasons WHERE {within}) AS reasons USING (ord, arm, sample_index)
+            ORDER BY ord, candidates.arm, sample_index
+            """
+        yield from workspace.stream(f"SELECT {', '.join(OUTCOMES.names)} FROM ({outcomes})", rows=ROW_GROUP)
 
 
 def _traces(
@@ -153,7 +163,7 @@ def _traces(
             JOIN teachers USING (arm)
             JOIN licenses ON licenses.arm = kept.arm AND licenses.prompt_license = prompts.license
             LEFT JOIN inherited ON inherited.arm = kept.arm AND inherited.source = prompts.source
-            LEFT JOIN splits USING (ord)
+            LEFT JOIN (FROM splits WHERE ord BETWEEN {low} AND {high}) USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
             ORDER BY rank
             """
@@ -187,18 +197,23 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
     )
     _insert(workspace, "inherited", inherited)
     workspace.execute(
-        """
-        CREATE TABLE kept AS
-        WITH rates AS (
-            SELECT ord, avg((stage IS NULL OR stage NOT IN ('draw', 'verify'))::INTEGER) AS pass_rate
-            FROM candidates WHERE sample_id IS NOT NULL GROUP BY ord
-        )
-        SELECT ord, arm, sample_id, inputs, score, pass_rate,
-            row_number() OVER (ORDER BY ord, arm, sample_index) - 1 AS rank
-        FROM candidates JOIN rates USING (ord) WHERE stage IS NULL
-        ORDER BY rank
-        """
+        "CREATE TABLE kept AS SELECT ord, arm, sample_id, inputs, score, 0::DOUBLE AS pass_rate, 0::BIGINT AS rank "
+        "FROM candidates LIMIT 0"
     )
+    for within in stretches(workspace):
+        workspace.execute(
+            f"""
+            INSERT INTO kept
+            WITH stretch AS (FROM candidates WHERE {within}), rates AS (
+                SELECT ord, avg((stage IS NULL OR stage NOT IN ('draw', 'verify'))::INTEGER) AS pass_rate
+                FROM stretch WHERE sample_id IS NOT NULL GROUP BY ord
+            )
+            SELECT ord, arm, sample_id, inputs, score, pass_rate,
+                (SELECT count(*) FROM kept) + row_number() OVER (ORDER BY ord, arm, sample_index) - 1 AS rank
+            FROM stretch JOIN rates USING (ord) WHERE stage IS NULL
+            ORDER BY rank
+            """
+        )
 
 
 def _insert(workspace: Workspace, table: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
 import subprocess
 import sys
 
@@ -27,6 +28,35 @@ def test_arrow_gives_back_what_it_allocates_within():
     for more, expected in [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")]:
         ran = subprocess.run([sys.executable, "-c", script], env=given | more, check=True, capture_output=True, text=True)
         assert ran.stdout.strip() == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="this is how glibc allocates")
+def test_what_is_large_is_given_back():
+    """What is large goes back to the system once it is freed, also where large things were freed before and small ones stay."""
+    script = """
+import ctypes
+from pathlib import Path
+from storage import memory
+memory.settle()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def use():
+    large = []
+    for _ in range(10):
+        large.append(libc.malloc(4 << 20))
+        ctypes.memset(large[-1], 1, 4 << 20)
+        libc.malloc(1 << 10)  # stays
+    for each in large:
+        libc.free(each)
+before = resident()
+use()
+use()
+print(resident() - before)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert int(ran.stdout) < 8 << 20
 
 
 def test_arrow_needs_no_pandas_until_it_is_asked_for_it():

@@ -121,10 +121,15 @@ def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.Mon
         assert limit(workspace) == "671.3 MiB"
         workspace.make_room(10)
         assert limit(workspace) == "671.3 MiB"
+        with workspace.sparing():
+            assert limit(workspace) == "610.3 MiB"
+        assert limit(workspace) == "671.3 MiB"
     monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MiB")
     with Workspace(lake, tmp_path / "work") as workspace:
         workspace.make_room(10_000_000)
         assert limit(workspace) == "64.0 MiB"
+        with workspace.sparing():
+            assert limit(workspace) == "64.0 MiB"
 
 
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):

@@ -11,7 +11,7 @@ from storage.identity import request_key, sample_id
 from storage.lake import Lake
 from storage.records import Message
 from storage.schemas import SNAPSHOTS, TABLES
-from tasks import snapshot
+from tasks import snapshot, stretches
 from tests.fakes import FakeTeacher, completion, make_prompt, named, user
 from tests.tasks.house import Spec, build
 from verifiers.protocol import Finding
@@ -43,6 +43,21 @@ async def test_order(lake: Lake, monkeypatch: pytest.MonkeyPatch, bucket: int):
     assert [(row["prompt_id"], row["teacher"], row["response"]) for row in built.tables["traces"]] == expected
     assert [(row["prompt_id"], row["teacher"]) for row in built.tables["outcomes"]] == [each[:2] for each in expected]
     assert [row["prompt_id"] for row in built.tables["prompts"]] == [prompt.prompt_id for prompt in MANY]
+
+
+@pytest.mark.parametrize("all_barred", [False, True], ids=["some barred", "all barred"])
+async def test_in_stretches(lake: Lake, monkeypatch: pytest.MonkeyPatch, all_barred: bool):
+    """However few slots are joined at a time, the snapshot is the same, and has the prompts that were barred, at its ends too."""
+    query = "SELECT ord, 'no' AS reason FROM prompt_ids" + ("" if all_barred else " WHERE ord IN (0, 1, 9, 21, 22)")
+    spec = Spec(
+        prompts=MANY, k=2, verifiers=[named(judge=lambda _, sample: sample.sample_index == 0)], barred=[("license", query)]
+    )
+    await build(lake, spec, run="first")
+    whole = await build(lake, spec, run="again")
+    monkeypatch.setattr(stretches, "SLOTS", 5)
+    assert (await build(lake, spec, run="again")).tables == whole.tables
+    assert len(whole.tables["outcomes"]) == 2 * len(MANY)
+    assert len(whole.tables["traces"]) == (0 if all_barred else len(MANY) - 5)
 
 
 async def test_few_buckets(lake: Lake, monkeypatch: pytest.MonkeyPatch):
