@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import logging
 import os
+import re
 import shutil
 import signal
 import socket
@@ -70,6 +71,13 @@ uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 """
 """It ends when its standard input closes, and so with us however we end. To look for garbage among what it imports would take a
 fifth of its start."""
+
+
+def _cause(log: str) -> str:
+    """Return the last error that a log tells of, which frames or warnings may follow; else its last line."""
+    lines = log.strip().splitlines()
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    return (errors or lines or ["it says nothing"])[-1]
 
 
 def configured_url() -> str | None:
@@ -162,8 +170,8 @@ class Server:
         while not self._healthy():
             check()
             if self._process.poll() is not None or time.monotonic() > until:
-                last = (self._folder / "server.log").read_text(errors="replace").strip().splitlines()[-1:]
-                raise SetupError(f"Prefect's temporary server did not start: {' '.join(last) or 'it says nothing'}")
+                log = (self._folder / "server.log").read_text(errors="replace")
+                raise SetupError(f"Prefect's temporary server did not start: {_cause(log)}")
             time.sleep(0.05)
         if self._fresh:
             self._keep_template()

@@ -243,7 +243,7 @@ def _pack(stream: Path, packed: Path, schema: pa.Schema) -> None:
     stream.unlink()
 
 
-def by_bucket(buckets: npt.NDArray[np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+def by_bucket(buckets: npt.NDArray[np.int16 | np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """Yield each bucket with the numbers of its rows, in their order."""
     order = np.argsort(buckets, kind="stable")
     cuts = np.flatnonzero(np.diff(buckets[order])) + 1

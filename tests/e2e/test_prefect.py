@@ -142,6 +142,7 @@ def test_a_schedule_that_is_none(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_several_specs_by_interval(workplace: Workplace) -> None:
     """One process serves two specs every few seconds; a source that grows is paid for by its new prompts alone."""
     with LoopbackTeacher() as teacher:

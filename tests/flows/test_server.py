@@ -123,3 +123,20 @@ def test_a_users_server_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
             Server().wait()
         with pytest.raises(Interrupted):
             Server().wait(interrupted)
+
+
+def test_a_temporary_server_that_cannot_start(tmp_path: Path) -> None:
+    """What is said is the error, and not a frame or a warning that follows it."""
+    (tmp_path / "uvicorn.py").write_text(
+        "import sys\nsys.excepthook = lambda *error: (sys.__excepthook__(*error), print('<no frame>'))\n1 / 0\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", CODE],
+        env=environment | {"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr.strip().endswith("did not start: ZeroDivisionError: division by zero")
