@@ -40,7 +40,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Station
 
 
 def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
-    """Five deployments have tags, a queue of one and, as parameters, forms of the spec's models; the build has its schedule."""
+    """Five deployments have tags, a queue of one and, as parameters, forms of the spec's models; what buys beside builds is off."""
     station, _ = deployed
     found = {each["entrypoint"].rpartition(".")[2]: each for each in station.api("/deployments/filter", {})}
     assert set(found) == {"build", "export", "score", "evaluate", "distill"}
@@ -49,7 +49,15 @@ def test_what_is_deployed(deployed: tuple[Station, Workplace]) -> None:
         assert each["global_concurrency_limit"]["limit"] == 1
         assert each["concurrency_options"]["collision_strategy"] == "ENQUEUE"
         assert each["job_variables"]["env"] == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PYTHONSAFEPATH": "1"}
-    assert [each["schedule"]["cron"] for each in found["build"]["schedules"]] == ["0 2 * * *"]
+    assert {
+        name: [(every["schedule"]["cron"], every["active"]) for every in each["schedules"]] for name, each in found.items()
+    } == {
+        "build": [("0 2 * * *", True)],
+        "export": [("0 5 * * *", True)],
+        "score": [],
+        "evaluate": [("0 6 * * 0", False)],
+        "distill": [("0 8 * * 0", False)],
+    }
     assert {name: each["work_pool_name"] for name, each in found.items()} == {
         "build": "stillhouse",
         "export": "stillhouse",

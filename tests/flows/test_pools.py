@@ -72,9 +72,24 @@ def test_parameters(file: str, deployment: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("file", ["prefect-docker.yaml", "prefect-kubernetes.yaml"])
 def test_what_runs_in_containers(file: str) -> None:
-    """All that the image has what it needs for; the build alone has a schedule. A student is trained where torch fits the driver."""
+    """All that the image has what it needs for; what buys nothing follows the build. A student is trained where torch fits the driver."""
     entries = {each["entrypoint"]: [every["cron"] for every in each.get("schedules", ())] for each in deployments(file)}
-    assert entries == {"flows.build.build": ["0 2 * * *"], "flows.export.export": [], "flows.evaluate.evaluate": []}
+    assert entries == {"flows.build.build": ["0 2 * * *"], "flows.export.export": ["0 5 * * *"], "flows.evaluate.evaluate": []}
+
+
+def test_schedules() -> None:
+    """The build has a schedule, and the export after it; what buys or trains beside them has one that somebody switches on."""
+    made = {
+        each["entrypoint"]: [(every["cron"], every.get("active", True)) for every in each.get("schedules", ())]
+        for each in deployments("prefect.yaml")
+    }
+    assert made == {
+        "flows.build.build": [("0 2 * * *", True)],
+        "flows.export.export": [("0 5 * * *", True)],
+        "flows.score_flow.score": [],
+        "flows.evaluate.evaluate": [("0 6 * * 0", False)],
+        "flows.distill.distill": [("0 8 * * 0", False)],
+    }
 
 
 async def test_a_kubernetes_job() -> None:
