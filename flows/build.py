@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext, TagsContext
+from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
@@ -26,6 +26,7 @@ from flows.loading import lake_named, load_spec
 from flows.overrides import Overrides, overridden
 from flows.run import Run, Say
 from flows.signals import ignore
+from flows.untagged import untagged
 from flows.waiting import with_grace
 from flows.watching import assets, events, pages
 from flows.watching.approval import approved
@@ -134,8 +135,7 @@ async def carry_out(
     outcome = watch.outcome or Outcome()
     outcome.begun.set()
     try:
-        # The run has tags; its tasks have none, or each would ask the server, one at a time, for a place under each tag's limit.
-        with TagsContext(current_tags=set()):
+        with untagged():
             found = await _carried_out(make, steps, after, watch, outcome)
     except Interrupted as error:
         outcome.failed(error)

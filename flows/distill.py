@@ -20,13 +20,13 @@ from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifa
 from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.context import TagsContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
 from flows import distilling, restarts
 from flows.ending import Outcome
 from flows.signals import handled
+from flows.untagged import untagged
 from flows.waiting import beside
 from storage.errors import Interrupted, UserError
 from tasks.distillation.recipe import Recipe
@@ -115,8 +115,7 @@ async def distill(
         with outcome.noting():
             await asyncio.to_thread(restarts.check)
             distilling.check(Path(shards), student, Path(to), chosen)
-        # The run has tags; its task has none, or it would ask the server for a place under each tag's limit.
-        with TagsContext(current_tags=set()):
+        with untagged():
             found = await train(shards, student, to, chosen, device)
     except Interrupted as error:
         return Cancelled(message=str(error), data=error)

@@ -56,6 +56,18 @@ def ended(running: subprocess.Popen[str]) -> tuple[str, str]:
         raise
 
 
+def left(running: subprocess.Popen[str]) -> dict[str, Any]:
+    """See that a process, whose work is done, waits for the server, end that by Ctrl-C, and return the summary that it prints."""
+    time.sleep(2)
+    assert running.poll() is None, "the server was not waited for"
+    running.send_signal(signal.SIGINT)
+    stdout, stderr = ended(running)
+    assert running.returncode == 0, stderr
+    assert "Traceback" not in stderr
+    summary: dict[str, Any] = json.loads(stdout)
+    return summary
+
+
 def building(place: Workplace) -> subprocess.Popen[str]:
     """Start a build."""
     return place.start("build", str(place.write()), "--lake", str(place.lake), "--json")
@@ -92,13 +104,7 @@ def test_a_build_has_landed(place: Workplace, station: Station) -> None:
         strike(station, signal.SIGSTOP)
         last.set()
         eventually(lambda: any((place.lake / "manifests" / "builds").glob("*.json")))
-        time.sleep(2)
-        assert running.poll() is None, "the server was not waited for"
-        running.send_signal(signal.SIGINT)
-        stdout, stderr = ended(running)
-        assert running.returncode == 0, stderr
-        assert "Traceback" not in stderr
-        assert json.loads(stdout)["paid"] == teacher.sold == 40
+        assert left(running)["paid"] == teacher.sold == 40
 
 
 def test_a_build_begins(place: Workplace, station: Station) -> None:
@@ -154,13 +160,7 @@ def test_a_training_is_done(place: Workplace, station: Station, training: subpro
     strike(station, signal.SIGSTOP)
     (place.folder / "enough").touch()
     eventually((place.folder / "to" / "distill.json").exists)
-    time.sleep(2)
-    assert training.poll() is None, "the server was not waited for"
-    training.send_signal(signal.SIGINT)
-    stdout, stderr = ended(training)
-    assert training.returncode == 0, stderr
-    assert "Traceback" not in stderr
-    assert json.loads(stdout)["steps"] == int((place.folder / "to" / "step").read_text())
+    assert left(training)["steps"] == int((place.folder / "to" / "step").read_text())
 
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP], ids=["gone", "hanging"])
