@@ -2,8 +2,9 @@
 
 Needs torch, transformers and numpy, and pyarrow where there is some (JSONL else). From the repository's root:
 
-    PYTHONPATH=. python benchmarks/distil/gpu.py            # over four minutes on an H100
-    PYTHONPATH=. python benchmarks/distil/gpu.py --tiny     # on a CPU, to try the script
+    PYTHONPATH=. python benchmarks/distil/gpu.py                  # over four minutes on an H100
+    PYTHONPATH=. python benchmarks/distil/gpu.py --part resume    # one part of it: loss, speed or resume
+    PYTHONPATH=. python benchmarks/distil/gpu.py --tiny           # on a CPU, to try the script
 
 Ends with exit 1 where a check fails; every tolerance is printed beside what was found.
 """
@@ -187,6 +188,7 @@ def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--part", choices=["loss", "speed", "resume"])
     parser.add_argument("--kill", nargs=2, metavar=("FOLDER", "STEP"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     tiny = options.tiny
@@ -206,15 +208,19 @@ def main() -> None:
     where = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
     arrow = "there" if find_spec("pyarrow") else "not there"
     print(f"torch {torch.__version__}, transformers {transformers.__version__}, pyarrow {arrow}; {where}", flush=True)
-    against_the_reference(device, vocabulary)
-    memory(device, vocabulary, 8192)
+    parts = {options.part} if options.part else {"loss", "speed", "resume"}
+    if "loss" in parts:
+        against_the_reference(device, vocabulary)
+        memory(device, vocabulary, 8192)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         many, fewer = (60_000, 16_000) if tiny else (8_000_000, 600_000)
-        shards(folder / "large", vocabulary=vocabulary, tokens=many, length=length, top=top)
-        shards(folder / "small", vocabulary=vocabulary, tokens=fewer, length=length // 2, top=top)
-        speed_of(size, folder, long, device, where, tokens=length * 3 // 4, tiny=tiny)
-        goes_on(size, folder, short, device, tiny=tiny)
+        if "speed" in parts:
+            shards(folder / "large", vocabulary=vocabulary, tokens=many, length=length, top=top)
+            speed_of(size, folder, long, device, where, tokens=length * 3 // 4, tiny=tiny)
+        if "resume" in parts:
+            shards(folder / "small", vocabulary=vocabulary, tokens=fewer, length=length // 2, top=top)
+            goes_on(size, folder, short, device, tiny=tiny)
     print("all good" if not FAILED else f"failed: {', '.join(FAILED)}")
     sys.exit(bool(FAILED))
 
