@@ -4,7 +4,8 @@
 
 First with made distributions of a thousand tokens a response, as `provider: simulate` makes them, where processor time is taken
 too; by number of alternatives, 0 being a response without. Then with the embedded model's own, of which each is checked against
-the server's response: the sampled token's log-probability is the server's, and no position has more probability than one.
+the server's response: the sampled token's log-probability is the server's, and no position has more probability than one
+but for the rounding of half precision.
 """
 
 from __future__ import annotations

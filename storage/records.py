@@ -151,6 +151,9 @@ class Sample:
     """As sent."""
     seed: int | None = None
     """As sent."""
+    revision: str | None = None
+    """Which revision of the model answered: what the spec says; a commit of the Hub's, or `sha256:…` of what ran on this machine;
+    or the name that a server answered by, where it is another than was asked for. None where nobody said."""
     logprobs: Logprobs | None = None
     """The distributions that its tokens were drawn from, where they were asked for. Who judges a sample doesn't get them."""
     created_at: datetime
@@ -197,6 +200,8 @@ class Score:
     """The provider that was asked: openai, local, …"""
     model: str
     """The model as it was asked for."""
+    revision: str | None = None
+    """Which revision of it, as `Sample.revision` has it."""
     fingerprint: str
     """Content address of what decides the answer: provider, model, what else identifies it, `top`, and how reasoning is shown,
     where there is any."""

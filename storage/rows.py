@@ -71,6 +71,7 @@ def sample_of(row: Row) -> Sample:
         attempts=row["attempts"],
         temperature=row["temperature"],
         seed=row["seed"],
+        revision=row.get("revision"),
         logprobs=None if logprobs is None else logprobs_of(logprobs),
         created_at=row["created_at"],
     )

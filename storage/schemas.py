@@ -47,6 +47,7 @@ SAMPLES = pa.schema(
         ("attempts", pa.int16()),
         ("temperature", pa.float32()),
         ("seed", pa.int64()),
+        ("revision", pa.string()),
         ("logprobs", LOGPROBS),
         ("created_at", _TIME),
     ]
@@ -74,6 +75,7 @@ SCORES = pa.schema(
         ("scorer", pa.string()),
         ("provider", pa.string()),
         ("model", pa.string()),
+        ("revision", pa.string()),
         ("fingerprint", pa.string()),
         ("top", pa.int32()),
         ("reasoning", pa.string()),

@@ -274,6 +274,7 @@ class Draw:
                 attempts=answer.attempts,
                 temperature=request.parameters.get("temperature"),
                 seed=request.parameters.get("seed"),
+                revision=options.revision or completion.revision,
                 logprobs=choice.logprobs,
                 created_at=now,
             )

@@ -30,8 +30,8 @@ from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks.decontaminate import Decontamination
 from tasks.exporters import making
-from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
-from tasks.exports import destinations, erasing, scored
+from tasks.exporters.protocol import Exporter, NeedsFiles, caveats, documents, facts, files, needs_distributions, needs_refuted
+from tasks.exports import destinations, erasing, revised, scored
 from tasks.exports.card import card, hub_license
 from tasks.exports.containers import CONTAINERS, Container, File, Look
 from tasks.exports.contents import Contents, gather
@@ -145,11 +145,12 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(folder, name)}
         mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
         left_out: set[str] = set()
+        said: dict[str, None] = {}
         splits: list[_Split] = []
         texts: dict[str, str] = {}
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
-            source = source if taught is None else taught.beside(source)
+            source = source if taught is None else revised.stated(taught.beside(source), build, scorer)
             source = source if scorer is None else scored.licensed(source, scorer)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
@@ -173,6 +174,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
                     raise
                 raise SpecError(f"{error} (in the split {name!r})") from error
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
+            said |= dict.fromkeys(caveats(exporter))
             texts |= _beside(documents(exporter), texts, options.format)
         shards = list(_shards(place, splits, file, options, exporter.schema))
         manifest = {
@@ -190,7 +192,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "shards": shards,
             "mix": [asdict(each) for each in mix.facts()],
             "scorer": None if scorer is None else dict(scorer),
-            "warnings": [*mix.lines(), *_left_out(left_out)],
+            "caveats": list(said),
+            "warnings": [*mix.lines(), *_left_out(left_out), *(f"exports: {each}" for each in said)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),

@@ -29,7 +29,7 @@ def usable(completion: Completion, n: int) -> Completion:
     choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
     if not choices:
         raise EmptyResponse(EMPTY)
-    return Completion(choices=choices[:n], allowance=completion.allowance, **_numbers(completion))
+    return Completion(choices=choices[:n], allowance=completion.allowance, revision=completion.revision, **_numbers(completion))
 
 
 class Distributions:

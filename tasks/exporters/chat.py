@@ -16,6 +16,7 @@ from typing import Any
 
 from storage.errors import SetupError, SpecError
 from tasks.teachers.reasoning import lost
+from tasks.teachers.weights import commit, revision
 from tasks.vocabulary import Vocabulary, vocabulary
 
 Turns = Sequence[Mapping[str, Any]]
@@ -198,6 +199,23 @@ def load(name: str, template: str | None, options: Mapping[str, Any]) -> Chat:
 def vocabulary_of(name: str) -> Vocabulary:
     """Return the tokens of a local folder's tokenizer, or of one of the Hub, as bytes. Raise SpecError or SetupError."""
     return vocabulary(_tokenizer(name).backend_tokenizer, name=name)
+
+
+def revision_of(name: str) -> str | None:
+    """Return which revision of a student its tokenizer is of: of a folder as `weights.revision` has it, of the Hub the commit.
+
+    None where the Hub's cache doesn't say. The tokenizer has been loaded, so the cache has what was taken.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return revision(folder)
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in ("tokenizer.json", "tokenizer_config.json"):
+        found = try_to_load_from_cache(name, file)
+        if isinstance(found, str):
+            return commit(Path(found))
+    return None
 
 
 def _tokenizer(name: str) -> Any:

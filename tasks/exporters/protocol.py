@@ -48,7 +48,7 @@ class Exporter(Protocol):
         """Yield rows of a build's traces, which come with all columns of the table `traces`, prompt by prompt.
 
         With `needs_refuted`, of `tasks.exports.refuted.PromptSamples` in place of traces; with `needs_distributions`, traces have
-        `logprobs` more, as `tasks.exports.distributions` says. The same source must give the same rows.
+        `logprobs` and `revision` more, as `tasks.exports.distributions` says. The same source must give the same rows.
         """
         ...
 
@@ -59,6 +59,15 @@ class Factual(Protocol):
 
     def facts(self) -> dict[str, Any]:
         """Return JSON-like values by name: of the last call of `rows`, once all of its rows were taken."""
+        ...
+
+
+@runtime_checkable
+class Caveated(Protocol):
+    """An exporter whose rows may lack what they promise."""
+
+    def caveats(self) -> list[str]:
+        """Return lines for whoever takes the rows: of the last call of `rows`, once all of its rows were taken."""
         ...
 
 
@@ -134,6 +143,11 @@ def needs_distributions(form: Exporter) -> bool:
 def documents(form: Exporter) -> Mapping[str, str]:
     """Return the texts that go with an exporter's rows; none for most."""
     return form.documents() if isinstance(form, Documented) else {}
+
+
+def caveats(form: Exporter) -> list[str]:
+    """Return what a person should know of the rows that an exporter made; nothing for most."""
+    return form.caveats() if isinstance(form, Caveated) else []
 
 
 def facts(form: Exporter) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
-from tasks.exporters.chat import Encoded, Rendered, vocabulary_of
+from tasks.exporters.chat import Encoded, Rendered, revision_of, vocabulary_of
 from tasks.exporters.distillkit import Codec, CodecOptions
 from tasks.exporters.protocol import exporter
 from tasks.exporters.tokenized import BATCH, MASKED, Conversation, Tokenized
@@ -31,7 +31,9 @@ _WHY = {
     "other_text": "have tokens that don't make their response (name the teacher's own tokenizer with `teacher_tokenizer`)",
 }
 """What is said of traces that give nothing."""
-_CONSTANT = ("student", "tokenizer_sha256", "student_revision", "teacher_revision", "scorer")
+_CONSTANT = ("student", "tokenizer_sha256", "student_revision", "scorer")
+_NOBODY = "unrevised "
+"""What counts begin with of rows whose teacher's revision isn't known."""
 
 
 @exporter(needs_distributions=True)
@@ -56,11 +58,14 @@ class Soft(Tokenized):
     """`lists`, as `stillhouse distill` reads them, or the compressed form of Arcee's DistillKit."""
     codec: CodecOptions | None = None
     """How `distillkit` compresses; left out, by what there is."""
-    student_revision: str | None = None
-    """Stands in every row, for whoever trains on it."""
-    teacher_revision: str | None = None
-    """Likewise."""
+    student_revision: Annotated[str, Field(min_length=1)] | None = None
+    """Stands in every row, for whoever trains on it. Left out: the commit of the Hub's that the tokenizer is of, or `sha256:…`,
+    the digest of the student's folder."""
+    teacher_revision: Annotated[str, Field(min_length=1)] | None = None
+    """Likewise, of who gave the distributions. Left out: each row has its own, as it was noted when the sample was drawn or
+    scored, and else as the teacher's `revision` says."""
     _chats: list[Any] = dataclasses.field(default_factory=list, init=False, repr=False, compare=False)
+    _revisions: list[str | None] = dataclasses.field(default_factory=list, init=False, repr=False, compare=False)
     _codecs: list[Codec] = dataclasses.field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -78,6 +83,7 @@ class Soft(Tokenized):
         plain = super().schema
         wide = pa.list_(pa.int32())
         length = ("prompt_length", wide if self.packing else pa.int32())
+        revision = ("teacher_revision", pa.list_(pa.string()) if self.packing else pa.string())
         constant = [(name, pa.string()) for name in _CONSTANT]
         if self.layout == "distillkit":
             packed = pa.list_(pa.list_(pa.uint8()))
@@ -87,7 +93,7 @@ class Soft(Tokenized):
             value = pa.float16() if self.logprobs == "float16" else pa.float32()
             own = [("top_ids", pa.list_(wide)), ("top_logprobs", pa.list_(pa.list_(value))), ("rest", pa.list_(pa.float32()))]
             fields = list(plain)
-        return pa.schema([*fields[:2], *own, *fields[2:], length, *constant])
+        return pa.schema([*fields[:2], *own, *fields[2:], length, *constant[:-1], revision, constant[-1]])
 
     def ready(self) -> None:
         """Raise SpecError or SetupError where a tokenizer isn't there, or can't be told as bytes."""
@@ -97,7 +103,8 @@ class Soft(Tokenized):
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         """Yield rows. Raise SpecError where fewer tokens have a distribution than `min_aligned` says."""
         self._codecs.clear()
-        self._chats[:] = [self._chat]  # once, since its checksums are of megabytes
+        self._chats[:] = [self._chat]  # once, since its checksums are of megabytes, and a student's of gigabytes
+        self._revisions[:] = [self.student_revision or revision_of(self.tokenizer)]
         yield from super().rows(traces)
         self._check(min_aligned=self.min_aligned)
 
@@ -116,6 +123,20 @@ class Soft(Tokenized):
             moved = round(counts["moved ppm"] / counts["compressed"] / 1e6, 6) if counts["compressed"] else None
             own |= {"codec": codec.config(), "thin_tokens": counts["thin"], "mean_moved": moved}
         return super().facts() | own
+
+    def caveats(self) -> list[str]:
+        """Return whose revision isn't known."""
+        lines = [
+            f"{self.form}: the revision of {who} is unknown, so `teacher_revision` is null in its rows; name it as the teacher's "
+            "`revision`, or as the export's `teacher_revision`"
+            for who in sorted(each.removeprefix(_NOBODY) for each in self._counts if each.startswith(_NOBODY))
+        ]
+        if self._revisions == [None]:
+            lines.append(
+                f"{self.form}: the revision of {self.tokenizer} is unknown, so `student_revision` is null; name it as the "
+                "export's `student_revision`"
+            )
+        return lines
 
     def documents(self) -> dict[str, str]:
         """Return the config by which DistillKit reads the rows."""
@@ -144,7 +165,12 @@ class Soft(Tokenized):
         counts["aligned"] += taught.aligned
         counts["alternatives"] += len(taught.ids)
         counts["rest ppm"] += round(float(taught.rest[taught.counts > 0].sum(dtype=np.float64)) * 1e6)
-        return Conversation(fitting, origin(trace), taught)
+        revision = self.teacher_revision or trace["revision"]
+        if trace["teacher"] is None or (self.scores is not None and taught.how == "no_distributions"):
+            revision = None  # there is nothing that somebody gave
+        elif revision is None:
+            counts[_NOBODY + (self.scores or f"{trace['teacher']} ({trace['model']})")] += 1
+        return Conversation(fitting, origin(trace) | {"teacher_revision": revision}, taught)
 
     def _taught(self, trace: Mapping[str, Any], learnt: Learnt) -> Taught:
         if trace["logprobs"] is None:
@@ -183,10 +209,11 @@ class Soft(Tokenized):
         row |= {
             "student": folder.name if folder.is_dir() else self.tokenizer,
             "tokenizer_sha256": self._chats[0].facts["tokenizer_sha256"],
-            "student_revision": self.student_revision,
-            "teacher_revision": self.teacher_revision,
+            "student_revision": self._revisions[0],
             "scorer": self.scores,
         }
+        if self.packing:
+            row["teacher_revision"] = [each.origin["teacher_revision"] for each in sequences]
         columns = self._compressed(sequences, row) if self.layout == "distillkit" else self._lists(sequences)
         return row | columns
 

@@ -1,4 +1,4 @@
-"""A build's traces with what their teacher gave to each token: their samples' own distributions, or a scorer's.
+"""A build's traces with what their teacher gave to each token, and which revision of it: their samples' own, or a scorer's.
 
 Distributions are a hundred times what texts are, so they are never sorted: those of the build's samples are copied into one file
 in the order in which the lake has them, and are read from there, mapped into memory, in the order of the traces. The two orders
@@ -126,6 +126,8 @@ class Distributions:
         self._path = workspace.folder / "distributions.arrow"
         self._ids = _ids(workspace, traces)
         self._places = np.full(len(self._ids), -1, np.int64)
+        self._revisions: dict[str | None, int] = {None: 0}
+        self._revised = np.zeros(len(self._ids), np.int32)
         self._copy(workspace, lake, traces, () if wanted is None else _fingerprints(workspace, traces, wanted))
 
     @property
@@ -134,18 +136,21 @@ class Distributions:
         return self._path.stat().st_size
 
     def beside(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield traces with `logprobs` more, as the file has them: None where nobody gave any."""
+        """Yield traces with `logprobs` more, as the file has them, and `revision`: None where nobody gave any, or said which."""
+        revisions = list(self._revisions)
         with pa.memory_map(str(self._path)) as source:
             reader = pa.ipc.open_file(source)
             for trace in traces:
-                place = self._place(trace["sample_id"])
+                place, revision = self._of(trace["sample_id"])
                 found = reader.get_batch(place >> _ROW_BITS)[0][place & (1 << _ROW_BITS) - 1] if place >= 0 else None
-                yield {**trace, "logprobs": found}
+                yield {**trace, "logprobs": found, "revision": revisions[revision]}
 
-    def _place(self, sample_id: str) -> int:
+    def _of(self, sample_id: str) -> tuple[int, int]:
+        """Return where a sample's distributions are, or -1, and the number of its revision."""
         (key,) = packed(pa.array([sample_id]))
         at = int(np.searchsorted(self._ids, key))
-        return int(self._places[at]) if at < len(self._ids) and self._ids[at] == key else -1
+        known = at < len(self._ids) and self._ids[at] == key
+        return (int(self._places[at]), int(self._revised[at])) if known else (-1, 0)
 
     def _copy(self, workspace: Workspace, lake: Lake, traces: Path, fingerprints: Sequence[str]) -> None:
         """Write what is wanted. Where a sample stands twice in the lake, the earlier one counts, as in a snapshot."""
@@ -166,6 +171,9 @@ class Distributions:
                     given = pa.nulls(len(given), LOGPROBS)
                 there = given.is_valid().to_numpy(zero_copy_only=False)
                 self._places[at[rows]] = np.where(there, number << _ROW_BITS | np.arange(len(rows)), -1)
+                if "revision" in batch.schema.names:  # parts of an earlier version have no such column
+                    said = batch["revision"].take(pa.array(rows)).to_pylist()
+                    self._revised[at[rows]] = [self._revisions.setdefault(each, len(self._revisions)) for each in said]
                 writer.write_batch(pa.RecordBatch.from_arrays([given], names=["logprobs"]))
                 number += 1
 
@@ -185,7 +193,7 @@ def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprints: Seque
         f"SELECT DISTINCT filename FROM {parquet(lake.glob(table), filename=True)} "
         f"WHERE {by}sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) ORDER BY filename"
     )
-    columns = ["sample_id", "logprobs", "created_at", *(["fingerprint", "reason"] if fingerprints else [])]
+    columns = ["sample_id", "revision", "logprobs", "created_at", *(["fingerprint", "reason"] if fingerprints else [])]
     for (name,) in files:
         for batch in read_batches(Path(name), rows=BATCH_ROWS, columns=columns):
             if not fingerprints:

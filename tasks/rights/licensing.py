@@ -90,6 +90,7 @@ def describe_teacher(teacher: Licensee) -> dict[str, Any]:
         "name": options.name,
         "provider": options.vendor,
         "model": options.model,
+        **({"revision": options.revision} if options.revision else {}),
         "license": license_,
         "terms": bound.terms,
         "terms_name": "; ".join(each.name for each in agreements) or None,

@@ -51,7 +51,7 @@ class ScoringTeacher:
         scored = await self.scorer.score(request.messages[:-1], answer, self.top)
         usage = {name: getattr(scored, name) for name in ("tokens_in", "tokens_out", "tokens_cached")}
         choice = ScoredChoice(response=answer.response, logprobs=scored.logprobs, ended=scored.ended)
-        return Completion(choices=(choice,), **usage)
+        return Completion(choices=(choice,), revision=scored.revision, **usage)
 
     async def aclose(self) -> None:
         """Close the scorer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ class FolderScorer:
         self._waiting.append((Given(messages=tuple(messages), answer=answer, top=top), done))
         if self._working is None or self._working.done():
             self._working = asyncio.create_task(self._work())
-        return await done
+        return replace(await done, revision=self.teacher.revision)
 
     async def _work(self) -> None:
         """Score what waits, batch by batch, until nothing does. What goes wrong is raised where somebody waits."""

@@ -127,7 +127,8 @@ class Grade:
 
         try:
             answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
-            await self._keep(self._score(row, answer.completion.choices[0], billed))
+            completion = answer.completion
+            await self._keep(self._score(row, completion.choices[0], billed, revision=completion.revision))
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -142,13 +143,22 @@ class Grade:
             self._note(row["sample_id"], billed)
             raise
 
-    def _score(self, row: Mapping[str, Any], choice: Choice | None, billed: list[Usage], reason: str | None = None) -> Score:
+    def _score(
+        self,
+        row: Mapping[str, Any],
+        choice: Choice | None,
+        billed: list[Usage],
+        *,
+        reason: str | None = None,
+        revision: str | None = None,
+    ) -> Score:
         options = self.desk.options
         return Score(
             sample_id=row["sample_id"],
             scorer=options.name,
             provider=options.provider,
             model=options.model,
+            revision=options.revision or revision,
             fingerprint=showing(self.fingerprint, self.shown) if row["reasoning"] else self.fingerprint,
             top=self.top,
             reasoning=self.shown if row["reasoning"] else scores.NONE,

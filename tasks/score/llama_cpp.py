@@ -68,6 +68,7 @@ class LlamaCppScorer:
     """Tokens of a conversation and response together, at most."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
     _server: EmbeddedServer | None = field(default=None, init=False, repr=False)
+    _revision: str | None = field(default=None, init=False, repr=False)
     _wire: Wire | None = field(default=None, init=False, repr=False)
     _slots: asyncio.Queue[int] = field(default_factory=asyncio.Queue, init=False, repr=False)
     _conversations: Conversations[_Prompt] = field(init=False, repr=False)
@@ -105,7 +106,7 @@ class LlamaCppScorer:
             self._slots.put_nowait(slot)
         pieces = {token: piece for each in found for token, piece in each.pieces.items()}
         logprobs = by_id(given, [each.logprob for each in found], [each.top[:top] for each in found], pieces.__getitem__)
-        return Scored(logprobs=logprobs, ended=bool(end), tokens_in=len(prompt) + len(given))
+        return Scored(logprobs=logprobs, ended=bool(end), tokens_in=len(prompt) + len(given), revision=self._revision)
 
     async def _laid_out(self, messages: Sequence[Message], answer: Answer) -> tuple[list[int], list[int], list[int]]:
         """Return the tokens of a conversation, of an answer to it and of the end of its turn."""
@@ -217,7 +218,7 @@ class LlamaCppScorer:
             if self._server is None:
                 server = EmbeddedServer(self._file, alias=self.options.model, slots=self.capacity, context=self.context)
                 await server.start()
-                self._server = server
+                self._server, self._revision = server, server.revision
                 self._wire = Wire(connections=2 * self.capacity, timeout_s=self.options.timeout_s)
                 for slot in range(self.capacity):
                     self._slots.put_nowait(slot)

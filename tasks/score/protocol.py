@@ -20,6 +20,8 @@ class Scored(Usage):
     """A position for each of the answer's tokens, as the scorer's own tokenizer has them, and where `ended` one more."""
     ended: bool
     """Whether the last position is the token with which the model ends its turn; false where nobody says which that is."""
+    revision: str | None = None
+    """Which revision of the model says so, as `storage.records.Sample.revision` has it."""
 
 
 class Scorer(Protocol):

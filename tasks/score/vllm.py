@@ -9,7 +9,7 @@ said. A whole response is one forward pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from storage.errors import BadResponse, SetupError, SpecError
@@ -78,7 +78,7 @@ class VllmScorer(OpenAITeacher):
         except MALFORMED as error:
             raise BadResponse(self.line(f"not what {self.path} answers: {type(error).__name__}: {error}; {NEEDED}")) from None
         object.__setattr__(self, "_has_answered", True)
-        return found
+        return replace(found, revision=self.served(document))
 
     async def _laid_out(self, messages: Sequence[Message], answer: Answer, template: _Template) -> tuple[list[int], list[int]]:
         """Return the tokens of a conversation and of an answer to it."""

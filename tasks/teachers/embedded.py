@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from storage.errors import SetupError
 from tasks.teachers import llama_server
+from tasks.teachers.weights import revision
 
 MODEL = "smollm2-135m-instruct"
 """The name of the model that `stillhouse[local]` brings."""
@@ -75,6 +76,7 @@ class EmbeddedServer:
         self._stderr: asyncio.Task[None] | None = None
         self._last_lines: deque[str] = deque(maxlen=6)
         self._address = ""
+        self._revision: str | None = None
 
     @property
     def base_url(self) -> str:
@@ -82,6 +84,11 @@ class EmbeddedServer:
         if not self._address:
             raise RuntimeError("the embedded server has not been started")
         return f"{self._address}/v1"
+
+    @property
+    def revision(self) -> str | None:
+        """The digest of the file that is served, once it is; None where it was written to while it was loaded."""
+        return self._revision
 
     @property
     def pid(self) -> int | None:
@@ -99,7 +106,9 @@ class EmbeddedServer:
         """Start the child and return once it answers. Raise `SetupError` where it can't."""
         if self._process is not None:
             raise RuntimeError("the embedded server has already been started")
-        command = self._command(await asyncio.to_thread(find_model, self._model))
+        model = await asyncio.to_thread(find_model, self._model)
+        before = await asyncio.to_thread(revision, model)
+        command = self._command(model)
         # A session of its own: Ctrl-C in the terminal is for us, and we still have requests to finish.
         self._process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=child_environment(), start_new_session=True
@@ -108,6 +117,7 @@ class EmbeddedServer:
             self._stderr = asyncio.create_task(self._drain(self._process))
             async with asyncio.timeout(self._start_limit_s):
                 self._address = await self._ready(self._process)
+            self._revision = before if await asyncio.to_thread(revision, model) == before else None
         except TimeoutError:
             await self.aclose()
             raise self._failed(f"did not answer within {self._start_limit_s:g} s") from None

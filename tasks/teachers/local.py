@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ class LocalTeacher:
     async def complete(self, request: Request) -> Completion:
         """Start the server where it isn't running yet, and ask it."""
         client = self._client or await self._start()
-        return await client.complete(request)
+        completion = await client.complete(request)
+        return completion if self._server is None else replace(completion, revision=self._server.revision)
 
     async def _start(self) -> OpenAITeacher:
         async with self._lock:

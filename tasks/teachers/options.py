@@ -207,6 +207,9 @@ class TeacherOptions(Options):
     """SPDX expression of the model's licence. Without one the licence gate refuses."""
     terms: str | None = None
     """The id of the terms that bind whoever trains on its output. Left out: found by address and model in `rights/terms.yaml`."""
+    revision: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+    """Which revision of the model answers, such as a commit of the Hub's; it is stored with each sample, and no part of its
+    identity. Left out: what is found by itself."""
     parameters: float | None = Field(default=None, gt=0, lt=1e6)
     """How many it has, in billions. Only for a warning where a student has far fewer, or more."""
     generation: int = Field(default=0, ge=0, le=1_000)

@@ -84,6 +84,8 @@ class Completion(Usage):
     """1 … n samples: some servers give fewer than were asked for."""
     allowance: Allowance | None = None
     """What the response says of the account's limits."""
+    revision: str | None = None
+    """Which revision of the model answered, as `storage.records.Sample.revision` has it."""
 
 
 class BrokenOff(Unavailable):

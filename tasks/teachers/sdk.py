@@ -31,6 +31,8 @@ NO_KEY = "unused"
 """Sent where the spec names no key: an SDK would else send the environment's to whatever server the spec names."""
 SECRET = 8
 """Characters of the shortest header of the environment's that is hidden in texts: `1` is no secret."""
+MOST_NAME = 200
+"""Characters of a model's name; what is longer is no name."""
 BROKEN_OFF = frozenset({"error", "abort"})
 """Finish reasons of a choice that its server gave up in the middle."""
 
@@ -283,7 +285,18 @@ class SdkTeacher(ABC):
         if not whole:
             ended = completion.choices[0].finish_reason
             raise BrokenOff(f"the server broke off its response: finish_reason {ended}", usage=billable(completion))
-        return completion if len(whole) == len(completion.choices) else replace(completion, choices=whole)
+        completion = completion if len(whole) == len(completion.choices) else replace(completion, choices=whole)
+        served = self.served(document)
+        return completion if served is None else replace(completion, revision=served)
+
+    def served(self, document: Any) -> str | None:
+        """Return the name by which a model answered, where it is another than was asked for: mostly one with a date.
+
+        `system_fingerprint` is none: it names the software that serves (llama.cpp's build, OpenAI's backend), under any model.
+        """
+        name = document.get("model")
+        told = isinstance(name, str) and name != self.model and 0 < len(name) <= MOST_NAME and name.isprintable()
+        return name if told else None
 
     def _unavailable(self, error: Unavailable) -> Unavailable:
         """Return what the wire says in a line that names the server, and no key."""

@@ -24,7 +24,7 @@ from tasks.teachers import reasoning
 from tasks.teachers.asks import Ask, Decoded, How
 from tasks.teachers.options import TeacherOptions, TransformersOptions
 from tasks.teachers.protocol import Choice, Completion, Request
-from tasks.teachers.weights import Stamp, digest, model_folder, stamp
+from tasks.teachers.weights import Stamp, commit, digest, model_folder, stamp
 
 if TYPE_CHECKING:
     from tasks.teachers.decoding import Model
@@ -81,6 +81,11 @@ class TransformersTeacher:
         return self._identity
 
     @property
+    def revision(self) -> str:
+        """The folder's commit, or its digest."""
+        return commit(self.folder) or f"sha256:{self._identity['sha256']}"
+
+    @property
     def capacity(self) -> int:
         """Return how many requests keep it busy: a batch, and the next."""
         return 2 * self.behaviour.batch
@@ -114,7 +119,7 @@ class TransformersTeacher:
             thought, text = reasoning.split(each.text)
             choices.append(Choice(response=text, reasoning=thought, finish_reason=each.finish_reason, logprobs=each.logprobs))
         tokens_in, tokens_out = sum(each.tokens_in for each in found), sum(each.tokens_out for each in found)
-        return Completion(choices=tuple(choices), tokens_in=tokens_in, tokens_out=tokens_out)
+        return Completion(choices=tuple(choices), tokens_in=tokens_in, tokens_out=tokens_out, revision=self.revision)
 
     async def aclose(self) -> None:
         """End the thread and forget the model."""

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.exporters.chat import vocabulary_of
+from tasks.teachers.embedded import find_model
+from tasks.teachers.weights import revision
 from tests.e2e.conftest import Workplace
 from tests.tasks.exporters import students
 
@@ -41,6 +43,8 @@ def test_from_teacher_to_rows(workplace: Workplace):
     parts = (workplace.lake / "samples").rglob("*.parquet")
     by_id = {each["sample_id"]: each["logprobs"] for part in parts for each in pq.read_table(part).to_pylist()}
     for row in rows:
+        assert row["teacher_revision"] == revision(find_model())
+        assert row["student_revision"] == revision(Path(smollm))
         assert row["length"] == len(row["input_ids"]) == len(row["top_ids"]) == len(row["rest"])
         given = {float(np.float32(each)) for each in by_id[row["sample_id"]]["logprobs"]}
         for label, ids, logprobs, rest in zip(row["labels"], row["top_ids"], row["top_logprobs"], row["rest"], strict=True):

@@ -85,6 +85,13 @@ class TestSample:
         assert sample.cost_usd == pytest.approx(13e-6)
         assert (sample.temperature, sample.seed, sample.attempts) == (0.5, 42, 1)
 
+    @pytest.mark.parametrize(("said", "revision"), [(None, "served"), ("stated", "stated")])
+    async def test_revision(self, said: str | None, revision: str):
+        """Which revision answered is what the spec says, and else what the teacher found."""
+        sample = (await Till(lambda request: completion("4", revision="served"), revision=said).ask())[0]
+        assert isinstance(sample, Sample)
+        assert sample.revision == revision
+
     async def test_unknown_price(self):
         """Without a price the cost is unknown, and not 0."""
         sample = (await Till().ask())[0]

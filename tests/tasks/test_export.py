@@ -334,6 +334,14 @@ class Mistyped(Doubling):
             yield {"text": {1}, "license": each["license"]}
 
 
+class Wanting(Doubling):
+    """Lacks something that its rows promise."""
+
+    def caveats(self) -> list[str]:
+        """Say so."""
+        return ["own: nobody knows whose"]
+
+
 class Whole(Doubling):
     """Takes a trace as the mapping that it is."""
 
@@ -372,6 +380,14 @@ class TestOthers:
         made = [row["text"].split()[0] for row in rows_of(lake, manifest)]
         assert sorted(made) == ["1", "2", "2", "4", "5", "5", "7", "8", "8"]
         assert (made == sorted(made)) is not shuffle
+
+    def test_what_is_lacking(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
+        """It is said once, however many splits there are, and stands in the card."""
+        plug_in(Wanting)
+        manifest = run(lake, [trace(n, split="train" if n % 3 else "test") for n in range(10)], format="own")
+        assert len(manifest["splits"]) == 2
+        assert manifest["warnings"] == ["exports: own: nobody knows whose"]
+        assert (lake.root.parent / "out" / "README.md").read_text().count("- own: nobody knows whose") == 1
 
     def test_a_trace_is_a_mapping(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
         """It has all columns of the table, and copies to a dict."""

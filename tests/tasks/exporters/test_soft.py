@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tasks.exporters.distillkit import FILLER, Codec, CodecOptions
 from tasks.exporters.making import make
 from tasks.teachers.distribution import read
 from tasks.teachers.embedded import MODEL, EmbeddedServer
+from tasks.teachers.weights import revision
 from tests.tasks.exporters import students
 from tests.tasks.exporters.distributions import drawn
 from tests.tasks.exporters.test_tokenized import loaded
@@ -142,6 +144,62 @@ def test_every_row_says_whose(folders: dict[str, str]):
     assert row["prompt_length"] == next(place for place, label in enumerate(row["labels"]) if label != -100)
     assert (row["student"], row["student_revision"], row["teacher_revision"], row["scorer"]) == ("smollm", "abc", "def", None)
     assert (row["tokenizer_sha256"], row["model"], row["license"]) == (told["tokenizer_sha256"], "m-1", "MIT")
+
+
+class TestRevisions:
+    """Which revisions of student and teacher a row is of."""
+
+    @pytest.mark.parametrize("layout", ["lists", "distillkit"])
+    def test_found(self, folders: dict[str, str], layout: str):
+        """A student's folder is told by its content; each row has its own teacher's, and what people wrote has none."""
+        given = [answer(folders["smollm"], n=n) | {"teacher": who, "revision": f"r-{who}"} for n, who in enumerate("ab")]
+        made = make("soft", {"tokenizer": folders["smollm"], "layout": layout})
+        found = list(made.rows([*given, make_trace(2, teacher=None, model=None)]))
+        assert [row["teacher_revision"] for row in found] == ["r-a", "r-b", None]
+        assert {row["student_revision"] for row in found} == {revision(Path(folders["smollm"]))}
+        assert protocol.caveats(made) == []
+
+    def test_packed(self, folders: dict[str, str]):
+        """Where a row has several conversations, it has a teacher's revision for each, as it has their teachers."""
+        traces = [answer(folders["smollm"], n=n) | {"revision": f"r{n}"} for n in range(3)]
+        (row,), _ = rows(folders["smollm"], *traces, packing=True, max_length=512)
+        assert row["teacher_revision"] == [f"r{each.removeprefix('s')}" for each in row["sample_id"]]
+        assert len(row["teacher_revision"]) == 3
+
+    def test_unknown(self, folders: dict[str, str]):
+        """Null, and said once of each teacher, whatever the number of rows."""
+        made = make("soft", {"tokenizer": folders["smollm"]})
+        found = list(made.rows([answer(folders["smollm"], n=n) for n in range(3)]))
+        assert {row["teacher_revision"] for row in found} == {None}
+        (line,) = protocol.caveats(made)
+        assert line.startswith("soft: the revision of smol (m-1) is unknown")
+
+    def test_of_a_scorer(self, folders: dict[str, str]):
+        """A row that the scorer gave nothing to says nothing of it, and isn't counted as unknown."""
+        made = make("soft", {"tokenizer": folders["smollm"], "scores": "big", "min_aligned": 0})
+        scored = answer(folders["smollm"]) | {"revision": "r1"}
+        found = list(made.rows([scored, make_trace(1, response="It is.") | {"logprobs": None}]))
+        assert [row["teacher_revision"] for row in found] == ["r1", None]
+        assert protocol.caveats(made) == []
+
+    def test_of_the_hub(self, folders: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """A student of the Hub is told by the commit that its cache resolved."""
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        repository = tmp_path / "models--org--student"
+        shutil.copytree(folders["smollm"], repository / "snapshots" / commit)
+        (repository / "snapshots" / commit / "config.json").write_text("{}")
+        (repository / "refs").mkdir()
+        (repository / "refs" / "main").write_text(commit)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        made = make("soft", {"tokenizer": "org/student"})
+        (row,) = made.rows([answer(folders["smollm"])])
+        assert (row["student"], row["student_revision"]) == ("org/student", commit)
+        (repository / "refs" / "main").unlink()
+        (row,) = made.rows([answer(folders["smollm"]) | {"revision": "r"}])
+        assert row["student_revision"] is None
+        (line,) = protocol.caveats(made)
+        assert line.startswith("soft: the revision of org/student is unknown")
 
 
 class TestRefused:

@@ -36,7 +36,7 @@ def make_trace(n: int = 0, **given: Any) -> dict[str, Any]:
         "split": "train",
         "created_at": NOON,
     }
-    return dict.fromkeys(TRACES.names) | own | given
+    return dict.fromkeys([*TRACES.names, "revision"]) | own | given
 
 
 def origin(n: int = 0) -> dict[str, Any]:

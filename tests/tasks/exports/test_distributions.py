@@ -20,6 +20,7 @@ from storage.schemas import SAMPLES, SCORES
 from storage.workspace import Workspace
 from tasks.exports import distributions
 from tasks.exports.distributions import Distributions, Wanted, positions
+from tasks.exports.revised import stated
 from tests.fakes import NOON
 from tests.tasks import landed
 from tests.tasks.exporters.distributions import logprobs
@@ -85,6 +86,31 @@ def test_an_earlier_part(lake: Lake):
     pq.write_table(table.set_column(place, "logprobs", pa.nulls(len(table), earlier)), part)
     with stored(lake, traces) as found:
         assert firsts(found, list(range(6))) == [-0.0, -1.0, None, -3.0, -4.0, None]
+
+
+def test_revisions(lake: Lake):
+    """Each trace has that of its own sample, with distributions or without; None where nobody noted one, as earlier versions."""
+    traces = land(lake)
+    part = lake.root / "samples" / "b.parquet"
+    table = pq.read_table(part, partitioning=None)
+    said = pa.array([f"r{int(each, 16) % 2}" if int(each, 16) else None for each in table["sample_id"].to_pylist()])
+    pq.write_table(table.set_column(table.schema.get_field_index("revision"), "revision", said), part)
+    earlier = lake.root / "samples" / "a.parquet"
+    pq.write_table(pq.read_table(earlier, partitioning=None).drop_columns("revision"), earlier)
+    with stored(lake, traces) as found:
+        given = [each["revision"] for each in found.beside({"sample_id": sample_id(n)} for n in [*range(6), 99])]
+    assert given == [None, "r1", "r0", "r1", "r0", None, None]
+
+
+def test_stated_revisions():
+    """What a spec says stands where nothing was noted; of a scorer, where it gave something."""
+    build = {"spec": {"teachers": [{"name": "a", "revision": "said"}, {"name": "b"}]}}
+    traces = [
+        {"teacher": who, "revision": noted, "logprobs": given}
+        for who, noted, given in (("a", None, None), ("a", "noted", 1), ("b", None, 1), (None, None, None))
+    ]
+    assert [each["revision"] for each in stated(traces, build, None)] == ["said", "noted", None, None]
+    assert [each["revision"] for each in stated(traces, build, {"revision": "big"})] == [None, "noted", "big", None]
 
 
 def test_as_arrays(lake: Lake):

@@ -54,7 +54,12 @@ class FakeScorer:
         self.before(answer.text)
         ids = [*answer.text.encode(), END]
         logprobs = [math.log(0.5)] * len(ids)
-        return Scored(logprobs=by_id(ids, logprobs, [[(token, math.log(0.5))][:top] for token in ids]), ended=True, tokens_in=100)
+        return Scored(
+            logprobs=by_id(ids, logprobs, [[(token, math.log(0.5))][:top] for token in ids]),
+            ended=True,
+            tokens_in=100,
+            revision="r1",
+        )
 
     async def aclose(self) -> None:
         """Have nothing to close."""
@@ -131,7 +136,7 @@ async def test_scores_are_stored(lake: Lake):
     row = rows["s1"]
     assert (row["scorer"], row["model"], row["fingerprint"], row["top"], row["tokens_in"]) == ("judge", "fake-1", "print", 1, 100)
     assert rows["thought"]["fingerprint"] == showing("print", "think")
-    assert row["cost_usd"] == pytest.approx(1.0)
+    assert (row["cost_usd"], row["revision"]) == (pytest.approx(1.0), "r1")
     assert (row["reasoning"], rows["thought"]["reasoning"], row["ended"]) == ("none", "think", True)
     assert row["logprobs"]["ids"] == [*b"answer 1", END]
     assert row["logprobs"]["logprobs"] == pytest.approx([math.log(0.5)] * 9)

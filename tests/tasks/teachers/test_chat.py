@@ -238,6 +238,14 @@ class TestReceived:
         choices = (Choice(response="4"), Choice(response="5"))
         assert found == Completion(choices=choices, tokens_in=5, tokens_out=70, tokens_reasoning=40)
 
+    @pytest.mark.parametrize(
+        ("model", "revision"),
+        [("fake-1-2026-01-31", "fake-1-2026-01-31"), ("m-1", None), (None, None), (7, None), ("a\nb", None), ("x" * 201, None)],
+    )
+    async def test_revision(self, model: Any, revision: str | None):
+        """A server that answers by another name than was asked for says which revision that is; its software's version doesn't."""
+        assert (await ask(body("4") | {"model": model, "system_fingerprint": "b1-abc"})).revision == revision
+
     @pytest.mark.parametrize(("message", "thought", "text"), REASONING.values(), ids=REASONING)
     async def test_reasoning(self, message: dict[str, Any], thought: str | None, text: str):
         """Reasoning is told from the answer wherever a server puts it."""

@@ -10,6 +10,7 @@ import pytest
 
 from storage.errors import SpecError
 from tasks.teachers.transformers import make
+from tasks.teachers.weights import revision
 from tests.fakes import make_options, make_request
 
 
@@ -65,6 +66,11 @@ def test_identity(folder: Path):
     assert make(options(folder), api_key=None).identity == before
     (folder / "model.safetensors").write_bytes(b"weightz")
     assert make(options(folder), api_key=None).identity != before
+
+
+def test_revision(folder: Path):
+    """Its revision is the folder's, as a student's of the same folder is."""
+    assert make(options(folder), api_key=None).revision == revision(folder)
 
 
 async def test_a_judges_request(folder: Path):
