@@ -45,6 +45,8 @@ def test_nothing_to_deal(tmp_path: Path) -> None:
 
 
 def test_ids_are_packed_as_they_are() -> None:
-    """Sixteen bytes hold all of an id, zeros at its end included."""
-    ids = ["0123456789abcdef" * 2, "ff" * 15 + "00", "00" * 16]
-    assert packed(pa.array(ids)).tobytes() == b"".join(map(bytes.fromhex, ids))
+    """Sixteen bytes hold all of an id, zeros at its end included, wherever in an array it stands."""
+    ids = [bytes.fromhex("0123456789abcdef" * 2), b"\xff" * 15 + b"\0", bytes(16)]
+    assert packed(pa.array(ids)).tobytes() == b"".join(ids)
+    assert packed(pa.array(ids).slice(1)).tobytes() == b"".join(ids[1:])
+    assert not len(packed(pa.array([], pa.binary())))
