@@ -26,6 +26,10 @@ RESPONSE = [
 """The columns that a trace takes from its sample."""
 _BYTES = 16
 """Of an id, which has two hex digits for each."""
+STRETCH = 125_000
+"""Ranks that are put in order at a time."""
+MOST_STRETCHES = 16
+"""Each of them is looked for among all ranks."""
 
 
 def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str) -> None:
@@ -64,13 +68,21 @@ def packed(ids: pa.Array) -> Ids:
 def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Return the ids in order, and the rank and the bucket of each."""
     ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")
-    ids, ranks, buckets = np.empty(number, "S16"), np.empty(number, np.int64), np.empty(number, np.int16)
+    ids, ranks, buckets = np.empty(number, f"S{_BYTES}"), np.empty(number, np.int64), np.empty(number, np.int16)
+    # Ids are hashes: a stretch of them at a time is put in order, since copies of all would take as much again.
+    stretches = min(MOST_STRETCHES, 1 + number // STRETCH)
+    bounds = [f"{(stretch << 32) // stretches:08x}" for stretch in range(stretches)]
     first = 0
-    # DuckDB puts them in order, since it does so within its own bounds: here it would take as much again.
-    listed = f"SELECT unhex(sample_id) AS id, rank, bucket FROM ({query}) ORDER BY id, rank"
-    for batch in workspace.stream(listed, rows=DEALT_ROWS):
-        here = slice(first, first + len(batch))
-        ids[here] = packed(batch["id"])
-        ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
-        first += len(batch)
+    for low, high in zip(bounds, [*bounds[1:], "g"], strict=True):
+        began = first
+        within = f"sample_id >= '{low}' AND sample_id < '{high}'"
+        listed = f"SELECT unhex(sample_id) AS id, rank, bucket FROM ({query}) WHERE {within}"
+        for batch in workspace.stream(listed, rows=DEALT_ROWS):
+            here = slice(first, first + len(batch))
+            ids[here] = packed(batch["id"])
+            ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
+            first += len(batch)
+        here = slice(began, first)
+        order = np.argsort(ids[here], kind="stable")
+        ids[here], ranks[here], buckets[here] = ids[here][order], ranks[here][order], buckets[here][order]
     return ids, ranks, buckets
