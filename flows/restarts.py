@@ -17,7 +17,7 @@ LOST = "Lost"
 
 def check() -> None:
     """Raise SetupError where this run was lost too often to be started again by itself. This asks the server: not in the loop."""
-    if not flow_run.run_count:  # this start isn't counted yet
+    if (flow_run.run_count or 0) < MOST:  # it can't have been lost more often than it was started
         return
     with get_client(sync_client=True) as client:
         states = client.read_flow_run_states(UUID(str(flow_run.id)))

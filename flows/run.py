@@ -257,6 +257,7 @@ class Run:
         writer = PartWriter(self._asked, ASKED)
         self._writer = self._stack.enter_context(contextlib.ExitStack())
         self._writer.enter_context(writer)
+        self._writer.enter_context(self._workspace.sparing())  # meanwhile it is only looked into
         drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
         self.at_work = Shards(
             source=Staged(self._workspace),

@@ -112,6 +112,7 @@ class Server:
             settings.write_text(_LOGGING, encoding="utf-8")
             os.environ["PREFECT_LOGGING_SETTINGS_PATH"] = str(settings)
             os.environ["DO_NOT_TRACK"] = "1"
+            self._spare_certificates()
             # Prefect's log handler writes to stderr, past every setting, when it can't reach the API.
             logging.raiseExceptions = False
             if self.temporary:
@@ -123,6 +124,17 @@ class Server:
             self.end()
             raise
         return self
+
+    def _spare_certificates(self) -> None:
+        """Have Prefect read one certificate for each of its half a dozen clients, and not all, where it needs none."""
+        if not self.temporary and not (configured_url() or "").startswith("http://"):
+            return
+        import certifi  # which Prefect brings, and reads them from
+
+        first, end, _ = Path(certifi.where()).read_text(encoding="ascii").partition("-----END CERTIFICATE-----")
+        one = self._folder / "certificate.pem"
+        one.write_text(f"{first}{end}\n", encoding="ascii")
+        os.environ["PREFECT_API_SSL_CERT_FILE"] = str(one)
 
     def _spawn(self) -> None:
         environment = os.environ

@@ -118,4 +118,9 @@ def vote_inputs(inputs: str, sample_ids: Iterable[str]) -> str:
 
 def check_inputs(prompt: Prompt) -> str:
     """Return the address of what a prompt brings to a check, so that a corrected reference is judged anew."""
-    return address([prompt.prompt, prompt.reference, prompt.tests, dict(prompt.tags)])
+    return inputs_of(prompt.prompt, prompt.reference, prompt.tests, prompt.tags)
+
+
+def inputs_of(prompt: str, reference: str | None, tests: str | None, tags: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
+    """Return the same of the prompt's columns in a table."""
+    return address([prompt, reference, tests, dict(tags)])

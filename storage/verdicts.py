@@ -40,7 +40,7 @@ class _Part:
     """A part to be."""
 
     name: str
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
     paid: list[bytes] = field(default_factory=list)
     """Lines that are to be written to its segment."""
     segment: BinaryIO | None = None
@@ -86,12 +86,12 @@ class VerdictStore:
         """
         part = self._parts[-1]
         for verdict in verdicts:
-            part.rows.append({name: getattr(verdict, name) for name in _FIELDS})
+            part.verdicts.append(verdict)
             if paid:
                 part.paid.append(pack(verdict))
         if paid:
             await self._commit(part)
-        if len(self._parts[-1].rows) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
+        if len(self._parts[-1].verdicts) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
     async def _commit(self, part: _Part) -> None:
@@ -129,7 +129,7 @@ class VerdictStore:
         """Write what there is."""
         async with self._writing:
             self._flushed_at = time.monotonic()
-            if self._parts[-1].rows:
+            if self._parts[-1].verdicts:
                 self._parts.append(self._new())
             while len(self._parts) > 1:
                 part = self._parts[0]
@@ -143,7 +143,8 @@ class VerdictStore:
             await self._mirror.landed(self._segment(part), self._folder / f"{part.name}.parquet")
 
     def _land(self, part: _Part) -> None:
-        write_rows(self._folder / f"{part.name}.parquet", VERDICTS, part.rows, store=True)
+        rows = ({name: getattr(verdict, name) for name in _FIELDS} for verdict in part.verdicts)
+        write_rows(self._folder / f"{part.name}.parquet", VERDICTS, rows, store=True)
         if part.segment is not None:
             with writing(self._segment(part)):
                 part.segment.close()

@@ -132,10 +132,13 @@ class Workspace:
             folder.mkdir(exist_ok=True)
         return folder
 
-    def deal(self, name: str, pieces: Iterable[tuple[int, pa.RecordBatch]], schema: pa.Schema) -> None:
+    def deal(
+        self, name: str, pieces: Iterable[tuple[int, pa.RecordBatch]], schema: pa.Schema, *, for_queries: bool = True
+    ) -> None:
         """Write rows into files by bucket, of which there are at most BUCKETS.
 
-        Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself.
+        Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself: in
+        a query (`dealt`), or by whoever takes its rows (`dealt_rows`) where it is not dealt `for_queries`.
         """
         shutil.rmtree(self.folder / name, ignore_errors=True)
         folder = self.staged(name)
@@ -151,7 +154,7 @@ class Workspace:
                         writers[bucket] = stack.enter_context(pa.ipc.new_stream(file, schema, options=_QUICK))
                     writers[bucket].write_batch(rows)
                 buckets.update(writers)
-            for bucket in buckets:
+            for bucket in buckets if for_queries else ():
                 _pack(_stream(folder, bucket), folder / f"{bucket}.parquet", schema)
             # A file without rows, so that an empty bucket can be read too.
             pq.write_table(schema.empty_table(), folder / "none.parquet")
@@ -161,6 +164,15 @@ class Workspace:
         folder = self.folder / name
         found = [str(path) for path in (folder / f"{bucket}.parquet", folder / "none.parquet") if path.exists()]
         return f"read_parquet([{', '.join(map(literal, found))}], hive_partitioning=false, union_by_name=true)"
+
+    def dealt_rows(self, name: str, bucket: int) -> list[dict[str, Any]]:
+        """Return the rows of one bucket that was not dealt for queries."""
+        path = _stream(self.folder / name, bucket)
+        if not path.exists():
+            return []
+        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as batches:
+            rows: list[dict[str, Any]] = batches.read_all().to_pylist()
+        return rows
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
         """Run a statement, and give back the memory that it took."""

@@ -155,7 +155,7 @@ class ExactMatch:
     def _equal(self, found: Answer, expected: Answer) -> bool:
         if found.value is None or expected.value is None:
             return found.text == expected.text
-        return abs(found.value - expected.value) <= self._margin
+        return found.value == expected.value or abs(found.value - expected.value) <= self._margin
 
     @property
     def _margin(self) -> Fraction:

@@ -184,7 +184,7 @@ def in_sentence(sentence: str) -> Read:
     found = numerals(sentence)
     if not found:
         return None
-    if not is_led(sentence):
+    if not _led(sentence, found):
         if result := _last_result(sentence, found):
             return result
         found = [numeral for numeral in found if _has_digits(numeral)] or found
@@ -216,7 +216,11 @@ def _refuse(lead: str, first: Numeral) -> Refusal | None:  # noqa: PLR0911 - a t
 def is_led(sentence: str) -> bool:
     """Whether a tidy sentence begins with a number, or with words that announce one."""
     found = numerals(sentence)
-    if not found or _LED.fullmatch(sentence[: found[0].start]) is None:
+    return bool(found) and _led(sentence, found)
+
+
+def _led(sentence: str, found: list[Numeral]) -> bool:
+    if _LED.fullmatch(sentence[: found[0].start]) is None:
         return False
     # "One floor is closed, so 100 - 10 = 90": with digits about, a word is seldom the answer.
     return _has_digits(found[0]) or not any(map(_has_digits, found))

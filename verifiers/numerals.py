@@ -127,7 +127,7 @@ def _value(match: re.Match[str]) -> Fraction | None:  # noqa: PLR0911 - one for 
     value = _decimal(match["a"])
     if value is None:
         return None
-    value *= counted
+    value = value if counted == 1 else value * counted
     if match["exp"]:
         exponent = match["exp"]
         if len(exponent) > len(str(MAX_EXPONENT)) + 1 or abs(int(exponent)) > MAX_EXPONENT:

@@ -13,10 +13,9 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from storage.errors import SpecError
-from storage.identity import VOTE_INPUTS, check_inputs
+from storage.identity import VOTE_INPUTS, inputs_of
 from storage.lake import Manifest
 from storage.parquet import PartWriter
-from storage.rows import prompt_of
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
 from tasks.diff import KIND_OF
@@ -133,8 +132,9 @@ def _failed_by(workspace: Workspace, verifiers: Sequence[Mapping[str, str]]) -> 
     path = workspace.folder / "addressed.parquet"
     schema = pa.schema([("prompt_id", pa.string()), ("inputs", pa.string())])
     with PartWriter(path, schema) as writer:
-        for batch in workspace.stream("FROM prompts SEMI JOIN found USING (prompt_id)"):
-            writer.extend([{"prompt_id": row["prompt_id"], "inputs": check_inputs(prompt_of(row))} for row in batch.to_pylist()])
+        found = "prompts SEMI JOIN found USING (prompt_id)"
+        for batch in workspace.stream(f"SELECT prompt_id, prompt, reference, tests, tags FROM {found}"):
+            writer.extend([{"prompt_id": row.pop("prompt_id"), "inputs": inputs_of(**row)} for row in batch.to_pylist()])
     workspace.execute(
         f"""
         CREATE OR REPLACE TABLE found AS

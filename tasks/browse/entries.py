@@ -6,8 +6,9 @@ Texts are dealt into buckets of consecutive prompts as they stream by, and one b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -91,50 +92,50 @@ def _read(workspace: Workspace, build: Manifest, prompts: int) -> Iterator[Entry
             held = _Bucket.read(workspace, bucket, fingerprints)
             if bucket > BUCKETS:
                 raise AssertionError(f"prompt {place} was dealt into no bucket")
-        prompt = held.prompts[place]
-        alone = check_inputs(prompt)
-        yield Entry(place=place, prompt=prompt, samples=[held.sample(slot, alone) for slot in slots])
+        yield Entry(place=place, prompt=held.prompts[place], samples=list(map(held.sample, slots)))
         grouped += 1
     if grouped != prompts:
         raise AssertionError(f"{grouped} of {prompts} prompts were read")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Bucket:
-    """What one bucket holds, by place, sample, and prompt and teacher."""
+    """What one bucket holds."""
 
-    prompts: Mapping[int, Prompt]
-    samples: Mapping[str, Mapping[str, Any]]
-    verdicts: Mapping[str, list[dict[str, Any]]]
-    together: Mapping[tuple[str, str], list[str]]
-
-    def __init__(self) -> None:
-        self.prompts, self.samples, self.verdicts, self.together = {}, {}, {}, {}
+    prompts: Mapping[int, Prompt] = field(default_factory=dict)
+    """By place."""
+    alone: Mapping[int, str] = field(default_factory=dict)
+    """What each of them brings to a check, by place."""
+    samples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By id."""
+    verdicts: Mapping[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """By the sample's id."""
+    together: Mapping[tuple[str, str], list[str]] = field(default_factory=dict)
+    """The ids of the samples that may have been judged together, by prompt and teacher, where any were."""
 
     @classmethod
     def read(cls, workspace: Workspace, bucket: int, fingerprints: set[str]) -> _Bucket:
         """Read one."""
-        held = cls()
-        rows = workspace.table(f"FROM {workspace.dealt('browsed_prompts', bucket)}").to_pylist()
-        held.prompts = {row["place"]: prompt_of(row) for row in rows}
-        rows = workspace.table(f"SELECT * EXCLUDE (bucket) FROM {workspace.dealt('browsed_samples', bucket)}").to_pylist()
-        held.samples = {row.pop("sample_id"): row for row in rows}
+        prompts = {row["place"]: prompt_of(row) for row in workspace.dealt_rows("browsed_prompts", bucket)}
+        samples = {row.pop("sample_id"): row for row in workspace.dealt_rows("browsed_samples", bucket)}
+        alone = {place: check_inputs(prompt) for place, prompt in prompts.items()}
+        counting = [row for row in workspace.dealt_rows("browsed_verdicts", bucket) if row["fingerprint"] in fingerprints]
         verdicts: dict[str, list[dict[str, Any]]] = {}
-        for row in workspace.table(
-            f"FROM {workspace.dealt('browsed_verdicts', bucket)} ORDER BY verifier, fingerprint"
-        ).to_pylist():
-            if row["fingerprint"] in fingerprints:
-                verdicts.setdefault(row["sample_id"], []).append(row)
-        held.verdicts = verdicts
-        told = workspace.rows(
-            f"SELECT prompt_id, teacher, ids FROM heard_together JOIN stands USING (prompt_id) WHERE bucket = {bucket}"
-        )
-        held.together = {(prompt, teacher): ids for prompt, teacher, ids in told}
-        return held
+        for row in sorted(counting, key=itemgetter("verifier", "fingerprint")):
+            verdicts.setdefault(row["sample_id"], []).append(row)
+        together: dict[tuple[str, str], list[str]] = {}
+        if not {row["inputs"] for row in counting} <= set(alone.values()):
+            told = workspace.rows(
+                f"SELECT prompt_id, teacher, ids FROM heard_together JOIN stands USING (prompt_id) WHERE bucket = {bucket}"
+            )
+            together = {(prompt, teacher): ids for prompt, teacher, ids in told}
+        return cls(prompts=prompts, alone=alone, samples=samples, verdicts=verdicts, together=together)
 
-    def sample(self, slot: Mapping[str, Any], alone: str) -> dict[str, Any]:
+    def sample(self, slot: Mapping[str, Any]) -> dict[str, Any]:
         """Return a slot with its sample's columns and the verdicts that counted in this build."""
-        inputs = {alone, vote_inputs(alone, self.together.get((slot["prompt_id"], slot["teacher"]), ()))}
+        inputs = {self.alone[slot["place"]]}
+        if heard := self.together.get((slot["prompt_id"], slot["teacher"])):
+            inputs.add(vote_inputs(self.alone[slot["place"]], heard))
         texts = self.samples.get(slot["sample_id"]) or dict.fromkeys(_TEXTS)
         counted: dict[tuple[str, str], dict[str, Any]] = {}
         for each in self.verdicts.get(slot["sample_id"], ()) if slot["stage"] != "draw" else ():
@@ -147,10 +148,10 @@ class _Bucket:
 
 def _deal(workspace: Workspace, name: str, sql: str) -> None:
     """Deal a query's rows by its column `bucket`, few at a time, since they have texts."""
-    schema = workspace.table(f"{sql} LIMIT 0").schema
+    schema = workspace.table(f"SELECT * EXCLUDE (bucket) FROM ({sql}) LIMIT 0").schema
     pieces = (
-        (bucket, batch.take(pa.array(rows)).cast(schema))
+        (bucket, batch.drop_columns(["bucket"]).take(pa.array(rows)).cast(schema))
         for batch in workspace.stream(sql, rows=BATCH)
         for bucket, rows in by_bucket(batch["bucket"].to_numpy())
     )
-    workspace.deal(name, pieces, schema)
+    workspace.deal(name, pieces, schema, for_queries=False)

@@ -11,10 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.identity import VOTE_INPUTS, check_inputs
+from storage.identity import VOTE_INPUTS, inputs_of
 from storage.lake import Lake, Manifest
 from storage.parquet import PartWriter, write_rows
-from storage.rows import prompt_of
 from storage.schemas import TABLES
 from storage.sql import literal, parquet_files
 from storage.workspace import JOIN_BYTES, Workspace
@@ -151,8 +150,8 @@ def by_verifier(workspace: Workspace, verifiers: Sequence[Mapping[str, str]]) ->
         return {}
     path = workspace.folder / "inputs.parquet"
     with PartWriter(path, INPUTS) as writer:
-        for batch in workspace.stream("FROM prompts"):
-            writer.extend([{"prompt_id": row["prompt_id"], "inputs": check_inputs(prompt_of(row))} for row in batch.to_pylist()])
+        for batch in workspace.stream("SELECT prompt_id, prompt, reference, tests, tags FROM prompts"):
+            writer.extend([{"prompt_id": row.pop("prompt_id"), "inputs": inputs_of(**row)} for row in batch.to_pylist()])
     judges = ", ".join(f"({number}, {literal(each['fingerprint'])})" for number, each in enumerate(verifiers))
     workspace.execute(
         f"""

@@ -71,8 +71,9 @@ class Wire:
         if self._session is None:  # a session belongs to the event loop that runs when it is made
             # The certificates that the SDKs trust, and the proxy that the environment names, as they do. aiohttp would look for
             # the latter anew with each request, in a thread, which costs as much as the request.
-            context: ssl.SSLContext = httpx2.create_ssl_context()
+            # They take a while to read, and a server without TLS may still send elsewhere: aiohttp has read the system's by now.
             server = urlsplit(url)
+            context: ssl.SSLContext | bool = httpx2.create_ssl_context() if server.scheme == "https" else True
             bypassed = proxy_bypass(server.netloc)
             named = None if bypassed else getproxies().get(server.scheme)
             self._proxy, self._proxy_headers = _apart(named) if named else (None, {})

@@ -140,3 +140,28 @@ def test_a_temporary_server_that_cannot_start(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stderr.strip().endswith("did not start: ZeroDivisionError: division by zero")
+
+
+CERTIFICATES = """
+import ssl
+from flows.server import Server
+with Server():
+    from prefect.client.orchestration import get_client
+    made = []
+    default = ssl.create_default_context
+    ssl.create_default_context = lambda *args, **given: made.append(default(*args, **given)) or made[-1]
+    get_client()
+    print(made[-1].verify_mode.name, len(made[-1].get_ca_certs()))
+"""
+
+
+@pytest.mark.parametrize(("url", "all_of_them"), [("http://127.0.0.1:1/api", False), ("https://127.0.0.1:1/api", True)])
+def test_certificates_are_read_where_there_is_tls(url: str, all_of_them: bool, tmp_path: Path) -> None:
+    """Prefect's clients read all certificates for a server with TLS, and one for another; either way they verify."""
+    environment = os.environ | {"PREFECT_API_URL": url, "PREFECT_HOME": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", CERTIFICATES], env=environment, text=True, capture_output=True, check=True
+    ).stdout
+    mode, number = said.split()
+    assert mode == "CERT_REQUIRED"
+    assert (int(number) > 1) is all_of_them
