@@ -134,8 +134,8 @@ class _Near:
 
         return self._sign(key[0], key[1], known)
 
-    def _sign_held(self, high: Hashes, low: Hashes) -> Numbers:
-        """Return the number of the signature in the index of each of these keys of `near_held`."""
+    def _sign_held(self, high: Hashes, low: Hashes) -> None:
+        """See to it that these keys of `near_held` are in the index."""
 
         def known(missing: Numbers) -> list[Hashes]:
             self._name_keys(high[missing], low[missing], number=missing)
@@ -147,7 +147,7 @@ class _Near:
             )
             return [high, low]
 
-        return self._sign(high, low, known)
+        self._sign(high, low, known)
 
     def _sign(self, high: Hashes, low: Hashes, known: Callable[[Numbers], list[Hashes]]) -> Numbers:
         """Return the number of each key's signature in the index, adding to it what it hasn't got.
@@ -219,16 +219,19 @@ class _Near:
         """
         keys = self._workspace.table(f"SELECT {_named(_halves('key', 'key'))} FROM near_held")
         high, low = (keys[half].to_numpy() for half in ("key_high", "key_low"))
-        theirs = self._sign_held(high, low)
-        rows = np.unique(theirs)
-        shared = np.zeros(self._signed.rows, np.bool_)
-        for name in _bands(self._options.shape.bands) if len(rows) else ():
-            maybe = Maybe(len(mine))
-            maybe.add(self._signed.column(name, mine))
-            shared[rows] |= maybe.has(self._signed.column(name, rows))
-        wanted = np.flatnonzero(shared[theirs])
-        wanted = wanted[np.unique(theirs[wanted], return_index=True)[1]]
-        self._name_keys(high[wanted], low[wanted], row=theirs[wanted])
+        missing = self._signed.lacking(high)
+        if len(missing):
+            self._sign_held(high[missing], low[missing])
+        shared = self._signed.sharing(_bands(self._options.shape.bands) if len(high) else (), mine)
+        rows = np.flatnonzero(shared)
+        maybe = Maybe(len(rows))
+        maybe.add(self._signed.column("key_high", rows))
+        few = np.flatnonzero(maybe.has(high))
+        theirs = self._signed.find(high[few], low[few])
+        there = (theirs >= 0) & shared[theirs]
+        theirs, once = np.unique(theirs[there], return_index=True)
+        wanted = few[there][once]
+        self._name_keys(high[wanted], low[wanted], row=theirs)
         self._workspace.execute(
             "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked) - 1 AS place, * "
             "FROM near_held JOIN near_named USING (key)"
@@ -326,7 +329,8 @@ class _Near:
             its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
             yield from self._stream(columns, more, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
         if self._by == "response":
-            yield from self._stream(columns, more, f"{texts} FROM {self._workspace.holding(mine)} JOIN {mine} USING (sample_id)")
+            parts = self._workspace.holding(mine, places="located")
+            yield from self._stream(columns, more, f"{texts} FROM {parts} JOIN {mine} USING (sample_id)")
         elif self._by == "prompt":
             yield from self._stream(columns, more, f"{texts} FROM prompts JOIN {mine} USING (ord)")
         else:
