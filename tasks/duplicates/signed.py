@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from storage.index import Index
-from storage.parquet import count_rows
+from storage.parquet import count_rows, read_rows
 from tasks.duplicates.distinct import distinct
 from tasks.duplicates.greedy import Numbers
 from tasks.duplicates.minhash import Hashes
@@ -121,6 +122,21 @@ class Signed:
             if sum(each.nbytes for each in self._held.values()) + found.nbytes <= HELD:
                 self._held[name] = found
         return found if rows is None else found[rows]
+
+    def picked(self, names: Sequence[str], rows: Numbers, *, many: int) -> Iterator[tuple[Numbers, pa.Table]]:
+        """Yield columns of some rows, at most so many at a time, with the places of these among the wanted."""
+        order = np.argsort(rows, kind="stable")
+        wanted = rows[order]
+        first = begin = 0
+        for path in self._parts:
+            behind = first + count_rows(path)
+            end = int(np.searchsorted(wanted, behind))
+            for found in read_rows(path, wanted[begin:end] - first, columns=names):
+                for start in range(0, len(found), many):
+                    part = found.slice(start, many)
+                    yield order[begin : begin + len(part)], part
+                    begin += len(part)
+            first = behind
 
 
 class Maybe:
