@@ -117,6 +117,8 @@ def step(root: Path, dataset: str, against: list[str], out: Path) -> None:
         workspace.execute(f"CREATE TABLE slots AS SELECT sample_id, row_number() OVER () - 1 AS ord {chosen}")
         ((slots,),) = workspace.rows("SELECT count(*) FROM slots")
         workspace.make_room(slots)
+        # Arrow's first array of numpy's imports pandas, which the tools of development bring and stillhouse doesn't.
+        pa.array(np.zeros(1))
         began, worked = time.monotonic(), time.process_time()
         digests(workspace, lake, build_id=dataset)
         workspace.execute(

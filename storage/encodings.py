@@ -7,9 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+LEVEL = 3
+"""Of zstd."""
+
 
 def encodings(schema: pa.Schema, *, distinct: bool) -> dict[str, Any]:
     """Return what a Parquet writer is to be told. `distinct`: values hardly repeat, so that dictionaries of them are a waste.
+
+    Binary values that hardly repeat are hashes, which zstd takes five times as long to look through for little or nothing.
 
     Lists of floating-point numbers within a struct are split by byte: their signs and exponents are alike, and zstd makes half as
     much of them as of a dictionary.
@@ -17,7 +22,14 @@ def encodings(schema: pa.Schema, *, distinct: bool) -> dict[str, Any]:
     leaves = list(_leaves(schema))
     split = [path for path, kind, listed in leaves if listed and pa.types.is_floating(kind)]
     plain = [path for path, _, _ in leaves if path not in split]
-    return {"use_dictionary": plain if split and not distinct else not distinct, "use_byte_stream_split": split}
+    stored = [path for path, kind, _ in leaves if distinct and pa.types.is_large_binary(kind)]
+    packed = {path: "none" if path in stored else "zstd" for path, _, _ in leaves}
+    return {
+        "use_dictionary": plain if split and not distinct else not distinct,
+        "use_byte_stream_split": split,
+        "compression": packed if stored else "zstd",
+        "compression_level": {path: LEVEL for path, how in packed.items() if how == "zstd"} if stored else LEVEL,
+    }
 
 
 def _leaves(fields: Iterable[pa.Field], path: str = "") -> Iterator[tuple[str, pa.DataType, bool]]:

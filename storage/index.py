@@ -16,7 +16,7 @@ from storage.lake import Lake
 from storage.parquet import PartWriter, read_batches
 from storage.sql import parquet_in
 
-_ROWS = 1 << 16
+_ROWS = 10_000
 """That are read at a time."""
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -60,8 +62,6 @@ class PartWriter:
             self._writer = pq.ParquetWriter(
                 self._temporary,
                 schema,
-                compression="zstd",
-                compression_level=3,
                 write_page_checksum=True,
                 **encodings(schema, distinct=distinct),
             )
@@ -226,6 +226,24 @@ def read_batches(
             for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns, use_threads=False):
                 batch.validate(full=True)
                 yield batch
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+
+
+def read_rows(path: Path, rows: npt.NDArray[np.int64], *, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of some rows of a file, whose numbers are in order, a row group at a time, checked as in `read_batches`.
+
+    Row groups that have none of them aren't read.
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
+            starts = np.concatenate([[0], np.cumsum(sizes)])
+            places = np.searchsorted(rows, starts)
+            for number in np.flatnonzero(np.diff(places)).tolist():
+                found = file.read_row_group(number, columns=list(columns), use_threads=False)
+                found.validate(full=True)
+                yield found.take(pa.array(rows[places[number] : places[number + 1]] - starts[number]))
     except UNREADABLE as error:
         raise unreadable(path, error) from error
 

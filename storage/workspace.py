@@ -194,19 +194,22 @@ class Workspace:
         with self._lock, explained():
             return self._connection.sql(sql).to_arrow_table()
 
-    def holding(self, ids: str, *, store: str = "samples") -> str:
+    def located(self, store: str = "samples") -> str:
+        """Return the table function that reads a table with each row's part, as `filename`."""
+        return parquet(self._stores[store][0], filename=True)
+
+    def holding(self, ids: str, *, store: str = "samples", places: str | None = None) -> str:
         """Return the table function that reads those parts of the samples alone that hold one of the `sample_id` in a table.
 
         Ids are read of all parts, and texts, of which there is a hundred times as much, of these. `store`: of another table that
-        has a `sample_id` and is shared by all datasets.
+        has a `sample_id` and is shared by all datasets. `places`: a table that has their `filename` already.
         """
-        pattern, empty = self._stores[store]
         found = self.rows(
-            f"SELECT DISTINCT filename FROM {parquet(pattern, filename=True)} "
+            f"SELECT DISTINCT filename FROM {places or self.located(store)} "
             f"WHERE sample_id IN (SELECT sample_id FROM {ids}) ORDER BY filename"
         )
         # The file without rows has the columns that parts of an earlier version lack.
-        return parquet_files(sorted({empty, *(name for (name,) in found)}))
+        return parquet_files(sorted({self._stores[store][1], *(name for (name,) in found)}))
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""

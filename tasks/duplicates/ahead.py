@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import pyarrow as pa
-
+S = TypeVar("S")
 T = TypeVar("T")
 _WORKERS = 2
 """Threads that hash: numpy lets go of the interpreter's lock, and DuckDB reads meanwhile."""
 
 
-def ahead(work: Callable[[pa.RecordBatch], T], batches: Iterable[pa.RecordBatch]) -> Iterator[T]:
+def ahead(work: Callable[[S], T], batches: Iterable[S]) -> Iterator[T]:
     """Yield what `work` makes of batches, in order, working a few ahead."""
     with ThreadPoolExecutor(_WORKERS, thread_name_prefix="hashing") as threads:
         due: deque[Future[T]] = deque()

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tasks.duplicates.distinct import distinct
 from tasks.duplicates.greedy import DROPPED, KEPT, Numbers, Pairs, greedy
 from tasks.duplicates.minhash import Hashes
 
@@ -73,11 +74,11 @@ class Candidates:
             self.needed[groups.members] = True
             small = groups.where(groups.sizes <= SMALL)
             self._use(number, small.members)
-            held.append(np.unique(self._all_pairs(small)))
+            held.append(distinct(self._all_pairs(small)))
             if sum(map(len, held)) > _HELD:
-                held = [np.unique(np.concatenate(held))]
+                held = [distinct(np.concatenate(held))]
         self._members = np.flatnonzero(self.needed)
-        return np.divmod(np.unique(np.concatenate(held)), self._total) if self._total else (held[0], held[0])
+        return np.divmod(distinct(np.concatenate(held)), self._total) if self._total else (held[0], held[0])
 
     def resolve(self, pairs: Pairs, threshold: float, compare: Compare) -> tuple[Pairs, npt.NDArray[np.uint8]]:
         """Go through large groups; return all similar pairs, and for each text whether it is KEPT or DROPPED."""

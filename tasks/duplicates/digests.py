@@ -56,13 +56,18 @@ def index(lake: Lake) -> Index:
 
 
 def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
-    """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters."""
+    """Make the table `texts`: each sample's id, digest of its normalised text, and length in characters.
+
+    And `located`: the ids with the parts of the lake that they are in.
+    """
     run, kept = workspace.execute, index(lake)
     # Joining and grouping each spill by themselves; both at once would need room at once.
-    run("CREATE TABLE stored AS SELECT sample_id FROM samples WHERE sample_id IN (SELECT sample_id FROM slots)")
+    run(
+        f"CREATE OR REPLACE TABLE located AS SELECT sample_id, filename FROM {workspace.located()} "
+        "WHERE sample_id IN (SELECT sample_id FROM slots)"
+    )
     # Lakes may be merged by hand, so that a sample is there twice.
-    run("CREATE TABLE unread AS SELECT sample_id, count(*)::INTEGER AS copies FROM stored GROUP BY sample_id")
-    run("DROP TABLE stored")
+    run("CREATE TABLE unread AS SELECT sample_id, count(*)::INTEGER AS copies FROM located GROUP BY sample_id")
     run("CREATE OR REPLACE TABLE texts (sample_id VARCHAR, digest UHUGEINT, length BIGINT)")
     if kept.parts:
         run(
@@ -86,7 +91,8 @@ def _read(workspace: Workspace, kept: Index, build_id: str) -> None:
     # ASCII, other spaces are trimmed, too.
     trims = "starts_with(said, ' ') OR ends_with(said, ' ') OR strlen(said) <> length(said)"
     trimmed = f"CASE WHEN {trims} THEN trim(said) ELSE said END"
-    said = f"SELECT sample_id, {_collapsed(folded(TEXT))} AS said, length({TEXT}) AS length FROM {workspace.holding('unread')}"
+    parts = workspace.holding("unread", places="located")
+    said = f"SELECT sample_id, {_collapsed(folded(TEXT))} AS said, length({TEXT}) AS length FROM {parts}"
     # A join whose ids don't fit into memory would spill the texts too. So the few of those parts that aren't wanted go later.
     run(f"CREATE TABLE digested AS SELECT sample_id, md5_number({trimmed}) AS digest, length FROM ({said})")
     run("CREATE TABLE added AS SELECT sample_id, min(digest) AS digest, min(length) AS length FROM digested GROUP BY sample_id")

@@ -26,8 +26,8 @@ from tasks.splitmix import mixed
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
-VERSION = 2
-"""Of the signatures, hashes and words below."""
+VERSION = 3
+"""Of the signatures, hashes and words below, and of what the index has of them."""
 RECALL = 0.998
 """Part of the pairs of exactly the threshold's similarity that share a band; of closer ones, more do."""
 _BYTES = 200_000
@@ -71,12 +71,16 @@ def shape(threshold: float, num_perm: int) -> Shape | None:
 
 
 def shingles(texts: Sequence[str] | pa.Array, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:
-    """Return the hashes of each text's n-grams of words, one text behind the other, and where each text's begin and end.
+    """Return the hashes of each text's n-grams of words, one text behind the other, and where each text's begin and end."""
+    return ngrams(*words_of(texts), n, other=other)
 
-    A text is split at white space; a character of a script that is written without spaces is a word by itself. A text of fewer
-    than `n` words has one n-gram, of all of them. Hashes have 63 bits; the 64th is `other`, which tells two sorts of text apart.
+
+def ngrams(words: Hashes, counts: Offsets, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:
+    """Return the hashes of n-grams of words, of which each text has so many, and where each text's begin and end.
+
+    A text of fewer than `n` words has one n-gram, of all of them. Hashes have 63 bits; the 64th is `other`, which tells two sorts
+    of text apart.
     """
-    words, counts = _words(texts)
     first = np.concatenate([[0], np.cumsum(counts)])[:-1]
     grams = np.zeros(max(len(words) - n + 1, 0), np.uint64)
     factors = _factors(n)
@@ -133,8 +137,11 @@ def _orders(count: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
     return (drawn >> np.uint64(32)).astype(np.uint32) | np.uint32(1), drawn.astype(np.uint32)
 
 
-def _words(texts: Sequence[str] | pa.Array) -> tuple[Hashes, Offsets]:
-    """Return the hashes of all words, and how many each text has."""
+def words_of(texts: Sequence[str] | pa.Array) -> tuple[Hashes, Offsets]:
+    """Return the hashes of all words, and how many each text has.
+
+    A text is split at white space; a character of a script that is written without spaces is a word by itself.
+    """
     given = pa.array(texts, pa.large_string()) if isinstance(texts, Sequence) else texts.cast(pa.large_string())
     _, offsets, content = given.buffers()
     bounds = np.frombuffer(offsets or b"", np.int64)[given.offset : given.offset + len(given) + 1]

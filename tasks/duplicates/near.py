@@ -15,16 +15,17 @@ import pyarrow as pa
 
 from storage.index import Index
 from storage.lake import Lake
-from storage.parquet import ROW_GROUP, PartWriter
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.duplicates.ahead import ahead
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.digests import TEXT, folded, spaced
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
 from tasks.duplicates.jaccard import Grams
-from tasks.duplicates.minhash import VERSION, Hashes, band_hashes, shingles, signatures
+from tasks.duplicates.minhash import VERSION, Hashes, band_hashes, ngrams, signatures, words_of
 from tasks.duplicates.options import ORDER, NearOptions
+from tasks.duplicates.row_groups import Columns, row_groups
 from tasks.duplicates.signed import Maybe, Signed, firsts
+from tasks.duplicates.words import packed, unpacked
 from tasks.splitmix import mixed
 
 By = Literal["response", "prompt", "both"]
@@ -45,11 +46,17 @@ def index(lake: Lake, options: NearOptions, by: By) -> Index:
     cut = options.shape
     name = f"minhash-v{VERSION}-{by}-ngram{options.ngram}-bands{cut.bands}x{cut.rows}"
     columns = ["key_high", "key_low", "content_high", "content_low", *_bands(cut.bands)]
-    return Index(lake, name, pa.schema([(column, pa.uint64()) for column in columns]))
+    words = [(column, pa.large_binary()) for column in _words(by)]
+    return Index(lake, name, pa.schema([*((column, pa.uint64()) for column in columns), *words]))
 
 
 def _bands(count: int) -> list[str]:
     return [f"b{number:03}" for number in range(count)]
+
+
+def _words(by: By) -> list[str]:
+    """Return the columns of `_texts` whose words are compared."""
+    return ["said", "other"] if by == "both" else ["said"]
 
 
 class _Near:
@@ -58,7 +65,7 @@ class _Near:
     def __init__(self, workspace: Workspace, options: NearOptions, lake: Lake, *, by: By, alone: bool, build_id: str) -> None:
         self._workspace = workspace
         self._options = options
-        self._by = by
+        self._by: By = by
         self._alone = alone
         self._build_id = build_id
         self._index = index(lake, options, by)
@@ -134,8 +141,8 @@ class _Near:
 
         return self._sign(key[0], key[1], known)
 
-    def _sign_held(self, high: Hashes, low: Hashes) -> Numbers:
-        """Return the number of the signature in the index of each of these keys of `near_held`."""
+    def _sign_held(self, high: Hashes, low: Hashes) -> None:
+        """See to it that these keys of `near_held` are in the index."""
 
         def known(missing: Numbers) -> list[Hashes]:
             self._name_keys(high[missing], low[missing], number=missing)
@@ -147,7 +154,7 @@ class _Near:
             )
             return [high, low]
 
-        return self._sign(high, low, known)
+        self._sign(high, low, known)
 
     def _sign(self, high: Hashes, low: Hashes, known: Callable[[Numbers], list[Hashes]]) -> Numbers:
         """Return the number of each key's signature in the index, adding to it what it hasn't got.
@@ -164,9 +171,9 @@ class _Near:
             raise AssertionError("a text that is to be compared was never signed")
         return found
 
-    def _want(self, ranks: Numbers, numbers: Numbers | None = None) -> None:
-        """Make `near_wanted`: some of the rows, under these numbers, or their ranks."""
-        self._workspace.load("near_named", pa.table({"rank": ranks, "number": ranks if numbers is None else numbers}))
+    def _want(self, ranks: Numbers) -> None:
+        """Make `near_wanted`: some of the rows, by their ranks."""
+        self._workspace.load("near_named", pa.table({"rank": ranks, "number": ranks}))
         self._workspace.execute(
             "CREATE OR REPLACE TABLE near_wanted AS SELECT number, source, ord, sample_id, asked "
             "FROM near_rows JOIN near_named USING (rank)"
@@ -185,12 +192,12 @@ class _Near:
         """Add the signatures of `near_wanted` to the index, of whose columns those that are known are given by number."""
         cut = self._options.shape
 
-        def signed(batch: pa.RecordBatch) -> list[Hashes]:
-            hashes, offsets = self._shingles(batch)
-            minima = signatures(hashes, offsets, cut.bands * cut.rows)
+        def signed(batch: pa.RecordBatch) -> Columns:
+            words = [words_of(batch[name]) for name in _words(self._by)]
+            minima = signatures(*self._grams(words), cut.bands * cut.rows)
             numbers = batch["number"].to_numpy()
             told = [batch[name].to_numpy() for name in _halves("", "content") if name in batch.schema.names]
-            return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut)]
+            return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut), *(packed(*each) for each in words)]
 
         columns = ["number", "said", "other"]
         said, other = spaced("said"), spaced("other")
@@ -199,18 +206,8 @@ class _Near:
         if len(known) == len(_halves("key", "key")):
             columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
         with self._index.writer(self._build_id) as writer:
-            held: list[list[Hashes]] = []
-            for found in ahead(signed, self._texts(", ".join(columns), more)):
-                held.append(found)
-                if sum(len(each[0]) for each in held) >= ROW_GROUP:
-                    self._flush(writer, held)
-                    held = []
-            if held:
-                self._flush(writer, held)
-
-    def _flush(self, writer: PartWriter, held: list[list[Hashes]]) -> None:
-        columns = [np.concatenate(parts) for parts in zip(*held, strict=True)]
-        writer.write_batch(pa.record_batch(columns, schema=self._index.schema))
+            for found in row_groups(ahead(signed, self._texts(", ".join(columns), more))):
+                writer.write_batch(pa.record_batch(found, schema=self._index.schema))
 
     def _prune(self, mine: Numbers) -> Numbers:
         """Put those that other datasets hold before all rows, with ranks below 0, and return their signatures.
@@ -219,16 +216,19 @@ class _Near:
         """
         keys = self._workspace.table(f"SELECT {_named(_halves('key', 'key'))} FROM near_held")
         high, low = (keys[half].to_numpy() for half in ("key_high", "key_low"))
-        theirs = self._sign_held(high, low)
-        rows = np.unique(theirs)
-        shared = np.zeros(self._signed.rows, np.bool_)
-        for name in _bands(self._options.shape.bands) if len(rows) else ():
-            maybe = Maybe(len(mine))
-            maybe.add(self._signed.column(name, mine))
-            shared[rows] |= maybe.has(self._signed.column(name, rows))
-        wanted = np.flatnonzero(shared[theirs])
-        wanted = wanted[np.unique(theirs[wanted], return_index=True)[1]]
-        self._name_keys(high[wanted], low[wanted], row=theirs[wanted])
+        missing = self._signed.lacking(high)
+        if len(missing):
+            self._sign_held(high[missing], low[missing])
+        shared = self._signed.sharing(_bands(self._options.shape.bands) if len(high) else (), mine)
+        rows = np.flatnonzero(shared)
+        maybe = Maybe(len(rows))
+        maybe.add(self._signed.column("key_high", rows))
+        few = np.flatnonzero(maybe.has(high))
+        theirs = self._signed.find(high[few], low[few])
+        there = (theirs >= 0) & shared[theirs]
+        theirs, once = np.unique(theirs[there], return_index=True)
+        wanted = few[there][once]
+        self._name_keys(high[wanted], low[wanted], row=theirs)
         self._workspace.execute(
             "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked) - 1 AS place, * "
             "FROM near_held JOIN near_named USING (key)"
@@ -267,9 +267,13 @@ class _Near:
         pairs = candidates.find()
         with Grams(self._workspace.folder / "near.grams", total) as grams:
             needed = np.flatnonzero(candidates.needed)
-            self._want(units[needed] - self._held, needed)
-            hashed = ahead(lambda batch: (batch["number"].to_numpy(), *self._shingles(batch)), self._texts("number, said, other"))
-            for numbers, hashes, offsets in hashed:
+            names = _words(self._by)
+
+            def hashed(found: tuple[Numbers, pa.Table]) -> tuple[Numbers, Hashes, Any]:
+                places, columns = found
+                return needed[places], *self._grams([unpacked(columns[name].combine_chunks()) for name in names])
+
+            for numbers, hashes, offsets in ahead(hashed, self._signed.picked(names, rows[needed], many=BATCH)):
                 grams.add(numbers, hashes, offsets)
 
             def compare(later: Numbers, earlier: Numbers) -> Any:
@@ -326,7 +330,8 @@ class _Near:
             its = "" if self._by == "response" else "WHERE md5_number(sha256(prompt)) = asked"
             yield from self._stream(columns, more, f"{texts} FROM held JOIN {theirs} USING (source, sample_id) {its}")
         if self._by == "response":
-            yield from self._stream(columns, more, f"{texts} FROM {self._workspace.holding(mine)} JOIN {mine} USING (sample_id)")
+            parts = self._workspace.holding(mine, places="located")
+            yield from self._stream(columns, more, f"{texts} FROM {parts} JOIN {mine} USING (sample_id)")
         elif self._by == "prompt":
             yield from self._stream(columns, more, f"{texts} FROM prompts JOIN {mine} USING (ord)")
         else:
@@ -344,13 +349,13 @@ class _Near:
     def _stream(self, columns: str, more: str, texts: str) -> Iterator[pa.RecordBatch]:
         return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=BATCH)
 
-    def _shingles(self, batch: pa.RecordBatch) -> tuple[Hashes, Any]:
-        """Return the n-grams of a batch of texts, as `tasks.duplicates.minhash.shingles`; where there are two, of both."""
+    def _grams(self, words: list[tuple[Hashes, Any]]) -> tuple[Hashes, Any]:
+        """Return the n-grams of texts, as `tasks.duplicates.minhash.ngrams`; where they have two sorts of words, of both."""
         n = self._options.ngram
-        hashes, offsets = shingles(batch["said"], n)
+        hashes, offsets = ngrams(*words[0], n)
         if self._by != "both":
             return hashes, offsets
-        others, behind = shingles(batch["other"], n, other=True)
+        others, behind = ngrams(*words[1], n, other=True)
         sizes, more = np.diff(offsets), np.diff(behind)
         both = np.concatenate([[0], np.cumsum(sizes + more)])
         found = np.empty(both[-1], np.uint64)

@@ -6,13 +6,14 @@ import errno
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
-from storage.parquet import PartWriter, count_rows, read_batches, write_rows, write_text
+from storage.parquet import PartWriter, count_rows, read_batches, read_rows, write_rows, write_text
 from tests.fakes import listing
 from tests.storage.damaging import flip
 
@@ -30,6 +31,16 @@ class TestPartWriter:
         file = pq.ParquetFile(tmp_path / "part.parquet")
         assert (file.metadata.num_row_groups, writer.written) == (3, 5)
         assert file.read().to_pylist() == [{"n": n, "text": None} for n in range(5)]
+
+    @pytest.mark.parametrize("distinct", [True, False])
+    def test_hashes_are_not_packed(self, tmp_path: Path, distinct: bool):
+        """Binary values that hardly repeat are written as they are, in whatever else zstd goes on."""
+        schema = pa.schema([("n", pa.int64()), ("hashes", pa.large_binary())])
+        with PartWriter(tmp_path / "part.parquet", schema, distinct=distinct) as writer:
+            writer.extend([{"n": 1, "hashes": bytes(1_000)}, {"n": 1, "hashes": b"x"}])
+        group = pq.read_metadata(tmp_path / "part.parquet").row_group(0)
+        assert [group.column(place).compression for place in (0, 1)] == ["ZSTD", "UNCOMPRESSED" if distinct else "ZSTD"]
+        assert pq.read_table(tmp_path / "part.parquet")["hashes"].to_pylist() == [bytes(1_000), b"x"]
 
     def test_batches_are_cast(self, tmp_path: Path):
         """A batch of another integer width becomes the schema's."""
@@ -176,3 +187,25 @@ class TestWriteText:
         with pytest.raises(StorageError, match=r"m\.json: can't be written: Is a directory"):
             write_text(tmp_path / "m.json", "text")
         assert listing(tmp_path) == ["m.json"]
+
+
+@pytest.mark.parametrize("wanted", [[], [0], [1, 2, 2, 4], [5, 6], list(range(7))])
+def test_some_rows(tmp_path: Path, wanted: list[int]):
+    """Rows come in their order, as often as they are named, of their row groups alone."""
+    with PartWriter(tmp_path / "part.parquet", SCHEMA, row_group=2) as writer:
+        writer.extend([{"n": n, "text": str(n)} for n in range(2)])
+        writer.extend([{"n": n, "text": str(n)} for n in range(2, 5)])
+        writer.extend([{"n": n, "text": str(n)} for n in range(5, 7)])
+    found = list(read_rows(tmp_path / "part.parquet", np.array(wanted, np.int64), columns=["n"]))
+    assert [row for table in found for row in table.to_pylist()] == [{"n": n} for n in wanted]
+    ends = (2, 5, 7)
+    assert len(found) == len({next(number for number, end in enumerate(ends) if n < end) for n in wanted})
+
+
+def test_some_rows_of_a_damaged_file(tmp_path: Path):
+    """A flipped bit among them is told."""
+    with PartWriter(tmp_path / "part.parquet", SCHEMA) as writer:
+        writer.extend([{"n": n, "text": "some text" * 50} for n in range(50)])
+    flip(tmp_path / "part.parquet", group=0, column="text")
+    with pytest.raises(LakeDamaged):
+        list(read_rows(tmp_path / "part.parquet", np.array([3], np.int64), columns=["text"]))

@@ -147,6 +147,8 @@ def test_holding(stored: Lake, tmp_path: Path):
     with Workspace(stored, tmp_path / "work") as workspace:
         workspace.execute("CREATE TABLE wanted AS SELECT 'a' AS sample_id")
         assert workspace.rows(f"SELECT sample_id FROM {workspace.holding('wanted')} ORDER BY ALL") == [("a",), ("b",)]
+        workspace.execute(f"CREATE TABLE located AS SELECT sample_id, filename FROM {workspace.located()} WHERE sample_id = 'a'")
+        assert workspace.holding("wanted", places="located") == workspace.holding("wanted")
         workspace.execute("UPDATE wanted SET sample_id = 'x'")
         assert workspace.rows(f"SELECT response FROM {workspace.holding('wanted')}") == []
 

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import SpecError
+from storage.errors import LakeDamaged, SpecError
 from storage.lake import Lake
 from storage.parquet import count_rows, write_rows
 from storage.schemas import SAMPLES, SNAPSHOTS
@@ -232,6 +232,24 @@ async def test_parts_of_others_are_not_read(lake: Lake):
     for path in (lake.root / "samples").rglob("*.parquet"):
         spoil(path, "response")
     write_rows(lake.root / "samples" / "own.parquet", SAMPLES, [{"sample_id": "own", "response": ONE}])
+    assert re.fullmatch(r"near-duplicates [0-9a-f]{32} of before \(similarity 0.944\)", own(lake))
+
+
+async def test_texts_are_read_once(lake: Lake):
+    """Texts that have been signed are compared by their words in the index, without reading them again."""
+    await land(lake, {"b": (NEAR,)})
+    write_rows(lake.root / "samples" / "own.parquet", SAMPLES, [{"sample_id": "own", "response": ONE}])
+    first = own(lake)
+    for path in (*(lake.root / "samples").rglob("*.parquet"), *(lake.root / "traces").rglob("*.parquet")):
+        spoil(path, "response")
+    assert own(lake) == first
+    spoil(index(lake, NearOptions(), "response").parts[0], "said")
+    with pytest.raises(LakeDamaged):
+        own(lake)
+
+
+def own(lake: Lake) -> str:
+    """Return the reason of the sample `own`, compared with what the dataset `before` holds."""
     with Workspace(lake, lake.root.with_name("work")) as workspace:
         workspace.execute("CREATE TABLE slots AS SELECT 'own' AS sample_id, 0::BIGINT AS ord")
         digests(workspace, lake, build_id="run")
@@ -242,7 +260,7 @@ async def test_parts_of_others_are_not_read(lake: Lake):
         )
         dedup(workspace, DedupOptions(near=True, against=("before",)), lake, build_id="run")
         ((reason,),) = workspace.rows("SELECT reason FROM candidates")
-    assert re.fullmatch(r"near-duplicates [0-9a-f]{32} of before \(similarity 0.944\)", reason)
+    return str(reason)
 
 
 def spoil(path: Path, name: str) -> None:

@@ -51,6 +51,25 @@ def test_what_is_added(lake: Lake):
     assert one.column("b000", np.array([2, 0])).tolist() == [12, 10]
 
 
+def test_lacking(lake: Lake):
+    """What no part has is told by its place, as often as it was asked for."""
+    one = Signed(made(lake, [(7, 1, 10), (3, 2, 11)], [(9, 1, 12)]))
+    assert one.lacking(hashes(9, 8, 7, 2, 8, 3)).tolist() == [1, 3, 4]
+    assert one.lacking(hashes(3, 9, 7, 7)).tolist() == []
+    assert one.lacking(hashes()).tolist() == []
+    assert Signed(made(lake.__class__(lake.root / "empty"))).lacking(hashes(3)).tolist() == [0]
+
+
+def test_sharing(lake: Lake):
+    """Rows of any part are found that have a column's value of one of some rows, and no others."""
+    drawn = np.random.default_rng(0).integers(0, 2**63, 200).tolist()
+    rows = [(drawn[number], drawn[199 - number], drawn[number // 2]) for number in range(100)]
+    one = Signed(made(lake, rows[:40], rows[40:]))
+    assert np.flatnonzero(one.sharing(["key_high", "b000"], np.array([6, 99]))).tolist() == [6, 7, 98, 99]
+    assert np.flatnonzero(one.sharing(["key_low"], np.array([6]))).tolist() == [6]
+    assert not one.sharing([], np.array([6])).any()
+
+
 @pytest.mark.parametrize("held", [0, 40, 1_000])
 def test_what_is_held(lake: Lake, monkeypatch: pytest.MonkeyPatch, held: int):
     """A column that is read a second time is the same, whether it stayed in memory or not."""
