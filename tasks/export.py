@@ -28,6 +28,7 @@ from storage.lake import Lake, Manifest
 from storage.parquet import write_text
 from storage.sql import parquet_in
 from storage.workspace import Workspace
+from tasks.cut_off import cut_off
 from tasks.decontaminate import Decontamination
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, documents, facts, files, needs_distributions, needs_refuted
@@ -190,7 +191,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "shards": shards,
             "mix": [asdict(each) for each in mix.facts()],
             "scorer": None if scorer is None else dict(scorer),
-            "warnings": [*mix.lines(), *_left_out(left_out)],
+            "warnings": [*filter(None, [cut_off(folder)]), *mix.lines(), *_left_out(left_out)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),
