@@ -38,6 +38,7 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, student_loss, unwanted
 from tasks.batches import underway
 from tasks.batches.batch import BatchDesk
+from tasks.cut_off import cut_off
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.growth.counts import GrownCounts
@@ -339,7 +340,8 @@ class Run:
             measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
-        warnings = [*filter(None, [lost]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
+        cut = cut_off(workspace.staged("traces"))
+        warnings = [*filter(None, [lost, cut]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
         for warning in warnings:
             self.say(warning)
         with workspace.sparing():

@@ -133,6 +133,7 @@ TRACES = pa.schema(
         ("messages", _MESSAGES),
         ("response", pa.string()),
         ("reasoning", pa.string()),
+        ("finish_reason", pa.string()),
         ("answer", pa.string()),
         ("score", pa.float32()),
         ("pass_rate", pa.float32()),

@@ -28,6 +28,7 @@ from storage.lake import Lake, Manifest
 from storage.parquet import write_text
 from storage.sql import parquet_in
 from storage.workspace import Workspace
+from tasks.cut_off import cut_off
 from tasks.decontaminate import Decontamination
 from tasks.exporters import making
 from tasks.exporters.protocol import Exporter, NeedsFiles, caveats, documents, facts, files, needs_distributions, needs_refuted
@@ -193,7 +194,12 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "mix": [asdict(each) for each in mix.facts()],
             "scorer": None if scorer is None else dict(scorer),
             "caveats": list(said),
-            "warnings": [*mix.lines(), *_left_out(left_out), *(f"exports: {each}" for each in said)],
+            "warnings": [
+                *filter(None, [cut_off(folder)]),
+                *mix.lines(),
+                *_left_out(left_out),
+                *(f"exports: {each}" for each in said),
+            ],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),

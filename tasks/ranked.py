@@ -19,6 +19,7 @@ RESPONSE = [
     "messages",
     "response",
     "reasoning",
+    "finish_reason",
     "tokens_in",
     "tokens_out",
     "created_at",

@@ -59,6 +59,11 @@ class Encoded:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def unended(self) -> Encoded:
+        """Return them up to where the turn ends: nobody is to learn to end it where the response was cut off."""
+        end = self.end - self.ended
+        return replace(self, ids=self.ids[:end], end=end, ended=False, offsets=self.offsets[: end - self.begin])
+
 
 class Chat:
     """A tokenizer with a chat template."""

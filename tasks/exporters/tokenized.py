@@ -16,6 +16,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
+from storage.records import CUT_OFF
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
 from tasks.exporters.protocol import exporter
@@ -129,7 +130,8 @@ class Tokenized(Shown):
         counts = self._counts
         told: dict[str, Any] = {"transformers": version("transformers"), "tokenizers": version("tokenizers")}
         told |= self._chat.facts
-        told |= {name: counts[name] for name in ("traces", "sequences", "tokens", "trained_tokens", "truncated", "seams")}
+        counted = ("traces", "sequences", "tokens", "trained_tokens", "truncated", "cut_off", "seams")
+        told |= {name: counts[name] for name in counted}
         told["dropped"] = self._dropped()
         if self.packing:
             room = counts["rows"] * (self.max_length or 0)
@@ -153,7 +155,10 @@ class Tokenized(Shown):
         while batch := list(itertools.islice(source, BATCH)):
             shown = [(trace, rendered) for trace in batch if (rendered := self._rendered(chat, trace)) is not None]
             encoded = chat.encode([rendered for _, rendered in shown], offsets=self.offsets)
-            for (trace, rendered), tokens in zip(shown, encoded, strict=True):
+            for (trace, rendered), whole in zip(shown, encoded, strict=True):
+                cut = trace.get("finish_reason") in CUT_OFF
+                tokens = whole.unended() if cut else whole
+                counts["cut_off"] += cut
                 fitting = self._fitting(tokens)
                 if fitting is not None:
                     counts["sequences"] += 1

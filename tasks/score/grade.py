@@ -30,7 +30,7 @@ BATCH = 64
 """Samples that are read at a time."""
 REFUSED = 20
 """Responses of which none could be scored, after which it isn't the responses' fault."""
-SHOWN = 100
+SHOWN = 200
 """Characters of a reason by which failures are counted."""
 
 

@@ -187,6 +187,12 @@ class TestManifest:
         )
         assert (manifest["spec"]["seed"], manifest["version"], manifest["shuffled_by"]) == (7, "0.1.0", None)
 
+    def test_what_was_cut_off(self, lake: Lake):
+        """It is said of all forms, since a student of any learns to stop there."""
+        manifest = run(lake, [trace(n, finish_reason="length" if n < 3 else "stop") for n in range(10)])
+        (said,) = manifest["warnings"]
+        assert said.startswith("3 of 10 traces were cut off (finish_reason length), and teach a student to stop there")
+
     def test_options_and_facts(self, lake: Lake):
         """The form's own options and what it counted stand in it."""
         manifest = run(lake, reasoning="think")

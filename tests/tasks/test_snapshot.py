@@ -120,6 +120,7 @@ async def test_trace(lake: Lake):
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "2 + 2?"}],
         "response": "2 + 2? #0",
         "reasoning": None,
+        "finish_reason": "stop",
         "answer": "4",
         "score": 0.75,
         "pass_rate": 0.25,

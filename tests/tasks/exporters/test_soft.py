@@ -23,7 +23,7 @@ from tasks.teachers.embedded import MODEL, EmbeddedServer
 from tasks.teachers.weights import revision
 from tests.tasks.exporters import students
 from tests.tasks.exporters.distributions import drawn
-from tests.tasks.exporters.test_tokenized import loaded
+from tests.tasks.exporters.test_tokenized import decode, loaded
 from tests.tasks.exporters.test_tokenized import rows as plain_rows
 from tests.tasks.exporters.traces import make_trace
 from tests.tasks.teachers.test_embedded import ask
@@ -88,6 +88,18 @@ def test_one_vocabulary(folders: dict[str, str], name: str, how: dict[str, bool]
             assert np.all(np.diff(logprobs) <= 0)
             assert len(set(ids)) == len(ids)
             assert np.exp(logprobs).sum() + rest == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("end", [True, False], ids=["drawn with its end", "cut off"])
+def test_cut_off(folders: dict[str, str], end: bool):
+    """Of a response that was broken off, what is learnt is each of its tokens, and no end, whatever a scorer made of one."""
+    trace = answer(folders["smollm"], end=end) | {"finish_reason": "length"}
+    (row,), told = rows(folders["smollm"], trace)
+    (whole,), _ = rows(folders["smollm"], answer(folders["smollm"]))
+    assert row["input_ids"] == whole["input_ids"][: row["length"]]
+    assert has(row) == [label != -100 for label in row["labels"]]
+    assert decode(folders["smollm"], [label for label in row["labels"] if label != -100]) == RESPONSE
+    assert (told["cut_off"], told["unaligned_tokens"]) == (1, 0)
 
 
 def test_the_probabilities_are_the_teachers(folders: dict[str, str]):

@@ -143,6 +143,14 @@ class TestTemplates:
         (row,) = rows(folders["no end"], make_trace())
         assert learnt(folders["no end"], row).endswith("It is 0. <|im_end|>")
 
+    @pytest.mark.parametrize(("name", "said"), [("chatml", "It is 0."), ("smollm", "It is 0."), ("no end", "It is 0. ")])
+    def test_cut_off(self, folders: dict[str, str], name: str, said: str):
+        """A response that was broken off ends no turn: a student learns its words, and not to stop behind them."""
+        (whole,), (row,) = rows(folders[name], make_trace()), rows(folders[name], make_trace(finish_reason="length"))
+        assert learnt(folders[name], row) == said
+        assert row["input_ids"] == whole["input_ids"][: row["length"]]
+        assert row["labels"][-1] == row["input_ids"][-1]
+
     def test_a_template_that_trims(self, folders: dict[str, str]):
         """White space around a response is nothing that counts."""
         (row,) = rows(folders["trimming"], make_trace(response="  It is 0.\n"))
