@@ -102,10 +102,9 @@ def compare(name: str, rows: list[dict[str, Any]], model: Any) -> bool:
             worst = max(worst, ((expected - torch.tensor(values)).abs() + HALF * expected).max().item())
             most = max(most, math.fsum(map(math.exp, values)))
     good = tokens > 0 and worst <= NEAR and most <= 1 + 1e-5
-    print(
-        f"{'ok  ' if good else 'FAIL'}  {name}: {len(rows)} responses, {tokens:,} tokens, {sampled / max(1, tokens):.0%} of them"
-    )
-    print(f"      among their alternatives; largest difference {worst:.1e} nats beyond half precision's, largest mass of a position {most:.6f}")
+    share = sampled / max(1, tokens)
+    print(f"{'ok  ' if good else 'FAIL'}  {name}: {len(rows)} responses, {tokens:,} tokens, {share:.0%} among their alternatives")
+    print(f"      largest difference {worst:.1e} nats beyond half precision's, largest mass of a position {most:.6f}", flush=True)
     return good
 
 

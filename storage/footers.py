@@ -1,6 +1,6 @@
 """Footers of parts, kept beside them: without its footer no Parquet file can be read, and it is the first that a cut takes.
 
-`NAME.footer` is a line `CRC32 SIZE PART-CRC32`, the first sum being of all behind it, and then the footer as it stands in
+`_NAME.footer` is a line `CRC32 SIZE PART-CRC32`, the first sum being of all behind it, and then the footer as it stands in
 `NAME.parquet`.
 """
 
@@ -40,8 +40,14 @@ class Kept:
 
 
 def beside(part: Path) -> Path:
-    """Return where a part's footer is kept; the name matches no pattern of a table."""
-    return part.with_suffix(".footer")
+    """Return where a part's footer is kept. Whoever reads a whole folder, as Arrow and Spark do, passes over such a name."""
+    return part.with_name(f"_{part.stem}.footer")
+
+
+def is_astray(footer: Path) -> bool:
+    """Return whether it is a footer of no part that is there. So is one without the `_`, of an earlier version."""
+    part = footer.with_suffix(".parquet").with_name(footer.with_suffix(".parquet").name.removeprefix("_"))
+    return footer != beside(part) or not part.exists()
 
 
 def copy(part: Path, target: Path) -> None:

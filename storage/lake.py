@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from storage import journal, outbox, verdicts
+from storage import footers, journal, outbox, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.locks import taken
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
@@ -224,7 +224,7 @@ class Lake:
             found += [folder for folder in folders if folder.name.removeprefix("build=") not in landed]
         for table in (*STORES, self.index.name):
             kept = (self.root / table).glob("**/*.footer")
-            found += [path for path in kept if not path.with_suffix(".parquet").exists()]
+            found += filter(footers.is_astray, kept)
         for folder in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")

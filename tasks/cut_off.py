@@ -23,7 +23,7 @@ def cut_off(traces: Path) -> str | None:
                 if "finish_reason" not in file.schema_arrow.names:
                     return None  # of a build before there was this column
                 for batch in file.iter_batches(columns=["finish_reason"]):
-                    cut += pc.sum(pc.is_in(batch["finish_reason"], _REASONS)).as_py() or 0
+                    cut += pc.call_function("is_in", [batch["finish_reason"]], pc.SetLookupOptions(_REASONS)).true_count
                     total += len(batch)
         except UNREADABLE as error:
             raise unreadable(path, error) from error

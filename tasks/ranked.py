@@ -66,6 +66,11 @@ def packed(ids: pa.Array) -> Ids:
     return whole
 
 
+def from_digits(ids: pa.Array) -> Ids:
+    """Return the bytes of ids by their digits."""
+    return np.frombuffer(bytes.fromhex("".join(ids.to_pylist())), f"S{_BYTES}")
+
+
 def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Return the ids in order, and the rank and the bucket of each."""
     ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")

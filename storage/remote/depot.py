@@ -187,8 +187,9 @@ class Depots:
             else:
                 self._holder.keep(path)
 
-        for suffix in (".parquet", ".footer", ".jsonl"):  # a footer without its part would be taken for a leftover
-            found = ((self._root / each).glob(f"{escape(box.name)}*{suffix}") for each in (*box.parts, *layout.GROWING))
+        # A footer without its part would be taken for a leftover.
+        for name in ("{}*.parquet", "_{}*.footer", "{}*.jsonl"):
+            found = ((self._root / each).glob(name.format(escape(box.name))) for each in (*box.parts, *layout.GROWING))
             self._all(place, sorted(chain.from_iterable(found)))
         self._objects.delete(list(there))
 

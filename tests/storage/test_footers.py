@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from storage import footers
@@ -28,6 +29,20 @@ def test_kept(part: Path):
     assert part.read_bytes().endswith(kept.footer)
     assert kept.metadata.num_rows == 5
     assert not kept.refutes(part)
+
+
+def test_a_whole_folder(part: Path):
+    """Whoever hands Arrow a table's folder reads its parts, and takes no footer for one."""
+    assert pq.read_table(part.parent).num_rows == 5
+
+
+def test_astray(part: Path):
+    """A footer without its part is, and one that has the name which an earlier version gave it."""
+    kept = footers.beside(part)
+    assert not footers.is_astray(kept)
+    assert footers.is_astray(kept.with_name("r-000000.salvaged.footer"))
+    part.unlink()
+    assert footers.is_astray(kept)
 
 
 def test_refuted(part: Path):

@@ -45,7 +45,7 @@ def test_whole(lake: Lake, index: Index):
 
 def test_leftovers(lake: Lake, index: Index):
     """What a killed writer left is removed by the next."""
-    left = [index.folder / ".run-001.parquet.tmp", index.folder / "run-002.footer"]
+    left = [index.folder / ".run-001.parquet.tmp", index.folder / "_run-002.footer"]
     for path in left:
         path.touch()
     with lake.writing(print):

@@ -289,7 +289,7 @@ class TestRecover:
         (parts / ".r-000000.parquet.tmp").write_bytes(b"PAR1 half")
         recover(tmp_path, parts)
         assert ids(parts) == ["a"]
-        assert listing(parts) == ["r-000000.footer", "r-000000.parquet"]
+        assert listing(parts) == ["_r-000000.footer", "r-000000.parquet"]
 
     def test_empty_segment(self, tmp_path: Path, parts: Path):
         """A segment without a whole line leaves no part."""

@@ -58,7 +58,7 @@ class TestPartWriter:
     def test_footer(self, tmp_path: Path):
         """Where it is asked for, the footer is kept beside the file, under a name that the lake's globs don't match."""
         write_rows(tmp_path / "part.parquet", SCHEMA, ({"n": n} for n in range(2_500)), store=True)
-        assert listing(tmp_path) == ["part.footer", "part.parquet"]
+        assert listing(tmp_path) == ["_part.footer", "part.parquet"]
         kept = footers.kept(tmp_path / "part.parquet")
         assert kept is not None
         assert (kept.metadata.num_rows, kept.metadata.num_row_groups) == (2_500, 2)

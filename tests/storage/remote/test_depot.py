@@ -116,7 +116,7 @@ async def test_full_segments(machine: Machine, objects: Objects, watch: Certain,
         await asyncio.gather(*worker.journal._landings)
         assert [key.removeprefix(f"{BOX}/") for key in keys(objects, BOX)] == [
             "journal/run-w1-000001/commit-000000",
-            "samples/run-w1-000000.footer",
+            "samples/_run-w1-000000.footer",
             "samples/run-w1-000000.parquet",
         ]
         part = objects.get(f"{BOX}/samples/run-w1-000000.parquet")
@@ -136,7 +136,7 @@ async def test_full_segments(machine: Machine, objects: Objects, watch: Certain,
     assert part is not None
     assert copied is not None
     assert copied[0] == part[0]
-    assert sorted(sent) == ["samples/run-w1-000001.footer", "samples/run-w1-000001.parquet"]
+    assert sorted(sent) == ["samples/_run-w1-000001.footer", "samples/run-w1-000001.parquet"]
     assert keys(objects, "journal") == ["journal/lease"]
 
 

@@ -284,7 +284,7 @@ async def test_repair_mends_both(machine: Machine, objects: Objects):
     objects.put("samples/r-000000.parquet", found[0][:-20])
     lake = machine("b")
     done = repair(lake)
-    assert [path.name for path in done.moved] == ["r-000000.parquet", "r-000000.footer"]
+    assert [path.name for path in done.moved] == ["r-000000.parquet", "_r-000000.footer"]
     assert stored(machine("c")) == ["s1", "s2"]
     assert "samples/r-000000.parquet" not in keys(objects)
     assert any(key.startswith("quarantine/") for key in keys(objects))
