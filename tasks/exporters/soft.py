@@ -19,7 +19,7 @@ from tasks.exporters.chat import Encoded, Rendered, revision_of, vocabulary_of
 from tasks.exporters.distillkit import Codec, CodecOptions
 from tasks.exporters.protocol import exporter
 from tasks.exporters.tokenized import BATCH, MASKED, Conversation, Tokenized
-from tasks.exporters.translation import Learnt, Taught, Translator, nothing
+from tasks.exporters.translation import Learnt, Taught, Translator, narrowed, nothing
 from tasks.exporters.turns import origin
 from tasks.exports.distributions import positions
 
@@ -225,7 +225,7 @@ class Soft(Tokenized):
         for tokens, taught in ((each.tokens, _of(each)) for each in sequences):
             before, behind = [None] * tokens.begin, [None] * (len(tokens) - tokens.end)
             ids += [*before, *_cut(taught.ids, taught.counts), *behind]
-            logprobs += [*before, *_cut(taught.logprobs.astype(kind), taught.counts), *behind]
+            logprobs += [*before, *_cut(narrowed(taught.logprobs, taught.counts, kind), taught.counts), *behind]
             has = (taught.counts > 0).tolist()
             rest += [*before, *(each if one else None for each, one in zip(taught.rest.tolist(), has, strict=True)), *behind]
         return {"top_ids": ids, "top_logprobs": logprobs, "rest": rest}

@@ -80,6 +80,14 @@ def nothing(tokens: int, why: Why) -> Taught:
     return Taught(counts=none, ids=NOTHING, logprobs=NOTHING.astype(np.float32), rest=np.ones(tokens, np.float32), how=why)
 
 
+def narrowed(logprobs: npt.NDArray[Any], counts: Numbers, kind: type[np.floating[Any]]) -> npt.NDArray[Any]:
+    """Return log-probabilities in fewer bits, down rather than up where a position would have more probability than 1."""
+    values = logprobs.astype(kind)
+    places = np.repeat(np.arange(len(counts)), counts)
+    over = np.bincount(places, np.exp(values.astype(np.float64)), minlength=len(counts)) > 1
+    return np.where(over[places], np.nextafter(values, kind(-np.inf)), values)
+
+
 class Translator:
     """From a teacher's vocabulary to a student's."""
 
@@ -264,11 +272,13 @@ def _taught(
     places, targets, logprobs = _once(places, targets, logprobs)
     order = np.lexsort((targets, -logprobs, places))
     places, targets, logprobs = places[order], targets[order], logprobs[order]
+    counts = np.bincount(places, minlength=number)
     mass = np.bincount(places, np.exp(logprobs), minlength=number)
+    logprobs -= np.log(np.maximum(mass, 1))[places]  # half precision in the lake makes a little more than 1 of some
     return Taught(
-        counts=np.bincount(places, minlength=number),
+        counts=counts,
         ids=targets.astype(np.int32),
-        logprobs=logprobs.astype(np.float32),
+        logprobs=narrowed(logprobs, counts, np.float32),
         rest=np.clip(1 - mass, 0, 1).astype(np.float32),
         how=how,
     )

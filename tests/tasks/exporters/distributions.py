@@ -39,9 +39,19 @@ def logprobs(
 
 
 def drawn(
-    vocabulary: Sequence[bytes | None], tokens: Sequence[int], *, top: int, seed: int = 0, ids: bool = True, spell: bool = True
+    vocabulary: Sequence[bytes | None],
+    tokens: Sequence[int],
+    *,
+    top: int,
+    seed: int = 0,
+    mass: float = 0.9,
+    ids: bool = True,
+    spell: bool = True,
 ) -> pa.StructScalar:
-    """Return what a teacher of a vocabulary, whose distributions are made at random, says of tokens that it drew."""
+    """Return what a teacher of a vocabulary, whose distributions are made at random, says of tokens that it drew.
+
+    `mass` is the probability of all alternatives of a position.
+    """
     random = np.random.default_rng(seed)
     known = np.array([number for number, token in enumerate(vocabulary) if token])
     others, sampled = [], []
@@ -49,7 +59,7 @@ def drawn(
         chosen = random.choice(known, top, replace=False)
         if random.random() < 0.8 and token not in chosen:
             chosen[random.integers(top)] = token
-        shares = -np.sort(-random.dirichlet(np.ones(top))) * 0.9
+        shares = -np.sort(-random.dirichlet(np.ones(top))) * mass
         sampled.append(float(np.log(dict(zip(chosen.tolist(), shares, strict=True)).get(token, 0.01))))
         names = [(vocabulary[each], each) if ids and spell else each if ids else vocabulary[each] for each in chosen.tolist()]
         others.append(list(zip(names, np.log(shares).tolist(), strict=True)))

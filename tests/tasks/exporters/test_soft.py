@@ -90,6 +90,25 @@ def test_one_vocabulary(folders: dict[str, str], name: str, how: dict[str, bool]
             assert np.exp(logprobs).sum() + rest == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["float16", "float32"])
+def test_no_more_than_all(folders: dict[str, str], kind: str):
+    """Half precision makes more than 1 of some distributions in the lake; a student gets none such."""
+    traces = [answer(folders["smollm"], n=n, top=20, mass=1.0) for n in range(30)]
+    stored = [each["logprobs"].as_py() for each in traces]
+    masses = [
+        np.exp(np.array(values, np.float64)).sum()
+        for each in stored
+        for values in np.split(np.array(each["top_logprobs"]), np.cumsum(each["counts"])[:-1])
+    ]
+    assert max(masses) > 1
+    found, _ = rows(folders["smollm"], *traces, logprobs=kind)
+    learnt = [
+        np.array(values, np.float64) for row in found for values in row["top_logprobs"] if values is not None and len(values)
+    ]
+    assert max(np.exp(values).sum() for values in learnt) <= 1
+    assert max(np.exp(values).sum() for values in learnt) > 0.999
+
+
 @pytest.mark.parametrize("end", [True, False], ids=["drawn with its end", "cut off"])
 def test_cut_off(folders: dict[str, str], end: bool):
     """Of a response that was broken off, what is learnt is each of its tokens, and no end, whatever a scorer made of one."""
