@@ -66,15 +66,21 @@ def test_from_a_draw_to_a_loss(tmp_path: Path) -> None:
     assert (built["paid"], built["kept"]) == (0, 3)
     rows = pq.read_table(tmp_path / "soft" / "train-00000-of-00001.parquet").to_pylist()
     assert {(row["scorer"], row["license"]) for row in rows} == {("big", "CC0-1.0 AND MIT AND Apache-2.0")}
-    stored = workplace.query("SELECT sample_id, logprobs.logprobs, logprobs.ids FROM scores WHERE ended AND reasoning = 'none'")
+    stored = workplace.query(
+        "SELECT sample_id, given.logprobs, given.ids, finish_reason = 'length' FROM (SELECT sample_id, logprobs AS given FROM scores "
+        "WHERE ended AND scores.reasoning = 'none') JOIN samples USING (sample_id)"
+    )
     end = AutoTokenizer.from_pretrained(student).eos_token_id
     assert len(stored) == 3
-    for sample_id, logprobs, ids in stored:
+    assert any(cut for *_, cut in stored)
+    for sample_id, logprobs, ids, cut in stored:
         (row,) = [row for row in rows if row["sample_id"] == sample_id]
         start = row["prompt_length"]
-        # The last is the end of the turn, whose distribution the student gets as well, at the token that is its label.
-        assert row["input_ids"][start : start + len(ids)] == ids == [label for label in row["labels"] if label != -100]
+        # The last is the end of the turn, whose distribution the student gets as well, at the token that is its label: but not of
+        # a response that was cut off.
         assert ids[-1] == end
+        learnt = ids[:-1] if cut else ids
+        assert row["input_ids"][start : start + len(learnt)] == learnt == [label for label in row["labels"] if label != -100]
         for token, tops, values, logprob in zip(ids, row["top_ids"][start:], row["top_logprobs"][start:], logprobs, strict=False):
             assert values[tops.index(token)] == pytest.approx(logprob, abs=1e-6)
     notice = " ".join((tmp_path / "soft" / "NOTICE").read_text().split())
