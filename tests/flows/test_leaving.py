@@ -31,6 +31,42 @@ def test_forsaken(code: int, stdout: str, left: int) -> None:
     assert done.stdout == "all of it\n"
 
 
+AT_LAST = """
+import atexit, os, signal, sys
+from flows.leaving import at_once_on_signals, end_at_last, leave
+
+class Torn:
+    def __del__(self):
+        os.write(2, b"torn down")
+
+end_at_last()
+kept = Torn()
+atexit.register(os.write, 1, b"called")
+if len(sys.argv) > 1:
+    atexit.register(os.kill, os.getpid(), int(sys.argv[1]))
+at_once_on_signals(5)
+print("told")
+leave(5)
+"""
+
+
+def at_last(*arguments: str) -> tuple[int, str, str]:
+    """Return how a process ended that leaves so."""
+    done = subprocess.run([sys.executable, "-c", AT_LAST, *arguments], text=True, capture_output=True, timeout=60, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_no_teardown() -> None:
+    """What is done at exit is, what was printed is out, and then the process is gone."""
+    assert at_last() == (5, "told\ncalled", "")
+
+
+@pytest.mark.parametrize("number", [2, 15])
+def test_a_signal_at_the_end(number: int) -> None:
+    """It ends the process with the code that it would have had."""
+    assert at_last(str(number)) == (5, "told\n", "")
+
+
 def test_nobody_forsaken() -> None:
     """Else it leaves as any process does, and whoever is called at exit is."""
     code = "import atexit; from flows.leaving import leave; atexit.register(print, 'called'); leave(4)"
