@@ -15,7 +15,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from flows import on_evaluations, on_lakes, on_samples, on_shards, on_specs
-from flows.leaving import at_once_on_signals, end_at_last, leave
+from flows.leaving import leave, whole_process
 from flows.printing import err, plain, results_alone
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
@@ -49,11 +49,11 @@ for command in (
 
 def run() -> None:
     """Be a process of the command line's own."""
-    end_at_last()
-    main(alone=True)
+    with whole_process():
+        main()
 
 
-def main(*, alone: bool = False) -> None:
+def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
     gc.set_threshold(YOUNG)  # of what imports make, nothing is garbage
@@ -81,8 +81,6 @@ def main(*, alone: bool = False) -> None:
         code = 0
     finally:
         gc.freeze()  # all of it goes with the process: to look through it for cycles first would take half a second
-    if alone:
-        at_once_on_signals(code)
     leave(code)
 
 

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import NoReturn
 
 FLUSH_FAILED = 120
 """The exit code where what was printed could not be written: the interpreter's own."""
 _forsaken: list[str] = []
 """Why nothing is waited for any more, where that is so."""
-_codes: list[int] = []
-"""With what the process is to exit, once it does."""
 
 
-def end_at_last() -> None:
-    """Have this process end, once all is done that is done at exit, without the interpreter's teardown. Called before all else.
+@contextlib.contextmanager
+def whole_process() -> Iterator[None]:
+    """Have the process that leaves within this end without the interpreter's teardown, behind all that is done at exit.
 
-    Threads of Arrow and of fsspec outlive the main one, and one that asks for the interpreter meanwhile aborts the process; a
-    signal that comes then would be the exit code.
+    Threads of Arrow and of fsspec outlive the main one, and one that asks for the interpreter meanwhile aborts the process. A
+    signal that comes late ends it with the code that it has. Entered before all else: who is registered first is called last.
     """
-    atexit.register(_end)  # the first to be registered is the last to be called
+    codes: list[int] = []
 
+    def end(*_: object) -> None:
+        if codes:
+            logging.shutdown()  # which would be called behind this one
+            _exit(codes[-1])
 
-def _end() -> None:
-    if _codes:
-        logging.shutdown()  # which is called behind this one else
-        _exit(_codes[-1])
+    atexit.register(end)
+    try:
+        yield
+    except SystemExit as left:
+        codes.append(left.code if isinstance(left.code, int) else 1)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
+        raise
 
 
 def forsake(why: str) -> None:
@@ -38,17 +47,10 @@ def forsake(why: str) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit with a code: at once where somebody was forsaken, and else once all is done that is done at exit."""
-    _codes.append(code)
+    """Exit with a code: at once where somebody was forsaken, and else as any process does."""
     if not _forsaken:
         sys.exit(code)
     _exit(code)
-
-
-def at_once_on_signals(code: int) -> None:
-    """Have a signal end this process with a code: nothing is left to be ended in good order."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: _exit(code))
 
 
 def _exit(code: int) -> NoReturn:

@@ -255,9 +255,8 @@ class Run:
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule_alone, self._alone)
         sampling, arms = self.spec.sampling, self.spec.arms
         self._asked = self._workspace.folder / "asked.parquet"
-        writer = PartWriter(self._asked, ASKED)
         self._writer = self._stack.enter_context(contextlib.ExitStack())
-        self._writer.enter_context(writer)
+        writer = self._writer.enter_context(PartWriter(self._asked, ASKED))
         self._writer.enter_context(self._workspace.sparing())  # meanwhile it is only looked into
         drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
         self.at_work = Shards(
@@ -340,8 +339,8 @@ class Run:
             measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
-        cut = cut_off(workspace.staged("traces"))
-        warnings = [*filter(None, [lost, cut]), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
+        told = [lost, cut_off(workspace.staged("traces"))]
+        warnings = [*filter(None, told), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
         for warning in warnings:
             self.say(warning)
         with workspace.sparing():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from binascii import unhexlify
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,21 +28,17 @@ RESPONSE = [
 """The columns that a trace takes from its sample."""
 _BYTES = 16
 """Of an id, which has two hex digits for each."""
-STRETCH = 125_000
-"""Ranks that are put in order at a time."""
-MOST_STRETCHES = 16
-"""Each of them is looked for among all ranks."""
 
 
 def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str) -> None:
     """Deal the `columns` of samples, with their `rank` and `bucket` after them.
 
     `ranks` is a query for sample_id, rank and bucket; a sample may have several ranks. A join would be simpler. But one whose ids
-    don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do.
+    don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do, and 50 while they are put in order.
     """
     ids, ordered, buckets = _ranks(workspace, ranks)
     schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int32())])
-    source = workspace.stream(f"SELECT unhex(sample_id) AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
+    source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
 
     def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
         for batch in source:
@@ -60,35 +57,25 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
 
 
 def packed(ids: pa.Array) -> Ids:
-    """Return the bytes of ids, which DuckDB's `unhex` makes of their digits, without an object for each."""
-    fixed = ids.cast(pa.binary(_BYTES))
-    whole: Ids = np.frombuffer(fixed.buffers()[1], f"S{_BYTES}", len(fixed), fixed.offset * _BYTES)
-    return whole
-
-
-def from_digits(ids: pa.Array) -> Ids:
-    """Return the bytes of ids by their digits."""
-    return np.frombuffer(bytes.fromhex("".join(ids.to_pylist())), f"S{_BYTES}")
+    """Return ids of 32 hex digits as 16 bytes each, without an object for each."""
+    _, offsets, digits = ids.buffers()
+    begin = int(np.frombuffer(offsets, np.int32)[ids.offset]) if len(ids) else 0
+    return np.frombuffer(unhexlify(memoryview(digits or b"")[begin : begin + 2 * _BYTES * len(ids)]), f"S{_BYTES}")
 
 
 def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int16]]:
     """Return the ids in order, and the rank and the bucket of each."""
     ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")
     ids, ranks, buckets = np.empty(number, f"S{_BYTES}"), np.empty(number, np.int64), np.empty(number, np.int16)
-    # Ids are hashes: a stretch of them at a time is put in order, since copies of all would take as much again.
-    stretches = min(MOST_STRETCHES, 1 + number // STRETCH)
-    bounds = [f"{(stretch << 32) // stretches:08x}" for stretch in range(stretches)]
     first = 0
-    for low, high in zip(bounds, [*bounds[1:], "g"], strict=True):
-        began = first
-        within = f"sample_id >= '{low}' AND sample_id < '{high}'"
-        listed = f"SELECT unhex(sample_id) AS id, rank, bucket FROM ({query}) WHERE {within}"
-        for batch in workspace.stream(listed, rows=DEALT_ROWS):
-            here = slice(first, first + len(batch))
-            ids[here] = packed(batch["id"])
-            ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
-            first += len(batch)
-        here = slice(began, first)
-        order = np.argsort(ids[here], kind="stable")
-        ids[here], ranks[here], buckets[here] = ids[here][order], ranks[here][order], buckets[here][order]
+    for batch in workspace.stream(f"SELECT sample_id, rank, bucket FROM ({query})", rows=DEALT_ROWS):
+        here = slice(first, first + len(batch))
+        ids[here] = packed(batch["sample_id"])
+        ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
+        first += len(batch)
+    order = np.argsort(ids, kind="stable")
+    # One after the other: of each, what was out of order goes before the next is copied.
+    ids = ids[order]
+    ranks = ranks[order]
+    buckets = buckets[order]
     return ids, ranks, buckets

@@ -26,7 +26,7 @@ from storage.schemas import LOGPROBS
 from storage.scores import NONE, together
 from storage.sql import literal, parquet, parquet_in
 from storage.workspace import Workspace
-from tasks.ranked import Ids, from_digits, packed
+from tasks.ranked import Ids, packed
 
 BATCH_ROWS = 64
 """Samples that are looked at together: with twenty alternatives at each of a thousand tokens, some megabytes."""
@@ -147,7 +147,7 @@ class Distributions:
 
     def _of(self, sample_id: str) -> tuple[int, int]:
         """Return where a sample's distributions are, or -1, and the number of its revision."""
-        (key,) = from_digits(pa.array([sample_id]))
+        (key,) = packed(pa.array([sample_id]))
         at = int(np.searchsorted(self._ids, key))
         known = at < len(self._ids) and self._ids[at] == key
         return (int(self._places[at]), int(self._revised[at])) if known else (-1, 0)
@@ -158,7 +158,7 @@ class Distributions:
         number = 0
         with writing(self._path), pa.ipc.new_file(str(self._path), pa.schema([("logprobs", LOGPROBS)])) as writer:
             for batch in _batches(workspace, lake, traces, fingerprints):
-                sought = from_digits(batch["sample_id"])
+                sought = packed(batch["sample_id"])
                 at = np.minimum(np.searchsorted(self._ids, sought), len(self._ids) - 1)
                 made = batch["created_at"].cast(pa.int64()).to_numpy()
                 wanted = (self._ids[at] == sought) & (made < moments[at])
@@ -179,8 +179,7 @@ class Distributions:
 
 
 def _ids(workspace: Workspace, traces: Path) -> Ids:
-    listed = workspace.stream(f"SELECT unhex(sample_id) AS id FROM {parquet_in(traces)}", rows=10_000)
-    ids = [packed(batch["id"]) for batch in listed]
+    ids = [packed(batch["sample_id"]) for batch in workspace.stream(f"SELECT sample_id FROM {parquet_in(traces)}", rows=10_000)]
     return np.unique(np.concatenate(ids)) if ids else np.empty(0, "S16")
 
 

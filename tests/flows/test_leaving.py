@@ -33,20 +33,19 @@ def test_forsaken(code: int, stdout: str, left: int) -> None:
 
 AT_LAST = """
 import atexit, os, signal, sys
-from flows.leaving import at_once_on_signals, end_at_last, leave
+from flows.leaving import leave, whole_process
 
 class Torn:
     def __del__(self):
         os.write(2, b"torn down")
 
-end_at_last()
-kept = Torn()
-atexit.register(os.write, 1, b"called")
-if len(sys.argv) > 1:
-    atexit.register(os.kill, os.getpid(), int(sys.argv[1]))
-at_once_on_signals(5)
-print("told")
-leave(5)
+with whole_process():
+    kept = Torn()
+    atexit.register(os.write, 1, b"called")
+    if len(sys.argv) > 1:
+        atexit.register(os.kill, os.getpid(), int(sys.argv[1]))
+    print("told")
+    leave(5)
 """
 
 
