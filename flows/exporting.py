@@ -146,13 +146,14 @@ def export_all(
     say: Callable[[str], None],
     part: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> list[dict[str, Any]]:
-    """Write all of a landed build's exports and return their manifests. Warnings are said.
+    """Write all of a landed build's exports and return their manifests. Warnings are said once, the build's own not again.
 
     One that is refused keeps none of the others from being written: what is raised, once they are, is the first that was. `part`
     hears how many are done, and of how many.
     """
     manifests: list[dict[str, Any]] = []
     refused: UserError | None = None
+    said = set(build.get("warnings", ()))
     for number, options in enumerate(wanted):
         part(number, len(wanted))
         try:
@@ -163,7 +164,9 @@ def export_all(
             refused = refused or error
             continue
         for warning in manifest["warnings"]:
-            say(warning)
+            if warning not in said:
+                say(warning)
+        said.update(manifest["warnings"])
         manifests.append(manifest)
     catalog.write(lake)
     if refused is not None:

@@ -8,7 +8,7 @@ from flows.exporting import export_all, options_of
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions
-from tests.tasks.landed import land
+from tests.tasks.landed import land, trace
 
 FLAGS = {"format": "messages", "to": "out", "file": None, "shards": None, "shard_bytes": None, "shuffle": False}
 
@@ -61,3 +61,15 @@ def test_one_that_is_refused_keeps_none_of_the_others_from_being_written(lake: L
     assert len(lake.exports()) == 2
     assert len(said) == 1
     assert "yours" in said[0]
+
+
+def test_a_warning_is_said_once(lake: Lake):
+    """What the build has said already isn't said of its exports, and what two of them would say is said of the first."""
+    lake.mend()
+    build = land(lake, [trace(n, finish_reason="length") for n in range(3)])
+    wanted = [ExportOptions(to=str(lake.root.parent / name)) for name in ("out", "more")]
+    said: list[str] = []
+    first, second = export_all(lake, build, wanted, say=said.append)
+    assert said == first["warnings"] == second["warnings"] != []
+    export_all(lake, build | {"warnings": list(said)}, wanted, say=said.append)
+    assert said == first["warnings"]
