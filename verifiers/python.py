@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import field
 from functools import lru_cache
@@ -23,6 +24,8 @@ from storage.records import Prompt, Sample
 from verifiers import workers
 from verifiers.protocol import Finding, verifier
 
+_LOADING = threading.RLock()
+"""Modules and paths are the process's, and importlib's caches break where two threads invalidate them at once."""
 _KEPT = {*sys.stdlib_module_names, "flows", "storage", "tasks", "verifiers"}
 LOADING_S = 60.0
 """For the import of the user's module."""
@@ -136,7 +139,8 @@ def _function(folder: str, call: str, checksum: str) -> Callable[..., object]:
 def _load(folder: str, call: str) -> tuple[Callable[..., object], str]:
     """Return a function and the checksum of its source. Raise ValueError where there is none."""
     name, _, attribute = call.partition(":")
-    module = _module(folder, name)
+    with _LOADING:
+        module = _module(folder, name)
     function: Any = module
     for part in attribute.split("."):
         try:
