@@ -114,7 +114,8 @@ def _score(found: float, call: str) -> float:
 
 def _inspect(folder: str, call: str, options: dict[str, Any]) -> str:
     """Return the checksum of a function's source. Raise ValueError, with one line, where it can't be imported or called so."""
-    function, checksum = _load(folder, call)
+    with _LOADING:
+        function, checksum = _load(folder, call)
     if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
         raise ValueError(f"call: {call} is an `async def`; a plain function is wanted")
     try:
@@ -130,7 +131,8 @@ def _inspect(folder: str, call: str, options: dict[str, Any]) -> str:
 
 @lru_cache(maxsize=64)
 def _function(folder: str, call: str, checksum: str) -> Callable[..., object]:
-    function, found = _load(folder, call)
+    with _LOADING:
+        function, found = _load(folder, call)
     if found != checksum:
         raise VerifierError(f"the source of {call} has changed since the build began; the next build judges by it")
     return function
@@ -139,8 +141,7 @@ def _function(folder: str, call: str, checksum: str) -> Callable[..., object]:
 def _load(folder: str, call: str) -> tuple[Callable[..., object], str]:
     """Return a function and the checksum of its source. Raise ValueError where there is none."""
     name, _, attribute = call.partition(":")
-    with _LOADING:
-        module = _module(folder, name)
+    module = _module(folder, name)
     function: Any = module
     for part in attribute.split("."):
         try:
