@@ -11,19 +11,18 @@ import pyarrow.parquet as pq
 from storage.parquet import UNREADABLE, unreadable
 from storage.records import CUT_OFF
 
-_REASONS = pa.array(sorted(CUT_OFF))
-
 
 def cut_off(traces: Path) -> str | None:
     """Return what is to be said of a snapshot's traces that were cut off, or None where none was."""
     cut = total = 0
+    reasons = pc.SetLookupOptions(pa.array(sorted(CUT_OFF)))
     for path in sorted(traces.glob("*.parquet")):
         try:
             with pq.ParquetFile(path) as file:
                 if "finish_reason" not in file.schema_arrow.names:
                     return None  # of a build before there was this column
                 for batch in file.iter_batches(columns=["finish_reason"]):
-                    cut += pc.call_function("is_in", [batch["finish_reason"]], pc.SetLookupOptions(_REASONS)).true_count
+                    cut += pc.call_function("is_in", [batch["finish_reason"]], reasons).true_count
                     total += len(batch)
         except UNREADABLE as error:
             raise unreadable(path, error) from error

@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -74,6 +75,21 @@ assert pa.Table.from_pandas(frame) == table
 assert pa.array(frame["a"]).to_pylist() == [1]
 """
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
+
+
+def test_no_module_loads_pandas():
+    """Importing any module of ours, before it could be told to spare it, loads no pandas."""
+    pytest.importorskip("pandas")
+    script = """
+import contextlib, importlib, pkgutil, sys
+for package in ("flows", "storage", "tasks", "verifiers"):
+    for module in pkgutil.walk_packages([package], package + "."):
+        with contextlib.suppress(ImportError):  # of an extra
+            importlib.import_module(module.name)
+        assert "pandas" not in sys.modules, module.name
+"""
+    root = Path(__file__).parents[2]
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=root)
 
 
 def test_the_collector_passes_over_what_is_there():
