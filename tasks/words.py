@@ -1,7 +1,7 @@
 """Words: the normal form in which texts are compared, and hashes of its n-grams, many texts at a time.
 
-Case, punctuation, line breaks, Unicode forms, and how 1,000 and don't are written, make no difference. Hashes depend on the texts
-alone: on no seed, machine or version.
+Case, punctuation, line breaks, Unicode forms, and how 1,000 and don't are written, make no difference. A sign between what is
+reckoned with is a word: 17 - 3 isn't 17 + 3. Hashes depend on the texts alone: on no seed, machine or version.
 """
 
 from __future__ import annotations
@@ -29,6 +29,41 @@ _GROUPED = re.compile(",(?<=[0-9],)(?=[0-9]{3}(?![0-9]))")
 """The comma in 1,000. It begins with the comma, since that is quickly looked for."""
 _APOSTROPHES = re.compile("['\u2018\u2019]")
 """They part no words: don't is as often written dont."""
+_SIGNS = {
+    "+": "plus",
+    "-": "minus",
+    "*": "times",
+    "/": "over",
+    "<": "less",
+    ">": "greater",
+    "\u00d7": "times",
+    "\u00f7": "over",
+    "\u2010": "minus",
+    "\u2013": "minus",
+    "\u2044": "over",
+    "\u2212": "minus",
+    "\u2215": "over",
+    "\u2217": "times",
+    "\u2264": "less",
+    "\u2265": "greater",
+}
+"""The words that signs stand for. The same text has them in several forms."""
+_SIGN = re.compile(f"[{re.escape(''.join(_SIGNS))}]")
+_AROUND = 4
+"""Characters beside a sign that say whether it is one."""
+_LETTERS_OF = {"minus": "b-hj-zB-HJ-Z\u0391-\u03c9"}
+"""Letters that are variables where they stand alone. What a dash parts may be the words a or I."""
+_BEFORE, _BEHIND = (
+    {
+        word: re.compile(shape.format(letters=_LETTERS_OF.get(word, "a-zA-Z\u0391-\u03c9")))
+        for word in dict.fromkeys(_SIGNS.values())
+    }
+    for shape in (
+        r"(?:[0-9)\]}}%$]|(?<![^\W\d_])[{letters}])[ \t]?\Z",
+        r"=?\s?(?:\.?[0-9]|[(\[{{\\$]|[{letters}](?![^\W\d_]))",
+    )
+)
+"""What stands before a sign, and behind it: a number, a variable or a bracket. So it is no hyphen, and none of Markdown's."""
 _UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 """Scripts that write no spaces between words, as Unicode begins their letters' names: each letter stands for a word."""
 _PIECE = 1 << 16
@@ -39,13 +74,24 @@ _WORD_BASE, _CHAR_BASE, _GRAM_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xB
 
 def normal(text: str) -> str:
     """Return a text's words in lower case, with one space between two; a letter of a script without spaces is a word."""
-    text = _GROUPED.sub("", text)
+    text = _SIGN.sub(_word_of, _GROUPED.sub("", text))
     if not text.isascii():
         text = _MARKS.sub(" ", _APOSTROPHES.sub("", text))
     if text.isascii():
         return b" ".join(text.encode().translate(_LOWER, b"'").split()).decode()
     folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
-    return " ".join(_GROUPED.sub("", folded).translate(_LETTERS).split())
+    return " ".join(_SIGN.sub(_word_of, _GROUPED.sub("", folded)).translate(_LETTERS).split())
+
+
+def _word_of(sign: re.Match[str]) -> str:
+    """Return the word for a sign between what is reckoned with, and what is no such sign as it is."""
+    text, at, word = sign.string, sign.start(), _SIGNS[sign[0]]
+    behind = text[at + 1 : at + 1 + _AROUND]
+    if word not in {"less", "greater"} and text[at - 1 : at].isspace() != behind[:1].isspace():
+        return sign[0]  # a bullet, or a word in *bold*
+    if _BEHIND[word].match(behind) and _BEFORE[word].search(text[max(at - _AROUND, 0) : at]):
+        return f" {word} "
+    return sign[0]
 
 
 class _Letters(dict[int, str | None]):

@@ -27,6 +27,15 @@ SAME = {
     "no spaces between words": ("小明有3个苹果。", "小 明 有 3 个 苹 果"),
     "marks that belong to letters": ("हिन्दी", "हिन्दी"),
     "nothing": (" …!? ", ""),
+    "signs": ("17 - 3, 17-3 + 4", "17 minus 3 17 minus 3 plus 4"),
+    "signs in other forms": ("17 − 3 × x ÷ 2", "17 minus 3 times x over 2"),
+    "full-width signs": ("１７＋３", "17 plus 3"),
+    "signs between variables and brackets": ("(b+c) * 2 - $x/\\frac12$", "b plus c times 2 minus x over frac12"),
+    "comparisons": ("x>=3, y ≤ 2, z<x", "x greater 3 y less 2 z less x"),
+    "hyphens": ("a 3-year-old's well-known x-axis - or I - a", "a 3 year olds well known x axis or i a"),
+    "bullets": ("of 3\n- 4 *bold* 5 *words*\n* 6\n+ 7\n> 8", "of 3 4 bold 5 words 6 7 8"),
+    "slashes between words": ("and/or 3 km/h", "and or 3 km h"),
+    "signs of nothing": ("C++ 3+ - 2**3 --- <b>", "c 3 2 3 b"),
 }
 
 

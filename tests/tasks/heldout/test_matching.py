@@ -134,6 +134,16 @@ def test_another_number_is_another_question():
     assert found(held, ["A train travels 60 miles in 2 hours - what is its speed"]) == [(0, 0)]
 
 
+@pytest.mark.parametrize("item", ["What is 17 - 3?", "How many boxes are left, if 17 - 3 of them are?"])
+@pytest.mark.parametrize("sign", ["+", "*", "/"])
+def test_another_sign_is_another_question(item: str, sign: str):
+    """So is how numbers are reckoned with; another form of the same sign makes no difference."""
+    held = heldout(item)
+    assert found(held, [item.replace("-", sign)]) == []
+    for same in ("17-3", "17 \N{MINUS SIGN} 3", "17 minus 3", "17 -\n3"):
+        assert found(held, [item.replace("17 - 3", same)]) == [(0, 0)]
+
+
 @pytest.mark.parametrize("item", ["42", "2 + 2 = ?", "Why is it so?", "Define entropy."])
 def test_next_to_nothing(item: str):
     """What says too little to be looked for in texts is found where it is a whole prompt, and nowhere else."""
