@@ -160,8 +160,9 @@ def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.float32]:
         mixed = (grams ^ (grams >> np.uint64(29))) * _MIX
         signs = np.where(mixed >> np.uint64(63), 1.0, -1.0)
         np.add.at(row, (mixed >> np.uint64(20)) % np.uint64(BUCKETS), (value * signs).astype(np.float32))
-    lengths = np.linalg.norm(made, axis=1, keepdims=True)
-    np.divide(made, lengths, out=made, where=lengths > 0)
+    # Summed in float32, the last digits would depend on the processor and on how many threads it is given.
+    lengths = np.sqrt(np.einsum("ij,ij->i", made, made, dtype=np.float64))[:, np.newaxis]
+    np.divide(made, lengths, out=made, where=lengths > 0, casting="same_kind")
     return made
 
 
@@ -170,7 +171,7 @@ def similarity(vectors: NDArray[np.float32]) -> float | None:
     if len(vectors) < 2:  # noqa: PLR2004 - a pair
         return None
     exact = vectors.astype(np.float64)
-    both = float(np.square(exact.sum(axis=0)).sum()) - float(np.square(exact).sum())
+    both = float(np.square(exact.sum(axis=0)).sum()) - float(np.vdot(exact, exact))
     return both / (len(vectors) * (len(vectors) - 1))
 
 
@@ -178,7 +179,8 @@ def vendi(vectors: NDArray[np.float32]) -> float | None:
     """Return the Vendi score of vectors by their cosines: the exponential of the entropy of their kernel's eigenvalues."""
     if not len(vectors):
         return None
-    kernel = (vectors @ vectors.T).astype(np.float64)
+    exact = vectors.astype(np.float64)  # or another processor would round another way
+    kernel = exact @ exact.T
     np.fill_diagonal(kernel, 1.0)  # a text is like itself, though no word of it be known
     values = np.linalg.eigvalsh(kernel / len(vectors))
     values = values[values > 1e-12]  # noqa: PLR2004 - what is below is the rounding's

@@ -125,19 +125,22 @@ def test_sizes(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_same_in_another_process():
-    """No hash of Python's own has a part in it."""
+    """No hash of Python's own has a part in it, nor has the processor, or how many threads it is given."""
     texts = [f"text {n} of words that {n % 7} never repeat" for n in range(40)]
     code = f"from tasks.measures.diversity import diversity; print(diversity({texts!r}, [1] * 40))"
     said = [
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
+            env=environment,
             cwd=Path(__file__).parents[3],
             capture_output=True,
             text=True,
             check=True,
         ).stdout
-        for seed in ("1", "2")
+        for environment in (
+            {"PYTHONHASHSEED": "1"},
+            {"PYTHONHASHSEED": "2", "OPENBLAS_NUM_THREADS": "1", "OPENBLAS_CORETYPE": "Nehalem"},
+        )
     ]
     assert said[0] == said[1] == f"{diversity(texts, [1] * 40)}\n"
 
