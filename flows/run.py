@@ -318,7 +318,8 @@ class Run:
         return await asyncio.to_thread(self._curate, prints)
 
     def _curate(self, student: list[str]) -> Summary:
-        workspace, spec = self._workspace, self.spec
+        spec, workspace = self.spec, self._workspace
+        workspace.make_room_for_texts()
         with workspace.sparing():
             digests(workspace, self.lake, build_id=self.build_id)
             outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
@@ -339,8 +340,8 @@ class Run:
             measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["measures"]["diversity"] if earlier else None
-        told = [lost, cut_off(workspace.staged("traces"))]
-        warnings = [*filter(None, told), *guard_diversity(spec.guard.min_diversity, measures["diversity"], before)]
+        warnings = [told for told in (lost, cut_off(workspace.staged("traces"))) if told]
+        warnings += guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         for warning in warnings:
             self.say(warning)
         with workspace.sparing():

@@ -34,12 +34,22 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 SPARED = 64
 """Megabytes that steps do without which join and sort little at a time."""
+SPARED_AT_REST = 112
+"""And where no step is at work."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 4_000
 """That are held in memory while they are dealt."""
 PACKED_ROWS = 2_000
 """In a row group of a bucket."""
+PACKED_BYTES = 4 * 2**20
+"""Likewise, at most."""
+TEXT_BYTES = 8 * 2**20
+"""Of texts that are held at a time, where rows are so few that it can be said how many."""
+VECTOR = 2_048
+"""Rows that DuckDB puts together in each thread where joins and filters leave it few at a time."""
+STREAMED = "2MB"
+"""Of a query's rows that DuckDB has ready before somebody takes them."""
 _QUICK = pa.ipc.IpcWriteOptions(compression="lz4")
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
@@ -64,6 +74,7 @@ class Workspace:
 
     def _open(self, lake: Lake) -> None:
         self._megabytes = MEMORY
+        self._threads = min(4, os.cpu_count() or 1)
         self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
         with explained():
             self._connection = duckdb.connect(
@@ -72,7 +83,7 @@ class Workspace:
                     "memory_limit": self._limit,
                     "temp_directory": str(self.folder / "spill"),
                     "preserve_insertion_order": False,
-                    "threads": min(4, os.cpu_count() or 1),
+                    "threads": self._threads,
                     # Rows that a thread holds back in a partitioned COPY: the default would hold gigabytes of texts.
                     "partitioned_write_flush_threshold": 4_096,
                 },
@@ -107,17 +118,19 @@ class Workspace:
 
     def make_room(self, slots: int, *, each: int = SLOT_BYTES) -> None:
         """Let DuckDB hold what so many slots need, unless it may hold more or the user has said what it may."""
-        megabytes = LARGE + slots * each // 1_000_000
+        self._raise(LARGE + slots * each // 1_000_000)
+
+    def _raise(self, megabytes: int) -> None:
         if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
             self._megabytes, self._limit = megabytes, f"{megabytes}MB"
         self._give_back()
 
     @contextlib.contextmanager
-    def sparing(self) -> Iterator[None]:
+    def sparing(self, spared: int = SPARED) -> Iterator[None]:
         """Let DuckDB hold less for a while, unless the user has said what it may."""
         before = self._limit
         if "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._limit = f"{self._megabytes - SPARED}MB"
+            self._limit = f"{self._megabytes - spared}MB"
         self._give_back()
         try:
             yield
@@ -211,6 +224,24 @@ class Workspace:
         # The file without rows has the columns that parts of an earlier version lack.
         return parquet_files(sorted({self._stores[store][1], *(name for (name,) in found)}))
 
+    def at_once(self, most: int) -> int:
+        """Return how many samples a step may hold at a time with their texts: `most`, or fewer where texts are long."""
+        return max(1, min(most, TEXT_BYTES // max(1, self._text_bytes())))
+
+    def make_room_for_texts(self, samples: int = 0) -> None:
+        """Let DuckDB hold what joins of samples' texts take, and what it takes to put so many `samples` in order at a time."""
+        texts = max(samples, VECTOR * self._threads) * self._text_bytes()
+        self._raise(LARGE + 4 * texts // 1_000_000)
+
+    def _text_bytes(self) -> int:
+        """Return how long the texts of a stored sample are on average."""
+        whose = " OR ".join(f"starts_with(path_in_schema, '{name}')" for name in ("messages", "response", "reasoning"))
+        ((size,),) = self.rows(
+            f"SELECT coalesce(sum(total_uncompressed_size) // greatest((SELECT count(*) FROM samples), 1), 0)::BIGINT "
+            f"FROM parquet_metadata({literal(self._stores['samples'][0])}) WHERE {whose}"
+        )
+        return int(size)
+
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""
         with self._lock, explained():
@@ -234,7 +265,9 @@ class Workspace:
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
-            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
+            cursor = self._connection.cursor()
+            cursor.execute(f"SET streaming_buffer_size = '{STREAMED}'")
+            return cursor.sql(sql).to_arrow_reader(rows)
 
 
 def _stream(folder: Path, bucket: int) -> Path:
@@ -251,7 +284,7 @@ def _pack(stream: Path, packed: Path, schema: pa.Schema) -> None:
         held: list[pa.RecordBatch] = []
         for batch in batches:
             held.append(batch)
-            if sum(map(len, held)) >= PACKED_ROWS:
+            if sum(map(len, held)) >= PACKED_ROWS or sum(each.nbytes for each in held) >= PACKED_BYTES:
                 writer.write_table(pa.Table.from_batches(held, schema))
                 held = []
         writer.write_table(pa.Table.from_batches(held, schema))

@@ -38,7 +38,8 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
     """
     ids, ordered, buckets = _ranks(workspace, ranks)
     schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int32())])
-    source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=DEALT_ROWS)
+    rows = workspace.at_once(DEALT_ROWS)
+    source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=rows)
 
     def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
         for batch in source:

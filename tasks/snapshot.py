@@ -129,7 +129,8 @@ def _traces(
     """
     _kept(workspace, teachers)
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
-    size = max(BUCKET_ROWS, -(-total // BUCKETS))
+    size = max(workspace.at_once(BUCKET_ROWS), -(-total // BUCKETS))
+    workspace.make_room_for_texts(size)
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
     deal_samples(workspace, "responses", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM kept")
     alone = "SELECT rank, sample_id, inputs FROM kept"
@@ -140,6 +141,7 @@ def _traces(
         f"SELECT rank, answer, rank // {size} AS bucket FROM {judged} "
         f"WHERE answer IS NOT NULL AND passed AND fingerprint IN ({listed})",
     )
+    groups = workspace.at_once(ROW_GROUP)
     for number in range(-(-total // size)):
         first, last = number * size, number * size + size - 1
         ((low, high),) = workspace.rows(f"SELECT min(ord), max(ord) FROM kept WHERE rank BETWEEN {first} AND {last}")
@@ -170,7 +172,7 @@ def _traces(
         )
         if len(table) != min(size, total - first):
             raise AssertionError(f"{len(table)} traces for {min(size, total - first)} kept samples")
-        yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=ROW_GROUP)
+        yield from table.select(TRACES.names).combine_chunks().to_batches(max_chunksize=groups)
 
 
 def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:

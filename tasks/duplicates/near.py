@@ -347,7 +347,8 @@ class _Near:
                 yield from self._stream(columns, more, f"SELECT number, said, {prompt} AS other FROM {pairs}")
 
     def _stream(self, columns: str, more: str, texts: str) -> Iterator[pa.RecordBatch]:
-        return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=BATCH)
+        rows = self._workspace.at_once(BATCH)
+        return self._workspace.stream(f"SELECT {columns} FROM (SELECT *{more} FROM ({texts}))", rows=rows)
 
     def _grams(self, words: list[tuple[Hashes, Any]]) -> tuple[Hashes, Any]:
         """Return the n-grams of texts, as `tasks.duplicates.minhash.ngrams`; where they have two sorts of words, of both."""

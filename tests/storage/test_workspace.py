@@ -14,7 +14,9 @@ import pytest
 
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.workspace import JOIN_BYTES, PACKED_ROWS, Workspace
+from storage.parquet import write_rows
+from storage.schemas import SAMPLES
+from storage.workspace import JOIN_BYTES, PACKED_ROWS, TEXT_BYTES, Workspace
 from tests.storage.lines import line, segment
 
 
@@ -130,6 +132,38 @@ def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.Mon
         assert limit(workspace) == "64.0 MiB"
         with workspace.sparing():
             assert limit(workspace) == "64.0 MiB"
+
+
+def write_texts(lake: Lake, *lengths: int) -> None:
+    """Store samples whose responses are so long, no two of them the same, in place of others."""
+    rows = ({"sample_id": f"{n:032x}", "response": str(n % 10) * length} for n, length in enumerate(lengths))
+    write_rows(lake.root / "samples" / "r-000000.parquet", SAMPLES, rows)
+
+
+def test_how_many_texts_are_held_at_once(stored: Lake, tmp_path: Path):
+    """As many as a step asks for, and fewer where texts are long; always one."""
+    with Workspace(stored, tmp_path / "work") as workspace:
+        assert workspace.at_once(4_000) == 4_000
+        write_texts(stored, 10_000, 50_000)
+        assert workspace.at_once(4_000) == pytest.approx(TEXT_BYTES / 30_000, rel=0.01)
+        assert workspace.at_once(10) == 10
+        write_texts(stored, 2 * TEXT_BYTES)
+        assert workspace.at_once(4_000) == 1
+
+
+def test_room_for_long_texts(stored: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Short texts need no more than a build has anyway; long ones as much as DuckDB puts together of them in each thread."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with Workspace(stored, tmp_path / "work") as workspace:
+        write_texts(stored, *[1_000] * 9)
+        workspace.make_room_for_texts()
+        assert limit(workspace) == "122.0 MiB"
+        write_texts(stored, 100_000, 100_001)
+        workspace.make_room_for_texts()
+        assert limit(workspace) == "1.5 GiB"
+        workspace.make_room_for_texts(samples=8_192)
+        assert limit(workspace) == "3.1 GiB"
 
 
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
