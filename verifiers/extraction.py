@@ -110,7 +110,7 @@ def _several(body: str, found: list[Marker]) -> NoAnswer | None:
     if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
         return None
     one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
-    if one == other or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
+    if one == other or found[-2].close > found[-1].start or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
         return None
     return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 

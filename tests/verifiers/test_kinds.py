@@ -12,6 +12,18 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("x=3", "**Final Answer**\n\n\\[\n\\boxed{x=3}\n\\]", True),
+    ("x=3", "**Final Answer**\n\n\\[\n\\boxed{y=3}\n\\]", False),
+    ("x=3", "**Final Answer**\n\n$$y = 3$$", False),
+    ("x=3", "**Final Answer** $\\boxed{y=3}$", False),
+    ("2x+1", "### Final Answer\n$y = 2x + 1$", True),
+    ("1/2", "答案是 $\\frac{1}{2}$。", True),
+    ("4", r"\boxed{\boxed{4}}", True),
+    ("60", r"\boxed{60 \text{ km/h}}", True),
+    ("60", r"\boxed{60 \text{ meters per second}}", True),
+    ("9.8", r"\boxed{9.8\ \mathrm{m/s^2}}", True),
+    ("25", r"\boxed{25 \text{ cm²}}", True),
+    (r"25 \text{ km/h}", r"\boxed{25 \text{ m/s}}", None),
     ("72", "The answer is $72$.", True),
     (r"\frac12", r"So the answer is \boxed{0.5}.", True),
     (r"\frac12", "The answer is:\n$$\n\\frac{1}{2}\n$$\n", True),
@@ -135,6 +147,8 @@ INTERVALS = [
     ("5", "5", None),
 ]
 DATES = [
+    ("2024-03-05", "**Answer:** Mar. 5, 2024", True),
+    ("2024-09-05", "The answer is Sept. 5, 2024.", True),
     ("2024-03-03", "March 3, 2024", True),
     ("2024-03-03", "The answer is 3 March 2024.", True),
     ("March 3rd, 2024", "3rd of March 2024", True),
