@@ -90,6 +90,10 @@ _SUPPOSED = re.compile(
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
 _BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
+_NOT_THIS_BOX = re.compile(
+    r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
@@ -245,7 +249,9 @@ def boxes(text: str) -> list[Marker]:
     for match in deque(_BOX.finditer(text), MAX_MARKERS):
         close = _closing(text, match.end())
         if close is not None and text[match.end() : close].strip():
-            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}"))
+            before = text[max(0, match.start() - 120) : match.start()]
+            doubt = _NOT_THIS_BOX.search(before) is not None
+            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
 
 
