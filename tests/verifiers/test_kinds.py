@@ -66,6 +66,13 @@ MATHS = [
     ("9^{9^{9^9}}", "5", None),
 ]
 SETS = [
+    ("red, green", r"\boxed{\text{green and red}}", True),
+    ("{A, C}", r"\boxed{\text{A, C}}", True),
+    ("{A, C}", r"\boxed{\{\text{A, C}\}}", True),
+    ("{A, C}", "The correct answers are **A** and **C**.", True),
+    ("{A, C}", "**Answer:** (A) and (C)", True),
+    ("{A, C}", "**Answer:** (A), (B)", False),
+    ("{A, C}", "**Answer:** (A, C), (B)", False),
     ("1,2,3", "{3, 2, 1}", True),
     ("1, 2", "1, 2, 2", True),
     (r"\{1,2\}", r"\boxed{\left\{2, 1\right\}}", True),
