@@ -54,7 +54,10 @@ _RULED_OUT = re.compile(
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
-    r"|(?:^|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Oo]nly),?\s)?)[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
+    r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Oo]nly),?\s)?[*_]{0,3}"
+    # "Among vitamins, C is the best known" chooses nothing.
+    r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
+    r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
     r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s|my\s)?"
     r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
     r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
