@@ -33,6 +33,8 @@ _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
+_PAIRED_BOLD = re.compile(r"(?<![\w*])\*\*(?=\S)([^*]{1,200}?)(?<=\S)\*\*(?![\w*])")
+_APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "“": '"', "”": '"'})
 _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
@@ -251,7 +253,7 @@ class ExactMatch:
     def _normal(self, text: str) -> str:
         if "\\" in text:
             text = plain(text)
-        text = " ".join(fold(text).split())
+        text = _PAIRED_BOLD.sub(r"\1", " ".join(fold(text).translate(_APOSTROPHES).split()))
         shown = _bare(text) or text
         return shown if self.case_sensitive else unicodedata.normalize("NFKC", shown.casefold())
 

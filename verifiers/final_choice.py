@@ -43,7 +43,7 @@ _SPEAKS_OF_IT = re.compile(
     r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
 )
 _OTHER = (
-    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
+    r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
     r"(?:(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)\s*){0,3}"
 )
 _RULED_OUT = re.compile(

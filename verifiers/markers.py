@@ -72,7 +72,7 @@ _ALONE = re.compile(r"[*_#]{0,5}[ \t]*(?=\n)")
 _HEADING_START = re.compile(
     r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)?[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
 )
-_LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
+_LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans|ANS)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
 _ELSEWHERE = re.compile(
     r"""(?P<noun>\b(?:antwort|endergebnis|respuesta|resultado\sfinal|réponse|résultat\sfinal|resposta|risposta|risultato\sfinale
     |antwoord|ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)

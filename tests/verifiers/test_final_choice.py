@@ -120,6 +120,8 @@ CHOICES = [
     ("The answer is C#.", None),
     ("The answer is B+.", None),
     ("By elimination, B is the answer.", "B"),
+    ("Answer: A (and C)", None),
+    ("ANS: C", "C"),
     ("By elimination, **B** is correct because it is hot.", "B"),
     ("Among vitamins, C is the best known.", None),
     ("In that case, C is right below D.", None),
