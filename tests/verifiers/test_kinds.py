@@ -12,6 +12,12 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("1,2,3", r"\boxed{\{3, 2, 1\}}", True),
+    ("1,2,3", r"\boxed{1, 2, 4}", False),
+    ("1, 2, 3", r"\boxed{1,2,3}", True),
+    ("{1, 2, 3, 4}", r"\boxed{1,2, 3,4}", None),
+    ("{1, 2}", r"\boxed{1,2}", None),
+    ("1234, 5", r"\boxed{1,234,5}", None),
     ("x=3", "**Final Answer**\n\n\\[\n\\boxed{x=3}\n\\]", True),
     ("x=3", "**Final Answer**\n\n\\[\n\\boxed{y=3}\n\\]", False),
     ("x=3", "**Final Answer**\n\n$$y = 3$$", False),
