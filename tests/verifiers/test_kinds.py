@@ -12,6 +12,8 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    (r"12\pi", r"Answer: $12\pi$ (approximately $37.7$)", True),
+    ("37.7", r"Answer: $12\pi$ (approximately $37.7$)", False),
     ("1,2,3", r"\boxed{\{3, 2, 1\}}", True),
     ("1,2,3", r"\boxed{1, 2, 4}", False),
     ("1, 2, 3", r"\boxed{1,2,3}", True),
