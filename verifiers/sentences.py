@@ -31,9 +31,13 @@ _INSTEAD = r"(?=[^\w\s]{0,4}(?-i:[A-Z0-9]|\\))"
 _REFUSED = re.compile(
     rf"""[\W_]{{0,20}}+{_LEAD}(?P<word>
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
-        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s(?:right|correct)|(?:that|this)\scontradicts\b
+        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s{_RIGHT}|(?:that|this)\scontradicts\b
+        |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
+        |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:
+        |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
+        |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}
         |(?:that|this|it|which|{_ANSWER})(?:\sis|['\u2019]s|\swas)\s{_WRONG}|(?:that|this|it|{_ANSWER})\s(?:is|was)n['\u2019]t\s{_RIGHT}
-        |(?:wrong|incorrect)\s*[).!]|\u274c|(?:edit|update)[*_]{{0,2}}:|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
+        |(?:wrong|incorrect)\s*[).!]|\u274c|(?:edit|update)[*_]{{0,2}}:|on\sreflection,?\s{_INSTEAD}|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
         |(?:up)?on\s(?:re-?\w{{3,15}}|(?:closer|further|second|deeper)\s\w{{3,15}}),?\s
             (?=[^.\n]{{0,60}}(?:better|should|must|instead|not|n['\u2019]t|it\sis|it['\u2019]s)\b)
         |(?:in\sfact,?\s)?(?:it|the\sanswer)\s(?:should\s(?:have\sbeen|be)|is\sin\sfact|is\sactually)\s{_INSTEAD}

@@ -51,6 +51,10 @@ TAKEN_BACK = [
     "Ignore the above.",
     "Just kidding.",
     "Let me try again.",
+    "That can't be it.",
+    "Hmm, that seems too low.",
+    "This value is extraneous, so we reject it.",
+    "Not quite.",
 ]
 REPLACED = [
     "Upon reflection, it should be {}.",
@@ -63,6 +67,10 @@ REPLACED = [
     "In fact, it is {}.",
     "So the actual answer is {}.",
     "Another possible answer is {}.",
+    "Apologies, it's {}.",
+    "I apologize, that should be {}.",
+    "Typo: {}.",
+    "Nope, {}.",
 ]
 STANDS = [
     "I hope this helps!",
@@ -73,6 +81,9 @@ STANDS = [
     "Upon substitution we see that it holds.",
     "Many people get this wrong.",
     "That isn't surprising.",
+    "The other root is extraneous.",
+    "This should be compared with the other options.",
+    "That seems reasonable.",
     "Update your notes accordingly.",
     "Be careful not to make an error here.",
 ]
