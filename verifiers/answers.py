@@ -65,6 +65,7 @@ _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
 _SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
+_COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -144,7 +145,10 @@ def whole_choice(text: str, choices: str) -> Found:
 def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | None:
     window, _ = _window(body, marker)
     sentence = first_sentence(plain(window), abbreviations=False)
-    return None if sentence.asks else final_choice.in_sentence(("not " if marker.negated else "") + sentence.text, choices)
+    if sentence.asks:
+        return None
+    text = ("not " if marker.negated else "") + sentence.text
+    return final_choice.in_sentence(text, choices) or final_choice.in_brackets(text, choices)
 
 
 def _unannounced_choice(body: str, choices: str) -> Found:
@@ -173,7 +177,7 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
             return [Answer(text=rest, how=_where(marker))]
-        readings = dict.fromkeys((sentence.text, rest.partition("\n")[0], rest))
+        readings = dict.fromkeys((sentence.text, rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text)))
         return [
             Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
             for each in readings
@@ -272,7 +276,7 @@ def _despite_doubt(body: str, marker: Marker) -> Found | None:
 def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
     r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
     before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
-    if marker.form != "box" or before is None or before.close is None:
+    if marker.form != "box" or before is None or before.close is None or before.close > marker.start:  # one within the other
         return None
     between = body[before.close + 1 : marker.start]
     one, other = body[before.end : before.close], body[marker.end : marker.close]

@@ -92,6 +92,9 @@ def _times(match: re.Match[str]) -> str:
 _SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
 
 
+_DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
+
+
 def _sayssame(line: str) -> bool:
     return _SAYS_EQUAL.search(line) is not None
 
@@ -120,13 +123,25 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
             if claim is not None:
                 yield claim
             computed = True
+        elif computed and whole and _bare(line, left, right):
+            claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
+            if claim is not None and claim.true is False:  # "48 / 2 = 24 = 72"; 24 = 24 computes nothing
+                yield claim
         else:
             computed = computed and whole
+
+
+def _bare(line: Line, left: Expression, right: Expression) -> bool:
+    """Whether two numbers have nothing beside them that may be a unit."""
+    after = line.tokens[right.end].kind if right.end < len(line.tokens) else "stop"
+    return left.single is not None and right.single is not None and left.units_end == left.end and after in {"stop", "=", "~"}
 
 
 def _judged(line: Line, left: Expression, right: Expression, *, about: bool, strict: bool, begin: int) -> Claim | None:
     """Return the claim that two sides make; None where a letter beside them may be a variable. Raise Unreadable."""
     beside = [*line.tokens[left.end : left.units_end], *line.tokens[right.end : right.end + 1]]
+    if _DENIES.search(line.text[left.tokens[-1].end : right.tokens[0].start]):
+        return None
     value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])

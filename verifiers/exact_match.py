@@ -31,12 +31,15 @@ _PROSE = 2
 """Words without mathematics, from which on a response gives no answer."""
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
-_END = re.compile(r"(?:[.,;:?]|(?<![0-9)])!)+$")
+_END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
+_PAIRED_BOLD = re.compile(r"(?<![\w*])\*\*(?=\S)([^*]{1,200}?)(?<=\S)\*\*(?![\w*])")
+_APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "“": '"', "”": '"'})
+_BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="3", isolated=False)
+@verifier(version="4", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -250,7 +253,7 @@ class ExactMatch:
     def _normal(self, text: str) -> str:
         if "\\" in text:
             text = plain(text)
-        text = " ".join(fold(text).split())
+        text = _PAIRED_BOLD.sub(r"\1", " ".join(fold(text).translate(_APOSTROPHES).split()))
         shown = _bare(text) or text
         return shown if self.case_sensitive else unicodedata.normalize("NFKC", shown.casefold())
 
@@ -261,6 +264,9 @@ def _bare(text: str) -> str:
     while text != before:
         before = text
         text = _END.sub("", text.strip())
+        for bold in _BOLD:
+            if text.count(bold) == 1:  # "**Answer: Paris**", of which the marker took the first half
+                text = text.removesuffix(bold)
         for left, right in _WRAPPERS:
             if len(text) > len(left) + len(right) and text.startswith(left) and text.endswith(right):
                 text = text[len(left) : -len(right)]

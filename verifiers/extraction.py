@@ -33,7 +33,10 @@ _ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
 MAX_LINE = 4000
 """Characters of the end in which mathematics may stand that nothing announces."""
 _DRESS = " \t\r\n*_`>"
-_EXPLAINS = re.compile(r"(?:^|(?<!\s),?\s++)\(?(?:because|since|as|which|so that|where we)\b", re.IGNORECASE)
+_EXPLAINS = re.compile(
+    r"(?:^|(?<!\s),?\s++)(?:\(?(?:because|since|as|which|so that|where we)|\((?:approximately|approx|about|roughly))\b",
+    re.IGNORECASE,
+)
 _EXCLUDES = re.compile(r"(?<=\S),?\s++(?:(?:and|but)\s++)?(?:not|rather\s+than|instead\s+of)\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
@@ -110,7 +113,7 @@ def _several(body: str, found: list[Marker]) -> NoAnswer | None:
     if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
         return None
     one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
-    if one == other or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
+    if one == other or found[-2].close > found[-1].start or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
         return None
     return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 

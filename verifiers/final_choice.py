@@ -28,18 +28,23 @@ class Unclear:
 
 
 _HEAD = re.compile(
-    r"""[\s"'“”\u2018\u2019:=>.#-]*(?P<not>\b(?:not|neither)\s+)?
-    (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the)\s+)*+(?:\(?(?:option|choice|answer|letter)\s*+:?\s*+)?["'“\u2018]?
-    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&+#/-]\S|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
+    r"""[\s"'“”\u2018\u2019「『:=>.#-]*(?P<not>\b(?:not|neither)\s+)?
+    (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the|la|die|[ao](?=\s(?:al|le|op)))\s+)*+
+    (?:\(?(?:option|choice|answer|letter|opción|opção|opzione|optie|alternativa|let(?:ra|tera)|réponse|antwort|вариант|选项)\s*+:?\s*+)?["'“\u2018「『]?
+    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&/-]\S|[+#]|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-_PUNCTUATED = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s)""")
+_PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
+_COPULA = re.compile(r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요)(?=[\s.!,\u3002]|$)")
+_IN_BRACKETS = re.compile(r"[^().,;:?!=]{1,60}\s\((?:(?i:option|choice)\s)?([A-Z])\)\W*")
+_LABELLED = re.compile(r"(?i:\b(?:option|choice|statement))\s\(?([A-Z])\)?:")
+_OPTION_LINE = re.compile(r"[^\w(]{0,4}\(?([A-Z])[).:]\s+(\S.{0,200})")
 _SPEAKS_OF_IT = re.compile(
     r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
 )
 _OTHER = (
-    r"\s*[\"'”]?[,;]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
-    r"(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)?\s*"
+    r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
+    r"(?:(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)\s*){0,3}"
 )
 _RULED_OUT = re.compile(
     r"\W{0,4}\s(?:(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
@@ -48,7 +53,11 @@ _RULED_OUT = re.compile(
 )
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
-    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\(|^[*_]{0,3})(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
+    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
+    r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Oo]nly),?\s)?[*_]{0,3}"
+    # "Among vitamins, C is the best known" chooses nothing.
+    r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
+    r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
     r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s|my\s)?"
     r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
     r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
@@ -71,6 +80,7 @@ _CHOOSES = re.compile(
 _UNSURE = re.compile(
     r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
+_DIFFERS = re.compile(r"\b(?:not|or|and|nor|but|except|than|of)\b|n['\u2019]t\b", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
 """The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
 _ONE_MORE = (
@@ -83,6 +93,7 @@ _STANDS_ALONE = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s|(
 
 def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
     """Return the letter that begins a plain sentence, or None where it begins with none."""
+    sentence = _COPULA.sub(r"\1", sentence)
     match = _HEAD.match(sentence)
     if not match or match["letter"].upper() not in choices:
         return None
@@ -99,6 +110,12 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
     if other and other["letter"] != letter.upper():
         return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
     return Letter(letter.upper(), match.start("rest"))
+
+
+def in_brackets(sentence: str, choices: str) -> Letter | None:
+    """Return the letter that stands in brackets behind the text of its option: "Venus (B)"."""
+    behind = None if _DIFFERS.search(sentence) else _IN_BRACKETS.fullmatch(sentence)
+    return Letter(behind[1], behind.end(1)) if behind and behind[1] in choices else None
 
 
 def _is_choice(match: re.Match[str]) -> bool:
@@ -149,6 +166,14 @@ def _ends_there(line: str, choice: Letter) -> bool:
     return closed or _STANDS_ALONE.match(line, choice.end) is not None
 
 
+def _restated(lines: list[str], choices: str) -> str | None:
+    """Return the letter of an option that is listed before, and stands again on the last line."""
+    last, before = _OPTION_LINE.fullmatch(lines[-1].strip()), [_OPTION_LINE.fullmatch(line.strip()) for line in lines[:-1]]
+    if last is None or last[1] not in choices or not before or (before[-1] and ord(before[-1][1]) + 1 == ord(last[1])):
+        return None
+    return last[1] if any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before) else None
+
+
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
     listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
@@ -156,6 +181,9 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
     if not lines:
         return None
+    listed |= set(_LABELLED.findall(text)) if _LABELLED.match(lines[0].strip()) else set()
+    if restated := _restated([line for line in text.splitlines() if line.strip()], choices):
+        found.add(restated)
     if (first := in_sentence(lines[0], choices)) and len(listed) <= 1:
         if isinstance(first, Letter):
             found |= {first.letter} if _ends_there(lines[0], first) else set()

@@ -151,6 +151,13 @@ _FACTORIAL = re.compile(
 )
 """Not "**72!**", nor "72! - great"."""
 _ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
+_PLACE = r"[\s-](?:decimals?\b|significant\b|sig\.?\b|d\.?\s?p\b|s\.?\s?f\b)"
+_PLACES = re.compile(_PLACE, re.IGNORECASE)
+_TO_PLACES = re.compile(
+    rf"[^\d.;!?]{{0,20}}[\s(,](?:rounded|correct|accurate|precise|to|at|with|in)\s(?:(?:off|up|down|to|within)\s){{0,2}}\d{{1,2}}{_PLACE}",
+    re.IGNORECASE,
+)
+"""What says how a number is rounded: "12.35 (rounded to 2 decimal places)"."""
 _IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
 _COUNTS = re.compile(
     r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
@@ -245,6 +252,8 @@ def _follow(sentence: str, found: list[Numeral], *, finished: bool) -> Read:
     current, best = found[0], None
     for following in found[1:]:
         gap = sentence[current.end : following.start]
+        if _TO_PLACES.match(sentence, current.end, following.end + _LOOK_AHEAD):
+            continue
         finished = finished and not _UNFINISHED.match(sentence, current.end)
         join = _join(gap, current, following, finished=finished)
         if join == "clashes":
@@ -330,7 +339,8 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     # "72 apples (see step 3)": what stands in brackets behind a number only explains it.
     bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
     levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
-    return bool(enumerates or bracketed or levelled or _NOT_THIS.search(before) or _COUNTS.search(line))
+    places = _PLACES.match(window, numeral.end)
+    return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))
 
 
 def _last(window: str, found: list[Numeral]) -> Reading | Refusal:

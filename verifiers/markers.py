@@ -40,25 +40,29 @@ class Marker:
 
 _WORD = re.compile(r"(?<![\w-])answers?(?![\w-])", re.IGNORECASE)
 _BEFORE = re.compile(
-    r"((?:\b(?:so|and|the|my|our|your|final|correct|right|numerical|numeric|exact|overall|short|full)\s{1,2}){0,4})$",
+    r"((?:\b(?:so|and|the|my|our|your|final|correct|corrected|right|actual|real|true|revised|updated|numerical|numeric|exact|overall"
+    r"|short|full)\s{1,2}){0,4})$",
     re.IGNORECASE,
 )
 _NOUN = re.compile(
-    r"""\b(?:the|my|our|final|correct|right|numerical|numeric|exact|overall|best|closest|only
+    r"""\b(?:the|my|our|final|correct|corrected|right|actual|real|true|revised|updated|numerical|numeric|exact|overall|best|closest|only
     |most\s(?:appropriate|likely|accurate|suitable|probable|plausible|reasonable|precise))\s{1,2}$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _VERB = r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
+_GAP = r"(?:[^\S\n]{1,2}|[^\S\n]?\n(?!\s))"
+"""What stands between two words: no blank line, behind which something else begins."""
 _IS = re.compile(
     rf"""["'*_”\u2019]{{0,3}}
     (?:,\s(?:then|therefore|thus|of\scourse),)?
-    (?P<between>(?:\s{{1,2}}(?!{_VERB}\b)(?!(?:(?:key|sheet|format)s?|choices|options)\b)[^\s.,:;!?=*+\u00d7÷]{{1,30}}){{0,10}})[*_]{{0,3}}
-    (?:\s{{1,2}}(?P<verb>{_VERB})(?P<not>\s(?:definitely\s|certainly\s)?not\b|n['\u2019]t\b)?(?!\w)|\s{{0,2}}(?P<sign>[=≈]))
+    (?P<between>(?:{_GAP}(?!{_VERB}\b)(?!(?:(?:key|sheet|format)s?|choices|options)\b)[^\s.,:;!?=*+\u00d7÷]{{1,30}}){{0,10}})[*_]{{0,3}}
+    (?:{_GAP}(?P<verb>{_VERB})(?P<not>\s(?:definitely\s|certainly\s)?not\b|n['\u2019]t\b)?(?!\w)|\s{{0,2}}(?P<sign>[=≈]))
     (?:\s{{1,2}}(?:therefore|thus|then|hence|simply|just|indeed|clearly|also|given\ by|equal\ to|as\ follows)\b)?
     [ \t]*:?[ \t]*""",
     re.IGNORECASE | re.VERBOSE,
 )
 _MAY = re.compile(r"\b(?:could|might|may)\b", re.IGNORECASE)
+_ONLY_IF = re.compile(r"[^.!?\n]{0,60}?\b(?:if|unless|had)\b", re.IGNORECASE)
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
 _COLON = re.compile(
     r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
@@ -66,9 +70,9 @@ _COLON = re.compile(
 )
 _ALONE = re.compile(r"[*_#]{0,5}[ \t]*(?=\n)")
 _HEADING_START = re.compile(
-    r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
+    r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)?[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
 )
-_LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
+_LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans|ANS)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
 _ELSEWHERE = re.compile(
     r"""(?P<noun>\b(?:antwort|endergebnis|respuesta|resultado\sfinal|réponse|résultat\sfinal|resposta|risposta|risultato\sfinale
     |antwoord|ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)
@@ -86,11 +90,16 @@ _SUPPOSED = re.compile(
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
 _BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
+_NOT_THIS_BOX = re.compile(
+    r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
     r"\b(?:correct|right|best|final)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
-    r"|\b(?:correct|right|best|final)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*",
+    r"|\b(?:correct|right|best|final)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
+    r"|(?:故|因此|所以|答案|我)[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*[:\uff1a]?[ \t]*",
     re.IGNORECASE,
 )
 
@@ -98,7 +107,8 @@ _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
     |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
-    |(?:some|many|most|few|people|students?|others?|they|he|she|who)\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
+    |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
+    |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
     |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase)\b)[^,.;:!?\n]{0,40}$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -150,7 +160,11 @@ def _uncommented(text: str) -> str:
 
 def markers(text: str, *, options: bool = False) -> list[Marker]:
     """Return the markers of a text in order of where they end. `options`: of a multiple-choice response."""
-    found = [*_worded(text), *_elsewhere(text), *hashes(text), *boxes(text), *tags(text)]
+    boxed = boxes(text)
+    worded = [*_worded(text), *_elsewhere(text)]
+    # In "**Final Answer** \[\boxed{x = 3}\]" it is the box that announces.
+    worded = [m for m in worded if not any(box.start < m.end <= (box.close or 0) for box in boxed)]
+    found = [*worded, *hashes(text), *boxed, *tags(text)]
     if options:
         found += [
             Marker(m.start(), m.end(), None, "is", _label(m[0]), negated=bool(m["not"]), doubt=_doubtful(text, m.start()))
@@ -182,14 +196,21 @@ def _worded(text: str) -> list[Marker]:
             end = match.end() + colon.end()
             final = re.search(r"final\s{1,2}$", before, re.IGNORECASE) is not None
             found.append(Marker(start, end, None, "is" if final else "heading", _label(text[start:end]), doubt=doubt))
-        elif (verb := _IS.match(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
+        elif (verb := _said(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
             end = match.end() + verb.end()
-            doubt = doubt or _MAY.search(verb["between"]) is not None
+            supposed = "would" in verb[0].lower() and _ONLY_IF.match(text, end) is not None
+            doubt = doubt or supposed or _MAY.search(verb["between"]) is not None
             found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=bool(verb["not"])))
         elif (alone := _ALONE.match(after)) and _HEADING_START.search(before):
             end = match.end() + alone.end()
             found.append(Marker(start, end, None, "heading", _label(text[start:end])))
     return found
+
+
+def _said(after: str) -> re.Match[str] | None:
+    """Return "is" behind an announcement, and what stands between; an equals sign is said of what stands on the same line."""
+    verb = _IS.match(after)
+    return None if verb and verb["sign"] and "\n" in after[: verb.start("sign")] else verb
 
 
 def _elsewhere(text: str) -> list[Marker]:
@@ -228,7 +249,9 @@ def boxes(text: str) -> list[Marker]:
     for match in deque(_BOX.finditer(text), MAX_MARKERS):
         close = _closing(text, match.end())
         if close is not None and text[match.end() : close].strip():
-            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}"))
+            before = text[max(0, match.start() - 120) : match.start()]
+            doubt = _NOT_THIS_BOX.search(before) is not None
+            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
 
 

@@ -129,6 +129,8 @@ _UNITS = {
     for name in names.split("|")
     for spelled in (name, name + "s" if len(name) > 3 else name)  # noqa: PLR2004 - "cms" is no word
 }
+_UNIT_POWER = re.compile(r"(?<=[a-z])([²³])(?=\s?[}/])")
+_PER = re.compile(r"(?<=[a-z])\sper\s([a-z])")
 _DROPPED = re.compile(
     r"\\(?:left|right)(?![a-zA-Z])\.?"
     r"|\\(?:[bB]igg?[lrm]?|displaystyle|textstyle|limits|nolimits|q?quad)(?![a-zA-Z])|(?<!\\)\\[,;:! ()]|~|\$"
@@ -165,6 +167,7 @@ def bare(text: str) -> str:
     if len(text) > MAX_CHARS:
         raise Unreadable("it is too long")
     if not text.isascii():
+        text = _UNIT_POWER.sub(lambda match: f"^{match[1].translate(SUPERSCRIPTS)}", text)
         text = fold(_POWERS.sub(lambda match: "^{" + match[0].translate(SUPERSCRIPTS) + "}", text))
         if UNKNOWN in text:
             raise Unreadable("it has signs that nobody sees")
@@ -332,7 +335,7 @@ def _words(text: str) -> list[Token]:
     if not text:
         return []
     found: list[Token] = []
-    words = text.replace("°", " ° ").replace("%", " % ").split()
+    words = _PER.sub(r"/\1", text).replace("°", " ° ").replace("%", " % ").split()
     for i, word in enumerate(words):
         power = {"square": "^2", "sq": "^2", "cubic": "^3"}.get(word.lower().rstrip("."))
         plain = re.sub(r"[.,]$", "", word)
@@ -352,5 +355,18 @@ def _words(text: str) -> list[Token]:
             before = {"square": "^2", "sq": "^2", "cubic": "^3"}.get(words[i - 1].lower().rstrip(".")) if i else None
             found.append(Token("unit", (_UNITS.get(plain) or _UNITS[plain.lower()]) + (before or ""), ""))
         else:
-            found.append(Token("word", word, ""))
+            found += _compound(plain) or [Token("word", word, "")]
+    return found
+
+
+def _compound(word: str) -> list[Token]:
+    """Read a unit that consists of others: km/h, m/s^2, cm²; nothing where one of them is unknown."""
+    found: list[Token] = []
+    for each in word.replace("²", "^2").replace("³", "^3").split("/"):
+        name, power, exponent = each.partition("^")
+        if name not in _UNITS or (power and exponent not in {"2", "3"}):
+            return []
+        found += [Token("sign", "/", "/")] if found else []
+        found.append(Token("unit", _UNITS[name], ""))
+        found += [Token("sign", "^", "^"), _number(exponent)] if power else []
     return found

@@ -10,11 +10,12 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import Prompt, Sample
+from verifiers.answers import NoAnswer
 from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Finding, Trial, verifier
 
 
-@verifier(version="2")
+@verifier(version="3")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 
@@ -59,8 +60,10 @@ class SelfConsistency(ExactMatch):
         except VerifierError as error:
             return "", Finding(passed=None, reason=str(error))
         if answer is None:
-            found = super().check(dataclasses.replace(prompt, reference="?"), sample)  # says why there is none
-            return "", dataclasses.replace(found, passed=False, score=0.0)
+            lacking = self._texts(sample.response) if self.kind == "text" else self._found(sample.response)
+            return "", Finding(
+                passed=False, reason=lacking.why if isinstance(lacking, NoAnswer) else "no answer found", score=0.0
+            )
         found = self._against(answer, prompt, sample)
         return answer, found if found.passed is None else dataclasses.replace(found, score=0.0)
 

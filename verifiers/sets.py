@@ -29,6 +29,10 @@ _FACTORIAL = re.compile(r"[0-9)]\s?!")
 _UNIT = re.compile(r"[^\W\d_]+")
 _LEFT, _RIGHT = "([{", ")]}"
 _WORD = re.compile(r"\\text(?:rm|bf|it)?\s*\{\s*(and|or)\s*\}")
+_TEXT = re.compile(r"^\\(?:text(?:rm|bf|it)?|mathrm|mathbf)\s*\{([^{}]*)\}$")
+"""What is written as one text, and is several: \\text{red, green}."""
+_BOLD = re.compile(r"\*\*(?!\d)|(?<!\d)\*\*")
+_CHOICE = re.compile(r"^\(?([A-Za-z])\)$")
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 
 
@@ -62,8 +66,8 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
     if _ENDLESS.search(text):
         raise Unclear("it goes on")
     text = _NAMED_SET.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
-    text, braced = _unwrapped(text)
-    text = _BULLET.sub("", text).strip()
+    text, braced = _unwrapped(_TEXT.sub(r"\1", _BOLD.sub("", text)))
+    text = _BULLET.sub("", _TEXT.sub(r"\1", text)).strip()
     if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
         raise Unclear("it is nested too deeply")
     if not text or text in {"\\emptyset", "\\varnothing", "∅"}:
@@ -123,7 +127,7 @@ def _parts(text: str, *, braced: bool) -> list[str]:
 
 def _element(part: str, normal: Callable[[str], str]) -> Element:
     named = _NAMED.match(part.strip())
-    part = _NAMED.sub("", part.strip())
+    part = _CHOICE.sub(r"\1", _NAMED.sub("", part.strip()))
     name = named[0][0] if named else ""
     inside, braced = _unwrapped(part)
     bracket = part[:2].lstrip("\\")[:1]

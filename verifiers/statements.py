@@ -12,6 +12,7 @@ a matrix, another equation or inequality, words
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -133,7 +134,10 @@ def _split(line: Sequence[Token], at: set[str]) -> tuple[list[Sequence[Token]], 
 
 
 def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
-    if any(joint.tight for joint in joints):
+    commas = [joint.tight for joint in joints if joint.text == ","]
+    thousands = any(part and re.fullmatch(r"\d{3}(?:\.\d+)?", part[0].text) for part in parts[1:])
+    # "1,2" and "1,2, 3,4", but "1,2,3" is a list to everybody.
+    if any(commas) and (len(commas) == 1 or not all(commas) or thousands):
         raise Unreadable("a comma between two digits may be a decimal one")
     if not parts[-1] or not parts[0]:
         raise Unreadable("something is missing beside a comma")

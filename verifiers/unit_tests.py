@@ -30,7 +30,7 @@ Where = Annotated[
 ]
 
 
-@verifier(version="2", isolated=False)
+@verifier(version="3", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 
@@ -182,15 +182,15 @@ def wanted_of(tests: str, entry_point: str | None) -> frozenset[str]:
 
 def cases_of(tests: str) -> tuple[Case, ...] | str | None:
     """Return the pairs of standard input and output; None where the tests are Python source; a text says what is wrong."""
-    if not tests.lstrip().startswith("["):
+    if not tests.lstrip().startswith(("[", "{")):
         return None
     try:
         rows = json.loads(tests)
     except ValueError:
         return None
-    if not isinstance(rows, list) or not rows:
+    if not rows:
         return "the tests are an empty list"
-    if not all(
+    if not isinstance(rows, list) or not all(
         isinstance(row, dict) and isinstance(row.get("stdin"), str) and isinstance(row.get("stdout"), str) for row in rows
     ):
         return 'the tests are broken: not a list of {"stdin": text, "stdout": text}'

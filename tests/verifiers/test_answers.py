@@ -329,6 +329,8 @@ def test_a_whole_response_may_have_to_be_the_number(text: str, expected: int | N
         ("It is old.\n#### Paris", ["Paris"]),
         ("#### History\nParis is old.", ["#### History\nParis is old."]),
         ("The answer is Paris. Wait, London.", None),
+        ("答えは東京です。", ["東京です", "東京です。", "東京"]),
+        ("The answer is Dec. 5, 2024. It was cold.", ["Dec. 5, 2024", "Dec. 5, 2024. It was cold."]),
         ("La respuesta es no.", ["no."]),
         ("La réponse est non.", ["non", "non."]),
         ("La respuesta no es París.", None),

@@ -24,6 +24,8 @@ def check(response: str, thought: str | None = None, *, prompt: str = "How many?
 
 TRUE = [
     "16 - 3 = 13",
+    "90 + 30 = 120 = 2 hours",
+    "1/2 + 1/4 = 0.75 = 75%",
     "3 × 4 = 12",
     "3 x 4 = 12, and 12x7=84.",
     "$2.50 * 4 = $10",
@@ -113,6 +115,7 @@ FALSE = {
     "- 5 + 3 = 9": "5 + 3 = 9, but it is 8",
     "**5 + 3 = 9**": "5 + 3 = 9, but it is 8",
     "2 + 3 = 6 × 2 = 12": "2 + 3 = 6, but it is 5",
+    "48 / 2 = 24 = 72": "24 = 72, but it is 24",
     "2 * 6 = 12 = 3 * 5": "12 = 3 × 5, but it is 12",
     "He makes 5 + 3 = 9, which would be fine.": "5 + 3 = 9, but it is 8",
     "1/2 + 1/3 = 2/5": "1/2 + 1/3 = 2/5, but it is 0.8333",
@@ -154,6 +157,10 @@ LEFT_ALONE = [
     "√16 + 2 = 5",
     "5! + 1 = 3",
     "12 × 7 ≠ 74",
+    "12 × 7 does not equal 74",
+    "12 × 7 is not equal to 74",
+    "12 × 7 can't equal 74",
+    "12 × 7 does not equal 84",
     "12 × 7 == 74",
     "12 × 7 >= 74",
     "It is not true that 12 × 7 = 74.",

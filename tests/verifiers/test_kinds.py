@@ -12,6 +12,26 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    (r"12\pi", r"Answer: $12\pi$ (approximately $37.7$)", True),
+    ("37.7", r"Answer: $12\pi$ (approximately $37.7$)", False),
+    ("1,2,3", r"\boxed{\{3, 2, 1\}}", True),
+    ("1,2,3", r"\boxed{1, 2, 4}", False),
+    ("1, 2, 3", r"\boxed{1,2,3}", True),
+    ("{1, 2, 3, 4}", r"\boxed{1,2, 3,4}", None),
+    ("{1, 2}", r"\boxed{1,2}", None),
+    ("1234, 5", r"\boxed{1,234,5}", None),
+    ("x=3", "**Final Answer**\n\n\\[\n\\boxed{x=3}\n\\]", True),
+    ("x=3", "**Final Answer**\n\n\\[\n\\boxed{y=3}\n\\]", False),
+    ("x=3", "**Final Answer**\n\n$$y = 3$$", False),
+    ("x=3", "**Final Answer** $\\boxed{y=3}$", False),
+    ("2x+1", "### Final Answer\n$y = 2x + 1$", True),
+    ("1/2", "答案是 $\\frac{1}{2}$。", True),
+    ("4", r"\boxed{\boxed{4}}", True),
+    ("60", r"\boxed{60 \text{ km/h}}", True),
+    ("60", r"\boxed{60 \text{ meters per second}}", True),
+    ("9.8", r"\boxed{9.8\ \mathrm{m/s^2}}", True),
+    ("25", r"\boxed{25 \text{ cm²}}", True),
+    (r"25 \text{ km/h}", r"\boxed{25 \text{ m/s}}", None),
     ("72", "The answer is $72$.", True),
     (r"\frac12", r"So the answer is \boxed{0.5}.", True),
     (r"\frac12", "The answer is:\n$$\n\\frac{1}{2}\n$$\n", True),
@@ -54,6 +74,13 @@ MATHS = [
     ("9^{9^{9^9}}", "5", None),
 ]
 SETS = [
+    ("red, green", r"\boxed{\text{green and red}}", True),
+    ("{A, C}", r"\boxed{\text{A, C}}", True),
+    ("{A, C}", r"\boxed{\{\text{A, C}\}}", True),
+    ("{A, C}", "The correct answers are **A** and **C**.", True),
+    ("{A, C}", "**Answer:** (A) and (C)", True),
+    ("{A, C}", "**Answer:** (A), (B)", False),
+    ("{A, C}", "**Answer:** (A, C), (B)", False),
     ("1,2,3", "{3, 2, 1}", True),
     ("1, 2", "1, 2, 2", True),
     (r"\{1,2\}", r"\boxed{\left\{2, 1\right\}}", True),
@@ -135,6 +162,8 @@ INTERVALS = [
     ("5", "5", None),
 ]
 DATES = [
+    ("2024-03-05", "**Answer:** Mar. 5, 2024", True),
+    ("2024-09-05", "The answer is Sept. 5, 2024.", True),
     ("2024-03-03", "March 3, 2024", True),
     ("2024-03-03", "The answer is 3 March 2024.", True),
     ("March 3rd, 2024", "3rd of March 2024", True),

@@ -50,6 +50,11 @@ def test_reasons():
     """They tell the count."""
     for_five = "5 has 2 of 3 votes"
     assert [each.reason for each in vote(["5", "5", "6"])] == [for_five, for_five, "6 has 1 of 3 votes, 5 has 2"]
+    assert [each.reason for each in vote(["5", "5", "no idea", "5 or 6"])[2:]] == [
+        "no number found",
+        "several numbers: “5 or 6” (the whole response)",
+    ]
+    assert vote(["Paris", ""], kind="text")[1].reason == "no answer found"
     assert vote(["5", "6"])[0].reason == "a tie: 5 and 6 have 1 of 2 votes each"
     assert vote(["5", "6", "7", "7"], share=0.9)[0].reason == "no answer has enough votes: 7 has 2 of 4"
 

@@ -260,6 +260,7 @@ def test_responses_that_fail(response, reason):
         (" \n", "the prompt has no tests"),
         ("[]", "the tests are an empty list"),
         ('[{"input": "1", "output": "2"}]', 'the tests are broken: not a list of {"stdin": text, "stdout": text}'),
+        ('{"inputs": ["1"], "outputs": ["2"]}', 'the tests are broken: not a list of {"stdin": text, "stdout": text}'),
         ("assert add(", "the tests are broken: SyntaxError: '(' was never closed (<tests>, line 1)"),
     ],
 )
@@ -303,7 +304,7 @@ def test_options_that_cannot_work_are_refused():
 def test_the_registry_knows_it():
     """A spec finds it by name."""
     assert VERIFIERS.find("unit_tests") is UnitTests
-    assert UnitTests.version == "2"
+    assert UnitTests.version == "3"
 
 
 LANGUAGES = {

@@ -252,6 +252,14 @@ RIGHT = {
         "def add(a, b): return a + b",
         "import pytest\nfrom solution import add\n@pytest.mark.parametrize('a, b, c', [(1, 2, 3), (0, 0, 0)])\ndef test_add(a, b, c): assert add(a, b) == c\ndef test_approx(): assert add(.1, .2) == pytest.approx(.3)",
     ),
+    "marks_are_names_and_params_have_ids": (
+        "def add(a, b): return a + b",
+        "import pytest\n@pytest.mark.slow\n@pytest.mark.parametrize('a', [1, pytest.param(2, id='two')])\ndef test_add(a): assert add(a, 1) == a + 1",
+    ),
+    "test_classes_are_run": (
+        "def add(a, b): return a + b",
+        "class TestAdd:\n    def setup_method(self): self.a = 1\n    def test_add(self): assert add(self.a, 2) == 3",
+    ),
     "unittest_cases_are_run": (
         "def add(a, b): return a + b",
         "import unittest\nclass T(unittest.TestCase):\n    def test_add(self): self.assertEqual(add(1, 2), 3); self.assertAlmostEqual(add(.1, .2), .3)\nif __name__ == '__main__': unittest.main()",
@@ -310,6 +318,11 @@ WRONG = {
     "a_syntax_error": ("def f(:", "assert f() == 1", "SyntaxError: invalid syntax (line 1)"),
     "an_error_on_loading": ("x = 1\nx / 0", "assert x == 1", "ZeroDivisionError: division by zero (line 2)"),
     "a_test_function": ("def f(): return 1", "def test_f():\n    assert f() == 2", "AssertionError: assert f() == 2"),
+    "a_test_class_beside_a_function": (
+        "def f(): return 1",
+        "def test_f():\n    assert f() == 1\nclass TestMore:\n    def test_g(self):\n        assert f() == 2",
+        "AssertionError: assert f() == 2",
+    ),
     "a_unittest_case": (
         "def f(): return 1",
         "import unittest\nclass T(unittest.TestCase):\n    def test_f(self):\n        self.assertEqual(f(), 2)",
@@ -343,6 +356,20 @@ UNDECIDED = {
     "no_use_of_the_code": ("assert 1 + 1 == 2", "the tests never used the code"),
     "tests_that_are_never_called": ("def helper():\n    assert f() == 1", "the tests never used the code"),
     "a_fixture": ("def test_f(tmp_path):\n    assert f() == 1", "the test test_f wants fixtures"),
+    "a_fixture_of_its_own": (
+        "import pytest\n@pytest.fixture\ndef x(): return 1\ndef test_f(x): assert f() == x",
+        "the tests want pytest.fixture",
+    ),
+    "a_skipped_test": ("import pytest\n@pytest.mark.skip\ndef test_f(): assert f() == 1", "the tests want pytest.mark.skip"),
+    "a_class_made_once": (
+        "class TestF:\n    def setup_class(self): self.x = 1\n    def test_f(self): assert f() == 1",
+        "the class TestF has setup_class",
+    ),
+    "a_class_in_a_class": (
+        "class TestF:\n    class TestG:\n        def test_f(self): assert f() == 2\n    def test_f(self): assert f() == 1",
+        "the class TestF has a class of tests in it",
+    ),
+    "a_generator": ("def test_f():\n    assert f() == 1\n    yield\n    assert f() == 2", "the test test_f is a generator"),
     "a_check_without_entry_point": ("def check(candidate):\n    assert candidate() == 1", "the tests define check(candidate)"),
     "only_skipped_cases": (
         "import unittest\nclass T(unittest.TestCase):\n    @unittest.skip('')\n    def test_f(self): assert f() == 1",

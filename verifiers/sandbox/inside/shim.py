@@ -6,12 +6,13 @@ of single functions.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from verifiers.sandbox.inside.mirror import Unsupported
 
@@ -82,16 +83,64 @@ class Approx:
         return bool(actual == expected)
 
 
+class Param(tuple[Any, ...]):
+    """`param(…)`: the values of one run."""
+
+    __slots__ = ()
+
+
+def param(*values: Any, marks: Any = (), **_named: Any) -> Param:
+    """Return the values of one run, whose name doesn't matter here."""
+    if marks:
+        raise Broken("the tests mark pytest.param(…), which the sandbox can't")
+    return Param(values)
+
+
+class Mark:
+    """`pytest.mark`: what changes a test's meaning is refused, and any other mark is only a name."""
+
+    @staticmethod
+    def parametrize(*arguments: Any, **named: Any) -> Callable[[Any], Any]:
+        """Mark a test to be run once for each of the values."""
+        return parametrize(*arguments, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return a decorator, with arguments or without."""
+        if name in {"skip", "skipif", "xfail", "usefixtures"}:
+            raise Broken(f"the tests want pytest.mark.{name}, which the sandbox doesn't have")
+        return lambda *given, **named: given[0] if len(given) == 1 and not named and callable(given[0]) else lambda test: test
+
+
 def parametrize(names: str | Sequence[str], values: Sequence[Any], **_options: Any) -> Callable[[Any], Any]:
     """Mark a test to be run once for each of the values."""
     listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
     def mark(function: Any) -> Any:
-        rows = [dict(zip(listed, value if len(listed) > 1 else (value,), strict=True)) for value in values]
+        whole = [value if len(listed) > 1 or isinstance(value, Param) else (value,) for value in values]
+        rows = [dict(zip(listed, value, strict=True)) for value in whole]
         function.rows = [{**row, **other} for row in rows for other in getattr(function, "rows", [{}])]
         return function
 
     return mark
+
+
+def methods_of(kind: type, run: Callable[[Any], None]) -> Iterator[Callable[[], None]]:
+    """Yield the test methods of a class that is no `TestCase`, each to be run on an object of its own."""
+    if other := [name for name in ("rows", "setup_class", "teardown_class", "setup_module") if hasattr(kind, name)]:
+        raise Broken(f"the class {kind.__name__} has {other[0]}, which the sandbox doesn't run")
+
+    if any(isinstance(value, type) and name.startswith("Test") for name, value in vars(kind).items()):
+        raise Broken(f"the class {kind.__name__} has a class of tests in it, which the sandbox doesn't run")
+
+    def one(name: str) -> None:
+        made = kind()
+        for each in ("setup_method", "setup", name, "teardown_method"):
+            if hasattr(made, each):
+                run(getattr(made, each))
+
+    for name in dir(kind):
+        if name.startswith("test") and callable(getattr(kind, name)):
+            yield functools.partial(one, name)
 
 
 def arguments_of(function: Any) -> Iterator[dict[str, Any]]:
@@ -115,8 +164,14 @@ def fail(reason: str = "") -> None:
 def as_module() -> types.ModuleType:
     """Return the module that the tests import as `pytest`."""
     module = types.ModuleType("pytest")
-    vars(module).update(raises=raises, approx=Approx, fail=fail, mark=types.SimpleNamespace(parametrize=parametrize))
+    vars(module).update(raises=raises, approx=Approx, fail=fail, param=param, mark=Mark(), __getattr__=_lacking)
     return module
+
+
+def _lacking(name: str) -> NoReturn:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    raise Broken(f"the tests want pytest.{name}, which the sandbox doesn't have")
 
 
 def cases_of(kinds: list[Any]) -> list[Any]:

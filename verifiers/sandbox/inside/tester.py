@@ -186,15 +186,24 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
     for name in sorted(uses.functions - uses.called - names.offered.keys()):
         if name.startswith("test") and isinstance(names.get(name), Remote):
             raise shim.Broken(f"the code has wrapped the test {name}, so nobody knows whether it is run")
-    if "unittest" in sys.modules:
-        kinds = [value for value in own.values() if isinstance(value, type)]
-        if shim.cases_of(kinds):
-            yield lambda: shim.run_cases(kinds)
+    yield from _classes([value for value in own.values() if isinstance(value, type)], uses)
 
 
-def _run_function(function: types.FunctionType) -> None:
+def _classes(kinds: list[type], uses: Uses) -> Iterator[Callable[[], None]]:
+    """Yield the tests that stand in classes."""
+    cases = shim.cases_of(kinds) if "unittest" in sys.modules else []
+    if cases:
+        yield lambda: shim.run_cases(kinds)
+    for kind in kinds:
+        if kind.__name__.startswith("Test") and kind not in cases and kind.__name__ not in uses.called:
+            yield from shim.methods_of(kind, _run_function)
+
+
+def _run_function(function: Callable[..., Any]) -> None:
     for arguments in shim.arguments_of(function):
         made = function(**arguments)
+        if inspect.isgenerator(made) or inspect.isasyncgen(made):
+            raise shim.Broken(f"the test {function.__name__} is a generator, which nobody runs")
         if inspect.iscoroutine(made):
             import asyncio
 

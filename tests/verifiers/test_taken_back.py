@@ -1,0 +1,106 @@
+"""An answer that its writer takes back is none; what is said behind an answer that stands takes nothing back."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.verifiers.test_exact_match import check
+
+ANSWERS = {
+    "number": "5",
+    "math": "5",
+    "choice": "B",
+    "text": "Paris",
+    "date": "March 5, 2024",
+    "set": "{1, 2}",
+    "interval": "[1, 2]",
+}
+OTHERS = {
+    "number": "7",
+    "math": "7",
+    "choice": "C",
+    "text": "Rome",
+    "date": "March 7, 2024",
+    "set": "{1, 3}",
+    "interval": "[1, 3]",
+}
+FORMS = [
+    "The answer is {}.",
+    "**Answer: {}**",
+    "\\[\\boxed{{{}}}\\]",
+    "### Final Answer\n\n{}",
+    "So the answer is $\\boxed{{{}}}$.",
+]
+TAKEN_BACK = [
+    "Wait, that's wrong.",
+    "Hold on — that is wrong.",
+    "No wait, that's not right.",
+    "Actually, that's incorrect.",
+    "Wait, I made a mistake.",
+    "However, that can't be right.",
+    "But this is wrong.",
+    "That answer is wrong.",
+    "The above answer is incorrect.",
+    "My previous answer is wrong.",
+    "That isn't right.",
+    "That was a mistake.",
+    "I was wrong.",
+    "I misread the question.",
+    "I take that back.",
+    "Strike that.",
+    "Ignore the above.",
+    "Just kidding.",
+    "Let me try again.",
+    "That can't be it.",
+    "Hmm, that seems too low.",
+    "This value is extraneous, so we reject it.",
+    "Not quite.",
+]
+REPLACED = [
+    "Upon reflection, it should be {}.",
+    "On closer inspection, {} is better.",
+    "It should have been {}.",
+    "Update: it should be {}.",
+    "Make that {}.",
+    "I mean {}.",
+    "Rather, it's {}.",
+    "In fact, it is {}.",
+    "So the actual answer is {}.",
+    "Another possible answer is {}.",
+    "Apologies, it's {}.",
+    "I apologize, that should be {}.",
+    "Typo: {}.",
+    "Nope, {}.",
+]
+STANDS = [
+    "I hope this helps!",
+    "It should be noted that this is exact.",
+    "In fact, it is the largest one.",
+    "Rather than guessing, we computed it.",
+    "On reflection, this makes sense.",
+    "Upon substitution we see that it holds.",
+    "Many people get this wrong.",
+    "That isn't surprising.",
+    "The other root is extraneous.",
+    "This should be compared with the other options.",
+    "That seems reasonable.",
+    "Update your notes accordingly.",
+    "Be careful not to make an error here.",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_that_is_taken_back_does_not_pass(kind: str, form: str) -> None:
+    """Whatever the kind, and however it was announced."""
+    answer = form.format(ANSWERS[kind])
+    said = [*TAKEN_BACK, *(words.format(OTHERS[kind]) for words in REPLACED)]
+    assert [words for words in said if check(ANSWERS[kind], f"{answer}\n\n{words}", kind=kind).passed] == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_what_only_follows_an_answer_leaves_it(kind: str, form: str) -> None:
+    """Remarks that have words of a retraction in them, and are none."""
+    answer = form.format(ANSWERS[kind])
+    assert [words for words in STANDS if not check(ANSWERS[kind], f"{answer}\n\n{words}", kind=kind).passed] == []
