@@ -113,7 +113,7 @@ class Run:
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
             answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
-            self._desks = [
+            self._desks = self.progress.desks = [
                 wiring.open_desk(
                     options,
                     lines,
@@ -122,10 +122,10 @@ class Run:
                     budget=self._budget,
                     say=self.say,
                     board=self.progress.batches,
+                    known=await asyncio.to_thread(self._workspace.has_samples, options.model),
                 )
                 for options, lines in zip(self.spec.teachers, made, strict=True)
             ]
-            self.progress.desks = self._desks
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)

@@ -147,12 +147,19 @@ def open_desk(
     budget: Budget,
     say: Callable[[str], None],
     board: dict[str, str],
+    known: bool = False,
 ) -> Desk | BatchDesk:
-    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
+    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop.
+
+    `known`: whether an earlier run got answers of it.
+    """
     first = made[0].teacher
     if isinstance(first, BatchTeacher):
         return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
-    return one_by_one(options, made, stop)
+    desk = one_by_one(options, made, stop)
+    for line in desk.lines:
+        line.breaker.answered_before = known
+    return desk
 
 
 def one_by_one(
