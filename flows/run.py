@@ -94,7 +94,7 @@ class Run:
         self._check()
         stack = self._stack
         try:
-            made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
+            self.teachers = made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
             lock = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
             stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
@@ -113,7 +113,7 @@ class Run:
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
             answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
-            self._desks = self.progress.desks = [
+            self._desks = [
                 wiring.open_desk(
                     options,
                     lines,
@@ -126,10 +126,10 @@ class Run:
                 )
                 for options, lines in zip(self.spec.teachers, made, strict=True)
             ]
+            self.progress.desks = self._desks
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)
-            self.teachers = made
             self._verifiers = judging.with_desks(
                 judging.make_verifiers(self.spec, self.path),
                 self.spec,

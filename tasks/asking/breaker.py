@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 FAILURES = 5
-"""In a row: by then it isn't one request's fault. Of a server that has answered, and was at work on what it was asked, by so many
+"""In a row: by then it isn't one request's fault. Of a server that has answered, and was at work on what it was asked, on so many
 prompts, since it may be well with all but a few."""
 EXCUSED_S = 900.0
 """Waits that a server asks for don't count against it, up to so many seconds in a row."""
@@ -28,8 +28,8 @@ class Breaker:
         self._first_wait_s, self._max_wait_s, self._patience_s = first_wait_s, max_wait_s, patience_s
         self._clock = clock or asyncio.get_running_loop().time
         self._failures = 0
-        self._failing: set[object] = set()
-        """Whose requests failed since it answered."""
+        self._failing: set[Hashable] = set()
+        """What was asked in vain since it answered."""
         self._failing_since = 0.0
         self._wait_s = first_wait_s
         self._probe_at = 0.0
@@ -95,10 +95,10 @@ class Breaker:
         self._probing_since = None
         self._notify()
 
-    def failed(self, *, probe: bool = False, asked_s: float = 0.0, prompt_id: str | None = None) -> None:
+    def failed(self, *, probe: bool = False, asked_s: float = 0.0, asked: Hashable | None = None) -> None:
         """Hear of a request that the teacher could not answer, and for how long it asked to wait.
 
-        `prompt_id`: what was asked, where that may be at fault.
+        `asked`: what was asked, where that may be at fault.
         """
         now = self._clock()
         was_open = self.open
@@ -107,7 +107,7 @@ class Breaker:
             self._excused_s = 0.0
         self._failures += 1
         if len(self._failing) < FAILURES:
-            self._failing.add(object() if prompt_id is None else prompt_id)
+            self._failing.add(object() if asked is None else asked)
         self.probes += probe
         if now + asked_s > self._excused_until:  # many may be told of one and the same wait
             more = min(now + asked_s - max(now, self._excused_until), EXCUSED_S - self._excused_s)
