@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -147,19 +147,18 @@ def open_desk(
     budget: Budget,
     say: Callable[[str], None],
     board: dict[str, str],
-    known: bool = False,
 ) -> Desk | BatchDesk:
-    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop.
-
-    `known`: whether an earlier run got answers of it.
-    """
+    """Return the desk of a teacher, with a line to each of its replicas. Needs a running event loop."""
     first = made[0].teacher
     if isinstance(first, BatchTeacher):
         return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
-    desk = one_by_one(options, made, stop)
-    for line in desk.lines:
-        line.breaker.answered_before = known
-    return desk
+    return one_by_one(options, made, stop)
+
+
+def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
+    """Tell desks that an earlier run got answers of their teachers."""
+    for line in (line for desk in desks if isinstance(desk, Desk) for line in desk.lines):
+        line.breaker.answered_before = True
 
 
 def one_by_one(

@@ -189,10 +189,6 @@ class Workspace:
         with self._lock, explained():
             return self._connection.execute(sql, parameters or []).fetchall()
 
-    def has_samples(self, model: str) -> bool:
-        """Whether the lake has any sample of a model."""
-        return bool(self.rows("SELECT 1 FROM samples WHERE model = ? LIMIT 1", [model]))
-
     def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
         with self._lock, explained():

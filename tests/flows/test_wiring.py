@@ -139,9 +139,10 @@ async def test_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     given = spec(provider="openai", base_url="http://b/v1", limits={"concurrency": 5}, replicas=replicas)
     async with wiring.open_teachers(given, PATH, keys=True) as (lines,):
         desk = wiring.open_desk(
-            given.teachers[0], lines, Stop(), intents=Intents(tmp_path), budget=Budget(None), say=print, board={}, known=True
+            given.teachers[0], lines, Stop(), intents=Intents(tmp_path), budget=Budget(None), say=print, board={}
         )
         assert isinstance(desk, Desk)
+        wiring.answered_before([desk])
         assert all(line.breaker.answered_before for line in desk.lines)
         made = [(inner(line.teacher), line.options.limits.concurrency) for line in lines]
         found = [(teacher.base_url, teacher.api_key, places) for teacher, places in made if isinstance(teacher, OpenAITeacher)]

@@ -33,14 +33,6 @@ def test_stores_are_there(stored: Lake, tmp_path: Path):
         assert workspace.rows("SELECT count(*) FROM verdicts") == [(0,)]
 
 
-def test_has_samples(stored: Lake, tmp_path: Path):
-    """Whether a model has ever answered is known."""
-    with Workspace(stored, tmp_path / "work") as workspace:
-        ((model,),) = workspace.rows("SELECT DISTINCT model FROM samples")
-        assert workspace.has_samples(model)
-        assert not workspace.has_samples("another")
-
-
 def test_no_lake_yet(lake: Lake, tmp_path: Path):
     """Where there is no lake the stores are empty, and none is made."""
     with Workspace(lake, tmp_path / "work") as workspace:
