@@ -139,7 +139,7 @@ class Plan:
         if self.budget_usd is not None:
             lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
             expected = (self.cost_usd if self.known else self.least_usd) or 0.0
-            if (over := self.spent_usd + expected - self.budget_usd) > 0:
+            if (over := expected - max(0.0, self.budget_usd - self.spent_usd)) > 0:
                 much = "about" if self.known else "at least"
                 lines.append(("", f"{much} ${over:,.4f} more than is left of it is needed: a build stops there, with exit 4"))
         pairs = [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 # Into a file or a pipe, a table is as wide as it is.
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
 err = Console(stderr=True)
-_JSON: ContextVar[TextIO | None] = ContextVar("json", default=None)
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A stdout that is kept for one JSON object."""
+
+    stdout: TextIO
+    written: bool = False
+    """Whether the object is there."""
+
+
+_JSON: ContextVar[_Kept | None] = ContextVar("json", default=None)
 """Where the JSON object goes, while stdout is kept for it."""
 
 
@@ -43,19 +55,28 @@ def print_lines(lines: Iterable[tuple[str, str]]) -> None:
 
 @contextlib.contextmanager
 def results_alone() -> Iterator[None]:
-    """Keep stdout for the one JSON object of `--json`: what anybody else prints, such as a plug-in, goes to stderr."""
-    stdout = sys.stdout
-    token = _JSON.set(stdout)
+    """Keep stdout for the one JSON object of `--json`: what anybody else prints, such as a plug-in, goes to stderr.
+
+    Where an error of the user's comes before it, that is the object.
+    """
+    kept = _Kept(sys.stdout)
+    token = _JSON.set(kept)
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield
+    except UserError as error:
+        if not kept.written:
+            print_json({"error": str(error), "exit": error.exit_code})
+        raise
     finally:
         _JSON.reset(token)
 
 
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object."""
-    (_JSON.get() or sys.stdout).write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    kept = _JSON.get() or _Kept(sys.stdout)
+    kept.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    kept.written = True
 
 
 @contextlib.contextmanager

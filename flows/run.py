@@ -94,7 +94,7 @@ class Run:
         self._check()
         stack = self._stack
         try:
-            made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
+            self.teachers = made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
             lock = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
             await asyncio.to_thread(lock.__enter__)
             stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
@@ -129,7 +129,6 @@ class Run:
             for desk in self._desks:
                 if isinstance(desk, BatchDesk):
                     await stack.enter_async_context(desk)
-            self.teachers = made
             self._verifiers = judging.with_desks(
                 judging.make_verifiers(self.spec, self.path),
                 self.spec,
@@ -281,6 +280,7 @@ class Run:
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)
+        wiring.answered_before(drawing[arms[arm].teacher.name] for arm in outcomes.arms_here(self._workspace))
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing.values() for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
@@ -338,11 +338,14 @@ class Run:
                 snapshot_grown(workspace, self._growth.rows)
             self.progress.stage = "measuring"
             measures = measure(workspace, wiring.embedder(spec, self.path))
-        earlier = [build for build in self.lake.builds(spec.dataset) if build.get("measures")]
-        before = earlier[-1]["measures"]["diversity"] if earlier else None
-        warnings = [told for told in (lost, cut_off(workspace.staged("traces"))) if told]
-        warnings += guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
-        for warning in warnings:
+        earlier = [build["measures"] for build in self.lake.builds(spec.dataset) if build.get("measures")]
+        before = earlier[-1]["diversity"] if earlier else None
+        found = [
+            lost,
+            cut_off(workspace.staged("traces")),
+            *guard_diversity(spec.guard.min_diversity, measures["diversity"], before),
+        ]
+        for warning in (warnings := [each for each in found if each]):
             self.say(warning)
         with workspace.sparing():
             counted = outcomes.counts(workspace)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -153,6 +153,12 @@ def open_desk(
     if isinstance(first, BatchTeacher):
         return BatchDesk(options, first, stop, intents=intents, budget=budget, say=say, board=board)
     return one_by_one(options, made, stop)
+
+
+def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
+    """Tell desks that an earlier run got answers of their teachers."""
+    for line in (line for desk in desks if isinstance(desk, Desk) for line in desk.lines):
+        line.breaker.answered_before = True
 
 
 def one_by_one(

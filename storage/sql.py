@@ -81,4 +81,9 @@ def _told(text: str, *, short: bool) -> StorageError:
     # DuckDB has one class for whatever a file does to it, and the system's own words for a full disk in its text.
     if any(words in line for words in _FULL):
         return StorageError(f"the disk is full: {line}; make room, and run again: nothing is bought twice")
+    if os.strerror(errno.EMFILE) in line:
+        return StorageError(
+            f"too many files are open: {line}; raise the limit (`ulimit -n`), or lower the teachers' limits.concurrency, "
+            "and run again: nothing is bought twice"
+        )
     return LakeDamaged("the lake", f"can't be read: {line}")

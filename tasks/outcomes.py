@@ -71,6 +71,11 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
     return [number for (number,) in rows]
 
 
+def arms_here(workspace: Workspace) -> list[int]:
+    """Return the arms of which a sample is stored."""
+    return [arm for (arm,) in workspace.rows("SELECT DISTINCT arm FROM open_slots WHERE here")]
+
+
 def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, worked: Mapping[int, int], asked: Path) -> None:
     """Make `candidates`: the worked shards' rows in `asked`, all slots of the others, and those of barred prompts.
 

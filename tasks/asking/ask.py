@@ -68,6 +68,7 @@ class Answer:
 class _Try:
     """What has become of one request so far."""
 
+    request: Request
     attempts: int = 0
     failures: int = 0
     refusals: int = 0
@@ -130,7 +131,7 @@ class Desk:
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of one that is asked for again.
         """
-        so_far = _Try()
+        so_far = _Try(request)
         try:
             try:
                 completion = await self._once(request, so_far, may_send, billed)
@@ -332,8 +333,8 @@ class Desk:
 
     def _failed(self, line: Line, so_far: _Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
         asked_s = _asked_s(error)
-        line.breaker.failed(probe=probe, asked_s=asked_s)
-        so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)
+        so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
+        line.breaker.failed(probe=probe, asked_s=asked_s, asked=so_far.request.messages if so_far.billed_again else None)
         if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)

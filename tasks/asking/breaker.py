@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 FAILURES = 5
-"""In a row, by whichever requests: by then it isn't one request's fault."""
+"""In a row: by then it isn't one request's fault. Of a server that has answered, and was at work on what it was asked, on so many
+prompts, since it may be well with all but a few."""
 EXCUSED_S = 900.0
 """Waits that a server asks for don't count against it, up to so many seconds in a row."""
 
@@ -27,6 +28,8 @@ class Breaker:
         self._first_wait_s, self._max_wait_s, self._patience_s = first_wait_s, max_wait_s, patience_s
         self._clock = clock or asyncio.get_running_loop().time
         self._failures = 0
+        self._failing: set[Hashable] = set()
+        """What was asked in vain since it answered."""
         self._failing_since = 0.0
         self._wait_s = first_wait_s
         self._probe_at = 0.0
@@ -37,11 +40,14 @@ class Breaker:
         """Probes in a row that failed."""
         self.ever_answered = False
         """Whether it has answered at all."""
+        self.answered_before = False
+        """Whether it answered an earlier run."""
 
     @property
     def open(self) -> bool:
         """Whether requests have to wait."""
-        return self._failures >= FAILURES
+        known = self.ever_answered or self.answered_before
+        return self._failures >= FAILURES and (len(self._failing) >= FAILURES or not known)
 
     @property
     def failing_s(self) -> float:
@@ -84,24 +90,31 @@ class Breaker:
         """Hear of an answer: the teacher is there."""
         self.ever_answered = True
         self._failures = self.probes = 0
+        self._failing.clear()
         self._wait_s = self._first_wait_s
         self._probing_since = None
         self._notify()
 
-    def failed(self, *, probe: bool = False, asked_s: float = 0.0) -> None:
-        """Hear of a request that the teacher could not answer, and for how long it asked to wait."""
+    def failed(self, *, probe: bool = False, asked_s: float = 0.0, asked: Hashable | None = None) -> None:
+        """Hear of a request that the teacher could not answer, and for how long it asked to wait.
+
+        `asked`: what was asked, where that may be at fault.
+        """
         now = self._clock()
+        was_open = self.open
         if not self._failures:
             self._failing_since = self._excused_until = now
             self._excused_s = 0.0
         self._failures += 1
+        if len(self._failing) < FAILURES:
+            self._failing.add(object() if asked is None else asked)
         self.probes += probe
         if now + asked_s > self._excused_until:  # many may be told of one and the same wait
             more = min(now + asked_s - max(now, self._excused_until), EXCUSED_S - self._excused_s)
             self._failing_since += more
             self._excused_s += more
             self._excused_until = now + asked_s
-        if probe or self._failures == FAILURES:
+        if probe or (self.open and not was_open):
             # Jitter, so that several processes don't knock at the same moment.
             self._probe_at = now + max(asked_s, random.uniform(0.5, 1.0) * self._wait_s)  # noqa: S311 - no secret
             self._wait_s = min(self._max_wait_s, 2 * self._wait_s)

@@ -10,7 +10,7 @@ import httpx2
 import openai as official
 
 from storage.errors import SpecError
-from storage.records import Logprobs
+from storage.records import REFUSED, Logprobs
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.headers import Allowance, openai_allowance
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -20,6 +20,8 @@ from tasks.teachers.usage import billed, count, section
 DEFAULT_URL = "https://api.openai.com/v1"
 MOST_LOGPROBS = 20
 """Alternatives that OpenAI's own API gives; other servers have bounds of their own, and say so."""
+_THOUGHTS = ("thinking", "reasoning")
+"""How the types of parts begin that are no answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,15 +94,18 @@ def refuse_budget(parameters: Mapping[str, Any]) -> None:
 def _choice(choice: dict[str, Any]) -> Choice:
     message = choice["message"]
     text = message.get("content") or ""
-    thought = message.get("reasoning_content") or message.get("reasoning")
+    thought = message.get("reasoning_content") or message.get("reasoning") or _shown(message.get("reasoning_details"))
     if isinstance(text, list):  # Mistral's and others' typed parts
         parts = cast("list[dict[str, Any]]", text)
         text = "".join(part.get("text", "") for part in parts if part.get("type") == "text")
+        thought = thought or _shown(parts)
     if not thought:
         thought, text = reasoning.split(text)
+    finish_reason = choice.get("finish_reason") or "unknown"
     if message.get("refusal") and not text:
         text = message["refusal"]
-    finish_reason = choice.get("finish_reason") or "unknown"
+        if finish_reason not in REFUSED:  # the model stopped, as it does behind an answer
+            finish_reason = "refusal"
     texts(content=text, reasoning=thought or "", finish_reason=finish_reason)
     return Choice(
         response=text,
@@ -108,6 +113,18 @@ def _choice(choice: dict[str, Any]) -> Choice:
         finish_reason=finish_reason,
         logprobs=_logprobs(choice.get("logprobs")),
     )
+
+
+def _shown(parts: Any) -> str | None:
+    """Return the reasoning in typed parts: Mistral's `thinking`, Databricks' `summary`, OpenRouter's and MiniMax's details."""
+    if not isinstance(parts, list):
+        return None
+    found: list[str] = []
+    for part in cast("list[dict[str, Any]]", parts):
+        if str(part.get("type")).startswith(_THOUGHTS):
+            said = part.get("thinking") or part.get("summary") or part.get("text") or ""
+            found.append(said if isinstance(said, str) else "".join(each.get("text") or "" for each in said))
+    return "\n\n".join(filter(None, found)) or None
 
 
 def _logprobs(given: dict[str, Any] | None) -> Logprobs | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import string
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import orjson
-from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from storage.errors import BadResponse, EmptyResponse, TeacherError
 from storage.records import CUT_OFF, REFUSED
@@ -136,8 +137,29 @@ def _address(url: str | None) -> str | None:
     return url
 
 
-Address = Annotated[str, StringConstraints(pattern=r"^https?://"), AfterValidator(_address)]
-Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+def _unquoted(pattern: str, message: str) -> BeforeValidator:
+    """Check a pattern first, with a message that doesn't quote what was given: a key may stand in it."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and not re.search(pattern, value):
+            raise ValueError(message)
+        return value
+
+    return BeforeValidator(check)
+
+
+_ADDRESS, _VARIABLE = r"^https?://", r"^[A-Za-z_][A-Za-z0-9_]*$"
+Address = Annotated[
+    str,
+    StringConstraints(pattern=_ADDRESS),
+    AfterValidator(_address),
+    _unquoted(_ADDRESS, "must begin with http:// or https://"),
+]
+Variable = Annotated[
+    str,
+    StringConstraints(pattern=_VARIABLE),
+    _unquoted(_VARIABLE, "must be the name of an environment variable: the key itself is written nowhere"),
+]
 
 
 class ReplicaOptions(Options):

@@ -316,8 +316,9 @@ class SdkTeacher(ABC):
         return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
     def _status(self, error: Any) -> StillhouseError:
-        text = "" if isinstance(error.body, dict) else error.response.text  # the SDK quotes JSON alone
-        said = self.line(f"{error.status_code} {error.message} {text}")
+        # OpenAI's SDK quotes nothing but a `message`, where the body has one.
+        unquoted = error.message == f"Error code: {error.status_code}"
+        said = self.line(f"{error.status_code} {error.message} {error.response.text if unquoted else ''}")
         return refusals.classified(error, said=said, base_url=self.base_url, answered=self._has_answered)
 
     def line(self, text: str) -> str:

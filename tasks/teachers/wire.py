@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import resource
 import socket
 import ssl
 from collections.abc import Mapping
@@ -69,6 +71,7 @@ class Wire:
 
     def _opened(self, url: str) -> aiohttp.ClientSession:
         if self._session is None:  # a session belongs to the event loop that runs when it is made
+            _let_open(self._connections)
             # The certificates that the SDKs trust, and the proxy that the environment names, as they do. aiohttp would look for
             # the latter anew with each request, in a thread, which costs as much as the request.
             # They take a while to read, and a server without TLS may still send elsewhere: aiohttp has read the system's by now.
@@ -89,6 +92,16 @@ class Wire:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)  # lets the transports close
+
+
+def _let_open(more: int) -> None:
+    """Let this process have so many more files open, as far as the system lets it: 1,024 are usual, and others are in use."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    wanted = soft + more if hard == resource.RLIM_INFINITY else min(soft + more, hard)
+    with contextlib.suppress(OSError, ValueError):  # a system with a limit of its own
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _socket(address: aiohttp.AddrInfoType) -> socket.socket:

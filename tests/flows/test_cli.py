@@ -475,6 +475,19 @@ def test_what_an_early_end_had_cost(
         assert (said["tokens_in"], said["tokens_out"]) == (4_000, 50)
 
 
+@pytest.mark.parametrize("command", ["plan", "build"])
+def test_json_of_an_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """With `--json`, stdout is one JSON object also where nothing began."""
+    (folder / "spec.yaml").write_text(changed(prompts=source(license=None)))
+    assert run(monkeypatch, command, "spec.yaml", "--json") == 3
+    captured = capsys.readouterr()
+    said = json.loads(captured.out)
+    assert said["exit"] == 3
+    assert captured.err == f"error: {said['error']}\n"
+
+
 @pytest.mark.parametrize("said", ["", "here", "70000"])
 def test_no_place_for_metrics(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str

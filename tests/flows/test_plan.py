@@ -41,11 +41,13 @@ PLAN = Plan(
     [
         ({}, ""),
         ({"spent_usd": 3.0}, "about $1.0000 more than is left of it"),
+        ({"spent_usd": 9.0}, "about $4.0000 more than is left of it"),
+        ({"spent_usd": 9.0, "cost_usd": 0.0}, ""),
         ({"known": False, "cost_usd": 8.0}, ""),
         ({"known": False, "least_usd": 5.0}, "at least $0.5000 more than is left of it"),
         ({"known": False, "cost_usd": None, "least_usd": None}, ""),
     ],
-    ids=["enough is left", "about", "nobody knows", "at least", "no price"],
+    ids=["enough is left", "about", "nothing is left", "nothing is wanted", "nobody knows", "at least", "no price"],
 )
 def test_more_than_the_budget(given: dict[str, Any], said: str) -> None:
     """Where what is expected costs more than is left of the budget, one more line says so."""

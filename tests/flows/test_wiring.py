@@ -142,6 +142,8 @@ async def test_replicas(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
             given.teachers[0], lines, Stop(), intents=Intents(tmp_path), budget=Budget(None), say=print, board={}
         )
         assert isinstance(desk, Desk)
+        wiring.answered_before([desk])
+        assert all(line.breaker.answered_before for line in desk.lines)
         made = [(inner(line.teacher), line.options.limits.concurrency) for line in lines]
         found = [(teacher.base_url, teacher.api_key, places) for teacher, places in made if isinstance(teacher, OpenAITeacher)]
         assert found == [("http://a/v1", "sk-A", 3), ("http://b/v1", "sk-B", 5)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import duckdb
@@ -47,6 +48,20 @@ def test_damage_names_the_command(tmp_path: Path):
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(LakeDamaged, match="doctor --repair"), explained():
         duckdb.execute(f"FROM {parquet(tmp_path / 'a.parquet')}")
+
+
+def test_too_many_open_files(tmp_path: Path):
+    """Where the process may open no more files, nothing is damaged."""
+    duckdb.execute(f"COPY (SELECT 1 AS x) TO {literal(tmp_path / 'a.parquet')}")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with duckdb.connect() as connection:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+        try:
+            with pytest.raises(StorageError, match="ulimit -n") as raised, explained():
+                connection.execute(f"FROM {parquet(tmp_path / 'a.parquet')}")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert not isinstance(raised.value, LakeDamaged)
 
 
 def test_no_room_in_memory(tmp_path: Path):

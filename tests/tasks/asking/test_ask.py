@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -228,6 +228,45 @@ class TestTeacherDown:
         (error,) = in_virtual_time(main())
         assert isinstance(error, Unavailable)
         assert error.attempts == 4
+
+    @pytest.mark.parametrize("known", [False, True], ids=["in this run", "in an earlier one"])
+    def test_a_few_left(self, known: bool):
+        """A teacher that has answered isn't down where nothing is left but a few prompts that it fails on: else no run would end."""
+        cursed = ["p1", "p2", "p3", "p4"]
+
+        async def main() -> list[Any]:
+            def answer(request: Request) -> Completion:
+                if request.prompt_id in cursed:
+                    raise Unavailable("500")
+                return completion("4")
+
+            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            desk.lines[0].breaker.answered_before = known
+            if not known:
+                await desk.ask(make_request())
+            return await asyncio.gather(*(desk.ask(make_request(prompt)) for prompt in cursed * 2), return_exceptions=True)
+
+        found = in_virtual_time(main())
+        assert {type(error) for error in found} == {Unavailable}
+        assert {error.attempts for error in found} == {6}
+
+    def test_a_judge_that_is_down(self):
+        """What a judge is asked differs, though its requests are no prompt's: an outage is an outage."""
+
+        async def main() -> list[Any]:
+            left = [completion("4")]
+
+            def answer(request: Request) -> Completion:
+                if left:
+                    return left.pop()
+                raise Unavailable("500")
+
+            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            await desk.ask(make_request())
+            asked = [replace(make_request(f"p{i}"), prompt_id="judge") for i in range(8)]
+            return await asyncio.gather(*map(desk.ask, asked), return_exceptions=True)
+
+        assert {type(error) for error in in_virtual_time(main())} == {TeacherDown}
 
     @pytest.mark.parametrize("outage_s", [50, 3_600])
     def test_outage(self, outage_s: float):

@@ -209,6 +209,7 @@ class TestMake:
         await teacher.aclose()
 
 
+ANSWER = {"type": "text", "text": "4"}
 REASONING = {
     "none": ({"content": "4"}, None, "4"),
     "reasoning_content (DeepSeek, vLLM, SGLang)": ({"content": "4", "reasoning_content": "two"}, "two", "4"),
@@ -223,6 +224,29 @@ REASONING = {
         {"content": [{"type": "thinking", "thinking": []}, {"type": "text", "text": "4"}, {"type": "text", "text": "2"}]},
         None,
         "42",
+    ),
+    "typed parts that think (Mistral)": (
+        {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "tw"}, {"type": "text", "text": "o"}]}, ANSWER]},
+        "two",
+        "4",
+    ),
+    "typed parts with a summary (Databricks)": (
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "two"}]}, ANSWER]},
+        "two",
+        "4",
+    ),
+    "reasoning_details (OpenRouter, MiniMax)": (
+        {
+            "content": "4",
+            "reasoning_details": [{"type": "reasoning.text", "text": "one"}, {"type": "reasoning.summary", "summary": "two"}],
+        },
+        "one\n\ntwo",
+        "4",
+    ),
+    "reasoning_details that are encrypted": (
+        {"content": "4", "reasoning_details": [{"type": "reasoning.encrypted", "data": "gAAA"}]},
+        None,
+        "4",
     ),
     "a refusal": ({"content": None, "refusal": "I can't."}, None, "I can't."),
 }
@@ -262,6 +286,15 @@ class TestReceived:
         """The finish reason is the server's, or unknown."""
         (found,) = (await ask(choice(finish_reason=given))).choices
         assert found.finish_reason == expected
+
+    @pytest.mark.parametrize(
+        ("given", "expected"), [("stop", "refusal"), (None, "refusal"), ("content_filter", "content_filter")]
+    )
+    async def test_refusal(self, given: str | None, expected: str):
+        """A refusal is told from an answer by its finish reason, though OpenAI says that the model stopped."""
+        refusal = {"role": "assistant", "content": None, "refusal": "I can't."}
+        (found,) = (await ask(choice(message=refusal, finish_reason=given))).choices
+        assert (found.response, found.finish_reason) == ("I can't.", expected)
 
     @pytest.mark.parametrize("reason", ["error", "abort"])
     async def test_broken_off(self, reason: str):

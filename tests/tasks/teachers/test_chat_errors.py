@@ -119,6 +119,9 @@ STATUS = {
 BODIES = {
     "OpenAI's": b'{"error": {"message": "what is wrong", "type": "t", "code": "c"}}',
     "vLLM's": b'{"object": "error", "message": "what is wrong", "code": 400}',
+    "FastAPI's": b'{"detail": [{"loc": ["body", "stop"], "msg": "what is wrong", "type": "value_error"}]}',
+    "a text under error": b'{"error": "what is wrong"}',
+    "a message elsewhere": b'{"error": {"code": 400, "metadata": {"raw": "what is wrong"}}}',
     "a text": b"what is wrong",
     "HTML": b"<html>\n<body>what is wrong</body></html>",
 }

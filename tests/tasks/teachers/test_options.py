@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tasks.problems import problem
 from tests.fakes import make_options
 
 
@@ -23,3 +24,20 @@ def test_how_many_are_ready() -> None:
     assert make_options(limits={"concurrency": 8}).side_by_side == 16
     assert make_options(provider="openai-batch").side_by_side == 20_000
     assert make_options(provider="openai-batch", batch={"requests": 50_000, "side_by_side": 20}).side_by_side == 1_000_000
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"api_key_env": "sk-proj-canary"},
+        {"base_url": "sk-proj-canary@host/v1"},
+        {"replicas": [{"api_key_env": "sk-proj-canary"}]},
+    ],
+    ids=repr,
+)
+def test_a_key_in_the_wrong_place(given: dict[str, Any]) -> None:
+    """What was given in place of a variable's name, or of an address, is quoted nowhere: it may be the key itself."""
+    with pytest.raises(ValidationError) as caught:
+        make_options(provider="openai", **given)
+    _, message = problem(caught.value, lambda _: ())
+    assert "canary" not in message

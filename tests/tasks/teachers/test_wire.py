@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import resource
 import socket
 import traceback
 from typing import Any
@@ -126,6 +127,20 @@ async def test_many_at_once():
         found = await asyncio.gather(*(teacher.complete(make_request(f"prompt {i}")) for i in range(200)))
         await teacher.aclose()
     assert [completion.choices[0].response for completion in found] == [f"prompt {i} #0" for i in range(200)]
+
+
+async def test_open_files():
+    """A teacher's connections don't take the files that the rest of the program may open."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        with serving() as server:
+            teacher = OpenAITeacher(model="m", base_url=server.url, concurrency=500)
+            await teacher.complete(make_request())
+            await teacher.aclose()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == min(756, before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_proxy(monkeypatch: pytest.MonkeyPatch):
