@@ -340,12 +340,8 @@ class Run:
             measures = measure(workspace, wiring.embedder(spec, self.path))
         earlier = [build["measures"] for build in self.lake.builds(spec.dataset) if build.get("measures")]
         before = earlier[-1]["diversity"] if earlier else None
-        found = [
-            lost,
-            cut_off(workspace.staged("traces")),
-            *guard_diversity(spec.guard.min_diversity, measures["diversity"], before),
-        ]
-        for warning in (warnings := [each for each in found if each]):
+        fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
+        for warning in (warnings := [told for told in (lost, cut_off(workspace.staged("traces")), *fallen) if told]):
             self.say(warning)
         with workspace.sparing():
             counted = outcomes.counts(workspace)
