@@ -37,6 +37,7 @@ SAME = {
     "case beyond ASCII": ("ÄÖÜ Σ", "äöü σ"),
     "spaces": ("the  answer \t is\n\n4", "the answer is 4"),
     "around": ("  4\n", "4"),
+    "spaces beyond ASCII": ("\u00a04\u202f\u00a0500\u3000\u2028km\x0b\x85", "4 500 km"),
     "Unicode form": ("caf\u00e9", "cafe\u0301"),
     "all of it": ("  CAFE\u0301\n4 ", "caf\u00e9 4"),
 }
