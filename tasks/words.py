@@ -1,8 +1,8 @@
 """Words: the normal form in which texts are compared, and hashes of its n-grams, many texts at a time.
 
 Case, punctuation, line breaks, Unicode forms, the script of digits, what HTML and LaTeX mark words up with, and how 1,000 and
-don't are written, make no difference. A sign between what is reckoned with is a word: 17 - 3 isn't 17 + 3. Hashes depend on the texts
-alone: on no seed, machine or version.
+don't are written, make no difference. A sign between what is reckoned with is a word: 17 - 3 isn't 17 + 3. Hashes depend on the
+texts alone: on no seed, machine or version.
 """
 
 from __future__ import annotations
