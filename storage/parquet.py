@@ -26,6 +26,8 @@ STORE_GROUP = 2_000
 the footers of all parts say of their row groups in memory."""
 GROUP_BYTES = 16 * 2**20
 """Of values that come as Arrow's arrays, in one row group: a response's distributions take hundreds of times its text."""
+TEXT_BYTES = 4 * 2**20
+"""Characters of texts in a row group: DuckDB holds a column of one several times where it works on long texts."""
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises of a file that isn't what was written; the last for the name of a column."""
 
@@ -52,7 +54,8 @@ class PartWriter:
         self._row_group = row_group
         self._rows: list[Mapping[str, Any]] = []
         self._large = [column.name for column in schema if pa.types.is_struct(column.type)]
-        self._bytes = 0
+        self._texts = [column.name for column in schema if pa.types.is_string(column.type)]
+        self._bytes = self._characters = 0
         self._torn: BaseException | None = None
         self.written = 0
         """Rows so far."""
@@ -80,7 +83,10 @@ class PartWriter:
         self.written += len(rows)
         for name in self._large:
             self._bytes += sum(row[name].nbytes for row in rows if isinstance(row.get(name), pa.Array))
-        if len(self._rows) >= self._row_group or self._bytes >= GROUP_BYTES:
+        for row in rows:
+            self._characters += sum(len(row.get(name) or "") for name in self._texts)
+            self._characters += sum(len(turn["content"]) for turn in row.get("messages") or ())
+        if len(self._rows) >= self._row_group or self._bytes >= GROUP_BYTES or self._characters >= TEXT_BYTES:
             self._flush()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
@@ -94,7 +100,7 @@ class PartWriter:
             if self._rows:
                 columns = [_column([row.get(column.name) for row in self._rows], column.type) for column in self._schema]
                 self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
-                self._rows, self._bytes = [], 0
+                self._rows, self._bytes, self._characters = [], 0, 0
 
     @contextlib.contextmanager
     def _whole(self) -> Iterator[None]:

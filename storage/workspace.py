@@ -23,6 +23,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from storage import waste
+from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import EMPTY, STORES, TABLES
@@ -34,6 +35,11 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 SPARED = 64
 """Megabytes that steps do without which join and sort little at a time."""
+HELD = 16
+"""Copies of a row group that a step has in memory."""
+MOST = 2_048
+"""Megabytes up to which DuckDB may hold more where a step can't do with less: a few long texts are in memory at a time, each of
+them several times, and how long they are nobody knows before."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 4_000
@@ -63,8 +69,8 @@ class Workspace:
             raise
 
     def _open(self, lake: Lake) -> None:
-        self._megabytes = MEMORY
-        self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
+        self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
+        self._megabytes, self._spared = MEMORY, 0
         with explained():
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
@@ -108,22 +114,44 @@ class Workspace:
     def make_room(self, slots: int, *, each: int = SLOT_BYTES) -> None:
         """Let DuckDB hold what so many slots need, unless it may hold more or the user has said what it may."""
         megabytes = LARGE + slots * each // 1_000_000
-        if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._megabytes, self._limit = megabytes, f"{megabytes}MB"
+        self._megabytes = max(self._megabytes, megabytes)
+        self._give_back()
+
+    def make_room_for(self, files: str) -> None:
+        """Let DuckDB hold a row group of texts as often as a step has it, of the largest in some Parquet files.
+
+        `files` is a pattern or a list, in SQL. What a query streams can't be asked for again with more room.
+        """
+        sizes = (
+            f"SELECT sum(total_uncompressed_size) AS size FROM parquet_metadata({files}) "
+            "WHERE NOT starts_with(path_in_schema, 'logprobs') GROUP BY file_name, row_group_id"
+        )
+        ((largest,),) = self.rows(f"SELECT coalesce(max(size), 0) FROM ({sizes})")
+        self._megabytes = max(self._megabytes, min(SPARED + HELD * int(largest) // 1_000_000, MOST))
         self._give_back()
 
     @contextlib.contextmanager
     def sparing(self) -> Iterator[None]:
         """Let DuckDB hold less for a while, unless the user has said what it may."""
-        before = self._limit
-        if "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._limit = f"{self._megabytes - SPARED}MB"
+        self._spared = SPARED
         self._give_back()
         try:
             yield
         finally:
-            self._limit = before
+            self._spared = 0
             self._give_back()
+
+    @property
+    def _limit(self) -> str:
+        return self._said or f"{self._megabytes - self._spared}MB"
+
+    def _widened(self, error: StorageError) -> bool:
+        """Whether DuckDB had too little room, and now may hold more."""
+        if self._said or self._megabytes >= MOST or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+            return False
+        self._megabytes *= 2
+        self._give_back()
+        return True
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""
@@ -186,13 +214,23 @@ class Workspace:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
-        with self._lock, explained():
-            return self._connection.execute(sql, parameters or []).fetchall()
+        while True:
+            try:
+                with self._lock, explained():
+                    return self._connection.execute(sql, parameters or []).fetchall()
+            except StorageError as error:
+                if not self._widened(error):
+                    raise
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
-        with self._lock, explained():
-            return self._connection.sql(sql).to_arrow_table()
+        while True:
+            try:
+                with self._lock, explained():
+                    return self._connection.sql(sql).to_arrow_table()
+            except StorageError as error:
+                if not self._widened(error):
+                    raise
 
     def located(self, store: str = "samples") -> str:
         """Return the table function that reads a table with each row's part, as `filename`."""

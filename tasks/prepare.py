@@ -107,10 +107,12 @@ def prepare(
     """
     _arms(workspace, teachers)
     by_strategy = _stage(workspace, prompts, template, teachers, parameters)
-    staged = f"read_parquet({literal(f'{escape(str(staged_files(workspace)))}/*.parquet')}, hive_partitioning=false)"
+    files = literal(f"{escape(str(staged_files(workspace)))}/*.parquet")
+    staged = f"read_parquet({files}, hive_partitioning=false)"
     requests = literal(workspace.folder / "requests.parquet")
     ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
     workspace.make_room(asked * k)
+    workspace.make_room_for(files)
     workspace.execute(
         "CREATE TABLE folded AS SELECT ord FROM "
         f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {staged}) WHERE ord <> kept"

@@ -5,12 +5,15 @@ The lake keeps them, so that a build reads the texts of those samples alone that
 
 from __future__ import annotations
 
+from glob import escape
+
 import duckdb
 import pyarrow as pa
 
 from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP
+from storage.sql import literal
 from storage.workspace import Workspace
 
 VERSION = 2
@@ -71,6 +74,8 @@ def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
         f"CREATE OR REPLACE TABLE located AS SELECT sample_id, filename FROM {workspace.located()} "
         "WHERE sample_id IN (SELECT sample_id FROM slots)"
     )
+    if parts := [literal(escape(name)) for (name,) in workspace.rows("SELECT DISTINCT filename FROM located")]:
+        workspace.make_room_for(f"[{', '.join(parts)}]")
     # Lakes may be merged by hand, so that a sample is there twice.
     run("CREATE TABLE unread AS SELECT sample_id, count(*)::INTEGER AS copies FROM located GROUP BY sample_id")
     run("CREATE OR REPLACE TABLE texts (sample_id VARCHAR, digest UHUGEINT, length BIGINT)")

@@ -13,7 +13,7 @@ import pytest
 
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
-from storage.parquet import PartWriter, count_rows, read_batches, read_rows, write_rows, write_text
+from storage.parquet import TEXT_BYTES, PartWriter, count_rows, read_batches, read_rows, write_rows, write_text
 from tests.fakes import listing
 from tests.storage.damaging import flip
 
@@ -31,6 +31,15 @@ class TestPartWriter:
         file = pq.ParquetFile(tmp_path / "part.parquet")
         assert (file.metadata.num_row_groups, writer.written) == (3, 5)
         assert file.read().to_pylist() == [{"n": n, "text": None} for n in range(5)]
+
+    def test_long_texts(self, tmp_path: Path):
+        """Where texts are long a row group has fewer rows, since readers hold a column of one as a whole."""
+        schema = pa.schema([("text", pa.string()), ("messages", pa.list_(pa.struct([("content", pa.string())])))])
+        with PartWriter(tmp_path / "part.parquet", schema) as writer:
+            for n in range(5):
+                writer.write({"text": str(n) * (TEXT_BYTES // 4), "messages": [{"content": "x" * (TEXT_BYTES // 4)}]})
+        found = pq.read_metadata(tmp_path / "part.parquet")
+        assert [found.row_group(number).num_rows for number in range(found.num_row_groups)] == [2, 2, 1]
 
     @pytest.mark.parametrize("distinct", [True, False])
     def test_hashes_are_not_packed(self, tmp_path: Path, distinct: bool):

@@ -14,6 +14,7 @@ import pytest
 
 from storage.errors import StorageError
 from storage.lake import Lake
+from storage.sql import literal
 from storage.workspace import JOIN_BYTES, PACKED_ROWS, Workspace
 from tests.storage.lines import line, segment
 
@@ -130,6 +131,38 @@ def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.Mon
         assert limit(workspace) == "64.0 MiB"
         with workspace.sparing():
             assert limit(workspace) == "64.0 MiB"
+
+
+def test_room_for_long_texts(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """DuckDB may hold the largest row group of some files several times, where it is a large one."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    texts = pa.table({"response": [str(n) * 1_000_000 for n in range(10)]})
+    pq.write_table(texts, tmp_path / "few.parquet", row_group_size=2)
+    pq.write_table(texts, tmp_path / "many.parquet")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.make_room_for(literal(tmp_path / "few.parquet"))
+        assert limit(workspace) == "122.0 MiB"
+        workspace.make_room_for(literal(tmp_path / "*.parquet"))
+        assert limit(workspace) == "213.6 MiB"
+
+
+LONG = "SELECT max(length(text)) FROM (SELECT DISTINCT repeat(n::VARCHAR, 10_000_000) AS text FROM range(10, 18) AS numbers(n))"
+
+
+def test_more_room_where_there_is_too_little(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A step that can't do with what DuckDB may hold gets more, and keeps it, unless the user has said what it may."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    with Workspace(lake, tmp_path / "work") as workspace:
+        assert workspace.rows(LONG) == [(20_000_000,)]
+        more = limit(workspace)
+        assert more in {"244.1 MiB", "488.2 MiB", "976.5 MiB"}
+        assert workspace.table(LONG).num_rows == 1
+        assert limit(workspace) == more
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "128MB")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        with pytest.raises(StorageError, match=r"raise STILLHOUSE_DUCKDB_MEMORY"):
+            workspace.rows(LONG)
+        assert limit(workspace) == "122.0 MiB"
 
 
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):

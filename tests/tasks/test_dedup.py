@@ -60,6 +60,16 @@ async def test_same(lake: Lake, pair: tuple[str, str]):
     assert by_outcome["rejected"]["reason"] == f"duplicates {by_outcome['kept']['sample_id']}"
 
 
+@pytest.mark.parametrize("again", [False, True])
+async def test_long_texts(lake: Lake, again: bool, monkeypatch: pytest.MonkeyPatch):
+    """Texts that together are larger than what DuckDB may hold are no trouble, nor are they in a build that reads some anew."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    texts = [f"{n} " * 1_000_000 for n in range(10, 20)]
+    built = await run(lake, *texts, *texts[:1])
+    built = await run(lake, *texts, *texts[:1], dedup=DedupOptions(near=True)) if again else built
+    assert built.counts["rejected"] == ({"dedup": 1})
+
+
 @pytest.mark.parametrize("pair", DIFFERENT.values(), ids=DIFFERENT)
 async def test_different(lake: Lake, pair: tuple[str | Choice, str | Choice]):
     """Everything else does, the reasoning included."""
