@@ -9,7 +9,7 @@ from flows.growth import Growth
 from flows.spec import Spec
 from storage import catalog
 from storage.lake import Lake
-from storage.workspace import SPARED_AT_REST, Workspace
+from storage.workspace import Workspace
 from tasks.report import Summary
 from tasks.verify import Named
 
@@ -38,6 +38,5 @@ def land(
     if approvals:
         manifest["approvals"] = list(approvals)
     lake.land(manifest, workspace.folder)
-    with workspace.sparing(SPARED_AT_REST):  # the catalog's own DuckDB looks at every part of the lake
-        catalog.write(lake)  # what has landed is to be seen, also where an export is refused
+    catalog.write(lake)  # what has landed is to be seen, also where an export is refused
     return manifest

@@ -85,6 +85,7 @@ class PartWriter:
             self._bytes += sum(row[name].nbytes for row in rows if isinstance(row.get(name), pa.Array))
         for row in rows:
             self._chars += sum(map(len, filter(None, map(row.get, self._texts))))
+            self._chars += sum(len(turn["content"]) for turn in row.get("messages") or ())
         if len(self._rows) >= self._row_group or self._bytes >= GROUP_BYTES or self._chars >= GROUP_CHARS:
             self._flush()
 

@@ -23,6 +23,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 
 from storage import waste
+from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows, writing
 from storage.schemas import EMPTY, STORES, TABLES
@@ -34,8 +35,14 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 SPARED = 64
 """Megabytes that steps do without which join and sort little at a time."""
-SPARED_AT_REST = 112
-"""And where no step is at work."""
+MOST = 2_048
+"""Megabytes up to which DuckDB may hold more where texts are long, or a step can't do with less."""
+HELD = 16
+"""Copies of a row group of texts that steps have in memory."""
+VECTOR = 2_048
+"""Rows that DuckDB puts together in each thread where joins and filters leave it few at a time, and"""
+JOINED = 4
+"""copies of these."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 4_000
@@ -46,10 +53,6 @@ PACKED_BYTES = 4 * 2**20
 """Likewise, at most."""
 TEXT_BYTES = 8 * 2**20
 """Of texts that are held at a time, where rows are so few that it can be said how many."""
-VECTOR = 2_048
-"""Rows that DuckDB puts together in each thread where joins and filters leave it few at a time."""
-STREAMED = "2MB"
-"""Of a query's rows that DuckDB has ready before somebody takes them."""
 _QUICK = pa.ipc.IpcWriteOptions(compression="lz4")
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
@@ -73,9 +76,9 @@ class Workspace:
             raise
 
     def _open(self, lake: Lake) -> None:
-        self._megabytes = MEMORY
+        self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
+        self._megabytes, self._spared = MEMORY, 0
         self._threads = min(4, os.cpu_count() or 1)
-        self._limit = os.environ.get("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY}MB")
         with explained():
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
@@ -120,23 +123,58 @@ class Workspace:
         """Let DuckDB hold what so many slots need, unless it may hold more or the user has said what it may."""
         self._raise(LARGE + slots * each // 1_000_000)
 
+    def make_room_for(self, files: str | None = None, *, at_once: int = 0) -> None:
+        """Let DuckDB hold what steps have at a time of the texts in some Parquet files, unless that is more than MOST.
+
+        That is a row group as often as a step has it and, as often as a join has them, a vector in each thread, or as many rows
+        as are put in order `at_once`. `files` is a pattern or a list, in SQL; None: all samples. What a query streams can't be
+        asked for again with more room.
+        """
+        size, rows, largest = self._text_bytes(files)
+        joined = size * min(1.0, max(at_once, VECTOR * self._threads) / rows)
+        self._raise(min(LARGE + int(max(HELD * largest, JOINED * joined)) // 1_000_000, MOST))
+
     def _raise(self, megabytes: int) -> None:
-        if megabytes > self._megabytes and "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._megabytes, self._limit = megabytes, f"{megabytes}MB"
+        self._megabytes = max(self._megabytes, megabytes)
         self._give_back()
 
+    def at_once(self, most: int) -> int:
+        """Return how many samples a step may hold at a time with their texts: `most`, or fewer where texts are long."""
+        size, rows, _ = self._text_bytes()
+        return max(1, min(most, TEXT_BYTES * rows // max(1, size)))
+
+    def _text_bytes(self, files: str | None = None) -> tuple[int, int, int]:
+        """Return the bytes of some Parquet files, less log-probabilities, their rows, and the bytes of the largest row group."""
+        groups = (
+            "SELECT sum(total_uncompressed_size) AS size, any_value(row_group_num_rows) AS rows "
+            f"FROM parquet_metadata({files or literal(self._stores['samples'][0])}) "
+            "WHERE NOT starts_with(path_in_schema, 'logprobs') GROUP BY file_name, row_group_id"
+        )
+        ((size, rows, largest),) = self.rows(f"SELECT sum(size), sum(rows), max(size) FROM ({groups})")
+        return int(size or 0), max(1, int(rows or 0)), int(largest or 0)
+
     @contextlib.contextmanager
-    def sparing(self, spared: int = SPARED) -> Iterator[None]:
+    def sparing(self) -> Iterator[None]:
         """Let DuckDB hold less for a while, unless the user has said what it may."""
-        before = self._limit
-        if "STILLHOUSE_DUCKDB_MEMORY" not in os.environ:
-            self._limit = f"{self._megabytes - spared}MB"
+        before, self._spared = self._spared, SPARED
         self._give_back()
         try:
             yield
         finally:
-            self._limit = before
+            self._spared = before
             self._give_back()
+
+    @property
+    def _limit(self) -> str:
+        return self._said or f"{self._megabytes - self._spared}MB"
+
+    def _widened(self, error: StorageError) -> bool:
+        """Whether DuckDB had too little room, and now may hold more."""
+        if self._said or self._megabytes >= MOST or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+            return False
+        self._megabytes *= 2
+        self._give_back()
+        return True
 
     def staged(self, table: str) -> Path:
         """Return the folder in which the build's rows of a table are staged."""
@@ -199,13 +237,23 @@ class Workspace:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
-        with self._lock, explained():
-            return self._connection.execute(sql, parameters or []).fetchall()
+        while True:
+            try:
+                with self._lock, explained():
+                    return self._connection.execute(sql, parameters or []).fetchall()
+            except StorageError as error:
+                if not self._widened(error):
+                    raise
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
-        with self._lock, explained():
-            return self._connection.sql(sql).to_arrow_table()
+        while True:
+            try:
+                with self._lock, explained():
+                    return self._connection.sql(sql).to_arrow_table()
+            except StorageError as error:
+                if not self._widened(error):
+                    raise
 
     def located(self, store: str = "samples") -> str:
         """Return the table function that reads a table with each row's part, as `filename`."""
@@ -224,24 +272,6 @@ class Workspace:
         # The file without rows has the columns that parts of an earlier version lack.
         return parquet_files(sorted({self._stores[store][1], *(name for (name,) in found)}))
 
-    def at_once(self, most: int) -> int:
-        """Return how many samples a step may hold at a time with their texts: `most`, or fewer where texts are long."""
-        return max(1, min(most, TEXT_BYTES // max(1, self._text_bytes())))
-
-    def make_room_for_texts(self, samples: int = 0) -> None:
-        """Let DuckDB hold what joins of samples' texts take, and what it takes to put so many `samples` in order at a time."""
-        texts = max(samples, VECTOR * self._threads) * self._text_bytes()
-        self._raise(LARGE + 4 * texts // 1_000_000)
-
-    def _text_bytes(self) -> int:
-        """Return how long the texts of a stored sample are on average."""
-        whose = " OR ".join(f"starts_with(path_in_schema, '{name}')" for name in ("messages", "response", "reasoning"))
-        ((size,),) = self.rows(
-            f"SELECT coalesce(sum(total_uncompressed_size) // greatest((SELECT count(*) FROM samples), 1), 0)::BIGINT "
-            f"FROM parquet_metadata({literal(self._stores['samples'][0])}) WHERE {whose}"
-        )
-        return int(size)
-
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""
         with self._lock, explained():
@@ -254,8 +284,8 @@ class Workspace:
         return streamed(self._reader(sql, rows))
 
     def deal_query(self, name: str, sql: str) -> None:
-        """Deal the rows of a query, whose texts are few, by its column `bucket`."""
-        reader = self._reader(sql, DEALT_ROWS)
+        """Deal the rows of a query by its column `bucket`."""
+        reader = self._reader(sql, self.at_once(DEALT_ROWS))
         pieces = (
             (bucket, batch.take(pa.array(rows)))
             for batch in streamed(reader)
@@ -265,9 +295,7 @@ class Workspace:
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         with explained():
-            cursor = self._connection.cursor()
-            cursor.execute(f"SET streaming_buffer_size = '{STREAMED}'")
-            return cursor.sql(sql).to_arrow_reader(rows)
+            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
 
 
 def _stream(folder: Path, bucket: int) -> Path:

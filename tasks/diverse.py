@@ -92,7 +92,7 @@ def keep_diverse(workspace: Workspace, per_prompt: int, reason: str) -> None:
 
 def _reject(workspace: Workspace, per_prompt: int, total: int, reason: str) -> None:
     size = max(workspace.at_once(BUCKET_ROWS), -(-total // BUCKETS))
-    workspace.make_room_for_texts(size)
+    workspace.make_room_for(at_once=size)
     workspace.execute(f"CREATE TABLE crowds AS SELECT ord, min(rank) // {size} AS bucket FROM crowded GROUP BY ord")
     ranks = "SELECT sample_id, rank, bucket FROM crowded JOIN crowds USING (ord)"
     deal_samples(workspace, "crowds", ["reasoning", "response", "created_at"], ranks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,10 @@ from tasks.rights.terms import Training
 MOST = 1_000
 """Different licences among the rows of all sources; what has more is no column of licences."""
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
+_LATER = re.compile(r"(?<![\w.-])([\w.-]+)\+(?![\w.+-])")
+"""An id and the sign by which later versions of that licence do as well."""
+_NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
+"""Old ids of licences with an exception, which the package takes for exceptions."""
 
 
 class LicenseOptions(Options):
@@ -65,9 +69,9 @@ class Effective:
 def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
-    references = set(_REFERENCE.findall(expression)) - set(licensing.known_symbols)
-    if references:
-        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(references))])
+    added = {*_REFERENCE.findall(expression), *_later(expression)} - set(licensing.known_symbols)
+    if added:
+        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(added))])
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
@@ -196,7 +200,16 @@ def identifiers(expression: str) -> list[str]:
 
 @functools.cache
 def _licensing() -> Licensing:
-    return get_spdx_licensing()
+    licensing = get_spdx_licensing()
+    for name, symbol in licensing.known_symbols.items():
+        symbol.is_exception = symbol.is_exception and not _NO_EXCEPTION.fullmatch(name)
+    return licensing
+
+
+def _later(expression: str) -> Iterator[str]:
+    """Yield the ids with a plus, as SPDX spells them, but for GNU's, which the package knows under their new names."""
+    if named := {name.casefold() for name in _LATER.findall(expression)}:
+        yield from (f"{name}+" for name in _licensing().known_symbols if name.casefold() in named)
 
 
 def _near(expression: str) -> str:
@@ -233,6 +246,7 @@ def _satisfiable(expression: Any, allow: set[str] | None, deny: set[str]) -> boo
         names = {str(expression)}
         if isinstance(expression, LicenseWithExceptionSymbol):
             names.add(str(expression.license_symbol))  # an exception only permits more
+        names |= {name.removesuffix("+") for name in names}  # as later versions do
         return not names & deny and (allow is None or bool(names & allow))
     results = [_satisfiable(part, allow, deny) for part in expression.args]
     return any(results) if expression.operator.strip() == "OR" else all(results)

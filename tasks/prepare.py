@@ -107,10 +107,12 @@ def prepare(
     """
     _arms(workspace, teachers)
     by_strategy = _stage(workspace, prompts, template, teachers, parameters)
-    staged = f"read_parquet({literal(f'{escape(str(staged_files(workspace)))}/*.parquet')}, hive_partitioning=false)"
+    files = literal(f"{escape(str(staged_files(workspace)))}/*.parquet")
+    staged = f"read_parquet({files}, hive_partitioning=false)"
     requests = literal(workspace.folder / "requests.parquet")
     ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
     workspace.make_room(asked * k)
+    workspace.make_room_for(files)
     workspace.execute(
         "CREATE TABLE folded AS SELECT ord FROM "
         f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {staged}) WHERE ord <> kept"
@@ -121,19 +123,19 @@ def prepare(
     workspace.execute(f"CREATE VIEW prompts AS FROM {staged} {unfolded}")
     # What the whole-dataset steps join with: they must not carry texts.
     workspace.execute("CREATE TABLE prompt_ids AS SELECT ord, prompt_id, sha256(prompt) AS prompt_digest FROM prompts")
-    # Sorting and looking for what is stored each need room: at once, they would need twice as much.
-    with workspace.sparing():
-        workspace.execute(
-            f"""
-            CREATE TABLE wanted AS
-            SELECT ord, arm, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id, key, inputs,
-                chars, tokens
+    workspace.execute(
+        f"""
+        CREATE TABLE slots AS
+        WITH asked AS (
+            SELECT ord, arm, key, inputs, chars, tokens, i::INTEGER AS sample_index,
+                left(sha256(key || '/' || i), 32) AS sample_id
             FROM {requests} {unfolded}, range({k}) AS indices(i)
-            ORDER BY ord, arm, sample_index
-            """
         )
-    workspace.execute("CREATE TABLE slots AS SELECT *, sample_id IN (SELECT sample_id FROM samples) AS stored FROM wanted")
-    workspace.execute("DROP TABLE wanted")
+        SELECT ord, arm, sample_index, sample_id, key, inputs, chars, tokens,
+            sample_id IN (SELECT sample_id FROM samples) AS stored
+        FROM asked ORDER BY ord, arm, sample_index
+        """
+    )
     barred.start(workspace)
     start_growth(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")

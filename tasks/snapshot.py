@@ -130,7 +130,7 @@ def _traces(
     _kept(workspace, teachers)
     ((total,),) = workspace.rows("SELECT count(*) FROM kept")
     size = max(workspace.at_once(BUCKET_ROWS), -(-total // BUCKETS))
-    workspace.make_room_for_texts(size)
+    workspace.make_room_for(at_once=size)
     listed = ", ".join(map(literal, fingerprints)) or "NULL"
     deal_samples(workspace, "responses", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM kept")
     alone = "SELECT rank, sample_id, inputs FROM kept"

@@ -1,11 +1,13 @@
 """Words: the normal form in which texts are compared, and hashes of its n-grams, many texts at a time.
 
-Case, punctuation, line breaks, Unicode forms, and how 1,000 and don't are written, make no difference. A sign between what is
-reckoned with is a word: 17 - 3 isn't 17 + 3. Hashes depend on the texts alone: on no seed, machine or version.
+Case, punctuation, line breaks, Unicode forms, the script of digits, what HTML and LaTeX mark words up with, and how 1,000 and
+don't are written, make no difference. A sign between what is reckoned with is a word: 17 - 3 isn't 17 + 3. Hashes depend on the
+texts alone: on no seed, machine or version.
 """
 
 from __future__ import annotations
 
+import html
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -25,6 +27,20 @@ _LOWER = bytes(byte + 32 if 65 <= byte <= 90 else byte if chr(byte).isalnum() an
 """ASCII's letters in lower case and its digits; all else is a space."""
 _MARKS = re.compile("[\u2010-\u2027\u2190-\u23ff\u2500-\u27bf\u3001-\u3003\U0001f300-\U0001faff]+")
 """Marks and pictures that are no part of any word, so that most texts with quotes, dashes and arrows are ASCII without them."""
+_ENTITY = re.compile(r"&(?:#[0-9]+|#[xX][0-9a-fA-F]+|[a-zA-Z][a-zA-Z0-9]*);")
+_TAG = re.compile(
+    r"</?(?:(?P<inline>a|abbr|b|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var)|"
+    r"address|article|blockquote|body|br|caption|center|dd|details|div|dl|dt|figure|footer|h[1-6]|head|header|hr|html|img|li|main|"
+    r"nav|ol|p|pre|section|summary|table|tbody|td|tfoot|th|thead|title|tr|ul)"
+    r"(?:\s+[a-zA-Z-]+\s*=\s*(?:\"[^\"<>]*\"|'[^'<>]*'|[^\s\"'<>=]+))*\s*/?>",
+    re.IGNORECASE,
+)
+"""Of HTML. What stands in a line parts no words."""
+_COMMAND = re.compile(
+    r"\\(?:(?P<times>cdot|times)|(?P<over>div)|"
+    r"(?:text|math)(?:bf|it|md|normal|rm|sc|sf|sl|tt|up)|text|emph|underline|displaystyle|left|right)(?![a-zA-Z])"
+)
+"""Of LaTeX: signs, and what says how words look."""
 _GROUPED = re.compile(",(?<=[0-9],)(?=[0-9]{3}(?![0-9]))")
 """The comma in 1,000. It begins with the comma, since that is quickly looked for."""
 _APOSTROPHES = re.compile("['\u2018\u2019]")
@@ -74,13 +90,24 @@ _WORD_BASE, _CHAR_BASE, _GRAM_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xB
 
 def normal(text: str) -> str:
     """Return a text's words in lower case, with one space between two; a letter of a script without spaces is a word."""
-    text = _SIGN.sub(_word_of, _GROUPED.sub("", text))
+    text = _SIGN.sub(_word_of, _GROUPED.sub("", _bare(text)))
     if not text.isascii():
         text = _MARKS.sub(" ", _APOSTROPHES.sub("", text))
     if text.isascii():
         return b" ".join(text.encode().translate(_LOWER, b"'").split()).decode()
     folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
     return " ".join(_SIGN.sub(_word_of, _GROUPED.sub("", folded)).translate(_LETTERS).split())
+
+
+def _bare(text: str) -> str:
+    """Return a text without what HTML and LaTeX mark it up with."""
+    if "&" in text:
+        text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), text)
+    if "<" in text:
+        text = _TAG.sub(lambda tag: "" if tag["inline"] else " ", text)
+    if "\\" in text:
+        text = _COMMAND.sub(lambda command: "*" if command["times"] else "/" if command["over"] else " ", text)
+    return text
 
 
 def _word_of(sign: re.Match[str]) -> str:
@@ -105,6 +132,8 @@ class _Letters(dict[int, str | None]):
             made = None
         elif kind[0] == "M":
             made = char
+        elif kind == "Nd":  # in whichever script
+            made = str(unicodedata.digit(char))
         elif kind[0] in "LN":
             made = f" {char} " if unicodedata.name(char, "").startswith(_UNSPACED) else char
         self[point] = made

@@ -5,15 +5,18 @@ The lake keeps them, so that a build reads the texts of those samples alone that
 
 from __future__ import annotations
 
+from glob import escape
+
 import duckdb
 import pyarrow as pa
 
 from storage.index import Index
 from storage.lake import Lake
 from storage.parquet import ROW_GROUP
+from storage.sql import literal
 from storage.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 """Of what `normalised` and `digests` make of a text."""
 TEXT = "concat_ws(chr(0), reasoning, response)"
 """What a sample says, in SQL."""
@@ -29,9 +32,14 @@ SCHEMA = pa.schema(
 """Of the index. `copies`: rows that the lake had of the sample, of which the least digest and length count."""
 
 
+_SPACES = r"[\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
+"""Unicode's white space beyond ASCII's, as RE2 writes it."""
+
+
 def folded(text: str) -> str:
-    """Return the SQL of a text whose case and Unicode form say nothing."""
-    return f"lower(nfc_normalize({text}))"
+    """Return the SQL of a text whose case and Unicode form say nothing, and in which white space is ASCII's."""
+    others = f"regexp_replace(lower(nfc_normalize({text})), '{_SPACES}', ' ', 'g')"
+    return f"CASE WHEN strlen({text}) = length({text}) THEN lower({text}) ELSE {others} END"
 
 
 def normalised(text: str) -> str:
@@ -45,8 +53,8 @@ def spaced(text: str) -> str:
 
 
 def _collapsed(text: str) -> str:
-    # As \s+ would, but a single space, of which most white space consists, is left alone, which is three times as fast.
-    return rf"regexp_replace({text}, '\s\s+|[\t\n\f\r]', ' ', 'g')"
+    # As [\s\v]+ would, but a single space, of which most white space consists, is left alone, which is three times as fast.
+    return rf"regexp_replace({text}, '[\s\v]{{2,}}|[\t-\r]', ' ', 'g')"
 
 
 def index(lake: Lake) -> Index:
@@ -66,6 +74,8 @@ def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
         f"CREATE OR REPLACE TABLE located AS SELECT sample_id, filename FROM {workspace.located()} "
         "WHERE sample_id IN (SELECT sample_id FROM slots)"
     )
+    if parts := [literal(escape(name)) for (name,) in workspace.rows("SELECT DISTINCT filename FROM located")]:
+        workspace.make_room_for(f"[{', '.join(parts)}]")
     # Lakes may be merged by hand, so that a sample is there twice.
     run("CREATE TABLE unread AS SELECT sample_id, count(*)::INTEGER AS copies FROM located GROUP BY sample_id")
     run("CREATE OR REPLACE TABLE texts (sample_id VARCHAR, digest UHUGEINT, length BIGINT)")
@@ -87,9 +97,8 @@ def digests(workspace: Workspace, lake: Lake, *, build_id: str) -> None:
 def _read(workspace: Workspace, kept: Index, build_id: str) -> None:
     """Add what is `unread` to `texts` and to the index."""
     run = workspace.execute
-    # Trimming takes a third of it all, so only what may have something to trim is: the same as of `normalised`. Of what isn't
-    # ASCII, other spaces are trimmed, too.
-    trims = "starts_with(said, ' ') OR ends_with(said, ' ') OR strlen(said) <> length(said)"
+    # Trimming takes a third of it all, so only what has something to trim is.
+    trims = "starts_with(said, ' ') OR ends_with(said, ' ')"
     trimmed = f"CASE WHEN {trims} THEN trim(said) ELSE said END"
     parts = workspace.holding("unread", places="located")
     said = f"SELECT sample_id, {_collapsed(folded(TEXT))} AS said, length({TEXT}) AS length FROM {parts}"

@@ -26,8 +26,8 @@ from tasks.splitmix import mixed
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
-VERSION = 3
-"""Of the signatures, hashes and words below, and of what the index has of them."""
+VERSION = 4
+"""Of the signatures, hashes and words below, of the texts that they are of, and of what the index has of them."""
 RECALL = 0.998
 """Part of the pairs of exactly the threshold's similarity that share a band; of closer ones, more do."""
 _BYTES = 200_000

@@ -11,7 +11,7 @@ import yaml
 
 from tasks.exports.contents import Contents
 from tasks.exports.mix import MIXED
-from tasks.exports.notice import acknowledgements, duties, link
+from tasks.exports.notice import acknowledgements, credits_of, duties, link
 from tasks.license import identifiers
 
 _LICENSES = """
@@ -216,8 +216,8 @@ def _rights(contents: Contents) -> Iterator[str]:
         ("licence of a trace", "traces"), [(_code(name), f"{number:,}") for name, number in contents.licenses.items()]
     )
     yield ""
-    sources = [(_code(each["source"]), _linked(each["license"])) for each in licensing.sources[:_LISTED]]
-    yield from _table(("prompts from", "licence"), sources)
+    sources = [(_code(each["source"]), _linked(each["license"]), _credit(each)) for each in licensing.sources[:_LISTED]]
+    yield from _table(("prompts from", "licence", "credit"), sources)
     if len(licensing.sources) > _LISTED:
         yield ""
         yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
@@ -259,8 +259,11 @@ def _generations(contents: Contents) -> Iterator[str]:
         yield ""
         yield f"Beside the traces stands what people wrote, in the split `{MIXED}`:"
         yield ""
-        rows = [(_code(each["source"]), _linked(each["license"]), f"{each['rows']:,}", _share(each["reached"])) for each in mix]
-        yield from _table(("mixed in", "licence", "rows", "share"), rows)
+        rows = [
+            (_code(each["source"]), _linked(each["license"]), _credit(each), f"{each['rows']:,}", _share(each["reached"]))
+            for each in mix
+        ]
+        yield from _table(("mixed in", "licence", "credit", "rows", "share"), rows)
 
 
 def _limits(contents: Contents) -> Iterator[str]:
@@ -297,6 +300,10 @@ def _share(rate: float | None) -> str:
 def _code(text: object) -> str:
     said = str(text).replace("`", "'").replace("|", "\\|").replace("\n", " ")
     return f"`{said}`"
+
+
+def _credit(source: Mapping[str, Any]) -> str:
+    return ", ".join(map(_code, dict.fromkeys(credits_of(source))))
 
 
 def _linked(expression: str) -> str:

@@ -62,7 +62,7 @@ def link(license_id: str) -> str:
     """Return where a licence can be read."""
     if license_id.startswith(("LicenseRef-", "DocumentRef-")):
         return "no SPDX licence; its owner's terms hold"
-    return f"https://spdx.org/licenses/{license_id}.html"
+    return f"https://spdx.org/licenses/{license_id.partition(' WITH ')[0].removesuffix('+')}.html"
 
 
 def _section(title: str, items: Iterable[list[str]]) -> list[str]:
@@ -84,7 +84,7 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
 
 def _source(each: Mapping[str, Any]) -> list[str]:
     lines = [str(each["source"]), f"Licence: {each['license']}"]
-    lines += [f"Credit: {credit}" for credit in dict.fromkeys(_credits(each))]
+    lines += [f"Credit: {credit}" for credit in dict.fromkeys(credits_of(each))]
     if each.get("terms"):
         lines.append(f"Made by a model, under terms: {each['terms']}; training on it: {each['train_use']}")
     if each.get("acknowledgement"):
@@ -92,15 +92,15 @@ def _source(each: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _credits(source: Mapping[str, Any]) -> Iterator[str]:
-    """Yield whom a source's licence wants credited; of another dataset of ours, those whom it credits."""
+def credits_of(source: Mapping[str, Any]) -> Iterator[str]:
+    """Yield whom a source's licence wants credited, each perhaps twice; of another dataset of ours, those whom it credits."""
     origin = source.get("origin", {}).get("sources", ())
     if source.get("attribution"):
         yield str(source["attribution"])
     elif not origin and any(name.startswith("CC-BY") for name in identifiers(source["license"])):
         yield str(source["source"])
     for each in origin:
-        yield from _credits(each)
+        yield from credits_of(each)
 
 
 def _teacher(each: Mapping[str, Any]) -> list[str]:

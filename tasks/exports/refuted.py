@@ -137,7 +137,7 @@ def _deal(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> tup
     )
     ((total,),) = workspace.rows("SELECT count(*) FROM refuted")
     size = max(workspace.at_once(BUCKET_ROWS), -(-total // BUCKETS))
-    workspace.make_room_for_texts(size)
+    workspace.make_room_for(at_once=size)
     deal_samples(workspace, "texts", RESPONSE, f"SELECT sample_id, rank, rank // {size} AS bucket FROM refuted")
     return -(-total // size), size
 

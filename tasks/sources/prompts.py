@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, cast
 
 from storage.errors import SourceError
@@ -69,7 +70,7 @@ def _text(row: Row, named: str | None, default: str, place: str) -> str | None:
     value = _column(row, named, default, place)
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise SourceError(f"{place}: {named or default} must be a text or a number, and this is a {type(value).__name__}")
     return str(value)
 

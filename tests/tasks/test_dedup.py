@@ -37,6 +37,7 @@ SAME = {
     "case beyond ASCII": ("ÄÖÜ Σ", "äöü σ"),
     "spaces": ("the  answer \t is\n\n4", "the answer is 4"),
     "around": ("  4\n", "4"),
+    "spaces beyond ASCII": ("\u00a04\u202f\u00a0500\u3000\u2028km\x0b\x85", "4 500 km"),
     "Unicode form": ("caf\u00e9", "cafe\u0301"),
     "all of it": ("  CAFE\u0301\n4 ", "caf\u00e9 4"),
 }
@@ -57,6 +58,16 @@ async def test_same(lake: Lake, pair: tuple[str, str]):
     by_outcome = {row["outcome"]: row for row in built.tables["outcomes"]}
     assert built.counts["rejected"] == {"dedup": 1}
     assert by_outcome["rejected"]["reason"] == f"duplicates {by_outcome['kept']['sample_id']}"
+
+
+@pytest.mark.parametrize("again", [False, True])
+async def test_long_texts(lake: Lake, again: bool, monkeypatch: pytest.MonkeyPatch):
+    """Texts that together are larger than what DuckDB may hold are no trouble, nor are they in a build that reads some anew."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    texts = [f"{n} " * 1_000_000 for n in range(10, 20)]
+    built = await run(lake, *texts, *texts[:1])
+    built = await run(lake, *texts, *texts[:1], dedup=DedupOptions(near=True)) if again else built
+    assert built.counts["rejected"] == ({"dedup": 1})
 
 
 @pytest.mark.parametrize("pair", DIFFERENT.values(), ids=DIFFERENT)

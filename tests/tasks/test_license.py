@@ -35,6 +35,10 @@ VALID = {
     CLASSPATH: CLASSPATH,
     OLD: "GPL-2.0-only",
     "GPL-2.0+": "GPL-2.0-or-later",
+    "GPL-2.0-with-classpath-exception": "GPL-2.0-with-classpath-exception",
+    "eCos-2.0": "eCos-2.0",
+    "apache-2.0+ OR MIT": "Apache-2.0+ OR MIT",
+    "MPL-1.1+ AND GFDL-1.1+": "MPL-1.1+ AND GFDL-1.1-or-later",
     "LicenseRef-ours": "LicenseRef-ours",
     "LicenseRef-ours AND MIT AND LicenseRef-ours": "LicenseRef-ours AND MIT AND LicenseRef-ours",
     "DocumentRef-a:LicenseRef-b OR MIT": "DocumentRef-a:LicenseRef-b OR MIT",
@@ -90,6 +94,7 @@ LET_THROUGH = {
     "another exception denied": ("GPL-2.0-only", {"deny": [CLASSPATH]}),
     "an id of old": (OLD, {"allow": [OLD]}),
     "an id of old by its new name": (OLD, {"allow": ["GPL-2.0-only"]}),
+    "or later versions": ("Apache-2.0+", {"allow": ["Apache-2.0"]}),
     "a reference": ("LicenseRef-ours", {"allow": ["LicenseRef-ours"]}),
 }
 REFUSED = {
@@ -101,6 +106,7 @@ REFUSED = {
     "one of an AND denied": ("MIT AND GPL-3.0-only", {"deny": ["GPL-3.0-only"]}),
     "both of an OR denied": ("MIT OR CC0-1.0", {"deny": ["MIT", "CC0-1.0"]}),
     "denied with an exception": (CLASSPATH, {"deny": ["GPL-2.0-only"]}),
+    "denied with later versions": ("Apache-2.0+", {"deny": ["Apache-2.0"]}),
     "an exception isn't its licence": ("GPL-2.0-only", {"allow": [CLASSPATH]}),
     "an id of old": (OLD, {"deny": [OLD]}),
     "an id of old by its new name": ("GPL-2.0-only", {"deny": [OLD]}),

@@ -26,6 +26,10 @@ SAME = {
     "underscores": ("has_close_elements", "has close elements"),
     "no spaces between words": ("小明有3个苹果。", "小 明 有 3 个 苹 果"),
     "marks that belong to letters": ("हिन्दी", "हिन्दी"),
+    "digits of other scripts": ("٤٢ и ४२ or ๔๒", "42 и 42 or 42"),
+    "HTML": ('<p>How <b class="x">many</b> H<sub>2</sub>O</p>\n<br/>clips&nbsp;&amp;&#39;s', "how many h2o clips s"),
+    "less and greater are no tags": ("x <b && c> y, i<a or b>c", "x less b c greater y i less a or b greater c"),
+    "LaTeX": (r"\textbf{How} \text{many}~$\left(3\right) \cdot 4 \div 2$", "how many 3 times 4 over 2"),
     "nothing": (" …!? ", ""),
     "signs": ("17 - 3, 17-3 + 4", "17 minus 3 17 minus 3 plus 4"),
     "signs in other forms": ("17 − 3 × x ÷ 2", "17 minus 3 times x over 2"),
@@ -35,7 +39,7 @@ SAME = {
     "hyphens": ("a 3-year-old's well-known x-axis - or I - a", "a 3 year olds well known x axis or i a"),
     "bullets": ("of 3\n- 4 *bold* 5 *words*\n* 6\n+ 7\n> 8", "of 3 4 bold 5 words 6 7 8"),
     "slashes between words": ("and/or 3 km/h", "and or 3 km h"),
-    "signs of nothing": ("C++ 3+ - 2**3 --- <b>", "c 3 2 3 b"),
+    "signs of nothing": ("C++ 3+ - 2**3 --- <c>", "c 3 2 3 c"),
 }
 
 

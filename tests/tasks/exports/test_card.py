@@ -196,9 +196,19 @@ class TestLicensing:
             "- terms: [llama-3.1](https://example.org/llama), as of 2026-11-20",
             "- acknowledged by Grace: research (agreement: contract 7)",
             "- Name models that were trained on it Llama-….",
+            "| `p.jsonl` | `CC-BY-4.0` ([CC-BY-4.0](https://spdx.org/licenses/CC-BY-4.0.html)) | `Ada Lovelace, https://example.org/p` |",
         ):
             assert line in found["README.md"]
         assert found["LICENSE"].startswith("SPDX-License-Identifier: CC-BY-4.0 AND LicenseRef-llama-3.1\n")
+
+    @pytest.mark.parametrize("name", ["GPL-2.0-or-later WITH Classpath-exception-2.0", "Apache-2.0+"])
+    def test_addresses(self, lake: Lake, name: str):
+        """A licence with an exception, or with later versions, is read where the licence itself is."""
+        found = texts(lake, [trace(0, license=name, prompt_license=name)])
+        address = f"https://spdx.org/licenses/{name.split(' ', maxsplit=1)[0].rstrip('+')}.html"
+        assert f"{name}: {address}\n" in found["LICENSE"]
+        assert f"[{name}]({address})" in found["README.md"]
+        assert f'"{address}"' in found["croissant.json"]
 
     def test_of_an_older_build(self, lake: Lake):
         """Where the build's manifest doesn't say, the traces do, and Llama's name is known."""

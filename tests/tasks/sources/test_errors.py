@@ -166,6 +166,12 @@ class TestFiles:
         with pytest.raises(SourceError, match=r"p\.parquet: no column 'ask'; there are 'question'"):
             read(tmp_path / "p.parquet", fields={"prompt": "ask"})
 
+    def test_no_column_of_prompts(self, tmp_path: Path):
+        """So is the usual one, where the spec names no other."""
+        pq.write_table(pa.table({"question": ["a"], "reference": ["4"]}), tmp_path / "p.parquet")
+        with pytest.raises(SourceError, match=r"p\.parquet: no column 'prompt'; there are 'question', 'reference'"):
+            read(tmp_path / "p.parquet")
+
     def test_parquet_row(self, tmp_path: Path):
         """A row of a Parquet file is named by its number."""
         pq.write_table(pa.table({"prompt": ["a", None]}), tmp_path / "p.parquet")

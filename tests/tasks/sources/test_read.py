@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,12 @@ class TestForms:
         """Packed files that were put one behind the other are one file."""
         content = b"".join(pack(b'{"prompt": "%d"}\n' % n, packed) for n in range(3))
         assert texts(text(tmp_path, content, f"p.jsonl{packed}")) == ["0", "1", "2"]
+
+    def test_decimals(self, tmp_path: Path):
+        """DuckDB writes 1.50 as a decimal, which is a number like any other."""
+        pq.write_table(pa.table({"prompt": ["a"], "reference": [Decimal("1.50")]}), tmp_path / "p.parquet")
+        (one,) = read(tmp_path / "p.parquet")
+        assert one.prompt.reference == "1.50"
 
     def test_glob(self, tmp_path: Path):
         """A pattern takes its files in the order of their names, folders below included."""
