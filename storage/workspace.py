@@ -70,12 +70,17 @@ class Workspace:
             self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         try:
-            self._open(lake)
+            self._connect()
+            try:
+                self._open(lake)
+            except BaseException:
+                self._connection.close()
+                raise
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
 
-    def _open(self, lake: Lake) -> None:
+    def _connect(self) -> None:
         self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
         self._megabytes, self._spared = MEMORY, 0
         self._threads = min(4, os.cpu_count() or 1)
@@ -91,6 +96,8 @@ class Workspace:
                     "partitioned_write_flush_threshold": 4_096,
                 },
             )
+
+    def _open(self, lake: Lake) -> None:
         self._stores: dict[str, tuple[str, str]] = {}
         for table in STORES:
             pattern, empty = lake.glob(table), str(lake.root / table / EMPTY)
@@ -101,13 +108,10 @@ class Workspace:
             self._view(table, f"FROM {parquet(pattern)}")
         self._view("responses", "SELECT * EXCLUDE (logprobs) FROM samples")
         self._view("waste", waste.view(lake.waste))
+        self.make_room_for()  # whatever is streamed of what is there already
 
     def _view(self, name: str, query: str) -> None:
-        try:
-            self.execute(f"CREATE VIEW {name} AS {query}")
-        except BaseException:
-            self._connection.close()
-            raise
+        self.execute(f"CREATE VIEW {name} AS {query}")
 
     def __enter__(self) -> Self:
         return self
