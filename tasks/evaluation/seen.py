@@ -101,7 +101,8 @@ def written(path: str) -> Training:
     def texts() -> Iterator[Text]:
         some = False
         for file in found:
-            for place, row in rows(file, _texts(file)):
+            fields = _texts(file)
+            for place, row in rows(file, fields) if fields is not None else ():
                 for name, text in _strings(row):
                     some = True
                     yield Text(key=place, prompt=place, where=_TEXT, text=text, whole=name.lower() in ASKING)
@@ -111,8 +112,8 @@ def written(path: str) -> Training:
     return Training(name=path, texts=texts)
 
 
-def _texts(file: File) -> Fields:
-    """Return the columns that have texts: a table's reader reads those alone that are named."""
+def _texts(file: File) -> Fields | None:
+    """Return the columns that have texts, None where there are none: a table's reader reads those alone that are named."""
     ending = file.endings[0]
     if ending in LINES:
         return Fields()
@@ -125,7 +126,8 @@ def _texts(file: File) -> Fields:
             schema = pq.read_schema(stream)
     except (OSError, pa.ArrowException) as error:
         raise SourceError(f"{file.name}: not Parquet: {error}") from error
-    return Fields(tags=[field.name for field in schema if _has_text(field.type)])
+    named = [field.name for field in schema if _has_text(field.type)]
+    return Fields(tags=named) if named else None
 
 
 def _has_text(kind: pa.DataType) -> bool:

@@ -65,8 +65,8 @@ def _rows(file: File, batches: Iterable[pa.RecordBatch], *, form: str) -> Iterat
 
 def _wanted(fields: Fields, names: Sequence[str], file: File) -> list[str]:
     """Return the columns to read: a file may have others of any type."""
-    unnamed = fields.prompt is None and fields.messages is None and "messages" not in names
-    for name in [*fields.named, *(["prompt"] if unnamed else [])]:
+    usual = [] if fields.named or "messages" in names else ["prompt"]
+    for name in [*fields.named, *usual]:
         if name not in names:
             raise SourceError(f"{file.name}: no column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
     return [name for name in names if name in {*fields.named, *fields.usual()}]

@@ -69,10 +69,10 @@ def test_files(tmp_path: Path, ending: str):
 
 
 def test_each_training_data(tmp_path: Path):
-    """A prompt that stands in two of them is told of both."""
-    for name in "ab":
-        (tmp_path / f"{name}.jsonl").write_text(json.dumps({"text": ITEMS[0]}) + "\n")
-    both = [written(str(tmp_path / f"{name}.jsonl")) for name in "ab"]
+    """A prompt that stands in two of them is told of both, whatever their columns are called."""
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": ITEMS[0]}) + "\n")
+    pq.write_table(pa.table({"text": [ITEMS[0]]}), tmp_path / "b.parquet")
+    both = [written(str(tmp_path / name)) for name in ("a.jsonl", "b.parquet")]
     assert [ord_ for ord_, _ in look(tmp_path, *both)] == [0, 0]
 
 
