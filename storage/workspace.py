@@ -10,10 +10,10 @@ import contextlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import duckdb
 import numpy as np
@@ -29,6 +29,8 @@ from storage.parquet import write_rows, writing
 from storage.schemas import EMPTY, STORES, TABLES
 from storage.sql import explained, literal, parquet, parquet_files, streamed
 
+T = TypeVar("T")
+
 MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 LARGE = 64
@@ -40,9 +42,9 @@ MOST = 2_048
 HELD = 16
 """Copies of a row group of texts that steps have in memory."""
 VECTOR = 2_048
-"""Rows that DuckDB puts together in each thread where joins and filters leave it few at a time, and"""
+"""Rows that DuckDB puts together in each thread where joins and filters leave it few at a time."""
 JOINED = 4
-"""copies of these."""
+"""Copies of these that it has in memory."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
 DEALT_ROWS = 4_000
@@ -69,16 +71,12 @@ class Workspace:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(shutil.rmtree, folder, ignore_errors=True)
             self._connect()
-            try:
-                self._open(lake)
-            except BaseException:
-                self._connection.close()
-                raise
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            undone.callback(self._connection.close)
+            self._open(lake)
+            undone.pop_all()
 
     def _connect(self) -> None:
         self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
@@ -105,13 +103,10 @@ class Workspace:
                 pattern = empty = str(self.folder / f"no-{table}.parquet")
                 write_rows(Path(pattern), TABLES[table], ())
             self._stores[table] = (pattern, empty)
-            self._view(table, f"FROM {parquet(pattern)}")
-        self._view("responses", "SELECT * EXCLUDE (logprobs) FROM samples")
-        self._view("waste", waste.view(lake.waste))
+            self.execute(f"CREATE VIEW {table} AS FROM {parquet(pattern)}")
+        self.execute("CREATE VIEW responses AS SELECT * EXCLUDE (logprobs) FROM samples")
+        self.execute(f"CREATE VIEW waste AS {waste.view(lake.waste)}")
         self.make_room_for()  # whatever is streamed of what is there already
-
-    def _view(self, name: str, query: str) -> None:
-        self.execute(f"CREATE VIEW {name} AS {query}")
 
     def __enter__(self) -> Self:
         return self
@@ -241,20 +236,18 @@ class Workspace:
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
-        while True:
-            try:
-                with self._lock, explained():
-                    return self._connection.execute(sql, parameters or []).fetchall()
-            except StorageError as error:
-                if not self._widened(error):
-                    raise
+        return self._with_room(lambda: self._connection.execute(sql, parameters or []).fetchall())
 
     def table(self, sql: str) -> pa.Table:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
+        return self._with_room(lambda: self._connection.sql(sql).to_arrow_table())
+
+    def _with_room(self, run: Callable[[], T]) -> T:
+        """Return what a statement gives, which is run again with more room for as long as it has too little."""
         while True:
             try:
                 with self._lock, explained():
-                    return self._connection.sql(sql).to_arrow_table()
+                    return run()
             except StorageError as error:
                 if not self._widened(error):
                     raise
@@ -314,11 +307,13 @@ def _pack(stream: Path, packed: Path, schema: pa.Schema) -> None:
         pq.ParquetWriter(packed, schema, compression="zstd") as writer,
     ):
         held: list[pa.RecordBatch] = []
+        rows = size = 0
         for batch in batches:
             held.append(batch)
-            if sum(map(len, held)) >= PACKED_ROWS or sum(each.nbytes for each in held) >= PACKED_BYTES:
+            rows, size = rows + len(batch), size + batch.nbytes
+            if rows >= PACKED_ROWS or size >= PACKED_BYTES:
                 writer.write_table(pa.Table.from_batches(held, schema))
-                held = []
+                held, rows, size = [], 0, 0
         writer.write_table(pa.Table.from_batches(held, schema))
     stream.unlink()
 

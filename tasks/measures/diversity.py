@@ -162,7 +162,7 @@ def hashed(words: Sequence[NDArray[np.uint64]]) -> NDArray[np.float32]:
         np.add.at(row, (mixed >> np.uint64(20)) % np.uint64(BUCKETS), (value * signs).astype(np.float32))
     # Summed in float32, the last digits would depend on the processor and on how many threads it is given.
     lengths = np.sqrt(np.einsum("ij,ij->i", made, made, dtype=np.float64))[:, np.newaxis]
-    np.divide(made, lengths, out=made, where=lengths > 0, casting="same_kind")
+    np.divide(made, lengths, out=made, where=lengths > 0)
     return made
 
 

@@ -150,10 +150,7 @@ def _unquoted(pattern: str, message: str) -> BeforeValidator:
 
 _ADDRESS, _VARIABLE = r"^https?://", r"^[A-Za-z_][A-Za-z0-9_]*$"
 Address = Annotated[
-    str,
-    StringConstraints(pattern=_ADDRESS),
-    AfterValidator(_address),
-    _unquoted(_ADDRESS, "must begin with http:// or https://"),
+    str, StringConstraints(pattern=_ADDRESS), AfterValidator(_address), _unquoted(_ADDRESS, "must begin with http:// or https://")
 ]
 Variable = Annotated[
     str,
