@@ -96,7 +96,7 @@ async def test_journal_and_part(tmp_path: Path):
         assert [sample_of(row) for row in read(tmp_path / "r-000000.jsonl")] == samples
     (part,) = (tmp_path / "parts").glob("*.parquet")
     assert [sample_of(row) for row in pq.read_table(part).to_pylist()] == samples
-    found = duckdb.sql(f"SELECT logprobs FROM {reading(part)} ORDER BY sample_id").to_arrow_table()
+    found = duckdb.connect().sql(f"SELECT logprobs FROM {reading(part)} ORDER BY sample_id").to_arrow_table()
     assert [each and logprobs_of(each) for each in found["logprobs"].to_pylist()] == [None, WHOLE, CASES["ids alone"]]
 
 

@@ -15,23 +15,23 @@ from storage.sql import explained, literal, parquet, parquet_in, streamed
 def test_literal():
     """A text becomes an SQL literal, whatever quotes it has."""
     text = "it's 'quoted'\n\\ and \0 ä"
-    assert duckdb.execute(f"SELECT {literal(text)}").fetchone() == (text,)
+    assert duckdb.connect().execute(f"SELECT {literal(text)}").fetchone() == (text,)
 
 
 def test_the_files_of_a_folder(tmp_path: Path):
     """A folder's own Parquet files are read in their order."""
     for name, value in (("b", 2), ("a", 1)):
-        duckdb.execute(f"COPY (SELECT {value} AS x) TO {literal(tmp_path / f'{name}.parquet')}")
+        duckdb.connect().execute(f"COPY (SELECT {value} AS x) TO {literal(tmp_path / f'{name}.parquet')}")
     (tmp_path / "c.txt").touch()
-    assert duckdb.execute(f"SELECT x FROM {parquet_in(tmp_path)}").fetchall() == [(1,), (2,)]
+    assert duckdb.connect().execute(f"SELECT x FROM {parquet_in(tmp_path)}").fetchall() == [(1,), (2,)]
 
 
 def test_a_folder_is_no_column(tmp_path: Path):
     """A folder that is called like a Hive partition changes no column."""
     folder = tmp_path / "model=foo"
     folder.mkdir()
-    duckdb.execute(f"COPY (SELECT 'm' AS model) TO {literal(folder / 'a.parquet')}")
-    assert duckdb.execute(f"SELECT * FROM {parquet(folder / '*.parquet')}").fetchall() == [("m",)]
+    duckdb.connect().execute(f"COPY (SELECT 'm' AS model) TO {literal(folder / 'a.parquet')}")
+    assert duckdb.connect().execute(f"SELECT * FROM {parquet(folder / '*.parquet')}").fetchall() == [("m",)]
 
 
 def test_a_damaged_file_is_the_lakes_trouble(tmp_path: Path):
@@ -40,19 +40,19 @@ def test_a_damaged_file_is_the_lakes_trouble(tmp_path: Path):
     damaged.write_bytes(b"PAR1 and no more")
     for path in (damaged, tmp_path / "b.parquet"):
         with pytest.raises(StorageError, match=path.name), explained():
-            duckdb.execute(f"FROM {parquet(path)}")
+            duckdb.connect().execute(f"FROM {parquet(path)}")
 
 
 def test_damage_names_the_command(tmp_path: Path):
     """What is damaged names the command that mends it."""
     (tmp_path / "a.parquet").write_bytes(b"PAR1 and no more")
     with pytest.raises(LakeDamaged, match="doctor --repair"), explained():
-        duckdb.execute(f"FROM {parquet(tmp_path / 'a.parquet')}")
+        duckdb.connect().execute(f"FROM {parquet(tmp_path / 'a.parquet')}")
 
 
 def test_too_many_open_files(tmp_path: Path):
     """Where the process may open no more files, nothing is damaged."""
-    duckdb.execute(f"COPY (SELECT 1 AS x) TO {literal(tmp_path / 'a.parquet')}")
+    duckdb.connect().execute(f"COPY (SELECT 1 AS x) TO {literal(tmp_path / 'a.parquet')}")
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     with duckdb.connect() as connection:
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
@@ -76,7 +76,7 @@ def test_no_room_in_memory(tmp_path: Path):
 
 def test_a_stream_that_breaks():
     """What DuckDB says half-way through a stream is the lake's trouble too."""
-    reader = duckdb.sql("SELECT CASE WHEN i = 500000 THEN error('broken') ELSE i END FROM range(1000000) t(i)").to_arrow_reader(
+    reader = duckdb.connect().sql("SELECT CASE WHEN i = 500000 THEN error('broken') ELSE i END FROM range(1000000) t(i)").to_arrow_reader(
         100
     )
     with pytest.raises(StorageError, match="broken"):
@@ -86,4 +86,4 @@ def test_a_stream_that_breaks():
 def test_a_defect_stays_a_defect():
     """A mistake in our own SQL is not the lake's trouble."""
     with pytest.raises(duckdb.ParserException), explained():
-        duckdb.execute("SELEC 1")
+        duckdb.connect().execute("SELEC 1")

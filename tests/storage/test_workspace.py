@@ -207,7 +207,7 @@ def test_more_room_where_there_is_too_little(lake: Lake, tmp_path: Path, monkeyp
 
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
     """A part that lacks a newer column still counts: the column is null there."""
-    duckdb.execute(
+    duckdb.connect().execute(
         f"COPY (SELECT * EXCLUDE (logprobs), 'old' AS kind FROM '{stored.root}/samples/r-000000.parquet') "
         f"TO '{stored.root}/samples/old.parquet'"
     )

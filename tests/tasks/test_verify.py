@@ -125,7 +125,7 @@ class TestRule:
         ]
         listed = ", ".join(f"({n}, '{name}', {'NULL' if passed is None else passed})" for n, name, passed in rows)
         query = f"SELECT n, {rule.sql('v', 'passed')} FROM (VALUES {listed}) AS t(n, v, passed) GROUP BY n"
-        by_sql = dict(duckdb.execute(query).fetchall())
+        by_sql = dict(duckdb.connect().execute(query).fetchall())
         by_python = {
             n: rule.accepts([make_verdict(verifier=v, fingerprint=v, passed=p) for m, v, p in rows if m == n]) for n in by_sql
         }

@@ -19,7 +19,8 @@ from tests.tasks.distillation.tokens import conversations, write
 from tests.train.test_training import tiny
 
 pytestmark = pytest.mark.train
-QUICK = ("--lr", "3e-3", "--epochs", "1", "--tokens-per-batch", "100", "--accumulate", "1", "--evaluate-every", "10")
+# A step takes milliseconds: enough of them that a signal finds the run at work on any machine.
+LONG = ("--lr", "1e-3", "--epochs", "40", "--tokens-per-batch", "100", "--accumulate", "1", "--evaluate-every", "50", "--patience", "0")
 BIN = str(Path(sys.executable).with_name("stillhouse"))
 
 
@@ -34,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 def command(folder: Path) -> list[str]:
     """Return the command."""
-    return [BIN, "distill", "shards", "--student", "student", "--to", "to", *QUICK, "--json"]
+    return [BIN, "distill", "shards", "--student", "student", "--to", "to", *LONG, "--json"]
 
 
 def test_the_command(folder: Path):
