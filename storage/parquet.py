@@ -28,6 +28,8 @@ GROUP_BYTES = 16 * 2**20
 """Of values that come as Arrow's arrays, in one row group: a response's distributions take hundreds of times its text."""
 GROUP_CHARS = 2 * 2**20
 """Of texts in one row group, since whoever reads them holds a row group at a time, some of them in several forms at once."""
+_FEW = 500
+"""Rows that are read at a time where few of them are wanted."""
 UNREADABLE = (OSError, pa.ArrowException, UnicodeDecodeError)
 """What Arrow raises of a file that isn't what was written; the last for the name of a column."""
 
@@ -247,9 +249,15 @@ def read_rows(path: Path, rows: npt.NDArray[np.int64], *, columns: Sequence[str]
             starts = np.concatenate([[0], np.cumsum(sizes)])
             places = np.searchsorted(rows, starts)
             for number in np.flatnonzero(np.diff(places)).tolist():
-                found = file.read_row_group(number, columns=list(columns), use_threads=False)
-                found.validate(full=True)
-                yield found.take(pa.array(rows[places[number] : places[number + 1]] - starts[number]))
+                first, found, wanted = 0, [], rows[places[number] : places[number + 1]] - starts[number]
+                # Few at a time, so that one batch after the other takes the same memory, which is still in the cache.
+                for batch in file.iter_batches(_FEW, row_groups=[number], columns=list(columns), use_threads=False):
+                    batch.validate(full=True)
+                    begin, end = np.searchsorted(wanted, (first, first + len(batch)))
+                    if end > begin:
+                        found.append(batch.take(pa.array(wanted[begin:end] - first)))
+                    first += len(batch)
+                yield pa.Table.from_batches(found)
     except UNREADABLE as error:
         raise unreadable(path, error) from error
 

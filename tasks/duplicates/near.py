@@ -24,13 +24,15 @@ from tasks.duplicates.jaccard import Grams
 from tasks.duplicates.minhash import VERSION, Hashes, band_hashes, ngrams, signatures, words_of
 from tasks.duplicates.options import ORDER, NearOptions
 from tasks.duplicates.row_groups import Columns, row_groups
-from tasks.duplicates.signed import Maybe, Signed, firsts
+from tasks.duplicates.signed import Signed, firsts
 from tasks.duplicates.words import packed, unpacked
 from tasks.splitmix import mixed
 
 By = Literal["response", "prompt", "both"]
 BATCH = 500
 """Texts that are hashed at a time."""
+_IDS = 100_000
+"""That are read at a time."""
 _NEAR_TABLES = ("rows", "shared", "wanted", "named")
 
 
@@ -214,30 +216,47 @@ class _Near:
 
         What shares no band with anything here is left out: of a large dataset, that is nearly all.
         """
-        keys = self._workspace.table(f"SELECT {_named(_halves('key', 'key'))} FROM near_held")
-        high, low = (keys[half].to_numpy() for half in ("key_high", "key_low"))
+        if not self._count("(FROM near_held LIMIT 1)"):
+            return np.zeros(0, np.int64)
+        high, low = self._share(mine)
         missing = self._signed.lacking(high)
         if len(missing):
             self._sign_held(high[missing], low[missing])
-        shared = self._signed.sharing(_bands(self._options.shape.bands) if len(high) else (), mine)
-        rows = np.flatnonzero(shared)
-        maybe = Maybe(len(rows))
-        maybe.add(self._signed.column("key_high", rows))
-        few = np.flatnonzero(maybe.has(high))
-        theirs = self._signed.find(high[few], low[few])
-        there = (theirs >= 0) & shared[theirs]
-        theirs, once = np.unique(theirs[there], return_index=True)
-        wanted = few[there][once]
-        self._name_keys(high[wanted], low[wanted], row=theirs)
-        self._workspace.execute(
-            "CREATE TABLE near_shared AS SELECT row_number() OVER (ORDER BY source, sample_id, asked) - 1 AS place, * "
-            "FROM near_held JOIN near_named USING (key)"
-        )
+            self._share(mine)
         (found,) = self._columns("near_shared", "place", {"row": "row"})
         self._workspace.execute(
             f"INSERT INTO near_rows BY NAME SELECT place - {len(found)} AS rank, * EXCLUDE (place, row) FROM near_shared"
         )
         return cast("Numbers", found)
+
+    def _share(self, mine: Numbers) -> tuple[Hashes, Hashes]:
+        """Make `near_shared` of what in `near_held` shares a band with these signatures; return both halves of all keys held.
+
+        Both in one pass, since most of the time goes into reading ids.
+        """
+        rows = np.flatnonzero(self._signed.sharing(_bands(self._options.shape.bands), mine))
+        keys = [self._signed.column(f"key_{half}", rows) for half in ("high", "low")]
+        once = firsts(keys) == np.arange(len(rows))
+        self._name_keys(keys[0][once], keys[1][once], row=rows[once])
+        # Arrow has no numbers of 128 bits.
+        its = ", ".join(f"CASE WHEN row IS NOT NULL THEN {name}::VARCHAR END AS {name}" for name in ("sample_id", "asked"))
+        held = f"SELECT {its}, source, row, {_named(_halves('key', 'key'))} FROM near_held LEFT JOIN near_named USING (key)"
+        halves: list[list[Hashes]] = [[], []]
+        shared = []
+        for batch in self._workspace.stream(held, rows=_IDS):
+            for found, half in zip(halves, ("high", "low"), strict=True):
+                found.append(batch[f"key_{half}"].to_numpy())
+            shared.append(batch.filter(batch["row"].is_valid()))
+        self._workspace.load("near_hits", pa.Table.from_batches(shared))
+        self._workspace.execute(
+            "CREATE OR REPLACE TABLE near_shared AS "
+            "SELECT row_number() OVER (ORDER BY source, sample_id, asked) - 1 AS place, source, NULL::BIGINT AS ord, "
+            "NULL::SMALLINT AS arm, NULL::INTEGER AS sample_index, sample_id, FALSE AS returned, asked, row "
+            "FROM (SELECT * REPLACE (asked::UHUGEINT AS asked) FROM near_hits)"
+        )
+        self._workspace.execute("DROP TABLE near_hits")
+        high, low = map(np.concatenate, halves)
+        return high, low
 
     def _units(self) -> None:
         """Find the first row that says the same as each; the units are those firsts."""

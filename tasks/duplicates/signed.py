@@ -25,6 +25,8 @@ _BLOCK = 1 << 20
 """Rows whose keys are ordered at a time."""
 _FEWEST, _MOST = 16, 26
 """Bits of the places of a table that tells quickly what isn't there."""
+_CACHED = 1 << 15
+"""Hashes that are looked up at a time: what is reckoned of more leaves the processor's cache, and takes four times as long."""
 
 
 class Signed:
@@ -157,11 +159,15 @@ class Maybe:
 
     def has(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
         """Return which may be there; of those that aren't, a few in a million are said to be."""
-        # All places are in the table; with `clip`, numpy doesn't go through them to make sure.
-        found = self._table.take(self._place(hashes, 0), mode="clip")
-        for which in (1, 2):
-            left = np.flatnonzero(found)
-            found[left] = self._table[self._place(hashes[left], which)]
+        found = np.empty(len(hashes), np.bool_)
+        for first in range(0, len(hashes), _CACHED):
+            part = hashes[first : first + _CACHED]
+            # All places are in the table; with `clip`, numpy doesn't go through them to make sure.
+            there = self._table.take(self._place(part, 0), mode="clip")
+            for which in (1, 2):
+                left = np.flatnonzero(there)
+                there[left] = self._table[self._place(part[left], which)]
+            found[first : first + _CACHED] = there
         return found
 
 

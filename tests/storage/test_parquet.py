@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage import footers
+from storage import footers, parquet
 from storage.errors import LakeDamaged, StorageError
 from storage.parquet import GROUP_CHARS, PartWriter, count_rows, read_batches, read_rows, write_rows, write_text
 from tests.fakes import listing
@@ -198,9 +198,11 @@ class TestWriteText:
         assert listing(tmp_path) == ["m.json"]
 
 
+@pytest.mark.parametrize("at_once", [1, 2, 500])
 @pytest.mark.parametrize("wanted", [[], [0], [1, 2, 2, 4], [5, 6], list(range(7))])
-def test_some_rows(tmp_path: Path, wanted: list[int]):
-    """Rows come in their order, as often as they are named, of their row groups alone."""
+def test_some_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: list[int], at_once: int):
+    """Rows come in their order, as often as they are named, of their row groups alone, however few are read at a time."""
+    monkeypatch.setattr(parquet, "_FEW", at_once)
     with PartWriter(tmp_path / "part.parquet", SCHEMA, row_group=2) as writer:
         writer.extend([{"n": n, "text": str(n)} for n in range(2)])
         writer.extend([{"n": n, "text": str(n)} for n in range(2, 5)])
