@@ -21,7 +21,7 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
 from tasks.options import Options, PathText
-from tasks.rights.bound import Acknowledgement, Bound
+from tasks.rights.bound import Acknowledgement, Bound, strictest
 from tasks.rights.terms import Training
 
 MOST = 1_000
@@ -29,6 +29,7 @@ MOST = 1_000
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
 _LATER = re.compile(r"(?<![\w.-])([\w.-]+)\+(?![\w.+-])")
 """An id and the sign by which later versions of that licence do as well."""
+_FREEST: tuple[Training, ...] = ("allowed", "unknown", "restricted")
 _NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
 """Old ids of licences with an exception, which the package takes for exceptions."""
 
@@ -139,16 +140,22 @@ def effective(prompt: str | None, teacher: str, *, terms: Bound | None = None, t
     """
     given = {"prompt": prompt, "teacher": teacher, "text": text}
     sides = {name: parse(side, what="license") for name, side in given.items() if side is not None}
-    names = {str(symbol) for side in sides.values() for symbol in _symbols(side)}
     # What a reference of one's own says, nobody here knows; a teacher's is known by its terms, where it has any.
     explained = {"teacher"} if terms is not None and terms.agreements else set()
-    unknown = [symbol for name, side in sides.items() if name not in explained for symbol in _symbols(side)]
-    uses = {"unknown"} if any("LicenseRef-" in str(symbol) for symbol in unknown) else set()
-    if any(re.search(r"-(NC|ND)(-|$)", name) for name in names):
-        uses.add("restricted")
-    uses.add(terms.training if terms is not None else "allowed")
-    use: Training = "restricted" if "restricted" in uses else "unknown" if "unknown" in uses else "allowed"
+    uses = [_use(side, explained=name in explained) for name, side in sides.items()]
+    use = strictest([*uses, terms.training if terms is not None else "allowed"])
     return Effective(license=together(sides.values()), train_use=use)
+
+
+def _use(expression: Any, *, explained: bool) -> Training:
+    """Return what a licence says of training; of alternatives (OR), whoever trains chooses."""
+    if _is_symbol(expression):
+        name = str(expression)
+        if re.search(r"-(NC|ND)(-|$)", name):
+            return "restricted"
+        return "unknown" if "LicenseRef-" in name and not explained else "allowed"
+    uses = {_use(part, explained=explained) for part in expression.args}
+    return next(use for use in _FREEST if use in uses) if expression.operator.strip() == "OR" else strictest(uses)
 
 
 def together(parts: Iterable[Any]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import orjson
 
 from storage.errors import SourceError
+from tasks.sources.columns import once
 from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
@@ -43,20 +44,21 @@ def jsonl(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
             yield place, row
 
 
-def csv_(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+def csv_(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield the rows of a file whose first line names the columns, by the comma."""
-    return _separated(file, ",")
+    return _separated(file, fields, ",")
 
 
-def tsv(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+def tsv(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield the rows of such a file, by the tab."""
-    return _separated(file, "\t")
+    return _separated(file, fields, "\t")
 
 
-def _separated(file: File, delimiter: str) -> Iterator[tuple[str, Row]]:
+def _separated(file: File, fields: Fields, delimiter: str) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(2**31 - 1)  # the module's default refuses a prompt of 128 KiB
     with file.unpacked() as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
         reader = csv.DictReader(text, strict=True, delimiter=delimiter)
+        first = True
         while True:
             try:
                 row = next(reader, None)
@@ -68,6 +70,9 @@ def _separated(file: File, delimiter: str) -> Iterator[tuple[str, Row]]:
                 raise SourceError(f"{place}: not {form}: {error}") from error
             if row is None:
                 return
+            if first:
+                once(fields, reader.fieldnames or (), file)
+                first = False
             place = f"{file.name}:{reader.line_num}"
             if None in row or None in row.values():
                 raise SourceError(f"{place}: has another number of cells than the head line's {len(reader.fieldnames or ())}")

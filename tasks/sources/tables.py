@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage.errors import SourceError
+from tasks.sources.columns import once
 from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
@@ -69,4 +70,5 @@ def _wanted(fields: Fields, names: Sequence[str], file: File) -> list[str]:
     for name in [*fields.named, *usual]:
         if name not in names:
             raise SourceError(f"{file.name}: no column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
-    return [name for name in names if name in {*fields.named, *fields.usual()}]
+    read = once(fields, names, file)
+    return [name for name in names if name in read]

@@ -178,6 +178,21 @@ EFFECTIVE = {
     "a reference": ("LicenseRef-ours", "MIT", None, "LicenseRef-ours AND MIT", "unknown"),
     "a document's reference": ("DocumentRef-a:LicenseRef-b", "MIT", None, "DocumentRef-a:LicenseRef-b AND MIT", "unknown"),
     "restricted, whatever the terms": ("CC-BY-NC-4.0", "MIT", "allowed", "CC-BY-NC-4.0 AND MIT", "restricted"),
+    "a choice that is free": ("MIT OR CC-BY-NC-4.0", "MIT", None, "(MIT OR CC-BY-NC-4.0) AND MIT", "allowed"),
+    "a choice that nobody knows": (
+        "LicenseRef-a OR CC-BY-ND-4.0",
+        "MIT",
+        None,
+        "(LicenseRef-a OR CC-BY-ND-4.0) AND MIT",
+        "unknown",
+    ),
+    "no choice that is free": (
+        "(MIT AND CC-BY-NC-4.0) OR CC-BY-ND-4.0",
+        "MIT",
+        None,
+        "((MIT AND CC-BY-NC-4.0) OR CC-BY-ND-4.0) AND MIT",
+        "restricted",
+    ),
     "names that only look so": ("BSD-2-Clause", "NCSA", None, "BSD-2-Clause AND NCSA", "allowed"),
 }
 

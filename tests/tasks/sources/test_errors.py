@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from storage.errors import SourceError
 from tests.tasks.sources.house import jsonl, read, text
@@ -111,6 +112,26 @@ def test_csv(tmp_path: Path, content: str | bytes, line: int, message: str):
     with pytest.raises(SourceError) as caught:
         read(path)
     assert str(caught.value).startswith(f"{path}:{line}: {message}")
+
+
+@pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "arrow"])
+@pytest.mark.parametrize(
+    ("columns", "said"), [(["prompt", "prompt", "n"], "'prompt'"), (["prompt", "q", "q"], "'q'"), (["prompt", "n", "n"], None)]
+)
+def test_a_column_twice(tmp_path: Path, form: str, columns: list[str], said: str | None):
+    """Of two columns of one name nobody can say which is meant; it doesn't matter of those that aren't read."""
+    path, cells = tmp_path / f"p.{form}", ["a", "b", "c"]
+    if form in {"csv", "tsv"}:
+        sign = {"csv": ",", "tsv": "\t"}[form]
+        text(tmp_path, "".join(f"{sign.join(line)}\n" for line in (columns, cells)), path.name)
+    else:
+        table = pa.Table.from_arrays([pa.array([cell]) for cell in cells], names=columns)
+        pq.write_table(table, path) if form == "parquet" else feather.write_feather(table, path)
+    if said is None:
+        assert [found.prompt.prompt for found in read(path)] == ["a"]
+    else:
+        with pytest.raises(SourceError, match=rf"^{path}: has several columns {said}; rename those that aren't meant$"):
+            read(path, fields={"tags": ["q"]} if "q" in columns else {})
 
 
 class TestFiles:
