@@ -91,6 +91,10 @@ class _Split:
     spool: Spool
     facts: dict[str, Any]
 
+    def said(self) -> dict[str, Any]:
+        """Return what the manifest says of it."""
+        return {"rows": self.spool.rows} | ({"facts": self.facts} if self.facts else {})
+
 
 def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
     """Return the exporter of an entry, which `where` names. Raise SpecError where it can't be made, or writes no such files."""
@@ -177,7 +181,9 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
             said |= dict.fromkeys(caveats(exporter))
             texts |= _beside(documents(exporter), texts, options.format)
-        shards = list(_shards(place, splits, file, options, exporter.schema))
+        # A split without rows, as `preference` may have, would keep `datasets` from loading any of them.
+        filled = [split for split in splits if split.spool.rows] or splits
+        shards = list(_shards(place, filled, file, options, exporter.schema))
         manifest = {
             "dataset": build["dataset"],
             "build_id": build["build_id"],
@@ -187,9 +193,8 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "file": file,
             "shuffled_by": seed if options.shuffle else None,
             "rows": sum(shard["rows"] for shard in shards),
-            "splits": {
-                split.name: {"rows": split.spool.rows} | ({"facts": split.facts} if split.facts else {}) for split in splits
-            },
+            "splits": {split.name: split.said() for split in filled},
+            "left_out": {split.name: split.said() for split in splits if split not in filled},
             "shards": shards,
             "mix": [asdict(each) for each in mix.facts()],
             "scorer": None if scorer is None else dict(scorer),
@@ -198,6 +203,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
                 *filter(None, [cut_off(folder)]),
                 *mix.lines(),
                 *_left_out(left_out),
+                *_empty(splits),
                 *(f"exports: {each}" for each in said),
             ],
             "spec": build.get("spec"),
@@ -221,6 +227,14 @@ def _heldout(build: Manifest, seed: int) -> Decontamination | None:
 def _left_out(samples: set[str]) -> Iterator[str]:
     if samples:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
+
+
+def _empty(splits: Sequence[_Split]) -> Iterator[str]:
+    empty = [split.name for split in splits if not split.spool.rows]
+    if len(empty) == len(splits):
+        yield "the export has no rows, and `datasets` loads nothing that has none"
+    else:
+        yield from (f"the split {name!r} has no rows in this form, and is left out of the export" for name in empty)
 
 
 def _distributions(

@@ -80,6 +80,7 @@ class TestShards:
         """Shards differ by one row at most, and none is empty unless all are."""
         manifest = run(lake, rows, shards=shards, file=file)
         assert [shard["rows"] for shard in manifest["shards"]] == sizes
+        assert ["has no rows" in each for each in manifest["warnings"]] == ([] if rows else [True])
         names = [f"train-{n:05}-of-{len(sizes):05}.{file}" for n in range(len(sizes))]
         assert [shard["file"] for shard in manifest["shards"]] == names
         assert listing(lake.root.parent / "out") == sorted([*names, *DOCUMENTS])
@@ -386,6 +387,16 @@ class TestOthers:
         made = [row["text"].split()[0] for row in rows_of(lake, manifest)]
         assert sorted(made) == ["1", "2", "2", "4", "5", "5", "7", "8", "8"]
         assert (made == sorted(made)) is not shuffle
+
+    def test_a_split_without_rows(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
+        """It is left out, and said to be, since `datasets` would load no split of a folder in which one is empty."""
+        plug_in(Doubling)
+        manifest = run(lake, [trace(n, split="validation" if n == 5 else "train") for n in range(6)], format="own")
+        assert (list(manifest["splits"]), list(manifest["left_out"])) == (["train"], ["validation"])
+        assert [shard["file"] for shard in manifest["shards"]] == ["train-00000-of-00001.parquet"]
+        assert manifest["warnings"] == ["the split 'validation' has no rows in this form, and is left out of the export"]
+        for name in ("README.md", "croissant.json"):
+            assert "validation" not in (lake.root.parent / "out" / name).read_text()
 
     def test_what_is_lacking(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
         """It is said once, however many splits there are, and stands in the card."""
