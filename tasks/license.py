@@ -91,7 +91,7 @@ def gate(parts: Iterable[Licensed], options: LicenseOptions) -> None:
                 f"{part.what} has no license: add `license:` with an SPDX expression; without one nothing is built"
             )
         if not _allowed(expression, options):
-            raise LicenseRefused(f"{part.what} is licensed {part.license}, {_says(options)}")
+            raise LicenseRefused(f"{part.what} is licensed {part.license}, {_says(expression, options)}")
 
 
 def bar_unlicensed(workspace: Workspace, options: LicenseOptions) -> int:
@@ -130,7 +130,7 @@ def refusal(license_: str | None, options: LicenseOptions) -> str | None:
         expression = parse(license_, what="license", suggest=False)
     except SpecError:
         return f"{license_!r} isn't an SPDX licence expression"
-    return None if _allowed(expression, options) else f"licensed {license_}, {_says(options)}"
+    return None if _allowed(expression, options) else f"licensed {license_}, {_says(expression, options)}"
 
 
 def effective(prompt: str | None, teacher: str, *, terms: Bound | None = None, text: str | None = None) -> Effective:
@@ -189,8 +189,10 @@ def _allowed(expression: Any, options: LicenseOptions) -> bool:
     return _satisfiable(expression, allow, _ids("deny", options.deny))
 
 
-def _says(options: LicenseOptions) -> str:
-    return f"and licenses.allow has {', '.join(options.allow)}" if options.allow else "and licenses.deny excludes it"
+def _says(expression: Any, options: LicenseOptions) -> str:
+    if options.allow is None or _allowed(expression, options.model_copy(update={"deny": []})):
+        return "and licenses.deny excludes it"
+    return f"and licenses.allow has {', '.join(options.allow)}"
 
 
 def _sql(text: str | None) -> str:

@@ -126,7 +126,8 @@ def test_refused(expression: str, options: dict[str, list[str]]):
     """What no choice allows is refused, with the licence and the list that says no."""
     with pytest.raises(LicenseRefused) as caught:
         judge(expression, **options)
-    listed = "licenses.allow has" if "allow" in options else "licenses.deny excludes it"
+    denied = "allow" not in options or expression in options["allow"]
+    listed = "licenses.deny excludes it" if denied else "licenses.allow has"
     assert str(caught.value).startswith(f"prompts[0] (a.jsonl) is licensed {expression}, and {listed}")
 
 
