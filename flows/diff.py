@@ -40,7 +40,8 @@ class Diff:
     prompts: Mapping[str, Any]
     """As `tasks.diff.prompts`."""
     traces: Mapping[str, Any]
-    """Added, dropped, changed (another sample in the same slot), and as `tasks.diff.traces`."""
+    """Added, dropped, changed (another sample in the same slot), `replaced_by` as `tasks.diff.replaced`, and as
+    `tasks.diff.traces`."""
     moves: list[Move]
     """What became of the slots that ended otherwise."""
     licenses: Mapping[str, tuple[int, int]]
@@ -77,6 +78,8 @@ class Diff:
         ]
         if traces["changed_by"]:
             lines.append(("", "of those that stayed, with another" + _by(traces["changed_by"])))
+        if traces["replaced_by"]:
+            lines.append(("", "of those that changed, with another" + _by(traces["replaced_by"])))
         for name, (was, now) in self.licenses.items():
             if was != now:
                 lines.append((f"licence {name}", f"{was:,} to {now:,} traces"))
@@ -105,7 +108,7 @@ def diff(lake: Lake, dataset: str, *, before: str | None, after: str | None) -> 
             before=was["build_id"],
             after=now["build_id"],
             prompts=comparing.prompts(workspace),
-            traces=changes | comparing.traces(workspace),
+            traces=changes | comparing.traces(workspace) | {"replaced_by": comparing.replaced(workspace)},
             moves=moves,
             licenses=comparing.licenses(workspace),
             by_source=comparing.rates(workspace, "source"),

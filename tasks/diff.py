@@ -25,6 +25,8 @@ PARTS = ("text", "reference", "tests", "tags", "license", "source", "generation"
 """What of a prompt may differ."""
 COLUMNS = ("license", "train_use", "terms", "generation", "split", "score", "pass_rate", "answer")
 """What of a trace may differ though its sample is the same."""
+SHOWN = ("model", "messages", "response", "reasoning")
+"""What two samples of a slot may be seen to differ in."""
 KIND_OF = (
     "left(regexp_replace(regexp_replace(regexp_extract(reason, '^(undecided: )?[^:]*'), ', item .*$', ''), "
     rf"'\b([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '…', 'g'), {KIND})"
@@ -124,6 +126,10 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
             """
         )
         workspace.execute(f"CREATE VIEW {side}_outcomes AS FROM {outcomes}")
+        workspace.execute(
+            f"CREATE VIEW {side}_texts AS SELECT {', '.join(SHOWN)}, "
+            f"prompt_id, teacher, coalesce(strategy, '') AS strategy, sample_id FROM {traces}"
+        )
 
 
 def prompts(workspace: Workspace) -> dict[str, Any]:
@@ -238,6 +244,31 @@ def traces(workspace: Workspace) -> dict[str, Any]:
         "stayed": stayed,
         "changed_by": {column: number for column, number in zip(COLUMNS, differ, strict=True) if number},
     }
+
+
+def replaced(workspace: Workspace) -> dict[str, int]:
+    """Return how many traces that are another sample of their slot now differ in what, and how many in nothing that they show."""
+    workspace.execute(
+        f"""
+        CREATE TABLE replaced AS
+        SELECT prompt_id, teacher, strategy, was.sample_id AS was_id, now.sample_id AS now_id
+        FROM was_slots AS was JOIN now_slots AS now USING ({SLOT})
+        WHERE was.outcome = 'kept' AND now.outcome = 'kept' AND was.sample_id IS DISTINCT FROM now.sample_id
+        """
+    )
+    for side in ("was", "now"):
+        digests = ", ".join(f"md5_number_lower({column}::VARCHAR) AS {column}" for column in SHOWN)
+        workspace.execute(
+            f"CREATE TABLE {side}_shown AS SELECT prompt_id, teacher, strategy, was_id, now_id, {digests} FROM {side}_texts "
+            f"JOIN (SELECT DISTINCT * FROM replaced) USING (prompt_id, teacher, strategy) WHERE sample_id = {side}_id"
+        )
+    differ = {column: f"was.{column} IS DISTINCT FROM now.{column}" for column in SHOWN}
+    counts = ", ".join(f"count(*) FILTER ({sql})" for sql in [*differ.values(), f"NOT ({' OR '.join(differ.values())})"])
+    (found,) = workspace.rows(
+        f"SELECT {counts} FROM replaced JOIN was_shown AS was USING (prompt_id, teacher, strategy, was_id, now_id) "
+        "JOIN now_shown AS now USING (prompt_id, teacher, strategy, was_id, now_id)"
+    )
+    return {name: number for name, number in zip([*SHOWN, "address alone"], found, strict=True) if number}
 
 
 def licenses(workspace: Workspace) -> dict[str, tuple[int, int]]:

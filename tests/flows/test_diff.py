@@ -42,7 +42,8 @@ async def test_nothing(lake: Lake, tmp_path: Path):
     """The same spec on the same store: nothing moved, and all of it stayed."""
     found = await two(lake, tmp_path, Spec(), Spec())
     assert (found.moves, found.spec, found.prompts["same"]) == ([], {}, 3)
-    assert found.traces == {"added": 0, "dropped": 0, "changed": 0, "before": 3, "after": 3, "stayed": 3, "changed_by": {}}
+    none = {"added": 0, "dropped": 0, "changed": 0, "changed_by": {}, "replaced_by": {}}
+    assert found.traces == none | {"before": 3, "after": 3, "stayed": 3}
     assert found.licenses == {"CC0-1.0 AND MIT": (3, 3)}
 
 
@@ -93,6 +94,18 @@ async def test_another_sample(lake: Lake, tmp_path: Path):
     found = await two(lake, tmp_path, Spec(), Spec(sampling={"temperature": 0.5}))
     assert told(found) == [("changed", "kept", "kept", 3)]
     assert (found.traces["changed"], found.traces["stayed"]) == (3, 0)
+    assert found.traces["replaced_by"] == {"address alone": 3}
+
+
+async def test_what_another_sample_shows(lake: Lake, tmp_path: Path):
+    """Where what was asked, or what came back, is another, it is said of how many."""
+    other = FakeTeacher(answer=lambda request: completion("other" if request.messages[-1].content == "a" else "new"))
+    asked = Spec(prompts=[make_prompt("a"), make_prompt("b!", prompt_id="b")], teachers={"smol": other})
+    found = await two(
+        lake, tmp_path, Spec(prompts=[make_prompt("a"), make_prompt("b")]), replace(asked, sampling={"temperature": 0.5})
+    )
+    assert found.traces["replaced_by"] == {"messages": 1, "response": 2}
+    assert ("", "of those that changed, with another (messages 1, response 2)") in found.lines()
 
 
 async def test_changed_prompts_and_licences(lake: Lake, tmp_path: Path):
