@@ -153,6 +153,11 @@ class Mix:
         ]
         if facts and not self.traces:
             return [*found, f"mix: nothing is mixed in, since there is no trace in the split {MIXED!r}"]
+        found += [
+            f"mix: {shown(each.source)}: {each.share:.2%} beside {self.traces:,} traces is no row, and nothing of it is mixed in"
+            for each in facts
+            if not each.rows and each.available
+        ]
         return found + [
             f"mix: {shown(each.source)} has only {each.available:,} different rows, so its share is {each.reached:.1%} and not "
             f"{each.share:.1%}"

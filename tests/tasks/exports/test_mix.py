@@ -108,6 +108,13 @@ def test_other_splits(tmp_path: Path):
     assert [row["sample_id"] for row in rows[8:]] == [f"t{n}" for n in range(6)]
 
 
+def test_a_share_of_no_row(tmp_path: Path):
+    """A share that is less than half a row is said to be none."""
+    mix = plan([options(human(tmp_path, 5), 0.01)], traces=4, seed=0)
+    assert (mix.rows, len(mix.lines())) == (0, 1)
+    assert mix.lines()[0].endswith(": 1.00% beside 4 traces is no row, and nothing of it is mixed in")
+
+
 def test_none(tmp_path: Path):
     """Without traces there is nothing to mix into, and a line says so."""
     mix = plan([options(human(tmp_path, 10))], traces=0, seed=0)
