@@ -56,6 +56,15 @@ def _near(value: object) -> object:
     raise ValueError(f"must be `true` or a mapping; did you mean `near: {meant}`?")
 
 
+def _semantic(value: object) -> object:
+    if value is False:
+        return None
+    if value is None or isinstance(value, dict | SemanticOptions):
+        return value
+    model = value if isinstance(value, str) else "PATH_OR_ID"
+    raise ValueError(f"must name a model: `semantic: {{model: {model}}}`")
+
+
 def _names(value: object) -> object:
     if isinstance(value, str):
         raise ValueError(f"must be a list of datasets: [{value}]")  # noqa: TRY004 - pydantic takes no other for a user's mistake
@@ -69,7 +78,7 @@ class DedupOptions(Options):
     """Drop a text that is another one's but for case, white space and Unicode form. Reasoning is a part of a response."""
     near: Annotated[NearOptions | None, BeforeValidator(_near)] = None
     """Drop a text that shares most of its n-grams of words with another one; `true`: with the defaults."""
-    semantic: SemanticOptions | None = None
+    semantic: Annotated[SemanticOptions | None, BeforeValidator(_semantic)] = None
     """Drop a response whose embedding points almost the same way as another one's."""
     by: Literal["response", "prompt", "both"] = "response"
     """response: whatever was asked. prompt: of prompts whose user's text is the same, one keeps its samples. both: only where

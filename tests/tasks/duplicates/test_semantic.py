@@ -136,6 +136,8 @@ async def test_no_model(lake: Lake):
         ({"by": "prompt"}, "by: prompt"),
         ({"semantic": {"model": "m", "threshold": 0.2}}, "threshold"),
         ({"semantic": {}}, "model"),
+        ({"semantic": True}, r"must name a model: `semantic: \{model: PATH_OR_ID\}`"),
+        ({"semantic": "some/model"}, r"must name a model: `semantic: \{model: some/model\}`"),
     ],
     ids=str,
 )
