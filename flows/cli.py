@@ -14,9 +14,9 @@ import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
-from flows import on_evaluations, on_lakes, on_samples, on_shards, on_specs
-from flows.leaving import leave, whole_process
-from flows.printing import err, plain, results_alone
+from flows.commands import evaluations, lakes, samples, shards, specs
+from flows.commands.printing import err, plain, results_alone
+from flows.process.leaving import leave, whole_process
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
 
@@ -28,21 +28,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
-    on_specs.init,
-    on_specs.plan,
-    on_specs.build,
-    on_lakes.status,
-    on_samples.show,
-    on_specs.verify,
-    on_specs.score,
-    on_lakes.report,
-    on_lakes.diff,
-    on_lakes.export,
-    on_lakes.contaminated,
-    on_shards.distill,
-    on_evaluations.evaluate,
-    on_specs.serve,
-    on_specs.doctor,
+    specs.init,
+    specs.plan,
+    specs.build,
+    lakes.status,
+    samples.show,
+    specs.verify,
+    specs.score,
+    lakes.report,
+    lakes.diff,
+    lakes.export,
+    lakes.contaminated,
+    shards.distill,
+    evaluations.evaluate,
+    specs.serve,
+    specs.doctor,
 ):
     app.command()(command)
 

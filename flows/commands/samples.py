@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at
-from flows.printing import out, print_json
+from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at
+from flows.commands.printing import out, print_json
 from storage.errors import SpecError
 
 SHOWN = 3
@@ -45,7 +45,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show samples of a build with their verdicts, one prompt's side by side."""
-    from flows.reader import print_samples
+    from flows.commands.reader import print_samples
     from flows.show import show as look
     from tasks.browse.choose import Filters
 

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
-from flows.printing import out, plain, print_json, print_lines, say
+from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
+from flows.commands.printing import out, plain, print_json, print_lines, say
 from storage.errors import SpecError
 
 
