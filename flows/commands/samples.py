@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at
 from flows.commands.printing import out, print_json
@@ -68,7 +69,7 @@ def show(
     if not rows:
         kind = "such" if outcome == "any" else outcome
         narrowed = "" if filters == Filters(outcome=filters.outcome) else " that pass the filters"
-        out.print(f"build {found['build_id']} has no {kind} samples{narrowed}")
+        out.print(Text(f"build {found['build_id']} has no {kind} samples{narrowed}"))
     print_samples(out, rows, reasoning=reasoning)
 
 

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from flows.commands.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec
-from flows.commands.printing import err, out, plain, print_json, print_lines, say, spending_told
+from flows.commands.printing import err, out, plain, print_exported, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
 
@@ -23,7 +23,7 @@ def init(
     from flows.commands.starter import write
 
     spec, prompts = write(folder, dataset)
-    out.print(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}")
+    out.print(Text(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}"))
 
 
 def plan(
@@ -90,7 +90,7 @@ def build(
 
     print_lines(Summary.of(summary).lines())
     for each in summary["exports"]:
-        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {plain(each['destination'])}")
+        print_exported(each)
 
 
 def verify(
