@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
@@ -56,6 +57,8 @@ def run() -> None:
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a character that the terminal hasn't got is no reason to fail
     gc.set_threshold(YOUNG)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:

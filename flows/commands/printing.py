@@ -82,7 +82,8 @@ def print_exported(manifest: Mapping[str, Any]) -> None:
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object."""
     kept = _JSON.get() or _Kept(sys.stdout)
-    kept.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    whole = (kept.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    kept.stdout.write(json.dumps(value, ensure_ascii=not whole, default=str) + "\n")
     kept.written = True
 
 
