@@ -9,14 +9,15 @@ import logging
 import os
 import signal
 import sys
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
 from flows.commands import evaluations, lakes, samples, shards, specs
-from flows.commands.printing import err, plain, results_alone
+from flows.commands.printing import err, out, plain, results_alone
 from flows.process.leaving import leave, whole_process
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
@@ -28,6 +29,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"stillhouse {metadata.version('stillhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Hear what stands before a command."""
+
+
 for command in (
     specs.init,
     specs.plan,
@@ -71,8 +87,9 @@ def main() -> None:
         err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         code = error.exit_code
     except typer.TyperException as error:
-        said = error.format_message().replace("Value error, ", "")  # pydantic's words, which say nothing to a person
-        err.print(Text(f"error: {plain(said)} See `{_command(error)} --help`."), soft_wrap=True)
+        if said := error.format_message().replace("Value error, ", "").strip():  # pydantic's words, which say nothing to a person
+            ended = said if said.endswith((".", "?")) else f"{said}."
+            err.print(Text(f"error: {plain(ended)} See `{_command(error)} --help`."), soft_wrap=True)
         code = SpecError.exit_code
     except typer.Exit as error:
         code = error.exit_code
