@@ -3,7 +3,8 @@
     python benchmarks/sandbox.py [--workers 2] [--rounds 3]
 
 The samples are HumanEval's 164 canonical solutions. The plain process has no walls at all: no namespaces, no limits, and the
-code under test in the same process as its tests.
+code under test in the same process as its tests. Neither has "fork", which a warm interpreter does for each sample: it is what
+any sandbox that gives each sample a process of its own takes at least, before it has one wall.
 
 On a machine that others use as well, the clock mostly measures them. Processor time, of all processes that take part, doesn't.
 """
@@ -59,8 +60,49 @@ def tree_s(process: int) -> float:
 
 
 def plain(task: dict[str, Any]) -> bool:
-    source = f"{task['prompt']}{task['canonical_solution']}\n{task['test']}\ncheck({task['entry_point']})\n"
-    return subprocess.run([sys.executable, "-I", "-"], input=source.encode(), capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-I", "-"], input=whole(task).encode(), capture_output=True, check=False).returncode == 0
+    )
+
+
+FORKING = """
+import calendar, collections, copy, dataclasses, datetime, decimal, fractions, functools, itertools, random, re, string
+import gc, json, os, sys, textwrap, typing
+
+sources = json.load(sys.stdin)
+for source in sources[:20]:
+    exec(compile(source, "warm", "exec"), {})
+gc.collect()
+gc.freeze()
+passed = 0
+for source in sources:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            exec(compile(source, "sample", "exec"), {})
+            code = 0
+        finally:
+            os._exit(code)
+    passed += os.waitpid(child, 0)[1] == 0
+print(passed)
+"""
+
+
+def forked(tasks: list[dict[str, Any]], times: int = 1) -> float:
+    """Return the processor time of a warm interpreter that forks for each sample, `times` for each."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-I", "-c", FORKING]
+    told = json.dumps([whole(task) for task in tasks] * times).encode()
+    passed = subprocess.run(command, input=told, capture_output=True, check=True).stdout
+    if int(passed) != times * len(tasks):
+        sys.exit(f"{int(passed)} of {times * len(tasks)} passed")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def whole(task: dict[str, Any]) -> str:
+    return f"{task['prompt']}{task['canonical_solution']}\n{task['test']}\ncheck({task['entry_point']})\n"
 
 
 def main() -> None:
@@ -84,13 +126,17 @@ def main() -> None:
         jailed = measure(sealed, tasks, options.workers)
         between = processor_s(sandbox)
         bare = measure(plain, tasks, options.workers)
-        rounds.append((jailed, bare, between - before, processor_s(sandbox) - between))
+        bare_s = processor_s(sandbox) - between
+        forks_s = forked(tasks, 3) - forked(tasks, 2)  # less what it takes to start and to warm up
+        rounds.append((jailed, bare, between - before, bare_s, forks_s))
     sandbox.close()
-    jailed, bare, jailed_s, bare_s = (median(column) for column in zip(*rounds, strict=True))
+    jailed, bare, jailed_s, bare_s, forks_s = (median(column) for column in zip(*rounds, strict=True))
     print(f"of {options.workers} workers, median of {options.rounds}")
     print(f"sandbox        {jailed:7.1f} samples/s {1000 * jailed_s / len(tasks):7.1f} ms of processor time a sample")
     print(f"python -I      {bare:7.1f} samples/s {1000 * bare_s / len(tasks):7.1f} ms")
+    print(f"fork           {'':7}           {1000 * forks_s / len(tasks):7.1f} ms")
     print(f"ratio          {jailed / bare:7.1f}           {bare_s / jailed_s:7.1f}")
+    print(f"of fork                          {bare_s / forks_s:7.1f}")
 
 
 if __name__ == "__main__":

@@ -19,15 +19,16 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from flows import context, restarts
 from flows.cluster.options import chosen
-from flows.ending import Outcome
 from flows.loading import lake_named, load_spec
-from flows.overrides import Overrides, overridden
+from flows.process import context
+from flows.process.ending import Outcome
+from flows.process.signals import ignore
+from flows.process.untagged import untagged
+from flows.process.waiting import with_grace
 from flows.run import Run, Say
-from flows.signals import ignore
-from flows.untagged import untagged
-from flows.waiting import with_grace
+from flows.serving import restarts
+from flows.serving.overrides import Overrides, overridden
 from flows.watching import assets, events, pages
 from flows.watching.approval import approved
 from flows.watching.metrics import served

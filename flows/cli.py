@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
 import sys
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
-from flows import on_evaluations, on_lakes, on_samples, on_shards, on_specs
-from flows.leaving import leave, whole_process
-from flows.printing import err, plain, results_alone
+from flows.commands import evaluations, lakes, samples, shards, specs
+from flows.commands.printing import err, out, plain, results_alone
+from flows.process.leaving import leave, whole_process
 from storage.errors import Interrupted, SpecError, UserError
 from storage.memory import YOUNG
 
@@ -27,22 +29,37 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"stillhouse {metadata.version('stillhouse')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Hear what stands before a command."""
+
+
 for command in (
-    on_specs.init,
-    on_specs.plan,
-    on_specs.build,
-    on_lakes.status,
-    on_samples.show,
-    on_specs.verify,
-    on_specs.score,
-    on_lakes.report,
-    on_lakes.diff,
-    on_lakes.export,
-    on_lakes.contaminated,
-    on_shards.distill,
-    on_evaluations.evaluate,
-    on_specs.serve,
-    on_specs.doctor,
+    specs.init,
+    specs.plan,
+    specs.build,
+    lakes.status,
+    samples.show,
+    specs.verify,
+    specs.score,
+    lakes.report,
+    lakes.diff,
+    lakes.export,
+    lakes.contaminated,
+    shards.distill,
+    evaluations.evaluate,
+    specs.serve,
+    specs.doctor,
 ):
     app.command()(command)
 
@@ -56,6 +73,8 @@ def run() -> None:
 def main() -> None:
     """Run the command line and exit with the code of what happened."""
     signal.signal(signal.SIGINT, _interrupted)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a character that the terminal hasn't got is no reason to fail
     gc.set_threshold(YOUNG)  # of what imports make, nothing is garbage
     logging.basicConfig(level="WARNING", format="%(message)s", handlers=[RichHandler(console=err, show_path=False)])
     try:
@@ -68,8 +87,9 @@ def main() -> None:
         err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         code = error.exit_code
     except typer.TyperException as error:
-        said = error.format_message().replace("Value error, ", "")  # pydantic's words, which say nothing to a person
-        err.print(Text(f"error: {plain(said)} See `{_command(error)} --help`."), soft_wrap=True)
+        if said := error.format_message().replace("Value error, ", "").strip():  # pydantic's words, which say nothing to a person
+            ended = said if said.endswith((".", "?")) else f"{said}."
+            err.print(Text(f"error: {plain(ended)} See `{_command(error)} --help`."), soft_wrap=True)
         code = SpecError.exit_code
     except typer.Exit as error:
         code = error.exit_code

@@ -23,11 +23,12 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
-from flows import distilling, restarts
-from flows.ending import Outcome
-from flows.signals import handled
-from flows.untagged import untagged
-from flows.waiting import beside
+from flows import distilling
+from flows.process.ending import Outcome
+from flows.process.signals import handled
+from flows.process.untagged import untagged
+from flows.process.waiting import beside
+from flows.serving import restarts
 from storage.errors import Interrupted, UserError
 from tasks.distillation.recipe import Recipe
 

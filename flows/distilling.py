@@ -1,6 +1,6 @@
 """What the training's flow and the command line that launches it share: who looks on, what is checked first, how it is shown.
 
-In a module of its own, with the context variable, as `flows/context.py` is.
+In a module of its own, with the context variable, as `flows/process/context.py` is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows.ending import Outcome
+from flows.process.ending import Outcome
 from storage.errors import SetupError
 from tasks.distillation.recipe import Recipe
 

@@ -44,7 +44,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     yield from _lake(lake)
     yield from _working_copy(lake)
     yield from _batches(lake)
-    from flows.server import configured_url
+    from flows.process.server import configured_url
 
     url = configured_url()
     yield Check(name="Prefect server", state="ok", detail=url or "none set: a build uses a temporary one")

@@ -9,13 +9,13 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 
-from flows import context
 from flows.build import carry_out, draw, named
 from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
 from flows.loading import lake_named, load_spec
-from flows.overrides import Overrides, overridden
+from flows.process import context
 from flows.run import Say
+from flows.serving.overrides import Overrides, overridden
 from flows.watching.watcher import Watcher
 from storage.lake import Lake
 

@@ -12,10 +12,10 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from pydantic import ValidationError
 
-from flows import restarts
 from flows.exporting import export_dataset
-from flows.forms import each_left_out
 from flows.loading import lake_named, load_spec, problem
+from flows.serving import restarts
+from flows.serving.forms import each_left_out
 from flows.watching import assets
 from storage.errors import SpecError, UserError
 from storage.lake import Lake

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 
 from flows import wiring
+from flows.process.waiting import with_grace
 from flows.spec import Spec
-from flows.waiting import with_grace
 from storage.intents import Intents
 from storage.journal import Journal
 from storage.parquet import PartWriter

@@ -11,11 +11,11 @@ from typing import Any
 
 from rich.console import Console
 
-from flows.display import Display
+from flows.commands.display import Display
+from flows.process.waiting import with_grace
 from flows.progress import Progress
 from flows.run import Run
 from flows.spec import Spec
-from flows.waiting import with_grace
 from flows.working import signals, work_shards
 from storage import catalog
 from storage.lake import Lake

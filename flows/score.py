@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import rights, wiring
 from flows.checks import check
+from flows.process.waiting import with_grace
 from flows.run import new_id
 from flows.scorers import Chosen, chosen, print_of, shown
 from flows.spec import Spec
 from flows.staging import stage
-from flows.waiting import with_grace
 from flows.working import signals
 from storage import catalog, memory, scores
 from storage.errors import SpecError

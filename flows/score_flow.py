@@ -15,10 +15,10 @@ from prefect.states import Cancelled, Failed
 from pydantic import Field
 from rich.console import Console
 
-from flows import restarts
 from flows.build import named
 from flows.loading import lake_named, load_spec
 from flows.score import Asked, Which, graded
+from flows.serving import restarts
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.draw import Spending

@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import judging, wiring
 from flows.checks import check, ready
+from flows.process.waiting import with_grace
 from flows.run import new_id
 from flows.spec import Spec
 from flows.staging import stage
-from flows.waiting import with_grace
 from flows.working import signals
 from storage import catalog, memory
 from storage.lake import Lake

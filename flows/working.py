@@ -8,9 +8,9 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from flows.process.signals import SIGNALS, handled
+from flows.process.waiting import with_grace
 from flows.run import Run, Say
-from flows.signals import SIGNALS, handled
-from flows.waiting import with_grace
 from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
 

@@ -73,6 +73,8 @@ class Lake:
         root = Path(where.removeprefix("file://")).expanduser().absolute()
         if root.exists() and not root.is_dir():
             raise StorageError(f"{where}: a lake is a folder, and this is a file")
+        if "?" in str(root):
+            raise StorageError(f"{root}: a lake's path can't have a '?': DuckDB takes what follows it for settings")
         return cls(root)
 
     @property

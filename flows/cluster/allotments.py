@@ -26,7 +26,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from flows.cluster.apart import DRAW, VERIFY
-from flows.waiting import beside
+from flows.process.waiting import beside
 from flows.wiring import Connected
 from tasks.asking.ask import Desk
 from tasks.asking.limits import Limiter

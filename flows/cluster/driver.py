@@ -20,8 +20,8 @@ from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
+from flows.process.waiting import beside, with_grace
 from flows.run import Run
-from flows.waiting import beside, with_grace
 from flows.working import first
 from storage.errors import SetupError, StorageError, UserError
 from storage.outbox import Outbox, open_run, outboxes

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from flows.server import configured_url
+from flows.process.server import configured_url
 from storage.errors import SetupError, SpecError
 from storage.plugins import nearest
 from tasks.options import Options

@@ -17,8 +17,13 @@ from flows.cluster.apart import DRAW, VERIFY
 from flows.cluster.options import RunnerOptions
 from storage.errors import SetupError
 
-QUIET = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-"""Ctrl-C reaches all processes of a terminal: the run hears it, and tells its workers."""
+QUIET = """
+import logging, signal
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+logging.getLogger("distributed").setLevel(logging.CRITICAL)
+"""
+"""What our own Dask workers do first. Ctrl-C reaches all processes of a terminal: the run hears it, and tells its workers. What
+Dask says in a worker whose scheduler ended before it tells nothing of the build."""
 CONNECT_S = 30.0
 
 

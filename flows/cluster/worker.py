@@ -28,8 +28,8 @@ from flows.cluster.allotments import Allotments, accounts
 from flows.cluster.apart import DRAW, VERIFY, Apart
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.purse import Allowance, MeteredDesk
+from flows.process.waiting import with_grace
 from flows.spec import Spec
-from flows.waiting import with_grace
 from flows.working import first
 from storage import memory
 from storage.answers import Answers

@@ -21,9 +21,10 @@ from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 from pydantic import Field, ValidationError
 
-from flows import context, rights
+from flows import rights
 from flows.plan import Plan
 from flows.plan import plan as make_plan
+from flows.process import context
 from flows.run import Say
 from flows.spec import Spec
 from flows.watching import events

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.restarts import LOST, MOST
+from flows.serving.restarts import LOST, MOST
 from tests.e2e.conftest import Workplace
 from tests.e2e.station import PREFECT, Station, eventually
 from tests.e2e.teacher import LoopbackTeacher

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from flows import cli, printing
-from flows.launch import Launch
+from flows import cli
+from flows.commands import printing
+from flows.process.launch import Launch
 from flows.progress import Progress
 from storage.errors import Interrupted
 
@@ -38,7 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """Run the command line in this process and return its exit code."""
     monkeypatch.setattr("sys.argv", ["stillhouse", *arguments])
     nobodys = SimpleNamespace(temporary=True)
-    monkeypatch.setattr("flows.launch.Server", lambda: contextlib.nullcontext(nobodys))  # no build here gets so far
+    monkeypatch.setattr("flows.process.launch.Server", lambda: contextlib.nullcontext(nobodys))  # no build here gets so far
     try:
         cli.main()
     except SystemExit as done:
@@ -461,7 +462,7 @@ def test_what_an_early_end_had_cost(
         bought.paid, bought.cost_usd, bought.tokens_in, bought.tokens_out = 3, 0.25, 4_000, 50
         raise Interrupted("interrupted by SIGINT")
 
-    monkeypatch.setattr("flows.launch.Launch.build", spending)
+    monkeypatch.setattr("flows.process.launch.Launch.build", spending)
     (folder / "spec.yaml").write_text(changed())
     assert run(monkeypatch, "build", "spec.yaml", *(["--json"] if as_json else [])) == 130
     captured = capsys.readouterr()

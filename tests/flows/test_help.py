@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib import metadata
 from typing import Any
 
 import pytest
@@ -28,3 +31,19 @@ def test_all_of_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(typer.rich_utils, "MAX_WIDTH", 500)
     shown = " ".join(CliRunner().invoke(app, [name, "--help"]).stdout.split())
     assert not [text for text in written(COMMANDS[name]) if " ".join(text.split()) not in shown]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told", "error"),
+    [
+        (["--version"], 0, f"stillhouse {metadata.version('stillhouse')}\n", ""),
+        ([], 2, "Commands", ""),
+        (["build", "--quiet"], 2, "", "error: No such option: --quiet. See `stillhouse build --help`.\n"),
+        (["biuld"], 2, "", "error: No such command 'biuld'. Did you mean 'build'? See `stillhouse --help`.\n"),
+    ],
+)
+def test_around_the_commands(arguments: list[str], code: int, told: str, error: str) -> None:
+    """The version, the help where nothing is asked for, and one line for what is mistyped."""
+    done = subprocess.run([sys.executable, "-m", "flows.cli", *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.replace("python -m flows.cli", "stillhouse")) == (code, error)
+    assert told in done.stdout

@@ -290,3 +290,10 @@ class TestBuilds:
         for export_id, created_at in (("e2", "2026-01-02"), ("e1", "2026-01-03")):
             lake.record_export({"export_id": export_id, "created_at": created_at, "dataset": "d", "build_id": "b"})
         assert [each["export_id"] for each in lake.exports()] == ["e2", "e1"]
+
+
+def test_a_path_that_duckdb_reads_as_settings(tmp_path: Path) -> None:
+    """It is refused before anything is written there; any other character of a file system does."""
+    with pytest.raises(StorageError, match=r"can't have a '\?'"):
+        Lake.at(str(tmp_path / "what?" / "lake"))
+    Lake.at(str(tmp_path / "a [1] 'b' {c,d} * % # é;")).mend()

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from flows.context import Watch
 from flows.loading import load_spec
+from flows.process.context import Watch
 from flows.spec import Spec
 from flows.watching.approval import approved, refused
 from storage.errors import CostRefused

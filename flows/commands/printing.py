@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from storage.errors import UserError
 
@@ -72,10 +73,17 @@ def results_alone() -> Iterator[None]:
         _JSON.reset(token)
 
 
+def print_exported(manifest: Mapping[str, Any]) -> None:
+    """Print what an export wrote, and where."""
+    rows, shards = manifest["rows"], len(manifest["shards"])
+    out.print(Text(plain(f"exported {rows:,} rows in {shards} shards to {manifest['destination']}")))
+
+
 def print_json(value: dict[str, Any]) -> None:
     """Print one JSON object."""
     kept = _JSON.get() or _Kept(sys.stdout)
-    kept.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    whole = (kept.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
+    kept.stdout.write(json.dumps(value, ensure_ascii=not whole, default=str) + "\n")
     kept.written = True
 
 

@@ -9,7 +9,7 @@ import pytest
 
 CODE = """
 import sys, threading, time
-from flows.leaving import forsake, leave
+from flows.process.leaving import forsake, leave
 threading._register_atexit(time.sleep, 600)
 print("all of it", flush=len(sys.argv[2]) > 0)
 print("and this", file=sys.stderr)
@@ -33,7 +33,7 @@ def test_forsaken(code: int, stdout: str, left: int) -> None:
 
 AT_LAST = """
 import atexit, os, signal, sys
-from flows.leaving import leave, whole_process
+from flows.process.leaving import leave, whole_process
 
 class Torn:
     def __del__(self):
@@ -68,6 +68,6 @@ def test_a_signal_at_the_end(number: int) -> None:
 
 def test_nobody_forsaken() -> None:
     """Else it leaves as any process does, and whoever is called at exit is."""
-    code = "import atexit; from flows.leaving import leave; atexit.register(print, 'called'); leave(4)"
+    code = "import atexit; from flows.process.leaving import leave; atexit.register(print, 'called'); leave(4)"
     done = subprocess.run([sys.executable, "-c", code], text=True, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (4, "called\n")

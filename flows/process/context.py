@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from flows.ending import Outcome
+from flows.process.ending import Outcome
 from flows.progress import Progress
 from flows.run import Run, Say
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from flows.leaving import forsake
+from flows.process.leaving import forsake
 from storage.errors import SetupError
 from storage.memory import YOUNG
 
@@ -43,7 +43,7 @@ _LOGGING = """\
 version: 1
 disable_existing_loggers: false
 filters:
-  terminations: {"()": flows.signals.Terminations}
+  terminations: {"()": flows.process.signals.Terminations}
 handlers:
   devnull: {class: logging.NullHandler}
   api: {level: 0, class: prefect.logging.handlers.APILogHandler}

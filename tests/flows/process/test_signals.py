@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from flows.signals import Terminations, handled
+from flows.process.signals import Terminations, handled
 
 
 async def send(number: int) -> None:

@@ -12,7 +12,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from flows.printing import plain
+from flows.commands.printing import plain
 
 COLUMN = 44
 """Characters that a sample takes at least, where several stand side by side."""

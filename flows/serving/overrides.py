@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from flows.forms import each_left_out
 from flows.loading import problem
+from flows.serving.forms import each_left_out
 from flows.spec import BudgetOptions, Spec
 from storage.errors import SpecError
 from tasks.options import Options

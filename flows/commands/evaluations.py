@@ -8,8 +8,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flows.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
-from flows.printing import err, out, plain, print_json, spending_told
+from flows.commands.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
+from flows.commands.printing import err, out, plain, print_json, spending_told
 from storage.errors import SpecError
 
 Shown = tuple[list[str], list[list[str]]]
@@ -53,7 +53,7 @@ def evaluate(
 
     SPENDS what is missing, as a build would; asked again it costs nothing.
     """
-    from flows.launch import starting
+    from flows.process.launch import starting
 
     options = {
         "models": _names(models),

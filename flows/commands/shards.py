@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from flows.arguments import AsJson
-from flows.printing import err, print_json, print_lines
+from flows.commands.arguments import AsJson
+from flows.commands.printing import err, print_json, print_lines
 from tasks.distillation.recipe import Recipe
 
 RECIPE = Recipe()
@@ -43,7 +43,7 @@ def distill(
 ) -> None:
     """Train a student on shards of tokens, with the teacher's distributions where they have them. Run again, it goes on."""
     from flows.distilling import lines
-    from flows.launch_training import launch
+    from flows.process.launch_training import launch
 
     recipe = Recipe(
         epochs=epochs,

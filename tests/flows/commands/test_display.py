@@ -8,8 +8,8 @@ import time
 import pytest
 from rich.console import Console
 
-from flows import display
-from flows.display import Display
+from flows.commands import display
+from flows.commands.display import Display
 from flows.progress import Progress
 from tasks.draw import Budget
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from flows.signals import handled
+from flows.process.signals import handled
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.plugins import nearest
@@ -168,7 +168,7 @@ def serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
 
 
 async def _serve(made: Sequence[RunnerDeployment], say: Callable[[str], None]) -> None:
-    from flows.served_runs import ServedRuns
+    from flows.serving.served_runs import ServedRuns
 
     runner = ServedRuns()
     for each in made:

@@ -11,8 +11,8 @@ from typing import Any, cast
 from rich.console import Console
 
 from flows import distilling
-from flows.ending import Outcome
-from flows.launch import starting
+from flows.process.ending import Outcome
+from flows.process.launch import starting
 from tasks import capacity_gap
 from tasks.distillation.recipe import Recipe
 from tasks.exports.place import MANIFEST

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flows.ending import Outcome, outlasting
+from flows.process.ending import Outcome, outlasting
 from storage.errors import BudgetSpent, Interrupted, SetupError
 from tests.fakes import in_virtual_time
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from flows.served_runs import HEARTBEAT_S
+from flows.serving.served_runs import HEARTBEAT_S
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 WORKERS = {
     "prefect.yaml": "prefect.workers.process.ProcessWorker",
     "prefect-docker.yaml": "prefect_docker.worker.DockerWorker",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
-from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at
-from flows.printing import out, print_json
+from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at
+from flows.commands.printing import out, print_json
 from storage.errors import SpecError
 
 SHOWN = 3
@@ -45,7 +46,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show samples of a build with their verdicts, one prompt's side by side."""
-    from flows.reader import print_samples
+    from flows.commands.reader import print_samples
     from flows.show import show as look
     from tasks.browse.choose import Filters
 
@@ -68,7 +69,7 @@ def show(
     if not rows:
         kind = "such" if outcome == "any" else outcome
         narrowed = "" if filters == Filters(outcome=filters.outcome) else " that pass the filters"
-        out.print(f"build {found['build_id']} has no {kind} samples{narrowed}")
+        out.print(Text(f"build {found['build_id']} has no {kind} samples{narrowed}"))
     print_samples(out, rows, reasoning=reasoning)
 
 

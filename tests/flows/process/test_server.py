@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from flows import server as servers
-from flows.server import Server, configured_url
+from flows.process import server as servers
+from flows.process.server import Server, configured_url
 from storage.errors import Interrupted, SetupError
 
 PROFILES = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://profile/api"\n[profiles.bare]\n'
@@ -45,7 +45,7 @@ def test_the_configured_server(
 
 CODE = """
 import os, sys, time
-from flows.server import Server
+from flows.process.server import Server
 with Server() as server:
     server.wait()
     from prefect import flow, get_run_logger
@@ -144,7 +144,7 @@ def test_a_temporary_server_that_cannot_start(tmp_path: Path) -> None:
 
 CERTIFICATES = """
 import ssl
-from flows.server import Server
+from flows.process.server import Server
 with Server():
     from prefect.client.orchestration import get_client
     made = []

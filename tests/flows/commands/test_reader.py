@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from flows.reader import print_samples
+from flows.commands.reader import print_samples
 
 EVIL = "\x1b[2J\x1b]8;;http://x\x07link\r\x9b31m\u202e"
 

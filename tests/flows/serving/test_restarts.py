@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from prefect.states import Crashed, Running, Scheduled
 
-from flows import restarts
+from flows.serving import restarts
 from storage.errors import SetupError
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from flows import serve
 from flows.loading import load_spec
-from flows.serve import When
+from flows.serving import serve
+from flows.serving.serve import When
 from storage.errors import SpecError
 
 

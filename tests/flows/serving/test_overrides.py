@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from flows.forms import each_left_out
 from flows.loading import load_spec
-from flows.overrides import Overrides, overridden, said
+from flows.serving.forms import each_left_out
+from flows.serving.overrides import Overrides, overridden, said
 from flows.spec import Spec
 from storage.errors import SpecError
 from tasks.export import ExportOptions

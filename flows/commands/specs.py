@@ -10,8 +10,8 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from flows.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec
-from flows.printing import err, out, plain, print_json, print_lines, say, spending_told
+from flows.commands.arguments import AsJson, LakePath, Metrics, SpecPath, lake_at, loaded_spec
+from flows.commands.printing import err, out, plain, print_exported, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
 
@@ -20,10 +20,10 @@ def init(
     dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
 ) -> None:
     """Write a spec and a few prompts that run as they are."""
-    from flows.starter import write
+    from flows.commands.starter import write
 
     spec, prompts = write(folder, dataset)
-    out.print(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}")
+    out.print(Text(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}"))
 
 
 def plan(
@@ -67,7 +67,7 @@ def build(
     as_json: AsJson = False,
 ) -> None:
     """Get what is missing, verify, curate, land, export. Costs nothing where nothing is missing."""
-    from flows.launch import starting
+    from flows.process.launch import starting
 
     with starting() as launch:
         from flows.checks import check
@@ -90,7 +90,7 @@ def build(
 
     print_lines(Summary.of(summary).lines())
     for each in summary["exports"]:
-        out.print(f"exported {each['rows']:,} rows in {len(each['shards'])} shards to {plain(each['destination'])}")
+        print_exported(each)
 
 
 def verify(
@@ -192,9 +192,9 @@ def serve(
 
     Without --cron and --interval, a build runs where a person or an automation starts it.
     """
-    from flows import serve as serving
     from flows.checks import check
-    from flows.server import Server
+    from flows.process.server import Server
+    from flows.serving import serve as serving
 
     at = lake_at(lake)
     loaded = serving.distinct([(loaded_spec(path), path) for path in specs])

@@ -13,7 +13,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from flows.signals import handled
+from flows.process.signals import handled
 from storage.errors import Interrupted, SetupError
 
 CANCEL_S = 0.5

@@ -39,7 +39,7 @@ def loaded_spec(spec: Path) -> Spec:
 
 def lake_at(lake: str) -> Lake:
     """Return the lake of `--lake`."""
-    from flows.printing import say
+    from flows.commands.printing import say
     from storage.lake import Lake
 
     return Lake.at(lake, say=say)

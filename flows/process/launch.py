@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from flows.ending import Outcome, outlasting
-from flows.server import Server
+from flows.process.ending import Outcome, outlasting
+from flows.process.server import Server
 from storage.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Launch:
             raise lost from error
 
     def _run(self, flow: Callable[[], Any], dataset: str, console: Console, progress: Progress, **asked: Any) -> dict[str, Any]:
-        from flows.display import Display
+        from flows.commands.display import Display
         from storage import memory
 
         memory.settle()
@@ -132,7 +132,7 @@ class Launch:
             with Display(progress, console) as display:
                 from prefect import tags
 
-                from flows.context import WATCH, Watch
+                from flows.process.context import WATCH, Watch
 
                 show, outcome = self.wait(), Outcome()
                 watch = Watch(

@@ -11,8 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from flows.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
-from flows.printing import out, plain, print_json, print_lines, say
+from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
+from flows.commands.printing import out, plain, print_exported, print_json, print_lines, say
 from storage.errors import SpecError
 
 
@@ -32,11 +32,11 @@ def status(
         print_json(found)
         return
     waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
-    out.print(f"{plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}")
+    out.print(Text(f"{plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}"))
     for each in found["batches"]:
         sent = f"{datetime.fromtimestamp(each['created_at'], UTC):%Y-%m-%d %H:%M} UTC"
         name = each["batch_id"] or f"with key {each['key']}, which may have been sent"
-        out.print(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch"))
+        out.print(Text(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch")))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
         table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
@@ -171,7 +171,7 @@ def export(
     if as_json:
         print_json(manifest)
     else:
-        out.print(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {plain(manifest['destination'])}")
+        print_exported(manifest)
 
 
 def contaminated(

@@ -1,0 +1,30 @@
+"""What is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flows.commands.printing import print_exported
+
+
+def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
+    """What stands in brackets is no markup, and nothing in a name steers the terminal."""
+    print_exported({"rows": 1200, "shards": [1, 2], "destination": "out [bold] [/x] \x1b[2J"})
+    assert capsys.readouterr().out == "exported 1,200 rows in 2 shards to out [bold] [/x] \N{REPLACEMENT CHARACTER}[2J\n"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_a_terminal_without_some_characters(encoding: str, tmp_path: Path):
+    """What it hasn't got is written as an escape, and JSON is JSON."""
+    command = [sys.executable, "-m", "flows.cli", "status", "--lake", str(tmp_path / "日本")]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    shown = subprocess.run(command, capture_output=True, check=True, env=environment).stdout.decode(encoding)
+    assert ("日本" if encoding == "utf-8" else r"\u65e5\u672c") in shown
+    told = subprocess.run([*command, "--json"], capture_output=True, check=True, env=environment).stdout
+    assert json.loads(told)["lake"] == str(tmp_path / "日本")
