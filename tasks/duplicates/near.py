@@ -18,6 +18,7 @@ from storage.lake import Lake
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.duplicates.ahead import ahead
 from tasks.duplicates.candidates import Candidates, similar
+from tasks.duplicates.columns import halves, named
 from tasks.duplicates.digests import TEXT, folded, spaced
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
 from tasks.duplicates.jaccard import Grams
@@ -33,7 +34,7 @@ BATCH = 500
 """Texts that are hashed at a time."""
 _IDS = 100_000
 """That are read at a time."""
-_NEAR_TABLES = ("rows", "shared", "wanted", "named")
+_NEAR_TABLES = ("rows", "hits", "shared", "wanted", "named")
 
 
 def drop_near(
@@ -133,12 +134,12 @@ class _Near:
 
     def _sign_mine(self) -> Numbers:
         """Return the number of each row's signature in the index."""
-        key = self._columns("near_rows", "rank", _halves("key", "key"))
+        key = self._columns("near_rows", "rank", halves("key", "key"))
 
         def known(missing: Numbers) -> list[Hashes]:
             self._want(missing)
             # What a sample says has its digest already.
-            told = self._columns("near_rows", "rank", _halves("digest", "content")) if self._by == "response" else []
+            told = self._columns("near_rows", "rank", halves("digest", "content")) if self._by == "response" else []
             return [*key, *told]
 
         return self._sign(key[0], key[1], known)
@@ -198,15 +199,15 @@ class _Near:
             words = [words_of(batch[name]) for name in _words(self._by)]
             minima = signatures(*self._grams(words), cut.bands * cut.rows)
             numbers = batch["number"].to_numpy()
-            told = [batch[name].to_numpy() for name in _halves("", "content") if name in batch.schema.names]
+            told = [batch[name].to_numpy() for name in halves("", "content") if name in batch.schema.names]
             return [*(column[numbers] for column in known), *told, *band_hashes(minima, cut), *(packed(*each) for each in words)]
 
         columns = ["number", "said", "other"]
         said, other = spaced("said"), spaced("other")
         content = f"md5_number(CASE WHEN other IS NULL THEN {said} ELSE {said} || chr(1) || {other} END)"
         more = f", {content} AS content"
-        if len(known) == len(_halves("key", "key")):
-            columns += [f"{what} AS {name}" for name, what in _halves("content", "content").items()]
+        if len(known) == len(halves("key", "key")):
+            columns += [f"{what} AS {name}" for name, what in halves("content", "content").items()]
         with self._index.writer(self._build_id) as writer:
             for found in row_groups(ahead(signed, self._texts(", ".join(columns), more))):
                 writer.write_batch(pa.record_batch(found, schema=self._index.schema))
@@ -240,11 +241,11 @@ class _Near:
         self._name_keys(keys[0][once], keys[1][once], row=rows[once])
         # Arrow has no numbers of 128 bits.
         its = ", ".join(f"CASE WHEN row IS NOT NULL THEN {name}::VARCHAR END AS {name}" for name in ("sample_id", "asked"))
-        held = f"SELECT {its}, source, row, {_named(_halves('key', 'key'))} FROM near_held LEFT JOIN near_named USING (key)"
-        halves: list[list[Hashes]] = [[], []]
+        held = f"SELECT {its}, source, row, {named(halves('key', 'key'))} FROM near_held LEFT JOIN near_named USING (key)"
+        keyed: list[list[Hashes]] = [[], []]
         shared = []
         for batch in self._workspace.stream(held, rows=_IDS):
-            for found, half in zip(halves, ("high", "low"), strict=True):
+            for found, half in zip(keyed, ("high", "low"), strict=True):
                 found.append(batch[f"key_{half}"].to_numpy())
             shared.append(batch.filter(batch["row"].is_valid()))
         self._workspace.load("near_hits", pa.Table.from_batches(shared))
@@ -254,8 +255,7 @@ class _Near:
             "NULL::SMALLINT AS arm, NULL::INTEGER AS sample_index, sample_id, FALSE AS returned, asked, row "
             "FROM (SELECT * REPLACE (asked::UHUGEINT AS asked) FROM near_hits)"
         )
-        self._workspace.execute("DROP TABLE near_hits")
-        high, low = map(np.concatenate, halves)
+        high, low = map(np.concatenate, keyed)
         return high, low
 
     def _units(self) -> None:
@@ -389,7 +389,7 @@ class _Near:
 
     def _columns(self, table: str, number: str, wanted: Mapping[str, str]) -> list[Any]:
         """Return columns by the rows' numbers, which are all from 0 on."""
-        rows = self._workspace.table(f"SELECT {number} AS _at, {_named(wanted)} FROM {table}")
+        rows = self._workspace.table(f"SELECT {number} AS _at, {named(wanted)} FROM {table}")
         places = rows["_at"].to_numpy()
         found = []
         for name in wanted:
@@ -398,13 +398,3 @@ class _Near:
             by_number[places] = column
             found.append(by_number)
         return found
-
-
-def _halves(number: str, name: str) -> dict[str, str]:
-    """Return both halves of a number of 128 bits in SQL, by the columns' names."""
-    return {f"{name}_high": f"({number} >> 64)::UBIGINT", f"{name}_low": f"({number} & {2**64 - 1})::UBIGINT"}
-
-
-def _named(wanted: Mapping[str, str]) -> str:
-    """Return columns in SQL by their names."""
-    return ", ".join(f"{what} AS {name}" for name, what in wanted.items())
