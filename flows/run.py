@@ -270,6 +270,7 @@ class Run:
                 stop=self.stop,
                 spending=self.progress.spending,
                 waste=self._waste,
+                asking=frozenset(drawing),
             ),
             verification=self._verification,
             rule=self._rule_alone,

@@ -191,7 +191,8 @@ class Worker:
         self._allotments = Allotments(accounts(made, desks, judges))
         if self._allowance is not None:
             desks = [MeteredDesk(desk, self._allowance, self._stop) for desk in desks]
-        self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste)
+        asking = frozenset(arm.teacher.name for arm in spec.arms)
+        self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste, asking=asking)
         self._desks = desks
         verifiers = judging.with_desks(verifiers, spec, desks, self._draw.spending, budget, self._stop, answers=answers)
         self._verification = Verification(
@@ -348,6 +349,7 @@ class Worker:
             passing=(self._apart or self._shards).passing.totals(),
             lines=[state.as_dict() for desk in self._desks for state in desk.states()],
             leases=self._allotments.leases,
+            later=notes.told(self._stop.later) if self._stop.later else None,
             stopped=notes.told(self._stop.reason) if self._stop.reason and not self._quiet else None,
             closed=closed,
         )

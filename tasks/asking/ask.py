@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import tenacity
 
@@ -29,6 +30,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from tasks.asking.expected import Expected
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
 from tasks.asking.meter import LineState
@@ -44,8 +46,6 @@ LEAST_WAIT_S = 1.0
 """A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
-MEMORY = 1_000
-"""Responses after which a mean moves on: later ones may be longer."""
 FREE_RETRIES = 100
 """Retries that a run may use whatever its budget of them."""
 
@@ -91,8 +91,7 @@ class Desk:
         self._stop = stop
         self._distributions = Distributions()
         self._first = self._repeated = 0
-        self._seen, self._mean_out, self._mean_s = 0, 0.0, 0.0
-        self._flying, self._began = 0, 0.0
+        self._expected = Expected()
         retry = options.retry
         jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
 
@@ -235,7 +234,7 @@ class Desk:
             so_far.failures += 1
             so_far.billed_again = True
             raise
-        self._learn(usage, len(completion.choices), so_far.latency_s)
+        self._expected.learn(usage, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
@@ -255,7 +254,7 @@ class Desk:
         try:
             if line.closed or (leave() and not self._stop):
                 return None
-            async with line.limiter.lease(lambda: self._estimate(request), leave) as lease:
+            async with line.limiter.lease(lambda: self._expected.tokens(request), leave) as lease:
                 if self._stop or not may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
@@ -264,7 +263,9 @@ class Desk:
                 lease.sent = True
                 return await self._metered(line, lease, request, so_far, probe=probe)
         except (QuotaSpent, SetupError) as error:
-            self._close(line, type(error)(f"teacher {self.options.name!r}: {error}"))
+            if not line.closed:
+                error = type(error)(f"teacher {self.options.name!r}: {error}")
+            self._close(line, error)
             return None
         finally:
             if probe:
@@ -290,8 +291,7 @@ class Desk:
     async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
         loop = asyncio.get_running_loop()
         lease.sent_at = sent_at = loop.time()
-        self._flying += 1
-        self._began += sent_at
+        self._expected.sent(sent_at)
         try:
             async with asyncio.timeout(self.options.timeout_s):
                 completion = await line.teacher.complete(request)
@@ -323,8 +323,7 @@ class Desk:
             so_far.billed_again = True
             raise
         finally:
-            self._flying -= 1
-            self._began -= sent_at
+            self._expected.ended(sent_at)
         line.breaker.answered()
         lease.used = max(0, completion.tokens_in) + max(0, completion.tokens_out)
         line.limiter.answered(lease, completion.allowance)
@@ -339,8 +338,9 @@ class Desk:
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)
         if asked_s > LONGEST_WAIT_S:
-            wait = f"asks to wait for {asked_s / 60:,.0f} minutes; what was paid for is landed, and a rerun goes on"
-            self._close(line, TeacherDown(f"teacher {self.options.name!r} {wait}"))
+            until = f"{datetime.now(UTC) + timedelta(seconds=asked_s):%Y-%m-%d %H:%M} UTC"
+            wait = f"asks to wait for {asked_s / 60:,.0f} minutes, until {until}; a rerun after that goes on"
+            self._close(line, QuotaSpent(f"teacher {self.options.name!r} {wait}"))
         elif asked_s:
             line.limiter.pause(asked_s)
         if len(self.lines) > 1 and not line.well:
@@ -367,27 +367,6 @@ class Desk:
                 f"teacher {self.options.name!r}: {self._repeated - 1:,} requests for {self._first:,} answers had to be sent "
                 "again, more than retry.budget allows; what was paid for is landed, and a rerun goes on"
             )
-
-    def _estimate(self, request: Request) -> int:
-        """Return the tokens that a request will use, in and out, by what the others used.
-
-        The first to be done are the shortest. So what those under way have got by now, at the others' speed, counts as well: the
-        estimate of an exponential distribution's mean from censored observations. The most that a request may use counts as one
-        more answer: it is all that is known at first, and soon weighs little.
-        """
-        most = request.most_out
-        out = float(most)
-        if self._seen:
-            ages = self._flying * asyncio.get_running_loop().time() - self._began
-            known, under_way = min(self._seen, MEMORY), ages * self._mean_out / self._mean_s
-            out = min((known * self._mean_out + under_way + most) / (known + 1), max(most, 2 * self._mean_out))
-        return request.about_in + round(request.n * out)
-
-    def _learn(self, usage: Usage, choices: int, latency_s: float) -> None:
-        self._seen += 1
-        weight = 1 / min(self._seen, MEMORY)
-        self._mean_out += weight * (usage.tokens_out / choices - self._mean_out)
-        self._mean_s += weight * (max(latency_s, 1e-3) - self._mean_s)
 
 
 def _asked_s(error: BaseException | None) -> float:

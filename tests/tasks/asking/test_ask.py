@@ -13,6 +13,7 @@ from storage.errors import (
     BadResponse,
     Interrupted,
     Overloaded,
+    QuotaSpent,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -202,8 +203,10 @@ class TestTeacherDown:
         assert type(first) is (type(error) if isinstance(error, Unavailable) else TeacherDown)
 
     def test_a_wait_that_is_too_long(self):
-        """A server that asks to wait for hours is down for this run, at once."""
-        with pytest.raises(TeacherDown, match="asks to wait for 1,440 minutes"):
+        """A server that asks to wait for hours isn't asked any more in this run, and it is said when it may be."""
+        with pytest.raises(
+            QuotaSpent, match=r"^teacher 'smol' asks to wait for 1,440 minutes, until 20\d\d-.* UTC; a rerun after"
+        ):
             run(FakeTeacher(answer=script(RateLimited("429", retry_after_s=86_400))))
 
     def test_others_get_answers(self):
