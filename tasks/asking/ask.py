@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -34,6 +34,7 @@ from tasks.asking.expected import Expected
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
 from tasks.asking.meter import LineState
+from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable, usable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
@@ -64,22 +65,6 @@ class Answer:
     """What responses were billed for that were asked for again."""
 
 
-@dataclass(slots=True)
-class _Try:
-    """What has become of one request so far."""
-
-    request: Request
-    attempts: int = 0
-    failures: int = 0
-    refusals: int = 0
-    billed_again: bool = False
-    """Whether the last attempt failed in a way that may have been billed."""
-    latency_s: float = 0.0
-    wasted: tuple[Usage, ...] = ()
-    in_hand: Completion | None = None
-    """A response that is there, though another was asked for."""
-
-
 class Desk:
     """Where requests to one teacher queue."""
 
@@ -88,6 +73,8 @@ class Desk:
         self.options = options
         self.lines = lines
         """The ways to the teacher."""
+        self.failed_before: Container[str] = ()
+        """Prompts that got no answer in an earlier build, in which others got theirs."""
         self._stop = stop
         self._distributions = Distributions()
         self._first = self._repeated = 0
@@ -130,7 +117,7 @@ class Desk:
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of one that is asked for again.
         """
-        so_far = _Try(request)
+        so_far = Try(request)
         try:
             try:
                 completion = await self._once(request, so_far, may_send, billed)
@@ -162,7 +149,7 @@ class Desk:
         self,
         first: TeacherError,
         request: Request,
-        so_far: _Try,
+        so_far: Try,
         may_send: Callable[[], bool],
         billed: Callable[[Usage], object],
     ) -> Completion:
@@ -179,16 +166,16 @@ class Desk:
                 return await self._once(request, so_far, may_send, billed)
         raise AssertionError("tenacity returns or raises")
 
-    def _gives_up(self, state: tenacity.RetryCallState, so_far: _Try) -> bool:
+    def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
         error = state.outcome.exception() if state.outcome else None
         return isinstance(error, TeacherError) and self._is_down(error, so_far)
 
-    def _is_down(self, error: TeacherError, so_far: _Try) -> bool:
+    def _is_down(self, error: TeacherError, so_far: Try) -> bool:
         if isinstance(error, Unreachable) and so_far.failures >= self.options.retry.attempts:
-            return not any(line.breaker.ever_answered for line in self.lines)
+            return not any(line.breaker.answers for line in self.lines)
         return all(line.lost(error, self.options.retry.attempts) for line in self.lines)
 
     def _pick(self) -> Line:
@@ -208,7 +195,7 @@ class Desk:
         return not line.well and any(each.well for each in self.lines)
 
     async def _once(
-        self, request: Request, so_far: _Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
+        self, request: Request, so_far: Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
     ) -> Completion:
         completion = None
         while completion is None:
@@ -243,7 +230,7 @@ class Desk:
         so_far.billed_again = True
         raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
 
-    async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
+    async def _through(self, line: Line, request: Request, so_far: Try, may_send: Callable[[], bool]) -> Completion | None:
         """Send a request on a line, or return None where it has to look for a line anew."""
         probe = False
 
@@ -271,7 +258,7 @@ class Desk:
             if probe:
                 line.breaker.released()
 
-    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
         """Send a request, and count it and what becomes of it."""
         meter = line.meter
         meter.sent += 1
@@ -288,7 +275,7 @@ class Desk:
         meter.answered(so_far.latency_s)
         return completion
 
-    async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+    async def _send(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
         loop = asyncio.get_running_loop()
         lease.sent_at = sent_at = loop.time()
         self._expected.sent(sent_at)
@@ -330,10 +317,15 @@ class Desk:
         so_far.latency_s = loop.time() - sent_at
         return completion
 
-    def _failed(self, line: Line, so_far: _Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
+    def _failed(self, line: Line, so_far: Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
         asked_s = _asked_s(error)
         so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
-        line.breaker.failed(probe=probe, asked_s=asked_s, asked=so_far.request.messages if so_far.billed_again else None)
+        line.breaker.failed(
+            probe=probe,
+            asked_s=asked_s,
+            asked=so_far.request.messages if so_far.billed_again else None,
+            at_fault=so_far.billed_again and (so_far.fails_alone(line) or so_far.request.prompt_id in self.failed_before),
+        )
         if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)
@@ -356,7 +348,7 @@ class Desk:
             raise error
         line.limiter.dismiss()
 
-    def _count(self, so_far: _Try) -> None:
+    def _count(self, so_far: Try) -> None:
         """Count an attempt. Raise TeacherDown where those that may have been billed again have become too many."""
         self._first += not so_far.attempts
         self._repeated += so_far.billed_again
@@ -375,5 +367,5 @@ def _asked_s(error: BaseException | None) -> float:
     return asked if asked >= LEAST_WAIT_S else 0.0
 
 
-def _answer(completion: Completion, so_far: _Try) -> Answer:
+def _answer(completion: Completion, so_far: Try) -> Answer:
     return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)

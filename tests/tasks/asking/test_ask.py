@@ -253,6 +253,34 @@ class TestTeacherDown:
         assert {type(error) for error in found} == {Unavailable}
         assert {error.attempts for error in found} == {6}
 
+    @pytest.mark.parametrize("known", ["others were answered meanwhile", "failed before", "nothing"])
+    def test_many_left(self, known: str):
+        """Nor where more are left that are known to fail while others are answered. Of what nothing is known, it is an outage."""
+        cursed = [f"p{number}" for number in range(8)]
+
+        async def main() -> list[Any]:
+            def answer(request: Request) -> Completion:
+                if request.prompt_id in cursed:
+                    raise Unavailable("500")
+                return completion("4")
+
+            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            await desk.ask(make_request())
+            if known == "failed before":
+                desk.failed_before = frozenset(cursed)
+            asking = [asyncio.create_task(desk.ask(make_request(prompt))) for prompt in cursed]
+            await asyncio.sleep(0)
+            for _ in range(2 if known == "others were answered meanwhile" else 0):
+                await desk.ask(make_request())
+            return await asyncio.gather(*asking, return_exceptions=True)
+
+        found = in_virtual_time(main())
+        if known == "nothing":
+            assert {type(error) for error in found} == {TeacherDown}
+        else:
+            assert {type(error) for error in found} == {Unavailable}
+            assert {error.attempts for error in found} <= {6, 7}  # not all failed before the others were answered
+
     def test_a_judge_that_is_down(self):
         """What a judge is asked differs, though its requests are no prompt's: an outage is an outage."""
 
