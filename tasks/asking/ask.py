@@ -30,6 +30,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from tasks.asking.counts import Counts
 from tasks.asking.expected import Expected
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
@@ -79,6 +80,7 @@ class Desk:
         self._distributions = Distributions()
         self._first = self._repeated = 0
         self._expected = Expected()
+        self._counts = Counts(options.name)
         retry = options.retry
         jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
 
@@ -281,7 +283,7 @@ class Desk:
         self._expected.sent(sent_at)
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                completion = await line.teacher.complete(request)
+                completion = self._counts.checked(await line.teacher.complete(request), request)
         except TimeoutError:
             error = TimedOut(f"no answer within {self.options.timeout_s:g} s")
             self._failed(line, so_far, error, probe=probe)
@@ -293,6 +295,7 @@ class Desk:
             self._failed(line, so_far, error, probe=probe)
             raise
         except BrokenOff as error:
+            error.usage = self._counts.checked(error.usage, request)
             lease.used = error.usage.tokens_in + error.usage.tokens_out
             self._failed(line, so_far, error, probe=probe)
             raise
@@ -312,7 +315,7 @@ class Desk:
         finally:
             self._expected.ended(sent_at)
         line.breaker.answered()
-        lease.used = max(0, completion.tokens_in) + max(0, completion.tokens_out)
+        lease.used = completion.tokens_in + completion.tokens_out
         line.limiter.answered(lease, completion.allowance)
         so_far.latency_s = loop.time() - sent_at
         return completion

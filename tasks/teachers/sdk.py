@@ -347,14 +347,14 @@ def blocks(given: list[Any]) -> str:
 
 def _counted(request: Request, completion: Completion) -> Completion:
     """Count the tokens of a response whose server doesn't, by a rule of thumb: at nothing, a budget would never be spent."""
-    if completion.tokens_out:
+    if completion.tokens_in and completion.tokens_out:
         return completion
     sent = sum(len(message.content) for message in request.messages)
     come = sum(len(choice.response) + len(choice.reasoning or "") for choice in completion.choices)
     return replace(
         completion,
         tokens_in=completion.tokens_in or -(-sent // CHARS_PER_TOKEN),
-        tokens_out=-(-come // CHARS_PER_TOKEN),
+        tokens_out=completion.tokens_out or -(-come // CHARS_PER_TOKEN),
     )
 
 

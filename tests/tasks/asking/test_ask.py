@@ -638,14 +638,30 @@ class TestAnswer:
         answer, _ = run(FakeTeacher(answer=lambda request: completion("1", "2", "3")))
         assert [choice.response for choice in answer.completion.choices] == ["1", "2"]
 
-    @pytest.mark.parametrize(("said", "kept"), [(-5, 0), (7, 7), (2**31, 2**31 - 1), (10**30, 2**31 - 1)], ids=str)
-    def test_absurd_counts(self, said: int, kept: int):
-        """A count of tokens that no table can hold doesn't cost the response."""
+    @pytest.mark.parametrize("said", [-5, 7, 999_999, 1_500_000, 2**31, 10**12, 10**30], ids=str)
+    def test_absurd_counts(self, said: int, caplog: pytest.LogCaptureFixture):
+        """A count of tokens that can't be costs neither the response nor a budget: it is billed by its length, and that is said."""
+        given = Choice(response="4" * 80, reasoning="!" * 40)
         answer, _ = run(
-            FakeTeacher(answer=lambda request: completion("4", tokens_in=said, tokens_out=said, tokens_reasoning=said))
+            FakeTeacher(answer=lambda request: completion(given, tokens_in=said, tokens_out=said, tokens_reasoning=said))
         )
         found = answer.completion
-        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (kept, kept, kept)
+        counted = 0 <= said <= 1_000_000
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == ((said,) * 3 if counted else (4, 30, 10))
+        warned = [record.message for record in caplog.records if "billed by its texts' lengths" in record.message]
+        assert [message.split(" counts")[0] for message in warned] == ([] if counted else ["teacher 'smol'"])
+
+    def test_an_absurd_count_holds_nobody_up(self):
+        """The limit on tokens isn't told of it: it would hold back all that comes after."""
+
+        async def main() -> float:
+            options = make_options(limits={"tokens_per_minute": 6_000, "concurrency": 1})
+            desk = make_desk(options, FakeTeacher(answer=lambda request: completion("4", tokens_out=10**12)), Stop())
+            for _ in range(3):
+                await desk.ask(make_request(parameters={"max_tokens": 10}))
+            return asyncio.get_running_loop().time()
+
+        assert in_virtual_time(main()) < 10
 
     def test_estimate_is_settled(self):
         """The limit on tokens is told what was really used: an answer that is shorter than reserved lets the next go sooner."""

@@ -327,6 +327,7 @@ class TestReceived:
             ([1], (4, 1, 0)),
             ({"prompt_tokens": "many", "completion_tokens": [1]}, (4, 1, 0)),
             ({"prompt_tokens": 1e400, "completion_tokens": -1}, (4, 1, 0)),
+            ({"completion_tokens": 7}, (4, 7, 0)),
             ({"prompt_tokens": "5", "completion_tokens": 7.0, "completion_tokens_details": "x"}, (5, 7, 0)),
             ({"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": "3"}}, (5, 7, 3)),
         ],
