@@ -18,6 +18,7 @@ from storage.intents import Intents
 from storage.lake import Lake
 from storage.plugins import nearest
 from storage.sql import parquet_in
+from storage.variables import shown
 from storage.workspace import Workspace
 from tasks import outcomes
 from tasks.asking.ask import Desk
@@ -234,7 +235,7 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
-        raise SpecError(f"{place}: the environment variable {variable} is not set, or empty")
+        raise SpecError(f"{place}: the environment variable {shown(variable)} is not set, or empty")
     if key and not (key.isascii() and key.isprintable() and key == key.strip()):
         place = where(path, ("teachers", number, "api_key_env"))
         raise SpecError(f"{place}: the key in {variable} has a character that no key has (a line break, or one beyond ASCII)")
