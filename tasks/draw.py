@@ -216,12 +216,14 @@ class Draw:
 
     def _leave(self, desk: Asks, error: QuotaSpent) -> None:
         """Leave open what a teacher was to give, and go on with the others', if there are any."""
+        if desk.options.name in self.spent:
+            return  # those that were under way may have been told another time
         self.spent.add(desk.options.name)
-        others = self.asking - self.spent
         named = _named(error, desk)
-        if self.stop.put_off(named) and others:
+        self.stop.put_off(named)
+        if self.asking - self.spent:
             logger.warning("%s; the other teachers go on", named)
-        if not others:
+        else:
             self.stop.conclude()
 
     async def _asked(self, question: Question, request: Request) -> Answer:

@@ -230,6 +230,8 @@ class Worker:
 
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a shard asked for, where the run finds it. Not where it was told to stop: some of it may be missing then."""
+        if self._stop.later is not None:
+            self._report()  # first: with its rows alone, nobody would know that some are missing
         if rows and not self._stop:
             shard = rows[0]["ord"] // PROMPTS
             if self._apart is not None:

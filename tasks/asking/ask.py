@@ -348,7 +348,7 @@ class Desk:
             if not all(each.closed for each in self.lines):
                 logger.warning("%s; its other replicas go on", error)
         if all(each.closed for each in self.lines):
-            raise error
+            raise line.down or error
         line.limiter.dismiss()
 
     def _count(self, so_far: Try) -> None:
