@@ -39,7 +39,7 @@ from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable, usable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, Request, Teacher, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Request, Teacher, Usage
 
 logger = logging.getLogger(__name__)
 REFUSALS = 100
@@ -207,7 +207,7 @@ class Desk:
                     continue
                 try:
                     completion = await self._through(line, request, so_far, may_send)
-                except BrokenOff as error:
+                except (BrokenOff, NoChoices) as error:
                     billed(error.usage)
                     so_far.wasted += (error.usage,)
                     raise
@@ -307,7 +307,10 @@ class Desk:
             line.breaker.answered()
             line.limiter.heard()
             raise
-        except BadResponse:
+        except BadResponse as error:
+            if isinstance(error, NoChoices):
+                error.usage = self._counts.checked(error.usage, request)
+                lease.used = error.usage.tokens_in + error.usage.tokens_out
             line.breaker.answered()
             so_far.failures += 1
             so_far.billed_again = True

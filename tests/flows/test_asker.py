@@ -14,7 +14,7 @@ from storage.errors import BadResponse, QuotaSpent, Unavailable, VerifierError, 
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, NoChoices, Request, Usage
 from tasks.verify import ANSWERED, BILL
 from tests.fakes import FakeTeacher, completion, echo, make_desk, make_options, user
 
@@ -71,8 +71,12 @@ async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
     assert await waiting == "b #0"
 
 
-@pytest.mark.parametrize("answer", [EMPTY, BadResponse("not JSON")], ids=["empty", "malformed"])
-async def test_no_answer(tmp_path: Path, answer: Completion | Exception):
+@pytest.mark.parametrize(
+    ("answer", "paid"),
+    [(EMPTY, True), (NoChoices("no choices", usage=Usage(tokens_in=10)), True), (BadResponse("not JSON"), False)],
+    ids=["empty", "billed without a choice", "malformed"],
+)
+async def test_no_answer(tmp_path: Path, answer: Completion | Exception, paid: bool):
     """An empty answer was paid for: after the policy's attempts there is no verdict, for good. What cost nothing is put off."""
 
     def given(_: Request) -> Completion:
@@ -82,9 +86,10 @@ async def test_no_answer(tmp_path: Path, answer: Completion | Exception):
 
     bench = Bench(tmp_path, given)
     for _ in range(2):
-        with pytest.raises(VerifierError if answer is EMPTY else BadResponse):
+        with pytest.raises(VerifierError if paid else BadResponse):
             await bench.ask("a")
-    assert len(bench.teacher.requests) == (2 if answer is EMPTY else 4)
+    assert len(bench.teacher.requests) == (2 if paid else 4)
+    assert bench.spending.tokens_in == (20 if paid else 0)
 
 
 @pytest.mark.parametrize("waits", [True, False])
