@@ -219,6 +219,7 @@ async def draw(run: Run) -> None:
         from flows.cluster.shards import work_on_cluster
 
         await work_on_cluster(run, run.spec.runner, lambda number: shard(dataset, number))
+    run.stop.conclude()
     run.stop.check()
     await with_grace(run.stop, run.judge_together())
     run.stop.check()

@@ -9,20 +9,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from flows.asker import DeskAsker
 from flows.loading import problem, where
 from flows.spec import Spec, VerifierEntry
 from storage.answers import Answers
-from storage.errors import SetupError, SpecError, VerifierError, Withheld
-from storage.identity import address, fingerprint, request_key
+from storage.errors import SetupError, SpecError
+from storage.identity import address, fingerprint
 from storage.plugins import nearest
-from storage.records import Message
 from tasks.asking.ask import Desk
 from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.problems import Location
 from tasks.stop import Stop
-from tasks.teachers.protocol import Request, Usage
-from tasks.verify import ANSWERED, BILL, Named, Rule
+from tasks.verify import Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
 from verifiers.protocol import Identified, NeedsTeacher, SelfTesting, Together, Verifier, deciding
@@ -171,9 +170,13 @@ def with_desks(
     *,
     answers: Answers,
 ) -> list[Named]:
-    """Return the verifiers with desks for those that ask teachers. What is among the `answers` isn't asked for again."""
+    """Return the verifiers with desks for those that ask teachers. What is among the `answers` isn't asked for again.
+
+    Where one of them may not be asked any more today, what it was to judge waits, and the rest goes on: unless verdicts decide
+    what is asked for next.
+    """
     askers = {
-        options.name: _DeskAsker(desk, spending, budget, stop, answers)
+        options.name: DeskAsker(desk, spending, budget, stop, answers, waits=not spec.sampling.early)
         for options, desk in zip(spec.teachers, desks, strict=True)
         if isinstance(desk, Desk)
     }
@@ -186,44 +189,3 @@ def with_desks(
 def rule(spec: Spec, named: Sequence[Named]) -> Rule:
     """Return when a sample is accepted."""
     return Rule(require=spec.select.require, listed=tuple((each.name, each.fingerprint) for each in named))
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _DeskAsker:
-    """A judge's way to its teacher: through the same limits and retries as any request, and on the same bill."""
-
-    desk: Desk
-    spending: Spending
-    budget: Budget
-    stop: Stop
-    answers: Answers
-
-    async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
-        """Ask at temperature 0 for JSON by the schema."""
-        form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
-        parameters = {"temperature": 0, "response_format": form}
-        request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
-        options = self.desk.options
-        key = request_key(
-            provider=options.provider,
-            model=options.model,
-            messages=request.messages,
-            parameters=parameters,
-            identity={"extra_body": options.extra_body, "api": options.api, "path": options.path},
-        )
-        if (known := self.answers.get(key)) is not None:
-            return known
-        try:
-            answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=self._bill)
-        except Withheld:
-            if not self.stop:
-                self.stop.set(self.budget.exhausted())
-            raise
-        choice = answer.completion.choices[0]
-        if not choice.response:
-            raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
-        ANSWERED.get()[key] = choice.response
-        return choice.response
-
-    def _bill(self, usage: Usage) -> None:
-        BILL.get().append(self.spending.bill(usage, self.desk.options, self.budget))

@@ -18,6 +18,7 @@ from flows.wiring import Connected
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
+from storage.rot import complete
 from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, unwanted
 from tasks.batches import underway
@@ -166,6 +167,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         raise
     except StorageError:  # a lake that may only be read
         idle = False
+    complete(lake)
     if not idle:
         say("what is in this lake's journal, and not landed yet, counts as missing here")
     intents = Intents(lake.batches)

@@ -68,6 +68,7 @@ async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
             run.stop.check()
             await work_shards(run, run.work)
             await asyncio.to_thread(catalog.write, run.lake)
+        run.stop.conclude()
         run.stop.check()
     spending = run.progress.spending
     return Probed(

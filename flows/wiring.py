@@ -15,8 +15,12 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from storage.identity import address
 from storage.intents import Intents
+from storage.lake import Lake
 from storage.plugins import nearest
+from storage.sql import parquet_in
+from storage.variables import shown
 from storage.workspace import Workspace
+from tasks import outcomes
 from tasks.asking.ask import Desk
 from tasks.asking.line import open_line
 from tasks.asking.pace import Cell
@@ -161,6 +165,22 @@ def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
         line.breaker.answered_before = True
 
 
+def recall(spec: Spec, lake: Lake, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:
+    """Tell desks whether an earlier run got answers of their teachers, and for which prompts the newest build got none.
+
+    `open_slots` must be there.
+    """
+    answered_before(desks[spec.arms[arm].teacher.name] for arm in outcomes.arms_here(workspace))
+    builds = lake.builds(spec.dataset)
+    if not builds or not builds[-1].get("failed"):
+        return
+    table = parquet_in(lake.snapshot("outcomes", spec.dataset, builds[-1]["build_id"]))
+    rows = workspace.rows(f"SELECT teacher, list(DISTINCT prompt_id) FROM {table} WHERE outcome = 'failed' GROUP BY teacher")
+    for name, prompts in rows:
+        if isinstance(desk := desks.get(name), Desk):
+            desk.failed_before = frozenset(prompts)
+
+
 def one_by_one(
     options: TeacherOptions, made: Sequence[Connected], stop: Stop, cells: Callable[[str], tuple[Cell, Cell]] | None = None
 ) -> Desk:
@@ -215,7 +235,7 @@ def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> s
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))
-        raise SpecError(f"{place}: the environment variable {variable} is not set, or empty")
+        raise SpecError(f"{place}: the environment variable {shown(variable)} is not set, or empty")
     if key and not (key.isascii() and key.isprintable() and key == key.strip()):
         place = where(path, ("teachers", number, "api_key_env"))
         raise SpecError(f"{place}: the key in {variable} has a character that no key has (a line break, or one beyond ASCII)")

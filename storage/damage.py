@@ -56,7 +56,7 @@ def examine(lake: Lake) -> list[Finding]:
     """Return what is damaged, and what else a repair would put in order. The caller holds the lock."""
     if not is_lake(lake):
         return []
-    parts = list(_parts(lake))
+    parts = [*_parts(lake), *_missing(lake)]
     manifests: dict[Path, Manifest] = {}
     builds = list(_builds(lake, manifests))
     listed = {manifest["build_id"] for manifest in manifests.values()}
@@ -164,6 +164,27 @@ def _parts(lake: Lake) -> Iterator[Finding]:
                 readable=readable,
                 lost=None if rows is None else rows - readable,
             )
+
+
+def _missing(lake: Lake) -> Iterator[Finding]:
+    for path in lake.missing():
+        kept = footers.kept(path)
+        rows = None if kept is None else kept.metadata.num_rows
+        yield Finding(
+            kind="part",
+            path=path,
+            what=gone(path),
+            remedy="put it back if there is a copy; else what was kept beside it goes into quarantine, and its rows are given up",
+            readable=0,
+            lost=rows,
+        )
+
+
+def gone(part: Path) -> str:
+    """Return what is said of a part that is missing."""
+    kept = footers.kept(part)
+    rows = "its rows" if kept is None else f"its {kept.metadata.num_rows:,} rows"
+    return f"isn't there any more, and {rows} with it"
 
 
 def _index(lake: Lake) -> Iterator[Finding]:

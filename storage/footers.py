@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+P = TypeVar("P", bound=PurePath)
 _CHUNK = 2**20
 _TAIL = 8
 """Bytes at a Parquet file's end: the length of the footer before them, and PAR1."""
@@ -39,15 +41,21 @@ class Kept:
         return part.stat().st_size == self.size and checksum(part) != self.checksum
 
 
-def beside(part: Path) -> Path:
+def beside(part: P) -> P:
     """Return where a part's footer is kept. Whoever reads a whole folder, as Arrow and Spark do, passes over such a name."""
     return part.with_name(f"_{part.stem}.footer")
 
 
+def part_of(footer: Path) -> Path | None:
+    """Return the part that a footer is kept of. None for one without the `_`, of an earlier version: nobody reads that."""
+    part = footer.with_name(f"{footer.stem.removeprefix('_')}.parquet")
+    return part if footer == beside(part) else None
+
+
 def is_astray(footer: Path) -> bool:
-    """Return whether it is a footer of no part that is there. So is one without the `_`, of an earlier version."""
-    part = footer.with_suffix(".parquet").with_name(footer.with_suffix(".parquet").name.removeprefix("_"))
-    return footer != beside(part) or not part.exists()
+    """Return whether it is a footer of no part that is there."""
+    part = part_of(footer)
+    return part is None or not part.exists()
 
 
 def copy(part: Path, target: Path) -> None:

@@ -302,8 +302,8 @@ def land(segment: Path, parts: Path, schema: pa.Schema = SAMPLES) -> int:
     if not part.exists():
         rows = write_rows(part, schema, read(segment), store=True)
         if not rows:
+            footers.beside(part).unlink()  # first: a footer without its part is one that was lost
             part.unlink()
-            footers.beside(part).unlink()
     elif count_rows(part) != (wanted := sum(1 for _ in read(segment))):
         raise LakeDamaged(part, f"has not the {wanted:,} samples of {segment}")
     with writing(segment):

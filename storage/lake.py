@@ -224,13 +224,38 @@ class Lake:
         for table in SNAPSHOTS:
             folders = (self.root / table).glob("dataset=*/build=*")
             found += [folder for folder in folders if folder.name.removeprefix("build=") not in landed]
-        for table in (*STORES, self.index.name):
-            kept = (self.root / table).glob("**/*.footer")
-            found += filter(footers.is_astray, kept)
+        found += filter(footers.is_astray, self.index.glob("**/*.footer"))
+        for footer in self._astray():
+            part = footers.part_of(footer)
+            if part is None or self._is_aside(part):
+                found.append(footer)
         for folder in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")
         return [path for path in sorted(found) if not any(path.is_relative_to(other) for other in found if other != path)]
+
+    def missing(self) -> list[Path]:
+        """Return the parts of what all datasets share that somebody, or the disk, has removed: their footers are still there.
+
+        Whatever removes a part here removes its footer first, and writes it last. A part that is yet to be landed from its
+        segment, or fetched from the object store, isn't missing.
+        """
+        parts = filter(None, map(footers.part_of, self._astray()))
+        return sorted(part for part in parts if not (self._is_aside(part) or self._is_to_come(part)))
+
+    def _astray(self) -> list[Path]:
+        kept = (footer for table in STORES for footer in (self.root / table).glob("**/*.footer"))
+        return list(filter(footers.is_astray, kept))
+
+    def _is_aside(self, part: Path) -> bool:
+        """Whether a repair was killed when it had moved the part, and not its footer."""
+        return any(self.quarantine.glob(f"*/{escape(part.relative_to(self.root).as_posix())}"))
+
+    def _is_to_come(self, part: Path) -> bool:
+        if self.replica is not None and part.relative_to(self.root).as_posix() in self.replica.there:
+            return True
+        folders = {self.root / table: folder for table, folder in {**self.segments, "verdicts": self.judged}.items()}
+        return part.parent in folders and (folders[part.parent] / f"{part.stem}.jsonl").exists()
 
     def land(self, manifest: Manifest, staged: Path) -> None:
         """Move a build's staged snapshots (`staged/TABLE/`) to their places and write its manifest, which makes them count."""

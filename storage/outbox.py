@@ -97,7 +97,7 @@ class Outbox:
     def move_parts(self, root: Path) -> None:
         """Move its parts to the lake's tables."""
         for table, folder in self.parts.items():
-            # A part goes before its footer: a footer without a part would be taken for a leftover.
+            # A part goes before its footer: a footer without a part is one that was lost.
             for pattern in ("*.parquet", "*.footer"):
                 _move(sorted(folder.glob(pattern)), root / table)
 

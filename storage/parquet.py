@@ -131,9 +131,10 @@ class PartWriter:
                     footers.copy(self._temporary, self._footer)
                     sync(self._footer)
                 self._temporary.rename(self._path)
-                if self._footer is not None:
-                    self._footer.rename(footers.beside(self._path))
                 sync(self._path.parent)
+                if self._footer is not None:  # later: a footer without its part is one that was lost
+                    self._footer.rename(footers.beside(self._path))
+                    sync(self._path.parent)
         except OSError as problem:
             raise refused(self._path, problem) from problem
         finally:

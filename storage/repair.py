@@ -90,7 +90,11 @@ class _Mending:
 
     def all(self) -> None:
         """Mend every finding, then put in order what a killed writer left, as any writer does."""
-        self._stores({finding.path for finding in self._of("journal")}, {finding.path for finding in self._of("part")})
+        parts = {finding.path for finding in self._of("part")}
+        missing = {part for part in parts if not part.exists()}
+        self._stores({finding.path for finding in self._of("journal")}, parts - missing)
+        for part in sorted(missing):
+            self._aside(footers.beside(part))
         for finding in self._of("table"):
             if finding.path.exists():
                 self._aside(finding.path)
@@ -137,16 +141,17 @@ class _Mending:
         self._aside(self._lake.root / "manifests" / "builds" / f"{build_id}.json")
 
     def _aside(self, path: Path) -> None:
-        target = self._quarantine / path.relative_to(self._lake.root)
-        with writing(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
-            sync(target.parent)
-            sync(path.parent)
-        self._lake.gone(path)
-        self._done.moved[path] = target
-        if path.suffix == ".parquet" and footers.beside(path).exists():
-            self._aside(footers.beside(path))
+        kept = [footers.beside(path)] if path.suffix == ".parquet" and footers.beside(path).exists() else []
+        for each in (path, *kept):
+            target = self._quarantine / each.relative_to(self._lake.root)
+            with writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                each.rename(target)
+                sync(target.parent)
+                sync(each.parent)
+            self._done.moved[each] = target
+        for each in (*kept, path):  # who finds a footer there without its part, and nothing in quarantine, takes it for lost
+            self._lake.gone(each)
 
 
 def _rebuild(part: Path, table: str, segment: Path | None, *, damaged: bool) -> int:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from storage import footers
-from storage.damage import stored
+from storage.damage import gone, stored
 from storage.errors import LakeDamaged
 from storage.lake import Lake
 from storage.parquet import UNREADABLE, unreadable
@@ -32,8 +32,9 @@ def verify(lake: Lake, say: Callable[[str], None], *, check: Callable[[], None] 
     """Compare the parts that are due with their checksums and return their number. Raise LakeDamaged at the first that differs.
 
     When a part was verified is the time of what is kept beside it; one without that is left to doctor. `check` may raise to give
-    up. The caller holds the lake's lock.
+    up. The caller holds the lake's lock. Raise LakeDamaged too where a part isn't there any more.
     """
+    complete(lake)
     due = [part for table in (*STORES, lake.index.name) for part in stored(lake, table) if _due(part)]
     if not due:
         return 0
@@ -51,6 +52,12 @@ def verify(lake: Lake, say: Callable[[str], None], *, check: Callable[[], None] 
         telling.cancel()
         threads.shutdown(cancel_futures=True)
     return len(due)
+
+
+def complete(lake: Lake) -> None:
+    """Raise LakeDamaged where a part isn't there any more: what was in it would be paid for again."""
+    for part in lake.missing():
+        raise LakeDamaged(part, f"{gone(part)}: put it back if there is a copy")
 
 
 def _due(part: Path) -> bool:

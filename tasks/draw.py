@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from storage.errors import BudgetSpent, SpecError, StorageError, TeacherError, UserError, Withheld
+from storage.errors import BudgetSpent, QuotaSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
 from storage.records import Message, Sample
 from storage.waste import Waste
@@ -17,6 +18,8 @@ from tasks.asking.shares import divided
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
+
+logger = logging.getLogger(__name__)
 
 
 class Budget:
@@ -137,7 +140,7 @@ class Question:
 
 
 Drawn = dict[int, Sample | TeacherError]
-"""By sample index. An index that isn't there was not asked for, since the run stops."""
+"""By sample index. An index that isn't there was not asked for: the run stops, or the teacher may not be asked any more today."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,11 +159,16 @@ class Draw:
     """What was bought."""
     waste: Waste | None = None
     """Where later runs find what was billed in vain. None: nowhere."""
+    asking: frozenset[str] = frozenset()
+    """The teachers' names: where one of them may not be asked any more today, the others go on."""
+    spent: set[str] = field(default_factory=set)
+    """Of these, such as may not be asked any more today."""
 
     async def draw(self, question: Question, indices: Sequence[int], drawn: Drawn | None = None) -> Drawn:
         """Ask for the samples of these indices and return each one's sample or error.
 
-        A teacher that is down, a refused key, a full disk or a spent budget sets `stop`; samples in hand are still returned.
+        A teacher that is down, a refused key, a full disk or a spent budget sets `stop`; samples in hand are still returned. Of
+        a teacher that may not be asked any more today, indices are left out, and others go on.
         `drawn` is filled as they come: where this raises, its caller still has what was bought by then.
         """
         drawn = {} if drawn is None else drawn
@@ -188,6 +196,9 @@ class Draw:
                 if not self.stop:
                     drawn.update(dict.fromkeys(indices, error))
                 return
+            except QuotaSpent as error:
+                self._leave(question.desk, error)
+                return
             except UserError as error:
                 self.stop.set(_named(error, question.desk))
                 return
@@ -202,6 +213,18 @@ class Draw:
                 raise
             self._bought(samples, drawn)
             indices = indices[len(samples) :]
+
+    def _leave(self, desk: Asks, error: QuotaSpent) -> None:
+        """Leave open what a teacher was to give, and go on with the others', if there are any."""
+        if desk.options.name in self.spent:
+            return  # those that were under way may have been told another time
+        self.spent.add(desk.options.name)
+        named = _named(error, desk)
+        self.stop.put_off(named)
+        if self.asking - self.spent:
+            logger.warning("%s; the other teachers go on", named)
+        else:
+            self.stop.conclude()
 
     async def _asked(self, question: Question, request: Request) -> Answer:
         """Ask. Where no answer comes, note what was billed all the same."""

@@ -217,19 +217,24 @@ class Shards:
         later = sum(slot.accepted for arm in questions for slot in by_arm[arm])
         for arm, question in questions.items():
             slots = by_arm[arm]
-            # Where the run stops, a teacher may not have been asked for all that it was to be: the next one must not stand in.
+            # Where a teacher was not asked for all that it was to be (the run stops, or its day is used), the next one must not
+            # stand in.
             if self.draw.stop:
                 return
             if lacking <= 0:
                 self.tally.spared += sum(not slot.here for slot in slots)
                 continue
             later -= sum(slot.accepted for slot in slots)
-            lacking -= await self._rounds(task, question, slots, lacking=lacking, later=later)
+            found = await self._rounds(task, question, slots, lacking=lacking, later=later)
+            if found is None:
+                return
+            lacking -= found
 
-    async def _rounds(self, task: _Task, question: Question, slots: list[Slot], *, lacking: int, later: int) -> int:
+    async def _rounds(self, task: _Task, question: Question, slots: list[Slot], *, lacking: int, later: int) -> int | None:
         """Ask for all that is missing at once or, where k is adaptive, for as many as are still wanted, until there are enough.
 
-        `later` samples are stored and accepted of the cascade's teachers behind this one. Return how many of its own count.
+        `later` samples are stored and accepted of the cascade's teachers behind this one. Return how many of its own count; None
+        where something is left open that may still count.
         """
         adaptive = self.draw.sampling.adaptive is not None
         accepted = sum(slot.accepted for slot in slots)
@@ -238,13 +243,16 @@ class Shards:
         if not adaptive and accepted < lacking <= accepted + later:
             left = []  # solved by one behind, which was asked since these slots had failed
         come: Come = {}
-        while left and not self.draw.stop and (not adaptive or accepted + later < lacking):
+        whole = True
+        while whole and left and not self.draw.stop and (not adaptive or accepted + later < lacking):
             width = lacking - accepted - later if adaptive else len(left)
             now, left = left[:width], left[width:]
             accepted += await self._round(task, question, now, come)
-        if not self.draw.stop:
+            whole = all(slot.sample_index in come for slot in now)
+        if whole and not self.draw.stop:
             self.tally.spared += len(missing) - len(come)
-        return _note(task, slots, come, lacking if adaptive else None)
+        counted = _note(task, slots, come, lacking if adaptive else None)
+        return counted if whole else None
 
     async def _round(self, task: _Task, question: Question, now: list[Slot], come: Come) -> int:
         """Ask for missing slots and judge what comes. Return how many were accepted."""

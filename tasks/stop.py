@@ -16,6 +16,9 @@ class Stop:
         self._event = asyncio.Event()
         self.reason: UserError | None = None
         """Why; what the run raises when it has landed."""
+        self.later: UserError | None = None
+        """Why something is left open while the rest goes on."""
+        self._left: set[str] = set()
 
     def __bool__(self) -> bool:
         return self.reason is not None
@@ -25,6 +28,20 @@ class Stop:
         if self.reason is None:
             self.reason = reason
             self._event.set()
+
+    def put_off(self, reason: UserError) -> bool:
+        """Go on with the rest, and stop once that is done (`conclude`). Return whether this reason is a new one."""
+        said = str(reason)
+        if said in self._left:
+            return False
+        self._left.add(said)
+        self.later = reason if self.later is None else type(self.later)(f"{self.later}; {said}")
+        return True
+
+    def conclude(self) -> None:
+        """Hear that all is done but what was left open, and stop where anything was."""
+        if self.later is not None:
+            self.set(self.later)
 
     def from_threads(self) -> Callable[[UserError], None]:
         """Return `set` for threads other than the loop's."""

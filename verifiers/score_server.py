@@ -34,6 +34,7 @@ from storage.errors import (
     Unavailable,
     Unreachable,
 )
+from storage.variables import shown
 
 T = TypeVar("T")
 FIRST_WAIT_S = 0.5
@@ -81,7 +82,7 @@ class ScoreServer:
             return None
         key = os.environ.get(self.api_key_env, "")
         if not key:
-            raise SetupError(f"reward_model: the environment variable {self.api_key_env} is not set, or empty")
+            raise SetupError(f"reward_model: the environment variable {shown(self.api_key_env)} is not set, or empty")
         if not (key.isascii() and key.isprintable() and key == key.strip()):
             raise SetupError(f"reward_model: the key in {self.api_key_env} has a character that no key has")
         return key

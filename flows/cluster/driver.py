@@ -316,6 +316,8 @@ class Driver:
         progress.afar[seen.box.folder.name] = notes.lines(ledger)
         seen.ledger = ledger
         self._count()
+        if ledger.later is not None:
+            self._run.stop.put_off(notes.raised(ledger.later))
         if ledger.stopped is not None and not self._run.stop:
             self._run.stop.set(notes.raised(ledger.stopped))
 

@@ -104,6 +104,8 @@ class Ledger:
     """`LineState.as_dict` of each of its lines."""
     leases: tuple[str, ...] = ()
     """By which it holds parts of accounts' limits: given back for it where it is killed."""
+    later: Told | None = None
+    """Why it leaves something open, and goes on with the rest."""
     stopped: Told | None = None
     """Why it asks for nothing more, where that is its own finding."""
     closed: bool = False

@@ -191,7 +191,8 @@ class Worker:
         self._allotments = Allotments(accounts(made, desks, judges))
         if self._allowance is not None:
             desks = [MeteredDesk(desk, self._allowance, self._stop) for desk in desks]
-        self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste)
+        asking = frozenset(arm.teacher.name for arm in spec.arms)
+        self._draw = Draw(sampling=spec.sampling, journal=journal, budget=budget, stop=self._stop, waste=waste, asking=asking)
         self._desks = desks
         verifiers = judging.with_desks(verifiers, spec, desks, self._draw.spending, budget, self._stop, answers=answers)
         self._verification = Verification(
@@ -229,6 +230,8 @@ class Worker:
 
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note what a shard asked for, where the run finds it. Not where it was told to stop: some of it may be missing then."""
+        if self._stop.later is not None:
+            self._report()  # first: with its rows alone, nobody would know that some are missing
         if rows and not self._stop:
             shard = rows[0]["ord"] // PROMPTS
             if self._apart is not None:
@@ -348,6 +351,7 @@ class Worker:
             passing=(self._apart or self._shards).passing.totals(),
             lines=[state.as_dict() for desk in self._desks for state in desk.states()],
             leases=self._allotments.leases,
+            later=notes.told(self._stop.later) if self._stop.later else None,
             stopped=notes.told(self._stop.reason) if self._stop.reason and not self._quiet else None,
             closed=closed,
         )

@@ -130,8 +130,8 @@ def merge(root: Path, table: str, part: Path) -> None:
                 writer.write_batch(batch.filter(pa.array(fresh)))
     with writing(target):
         if not writer.written:
+            footers.beside(target).unlink()  # first: a footer without its part is one that was lost
             target.unlink()
-            footers.beside(target).unlink()
         footers.beside(part).unlink(missing_ok=True)
         part.unlink()
 

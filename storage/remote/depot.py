@@ -187,7 +187,7 @@ class Depots:
             else:
                 self._holder.keep(path)
 
-        # A footer without its part would be taken for a leftover.
+        # A footer without its part is one that was lost.
         for name in ("{}*.parquet", "_{}*.footer", "{}*.jsonl"):
             found = ((self._root / each).glob(name.format(escape(box.name))) for each in (*box.parts, *layout.GROWING))
             self._all(place, sorted(chain.from_iterable(found)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from storage import footers
 from storage.schemas import EMPTY, SNAPSHOTS, STORES
 
 OWN = ".replica"
@@ -41,6 +42,16 @@ def rank(path: str) -> int:
     return next(number for number, folder in enumerate(_ORDER) if below(path, folder))
 
 
+def order(path: str) -> tuple[int, bool]:
+    """Return what is larger for what must come later: among the same, a footer, which without its part is one that was lost."""
+    return rank(path), path.endswith(".footer")
+
+
+def footer(path: str) -> str:
+    """Return where a part's footer is kept."""
+    return footers.beside(PurePosixPath(path)).as_posix()
+
+
 def immutable(path: str) -> bool:
     """Return whether a path's content is the same for ever, once it is there."""
     return path.endswith((".parquet", ".footer")) and not path.endswith(EMPTY)
@@ -59,4 +70,4 @@ def files(root: Path) -> list[str]:
         for path in (root / folder).rglob("*")
         if path.is_file() and not path.is_symlink()
     )
-    return sorted(filter(shared, found), key=lambda path: (rank(path), path))
+    return sorted(filter(shared, found), key=lambda path: (*order(path), path))

@@ -171,6 +171,9 @@ class Replica:
             if path in self._remote:
                 continue
             file = self.root / path
+            if layout.part(path) and file.exists() and layout.footer(path) in self._remote:
+                self._known.remove(path)  # lost there, since we would have removed its footer first: it is sent again
+                continue
             if file.exists() and self._known.unchanged(path, file):
                 with writing(file):
                     file.unlink()
@@ -258,7 +261,7 @@ class Replica:
     def push(self) -> None:
         """Send what is new or changed here, in an order in which whoever sees a file finds what it counts on."""
         self.lease.check()
-        for _, paths in groupby(self.unsent, layout.rank):
+        for _, paths in groupby(self.unsent, layout.order):
             self._all("sending", [self._here(path) for path in paths], lambda found: self._send(found.path))
         if self._inherited:
             self._objects.delete(self._inherited)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 import tenacity
 
@@ -29,13 +30,16 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from tasks.asking.counts import Counts
+from tasks.asking.expected import Expected
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
 from tasks.asking.meter import LineState
+from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable, usable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, Request, Teacher, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Request, Teacher, Usage
 
 logger = logging.getLogger(__name__)
 REFUSALS = 100
@@ -44,8 +48,6 @@ LEAST_WAIT_S = 1.0
 """A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
-MEMORY = 1_000
-"""Responses after which a mean moves on: later ones may be longer."""
 FREE_RETRIES = 100
 """Retries that a run may use whatever its budget of them."""
 
@@ -64,22 +66,6 @@ class Answer:
     """What responses were billed for that were asked for again."""
 
 
-@dataclass(slots=True)
-class _Try:
-    """What has become of one request so far."""
-
-    request: Request
-    attempts: int = 0
-    failures: int = 0
-    refusals: int = 0
-    billed_again: bool = False
-    """Whether the last attempt failed in a way that may have been billed."""
-    latency_s: float = 0.0
-    wasted: tuple[Usage, ...] = ()
-    in_hand: Completion | None = None
-    """A response that is there, though another was asked for."""
-
-
 class Desk:
     """Where requests to one teacher queue."""
 
@@ -88,11 +74,13 @@ class Desk:
         self.options = options
         self.lines = lines
         """The ways to the teacher."""
+        self.failed_before: Container[str] = ()
+        """Prompts that got no answer in an earlier build, in which others got theirs."""
         self._stop = stop
         self._distributions = Distributions()
         self._first = self._repeated = 0
-        self._seen, self._mean_out, self._mean_s = 0, 0.0, 0.0
-        self._flying, self._began = 0, 0.0
+        self._expected = Expected()
+        self._counts = Counts(options.name)
         retry = options.retry
         jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
 
@@ -131,7 +119,7 @@ class Desk:
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of one that is asked for again.
         """
-        so_far = _Try(request)
+        so_far = Try(request)
         try:
             try:
                 completion = await self._once(request, so_far, may_send, billed)
@@ -163,7 +151,7 @@ class Desk:
         self,
         first: TeacherError,
         request: Request,
-        so_far: _Try,
+        so_far: Try,
         may_send: Callable[[], bool],
         billed: Callable[[Usage], object],
     ) -> Completion:
@@ -180,16 +168,16 @@ class Desk:
                 return await self._once(request, so_far, may_send, billed)
         raise AssertionError("tenacity returns or raises")
 
-    def _gives_up(self, state: tenacity.RetryCallState, so_far: _Try) -> bool:
+    def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
         error = state.outcome.exception() if state.outcome else None
         return isinstance(error, TeacherError) and self._is_down(error, so_far)
 
-    def _is_down(self, error: TeacherError, so_far: _Try) -> bool:
+    def _is_down(self, error: TeacherError, so_far: Try) -> bool:
         if isinstance(error, Unreachable) and so_far.failures >= self.options.retry.attempts:
-            return not any(line.breaker.ever_answered for line in self.lines)
+            return not any(line.breaker.answers for line in self.lines)
         return all(line.lost(error, self.options.retry.attempts) for line in self.lines)
 
     def _pick(self) -> Line:
@@ -209,7 +197,7 @@ class Desk:
         return not line.well and any(each.well for each in self.lines)
 
     async def _once(
-        self, request: Request, so_far: _Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
+        self, request: Request, so_far: Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
     ) -> Completion:
         completion = None
         while completion is None:
@@ -219,7 +207,7 @@ class Desk:
                     continue
                 try:
                     completion = await self._through(line, request, so_far, may_send)
-                except BrokenOff as error:
+                except (BrokenOff, NoChoices) as error:
                     billed(error.usage)
                     so_far.wasted += (error.usage,)
                     raise
@@ -235,7 +223,7 @@ class Desk:
             so_far.failures += 1
             so_far.billed_again = True
             raise
-        self._learn(usage, len(completion.choices), so_far.latency_s)
+        self._expected.learn(usage, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
@@ -244,7 +232,7 @@ class Desk:
         so_far.billed_again = True
         raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
 
-    async def _through(self, line: Line, request: Request, so_far: _Try, may_send: Callable[[], bool]) -> Completion | None:
+    async def _through(self, line: Line, request: Request, so_far: Try, may_send: Callable[[], bool]) -> Completion | None:
         """Send a request on a line, or return None where it has to look for a line anew."""
         probe = False
 
@@ -255,7 +243,7 @@ class Desk:
         try:
             if line.closed or (leave() and not self._stop):
                 return None
-            async with line.limiter.lease(lambda: self._estimate(request), leave) as lease:
+            async with line.limiter.lease(lambda: self._expected.tokens(request), leave) as lease:
                 if self._stop or not may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
@@ -264,13 +252,15 @@ class Desk:
                 lease.sent = True
                 return await self._metered(line, lease, request, so_far, probe=probe)
         except (QuotaSpent, SetupError) as error:
-            self._close(line, type(error)(f"teacher {self.options.name!r}: {error}"))
+            if not line.closed:
+                error = type(error)(f"teacher {self.options.name!r}: {error}")
+            self._close(line, error)
             return None
         finally:
             if probe:
                 line.breaker.released()
 
-    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
         """Send a request, and count it and what becomes of it."""
         meter = line.meter
         meter.sent += 1
@@ -287,14 +277,13 @@ class Desk:
         meter.answered(so_far.latency_s)
         return completion
 
-    async def _send(self, line: Line, lease: Lease, request: Request, so_far: _Try, *, probe: bool) -> Completion:
+    async def _send(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
         loop = asyncio.get_running_loop()
         lease.sent_at = sent_at = loop.time()
-        self._flying += 1
-        self._began += sent_at
+        self._expected.sent(sent_at)
         try:
             async with asyncio.timeout(self.options.timeout_s):
-                completion = await line.teacher.complete(request)
+                completion = self._counts.checked(await line.teacher.complete(request), request)
         except TimeoutError:
             error = TimedOut(f"no answer within {self.options.timeout_s:g} s")
             self._failed(line, so_far, error, probe=probe)
@@ -306,6 +295,7 @@ class Desk:
             self._failed(line, so_far, error, probe=probe)
             raise
         except BrokenOff as error:
+            error.usage = self._counts.checked(error.usage, request)
             lease.used = error.usage.tokens_in + error.usage.tokens_out
             self._failed(line, so_far, error, probe=probe)
             raise
@@ -317,30 +307,38 @@ class Desk:
             line.breaker.answered()
             line.limiter.heard()
             raise
-        except BadResponse:
+        except BadResponse as error:
+            if isinstance(error, NoChoices):
+                error.usage = self._counts.checked(error.usage, request)
+                lease.used = error.usage.tokens_in + error.usage.tokens_out
             line.breaker.answered()
             so_far.failures += 1
             so_far.billed_again = True
             raise
         finally:
-            self._flying -= 1
-            self._began -= sent_at
+            self._expected.ended(sent_at)
         line.breaker.answered()
-        lease.used = max(0, completion.tokens_in) + max(0, completion.tokens_out)
+        lease.used = completion.tokens_in + completion.tokens_out
         line.limiter.answered(lease, completion.allowance)
         so_far.latency_s = loop.time() - sent_at
         return completion
 
-    def _failed(self, line: Line, so_far: _Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
+    def _failed(self, line: Line, so_far: Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
         asked_s = _asked_s(error)
         so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
-        line.breaker.failed(probe=probe, asked_s=asked_s, asked=so_far.request.messages if so_far.billed_again else None)
+        line.breaker.failed(
+            probe=probe,
+            asked_s=asked_s,
+            asked=so_far.request.messages if so_far.billed_again else None,
+            at_fault=so_far.billed_again and (so_far.fails_alone(line) or so_far.request.prompt_id in self.failed_before),
+        )
         if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)
         if asked_s > LONGEST_WAIT_S:
-            wait = f"asks to wait for {asked_s / 60:,.0f} minutes; what was paid for is landed, and a rerun goes on"
-            self._close(line, TeacherDown(f"teacher {self.options.name!r} {wait}"))
+            until = f"{datetime.now(UTC) + timedelta(seconds=asked_s):%Y-%m-%d %H:%M} UTC"
+            wait = f"asks to wait for {asked_s / 60:,.0f} minutes, until {until}; a rerun after that goes on"
+            self._close(line, QuotaSpent(f"teacher {self.options.name!r} {wait}"))
         elif asked_s:
             line.limiter.pause(asked_s)
         if len(self.lines) > 1 and not line.well:
@@ -353,10 +351,10 @@ class Desk:
             if not all(each.closed for each in self.lines):
                 logger.warning("%s; its other replicas go on", error)
         if all(each.closed for each in self.lines):
-            raise error
+            raise line.down or error
         line.limiter.dismiss()
 
-    def _count(self, so_far: _Try) -> None:
+    def _count(self, so_far: Try) -> None:
         """Count an attempt. Raise TeacherDown where those that may have been billed again have become too many."""
         self._first += not so_far.attempts
         self._repeated += so_far.billed_again
@@ -368,27 +366,6 @@ class Desk:
                 "again, more than retry.budget allows; what was paid for is landed, and a rerun goes on"
             )
 
-    def _estimate(self, request: Request) -> int:
-        """Return the tokens that a request will use, in and out, by what the others used.
-
-        The first to be done are the shortest. So what those under way have got by now, at the others' speed, counts as well: the
-        estimate of an exponential distribution's mean from censored observations. The most that a request may use counts as one
-        more answer: it is all that is known at first, and soon weighs little.
-        """
-        most = request.most_out
-        out = float(most)
-        if self._seen:
-            ages = self._flying * asyncio.get_running_loop().time() - self._began
-            known, under_way = min(self._seen, MEMORY), ages * self._mean_out / self._mean_s
-            out = min((known * self._mean_out + under_way + most) / (known + 1), max(most, 2 * self._mean_out))
-        return request.about_in + round(request.n * out)
-
-    def _learn(self, usage: Usage, choices: int, latency_s: float) -> None:
-        self._seen += 1
-        weight = 1 / min(self._seen, MEMORY)
-        self._mean_out += weight * (usage.tokens_out / choices - self._mean_out)
-        self._mean_s += weight * (max(latency_s, 1e-3) - self._mean_s)
-
 
 def _asked_s(error: BaseException | None) -> float:
     """Return for how long a server asked to wait; 0 where that is too short to be meant: such an error waits like any other."""
@@ -396,5 +373,5 @@ def _asked_s(error: BaseException | None) -> float:
     return asked if asked >= LEAST_WAIT_S else 0.0
 
 
-def _answer(completion: Completion, so_far: _Try) -> Answer:
+def _answer(completion: Completion, so_far: Try) -> Answer:
     return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)

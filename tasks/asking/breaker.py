@@ -38,16 +38,16 @@ class Breaker:
         self._changed = asyncio.Event()
         self.probes = 0
         """Probes in a row that failed."""
-        self.ever_answered = False
-        """Whether it has answered at all."""
+        self.answers = 0
+        """Requests that it has answered."""
         self.answered_before = False
         """Whether it answered an earlier run."""
 
     @property
     def open(self) -> bool:
         """Whether requests have to wait."""
-        known = self.ever_answered or self.answered_before
-        return self._failures >= FAILURES and (len(self._failing) >= FAILURES or not known)
+        known = self.answers or self.answered_before
+        return self._failures >= FAILURES and (not known or len(self._failing) >= FAILURES)
 
     @property
     def failing_s(self) -> float:
@@ -88,17 +88,18 @@ class Breaker:
 
     def answered(self) -> None:
         """Hear of an answer: the teacher is there."""
-        self.ever_answered = True
+        self.answers += 1
         self._failures = self.probes = 0
         self._failing.clear()
         self._wait_s = self._first_wait_s
         self._probing_since = None
         self._notify()
 
-    def failed(self, *, probe: bool = False, asked_s: float = 0.0, asked: Hashable | None = None) -> None:
+    def failed(self, *, probe: bool = False, asked_s: float = 0.0, asked: Hashable | None = None, at_fault: bool = False) -> None:
         """Hear of a request that the teacher could not answer, and for how long it asked to wait.
 
-        `asked`: what was asked, where that may be at fault.
+        `asked`: what was asked, where that may be at fault. `at_fault`: it has failed before where others were answered, so
+        that it says nothing of a teacher that has answered.
         """
         now = self._clock()
         was_open = self.open
@@ -106,7 +107,7 @@ class Breaker:
             self._failing_since = self._excused_until = now
             self._excused_s = 0.0
         self._failures += 1
-        if len(self._failing) < FAILURES:
+        if len(self._failing) < FAILURES and not at_fault:
             self._failing.add(object() if asked is None else asked)
         self.probes += probe
         if now + asked_s > self._excused_until:  # many may be told of one and the same wait

@@ -44,7 +44,7 @@ class Line:
         if self.down is not None or self.breaker.out_of_patience:
             return True
         # A wrong address is told soon; a server that has answered before is waited for.
-        return isinstance(error, Unreachable) and not self.breaker.ever_answered and self.breaker.probes >= attempts - 1
+        return isinstance(error, Unreachable) and not self.breaker.answers and self.breaker.probes >= attempts - 1
 
     @property
     def closed(self) -> bool:

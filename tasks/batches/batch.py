@@ -20,6 +20,7 @@ from storage import intents as notes
 from storage.errors import RequestRejected, TeacherError, UserError, Withheld
 from storage.intents import Intents, Item
 from tasks.asking.ask import Answer
+from tasks.asking.counts import Counts
 from tasks.asking.usable import Distributions
 from tasks.batches.patience import Patience
 from tasks.batches.pending import KEY_BYTES, Pending
@@ -91,6 +92,7 @@ class BatchDesk:
             teacher=teacher,
             patience=Patience(options.name, options.retry),
             distributions=Distributions(),
+            counts=Counts(options.name),
             intents=intents,
             say=say,
             board={} if board is None else board,

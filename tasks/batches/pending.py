@@ -263,6 +263,9 @@ class Pending:
         if not slots:
             self.waiting.pop(place, None)
             return
+        completion = self._around.counts.checked(completion, slots[0].request)
+        if not completion.tokens_in:  # whoever read the file doesn't know what was asked
+            completion = replace(completion, tokens_in=slots[0].request.about_in)
         try:
             answer = self._around.distributions.check(usable(completion, self.items[place]), slots[0].request)
         except (BadResponse, SetupError):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage.intents import Intents
+from tasks.asking.counts import Counts
 from tasks.asking.usable import Distributions
 from tasks.batches.patience import Patience
 from tasks.teachers.batches import BatchTeacher
@@ -62,6 +63,8 @@ class Around:
     """With it."""
     distributions: Distributions
     """Whether it gives what it is asked for."""
+    counts: Counts
+    """Whether its counts of tokens can be."""
     intents: Intents
     """Where a batch is noted."""
     say: Callable[[str], None]

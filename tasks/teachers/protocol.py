@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-from storage.errors import Unavailable
+from storage.errors import BadResponse, Unavailable
 from storage.records import Logprobs, Message
 from tasks.teachers.headers import Allowance
 
@@ -90,6 +90,14 @@ class Completion(Usage):
 
 class BrokenOff(Unavailable):
     """A server gave up its response in the middle: it is no sample, but `usage` is what may be billed for it."""
+
+    def __init__(self, message: str, *, usage: Usage) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class NoChoices(BadResponse):
+    """A server answered with no choice at all, which it bills: some do where they refuse a prompt."""
 
     def __init__(self, message: str, *, usage: Usage) -> None:
         super().__init__(message)

@@ -24,7 +24,7 @@ from storage.errors import BadResponse, StillhouseError, Unavailable, Unreachabl
 from tasks.asking.usable import billable
 from tasks.teachers import refusals
 from tasks.teachers.headers import Allowance
-from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, Request
+from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, NoChoices, Request
 from tasks.teachers.wire import Reply, Wire
 
 NO_KEY = "unused"
@@ -238,7 +238,8 @@ class SdkTeacher(ABC):
             object.__setattr__(self, "_has_answered", True)
         except BadResponse as error:
             begins = self.line(raw.decode(errors="replace"))[:80]
-            raise BadResponse(self.line(f"{error}; it begins {begins!r}")) from None
+            told = self.line(f"{error}; it begins {begins!r}")
+            raise (NoChoices(told, usage=error.usage) if isinstance(error, NoChoices) else BadResponse(told)) from None
         allowance = self._allowance(headers)
         return completion if allowance is None else replace(completion, allowance=allowance)
 
@@ -280,7 +281,8 @@ class SdkTeacher(ABC):
         except MALFORMED as error:
             raise BadResponse(f"not what {self.path} answers: {type(error).__name__}: {error}") from None
         if not completion.choices:
-            raise BadResponse("the response has no choices")
+            usage, said = billable(completion), "the response has no choices"
+            raise NoChoices(said, usage=usage) if usage.tokens_in or usage.tokens_out else BadResponse(said)
         whole = tuple(choice for choice in completion.choices if choice.finish_reason not in BROKEN_OFF)
         if not whole:
             ended = completion.choices[0].finish_reason
@@ -347,14 +349,14 @@ def blocks(given: list[Any]) -> str:
 
 def _counted(request: Request, completion: Completion) -> Completion:
     """Count the tokens of a response whose server doesn't, by a rule of thumb: at nothing, a budget would never be spent."""
-    if completion.tokens_out:
+    if completion.tokens_in and completion.tokens_out:
         return completion
     sent = sum(len(message.content) for message in request.messages)
     come = sum(len(choice.response) + len(choice.reasoning or "") for choice in completion.choices)
     return replace(
         completion,
         tokens_in=completion.tokens_in or -(-sent // CHARS_PER_TOKEN),
-        tokens_out=-(-come // CHARS_PER_TOKEN),
+        tokens_out=completion.tokens_out or -(-come // CHARS_PER_TOKEN),
     )
 
 

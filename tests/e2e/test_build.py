@@ -447,15 +447,18 @@ def test_a_judges_bill_is_remembered(workplace: Workplace) -> None:
 
 
 @pytest.mark.slow
-def test_one_request_that_a_server_fails_on(workplace: Workplace) -> None:
-    """A prompt on which the server breaks fails its own slot, in the first build and when it alone is asked for again."""
+@pytest.mark.parametrize("failing", [1, 8])
+def test_requests_that_a_server_fails_on(workplace: Workplace, failing: int) -> None:
+    """Prompts on which the server breaks fail their own slots, in the first build and when they alone are asked for again."""
+    cursed = {f"How many in case {4 * number}?" for number in range(failing)}
 
     def breaking(body: dict, sold: int) -> tuple[int, dict]:
-        return (500, {}) if "case 3?" in body["messages"][-1]["content"] else counting(body, sold)
+        return (500, {}) if body["messages"][-1]["content"] in cursed else counting(body, sold)
 
     with LoopbackTeacher(breaking) as teacher:
-        spec(workplace, teacher.url, prompts=10, k=1)
-        assert [workplace.build()["failed"] for _ in range(2)] == [1, 1]
+        spec(workplace, teacher.url, prompts=40, k=1, limits={"concurrency": 4})
+        assert [workplace.build()["failed"] for _ in range(2)] == [failing] * 2
+        assert teacher.sold == 40 - failing
 
 
 @pytest.mark.slow

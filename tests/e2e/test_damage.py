@@ -66,6 +66,22 @@ def test_a_truncated_part(workplace: Workplace, teacher: LoopbackTeacher) -> Non
     assert teacher.sold == 120
 
 
+def test_a_part_that_is_gone(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Nothing is bought again for a part that somebody removed, until it is put back, or a repair gives it up."""
+    spec(workplace, teacher.url, prompts=20)
+    workplace.build()
+    path = part(workplace)
+    copy = path.rename(workplace.folder / "copy")
+    for command in (("build", "spec.yaml"), ("plan", "spec.yaml")):
+        assert f"{path.name}: isn't there any more, and its 60 rows with it" in refused(workplace, *command)
+    assert doctor(workplace)[1][f"lake: samples/{path.name}"]["state"] == "damaged"
+    copy.rename(path)
+    assert (doctor(workplace)[0], workplace.build()["paid"]) == (0, 0)
+    path.unlink()
+    assert doctor(workplace, "--repair")[0] == 0
+    assert (workplace.build()["paid"], teacher.sold) == (60, 120)
+
+
 def test_a_part_without_its_end(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A part that lost its last bytes is mended without a loss, and the next build buys nothing."""
     spec(workplace, teacher.url, prompts=20)

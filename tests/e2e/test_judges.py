@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Workplace
-from tests.e2e.teacher import LoopbackTeacher
+from tests.e2e.teacher import LoopbackTeacher, completion
 from tests.verifiers.reward_server import RewardServer
 
 pytestmark = pytest.mark.slow
@@ -71,3 +72,50 @@ def test_a_reward_model_that_goes_away(workplace: Workplace) -> None:
         assert len(server.asked) == asked
     workplace.spec["verify"][0]["api_key_env"] = "NO_SUCH_KEY"
     assert "NO_SUCH_KEY is not set" in workplace.build(2)["error"]
+
+
+def test_a_judge_that_says_nothing(workplace: Workplace) -> None:
+    """An empty answer is paid for once: it is an undecided verdict with its reason, and the next build asks nobody."""
+    with LoopbackTeacher() as teacher, LoopbackTeacher(lambda body, sold: (200, completion([""]))) as judge:
+        workplace.spec = {
+            "dataset": "judged",
+            "prompts": [{"source": workplace.prompts(3), "license": "MIT"}],
+            "teachers": [workplace.teacher(teacher.url), workplace.teacher(judge.url, name="j", model="judge", draw=False)],
+            "verify": [{"use": "judge", "teacher": "j", "rubric": "Is it right?", "pass_at": 7}],
+        }
+        summary = workplace.build()
+        assert (summary["rejected"], len(judge.bodies)) == ({"verify": 3}, 9)
+        assert workplace.query("SELECT DISTINCT passed, reason FROM verdicts") == [
+            (None, "the judge gave no answer (3 attempts, the last: the response is empty)")
+        ]
+        again = workplace.build()
+        assert (again["paid"], again["cost_usd"], again["rejected"], len(judge.bodies)) == (0, 0, {"verify": 3}, 9)
+
+
+def test_days_that_are_used(workplace: Workplace) -> None:
+    """Where a teacher's day is used, and a judge's, the rest goes on; the build says whose, and a rerun another day goes on."""
+
+    def judging(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+        return 200, completion([json.dumps({"reason": "so", "score": 9})])
+
+    with LoopbackTeacher() as teacher, LoopbackTeacher() as other, LoopbackTeacher(judging) as judge:
+        workplace.spec = {
+            "dataset": "capped",
+            "prompts": [{"source": workplace.prompts(6), "license": "MIT"}],
+            "teachers": [
+                workplace.teacher(teacher.url, limits={"requests_per_day": 4}),
+                workplace.teacher(other.url, name="u", model="other"),
+                workplace.teacher(judge.url, name="j", model="judge", draw=False, limits={"requests_per_day": 5}),
+            ],
+            "verify": [{"use": "judge", "teacher": "j", "rubric": "Is it right?", "pass_at": 7}],
+            "dedup": {"exact": False},
+        }
+        error = workplace.build(5)["error"]
+        for name, most in (("t", 4), ("j", 5)):
+            assert f"teacher '{name}': requests_per_day: the {most} of today are used; a rerun after 00:00 UTC goes on" in error
+        assert (teacher.sold, other.sold, judge.sold) == (4, 6, 5)
+        workplace.environment["XDG_STATE_HOME"] = str(workplace.folder / "tomorrow")
+        workplace.spec["teachers"][2]["limits"] = {}
+        summary = workplace.build()
+        assert (summary["paid"], summary["kept"]) == (2, 12)
+        assert (teacher.sold, other.sold, workplace.count("verdicts")) == (6, 6, 12)

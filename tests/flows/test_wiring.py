@@ -64,6 +64,13 @@ class TestKeys:
             async with wiring.open_teachers(spec(provider=provider), PATH, keys=True):
                 pass
 
+    async def test_a_key_in_place_of_its_variable(self):
+        """A key that could be a variable's name, and that somebody pasted there, isn't quoted."""
+        with pytest.raises(SpecError, match="looks like a key itself") as told:
+            async with wiring.open_teachers(spec(provider="openai", api_key_env="gsk_canary0123456789canary"), PATH, keys=True):
+                pass
+        assert "canary" not in str(told.value)
+
     @pytest.mark.parametrize("provider", ["openai", "anthropic"])
     async def test_another_server(self, provider: str, monkeypatch: pytest.MonkeyPatch):
         """A server of the spec's own gets the key that the spec names, and none where it names none."""

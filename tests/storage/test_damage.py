@@ -71,7 +71,7 @@ class TestNothing:
         (lake.root / "samples" / ".x.parquet.tmp").write_text("half")
         (lake.root / "manifests" / "builds" / ".b3.json.tmp").write_text("half")
         lake.snapshot("traces", "sums", "b3").mkdir()
-        footers.beside(part.with_name("gone.parquet")).write_bytes(b"")
+        (lake.root / "samples" / "run-000000.footer").write_bytes(b"of an earlier version")
         found = examine(lake)
         assert [(finding.kind, finding.damaged) for finding in found] == [("leftover", False)] * 5
 
@@ -155,6 +155,27 @@ class TestParts:
         assert examine(lake) == []
         cut_footer(part)
         assert only(lake).readable == 0
+
+    @pytest.mark.parametrize("table", ["samples", "verdicts"])
+    def test_a_part_that_is_gone(self, lake: Lake, part: Path, table: str):
+        """A part that was removed outright is missed, by what is kept beside it, and nobody else removes that."""
+        path = keep_footer(lake.root / table / part.name)
+        rows = pq.read_metadata(path).num_rows
+        path.unlink()
+        with lake.writing(print):
+            assert footers.beside(path).exists()
+        finding = only(lake)
+        assert (finding.kind, finding.path, finding.readable, finding.lost) == ("part", path, 0, rows)
+        footers.beside(path).write_bytes(b"")
+        assert (only(lake).path, only(lake).lost) == (path, None)
+
+    def test_a_part_that_is_yet_to_be_landed(self, lake: Lake, part: Path):
+        """One whose segment is still there isn't missed: the next writer makes it of that."""
+        segment(lake.journal, line("a"), name=part.stem)
+        keep_footer(part).unlink()
+        assert examine(lake) == []
+        with lake.writing(print):
+            assert pq.read_table(part)["sample_id"].to_pylist() == ["a"]
 
     def test_a_part_made_anew(self, lake: Lake, part: Path):
         """A part that somebody wrote anew isn't damaged because the copy is of another."""

@@ -184,6 +184,21 @@ class TestParts:
         assert done.moved[footers.beside(path)] == footers.beside(done.moved[path])
         assert not footers.beside(path).exists()
 
+    def test_gone(self, lake: Lake, part: Path):
+        """The loss of a part that isn't there any more is accepted: what was kept beside it goes into quarantine, and nobody asks again."""
+        keep_footer(part).unlink()
+        done = mended(lake)
+        assert [finding.lost for finding in done.findings] == [ROWS]
+        assert list(done.moved) == [footers.beside(part)]
+        assert lake.missing() == []
+
+    def test_put_back(self, lake: Lake, part: Path, tmp_path: Path):
+        """One that is put back is whole again."""
+        keep_footer(part).rename(tmp_path / "copy")
+        assert lake.missing() == [part]
+        (tmp_path / "copy").rename(part)
+        assert not mended(lake).findings
+
     def test_cut_in_the_middle(self, lake: Lake, part: Path):
         """One that was cut loses the row groups from the cut on, and the new part can be cut in its turn."""
         cut_in_group(keep_footer(part), 1)
@@ -290,12 +305,12 @@ class TestRepair:
         assert len(json.loads(report.read_text())["findings"]) == len(done.findings) == 5
         assert not list(lake.root.rglob("*.tmp"))
 
-    @pytest.mark.parametrize("step", range(1, 12))
+    @pytest.mark.parametrize("step", range(1, 14))
     def test_killed_in_the_middle(self, lake: Lake, part: Path, monkeypatch: pytest.MonkeyPatch, step: int):
-        """Killed before any of its renames, a repair that is started again ends as if it had not been."""
+        """Killed before any of its renames, a repair misses no part, and one that is started again ends as if it had not been."""
         segment(lake.journal, *(line(name) for name in ALL[:100]), b"\0\n", name=part.stem)
         segment(lake.journal, line("a"), b"\0\n", name="other-000000")
-        flip(part)
+        flip(keep_footer(part))
         truncate(lake.root / "manifests" / "builds" / "b1.json")
         rename, renames = Path.rename, 0
 
@@ -311,6 +326,7 @@ class TestRepair:
             repair(lake)
         except KeyboardInterrupt:
             monkeypatch.setattr(Path, "rename", rename)
+            assert lake.missing() == []
             repair(lake)
         monkeypatch.setattr(Path, "rename", rename)
         mended(lake)

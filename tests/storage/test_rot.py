@@ -40,6 +40,16 @@ def test_a_flipped_bit(lake: Lake, part: Path):
             verify(lake, print)
 
 
+def test_gone(lake: Lake, part: Path):
+    """A part that isn't there any more is one line that names it, and says what may be done."""
+    part.unlink()
+    for _ in range(2):
+        with pytest.raises(
+            LakeDamaged, match=r"run-000000\.parquet: isn't there any more, and its 600 rows with it: put it back"
+        ):
+            verify(lake, print)
+
+
 def test_every_week(lake: Lake, part: Path, monkeypatch: pytest.MonkeyPatch):
     """A bit that flips later, which no time of the file's tells, is noticed after a week."""
     assert verify(lake, print) == 2

@@ -247,6 +247,7 @@ async def house(lake: Lake, spec: Spec, *, run: str = "run") -> AsyncIterator[Ho
                         budget=Budget(spec.budget, spent=0.0),
                         stop=stop,
                         waste=stack.enter_context(Waste(lake.waste, run=run)),
+                        asking=frozenset(spec.teachers),
                     ),
                     verification=verification,
                     template=Template(spec.template, where="spec.yaml", seed=spec.seed),

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.errors import Interrupted, RequestRejected
+from storage.errors import Interrupted, QuotaSpent, RequestRejected
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from tasks.teachers.protocol import Completion, Request
@@ -156,6 +156,25 @@ async def test_killed_half_way(lake: Lake, tmp_path: Path, after: int):
     assert slots(built) == slots(whole)
     assert built.paid + built.counts["reused"] == built.counts["requested"]
     assert built.counts["reused"] == after
+
+
+async def test_a_day_that_is_used(lake: Lake):
+    """Of a teacher whose day is used the next takes over what it did not solve, and nothing that it was not asked for."""
+    cheap, strong = teacher(), teacher(("a", 0), ("b", 0))
+    spec = two(cheap, strong, prompts=[make_prompt(text) for text in "abcd"], k=2)
+    capped = replace(spec, own={"cheap": {"limits": {"requests_per_day": 5, "concurrency": 1}}})
+    async with house(lake, capped) as one:
+        await one.prepare()
+        for number in await one.open():
+            await one.work(number)
+        one.stop.conclude()
+        assert isinstance(one.stop.reason, QuotaSpent)
+        await one.land_samples()
+    assert sorted(cheap.asked) == [("a", 0), ("a", 1), ("b", 0), ("b", 1), ("c", 0)]
+    assert sorted(strong.asked) == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
+    built = await build(lake, spec, run="tomorrow")
+    assert built.paid == 7
+    assert slots(built) == {slot for text in "abcd" for name in ("cheap", "strong") for slot in all_of(text, name, range(2))}
 
 
 async def test_stopped(lake: Lake):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import BadResponse, Interrupted, RequestRejected, StorageError
+from storage.errors import BadResponse, Interrupted, QuotaSpent, RequestRejected, StorageError
 from storage.lake import Lake
 from storage.records import Prompt, Sample
 from tasks import orders, prepare
@@ -326,6 +326,40 @@ class TestAgain:
         built = await build(lake, replace(spec, teachers={"smol": FakeTeacher()}), run="again")
         assert len(built.asked) == 2
         assert built.counts["kept"] == 6
+
+
+class TestSpentDay:
+    """A teacher that may not be asked any more today."""
+
+    CAPPED = {"limits": {"requests_per_day": 1, "concurrency": 1}}
+
+    async def test_the_others_go_on(self, lake: Lake):
+        """What the others are to give is bought, and then the run ends and says whose day is used; a rerun buys the rest."""
+        teachers = {"smol": FakeTeacher(), "big": FakeTeacher()}
+        spec = Spec(k=2, teachers=teachers, own={"smol": self.CAPPED})
+        async with house(lake, spec) as one:
+            await one.prepare()
+            for number in await one.open():
+                await one.work(number)
+            assert not one.stop
+            assert (len(teachers["smol"].requests), len(teachers["big"].requests)) == (1, 6)
+            assert one.shards is not None
+            assert one.shards.tally.spared == 0
+            one.stop.conclude()
+            with pytest.raises(QuotaSpent, match="'smol': requests_per_day: the 1 of today are used; a rerun after 00:00 UTC"):
+                one.stop.check()
+            await one.land_samples()
+        built = await build(lake, replace(spec, own={}), run="tomorrow")
+        assert (built.paid, built.counts["requested"], built.counts["failed"]) == (5, 12, 0)
+
+    async def test_nobody_else(self, lake: Lake):
+        """Where nobody is left that could go on, the run stops at once."""
+        teachers = {"smol": FakeTeacher(), "big": FakeTeacher()}
+        spec = Spec(k=2, teachers=teachers, options=self.CAPPED, prompts=[make_prompt(str(n)) for n in range(50)])
+        with pytest.raises(QuotaSpent, match=r"'smol': requests_per_day: .*; teacher 'big': requests_per_day: ") as told:
+            await build(lake, spec)
+        assert str(told.value).count("'smol'") == 1
+        assert sum(len(teacher.requests) for teacher in teachers.values()) == 2
 
 
 class TestFullDisk:

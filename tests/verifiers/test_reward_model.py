@@ -238,6 +238,11 @@ async def test_the_key(server: RewardServer, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("RM_KEY", raising=False)
     with pytest.raises(SetupError, match="RM_KEY is not set"):
         made.ready()
+    pasted = model(server.url, api_key_env="sk-canary-0123456789")
+    assert isinstance(pasted, NeedsMachine)
+    with pytest.raises(SetupError, match="looks like a key itself") as told:
+        pasted.ready()
+    assert "canary" not in str(told.value)
     monkeypatch.setenv("RM_KEY", KEY)
     made.ready()
     await made.check(make_prompt(), make_sample(response="Paris"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import catalog
-from storage.errors import StorageError
+from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents, new
 from storage.journal import Journal
 from storage.lake import Lake
@@ -21,6 +22,7 @@ from storage.remote.lease import Lease
 from storage.remote.objects import Found, Objects
 from storage.remote.replica import Replica
 from storage.repair import repair
+from storage.rot import verify
 from storage.schemas import SNAPSHOTS, TABLES
 from tests.fakes import listing, make_sample
 from tests.storage.damaging import flip
@@ -288,6 +290,61 @@ async def test_repair_mends_both(machine: Machine, objects: Objects):
     assert stored(machine("c")) == ["s1", "s2"]
     assert "samples/r-000000.parquet" not in keys(objects)
     assert any(key.startswith("quarantine/") for key in keys(objects))
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+async def test_a_repair_killed_while_it_removes(machine: Machine, objects: Objects, monkeypatch: pytest.MonkeyPatch, step: int):
+    """Whenever a repair is killed, no other machine takes what it was putting aside for a part that somebody lost."""
+    await fill(machine("a"), "s1", "s2")
+    found = objects.get("samples/r-000000.parquet")
+    assert found is not None
+    objects.put("samples/r-000000.parquet", found[0][:-20])
+    lake, delete, calls = machine("b"), Objects.delete, 0
+
+    def dying(self: Objects, paths: list[str]) -> None:
+        nonlocal calls
+        calls += any(path.startswith("samples/") for path in paths)
+        if calls == step:
+            raise KeyboardInterrupt
+        delete(self, paths)
+
+    monkeypatch.setattr(Objects, "delete", dying)
+    with pytest.raises(KeyboardInterrupt) if step < 3 else contextlib.nullcontext():
+        repair(lake)
+    monkeypatch.setattr(Objects, "delete", delete)
+    for name in ("c", "b"):
+        again = machine(name)
+        again.glob("samples")
+        assert again.missing() == []
+
+
+async def test_a_part_that_the_store_has_lost(machine: Machine, objects: Objects):
+    """A machine that doesn't have it stops, and one that does sends it again."""
+    await fill(machine("a"), "s1", "s2")
+    objects.delete(["samples/r-000000.parquet"])
+    with machine("b").writing(pytest.fail), pytest.raises(LakeDamaged, match="isn't there any more, and its 2 rows with it"):
+        verify(machine("b"), pytest.fail)
+    with machine("a").writing(pytest.fail):
+        pass
+    assert stored(machine("b")) == ["s1", "s2"]
+
+
+async def test_a_part_is_sent_before_its_footer(machine: Machine, objects: Objects, monkeypatch: pytest.MonkeyPatch):
+    """Where a machine is killed over it, another one doesn't miss the part."""
+    upload = Objects.upload
+
+    def refuse(self: Objects, path: str, file: Path, *, new: bool = False) -> Found:
+        if path == "samples/r-000000.parquet":
+            raise StorageError("refused")
+        return upload(self, path, file, new=new)
+
+    monkeypatch.setattr(Objects, "upload", refuse)
+    with pytest.raises(StorageError, match="refused"):
+        await fill(machine("a"), "s1")
+    monkeypatch.setattr(replicas, "AT_ONCE", 1)
+    with pytest.raises(StorageError, match="refused"), machine("a").writing(pytest.fail):
+        pass
+    assert [key for key in keys(objects, "samples") if key.endswith("footer")] == []
 
 
 def test_only_its_holder_writes(machine: Machine, objects: Objects):

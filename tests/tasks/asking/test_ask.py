@@ -13,6 +13,7 @@ from storage.errors import (
     BadResponse,
     Interrupted,
     Overloaded,
+    QuotaSpent,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -202,8 +203,10 @@ class TestTeacherDown:
         assert type(first) is (type(error) if isinstance(error, Unavailable) else TeacherDown)
 
     def test_a_wait_that_is_too_long(self):
-        """A server that asks to wait for hours is down for this run, at once."""
-        with pytest.raises(TeacherDown, match="asks to wait for 1,440 minutes"):
+        """A server that asks to wait for hours isn't asked any more in this run, and it is said when it may be."""
+        with pytest.raises(
+            QuotaSpent, match=r"^teacher 'smol' asks to wait for 1,440 minutes, until 20\d\d-.* UTC; a rerun after"
+        ):
             run(FakeTeacher(answer=script(RateLimited("429", retry_after_s=86_400))))
 
     def test_others_get_answers(self):
@@ -249,6 +252,34 @@ class TestTeacherDown:
         found = in_virtual_time(main())
         assert {type(error) for error in found} == {Unavailable}
         assert {error.attempts for error in found} == {6}
+
+    @pytest.mark.parametrize("known", ["others were answered meanwhile", "failed before", "nothing"])
+    def test_many_left(self, known: str):
+        """Nor where more are left that are known to fail while others are answered. Of what nothing is known, it is an outage."""
+        cursed = [f"p{number}" for number in range(8)]
+
+        async def main() -> list[Any]:
+            def answer(request: Request) -> Completion:
+                if request.prompt_id in cursed:
+                    raise Unavailable("500")
+                return completion("4")
+
+            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            await desk.ask(make_request())
+            if known == "failed before":
+                desk.failed_before = frozenset(cursed)
+            asking = [asyncio.create_task(desk.ask(make_request(prompt))) for prompt in cursed]
+            await asyncio.sleep(0)
+            for _ in range(2 if known == "others were answered meanwhile" else 0):
+                await desk.ask(make_request())
+            return await asyncio.gather(*asking, return_exceptions=True)
+
+        found = in_virtual_time(main())
+        if known == "nothing":
+            assert {type(error) for error in found} == {TeacherDown}
+        else:
+            assert {type(error) for error in found} == {Unavailable}
+            assert {error.attempts for error in found} <= {6, 7}  # not all failed before the others were answered
 
     def test_a_judge_that_is_down(self):
         """What a judge is asked differs, though its requests are no prompt's: an outage is an outage."""
@@ -607,14 +638,30 @@ class TestAnswer:
         answer, _ = run(FakeTeacher(answer=lambda request: completion("1", "2", "3")))
         assert [choice.response for choice in answer.completion.choices] == ["1", "2"]
 
-    @pytest.mark.parametrize(("said", "kept"), [(-5, 0), (7, 7), (2**31, 2**31 - 1), (10**30, 2**31 - 1)], ids=str)
-    def test_absurd_counts(self, said: int, kept: int):
-        """A count of tokens that no table can hold doesn't cost the response."""
+    @pytest.mark.parametrize("said", [-5, 7, 999_999, 1_500_000, 2**31, 10**12, 10**30], ids=str)
+    def test_absurd_counts(self, said: int, caplog: pytest.LogCaptureFixture):
+        """A count of tokens that can't be costs neither the response nor a budget: it is billed by its length, and that is said."""
+        given = Choice(response="4" * 80, reasoning="!" * 40)
         answer, _ = run(
-            FakeTeacher(answer=lambda request: completion("4", tokens_in=said, tokens_out=said, tokens_reasoning=said))
+            FakeTeacher(answer=lambda request: completion(given, tokens_in=said, tokens_out=said, tokens_reasoning=said))
         )
         found = answer.completion
-        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == (kept, kept, kept)
+        counted = 0 <= said <= 1_000_000
+        assert (found.tokens_in, found.tokens_out, found.tokens_reasoning) == ((said,) * 3 if counted else (4, 30, 10))
+        warned = [record.message for record in caplog.records if "billed by its texts' lengths" in record.message]
+        assert [message.split(" counts")[0] for message in warned] == ([] if counted else ["teacher 'smol'"])
+
+    def test_an_absurd_count_holds_nobody_up(self):
+        """The limit on tokens isn't told of it: it would hold back all that comes after."""
+
+        async def main() -> float:
+            options = make_options(limits={"tokens_per_minute": 6_000, "concurrency": 1})
+            desk = make_desk(options, FakeTeacher(answer=lambda request: completion("4", tokens_out=10**12)), Stop())
+            for _ in range(3):
+                await desk.ask(make_request(parameters={"max_tokens": 10}))
+            return asyncio.get_running_loop().time()
+
+        assert in_virtual_time(main()) < 10
 
     def test_estimate_is_settled(self):
         """The limit on tokens is told what was really used: an answer that is shorter than reserved lets the next go sooner."""

@@ -185,8 +185,14 @@ class TestGathering:
         house.teacher.answer = lambda one: completion(Choice(response="", finish_reason="refusal"), tokens_in=-5)
         (answer,) = run(house.ask_all([request("a")]))
         assert answer.completion.choices[0].finish_reason == "refusal"
-        assert answer.completion.tokens_in == 0
+        assert answer.completion.tokens_in == 1  # by its length: the count can't be
         assert len(house.teacher.batches) == 1
+
+    def test_a_prompt_that_is_not_counted(self, house: House):
+        """Where a file of results doesn't count a prompt, it is billed by its length."""
+        house.teacher.answer = lambda one: completion("4", tokens_in=0, tokens_out=3)
+        (answer,) = run(house.ask_all([request("What is 2 + 2?")]))
+        assert (answer.completion.tokens_in, answer.completion.tokens_out) == (3, 3)
 
     def test_what_it_costs(self, house: House):
         """The price is what is paid through a batch."""

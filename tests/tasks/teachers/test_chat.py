@@ -15,7 +15,7 @@ from storage.records import Logprobs, Message
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import make
 from tasks.teachers.options import PriceOptions, SamplingOptions
-from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Choice, Completion, NoChoices, Request, Usage
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
 
@@ -327,6 +327,7 @@ class TestReceived:
             ([1], (4, 1, 0)),
             ({"prompt_tokens": "many", "completion_tokens": [1]}, (4, 1, 0)),
             ({"prompt_tokens": 1e400, "completion_tokens": -1}, (4, 1, 0)),
+            ({"completion_tokens": 7}, (4, 7, 0)),
             ({"prompt_tokens": "5", "completion_tokens": 7.0, "completion_tokens_details": "x"}, (5, 7, 0)),
             ({"prompt_tokens": 5, "completion_tokens": 7, "completion_tokens_details": {"reasoning_tokens": "3"}}, (5, 7, 3)),
         ],
@@ -461,3 +462,10 @@ async def test_malformed(content: Any):
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     with pytest.raises(BadResponse):
         await ask(raw)
+
+
+async def test_no_choice_that_is_billed():
+    """A response without a choice, as some servers give for a prompt that they refuse, says what it cost all the same."""
+    with pytest.raises(NoChoices, match="has no choices") as caught:
+        await ask({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 0}})
+    assert caught.value.usage == Usage(tokens_in=5)

@@ -1,0 +1,113 @@
+"""A judge's way to its teacher: through the same limits and retries as any request, and on the same bill."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from storage.answers import Answers
+from storage.errors import BadResponse, EmptyResponse, QuotaSpent, VerifierError, Withheld
+from storage.identity import request_key
+from storage.records import Message
+from tasks.asking.ask import Desk
+from tasks.draw import Budget, Spending
+from tasks.stop import Stop
+from tasks.teachers.protocol import Request, Usage
+from tasks.verify import ANSWERED, BILL
+
+logger = logging.getLogger(__name__)
+RECENT = 4_096
+"""Answers that are kept for whoever asks the very same: responses that are alike come close together, from one prompt."""
+
+
+class DeskAsker:
+    """Asks one teacher. What has the same address is asked once, and what was answered with nothing isn't asked again."""
+
+    def __init__(self, desk: Desk, spending: Spending, budget: Budget, stop: Stop, answers: Answers, *, waits: bool) -> None:
+        """Ask at a desk. What is among the `answers` isn't asked for.
+
+        `waits`: where the teacher may not be asked any more today, what it was to judge waits, and the run goes on.
+        """
+        self._desk, self._spending, self._budget, self._stop = desk, spending, budget, stop
+        self._answers, self._waits = answers, waits
+        self._recent: dict[str, asyncio.Future[str]] = {}
+
+    async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
+        """Ask at temperature 0 for JSON by the schema. Raise VerifierError where what was paid for is of no use."""
+        form = {"type": "json_schema", "json_schema": {"name": "verdict", "schema": schema, "strict": True}}
+        parameters = {"temperature": 0, "response_format": form}
+        request = Request(prompt_id="judge", messages=tuple(messages), parameters=parameters)
+        options = self._desk.options
+        key = request_key(
+            provider=options.provider,
+            model=options.model,
+            messages=request.messages,
+            parameters=parameters,
+            identity={"extra_body": options.extra_body, "api": options.api, "path": options.path},
+        )
+        if (known := self._answers.get(key)) is None:
+            known = await self._once(key, request)
+            ANSWERED.get()[key] = known
+        return known
+
+    async def _once(self, key: str, request: Request) -> str:
+        """Ask, unless that was asked just now, or is being asked: who asks pays, and who waits for that gets it too."""
+        while (under_way := self._recent.get(key)) is not None:
+            try:
+                return await asyncio.shield(under_way)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not under_way.cancelled() or (task is not None and task.cancelling()):
+                    raise  # who waits was cancelled, and not who asks
+        mine = self._recent[key] = asyncio.get_running_loop().create_future()
+        try:
+            answer = await self._asked(request)
+        except VerifierError as error:
+            mine.set_exception(error)
+            mine.exception()  # perhaps nobody else waits for it
+            raise
+        except BaseException:
+            del self._recent[key]  # whoever waits asks for itself
+            mine.cancel()
+            raise
+        mine.set_result(answer)
+        if len(self._recent) > RECENT:
+            self._forget()
+        return answer
+
+    def _forget(self) -> None:
+        """Let go of the older half of what is answered."""
+        for key, asked in list(self._recent.items())[: RECENT // 2]:
+            if asked.done():
+                del self._recent[key]
+
+    async def _asked(self, request: Request) -> str:
+        billed: list[Usage] = []
+
+        def bill(usage: Usage) -> None:
+            billed.append(usage)
+            BILL.get().append(self._spending.bill(usage, self._desk.options, self._budget))
+
+        try:
+            answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill)
+        except Withheld:
+            if not self._stop:
+                self._stop.set(self._budget.exhausted())
+            raise
+        except QuotaSpent as error:
+            if not self._waits:
+                raise
+            if self._stop.put_off(error):
+                logger.warning("%s; what it was to judge waits, and the rest goes on", error)
+            raise Withheld(str(error)) from error
+        except BadResponse as error:
+            # At temperature 0 the next build would pay for the same again.
+            if billed or isinstance(error, EmptyResponse):
+                raise VerifierError(f"the judge gave no answer ({error.attempts} attempts, the last: {error})") from error
+            raise
+        choice = answer.completion.choices[0]
+        if not choice.response:
+            raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
+        return choice.response

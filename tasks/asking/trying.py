@@ -1,0 +1,41 @@
+"""What has become of one request to a teacher so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tasks.asking.line import Line
+from tasks.teachers.protocol import Completion, Request, Usage
+
+
+@dataclass(slots=True)
+class Try:
+    """One request, from its first attempt to its last."""
+
+    request: Request
+    """What is asked."""
+    attempts: int = 0
+    """Times that it was sent."""
+    failures: int = 0
+    """Of these, such as may be its own fault."""
+    refusals: int = 0
+    """Times that the server had had enough requests."""
+    billed_again: bool = False
+    """Whether the last attempt failed in a way that may have been billed."""
+    latency_s: float = 0.0
+    """Of the last attempt."""
+    wasted: tuple[Usage, ...] = ()
+    """What was billed for responses that were asked for again."""
+    in_hand: Completion | None = None
+    """A response that is there, though another was asked for."""
+    _failed_on: Line | None = None
+    _answers_then: int = 0
+    _alone: bool = False
+
+    def fails_alone(self, line: Line) -> bool:
+        """Hear that it has failed on a line. Return whether others were answered there since it first did."""
+        if self._failed_on is None:
+            self._failed_on, self._answers_then = line, line.breaker.answers
+        elif self._failed_on is line and line.breaker.answers > self._answers_then:
+            self._alone = True
+        return self._alone

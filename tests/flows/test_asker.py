@@ -1,0 +1,104 @@
+"""A judge's way to its teacher: the same is asked once, and what was paid for and is of no use isn't asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flows.asker import DeskAsker
+from storage.answers import Answers
+from storage.errors import BadResponse, QuotaSpent, Unavailable, VerifierError, Withheld
+from tasks.draw import Budget, Spending
+from tasks.stop import Stop
+from tasks.teachers.options import RetryOptions
+from tasks.teachers.protocol import Choice, Completion, NoChoices, Request, Usage
+from tasks.verify import ANSWERED, BILL
+from tests.fakes import FakeTeacher, completion, echo, make_desk, make_options, user
+
+EMPTY = completion(Choice(response="", finish_reason="stop"))
+
+
+class Bench:
+    """A judge's teacher, and what was paid for it."""
+
+    def __init__(self, folder: Path, answer: Callable[[Request], Completion] = echo, *, waits: bool = True, **given: object):
+        self.teacher = FakeTeacher(answer=answer)
+        self.stop, self.spending = Stop(), Spending()
+        options = make_options(**({"retry": RetryOptions(attempts=2, first_wait_s=0.001, max_wait_s=0.002)} | given))
+        desk = make_desk(options, self.teacher, self.stop)
+        self.answers = Answers(folder / "answers", run="r")
+        self._asker = DeskAsker(desk, self.spending, Budget(None), self.stop, self.answers, waits=waits)
+
+    async def ask(self, text: str) -> str:
+        """Ask as a check does, in a task of its own."""
+        BILL.set([])
+        ANSWERED.set({})
+        return await self._asker.ask(user(text), schema={})
+
+    async def side_by_side(self, *texts: str) -> list[str | BaseException]:
+        """Ask several at once."""
+        return await asyncio.gather(*(asyncio.create_task(self.ask(text)) for text in texts), return_exceptions=True)
+
+
+async def test_the_same_is_asked_once(tmp_path: Path):
+    """Whoever asks the same at the same time, or later, gets the same answer, and it is billed once."""
+    bench = Bench(tmp_path)
+    assert await bench.side_by_side("a", "a", "b") == ["a #0", "a #0", "b #0"]
+    assert await bench.ask("a") == "a #0"
+    assert len(bench.teacher.requests) == 2
+    assert bench.spending.tokens_in == 20
+
+
+async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
+    """Where who asked got no answer, or was cancelled, the next one asks."""
+    left = [Unavailable("500")] * 2
+
+    def answer(request: Request) -> Completion:
+        if left:
+            raise left.pop()
+        return echo(request)
+
+    bench = Bench(tmp_path, answer)
+    first, second = await bench.side_by_side("a", "a")
+    assert isinstance(first, Unavailable)
+    assert second == "a #0"
+    asking, waiting = (asyncio.create_task(bench.ask("b")) for _ in range(2))
+    await asyncio.sleep(0)
+    asking.cancel()
+    assert await waiting == "b #0"
+
+
+@pytest.mark.parametrize(
+    ("answer", "paid"),
+    [(EMPTY, True), (NoChoices("no choices", usage=Usage(tokens_in=10)), True), (BadResponse("not JSON"), False)],
+    ids=["empty", "billed without a choice", "malformed"],
+)
+async def test_no_answer(tmp_path: Path, answer: Completion | Exception, paid: bool):
+    """An empty answer was paid for: after the policy's attempts there is no verdict, for good. What cost nothing is put off."""
+
+    def given(_: Request) -> Completion:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    bench = Bench(tmp_path, given)
+    for _ in range(2):
+        with pytest.raises(VerifierError if paid else BadResponse):
+            await bench.ask("a")
+    assert len(bench.teacher.requests) == (2 if paid else 4)
+    assert bench.spending.tokens_in == (20 if paid else 0)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_day_that_is_used(tmp_path: Path, waits: bool):
+    """What a judge was to judge waits for another day, and the run goes on, unless verdicts decide what is asked for next."""
+    bench = Bench(tmp_path, waits=waits, limits={"requests_per_day": 1, "concurrency": 1})
+    first, *others = await bench.side_by_side("a", "b", "c")
+    assert first == "a #0"
+    assert [type(each) for each in others] == [Withheld if waits else QuotaSpent] * 2
+    assert not bench.stop
+    bench.stop.conclude()
+    assert isinstance(bench.stop.reason, QuotaSpent) == waits
