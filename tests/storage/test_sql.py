@@ -76,8 +76,10 @@ def test_no_room_in_memory(tmp_path: Path):
 
 def test_a_stream_that_breaks():
     """What DuckDB says half-way through a stream is the lake's trouble too."""
-    reader = duckdb.connect().sql("SELECT CASE WHEN i = 500000 THEN error('broken') ELSE i END FROM range(1000000) t(i)").to_arrow_reader(
-        100
+    reader = (
+        duckdb.connect()
+        .sql("SELECT CASE WHEN i = 500000 THEN error('broken') ELSE i END FROM range(1000000) t(i)")
+        .to_arrow_reader(100)
     )
     with pytest.raises(StorageError, match="broken"):
         list(streamed(reader))

@@ -75,7 +75,9 @@ def test_duckdb_and_arrow(lake: Lake, tmp_path: Path):
     """DuckDB and Arrow read the Parquet files of a split together."""
     run(lake, mixed(20), shards=3)
     pattern = tmp_path / "out" / "train-*.parquet"
-    found = duckdb.connect().sql(f"SELECT count(*), count(DISTINCT sample_id), min(messages[-1].content) FROM '{pattern}'").fetchall()
+    found = (
+        duckdb.connect().sql(f"SELECT count(*), count(DISTINCT sample_id), min(messages[-1].content) FROM '{pattern}'").fetchall()
+    )
     assert found == [(16, 16, "A0")]
     assert pads.dataset(sorted((tmp_path / "out").glob("train-*.parquet"))).count_rows() == 16
 

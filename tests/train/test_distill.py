@@ -20,7 +20,20 @@ from tests.train.test_training import tiny
 
 pytestmark = pytest.mark.train
 # A step takes milliseconds: enough of them that a signal finds the run at work on any machine.
-LONG = ("--lr", "1e-3", "--epochs", "40", "--tokens-per-batch", "100", "--accumulate", "1", "--evaluate-every", "50", "--patience", "0")
+LONG = (
+    "--lr",
+    "1e-3",
+    "--epochs",
+    "40",
+    "--tokens-per-batch",
+    "100",
+    "--accumulate",
+    "1",
+    "--evaluate-every",
+    "50",
+    "--patience",
+    "0",
+)
 BIN = str(Path(sys.executable).with_name("stillhouse"))
 
 
