@@ -18,8 +18,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.markup import CURRENCY, UNKNOWN, fold, plain
+from verifiers.markup import UNKNOWN, fold
 from verifiers.numerals import Numeral, numerals
+from verifiers.sentences import guessed
+from verifiers.tidying import tidy
+from verifiers.units import unit_behind
 
 WINDOW = 600
 """Characters that are looked at from where an answer begins: a sentence is no longer."""
@@ -38,6 +41,8 @@ class Reading:
     """Its value."""
     end: int
     """Where it ends in the sentence that was given."""
+    unit: str = ""
+    """A unit that is known, in one spelling; empty where none stands behind it."""
     at_end: bool = False
     """No word follows it in the text: if the text was cut off, then perhaps within this number."""
 
@@ -142,15 +147,6 @@ _LED = re.compile(
     |just|simply|therefore|thus|then|so|usd|us|rs\.?|[a-z]\s?[=≈])[\s:=≈(]++)*+""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SPOKEN_MINUS = re.compile(
-    r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])|(?:(?<=[=:(≈])|^)\s*-\s+(?=[\d.])", re.IGNORECASE
-)
-_MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
-_FACTORIAL = re.compile(
-    r"(?<=[0-9)])!+(?=\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
-)
-"""Not "**72!**", nor "72! - great"."""
-_ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 _PLACE = r"[\s-](?:decimals?\b|significant\b|sig\.?\b|d\.?\s?p\b|s\.?\s?f\b)"
 _PLACES = re.compile(_PLACE, re.IGNORECASE)
 _TO_PLACES = re.compile(
@@ -171,19 +167,6 @@ _LABEL = re.compile(
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
 Join = Literal["equals", "operator", "stops", "clashes"]
-
-
-def tidy(text: str) -> str:
-    """Return a window of a text as numbers are read from it."""
-    text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
-    text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
-    text = _MINUS_BRACKET.sub(r"-\1", text)
-    return _SPOKEN_MINUS.sub(r" \1-", text)
-
-
-def ended(text: str) -> str:
-    """Return a text in which decimals that go on end with the digits that are written: for who compares with a tolerance."""
-    return _ENDLESS.sub(lambda match: match[1] + ("." if match[2] is not None else ""), text)
 
 
 def in_sentence(sentence: str) -> Read:
@@ -215,6 +198,8 @@ def _refuse(lead: str, first: Numeral) -> Refusal | None:  # noqa: PLR0911 - a t
         return Refusal(f"a bound, not a number: {written}", end=first.end)
     if _LABEL.search(lead):
         return Refusal(f"a number of something else: {written}", end=first.end)
+    if guessed(lead):
+        return Refusal(f"only a guess: {written}", end=first.end)
     if _FACTOR.search(lead) or _FUNCTION.search(lead):
         return Refusal(f"a calculation, not a number: {written}", end=first.end)
     return None
@@ -274,7 +259,7 @@ def _follow(sentence: str, found: list[Numeral], *, finished: bool) -> Read:
         return Refusal(f"a calculation, not a number: {_quote(sentence[found[0].start :])}", end=current.end)
     if best.value is None:
         return Refusal(f"{_quote(best.text)} is no plain number", end=best.end)
-    return Reading(best.text.strip(), best.value, best.end)
+    return Reading(best.text.strip(), best.value, best.end, unit_behind(sentence, best.end, best.text))
 
 
 def _join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> Join:
@@ -349,7 +334,7 @@ def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
         return refusal
     if last.value is None:
         return Refusal(f"{_quote(last.text)} is no plain number")
-    return Reading(last.text.strip(), last.value, last.end)
+    return Reading(last.text.strip(), last.value, last.end, unit_behind(window, last.end, last.text))
 
 
 def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:

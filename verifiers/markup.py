@@ -1,7 +1,8 @@
 """Markup off: what a person sees of an answer that is written in Unicode, Markdown, HTML or LaTeX.
 
 `plain` is for a window of a response, not for megabytes. It keeps what changes a value: a power becomes `↑`, so that 10² is
-never read as 102; a root becomes `√`; a command that it doesn't know becomes `�`. Whoever reads a number stops at these.
+never read as 102, but 10⁶ is `1e6`; a root becomes `√`; a command that it doesn't know becomes `�`. Whoever reads a number stops
+at these.
 """
 
 from __future__ import annotations
@@ -117,6 +118,9 @@ _STAR_TIMES = re.compile(r"(?<=[\d)])\s?\*\s?(?=[\d($.])")
 _UNDERSCORE = re.compile(r"(?<!\w)_{1,3}(?=\S)|(?<=[^\s_])_{1,3}(?!\w)")
 _DOLLAR = re.compile(r"([-+]?)[ \t]?\$+[ \t]?")
 _SCIENTIFIC = re.compile(r"(?<=[0-9])\s?[\u00d7x·]\s?10\s?\^\s?[({]?([-+]?\d{1,5})[)}]?")
+_POWER_OF_TEN = re.compile(
+    r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
+)
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")
 
 
@@ -135,7 +139,8 @@ def plain(text: str) -> str:
         text = _UNDERSCORE.sub("", text)
     if "^" in text:
         text = text.replace("^{°}", "°").replace("^°", "°")
-        text = _EXPONENT.sub("↑", _SCIENTIFIC.sub(r"e\1", text))
+        text = _POWER_OF_TEN.sub(r"1e\1\2\3", _SCIENTIFIC.sub(r"e\1", text))
+        text = _EXPONENT.sub("↑", text)
     if "$" in text:
         text = _DOLLAR.sub(_dollar, text)
     return text.replace("{", "").replace("}", "").replace("`", "")

@@ -37,7 +37,7 @@ _REFUSED = re.compile(
         |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
         |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}
         |(?:that|this|it|which|{_ANSWER})(?:\sis|['\u2019]s|\swas)\s{_WRONG}|(?:that|this|it|{_ANSWER})\s(?:is|was)n['\u2019]t\s{_RIGHT}
-        |(?:wrong|incorrect)\s*[).!]|\u274c|(?:edit|update)[*_]{{0,2}}:|on\sreflection,?\s{_INSTEAD}|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
+        |(?:edit|update)[*_]{{0,2}}:|on\sreflection,?\s{_INSTEAD}|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
         |(?:up)?on\s(?:re-?\w{{3,15}}|(?:closer|further|second|deeper)\s\w{{3,15}}),?\s
             (?=[^.\n]{{0,60}}(?:better|should|must|instead|not|n['\u2019]t|it\sis|it['\u2019]s)\b)
         |(?:in\sfact,?\s)?(?:it|the\sanswer)\s(?:should\s(?:have\sbeen|be)|is\sin\sfact|is\sactually)\s{_INSTEAD}
@@ -47,6 +47,32 @@ _REFUSED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What takes back only the statement right before it: further on, it is another option that doesn't fit."""
+_WRONG_SO = r"(?:wrong|incorrect|not\s(?:correct|right|true|the\s(?:right|correct)\sanswer))"
+_SAID = r"(?i:(?:but|and|which|this|that|it|the\sabove)\s?(?:that|this|it)?(?:\sis|['\u2019]s|\swas)\s)"
+_GUESS = (
+    r"(?i:maybe|perhaps|possibly|(?:but\s)?(?:i['\u2019]m\s|i\sam\s)?(?:not\s(?:\w{1,10}\s|100\s?%\s)?(?:sure|certain)|unsure|guessing)"
+    r"|i\s(?:would\s)?guess|(?:(?:it|this|that)(?:\sis|['\u2019]s)\s)?(?:just\s|only\s|merely\s)?(?:a\s|my\s(?:best\s)?)?(?:wild\s)?guess)"
+)
+_LINE_ENDS = r"\s?[.!]{0,3}\s*(?:$|\n)"
+_BIT = r"(?:\S*[^\s.,;:!?]|\S*\d,)"
+_STRUCK = rf"""(?:[^\S\n]*{_BIT}(?:[^\S\n]{_BIT}){{0,4}}?(?P<word>
+        \s*[\u274c\u2717\u2718\U0001f44e\U0001f6ab\u26d4]
+        |\s?[(\[]\s?(?:{_SAID}?{_WRONG_SO}|{_SAID}false|{_GUESS}|\?+)\s?[.!]?\s?[)\]]
+        |\s[\u2013—-]\s?{_WRONG_SO}{_LINE_ENDS}
+        |\s?[,;:\u2013—-]?\s(?:{_SAID}(?:{_WRONG_SO}|false)|{_GUESS}){_LINE_ENDS}
+        |(?:\.\s+|[^\S\n]*\n\s*)[(\[]?{_SAID}?{_WRONG_SO}[)\]]?{_LINE_ENDS})
+    |[^\S\n]*{_BIT}(?:[^\S\n]{_BIT})?(?P<said>\s(?:is|was)\s{_WRONG_SO}{_LINE_ENDS}))"""
+"""What stands right behind an answer, or on a line of its own below, and strikes it out or calls it a guess."""
+_STRUCK_ANSWER = re.compile(_STRUCK.replace("(?:wrong|", "(?:false|wrong|"), re.IGNORECASE | re.VERBOSE)
+_STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
+"""Behind a letter "Incorrect" and "false" may be the option's text."""
+_OPTION = re.compile(r"\W{0,6}[A-Z]\b(?!['\u2019])")
+_GUESSED = re.compile(
+    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W))\b|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
+    r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?)[^.,;!?\n]{0,30}$",
+    re.IGNORECASE,
+)
+_APPROVED = re.compile(r"\s*(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?\s*$")
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
 """An answer and its unit: a longer clause may speak of something else."""
@@ -98,8 +124,20 @@ def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
     return Sentence(text, asks=False, rest="")
 
 
+def approved(text: str) -> str:
+    """Return an answer without the check mark behind it, or "(correct)"."""
+    return _APPROVED.sub("", text)
+
+
+def guessed(lead: str) -> bool:
+    """Whether what stands before an answer in its sentence calls it a guess: "maybe", "I'd guess", "it could be"."""
+    return _GUESSED.search(lead) is not None
+
+
 def taken_back(text: str, begin: int) -> Retraction | None:
-    """Return the first retraction at or after `begin`."""
+    """Return the first retraction at or after `begin`, where an answer stands or just ended."""
+    if struck := struck_out(text, begin):
+        return Retraction(" ".join((struck["word"] or struck["said"]).split()), struck.end(), final=True, hedges=False)
     match = _TAKEN_BACK.search(text, begin)
     refused = _refused(text[begin : begin + _NEAR])
     if refused and (match is None or begin + refused.start("word") < match.start("word") or _pauses(match)):
@@ -113,6 +151,13 @@ def taken_back(text: str, begin: int) -> Retraction | None:
 
 def _pauses(match: re.Match[str]) -> bool:
     return " ".join(match["word"].lower().split()) in _PAUSES
+
+
+def struck_out(text: str, begin: int) -> re.Match[str] | None:
+    """Return what strikes out the short answer at `begin`, right behind it or on the line below: "(incorrect)", "❌", "maybe"."""
+    closed = text[begin : begin + 1] == "}"  # of a box: the answer is before
+    option = _OPTION.match(text, begin - 2 if closed and begin > 1 else begin)
+    return (_STRUCK_OPTION if option else _STRUCK_ANSWER).match(text, begin, begin + _NEAR)
 
 
 def _refused(text: str) -> re.Match[str] | None:

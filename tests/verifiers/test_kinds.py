@@ -12,6 +12,20 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("5", "5 m", True),
+    ("5", "5m", False),
+    ("5m", "5 m", True),
+    ("5 m", r"\boxed{5\text{ m}}", True),
+    ("5 m", "5 cm", None),
+    ("300000000", r"\boxed{3 \times 10^8 m/s}", True),
+    ("300000000", "3 × 10^8 m/s", True),
+    ("300000000", "The answer is 3e8 m/s.", True),
+    ("1000000", "1 x 10^6", True),
+    ("-3", "minus 3", True),
+    ("1024", "The answer is 2^{10} = 1024.", True),
+    ("1023", "2^{10} = 1023", None),
+    ("$5", "€5", None),
+    ("5", "The answer is 5 in 6.", None),
     (r"12\pi", r"Answer: $12\pi$ (approximately $37.7$)", True),
     ("37.7", r"Answer: $12\pi$ (approximately $37.7$)", False),
     ("1,2,3", r"\boxed{\{3, 2, 1\}}", True),
