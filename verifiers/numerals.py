@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 MAX_DIGITS = 300
@@ -52,7 +52,6 @@ _SCALES = {
     "trillion": 10**12,
     "lakh": 10**5,
     "crore": 10**7,
-    "dozen": 12,
 }
 _SHARES = {
     "half": 2,
@@ -83,7 +82,7 @@ _DIGITS = re.compile(
     (?P<a>{_BLOB})(?:[eE](?P<exp>[-+]?[0-9]++))?
     (?:[ ]?/[ ]?(?P<b>{_BLOB})(?P<more>[ ]?/[ ]?[0-9])?)?
     (?P<tail>[^\W0-9_]++)?(?P<broken>\w++|[ ](?:halves|thirds|fifths|sixths|sevenths|eighths|ninths|tenths)\b)?
-    (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b)?
+    (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b(?!&))?
     (?P<percent>\s?(?:%|percent\b|per\ cent\b|pct\b))?""",
     re.VERBOSE,
 )
@@ -99,6 +98,8 @@ _PRONOUN = re.compile(
     r"\b(?:the|no|any|this|that|each|every|which|only|another|last|first|correct|right|wrong)\s$", re.IGNORECASE
 )
 _EACH = re.compile(r"(?:[\d$]|\b(?:dollars?|cents?|euros?|per|for|each))\s$", re.IGNORECASE)
+_A_DOZEN = re.compile(r"(?<!and a )\b(?:(?P<half>half (?:a )?)|(?<!half )an? )dozen\b", re.IGNORECASE)
+_OF_DOZENS = re.compile(r"[ -]dozens?\b", re.IGNORECASE)
 _OUT_OF = re.compile(r"\sout\sof\s(?:(?:the|a\stotal\sof|all)\s)?", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(?:$|[.!)\n])")
 MAX_CHANCE = 1000
@@ -110,7 +111,16 @@ def numerals(text: str) -> list[Numeral]:
     """Return every number of a plain text (see `verifiers.markup`), in order."""
     found = [*_in_digits(text), *_in_words(text)]
     found.sort(key=lambda numeral: numeral.start)
-    return list(_joined(text, found))
+    joined = list(_joined(text, found))
+    return [_in_dozens(text, numeral) for numeral in joined] if "ozen" in text else joined
+
+
+def _in_dozens(text: str, numeral: Numeral) -> Numeral:
+    dozens = _OF_DOZENS.match(text, numeral.end)
+    if dozens is None:
+        return numeral
+    value = None if numeral.value is None else numeral.value * 12
+    return replace(numeral, end=dozens.end(), text=numeral.text + dozens[0], value=value)
 
 
 def _in_digits(text: str) -> Iterator[Numeral]:
@@ -185,6 +195,9 @@ def _decimal(blob: str) -> Fraction | None:
 
 
 def _in_words(text: str) -> Iterator[Numeral]:
+    for match in _A_DOZEN.finditer(text):
+        if not _EACH.search(text, max(0, match.start() - 20), match.start()):  # $3 a dozen
+            yield Numeral(match.start(), match.end(), match[0], Fraction(6 if match["half"] else 12))
     for match in _WORDS.finditer(text):
         words = (match["words"] or "one").lower()
         if (
@@ -197,8 +210,6 @@ def _in_words(text: str) -> Iterator[Numeral]:
         ):
             continue
         value = cardinal(words.replace("-", " ").split())
-        if words.startswith(("a ", "an ")) and _EACH.search(text, max(0, match.start() - 20), match.start()):
-            continue  # $3 a dozen
         share = match["share"]
         if share and value is not None:
             value = _share(value, share.lower())

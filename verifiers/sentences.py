@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
 _ABBREVIATIONS = frozenset(
@@ -20,7 +21,7 @@ _TAKEN_BACK = re.compile(
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
         |(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
-        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b
+        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -54,14 +55,15 @@ _GUESS = (
     r"|i\s(?:would\s)?guess|(?:(?:it|this|that)(?:\sis|['\u2019]s)\s)?(?:just\s|only\s|merely\s)?(?:a\s|my\s(?:best\s)?)?(?:wild\s)?guess)"
 )
 _LINE_ENDS = r"\s?[.!]{0,3}\s*(?:$|\n)"
+_CROSS = "[\u274c\u2717\u2718\U0001f44e\U0001f6ab\u26d4]"
 _BIT = r"(?:\S*[^\s.,;:!?]|\S*\d,)"
 _STRUCK = rf"""(?:[^\S\n]*{_BIT}(?:[^\S\n]{_BIT}){{0,4}}?(?P<word>
-        \s*[\u274c\u2717\u2718\U0001f44e\U0001f6ab\u26d4]
+        [^\S\n]*{_CROSS}|\s*\n\s*{_CROSS}\ufe0f?\s*(?:$|\n|{_WRONG_SO})
         |\s?[(\[]\s?(?:{_SAID}?{_WRONG_SO}|{_SAID}false|{_GUESS}|\?+)\s?[.!]?\s?[)\]]
         |\s[\u2013—-]\s?{_WRONG_SO}{_LINE_ENDS}
         |\s?[,;:\u2013—-]?\s(?:{_SAID}(?:{_WRONG_SO}|false)|{_GUESS}){_LINE_ENDS}
         |(?:\.\s+|[^\S\n]*\n\s*)[(\[]?{_SAID}?{_WRONG_SO}[)\]]?{_LINE_ENDS})
-    |[^\S\n]*{_BIT}(?:[^\S\n]{_BIT})?(?P<said>\s(?:is|was)\s{_WRONG_SO}{_LINE_ENDS}))"""
+    |[^\S\n]*(?!(?:it|this|that|he|she|they|the|an?)\b){_BIT}(?:[^\S\n]{_BIT})?(?P<said>\s(?:is|was)\s{_WRONG_SO}{_LINE_ENDS}))"""
 """What stands right behind an answer, or on a line of its own below, and strikes it out or calls it a guess."""
 _STRUCK_ANSWER = re.compile(_STRUCK.replace("(?:wrong|", "(?:false|wrong|"), re.IGNORECASE | re.VERBOSE)
 _STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
@@ -72,6 +74,7 @@ _GUESSED = re.compile(
     r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?)[^.,;!?\n]{0,30}$",
     re.IGNORECASE,
 )
+_SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
 _APPROVED = re.compile(r"\s*(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?\s*$")
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
@@ -138,19 +141,28 @@ def taken_back(text: str, begin: int) -> Retraction | None:
     """Return the first retraction at or after `begin`, where an answer stands or just ended."""
     if struck := struck_out(text, begin):
         return Retraction(" ".join((struck["word"] or struck["said"]).split()), struck.end(), final=True, hedges=False)
-    match = _TAKEN_BACK.search(text, begin)
+    match = _said(text, begin)
     refused = _refused(text[begin : begin + _NEAR])
     if refused and (match is None or begin + refused.start("word") < match.start("word") or _pauses(match)):
         return Retraction(" ".join(refused["word"].split()), begin + refused.end(), final=True, hedges=False)
     if match is None:
         return None
-    if _pauses(match) and (more := _TAKEN_BACK.search(text, match.end(), match.end() + _SOON)):
+    if _pauses(match) and (more := _said(text, match.end(), match.end() + _SOON)):
         match = match if _pauses(more) or more["hedge"] else more  # "Wait, … That's wrong."
     return Retraction(" ".join(match["word"].split()), match.end(), not _pauses(match), match["hedge"] is not None)
 
 
 def _pauses(match: re.Match[str]) -> bool:
     return " ".join(match["word"].lower().split()) in _PAUSES
+
+
+def _said(text: str, begin: int, end: int = sys.maxsize) -> re.Match[str] | None:
+    """Return the first words that take something back, but for those of "If you got 8, that's wrong"."""
+    for match in _TAKEN_BACK.finditer(text, begin, min(end, len(text))):
+        before = text[max(begin, match.start("word") - 80) : match.start("word")]
+        if not _SUPPOSED.search(before):
+            return match
+    return None
 
 
 def struck_out(text: str, begin: int) -> re.Match[str] | None:

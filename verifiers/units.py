@@ -27,11 +27,10 @@ def unit_behind(text: str, end: int, written: str) -> str:
 
 
 def _known(word: str) -> str:
-    unit = (
-        {"mph": "mi", "%": "%", "per cent": "%", "°": "°"}.get(word)
-        or UNITS.get(word)
-        or (UNITS.get(word.lower(), "") if len(word) > 1 else "")
-    )
+    same = {"mph": "mi", "%": "%", "per cent": "%", "°": "°"}
+    one = [word[:-1]] if word.endswith("s") and len(word) > 2 else []  # noqa: PLR2004 - ms is no m
+    forms = [word, *one, *([word.lower()] if len(word) > 1 else [])]
+    unit = next((known for each in forms if (known := same.get(each) or UNITS.get(each))), "")
     return "" if unit in _NONE else unit
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,8 @@ NUMBERS = [
     ("5 cm", "5 in total", True),
     ("5 cm²", "5 cm", False),
     ("5 hours", "5 minutes", False),
+    ("7 days", "7 weeks", False),
+    ("5 lbs", "5 pounds", True),
     ("60 mph", "60 miles per hour", True),
     ("$5", "5 dollars per hour", True),
     ("$5", "€5", False),
@@ -332,3 +335,11 @@ def test_a_long_answer_is_kept_short() -> None:
     assert len(finding.answer) <= 200
     assert len(finding.reason) < 500
     assert finding.reason.encode()
+
+
+def test_dozens_are_counted_where_the_prompt_asks_for_them() -> None:
+    """Elsewhere 12 dozen are 144 and nothing else."""
+    for asked, passed in (("How many dozen eggs?", True), ("How many eggs?", False)):
+        found = ExactMatch(kind="number").check(replace(prompt("12"), prompt=asked), sample("The answer is 12 dozen.", "stop"))
+        assert found.passed is passed
+    assert check("144", "12 dozen", kind="number").passed is True

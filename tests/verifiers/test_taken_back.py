@@ -113,6 +113,12 @@ BELIEVED = [
     "The answer is {}. Guesses would be wrong here.",
 ]
 STANDS = [
+    "If you got another one, that's wrong.",
+    "It may be useful to verify this.",
+    "(It could be written otherwise.)",
+    "\u274c Common mistake: forgetting to carry.",
+    "I guess that's why it is called lucky.",
+    "Please tell me if something is incorrect.",
     "I hope this helps!",
     "It should be noted that this is exact.",
     "In fact, it is the largest one.",
@@ -187,3 +193,9 @@ def test_json_is_taken_back_too(form: str) -> None:
         assert check('{"a": 1}', answer + words, kind="json").passed is False, words
     for words in ("", "\nHope this helps!", "\nWait for the result.", "\nA wrong key is an error."):
         assert check('{"a": 1}', answer + words, kind="json").passed is True, words
+
+
+@pytest.mark.parametrize("answer", ["It is false", "The claim is wrong", "Maybe", "incorrect"])
+def test_a_text_may_sound_like_a_retraction(answer: str) -> None:
+    """Where it is the answer."""
+    assert check(answer, f"Answer: {answer}").passed is True
