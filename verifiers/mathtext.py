@@ -138,6 +138,7 @@ _DROPPED = re.compile(
 _DISPLAY = re.compile(r"\\\[(.*)\\\]", re.DOTALL)
 _GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{,\}|,\\!|\\!,)(?=\d{3}(?!\d))")
 _ENDLESS = re.compile(r"\.{2,}\s*$|(?<=[0-9])\.{2,}")
+_RECURRING = re.compile(r"(?<![\d.,])(\d{0,20})\.(\d{0,20})\\overline\s*\{\s*(\d{1,20})\s*\}(?!\d)")
 _MINUS = re.compile(r"^(?:minus|negative)\s+(?=[\d.\\])", re.IGNORECASE)
 _TIMES_TEN = re.compile(r"(\d)\s?[xX]\s?10(?=\s?\^)")
 _ANSWERS = {"yes", "no", "true", "false", "none"}
@@ -182,8 +183,16 @@ def bare(text: str) -> str:
     text = _FIXED_FRACTION.sub(lambda m: f"{m[1]}{{{m[2]}}}" + (f"{{{m[3]}}}" if m[3] else ""), text)
     if _ENDLESS.search(text):
         raise Unreadable("it goes on")
+    text = _RECURRING.sub(_recurring, text)
     text = _TIMES_TEN.sub(r"\1\\times 10", _MINUS.sub("-", text.strip()))
     return text.rstrip(".\u3002").strip()
+
+
+def _recurring(match: re.Match[str]) -> str:
+    r"""Return 0.1\overline{6} as a fraction."""
+    whole, fixed, repeated = match[1] or "0", match[2], match[3]
+    above = int(whole + fixed + repeated) - int(whole + fixed)
+    return f"\\frac{{{above}}}{{{'9' * len(repeated)}{'0' * len(fixed)}}}"
 
 
 def tokens(text: str) -> list[Token]:

@@ -12,6 +12,9 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    (r"0.\overline{3}", "1/3", True),
+    (r"$1.1\overline{6}$", r"\boxed{\frac{7}{6}}", True),
+    (r"0.\overline{3}", "0.333", False),
     ("5", "5 m", True),
     ("5", "5m", False),
     ("5m", "5 m", True),
