@@ -123,6 +123,10 @@ assert m() == 3 and dice() < 9
 """,
 }
 UNDECIDED = {
+    "a_program_of_its_own": (
+        "import subprocess, sys\nrun = subprocess.run([sys.executable, 'solution.py'], capture_output=True)\nassert run.stdout == b'5'",
+        "the tests start programs of their own",
+    ),
     "stderr": (
         """
 def test_a(capsys):
