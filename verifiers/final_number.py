@@ -72,7 +72,7 @@ _EXCLUDED = re.compile(r"\b(?:but|except|excluding|besides)\s*$", re.IGNORECASE)
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?)"
     r"|(?:超过|超過|大于|小于|多于|少于|不到|至少|至多)"
-    r"|[<>≤≥≠±])\s*$",
+    r"|[<>≤≥≠±]|!=)\s*$",
     re.IGNORECASE,
 )
 _FACTOR = re.compile(
@@ -80,7 +80,7 @@ _FACTOR = re.compile(
     re.IGNORECASE,
 )
 _FUNCTION = re.compile(
-    r"\b(?:sum|product|difference|quotient|opposite|inverse|reciprocal|negative|factorial|logarithm|value|square|cube|power|half)\s+of"
+    r"\b(?:sum|product|difference|quotient|opposite|inverse|reciprocal|negative|factorial|logarithm|value|square|cube|power|half|one)\s+of"
     r"\s+(?:the\s+)?$",
     re.IGNORECASE,
 )
@@ -89,6 +89,7 @@ _ROOT = re.compile(
 )
 _OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s*\(?\s*$")
 """Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
+_ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
 _ALTERNATIVE = re.compile(
     r"\b(?:or|and|nor|vs|versus|to(?=\s*$)|but|through|until|except|actually|instead|otherwise|alternatively|maybe"
     r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch|oder|ou|или)\b|[&±]|或|または|あるいは|또는|혹은",
@@ -125,6 +126,7 @@ _UNFINISHED = re.compile(
     rf"\)*\(\s?\d[\d.,]*\)|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
     r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
+    r"|\s*\(?(?:in\s)?base[\s-](?!10\b)\w"
     r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
@@ -154,6 +156,12 @@ _TO_PLACES = re.compile(
     re.IGNORECASE,
 )
 """What says how a number is rounded: "12.35 (rounded to 2 decimal places)"."""
+_OF = re.compile(r"\s+of\s")
+_ASKS = re.compile(r"(?:[^.!?\n]|\.(?=\d))*\?")
+_IN_CASES = re.compile(
+    r"\s*(?:\([^()\n]{1,40}\)|(?:when|if|for|where)\s[^,;\n]{1,40})[,;]\s(?:(?:and|or|but)\s)?-?\d[\d.,]*\s*(?:\(|(?:when|if|for|where|otherwise|else)\b)"
+)
+"""Behind a number that holds in one case: "7 (for x > 0), 8 (for x < 0)"."""
 _IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
 _COUNTS = re.compile(
     r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
@@ -180,7 +188,8 @@ def in_sentence(sentence: str) -> Read:
         found = [numeral for numeral in found if _has_digits(numeral)] or found
     first = found[0]
     lead = sentence[: first.start]
-    if len(found) > 1 and (_QUALIFIED.search(lead) or _OTHERWISE.search(sentence)):
+    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end)
+    if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {_quote(sentence)}", end=first.end)
     return _refuse(lead, first) or _follow(sentence, found, finished=not (_ROOT.search(lead) or _OPERAND.search(lead)))
 
@@ -277,7 +286,7 @@ def _join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> 
         join = "clashes"
     elif _EQUALS.fullmatch(gap):
         join = "equals"
-    elif _OPERATOR.fullmatch(gap) or _SPOKEN_OPERATOR.fullmatch(gap) or (current.part and gap.startswith(" of ")):
+    elif _OPERATOR.fullmatch(gap) or _SPOKEN_OPERATOR.fullmatch(gap) or (current.part and _OF.match(gap)):
         join = "operator"
     elif not first and not finished and _IS.fullmatch(gap):
         join = "equals"
@@ -340,9 +349,9 @@ def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
 def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
     """Refuse the last number of a text for what stands beside it."""
     last = found[-1]
-    if re.match(r"\s*\?", window[last.end :]):
+    if _ASKS.match(window, last.end):
         return Refusal(f"a question: {_quote(last.text)}")
-    if _UNFINISHED.match(window, last.end) or _ROOT.search(window[: last.start]):
+    if _UNFINISHED.match(window, last.end) or _ROOT.search(window[: last.start]) or _ADDED.search(window[: last.start]):
         return Refusal(f"a calculation, not a number: {_quote(window[last.start : last.end + 20])}")
     before = window[: last.start]
     if refusal := _refuse(before[max(map(before.rfind, ".!?\n")) + 1 :], last):
@@ -358,7 +367,7 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
     if (together or between) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")
-    if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and gap.startswith(" of ")):
+    if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and _OF.match(gap)):
         return Refusal(f"a calculation, not a number: {both}")
     return None
 

@@ -111,6 +111,7 @@ _SUP_TAG = re.compile(r"<sup>\s*([-+]?\d{1,4})\s*</sup>", re.IGNORECASE)
 _HTML_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,80}>")
 _COMMENT = re.compile(r"<!--.{0,400}?-->", re.DOTALL)
 _CALCULATION = re.compile(r"<<[^<>]{0,200}>>")
+_DELETED = re.compile(r"<(del|s|strike)>.{0,200}?</\1>", re.DOTALL | re.IGNORECASE)
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _STAR_POWER = re.compile(r"(?<=\d)(?:\*\*|\s\*\*\s)(?=[-(\d])")
 """Not "**72** (6 dozen)"."""
@@ -130,7 +131,8 @@ def plain(text: str) -> str:
     if "\\" in text:
         text = latex(text)
     if "<" in text:
-        text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", _CALCULATION.sub("", _COMMENT.sub("", text))))
+        text = _DELETED.sub(" ", _CALCULATION.sub("", _COMMENT.sub("", text)))
+        text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", text))
     if "~~" in text:
         text = _STRUCK.sub(" ", text)
     if "*" in text:

@@ -63,15 +63,20 @@ _STRUCK = rf"""(?:[^\S\n]*{_BIT}(?:[^\S\n]{_BIT}){{0,4}}?(?P<word>
         |\s[\u2013—-]\s?{_WRONG_SO}{_LINE_ENDS}
         |\s?[,;:\u2013—-]?\s(?:{_SAID}(?:{_WRONG_SO}|false)|{_GUESS}){_LINE_ENDS}
         |(?:\.\s+|[^\S\n]*\n\s*)[(\[]?{_SAID}?{_WRONG_SO}[)\]]?{_LINE_ENDS})
-    |[^\S\n]*(?!(?:it|this|that|he|she|they|the|an?)\b){_BIT}(?:[^\S\n]{_BIT})?(?P<said>\s(?:is|was)\s{_WRONG_SO}{_LINE_ENDS}))"""
+    |[^\S\n]*(?!(?:it|this|that|he|she|they|the|an?)\b){_BIT}(?:[^\S\n]{_BIT})?(?P<said>
+        \s(?:(?:is|was)\s(?:{_WRONG_SO}|not\s(?:the\sanswer|it|possible|valid)|too\s\w+|impossible|invalid)
+        |(?:is|was)n['\u2019]t\s(?:{_RIGHT}|possible)){_LINE_ENDS}))"""
 """What stands right behind an answer, or on a line of its own below, and strikes it out or calls it a guess."""
 _STRUCK_ANSWER = re.compile(_STRUCK.replace("(?:wrong|", "(?:false|wrong|"), re.IGNORECASE | re.VERBOSE)
 _STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
 """Behind a letter "Incorrect" and "false" may be the option's text."""
 _OPTION = re.compile(r"\W{0,6}[A-Z]\b(?!['\u2019])")
 _GUESSED = re.compile(
-    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W))\b|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
-    r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?)[^.,;!?\n]{0,30}$",
+    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W)|vielleicht|wahrscheinlich|peut-\u00eatre|quiz[\u00e1a]s?|tal\s?vez|forse"
+    r"|misschien|\u0432\u043e\u0437\u043c\u043e\u0436\u043d\u043e|\u043d\u0430\u0432\u0435\u0440\u043d\u043e\u0435)\b"
+    r"|\u53ef\u80fd|\u5927\u6982|\u4e5f\u8bb8|\u6216\u8bb8|\u591a\u5206|\u305f\u3076\u3093|\uc544\ub9c8|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
+    r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?"
+    r"|(?:n['\u2019]t|\bnot)\s(?:think|believe)\b|\b(?:glaube|denke)\snicht\b,?)[^.,;!?\n]{0,30}$",
     re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
