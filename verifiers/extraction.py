@@ -30,6 +30,11 @@ _OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 _OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
 _SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
 _ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
+_REMARK = re.compile(
+    r"\W*(?:unique|obvious|surprising|trivial|immediate|clear|important|affected|rounded|needed|required|always|necessarily)\b",
+    re.IGNORECASE,
+)
+"""Behind "the answer is not": it says nothing of what it is."""
 MAX_LINE = 4000
 """Characters of the end in which mathematics may stand that nothing announces."""
 _DRESS = " \t\r\n*_`>"
@@ -163,6 +168,8 @@ def announced(body: str) -> Found:
         found = _behind(body, marker)
         if found is None:
             continue
+        if marker.negated and _REMARK.match(found.text):
+            continue
         if marker.negated:
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
         if back := taken_back(body, marker.close or marker.end):
@@ -219,7 +226,7 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
 
 
 def _unannounced(body: str) -> Found:
-    stripped = body.strip()
+    stripped = approved(body).strip()
     if len(stripped) <= MAX_PASSAGE and _LIST.fullmatch(stripped):
         return Answer(text=stripped, how="the whole response", at_end=True)
     line = stripped.rpartition("\n")[2].strip()

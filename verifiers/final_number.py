@@ -126,7 +126,7 @@ _UNFINISHED = re.compile(
     rf"\)*\(\s?\d[\d.,]*\)|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
     r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
-    r"|\s*\(?(?:in\s)?base[\s-](?!10\b)\w"
+    r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
     r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)

@@ -80,7 +80,7 @@ _GUESSED = re.compile(
     re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
-_APPROVED = re.compile(r"\s*(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?\s*$")
+_APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
 """An answer and its unit: a longer clause may speak of something else."""
@@ -134,7 +134,8 @@ def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
 
 def approved(text: str) -> str:
     """Return an answer without the check mark behind it, or "(correct)"."""
-    return _APPROVED.sub("", text)
+    bare = text.rstrip()
+    return text[: len(bare) - len(mark[0])] if (mark := _APPROVED.search(bare[-20:])) else text
 
 
 def guessed(lead: str) -> bool:

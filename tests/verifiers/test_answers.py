@@ -408,7 +408,15 @@ def test_a_number_that_nobody_stands_by_is_no_answer(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["<del>5</del> 7", "7 in base 10", "7 (seven)", "7 (for all x)", "She has 7. Does that help?", "You can't guess it. 7."],
+    [
+        "<del>5</del> 7",
+        "7 in base 10",
+        "7 (base case included)",
+        "7 (seven)",
+        "7 (for all x)",
+        "She has 7. Does that help?",
+        "You can't guess it. 7.",
+    ],
 )
 def test_a_number_that_its_writer_stands_by_is_one(text: str) -> None:
     """However near the words are to those of a doubt."""

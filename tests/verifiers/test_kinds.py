@@ -12,6 +12,9 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("7", "Therefore $x=7$ ✅", True),
+    ("7", "**7** ✅", True),
+    ("7", "\\boxed{7}.\n\nNote: the answer is not unique.", True),
     (r"0.\overline{3}", "1/3", True),
     (r"$1.1\overline{6}$", r"\boxed{\frac{7}{6}}", True),
     (r"0.\overline{3}", "0.333", False),
