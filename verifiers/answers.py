@@ -27,7 +27,8 @@ from verifiers.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.markers import Marker, after_thinking, markers
 from verifiers.markup import plain
 from verifiers.numerals import numerals
-from verifiers.sentences import Sentence, first_sentence, taken_back
+from verifiers.sentences import Sentence, approved, first_sentence, struck_out, taken_back
+from verifiers.tidying import tidy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,8 @@ class Answer:
     """Where it was found: "after 'The answer is'", "at the end", …"""
     value: Fraction | None = None
     """Of a number."""
+    unit: str = ""
+    """Of a number, where a known one stands behind it."""
     at_end: bool = False
     """Nothing follows it: if the response was cut off, then perhaps within it."""
 
@@ -66,6 +69,7 @@ _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
 _SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+_DIGITS = "0123456789"
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -96,7 +100,10 @@ def find_number(text: str) -> Found:
 
 
 def _unannounced_number(body: str) -> Found:
-    if len(body) <= WINDOW and (only := _led_number(final_number.tidy(body))):
+    last = max(map(body.rfind, _DIGITS))
+    if (back := taken_back(body, last) if last >= 0 else None) and back.final:
+        return NoAnswer(why=f"taken back: '{back.word}'")
+    if len(body) <= WINDOW and (only := _led_number(tidy(body))):
         return _number(only, "the whole response", at_end=True)
     return _number(final_number.last_number(body), "at the end")
 
@@ -107,7 +114,7 @@ def whole_number(text: str) -> Found:
         return NoAnswer(why="more than a number")
     if not text.strip():
         return NoAnswer(why="no number found")
-    read = _led_number(final_number.tidy(text))
+    read = _led_number(tidy(text))
     return _number(read, "the whole response", at_end=True) if read else NoAnswer(why="not only a number")
 
 
@@ -155,6 +162,9 @@ def _unannounced_choice(body: str, choices: str) -> Found:
     short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
     read = final_choice.unannounced(plain(short), choices)
     if isinstance(read, Letter):
+        for line in re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short):
+            if back := struck_out(short, line.end() - 1):
+                return NoAnswer(why=f"taken back: '{' '.join(back[0].split())}'")
         return Answer(text=read.letter, how="the whole response")
     return NoAnswer(why=read.why if read else "no choice found")
 
@@ -177,7 +187,9 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
             return [Answer(text=rest, how=_where(marker))]
-        readings = dict.fromkeys((sentence.text, rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text)))
+        readings = dict.fromkeys(
+            (sentence.text, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
+        )
         return [
             Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
             for each in readings
@@ -202,7 +214,7 @@ def _number_at(body: str, marker: Marker) -> Read:
     window, on_next_line = _window(body, marker)
     if marker.close is not None:
         window = _FACTORIAL.sub("↑", window)
-        return final_number.in_sentence(" ".join(final_number.tidy(window).split()))
+        return final_number.in_sentence(" ".join(tidy(window).split()))
     numbered = _HEADING_NUMBER.match(window) is not None
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
         return None
@@ -210,7 +222,7 @@ def _number_at(body: str, marker: Marker) -> Read:
         return final_number.last_number(body[marker.end :])
     if on_next_line:
         window = _LIST_ITEM.sub("", window, count=1)
-    sentence = first_sentence(final_number.tidy(window))
+    sentence = first_sentence(tidy(window))
     if sentence.asks or (marker.form == "hashes" and not final_number.is_led(sentence.text)):
         return None
     if marker.form == "heading" and _begins_a_solution(sentence):
@@ -242,7 +254,7 @@ def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
 
 def _number(read: Read, how: str, *, at_end: bool = False) -> Found:
     if isinstance(read, Reading):
-        return Answer(text=read.text, value=read.value, how=how, at_end=at_end or read.at_end)
+        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=at_end or read.at_end)
     return NoAnswer(why=f"{read.why} ({how})" if read else "no number found")
 
 
@@ -286,7 +298,7 @@ def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[
 
 
 def _number_in_box(inside: str) -> Fraction | None:
-    read = final_number.in_sentence(final_number.tidy(inside))
+    read = final_number.in_sentence(tidy(inside))
     return read.value if isinstance(read, Reading) else None
 
 

@@ -14,22 +14,24 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers import dates, intervals, json_values, maths, sets, trials
+from verifiers import dates, intervals, json_values, maths, sets, trials, units
 from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
 from verifiers.extraction import Extract, Pattern, announced, passage
-from verifiers.final_number import ended
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
 from verifiers.protocol import Finding, Trial, verifier
 from verifiers.statements import Statement
 from verifiers.strict_json import NoJson
+from verifiers.tidying import ended
 
 MAX_SHOWN = 200
 """Characters of an answer that a verdict keeps."""
 _PROSE = 2
 """Words without mathematics, from which on a response gives no answer."""
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
+_DOZEN = re.compile(r"\bdozens?\b", re.IGNORECASE)
+_ASKS_DOZENS = re.compile(r"\b(?:how many|number of|in)\s(?:\w+\s){0,2}dozens?\b", re.IGNORECASE)
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
@@ -39,14 +41,14 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="4", isolated=False)
+@verifier(version="5", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
     The reference is read like a response, so it may be "72", "1,234", "#### 72" or a worked solution. A number is compared
-    exactly, as a fraction: 0.5 is 1/2 and 72.0 is 72. Its unit is not compared: "50%" answers the reference "50" and "50" the
-    reference "50%", but neither answers "0.5". A prompt without a reference, or with one that can't be read, is left undecided;
-    a response without an answer fails. What is equal to what for each kind is in docs/spec.md.
+    exactly, as a fraction: 0.5 is 1/2 and 72.0 is 72. A unit that only one side gives isn't compared: "50%" answers the reference
+    "50" and "50" the reference "50%", but neither answers "0.5". A prompt without a reference, or with one that can't be read, is
+    left undecided; a response without an answer fails. What is equal to what for each kind is in docs/spec.md.
     """
 
     kind: Literal["text", "number", "choice", "math", "set", "interval", "date", "json"] = "text"
@@ -84,6 +86,9 @@ class ExactMatch:
             return Finding(passed=None, reason=f"the reference can't be read: {expected.why}")
         if isinstance(found, NoAnswer):
             return Finding(passed=False, reason=found.why)
+        if self.kind == "number":
+            found = _in_dozens(found, expected, prompt.prompt)
+            found = _priced(found, sample.response) if expected.unit else found
         if cut_off and found.at_end:
             return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
         return self._compared(expected, found)
@@ -121,6 +126,9 @@ class ExactMatch:
         }
         if self.kind in checks:
             return checks[self.kind](expected, found)
+        if units.conflict(expected.unit, found.unit):
+            named = replace(found, text=f"{found.text} ({found.unit})")
+            return _finding(named, f"{expected.text} ({expected.unit})", equal=False)
         return _finding(found, expected.text, equal=self._equal(found, expected))
 
     def _expected(self, reference: str) -> Found:
@@ -165,7 +173,8 @@ class ExactMatch:
         return Fraction(str(self.tolerance)) if self.tolerance else Fraction(0)
 
     def _check_math(self, expected: Answer, found: Answer) -> Finding:
-        one, other = _reference_statement(expected.text), maths.statement(found.text)
+        one, measured = _reference_statement(expected.text)
+        other = maths.statement(units.spelled(found.text, glued=bool(measured)) if measured is not None else found.text)
         if isinstance(one, Unreadable) or isinstance(other, Unreadable):
             if maths.same_signs(expected.text, found.text):
                 return _finding(found, expected.text, equal=True)
@@ -174,8 +183,9 @@ class ExactMatch:
             if found.how == "the whole response" and len(_WORD.findall(found.text[:MAX_CHARS])) >= _PROSE:
                 return Finding(passed=False, reason="no answer found")
             return _finding(found, expected.text, equal=None, why=f"the answer can't be read: {other}")
+        paid = units.conflict(one.unit or units.currency(expected.text), other.unit or units.currency(found.text))
         try:
-            equal = maths.equal(one, other, self._margin)
+            equal = None if paid else maths.equal(one, maths.result(other), self._margin)
             if equal is None and maths.same_signs(expected.text, found.text):
                 equal = True
             return _finding(found, expected.text, equal=equal)
@@ -235,7 +245,8 @@ class ExactMatch:
             return Finding(passed=False, reason="no answer found")
         # Markup makes a text longer, never four times as long: no megabyte needs to be normalised to see that it differs.
         limit = 4 * len(expected) + 200
-        for found in candidates:
+        asked = candidates[0].text.rstrip().endswith(("?", "\uff1f")) and not expected.endswith(("?", "\uff1f"))
+        for found in () if asked else candidates:
             if len(found.text) <= limit and self._normal(found.text) == wanted:
                 if cut_off and found.at_end:
                     return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
@@ -275,7 +286,21 @@ def _bare(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _reference_number(reference: str) -> Found:
-    return find_number(reference)
+    found = find_number(reference)
+    return found if isinstance(found, NoAnswer) else _priced(found, reference)
+
+
+def _in_dozens(found: Answer, expected: Answer, question: str) -> Answer:
+    """Return 12 for "12 dozen" where dozens are what is counted."""
+    dozens = [_DOZEN.search(each.text) is not None for each in (found, expected)]
+    if dozens != [True, False] or found.value in {None, expected.value} or not _ASKS_DOZENS.search(question):
+        return found
+    return replace(found, value=(found.value or 0) / Fraction(12))
+
+
+def _priced(found: Answer, text: str) -> Answer:
+    """Return a number with the sign of money that stands beside it as its unit."""
+    return found if found.unit else replace(found, unit=units.currency(text, found.text))
 
 
 @lru_cache(maxsize=4096)
@@ -296,8 +321,11 @@ def _reference_passage(reference: str) -> Found:
 
 
 @lru_cache(maxsize=4096)
-def _reference_statement(reference: str) -> Statement | Unreadable:
-    return maths.statement(reference)
+def _reference_statement(reference: str) -> tuple[Statement | Unreadable, str | None]:
+    """Return what a reference says and its unit; None in place of that where a letter may be a variable."""
+    read = maths.statement(units.spelled(reference))
+    known = not isinstance(read, Unreadable) and maths.plain_value(read) is not None
+    return read, read.unit if known and not isinstance(read, Unreadable) else None
 
 
 @lru_cache(maxsize=1024)

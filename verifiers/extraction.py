@@ -18,18 +18,23 @@ from pydantic import ConfigDict, Field
 from storage.errors import VerifierError
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, tags
-from verifiers.sentences import first_sentence, taken_back
+from verifiers.sentences import approved, first_sentence, taken_back
 
 REGEX_S = 1.0
 """Seconds by the clock that a spec's pattern may search a response."""
 MAX_PASSAGE = 8000
 """Characters of an announced answer."""
 _UNENDING = NoAnswer(why="the chain of thought never ends")
-_FENCE = re.compile(r"(?m)^[ \t]{0,3}```([^\n`]{0,40})$")
+_FENCE = re.compile(r"(?m)^[ \t]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]{0,40})$")
 _OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 _OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
 _SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
 _ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
+_REMARK = re.compile(
+    r"\W*(?:unique|obvious|surprising|trivial|immediate|clear|important|affected|rounded|needed|required|always|necessarily)\b",
+    re.IGNORECASE,
+)
+"""Behind "the answer is not": it says nothing of what it is."""
 MAX_LINE = 4000
 """Characters of the end in which mathematics may stand that nothing announces."""
 _DRESS = " \t\r\n*_`>"
@@ -87,7 +92,8 @@ def passage(text: str, extract: Extract) -> Found:
 
 def _marked(body: str, extract: Literal["boxed", "tag", "hashes", "last_line", "code"]) -> Found:
     if extract == "code":
-        return last_block(body) or NoAnswer(why="no closed ``` block found")
+        block = last_block(body)
+        return block[0] if block else NoAnswer(why="no closed ``` block found")
     if extract == "last_line":
         line = body.rstrip().rpartition("\n")[2].strip()
         return Answer(text=line, how="the last line", at_end=True) if line else NoAnswer(why="no answer found")
@@ -118,17 +124,20 @@ def _several(body: str, found: list[Marker]) -> NoAnswer | None:
     return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 
 
-def last_block(body: str) -> Answer | None:
-    """Return what the last ``` block that is closed holds."""
-    begin, found = None, None
+def last_block(body: str) -> tuple[Answer, int] | None:
+    """Return what the last ``` or ~~~ block that is closed holds, and where it ends."""
+    opened: re.Match[str] | None = None
+    found: tuple[Answer, int] | None = None
     for fence in _FENCE.finditer(body):
-        if begin is None:
-            begin = fence.end() + 1
-        elif not fence[1].strip():
-            found, begin = body[begin : fence.start()].rstrip("\n"), None
-        else:  # a block within a block, or one that never ended
-            begin = fence.end() + 1
-    return None if found is None or begin is not None else Answer(text=found, how="in the last ``` block")
+        mark, info = fence["mark"], fence["info"].strip()
+        if opened is None:
+            opened = fence
+        elif mark.startswith(opened["mark"]) and not info:
+            text = body[opened.end() + 1 : fence.start()].rstrip("\n")
+            found, opened = (Answer(text=text, how=f"in the last {mark[0] * 3} block"), fence.end()), None
+        elif mark == opened["mark"]:  # a block within a block, or one that never ended
+            opened = fence
+    return found if opened is None else None
 
 
 @lru_cache(maxsize=64)
@@ -158,6 +167,8 @@ def announced(body: str) -> Found:
             continue
         found = _behind(body, marker)
         if found is None:
+            continue
+        if marker.negated and _REMARK.match(found.text):
             continue
         if marker.negated:
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
@@ -209,12 +220,13 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
         tail = tail[: explained.start()]
     if excluded := _EXCLUDES.search(rest[:end] + tail, max(end - 1, 0)):
         tail = tail[: max(excluded.start() - end, 0)]
-    text = (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,")
+    tail = approved(tail)
+    text = (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,\u3002")
     return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
 
 
 def _unannounced(body: str) -> Found:
-    stripped = body.strip()
+    stripped = approved(body).strip()
     if len(stripped) <= MAX_PASSAGE and _LIST.fullmatch(stripped):
         return Answer(text=stripped, how="the whole response", at_end=True)
     line = stripped.rpartition("\n")[2].strip()

@@ -46,6 +46,11 @@ _OTHER = (
     r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
     r"(?:(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)\s*){0,3}"
 )
+_CASES = (
+    r".{{0,60}}?[,;]\s(?:(?i:otherwise|or\selse|else)\b[^.;]{{0,40}}?|(?i:but\s(?:now|then)\sit(?:\sis|['\u2019]s)))"
+    r"[\s(\[](?P<letter>(?!I\b|A\s[a-z])[{}])(?![\w'\u2019])"
+)
+"""Behind a letter: "; otherwise it is C"."""
 _RULED_OUT = re.compile(
     r"\W{0,4}\s(?:(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
@@ -67,7 +72,7 @@ _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A
 _JUDGED = 3
 """Choices, one of them true and the others false, of which the true one is the answer."""
 _CHOOSES = re.compile(
-    r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bmy\s(?:choice|pick)\sis
+    r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
     |\bmatches(?:\swith)?|(?P<bare>(?:^|[.\n]\s?)it(?:\sis|['\u2019]s))
     |\b(?:so|thus|hence|therefore),?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
@@ -107,6 +112,7 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         but = re.search(rf"\bbut\s(?:rather\s)?(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
+    other = other or re.match(_CASES.format(choices), rest, re.DOTALL)
     if other and other["letter"] != letter.upper():
         return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
     return Letter(letter.upper(), match.start("rest"))

@@ -18,8 +18,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.markup import CURRENCY, UNKNOWN, fold, plain
+from verifiers.markup import UNKNOWN, fold
 from verifiers.numerals import Numeral, numerals
+from verifiers.sentences import guessed
+from verifiers.tidying import tidy
+from verifiers.units import unit_behind
 
 WINDOW = 600
 """Characters that are looked at from where an answer begins: a sentence is no longer."""
@@ -38,6 +41,8 @@ class Reading:
     """Its value."""
     end: int
     """Where it ends in the sentence that was given."""
+    unit: str = ""
+    """A unit that is known, in one spelling; empty where none stands behind it."""
     at_end: bool = False
     """No word follows it in the text: if the text was cut off, then perhaps within this number."""
 
@@ -67,7 +72,7 @@ _EXCLUDED = re.compile(r"\b(?:but|except|excluding|besides)\s*$", re.IGNORECASE)
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?)"
     r"|(?:超过|超過|大于|小于|多于|少于|不到|至少|至多)"
-    r"|[<>≤≥≠±])\s*$",
+    r"|[<>≤≥≠±]|!=)\s*$",
     re.IGNORECASE,
 )
 _FACTOR = re.compile(
@@ -75,7 +80,7 @@ _FACTOR = re.compile(
     re.IGNORECASE,
 )
 _FUNCTION = re.compile(
-    r"\b(?:sum|product|difference|quotient|opposite|inverse|reciprocal|negative|factorial|logarithm|value|square|cube|power|half)\s+of"
+    r"\b(?:sum|product|difference|quotient|opposite|inverse|reciprocal|negative|factorial|logarithm|value|square|cube|power|half|one)\s+of"
     r"\s+(?:the\s+)?$",
     re.IGNORECASE,
 )
@@ -84,6 +89,7 @@ _ROOT = re.compile(
 )
 _OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s*\(?\s*$")
 """Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
+_ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
 _ALTERNATIVE = re.compile(
     r"\b(?:or|and|nor|vs|versus|to(?=\s*$)|but|through|until|except|actually|instead|otherwise|alternatively|maybe"
     r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch|oder|ou|или)\b|[&±]|或|または|あるいは|또는|혹은",
@@ -120,6 +126,7 @@ _UNFINISHED = re.compile(
     rf"\)*\(\s?\d[\d.,]*\)|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
     r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
+    r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
     r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
@@ -142,15 +149,6 @@ _LED = re.compile(
     |just|simply|therefore|thus|then|so|usd|us|rs\.?|[a-z]\s?[=≈])[\s:=≈(]++)*+""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SPOKEN_MINUS = re.compile(
-    r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])|(?:(?<=[=:(≈])|^)\s*-\s+(?=[\d.])", re.IGNORECASE
-)
-_MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
-_FACTORIAL = re.compile(
-    r"(?<=[0-9)])!+(?=\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
-)
-"""Not "**72!**", nor "72! - great"."""
-_ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 _PLACE = r"[\s-](?:decimals?\b|significant\b|sig\.?\b|d\.?\s?p\b|s\.?\s?f\b)"
 _PLACES = re.compile(_PLACE, re.IGNORECASE)
 _TO_PLACES = re.compile(
@@ -158,6 +156,12 @@ _TO_PLACES = re.compile(
     re.IGNORECASE,
 )
 """What says how a number is rounded: "12.35 (rounded to 2 decimal places)"."""
+_OF = re.compile(r"\s+of\s")
+_ASKS = re.compile(r"(?:[^.!?\n]|\.(?=\d))*\?")
+_IN_CASES = re.compile(
+    r"\s*(?:\([^()\n]{1,40}\)|(?:when|if|for|where)\s[^,;\n]{1,40})[,;]\s(?:(?:and|or|but)\s)?-?\d[\d.,]*\s*(?:\(|(?:when|if|for|where|otherwise|else)\b)"
+)
+"""Behind a number that holds in one case: "7 (for x > 0), 8 (for x < 0)"."""
 _IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
 _COUNTS = re.compile(
     r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
@@ -173,19 +177,6 @@ _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\b
 Join = Literal["equals", "operator", "stops", "clashes"]
 
 
-def tidy(text: str) -> str:
-    """Return a window of a text as numbers are read from it."""
-    text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
-    text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
-    text = _MINUS_BRACKET.sub(r"-\1", text)
-    return _SPOKEN_MINUS.sub(r" \1-", text)
-
-
-def ended(text: str) -> str:
-    """Return a text in which decimals that go on end with the digits that are written: for who compares with a tolerance."""
-    return _ENDLESS.sub(lambda match: match[1] + ("." if match[2] is not None else ""), text)
-
-
 def in_sentence(sentence: str) -> Read:
     """Return the number that a tidy sentence gives as the answer, a refusal, or None where it has no number."""
     found = numerals(sentence)
@@ -197,7 +188,8 @@ def in_sentence(sentence: str) -> Read:
         found = [numeral for numeral in found if _has_digits(numeral)] or found
     first = found[0]
     lead = sentence[: first.start]
-    if len(found) > 1 and (_QUALIFIED.search(lead) or _OTHERWISE.search(sentence)):
+    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end)
+    if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {_quote(sentence)}", end=first.end)
     return _refuse(lead, first) or _follow(sentence, found, finished=not (_ROOT.search(lead) or _OPERAND.search(lead)))
 
@@ -215,6 +207,8 @@ def _refuse(lead: str, first: Numeral) -> Refusal | None:  # noqa: PLR0911 - a t
         return Refusal(f"a bound, not a number: {written}", end=first.end)
     if _LABEL.search(lead):
         return Refusal(f"a number of something else: {written}", end=first.end)
+    if guessed(lead):
+        return Refusal(f"only a guess: {written}", end=first.end)
     if _FACTOR.search(lead) or _FUNCTION.search(lead):
         return Refusal(f"a calculation, not a number: {written}", end=first.end)
     return None
@@ -274,7 +268,7 @@ def _follow(sentence: str, found: list[Numeral], *, finished: bool) -> Read:
         return Refusal(f"a calculation, not a number: {_quote(sentence[found[0].start :])}", end=current.end)
     if best.value is None:
         return Refusal(f"{_quote(best.text)} is no plain number", end=best.end)
-    return Reading(best.text.strip(), best.value, best.end)
+    return Reading(best.text.strip(), best.value, best.end, unit_behind(sentence, best.end, best.text))
 
 
 def _join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> Join:
@@ -292,7 +286,7 @@ def _join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> 
         join = "clashes"
     elif _EQUALS.fullmatch(gap):
         join = "equals"
-    elif _OPERATOR.fullmatch(gap) or _SPOKEN_OPERATOR.fullmatch(gap) or (current.part and gap.startswith(" of ")):
+    elif _OPERATOR.fullmatch(gap) or _SPOKEN_OPERATOR.fullmatch(gap) or (current.part and _OF.match(gap)):
         join = "operator"
     elif not first and not finished and _IS.fullmatch(gap):
         join = "equals"
@@ -349,15 +343,15 @@ def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
         return refusal
     if last.value is None:
         return Refusal(f"{_quote(last.text)} is no plain number")
-    return Reading(last.text.strip(), last.value, last.end)
+    return Reading(last.text.strip(), last.value, last.end, unit_behind(window, last.end, last.text))
 
 
 def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
     """Refuse the last number of a text for what stands beside it."""
     last = found[-1]
-    if re.match(r"\s*\?", window[last.end :]):
+    if _ASKS.match(window, last.end):
         return Refusal(f"a question: {_quote(last.text)}")
-    if _UNFINISHED.match(window, last.end) or _ROOT.search(window[: last.start]):
+    if _UNFINISHED.match(window, last.end) or _ROOT.search(window[: last.start]) or _ADDED.search(window[: last.start]):
         return Refusal(f"a calculation, not a number: {_quote(window[last.start : last.end + 20])}")
     before = window[: last.start]
     if refusal := _refuse(before[max(map(before.rfind, ".!?\n")) + 1 :], last):
@@ -373,7 +367,7 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
     if (together or between) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")
-    if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and gap.startswith(" of ")):
+    if _OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and _OF.match(gap)):
         return Refusal(f"a calculation, not a number: {both}")
     return None
 

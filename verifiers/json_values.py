@@ -10,6 +10,7 @@ from typing import Any
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.extraction import last_block
 from verifiers.markers import after_thinking, tags
+from verifiers.sentences import taken_back
 from verifiers.strict_json import NoJson, no_constant, once
 
 MAX_CHARS = 200_000
@@ -75,25 +76,35 @@ def find(text: str) -> Found:
         return NoAnswer(why="the chain of thought never ends")
     if len(body) > MAX_CHARS:
         return NoAnswer(why="it is too long for a JSON value")
+    found, end = _given(body)
+    if isinstance(found, Answer) and (back := taken_back(body, end - 1)) and back.final:
+        return NoAnswer(why=f"taken back: '{back.word}'")
+    return found
+
+
+def _given(body: str) -> tuple[Found, int]:
+    """Return the JSON text that a response gives, and where it ends."""
     if tagged := tags(body):
         inside = body[tagged[-1].end : tagged[-1].close]
         fenced = last_block(inside)
-        return Answer(text=fenced.text if fenced else inside, how="in <answer>")
+        text = fenced[0].text if fenced else inside
+        return Answer(text=text, how="in <answer>"), (tagged[-1].close or 0) + len("</answer>")
     if (block := last_block(body)) is not None:
         return block
     stripped = body.strip()
     if not _BEGIN.search(stripped):
-        return Answer(text=stripped, how="the whole response", at_end=True) if stripped else NoAnswer(why="no answer found")
+        whole = Answer(text=stripped, how="the whole response", at_end=True) if stripped else NoAnswer(why="no answer found")
+        return whole, len(body)
     return _last(body)
 
 
-def _last(body: str) -> Found:
+def _last(body: str) -> tuple[Found, int]:
     found: Found = NoAnswer(why="no JSON value found")
     at = ended = 0
     for _ in range(MAX_TRIES):
         begin = _BEGIN.search(body, at)
         if begin is None:
-            return found
+            return found, ended
         try:
             _, at = _DECODER.raw_decode(body, begin.start())
         except NoJson:
@@ -106,12 +117,12 @@ def _last(body: str) -> Found:
         else:
             glued = isinstance(found, Answer) and _GLUE.fullmatch(body, ended, begin.start())
             if glued:  # "[1] or [2]" gives no answer
-                return NoAnswer(why="several values")
+                return NoAnswer(why="several values"), at
             if isinstance(found, Answer) and _NOT_THIS.fullmatch(body, ended, begin.start()):
                 continue
             found = Answer(text=body[begin.start() : at], how="the last value")
         ended = at
-    return NoAnswer(why="too many brackets")
+    return NoAnswer(why="too many brackets"), at
 
 
 def _closing(body: str, begin: int) -> int:

@@ -63,6 +63,9 @@ _IS = re.compile(
 )
 _MAY = re.compile(r"\b(?:could|might|may)\b", re.IGNORECASE)
 _ONLY_IF = re.compile(r"[^.!?\n]{0,60}?\b(?:if|unless|had)\b", re.IGNORECASE)
+_HAD_IT_BEEN = re.compile(
+    r"(?:^|[.!?\n])\s{0,3}(?:had|were)\b[^.!?\n]{1,100},\s(?:then\s)?(?:the\s(?:\w{1,10}\s)?)?$", re.IGNORECASE
+)
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
 _COLON = re.compile(
     r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
@@ -106,10 +109,12 @@ _OPTION = re.compile(
 _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
     |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
+    |\bi\s?(?:['\u2019]d|would)?\s?(?:guess|suppose)|\b(?:my|a|the)\s(?:\w{1,8}\s)?guess(?!\W+and\W)|\bguessing|\b(?:maybe|perhaps|possibly|unsure)
+    |\bnot\s(?:\w{1,10}\s)?(?:sure|certain)
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
-    |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase)\b)[^,.;:!?\n]{0,40}$""",
+    |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase|clear|known|obvious|evident)\b)[^,.;:!?\n]{0,40}$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OTHER_ANSWER = re.compile(
@@ -198,7 +203,8 @@ def _worded(text: str) -> list[Marker]:
             found.append(Marker(start, end, None, "is" if final else "heading", _label(text[start:end]), doubt=doubt))
         elif (verb := _said(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
             end = match.end() + verb.end()
-            supposed = "would" in verb[0].lower() and _ONLY_IF.match(text, end) is not None
+            would = "would" in verb[0].lower()
+            supposed = would and bool(_ONLY_IF.match(text, end) or _HAD_IT_BEEN.search(before))
             doubt = doubt or supposed or _MAY.search(verb["between"]) is not None
             found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=bool(verb["not"])))
         elif (alone := _ALONE.match(after)) and _HEADING_START.search(before):

@@ -1,7 +1,8 @@
 """Markup off: what a person sees of an answer that is written in Unicode, Markdown, HTML or LaTeX.
 
 `plain` is for a window of a response, not for megabytes. It keeps what changes a value: a power becomes `↑`, so that 10² is
-never read as 102; a root becomes `√`; a command that it doesn't know becomes `�`. Whoever reads a number stops at these.
+never read as 102, but 10⁶ is `1e6`; a root becomes `√`; a command that it doesn't know becomes `�`. Whoever reads a number stops
+at these.
 """
 
 from __future__ import annotations
@@ -110,6 +111,7 @@ _SUP_TAG = re.compile(r"<sup>\s*([-+]?\d{1,4})\s*</sup>", re.IGNORECASE)
 _HTML_TAG = re.compile(r"</?[a-zA-Z][^<>]{0,80}>")
 _COMMENT = re.compile(r"<!--.{0,400}?-->", re.DOTALL)
 _CALCULATION = re.compile(r"<<[^<>]{0,200}>>")
+_DELETED = re.compile(r"<(del|s|strike)>.{0,200}?</\1>", re.DOTALL | re.IGNORECASE)
 _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _STAR_POWER = re.compile(r"(?<=\d)(?:\*\*|\s\*\*\s)(?=[-(\d])")
 """Not "**72** (6 dozen)"."""
@@ -117,6 +119,9 @@ _STAR_TIMES = re.compile(r"(?<=[\d)])\s?\*\s?(?=[\d($.])")
 _UNDERSCORE = re.compile(r"(?<!\w)_{1,3}(?=\S)|(?<=[^\s_])_{1,3}(?!\w)")
 _DOLLAR = re.compile(r"([-+]?)[ \t]?\$+[ \t]?")
 _SCIENTIFIC = re.compile(r"(?<=[0-9])\s?[\u00d7x·]\s?10\s?\^\s?[({]?([-+]?\d{1,5})[)}]?")
+_POWER_OF_TEN = re.compile(
+    r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
+)
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")
 
 
@@ -126,7 +131,8 @@ def plain(text: str) -> str:
     if "\\" in text:
         text = latex(text)
     if "<" in text:
-        text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", _CALCULATION.sub("", _COMMENT.sub("", text))))
+        text = _DELETED.sub(" ", _CALCULATION.sub("", _COMMENT.sub("", text)))
+        text = _HTML_TAG.sub(" ", _SUP_TAG.sub(r"^\1", text))
     if "~~" in text:
         text = _STRUCK.sub(" ", text)
     if "*" in text:
@@ -135,7 +141,8 @@ def plain(text: str) -> str:
         text = _UNDERSCORE.sub("", text)
     if "^" in text:
         text = text.replace("^{°}", "°").replace("^°", "°")
-        text = _EXPONENT.sub("↑", _SCIENTIFIC.sub(r"e\1", text))
+        text = _POWER_OF_TEN.sub(r"1e\1\2\3", _SCIENTIFIC.sub(r"e\1", text))
+        text = _EXPONENT.sub("↑", text)
     if "$" in text:
         text = _DOLLAR.sub(_dollar, text)
     return text.replace("{", "").replace("}", "").replace("`", "")

@@ -123,7 +123,7 @@ _UNIT_NAMES = {
     "£": "GBP",
     "unit": "unit",
 }
-_UNITS = {
+UNITS = {
     spelled: unit
     for unit, names in _UNIT_NAMES.items()
     for name in names.split("|")
@@ -138,6 +138,9 @@ _DROPPED = re.compile(
 _DISPLAY = re.compile(r"\\\[(.*)\\\]", re.DOTALL)
 _GROUPED = re.compile(r"(?<=\d)(?:\\[,;: ]|\{,\}|,\\!|\\!,)(?=\d{3}(?!\d))")
 _ENDLESS = re.compile(r"\.{2,}\s*$|(?<=[0-9])\.{2,}")
+_RECURRING = re.compile(r"(?<![\d.,])(\d{0,20})\.(\d{0,20})\\overline\s*\{\s*(\d{1,20})\s*\}(?!\d)")
+_MINUS = re.compile(r"^(?:minus|negative)\s+(?=[\d.\\])", re.IGNORECASE)
+_TIMES_TEN = re.compile(r"(\d)\s?[xX]\s?10(?=\s?\^)")
 _ANSWERS = {"yes", "no", "true", "false", "none"}
 """Words that are no products of letters."""
 _POWERS = re.compile("[" + "".join(map(chr, SUPERSCRIPTS)) + "]+")
@@ -180,7 +183,16 @@ def bare(text: str) -> str:
     text = _FIXED_FRACTION.sub(lambda m: f"{m[1]}{{{m[2]}}}" + (f"{{{m[3]}}}" if m[3] else ""), text)
     if _ENDLESS.search(text):
         raise Unreadable("it goes on")
-    return text.strip().rstrip(".").strip()
+    text = _RECURRING.sub(_recurring, text)
+    text = _TIMES_TEN.sub(r"\1\\times 10", _MINUS.sub("-", text.strip()))
+    return text.rstrip(".\u3002").strip()
+
+
+def _recurring(match: re.Match[str]) -> str:
+    r"""Return 0.1\overline{6} as a fraction."""
+    whole, fixed, repeated = match[1] or "0", match[2], match[3]
+    above = int(whole + fixed + repeated) - int(whole + fixed)
+    return f"\\frac{{{above}}}{{{'9' * len(repeated)}{'0' * len(fixed)}}}"
 
 
 def tokens(text: str) -> list[Token]:
@@ -315,8 +327,8 @@ def _letters(found: list[Token], run: str, text: str, at: int) -> int:
         found.append(Token("word", run, ""))
     elif run in {"sqrt", "pi", "infinity", "inf", "oo"} or run in FUNCTIONS or len(run) == 1:
         return _named(found, run, text, at)
-    elif run in _UNITS and (before.isdigit() or before in {" ", "}", "/"} or len(run) > 3):  # noqa: PLR2004
-        found.append(Token("unit", _UNITS[run], ""))
+    elif run in UNITS and (before.isdigit() or before in {" ", "}", "/"} or len(run) > 3):  # noqa: PLR2004
+        found.append(Token("unit", UNITS[run], ""))
     elif run.lower() in _ANSWERS:
         found.append(Token("word", run, ""))
     elif len(run) == 2 or (len(run) <= 5 and all(a < b for a, b in itertools.pairwise(run))):  # noqa: PLR2004
@@ -349,11 +361,11 @@ def _words(text: str) -> list[Token]:
             found.append(_number(plain))
         elif plain in {"°", "%"}:
             found.append(Token("unit", plain, ""))
-        elif power and i + 1 < len(words) and words[i + 1].rstrip(".") in _UNITS:
+        elif power and i + 1 < len(words) and words[i + 1].rstrip(".") in UNITS:
             continue
-        elif plain in _UNITS or plain.lower() in _UNITS:
+        elif plain in UNITS or plain.lower() in UNITS:
             before = {"square": "^2", "sq": "^2", "cubic": "^3"}.get(words[i - 1].lower().rstrip(".")) if i else None
-            found.append(Token("unit", (_UNITS.get(plain) or _UNITS[plain.lower()]) + (before or ""), ""))
+            found.append(Token("unit", (UNITS.get(plain) or UNITS[plain.lower()]) + (before or ""), ""))
         else:
             found += _compound(plain) or [Token("word", word, "")]
     return found
@@ -364,9 +376,9 @@ def _compound(word: str) -> list[Token]:
     found: list[Token] = []
     for each in word.replace("²", "^2").replace("³", "^3").split("/"):
         name, power, exponent = each.partition("^")
-        if name not in _UNITS or (power and exponent not in {"2", "3"}):
+        if name not in UNITS or (power and exponent not in {"2", "3"}):
             return []
         found += [Token("sign", "/", "/")] if found else []
-        found.append(Token("unit", _UNITS[name], ""))
+        found.append(Token("unit", UNITS[name], ""))
         found += [Token("sign", "^", "^"), _number(exponent)] if power else []
     return found

@@ -1,16 +1,16 @@
 """Numbers as people write them, read exactly.
 
-Read: 72, -5, 1,234.50, 1'234, .5, 3/4, 1 1/2, 1.2e3, 1.2 x 10^3, 50%, 5 million, 12th, 5km, twelve, forty-two, one half, 5万.
+Read: 72, -5, 1,234.50, 1'234, .5, 3/4, 1 1/2, 1.2e3, 1.2 x 10^3, 50%, 5 million, 5k, 12th, 5km, twelve, forty-two, one half, 5万.
 Not read, since two people would differ or nobody could: 1.234,50 and 1,2 (a comma that groups no thousands), 48/24 (a calculation
-that wasn't carried out), 5k, 2x, more than 300 digits. Such a token still counts as a number that stands there: its value is
-None. A percent sign is a unit, and "dozen" is one: neither changes the value.
+that wasn't carried out), 2x, more than 300 digits. Such a token still counts as a number that stands there: its value is
+None. A percent sign is a unit, and doesn't change the value.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 MAX_DIGITS = 300
@@ -65,6 +65,9 @@ _SHARES = {
     },
 }
 _UNITS_OF_ONE_LETTER = "mgshlLCFVWNJA"
+_SHORT_SCALES = {"k": 10**3, "K": 10**3, "M": 10**6, "B": 10**9, "bn": 10**9, "mn": 10**6}
+"""Behind a number: 5k, 1.5M, 5 bn. A small m is metres, and what a letter apart from it means isn't clear."""
+_LETTERS_APART = frozenset("kKMB")
 _IDEOGRAPHS = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff"
 """Of Chinese, Japanese and Korean, which put no space between a word and a number."""
 _COUNTED = {"百": 100, "千": 1000, "천": 1000, **dict.fromkeys("万萬만", 10**4), **dict.fromkeys("亿億억", 10**8)}
@@ -79,7 +82,7 @@ _DIGITS = re.compile(
     (?P<a>{_BLOB})(?:[eE](?P<exp>[-+]?[0-9]++))?
     (?:[ ]?/[ ]?(?P<b>{_BLOB})(?P<more>[ ]?/[ ]?[0-9])?)?
     (?P<tail>[^\W0-9_]++)?(?P<broken>\w++|[ ](?:halves|thirds|fifths|sixths|sevenths|eighths|ninths|tenths)\b)?
-    (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b)?
+    (?P<scale>[ ](?:{_SCALE})\b)?(?P<abbreviated>[ ](?:[kKMB]|bn|mn)\b(?!&))?
     (?P<percent>\s?(?:%|percent\b|per\ cent\b|pct\b))?""",
     re.VERBOSE,
 )
@@ -94,6 +97,13 @@ _WORDS = re.compile(
 _PRONOUN = re.compile(
     r"\b(?:the|no|any|this|that|each|every|which|only|another|last|first|correct|right|wrong)\s$", re.IGNORECASE
 )
+_EACH = re.compile(r"(?:[\d$]|\b(?:dollars?|cents?|euros?|per|for|each))\s$", re.IGNORECASE)
+_A_DOZEN = re.compile(r"(?<!and a )\b(?:(?P<half>half (?:a )?)|(?<!half )an? )dozen\b", re.IGNORECASE)
+_OF_DOZENS = re.compile(r"[ -]dozens?\b", re.IGNORECASE)
+_OUT_OF = re.compile(r"\sout\sof\s(?:(?:the|a\stotal\sof|all)\s)?", re.IGNORECASE)
+_ENDS = re.compile(r"\s*(?:$|[.!)\n])")
+MAX_CHANCE = 1000
+"""Of which "5 in 1000" is a chance; "5 in 2024" is of a year."""
 _STRUCK = re.compile("[\u0300-\u036f]")
 
 
@@ -101,7 +111,16 @@ def numerals(text: str) -> list[Numeral]:
     """Return every number of a plain text (see `verifiers.markup`), in order."""
     found = [*_in_digits(text), *_in_words(text)]
     found.sort(key=lambda numeral: numeral.start)
-    return list(_joined(text, found))
+    joined = list(_joined(text, found))
+    return [_in_dozens(text, numeral) for numeral in joined] if "ozen" in text else joined
+
+
+def _in_dozens(text: str, numeral: Numeral) -> Numeral:
+    dozens = _OF_DOZENS.match(text, numeral.end)
+    if dozens is None:
+        return numeral
+    value = None if numeral.value is None else numeral.value * 12
+    return replace(numeral, end=dozens.end(), text=numeral.text + dozens[0], value=value)
 
 
 def _in_digits(text: str) -> Iterator[Numeral]:
@@ -109,7 +128,10 @@ def _in_digits(text: str) -> Iterator[Numeral]:
         part = match["b"] is not None or match["percent"] is not None
         value = (
             None
-            if match["more"] or match["broken"] or match["abbreviated"] or _STRUCK.match(text, match.end())
+            if match["more"]
+            or match["broken"]
+            or (match["abbreviated"] or "").strip() in _LETTERS_APART
+            or _STRUCK.match(text, match.end())
             else _value(match)
         )
         if match["sign"] == "-" and value is not None:
@@ -117,8 +139,15 @@ def _in_digits(text: str) -> Iterator[Numeral]:
         yield Numeral(match.start(), match.end(), match[0], value, part, match["sign"] is not None)
 
 
-def _value(match: re.Match[str]) -> Fraction | None:  # noqa: PLR0911 - one for each thing that can't be read
+def _value(match: re.Match[str]) -> Fraction | None:
     tail = match["tail"] or ""
+    if short := _SHORT_SCALES.get(tail or (match["abbreviated"] or "").strip()):
+        amount = _decimal(match["a"])
+        return None if amount is None or match["exp"] or match["b"] or match["scale"] else amount * short
+    return _spelled(match, tail)
+
+
+def _spelled(match: re.Match[str], tail: str) -> Fraction | None:  # noqa: PLR0911 - one for each thing that can't be read
     counted = _COUNTED.get(tail[:1], 1)
     if not tail.isascii() and _VAGUE.match(tail):
         return None
@@ -166,6 +195,9 @@ def _decimal(blob: str) -> Fraction | None:
 
 
 def _in_words(text: str) -> Iterator[Numeral]:
+    for match in _A_DOZEN.finditer(text):
+        if not _EACH.search(text, max(0, match.start() - 20), match.start()):  # $3 a dozen
+            yield Numeral(match.start(), match.end(), match[0], Fraction(6 if match["half"] else 12))
     for match in _WORDS.finditer(text):
         words = (match["words"] or "one").lower()
         if (
@@ -223,7 +255,7 @@ def cardinal(words: list[str]) -> Fraction | None:
 
 
 def _joined(text: str, found: list[Numeral]) -> Iterator[Numeral]:
-    """Join what is one number to a person: "1 1/2", "2 and a half"."""
+    """Join what is one number to a person: "1 1/2", "2 and a half", "5 out of 6"."""
     i = 0
     while i < len(found):
         numeral = found[i]
@@ -235,8 +267,24 @@ def _joined(text: str, found: list[Numeral]) -> Iterator[Numeral]:
                 yield _sum(numeral, after.value, text[numeral.start : after.end], after.end)
                 i += 2
                 continue
+        if whole and after and (joined := _out_of(text, numeral, after)):
+            yield joined
+            i += 2
+            continue
         yield numeral
         i += 1
+
+
+def _out_of(text: str, one: Numeral, other: Numeral) -> Numeral | None:
+    """Return what "5 out of 6" and, at a sentence's end, "5 of 6" and "5 in 6" are: a part, 5/6."""
+    gap = text[one.end : other.start]
+    if one.value is None or not other.value or other.value.denominator != 1 or other.part or not 0 <= one.value <= other.value:
+        return None
+    if not _OUT_OF.fullmatch(gap) and not (
+        gap in {" in ", " of "} and _ENDS.match(text, other.end) and other.value <= MAX_CHANCE
+    ):
+        return None
+    return Numeral(one.start, other.end, text[one.start : other.end], one.value / other.value, part=True, signed=one.signed)
 
 
 def _sum(numeral: Numeral, share: Fraction, written: str, end: int) -> Numeral:

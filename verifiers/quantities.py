@@ -5,6 +5,7 @@ A unit is a word of a table: in "5 million" and "5 of them" the words say someth
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -93,6 +94,8 @@ def _without_unit(line: list[Token]) -> tuple[list[Token], str]:
     if behind and at:
         if not all(token.kind in {"unit", "number"} or token.text in {"^", "/", "{", "}", "*"} for token in behind):
             raise Unreadable("a unit stands within it")
+        if any(token.kind == "number" and before.kind == "unit" for before, token in itertools.pairwise(behind)):
+            raise Unreadable("a number follows its unit")  # 5 in 6
         slash = line[at - 1].text == "/"
         if slash or (unit and len(behind) > 1):
             raise Unreadable("its unit isn't clear")

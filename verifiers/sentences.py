@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 
 _ABBREVIATIONS = frozenset(
@@ -20,7 +21,7 @@ _TAKEN_BACK = re.compile(
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
         |(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
-        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b
+        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -37,7 +38,7 @@ _REFUSED = re.compile(
         |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
         |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}
         |(?:that|this|it|which|{_ANSWER})(?:\sis|['\u2019]s|\swas)\s{_WRONG}|(?:that|this|it|{_ANSWER})\s(?:is|was)n['\u2019]t\s{_RIGHT}
-        |(?:wrong|incorrect)\s*[).!]|\u274c|(?:edit|update)[*_]{{0,2}}:|on\sreflection,?\s{_INSTEAD}|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
+        |(?:edit|update)[*_]{{0,2}}:|on\sreflection,?\s{_INSTEAD}|(?:make\sthat|i\smeant?|rather,|instead,)(?=\s)
         |(?:up)?on\s(?:re-?\w{{3,15}}|(?:closer|further|second|deeper)\s\w{{3,15}}),?\s
             (?=[^.\n]{{0,60}}(?:better|should|must|instead|not|n['\u2019]t|it\sis|it['\u2019]s)\b)
         |(?:in\sfact,?\s)?(?:it|the\sanswer)\s(?:should\s(?:have\sbeen|be)|is\sin\sfact|is\sactually)\s{_INSTEAD}
@@ -47,6 +48,39 @@ _REFUSED = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What takes back only the statement right before it: further on, it is another option that doesn't fit."""
+_WRONG_SO = r"(?:wrong|incorrect|not\s(?:correct|right|true|the\s(?:right|correct)\sanswer))"
+_SAID = r"(?i:(?:but|and|which|this|that|it|the\sabove)\s?(?:that|this|it)?(?:\sis|['\u2019]s|\swas)\s)"
+_GUESS = (
+    r"(?i:maybe|perhaps|possibly|(?:but\s)?(?:i['\u2019]m\s|i\sam\s)?(?:not\s(?:\w{1,10}\s|100\s?%\s)?(?:sure|certain)|unsure|guessing)"
+    r"|i\s(?:would\s)?guess|(?:(?:it|this|that)(?:\sis|['\u2019]s)\s)?(?:just\s|only\s|merely\s)?(?:a\s|my\s(?:best\s)?)?(?:wild\s)?guess)"
+)
+_LINE_ENDS = r"\s?[.!]{0,3}\s*(?:$|\n)"
+_CROSS = "[\u274c\u2717\u2718\U0001f44e\U0001f6ab\u26d4]"
+_BIT = r"(?:\S*[^\s.,;:!?]|\S*\d,)"
+_STRUCK = rf"""(?:[^\S\n]*{_BIT}(?:[^\S\n]{_BIT}){{0,4}}?(?P<word>
+        [^\S\n]*{_CROSS}|\s*\n\s*{_CROSS}\ufe0f?\s*(?:$|\n|{_WRONG_SO})
+        |\s?[(\[]\s?(?:{_SAID}?{_WRONG_SO}|{_SAID}false|{_GUESS}|\?+)\s?[.!]?\s?[)\]]
+        |\s[\u2013—-]\s?{_WRONG_SO}{_LINE_ENDS}
+        |\s?[,;:\u2013—-]?\s(?:{_SAID}(?:{_WRONG_SO}|false)|{_GUESS}){_LINE_ENDS}
+        |(?:\.\s+|[^\S\n]*\n\s*)[(\[]?{_SAID}?{_WRONG_SO}[)\]]?{_LINE_ENDS})
+    |[^\S\n]*(?!(?:it|this|that|he|she|they|the|an?)\b){_BIT}(?:[^\S\n]{_BIT})?(?P<said>
+        \s(?:(?:is|was)\s(?:{_WRONG_SO}|not\s(?:the\sanswer|it|possible|valid)|too\s\w+|impossible|invalid)
+        |(?:is|was)n['\u2019]t\s(?:{_RIGHT}|possible)){_LINE_ENDS}))"""
+"""What stands right behind an answer, or on a line of its own below, and strikes it out or calls it a guess."""
+_STRUCK_ANSWER = re.compile(_STRUCK.replace("(?:wrong|", "(?:false|wrong|"), re.IGNORECASE | re.VERBOSE)
+_STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
+"""Behind a letter "Incorrect" and "false" may be the option's text."""
+_OPTION = re.compile(r"\W{0,6}[A-Z]\b(?!['\u2019])")
+_GUESSED = re.compile(
+    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W)|vielleicht|wahrscheinlich|peut-\u00eatre|quiz[\u00e1a]s?|tal\s?vez|forse"
+    r"|misschien|\u0432\u043e\u0437\u043c\u043e\u0436\u043d\u043e|\u043d\u0430\u0432\u0435\u0440\u043d\u043e\u0435)\b"
+    r"|\u53ef\u80fd|\u5927\u6982|\u4e5f\u8bb8|\u6216\u8bb8|\u591a\u5206|\u305f\u3076\u3093|\uc544\ub9c8|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
+    r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?"
+    r"|(?:n['\u2019]t|\bnot)\s(?:think|believe)\b|\b(?:glaube|denke)\snicht\b,?)[^.,;!?\n]{0,30}$",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
+_APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
 """An answer and its unit: a longer clause may speak of something else."""
@@ -98,21 +132,50 @@ def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
     return Sentence(text, asks=False, rest="")
 
 
+def approved(text: str) -> str:
+    """Return an answer without the check mark behind it, or "(correct)"."""
+    bare = text.rstrip()
+    return text[: len(bare) - len(mark[0])] if (mark := _APPROVED.search(bare[-20:])) else text
+
+
+def guessed(lead: str) -> bool:
+    """Whether what stands before an answer in its sentence calls it a guess: "maybe", "I'd guess", "it could be"."""
+    return _GUESSED.search(lead) is not None
+
+
 def taken_back(text: str, begin: int) -> Retraction | None:
-    """Return the first retraction at or after `begin`."""
-    match = _TAKEN_BACK.search(text, begin)
+    """Return the first retraction at or after `begin`, where an answer stands or just ended."""
+    if struck := struck_out(text, begin):
+        return Retraction(" ".join((struck["word"] or struck["said"]).split()), struck.end(), final=True, hedges=False)
+    match = _said(text, begin)
     refused = _refused(text[begin : begin + _NEAR])
     if refused and (match is None or begin + refused.start("word") < match.start("word") or _pauses(match)):
         return Retraction(" ".join(refused["word"].split()), begin + refused.end(), final=True, hedges=False)
     if match is None:
         return None
-    if _pauses(match) and (more := _TAKEN_BACK.search(text, match.end(), match.end() + _SOON)):
+    if _pauses(match) and (more := _said(text, match.end(), match.end() + _SOON)):
         match = match if _pauses(more) or more["hedge"] else more  # "Wait, … That's wrong."
     return Retraction(" ".join(match["word"].split()), match.end(), not _pauses(match), match["hedge"] is not None)
 
 
 def _pauses(match: re.Match[str]) -> bool:
     return " ".join(match["word"].lower().split()) in _PAUSES
+
+
+def _said(text: str, begin: int, end: int = sys.maxsize) -> re.Match[str] | None:
+    """Return the first words that take something back, but for those of "If you got 8, that's wrong"."""
+    for match in _TAKEN_BACK.finditer(text, begin, min(end, len(text))):
+        before = text[max(begin, match.start("word") - 80) : match.start("word")]
+        if not _SUPPOSED.search(before):
+            return match
+    return None
+
+
+def struck_out(text: str, begin: int) -> re.Match[str] | None:
+    """Return what strikes out the short answer at `begin`, right behind it or on the line below: "(incorrect)", "❌", "maybe"."""
+    closed = text[begin : begin + 1] == "}"  # of a box: the answer is before
+    option = _OPTION.match(text, begin - 2 if closed and begin > 1 else begin)
+    return (_STRUCK_OPTION if option else _STRUCK_ANSWER).match(text, begin, begin + _NEAR)
 
 
 def _refused(text: str) -> re.Match[str] | None:

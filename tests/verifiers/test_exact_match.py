@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +33,35 @@ def check(reference: str | None, response: str, finish_reason: str = "stop", **o
 
 
 NUMBERS = [
+    ("12", "The answer is 12 dozen.", False),
+    ("144", "The answer is 12 dozen.", True),
+    ("3", "The answer is $3 a dozen.", True),
+    ("5", "5 out of 6", False),
+    ("5/6", "5 out of 6", True),
+    ("5", "The answer is 5 of 6.", False),
+    ("12", "The answer is 12 of the 50 students", True),
+    ("5", "5 m", True),
+    ("5 cm", "5", True),
+    ("5 cm", "5 centimeters", True),
+    ("5 cm", "5 m", False),
+    ("5 cm", "The answer is 5 m.", False),
+    ("5 cm", "5 in total", True),
+    ("5 cm²", "5 cm", False),
+    ("5 hours", "5 minutes", False),
+    ("7 days", "7 weeks", False),
+    ("5 lbs", "5 pounds", True),
+    ("60 mph", "60 miles per hour", True),
+    ("$5", "5 dollars per hour", True),
+    ("$5", "€5", False),
+    ("$5", "$5$", True),
+    ("5 cents", "5 dollars", False),
+    ("50%", "50 dollars", False),
+    ("1000000", "10^6", True),
+    ("10⁶", "1,000,000", True),
+    ("10", "10^6", False),
+    ("106", "10⁶", False),
+    ("5000", "5k", True),
+    ("5", "5k", False),
     ("72", "The answer is 72.", True),
     ("72", "The answer is 72.0", True),
     ("72", "The answer is 720.", False),
@@ -305,3 +335,11 @@ def test_a_long_answer_is_kept_short() -> None:
     assert len(finding.answer) <= 200
     assert len(finding.reason) < 500
     assert finding.reason.encode()
+
+
+def test_dozens_are_counted_where_the_prompt_asks_for_them() -> None:
+    """Elsewhere 12 dozen are 144 and nothing else."""
+    for asked, passed in (("How many dozen eggs?", True), ("How many eggs?", False)):
+        found = ExactMatch(kind="number").check(replace(prompt("12"), prompt=asked), sample("The answer is 12 dozen.", "stop"))
+        assert found.passed is passed
+    assert check("144", "12 dozen", kind="number").passed is True

@@ -72,7 +72,53 @@ REPLACED = [
     "Typo: {}.",
     "Nope, {}.",
 ]
+STRUCK_OUT = [
+    " (incorrect)",
+    " [wrong]",
+    " ❌",
+    " ✗",
+    " 👎",
+    "\n❌",
+    " — wrong",
+    "\nThis is wrong.",
+    "\n\nThis is wrong.",
+    "\nIncorrect.",
+    " is wrong",
+    " but that's wrong",
+    ", which is incorrect",
+    " (just a guess)",
+    ", maybe",
+    " (?)",
+    " but I'm not sure.",
+]
+HEDGED = [
+    "Maybe {}",
+    "{}?",
+    "I'd guess {}",
+    "The answer is maybe {}",
+    "The answer might be {}",
+    "My best guess is {}.",
+    "I guess the answer is {}",
+    "Maybe the answer is {}.",
+    "It could be {}",
+    "I'm not sure, but {}",
+]
+BELIEVED = [
+    "I think the answer is {}.",
+    "I believe the answer is {}.",
+    "First I thought of other things, but the answer is {}.",
+    "Perhaps surprisingly, the answer is {}.",
+    "The answer is {} ✅",
+    "The answer is {} (correct)",
+    "The answer is {}. Guesses would be wrong here.",
+]
 STANDS = [
+    "If you got another one, that's wrong.",
+    "It may be useful to verify this.",
+    "(It could be written otherwise.)",
+    "\u274c Common mistake: forgetting to carry.",
+    "I guess that's why it is called lucky.",
+    "Please tell me if something is incorrect.",
     "I hope this helps!",
     "It should be noted that this is exact.",
     "In fact, it is the largest one.",
@@ -104,3 +150,52 @@ def test_what_only_follows_an_answer_leaves_it(kind: str, form: str) -> None:
     """Remarks that have words of a retraction in them, and are none."""
     answer = form.format(ANSWERS[kind])
     assert [words for words in STANDS if not check(ANSWERS[kind], f"{answer}\n\n{words}", kind=kind).passed] == []
+
+
+@pytest.mark.parametrize("form", ["The answer is {}", "{}", "\\boxed{{{}}}"])
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_an_answer_that_is_struck_out_does_not_pass(kind: str, form: str) -> None:
+    """Right behind it, or on a line of its own; "Incorrect" behind a letter may be that option's text."""
+    answer = form.format(ANSWERS[kind])
+    said = [words for words in STRUCK_OUT if kind != "choice" or words != "\nIncorrect."]
+    assert [words for words in said if check(ANSWERS[kind], answer + words, kind=kind).passed] == []
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_a_guess_is_no_answer_and_a_belief_is_one(kind: str) -> None:
+    """A lucky guess must not become a lesson."""
+    answer = ANSWERS[kind]
+    assert [words for words in HEDGED if check(answer, words.format(answer), kind=kind).passed] == []
+    assert [words for words in BELIEVED if not check(answer, words.format(answer), kind=kind).passed] == []
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is B (Incorrect)",
+        "The answer is B. Incorrect",
+        "B: False",
+        "The answer is B. A is incorrect.",
+        "The answer is B, since A is wrong.",
+        "B is correct, A is wrong.",
+    ],
+)
+def test_an_option_whose_text_sounds_like_a_retraction_is_chosen(response: str) -> None:
+    """And one that is wrong beside it takes nothing back."""
+    assert check("B", response, kind="choice").passed is True
+
+
+@pytest.mark.parametrize("form", ["{}", "```json\n{}\n```", "~~~\n{}\n~~~", "<answer>{}</answer>"])
+def test_json_is_taken_back_too(form: str) -> None:
+    """By the prose behind it; a remark leaves it."""
+    answer = form.format('{"a": 1}')
+    for words in ("\n(incorrect)", "\n❌", "\nWait, that's wrong.", "\n\nThis is wrong.", "\nActually, scratch that."):
+        assert check('{"a": 1}', answer + words, kind="json").passed is False, words
+    for words in ("", "\nHope this helps!", "\nWait for the result.", "\nA wrong key is an error."):
+        assert check('{"a": 1}', answer + words, kind="json").passed is True, words
+
+
+@pytest.mark.parametrize("answer", ["It is false", "The claim is wrong", "Maybe", "incorrect"])
+def test_a_text_may_sound_like_a_retraction(answer: str) -> None:
+    """Where it is the answer."""
+    assert check(answer, f"Answer: {answer}").passed is True

@@ -357,8 +357,8 @@ UNDECIDED = {
     "tests_that_are_never_called": ("def helper():\n    assert f() == 1", "the tests never used the code"),
     "a_fixture": ("def test_f(tmp_path):\n    assert f() == 1", "the test test_f wants fixtures"),
     "a_fixture_of_its_own": (
-        "import pytest\n@pytest.fixture\ndef x(): return 1\ndef test_f(x): assert f() == x",
-        "the tests want pytest.fixture",
+        "import pytest\n@pytest.fixture(params=[1])\ndef x(request): return 1\ndef test_f(x): assert f() == x",
+        "the tests want pytest.fixture(params)",
     ),
     "a_skipped_test": ("import pytest\n@pytest.mark.skip\ndef test_f(): assert f() == 1", "the tests want pytest.mark.skip"),
     "a_class_made_once": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import types
 
 from verifiers.sandbox.inside.held import FILE
@@ -10,6 +11,7 @@ from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
 
 WIDTH = 300
+_STARTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b", re.MULTILINE)
 
 
 class Missing(BaseException):
@@ -54,6 +56,8 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
         return "failed", f"the code doesn't define {error}"
     if isinstance(error, Unsupported):
         return "undecided", one_line(str(error))
+    if _STARTS.search(source):
+        return "undecided", "the tests start programs of their own, which the sandbox can't"
     if last == FILE and (verdict := _fault_of_tests(error, names)):
         return verdict
     where = one_line(_statement(source, line))

@@ -11,6 +11,7 @@ and hears {"ready": …} once, {"exit": …} when a child ends by itself, unless
 
 from __future__ import annotations
 
+import builtins
 import gc
 import importlib
 import json
@@ -84,14 +85,14 @@ def warm_up(seed: int) -> None:
 
 def _rehearse(job: dict[str, Any]) -> None:
     """Run one sample in this process, our own code on both ends."""
-    kept = sys.stdout, sys.stderr
+    kept = sys.stdout, sys.stderr, sys.stdin, builtins.input
     ours, theirs = socket.socketpair()
     code = threading.Thread(target=solution.main, args=(REHEARSAL, theirs, solution.Stage()), daemon=True)
     code.start()
     try:
         verdict = tester.judge(job, Guard(ours, _broken, 1000), None)
     finally:
-        sys.stdout, sys.stderr = kept
+        sys.stdout, sys.stderr, sys.stdin, builtins.input = kept
         ours.close()
     code.join()
     theirs.close()

@@ -7,7 +7,6 @@ of single functions.
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 import re
 import types
@@ -15,6 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
 from verifiers.sandbox.inside.mirror import Unsupported
+
+TESTS = "__main__"
+"""The name of the tests' own module."""
 
 
 class Broken(Unsupported):
@@ -143,28 +145,15 @@ def methods_of(kind: type, run: Callable[[Any], None]) -> Iterator[Callable[[], 
             yield functools.partial(one, name)
 
 
-def arguments_of(function: Any) -> Iterator[dict[str, Any]]:
-    """Return the arguments of each run of a test function."""
-    for row in getattr(function, "rows", [{}]):
-        needed = [
-            p.name for p in inspect.signature(function).parameters.values() if p.default is p.empty and p.kind < p.VAR_POSITIONAL
-        ]
-        if missing := set(needed) - set(row):
-            raise Broken(
-                f"the test {function.__name__} wants fixtures, which the sandbox doesn't have: {', '.join(sorted(missing))}"
-            )
-        yield row
-
-
 def fail(reason: str = "") -> None:
     """Fail a test."""
     raise AssertionError(reason)
 
 
-def as_module() -> types.ModuleType:
-    """Return the module that the tests import as `pytest`."""
+def as_module(**named: Any) -> types.ModuleType:
+    """Return the module that the tests import as `pytest`, with some more names."""
     module = types.ModuleType("pytest")
-    vars(module).update(raises=raises, approx=Approx, fail=fail, param=param, mark=Mark(), __getattr__=_lacking)
+    vars(module).update(named, raises=raises, approx=Approx, fail=fail, param=param, mark=Mark(), __getattr__=_lacking)
     return module
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import socket
@@ -9,6 +10,7 @@ import sys
 import types
 from typing import Any
 
+from verifiers.sandbox.inside.console import Keyboard
 from verifiers.sandbox.inside.peer import Closed, Peer
 
 NAME = "solution"
@@ -72,6 +74,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.peer = SolutionPeer(Captured())
+        self.keyboard = Keyboard(self.peer)
         self.module = types.ModuleType(NAME)
         for kind in (types.ModuleType, types.FunctionType):
             self.peer.class_number(kind)
@@ -87,7 +90,7 @@ def main(source: str, sock: socket.socket, stage: Stage) -> None:
     """Run the code and serve its names."""
     peer, module = stage.peer, stage.module
     peer.sock = sock
-    sys.stdout = peer.output
+    sys.stdout, sys.stdin, builtins.input = peer.output, stage.keyboard, stage.keyboard.input
     sys.modules[NAME] = module
     names = vars(module)
     try:

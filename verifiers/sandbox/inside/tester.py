@@ -20,13 +20,14 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import shim
+from verifiers.sandbox.inside import console, fixtures, patches, shim
 from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.mirror import Remote
 from verifiers.sandbox.inside.names import Names, SolutionModule
+from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
 from verifiers.sandbox.inside.uses import Uses
 
@@ -37,6 +38,7 @@ CPU_S = 0.5
 PLAIN_BYTES = 1 << 20
 """And one that has received so much of a single sample."""
 PLAIN_CLASSES = {"function", "module"}
+OPERATIONS[console.OPERATION] = console.answer
 
 
 class NotLoaded(Exception):
@@ -102,6 +104,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         names, given = _meet(peer, job, uses)
     except NotLoaded as error:
         return *_counted(tally, "failed", str(error)), _leaves_no_trace(job, peer)
+    patches.watch(job["tests"])
     if "unittest" in job["tests"]:
         import unittest
 
@@ -156,7 +159,7 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     peer.module = module
     names = Names(peer, module, offered, job["entry_point"], uses)
     sys.modules["solution"] = SolutionModule(names)
-    sys.modules["pytest"] = shim.as_module()
+    sys.modules["pytest"] = shim.as_module(fixture=fixtures.fixture)
     if job["prelude"]:
         own: dict[str, Any] = {"__name__": "prelude"}
         exec(marshal.loads(job["prelude"]), own)  # noqa: S102, S302 - the prompt's own text, from the host
@@ -200,8 +203,7 @@ def _classes(kinds: list[type], uses: Uses) -> Iterator[Callable[[], None]]:
 
 
 def _run_function(function: Callable[..., Any]) -> None:
-    for arguments in shim.arguments_of(function):
-        made = function(**arguments)
+    for made in fixtures.call(function):
         if inspect.isgenerator(made) or inspect.isasyncgen(made):
             raise shim.Broken(f"the test {function.__name__} is a generator, which nobody runs")
         if inspect.iscoroutine(made):
