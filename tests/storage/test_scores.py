@@ -151,7 +151,8 @@ async def test_a_damaged_segment(lake: Lake):
         await journal.append([score("a", -1.0), score("b", -2.0)])
         (segment,) = folder.glob("*.jsonl")
         first, second = segment.read_bytes().splitlines(keepends=True)
-    (lake.root / "scores" / "r-000000.parquet").unlink()
+    for name in ("r-000000.parquet", "_r-000000.footer"):  # as if it hadn't landed
+        (lake.root / "scores" / name).unlink()
     segment.write_bytes(first.replace(b"student", b"stUdent") + second)
     (found,) = (each for each in examine(lake) if each.kind == "journal")
     assert (found.path, found.readable, found.lost) == (segment, 1, 1)
