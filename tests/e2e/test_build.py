@@ -417,7 +417,7 @@ def test_two_judges_of_one_name(workplace: Workplace) -> None:
     def answering(body: dict, sold: int) -> tuple[int, dict]:
         if body["model"] == "m":
             return counting(body, sold)
-        return 200, completion([json.dumps({"score": 9, "reason": "fine"}) if body["model"] == "lax" else ""])
+        return 200, completion([json.dumps({"score": 9, "reason": "fine"})]) if body["model"] == "lax" else {}
 
     with LoopbackTeacher(answering) as teacher:
         spec(workplace, teacher.url, prompts=2, k=1)

@@ -13,12 +13,15 @@ pytestmark = pytest.mark.slow
 
 
 def laddered(body: dict, sold: int) -> tuple[int, dict]:
-    """Answer as a weak model that knows every third case, as a strong one that knows all, or as a judge that likes anything."""
+    """Answer as a weak model that knows every third case, as a strong one that knows all, or as a judge that likes anything.
+
+    No two answers are alike: of those that are, a judge is asked once.
+    """
     if body["model"] == "judge":
         return 200, completion(['{"score": 9, "reason": "fine"}'])
     case = int(body["messages"][-1]["content"].split("case ")[1].rstrip("?"))
     right = body["model"] == "strong" or case % 3 == 0
-    return 200, completion([f"The answer is {case % 3 if right else 99}."])
+    return 200, completion([f"Draft {sold}. The answer is {case % 3 if right else 99}."])
 
 
 def cascade(workplace: Workplace, url: str, *, prompts: int = 30, **teacher: object) -> None:
