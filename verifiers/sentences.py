@@ -80,7 +80,15 @@ _GUESSED = re.compile(
     re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
+_OF_ANOTHER = re.compile(
+    r"[.!?\n][\s*_(>-]*+(?!(?:i|we|my|this|that|the\s(?:\w{1,12}\s)?answer|\d[\d.,]*|it(?!(?:\sis|['\u2019]s)\s(?:\w{1,12}\s)?(?:tempting|easy)\b))\b)"
+    r"[^.!?\n]*\b(?:might|may|could|tempting|close|seems?|looks?|option|choice|some|many|most|others?|people|students|mistake)\b"
+    r"[^.!?\n]*[,;\u2014]$",
+    re.IGNORECASE,
+)
+"""What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
+_IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
 """An answer and its unit: a longer clause may speak of something else."""
@@ -166,7 +174,8 @@ def _said(text: str, begin: int, end: int = sys.maxsize) -> re.Match[str] | None
     """Return the first words that take something back, but for those of "If you got 8, that's wrong"."""
     for match in _TAKEN_BACK.finditer(text, begin, min(end, len(text))):
         before = text[max(begin, match.start("word") - 80) : match.start("word")]
-        if not _SUPPOSED.search(before):
+        clause = text[max(begin, match.start() - 120) : match.start() + 1]
+        if not _SUPPOSED.search(before) and not (_IT_IS.match(match["word"]) and _OF_ANOTHER.search(clause)):
             return match
     return None
 

@@ -113,6 +113,9 @@ BELIEVED = [
     "The answer is {}. Guesses would be wrong here.",
 ]
 STANDS = [
+    "You might think of another one, but that's wrong.",
+    "A common mistake is to forget one; this is incorrect.",
+    "It's tempting to say otherwise, but that is not right.",
     "If you got another one, that's wrong.",
     "It may be useful to verify this.",
     "(It could be written otherwise.)",
