@@ -33,6 +33,14 @@ def check(reference: str | None, response: str, finish_reason: str = "stop", **o
 
 
 NUMBERS = [
+    ("64", "Kylar needs to pay **$64** for the 16 glasses.\n\nLet me know!", True),
+    ("7", "Each of them gets **7** slices, with 2 left over.", True),
+    ("64", "It might be **64** for the 16 glasses.", False),
+    ("64", "He pays **$64** for each of the 16 glasses, so $1024.", False),
+    ("64", "He pays **64** for the 16 glasses. Wait, that's wrong.", False),
+    ("16", "With **64** glasses in 4 boxes there are 16.", True),
+    ("15", "Let's count.\n\n**3 friends** with 5 dollars have 15", True),
+    ("64", "It is **64** or 16.", False),
     ("7", "- 10 apples at first\n- 3 given away\n- **7 apples left**", True),
     ("7", "She had 10, less 3.\n\n- 7 apples", True),
     ("7", "What is left:\n- 7 apples", True),
