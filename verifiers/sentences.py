@@ -11,7 +11,7 @@ _ABBREVIATIONS = frozenset(
 )
 _MONTHS = frozenset(["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"])
 _END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\uff01\uff1f]+|\n")
-_LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and)(?:,|\.{1,3})?\s){0,2}"
+_LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and|i\s(?:think|believe))(?:,|\.{1,3})?\s){0,2}"
 _TAKEN_BACK = re.compile(
     rf"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{{0,4}}+{_LEAD}(?P<word>
         wait\b|hold\son\b|oops\b|correction\b|scratch\sthat|sorry\b|no,|actually\b|on\ssecond\sthought|let\sme\s(?:re|correct|fix|try\sagain)
@@ -83,7 +83,7 @@ _SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?
 _OF_ANOTHER = re.compile(
     r"[.!?\n][\s*_(>-]*+(?!(?:i|we|my|this|that|the\s(?:\w{1,12}\s)?answer|\d[\d.,]*|it(?!(?:\sis|['\u2019]s)\s(?:\w{1,12}\s)?(?:tempting|easy)\b))\b)"
     r"[^.!?\n]*\b(?:might|may|could|tempting|close|seems?|looks?|option|choice|some|many|most|others?|people|students|mistake)\b"
-    r"[^.!?\n]*[,;\u2014]$",
+    r"[^.!?\n]*(?<!\sso)[,;\u2014]$",
     re.IGNORECASE,
 )
 """What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
@@ -163,6 +163,8 @@ def taken_back(text: str, begin: int) -> Retraction | None:
         return None
     if _pauses(match) and (more := _said(text, match.end(), match.end() + _SOON)):
         match = match if _pauses(more) or more["hedge"] else more  # "Wait, … That's wrong."
+    if match["hedge"] and (more := _said(text, match.end(), match.end() + _SOON)) and not (more["hedge"] or _pauses(more)):
+        match = more  # "It could be right, but it's wrong."
     return Retraction(" ".join(match["word"].split()), match.end(), not _pauses(match), match["hedge"] is not None)
 
 

@@ -32,6 +32,9 @@ FORMS = [
     "So the answer is $\\boxed{{{}}}$.",
 ]
 TAKEN_BACK = [
+    "I think that's wrong.",
+    "It could be right, but it's wrong.",
+    "One might say so, but that's incorrect.",
     "Wait, that's wrong.",
     "Hold on — that is wrong.",
     "No wait, that's not right.",
