@@ -304,6 +304,7 @@ class Run:
         await asyncio.to_thread(self._find_unwanted)
         if self.at_work.verdicts_lost:
             await judge_stored(self._workspace, self._verification, self._alone, self.stop, bought=True)
+            self.stop.conclude()  # a judge's day may have ended over these
         if together(self._verifiers):
             self.progress.stage = "judging samples together"
         return await judge_together(self._workspace, self._verification, self._verifiers, self.stop)
@@ -344,8 +345,7 @@ class Run:
         for warning in (warnings := [told for told in (lost, cut_off(workspace.staged("traces")), *fallen) if told]):
             self.say(warning)
         with workspace.sparing():
-            counted = outcomes.counts(workspace)
-        counts = counted | {"measures": measures, "warnings": warnings}
+            counts = outcomes.counts(workspace) | {"measures": measures, "warnings": warnings}
         if spec.template.strategies:
             counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)
             counts["by_tag_and_strategy"] = breakdown.by_tag_and_strategy(workspace, breakdown.CURATED)

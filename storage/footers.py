@@ -53,9 +53,9 @@ def part_of(footer: Path) -> Path | None:
 
 
 def is_astray(footer: Path) -> bool:
-    """Return whether it is a footer of no part that is there."""
+    """Return whether it is a footer of no part that is there, and is there itself: a writer may just have removed both."""
     part = part_of(footer)
-    return part is None or not part.exists()
+    return part is None or (not part.exists() and footer.exists())
 
 
 def copy(part: Path, target: Path) -> None:

@@ -6,8 +6,8 @@ r"""The final answer of a response: where a person would look for it, and what s
    answer is 5", "you might think the answer is 5"). "The answer is not 5 but 6" gives 6.
    "####" and "Answer:" are headings too: what follows them is an answer only where it begins with one or stands alone.
 3. What is taken back afterwards ("Wait, …", "that's wrong") no longer counts: then the last number behind that does.
-4. Without a marker: for a number, the last one of the text; for a choice, a letter that begins the response, ends it on a line of
-   its own, or "is correct"; for a text, the whole response.
+4. Without a marker: for a number, the last one of the text, or the only one in bold of the last sentence; for a choice, a letter
+   that begins the response, ends it on a line of its own, or "is correct"; for a text, the whole response.
 
 Where a sentence offers several answers ("5 or 6", "5 to 6", "A and B"), there is none: a lucky guess must not become a lesson.
 Of commas and points only 1,234.5 is read; 1.234,5 and 1,2 are refused, since a reader from elsewhere would differ.
@@ -70,6 +70,16 @@ _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-
 _SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 _DIGITS = "0123456789"
+_QUALIFIES = re.compile(
+    r"[^,;:=()\u2014]{0,40}?\b(?:for|after|from|in|at|of|per|since|because|with|on|out|within)\s[^,;:=()\u2014]*"
+    r"|[^,;:=()\u2014]{0,40},\swith\s[^,;:=()\u2014]*\b(?:left|remaining|over)\b[^,;:=()\u2014]*"
+)
+_INTRODUCES = re.compile(
+    r"(?:^|[.!?]\s)\W*(?:$|(?:(?:so|thus|therefore|hence|then),?\s)?(?:with|for|after|in|if|of|from|at|since|when|given|out|on|by|as|to)\b"
+    r"[^.!?]*$)",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*(?=\S)[^*\n]{1,80}(?<=\S)\*\*")
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -105,7 +115,26 @@ def _unannounced_number(body: str) -> Found:
         return NoAnswer(why=f"taken back: '{back.word}'")
     if len(body) <= WINDOW and (only := _led_number(tidy(body))):
         return _number(only, "the whole response", at_end=True)
+    if (bold := _in_bold(body, last)) is not None:
+        return _number(bold, "in bold, at the end")
     return _number(final_number.last_number(body), "at the end")
+
+
+def _in_bold(body: str, last: int) -> Reading | None:
+    """Return 64 for "He pays **$64** for the 16 glasses.": what follows the only number in bold just explains it."""
+    begin = body.rfind("\n", 0, last + 1) + 1
+    line = body[begin : begin + WINDOW].partition("\n")[0]
+    found = [match for match in _BOLD.finditer(line) if any(map(str.isdecimal, match[0]))]
+    if len(found) != 1 or found[0].end() > last - begin or taken_back(body, begin + found[0].end() - len("**")):
+        return None
+    if not _QUALIFIES.fullmatch(line, found[0].end()) or _INTRODUCES.search(line[: found[0].start()]):
+        return None
+    sentence = first_sentence(tidy(line[found[0].start() :]))
+    explained = final_number.in_sentence(sentence.text) if final_number.is_led(sentence.text) else None
+    stated = final_number.last_number(body[: begin + found[0].end()])
+    if any(map(str.isdecimal, sentence.rest)) or not (isinstance(explained, Reading) and isinstance(stated, Reading)):
+        return None
+    return stated if stated.value == explained.value else None
 
 
 def whole_number(text: str) -> Found:

@@ -20,6 +20,7 @@ from verifiers.extraction import Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
+from verifiers.numerals import numerals
 from verifiers.protocol import Finding, Trial, verifier
 from verifiers.statements import Statement
 from verifiers.strict_json import NoJson
@@ -32,6 +33,8 @@ _PROSE = 2
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
 _DOZEN = re.compile(r"\bdozens?\b", re.IGNORECASE)
 _ASKS_DOZENS = re.compile(r"\b(?:how many|number of|in)\s(?:\w+\s){0,2}dozens?\b", re.IGNORECASE)
+_OF_ALL = re.compile(r"(.{1,60}?)\s(?:out\s)?of\s.{1,80}", re.IGNORECASE)
+_ASKS_HOW_MANY = re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE)
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
@@ -87,7 +90,7 @@ class ExactMatch:
         if isinstance(found, NoAnswer):
             return Finding(passed=False, reason=found.why)
         if self.kind == "number":
-            found = _in_dozens(found, expected, prompt.prompt)
+            found = _counted(_in_dozens(found, expected, prompt.prompt), expected, prompt.prompt)
             found = _priced(found, sample.response) if expected.unit else found
         if cut_off and found.at_end:
             return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
@@ -296,6 +299,16 @@ def _in_dozens(found: Answer, expected: Answer, question: str) -> Answer:
     if dozens != [True, False] or found.value in {None, expected.value} or not _ASKS_DOZENS.search(question):
         return found
     return replace(found, value=(found.value or 0) / Fraction(12))
+
+
+def _counted(found: Answer, expected: Answer, question: str) -> Answer:
+    """Return 5 for "5 out of 6" where the prompt asks how many."""
+    whole = expected.value is not None and expected.value.denominator == 1
+    part = _OF_ALL.fullmatch(found.text)
+    if not whole or part is None or found.value == expected.value or not _ASKS_HOW_MANY.search(question):
+        return found
+    counted = numerals(part[1])
+    return replace(found, value=counted[0].value) if len(counted) == 1 else found
 
 
 def _priced(found: Answer, text: str) -> Answer:

@@ -129,6 +129,8 @@ _UNFINISHED = re.compile(
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
     r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
+_NEXT_ITEM = re.compile(r"[^\n]*\n(?P<blank>\s*\n)?[ \t]*-\s+$")
+_ITEM = re.compile(r"[ \t]*-\s")
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
 
 _APART = re.compile(r"\s*[,:]\s*|\s*-\s*|\s+to\s+|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*", re.IGNORECASE | re.DOTALL)
@@ -362,6 +364,10 @@ def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
 def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     """Refuse the last number of a text where it belongs to the one before."""
     gap, both = window[before.end : last.start], _quote(window[before.start : last.end])
+    if item := _NEXT_ITEM.fullmatch(gap):  # a dash, and no minus
+        line = window[window.rfind("\n", 0, before.start) + 1 :]
+        if item["blank"] or _ITEM.match(line):
+            return None
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = last.value == before.value and _OR.search(gap)
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)

@@ -82,6 +82,8 @@ _SIGNS = {
     "newline": "\n",
 }
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
+_LINED_UP = re.compile(r"\\(?:begin|end)\s?\{(?:align(?:ed|at)?|equation|gather(?:ed)?|split|multline|eqnarray)\*?\}")
+"""What only says how lines stand below one another; a matrix and cases say more."""
 _ESCAPED = re.compile(r"\\([$%_#&{}\-])")
 
 
@@ -101,7 +103,7 @@ def latex(text: str) -> str:
         text = _WRAPPER.sub(r"\1", text)
     text = _FRACTION.sub(_fraction, text)
     text = _SPACE.sub(" ", text)
-    text = text.replace("\\\\", "\n")
+    text = _LINED_UP.sub(" ", text.replace("\\\\", "\n"))
     text = _ESCAPED.sub(r"\1", text)
     text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], UNKNOWN), text)
     return re.sub(r"\\[()\[\]]", " ", text)

@@ -11,7 +11,7 @@ _ABBREVIATIONS = frozenset(
 )
 _MONTHS = frozenset(["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"])
 _END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\uff01\uff1f]+|\n")
-_LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and)(?:,|\.{1,3})?\s){0,2}"
+_LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and|i\s(?:think|believe))(?:,|\.{1,3})?\s){0,2}"
 _TAKEN_BACK = re.compile(
     rf"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{{0,4}}+{_LEAD}(?P<word>
         wait\b|hold\son\b|oops\b|correction\b|scratch\sthat|sorry\b|no,|actually\b|on\ssecond\sthought|let\sme\s(?:re|correct|fix|try\sagain)
@@ -80,7 +80,15 @@ _GUESSED = re.compile(
     re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"(?:^|[.!?\n])[\s(]*(?:if|when|unless|should|had)\b[^.!?\n]*,\s$", re.IGNORECASE)
+_OF_ANOTHER = re.compile(
+    r"[.!?\n][\s*_(>-]*+(?!(?:i|we|my|this|that|the\s(?:\w{1,12}\s)?answer|\d[\d.,]*|it(?!(?:\sis|['\u2019]s)\s(?:\w{1,12}\s)?(?:tempting|easy)\b))\b)"
+    r"[^.!?\n]*\b(?:might|may|could|tempting|close|seems?|looks?|option|choice|some|many|most|others?|people|students|mistake)\b"
+    r"[^.!?\n]*(?<!\sso)[,;\u2014]$",
+    re.IGNORECASE,
+)
+"""What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
+_IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
 _FEW_WORDS = 3
 """An answer and its unit: a longer clause may speak of something else."""
@@ -155,6 +163,8 @@ def taken_back(text: str, begin: int) -> Retraction | None:
         return None
     if _pauses(match) and (more := _said(text, match.end(), match.end() + _SOON)):
         match = match if _pauses(more) or more["hedge"] else more  # "Wait, … That's wrong."
+    if match["hedge"] and (more := _said(text, match.end(), match.end() + _SOON)) and not (more["hedge"] or _pauses(more)):
+        match = more  # "It could be right, but it's wrong."
     return Retraction(" ".join(match["word"].split()), match.end(), not _pauses(match), match["hedge"] is not None)
 
 
@@ -166,7 +176,8 @@ def _said(text: str, begin: int, end: int = sys.maxsize) -> re.Match[str] | None
     """Return the first words that take something back, but for those of "If you got 8, that's wrong"."""
     for match in _TAKEN_BACK.finditer(text, begin, min(end, len(text))):
         before = text[max(begin, match.start("word") - 80) : match.start("word")]
-        if not _SUPPOSED.search(before):
+        clause = text[max(begin, match.start() - 120) : match.start() + 1]
+        if not _SUPPOSED.search(before) and not (_IT_IS.match(match["word"]) and _OF_ANOTHER.search(clause)):
             return match
     return None
 

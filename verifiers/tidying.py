@@ -7,7 +7,9 @@ import re
 from verifiers.markup import CURRENCY, plain
 
 _SPOKEN_MINUS = re.compile(
-    r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])|(?:(?<=[=:(≈])|^)\s*-\s+(?=[\d.])", re.IGNORECASE
+    r"\bnegative\s+(?=[\d.])|(?:(?<=[=:(])|^)(\s*)minus\s+(?=[\d.])"
+    r"|(?:(?:(?<=[=(≈])|^)\s*|(?<=:)[^\S\n]*)-\s+(?=[\d.])",
+    re.IGNORECASE,
 )
 _MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
 _FACTORIAL = re.compile(

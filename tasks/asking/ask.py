@@ -186,11 +186,16 @@ class Desk:
             return self.lines[0]
         left = [line for line in self.lines if not line.closed]
         if not left:
-            raise self.lines[0].down or AssertionError("a desk has lines")
+            raise self._ended()
         for line in left:
             if line.breaker.wants_probe:
                 return line
         return min(left, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
+
+    def _ended(self) -> UserError:
+        """Return why no line is asked any more: a day that is used ends, whatever is wrong with the others."""
+        reasons = [line.down for line in self.lines if line.down is not None]
+        return next((reason for reason in reasons if isinstance(reason, QuotaSpent)), reasons[-1])
 
     def _better(self, line: Line) -> bool:
         """Whether another line should be asked, since this one can't be just now."""
@@ -351,7 +356,7 @@ class Desk:
             if not all(each.closed for each in self.lines):
                 logger.warning("%s; its other replicas go on", error)
         if all(each.closed for each in self.lines):
-            raise line.down or error
+            raise self._ended()
         line.limiter.dismiss()
 
     def _count(self, so_far: Try) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -168,6 +168,30 @@ class TestParts:
         assert (finding.kind, finding.path, finding.readable, finding.lost) == ("part", path, 0, rows)
         footers.beside(path).write_bytes(b"")
         assert (only(lake).path, only(lake).lost) == (path, None)
+
+    def test_a_footer_of_a_part_without_rows(self, lake: Lake, part: Path):
+        """What an earlier version, killed, left of a part that it removed for having no rows is removed: nothing was lost."""
+        path = part.with_name("none-000000.late0.parquet")
+        write_rows(path, SAMPLES, (), store=True)
+        path.unlink()
+        assert lake.missing() == []
+        with lake.writing(print):
+            assert not footers.beside(path).exists()
+
+    def test_a_footer_that_goes_meanwhile(self, lake: Lake, part: Path, monkeypatch: pytest.MonkeyPatch):
+        """A reader beside a writer, which removes a part's footer and then the part, misses nothing."""
+        listed = Path.glob
+
+        def removed_since(folder: Path, pattern: str) -> Iterator[Path]:
+            for found in listed(folder, pattern):
+                if found.suffix == ".footer":
+                    found.unlink()
+                    part.unlink()
+                yield found
+
+        keep_footer(part)
+        monkeypatch.setattr(Path, "glob", removed_since)
+        assert lake.missing() == []
 
     def test_a_part_that_is_yet_to_be_landed(self, lake: Lake, part: Path):
         """One whose segment is still there isn't missed: the next writer makes it of that."""

@@ -33,12 +33,24 @@ def check(reference: str | None, response: str, finish_reason: str = "stop", **o
 
 
 NUMBERS = [
+    ("64", "Kylar needs to pay **$64** for the 16 glasses.\n\nLet me know!", True),
+    ("7", "Each of them gets **7** slices, with 2 left over.", True),
+    ("64", "It might be **64** for the 16 glasses.", False),
+    ("64", "He pays **$64** for each of the 16 glasses, so $1024.", False),
+    ("64", "He pays **64** for the 16 glasses. Wait, that's wrong.", False),
+    ("16", "With **64** glasses in 4 boxes there are 16.", True),
+    ("15", "Let's count.\n\n**3 friends** with 5 dollars have 15", True),
+    ("64", "It is **64** or 16.", False),
+    ("7", "- 10 apples at first\n- 3 given away\n- **7 apples left**", True),
+    ("7", "She had 10, less 3.\n\n- 7 apples", True),
+    ("7", "What is left:\n- 7 apples", True),
+    ("7", "10\n- 7", False),
+    ("7", "\\begin{align*}\nx &= 10 - 3 \\\\\n&= 7\n\\end{align*}", True),
+    ("7", "\\begin{cases} x = 2 \\\\ y = 7 \\end{cases}", False),
     ("12", "The answer is 12 dozen.", False),
     ("144", "The answer is 12 dozen.", True),
     ("3", "The answer is $3 a dozen.", True),
-    ("5", "5 out of 6", False),
     ("5/6", "5 out of 6", True),
-    ("5", "The answer is 5 of 6.", False),
     ("12", "The answer is 12 of the 50 students", True),
     ("5", "5 m", True),
     ("5 cm", "5", True),
@@ -335,6 +347,16 @@ def test_a_long_answer_is_kept_short() -> None:
     assert len(finding.answer) <= 200
     assert len(finding.reason) < 500
     assert finding.reason.encode()
+
+
+def test_a_part_of_all_is_a_count_where_the_prompt_asks_how_many() -> None:
+    """Elsewhere 5 out of 6 are 5/6 and nothing else."""
+    for asked, passed in (("How many of the 6 students passed?", True), ("What share of them passed?", False)):
+        for said in ("5 out of 6", "Thus, 5 out of the 6 students passed.", "The answer is 5 of 6."):
+            found = ExactMatch(kind="number").check(replace(prompt("5"), prompt=asked), sample(said, "stop"))
+            assert found.passed is passed, (asked, said)
+    assert check("6", "5 out of 6", kind="number").passed is False
+    assert check("1", "6 out of 6", kind="number").passed is True
 
 
 def test_dozens_are_counted_where_the_prompt_asks_for_them() -> None:

@@ -32,6 +32,9 @@ FORMS = [
     "So the answer is $\\boxed{{{}}}$.",
 ]
 TAKEN_BACK = [
+    "I think that's wrong.",
+    "It could be right, but it's wrong.",
+    "One might say so, but that's incorrect.",
     "Wait, that's wrong.",
     "Hold on — that is wrong.",
     "No wait, that's not right.",
@@ -113,6 +116,9 @@ BELIEVED = [
     "The answer is {}. Guesses would be wrong here.",
 ]
 STANDS = [
+    "You might think of another one, but that's wrong.",
+    "A common mistake is to forget one; this is incorrect.",
+    "It's tempting to say otherwise, but that is not right.",
     "If you got another one, that's wrong.",
     "It may be useful to verify this.",
     "(It could be written otherwise.)",

@@ -532,6 +532,14 @@ class TestReplicas:
         found, _ = self.run(*closed, requests=10)
         assert {type(each) for each in found} == {SetupError}
 
+    @pytest.mark.parametrize("refused", [0, 1])
+    def test_one_is_refused_and_the_other_s_day_is_used(self, refused: int):
+        """Tomorrow the other one goes on: it is no reason to stop at once, whichever is first."""
+        errors: list[Exception] = [SetupError("401 no such key"), RateLimited("429", retry_after_s=5_000)]
+        closed = [FakeTeacher(answer=lambda request, n=n: raise_(errors[n != refused])) for n in range(2)]
+        found, _ = self.run(*closed, requests=10)
+        assert {type(each) for each in found} == {QuotaSpent}
+
 
 def raise_(error: Exception) -> Completion:
     """Raise, in an expression."""

@@ -123,6 +123,16 @@ assert m() == 3 and dice() < 9
 """,
 }
 UNDECIDED = {
+    "a_fixture_without_a_value": (
+        """import pytest
+@pytest.fixture
+def cart():
+    return
+    yield Cart()
+def test_a(cart): assert cart.add(1) == 1
+""",
+        "fixture cart never yields",
+    ),
     "a_program_of_its_own": (
         "import subprocess, sys\nrun = subprocess.run([sys.executable, 'solution.py'], capture_output=True)\nassert run.stdout == b'5'",
         "the tests start programs of their own",

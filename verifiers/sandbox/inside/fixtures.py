@@ -141,7 +141,9 @@ def _value(name: str, wanting: Callable[..., Any], made: dict[str, Any], stack: 
         made[name] = found.make(**given)
         if isinstance(made[name], types.GeneratorType):
             running = made[name]
-            made[name] = next(running)
+            made[name] = next(running, _ABSENT)
+            if made[name] is _ABSENT:
+                raise Broken(f"the tests' fixture {name} never yields")
             stack.callback(next, running, None)
     elif name == "capsys":
         made[name] = stack.enter_context(_capsys())
