@@ -28,7 +28,7 @@ class Unclear:
 
 
 _HEAD = re.compile(
-    r"""[\s"'“”\u2018\u2019「『:=>.#-]*(?P<not>\b(?:not|neither)\s+)?
+    r"""[\s"'“”\u2018\u2019「『:=>.#\u2705\u2714\u2611\ufe0f\u27a1\u2192\U0001f449-]*(?P<not>\b(?:not|neither)\s+)?
     (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the|la|die|[ao](?=\s(?:al|le|op)))\s+)*+
     (?:\(?(?:option|choice|answer|letter|opción|opção|opzione|optie|alternativa|let(?:ra|tera)|réponse|antwort|вариант|选项)\s*+:?\s*+)?["'“\u2018「『]?
     (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&/-]\S|[+#]|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
@@ -56,7 +56,7 @@ _RULED_OUT = re.compile(
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
     re.IGNORECASE,
 )
-_ENUMERATES = re.compile(r"(?m)^[ \t*_>-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
+_ENUMERATES = re.compile(r"(?m)^[ \t*_>\u2705\u2714\u2611\u274c\u2717\u2718\ufe0f-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
     r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Oo]nly),?\s)?[*_]{0,3}"
@@ -75,7 +75,7 @@ _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
     |\bmatches(?:\swith)?|(?P<bare>(?:^|[.\n]\s?)it(?:\sis|['\u2019]s))
-    |\b(?:so|thus|hence|therefore),?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
+    |\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
     (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
