@@ -76,13 +76,16 @@ _HEADING_START = re.compile(
     r"(?:^|\n)[ \t]{0,3}(?:#{1,6}|\*\*|__)?[ \t*_]{0,4}(?:the\s|my\s)?(?:final\s|correct\s)?$", re.IGNORECASE
 )
 _LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans|ANS)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
+_NOUNS = (
+    "antwort", "endergebnis", "respuesta", "resultado final", "réponse", "résultat final", "resposta", "risposta",
+    "risultato finale", "antwoord", "ответ", "odpowiedź", "答案", "答え", "正解", "정답", "उत्तर", "الجواب", "الإجابة",
+)  # fmt: skip
 _ELSEWHERE = re.compile(
-    r"""(?P<noun>\b(?:antwort|endergebnis|respuesta|resultado\sfinal|réponse|résultat\sfinal|resposta|risposta|risultato\sfinale
-    |antwoord|ответ|odpowiedź)\b|答案|答え|正解|정답|उत्तर|الجواب|الإجابة)
-    (?P<between>(?:[ ](?!(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)\b)[^\W\d]{1,20}){0,3})[*_]{0,3}
-    (?:[ ]{0,2}(?P<verb>(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)(?![\w'])
-            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b(?=[ ][*_$\\(]{0,4}\w))?
-        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{0,4}[ \t]*""",
+    rf"""(?P<noun>\b(?:{"|".join(re.escape(noun) for noun in _NOUNS[:12])})\b|{"|".join(_NOUNS[12:])})
+    (?P<between>(?:[ ](?!(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)\b)[^\W\d]{{1,20}}){{0,3}})[*_]{{0,3}}
+    (?:[ ]{{0,2}}(?P<verb>(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)(?![\w'])
+            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b(?=[ ][*_$\\(]{{0,4}}\w))?
+        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{{0,4}}[ \t]*""",
     re.IGNORECASE | re.VERBOSE,
 )
 """The same in German, Spanish, French, Portuguese, Italian, Dutch, Russian, Polish, Chinese, Japanese, Korean, Hindi, Arabic."""
@@ -222,6 +225,9 @@ def _said(after: str) -> re.Match[str] | None:
 def _elsewhere(text: str) -> list[Marker]:
     """Return what announces an answer in other languages than English."""
     found: list[Marker] = []
+    lowered = text.lower()
+    if not any(noun in lowered for noun in _NOUNS):  # a tenth of the time that the expression takes to find nothing
+        return found
     for match in deque(_ELSEWHERE.finditer(text), MAX_MARKERS):
         denied = match["not"] is not None or _DENIED.search(f"{match['between']} {match['verb'] or ''}") is not None
         before = text[max(0, match.start() - 60) : match.start()]
