@@ -320,7 +320,7 @@ class Run:
         return await asyncio.to_thread(self._curate, prints)
 
     def _curate(self, student: list[str]) -> Summary:
-        workspace, spec = self._workspace, self.spec
+        spec, workspace = self.spec, self._workspace
         with workspace.sparing():
             digests(workspace, self.lake, build_id=self.build_id)
             outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)

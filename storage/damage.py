@@ -168,23 +168,20 @@ def _parts(lake: Lake) -> Iterator[Finding]:
 
 def _missing(lake: Lake) -> Iterator[Finding]:
     for path in lake.missing():
-        kept = footers.kept(path)
-        rows = None if kept is None else kept.metadata.num_rows
         yield Finding(
             kind="part",
             path=path,
             what=gone(path),
             remedy="put it back if there is a copy; else what was kept beside it goes into quarantine, and its rows are given up",
             readable=0,
-            lost=rows,
+            lost=footers.rows(path),
         )
 
 
 def gone(part: Path) -> str:
     """Return what is said of a part that is missing."""
-    kept = footers.kept(part)
-    rows = "its rows" if kept is None else f"its {kept.metadata.num_rows:,} rows"
-    return f"isn't there any more, and {rows} with it"
+    rows = footers.rows(part)
+    return f"isn't there any more, and {'its rows' if rows is None else f'its {rows:,} rows'} with it"
 
 
 def _index(lake: Lake) -> Iterator[Finding]:

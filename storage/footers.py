@@ -82,6 +82,12 @@ def kept(part: Path) -> Kept | None:
     return Kept(size=int(size), checksum=int(summed, 16), footer=footer)
 
 
+def rows(part: Path) -> int | None:
+    """Return how many rows a part has or had, or None where that isn't known."""
+    found = kept(part)
+    return None if found is None else int(found.metadata.num_rows)
+
+
 def checksum(part: Path) -> int:
     """Return the CRC-32 of a file."""
     found = 0

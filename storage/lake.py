@@ -227,7 +227,7 @@ class Lake:
         found += filter(footers.is_astray, self.index.glob("**/*.footer"))
         for footer in self._astray():
             part = footers.part_of(footer)
-            if part is None or self._is_aside(part) or _had_no_rows(part):
+            if part is None or self._is_aside(part) or footers.rows(part) == 0:
                 found.append(footer)
         for folder in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
             found += (self.root / folder).glob("**/.*.tmp")
@@ -241,7 +241,7 @@ class Lake:
         segment, or fetched from the object store, isn't missing; neither is one without rows, which an earlier version removed.
         """
         parts = filter(None, map(footers.part_of, self._astray()))
-        return sorted(part for part in parts if not (self._is_aside(part) or self._is_to_come(part) or _had_no_rows(part)))
+        return sorted(part for part in parts if not (self._is_aside(part) or self._is_to_come(part) or footers.rows(part) == 0))
 
     def _astray(self) -> list[Path]:
         kept = (footer for table in STORES for footer in (self.root / table).glob("**/*.footer"))
@@ -309,11 +309,6 @@ class Lake:
             if manifest["build_id"] == build_id:
                 return manifest
         raise StorageError(f"{self.where}: {dataset!r} has no build {build_id!r}; the newest is {builds[-1]['build_id']}")
-
-
-def _had_no_rows(part: Path) -> bool:
-    kept = footers.kept(part)
-    return kept is not None and not kept.metadata.num_rows
 
 
 def _sign(lock: int) -> None:

@@ -21,7 +21,7 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.barred import bar
 from tasks.options import Options, PathText
-from tasks.rights.bound import Acknowledgement, Bound, strictest
+from tasks.rights.bound import Acknowledgement, Bound, freest, strictest
 from tasks.rights.terms import Training
 
 MOST = 1_000
@@ -29,7 +29,6 @@ MOST = 1_000
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
 _LATER = re.compile(r"(?<![\w.-])([\w.-]+)\+(?![\w.+-])")
 """An id and the sign by which later versions of that licence do as well."""
-_FREEST: tuple[Training, ...] = ("allowed", "unknown", "restricted")
 _NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
 """Old ids of licences with an exception, which the package takes for exceptions."""
 
@@ -155,7 +154,7 @@ def _use(expression: Any, *, explained: bool) -> Training:
             return "restricted"
         return "unknown" if "LicenseRef-" in name and not explained else "allowed"
     uses = {_use(part, explained=explained) for part in expression.args}
-    return next(use for use in _FREEST if use in uses) if expression.operator.strip() == "OR" else strictest(uses)
+    return freest(uses) if expression.operator.strip() == "OR" else strictest(uses)
 
 
 def together(parts: Iterable[Any]) -> str:

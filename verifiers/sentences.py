@@ -72,9 +72,9 @@ _STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
 """Behind a letter "Incorrect" and "false" may be the option's text."""
 _OPTION = re.compile(r"\W{0,6}[A-Z]\b(?!['\u2019])")
 _GUESSED = re.compile(
-    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W)|vielleicht|wahrscheinlich|peut-\u00eatre|quiz[\u00e1a]s?|tal\s?vez|forse"
-    r"|misschien|\u0432\u043e\u0437\u043c\u043e\u0436\u043d\u043e|\u043d\u0430\u0432\u0435\u0440\u043d\u043e\u0435)\b"
-    r"|\u53ef\u80fd|\u5927\u6982|\u4e5f\u8bb8|\u6216\u8bb8|\u591a\u5206|\u305f\u3076\u3093|\uc544\ub9c8|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
+    r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W)|vielleicht|wahrscheinlich|peut-être|quiz[áa]s?|tal\s?vez|forse"
+    r"|misschien|возможно|наверное)\b"
+    r"|可能|大概|也许|或许|多分|たぶん|아마|\b(?:could|might|may)\sbe\b\W{0,3}(?=$|(?:about|around|roughly)\b)"
     r"|\b(?:not\s(?:\w{1,10}\s)?(?:sure|certain)|unsure),?\s(?:but\s)?"
     r"|(?:n['\u2019]t|\bnot)\s(?:think|believe)\b|\b(?:glaube|denke)\snicht\b,?)[^.,;!?\n]{0,30}$",
     re.IGNORECASE,

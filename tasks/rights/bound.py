@@ -106,6 +106,12 @@ def strictest(uses: Iterable[str]) -> Training:
     return "restricted" if "restricted" in said else "unknown" if "unknown" in said else "allowed"
 
 
+def freest(uses: Iterable[str]) -> Training:
+    """Return what holds for training where whoever trains chooses one of these."""
+    said = set(uses)
+    return "allowed" if "allowed" in said else "unknown" if "unknown" in said else "restricted"
+
+
 def bind(teacher: str, agreements: Sequence[Agreement], given: Sequence[Acknowledgement]) -> Bound:
     """Return what binds a teacher, with the first acknowledgement of each agreement that forbids training."""
     found = {}

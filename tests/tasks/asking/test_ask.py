@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,6 +66,17 @@ def run(
         return answer, asyncio.get_running_loop().time()
 
     return in_virtual_time(main())
+
+
+def failing_on(cursed: Sequence[str]) -> Desk:
+    """Return a desk whose teacher always fails on some prompts, and answers all others."""
+
+    def answer(request: Request) -> Completion:
+        if request.prompt_id in cursed:
+            raise Unavailable("500")
+        return completion("4")
+
+    return make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
 
 
 class TestRetries:
@@ -238,12 +249,7 @@ class TestTeacherDown:
         cursed = ["p1", "p2", "p3", "p4"]
 
         async def main() -> list[Any]:
-            def answer(request: Request) -> Completion:
-                if request.prompt_id in cursed:
-                    raise Unavailable("500")
-                return completion("4")
-
-            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            desk = failing_on(cursed)
             desk.lines[0].breaker.answered_before = known
             if not known:
                 await desk.ask(make_request())
@@ -259,12 +265,7 @@ class TestTeacherDown:
         cursed = [f"p{number}" for number in range(8)]
 
         async def main() -> list[Any]:
-            def answer(request: Request) -> Completion:
-                if request.prompt_id in cursed:
-                    raise Unavailable("500")
-                return completion("4")
-
-            desk = make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+            desk = failing_on(cursed)
             await desk.ask(make_request())
             if known == "failed before":
                 desk.failed_before = frozenset(cursed)
