@@ -12,18 +12,17 @@ import itertools
 import json
 import math
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import orjson
 import pyarrow as pa
 from pydantic import ByteSize, Field, StringConstraints, model_validator
 
-from storage.errors import SpecError, StillhouseError
+from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import write_text
 from storage.sql import parquet_in
@@ -31,20 +30,31 @@ from storage.workspace import Workspace
 from tasks.cut_off import cut_off
 from tasks.decontaminate import Decontamination
 from tasks.exporters import making
-from tasks.exporters.protocol import Exporter, NeedsFiles, caveats, documents, facts, files, needs_distributions, needs_refuted
+from tasks.exporters.protocol import (
+    Exporter,
+    NeedsFiles,
+    NoRows,
+    caveats,
+    documents,
+    facts,
+    files,
+    needs_distributions,
+    needs_refuted,
+)
 from tasks.exports import destinations, erasing, revised, scored
 from tasks.exports.card import card, hub_license
-from tasks.exports.containers import CONTAINERS, Container, File, Look
+from tasks.exports.containers import CONTAINERS, File, Look
 from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
 from tasks.exports.distributions import Distributions, Wanted
+from tasks.exports.filling import fill
 from tasks.exports.mix import MIXED, MixSource, check_mix, prompt_key
 from tasks.exports.mix import plan as plan_mix
 from tasks.exports.notice import license_text, notice
 from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source
 from tasks.exports.spool import Spool
-from tasks.exports.traces import BATCH_BYTES, BATCH_ROWS, bytes_of, read_traces
+from tasks.exports.traces import BATCH_ROWS, bytes_of, read_traces
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
 
@@ -152,6 +162,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         left_out: set[str] = set()
         said: dict[str, None] = {}
         splits: list[_Split] = []
+        rowless: list[SpecError] = []
         texts: dict[str, str] = {}
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
@@ -173,16 +184,19 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             )
             exporter = make(options)  # anew, since its facts are of one split
             try:
-                _fill(spool, CONTAINERS[file], exporter, _checked(exporter, options.format, source), options.format, rows)
+                fill(spool, CONTAINERS[file], exporter, source, name=options.format, traces=rows)
             except SpecError as error:
-                if len(counts) == 1:
-                    raise
-                raise SpecError(f"{error} (in the split {name!r})") from error
+                told = type(error)(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
+                if not isinstance(error, NoRows):
+                    raise told from error
+                rowless.append(told)
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
             said |= dict.fromkeys(caveats(exporter))
             texts |= _beside(documents(exporter), texts, options.format)
         # A split without rows, as `preference` may have, would keep `datasets` from loading any of them.
         filled = [split for split in splits if split.spool.rows] or splits
+        if rowless and not filled[0].spool.rows:
+            raise rowless[0]
         shards = list(_shards(place, filled, file, options, exporter.schema))
         manifest = {
             "dataset": build["dataset"],
@@ -204,6 +218,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
                 *mix.lines(),
                 *_left_out(left_out),
                 *_empty(splits),
+                *map(str, rowless),
                 *(f"exports: {each}" for each in said),
             ],
             "spec": build.get("spec"),
@@ -284,50 +299,6 @@ def _source(
         return read_traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
     prompts = pairs_source(lake, build["dataset"], build["build_id"], heldout=heldout, left_out=left_out)
     return (prompt for prompt in prompts if split is None or prompt.split == split)
-
-
-def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:
-    """Yield an exporter's rows. Raise SpecError, in one line, where it raises, or a row isn't what its schema says."""
-    rows = exporter.rows(source)
-    columns = set(exporter.schema.names)
-    while True:
-        try:
-            row = next(rows, None)
-        except StillhouseError:
-            raise
-        except Exception as error:
-            raise _broken(name, error) from error
-        if row is None:
-            return
-        if row.keys() != columns:
-            raise _broken(name, f"a row has the columns {sorted(row)}")
-        if not row["license"]:
-            raise _broken(name, "a row has no license")
-        yield row
-
-
-def _fill(spool: Spool, container: Container, exporter: Exporter, rows: Iterator[dict[str, Any]], name: str, traces: int) -> None:
-    """Pack rows into a spool, as many at a time as their size allows."""
-    schema = exporter.schema
-    size, packed = 16, 0
-    while taken := list(itertools.islice(rows, size)):
-        try:
-            batch = container.pack(taken, schema)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, orjson.JSONEncodeError) as error:
-            raise _broken(name, error) from error
-        spool.add(batch)
-        packed += batch.nbytes
-        size = max(1, min(BATCH_ROWS, BATCH_BYTES * spool.rows // max(1, packed)))
-    spool.close()
-    if exporter.one_to_one and spool.rows != traces:
-        raise SpecError(
-            f"exports: the exporter {name!r} promised {traces:,} rows and gave another number; mend it, or its `one_to_one`"
-        )
-
-
-def _broken(name: str, why: object) -> SpecError:
-    what = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else why
-    return SpecError(f"exports: the exporter {name!r} is broken: {what}")
 
 
 def _shards(

@@ -26,8 +26,14 @@ from typing import Any, Protocol, TypeVar, dataclass_transform, runtime_checkabl
 import pyarrow as pa
 from pydantic import ConfigDict
 
+from storage.errors import SpecError
+
 FILES = ("parquet", "jsonl", "arrow", "tar")
 """What a shard may be, unless an exporter says otherwise; the first is the default."""
+
+
+class NoRows(SpecError):
+    """No trace of a split became a row. The split is left out of the export; where there is no other, this refuses it."""
 
 
 @runtime_checkable

@@ -19,7 +19,7 @@ from storage.errors import SpecError
 from storage.records import CUT_OFF
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
-from tasks.exporters.protocol import exporter
+from tasks.exporters.protocol import NoRows, exporter
 from tasks.exporters.translation import Taught
 from tasks.exporters.turns import ORIGIN, Shown, origin
 from tasks.options import PathText
@@ -105,7 +105,10 @@ class Tokenized(Shown):
             raise SpecError(f"exports: {self.form}: max_length: {self.max_length}: {told}")
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """Yield rows. Raise SpecError where every trace is dropped, or the template can't show one and `altered` is `refuse`."""
+        """Yield rows.
+
+        Raise NoRows where every trace is dropped, SpecError where `altered` is `refuse` and the template can't show one.
+        """
         self._counts.clear()
         if not self.packing:
             for sequence in self._sequences(traces):
@@ -123,7 +126,7 @@ class Tokenized(Shown):
                 )
         if self._counts["traces"] and not self._counts["rows"]:
             dropped = ", ".join(f"{number:,} {why}" for why, number in self._dropped().items() if number)
-            raise SpecError(f"exports: {self.form}: every trace was dropped ({dropped}); raise max_length, or mend the options")
+            raise NoRows(f"exports: {self.form}: every trace was dropped ({dropped}); raise max_length, or mend the options")
 
     def facts(self) -> dict[str, Any]:
         """Return what the tokens are of, how many there are, and what was left out."""

@@ -13,6 +13,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -28,6 +29,7 @@ from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
 from tasks.options import Options, PathText
 from tasks.sources import Fields, Found, PromptSource, read_prompts
+from tasks.sources.prompts import Row
 from tasks.sources.shown import shown
 
 Column = Annotated[str, StringConstraints(min_length=1)]
@@ -43,9 +45,15 @@ class MixFields(Options):
     prompt: Column | None = None
     """The user's text."""
     messages: Column | None = None
-    """The conversation up to the user's last turn, in place of `prompt`."""
-    response: Column = "response"
-    """What the person wrote in answer."""
+    """The conversation, in place of `prompt`: whole, or up to the user's last turn."""
+    response: Column | None = None
+    """What the person wrote in answer. Without one it is the conversation's last turn, the assistant's."""
+
+
+class _Columns(Fields):
+    """The columns that are read: one that a prompt source has no name for is among them."""
+
+    response: Column | None = None
 
 
 class MixSource(Options):
@@ -296,15 +304,27 @@ def _taken(chosen: _Chosen, seed: int) -> Iterator[Found]:
 
 def _read(options: MixSource, license_: str, seed: int) -> Iterator[Found]:
     fields = options.fields
-    source = PromptSource(
-        source=options.source,
-        license=license_,
-        fields=Fields(id=fields.id, prompt=fields.prompt, messages=fields.messages, reference=fields.response),
-    )
-    for found in read_prompts(source, license=license_, seed=seed):
+    source = PromptSource(source=options.source, license=license_, fields=_Columns(**fields.model_dump()))
+    for found in read_prompts(source, license=license_, seed=seed, change=partial(_answered, fields)):
         if not (found.prompt.reference or "").strip():
-            raise SourceError(f"{found.place}: has no response in {fields.response!r}")
+            raise SourceError(f"{found.place}: has no response in {fields.response or 'response'!r}")
         yield found
+
+
+def _answered(fields: MixFields, row: Row, place: str) -> Row:
+    """Return a row with its response as the reference, taken off a whole conversation where it has no column of its own."""
+    if fields.response is not None or "response" in row:
+        named = fields.response or "response"
+        if named not in row:
+            raise SourceError(f"{place}: no column {named!r} (for response); there are {', '.join(map(repr, row)) or 'none'}")
+        return {**row, "reference": row[named]}
+    column = fields.messages or "messages"
+    found = row.get(column) if fields.prompt is None else None
+    turns = found if isinstance(found, list) else []
+    if not turns or not isinstance(turns[-1], dict) or turns[-1].get("role") != "assistant":
+        raise SourceError(f"{place}: no column 'response', nor a conversation ({column!r}) that ends with the assistant's turn")
+    # Beside a whole conversation a column `prompt` is its first turn.
+    return {**row, "prompt": None, column: turns[:-1], "reference": turns[-1].get("content")}
 
 
 def _hash(found: Found, seed: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from storage.errors import SourceError
 from tasks.sources import lakes, prompts
@@ -14,17 +14,24 @@ from tasks.sources.readers import rows
 from tasks.sources.shown import shown
 
 
-def read_prompts(source: PromptSource, *, license: str | None, seed: int) -> Iterator[Found]:  # noqa: A002 - SPDX's word
+def read_prompts(
+    source: PromptSource,
+    *,
+    license: str | None,  # noqa: A002 - SPDX's word
+    seed: int,
+    change: Callable[[Row, str], Row] | None = None,
+) -> Iterator[Found]:
     """Yield the prompts of a source in the order in which they stand. Raise SourceError at the first that is wrong.
 
-    `license` is what holds for rows without one of their own; None: nothing does.
+    `license` is what holds for rows without one of their own; None: nothing does. `change` makes of a row and its place what is
+    read in its stead.
     """
     found = lakes.found if source.of_lake else prompts.found
     taken = 0
     for number, (place, row) in enumerate(_rows(source), start=1):
         if source.sample is not None and random.Random(f"{seed}/{source.source}/{number}").random() >= source.sample:  # noqa: S311
             continue
-        yield found(row, place, source, license)
+        yield found(row if change is None else change(row, place), place, source, license)
         taken += 1
         if source.limit is not None and taken >= source.limit:
             return

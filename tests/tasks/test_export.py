@@ -21,6 +21,7 @@ from storage.errors import SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions, check_exports, export, make
 from tasks.exporters.messages import Messages
+from tasks.exporters.protocol import NoRows
 from tasks.exporters.registry import EXPORTERS
 from tests.fakes import listing
 from tests.tasks.landed import land, run, trace
@@ -332,6 +333,17 @@ class Raising(Doubling):
         yield {"text": next(iter(traces))["no such column"], "license": "MIT"}
 
 
+class Dropping(Doubling):
+    """Takes all but one."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the rest, or say that there is none."""
+        rows = [{"text": each["response"], "license": each["license"]} for each in traces if each["sample_id"] != "s5"]
+        yield from rows
+        if not rows:
+            raise NoRows("every trace was dropped")
+
+
 class Mistyped(Doubling):
     """Gives what its schema doesn't say."""
 
@@ -397,6 +409,15 @@ class TestOthers:
         assert manifest["warnings"] == ["the split 'validation' has no rows in this form, and is left out of the export"]
         for name in ("README.md", "croissant.json"):
             assert "validation" not in (lake.root.parent / "out" / name).read_text()
+
+    def test_a_split_of_which_nothing_is_left(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
+        """It is left out likewise, with what its exporter says of it; where there is no other, that is the error."""
+        plug_in(Dropping)
+        manifest = run(lake, [trace(n, split="validation" if n == 5 else "train") for n in range(6)], format="own")
+        assert (list(manifest["splits"]), list(manifest["left_out"])) == (["train"], ["validation"])
+        assert "every trace was dropped (in the split 'validation')" in manifest["warnings"]
+        with pytest.raises(SpecError, match=r"every trace was dropped$"):
+            run(lake, [trace(5)], format="own")
 
     def test_what_is_lacking(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
         """It is said once, however many splits there are, and stands in the card."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pydantic import ValidationError
 
@@ -160,12 +161,32 @@ def test_fields(tmp_path: Path):
     assert (rows[1]["prompt_id"], rows[1]["system"], rows[1]["prompt"], rows[1]["response"]) == ("k", "Be brief.", "2 + 2?", "4")
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_whole_conversations(tmp_path: Path, ending: str):
+    """Of a conversation that ends with the assistant's turn that turn is the response, whatever a column `prompt` holds."""
+    path = tmp_path / f"talks.{ending}"
+    turns = [("user", "2 + 2?"), ("assistant", "4"), ("user", "And 3 + 3?"), ("assistant", "6")]
+    row = {"prompt": "2 + 2?", "messages": [{"role": role, "content": text} for role, text in turns]}
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    else:
+        path.write_text(json.dumps(row) + "\n")
+    (taken,) = [each for each in mixed(plan([options(str(path), 0.5)], traces=1, seed=0), traces(1)) if each["generation"] == 0]
+    assert ([each["content"] for each in taken["messages"]], taken["response"]) == (["2 + 2?", "4", "And 3 + 3?"], "6")
+    assert taken["prompt"] == "And 3 + 3?"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
-    [({"prompt": "x"}, "'response'"), ({"prompt": "x", "response": " "}, "h.jsonl:1: has no response")],
-    ids=["no column", "empty"],
+    [
+        ({"prompt": "x"}, "'response'"),
+        ({"prompt": "x", "response": " "}, "h.jsonl:1: has no response"),
+        ({"messages": [{"role": "user", "content": "x"}]}, "h.jsonl:1: no column 'response', nor a conversation"),
+        ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": ""}]}, "h.jsonl:1: has no response"),
+    ],
+    ids=["no column", "empty", "no last turn", "empty last turn"],
 )
-def test_no_response(tmp_path: Path, row: dict[str, str], said: str):
+def test_no_response(tmp_path: Path, row: dict[str, Any], said: str):
     """A row without a response is one line that names its place."""
     path = tmp_path / "h.jsonl"
     path.write_text(json.dumps(row) + "\n")
