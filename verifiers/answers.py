@@ -27,7 +27,7 @@ from verifiers.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.markers import Marker, after_thinking, markers
 from verifiers.markup import plain
 from verifiers.numerals import numerals
-from verifiers.sentences import Sentence, approved, first_sentence, struck_out, taken_back
+from verifiers.sentences import Sentence, approved, first_sentence, struck_out, taken_back, without_aside
 from verifiers.tidying import tidy
 
 
@@ -110,6 +110,7 @@ def find_number(text: str) -> Found:
 
 
 def _unannounced_number(body: str) -> Found:
+    body = without_aside(body)
     last = max(map(body.rfind, _DIGITS))
     if (back := taken_back(body, last) if last >= 0 else None) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")

@@ -20,7 +20,7 @@ from typing import Literal
 
 from verifiers.markup import UNKNOWN, fold
 from verifiers.numerals import Numeral, numerals
-from verifiers.sentences import guessed
+from verifiers.sentences import dismissed, guessed
 from verifiers.tidying import tidy
 from verifiers.units import unit_behind
 
@@ -189,21 +189,21 @@ def in_sentence(sentence: str) -> Read:
             return result
         found = [numeral for numeral in found if _has_digits(numeral)] or found
     first = found[0]
-    lead = sentence[: first.start]
+    lead, behind = sentence[: first.start], sentence[first.end :]
     cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end)
     if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {_quote(sentence)}", end=first.end)
-    return _refuse(lead, first) or _follow(sentence, found, finished=not (_ROOT.search(lead) or _OPERAND.search(lead)))
+    return _refuse(lead, first, behind) or _follow(sentence, found, finished=not (_ROOT.search(lead) or _OPERAND.search(lead)))
 
 
-def _refuse(lead: str, first: Numeral) -> Refusal | None:  # noqa: PLR0911 - a table, in effect
-    """Refuse a number for what stands before it."""
+def _refuse(lead: str, first: Numeral, behind: str) -> Refusal | None:  # noqa: PLR0911 - a table, in effect
+    """Refuse a number for what stands before it, or right behind."""
     written = _quote(lead + first.text)
     if UNKNOWN in lead:
         return Refusal(f"{written} can't be read", end=first.end)
     if _EXCLUDED.search(lead):
         return Refusal(f"only what it isn't: {written}", end=first.end)
-    if _NEGATED.search(lead):
+    if _NEGATED.search(lead) or dismissed(lead, behind):
         return Refusal(f"only what it isn't: {written}", negated=True, value=first.value, end=first.end)
     if _BOUND.search(lead):
         return Refusal(f"a bound, not a number: {written}", end=first.end)
@@ -356,7 +356,7 @@ def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
     if _UNFINISHED.match(window, last.end) or _ROOT.search(window[: last.start]) or _ADDED.search(window[: last.start]):
         return Refusal(f"a calculation, not a number: {_quote(window[last.start : last.end + 20])}")
     before = window[: last.start]
-    if refusal := _refuse(before[max(map(before.rfind, ".!?\n")) + 1 :], last):
+    if refusal := _refuse(before[max(map(before.rfind, ".!?\n")) + 1 :], last, window[last.end :]):
         return refusal
     return _refuse_pair(window, found[-2], last) if len(found) > 1 else None
 

@@ -87,6 +87,23 @@ _OF_ANOTHER = re.compile(
     re.IGNORECASE,
 )
 """What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
+_DISMISSED = re.compile(
+    r"""(?:\b(?:common|typical|frequent|usual|classic|easy)\s(?:mistake|error|trap|wrong\sanswer)\b
+        |\b(?:wrong|incorrect|false)\sanswer\s(?:is|was|would\sbe|of)\b|\btempting\sto\b
+        |\b(?:some|many|most|others?|people|students|you|one|they)\s(?:(?:people|students|might|may|could|would|will|often|sometimes|mistakenly
+            |wrongly|incorrectly)\s){1,3}(?:say|think|answer|guess|claim|believe|assume|conclude)\b
+        |\bif\s(?:you|someone|anyone)\s(?:got|answered|said|chose|wrote|thought|guessed)\b)[^.,;!?\n]{0,30}$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_DENIED = re.compile(
+    rf"\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\sthe\sanswer)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
+    rf"|\s(?:is|was|would)n['\u2019]t\s(?:be\s)?{_RIGHT}\b(?!\s(?:by|for|to|in|if|when|about)\b)",
+    re.IGNORECASE,
+)
+_ASIDE = re.compile(
+    rf"\n[^\S\n]*[*_]{{0,2}}[(\[][^()\[\]\n]{{0,120}}\b(?:{_WRONG_SO}|mistakes?|errors?|not\s(?:the\sanswer|\S+))\b[^()\[\]\n]{{0,40}}[)\]][*_.]{{0,3}}\s*$",
+    re.IGNORECASE,
+)
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
@@ -149,6 +166,16 @@ def approved(text: str) -> str:
 def guessed(lead: str) -> bool:
     """Whether what stands before an answer in its sentence calls it a guess: "maybe", "I'd guess", "it could be"."""
     return _GUESSED.search(lead) is not None
+
+
+def dismissed(lead: str, behind: str) -> bool:
+    """Whether what stands around an answer in its sentence says that it is none: "some might say 7", "7 would be wrong"."""
+    return _DISMISSED.search(lead) is not None or _DENIED.match(behind) is not None
+
+
+def without_aside(text: str) -> str:
+    """Return a text without a last line in brackets that says what would be wrong: "(7 is wrong)"."""
+    return text[: aside.start()] if (aside := _ASIDE.search(text, max(0, len(text) - _NEAR))) else text
 
 
 def taken_back(text: str, begin: int) -> Retraction | None:

@@ -129,6 +129,11 @@ SOLUTIONS = [
     ("#### Step 1: 5\nShe has 5.\n#### 2. Add them\nSo she has 7 apples", 7),
 ]
 AT_THE_END = [
+    ("8\n\n(7 is wrong)", 8),
+    ("x = 8\n(not 7)", 8),
+    ("**8**\n\n*(a common mistake is 7)*", 8),
+    ("The total number of mistakes is 7", 7),
+    ("10 - 3 = 7\nShe answered 7 correctly.", 7),
     ("= 42", 42),
     ("=> 42", 42),
     ("42", 42),
@@ -225,6 +230,11 @@ UNFINISHED = [
     "5 more than y", "exceeding 5", "shown in Figure 5", "given by equation (5)", "in question 5", "> 5", "\\le 5", "5+", "5 or more", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
+    "8\n\n7 would be wrong.",
+    "8\n\nSome might say 7.",
+    "**8**\n\nA common mistake is to answer 7.",
+    "8\n\nIf you got 7, you forgot to carry.",
+    "7 is not the answer; 8 is.",
     "", "   \n ", "I don't know.", "She has twelve.", "The answer isn't 5.", "The answer cannot be 5.", "Could it be 5?",
     "I don't know. 5? 6? 7?", "5, 6, 7", "It is 5 or 6", "<think>The answer is 5", "<think>So 5</think>", "If the answer is 5 then she wins.",
     "The wrong answer is 5.", "You might think the answer is 5.", "Let me check whether the answer is 5", "The answer is 5?",
