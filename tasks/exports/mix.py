@@ -54,6 +54,7 @@ class _Columns(Fields):
     """The columns that are read: one that a prompt source has no name for is among them."""
 
     response: Column | None = None
+    """As in `MixFields`."""
 
 
 class MixSource(Options):
