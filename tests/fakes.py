@@ -347,6 +347,9 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def _returned(self, future: Any) -> None:
         self._skipping.threads -= 1
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await super().shutdown_default_executor()  # for which no time is to pass here
+
 
 def in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine on an event loop on which hours of sleep take no time; `loop.time()` counts them from 0."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 import collections
 from typing import Any
 
-_PLAIN = frozenset(vars(collections.namedtuple("_PLAIN", ()))) | {"__annotations__", "__orig_bases__", "__static_attributes__"}  # noqa: PYI024
+_WRITTEN = (
+    "__annotations__",
+    "__annotate_func__",
+    "__annotations_cache__",
+    "__firstlineno__",
+    "__orig_bases__",
+    "__static_attributes__",
+)
+"""What Python notes of a `class` statement, by its version."""
+_PLAIN = frozenset(vars(collections.namedtuple("_PLAIN", ()))).union(_WRITTEN)  # noqa: PYI024
 Key = tuple[str, tuple[str, ...]]
 
 
