@@ -1,7 +1,8 @@
 """Signatures that an index holds, by the number of their row in it: parts in order, and rows in order.
 
 A band's hashes are read by themselves. Those of a small index stay in memory, since each band is looked at several times; of a
-large one, only those of the rows that are wanted do, so that what is held is a few numbers for each text.
+large one, only those of the rows that are wanted do, so that what is held is a few numbers for each text. Where only those
+rows count that share a band with some, what they share is noted as it is found, and no band is read again.
 """
 
 from __future__ import annotations
@@ -151,7 +152,7 @@ class Signed:
         """Return a column, of all rows or of some."""
         if rows is not None and self._place is not None and name in self._held:
             return self._held[name][self._place[rows]]
-        found = self._held.get(name)
+        found = self._held.get(name) if self._place is None else None
         if found is None:
             found = np.empty(self.rows, np.uint64)
             first = 0
@@ -173,7 +174,7 @@ class Signed:
         """Yield columns of some rows, at most so many at a time, with the places of these among the wanted."""
         order = np.argsort(rows, kind="stable")
         begin = 0
-        for found in ahead(lambda some: some.read(names), self._some(rows[order])):
+        for found in ahead(lambda some: some.read(names), self._some(rows[order]), workers=1):
             for start in range(0, len(found), many):
                 part = found.slice(start, many)
                 yield order[begin : begin + len(part)], part

@@ -60,17 +60,20 @@ def test_lacking(lake: Lake):
     assert Signed(made(lake.__class__(lake.root / "empty"))).lacking(hashes(3)).tolist() == [0]
 
 
-def test_sharing(lake: Lake):
-    """Rows of any part are found that have a column's value of one of some rows, and no others; their values stay in memory."""
+@pytest.mark.parametrize("held", [signed.HELD, 1_000, 0])
+def test_sharing(lake: Lake, monkeypatch: pytest.MonkeyPatch, held: int):
+    """Rows of any part are found that have a column's value of one of some rows, and no others."""
+    monkeypatch.setattr(signed, "HELD", held)
     drawn = np.random.default_rng(0).integers(0, 2**63, 200).tolist()
     rows = [(drawn[number], drawn[199 - number], drawn[number // 2]) for number in range(100)]
     one = Signed(made(lake, rows[:40], rows[40:]))
     assert one.sharing(["key_high", "b000"], np.array([99, 6])).tolist() == [6, 7, 98, 99]
-    found = np.array([99, 98, 7, 6])
-    assert one.column("b000", found).tolist() == [rows[number][2] for number in found]
-    # Of a column, what nothing shares isn't held.
-    assert one.column("key_high", found).tolist() == [rows[99][0], 0, 0, rows[6][0]]
-    assert one.column("key_low", found).tolist() == [rows[number][1] for number in found]
+    found = [99, 98, 7, 6]
+    assert one.column("b000", np.array(found)).tolist() == [rows[number][2] for number in found]
+    assert one.column("key_low", np.array(found)).tolist() == [rows[number][1] for number in found]
+    # Of rows that share nothing in a column, it isn't held.
+    shared = one.column("key_high", np.array(found)).tolist()
+    assert shared == [rows[number][0] if number in {99, 6} or not held else 0 for number in found]
     assert one.sharing(["key_low"], np.array([6])).tolist() == [6]
     assert one.sharing([], np.array([6])).tolist() == []
 
