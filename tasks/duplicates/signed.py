@@ -99,6 +99,7 @@ class Signed:
         wanted = np.sort(rows)
         flags = np.zeros(self.rows, np.bool_)
         hits: list[tuple[Numbers, Hashes]] = []
+        # So many columns of these rows at a time as take an eighth of what may be held.
         many = max(1, HELD // max(1, wanted.nbytes) // 8)
         for some in (names[first : first + many] for first in range(0, len(names), many)):
             known = self._columns_of(some, wanted)
@@ -106,7 +107,7 @@ class Signed:
                 flags[places] = True
                 hits.append((places, hashes))
                 if len(names) * places.nbytes > HELD:
-                    hits.clear()
+                    hits.clear()  # too many to hold, so columns are read again
         shared = np.flatnonzero(flags)
         self._held, self._place = {}, None
         if len(hits) == len(names):
