@@ -38,10 +38,10 @@ class Index:
         names = (self.folder / f"{run}-{number:03}.parquet" for number in count())
         return PartWriter(next(name for name in names if not name.exists()), self.schema, keep_footer=True, distinct=True)
 
-    def read(self, columns: Sequence[str], parts: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+    def read(self, columns: Sequence[str], parts: Sequence[Path], *, rows: int = _ROWS) -> Iterator[pa.RecordBatch]:
         """Yield some columns of parts, in order. Raise LakeDamaged at the first row that can't be read."""
         for path in parts:
-            yield from read_batches(path, rows=_ROWS, columns=columns)
+            yield from read_batches(path, rows=rows, columns=columns)
 
     @property
     def table(self) -> str:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -239,28 +239,37 @@ def read_batches(
         raise unreadable(path, error) from error
 
 
-def read_rows(path: Path, rows: npt.NDArray[np.int64], *, columns: Sequence[str]) -> Iterator[pa.Table]:
-    """Yield some columns of some rows of a file, whose numbers are in order, a row group at a time, checked as in `read_batches`.
+class Some(NamedTuple):
+    """Some rows of one row group of a file."""
 
-    Row groups that have none of them aren't read.
-    """
+    path: Path
+    metadata: pq.FileMetaData
+    group: int
+    rows: npt.NDArray[np.int64]
+    """Their places in it, in order."""
+
+    def read(self, columns: Sequence[str], *, at_once: int = _FEW) -> pa.Table:
+        """Return some columns of them, checked as in `read_batches`; so many rows of the group are held at a time."""
+        first, found = 0, []
+        # Few at a time, so that one batch after the other takes the same memory, which is still in the cache.
+        for batch in read_batches(self.path, rows=at_once, group=self.group, columns=list(columns), metadata=self.metadata):
+            begin, end = np.searchsorted(self.rows, (first, first + len(batch)))
+            if end > begin:
+                found.append(batch.take(pa.array(self.rows[begin:end] - first)))
+            first += len(batch)
+        return pa.Table.from_batches(found)
+
+
+def some_rows(path: Path, rows: npt.NDArray[np.int64]) -> Iterator[Some]:
+    """Yield by row group those rows of a file whose numbers, in order, these are. Raise LakeDamaged without a footer."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            sizes = [file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups)]
-            starts = np.concatenate([[0], np.cumsum(sizes)])
-            places = np.searchsorted(rows, starts)
-            for number in np.flatnonzero(np.diff(places)).tolist():
-                first, found, wanted = 0, [], rows[places[number] : places[number + 1]] - starts[number]
-                # Few at a time, so that one batch after the other takes the same memory, which is still in the cache.
-                for batch in file.iter_batches(_FEW, row_groups=[number], columns=list(columns), use_threads=False):
-                    batch.validate(full=True)
-                    begin, end = np.searchsorted(wanted, (first, first + len(batch)))
-                    if end > begin:
-                        found.append(batch.take(pa.array(wanted[begin:end] - first)))
-                    first += len(batch)
-                yield pa.Table.from_batches(found)
+        metadata = pq.read_metadata(path)
     except UNREADABLE as error:
         raise unreadable(path, error) from error
+    starts = np.cumsum([0, *(metadata.row_group(number).num_rows for number in range(metadata.num_row_groups))])
+    places = np.searchsorted(rows, starts)
+    for number in np.flatnonzero(np.diff(places)).tolist():
+        yield Some(path, metadata, number, rows[places[number] : places[number + 1]] - starts[number])
 
 
 def unreadable(path: Path, error: BaseException) -> StorageError:

@@ -97,6 +97,8 @@ class Workspace:
 
     def _open(self, lake: Lake) -> None:
         self._stores: dict[str, tuple[str, str]] = {}
+        self._samples = lake.root / "samples"
+        self._sized: tuple[set[Path], tuple[int, int, int]] | None = None
         for table in STORES:
             pattern, empty = lake.glob(table), str(lake.root / table / EMPTY)
             if not (lake.exists and lake.has(table)):
@@ -144,13 +146,20 @@ class Workspace:
 
     def _text_bytes(self, files: str | None = None) -> tuple[int, int, int]:
         """Return the bytes of some Parquet files, less log-probabilities, their rows, and the bytes of the largest row group."""
+        # What all samples have is read once for as long as no part comes or goes.
+        parts = None if files else set(self._samples.rglob("*.parquet"))
+        if parts is not None and self._sized is not None and self._sized[0] == parts:
+            return self._sized[1]
         groups = (
             "SELECT sum(total_uncompressed_size) AS size, any_value(row_group_num_rows) AS rows "
             f"FROM parquet_metadata({files or literal(self._stores['samples'][0])}) "
             "WHERE NOT starts_with(path_in_schema, 'logprobs') GROUP BY file_name, row_group_id"
         )
         ((size, rows, largest),) = self.rows(f"SELECT sum(size), sum(rows), max(size) FROM ({groups})")
-        return int(size or 0), max(1, int(rows or 0)), int(largest or 0)
+        found = int(size or 0), max(1, int(rows or 0)), int(largest or 0)
+        if parts is not None:
+            self._sized = parts, found
+        return found
 
     @contextlib.contextmanager
     def sparing(self) -> Iterator[None]:

@@ -30,8 +30,10 @@ VERSION = 4
 """Of the signatures, hashes and words below, of the texts that they are of, and of what the index has of them."""
 RECALL = 0.998
 """Part of the pairs of exactly the threshold's similarity that share a band; of closer ones, more do."""
-_BYTES = 200_000
+_BYTES = 400_000
 """Of texts that are hashed at a time: few enough for the processor's cache."""
+_MINIMA = 16
+"""That are found at a time: threads that hash wait for each other before and after each step of numpy's, so steps are few."""
 _LONG = 64
 """Bytes of a word; a longer one is hashed by itself."""
 _LEAD, _LEAD_OF_FOUR = 0xE0, 0xF0
@@ -105,25 +107,25 @@ def signatures(hashes: Hashes, offsets: Offsets, count: int) -> npt.NDArray[np.u
     Each order of the n-grams is that of a·h + b modulo 2^32.
     """
     small = hashes.astype(np.uint32)
-    scratch = np.empty_like(small)
+    scratch = np.empty((_MINIMA, len(small)), np.uint32)
     found = np.empty((count, len(offsets) - 1), np.uint32)
     factors, summands = _orders(count)
-    for number in range(count):
-        np.multiply(small, factors[number], out=scratch)
-        np.add(scratch, summands[number], out=scratch)
-        np.minimum.reduceat(scratch, offsets[:-1], out=found[number])
+    for first in range(0, count, _MINIMA):
+        some = slice(first, first + _MINIMA)
+        ordered = scratch[: len(factors[some])]
+        np.multiply(small, factors[some, None], out=ordered)
+        np.add(ordered, summands[some, None], out=ordered)
+        np.minimum.reduceat(ordered, offsets[:-1], axis=1, out=found[some])
     return found
 
 
 def band_hashes(minima: npt.NDArray[np.uint32], cut: Shape) -> list[Hashes]:
     """Return for each band the texts' hashes of their minima in it."""
-    found = []
-    for band in range(cut.bands):
-        hashed = np.full(minima.shape[1], band + 1, np.uint64)
-        for row in minima[band * cut.rows : (band + 1) * cut.rows]:
-            hashed = mixed(hashed * np.uint64(_BASE) + row)
-        found.append(hashed)
-    return found
+    banded = minima[: cut.bands * cut.rows].reshape(cut.bands, cut.rows, -1)
+    hashed = np.repeat(np.arange(1, cut.bands + 1, dtype=np.uint64)[:, None], minima.shape[1], axis=1)
+    for row in range(cut.rows):
+        hashed = mixed(hashed * np.uint64(_BASE) + banded[:, row])
+    return list(hashed)
 
 
 @functools.cache

@@ -34,7 +34,7 @@ BATCH = 500
 """Texts that are hashed at a time."""
 _IDS = 100_000
 """That are read at a time."""
-_NEAR_TABLES = ("rows", "hits", "shared", "wanted", "named")
+_NEAR_TABLES = ("rows", "held", "hits", "shared", "wanted", "named")
 
 
 def drop_near(
@@ -86,11 +86,11 @@ class _Near:
         self._reject(self._search())
         for table in _NEAR_TABLES:
             self._workspace.execute(f"DROP TABLE IF EXISTS near_{table}")
-        self._workspace.execute(f"DROP {self._kind} near_held")
 
     def _rows(self) -> None:
-        """Make `near_rows`: what is compared, in order; and `near_held`. By prompt, a prompt's best sample stands for it."""
-        self._workspace.make_room(self._count("candidates") + self._count("held"), each=JOIN_BYTES)
+        """Make `near_rows`, what is compared, in order, and see what is held. By prompt, a prompt's best sample stands for it."""
+        self._many_held = self._count("held")
+        self._workspace.make_room(self._count("candidates") + self._many_held, each=JOIN_BYTES)
         needs_prompt = self._by != "response" or self._alone
         mine = "md5_number(prompt_digest)" if needs_prompt else "NULL::UHUGEINT"
         theirs = "md5_number(sha256(prompt))" if needs_prompt else "NULL::UHUGEINT"
@@ -116,16 +116,15 @@ class _Near:
             )
             """
         )
-        # Reading ids twice takes half the time of storing them; prompts are read once.
-        self._kind = "TABLE" if needs_prompt else "VIEW"
-        self._workspace.execute(
-            f"""
-            CREATE {self._kind} near_held AS
+        held = f"""
             SELECT source, NULL::BIGINT AS ord, NULL::SMALLINT AS arm, NULL::INTEGER AS sample_index, sample_id,
                 FALSE AS returned, asked, {key} AS key, NULL::UHUGEINT AS digest
             FROM (SELECT source, sample_id, {theirs} AS asked FROM held {other})
             """
-        )
+        # Reading ids twice takes half the time of storing them; prompts are read once.
+        if needs_prompt:
+            self._workspace.execute(f"CREATE TABLE near_held AS {held}")
+        self._theirs = "near_held" if needs_prompt else f"({held})"
 
     def _stayed(self) -> int:
         """Return how many rows had stayed when others came back: they are first, and needn't be compared with each other."""
@@ -145,14 +144,14 @@ class _Near:
         return self._sign(key[0], key[1], known)
 
     def _sign_held(self, high: Hashes, low: Hashes) -> None:
-        """See to it that these keys of `near_held` are in the index."""
+        """See to it that these keys of what is held are in the index."""
 
         def known(missing: Numbers) -> list[Hashes]:
             self._name_keys(high[missing], low[missing], number=missing)
             # Several datasets may hold it.
             self._workspace.execute(
                 "CREATE OR REPLACE TABLE near_wanted AS SELECT number, source, ord, sample_id, asked "
-                "FROM near_held JOIN near_named USING (key) "
+                f"FROM {self._theirs} JOIN near_named USING (key) "
                 "QUALIFY row_number() OVER (PARTITION BY number ORDER BY source, sample_id) = 1"
             )
             return [high, low]
@@ -217,7 +216,7 @@ class _Near:
 
         What shares no band with anything here is left out: of a large dataset, that is nearly all.
         """
-        if not self._count("(FROM near_held LIMIT 1)"):
+        if not self._many_held:
             return np.zeros(0, np.int64)
         high, low = self._share(mine)
         missing = self._signed.lacking(high)
@@ -231,17 +230,17 @@ class _Near:
         return cast("Numbers", found)
 
     def _share(self, mine: Numbers) -> tuple[Hashes, Hashes]:
-        """Make `near_shared` of what in `near_held` shares a band with these signatures; return both halves of all keys held.
+        """Make `near_shared` of what is held and shares a band with these signatures; return both halves of all keys held.
 
         Both in one pass, since most of the time goes into reading ids.
         """
-        rows = np.flatnonzero(self._signed.sharing(_bands(self._options.shape.bands), mine))
+        rows = self._signed.sharing(_bands(self._options.shape.bands), mine)
         keys = [self._signed.column(f"key_{half}", rows) for half in ("high", "low")]
         once = firsts(keys) == np.arange(len(rows))
         self._name_keys(keys[0][once], keys[1][once], row=rows[once])
         # Arrow has no numbers of 128 bits.
         its = ", ".join(f"CASE WHEN row IS NOT NULL THEN {name}::VARCHAR END AS {name}" for name in ("sample_id", "asked"))
-        held = f"SELECT {its}, source, row, {named(halves('key', 'key'))} FROM near_held LEFT JOIN near_named USING (key)"
+        held = f"SELECT {its}, source, row, {named(halves('key', 'key'))} FROM {self._theirs} LEFT JOIN near_named USING (key)"
         keyed: list[list[Hashes]] = [[], []]
         shared = []
         for batch in self._workspace.stream(held, rows=_IDS):

@@ -1,12 +1,14 @@
 """Signatures that an index holds, by the number of their row in it: parts in order, and rows in order.
 
 A band's hashes are read by themselves. Those of a small index stay in memory, since each band is looked at several times; of a
-large one, only those of the rows that are wanted do, so that what is held is a few numbers for each text.
+large one, only those of the rows that are wanted do, so that what is held is a few numbers for each text. Where only those
+rows count that share a band with some, what they share is noted as it is found, and no band is read again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from storage.index import Index
-from storage.parquet import count_rows, read_rows
-from tasks.duplicates.distinct import distinct
+from storage.parquet import ROW_GROUP, Some, count_rows, some_rows
+from tasks.duplicates.ahead import ahead
 from tasks.duplicates.greedy import Numbers
 from tasks.duplicates.minhash import Hashes
 
@@ -25,6 +27,7 @@ _BLOCK = 1 << 20
 """Rows whose keys are ordered at a time."""
 _FEWEST, _MOST = 16, 26
 """Bits of the places of a table that tells quickly what isn't there."""
+_ONE = np.uint64(1)
 _CACHED = 1 << 15
 """Hashes that are looked up at a time: what is reckoned of more leaves the processor's cache, and takes four times as long."""
 
@@ -39,6 +42,7 @@ class Signed:
         self._held: dict[str, Hashes] = {}
         self.rows = 0
         """In the index."""
+        self._place: npt.NDArray[np.int32] | None = None
         self.look()
 
     def look(self) -> tuple[list[Path], int]:
@@ -46,7 +50,8 @@ class Signed:
         before = self.rows
         added = [path for path in self._index.parts if path not in set(self._parts)]
         self._parts += added
-        self._held = {} if added else self._held
+        if added:
+            self._held, self._place = {}, None
         self.rows += sum(map(count_rows, added))
         return added, before
 
@@ -73,30 +78,62 @@ class Signed:
         return back
 
     def lacking(self, high: Hashes) -> Numbers:
-        """Return which keys no row has, by their upper halves: of a billion keys, two have the same one once in 37 cases.
+        """Return which keys no row has, by 63 bits of them: of a billion keys, two have the same once in 18 cases.
 
-        Mostly there is none, and sorting both sides takes a tenth of what finding each one's row does.
+        Mostly there is none, and sorting all at once takes a tenth of what finding each one's row does.
         """
-        wanted = distinct(high)
-        found = np.zeros(len(wanted), np.bool_)
-        for batch in self._index.read(("key_high",), self._parts) if len(wanted) else ():
-            theirs = np.sort(batch["key_high"].to_numpy())
-            places = np.minimum(np.searchsorted(wanted, theirs), len(wanted) - 1)
-            found[places[wanted[places] == theirs]] = True
-        return np.zeros(0, np.int64) if found.all() else np.flatnonzero(np.isin(high, wanted[~found]))
+        wanted = high | _ONE
+        # Keys that are looked for are odd, so that one that leads its equals is one that no row has.
+        both = np.concatenate([self.column("key_high") & ~_ONE, wanted])
+        both.sort()
+        leads = np.ones(len(both), np.bool_)
+        leads[1:] = (both[1:] ^ both[:-1]) > _ONE
+        missing = both[leads & (both & _ONE).astype(np.bool_)]
+        return np.flatnonzero(np.isin(wanted, missing)) if len(missing) else np.zeros(0, np.int64)
 
-    def sharing(self, names: Sequence[str], rows: Numbers) -> npt.NDArray[np.bool_]:
-        """Return for each row whether it has in one of these columns what one of some rows has, these among them.
+    def sharing(self, names: Sequence[str], rows: Numbers) -> Numbers:
+        """Return the rows, in order, that have in one of these columns what one of some rows has, these among them.
 
-        A few in a million are said to that don't.
+        A few in a million are said to that don't. From now on `column` may have 0 in these columns of what no such row has.
         """
-        shared = np.zeros(self.rows, np.bool_)
-        for name in names:
-            theirs = self.column(name)
-            maybe = Maybe(len(rows))
-            maybe.add(theirs[rows])
-            shared |= maybe.has(theirs)
+        wanted = np.sort(rows)
+        flags = np.zeros(self.rows, np.bool_)
+        hits: list[tuple[Numbers, Hashes]] = []
+        # So many columns of these rows at a time as take an eighth of what may be held.
+        many = max(1, HELD // max(1, wanted.nbytes) // 8)
+        for some in (names[first : first + many] for first in range(0, len(names), many)):
+            known = self._columns_of(some, wanted)
+            for places, hashes in ahead(functools.partial(self._hits, known), some):
+                flags[places] = True
+                hits.append((places, hashes))
+                if len(names) * places.nbytes > HELD:
+                    hits.clear()  # too many to hold, so columns are read again
+        shared = np.flatnonzero(flags)
+        self._held, self._place = {}, None
+        if len(hits) == len(names):
+            self._place = np.cumsum(flags, dtype=np.int32) - np.int32(1)
+            for name, (places, hashes) in zip(names, hits, strict=True):
+                self._held[name] = np.zeros(len(shared), np.uint64)
+                self._held[name][self._place[places]] = hashes
         return shared
+
+    def _hits(self, known: Mapping[str, Hashes], name: str) -> tuple[Numbers, Hashes]:
+        """Return the rows that have one of some hashes in a column, and which."""
+        maybe = Maybe(len(known[name]))
+        maybe.add(known[name])
+        places, hashes, first = [np.zeros(0, np.int64)], [np.zeros(0, np.uint64)], 0
+        for batch in self._index.read((name,), self._parts, rows=_CACHED):
+            theirs = batch[name].to_numpy()
+            found = np.flatnonzero(maybe.has(theirs))
+            places.append(first + found)
+            hashes.append(theirs[found])
+            first += len(batch)
+        return np.concatenate(places), np.concatenate(hashes)
+
+    def _columns_of(self, names: Sequence[str], rows: Numbers) -> dict[str, Hashes]:
+        """Return columns of rows that are in order, of which those row groups alone are read that have some."""
+        tables = [some.read(names, at_once=ROW_GROUP) for some in self._some(rows)]
+        return {name: np.concatenate([np.zeros(0, np.uint64), *(table[name].to_numpy() for table in tables)]) for name in names}
 
     def _blocks(self, maybe: Maybe, parts: Sequence[Path], first: int) -> Iterator[tuple[Numbers, Hashes, Hashes]]:
         """Yield those rows of parts that may be there, with both halves of their keys, many at a time in order of the upper."""
@@ -114,31 +151,35 @@ class Signed:
 
     def column(self, name: str, rows: Numbers | None = None) -> Hashes:
         """Return a column, of all rows or of some."""
-        found = self._held.get(name)
+        if rows is not None and self._place is not None and name in self._held:
+            return self._held[name][self._place[rows]]
+        found = self._held.get(name) if self._place is None else None
         if found is None:
             found = np.empty(self.rows, np.uint64)
             first = 0
             for batch in self._index.read((name,), self._parts):
                 found[first : first + len(batch)] = batch[name].to_numpy()
                 first += len(batch)
-            if sum(each.nbytes for each in self._held.values()) + found.nbytes <= HELD:
+            if self._place is None and sum(each.nbytes for each in self._held.values()) + found.nbytes <= HELD:
                 self._held[name] = found
         return found if rows is None else found[rows]
+
+    def _some(self, rows: Numbers) -> Iterator[Some]:
+        first = 0
+        for path in self._parts:
+            behind = first + count_rows(path)
+            yield from some_rows(path, rows[slice(*np.searchsorted(rows, (first, behind)))] - first)
+            first = behind
 
     def picked(self, names: Sequence[str], rows: Numbers, *, many: int) -> Iterator[tuple[Numbers, pa.Table]]:
         """Yield columns of some rows, at most so many at a time, with the places of these among the wanted."""
         order = np.argsort(rows, kind="stable")
-        wanted = rows[order]
-        first = begin = 0
-        for path in self._parts:
-            behind = first + count_rows(path)
-            end = int(np.searchsorted(wanted, behind))
-            for found in read_rows(path, wanted[begin:end] - first, columns=names):
-                for start in range(0, len(found), many):
-                    part = found.slice(start, many)
-                    yield order[begin : begin + len(part)], part
-                    begin += len(part)
-            first = behind
+        begin = 0
+        for found in ahead(lambda some: some.read(names), self._some(rows[order]), workers=1):
+            for start in range(0, len(found), many):
+                part = found.slice(start, many)
+                yield order[begin : begin + len(part)], part
+                begin += len(part)
 
 
 class Maybe:

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from storage import footers, parquet
+from storage import footers
 from storage.errors import LakeDamaged, StorageError
-from storage.parquet import GROUP_CHARS, PartWriter, count_rows, read_batches, read_rows, write_rows, write_text
+from storage.parquet import GROUP_CHARS, PartWriter, count_rows, read_batches, some_rows, write_rows, write_text
 from tests.fakes import listing
 from tests.storage.damaging import flip
 
@@ -200,14 +200,13 @@ class TestWriteText:
 
 @pytest.mark.parametrize("at_once", [1, 2, 500])
 @pytest.mark.parametrize("wanted", [[], [0], [1, 2, 2, 4], [5, 6], list(range(7))])
-def test_some_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: list[int], at_once: int):
+def test_some_rows(tmp_path: Path, wanted: list[int], at_once: int):
     """Rows come in their order, as often as they are named, of their row groups alone, however few are read at a time."""
-    monkeypatch.setattr(parquet, "_FEW", at_once)
     with PartWriter(tmp_path / "part.parquet", SCHEMA, row_group=2) as writer:
         writer.extend([{"n": n, "text": str(n)} for n in range(2)])
         writer.extend([{"n": n, "text": str(n)} for n in range(2, 5)])
         writer.extend([{"n": n, "text": str(n)} for n in range(5, 7)])
-    found = list(read_rows(tmp_path / "part.parquet", np.array(wanted, np.int64), columns=["n"]))
+    found = [some.read(["n"], at_once=at_once) for some in some_rows(tmp_path / "part.parquet", np.array(wanted, np.int64))]
     assert [row for table in found for row in table.to_pylist()] == [{"n": n} for n in wanted]
     ends = (2, 5, 7)
     assert len(found) == len({next(number for number, end in enumerate(ends) if n < end) for n in wanted})
@@ -219,4 +218,4 @@ def test_some_rows_of_a_damaged_file(tmp_path: Path):
         writer.extend([{"n": n, "text": "some text" * 50} for n in range(50)])
     flip(tmp_path / "part.parquet", group=0, column="text")
     with pytest.raises(LakeDamaged):
-        list(read_rows(tmp_path / "part.parquet", np.array([3], np.int64), columns=["text"]))
+        next(some_rows(tmp_path / "part.parquet", np.array([3], np.int64))).read(["text"])

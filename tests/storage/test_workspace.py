@@ -138,15 +138,19 @@ def test_room_for_many_slots(lake: Lake, tmp_path: Path, monkeypatch: pytest.Mon
 def write_texts(lake: Lake, *lengths: int) -> None:
     """Store samples whose responses are so long, no two of them the same, in place of others."""
     rows = ({"sample_id": f"{n:032x}", "response": f"{n:x}".ljust(length)} for n, length in enumerate(lengths))
-    write_rows(lake.root / "samples" / "r-000000.parquet", SAMPLES, rows)
+    others = list((lake.root / "samples").glob("*.parquet"))
+    write_rows(lake.root / "samples" / f"r-{sum(lengths):06}.parquet", SAMPLES, rows)
+    for other in others:
+        other.unlink()
 
 
 def test_how_many_texts_are_held_at_once(stored: Lake, tmp_path: Path):
-    """As many as a step asks for, and fewer where texts are long; always one."""
+    """As many as a step asks for, and fewer where texts are long; always one. Footers are read once while no part comes or goes."""
     with Workspace(stored, tmp_path / "work") as workspace:
         assert workspace.at_once(4_000) == 4_000
         write_texts(stored, 10_000, 50_000)
         assert workspace.at_once(4_000) == pytest.approx(TEXT_BYTES / 30_000, rel=0.05)
+        next((stored.root / "samples").glob("*.parquet")).write_bytes(b"")
         assert workspace.at_once(10) == 10
         write_texts(stored, 2 * TEXT_BYTES)
         assert workspace.at_once(4_000) == 1

@@ -52,22 +52,30 @@ def test_what_is_added(lake: Lake):
 
 
 def test_lacking(lake: Lake):
-    """What no part has is told by its place, as often as it was asked for."""
+    """What no part has is told by its place, as often as it was asked for; keys that differ in their lowest bit are the same."""
     one = Signed(made(lake, [(7, 1, 10), (3, 2, 11)], [(9, 1, 12)]))
-    assert one.lacking(hashes(9, 8, 7, 2, 8, 3)).tolist() == [1, 3, 4]
+    assert one.lacking(hashes(9, 12, 7, 4, 12, 3, 2)).tolist() == [1, 3, 4]
     assert one.lacking(hashes(3, 9, 7, 7)).tolist() == []
     assert one.lacking(hashes()).tolist() == []
     assert Signed(made(lake.__class__(lake.root / "empty"))).lacking(hashes(3)).tolist() == [0]
 
 
-def test_sharing(lake: Lake):
+@pytest.mark.parametrize("held", [signed.HELD, 1_000, 0])
+def test_sharing(lake: Lake, monkeypatch: pytest.MonkeyPatch, held: int):
     """Rows of any part are found that have a column's value of one of some rows, and no others."""
+    monkeypatch.setattr(signed, "HELD", held)
     drawn = np.random.default_rng(0).integers(0, 2**63, 200).tolist()
     rows = [(drawn[number], drawn[199 - number], drawn[number // 2]) for number in range(100)]
     one = Signed(made(lake, rows[:40], rows[40:]))
-    assert np.flatnonzero(one.sharing(["key_high", "b000"], np.array([6, 99]))).tolist() == [6, 7, 98, 99]
-    assert np.flatnonzero(one.sharing(["key_low"], np.array([6]))).tolist() == [6]
-    assert not one.sharing([], np.array([6])).any()
+    assert one.sharing(["key_high", "b000"], np.array([99, 6])).tolist() == [6, 7, 98, 99]
+    found = [99, 98, 7, 6]
+    assert one.column("b000", np.array(found)).tolist() == [rows[number][2] for number in found]
+    assert one.column("key_low", np.array(found)).tolist() == [rows[number][1] for number in found]
+    # Of rows that share nothing in a column, it isn't held.
+    shared = one.column("key_high", np.array(found)).tolist()
+    assert shared == [rows[number][0] if number in {99, 6} or not held else 0 for number in found]
+    assert one.sharing(["key_low"], np.array([6])).tolist() == [6]
+    assert one.sharing([], np.array([6])).tolist() == []
 
 
 @pytest.mark.parametrize("held", [0, 40, 1_000])
