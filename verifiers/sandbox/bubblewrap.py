@@ -39,6 +39,8 @@ CODE = """
 import os, sys
 kept, os.register_at_fork = os.register_at_fork, lambda **hooks: None
 sys.path.append("/jail")
+from verifiers.sandbox.inside import memory
+memory.import_warm()
 from verifiers.sandbox.inside import server
 sys.path.pop()
 server.warm_up({seed})
@@ -130,6 +132,9 @@ def _command(bwrap: str, options: Sequence[str], control: int, kind: Kind) -> li
         "--setenv",
         "PYTHONHASHSEED",
         str(kind.seed),
+        "--setenv",
+        "LD_BIND_NOW",  # else each sample's process looks up the addresses of functions
+        "1",
     ]
     command += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN", *options, *binds]
     command += [*_folders(f"{HOME}/verifiers/sandbox/inside"), "--ro-bind", str(INSIDE), f"{HOME}/verifiers/sandbox/inside"]

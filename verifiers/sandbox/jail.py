@@ -22,6 +22,8 @@ Mode = Literal["solution", "tests", "program"]
 START_S = 60
 END_S = 5
 VERDICT_BYTES = 1 << 14
+INLINE = 1 << 16
+END = b"end"
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -92,9 +94,14 @@ def _file(content: bytes) -> Iterator[int]:
         os.close(number)
 
 
-def _send(sock: socket.socket, message: bytes, descriptors: Sequence[int]) -> None:
+def _send(sock: socket.socket, head: bytes, content: bytes, descriptors: Sequence[int]) -> None:
+    """Send a content with what leads it in, or as a file, the last descriptor, where it is large or nothing."""
     try:
-        socket.send_fds(sock, [message], descriptors)
+        if 0 < len(content) <= INLINE:
+            socket.send_fds(sock, [head, content], descriptors)
+        else:
+            with _file(content) as file:
+                socket.send_fds(sock, [head], [*descriptors, file])
     except OSError as error:
         raise Damaged(str(error)) from error
 
@@ -105,6 +112,8 @@ class Jail:
     def __init__(self, kind: bubblewrap.Kind | None = None) -> None:
         self.kind = kind or bubblewrap.Kind()
         self.standing: Standing | None = None
+        self.settings = b""
+        """How the process is bound that waits for a sample."""
         self.control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self.process, self.child, errors = _starter.thread.submit(bubblewrap.start, inner.fileno(), self.kind).result()
@@ -116,9 +125,11 @@ class Jail:
         self.control.settimeout(START_S)
         with errors:
             try:
-                answer = json.loads(self.control.recv(4096) or b"{}")
+                message, descriptors, _, _ = socket.recv_fds(self.control, 4096, 1, socket.MSG_CMSG_CLOEXEC)
+                answer = json.loads(message or b"{}")
             except (OSError, ValueError):
-                answer = {}
+                answer, descriptors = {}, []
+            self.jobs = socket.socket(fileno=descriptors[0]) if descriptors else self.control
             if not answer.get("ready"):
                 self.kill()
                 errors.seek(0)
@@ -135,18 +146,17 @@ class Jail:
     def run(
         self,
         mode: Mode,
-        payload: str | None,
+        payload: str,
         limits: Limits,
         processor: int,
         descriptors: Sequence[int],
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start a sample's process. `payload` goes to it alone, the descriptors become its own, `extra` outranks the limits."""
+        """Start a sample: its process takes the payload, and the descriptors as its first ones. `extra` outranks the limits."""
         if self.standing:
             self.ask_end()
             self.wait_end()
         job = {
-            "do": "run",
             "mode": mode,
             "processor": processor,
             "cpu_s": limits.cpu_s + (mode == "tests"),  # of which it may have used some before this sample
@@ -156,28 +166,28 @@ class Jail:
             "processes": limits.processes,
             **(extra or {}),
         }
-        message = json.dumps(job).encode()
-        if payload is None:
-            _send(self.control, message, descriptors)
-        else:
-            with _file(payload.encode(errors="replace")) as text:
-                _send(self.control, message, [text, *descriptors])
+        settings = json.dumps(job).encode()
+        if settings != self.settings:
+            self.ask_end(settings)
+            self.wait_end()
+            self.settings = settings
+        _send(self.jobs, b"", payload.encode(errors="replace"), descriptors)
 
     def test(self, tests: Prepared, limits: Limits, processor: int, talk: int) -> Line:
         """Have tests judged by this jail's test process. Return where the verdict arrives; `talk` leads to the code."""
         standing = self.standing
         if standing is None or not tests.plain or standing.suits != (limits, processor):
             line, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with inner:
+            with inner, open(os.devnull, "r+b", buffering=0) as null:  # noqa: PTH123 - pathlib takes longer
                 try:
-                    self.run("tests", None, limits, processor, [inner.fileno()])
+                    self.run("tests", "", limits, processor, [null.fileno()] * 3 + [inner.fileno()])
                 except BaseException:
                     line.close()
                     raise
             standing = self.standing = Standing(line, (limits, processor))
         standing.samples += 1
-        with _file(tests.payload) as text:
-            _send(standing.line, b"%d %d %d" % (standing.samples, limits.output_bytes, self.kind.seed), [text, talk])
+        head = b"%d %d %d\n" % (standing.samples, limits.output_bytes, self.kind.seed)
+        _send(standing.line, head, tests.payload, [talk])
         return Line(standing)
 
     def heard(self) -> dict[str, Any]:
@@ -190,13 +200,13 @@ class Jail:
             raise Damaged(str(error)) from error
         raise Damaged("the jail ended")
 
-    def ask_end(self) -> None:
+    def ask_end(self, message: bytes = END) -> None:
         """Have everything of the sample killed and its files dropped; `wait_end` waits for it."""
         if self.standing:
             self.standing.line.close()
             self.standing = None
         try:
-            self.control.send(b'{"do": "end"}')
+            self.control.send(message)
         except OSError as error:
             raise Damaged(str(error)) from error
 
@@ -224,6 +234,7 @@ class Jail:
     def kill(self) -> None:
         """Throw the jail out: its process 1 takes all others with it."""
         self.control.close()
+        self.jobs.close()
         if self.standing:
             self.standing.line.close()
         if self.process.poll() is None:  # as long as bubblewrap hasn't been waited for, its child's number is its child's

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import subprocess
 import time
@@ -107,7 +108,10 @@ def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail
         solution, tester = jails
         stood = tester.standing
         line = tester.test(tests, limits, processor, ours.fileno())
-        solution.run("solution", source, limits, processor, [output_out.fileno(), theirs.fileno()])
+        # Each sample's own: otherwise they would share its locks and flags.
+        with open(os.devnull, "rb", buffering=0) as null:  # noqa: PTH123 - pathlib takes longer
+            numbers = [null.fileno(), output_out.fileno(), output_out.fileno(), theirs.fileno()]
+            solution.run("solution", source, limits, processor, numbers)
         for inner in (output_out, ours, theirs):
             inner.close()
         output = Stream(output_in, limits.output_bytes, keep=False)

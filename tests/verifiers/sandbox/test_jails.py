@@ -17,7 +17,7 @@ from storage.errors import SetupError
 from verifiers.sandbox import bubblewrap
 from verifiers.sandbox.jail import Jail
 from verifiers.sandbox.judge import BubblewrapSandbox
-from verifiers.sandbox.protocol import Limits, PythonJob, Sandbox
+from verifiers.sandbox.protocol import Limits, Program, PythonJob, Sandbox
 
 ADD = PythonJob(source="def add(a, b): return a + b", tests="assert add(2, 3) == 5")
 SLOW = PythonJob(source="import time\ndef add(a, b):\n    time.sleep(1)\n    return a + b", tests="assert add(2, 3) == 5")
@@ -172,3 +172,34 @@ def test_a_forked_process_starts_jails_of_its_own(sandbox):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert sandbox.run_python(ADD, Limits()).passed is True
     assert {jail.child for jail in sandbox.pool.idle} == mine
+
+
+def test_a_sample_whose_process_ends_before_it_reads_it_is_met_by_no_other():
+    """What has stayed unread is dropped: the next process gets its own sample."""
+    own = BubblewrapSandbox(1)
+    try:
+        for _ in range(3):
+            assert own.execute(Program(source="print(42)"), "", Limits()).stdout == "42\n"
+            jail = own.pool.idle[0].child
+            children = Path(f"/proc/{jail}/task/{jail}/children")
+            assert wait_for(children.read_text)
+            for number in children.read_text().split():
+                os.kill(int(number), signal.SIGKILL)
+            assert own.execute(Program(source="print(41)"), "", Limits()).fault == "killed by SIGKILL"
+    finally:
+        own.close()
+
+
+def test_samples_of_several_kinds_take_turns(sandbox):
+    """The process that waits for a sample of one kind is replaced before one of another kind comes."""
+    for _ in range(3):
+        assert sandbox.execute(Program(source="print(42)"), "", Limits()).stdout == "42\n"
+        assert sandbox.run_python(ADD, Limits()).passed is True
+        assert sandbox.run_python(ADD, Limits(memory_bytes=300 << 20)).passed is True
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 16, (1 << 16) + 1, 1 << 20])
+def test_a_text_of_any_size_arrives(sandbox, size):
+    """Whether it goes with the message that starts the sample, or as a file."""
+    source = "print(42)" if size else ""
+    assert sandbox.execute(Program(source=source.ljust(size)), "", Limits()).stdout == ("42\n" if source else "")

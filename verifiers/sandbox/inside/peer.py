@@ -24,7 +24,8 @@ from verifiers.sandbox.inside.tuples import Tuples
 
 MESSAGE_BYTES = 32 << 20
 NESTING = 40
-CHUNK = 1 << 18
+CHUNK = 1 << 16
+"""Memory for twice as much would be mapped anew for each message."""
 
 
 def _no_json(value: object) -> NoReturn:

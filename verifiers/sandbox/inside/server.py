@@ -3,17 +3,17 @@
 It never reads a sample's text: the child does, after it has given up its privileges. So nothing of one sample can be found in
 the memory that the next one inherits. The host says what to do over one socket:
 
-    run {mode, limits} + descriptors     fork a child, which takes the descriptors
-    end                                  kill everything but this process, answer {"status": …}
+    {mode, limits}     kill everything but this process, answer {"status": …}, and fork a child that binds itself to these limits
+    end                the same, with the limits that hold already
 
 and hears {"ready": …} once, {"exit": …} when a child ends by itself, unless it is a function's, which its tests miss anyway.
+With "ready" comes a second socket, for samples: the child waits there for its text and its descriptors.
 """
 
 from __future__ import annotations
 
 import builtins
 import gc
-import importlib
 import json
 import marshal
 import os
@@ -21,23 +21,24 @@ import random
 import select
 import signal
 import socket
-import struct
 import sys
 import threading
-from contextlib import suppress
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import lockdown, program, solution, tester, uses
+from verifiers.sandbox.inside import lockdown, memory, program, solution, tester, uses
 from verifiers.sandbox.inside.guard import Guard
 
-# What most code imports. Not what brings large libraries along, such as hashlib: each mapping costs every fork a microsecond.
-WARM = (
-    "abc", "bisect", "calendar", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions",
-    "functools", "heapq", "itertools", "json", "math", "numbers", "operator", "random", "re", "string", "struct", "textwrap",
-    "threading", "time", "typing",
-)  # fmt: skip
-END, NO_STATUS = b'{"do": "end"}', b'{"status": null}'
-MESSAGE, DESCRIPTORS = 1 << 12, 4
+END, NO_STATUS = b"end", b'{"status": null}'
+MESSAGE = 1 << 12
+CONTROL, JOBS = 10, 11
+"""The descriptors of the two sockets. A sample's own come below them."""
+TALK = 3
+"""The descriptor that leads to the tests, or from the tests to the host; 0, 1 and 2 are what they are everywhere."""
+INLINE = 1 << 16
+"""A text that is longer comes as a file."""
+ROOM = socket.CMSG_SPACE(4 * CONTROL)
+_texts = [bytearray(INLINE)]
+_text = memoryview(_texts[0])
 REHEARSALS = 12  # enough for the interpreter to have specialised its byte code
 REHEARSAL = "from typing import List\n\ndef add(a: List[int], b):\n    print(a)\n    return [x + b for x in sorted(a)]\n"
 REHEARSAL_TESTS = (
@@ -57,24 +58,34 @@ def main(control_number: int, proc: bool) -> None:
     except OSError as error:
         control.send(json.dumps({"ready": False, "why": str(error)}).encode())
         return
-    os.closerange(3, control_number)  # bubblewrap leaves its own open
-    os.closerange(control_number + 1, lockdown.OPEN_FILES)
-    quiet = os.open("/dev/null", os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(quiet, number)
-    os.close(quiet)
-    stage = solution.set_up()
-    gc.collect()
+    control = _moved(control, CONTROL)
+    os.closerange(TALK, CONTROL)  # bubblewrap leaves its own open
+    os.closerange(JOBS, lockdown.OPEN_FILES)
+    jobs, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    jobs = _moved(jobs, JOBS)
+    stage = solution.set_up(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(JOBS)))
+    if stage.peer.sock.fileno() != TALK:
+        raise RuntimeError("the descriptors aren't what they should be")
+    socket.send_fds(control, [json.dumps({"ready": True}).encode()], [theirs.fileno()])
+    theirs.close()
+    os.closerange(0, CONTROL)  # each sample brings its own, under the numbers that are free
+    memory.fill_gaps()
     gc.freeze()
-    control.send(json.dumps({"ready": True}).encode())
-    _serve(control, stage)
+    _serve(control, jobs, stage)
+
+
+def _moved(sock: socket.socket, number: int) -> socket.socket:
+    """Return a socket under another descriptor."""
+    if sock.fileno() == number:
+        return sock
+    with sock:
+        os.dup2(sock.fileno(), number, inheritable=False)
+        return socket.socket(sock.family, sock.type, sock.proto, number)
 
 
 def warm_up(seed: int) -> None:
     """Do everything once, so that a child finds it done. What a child has to write to its memory costs a page each time."""
     lockdown.share_one_heap()
-    for name in WARM:
-        importlib.import_module(name)
     job = marshal.loads(uses.prepare(REHEARSAL_TESTS, "add", "import math").payload)  # noqa: S302 - our own
     for _ in range(REHEARSALS):
         _rehearse(job)
@@ -86,8 +97,13 @@ def warm_up(seed: int) -> None:
 def _rehearse(job: dict[str, Any]) -> None:
     """Run one sample in this process, our own code on both ends."""
     kept = sys.stdout, sys.stderr, sys.stdin, builtins.input
+    jobs, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     ours, theirs = socket.socketpair()
-    code = threading.Thread(target=solution.main, args=(REHEARSAL, theirs, solution.Stage()), daemon=True)
+    lockdown.lock_down([(os.getpid, ()), (os.kill, (os.getpid(), 0))])
+    with jobs, inner:
+        socket.send_fds(jobs, [b"x"], [0])
+        os.close(_take(inner)[1])
+    code = threading.Thread(target=solution.main, args=(REHEARSAL, solution.Stage(theirs)), daemon=True)
     code.start()
     try:
         verdict = tester.judge(job, Guard(ours, _broken, 1000), None)
@@ -109,10 +125,11 @@ def _probe() -> None:
     lockdown.filter_calls()
     lockdown.clean_scratch(1 << 20)
     reading, writing = os.pipe()
-    child = os.fork()
+    child = lockdown.fork()
     if child == 0:
         try:
-            lockdown.lock_down({"cpu_s": 10, "memory_bytes": 1 << 30, "file_bytes": 1 << 20, "processes": 4})
+            limits = {"cpu_s": 10, "memory_bytes": 1 << 30, "file_bytes": 1 << 20, "processes": 4}
+            lockdown.lock_down(lockdown.steps_to(limits))
             lockdown.check()
         except BaseException as error:  # noqa: BLE001 - told to the parent
             os.write(writing, str(error).encode() or b"unknown")
@@ -125,49 +142,42 @@ def _probe() -> None:
         raise OSError(why.decode())
 
 
-def _serve(control: socket.socket, stage: solution.Stage) -> None:
+def _serve(control: socket.socket, jobs: socket.socket, stage: solution.Stage) -> None:
     """Serve samples until the host is gone.
 
     What this process writes to after a fork costs it a page each: so it does little in between, and most of it here.
     """
-    known = b""
+    child = 0
     job: dict[str, Any] = {}
-    room = socket.CMSG_SPACE(4 * DESCRIPTORS)
-    while True:
-        message, received, _, _ = control.recvmsg(MESSAGE, room, socket.MSG_CMSG_CLOEXEC)
-        if not message:
-            return
-        if message == END:  # of a sample that never began
-            control.send(NO_STATUS)
-            continue
-        if message != known:  # most jobs are like the one before
-            known, job = message, json.loads(message)
-        lockdown.clean_scratch(job["file_bytes"])
-        descriptors = [number for _, _, data in received for (number,) in struct.iter_unpack("i", data)]
-        child = os.fork()
-        if child == 0:
-            control.close()
-            _become(job, descriptors, stage)
-        for number in descriptors:
-            os.close(number)
-        if job["mode"] != "solution":
-            _tell_of_exit(control, child)
-        if not control.recv(MESSAGE):
-            return
+    steps: lockdown.Steps = []
+    while message := control.recv(MESSAGE):
         status = _kill_all(child)
+        lockdown.drop_message(JOBS)  # of a process that never came to read it
+        if message != END:
+            job = json.loads(message)
+            steps = lockdown.steps_to(job)
+            os.sched_setaffinity(0, {job["processor"]})  # and thereby the children's
         control.send(NO_STATUS if status is None else b'{"status": %d}' % status)
+        lockdown.clean_scratch(job["file_bytes"])
+        child = lockdown.fork()
+        if child == 0:
+            _become(job, steps, jobs, stage)
+        if job["mode"] != "solution" and _tell_of_exit(control, child):
+            child = 0
 
 
-def _tell_of_exit(control: socket.socket, child: int) -> None:
-    """Wait for the host, and tell it if the child ends before."""
+def _tell_of_exit(control: socket.socket, child: int) -> bool:
+    """Wait for the host. Tell it if the child ends before, and whether that was so."""
     watch = os.pidfd_open(child)
     try:
         ready = select.poll()
         ready.register(control, select.POLLIN)
         ready.register(watch, select.POLLIN)
-        if control.fileno() not in [number for number, _ in ready.poll()]:
-            _, status = os.waitpid(child, 0)
-            control.send(json.dumps({"exit": status}).encode())
+        if control.fileno() in [number for number, _ in ready.poll()]:
+            return False
+        _, status = os.waitpid(child, 0)
+        control.send(json.dumps({"exit": status}).encode())
+        return True
     finally:
         os.close(watch)
 
@@ -176,45 +186,36 @@ def _kill_all(child: int) -> int | None:
     """End every process of the jail but this one: as process 1 of its namespace, it is the only one that a -1 leaves out.
 
     Whoever loses its parent becomes this one's child, so there is nobody left once there is nobody to wait for. Return the
-    child's wait status, if it had ended by itself.
+    child's wait status, if it had ended by itself. `child` is 0 where there is none any more.
     """
-    status = None
-    with suppress(ChildProcessError):  # the host has been told before
-        ended, found = os.waitpid(child, os.WNOHANG)
-        status = found if ended else None
-    with suppress(ProcessLookupError):
-        os.kill(-1, signal.SIGKILL)
-    try:
-        while True:
-            os.waitpid(-1, 0)
-    except ChildProcessError:
-        return status
+    ended, status = os.waitpid(child, os.WNOHANG) if child else (0, 0)
+    lockdown.kill_all()
+    return status if ended else None
 
 
-def _become(job: dict[str, Any], descriptors: list[int], stage: solution.Stage) -> NoReturn:
-    """Turn the child into the sample's process."""
+def _take(jobs: socket.socket) -> tuple[int, int]:
+    """Wait for a sample. Return the size of its text, and its last descriptor."""
+    size, received, _, _ = jobs.recvmsg_into(_texts, ROOM)
+    return size, int.from_bytes(received[0][2][-4:], sys.byteorder)
+
+
+def _become(job: dict[str, Any], steps: lockdown.Steps, jobs: socket.socket, stage: solution.Stage) -> NoReturn:
+    """Turn the child into a sample's process."""
     code = 1
     try:
-        os.setsid()
-        os.sched_setaffinity(0, {job["processor"]})
-        lockdown.lock_down(job)
+        lockdown.lock_down(steps)
+        size, last = _take(jobs)
+        os.closerange(CONTROL, JOBS + 1)
+        if last >= CONTROL:
+            raise RuntimeError("the descriptors aren't what they should be")
         if job["mode"] == "tests":
-            tester.main(socket.socket(fileno=descriptors[0]))
-        payload, *others = descriptors
-        text = tester.read(payload).decode()
-        if job["mode"] == "program":
-            for number, target in zip(others, (0, 1, 2), strict=True):
-                os.dup2(number, target)
-                os.close(number)
-            code = program.execute(job, text) if "command" in job else program.main(text)
-        else:
-            os.close(0)
-            os.open("/dev/null", os.O_RDONLY)  # a file of its own: all samples would share the other one's locks and flags
-            output, talk = others
-            os.dup2(output, 1)
-            os.dup2(output, 2)
-            os.close(output)
-            solution.main(text, socket.socket(fileno=talk), stage)
+            os.closerange(TALK + 1, CONTROL)
+            tester.main(socket.socket(fileno=TALK))
+        source = str(_text[:size], "utf-8") if size else tester.read(last).decode()
+        if job["mode"] == "solution":
+            solution.main(source, stage)
             code = 0
+        else:
+            code = program.execute(job, source) if "command" in job else program.main(source)
     finally:
         os._exit(code)

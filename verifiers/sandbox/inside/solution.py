@@ -72,24 +72,25 @@ class SolutionPeer(Peer):
 class Stage:
     """What a sample's process needs, made by the fork server: a child that makes it would write to a hundred pages more."""
 
-    def __init__(self) -> None:
+    def __init__(self, sock: socket.socket) -> None:
+        """`sock`: with the number of the descriptor that the sample will bring."""
         self.peer = SolutionPeer(Captured())
+        self.peer.sock = sock
         self.keyboard = Keyboard(self.peer)
         self.module = types.ModuleType(NAME)
         for kind in (types.ModuleType, types.FunctionType):
             self.peer.class_number(kind)
 
 
-def set_up() -> Stage:
+def set_up(sock: socket.socket) -> Stage:
     """Return a stage; standard error then goes to its descriptor."""
     sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
-    return Stage()
+    return Stage(sock)
 
 
-def main(source: str, sock: socket.socket, stage: Stage) -> None:
+def main(source: str, stage: Stage) -> None:
     """Run the code and serve its names."""
     peer, module = stage.peer, stage.module
-    peer.sock = sock
     sys.stdout, sys.stdin, builtins.input = peer.output, stage.keyboard, stage.keyboard.input
     sys.modules[NAME] = module
     names = vars(module)

@@ -35,6 +35,8 @@ SAMPLES = 500
 """A test process that has judged so many is replaced, whatever they were."""
 CPU_S = 0.5
 """And one that has used so much, which counts against the next sample's limit."""
+MESSAGE = (1 << 16) + 64
+"""Bytes of tests that come at once, and of their head."""
 PLAIN_BYTES = 1 << 20
 """And one that has received so much of a single sample."""
 PLAIN_CLASSES = {"function", "module"}
@@ -59,14 +61,18 @@ class Sink(io.TextIOBase):
 
 def main(line: socket.socket) -> NoReturn:
     """Judge samples, one after the other, for as long as they leave no trace here. Then end the process."""
+    sock: socket.socket | None = None  # open until the code is gone, which would otherwise wake up to find it closed
     for count in itertools.count(1):
-        message, descriptors, _, _ = socket.recv_fds(line, 64, 2, socket.MSG_CMSG_CLOEXEC)
+        message, descriptors, _, _ = socket.recv_fds(line, MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         if not message:
             break
-        number, output_bytes, seed = map(int, message.split())
-        payload, talk = descriptors
-
-        job = marshal.loads(read(payload))  # noqa: S302 - the host's
+        head, _, packed = message.partition(b"\n")
+        number, output_bytes, seed = map(int, head.split())
+        talk, *file = descriptors
+        if sock:
+            sock.close()
+        sock = socket.socket(fileno=talk)
+        job = marshal.loads(read(*file) if file else packed)  # noqa: S302 - the host's
         tally = Tally(job["known"]) if "parts" in job else None
 
         def fail(reason: str, number: int = number, tally: Tally | None = tally) -> NoReturn:
@@ -74,9 +80,7 @@ def main(line: socket.socket) -> NoReturn:
             os._exit(0)
 
         random.seed(seed)  # the same for all runs of a seed: a verdict is a function of its inputs
-        with socket.socket(fileno=talk) as sock:
-            peer = Guard(sock, fail, output_bytes)
-            kind, reason, score, again = judge(job, peer, tally)
+        kind, reason, score, again = judge(job, Guard(sock, fail, output_bytes), tally)
         again = again and count < SAMPLES and time.process_time() < CPU_S
         line.send(_verdict(number, kind, reason, score, again=again))
         if not again:
