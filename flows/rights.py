@@ -136,13 +136,9 @@ def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
 def described(spec: Spec, workspace: Workspace, bounds: Sequence[Bound], inherited: Sequence[Inherited]) -> dict[str, Any]:
     """Return what a build's manifest says of licences and terms."""
     by_teacher = {bound.teacher: bound for bound in bounds}
-    return describe(
-        workspace,
-        [Licensee(options=arm.teacher, bound=by_teacher[arm.teacher.name]) for arm in spec.arms],
-        text=spec.template.license,
-        sources=credits_of(spec),
-        inherited=inherited,
-    )
+    teachers = [Licensee(options=arm.teacher, bound=by_teacher[arm.teacher.name]) for arm in spec.arms]
+    with workspace.sparing():
+        return describe(workspace, teachers, text=spec.template.license, sources=credits_of(spec), inherited=inherited)
 
 
 def credits_of(spec: Spec) -> dict[str, str]:

@@ -251,12 +251,12 @@ class Run:
     async def shards(self) -> list[int]:
         """Return the numbers of the shards that have something to do, and get ready for them."""
         self.progress.stage = "drawing and verifying"
+        self._writer = self._stack.enter_context(contextlib.ExitStack())
+        self._writer.enter_context(self._workspace.sparing())  # once slots are sorted out, it is only looked into
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule_alone, self._alone)
         sampling, arms = self.spec.sampling, self.spec.arms
         self._asked = self._workspace.folder / "asked.parquet"
-        self._writer = self._stack.enter_context(contextlib.ExitStack())
         writer = self._writer.enter_context(PartWriter(self._asked, ASKED))
-        self._writer.enter_context(self._workspace.sparing())  # meanwhile it is only looked into
         drawing = {desk.options.name: desk for desk in self._desks if desk.options.draw}
         self.at_work = Shards(
             source=Staged(self._workspace),

@@ -289,7 +289,8 @@ def prepared(
 ) -> Prepared:
     """Stage a spec's prompts, those that were `grown` among them, and what its teachers would be asked for; return the counts."""
     prompts, asks, sampling = read(spec, stop, grown), asked(spec, made), spec.sampling
-    return prepare(workspace, prompts, template(spec, path), asks, sampling.parameters(), sampling.k)
+    with workspace.sparing():
+        return prepare(workspace, prompts, template(spec, path), asks, sampling.parameters(), sampling.k)
 
 
 def embedder(spec: Spec, path: Path) -> Embedder | None:

@@ -159,6 +159,13 @@ def write_rows(path: Path, schema: pa.Schema, rows: Iterable[Mapping[str, Any]],
     return writer.written
 
 
+def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    """Write one file of what costs money to make again and is in Arrow form already, a row group each."""
+    with PartWriter(path, schema, keep_footer=True) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text file that is whole or absent."""
     temporary = path.with_name(f".{path.name}.tmp")

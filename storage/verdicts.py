@@ -11,18 +11,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO, Self, TypeVar
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put, unpack
 from storage.mirror import Mirror
-from storage.parquet import count_rows, sync, write_rows, writing
+from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, sync, write_batches, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
 
@@ -32,7 +33,6 @@ PART_ROWS = 20_000
 """Verdicts in a part, at most."""
 PART_S = 60.0
 """Seconds that verdicts wait for others."""
-_FIELDS = tuple(field.name for field in fields(Verdict))
 
 
 @dataclass(slots=True)
@@ -41,6 +41,10 @@ class _Part:
 
     name: str
     verdicts: list[Verdict] = field(default_factory=list)
+    """The latest, of which `chars` is the length of the texts."""
+    chars: int = 0
+    packed: list[pa.RecordBatch] = field(default_factory=list)
+    """Those before: as objects they take several times the room."""
     paid: list[bytes] = field(default_factory=list)
     """Lines that are to be written to its segment."""
     segment: BinaryIO | None = None
@@ -49,6 +53,23 @@ class _Part:
     commits: int = 0
     """In its segment."""
     commit: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.packed)) + len(self.verdicts)
+
+    def append(self, verdict: Verdict) -> None:
+        """Add a verdict."""
+        self.verdicts.append(verdict)
+        self.chars += len(verdict.reason) + len(verdict.answer or "")
+        if len(self.verdicts) >= STORE_GROUP or self.chars >= GROUP_CHARS:
+            self.pack()
+
+    def pack(self) -> None:
+        """Make a row group of the latest."""
+        if self.verdicts:
+            columns = [pa.array([getattr(each, column.name) for each in self.verdicts], column.type) for column in VERDICTS]
+            self.packed.append(pa.RecordBatch.from_arrays(columns, schema=VERDICTS))
+            self.verdicts, self.chars = [], 0
 
 
 class VerdictStore:
@@ -86,12 +107,12 @@ class VerdictStore:
         """
         part = self._parts[-1]
         for verdict in verdicts:
-            part.verdicts.append(verdict)
+            part.append(verdict)
             if paid:
                 part.paid.append(pack(verdict))
         if paid:
             await self._commit(part)
-        if len(self._parts[-1].verdicts) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
+        if len(self._parts[-1]) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
     async def _commit(self, part: _Part) -> None:
@@ -129,7 +150,7 @@ class VerdictStore:
         """Write what there is."""
         async with self._writing:
             self._flushed_at = time.monotonic()
-            if self._parts[-1].verdicts:
+            if self._parts[-1]:
                 self._parts.append(self._new())
             while len(self._parts) > 1:
                 part = self._parts[0]
@@ -143,8 +164,8 @@ class VerdictStore:
             await self._mirror.landed(self._segment(part), self._folder / f"{part.name}.parquet")
 
     def _land(self, part: _Part) -> None:
-        rows = ({name: getattr(verdict, name) for name in _FIELDS} for verdict in part.verdicts)
-        write_rows(self._folder / f"{part.name}.parquet", VERDICTS, rows, store=True)
+        part.pack()
+        write_batches(self._folder / f"{part.name}.parquet", VERDICTS, part.packed)
         if part.segment is not None:
             with writing(self._segment(part)):
                 part.segment.close()

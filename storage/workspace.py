@@ -37,6 +37,8 @@ LARGE = 64
 """Megabytes of a large build that don't grow with it."""
 SPARED = 64
 """Megabytes that steps do without which join and sort little at a time."""
+LEAST = 8
+"""Megabytes that it is left while it lets go of the rest."""
 MOST = 2_048
 """Megabytes up to which DuckDB may hold more where texts are long, or a step can't do with less."""
 HELD = 16
@@ -47,7 +49,7 @@ JOINED = 4
 """Copies of these that it has in memory."""
 BUCKETS = 200
 """Files open at a time where rows are dealt."""
-DEALT_ROWS = 4_000
+DEALT_ROWS = 2_000
 """That are held in memory while they are dealt."""
 PACKED_ROWS = 2_000
 """In a row group of a bucket."""
@@ -55,6 +57,8 @@ PACKED_BYTES = 4 * 2**20
 """Likewise, at most."""
 TEXT_BYTES = 8 * 2**20
 """Of texts that are held at a time, where rows are so few that it can be said how many."""
+PORTION = 8
+"""Parts that are read at a time where the whole lake is."""
 _QUICK = pa.ipc.IpcWriteOptions(compression="lz4")
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
@@ -243,6 +247,13 @@ class Workspace:
         with self._lock:
             self._connection.execute(f"SET memory_limit = '{self._limit}'")
 
+    def let_go(self) -> None:
+        """Have DuckDB hold nothing of tables that it has read, since what comes next doesn't read them."""
+        with self._lock:
+            with contextlib.suppress(duckdb.OutOfMemoryException):  # a stream that isn't at its end holds more
+                self._connection.execute(f"SET memory_limit = '{LEAST}MB'")
+            self._connection.execute(f"SET memory_limit = '{self._limit}'")
+
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""
         return self._with_room(lambda: self._connection.execute(sql, parameters or []).fetchall())
@@ -277,6 +288,13 @@ class Workspace:
         )
         # The file without rows has the columns that parts of an earlier version lack.
         return parquet_files(sorted({self._stores[store][1], *(name for (name,) in found)}))
+
+    def portions(self) -> Iterator[str]:
+        """Yield table functions that read all samples, some parts at a time: DuckDB holds what footers say while it reads."""
+        pattern, empty = self._stores["samples"]
+        names = [name for (name,) in self.rows(f"SELECT file FROM glob({literal(pattern)}) ORDER BY file")]
+        for first in range(0, len(names), PORTION):
+            yield parquet_files(sorted({empty, *names[first : first + PORTION]}))
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""

@@ -195,7 +195,8 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
             failed += number
         else:
             rejected[stage] = rejected.get(stage, 0) + number
-    slots = workspace.rows("SELECT count(*) FROM (SELECT DISTINCT ord, arm, sample_index FROM candidates)")[0][0]
+    distinct = "SELECT count(*) FROM (SELECT DISTINCT ord, arm, sample_index FROM candidates WHERE {})"
+    slots = sum(workspace.rows(distinct.format(within))[0][0] for within in stretches(workspace))
     if slots != requested:
         raise AssertionError(f"{requested} outcomes for {slots} slots")
     reused = workspace.rows("SELECT count(*) FROM candidates WHERE NOT bought AND sample_id IS NOT NULL")[0][0]

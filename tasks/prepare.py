@@ -126,16 +126,16 @@ def prepare(
     workspace.execute(
         f"""
         CREATE TABLE slots AS
-        WITH asked AS (
-            SELECT ord, arm, key, inputs, chars, tokens, i::INTEGER AS sample_index,
-                left(sha256(key || '/' || i), 32) AS sample_id
-            FROM {requests} {unfolded}, range({k}) AS indices(i)
-        )
-        SELECT ord, arm, sample_index, sample_id, key, inputs, chars, tokens,
-            sample_id IN (SELECT sample_id FROM samples) AS stored
-        FROM asked ORDER BY ord, arm, sample_index
+        SELECT ord, arm, i::INTEGER AS sample_index, left(sha256(key || '/' || i), 32) AS sample_id, key, inputs, chars, tokens,
+            FALSE AS stored
+        FROM {requests} {unfolded}, range({k}) AS indices(i)
+        ORDER BY ord, arm, sample_index
         """
     )
+    # Not with the sort, since both would need room at once.
+    workspace.execute("CREATE TABLE here AS SELECT slots.rowid AS place FROM slots SEMI JOIN samples USING (sample_id)")
+    workspace.execute("UPDATE slots SET stored = TRUE WHERE rowid IN (SELECT place FROM here)")
+    workspace.execute("DROP TABLE here")
     barred.start(workspace)
     start_growth(workspace)
     ((prompts_,),) = workspace.rows("SELECT count(*) FROM prompt_ids")
@@ -245,12 +245,11 @@ def _stage(
 
 def _refuse_same_ids(workspace: Workspace, staged: str) -> None:
     # Rows without an id that are the same in all that matters are one prompt; an id that a source gives must be unique.
-    twice = workspace.rows(
-        f"SELECT prompt_id, place, (SELECT place FROM {staged} AS b WHERE b.prompt_id = a.prompt_id ORDER BY ord LIMIT 1) "
-        f"FROM {staged} AS a WHERE given AND ord IN (FROM folded) ORDER BY ord LIMIT 1"
-    )
-    if twice:
-        identifier, place, earlier = twice[0]
+    repeated = f"SELECT prompt_id, place FROM {staged} WHERE given AND ord IN (FROM folded) ORDER BY ord LIMIT 1"
+    for identifier, place in workspace.rows(repeated):
+        # By itself: a join would look the first one up of every prompt.
+        named = f"SELECT place FROM {staged} WHERE prompt_id = $1 ORDER BY ord LIMIT 1"
+        ((earlier,),) = workspace.rows(named, [identifier])
         advice = "ids must be unique"
         if place == earlier:
             advice = "the source stands in `prompts` twice: leave one out, or let it have `grow` with `keep_seeds: false`"

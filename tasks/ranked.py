@@ -34,12 +34,14 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
     """Deal the `columns` of samples, with their `rank` and `bucket` after them.
 
     `ranks` is a query for sample_id, rank and bucket; a sample may have several ranks. A join would be simpler. But one whose ids
-    don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do, and 50 while they are put in order.
+    don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do.
     """
     ids, ordered, buckets = _ranks(workspace, ranks)
+    workspace.let_go()
     schema = pa.schema([*map(SAMPLES.field, columns), ("rank", pa.int64()), ("bucket", pa.int32())])
     rows = workspace.at_once(DEALT_ROWS)
-    source = workspace.stream(f"SELECT sample_id AS looked_up, {', '.join(columns)} FROM samples", rows=rows)
+    wanted = f"SELECT sample_id AS looked_up, {', '.join(columns)}"
+    source = (batch for parts in workspace.portions() for batch in workspace.stream(f"{wanted} FROM {parts}", rows=rows))
 
     def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
         for batch in source:
@@ -49,10 +51,14 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
             number = int(times.sum())
             rows = np.repeat(np.arange(len(sought)), times)
             places = np.arange(number) - np.repeat(np.cumsum(times) - times, times) + np.repeat(first, times)
-            texts = batch.select(columns)
+            # All at once: each bucket's own are then a slice.
+            dealt = np.argsort(buckets[places], kind="stable")
+            places = places[dealt]
+            own = [pa.array(ordered[places]), pa.array(buckets[places], pa.int32())]
+            texts = batch.select(columns).take(pa.array(rows[dealt]))
+            whole = pa.RecordBatch.from_arrays([*texts.columns, *own], schema=schema)
             for bucket, some in by_bucket(buckets[places]):
-                own = [pa.array(ordered[places[some]]), pa.array(buckets[places[some]], pa.int32())]
-                yield bucket, pa.RecordBatch.from_arrays([*texts.take(pa.array(rows[some])).columns, *own], schema=schema)
+                yield bucket, whole.slice(some[0], len(some))
 
     workspace.deal(name, pieces(), schema)
 
@@ -65,18 +71,25 @@ def packed(ids: pa.Array) -> Ids:
 
 
 def _ranks(workspace: Workspace, query: str) -> tuple[Ids, npt.NDArray[np.int64], npt.NDArray[np.int16]]:
-    """Return the ids in order, and the rank and the bucket of each."""
+    """Return the ids in order, and the rank and the bucket of each.
+
+    Those that begin with one digit are put in order at a time, so that there is little beside them in memory.
+    """
     ((number,),) = workspace.rows(f"SELECT count(*) FROM ({query})")
     ids, ranks, buckets = np.empty(number, f"S{_BYTES}"), np.empty(number, np.int64), np.empty(number, np.int16)
     first = 0
-    for batch in workspace.stream(f"SELECT sample_id, rank, bucket FROM ({query})", rows=DEALT_ROWS):
-        here = slice(first, first + len(batch))
-        ids[here] = packed(batch["sample_id"])
-        ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
-        first += len(batch)
-    order = np.argsort(ids, kind="stable")
-    # One after the other: of each, what was out of order goes before the next is copied.
-    ids = ids[order]
-    ranks = ranks[order]
-    buckets = buckets[order]
+    for digit in "0123456789abcdef":
+        begin = first
+        some = f"SELECT sample_id, rank, bucket FROM ({query}) WHERE starts_with(sample_id, '{digit}')"
+        for batch in workspace.stream(some, rows=DEALT_ROWS):
+            here = slice(first, first + len(batch))
+            ids[here] = packed(batch["sample_id"])
+            ranks[here], buckets[here] = batch["rank"].to_numpy(), batch["bucket"].to_numpy()
+            first += len(batch)
+        here = slice(begin, first)
+        order = np.argsort(ids[here], kind="stable")
+        for each in (ids, ranks, buckets):
+            each[here] = each[here][order]
+    if first != number:
+        raise AssertionError(f"{first} ids of {number} begin with a digit")
     return ids, ranks, buckets

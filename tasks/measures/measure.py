@@ -23,12 +23,16 @@ def measure(workspace: Workspace, embedder: Embedder | None = None) -> dict[str,
     _choose(workspace)
     counting = Style()
     texts: dict[int, tuple[str, int]] = {}
-    wanted = workspace.stream(
-        f"""
-        SELECT turn, accepted, trace, left(response, {max(CHARS, style.HEAD)}) AS head, right(response, {style.TAIL}) AS tail,
-            length(response) AS length, styled
-        FROM chosen JOIN samples USING (sample_id)
-        """
+    wanted = (
+        batch
+        for parts in workspace.portions()
+        for batch in workspace.stream(
+            f"""
+            SELECT turn, accepted, trace, left(response, {max(CHARS, style.HEAD)}) AS head,
+                right(response, {style.TAIL}) AS tail, length(response) AS length, styled
+            FROM chosen JOIN {parts} AS samples USING (sample_id)
+            """
+        )
     )
     seen: set[tuple[int, bool]] = set()
     for batch in wanted:

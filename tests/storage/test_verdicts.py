@@ -17,7 +17,7 @@ import pytest
 from storage import verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put
-from storage.parquet import write_rows
+from storage.parquet import write_batches, write_rows
 from storage.schemas import VERDICTS
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_verdict
@@ -28,16 +28,16 @@ def landed(folder: Path) -> dict[str, list[str]]:
     return {part.name: pq.read_table(part)["sample_id"].to_pylist() for part in sorted(folder.glob("*.parquet"))}
 
 
-def slowly(*, full: bool) -> tuple[threading.Event, threading.Event, Callable[..., int]]:
-    """Return a `write_rows` that sets the first event and waits for the second, and that then finds the disk full or not."""
+def slowly(*, full: bool) -> tuple[threading.Event, threading.Event, Callable[..., None]]:
+    """Return a `write_batches` that sets the first event and waits for the second, and that then finds the disk full or not."""
     began, go_on = threading.Event(), threading.Event()
 
-    def slow(*arguments: Any, **more: Any) -> int:
+    def slow(*arguments: Any) -> None:
         began.set()
         go_on.wait(10)
         if full:
             raise StorageError("full")
-        return write_rows(*arguments, **more)
+        write_batches(*arguments)
 
     return began, go_on, slow
 
@@ -66,6 +66,20 @@ async def test_full_buffer_lands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         for name in "abcde":
             await store.add([make_verdict(name)])
     assert list(landed(tmp_path).values()) == [["a", "b"], ["c", "d"], ["e"]]
+
+
+async def test_row_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A part is held, and written, in row groups of so many verdicts, or fewer where their texts are long."""
+    monkeypatch.setattr(verdicts, "STORE_GROUP", 3)
+    monkeypatch.setattr(verdicts, "GROUP_CHARS", 100)
+    async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
+        for name in "abcde":
+            await store.add([make_verdict(name)])
+        for name in "fg":
+            await store.add([dataclasses.replace(make_verdict(name), answer="x" * 200)])
+    metadata = pq.read_metadata(tmp_path / "r-000000.parquet")
+    assert [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)] == [3, 3, 1]
+    assert landed(tmp_path) == {"r-000000.parquet": list("abcdefg")}
 
 
 async def test_nothing_added(tmp_path: Path):
@@ -104,7 +118,7 @@ async def test_cancelled_while_a_part_is_written(tmp_path: Path, monkeypatch: py
     async with VerdictStore(tmp_path, tmp_path / "segments", run="r") as store:
         await store.add([make_verdict("a")])
         with monkeypatch.context() as patched:
-            patched.setattr(verdicts, "write_rows", slow)
+            patched.setattr(verdicts, "write_batches", slow)
             flushing = asyncio.create_task(store.flush())
             await asyncio.to_thread(began.wait, 10)
             flushing.cancel()
@@ -242,7 +256,7 @@ class TestPaid:
         async with VerdictStore(tmp_path, segments, run="r") as store:
             await store.add([make_verdict("a")], paid=True)
             with monkeypatch.context() as patched:
-                patched.setattr(verdicts, "write_rows", slow)
+                patched.setattr(verdicts, "write_batches", slow)
                 flushing = asyncio.create_task(store.flush())
                 await asyncio.to_thread(began.wait, 10)
                 await store.add([make_verdict("b")], paid=True)

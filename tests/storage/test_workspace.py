@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from storage import workspace as workspaces
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
@@ -228,6 +229,37 @@ def test_holding(stored: Lake, tmp_path: Path):
         assert workspace.holding("wanted", places="located") == workspace.holding("wanted")
         workspace.execute("UPDATE wanted SET sample_id = 'x'")
         assert workspace.rows(f"SELECT response FROM {workspace.holding('wanted')}") == []
+
+
+def test_portions(stored: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Parts are read some at a time, each once, whatever they are called; without a lake there is nothing to read."""
+    monkeypatch.setattr(workspaces, "PORTION", 2)
+    for name in ("c[1]", "d", "e"):
+        write_rows(stored.root / "samples" / f"{name}.parquet", SAMPLES, [{"sample_id": name}])
+    with Workspace(stored, tmp_path / "work") as workspace:
+        read = [[name for (name,) in workspace.rows(f"SELECT sample_id FROM {parts}")] for parts in workspace.portions()]
+    assert len(read) > 1
+    assert max(map(len, read)) <= 3
+    assert sorted(name for names in read for name in names) == ["a", "b", "c[1]", "d", "e"]
+    with Workspace(Lake.at(str(tmp_path / "none")), tmp_path / "work") as workspace:
+        assert [workspace.rows(f"FROM {parts}") for parts in workspace.portions()] == [[]]
+
+
+def test_let_go(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What DuckDB holds of tables goes, and it may hold as much as before."""
+    monkeypatch.setattr(workspaces, "LEAST", 1)
+    held = "SELECT sum(memory_usage_bytes) FROM duckdb_memory() WHERE tag IN ('BASE_TABLE', 'IN_MEMORY_TABLE')"
+    with Workspace(lake, tmp_path / "work") as workspace:
+        workspace.execute("CREATE TABLE t AS SELECT md5(n::VARCHAR) AS x FROM range(200_000) AS numbers(n)")
+        assert workspace.rows("SELECT max(x) < 'g' FROM t") == [(True,)]
+        before, limited = workspace.rows(held)[0][0], limit(workspace)
+        workspace.let_go()
+        assert workspace.rows(held)[0][0] < before / 2
+        assert limit(workspace) == limited
+        stream = workspace.stream("FROM t", rows=1_000)
+        next(stream)
+        workspace.let_go()  # though the stream holds some
+        assert sum(map(len, stream)) == 199_000
 
 
 def test_dealt_rows_come_back(lake: Lake, tmp_path: Path):
