@@ -63,6 +63,7 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
 
         def done(source: Source, message: dict[str, Any] | None) -> bool:
             if message is not None:
+                jail.must_have_taken()
                 status.append(message.get("exit", 1))
                 jail.ask_end()  # whatever it left running holds the pipes open
             waiting.discard(id(source))
@@ -72,6 +73,7 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
             watch(jails, [output, errors], limits, started, done=done, feed=Feed(input_out, stdin))
             jail.wait_end()
         except Stop as stop:
+            jail.must_have_taken()
             throw_out(jails, jail)
             return Execution(stdout="", fault=str(stop), timed_out=isinstance(stop, TimeUp))
     code = None if os.WIFSIGNALED(status[0]) else os.waitstatus_to_exitcode(status[0])

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
+import sys
+import termios
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -172,6 +175,12 @@ class Jail:
             self.wait_end()
             self.settings = settings
         _send(self.jobs, b"", payload.encode(errors="replace"), descriptors)
+
+    def must_have_taken(self) -> None:
+        """Raise Damaged where nobody has taken the sample: its process, which had waited for it, was killed, and not for it."""
+        # What was sent and hasn't been read. The fork server drops that once it is asked to end the sample.
+        if int.from_bytes(fcntl.ioctl(self.jobs, termios.TIOCOUTQ, bytes(4)), sys.byteorder):
+            raise Damaged("the sample's process was gone before it came")
 
     def test(self, tests: Prepared, limits: Limits, processor: int, talk: int) -> Line:
         """Have tests judged by this jail's test process. Return where the verdict arrives; `talk` leads to the code."""

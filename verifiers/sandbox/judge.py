@@ -125,8 +125,12 @@ def _judge_module(source: str, tests: Prepared, limits: Limits, jails: list[Jail
             watch([solution, tester], [line, output], limits, started, done=done)
         except Stop as stop:
             for jail in list(jails):
+                jail.must_have_taken()
+            for jail in list(jails):
                 throw_out(jails, jail)
             return _result(False, str(stop), started)
+        if line.verdict is None:
+            tester.must_have_taken()
         if line.verdict is None and stood is not None and tester.standing is stood:
             raise Damaged("the test process, which had judged other samples before, is gone")
         kind, reason, score = _read(line)

@@ -16,7 +16,7 @@ USER = 1000
 SCRATCH = b"/tmp"
 NO_NEW_PRIVILEGES, SET_SECCOMP, FILTER = 38, 22, 2
 NOSUID_NODEV_NOATIME, NOSUID_NODEV_NOEXEC, DETACH = 0x406, 0x0E, 2
-ARENA_MAX, TRIM_THRESHOLD = -8, -1
+ARENA_MAX, TRIM_THRESHOLD, MAP_THRESHOLD = -8, -1, -3
 HERE, BASIC_STATS = -100, 0x7FF
 CAPABILITY_VERSION = 0x20080522
 OPEN_FILES = 128
@@ -83,7 +83,10 @@ def mount_processes() -> None:
 def share_one_heap() -> None:
     """Let threads use one heap: one for each would take 64 MB of address space, which the memory limit counts."""
     _libc.mallopt(ARENA_MAX, 1)
-    _libc.mallopt(TRIM_THRESHOLD, 64 << 20)  # a child that gives memory back writes to more of it
+    # A child that gives memory back writes to more of it. Once one of the two is set the C library adjusts neither, and would
+    # map each list of 16,000 items anew: these are as far as it adjusts them by itself.
+    _libc.mallopt(TRIM_THRESHOLD, 64 << 20)
+    _libc.mallopt(MAP_THRESHOLD, 32 << 20)
 
 
 def filter_calls() -> None:
