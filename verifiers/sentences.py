@@ -88,20 +88,28 @@ _OF_ANOTHER = re.compile(
 )
 """What is called wrong behind it is another answer: "You might think it's 8, but that's wrong"."""
 _DISMISSED = re.compile(
-    r"""(?:\b(?:common|typical|frequent|usual|classic|easy)\s(?:mistake|error|trap|wrong\sanswer)\b
-        |\b(?:wrong|incorrect|false)\sanswer\s(?:is|was|would\sbe|of)\b|\btempting\sto\b
-        |\b(?:some|many|most|others?|people|students|you|one|they)\s(?:(?:people|students|might|may|could|would|will|often|sometimes|mistakenly
-            |wrongly|incorrectly)\s){1,3}(?:say|think|answer|guess|claim|believe|assume|conclude)\b
+    r"""\b(?:common|typical|frequent|usual|classic|easy)\s(?:mistake|error|trap|wrong\sanswer)\b[^.,;!?\n]{0,30}$
+    |\b(?:wrong|incorrect|false)\sanswer\s(?:is|was|would\sbe|of)\b[^.,;!?\n]{0,30}$|\btempting\sto\b[^.,;!?\n]{0,30}$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_SUPPOSED = re.compile(
+    r"""(?:\b(?:some|many|most|others?|people|students|you|one|they)\s(?:(?:people|students|might|may|could|would|will|often|sometimes
+            |mistakenly|wrongly|incorrectly)\s){1,3}(?:say|think|answer|guess|claim|believe|assume|conclude)\b
         |\bif\s(?:you|someone|anyone)\s(?:got|answered|said|chose|wrote|thought|guessed)\b)[^.,;!?\n]{0,30}$""",
     re.IGNORECASE | re.VERBOSE,
 )
+_OF_THINGS = re.compile(r"\s(?!(?:is|was|would|but|because|since|as|if|when|here|instead|by|for|and|or)\b)[a-z]", re.IGNORECASE)
+"""Behind a number of things, which may be the answer: "they could answer 7 questions"."""
 _DENIED = re.compile(
     rf"\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\sthe\sanswer)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
     rf"|\s(?:is|was|would)n['\u2019]t\s(?:be\s)?{_RIGHT}\b(?!\s(?:by|for|to|in|if|when|about)\b)",
     re.IGNORECASE,
 )
+_IS_IT = r"[\s$*=]{0,4}[-\d][\d.,/]{0,30}\s(?:mistakes?|errors?|not)\b"
+"""In brackets, too, it may be the answer: "(7 errors)", "(7, not 8)"."""
 _ASIDE = re.compile(
-    rf"\n[^\S\n]*[*_]{{0,2}}[(\[][^()\[\]\n]{{0,120}}\b(?:{_WRONG_SO}|mistakes?|errors?|not\s(?:the\sanswer|\S+))\b[^()\[\]\n]{{0,40}}[)\]][*_.]{{0,3}}\s*$",
+    rf"\n[^\S\n]*[*_]{{0,2}}[(\[](?!{_IS_IT})[^()\[\]\n]{{0,120}}\b(?:{_WRONG_SO}|mistakes?|errors?|not\s(?:the\sanswer|\S+))\b"
+    r"[^()\[\]\n]{0,40}[)\]][*_.]{0,3}\s*$",
     re.IGNORECASE,
 )
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
@@ -170,7 +178,8 @@ def guessed(lead: str) -> bool:
 
 def dismissed(lead: str, behind: str) -> bool:
     """Whether what stands around an answer in its sentence says that it is none: "some might say 7", "7 would be wrong"."""
-    return _DISMISSED.search(lead) is not None or _DENIED.match(behind) is not None
+    supposed = _OF_THINGS.match(behind) is None and _SUPPOSED.search(lead) is not None
+    return supposed or _DISMISSED.search(lead) is not None or _DENIED.match(behind) is not None
 
 
 def without_aside(text: str) -> str:
