@@ -186,7 +186,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             try:
                 fill(spool, CONTAINERS[file], exporter, source, name=options.format, traces=rows)
             except SpecError as error:
-                told = type(error)(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
+                told = SpecError(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
                 if not isinstance(error, NoRows):
                     raise told from error
                 rowless.append(told)

@@ -45,10 +45,14 @@ def fill(spool: Spool, container: Container, exporter: Exporter, source: Iterabl
 def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:
     """Yield an exporter's rows. Raise SpecError, in one line, where it raises, or a row isn't what its schema says."""
     rows = exporter.rows(source)
-    columns = set(exporter.schema.names)
+    columns, given = set(exporter.schema.names), 0
     while True:
         try:
             row = next(rows, None)
+        except NoRows as error:
+            if given:
+                raise _broken(name, f"it says that it has no rows behind {given:,} of them: {error}") from error
+            raise
         except StillhouseError:
             raise
         except Exception as error:
@@ -59,6 +63,7 @@ def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[d
             raise _broken(name, f"a row has the columns {sorted(row)}")
         if not row["license"]:
             raise _broken(name, "a row has no license")
+        given += 1
         yield row
 
 

@@ -318,14 +318,22 @@ def _answered(fields: MixFields, row: Row, place: str) -> Row:
         named = fields.response or "response"
         if named not in row:
             raise SourceError(f"{place}: no column {named!r} (for response); there are {', '.join(map(repr, row)) or 'none'}")
-        return {**row, "reference": row[named]}
+        return {**row, "reference": _plain(row[named], named, place)}
     column = fields.messages or "messages"
     found = row.get(column) if fields.prompt is None else None
     turns = found if isinstance(found, list) else []
     if not turns or not isinstance(turns[-1], dict) or turns[-1].get("role") != "assistant":
         raise SourceError(f"{place}: no column 'response', nor a conversation ({column!r}) that ends with the assistant's turn")
     # Beside a whole conversation a column `prompt` is its first turn.
-    return {**row, "prompt": None, column: turns[:-1], "reference": turns[-1].get("content")}
+    answer = _plain(turns[-1].get("content"), f"the last turn of {column}", place)
+    return {**row, "prompt": None, column: turns[:-1], "reference": answer}
+
+
+def _plain(answer: Any, what: str, place: str) -> Any:
+    """Return a response. Raise SourceError, which names it and not the reference as which it is read, where it is no text."""
+    if isinstance(answer, bool | list | dict):
+        raise SourceError(f"{place}: {what} must be a text, and this is a {type(answer).__name__}")
+    return answer
 
 
 def _hash(found: Found, seed: int) -> int:

@@ -344,6 +344,15 @@ class Dropping(Doubling):
             raise NoRows("every trace was dropped")
 
 
+class Stopping(Doubling):
+    """Says that there are no rows where there have been some."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield one."""
+        yield {"text": next(iter(traces))["response"], "license": "MIT"}
+        raise NoRows("enough")
+
+
 class Mistyped(Doubling):
     """Gives what its schema doesn't say."""
 
@@ -451,6 +460,7 @@ class TestOthers:
             (NoColumn, "a row has the columns", "parquet"),
             (Blank, "a row has no license", "parquet"),
             (Raising, "KeyError: 'no such column'", "parquet"),
+            (Stopping, "it says that it has no rows behind 1 of them: enough", "parquet"),
             (Mistyped, "own", "parquet"),
             (Mistyped, "own", "jsonl"),
         ],

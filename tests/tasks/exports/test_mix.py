@@ -183,8 +183,13 @@ def test_whole_conversations(tmp_path: Path, ending: str):
         ({"prompt": "x", "response": " "}, "h.jsonl:1: has no response"),
         ({"messages": [{"role": "user", "content": "x"}]}, "h.jsonl:1: no column 'response', nor a conversation"),
         ({"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": ""}]}, "h.jsonl:1: has no response"),
+        ({"prompt": "x", "response": ["y"]}, "h.jsonl:1: response must be a text, and this is a list"),
+        (
+            {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": [{"type": "text", "text": "y"}]}]},
+            "h.jsonl:1: the last turn of messages must be a text, and this is a list",
+        ),
     ],
-    ids=["no column", "empty", "no last turn", "empty last turn"],
+    ids=["no column", "empty", "no last turn", "empty last turn", "no text", "no text in the last turn"],
 )
 def test_no_response(tmp_path: Path, row: dict[str, Any], said: str):
     """A row without a response is one line that names its place."""
