@@ -133,6 +133,9 @@ class Jail:
             except (OSError, ValueError):
                 answer, descriptors = {}, []
             self.jobs = socket.socket(fileno=descriptors[0]) if descriptors else self.control
+            if answer.get("ready") and not descriptors:  # the system drops one for which there is no room, and says nothing
+                self.kill()
+                raise SetupError("a jail can't be made: too many files are open in this process; raise `ulimit -n`")
             if not answer.get("ready"):
                 self.kill()
                 errors.seek(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,21 @@ def test_a_sample_is_judged_although_the_process_that_waited_for_it_was_killed()
             kill_waiting()
     finally:
         own.close()
+
+
+def test_a_jail_whose_socket_was_dropped_is_none(monkeypatch):
+    """As the system does where too many files are open: no sample's text may go where the fork server's orders do."""
+    take = socket.recv_fds
+
+    def full(*given):
+        message, descriptors, flags, address = take(*given)
+        for number in descriptors:
+            os.close(number)
+        return message, [], flags, address
+
+    monkeypatch.setattr(socket, "recv_fds", full)
+    with pytest.raises(SetupError, match="too many files are open"):
+        Jail()
 
 
 def test_large_lists_are_not_mapped_anew_each(judge):
