@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import unhexlify
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -30,11 +30,14 @@ _BYTES = 16
 """Of an id, which has two hex digits for each."""
 
 
-def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str) -> None:
+def deal_samples(
+    workspace: Workspace, name: str, columns: list[str], ranks: str, *, check: Callable[[], None] = lambda: None
+) -> None:
     """Deal the `columns` of samples, with their `rank` and `bucket` after them.
 
-    `ranks` is a query for sample_id, rank and bucket; a sample may have several ranks. A join would be simpler. But one whose ids
-    don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do.
+    `ranks` is a query for sample_id, rank and bucket; a sample may have several ranks. `check` raises where this is to end.
+
+    A join would be simpler. But one whose ids don't fit into DuckDB's memory spills the texts too; here 26 bytes a rank do.
     """
     ids, ordered, buckets = _ranks(workspace, ranks)
     workspace.let_go()
@@ -45,6 +48,7 @@ def deal_samples(workspace: Workspace, name: str, columns: list[str], ranks: str
 
     def pieces() -> Iterator[tuple[int, pa.RecordBatch]]:
         for batch in source:
+            check()
             sought = packed(batch["looked_up"])
             first, last = np.searchsorted(ids, sought, "left"), np.searchsorted(ids, sought, "right")
             times = last - first

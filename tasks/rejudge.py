@@ -1,23 +1,33 @@
-"""Judge what the lake has: samples that a build's verifiers have not judged with the prompt's present reference and tests."""
+"""Judge what the lake has: samples that a build's verifiers have not judged with the prompt's present reference and tests.
+
+Joining a large lake's texts would need memory for all of them. So the samples are ranked by their prompts, their texts are dealt
+into buckets of consecutive ranks as they stream by, and some are judged at a time with their own stretch of the prompts.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-
-import pyarrow as pa
+from itertools import islice
 
 from storage.errors import UserError
 from storage.records import Prompt
-from storage.rows import prompt_of, sample_of
+from storage.rows import Row, prompt_of, sample_of
+from storage.schemas import SAMPLES
 from storage.sql import literal
-from storage.workspace import Workspace
+from storage.workspace import BUCKETS, Workspace
+from tasks.prepare import staged_near
+from tasks.ranked import deal_samples
 from tasks.stop import Stop
+from tasks.stretches import stretches
 from tasks.verify import Case, Named, Verification
 
 BATCH = 256
-"""Samples that are judged side by side, and held in memory."""
+"""Samples that are judged side by side."""
+HELD = 2_000
+"""Held in memory with their texts, and with their prompts'."""
+_COLUMNS = [name for name in SAMPLES.names if name != "logprobs"]
 
 
 async def judge_stored(
@@ -40,19 +50,14 @@ async def judge_stored(
     count = await asyncio.to_thread(_find, workspace, verifiers, "SEMI" if again else "ANTI", bought=bought)
     if not count:
         return 0
-    reader = await asyncio.to_thread(
-        workspace.stream,
-        "SELECT responses AS sample, prompts AS prompt, fingerprints "
-        "FROM unjudged JOIN responses USING (sample_id) JOIN prompts USING (ord)",
-        rows=BATCH,
-    )
+    rows = _rows(workspace, count, stop)
     done = 0
-    while not stop and (batch := await asyncio.to_thread(_next, reader)) is not None:
+    while not stop and (batch := await asyncio.to_thread(_some, rows)):
         async with asyncio.TaskGroup() as group:
-            for row in batch.to_pylist():
+            for row in batch:
                 case = Case(sample=sample_of(row["sample"]), fingerprints=frozenset(row["fingerprints"]))
                 group.create_task(_judge(verification, prompt_of(row["prompt"]), case))
-        done += batch.num_rows
+        done += len(batch)
         if progress is not None:
             progress(done, count)
     await verification.flush()  # what is asked for next, in adaptive rounds, depends on them
@@ -82,14 +87,50 @@ def _find(workspace: Workspace, verifiers: Sequence[Named], join: str, *, bought
             f"INSERT INTO lacking SELECT sample_id, ord, {print_} FROM wanted "
             f"{join} JOIN (SELECT sample_id, inputs FROM verdicts WHERE fingerprint = {print_}) USING (sample_id, inputs)"
         )
-    workspace.execute(
-        "CREATE OR REPLACE TABLE unjudged AS SELECT sample_id, ord, list(fingerprint) AS fingerprints FROM lacking "
-        "GROUP BY sample_id, ord"
-    )
     workspace.execute("DROP TABLE wanted")
+    workspace.execute("CREATE OR REPLACE TABLE unjudged (sample_id VARCHAR, ord BIGINT, fingerprints VARCHAR[], rank BIGINT)")
+    for within in stretches(workspace):
+        workspace.execute(
+            f"""
+            INSERT INTO unjudged
+            SELECT sample_id, ord, list(fingerprint),
+                (SELECT count(*) FROM unjudged) + row_number() OVER (ORDER BY ord, sample_id) - 1
+            FROM lacking WHERE {within} GROUP BY sample_id, ord
+            """
+        )
     workspace.execute("DROP TABLE lacking")
     return int(workspace.rows("SELECT count(*) FROM unjudged")[0][0])
 
 
-def _next(reader: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
-    return next(reader, None)
+def _rows(workspace: Workspace, count: int, stop: Stop) -> Iterator[Row]:
+    """Yield a sample, its prompt and the fingerprints that it lacks, prompt by prompt."""
+    held = workspace.at_once(HELD)
+    size = held * -(-count // (BUCKETS * held))
+    workspace.make_room_for(at_once=held)
+    ranks = f"SELECT sample_id, rank, rank // {size} AS bucket FROM unjudged"
+    try:
+        deal_samples(workspace, "unjudged", _COLUMNS, ranks, check=stop.check)
+    except UserError:
+        if stop:
+            return
+        raise
+    for first in range(0, count, held):
+        within = f"rank BETWEEN {first} AND {first + held - 1}"
+        ((low, high),) = workspace.rows(f"SELECT min(ord), max(ord) FROM unjudged WHERE {within}")
+        table = workspace.table(
+            f"""
+            SELECT samples AS sample, prompts AS prompt, fingerprints
+            FROM (FROM unjudged WHERE {within}) AS unjudged
+            JOIN (
+                FROM {workspace.dealt("unjudged", first // size)} WHERE {within}
+                QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
+            ) AS samples USING (rank)
+            JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
+            """
+        )
+        for batch in table.to_batches(max_chunksize=BATCH):
+            yield from batch.to_pylist()
+
+
+def _some(rows: Iterator[Row]) -> list[Row]:
+    return list(islice(rows, BATCH))

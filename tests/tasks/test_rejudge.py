@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -100,6 +101,21 @@ async def test_count(lake: Lake):
         await one.prepare()
         assert await one.judge() == 9
         assert await one.judge() == 0
+
+
+@pytest.mark.slow
+async def test_more_texts_than_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """Stored texts, and their prompts', may be more than DuckDB may hold."""
+    rng = random.Random(1)
+    many = [make_prompt(f"{number} {rng.randbytes(15_000).hex()}", reference="x") for number in range(1_500)]
+    spec = Spec(prompts=many, verifiers=[matching()])
+    await build(lake, spec)
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MB")
+    seen: list[str] = []
+    async with house(lake, replace(spec, verifiers=[matching(seen, version="2")]), run="again") as one:
+        await one.prepare()
+        assert await one.judge() == len(many)
+    assert len(seen) == len(many)
 
 
 @pytest.mark.parametrize("error", [SetupError("no sandbox"), None], ids=["the verifier can't work", "interrupted"])
