@@ -92,7 +92,7 @@ _DISMISSED = re.compile(
     |\b(?:wrong|incorrect|false)\sanswer\s(?:is|was|would\sbe|of)\b[^.,;!?\n]{0,30}$|\btempting\sto\b[^.,;!?\n]{0,30}$""",
     re.IGNORECASE | re.VERBOSE,
 )
-_SUPPOSED = re.compile(
+_SAID_BY_OTHERS = re.compile(
     r"""(?:\b(?:some|many|most|others?|people|students|you|one|they)\s(?:(?:people|students|might|may|could|would|will|often|sometimes
             |mistakenly|wrongly|incorrectly)\s){1,3}(?:say|think|answer|guess|claim|believe|assume|conclude)\b
         |\bif\s(?:you|someone|anyone)\s(?:got|answered|said|chose|wrote|thought|guessed)\b)[^.,;!?\n]{0,30}$""",
@@ -178,7 +178,7 @@ def guessed(lead: str) -> bool:
 
 def dismissed(lead: str, behind: str) -> bool:
     """Whether what stands around an answer in its sentence says that it is none: "some might say 7", "7 would be wrong"."""
-    supposed = _OF_THINGS.match(behind) is None and _SUPPOSED.search(lead) is not None
+    supposed = _OF_THINGS.match(behind) is None and _SAID_BY_OTHERS.search(lead) is not None
     return supposed or _DISMISSED.search(lead) is not None or _DENIED.match(behind) is not None
 
 
