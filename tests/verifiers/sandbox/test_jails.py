@@ -228,6 +228,19 @@ def test_large_lists_are_not_mapped_anew_each(judge):
     assert (result.passed, result.reason) == (True, "")
 
 
+def test_a_program_that_the_code_leaves_behind_keeps_nobody_waiting(judge):
+    """It has no part of the line to the tests, which hear at once that the code has ended."""
+    source = """
+        import os, sys
+        if os.fork() == 0:
+            os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(60)"])
+        def f():
+            os._exit(3)
+        """
+    result = judge(source, "assert f() == 1", wall_s=60)
+    assert (result.passed, "the code ended its process" in result.reason) == (False, True), result
+
+
 def test_samples_of_several_kinds_take_turns(sandbox):
     """The process that waits for a sample of one kind is replaced before one of another kind comes."""
     for _ in range(3):

@@ -213,6 +213,7 @@ def _become(job: dict[str, Any], steps: lockdown.Steps, jobs: socket.socket, sta
             tester.main(socket.socket(fileno=TALK))
         source = str(_text[:size], "utf-8") if size else tester.read(last).decode()
         if job["mode"] == "solution":
+            os.set_inheritable(TALK, False)  # a program that the code leaves behind must not keep the tests waiting
             solution.main(source, stage)
             code = 0
         else:
