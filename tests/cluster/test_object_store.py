@@ -132,7 +132,7 @@ def test_the_run_is_killed(lone_workplace: Workplace, bucket: Bucket, machine: M
             eventually(lambda: teacher.sold > 150)
         summary = build(place)
         assert bought_twice(teacher) <= 2 * CONCURRENCY
-    assert summary["reused"] >= 150
+    assert summary["reused"] > 150 - 2 * CONCURRENCY  # what was sold and on its way then isn't there
     assert summary["reused"] + summary["paid"] == 1_100
     check_landed(bucket, place, 1_100)
 
