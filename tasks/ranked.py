@@ -67,6 +67,12 @@ def deal_samples(
     workspace.deal(name, pieces(), schema)
 
 
+def dealt_once(workspace: Workspace, name: str, bucket: int) -> str:
+    """Return the table of one bucket of what was dealt, each rank once: a lake may have a sample twice."""
+    once = "QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1"
+    return f"(FROM {workspace.dealt(name, bucket)} {once})"
+
+
 def packed(ids: pa.Array) -> Ids:
     """Return ids of 32 hex digits as 16 bytes each, without an object for each."""
     _, offsets, digits = ids.buffers()

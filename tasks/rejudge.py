@@ -18,7 +18,7 @@ from storage.schemas import SAMPLES
 from storage.sql import literal
 from storage.workspace import BUCKETS, Workspace
 from tasks.prepare import staged_near
-from tasks.ranked import deal_samples
+from tasks.ranked import deal_samples, dealt_once
 from tasks.stop import Stop
 from tasks.stretches import stretches
 from tasks.verify import Case, Named, Verification
@@ -121,10 +121,7 @@ def _rows(workspace: Workspace, count: int, stop: Stop) -> Iterator[Row]:
             f"""
             SELECT samples AS sample, prompts AS prompt, fingerprints
             FROM (FROM unjudged WHERE {within}) AS unjudged
-            JOIN (
-                FROM {workspace.dealt("unjudged", first // size)} WHERE {within}
-                QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
-            ) AS samples USING (rank)
+            JOIN (FROM {dealt_once(workspace, "unjudged", first // size)} WHERE {within}) AS samples USING (rank)
             JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             """
         )

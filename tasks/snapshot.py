@@ -16,7 +16,7 @@ from storage.workspace import BUCKETS, Workspace
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files, staged_near
-from tasks.ranked import RESPONSE, deal_samples
+from tasks.ranked import RESPONSE, deal_samples, dealt_once
 from tasks.rights.bound import Inherited
 from tasks.stretches import stretches
 from tasks.verify import Named
@@ -157,10 +157,7 @@ def _traces(
                 coalesce(inherited.acknowledgement, licenses.acknowledgement) AS acknowledgement,
                 greatest(prompts.generation, teacher_generation) AS generation, coalesce(split, 'train') AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
-            JOIN (
-                FROM {workspace.dealt("responses", number)}
-                QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1
-            ) AS responses USING (rank)
+            JOIN {dealt_once(workspace, "responses", number)} AS responses USING (rank)
             JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (arm)
             JOIN licenses ON licenses.arm = kept.arm AND licenses.prompt_license = prompts.license

@@ -23,7 +23,7 @@ from storage.sql import literal
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.decontaminate import Decontamination, response_texts
 from tasks.heldout.matching import Matching
-from tasks.ranked import RESPONSE, deal_samples
+from tasks.ranked import RESPONSE, deal_samples, dealt_once
 from tasks.rights.conjunction import conjunction
 
 BUCKET_ROWS = 10_000
@@ -146,11 +146,10 @@ def _refuted(workspace: Workspace, buckets: tuple[int, int]) -> Iterator[dict[st
     """Yield what was dealt, with its prompt's place among those that have a trace, in their order."""
     number_of, size = buckets
     for number in range(number_of):
-        once = "QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1"
         for batch in workspace.stream(
             f"SELECT place, source, teacher, strategy, score, texts.* EXCLUDE (rank, bucket) "
             f"FROM (FROM refuted WHERE rank // {size} = {number}) AS refuted "
-            f"JOIN (FROM {workspace.dealt('texts', number)} {once}) AS texts USING (rank, sample_id) ORDER BY rank",
+            f"JOIN {dealt_once(workspace, 'texts', number)} AS texts USING (rank, sample_id) ORDER BY rank",
             rows=BATCH_ROWS,
         ):
             yield from batch.to_pylist()

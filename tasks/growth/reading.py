@@ -20,7 +20,7 @@ from tasks.growth.alike import alike
 from tasks.growth.candidates import candidates
 from tasks.growth.files import CANDIDATES, REQUESTS, STAGED, Files, batches
 from tasks.growth.options import GrowOptions
-from tasks.ranked import deal_samples
+from tasks.ranked import deal_samples, dealt_once
 
 ANSWERS = 10_000
 """That are held in memory at a time, or more where there are very many."""
@@ -72,8 +72,7 @@ class Reading:
 
     def _bucket(self, bucket: int) -> dict[int, tuple[str, str]]:
         rows = self.workspace.rows(
-            f"SELECT rank, response, finish_reason FROM {self.workspace.dealt('grown_answers', bucket)} "
-            "QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, response) = 1"
+            f"SELECT rank, response, finish_reason FROM {dealt_once(self.workspace, 'grown_answers', bucket)}"
         )
         return {rank: (response, finish_reason) for rank, response, finish_reason in rows}
 

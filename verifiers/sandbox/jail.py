@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from storage.errors import SetupError
 from verifiers.sandbox import bubblewrap
+from verifiers.sandbox.inside.orders import END, INLINE
 from verifiers.sandbox.inside.uses import Prepared
 from verifiers.sandbox.protocol import Limits
 
@@ -25,8 +26,6 @@ Mode = Literal["solution", "tests", "program"]
 START_S = 60
 END_S = 5
 VERDICT_BYTES = 1 << 14
-INLINE = 1 << 16
-END = b"end"
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

@@ -27,15 +27,14 @@ from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import lockdown, memory, program, solution, tester, uses
 from verifiers.sandbox.inside.guard import Guard
+from verifiers.sandbox.inside.orders import END, INLINE
 
-END, NO_STATUS = b"end", b'{"status": null}'
+NO_STATUS = b'{"status": null}'
 MESSAGE = 1 << 12
 CONTROL, JOBS = 10, 11
 """The descriptors of the two sockets. A sample's own come below them."""
 TALK = 3
 """The descriptor that leads to the tests, or from the tests to the host; 0, 1 and 2 are what they are everywhere."""
-INLINE = 1 << 16
-"""A text that is longer comes as a file."""
 ROOM = socket.CMSG_SPACE(4 * CONTROL)
 _texts = [bytearray(INLINE)]
 _text = memoryview(_texts[0])

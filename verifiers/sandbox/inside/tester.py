@@ -28,6 +28,7 @@ from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.mirror import Remote
 from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
+from verifiers.sandbox.inside.orders import INLINE
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
 from verifiers.sandbox.inside.uses import Uses
 
@@ -35,7 +36,7 @@ SAMPLES = 500
 """A test process that has judged so many is replaced, whatever they were."""
 CPU_S = 0.5
 """And one that has used so much, which counts against the next sample's limit."""
-MESSAGE = (1 << 16) + 64
+MESSAGE = INLINE + 64
 """Bytes of tests that come at once, and of their head."""
 PLAIN_BYTES = 1 << 20
 """And one that has received so much of a single sample."""
