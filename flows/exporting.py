@@ -138,6 +138,13 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
     return manifest | {"destination": destination}
 
 
+def exported(manifest: Mapping[str, Any]) -> str:
+    """Return in a line what an export wrote, and where."""
+    rows, shards = manifest["rows"], len(manifest["shards"])
+    counted = f"{rows:,} row{'' if rows == 1 else 's'} in {shards:,} shard{'' if shards == 1 else 's'}"
+    return f"exported {counted} to {manifest['destination']}"
+
+
 def export_all(
     lake: Lake,
     build: dict[str, Any],

@@ -159,7 +159,7 @@ def score(
     if as_json:
         print_json(found.as_dict())
     else:
-        print_lines((plain(name), plain(value)) for name, value in found.lines())
+        print_lines(found.lines())
 
 
 def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
