@@ -12,6 +12,23 @@ from storage.plugins import nearest
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 """How pydantic calls an unknown key, of a model and of a dataclass."""
+_SAID = {
+    "model_type": "must be a mapping",
+    "dataclass_type": "must be a mapping",
+    "byte_size": "must be a size, as in 500MB",
+    "byte_size_unit": "must be a size, as in 500MB",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+"""What a person is told in place of pydantic's words, which name classes."""
 _SHOULD = re.compile(r"^\w+ should ")
 """With what its sentences begin: Input, String, List, …"""
 
@@ -25,10 +42,10 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
         return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
     if first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return location, "is missing"
-    message = _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
+    message = _SAID.get(first["type"]) or _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
     said = first["input"]
     given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
-    return location, message + given
+    return location, " ".join((message + given).splitlines())
 
 
 def dotted(location: Location) -> str:

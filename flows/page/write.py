@@ -23,6 +23,7 @@ from flows.page import assets
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
 from flows.report import Report, measured
+from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import sync, writing
 from storage.workspace import Workspace
@@ -143,6 +144,8 @@ def _compose(file: IO[str], facts: dict[str, Any], index: Index, texts: IO[str])
 @contextlib.contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
     """Give a text file that takes the path's place once it is whole."""
+    if not path.name:
+        raise SpecError(f"{str(path)!r} names no file to write the page to")
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         try:

@@ -46,7 +46,10 @@ def _local(pattern: str) -> list[File] | Folder:
 
 
 def _below(folder: Path) -> Iterator[str]:
-    for at, _, names in os.walk(folder):
+    def unreadable(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: can't be read: {error.strerror}") from error
+
+    for at, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
             yield str(Path(at) / name)
 

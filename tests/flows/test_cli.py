@@ -77,7 +77,7 @@ BAD_SPECS = {
         ["teachers[0].limits.concurency", "did you mean 'concurrency'?"],
     ),
     "a missing key": (json.dumps({k: v for k, v in GOOD.items() if k != "dataset"}), ["dataset", "is missing"]),
-    "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "integer", "'many'"]),
+    "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "whole number", "'many'"]),
     "out of range": (changed(sampling={"k": 0}), ["sampling.k", "greater than or equal to 1"]),
     "an unknown provider": (changed(teachers=teacher(provider="opnai")), ["teachers[0].provider", "did you mean 'openai'?"]),
     "an unknown verifier": (changed(verify=[{"use": "exact_mach"}]), ["verify[0].use", "did you mean 'exact_match'?"]),
