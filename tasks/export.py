@@ -218,6 +218,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "caveats": list(said),
             "warnings": [
                 *filter(None, [cut_off(folder)]),
+                *_held_back(counts),
                 *whole.lines(),
                 *_left_out(left_out),
                 *_empty(splits),
@@ -258,6 +259,12 @@ def _heldout(build: Manifest, seed: int) -> Decontamination | None:
 def _left_out(samples: set[str]) -> Iterator[str]:
     if samples:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
+
+
+def _held_back(counts: Mapping[str, int]) -> Iterator[str]:
+    if MIXED not in counts:
+        held = ", ".join(f"{number:,} in {name!r}" for name, number in counts.items())
+        yield f"there is no trace in the split {MIXED!r}: all are held back ({held}); by groups that share texts, all may be one"
 
 
 def _empty(splits: Sequence[_Split]) -> Iterator[str]:

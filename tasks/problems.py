@@ -29,6 +29,7 @@ _SAID = {
     "bool_parsing": "must be true or false",
 }
 """What a person is told in place of pydantic's words, which name classes."""
+_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 _SHOULD = re.compile(r"^\w+ should ")
 """With what its sentences begin: Input, String, List, …"""
 
@@ -37,6 +38,11 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
     """Return where a validation failed first and why. `known` names the keys that the mapping at a place may have."""
     # An unknown key is the likeliest slip and often the cause of what else is wrong.
     first = next((each for each in error.errors() if each["type"] in _UNKNOWN), error.errors()[0])
+    if first["type"] == "literal_error" and isinstance(first["input"], int | float):
+        # Of a number, or `false`, the bounds of the number say more.
+        first = next(
+            (each for each in error.errors() if each["loc"][:-1] == first["loc"][:-1] and each["type"] in _BOUNDS), first
+        )
     location = first["loc"]
     if first["type"] in _UNKNOWN:
         return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
@@ -51,5 +57,6 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
 def dotted(location: Location) -> str:
     """Return a place as it is written in messages: `teachers[0].model`."""
     # pydantic names the branch of a union it tried (`tuple[str, ...]`); that is no place in the file.
-    parts = [part for part in location if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
+    named = [part for part in location if isinstance(part, int) or not part.startswith("constrained-")]
+    parts = [part for part in named if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

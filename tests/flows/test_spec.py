@@ -177,6 +177,8 @@ def test_what_watching_may_be(part: str, wrong: dict[str, Any]) -> None:
         ({"prompts": "p.jsonl"}, "prompts: must be a list, and this is 'p.jsonl'"),
         ({"exports": [{"to": "out", "shard_bytes": "lots"}]}, "exports[0].shard_bytes: must be a size, as in 500MB, and this is"),
         ({"exports": [{"to": "a" * 300}]}, "exports[0].to: has a name of more than 255 bytes in it"),
+        ({"exports": [{"to": "out", "erase_system": ""}]}, "exports[0].erase_system: must have at least 1 character"),
+        ({"decontaminate": [{"source": "p.jsonl", "near": 1.5}]}, "decontaminate[0].near: must be less than or equal to 1"),
         ({"select": {"cap": {"by": "a\nb", "at": 1}}}, "select.cap[0].by: must be source, teacher, strategy or tag:NAME"),
     ],
 )

@@ -167,6 +167,11 @@ class TestSplits:
             kept = [n for n in range(100) if (self.split(n)["split"] or "train") == name]
             assert sorted(numbers(rows_of(lake, manifest, name))) == kept
 
+    def test_all_held_back(self, lake: Lake):
+        """Nothing to train on is no error, and is told."""
+        (said,) = run(lake, [trace(n, split="test" if n else "validation") for n in range(5)])["warnings"]
+        assert said.startswith("there is no trace in the split 'train': all are held back (1 in 'validation', 4 in 'test')")
+
 
 class TestManifest:
     """What is in them."""
