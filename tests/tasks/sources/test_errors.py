@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,17 @@ class TestFiles:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SourceError, match=rf"^nowhere\.jsonl: no such file \(looked in {tmp_path}\)$"):
             read("nowhere.jsonl")
+
+    def test_a_pipe(self, tmp_path: Path):
+        """What can be read but once, such as a shell's `<(…)`, is no source."""
+        os.mkfifo(tmp_path / "p.jsonl")
+        with pytest.raises(SourceError, match=r"p\.jsonl: is no file but a pipe or a device"):
+            read(tmp_path / "p.jsonl")
+
+    def test_a_sample_of_nothing(self, tmp_path: Path):
+        """Where `sample` takes no row at all, that is said: the file isn't empty."""
+        with pytest.raises(SourceError, match=r"p\.jsonl: `sample: 1e-09` takes none of its 2 rows$"):
+            read(jsonl(tmp_path, GOOD, GOOD), sample=1e-9)
 
     @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending"), ("p.json", r"\.json")])
     def test_ending(self, tmp_path: Path, name: str, said: str):
