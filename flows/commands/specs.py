@@ -20,10 +20,10 @@ def init(
     dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
 ) -> None:
     """Write a spec and a few prompts that run as they are."""
-    from flows.commands.starter import write
+    from flows.commands.starter import typed, write
 
     spec, prompts = write(folder, dataset)
-    out.print(Text(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}"))
+    out.print(Text(plain(f"wrote {spec} and {prompts}; next: stillhouse plan {typed(spec)}, stillhouse build {typed(spec)}")))
 
 
 def plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from flows import cli
 from flows.commands import printing
+from flows.loading import load_spec
 from flows.process.launch import Launch
 from flows.progress import Progress
 from storage.errors import Interrupted
@@ -357,6 +359,21 @@ def test_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "16 wanted" in capsys.readouterr().out
     assert run(monkeypatch, "init") == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("a: b #c", "starter"), ("q'\"x", "starter"), ("[x", "starter"), ("back\\slash", "a-b"), (".", "true"), (".", "007")],
+)
+def test_init_of_what_yaml_reads_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, name: str
+) -> None:
+    """A folder with signs of YAML's in its name, and a dataset that is called like a number, are what they are."""
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "init", where, "--dataset", name) == 0
+    path = shlex.split(capsys.readouterr().out.partition("next: ")[2])[-1]
+    assert run(monkeypatch, "plan", path) == 0
+    assert load_spec(Path(path)).dataset == name
 
 
 def test_status_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
