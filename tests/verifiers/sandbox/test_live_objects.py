@@ -355,7 +355,7 @@ UNDECIDED = {
     "a_missing_module": ("import numpy\nassert f() == 1", "the tests import numpy"),
     "no_use_of_the_code": ("assert 1 + 1 == 2", "the tests never used the code"),
     "tests_that_are_never_called": ("def helper():\n    assert f() == 1", "the tests never used the code"),
-    "a_fixture": ("def test_f(tmp_path):\n    assert f() == 1", "the test test_f wants fixtures"),
+    "a_fixture": ("def test_f(caplog):\n    assert f() == 1", "the test test_f wants fixtures"),
     "a_fixture_of_its_own": (
         "import pytest\n@pytest.fixture(params=[1])\ndef x(request): return 1\ndef test_f(x): assert f() == x",
         "the tests want pytest.fixture(params)",

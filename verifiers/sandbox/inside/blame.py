@@ -11,7 +11,14 @@ from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
 
 WIDTH = 300
-_STARTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b", re.MULTILINE)
+_APART = {
+    "start programs of their own, which the sandbox can't": r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b",
+    "use a network, and what they serve or reach there isn't the code's": (
+        r"^[ \t]*(?:import|from)[ \t]+(?:socket|socketserver|http|xmlrpc|urllib\.request|smtplib|ftplib|ssl)\b"
+        r"|\b(?:start_server|open_connection)\b"
+    ),
+}
+"""What tests do that doesn't reach the code, and how their text shows it."""
 
 
 class Missing(BaseException):
@@ -56,8 +63,9 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
         return "failed", f"the code doesn't define {error}"
     if isinstance(error, Unsupported):
         return "undecided", one_line(str(error))
-    if _STARTS.search(source):
-        return "undecided", "the tests start programs of their own, which the sandbox can't"
+    for what, shows in _APART.items():
+        if re.search(shows, source, re.MULTILINE):
+            return "undecided", f"the tests {what}"
     if last == FILE and (verdict := _fault_of_tests(error, names)):
         return verdict
     where = one_line(_statement(source, line))

@@ -10,6 +10,7 @@ are numbered in the order in which they start, so that ["k", n] is the n-th once
 from __future__ import annotations
 
 import builtins
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta, timezone
@@ -113,9 +114,17 @@ class Packer:
             return ["n"]
         if isinstance(value, type) and value in CLASS_NAMES:
             return ["T", CLASS_NAMES[value]]
+        if (kind := _path_name(type(value))) is not None:
+            return ["P", kind, str(value)]
         if self.functions and id(value) in FUNCTION_NAMES:
             return ["F", FUNCTION_NAMES[id(value)]]
         return self.export(value, self)
+
+
+def _path_name(kind: type) -> str | None:
+    """Return the name of a class of paths. Nobody has one who hasn't imported `pathlib`, which is large."""
+    known = sys.modules.get("pathlib")
+    return kind.__name__ if known is not None and kind in {known.PosixPath, known.PurePosixPath} else None
 
 
 def _write_zone(zone: Any) -> Any:
@@ -248,6 +257,13 @@ def _read_class(_u: Unpacker, packed: list[Any]) -> type:
     return CLASSES[_text(packed[1])]
 
 
+def _read_path(_u: Unpacker, packed: list[Any]) -> Any:
+    import pathlib
+
+    kinds = {kind.__name__: kind for kind in (pathlib.PosixPath, pathlib.PurePosixPath)}
+    return kinds[_text(packed[1])](_text(packed[2]))
+
+
 def _read_function(unpacker: Unpacker, packed: list[Any]) -> Any:
     if not unpacker.functions:
         raise CodecError("malformed")
@@ -295,4 +311,5 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "n": lambda _u, _p: NotImplemented,
     "T": _read_class,
     "F": _read_function,
+    "P": _read_path,
 }

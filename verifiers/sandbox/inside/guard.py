@@ -17,14 +17,15 @@ import functools
 import socket
 import sys
 import types
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, held
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
-from verifiers.sandbox.inside.shim import TESTS
+from verifiers.sandbox.inside.shim import TESTS, Broken
+from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings, refuse
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
 PREDICATES = {
@@ -132,6 +133,12 @@ class Guard(Peer):
         """Lines on which the tests expect that an object has no such part."""
         self.waits = False
         """Whether the tests let time pass, which may change an object as well."""
+        self.surroundings: Surroundings | None = None
+        """Where the tests use files or the environment: what the code knows of them."""
+        self.risk = ""
+        """What of the tests might run what is in a file."""
+        self.trouble = ""
+        """Why what is around the tests and the code can't be shared: then nothing is decided."""
 
     def broken(self, why: str) -> NoReturn:
         """End the tests here and now."""
@@ -148,6 +155,47 @@ class Guard(Peer):
         sys.stdout.write(text)
 
     # What the tests may ask.
+
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """Have the code do something, in surroundings that are the tests' own."""
+        if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
+            return super().ask(operation, *arguments)
+        with self.floor:
+            self.share(asking=False)
+            try:
+                return super().ask(operation, *arguments)
+            finally:
+                self.share()
+
+    def answer(self, message: list[Any]) -> None:
+        """Answer the code in the middle of that."""
+        self.share()
+        super().answer(message)
+
+    def respond(self, kind: str, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Send the answer."""
+        self.share(asking=False)
+        super().respond(kind, result, containers, before)
+
+    def share(self, *, asking: bool = True) -> None:
+        """Tell the code what has changed around the tests and, where that is asked or there is something, hear the same of it.
+
+        Raise Broken where it can't be shared.
+        """
+        if self.surroundings is None:
+            return
+        try:
+            changes = self.surroundings.changes()
+            if asking or any(changes):
+                theirs = super().ask(OPERATION, changes)
+                refuse(theirs, self.risk)
+                self.surroundings.make(theirs)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            self.broken("malformed: no files")
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing can be decided
+            self.surroundings = None  # the error may be the code's own object, which is asked what it says
+            self.trouble = str(error)  # the tests may go on, and the code may hide it from a callback
+            raise Broken(self.trouble) from None
 
     def request(self, operation: str, *arguments: Any) -> Any:
         """Ask on behalf of a proxy, unless the question would give away what the answer should be."""

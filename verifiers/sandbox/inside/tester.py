@@ -30,6 +30,7 @@ from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.orders import INLINE
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
+from verifiers.sandbox.inside.surroundings import Surroundings
 from verifiers.sandbox.inside.uses import Uses
 
 SAMPLES = 500
@@ -105,6 +106,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
     peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
+    peer.surroundings, peer.risk = Surroundings() if job["shares"] else None, job["risk"]
     try:
         names, given = _meet(peer, job, uses)
     except NotLoaded as error:
@@ -115,6 +117,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
 
         unittest.main = lambda *_arguments, **_named: None  # type: ignore[assignment]  # we run the cases ourselves
     try:
+        peer.share()
         names.fetch(given)
         peer.asked = 0
         if tally:
@@ -127,10 +130,12 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
             else:
                 test()
     except BaseException as error:  # noqa: BLE001 - tests raise anything
+        if peer.trouble:
+            return "undecided", peer.trouble, None, False
         again = isinstance(error, Exception) and not isinstance(error, MemoryError | RecursionError)
         return *_counted(tally, *blame(error, names, job["tests"])), again and _leaves_no_trace(job, peer)
-    if not peer.asked and not (tally and tally.first):
-        return "undecided", "the tests never used the code", None, False
+    if peer.trouble or (not peer.asked and not (tally and tally.first)):
+        return "undecided", peer.trouble or "the tests never used the code", None, False
     return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
 
 

@@ -14,6 +14,18 @@ from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
 
+FILES = {
+    "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
+    "lzma", "tmp_path", "environ", "getenv", "setenv", "delenv", "chdir",
+}  # fmt: skip
+"""Names without which tests have nothing to do with files or the environment."""
+RUNNING = {"exec", "eval", "compile", "__import__"}
+LOADING = {
+    "pickle", "shelve", "marshal", "importlib", "runpy", "ctypes", "code", "imp", "zipimport", "pkgutil", "doctest", "subprocess",
+    "multiprocessing",
+}  # fmt: skip
+REACHING = {"system", "popen", "fileConfig", "enable_load_extension", "discover", "execv", "execve", "posix_spawn"}
+
 
 class Uses:
     """The names in the tests."""
@@ -75,6 +87,44 @@ def _asserts(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or any(map(_asserts, ast.iter_child_nodes(node)))
 
 
+def shares_files(*trees: ast.Module) -> bool:
+    """Return whether tests use files, folders or the environment."""
+    return any(not FILES.isdisjoint(_names(node)) for tree in trees for node in ast.walk(tree))
+
+
+def risk_of(*trees: ast.Module) -> str:
+    """Return what of tests might run what is in a file; empty where nothing would."""
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Name) and node.id in RUNNING:
+            return node.id
+        if isinstance(node, ast.Attribute) and node.attr in REACHING:
+            return node.attr
+        if isinstance(node, ast.Import | ast.ImportFrom) and (found := LOADING.intersection(_imported(node))):
+            return min(found)
+    return ""
+
+
+def _names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name():
+            return [node.id]
+        case ast.Attribute():
+            return [node.attr]
+        case ast.arg():
+            return [node.arg]
+        case ast.ImportFrom():
+            return _imported(node)
+        case ast.Import():  # a name by which nobody knows it
+            return [alias.name.partition(".")[0] for alias in node.names if alias.asname]
+    return []
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [(node.module or "").partition(".")[0]]
+    return [alias.name.partition(".")[0] for alias in node.names]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The tests of a prompt, ready to run."""
@@ -95,7 +145,8 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
     uses = uses_of(tree)
     code = compile(tree, FILE, "exec", dont_inherit=True)
     head = ast.parse(prelude, "<prelude>")
-    plain = not score and is_plain(tree, head)
+    shares = shares_files(tree, head)
+    plain = not score and not shares and is_plain(tree, head)
     job = {
         **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag) if score else {}),
         "tests": tests,
@@ -106,6 +157,8 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "free": uses.free,
         "functions": uses.functions,
         "plain": plain,
+        "shares": shares,
+        "risk": risk_of(tree, head) if shares else "",
         "held": {} if plain else held.blocks(tree),
         "expecting": [] if plain else held.expecting(tree),
     }
