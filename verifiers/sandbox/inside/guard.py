@@ -50,6 +50,10 @@ FUNCTIONS = (
     types.MethodWrapperType,
     types.WrapperDescriptorType,
 )
+DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__"}
+"""What `functools.wraps` takes over from a function."""
+HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
+"""The module of mocks, and classes: the attributes of their objects are there to be read."""
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
     "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
@@ -213,7 +217,7 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        return self.ask(operation, *arguments)
+        return self.steady(operation, arguments) if operation == "data" else self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -328,10 +332,11 @@ class Guard(Peer):
     def allow_attribute(operation: str, target: Any, name: Any) -> None:
         """Refuse attributes that lead further than the object itself."""
         of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
-        if type(name) is not str or (name[:1] == "_" and name not in {"__name__", "__qualname__"}):
+        if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
+        holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
         if isinstance(target, FUNCTIONS):
             if operation != "attr" or name[:1] != "_":
                 raise AttributeError(f"'function' object has no attribute {name!r}")
-        elif not of_tests and (operation != "attr" or not callable(getattr(target, name))):
+        elif not of_tests and not holds and (operation != "attr" or not callable(getattr(target, name))):
             raise AttributeError("the code may not read that of the tests")

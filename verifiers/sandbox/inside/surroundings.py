@@ -1,4 +1,4 @@
-"""What tests and code find around them: the files in the scratch folder, the folder at work, the environment.
+"""What tests and code find around them: the files in the scratch folder, the folder at work, the environment, a seed.
 
 Each process has its own. Where tests use any of that, what has changed here goes there before the code is asked for something,
 and what has changed there comes here after it: both then work as if in one place. What comes from the code is data, as its
@@ -8,9 +8,10 @@ answers are, and never becomes code of the tests: where these might run what is 
 from __future__ import annotations
 
 import os
+import random
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from verifiers.sandbox.inside.operations import OPERATIONS
@@ -24,7 +25,8 @@ FILE, FOLDER, GONE = "file", "folder", "gone"
 Entry = tuple[str, int, int, bytes]
 """Kind, mode, time of the last change in nanoseconds, content."""
 Changes = list[Any]
-"""[[path within the scratch folder, *Entry], …], {name: value, or None where it is gone}, the folder or None."""
+"""[[path within the scratch folder, *Entry], …], {name: value, or None where it is gone}, the folder or None, and the state of
+the random generator where it was given a seed: the tests' alone, since the code would else choose what they draw."""
 
 
 class Surroundings:
@@ -34,16 +36,30 @@ class Surroundings:
         self.files: dict[str, Entry] = {}
         self.environment: dict[str, str] = {}
         self.folder: str | None = SCRATCH
+        self.seeded = False
+
+    def watch_seeds(self) -> None:
+        """Tell the other end of each seed that is given to the random generator."""
+
+        def watched(call: Callable[..., None]) -> Callable[..., None]:
+            def seed(*given: Any, **named: Any) -> None:
+                call(*given, **named)
+                self.seeded = True
+
+            return seed
+
+        random.seed, random.setstate = watched(random.seed), watched(random.setstate)
 
     def changes(self) -> Changes:
         """Return what has changed since the other end was last told. Raise Broken where that can't be shared."""
         files, environment, folder = self.files, self.environment, self.folder
         self.note()
+        state, self.seeded = random.getstate() if self.seeded else None, False
         changed = [[path, *entry] for path, entry in self.files.items() if files.get(path) != entry]
         changed += [[path, GONE, 0, 0, b""] for path in files.keys() - self.files.keys()]
         values = {name: value for name, value in self.environment.items() if environment.get(name) != value}
         values |= dict.fromkeys(environment.keys() - self.environment.keys())  # type: ignore[arg-type]
-        return [changed, values, self.folder if self.folder != folder else None]
+        return [changed, values, self.folder if self.folder != folder else None, state]
 
     def note(self) -> None:
         """Take what is here now for what the other end knows."""
@@ -51,14 +67,14 @@ class Surroundings:
 
     def exchange(self, theirs: Changes) -> Changes:
         """Make their changes here, and return those that were made here. Of what both have changed, theirs counts."""
-        files, values, folder = self.changes()
+        files, values, folder, _ = self.changes()
         told = {path for path, *_ in theirs[0]}
         self.make(theirs)
-        return [[each for each in files if each[0] not in told], values, folder if theirs[2] is None else None]
+        return [[each for each in files if each[0] not in told], values, folder if theirs[2] is None else None, None]
 
     def make(self, changes: Changes) -> None:
         """Make changes here. Raise OSError where they can't be made, and TypeError or ValueError where they are none."""
-        files, values, folder = changes
+        files, values, folder, state = changes
         _make({_inside(path): _entry(*entry) for path, *entry in files})
         for name, value in values.items():
             if value is None:
@@ -67,11 +83,15 @@ class Surroundings:
                 os.environ[name] = value
         if folder is not None:
             os.chdir(folder)
+        if state is not None:
+            random.setstate(state)
         self.note()
 
 
 def refuse(changes: Changes, risk: str) -> None:
-    """Raise Broken where a file has come from the code, and the tests might run what is in it."""
+    """Raise Broken where a file has come from the code, and the tests might run what is in it; ValueError for what it may not."""
+    if changes[3] is not None:
+        raise ValueError("malformed")
     if any(kind == FILE for _, kind, *_ in changes[0]):
         on_path = any(os.path.realpath(folder).startswith(SCRATCH) for folder in sys.path)
         if risk or on_path:
