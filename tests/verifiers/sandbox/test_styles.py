@@ -49,6 +49,7 @@ WRONG = {
     "a_list_that_is_no_generator": ("def g(n): return list(range(n))", "import types\nassert isinstance(g(2), types.GeneratorType)"),
     "another_signature": ("def f(a): pass", "import inspect\nassert list(inspect.signature(f).parameters) == ['a', 'b']"),
     "other_fields": (POINT, "import dataclasses\nassert dataclasses.asdict(P(1)) == {'x': 1}"),
+    "settings_of_unittest": ("def f(): return 1", "import unittest\nfrom http import HTTPStatus\nunittest.TestCase.maxDiff = None\nassert f() == HTTPStatus.OK"),
     "what_the_tests_draw": ("import random\nstate = random.getstate()\ndef f(n):\n    random.seed(0)\n    return 0", "import random\nrandom.seed(5)\nfor _ in range(9):\n    n = random.randint(0, 10 ** 9)\n    assert f(n) == n"),
 }  # fmt: skip
 

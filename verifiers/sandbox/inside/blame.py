@@ -14,7 +14,7 @@ WIDTH = 300
 _APART = {
     "start programs of their own, which the sandbox can't": r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b",
     "use a network, and what they serve or reach there isn't the code's": (
-        r"^[ \t]*(?:import|from)[ \t]+(?:socket|socketserver|http|xmlrpc|urllib\.request|smtplib|ftplib|ssl)\b"
+        r"^[ \t]*(?:import|from)[ \t]+(?:socket|socketserver|http\.(?:server|client)|xmlrpc|urllib\.request|smtplib|ftplib|ssl)\b"
         r"|\b(?:start_server|open_connection)\b"
     ),
     "look at warnings or a log, which the code's process has for itself": (

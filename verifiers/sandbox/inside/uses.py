@@ -19,6 +19,8 @@ AROUND = {
     "lzma", "tmp_path", "environ", "getenv", "setenv", "delenv", "chdir", "seed", "setstate",
 }  # fmt: skip
 """Names without which tests have nothing to do with files, the environment or the seed of random numbers."""
+RUNNERS = {"unittest", "pytest"}
+"""Whose attributes are the tests' own affair: `unittest.TestCase.maxDiff = None`."""
 REPLACEABLE = {"sys.stdin", "sys.stdout", "builtins.input"}
 RUNNING = {"exec", "eval", "compile", "__import__"}
 LOADING = {
@@ -72,7 +74,7 @@ def _replaced(tree: ast.Module) -> str:
             target = ast.Attribute(node.args[0], "an attribute", ast.Store())
         if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store | ast.Del):
             name = ast.unparse(target)
-            if name.partition(".")[0] in modules and name not in REPLACEABLE:
+            if name.partition(".")[0] in modules - RUNNERS and name not in REPLACEABLE:
                 return name
     return ""
 
