@@ -1,11 +1,13 @@
 """Arithmetic as people write it between words: found token by token, and computed exactly, as fractions.
 
-Read: + - * / ^, brackets, percentages ("20% of 50"), fractions and mixed numbers, units behind a number ("3 boxes * 4"),
-"plus", "times" and the like. Whatever else stands in an expression makes it unreadable; nobody guesses.
+Read: + - * / ^, brackets, percentages ("20% of 50"), fractions and mixed numbers, square roots, factorials, "5 choose 2",
+"17 mod 5", units behind a number ("3 boxes * 4"), "plus", "times" and the like. Whatever else stands in an expression makes it
+unreadable; nobody guesses. A root that is no fraction is taken to ROOT_DIGITS digits.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,13 +23,21 @@ NOISE = 10
 """Digits behind the point from which on a computer's floating point shows: 0.1 + 0.2 = 0.30000000000000004."""
 MAX_POWER = 32
 """Exponents beyond are left alone."""
+ROOT_DIGITS = 50
+NEAR = Fraction(1, 10**40)
+"""By what part of it a value may differ that is equal, but for roots."""
+MAX_FACTORIAL = 25
+MAX_CHOSEN = 100
 MAX_UNITS = 4
 """Words behind a number that may be its unit: "3 boxes of red apples + 2"."""
 
 Mode = Literal["share", "unit", "relative"]
 """What 20% is: 0.2, 20 (of the same unit), or, behind a plus or minus, that share of what stands before."""
 _MODES: Sequence[Mode] = ("share", "unit", "relative")
-_OPERATORS = frozenset("+-*/^")
+_OPERATORS = frozenset(["+", "-", "*", "/", "^", "choose", "mod"])
+_BY_ITSELF = frozenset(["root", "!", "choose"])
+"""What makes a calculation of one number."""
+_GLUED = frozenset(["word", "other", "number", ")"])
 
 
 class Unreadable(Exception):
@@ -47,7 +57,7 @@ class Expression:
     units_end: int
     """Index behind the words that follow it."""
     operators: int
-    """How many it has, at the top."""
+    """How many it has, at the top; roots and factorials count as one."""
 
     def value(self, mode: Mode = "share", swapped: Mapping[Fraction, Fraction] | None = None) -> Fraction:
         """Return its value, with some numbers `swapped` for others. Raise Unreadable."""
@@ -80,6 +90,17 @@ def expressions(line: Sequence[Token], begin: int, end: int, pairs: Mapping[int,
     return found
 
 
+def unclear_roots(line: Sequence[Token]) -> bool:
+    """Whether it isn't clear what a root is of, or that it is a square one: √9 + 16, 3√27."""
+    for i, token in enumerate(line):
+        if token.kind == "root":
+            third = i > 0 and line[i - 1].kind == "number" and line[i - 1].end == token.start
+            bare = i + 1 < len(line) and line[i + 1].kind == "number"
+            if third or (bare and i + 2 < len(line) and line[i + 2].kind in _OPERATORS):
+                return True
+    return False
+
+
 def brackets(line: Sequence[Token]) -> dict[int, int]:
     """Return the index of each bracket's partner."""
     pairs: dict[int, int] = {}
@@ -97,6 +118,8 @@ def brackets(line: Sequence[Token]) -> dict[int, int]:
 def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int, int]) -> Expression | None:
     i, operators = first, 0
     end = first
+    if line[first].kind == "root" and first and line[first - 1].end == line[first].start and line[first - 1].kind in _GLUED:
+        return None
     while True:
         operand = _operand(line, i, stop, pairs)
         if operand is None:  # of what is there, the last operator has nothing behind it
@@ -104,16 +127,20 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
         end = units = operand
         while units < stop and units - end < MAX_UNITS and (length := _unit(line, units, stop)):
             units += length
-        if end < stop and line[end].kind == "(" and line[end].start == line[end - 1].end:
-            i = end  # 3(4 + 1)
+        if end < stop and (line[end].kind == "root" or (line[end].kind == "(" and line[end].start == line[end - 1].end)):
+            i = end  # 3(4 + 1), 2√3
         elif units < stop and line[units].kind in _OPERATORS and _operand(line, units + 1, stop, pairs) is not None:
             i = units + 1
         else:
-            return Expression(tuple(line[first:end]), first, end, units, operators)
+            return Expression(tuple(line[first:end]), first, end, units, operators + _by_itself(line[first:end]))
         operators += 1
     if end == first:
         return None
-    return Expression(tuple(line[first:end]), first, end, end, max(operators - 1, 0))
+    return Expression(tuple(line[first:end]), first, end, end, max(operators - 1, 0) + _by_itself(line[first:end]))
+
+
+def _by_itself(line: Sequence[Token]) -> bool:
+    return any(token.kind in _BY_ITSELF for token in line)
 
 
 def _unit(line: Sequence[Token], i: int, stop: int) -> int:
@@ -131,6 +158,8 @@ def _operand(line: Sequence[Token], i: int, stop: int, pairs: Mapping[int, int])
     """Return the index behind the operand that begins at `i`."""
     if i < stop and line[i].kind in {"+", "-"} and _is_sign(line, i):
         i += 1
+    if i < stop and line[i].kind == "root":
+        i += 1
     if i >= stop:
         return None
     if line[i].kind == "(":
@@ -141,7 +170,7 @@ def _operand(line: Sequence[Token], i: int, stop: int, pairs: Mapping[int, int])
             end = i + 4
     else:
         return None
-    if end < stop and line[end].kind == "%":
+    if end < stop and line[end].kind in {"%", "!"}:
         end += 1
     return end if end <= stop else None
 
@@ -203,19 +232,23 @@ class _Reader:
         divided = False
         while True:
             kind = self._kind()
-            if kind in {"*", "/"}:
+            if kind in {"*", "/", "mod"}:
                 if kind == "/" and self._divides_by_fraction():
                     raise Unreadable
                 self.at += 1
                 factor, _ = self._signed()
-            elif kind == "(" and self._line[self.at].start == self._line[self.at - 1].end:
+            elif kind == "root" or (kind == "(" and self._line[self.at].start == self._line[self.at - 1].end):
                 if divided:  # 6 / 2(1 + 2): two people differ
                     raise Unreadable
                 factor, _ = self._power()
             else:
                 return value, percent
             divided = divided or kind == "/"
-            value, percent = (value / factor if kind == "/" else value * factor), False
+            if kind == "mod":
+                value = Fraction(_whole(value) % _whole(factor))
+            else:
+                value = value / factor if kind == "/" else value * factor
+            percent = False
 
     def _divides_by_fraction(self) -> bool:
         """Whether "6 / 1/30" may be meant as 6 / (1/30): by its spaces."""
@@ -238,6 +271,10 @@ class _Reader:
 
     def _power(self) -> tuple[Fraction, bool]:
         base, percent = self._atom()
+        if self._kind() == "choose":
+            self.at += 1
+            chosen, _ = self._atom()
+            return Fraction(math.comb(_whole(base, MAX_CHOSEN), _whole(chosen, MAX_CHOSEN))), False
         if self._kind() != "^":
             return base, percent
         self.at += 1
@@ -248,6 +285,8 @@ class _Reader:
 
     def _atom(self) -> tuple[Fraction, bool]:
         kind = self._kind()
+        if kind == "root":
+            return self._root(), False
         if kind == "number":
             token = self._line[self.at]
             if _mixed(self._line[self.at : self.at + 4]):
@@ -264,6 +303,9 @@ class _Reader:
             self.at += 1
         else:
             raise Unreadable
+        if self._kind() == "!":
+            self.at += 1
+            value = Fraction(math.factorial(_whole(value, MAX_FACTORIAL)))
         percent = self._kind() == "%"
         if percent:
             self.at += 1
@@ -272,6 +314,15 @@ class _Reader:
                 raise Unreadable
         self._skip_units()
         return value, percent
+
+    def _root(self) -> Fraction:
+        self.at += 1
+        if self._kind() == "(" and self._line[self.at].text == "[":  # the cube root of LaTeX
+            raise Unreadable
+        value, percent = self._atom()
+        if percent or value < 0:
+            raise Unreadable
+        return _square_root(value)
 
     def _skip_units(self) -> None:
         for _ in range(MAX_UNITS):
@@ -282,9 +333,23 @@ class _Reader:
         return self._line[self.at].kind if self.at < len(self._line) else None
 
 
+def _whole(value: Fraction, most: int | None = None) -> int:
+    """Return a number that counts something. Raise Unreadable for any other."""
+    if value.denominator != 1 or value < 0 or (most is not None and value > most):
+        raise Unreadable
+    return value.numerator
+
+
+def _square_root(value: Fraction) -> Fraction:
+    above, below = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    if (above**2, below**2) == (value.numerator, value.denominator):
+        return Fraction(above, below)
+    return Fraction(math.isqrt(value.numerator * 10 ** (2 * ROOT_DIGITS) // value.denominator), 10**ROOT_DIGITS)
+
+
 def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) -> bool:  # noqa: PLR0911 - a table, in effect
     """Whether two values are the same, to the digits of the second where it is a number: rounded or cut off there."""
-    if value == other:
+    if value == other or abs(value - other) <= NEAR * abs(value):
         return True
     number = shown.single
     if number is None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.excuses import AFTERWARDS, Line, article, excused, goes_on
-from verifiers.lexer import tokens
+from verifiers.excuses import AFTERWARDS, Line, article, excused, excused_conversion, goes_on
+from verifiers.lexer import Token, tokens
 from verifiers.markup import fold, latex
 
 MAX_LINE = 2_000
@@ -24,10 +24,17 @@ _CALCULATOR = re.compile(r"<<[^<>\n]{0,200}>>")
 _ROW = re.compile(r"\s*\|([^|]+\|[^|]+(?:\|[^|]+)*)\|\s*")
 """Of a table."""
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\{(?:align|aligned|gather|gathered|equation|multline|split)\*?\}")
+_CHOSEN = re.compile(
+    r"\\[dt]?binom\s*\{(\d{1,3})\}\s*\{(\d{1,3})\}|\{(\d{1,3})\s*\\choose\s*(\d{1,3})\}"
+    r"|\bC\((\d{1,3}), ?(\d{1,3})\)(?=[^\n]{0,200}\b(?:ways?|choos\w+|combin\w+|select\w*|subsets?)\b)"  # no point of a plane
+)
 _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
 _TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SIGNS = ("=", "≈", "≅", "≃", r"\approx", r"\simeq")
+_SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600}
+"""Units that mean the same in every story: a day may have eight hours of work, a week five days, and a map a scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +78,11 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
     lines = text.split("\n")
     for number, whole in enumerate(lines):
         for piece in [whole] if len(whole) <= MAX_LINE else _SENTENCE.split(whole):
-            if len(piece) > MAX_LINE or (not any(sign in piece for sign in "=≈≅≃") and not _sayssame(piece)):
+            if len(piece) > MAX_LINE or (not any(sign in piece for sign in _SIGNS) and not _sayssame(piece)):
                 continue
             row = _ROW.fullmatch(piece)
-            cells = row[1].replace("|", "\n") if row else piece
-            plain = latex(_ENVIRONMENT.sub("\n", cells)) if "\\" in cells else cells
+            cells = _CHOSEN.sub(_chosen, row[1].replace("|", "\n") if row else piece)
+            plain = latex(_ENVIRONMENT.sub("\n", cells.replace(r"\bmod", " mod "))) if "\\" in cells else cells
             for line in plain.split("\n"):
                 bullet = _BULLET.match(line)
                 shown = line[bullet.end() :] if bullet else line
@@ -83,6 +90,11 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
                     shown = _TIMES.sub(_times, _POWER.sub("^", shown)).replace("*", "")
                 behind = lines[number + 1] if number + 1 < len(lines) else ""
                 yield Line(shown, tokens(shown), behind[:AFTERWARDS], bool(bullet and bullet["dash"]), rounded)
+
+
+def _chosen(match: re.Match[str]) -> str:
+    above, below = filter(None, match.groups())
+    return f"({above} choose {below})"
 
 
 def _times(match: re.Match[str]) -> str:
@@ -129,6 +141,33 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
                 yield claim
         else:
             computed = computed and whole
+            if (claim := _converted(line, left, right, sign=line.tokens[sign], begin=begins[number])) is not None:
+                yield claim
+
+
+def _converted(line: Line, left: Expression, right: Expression, *, sign: Token, begin: int) -> Claim | None:
+    """Return the claim that an amount is another one of another unit: 1.5 hours = 90 minutes."""
+    units = _units(line, left, right)
+    known = _SECONDS.keys() >= set(units) and left.single is not None and right.single is not None
+    if not known or not (sign.kind == "~" or sign.text in {"=", "equals", "equal"}):
+        return None
+    about = sign.kind == "~"
+    value, other = left.value() * Fraction(*[_SECONDS[unit] for unit in units]), right.value()
+    start = left.tokens[0].start
+    text = " ".join(line.text[start : line.tokens[right.units_end - 1].end].split())
+    written = _squeezed(line.text[start : line.tokens[left.units_end - 1].end])
+    if same(value, other, right, about=about):
+        return Claim(text, written, true=True)
+    if about or excused_conversion(line, left, right, value, other, begin=begin):
+        return Claim(text, written, true=None)
+    return Claim(text, written, true=False, truth=_shown(value))
+
+
+def _units(line: Line, *sides: Expression) -> list[str]:
+    """Return the unit of each side, where it is one word."""
+    found = [line.tokens[side.end : side.units_end] for side in sides]
+    words = [unit[0].text.lower() if len(unit) == 1 else "" for unit in found]
+    return [word.removesuffix("s") if len(word) > 2 else word for word in words]  # noqa: PLR2004
 
 
 def _bare(line: Line, left: Expression, right: Expression) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from verifiers.arithmetic import Expression, Unreadable, brackets, evaluate, same
+from verifiers.arithmetic import Expression, Unreadable, brackets, evaluate, same, unclear_roots
 from verifiers.lexer import Token, disturbed, disturbs, words
 from verifiers.sentences import taken_back
 
@@ -87,6 +87,8 @@ def excused(
     """Whether a claim that looks false may be meant otherwise than it was read."""
     if not _begins_clean(line, left.first, begin) or not _ends_clean(line.tokens, left, right):
         return True
+    if unclear_roots(left.tokens) or unclear_roots(right.tokens):
+        return True
     if about and other and abs(value - other) <= _TENTH * abs(value):
         return True
     if _is_share(left) and abs(other) >= 1:  # 3/4 = 15 students
@@ -99,6 +101,13 @@ def excused(
         or _other_units(line, left, right, value, other)
         or _hedged(line, left, right)
     )
+
+
+def excused_conversion(line: Line, left: Expression, right: Expression, value: Fraction, other: Fraction, *, begin: int) -> bool:
+    """Whether an amount that looks like a wrong one of another unit may be meant otherwise."""
+    rounded = value.denominator != 1 and other.denominator == 1 and abs(value - other) < 1
+    by_itself = left.first == begin or line.tokens[left.first - 1].kind == "stop"  # and not "from 9 to 10 hours = 60 minutes"
+    return rounded or not by_itself or not _ends_clean(line.tokens, left, right) or _hedged(line, left, right)
 
 
 def _is_share(left: Expression) -> bool:

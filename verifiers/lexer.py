@@ -11,7 +11,9 @@ from typing import Literal
 
 MAX_DIGITS = 24
 """Of a number."""
-Kind = Literal["number", "odd", "word", "+", "-", "*", "/", "^", "(", ")", "%", "=", "~", "stop", "other"]
+Kind = Literal[
+    "number", "odd", "word", "+", "-", "*", "/", "^", "(", ")", "%", "=", "~", "root", "!", "choose", "mod", "stop", "other"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,8 @@ class Token:
     """A number, a word or a sign."""
 
     kind: Kind
-    """odd: digits that are no number that can be read, such as a time; "=" and "~": equal, about equal; stop: punctuation."""
+    """odd: digits that are no number that can be read, such as a time; "=" and "~": equal, about equal; "!": a factorial's; stop:
+    punctuation."""
     text: str
     """As written."""
     start: int
@@ -41,7 +44,7 @@ def words(text: str) -> frozenset[str]:
 
 _TOKEN = re.compile(
     r"""(?P<code>0[xX][0-9a-fA-F]+|0[bBoO][0-7]+)|(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
-    |(?P<other>==+|!=|<=|>=|=>|->|<-|\.\.+|//|\+\+|--|\+-|\+/-)|(?P<sign>[-+*\u00d7✕✖\u2217·⋅∙÷/^(){}\[\]%=≈≅≃~¢])
+    |(?P<other>==+|!=|<=|>=|=>|->|<-|\.\.+|//|\+\+|--|\+-|\+/-)|(?P<sign>[-+*\u00d7✕✖\u2217·⋅∙÷/^(){}\[\]%=≈≅≃~¢√])
     |(?P<money>[$€£¥₹])|(?P<stop>[.,;:!?])|(?P<rest>[^\s&])""",
     re.VERBOSE,
 )
@@ -60,12 +63,13 @@ _SIGNS: Mapping[str, Kind] = {
     "%": "%",
     "=": "=",
     "¢": "word",
+    "√": "root",
     "~": "other",
 }
 _WORDS: Mapping[tuple[str, ...], Kind] = {
     ("plus",): "+", ("minus",): "-", ("times",): "*", ("multiplied", "by"): "*", ("divided", "by"): "/", ("x",): "*",
     ("equals",): "=", ("equal",): "=", ("is", "equal", "to"): "=", ("equal", "to"): "=", ("is",): "=", ("are",): "=",
-    ("gives",): "=", ("makes",): "=",
+    ("gives",): "=", ("makes",): "=", ("choose",): "choose", ("mod",): "mod",
 }  # fmt: skip
 _DISTURBING = words(
     """dozen dozens hundred thousand million billion trillion more less fewer half halved twice double doubled triple tripled
@@ -73,7 +77,7 @@ _DISTURBING = words(
 )
 """Words by which a number isn't what it seems."""
 _ABOUT = words("about approximately approx roughly around nearly almost ~")
-_OPERAND_ENDS = words("number ) % word")
+_OPERAND_ENDS = words("number ) % ! word")
 
 
 def tokens(text: str) -> list[Token]:
@@ -106,7 +110,7 @@ def _worded(found: list[Token]) -> list[Token]:
     i = 0
     while i < len(found):
         token = found[i]
-        kind, used = _sign(found, i, made) if token.kind == "word" and made else (token.kind, 1)
+        kind, used = _sign(found, i, made) if token.kind == "word" and made else (_single(found, i), 1)
         if kind in {"=", "~"}:
             while i + used < len(found) and found[i + used].text.lower() in _ABOUT:
                 kind, used = "~", used + 1
@@ -118,6 +122,18 @@ def _worded(found: list[Token]) -> list[Token]:
     return made
 
 
+def _single(found: list[Token], i: int) -> Kind:
+    """Return what a token is by itself and its neighbours: "5! = 120" has a factorial, "It's 5!" and "5! Great" have none."""
+    token, before, behind = found[i], found[i - 1 : i] if i else [], found[i + 1 : i + 3]
+    if token.text.lower() == "sqrt" and behind and behind[0].kind == "(":
+        return "root"
+    if token.text != "!" or not before or not behind or before[0].end != token.start or before[0].kind not in {"number", ")"}:
+        return token.kind
+    computes = behind[0].kind in {"*", "/", "=", "~", ")", "^"}
+    adds = behind[0].kind in {"+", "-"} and len(behind) > 1 and behind[1].kind in {"number", "("}
+    return "!" if computes or adds else token.kind
+
+
 def _sign(found: list[Token], i: int, made: list[Token]) -> tuple[Kind, int]:
     """Return what a word stands for behind what is `made`, and of how many words it consists."""
     if made[-1].kind in _OPERAND_ENDS:
@@ -126,6 +142,8 @@ def _sign(found: list[Token], i: int, made: list[Token]) -> tuple[Kind, int]:
             if said in _WORDS and _operand_follows(found, i + length, signed=said != ("x",)):  # 3x - 5
                 return _WORDS[said], length
     word = found[i].text.lower()
+    if word == "sqrt":
+        return _single(found, i), 1
     if word == "percent" and made[-1].kind == "number":
         return "%", 1
     if word == "of" and _is_share(made) and _operand_follows(found, i + 1):

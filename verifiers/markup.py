@@ -102,8 +102,8 @@ def latex(text: str) -> str:
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
     text = _FRACTION.sub(_fraction, text)
-    text = _SPACE.sub(" ", text)
-    text = _LINED_UP.sub(" ", text.replace("\\\\", "\n"))
+    text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # first: a line may end with \\\\ and a space
+    text = _LINED_UP.sub(" ", text)
     text = _ESCAPED.sub(r"\1", text)
     text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], UNKNOWN), text)
     return re.sub(r"\\[()\[\]]", " ", text)

@@ -98,7 +98,7 @@ def test_the_api_of_a_judge() -> None:
 def test_verdicts_of_unit_tests_outlive_its_new_options() -> None:
     """A spec that uses none of the options that came later has the fingerprint that it had before there were any."""
     options = {"timeout_s": 10, "memory_mb": 512, "entry_point": None, "prefix": "", "processes": 16, "output_kb": 1024}
-    before = fingerprint(verifier="unit_tests", version="4", options=options)
+    before = fingerprint(verifier="unit_tests", version="5", options=options)
     used = [
         {},
         {"sandbox": "bubblewrap", "runs": 1},

@@ -72,6 +72,8 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
         try:
             watch(jails, [output, errors], limits, started, done=done, feed=Feed(input_out, stdin))
             jail.wait_end()
+            if jail.used:
+                throw_out(jails, jail)
         except Stop as stop:
             jail.must_have_taken()
             throw_out(jails, jail)

@@ -116,6 +116,8 @@ class Jail:
         self.standing: Standing | None = None
         self.settings = b""
         """How the process is bound that waits for a sample."""
+        self.used = False
+        """Whether a sample left something behind that the next one would meet: then there is no next one."""
         self.control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             self.process, self.child, errors = _starter.thread.submit(bubblewrap.start, inner.fileno(), self.kind).result()
@@ -159,8 +161,7 @@ class Jail:
     ) -> None:
         """Start a sample: its process takes the payload, and the descriptors as its first ones. `extra` outranks the limits."""
         if self.standing:
-            self.ask_end()
-            self.wait_end()
+            self._end()
         job = {
             "mode": mode,
             "processor": processor,
@@ -173,8 +174,7 @@ class Jail:
         }
         settings = json.dumps(job).encode()
         if settings != self.settings:
-            self.ask_end(settings)
-            self.wait_end()
+            self._end(settings)
             self.settings = settings
         _send(self.jobs, b"", payload.encode(errors="replace"), descriptors)
 
@@ -227,7 +227,15 @@ class Jail:
         while "status" not in (answer := self.heard()):
             status = answer.get("exit", status)
         found: int | None = answer["status"]
+        self.used = "used" in answer
         return status if found is None else found
+
+    def _end(self, message: bytes = END) -> None:
+        """Make room for a sample. Raise Damaged where there can't be another one."""
+        self.ask_end(message)
+        self.wait_end()
+        if self.used:
+            raise Damaged("the jail's network was used")
 
     def memory(self) -> int:
         """Return the bytes of memory that the jail's processes hold for themselves, about."""

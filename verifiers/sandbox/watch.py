@@ -129,7 +129,7 @@ def _weigh(jails: Sequence[Jail], limits: Limits) -> None:
 
 
 def end(jails: list[Jail], ending: Sequence[Jail]) -> list[int | None]:
-    """End the samples in some of the jails. Takes a jail that can't do that out of the list."""
+    """End the samples in some of the jails. Takes a jail that can't do that, or take another one, out of the list."""
     statuses: list[int | None] = []
     asked: list[Jail] = []
     for jail in ending:
@@ -141,6 +141,8 @@ def end(jails: list[Jail], ending: Sequence[Jail]) -> list[int | None]:
     for jail in asked:
         try:
             statuses.append(jail.wait_end())
+            if jail.used:
+                throw_out(jails, jail)
         except Damaged:
             throw_out(jails, jail)
             statuses.append(None)

@@ -188,20 +188,28 @@ def test_a(monkeypatch):
 """,
         "replace random.randint",
     ),
-    "monkey_env": (
+    "monkey_path": (
         """
 def test_a(monkeypatch):
-    monkeypatch.setenv("X", "1")
+    monkeypatch.syspath_prepend("/tmp")
     assert dice() < 9
 """,
-        "monkeypatch.setenv",
+        "monkeypatch.syspath_prepend",
     ),
     "patch_env": (
         """
-import os
 from unittest.mock import patch
 def test_a():
-    with patch.dict(os.environ, {"A": "1"}): assert dice() < 9
+    with patch("os.environ", {"A": "1"}): assert dice() < 9
+""",
+        "replace os.environ",
+    ),
+    "patch_modules": (
+        """
+import sys
+from unittest.mock import patch
+def test_a():
+    with patch.dict(sys.modules, {"random": None}): assert dice() < 9
 """,
         "replace the items",
     ),
@@ -215,11 +223,11 @@ def test_a():
 """,
         "replace builtins.print",
     ),
-    "tmp_path": (
+    "tmpdir": (
         """
-def test_a(tmp_path): assert dice() < 9
+def test_a(tmpdir): assert dice() < 9
 """,
-        "wants fixtures, which the sandbox doesn't have: tmp_path",
+        "wants fixtures, which the sandbox doesn't have: tmpdir",
     ),
     "assigned_in_the_code": (
         "import solution\nsolution.dice = lambda: 9\nassert solution.dice() == 9",

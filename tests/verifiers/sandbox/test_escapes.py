@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+
+from verifiers.sandbox.protocol import Limits, PythonJob
 
 # name: the body of a function that returns "escaped" where the attack works
 ESCAPES = {
@@ -67,8 +72,9 @@ ESCAPES = {
     "semaphores": "import ctypes\nassert ctypes.CDLL(None).semget(77, 1, 0o1666) >= 0\nreturn 'escaped'",
     "named_queues": "import ctypes\nassert ctypes.CDLL(None).mq_open(b'/left', 0o102, 0o666, None) >= 0\nreturn 'escaped'",
     "named_pipes_of_the_host": "import os, stat\nfor top, _, names in os.walk('/'):\n    for name in names:\n        kind = os.lstat(os.path.join(top, name)).st_mode\n        if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind): return 'escaped'",
-    "inherited_descriptors": "import os, stat\nfor n in range(3, 128):\n    try: kind = os.fstat(n).st_mode\n    except OSError: continue\n    if not stat.S_ISSOCK(kind): return 'escaped'",
+    "inherited_descriptors": "import os, stat\nfor n in range(3, 128):\n    try: kind = os.fstat(n).st_mode\n    except OSError: continue\n    if n != 3 or not stat.S_ISSOCK(kind): return 'escaped'",
     "passing_a_descriptor_to_process_1": "import socket\na, b = socket.socketpair()\na.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)\nb.sendmsg([b'x'], [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, __import__('struct').pack('3i', 1, 0, 0))])\nreturn a.recv(9) and 'escaped'",
+    "hearing_what_others_open": "import fcntl, os\nfcntl.fcntl(os.open(os.path.dirname(os.__file__), os.O_RDONLY), fcntl.F_NOTIFY, 1 | 1 << 31)\nreturn 'escaped'",
     "a_flood_of_threads": "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n    except RuntimeError: pass",
     "a_flood_of_sockets": "import socket\nheld = []\nwhile True: held.append(socket.socketpair())",
     "memory_without_end": "held = []\nwhile True: held.append(bytearray(1 << 20))",
@@ -136,6 +142,8 @@ CALLS = {
     "setgroups": (116, 159, "1, room"),
     "iopl": (172, 1024, "3"),
     "vhangup": (153, 58, ""),
+    "inotify": (294, 26, "0"),
+    "another_process's_processor": (203, 122, "1, 8, b'\\xff' * 8"),
 }
 
 
@@ -257,6 +265,46 @@ def test_a_sample_finds_nothing_of_the_one_before(judge):
         assert judge(leave, "assert f() == 1").passed is True
         result = judge(look, "assert f() == [[], [], 3.14, []], f()")
         assert (result.passed, result.reason) == (True, "")
+
+
+SERVER = """
+    import socket
+    def serve():
+        server = socket.socket()
+        server.bind(("127.0.0.1", 8000))
+        server.listen()
+        client = socket.create_connection(("127.0.0.1", 8000))
+        server.accept()[0].close()
+        return client.recv(1)
+"""
+
+
+def test_a_port_that_one_sample_has_used_is_free_for_the_next(judge, run):
+    """What the kernel keeps of a connection for a minute is no other sample's, be it of a function or of a program."""
+    for _ in range(4):  # whichever jail it gets
+        assert judge(SERVER, "assert serve() == b''").reason == ""
+    for _ in range(2):
+        assert run(f"{dedent(SERVER)}print(serve())", ("", "b''")).reason == ""
+
+
+def test_a_sample_that_uses_no_network_leaves_its_jail(sandbox):
+    """A jail is replaced for the network's sake alone where the network was used."""
+    jails = []
+    for source in ("def f(): return 1", "import socket\ndef f(): return socket.socketpair() and 1"):
+        assert sandbox.run_python(PythonJob(source=source, tests="assert f() == 1"), Limits()).passed
+        jails.append({jail.child for jail in sandbox.pool.idle})
+    assert jails[0] <= jails[1]
+
+
+def test_without_a_network_there_are_no_sockets_of_it():
+    """Where the kernel doesn't say whether the network was used, samples have none."""
+    tried = (
+        "import socket\nfrom verifiers.sandbox.inside import lockdown\nlockdown.filter_calls(network=False)\nsocket.socketpair()\n"
+        "for family in (socket.AF_INET, socket.AF_INET6):\n"
+        "    try: socket.socket(family)\n"
+        "    except PermissionError: print('refused')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", tried], capture_output=True, check=True).stdout == b"refused\n" * 2
 
 
 NOISY = (

@@ -310,7 +310,6 @@ WRONG = {
     ),
     "no_exception": ("def f(): pass", "import pytest\nwith pytest.raises(ValueError): f()", "AssertionError: did not raise"),
     "another_exception": ("def f(): raise KeyError('k')", "try: f()\nexcept ValueError: pass", "KeyError: 'k' in: f()"),
-    "a_subclass_of_a_number": ("class N(int): pass\ndef f(): return N(3)", "assert f() == 3", "AssertionError: assert f() == 3"),
     "a_generator_for_a_list": ("def f(): yield 1", "assert f() == [1]", "AssertionError: assert f() == [1]"),
     "a_tuple_for_a_list": ("def f(): return (1,)", "assert f() == [1]", "AssertionError: assert f() == [1]"),
     "a_missing_name": ("def g(): pass", "assert f() == 1", "the code doesn't define f"),
@@ -355,7 +354,7 @@ UNDECIDED = {
     "a_missing_module": ("import numpy\nassert f() == 1", "the tests import numpy"),
     "no_use_of_the_code": ("assert 1 + 1 == 2", "the tests never used the code"),
     "tests_that_are_never_called": ("def helper():\n    assert f() == 1", "the tests never used the code"),
-    "a_fixture": ("def test_f(tmp_path):\n    assert f() == 1", "the test test_f wants fixtures"),
+    "a_fixture": ("def test_f(caplog):\n    assert f() == 1", "the test test_f wants fixtures"),
     "a_fixture_of_its_own": (
         "import pytest\n@pytest.fixture(params=[1])\ndef x(request): return 1\ndef test_f(x): assert f() == x",
         "the tests want pytest.fixture(params)",

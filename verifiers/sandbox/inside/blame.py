@@ -11,7 +11,21 @@ from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
 
 WIDTH = 300
-_STARTS = re.compile(r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b", re.MULTILINE)
+_APART = {
+    "start programs of their own, which the sandbox can't": r"^[ \t]*(?:import|from)[ \t]+(?:subprocess|runpy)\b",
+    "use a network, and what they serve or reach there isn't the code's": (
+        r"^[ \t]*(?:import|from)[ \t]+(?:socket|socketserver|http\.(?:server|client)|xmlrpc|urllib\.request|smtplib|ftplib|ssl)\b"
+        r"|\b(?:start_server|open_connection)\b"
+    ),
+    "look at warnings or a log, which the code's process has for itself": (
+        r"\b(?:catch_warnings|assertWarns\w*|assertLogs|assertNoLogs|addHandler|captureWarnings)\b"
+    ),
+    "set up an interpreter that isn't the code's": (
+        r"\b(?:setrecursionlimit|set_int_max_str_digits|getcontext|setcontext|localcontext|setlocale|tzset)\b"
+    ),
+    "look at what caused an exception, which doesn't cross": r"\.__(?:cause|context|notes)__\b",
+}
+"""What tests do that doesn't reach the code, and how their text shows it."""
 
 
 class Missing(BaseException):
@@ -56,14 +70,21 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
         return "failed", f"the code doesn't define {error}"
     if isinstance(error, Unsupported):
         return "undecided", one_line(str(error))
-    if _STARTS.search(source):
-        return "undecided", "the tests start programs of their own, which the sandbox can't"
+    if why := _apart(names, source):
+        return "undecided", f"the tests {why}"
     if last == FILE and (verdict := _fault_of_tests(error, names)):
         return verdict
     where = one_line(_statement(source, line))
     if isinstance(error, AssertionError) and where.startswith("assert "):
         return "failed", f"AssertionError: {where}"
     return "failed", one_line(message(error) + (f" in: {where}" if where else ""))
+
+
+def _apart(names: Names, source: str) -> str | None:
+    """Return what tests do that doesn't reach the code: they may have failed for it."""
+    found = (what for what, shows in _APART.items() if re.search(shows, source, re.MULTILINE))
+    replaced = names.uses.replaced
+    return next(found, f"replace {replaced}, which doesn't reach the code" if replaced else None)
 
 
 def _fault_of_tests(error: BaseException, names: Names) -> tuple[str, str] | None:

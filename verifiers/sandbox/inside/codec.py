@@ -10,6 +10,8 @@ are numbered in the order in which they start, so that ["k", n] is the n-th once
 from __future__ import annotations
 
 import builtins
+import importlib
+import sys
 from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, time, timedelta, timezone
@@ -35,6 +37,14 @@ FUNCTIONS = {
     name: value for name, value in vars(builtins).items() if callable(value) and not isinstance(value, type) and name[0] != "_"
 }
 FUNCTION_NAMES = {id(value): name for name, value in FUNCTIONS.items()}
+
+TEXTS = {
+    "pathlib": {"PosixPath", "PurePosixPath"},
+    "uuid": {"UUID"},
+    "ipaddress": {"IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network"},
+    "zoneinfo": {"ZoneInfo"},
+}
+"""Classes of values that a text says whole, by module."""
 
 Export = Callable[[Any, "Packer"], list[Any]]
 Resolve = Callable[[list[Any], "Unpacker"], Any]
@@ -113,9 +123,18 @@ class Packer:
             return ["n"]
         if isinstance(value, type) and value in CLASS_NAMES:
             return ["T", CLASS_NAMES[value]]
+        if (named := _named(type(value))) is not None:
+            return ["V", *named, str(value)]
         if self.functions and id(value) in FUNCTION_NAMES:
             return ["F", FUNCTION_NAMES[id(value)]]
         return self.export(value, self)
+
+
+def _named(kind: type) -> list[str] | None:
+    """Return the module and the name of a class in TEXTS. Nobody has one who hasn't imported its module, which may be large."""
+    module = next((name for name in TEXTS if kind.__module__ == name or kind.__module__.startswith(f"{name}.")), "")
+    known = kind.__name__ in TEXTS.get(module, ()) and vars(sys.modules[module]).get(kind.__name__) is kind
+    return [module, kind.__name__] if known else None
 
 
 def _write_zone(zone: Any) -> Any:
@@ -141,6 +160,9 @@ WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
     Counter: lambda p, v, d: p.pairs("C", v, d),
     defaultdict: _write_default,
     deque: lambda p, v, d: ["q", v.maxlen, p.all("l", v, d)],
+    type({}.keys()): lambda p, v, d: p.all("dk", v, d),
+    type({}.values()): lambda p, v, d: p.all("dv", v, d),
+    type({}.items()): lambda p, v, d: p.all("di", v, d),
     bytes: lambda _p, v, _d: ["b", v.decode("latin-1")],
     bytearray: lambda _p, v, _d: ["a", v.decode("latin-1")],
     complex: lambda _p, v, _d: ["c", v.real, v.imag],
@@ -248,6 +270,13 @@ def _read_class(_u: Unpacker, packed: list[Any]) -> type:
     return CLASSES[_text(packed[1])]
 
 
+def _read_named(_u: Unpacker, packed: list[Any]) -> Any:
+    module, name, text = map(_text, packed[1:])
+    if name not in TEXTS[module]:
+        raise CodecError("malformed")
+    return getattr(importlib.import_module(module), name)(text)
+
+
 def _read_function(unpacker: Unpacker, packed: list[Any]) -> Any:
     if not unpacker.functions:
         raise CodecError("malformed")
@@ -295,4 +324,8 @@ READ: dict[str, Callable[[Unpacker, list[Any]], Any]] = {
     "n": lambda _u, _p: NotImplemented,
     "T": _read_class,
     "F": _read_function,
+    "V": _read_named,
+    "dk": lambda u, p: dict.fromkeys(u.all(p)).keys(),
+    "dv": lambda u, p: dict(enumerate(u.all(p))).values(),
+    "di": lambda u, p: dict(u.all(p)).items(),
 }

@@ -1,10 +1,11 @@
-"""A little of pytest's fixtures: the tests' own, `capsys`, and `monkeypatch` for what reaches the code."""
+"""A little of pytest's fixtures: the tests' own, `capsys`, `tmp_path`, and `monkeypatch` for what reaches the code."""
 
 from __future__ import annotations
 
 import contextlib
 import inspect
 import io
+import os
 import sys
 import types
 from collections.abc import Callable, Iterator
@@ -71,7 +72,7 @@ _ABSENT = object()
 
 
 class MonkeyPatch:
-    """`monkeypatch`, for `input`, `sys.stdin`, `sys.stdout` and what is the tests' own."""
+    """`monkeypatch`, for `input`, `sys.stdin`, `sys.stdout`, the environment, the folder, and what is the tests' own."""
 
     def __init__(self, stack: contextlib.ExitStack) -> None:
         self.stack = stack
@@ -93,6 +94,27 @@ class MonkeyPatch:
         before = target.get(key, _ABSENT)
         target[key] = value
         self.stack.callback(lambda: target.pop(key, None) if before is _ABSENT else target.__setitem__(key, before))
+
+    def delitem(self, target: Any, key: Any, raising: bool = True) -> None:
+        """Delete an item until the test's end."""
+        refuse_dict(target)
+        if key in target:
+            self.stack.callback(target.__setitem__, key, target.pop(key))
+        elif raising:
+            raise KeyError(key)
+
+    def setenv(self, name: str, value: str, prepend: str | None = None) -> None:
+        """Set a variable of the environment until the test's end."""
+        self.setitem(os.environ, name, value + prepend + os.environ[name] if prepend and name in os.environ else value)
+
+    def delenv(self, name: str, raising: bool = True) -> None:
+        """Delete one."""
+        self.delitem(os.environ, name, raising)
+
+    def chdir(self, path: Any) -> None:
+        """Work in another folder until the test's end."""
+        self.stack.callback(os.chdir, os.getcwd())  # noqa: PTH109 - pathlib is large
+        os.chdir(path)
 
     def undo(self) -> None:
         """Set everything back."""
@@ -147,6 +169,11 @@ def _value(name: str, wanting: Callable[..., Any], made: dict[str, Any], stack: 
             stack.callback(next, running, None)
     elif name == "capsys":
         made[name] = stack.enter_context(_capsys())
+    elif name == "tmp_path":
+        import pathlib  # with all that it needs, as `tempfile` too: few tests do
+        import tempfile
+
+        made[name] = pathlib.Path(tempfile.mkdtemp(prefix="test"))
     elif name == "monkeypatch":
         made[name] = MonkeyPatch(stack.enter_context(contextlib.ExitStack()))
     else:

@@ -17,14 +17,15 @@ import functools
 import socket
 import sys
 import types
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, held
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
-from verifiers.sandbox.inside.shim import TESTS
+from verifiers.sandbox.inside.shim import TESTS, Broken
+from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings, refuse
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
 PREDICATES = {
@@ -49,6 +50,10 @@ FUNCTIONS = (
     types.MethodWrapperType,
     types.WrapperDescriptorType,
 )
+DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__"}
+"""What `functools.wraps` takes over from a function."""
+HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
+"""The module of mocks, and classes: the attributes of their objects are there to be read."""
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
     "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
@@ -132,6 +137,12 @@ class Guard(Peer):
         """Lines on which the tests expect that an object has no such part."""
         self.waits = False
         """Whether the tests let time pass, which may change an object as well."""
+        self.surroundings: Surroundings | None = None
+        """Where the tests use files or the environment: what the code knows of them."""
+        self.risk = ""
+        """What of the tests might run what is in a file."""
+        self.trouble = ""
+        """Why what is around the tests and the code can't be shared: then nothing is decided."""
 
     def broken(self, why: str) -> NoReturn:
         """End the tests here and now."""
@@ -149,6 +160,47 @@ class Guard(Peer):
 
     # What the tests may ask.
 
+    def ask(self, operation: str, *arguments: Any) -> Any:
+        """Have the code do something, in surroundings that are the tests' own."""
+        if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
+            return super().ask(operation, *arguments)
+        with self.floor:
+            self.share(asking=False)
+            try:
+                return super().ask(operation, *arguments)
+            finally:
+                self.share()
+
+    def answer(self, message: list[Any]) -> None:
+        """Answer the code in the middle of that."""
+        self.share()
+        super().answer(message)
+
+    def respond(self, kind: str, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Send the answer."""
+        self.share(asking=False)
+        super().respond(kind, result, containers, before)
+
+    def share(self, *, asking: bool = True) -> None:
+        """Tell the code what has changed around the tests and, where that is asked or there is something, hear the same of it.
+
+        Raise Broken where it can't be shared.
+        """
+        if self.surroundings is None:
+            return
+        try:
+            changes = self.surroundings.changes()
+            if asking or any(changes):
+                theirs = super().ask(OPERATION, changes)
+                refuse(theirs, self.risk)
+                self.surroundings.make(theirs)
+        except (TypeError, ValueError, LookupError, AttributeError):
+            self.broken("malformed: no files")
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing can be decided
+            self.surroundings = None  # the error may be the code's own object, which is asked what it says
+            self.trouble = str(error)  # the tests may go on, and the code may hide it from a callback
+            raise Broken(self.trouble) from None
+
     def request(self, operation: str, *arguments: Any) -> Any:
         """Ask on behalf of a proxy, unless the question would give away what the answer should be."""
         subject = next(filter(is_remote, arguments))
@@ -165,7 +217,7 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        return self.ask(operation, *arguments)
+        return self.steady(operation, arguments) if operation == "data" else self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -280,10 +332,11 @@ class Guard(Peer):
     def allow_attribute(operation: str, target: Any, name: Any) -> None:
         """Refuse attributes that lead further than the object itself."""
         of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
-        if type(name) is not str or (name[:1] == "_" and name not in {"__name__", "__qualname__"}):
+        if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
+        holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
         if isinstance(target, FUNCTIONS):
             if operation != "attr" or name[:1] != "_":
                 raise AttributeError(f"'function' object has no attribute {name!r}")
-        elif not of_tests and (operation != "attr" or not callable(getattr(target, name))):
+        elif not of_tests and not holds and (operation != "attr" or not callable(getattr(target, name))):
             raise AttributeError("the code may not read that of the tests")

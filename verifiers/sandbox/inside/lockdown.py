@@ -36,10 +36,6 @@ class _Program(ctypes.Structure):
     _fields_ = (("count", ctypes.c_ushort), ("code", ctypes.c_char_p))
 
 
-_code = seccomp.program()
-_filter = _Program(len(_code) // 8, _code)
-
-
 def _must(result: int, what: str) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), f"{what}: {os.strerror(ctypes.get_errno())}")
@@ -89,13 +85,14 @@ def share_one_heap() -> None:
     _libc.mallopt(MAP_THRESHOLD, 32 << 20)
 
 
-def filter_calls() -> None:
-    """Filter the system calls of this process and its descendants, for good.
+def filter_calls(*, network: bool) -> None:
+    """Filter the system calls of this process and its descendants, for good. `network`: they may use the loop-back device.
 
     The fork server does it once, for all samples: setting up a filter costs as much as a fork.
     """
+    code = seccomp.program(network=network)
     _must(_libc.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0), "no_new_privs")
-    _must(_libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(_filter), 0, 0), "seccomp")
+    _must(_libc.prctl(SET_SECCOMP, FILTER, ctypes.byref(_Program(len(code) // 8, code)), 0, 0), "seccomp")
 
 
 def fork() -> int:

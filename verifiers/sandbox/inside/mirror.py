@@ -2,18 +2,20 @@
 
 A mirrored class is a real class, so that `isinstance`, `except` and `type(x) is C` work as the tests expect; it has exactly
 those special methods that the original has, and each one asks. Two things are decided here and never asked: a proxy is not
-equal to anything but another proxy, and its type is what it is.
+equal to anything but another proxy, and its type is what it is. One of a class that derives from a built-in one, such as a list,
+is equal to what that is equal to, as long as the class has no other notion of it.
 """
 
 from __future__ import annotations
 
 import builtins
 import importlib
+import types
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
-from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, METHODS, ORDER, UNARY
+from verifiers.sandbox.inside.operations import BINARY, DATA, IN_PLACE, METHODS, ORDER, UNARY, data_of
 from verifiers.sandbox.inside.tuples import Tuples
 
 # The exceptions that both processes have as they are. Never one that means success to somebody, such as unittest.SkipTest.
@@ -81,6 +83,9 @@ class RemoteMeta(type):
         known = isinstance(type(value), RemoteMeta) or type(value) in cls._world_.tuples.classes.values()
         return known and cls._world_.request("isinstance", value, cls) is True
 
+    def __dir__(cls) -> Any:
+        return cls._world_.request("dir", cls)
+
     def __iter__(cls) -> Any:
         return cls._world_.request("iter", cls)
 
@@ -105,6 +110,7 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _trusted_ = False
     _tainted_ = False
     _answers_: Any = None
+    _data_ = False
 
     def __getattr__(self, name: str) -> Any:
         return self._world_.request("attr", self, name)
@@ -116,14 +122,15 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
         self._world_.request("delattr", self, name)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(type(other), RemoteMeta):
-            return NotImplemented
-        return self._world_.truth("eq", self, other)
+        if isinstance(type(other), RemoteMeta):
+            return self._world_.truth("eq", self, other)
+        if self._data_ and type(other) in DATA:
+            return bool(self._world_.data(self) == other)
+        return NotImplemented
 
     def __ne__(self, other: object) -> bool:
-        if not isinstance(type(other), RemoteMeta):
-            return NotImplemented
-        return not self._world_.truth("eq", self, other)
+        equal = self.__eq__(other)
+        return equal if equal is NotImplemented else not equal
 
     def __hash__(self) -> int:
         number = self._world_.request("hash", self)
@@ -139,6 +146,9 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
 
     def __format__(self, form: str) -> str:
         return self._world_.text("format", self, form)
+
+    def __dir__(self) -> Any:
+        return self._world_.request("dir", self)
 
     def __copy__(self) -> Any:
         return self._world_.request("copy", self)
@@ -209,6 +219,11 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "__aexit__": _aexit,
     "__await__": _await,
 }
+ITERATORS: dict[str, type] = {
+    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate)
+}
+"""Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
+DOCUMENTED = {"function", "method", "builtin_function_or_method"}
 COROUTINE = {"send": _send, "throw": _throw, "close": lambda _self: None}
 
 
@@ -226,6 +241,13 @@ class World:
         """Ask for an exact bool."""
         answer = self.request(operation, *arguments)
         return answer if type(answer) is bool else bool(answer)
+
+    def data(self, target: Any) -> Any:
+        """Ask for a value of an exact built-in class."""
+        answer = self.request("data", target)
+        if type(answer) not in DATA:
+            raise TypeError("no data")
+        return answer
 
     def text(self, operation: str, *arguments: Any) -> str:
         """Ask for an exact str."""
@@ -258,6 +280,11 @@ class World:
         if "__hash__" in methods:
             body["__hash__"] = None
         body |= {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
+        body["_data_"] = "data" in methods
+        if module == "builtins" and name in DOCUMENTED:
+            body["__doc__"] = property(lambda self: self._world_.request("attr", self, "__doc__"))
+        if module == "builtins" and name in ITERATORS:
+            body["__class__"] = property(lambda _self: ITERATORS[name])
         for chosen in (parents, [Remote, Exception] if any(issubclass(kind, Exception) for kind in parents) else [Remote]):
             try:
                 bases_here = tuple(chosen) if any(isinstance(kind, RemoteMeta) for kind in chosen) else (Remote, *chosen)
@@ -301,6 +328,8 @@ def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
     for base in reversed(kind.__mro__[:-1]):
         found |= {name: value for name, value in vars(base).items() if name in METHODS or name == "__hash__"}
     methods = [name for name, value in found.items() if (value is None) == (name == "__hash__")]
+    if data_of(kind) is not None:
+        methods.append("data")
     return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]
 
 

@@ -57,6 +57,32 @@ def _text(make: Callable[..., Any]) -> Callable[..., str]:
     return lambda *arguments: "".join(make(*arguments))
 
 
+DATA: dict[type, Callable[[Any], Any]] = {
+    int: int.__int__,
+    float: float.__float__,
+    str: str.__str__,
+    bytes: lambda value: bytes.__getitem__(value, slice(None)),
+    list: lambda value: list.__getitem__(value, slice(None)),
+    tuple: lambda value: tuple.__getitem__(value, slice(None)),
+    dict: dict.copy,
+    set: lambda value: {*set.__iter__(value)},
+    frozenset: lambda value: frozenset([*frozenset.__iter__(value)]),
+}
+"""What an object of a class that derives from one of these has as one of these, whatever its class makes of it."""
+
+
+def data_of(kind: type) -> type | None:
+    """Return the class of DATA that a class derives from and compares as; None where there is none."""
+    return next((base for base in DATA if base in kind.__mro__ and kind.__eq__ is base.__eq__), None)
+
+
+def _data(value: Any) -> Any:
+    base = data_of(type(value))
+    if base is None:
+        raise TypeError(f"a {type(value).__name__} is no data")
+    return DATA[base](value)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(operator, f"__{name}__") for name in ("neg", "pos", "invert", "abs", "index")},
     **{name: getattr(operator, f"__{name}__") for name in (*BINARY, *IN_PLACE, *ORDER) if name != "divmod"},
@@ -69,6 +95,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "trunc": math.trunc,
     "floor": math.floor,
     "ceil": math.ceil,
+    "data": _data,
     "eq": operator.eq,
     "hash": hash,
     "bool": bool,

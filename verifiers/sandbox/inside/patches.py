@@ -8,6 +8,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import importlib
+import os
 import sys
 import types
 from typing import Any, NoReturn
@@ -35,7 +36,9 @@ def refuse_patch(target: Any, name: str) -> Any:
 
 
 def refuse_dict(target: Any) -> None:
-    """Raise Broken for a dict that isn't the tests' own."""
+    """Raise Broken for a dict that isn't the tests' own, nor the environment."""
+    if target is os.environ:
+        return
     if type(target) is not dict or target is sys.modules or any(target is vars(module) for module in [*sys.modules.values()]):
         raise Broken("the tests replace the items of something that the code doesn't share with them")
 

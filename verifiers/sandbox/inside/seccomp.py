@@ -23,19 +23,27 @@ DENIED = {
     "memfd_secret": (447, 447), "setpriority": (141, 140), "sched_setscheduler": (144, 119),
     "sched_setparam": (142, 118), "sched_setattr": (314, 274), "ioprio_set": (251, 30), "fanotify_init": (300, 262),
     "name_to_handle_at": (303, 264), "open_by_handle_at": (304, 265), "statmount": (457, 457), "listmount": (458, 458),
-    "syslog": (103, 116),
+    "syslog": (103, 116), "inotify_init": (253, 26), "inotify_init1": (294, 26),
 }  # fmt: skip
-CLONE, CLONE3, SOCKET, PRLIMIT = (56, 220), (435, 435), (41, 198), (302, 261)
+CLONE, CLONE3, SOCKET = (56, 220), (435, 435), (41, 198)
+OWN = {"prlimit64": (302, 261), "sched_setaffinity": (203, 122)}
+"""Calls that a process may make for itself alone: where samples have process 1's user, it would stay as they leave it."""
+FCNTL, NOTIFY = (72, 25), 1026
+"""With `inotify`, how one would hear which files of the interpreter the neighbours open."""
 MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 NEW_NAMESPACES = 0x7E020000
-FAMILIES = (1, 2, 10)  # unix, inet, inet6: local ones. A VM's vsock, for one, is in no network namespace.
+LOCAL, INTERNET = (1,), (2, 10)  # unix; inet, inet6. A VM's vsock, for one, is in no network namespace.
 
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL = 0x7FFF0000, 0x80000000
 
 
-def program() -> bytes:
-    """Return the filter for this machine. Raise KeyError for a kind of machine whose numbers aren't known."""
+def program(*, network: bool) -> bytes:
+    """Return the filter for this machine, with sockets of the internet's families or without.
+
+    Raise KeyError for a kind of machine whose numbers aren't known.
+    """
+    families = LOCAL + INTERNET if network else LOCAL
     column, architecture = MACHINES[platform.machine()]
     refuse = 0x00050000 | errno.EPERM
     unknown = 0x00050000 | errno.ENOSYS
@@ -48,8 +56,11 @@ def program() -> bytes:
     code += [(EQUAL, 0, 1, CLONE3[column]), (RETURN, 0, 0, unknown)]
     code += [(EQUAL, 0, 4, CLONE[column]), (LOAD, 0, 0, 16), (ANY_BIT, 0, 1, NEW_NAMESPACES), (RETURN, 0, 0, refuse)]
     code += [(RETURN, 0, 0, ALLOW)]
-    code += [(EQUAL, 0, 4, PRLIMIT[column]), (LOAD, 0, 0, 16), (EQUAL, 1, 0, 0), (RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
-    code += [(EQUAL, 0, len(FAMILIES) + 2, SOCKET[column]), (LOAD, 0, 0, 16)]
-    code += [(EQUAL, len(FAMILIES) - index, 0, family) for index, family in enumerate(FAMILIES)]
+    for numbers in OWN.values():
+        code += [(EQUAL, 0, 4, numbers[column]), (LOAD, 0, 0, 16), (EQUAL, 1, 0, 0)]
+        code += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
+    code += [(EQUAL, 0, 4, FCNTL[column]), (LOAD, 0, 0, 24), (EQUAL, 0, 1, NOTIFY), (RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
+    code += [(EQUAL, 0, len(families) + 2, SOCKET[column]), (LOAD, 0, 0, 16)]
+    code += [(EQUAL, len(families) - index, 0, family) for index, family in enumerate(families)]
     code += [(RETURN, 0, 0, refuse), (RETURN, 0, 0, ALLOW)]
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)

@@ -7,7 +7,8 @@ the memory that the next one inherits. The host says what to do over one socket:
     end                the same, with the limits that hold already
 
 and hears {"ready": …} once, {"exit": …} when a child ends by itself, unless it is a function's, which its tests miss anyway.
-With "ready" comes a second socket, for samples: the child waits there for its text and its descriptors.
+With "ready" comes a second socket, for samples: the child waits there for its text and its descriptors. A status with "used" says
+that what ended has left something in the jail's network, so that the jail should take no other sample.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ import sys
 import threading
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import lockdown, memory, program, solution, tester, uses
+from verifiers.sandbox.inside import lockdown, loopback, memory, program, solution, tester, uses
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.orders import END, INLINE
 
 NO_STATUS = b'{"status": null}'
 MESSAGE = 1 << 12
-CONTROL, JOBS = 10, 11
-"""The descriptors of the two sockets. A sample's own come below them."""
+CONTROL, JOBS, KERNEL = 10, 11, 12
+"""The descriptors of the two sockets, and of the one over which the network is watched. A sample's own come below them."""
 TALK = 3
 """The descriptor that leads to the tests, or from the tests to the host; 0, 1 and 2 are what they are everywhere."""
 ROOM = socket.CMSG_SPACE(4 * CONTROL)
@@ -47,19 +48,18 @@ REHEARSAL_TESTS = (
 
 def main(control_number: int, proc: bool) -> None:
     """Serve until the host is gone, with the jail's processes in /proc if so asked. Expects that `warm_up` has run."""
-    control = socket.socket(fileno=control_number)
+    control = _moved(socket.socket(fileno=control_number), CONTROL)
     os.environ.clear()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         if proc:
             lockdown.mount_processes()
-        _probe()
+        _probe(network=loopback.watch(KERNEL))
     except OSError as error:
         control.send(json.dumps({"ready": False, "why": str(error)}).encode())
         return
-    control = _moved(control, CONTROL)
     os.closerange(TALK, CONTROL)  # bubblewrap leaves its own open
-    os.closerange(JOBS, lockdown.OPEN_FILES)
+    os.closerange(KERNEL + 1, lockdown.OPEN_FILES)
     jobs, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     jobs = _moved(jobs, JOBS)
     stage = solution.set_up(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, os.dup(JOBS)))
@@ -119,9 +119,9 @@ def _broken(reason: str) -> NoReturn:
     raise RuntimeError(f"the rehearsal went wrong: {reason}")
 
 
-def _probe() -> None:
+def _probe(*, network: bool) -> None:
     """Make sure that the limits can be set here before any sample relies on them."""
-    lockdown.filter_calls()
+    lockdown.filter_calls(network=network)
     lockdown.clean_scratch(1 << 20)
     reading, writing = os.pipe()
     child = lockdown.fork()
@@ -156,6 +156,9 @@ def _serve(control: socket.socket, jobs: socket.socket, stage: solution.Stage) -
             job = json.loads(message)
             steps = lockdown.steps_to(job)
             os.sched_setaffinity(0, {job["processor"]})  # and thereby the children's
+        if loopback.used(KERNEL):
+            control.send(json.dumps({"status": status, "used": True}).encode())
+            return
         control.send(NO_STATUS if status is None else b'{"status": %d}' % status)
         lockdown.clean_scratch(job["file_bytes"])
         child = lockdown.fork()
@@ -204,7 +207,7 @@ def _become(job: dict[str, Any], steps: lockdown.Steps, jobs: socket.socket, sta
     try:
         lockdown.lock_down(steps)
         size, last = _take(jobs)
-        os.closerange(CONTROL, JOBS + 1)
+        os.closerange(CONTROL, KERNEL + 1)
         if last >= CONTROL:
             raise RuntimeError("the descriptors aren't what they should be")
         if job["mode"] == "tests":

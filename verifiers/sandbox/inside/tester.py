@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import console, fixtures, patches, shim
+from verifiers.sandbox.inside import console, fixtures, patches, shim, standard
 from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
@@ -30,6 +30,7 @@ from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.orders import INLINE
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
+from verifiers.sandbox.inside.surroundings import Surroundings
 from verifiers.sandbox.inside.uses import Uses
 
 SAMPLES = 500
@@ -101,20 +102,18 @@ def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
 def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    uses = Uses(job["called"], job["free"], job["functions"])
+    uses = Uses(job["called"], job["free"], job["functions"], job["replaced"])
     peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
+    peer.surroundings, peer.risk = Surroundings() if job["shares"] else None, job["risk"]
     try:
         names, given = _meet(peer, job, uses)
     except NotLoaded as error:
         return *_counted(tally, "failed", str(error)), _leaves_no_trace(job, peer)
-    patches.watch(job["tests"])
-    if "unittest" in job["tests"]:
-        import unittest
-
-        unittest.main = lambda *_arguments, **_named: None  # type: ignore[assignment]  # we run the cases ourselves
+    _set_up(peer, job)
     try:
+        peer.share()
         names.fetch(given)
         peer.asked = 0
         if tally:
@@ -127,11 +126,26 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
             else:
                 test()
     except BaseException as error:  # noqa: BLE001 - tests raise anything
+        if peer.trouble:
+            return "undecided", peer.trouble, None, False
         again = isinstance(error, Exception) and not isinstance(error, MemoryError | RecursionError)
         return *_counted(tally, *blame(error, names, job["tests"])), again and _leaves_no_trace(job, peer)
-    if not peer.asked and not (tally and tally.first):
-        return "undecided", "the tests never used the code", None, False
+    if peer.trouble or (not peer.asked and not (tally and tally.first)):
+        return "undecided", peer.trouble or "the tests never used the code", None, False
     return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
+
+
+def _set_up(peer: Guard, job: dict[str, Any]) -> None:
+    """Have what the tests do to their own process reach the code, or be refused."""
+    patches.watch(job["tests"])
+    if not job["plain"]:
+        standard.reach(peer, job["tests"])
+    if peer.surroundings:
+        peer.surroundings.watch_seeds()
+    if "unittest" in job["tests"]:
+        import unittest
+
+        unittest.main = lambda *_arguments, **_named: None  # type: ignore[assignment]  # we run the cases ourselves
 
 
 def _leaves_no_trace(job: dict[str, Any], peer: Guard) -> bool:

@@ -14,15 +14,32 @@ from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
 
+AROUND = {
+    "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
+    "lzma", "tmp_path", "environ", "getenv", "setenv", "delenv", "chdir", "seed", "setstate",
+}  # fmt: skip
+"""Names without which tests have nothing to do with files, the environment or the seed of random numbers."""
+RUNNERS = {"unittest", "pytest"}
+"""Whose attributes are the tests' own affair: `unittest.TestCase.maxDiff = None`."""
+REPLACEABLE = {"sys.stdin", "sys.stdout", "builtins.input"}
+RUNNING = {"exec", "eval", "compile", "__import__"}
+LOADING = {
+    "pickle", "shelve", "marshal", "importlib", "runpy", "ctypes", "code", "imp", "zipimport", "pkgutil", "doctest", "subprocess",
+    "multiprocessing",
+}  # fmt: skip
+REACHING = {"system", "popen", "fileConfig", "enable_load_extension", "discover", "execv", "execve", "posix_spawn"}
+
 
 class Uses:
     """The names in the tests."""
 
-    def __init__(self, called: set[str], free: set[str], functions: set[str]) -> None:
+    def __init__(self, called: set[str], free: set[str], functions: set[str], replaced: str = "") -> None:
         self.called = called
         self.free = free
         self.functions = functions
         """Those that a `def` of the tests defines."""
+        self.replaced = replaced
+        """What of a module they assign to in vain; empty where there is nothing of the kind."""
 
 
 def uses_of(tree: ast.Module) -> Uses:
@@ -44,7 +61,22 @@ def uses_of(tree: ast.Module) -> Uses:
             bound.add(node.arg)
         elif isinstance(node, ast.alias):
             bound.add(node.asname or node.name.partition(".")[0])
-    return Uses(called, loaded - bound - functions - set(vars(builtins)), functions)
+    return Uses(called, loaded - bound - functions - set(vars(builtins)), functions, _replaced(tree))
+
+
+def _replaced(tree: ast.Module) -> str:
+    """Return the first part of a module that the tests assign to, unless the code finds it replaced."""
+    imports = [alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    modules = {alias.asname or alias.name.partition(".")[0] for alias in imports}
+    for node in ast.walk(tree):
+        target: ast.AST = node
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "setattr" and node.args:
+            target = ast.Attribute(node.args[0], "an attribute", ast.Store())
+        if isinstance(target, ast.Attribute) and isinstance(target.ctx, ast.Store | ast.Del):
+            name = ast.unparse(target)
+            if name.partition(".")[0] in modules - RUNNERS and name not in REPLACEABLE:
+                return name
+    return ""
 
 
 def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
@@ -75,6 +107,44 @@ def _asserts(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or any(map(_asserts, ast.iter_child_nodes(node)))
 
 
+def is_shared(*trees: ast.Module) -> bool:
+    """Return whether tests use files, folders or the environment."""
+    return any(not AROUND.isdisjoint(_names(node)) for tree in trees for node in ast.walk(tree))
+
+
+def risk_of(*trees: ast.Module) -> str:
+    """Return what of tests might run what is in a file; empty where nothing would."""
+    for node in (node for tree in trees for node in ast.walk(tree)):
+        if isinstance(node, ast.Name) and node.id in RUNNING:
+            return node.id
+        if isinstance(node, ast.Attribute) and node.attr in REACHING:
+            return node.attr
+        if isinstance(node, ast.Import | ast.ImportFrom) and (found := LOADING.intersection(_imported(node))):
+            return min(found)
+    return ""
+
+
+def _names(node: ast.AST) -> list[str]:
+    match node:
+        case ast.Name():
+            return [node.id]
+        case ast.Attribute():
+            return [node.attr]
+        case ast.arg():
+            return [node.arg]
+        case ast.ImportFrom():
+            return _imported(node)
+        case ast.Import():  # a name by which nobody knows it
+            return [alias.name.partition(".")[0] for alias in node.names if alias.asname]
+    return []
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [(node.module or "").partition(".")[0]]
+    return [alias.name.partition(".")[0] for alias in node.names]
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """The tests of a prompt, ready to run."""
@@ -95,7 +165,8 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
     uses = uses_of(tree)
     code = compile(tree, FILE, "exec", dont_inherit=True)
     head = ast.parse(prelude, "<prelude>")
-    plain = not score and is_plain(tree, head)
+    shares = is_shared(tree, head)
+    plain = not score and not shares and is_plain(tree, head)
     job = {
         **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag) if score else {}),
         "tests": tests,
@@ -105,7 +176,10 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "called": uses.called,
         "free": uses.free,
         "functions": uses.functions,
+        "replaced": uses.replaced,
         "plain": plain,
+        "shares": shares,
+        "risk": risk_of(tree, head) if shares else "",
         "held": {} if plain else held.blocks(tree),
         "expecting": [] if plain else held.expecting(tree),
     }

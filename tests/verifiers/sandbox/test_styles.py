@@ -1,0 +1,91 @@
+"""How people write tests: what looks into objects, seeds, derives from built-in classes; and what can't reach the code."""
+
+from __future__ import annotations
+
+import pytest
+
+POINT = "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n    y: int = 0\n"
+STACK = "class St(list):\n    def push(self, x): self.append(x)\n"
+WRAPS = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def w(*a, **k): return 2 * f(*a, **k)\n    return w\n"
+RANDOM = "import random\ndef f(): return random.randint(0, 10 ** 9)\n"
+
+RIGHT = {
+    "a_signature": ("def f(a, b=2):\n    'doc'", "import inspect\ns = inspect.signature(f)\nassert list(s.parameters) == ['a', 'b'] and s.parameters['b'].default == 2"),
+    "a_docstring": ("def f():\n    'doc'\nclass A:\n    def go(self): 'method'", "assert f.__doc__ == 'doc' and f.__name__ == 'f' and A().go.__doc__ == 'method'"),
+    "kinds_of_functions": ("async def a(): pass\ndef g(): yield\ndef f(): pass", "import asyncio, inspect\nassert asyncio.iscoroutinefunction(a) and inspect.iscoroutinefunction(a) and not inspect.iscoroutinefunction(f)\nassert inspect.isgeneratorfunction(g) and not inspect.isgeneratorfunction(f) and inspect.isfunction(f)"),
+    "a_generator": ("def g(n):\n    yield from range(n)", "import types, inspect\nfrom collections.abc import Iterator\nassert isinstance(g(2), types.GeneratorType) and inspect.isgenerator(g(2)) and isinstance(g(2), Iterator)\nassert list(g(2)) == [0, 1]"),
+    "lazy_built-ins": ("def f(a): return map(str, a)\ndef g(a): return zip(a, a)", "assert isinstance(f([1]), map) and isinstance(g([1]), zip) and not isinstance(f([1]), zip) and list(f([1])) == ['1']"),
+    "a_dataclass": (POINT, "import dataclasses\nassert dataclasses.is_dataclass(P) and dataclasses.asdict(P(1)) == {'x': 1, 'y': 0} and dataclasses.astuple(P(1)) == (1, 0)\nassert [f.name for f in dataclasses.fields(P)] == ['x', 'y'] and dataclasses.replace(P(1), x=5).x == 5"),
+    "a_dataclass_of_the_tests": ("def f(p): return p.x", "from dataclasses import asdict, dataclass\n@dataclass\nclass Q:\n    x: int\nassert f(Q(3)) == 3 and asdict(Q(3)) == {'x': 3}"),
+    "names_of_an_object": ("class A:\n    def go(self): pass", "assert 'go' in dir(A) and 'go' in dir(A()) and hasattr(A, 'go')"),
+    "a_wrapper": (WRAPS, "@twice\ndef g(x):\n    'd'\n    return x + 1\nassert g(2) == 6 and g.__name__ == 'g' and g.__doc__ == 'd'"),
+    "a_seed": (RANDOM, "import random\nrandom.seed(42)\na = [f(), f()]\nrandom.seed(42)\nassert [f(), f()] == a and f() not in a"),
+    "a_seed_s_number": (RANDOM, "from random import seed, randint\nseed(7)\nright = randint(0, 10 ** 9)\nseed(7)\nassert f() == right"),
+    "a_state": (RANDOM, "import random\nstate = random.getstate()\nrandom.setstate(state)\na = f()\nrandom.setstate(state)\nassert f() == a"),
+    "a_list_of_its_own": (STACK, "s = St([1])\ns.push(2)\nassert s == [1, 2] and [1, 2] == s and s != [1] and not s == (1, 2)\ns.push(3)\nassert s == [1, 2, 3]"),
+    "a_number_of_its_own": ("from enum import IntEnum\nclass N(int): pass\nclass C(IntEnum):\n    R = 1\ndef f(): return C.R\ndef g(): return N(3)", "assert f() == 1 and f() != 2 and f() == C.R and f() in {1, 2} and g() == 3 and g() in [3]"),
+    "a_text_of_its_own": ("from enum import Enum\nclass S(str): pass\nclass C(str, Enum):\n    A = 'a'\ndef f(): return S('x')\ndef g(): return C.A", "assert f() == 'x' and g() == 'a' and g() == C.A and g() != 'b'"),
+    "a_dict_of_its_own": ("class D(dict): pass\ndef f(): return D(a=[1])", "assert f() == {'a': [1]} and f() != {}"),
+    "views": ("def k(d): return d.keys()\ndef v(d): return d.values()\ndef i(d): return d.items()", "d = {'a': 1, 'b': 2}\nassert k(d) == {'a', 'b'} and list(v(d)) == [1, 2] and i(d) == d.items() and sorted(k(d)) == ['a', 'b']"),
+    "paths_and_other_values": ("def same(x): return x", "import ipaddress, pathlib, uuid\nfor x in (pathlib.Path('/a/b'), pathlib.PurePosixPath('c'), uuid.UUID(int=5), ipaddress.ip_address('::1'), ipaddress.ip_network('10.0.0.0/8')):\n    assert same(x) == x and type(same(x)) is type(x)"),
+    "a_response_that_is_a_mock": ("def f(r):\n    r.seen = True\n    return r.status_code, r.json()['a']", "from unittest.mock import Mock\nr = Mock(status_code=200)\nr.json.return_value = {'a': 1}\nassert f(r) == (200, 1) and r.seen"),
+    "a_namespace": ("def f(o): return o.a + o.b.c", "from types import SimpleNamespace\nassert f(SimpleNamespace(a=1, b=SimpleNamespace(c=2))) == 3"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_right_code_passes(judge, name):
+    """Whatever the tests look at, and however: what is right passes."""
+    result = judge(*RIGHT[name])
+    assert (result.passed, result.reason) == (True, "")
+
+
+WRONG = {
+    "a_seed_that_decides_nothing": ("import random\ndef f(): return random.SystemRandom().random()", "import random\nrandom.seed(1)\na = f()\nrandom.seed(1)\nassert f() == a"),
+    "another_number_of_its_own": ("class N(int): pass\ndef f(): return N(4)", "assert f() == 3"),
+    "one_that_equals_everything": ("class N(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\ndef f(): return N(3)", "assert f() == 3"),
+    "one_that_tells_other_parts": ("class L(list):\n    def __iter__(self): return iter([1, 2])\n    def copy(self): return [1, 2]\ndef f(): return L()", "assert f() == [1, 2]"),
+    "one_whose_number_changes": ("class N(int):\n    left = [3, 4]\n    def __int__(self): return self.left.pop(0)\ndef f(): return N(5)", "n = f()\nassert n == 3"),
+    "a_list_that_is_no_generator": ("def g(n): return list(range(n))", "import types\nassert isinstance(g(2), types.GeneratorType)"),
+    "another_signature": ("def f(a): pass", "import inspect\nassert list(inspect.signature(f).parameters) == ['a', 'b']"),
+    "other_fields": (POINT, "import dataclasses\nassert dataclasses.asdict(P(1)) == {'x': 1}"),
+    "settings_of_unittest": ("def f(): return 1", "import unittest\nfrom http import HTTPStatus\nunittest.TestCase.maxDiff = None\nassert f() == HTTPStatus.OK"),
+    "what_the_tests_draw": ("import random\nstate = random.getstate()\ndef f(n):\n    random.seed(0)\n    return 0", "import random\nrandom.seed(5)\nfor _ in range(9):\n    n = random.randint(0, 10 ** 9)\n    assert f(n) == n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_code_fails(judge, name):
+    """The same styles fail what is wrong."""
+    assert judge(*WRONG[name]).passed is False
+
+
+LOG = "import logging, warnings\nlog = logging.getLogger('a')\ndef f():\n    log.error('bad')\n    warnings.warn('old', DeprecationWarning)\n"
+UNDECIDED = {
+    "warnings": (LOG, "import warnings\nwith warnings.catch_warnings(record=True) as w:\n    f()\nassert len(w) == 1", "warnings or a log"),
+    "warnings_in_unittest": (LOG, "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        with self.assertWarns(DeprecationWarning): f()", "warnings or a log"),
+    "a_log": (LOG, "import unittest\nclass T(unittest.TestCase):\n    def test_a(self):\n        with self.assertLogs('a'): f()", "warnings or a log"),
+    "a_handler": (LOG, "import io, logging\nb = io.StringIO()\nlogging.getLogger('a').addHandler(logging.StreamHandler(b))\nf()\nassert 'bad' in b.getvalue()", "warnings or a log"),
+    "depth": ("def f(n): return n and f(n - 1)", "import sys\nsys.setrecursionlimit(20000)\nassert f(5000) == 0", "an interpreter"),
+    "precision": ("from decimal import Decimal\ndef f(): return Decimal(1) / 7", "import decimal\ndecimal.getcontext().prec = 50\nassert len(str(f())) > 40", "an interpreter"),
+    "a_cause": ("def f():\n    try: 1 / 0\n    except ZeroDivisionError as e: raise ValueError('x') from e", "try: f()\nexcept ValueError as e: assert isinstance(e.__cause__, ZeroDivisionError)", "caused an exception"),
+    "a_module_s_function": (RANDOM, "import random\nrandom.randint = lambda a, b: 6\nassert f() == 6", "random.randint"),
+    "a_module_s_variable": ("import sys\ndef f(): return sys.argv[1]", "import sys\nsys.argv = ['a', 'b']\nassert f() == 'b'", "sys.argv"),
+    "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_what_does_not_reach_the_code_fails_nobody(judge, name):
+    """Where tests want something of the code's process that they can't have, right code isn't failed for it."""
+    source, tests, why = UNDECIDED[name]
+    result = judge(source, tests)
+    assert result.passed is None
+    assert why in result.reason
+
+
+def test_what_replaces_nothing_fails_wrong_code(judge):
+    """Standard output and input may be assigned to: the code finds them replaced, and is failed for what it does."""
+    tests = "import io, sys\nsys.stdout = io.StringIO()\nf()\nassert sys.stdout.getvalue() == 'right\\n'"
+    assert judge("def f(): print('right')", tests).passed is True
+    assert judge("def f(): print('wrong')", tests).passed is False
