@@ -16,6 +16,8 @@ from storage.lake import Lake, Manifest
 from storage.workspace import Workspace
 from tasks import diff as comparing
 from tasks.diff import Move, Pair
+from tasks.sources.addresses import named
+from tasks.sources.shown import shown
 
 SHOWN = 12
 """Kinds of change that a terminal shows of each of added, dropped, changed and moved."""
@@ -68,6 +70,8 @@ class Diff:
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal, less the moves."""
         prompts, traces = self.prompts, self.traces
+        names = named(self.by_source)
+        by_source = {names.get(name, name): pair for name, pair in self.by_source.items()}
         lines = [
             ("builds", f"{self.before} to {self.after}"),
             ("prompts", _counts(prompts, ("added", "dropped", "changed", "same")) + _by(prompts["changed_by"])),
@@ -83,7 +87,7 @@ class Diff:
         for name, (was, now) in self.licenses.items():
             if was != now:
                 lines.append((f"licence {name}", f"{was:,} to {now:,} traces"))
-        for what, pairs in (("source", self.by_source), ("teacher", self.by_teacher), ("strategy", self.by_strategy)):
+        for what, pairs in (("source", by_source), ("teacher", self.by_teacher), ("strategy", self.by_strategy)):
             lines += [(f"{what} {name}", f"pass rate {_rate(was)} to {_rate(now)}") for name, (was, now) in pairs.items()]
         for path, (was, now) in [*self.spec.items(), *self.versions.items()]:
             lines.append((f"spec {path}" if path in self.spec else path, f"{_value(was)} to {_value(now)}"))
@@ -142,7 +146,7 @@ def flat(value: object, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
         seen: dict[str, int] = {}
         for number, each in enumerate(value):
-            name = str(next((each[key] for key in NAMES if each.get(key)), number))
+            name = shown(str(next((each[key] for key in NAMES if each.get(key)), number)))
             seen[name] = seen.get(name, 0) + 1
             again = f" ({seen[name]})" if seen[name] > 1 else ""
             yield from flat(each, f"{path}[{name}{again}]")
@@ -180,5 +184,5 @@ def _rate(rate: comparing.Rate | None) -> str:
 
 
 def _value(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False, default=str)
+    text = "nothing" if value is None else shown(json.dumps(value, ensure_ascii=False, default=str))
     return text if len(text) <= VALUE else f"{text[:VALUE]}…"

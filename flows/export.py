@@ -12,7 +12,7 @@ from prefect.runtime import flow_run
 from prefect.states import Failed
 from pydantic import ValidationError
 
-from flows.exporting import export_dataset
+from flows.exporting import export_dataset, exported
 from flows.loading import lake_named, load_spec, problem
 from flows.serving import restarts
 from flows.serving.forms import each_left_out
@@ -59,7 +59,7 @@ def export(
         manifest = export_dataset(at, dataset, chosen, say, build_id=build_id, spec=other)
     except UserError as error:
         return Failed(message=str(error), data=error)
-    say(f"exported {manifest['rows']:,} rows in {len(manifest['shards'])} shards to {manifest['destination']}")
+    say(exported(manifest))
 
     async def written() -> list[dict[str, Any]]:
         return [manifest]

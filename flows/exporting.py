@@ -19,6 +19,7 @@ from tasks.export import ExportOptions, check_exports, export, scores_of
 from tasks.exports import destinations
 from tasks.exports.mix import MixSource, licensed
 from tasks.license import LicenseOptions, gate
+from tasks.problems import dotted
 from tasks.rights.licensing import bound_now, regate, terms_now
 from tasks.rights.scorers import admitted
 from tasks.rights.terms import load
@@ -46,7 +47,7 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[
         return ExportOptions(**given)
     except ValidationError as error:
         location, message = problem(error, ExportOptions)
-        flag = f"--{str(location[0]).replace('_', '-')}: " if location else ""
+        flag = f"--{dotted((str(location[0]).replace('_', '-'), *location[1:]))}: " if location else ""
         raise SpecError(f"{flag}{message}") from error
 
 
@@ -136,6 +137,13 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
     }
     lake.record_export(noted)
     return manifest | {"destination": destination}
+
+
+def exported(manifest: Mapping[str, Any]) -> str:
+    """Return in a line what an export wrote, and where."""
+    rows, shards = manifest["rows"], len(manifest["shards"])
+    counted = f"{rows:,} row{'' if rows == 1 else 's'} in {shards:,} shard{'' if shards == 1 else 's'}"
+    return f"exported {counted} to {manifest['destination']}"
 
 
 def export_all(

@@ -13,6 +13,7 @@ from tasks.measures import breakdown, course, curves, sizes, style
 from tasks.report import Summary, matrix
 from tasks.score import distributions
 from tasks.score.fit import Fit
+from tasks.sources.addresses import named, put_in
 
 SHOWN = 8
 """Rows of a part that a terminal shows."""
@@ -49,7 +50,7 @@ class Report:
         """Yield it as (name, value) for a terminal."""
         yield from Summary.of(self.build).lines(whole=False)
         parts = self.parts
-        yield from _rates("source", parts["by_source"])
+        yield from _rates("source", put_in(named(parts["by_source"]), parts["by_source"]))
         yield from _rates("strategy", parts["by_strategy"])
         for tag, values in parts["by_tag"].items():
             yield from _rates(f"tag {tag}:", values)

@@ -38,6 +38,7 @@ from tasks.exporters.protocol import (
     documents,
     facts,
     files,
+    losses,
     needs_distributions,
     needs_refuted,
 )
@@ -48,7 +49,7 @@ from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
 from tasks.exports.distributions import Distributions, Wanted
 from tasks.exports.filling import fill
-from tasks.exports.mix import MIXED, MixSource, check_mix, prompt_key
+from tasks.exports.mix import MIXED, Mix, MixSource, check_mix, prompt_key
 from tasks.exports.mix import plan as plan_mix
 from tasks.exports.notice import license_text, notice
 from tasks.exports.place import MANIFEST, Place
@@ -57,6 +58,7 @@ from tasks.exports.spool import Spool
 from tasks.exports.traces import BATCH_ROWS, bytes_of, read_traces
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
+from tasks.sources.addresses import named, put_in, sources_in
 
 SPLITS = ("train", "validation", "test")
 """In this order; others follow by name."""
@@ -156,9 +158,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
         taught = _distributions(lake, workspace, folder, exporter, scorer) if needs_distributions(exporter) else None
-        others = counts.keys() - {MIXED} if options.mix else ()
-        elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(folder, name)}
-        mix = plan_mix(options.mix, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
+        mix = _mix(options.mix, counts, folder, seed, heldout)
         left_out: set[str] = set()
         said: dict[str, None] = {}
         splits: list[_Split] = []
@@ -166,8 +166,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         texts: dict[str, str] = {}
         for name, rows in counts.items():
             source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
-            source = source if taught is None else revised.stated(taught.beside(source), build, scorer)
-            source = source if scorer is None else scored.licensed(source, scorer)
+            source = source if taught is None else _taught(source, taught, build, scorer)
             if name == MIXED and mix.chosen:
                 source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
             if options.erase_system is not False:
@@ -193,11 +192,15 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
             said |= dict.fromkeys(caveats(exporter))
             texts |= _beside(documents(exporter), texts, options.format)
+        said |= dict.fromkeys(losses(exporter, [split.facts for split in splits]))
         # A split without rows, as `preference` may have, would keep `datasets` from loading any of them.
         filled = [split for split in splits if split.spool.rows] or splits
         if rowless and not filled[0].spool.rows:
             raise rowless[0]
         shards = list(_shards(place, filled, file, options, exporter.schema))
+        # An export is passed on, to the Hub as well: no address in it has a token.
+        whole = mix if any(split.name == MIXED for split in filled) else mix.undone()
+        build, mixed = _public(build, [asdict(each) for each in whole.facts()])
         manifest = {
             "dataset": build["dataset"],
             "build_id": build["build_id"],
@@ -210,12 +213,13 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "splits": {split.name: split.said() for split in filled},
             "left_out": {split.name: split.said() for split in splits if split not in filled},
             "shards": shards,
-            "mix": [asdict(each) for each in mix.facts()],
+            "mix": mixed,
             "scorer": None if scorer is None else dict(scorer),
             "caveats": list(said),
             "warnings": [
                 *filter(None, [cut_off(folder)]),
-                *mix.lines(),
+                *_held_back(counts),
+                *whole.lines(),
                 *_left_out(left_out),
                 *_empty(splits),
                 *map(str, rowless),
@@ -233,6 +237,19 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
     return manifest
 
 
+def _mix(wanted: Sequence[MixSource], counts: Mapping[str, int], traces: Path, seed: int, heldout: Decontamination | None) -> Mix:
+    """Choose what is mixed in: nothing of which the prompt stands in another split."""
+    others = counts.keys() - {MIXED} if wanted else ()
+    elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(traces, name)}
+    return plan_mix(wanted, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
+
+
+def _public(build: Manifest, mixed: list[dict[str, Any]]) -> tuple[Manifest, list[dict[str, Any]]]:
+    """Return a build's manifest and what is mixed in with sources as others are told them."""
+    names = named(sources_in([build.get("spec"), build.get("licensing"), mixed]))
+    return (put_in(names, build), put_in(names, mixed)) if names else (build, mixed)
+
+
 def _heldout(build: Manifest, seed: int) -> Decontamination | None:
     """Return the benchmarks of the build's spec, for what it didn't look at itself."""
     benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
@@ -242,6 +259,12 @@ def _heldout(build: Manifest, seed: int) -> Decontamination | None:
 def _left_out(samples: set[str]) -> Iterator[str]:
     if samples:
         yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
+
+
+def _held_back(counts: Mapping[str, int]) -> Iterator[str]:
+    if MIXED not in counts:
+        held = ", ".join(f"{number:,} in {name!r}" for name, number in counts.items())
+        yield f"there is no trace in the split {MIXED!r}: all are held back ({held}); by groups that share texts, all may be one"
 
 
 def _empty(splits: Sequence[_Split]) -> Iterator[str]:
@@ -261,6 +284,14 @@ def _distributions(
         return Distributions(lake, workspace, folder, wanted=None)
     print_, how = getattr(exporter, "fingerprint", None), getattr(exporter, "reasoning", "omit")
     return Distributions(lake, workspace, folder, wanted=Wanted(scorer=name, fingerprint=print_, of=of, reasoning=how))
+
+
+def _taught(
+    source: Iterator[Any], distributions: Distributions, build: Manifest, scorer: Mapping[str, Any] | None
+) -> Iterator[Any]:
+    """Return traces with what was given to their tokens, by which revision of whom, and under whose licence."""
+    source = revised.stated(distributions.beside(source), build, scorer)
+    return source if scorer is None else scored.licensed(source, scorer)
 
 
 def _beside(made: Mapping[str, str], texts: Mapping[str, str], name: str) -> Mapping[str, str]:

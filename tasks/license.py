@@ -222,8 +222,10 @@ def _later(expression: str) -> Iterator[str]:
 
 def _near(expression: str) -> str:
     known = {name.casefold(): name for name in _licensing().known_symbols}
-    close = difflib.get_close_matches(expression.casefold(), known, n=1, cutoff=0.5)
-    return f"; did you mean {known[close[0]]}?" if close else "; see spdx.org/licenses"
+    close = difflib.get_close_matches(expression.casefold(), known, n=1, cutoff=0.75)
+    if close and known[close[0]] != expression:
+        return f"; did you mean {known[close[0]]}?"
+    return "; see spdx.org/licenses, or call one of your own LicenseRef-NAME"
 
 
 def _is_symbol(expression: Any) -> bool:

@@ -12,6 +12,24 @@ from storage.plugins import nearest
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 """How pydantic calls an unknown key, of a model and of a dataclass."""
+_SAID = {
+    "model_type": "must be a mapping",
+    "dataclass_type": "must be a mapping",
+    "byte_size": "must be a size, as in 500MB",
+    "byte_size_unit": "must be a size, as in 500MB",
+    "string_type": "must be a text",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+}
+"""What a person is told in place of pydantic's words, which name classes."""
+_BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 _SHOULD = re.compile(r"^\w+ should ")
 """With what its sentences begin: Input, String, List, …"""
 
@@ -20,19 +38,25 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
     """Return where a validation failed first and why. `known` names the keys that the mapping at a place may have."""
     # An unknown key is the likeliest slip and often the cause of what else is wrong.
     first = next((each for each in error.errors() if each["type"] in _UNKNOWN), error.errors()[0])
+    if first["type"] == "literal_error" and isinstance(first["input"], int | float):
+        # Of a number, or `false`, the bounds of the number say more.
+        first = next(
+            (each for each in error.errors() if each["loc"][:-1] == first["loc"][:-1] and each["type"] in _BOUNDS), first
+        )
     location = first["loc"]
     if first["type"] in _UNKNOWN:
         return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
     if first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return location, "is missing"
-    message = _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
+    message = _SAID.get(first["type"]) or _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
     said = first["input"]
     given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
-    return location, message + given
+    return location, " ".join((message + given).splitlines())
 
 
 def dotted(location: Location) -> str:
     """Return a place as it is written in messages: `teachers[0].model`."""
     # pydantic names the branch of a union it tried (`tuple[str, ...]`); that is no place in the file.
-    parts = [part for part in location if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
+    named = [part for part in location if isinstance(part, int) or not part.startswith("constrained-")]
+    parts = [part for part in named if isinstance(part, int) or part.replace("_", "").replace("-", "").isalnum()]
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")

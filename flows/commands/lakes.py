@@ -84,7 +84,7 @@ def report(
     if as_json:
         print_json(found.as_dict() | ({"page": asdict(page)} if page else {}))
         return
-    print_lines((plain(name), plain(value)) for name, value in found.lines())
+    print_lines(found.lines())
     if page:
         say(f"page {plain(page.line())}")
 

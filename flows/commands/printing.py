@@ -45,12 +45,12 @@ def say(text: str) -> None:
 
 
 def print_lines(lines: Iterable[tuple[str, str]]) -> None:
-    """Print names and values as a table."""
+    """Print names and values as a table. What stands in them, such as a tag, may come from anywhere: each stays a line."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in lines:
-        table.add_row(escape(name), escape(value))
+        table.add_row(*(escape(plain(" ".join(text.splitlines()))) for text in (name, value)))
     out.print(table)
 
 
@@ -75,8 +75,9 @@ def results_alone() -> Iterator[None]:
 
 def print_exported(manifest: Mapping[str, Any]) -> None:
     """Print what an export wrote, and where."""
-    rows, shards = manifest["rows"], len(manifest["shards"])
-    out.print(Text(plain(f"exported {rows:,} rows in {shards} shards to {manifest['destination']}")))
+    from flows.exporting import exported
+
+    out.print(Text(plain(exported(manifest))))
 
 
 def print_json(value: dict[str, Any]) -> None:

@@ -20,10 +20,10 @@ def init(
     dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
 ) -> None:
     """Write a spec and a few prompts that run as they are."""
-    from flows.commands.starter import write
+    from flows.commands.starter import typed, write
 
     spec, prompts = write(folder, dataset)
-    out.print(Text(f"wrote {spec} and {prompts}; next: stillhouse plan {spec}, stillhouse build {spec}"))
+    out.print(Text(plain(f"wrote {spec} and {prompts}; next: stillhouse plan {typed(spec)}, stillhouse build {typed(spec)}")))
 
 
 def plan(
@@ -159,7 +159,7 @@ def score(
     if as_json:
         print_json(found.as_dict())
     else:
-        print_lines((plain(name), plain(value)) for name, value in found.lines())
+        print_lines(found.lines())
 
 
 def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:

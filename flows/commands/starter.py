@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import SpecError
@@ -36,7 +39,7 @@ verify:
   - {{use: exact_match, kind: number}}
 select: {{require: all, per_prompt: 2, prefer: shortest}}
 exports:
-  - {{format: messages, to: out/{dataset}, shards: 1}}
+  - {{format: messages, to: out/{folder}, shards: 1}}
 """
 PROMPTS = """\
 {"id": "pencils", "question": "A box has 6 pencils. How many pencils are in 3 boxes?", "answer": "18"}
@@ -57,5 +60,19 @@ def write(folder: Path, dataset: str) -> tuple[Path, Path]:
         if path.exists():
             raise SpecError(f"{path}: is there already; choose another --dataset or folder")
     write_text(prompts, PROMPTS)
-    write_text(spec, SPEC.format(spec=spec, dataset=dataset, prompts=prompts))
+    write_text(spec, SPEC.format(spec=typed(spec), dataset=_scalar(dataset), folder=dataset, prompts=_scalar(str(prompts))))
     return spec, prompts
+
+
+def typed(path: Path) -> str:
+    """Return a path as a shell takes it for one word."""
+    return shlex.quote(str(path))
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML has it, in quotes where it would be something else without: a number, a list, a comment."""
+    try:
+        plain = yaml.safe_load(f"key: {text} # a comment") == {"key": text} and yaml.safe_load(f"[{text}]") == [text]
+    except yaml.YAMLError:
+        plain = False
+    return text if plain else json.dumps(text, ensure_ascii=False)

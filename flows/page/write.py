@@ -20,15 +20,16 @@ import orjson
 
 from flows.looking import looking
 from flows.page import assets
-from flows.page.addresses import named, put_in
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
 from flows.report import Report, measured
+from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import sync, writing
 from storage.workspace import Workspace
 from tasks.browse import choose
 from tasks.browse.entries import entries
+from tasks.sources.addresses import named, put_in, sources_in
 
 SAMPLES = 10_000
 """Samples that are embedded by default: a page of some megabytes."""
@@ -110,10 +111,8 @@ def facts_of(build: Manifest, report: Report) -> dict[str, Any]:
 
 def _sources(build: Manifest, report: Report) -> Iterator[str]:
     """Yield what prompts and benchmarks were read from, and who is credited for it, which may be the same."""
-    spec, licensing = build.get("spec", {}), build.get("licensing", {})
     yield from report.parts["by_source"]
-    for each in (*spec.get("prompts", ()), *spec.get("decontaminate", ()), *licensing.get("sources", ())):
-        yield from (each[name] for name in ("source", "attribution") if each.get(name))
+    yield from sources_in([build.get("spec"), build.get("licensing")])
 
 
 def _most(rejections: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -145,6 +144,8 @@ def _compose(file: IO[str], facts: dict[str, Any], index: Index, texts: IO[str])
 @contextlib.contextmanager
 def _written(path: Path) -> Iterator[IO[str]]:
     """Give a text file that takes the path's place once it is whole."""
+    if not path.name:
+        raise SpecError(f"{str(path)!r} names no file to write the page to")
     temporary = path.with_name(f".{path.name}.tmp")
     with writing(path):
         try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from storage.errors import SpecError
 from storage.plugins import nearest
 from tasks.exporters.protocol import Exporter
 from tasks.exporters.registry import EXPORTERS
-from tasks.problems import dotted, problem
+from tasks.problems import Location, dotted, problem
 
 
 def make(name: str, options: Mapping[str, Any], *, where: str = "exports") -> Exporter:
@@ -33,10 +33,17 @@ def make(name: str, options: Mapping[str, Any], *, where: str = "exports") -> Ex
     try:
         made = TypeAdapter(kind).validate_python(dict(options)) if described else kind()
     except ValidationError as error:
-        location, message = problem(error, lambda _: known)
+        location, message = problem(error, lambda at: _within(kind, at) if at else known)
         raise SpecError(f"{'.'.join(filter(None, (where, dotted(location))))}: {message}") from error
     if not isinstance(made, Exporter):
         raise SpecError(f"{where}: {name!r} is no exporter: it needs `schema`, `one_to_one` and `rows`")
     if "license" not in made.schema.names:
         raise SpecError(f"{where}: the exporter {name!r} has no column `license`, without which nobody may use its rows")
     return made
+
+
+def _within(kind: type, location: Location) -> list[str]:
+    """Return the keys of an option that is a mapping."""
+    hint = get_type_hints(kind).get(str(location[0]))
+    models = (part for part in (hint, *get_args(hint)) if isinstance(part, type) and issubclass(part, BaseModel))
+    return [name for model in models for name in model.model_fields]

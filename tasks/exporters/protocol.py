@@ -20,7 +20,7 @@ A class without options needs no decorator.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, dataclass_transform, runtime_checkable
 
 import pyarrow as pa
@@ -74,6 +74,15 @@ class Caveated(Protocol):
 
     def caveats(self) -> list[str]:
         """Return lines for whoever takes the rows: of the last call of `rows`, once all of its rows were taken."""
+        ...
+
+
+@runtime_checkable
+class Losing(Protocol):
+    """An exporter that may leave traces out, or cut them."""
+
+    def losses(self, told: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return lines for whoever takes the rows, by the facts of every split."""
         ...
 
 
@@ -154,6 +163,11 @@ def documents(form: Exporter) -> Mapping[str, str]:
 def caveats(form: Exporter) -> list[str]:
     """Return what a person should know of the rows that an exporter made; nothing for most."""
     return form.caveats() if isinstance(form, Caveated) else []
+
+
+def losses(form: Exporter, told: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what a person should know of the traces that an exporter left out or cut, by the facts of every split."""
+    return form.losses(told) if isinstance(form, Losing) else []
 
 
 def facts(form: Exporter) -> Mapping[str, Any]:

@@ -141,6 +141,19 @@ class Tokenized(Shown):
             told["filled"] = round(counts["tokens"] / room, 4) if room else None
         return told
 
+    def losses(self, told: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return how many conversations were left out, and why, and how many were cut."""
+        why, lines = Counter[str](), []
+        for each in told:
+            why.update(each["dropped"])
+        traces, cut = (sum(each[name] for each in told) for name in ("traces", "truncated"))
+        if why.total():
+            reasons = ", ".join(f"{name} {number:,}" for name, number in why.items() if number)
+            lines.append(f"{self.form}: {why.total():,} of {traces:,} conversations are left out ({reasons})")
+        if cut:
+            lines.append(f"{self.form}: {cut:,} of {traces:,} conversations are cut, and lack the end of their turn")
+        return lines
+
     def _dropped(self) -> dict[str, int]:
         return {why: self._counts[f"dropped {why}"] for why in ("too_long", "special_tokens", "altered")}
 

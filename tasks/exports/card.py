@@ -255,7 +255,7 @@ def _generations(contents: Contents) -> Iterator[str]:
     yield "no student of a model, n where either is synthetic of n-th order. The responses themselves are a model's."
     yield ""
     yield from _table(("generation", "traces"), [(str(each), f"{number:,}") for each, number in contents.generations.items()])
-    if mix := contents.manifest["mix"]:
+    if mix := [each for each in contents.manifest["mix"] if each["rows"]]:
         yield ""
         yield f"Beside the traces stands what people wrote, in the split `{MIXED}`:"
         yield ""

@@ -12,6 +12,7 @@ from storage.lake import Lake, Manifest
 from storage.sql import literal, parquet, parquet_in
 from storage.workspace import Workspace
 from tasks.license import identifiers, parse, together
+from tasks.sources.shown import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Seq
     providers = {each["name"]: each.get("provider") for each in (build.get("spec") or {}).get("teachers", ())}
     return Licensing(
         license=" AND ".join(f"({each})" if " OR " in each and len(licenses) > 1 else each for each in licenses) or "unknown",
-        sources=[dict(zip(("source", "license"), row, strict=True)) for row in sources],
+        sources=[{"source": shown(source), "license": license_} for source, license_ in sources],
         teachers=[
             dict(zip(("name", "model", "license", "terms"), row, strict=True)) | {"provider": providers.get(row[0])}
             for row in teachers
@@ -166,6 +167,7 @@ def _with_scorer(found: Licensing, scorer: Mapping[str, Any] | None) -> Licensin
 
 def _with_mix(found: Licensing, mix: Sequence[Mapping[str, Any]]) -> Licensing:
     """Add what was mixed in, whose licences hold for the whole as well."""
+    mix = [each for each in mix if each["rows"]]
     if not mix:
         return found
     licenses = [found.license, *(each["license"] for each in mix)]

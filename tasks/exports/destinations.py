@@ -20,6 +20,8 @@ def at(to: str) -> Destination:
     scheme, colon, rest = to.partition("://")
     if not colon:
         return Folder(to)
+    if not rest.strip("/"):
+        raise SpecError(f"exports: {to}: names no folder; a URL is such as s3://BUCKET/FOLDER")
     if scheme in {"file", "local"}:
         return Folder(rest)
     address = urlsplit(to)

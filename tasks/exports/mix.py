@@ -123,6 +123,12 @@ class Mix:
     """The spec's."""
     chosen: tuple[_Chosen, ...]
     """By source."""
+    lost: bool = False
+    """Whether the form in which they are written left out all of the split."""
+
+    def undone(self) -> Mix:
+        """Return what is said where nothing of the split was left."""
+        return replace(self, chosen=tuple(replace(each, rows=0) for each in self.chosen), lost=True)
 
     @property
     def rows(self) -> int:
@@ -160,8 +166,9 @@ class Mix:
             for each in facts
             if each.held_back
         ]
-        if facts and not self.traces:
-            return [*found, f"mix: nothing is mixed in, since there is no trace in the split {MIXED!r}"]
+        if facts and (self.lost or not self.traces):
+            why = "nothing is left of" if self.lost else "there is no trace in"
+            return [*found, f"mix: nothing is mixed in, since {why} the split {MIXED!r}"]
         found += [
             f"mix: {shown(each.source)}: {each.share:.2%} beside {self.traces:,} traces is no row, and nothing of it is mixed in"
             for each in facts

@@ -11,6 +11,8 @@ from tasks.exports.contents import Contents
 from tasks.license import identifiers
 
 _WIDTH = 100
+_CREDITED = ("CC-BY", "ODC-By", "ODbL")
+"""How the ids of licences begin that ask for credit, as data sets mostly have them."""
 _LLAMA = 'Display "Built with Llama" where this data, or a model that was trained on it, is distributed.'
 
 
@@ -97,7 +99,7 @@ def credits_of(source: Mapping[str, Any]) -> Iterator[str]:
     origin = source.get("origin", {}).get("sources", ())
     if source.get("attribution"):
         yield str(source["attribution"])
-    elif not origin and any(name.startswith("CC-BY") for name in identifiers(source["license"])):
+    elif not origin and any(name.startswith(_CREDITED) for name in identifiers(source["license"])):
         yield str(source["source"])
     for each in origin:
         yield from credits_of(each)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tasks.sources.shown import shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrownCounts:
@@ -41,7 +43,7 @@ class GrownCounts:
         rejected = sum(self.rejected.values())
         sums = f"{self.kept:,} kept + {rejected:,} rejected + {self.failed:,} failed = {self.asked:,}"
         lines = [
-            (f"grown from {self.source}", f"by {self.method} of {self.teacher}, of {self.seeds:,} seeds{less}: {sums}"),
+            (f"grown from {shown(self.source)}", f"by {self.method} of {self.teacher}, of {self.seeds:,} seeds{less}: {sums}"),
             ("", f"{self.requests:,} requests: {self.reused:,} answers reused, {self.paid:,} paid"),
         ]
         if rejected:

@@ -10,6 +10,7 @@
     tables      Parquet and Arrow
     lakes       another lake's dataset
     shown       an address without what may be secret in it
+    addresses   the same, for all that a manifest names
 
 An error names the file and the line (JSONL, CSV) or the row (Parquet, Arrow), and what is wrong there.
 """

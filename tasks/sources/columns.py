@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from storage.errors import SourceError
-from tasks.sources.file import File
 from tasks.sources.options import Fields
 
 
-def once(fields: Fields, names: Sequence[str], file: File) -> set[str]:
+def read_of(fields: Fields) -> set[str]:
+    """Return the columns that are read, where they are there."""
+    return {*fields.named, *fields.usual()}
+
+
+def once(fields: Fields, names: Sequence[str], place: str) -> set[str]:
     """Return the columns that are read. Raise SourceError where one of them is there twice: nobody can say which is meant."""
-    read = {*fields.named, *fields.usual()}
+    read = read_of(fields)
     twice = next((name for place, name in enumerate(names) if name in read and name in names[:place]), None)
     if twice is not None:
-        raise SourceError(f"{file.name}: has several columns {twice!r}; rename those that aren't meant")
+        raise SourceError(f"{place}: has several columns {twice!r}; rename those that aren't meant")
     return read

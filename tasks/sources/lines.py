@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import orjson
 
 from storage.errors import SourceError
-from tasks.sources.columns import once
+from tasks.sources.columns import once, read_of
 from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
@@ -20,8 +20,9 @@ from tasks.sources.prompts import Row
 _LONG = re.compile(rb"\d{19}")
 
 
-def jsonl(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
+def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield the objects of a file that has one a line."""
+    names = [orjson.dumps(name) for name in sorted(read_of(fields))]
     with file.unpacked() as stream:
         for number, line in enumerate(stream, start=1):
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
@@ -33,15 +34,25 @@ def jsonl(file: File, _: Fields) -> Iterator[tuple[str, Row]]:
                 row = orjson.loads(line)
                 if _LONG.search(line):
                     row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
+                if isinstance(row, dict) and any(line.count(name) > 1 for name in names):
+                    once(fields, _keys(line), place)  # of two, either reader takes the last
             except UnicodeDecodeError as error:
                 raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
             except orjson.JSONDecodeError as error:
-                raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}") from error
+                array = "; a line must be a JSON object, and this is an array over several" if line.lstrip()[:1] == b"[" else ""
+                raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}{array}") from error
             except RecursionError as error:
                 raise SourceError(f"{place}: nested too deeply") from error
             if not isinstance(row, dict):
                 raise SourceError(f"{place}: a line must be a JSON object, and this is a {type(row).__name__}")
             yield place, row
+
+
+def _keys(line: bytes) -> list[str]:
+    """Return the keys of the object that a line is, each as often as it stands there."""
+    found: list[list[str]] = []
+    json.loads(line, object_pairs_hook=lambda pairs: found.append([name for name, _ in pairs]))
+    return found[-1]  # the outermost is whole last
 
 
 def csv_(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
@@ -71,7 +82,7 @@ def _separated(file: File, fields: Fields, delimiter: str) -> Iterator[tuple[str
             if row is None:
                 return
             if first:
-                once(fields, reader.fieldnames or (), file)
+                once(fields, reader.fieldnames or (), file.name)
                 first = False
             place = f"{file.name}:{reader.line_num}"
             if None in row or None in row.values():

@@ -39,6 +39,8 @@ def _local(pattern: str) -> list[File] | Folder:
     if path.is_dir():
         below = {os.path.relpath(name, path): File(name=name, path=name) for name in _below(path)}
         return Folder.of(str(path), below)
+    if path.exists():
+        raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
     found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute or not
     if not found:
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()})")
@@ -46,7 +48,10 @@ def _local(pattern: str) -> list[File] | Folder:
 
 
 def _below(folder: Path) -> Iterator[str]:
-    for at, _, names in os.walk(folder):
+    def unreadable(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: can't be read: {error.strerror}") from error
+
+    for at, _, names in os.walk(folder, onerror=unreadable):
         for name in names:
             yield str(Path(at) / name)
 

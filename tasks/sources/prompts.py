@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -72,6 +73,10 @@ def _text(row: Row, named: str | None, default: str, place: str) -> str | None:
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise SourceError(f"{place}: {named or default} must be a text or a number, and this is a {type(value).__name__}")
+    if isinstance(value, float | Decimal) and not math.isfinite(value):  # as tables write what is missing
+        raise SourceError(
+            f"{place}: {named or default} must be a text or a number, and this is {value}; where there is none, write null"
+        )
     return str(value)
 
 
@@ -95,6 +100,8 @@ def _messages(row: Row, place: str, fields: Fields) -> tuple[Message, ...]:
     for number, turn in enumerate(turns, start=1):
         if not isinstance(turn, dict) or turn.get("role") not in ROLES or not isinstance(turn.get("content"), str):
             raise SourceError(f"{place}: message {number} must have a role ({', '.join(ROLES)}) and a text as content")
+        if turn.get("tool_calls"):
+            raise SourceError(f"{place}: message {number} calls tools, which a conversation here can't; leave such rows out")
         made.append(Message(role=cast("Role", turn["role"]), content=turn["content"]))
     if made[-1].role != "user" or not made[-1].content.strip():
         raise SourceError(f"{place}: the last message must be the user's, and not empty")

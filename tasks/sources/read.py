@@ -27,7 +27,7 @@ def read_prompts(
     read in its stead.
     """
     found = lakes.found if source.of_lake else prompts.found
-    taken = 0
+    taken = number = 0
     for number, (place, row) in enumerate(_rows(source), start=1):
         if source.sample is not None and random.Random(f"{seed}/{source.source}/{number}").random() >= source.sample:  # noqa: S311
             continue
@@ -36,7 +36,8 @@ def read_prompts(
         if source.limit is not None and taken >= source.limit:
             return
     if not taken:
-        raise SourceError(f"{shown(source.source)}: no prompts in it")
+        why = f"`sample: {source.sample:g}` takes none of its {number:,} rows" if number else "no prompts in it"
+        raise SourceError(f"{shown(source.source)}: {why}")
 
 
 def _rows(source: PromptSource) -> Iterator[tuple[str, Row]]:

@@ -55,11 +55,13 @@ def _rows(file: File, batches: Iterable[pa.RecordBatch], *, form: str) -> Iterat
     try:
         for batch in batches:
             for start in range(0, batch.num_rows, ROWS):
-                for row in batch.slice(start, ROWS).to_pylist(maps_as_pydicts="lossy"):
+                for row in batch.slice(start, ROWS).to_pylist(maps_as_pydicts="strict"):
                     number += 1
                     yield f"{file.name}: row {number}", row
     except pa.ArrowInvalid as error:
         raise SourceError(f"{file.name}: not {form}: {error}") from error
+    except KeyError as error:  # an ArrowKeyError too is one
+        raise SourceError(f"{file.name}: near row {number + 1}: a map has a key twice") from error
     except (pa.ArrowException, ValueError, OverflowError) as error:
         raise SourceError(f"{file.name}: near row {number + 1}: can't be read as Python values: {error}") from error
 
@@ -70,5 +72,5 @@ def _wanted(fields: Fields, names: Sequence[str], file: File) -> list[str]:
     for name in [*fields.named, *usual]:
         if name not in names:
             raise SourceError(f"{file.name}: no column {name!r}; there are {', '.join(map(repr, names)) or 'none'}")
-    read = once(fields, names, file)
+    read = once(fields, names, file.name)
     return [name for name in names if name in read]

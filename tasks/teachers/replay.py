@@ -78,12 +78,12 @@ class ReplayTeacher:
         for key in (_key("prompt_id", request.prompt_id), _key("prompt", request.messages[-1].content)):
             found = found or self._index.execute("SELECT offset FROM answers WHERE key = ?", (key,)).fetchone()
         if found is None:
-            raise RequestRejected(f"{self.path} has no answer for prompt {request.prompt_id}")
+            raise RequestRejected(f"{self.path} has no answer: prompt {request.prompt_id}")
         self._file.seek(found[0])
         answers = _answers(orjson.loads(self._file.readline()))
         wanted = answers[request.sample_index : request.sample_index + request.n]
         if not wanted:
-            raise RequestRejected(f"{self.path} has {len(answers)} answers for prompt {request.prompt_id}, and not more")
+            raise RequestRejected(f"{self.path} has {len(answers)} answers, and not more: prompt {request.prompt_id}")
         try:
             choices = tuple(_choice(answer, logprobs=bool(request.parameters.get("logprobs"))) for answer in wanted)
         except ValueError as error:

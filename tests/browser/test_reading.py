@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,10 @@ import pytest
 from flows.page.write import write_page
 from storage.lake import Lake
 from tests.browser.conftest import Chromium, Watched
+from tests.fakes import named
+from tests.flows.test_diff import land
+from tests.flows.test_report import COUNTS
+from tests.tasks.house import Spec
 
 pytestmark = pytest.mark.browser
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
@@ -215,3 +221,19 @@ def test_print(watched: Watched):
     assert not tab.is_visible("#top")
     assert tab.is_visible("#summary")
     assert len(tab.pdf(format="A4")) > 20_000
+
+
+def test_nothing_kept(chromium: Chromium, tmp_path: Path):
+    """A build without a trace says so where there is nothing to measure, and shows no table without rows."""
+    lake = Lake(tmp_path / "lake")
+    given = Spec(verifiers=[named("never", lambda prompt, sample: False)])
+    nothing = {
+        "diversity": {"sample": 0, "traces": 0, "openings": []},
+        "style": {"responses": 0, "by_length": [], "length_alone": None, "habits": {}},
+    }
+    with ThreadPoolExecutor(1) as aside:  # Playwright has a loop of its own in this thread
+        aside.submit(lambda: asyncio.run(land(lake, given, "1", tmp_path, COUNTS | {"measures": nothing}))).result()
+    with chromium.open(write_page(lake, "d", None, tmp_path / "page.html").path) as opened:
+        assert "No trace was kept" in opened.tab.inner_text("#manner")
+        assert [table for table in opened.tab.query_selector_all("#report table") if not table.query_selector("tbody tr")] == []
+        assert opened.quiet(), opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from flows import cli
 from flows.commands import printing
+from flows.loading import load_spec
 from flows.process.launch import Launch
 from flows.progress import Progress
 from storage.errors import Interrupted
@@ -77,7 +79,7 @@ BAD_SPECS = {
         ["teachers[0].limits.concurency", "did you mean 'concurrency'?"],
     ),
     "a missing key": (json.dumps({k: v for k, v in GOOD.items() if k != "dataset"}), ["dataset", "is missing"]),
-    "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "integer", "'many'"]),
+    "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "whole number", "'many'"]),
     "out of range": (changed(sampling={"k": 0}), ["sampling.k", "greater than or equal to 1"]),
     "an unknown provider": (changed(teachers=teacher(provider="opnai")), ["teachers[0].provider", "did you mean 'openai'?"]),
     "an unknown verifier": (changed(verify=[{"use": "exact_mach"}]), ["verify[0].use", "did you mean 'exact_match'?"]),
@@ -357,6 +359,21 @@ def test_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert "16 wanted" in capsys.readouterr().out
     assert run(monkeypatch, "init") == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [("a: b #c", "starter"), ("q'\"x", "starter"), ("[x", "starter"), ("back\\slash", "a-b"), (".", "true"), (".", "007")],
+)
+def test_init_of_what_yaml_reads_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, name: str
+) -> None:
+    """A folder with signs of YAML's in its name, and a dataset that is called like a number, are what they are."""
+    monkeypatch.chdir(tmp_path)
+    assert run(monkeypatch, "init", where, "--dataset", name) == 0
+    path = shlex.split(capsys.readouterr().out.partition("next: ")[2])[-1]
+    assert run(monkeypatch, "plan", path) == 0
+    assert load_spec(Path(path)).dataset == name
 
 
 def test_status_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -163,3 +163,16 @@ def test_flat():
         "mix[0].share": 1,
     }
     assert changed({"a": 1, "b": 2}, {"b": 2, "c": None}) == {"a": (1, None)}
+
+
+async def test_queries_are_left_out(lake: Lake, tmp_path: Path):
+    """A terminal is shown no query of a source's URL, where a token may stand."""
+    url = "https://x.example/p?token=sesame"
+    given = Spec(prompts=[make_prompt("a", source=url)])
+    await land(lake, given, "1", tmp_path, {"spec": {"prompts": [{"source": url, "limit": 1}]}})
+    await land(lake, given, "2", tmp_path, {"spec": {"prompts": [{"source": url, "limit": 2}]}})
+    found = diff(lake, "d", before=None, after=None)
+    lines = dict(found.lines())
+    assert lines["spec prompts[https://x.example/p?…].limit"] == "1 to 2"
+    assert "source https://x.example/p?…" in lines
+    assert "sesame" not in str(lines)

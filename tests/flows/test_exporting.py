@@ -27,6 +27,12 @@ def test_sizes():
         options_of(FLAGS | {"shard_bytes": "2MB", "shards": 3}, [])
 
 
+def test_an_entry_of_a_mix():
+    """What is wrong in one is named by its place in it."""
+    with pytest.raises(SpecError, match=r"^--mix\[0\]\.share: is missing$"):
+        options_of(FLAGS, [], mix=["{source: x}"])
+
+
 @pytest.mark.parametrize(
     ("flags", "pairs", "said"),
     [

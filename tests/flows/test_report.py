@@ -122,3 +122,13 @@ async def test_nothing(lake: Lake, tmp_path: Path):
     assert any("an earlier version" in value for _, value in found.lines())
     with pytest.raises(StorageError, match="no build '9'"):
         report(lake, "d", build_id="9")
+
+
+async def test_queries_are_left_out(lake: Lake, tmp_path: Path):
+    """A terminal is shown no query of a source's URL, where a token may stand; sources that differ in it alone stay two."""
+    prompts = [make_prompt(name, source=f"https://x.example/p?token={name}") for name in "ab"]
+    found = await reported(lake, tmp_path, Spec(prompts=prompts))
+    assert [name for name, _ in found.lines() if name.startswith("source")] == [
+        "source https://x.example/p?…",
+        "source https://x.example/p?… (2)",
+    ]

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from flows.loading import load_spec
 from flows.spec import Spec
+from storage.errors import SpecError
 from tasks.meanings import meanings
 from tasks.options import Options
 
@@ -161,3 +162,31 @@ def test_what_watching_may_be(part: str, wrong: dict[str, Any]) -> None:
     """Bounds that can't be are refused, and unknown keys."""
     with pytest.raises(ValidationError, match=part):
         Spec.model_validate(SMALL | {part: wrong})
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ({"seed": True}, "seed: must be a number, and this is true"),
+        ({"select": {"per_prompt": True}}, "select.per_prompt: must be a number, and this is true"),
+        ({"budget": {"usd": False}}, "budget.usd: must be a number, and this is false"),
+        ({"seed": "x"}, "seed: must be a whole number, and this is 'x'"),
+        ({"seed": 1.5}, "seed: must be a whole number, and this is 1.5"),
+        ({"dedup": {"exact": "often"}}, "dedup.exact: must be true or false, and this is 'often'"),
+        ({"prompts": ["p.jsonl"]}, "prompts[0]: must be a mapping, and this is 'p.jsonl'"),
+        ({"prompts": "p.jsonl"}, "prompts: must be a list, and this is 'p.jsonl'"),
+        ({"exports": [{"to": "out", "shard_bytes": "lots"}]}, "exports[0].shard_bytes: must be a size, as in 500MB, and this is"),
+        ({"exports": [{"to": "a" * 300}]}, "exports[0].to: has a name of more than 255 bytes in it"),
+        ({"exports": [{"to": "out", "erase_system": ""}]}, "exports[0].erase_system: must have at least 1 character"),
+        ({"decontaminate": [{"source": "p.jsonl", "near": 1.5}]}, "decontaminate[0].near: must be less than or equal to 1"),
+        ({"select": {"cap": {"by": "a\nb", "at": 1}}}, "select.cap[0].by: must be source, teacher, strategy or tag:NAME"),
+    ],
+)
+def test_what_is_of_another_kind(tmp_path: Path, part: dict[str, Any], said: str) -> None:
+    """It is one line in plain words. What YAML reads as true is no number, though Python would take it for 1."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SMALL | part))
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert str(caught.value).partition(": ")[2].startswith(said)
+    assert "\n" not in str(caught.value)

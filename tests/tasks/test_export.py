@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from tasks.exporters.messages import Messages
 from tasks.exporters.protocol import NoRows
 from tasks.exporters.registry import EXPORTERS
 from tests.fakes import listing
-from tests.tasks.landed import land, run, trace
+from tests.tasks.landed import LICENSE, land, run, trace
 
 FILES = pytest.mark.parametrize("file", ["parquet", "jsonl", "arrow"])
 EVERY_FILE = pytest.mark.parametrize("file", ["parquet", "jsonl", "arrow", "tar"])
@@ -167,6 +167,11 @@ class TestSplits:
             kept = [n for n in range(100) if (self.split(n)["split"] or "train") == name]
             assert sorted(numbers(rows_of(lake, manifest, name))) == kept
 
+    def test_all_held_back(self, lake: Lake):
+        """Nothing to train on is no error, and is told."""
+        (said,) = run(lake, [trace(n, split="test" if n else "validation") for n in range(5)])["warnings"]
+        assert said.startswith("there is no trace in the split 'train': all are held back (1 in 'validation', 4 in 'test')")
+
 
 class TestManifest:
     """What is in them."""
@@ -194,6 +199,20 @@ class TestManifest:
         manifest = run(lake, [trace(n, finish_reason="length" if n < 3 else "stop") for n in range(10)])
         (said,) = manifest["warnings"]
         assert said.startswith("3 of 10 traces were cut off (finish_reason length), and teach a student to stop there")
+
+    @EVERY_FILE
+    def test_no_query_of_an_address(self, lake: Lake, tmp_path: Path, file: str):
+        """An export is passed on: nothing beside the rows has a source's query in it, where a token may stand."""
+        urls = [f"https://x.example/{name}.jsonl?token=sesame" for name in "ab"]
+        spec = {"prompts": [{"source": urls[0]}], "exports": [{"to": "out", "mix": [{"source": urls[1]}]}]}
+        source = {"source": urls[0], "license": "CC-BY-4.0", "attribution": urls[0]}
+        licensing = {"license": LICENSE, "sources": [source | {"origin": {"sources": [source]}}], "teachers": []}
+        for said in ({"licensing": licensing}, {}):  # earlier versions noted no `licensing`
+            build = land(lake, 2, make=lambda n: trace(n, prompt_source=urls[0]), spec=spec, **said)
+            export(lake, build, ExportOptions(to=str(tmp_path / "out"), file=file))
+            texts = {name: (tmp_path / "out" / name).read_text() for name in DOCUMENTS if (tmp_path / "out" / name).exists()}
+            assert [name for name, text in texts.items() if "sesame" in text] == []
+            assert "https://x.example/a.jsonl?…" in texts["NOTICE"]
 
     def test_options_and_facts(self, lake: Lake):
         """The form's own options and what it counted stand in it."""
@@ -370,6 +389,25 @@ class Wanting(Doubling):
         return ["own: nobody knows whose"]
 
 
+class Leaving(Doubling):
+    """Takes none of the split `train`, and says so."""
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield the others."""
+        taken = list(traces)
+        if any(each["split"] == "train" for each in taken):
+            raise NoRows("too long")
+        yield from [{"text": each["response"], "license": each["license"]} for each in taken]
+
+    def facts(self) -> dict[str, Any]:
+        """Count."""
+        return {"some": 1}
+
+    def losses(self, told: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Add up."""
+        return [f"own: {sum(each['some'] for each in told)} of 3 are left out"]
+
+
 class Whole(Doubling):
     """Takes a trace as the mapping that it is."""
 
@@ -427,6 +465,19 @@ class TestOthers:
         assert "every trace was dropped (in the split 'validation')" in manifest["warnings"]
         with pytest.raises(SpecError, match=r"every trace was dropped$"):
             run(lake, [trace(5)], format="own")
+
+    def test_what_is_left_out(self, lake: Lake, tmp_path: Path, plug_in: Callable[[type[Doubling]], None]):
+        """It is said of all splits at once; and of a mix into a split of which nothing is left, that nothing is mixed in."""
+        plug_in(Leaving)
+        (tmp_path / "human.jsonl").write_text('{"prompt": "H", "response": "h"}\n')
+        mix = [{"source": str(tmp_path / "human.jsonl"), "share": 0.2, "license": "CC-BY-SA-4.0", "attribution": "Ada"}]
+        manifest = run(lake, [trace(n, split="train" if n else "test") for n in range(5)], format="own", mix=mix)
+        assert manifest["caveats"] == ["own: 2 of 3 are left out"]
+        assert {"exports: own: 2 of 3 are left out", "mix: nothing is mixed in, since nothing is left of the split 'train'"} <= {
+            *manifest["warnings"]
+        }
+        assert (manifest["mix"][0]["rows"], manifest["mix"][0]["reached"], manifest["license"]) == (0, 0, LICENSE)
+        assert "Ada" not in (tmp_path / "out" / "NOTICE").read_text() + (tmp_path / "out" / "README.md").read_text()
 
     def test_what_is_lacking(self, lake: Lake, plug_in: Callable[[type[Doubling]], None]):
         """It is said once, however many splits there are, and stands in the card."""

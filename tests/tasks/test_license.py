@@ -48,11 +48,12 @@ WRONG = {
     "Apache 2.0": "did you mean Apache-2.0?",
     "MITT": "did you mean MIT?",
     "CC-BY-NC": "did you mean CC-BY-",
-    "MIT AND": "did you mean",
+    "MIT AND": "see spdx.org/licenses",
     "(MIT": "did you mean MIT?",
-    "MIT WITH Apache-2.0": "did you mean",
-    "Classpath-exception-2.0": "",
-    "qqqqqqqqqqqqqqqqqqq": "see spdx.org/licenses",
+    "MIT WITH Apache-2.0": "see spdx.org/licenses",
+    "Classpath-exception-2.0": "see spdx.org/licenses",
+    "qqqqqqqqqqqqqqqqqqq": "see spdx.org/licenses, or call one of your own LicenseRef-NAME",
+    "unknown": "see spdx.org/licenses",
     "proprietary": "",
 }
 

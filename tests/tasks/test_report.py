@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tasks.growth.counts import GrownCounts
 from tasks.report import Saved, Summary, TeacherCounts
 
 PROMISED = [
@@ -124,6 +125,14 @@ def test_saved(usd: float | None, said: str):
     line = dict(summary(saved=Saved(**(SAVED | {"usd": usd}))).lines())["saved"]
     assert line == f"60 samples, {said}, -100 tokens in, 360 out, against drawing all 3 samples of each"
     assert "saved" not in dict(summary().lines())
+
+
+def test_grown():
+    """Where seeds come from is said without a URL's query, where a token may stand."""
+    counts = {"seeds": 2, "requests": 1, "reused": 0, "paid": 1, "asked": 4, "kept": 4, "failed": 0}
+    grown = GrownCounts(source="https://x.example/p?token=sesame", method="evolve", teacher="t", **counts)
+    lines = dict(summary(grown=[grown]).lines())
+    assert lines["grown from https://x.example/p?…"].endswith("4 kept + 0 rejected + 0 failed = 4")
 
 
 def test_there_and_back():

@@ -12,6 +12,7 @@ function manner(facts) {
   const { diversity, style } = measures;
   const habits = Object.entries(style.habits || {}).filter(([, each]) => each.share).sort((one, other) => other[1].share - one[1].share);
   return section("manner", "Diversity and style",
+    !diversity.sample && el("p", { class: "lead" }, "No trace was kept, so there is no diversity to measure."),
     el("div", { class: "columns" },
       diversity.sample > 0 && el("div", null,
         table([["measure", ([, what]) => what], ["value", ([name]) => figure(diversity[name]), "number"], ["more diverse", ([, , way]) => way, "words"]], MEASURES,
@@ -36,7 +37,7 @@ function rights(facts) {
   return section("rights", "Licences and leaks",
     licensing.license && el("p", { class: "lead" }, `All of it together: ${licensing.license}.`),
     el("div", { class: "columns" },
-      table([
+      facts.licenses.length > 0 && table([
         ["licence", (each) => each.license || "none"], ["training", (each) => each.train_use, "words"], ["generation", (each) => count(each.generation), "number"], ["traces", (each) => count(each.traces), "number"],
       ], facts.licenses, { caption: "Traces by licence" }),
       (licensing.sources || []).length > 0 && table([

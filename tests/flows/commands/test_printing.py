@@ -10,13 +10,28 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.printing import print_exported
+from flows.commands.printing import print_exported, print_lines
 
 
 def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
     """What stands in brackets is no markup, and nothing in a name steers the terminal."""
     print_exported({"rows": 1200, "shards": [1, 2], "destination": "out [bold] [/x] \x1b[2J"})
     assert capsys.readouterr().out == "exported 1,200 rows in 2 shards to out [bold] [/x] \N{REPLACEMENT CHARACTER}[2J\n"
+
+
+def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]):
+    """Whatever stands in a tag of somebody's data."""
+    print_lines([("tag a\nb", "c\u2028d \x1b[2J [/x]"), ("e", "f")])
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "tag a b  c d \N{REPLACEMENT CHARACTER}[2J [/x]",
+        "e        f",
+    ]
+
+
+def test_one_is_one(capsys: pytest.CaptureFixture[str]):
+    """A row and a shard have no plural."""
+    print_exported({"rows": 1, "shards": [1], "destination": "out"})
+    assert capsys.readouterr().out == "exported 1 row in 1 shard to out\n"
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])

@@ -16,7 +16,7 @@ import pytest
 
 from flows.page.samples import Index
 from flows.page.write import write_page
-from storage.errors import StorageError
+from storage.errors import SpecError, StorageError
 from storage.lake import Lake
 from tasks.browse.entries import Entry
 from tests.fakes import make_prompt, named
@@ -141,6 +141,13 @@ async def test_nothing_to_read(lake: Lake, tmp_path: Path):
     page = write_page(lake, "d", None, tmp_path / "page.html")
     assert (page.samples, page.slots) == (0, 0)
     assert read(page.path)[2] == []
+
+
+async def test_a_file_without_a_name(lake: Lake, tmp_path: Path):
+    """A path that names no file, such as an empty one, is one line."""
+    await landed(lake, tmp_path, spec())
+    with pytest.raises(SpecError, match=r"^'\.' names no file"):
+        write_page(lake, "d", None, Path())
 
 
 async def test_queries_are_left_out(lake: Lake, tmp_path: Path):

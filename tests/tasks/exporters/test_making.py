@@ -110,7 +110,12 @@ def test_what_an_exporter_says_of_itself():
         ),
         ("bare", {"size": 1}, "exports[1].size: unknown key; the format 'bare' takes no options of its own"),
         ("undecorated", {"sise": 1}, "exports[1].sise: unknown key; did you mean 'size'?"),
-        ("undecorated", {"size": "x"}, "exports[1].size: must be a valid integer"),
+        ("undecorated", {"size": "x"}, "exports[1].size: must be a whole number"),
+        (
+            "soft",
+            {"tokenizer": "x", "layout": "distillkit", "codec": {"polynomial_term": [0]}},
+            "exports[1].codec.polynomial_term: unknown key; did you mean 'polynomial_terms'?",
+        ),
         ("unlicensed", {}, "exports[1]: the exporter 'unlicensed' has no column `license`"),
         ("noexporter", {}, "exports[1]: 'noexporter' is no exporter: it needs `schema`, `one_to_one` and `rows`"),
     ],

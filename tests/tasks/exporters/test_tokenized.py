@@ -199,6 +199,20 @@ class TestTooLong:
         told = protocol.facts(made)
         assert (told["truncated"], told["dropped"]["too_long"]) == (1, 1)
 
+    def test_told(self, folders: dict[str, str]):
+        """A person hears of both, over all splits."""
+        made = make("tokenized", {"tokenizer": folders["chatml"], "max_length": 80, "too_long": "truncate"})
+        told = []
+        for n in range(2):
+            list(made.rows([make_trace(n, response="x" * 100), make_trace(9, messages=[user("y" * 100)])]))
+            told.append(protocol.facts(made))
+        assert protocol.losses(made, told) == [
+            "tokenized: 2 of 4 conversations are left out (too_long 2)",
+            "tokenized: 2 of 4 conversations are cut, and lack the end of their turn",
+        ]
+        list(made.rows([make_trace(0)]))
+        assert protocol.losses(made, [protocol.facts(made)]) == []
+
     def test_all_of_it(self, folders: dict[str, str]):
         """Where nothing is left, that is one line; no traces give no rows."""
         with pytest.raises(SpecError, match=r"every trace was dropped \(2 too_long\); raise max_length"):

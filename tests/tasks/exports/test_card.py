@@ -219,6 +219,14 @@ class TestLicensing:
         assert 'Duty: Display "Built with Llama"' in notice
         assert "* p.jsonl\n  Licence: CC-BY-4.0\n  Credit: p.jsonl\n" in notice
 
+    @pytest.mark.parametrize(
+        ("name", "credit"), [("ODC-By-1.0", True), ("MIT OR ODbL-1.0", True), ("CC-BY-SA-4.0", True), ("CC0-1.0", False)]
+    )
+    def test_credit(self, lake: Lake, name: str, credit: bool):
+        """Licences that data sets have ask for it; where nobody is named, the source is."""
+        notice = texts(lake, [trace(0, license=name, prompt_license=name)])["NOTICE"]
+        assert ("Credit: p.jsonl" in notice) is credit
+
     def test_no_other_is_llama(self, lake: Lake):
         """A model that only sounds like it owes nothing."""
         assert "Built with" not in texts(lake, [trace(0, model="ollama/qwen-3")])["NOTICE"]

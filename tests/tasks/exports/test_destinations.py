@@ -172,3 +172,10 @@ def test_no_credentials_in_a_url(to: str):
     with pytest.raises(SpecError, match="credentials belong into the environment") as caught:
         at(to)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("to", ["s3://", "file:///", "hf://"])
+def test_a_url_of_nothing(to: str):
+    """A URL that names no folder is refused: `s3://` was written to a folder here that is called `s3:`."""
+    with pytest.raises(SpecError, match=rf"^exports: {to}: names no folder"):
+        at(to)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,11 @@ ROWS = {
         {},
         "the last message must be the user's, and not empty",
     ),
+    "a turn that calls a tool": (
+        {"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"id": "1"}]}, {"role": "user", "content": "b"}]},
+        {},
+        "message 1 calls tools, which a conversation here can't",
+    ),
     "an empty last turn": (
         {"messages": [{"role": "user", "content": " "}]},
         {},
@@ -72,6 +78,8 @@ LINES = {
     "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13"),
     "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
     "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
+    "a key twice": (b'{"prompt": "a", "id": "1", "prompt": "b"}', "has several columns 'prompt'; rename those that aren't meant"),
+    "an array over lines": (b'[{"prompt": "a"},', "not JSON: unexpected end of data at column 1; a line must be a JSON object"),
 }
 
 
@@ -143,6 +151,17 @@ class TestFiles:
         with pytest.raises(SourceError, match=rf"^nowhere\.jsonl: no such file \(looked in {tmp_path}\)$"):
             read("nowhere.jsonl")
 
+    def test_a_pipe(self, tmp_path: Path):
+        """What can be read but once, such as a shell's `<(…)`, is no source."""
+        os.mkfifo(tmp_path / "p.jsonl")
+        with pytest.raises(SourceError, match=r"p\.jsonl: is no file but a pipe or a device"):
+            read(tmp_path / "p.jsonl")
+
+    def test_a_sample_of_nothing(self, tmp_path: Path):
+        """Where `sample` takes no row at all, that is said: the file isn't empty."""
+        with pytest.raises(SourceError, match=r"p\.jsonl: `sample: 1e-09` takes none of its 2 rows$"):
+            read(jsonl(tmp_path, GOOD, GOOD), sample=1e-9)
+
     @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending"), ("p.json", r"\.json")])
     def test_ending(self, tmp_path: Path, name: str, said: str):
         """A file of another kind is named, with the kinds that can be read."""
@@ -192,6 +211,29 @@ class TestFiles:
         pq.write_table(pa.table({"question": ["a"], "reference": ["4"]}), tmp_path / "p.parquet")
         with pytest.raises(SourceError, match=r"p\.parquet: no column 'prompt'; there are 'question', 'reference'"):
             read(tmp_path / "p.parquet")
+
+    @pytest.mark.parametrize(
+        ("columns", "said"),
+        [
+            (
+                {"reference": pa.array([1.0, float("nan")])},
+                "row 2: reference must be a text or a number, and this is nan; where there",
+            ),
+            ({"id": pa.array([1.0, float("inf")])}, "row 2: id must be a text or a number, and this is inf"),
+            (
+                {"tags": pa.array([[], [("a", "1"), ("a", "2")]], pa.map_(pa.string(), pa.string()))},
+                "near row 1: a map has a key twice",
+            ),
+        ],
+        ids=["NaN", "infinity", "a key twice in a map"],
+    )
+    def test_what_tables_can_say(self, tmp_path: Path, columns: dict[str, Any], said: str):
+        """And JSON can't: what is missing as NaN is no answer, and of two values of a key none is meant more than the other."""
+        path = tmp_path / "p.parquet"
+        pq.write_table(pa.table({"prompt": ["a", "b"]} | columns), path)
+        with pytest.raises(SourceError) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}: {said}")
 
     def test_parquet_row(self, tmp_path: Path):
         """A row of a Parquet file is named by its number."""

@@ -182,3 +182,15 @@ def test_nobody_there():
     """A server that doesn't answer is one line, and not a file that is missing."""
     with pytest.raises(SourceError, match=r"^http://127\.0\.0\.1:1/p\.jsonl: can't be reached: .*127\.0\.0\.1:1"):
         read("http://127.0.0.1:1/p.jsonl")
+
+
+def test_a_folder_below_that_can_t_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is an error: without it, the dataset would silently be a smaller one."""
+    jsonl(tmp_path, {"prompt": "a"})
+
+    def scandir(path: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("os.scandir", scandir)
+    with pytest.raises(SourceError, match=rf"^{tmp_path}: can't be read: Permission denied$"):
+        read(tmp_path)

@@ -106,13 +106,13 @@ class TestAnswers:
     async def test_unknown_prompt(self, tmp_path: Path):
         """A prompt without an answer is a rejected request: asking again would not help."""
         path = write(tmp_path, {"prompt_id": "p", "response": "4"})
-        with pytest.raises(RequestRejected, match=r"replay\.jsonl has no answer for prompt q$"):
+        with pytest.raises(RequestRejected, match=r"replay\.jsonl has no answer: prompt q$"):
             await ask(path, prompt_id="q")
 
     async def test_not_enough(self, tmp_path: Path):
         """So is an index beyond what was recorded."""
         path = write(tmp_path, {"prompt_id": "p", "responses": ["a", "b"]})
-        with pytest.raises(RequestRejected, match="has 2 answers for prompt p, and not more"):
+        with pytest.raises(RequestRejected, match=r"has 2 answers, and not more: prompt p$"):
             await ask(path, prompt_id="p", sample_index=2)
 
     async def test_many_lines(self, tmp_path: Path):
