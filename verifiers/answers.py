@@ -24,6 +24,7 @@ from typing import TypeVar
 from verifiers import final_choice, final_number
 from verifiers.final_choice import Letter, Unclear
 from verifiers.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.last_number import last_number, nothing_follows
 from verifiers.markers import Marker, after_thinking, markers
 from verifiers.markup import plain
 from verifiers.numerals import numerals
@@ -118,7 +119,7 @@ def _unannounced_number(body: str) -> Found:
         return _number(only, "the whole response", at_end=True)
     if (bold := _in_bold(body, last)) is not None:
         return _number(bold, "in bold, at the end")
-    return _number(final_number.last_number(body), "at the end")
+    return _number(last_number(body), "at the end")
 
 
 def _in_bold(body: str, last: int) -> Reading | None:
@@ -132,7 +133,7 @@ def _in_bold(body: str, last: int) -> Reading | None:
         return None
     sentence = first_sentence(tidy(line[found[0].start() :]))
     explained = final_number.in_sentence(sentence.text) if final_number.is_led(sentence.text) else None
-    stated = final_number.last_number(body[: begin + found[0].end()])
+    stated = last_number(body[: begin + found[0].end()])
     if any(map(str.isdecimal, sentence.rest)) or not (isinstance(explained, Reading) and isinstance(stated, Reading)):
         return None
     return stated if stated.value == explained.value else None
@@ -249,14 +250,14 @@ def _number_at(body: str, marker: Marker) -> Read:
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
         return None
     if on_next_line and numbered:
-        return final_number.last_number(body[marker.end :])
+        return last_number(body[marker.end :])
     if on_next_line:
         window = _LIST_ITEM.sub("", window, count=1)
     sentence = first_sentence(tidy(window))
     if sentence.asks or (marker.form == "hashes" and not final_number.is_led(sentence.text)):
         return None
     if marker.form == "heading" and _begins_a_solution(sentence):
-        return final_number.last_number(body[marker.end :])
+        return last_number(body[marker.end :])
     return _claimed(sentence, negated=marker.negated, cut=marker.end + WINDOW < len(body))
 
 
@@ -274,11 +275,11 @@ def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
     text = f"not {sentence.text}" if negated else sentence.text
     read = final_number.in_sentence(text)
     if isinstance(read, Refusal) and read.negated:
-        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or final_number.last_number(sentence.rest)
+        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or last_number(sentence.rest)
         return instead or read
     if not isinstance(read, Reading) or sentence.rest.strip():
         return read
-    at_end = final_number.nothing_follows(text, read.end)
+    at_end = nothing_follows(text, read.end)
     return Refusal("the number is too long to be one") if at_end and cut else replace(read, at_end=at_end)
 
 
@@ -299,7 +300,7 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
         return _number(read, _where(marker))
-    instead = final_number.last_number(body[back.end :])
+    instead = last_number(body[back.end :])
     if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
         return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
     if back.hedges:
@@ -311,7 +312,7 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
     """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
-    read = final_number.last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    read = last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
     return _number(read, "at the end") if read else None
 
 
