@@ -25,10 +25,21 @@ from verifiers import final_choice, final_number
 from verifiers.final_choice import Letter, Unclear
 from verifiers.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.last_number import last_number, nothing_follows
-from verifiers.markers import Marker, after_thinking, markers
+from verifiers.markers import Marker, after_thinking, markers, several
 from verifiers.markup import plain
 from verifiers.numerals import numerals
-from verifiers.sentences import Sentence, approved, first_sentence, struck_out, taken_back, without_aside
+from verifiers.sentences import (
+    Sentence,
+    approved,
+    first_sentence,
+    no_answer,
+    says_none,
+    struck_out,
+    taken_back,
+    without_aside,
+    without_check,
+    without_offer,
+)
 from verifiers.tidying import tidy
 
 
@@ -46,6 +57,10 @@ class Answer:
     """Of a number, where a known one stands behind it."""
     at_end: bool = False
     """Nothing follows it: if the response was cut off, then perhaps within it."""
+    bound: bool = False
+    """Of a number: it is only a bound, as "at least 5" is."""
+    also: Answer | None = None
+    """Of a number: the same amount, as the response says it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +76,12 @@ T = TypeVar("T")
 
 _UNENDING = NoAnswer(why="the chain of thought never ends")
 _CHOICE_WINDOW = 4000
-_BOX_GLUE = 60
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
 _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
-_SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 _DIGITS = "0123456789"
 _QUALIFIES = re.compile(
@@ -81,6 +94,11 @@ _INTRODUCES = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*(?=\S)[^*\n]{1,80}(?<=\S)\*\*")
+_CONCLUDED = re.compile(
+    r"[^\d.!?]{0,40}\d[\d.,]{0,20}[^=.!?]{0,80}?(?:\s(?:is|are|was|were|has|have|had)\b|=)[^.!?]{0,120}?,?\s(?:so|thus|therefore|hence)\b,?(?=[^.!?]*\d)",
+    re.IGNORECASE,
+)
+"""What a sentence that begins with a number concludes from."""
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -94,6 +112,8 @@ def find_number(text: str) -> Found:
     denied: list[Fraction | None] = []
     for marker in reversed(marks):
         read = _number_at(body, marker)
+        if read is None and says_none(body, marker.end):
+            return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
         if isinstance(read, Refusal) and read.negated:
@@ -111,11 +131,13 @@ def find_number(text: str) -> Found:
 
 
 def _unannounced_number(body: str) -> Found:
-    body = without_aside(body)
+    body = without_check(without_offer(without_aside(body)))
     last = max(map(body.rfind, _DIGITS))
+    if said := no_answer(body, last):
+        return NoAnswer(why=f"it says that there is no answer: '{said}'")
     if (back := taken_back(body, last) if last >= 0 else None) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")
-    if len(body) <= WINDOW and (only := _led_number(tidy(body))):
+    if len(body) <= WINDOW and (only := _led_number(tidy(body), concluding=True)):
         return _number(only, "the whole response", at_end=True)
     if (bold := _in_bold(body, last)) is not None:
         return _number(bold, "in bold, at the end")
@@ -158,6 +180,8 @@ def find_choice(text: str, choices: str) -> Found:
     doubts: list[str] = []
     for marker in reversed(marks):
         read = _choice_at(body, marker, choices)
+        if read is None and says_none(body, marker.end):
+            return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
         if marker.doubt or (isinstance(read, Unclear) and read.negated):
@@ -285,15 +309,20 @@ def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
 
 def _number(read: Read, how: str, *, at_end: bool = False) -> Found:
     if isinstance(read, Reading):
-        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=at_end or read.at_end)
+        also = None if read.also is None else Answer(text=read.also.text, value=read.also.value, unit=read.also.unit, how=how)
+        end = at_end or read.at_end
+        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=end, bound=read.bound, also=also)
     return NoAnswer(why=f"{read.why} ({how})" if read else "no number found")
 
 
-def _led_number(tidy: str) -> Reading | Refusal | None:
-    """Return the number of a text that is one sentence and begins with it."""
+def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | None:
+    """Return the number of a sentence that begins with it; of "3 are wrong, so 7 are right" 7, if `concluding`."""
     sentence = first_sentence(tidy.strip())
-    alone = not sentence.asks and not sentence.rest.strip() and final_number.is_led(sentence.text)
-    return final_number.in_sentence(sentence.text) if alone else None
+    if sentence.asks or sentence.rest.strip() or not final_number.is_led(sentence.text):
+        return None
+    if concluding and (concluded := _CONCLUDED.match(sentence.text)):
+        return _led_number(sentence.text[concluded.end() :])
+    return final_number.in_sentence(sentence.text)
 
 
 def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
@@ -323,7 +352,7 @@ def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[
         return None
     between = body[before.close + 1 : marker.start]
     one, other = body[before.end : before.close], body[marker.end : marker.close]
-    if len(between) > _BOX_GLUE or not _SEVERAL_BOXES.fullmatch(between) or value(one) == value(other):
+    if not several(between) or value(one) == value(other):
         return None
     return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
 

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
 from verifiers.answers import Answer, Found, NoAnswer
-from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, tags
+from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
 from verifiers.sentences import approved, first_sentence, taken_back
 
 REGEX_S = 1.0
@@ -49,7 +49,6 @@ _CONCLUDES = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
-_BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _several(body: str, found: list[Marker]) -> NoAnswer | None:
     if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
         return None
     one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
-    if one == other or found[-2].close > found[-1].start or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
+    if one == other or found[-2].close > found[-1].start or not several(body[found[-2].close + 1 : found[-1].start]):
         return None
     return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 

@@ -14,14 +14,14 @@ last "=".
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
 from verifiers.markup import UNKNOWN
 from verifiers.numerals import Numeral, numerals
 from verifiers.sentences import dismissed, guessed
-from verifiers.units import unit_behind
+from verifiers.units import same_amount, unit_behind
 
 WINDOW = 600
 """Characters that are looked at from where an answer begins: a sentence is no longer."""
@@ -42,6 +42,10 @@ class Reading:
     """A unit that is known, in one spelling; empty where none stands behind it."""
     at_end: bool = False
     """No word follows it in the text: if the text was cut off, then perhaps within this number."""
+    bound: bool = False
+    """It is only a bound: "at least 5"."""
+    also: Reading | None = None
+    """The same amount as the text says it too: 25% beside 1/4, 2.33 beside 7/3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +72,19 @@ _NEGATED = re.compile(
 _EXCLUDED = re.compile(r"\b(?:but|except|excluding|besides)\s*$", re.IGNORECASE)
 _BOUND = re.compile(
     r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?)"
-    r"|(?:超过|超過|大于|小于|多于|少于|不到|至少|至多)"
+    r"|(?:超过|超過|大于|小于|多于|少于|不到)"
     r"|[<>≤≥≠±]|!=)\s*$",
     re.IGNORECASE,
 )
+_AT_LEAST = re.compile(
+    r"(?:\b(?:at\s(?:the\svery\s)?(?:least|most)|up\sto|(?:no|not)\s(?:more|less|fewer|greater)\sthan|mindestens|höchstens|bis\szu|au\s(?:moins|plus)"
+    r"|al\smenos|como\s(?:mínimo|máximo)|a\slo\s(?:sumo|más)|pelo\smenos|no\s(?:mínimo|máximo)|almeno|al\smassimo|(?:ten\s)?minste(?:ns)?"
+    r"|hoogstens|не\s(?:менее|более)|минимум|максимум)|至少|至多|最多|不超过|不超過|不少于|少なくとも|最大で?|最低でも?|최소|최대|적어도)\s*$",
+    re.IGNORECASE,
+)
+"""A bound that is the answer where the prompt asks for one."""
+_INSTEAD = re.compile(r"\b(?:not|never)\b|n['\u2019]t\b", re.IGNORECASE)
+"""Before "but 8": "not 7 but 8"."""
 _FACTOR = re.compile(
     r"\b(?:half|twice|double|triple|thrice|quarter|third|square|cube|root|times|plus|minus)(?:\s+(?:of|root|the|that|a)){0,3}\s*$",
     re.IGNORECASE,
@@ -92,7 +105,7 @@ _ALTERNATIVE = re.compile(
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
-_ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z]\w?\s*=\s*")
+_ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z]\w{0,4}\s*=\s*")
 OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
 _NOT_THE_NEXT = re.compile(
     r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)|,\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
@@ -119,7 +132,7 @@ _SPOKEN_OPERATOR = re.compile(
 _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\s", re.IGNORECASE)
 _NEXT_CLAUSE = re.compile(r"\s*[.;!?]\s+[^\W\d]|[^,(]*(?:\(|\[|\s—\s)|[^,]*,\s+[a-z]")
 UNFINISHED = re.compile(
-    rf"\)*\(\s?\d[\d.,]*\)|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
+    rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
     r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
@@ -127,7 +140,7 @@ UNFINISHED = re.compile(
 )
 
 NOTHING = re.compile(r"[\s=(]*(?:about|approximately)?\s*")
-_EQUATIONS = re.compile(r"\b[a-zA-Z]\s?=\s?[-\d.,/]{1,40}\s?(?:,|;|and|or|,\s?and)\s{1,2}[a-zA-Z]\s?=\s?[-\d]")
+_EQUATIONS = re.compile(r"\b[a-zA-Z]\w{0,4}\s?=\s?[-\d.,/]{1,40}\s?(?:,|;|and|or|,\s?and)\s{1,2}[a-zA-Z]\w{0,4}\s?=\s?[-\d]")
 _QUALIFIED = re.compile(
     r",|\b(?:in|of|with|if|since|after|for|from|by|during|at|when|because|as|per|each|every|given|while|all|both|these|those|than)\b",
     re.IGNORECASE,
@@ -144,6 +157,7 @@ _TO_PLACES = re.compile(
     re.IGNORECASE,
 )
 """What says how a number is rounded: "12.35 (rounded to 2 decimal places)"."""
+_DECIMALS = re.compile(r"[^.]*\.(\d+)[ %]*")
 OF = re.compile(r"\s+of\s")
 _IN_CASES = re.compile(
     r"\s*(?:\([^()\n]{1,40}\)|(?:when|if|for|where)\s[^,;\n]{1,40})[,;]\s(?:(?:and|or|but)\s)?-?\d[\d.,]*\s*(?:\(|(?:when|if|for|where|otherwise|else)\b)"
@@ -179,11 +193,12 @@ def refuse(lead: str, first: Numeral, behind: str) -> Refusal | None:  # noqa: P
     written = quote(lead + first.text)
     if UNKNOWN in lead:
         return Refusal(f"{written} can't be read", end=first.end)
-    if _EXCLUDED.search(lead):
+    if _EXCLUDED.search(lead) and not (_INSTEAD.search(lead) and any(map(str.isdecimal, lead))):
         return Refusal(f"only what it isn't: {written}", end=first.end)
-    if _NEGATED.search(lead) or dismissed(lead, behind):
+    bound = is_bound(lead)
+    if (_NEGATED.search(lead) and not bound) or dismissed(lead, behind):
         return Refusal(f"only what it isn't: {written}", negated=True, value=first.value, end=first.end)
-    if _BOUND.search(lead):
+    if _BOUND.search(lead) and not bound:
         return Refusal(f"a bound, not a number: {written}", end=first.end)
     if _LABEL.search(lead):
         return Refusal(f"a number of something else: {written}", end=first.end)
@@ -223,33 +238,57 @@ def has_digits(numeral: Numeral) -> bool:
     return any(c.isdecimal() for c in numeral.text)
 
 
+def is_bound(lead: str) -> bool:
+    """Whether what stands before a number makes it a bound: "at least"."""
+    return _AT_LEAST.search(lead, max(0, len(lead) - LOOK_AHEAD)) is not None
+
+
+def reading(text: str, numeral: Numeral, value: Fraction) -> Reading:
+    """Return a number of a text with what stands beside it."""
+    unit = unit_behind(text, numeral.end, numeral.text)
+    return Reading(numeral.text.strip(), value, numeral.end, unit, bound=is_bound(text[: numeral.start]))
+
+
+def restated(text: str, one: Numeral, other: Numeral, *, equated: bool = False) -> tuple[Reading, Reading] | None:
+    """Return two numbers that say the same: 1/4 or 0.25, 25% or 1/4, 90 minutes or 1.5 hours; rounded: 7/3 or 2.33."""
+    if one.value is None or other.value is None:
+        return None
+    first, second = reading(text, one, one.value), reading(text, other, other.value)
+    decimals = _DECIMALS.fullmatch(other.text) if equated or "/" in one.text else None
+    step = Fraction(1, 10 ** len(decimals[1])) if decimals else Fraction(0)
+    return (first, second) if same_amount((first.value, first.unit), (second.value, second.unit), step) else None
+
+
 def _follow(sentence: str, found: list[Numeral], *, finished: bool) -> Read:
-    current, best = found[0], None
+    current, best, also = found[0], None, None
+    last = current
     for following in found[1:]:
-        gap = sentence[current.end : following.start]
-        if _TO_PLACES.match(sentence, current.end, following.end + LOOK_AHEAD):
+        gap = sentence[last.end : following.start]
+        if _TO_PLACES.match(sentence, last.end, following.end + LOOK_AHEAD):
             continue
-        finished = finished and not UNFINISHED.match(sentence, current.end)
+        finished = finished and not UNFINISHED.match(sentence, last.end)
         how = join(gap, current, following, finished=finished)
         if how == "clashes":
-            if OR.search(gap) and current.value is not None and current.value == following.value:  # "1/2 or 0.5"
-                current = following
+            if OR.search(gap) and (both := restated(sentence, current, following)):  # "1/2 or 0.5"
+                also, last = both[1], following
                 continue
             return Refusal(f"several numbers: {quote(sentence[found[0].start : following.end])}", end=following.end)
         if how == "stops":
             break
         if how == "equals":
+            both = restated(sentence, current, following, equated=True) if finished else None
+            also = both[0] if both else None
             best, finished = (current if finished else best), True
         else:
             finished = False
-        current = following
+        current = last = following
     if finished and not UNFINISHED.match(sentence, current.end):
         best = current
     if best is None:
         return Refusal(f"a calculation, not a number: {quote(sentence[found[0].start :])}", end=current.end)
     if best.value is None:
         return Refusal(f"{quote(best.text)} is no plain number", end=best.end)
-    return Reading(best.text.strip(), best.value, best.end, unit_behind(sentence, best.end, best.text))
+    return replace(reading(sentence, best, best.value), also=also if best is current else None)
 
 
 def join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> Join:

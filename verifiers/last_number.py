@@ -22,12 +22,13 @@ from verifiers.final_number import (
     has_digits,
     join,
     quote,
+    reading,
     refuse,
+    restated,
 )
 from verifiers.markup import fold
 from verifiers.numerals import Numeral, numerals
 from verifiers.tidying import tidy
-from verifiers.units import unit_behind
 
 _LOOK_BACK = 160
 _FOLD_BACK = 20_000
@@ -35,7 +36,14 @@ _ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
 _NEXT_ITEM = re.compile(r"[^\n]*\n(?P<blank>\s*\n)?[ \t]*-\s+$")
 _ITEM = re.compile(r"[ \t]*-\s")
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
-_APART = re.compile(r"\s*[,:]\s*|\s*-\s*|\s+to\s+|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*", re.IGNORECASE | re.DOTALL)
+_APART = re.compile(
+    r"\s*[,;]?\s*(?:(?:\b(?:and|und|et|y|и)\b|&)\s*(?:[a-zA-Z]\w{0,4}\s?=\s?)?|(?<=[,;\s])[a-zA-Z]\w{0,4}\s?=\s?)|\s*[,:]\s*|\s*-\s*|\s+to\s+|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_SAME = re.compile(
+    r"[^,;=≈\n]{0,20}(?:(?:[=≈≅]\s*)+|,?\s(?:or|oder|ou|или)\s)(?:about|approximately|approx\.?)?\s*", re.IGNORECASE
+)
+"""Between a number and the same in other words."""
 _SMALLER_UNIT = re.compile(
     r"\s*(?:hours?|hrs?|h|minutes?|min|days?|weeks?|months?|years?|feet|foot|ft|yards?|miles?|meters?|dollars?|pounds?|lbs?|kg|gallons?)"
     r",?\s+(?:and\s+)?",
@@ -97,7 +105,11 @@ def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
         return refusal
     if last.value is None:
         return Refusal(f"{quote(last.text)} is no plain number")
-    return Reading(last.text.strip(), last.value, last.end, unit_behind(window, last.end, last.text))
+    read = reading(window, last, last.value)
+    if last is found[-1] and len(found) > 1 and _SAME.fullmatch(window, found[-2].end, last.start):
+        both = restated(window, found[-2], last)
+        return replace(read, also=both[0]) if both else read
+    return read
 
 
 def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
@@ -121,7 +133,7 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
         if item["blank"] or _ITEM.match(line):
             return None
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
-    same = last.value == before.value and OR.search(gap)
+    same = OR.search(gap) and restated(window, before, last)
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
     if (together or between) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")

@@ -100,6 +100,13 @@ _NOT_THIS_BOX = re.compile(
     r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
     re.IGNORECASE,
 )
+MAX_BETWEEN = 60
+"""Characters between two boxes that belong together."""
+_SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
+_BETWEEN_BOXES = re.compile(
+    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
@@ -116,7 +123,7 @@ _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
     |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |\bi\s?(?:['\u2019]d|would)?\s?(?:guess|suppose)|\b(?:my|a|the)\s(?:\w{1,8}\s)?guess(?!\W+and\W)|\bguessing|\b(?:maybe|perhaps|possibly|unsure)
-    |\bnot\s(?:\w{1,10}\s)?(?:sure|certain)
+    |(?:\bnot\s(?:\w{1,10}\s)?(?:sure|certain)|\bunsure)(?:,?\s(?:but|though)\b)?
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
@@ -131,12 +138,16 @@ _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hen
 
 
 _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+_GLM = ("<|begin_of_box|>", "<|end_of_box|>")
+r"""How GLM writes \boxed{}."""
 _THOUGHT = re.compile(r"\s*<(think|thinking)>")
 
 
 def after_thinking(text: str) -> str | None:
     """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends."""
     text = _uncommented(text)
+    if _GLM[0] in text:
+        text = text.replace(_GLM[0], r"\boxed{").replace(_GLM[1], "}")
     for _, closing in _THOUGHTS:
         closed = text.rfind(closing)
         if closed >= 0:
@@ -268,6 +279,11 @@ def boxes(text: str) -> list[Marker]:
             doubt = _NOT_THIS_BOX.search(before) is not None
             found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
+
+
+def several(between: str) -> bool:
+    r"""Whether what stands between two boxes makes them two answers: "\boxed{3} \text{ or } x = \boxed{4}"."""
+    return len(between) <= MAX_BETWEEN and _BETWEEN_BOXES.fullmatch(_SPACED.sub(r" \1 ", between)) is not None
 
 
 def _closing(text: str, begin: int) -> int | None:
