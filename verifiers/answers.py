@@ -184,16 +184,29 @@ def find_choice(text: str, choices: str) -> Found:
             return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
-        if marker.doubt or (isinstance(read, Unclear) and read.negated):
+        denied = isinstance(read, Unclear) and read.negated
+        if denied and not marker.doubt and not doubts and (found := _choice_behind(body, marker.end, choices)):
+            return found
+        if marker.doubt or denied:
             doubts.append(f"only a supposition, after '{marker.label}'")
         elif isinstance(read, Unclear):
             return NoAnswer(why=f"{read.why} ({_where(marker)})")
-        elif back := taken_back(body, marker.close or marker.end):
-            return NoAnswer(why=f"taken back: '{back.word}'")
         else:
-            clash = _other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
-            return clash or Answer(text=read.letter, how=_where(marker))
+            return (
+                _choice_unless_taken_back(body, marker, choices)
+                or _other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
+                or Answer(text=read.letter, how=_where(marker))
+            )
     return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
+
+
+def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found | None:
+    """Return what counts in place of a letter that is taken back."""
+    back = taken_back(body, marker.close or marker.end)
+    if back is None:
+        return None
+    instead = None if back.hedges else _choice_behind(body, back.end, choices, of=f"after '{back.word}'")
+    return instead or NoAnswer(why=f"taken back: '{back.word}'")
 
 
 def whole_choice(text: str, choices: str) -> Found:
@@ -211,6 +224,13 @@ def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | No
         return None
     text = ("not " if marker.negated else "") + sentence.text
     return final_choice.in_sentence(text, choices) or final_choice.in_brackets(text, choices)
+
+
+def _choice_behind(body: str, begin: int, choices: str, *, of: str = "") -> Answer | None:
+    """Return the letter that is chosen behind one that is denied or, with `of`, taken back: "Not A. It's B.", "Wait, it's B."."""
+    rest = body[begin : begin + _CHOICE_WINDOW]
+    read = final_choice.chosen(plain(rest if of else first_sentence(rest, abbreviations=False).rest), choices)
+    return Answer(text=read, how=of or "behind one that is denied") if read else None
 
 
 def _unannounced_choice(body: str, choices: str) -> Found:

@@ -35,8 +35,12 @@ _HEAD = re.compile(
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
-_COPULA = re.compile(r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요)(?=[\s.!,\u3002]|$)")
-_IN_BRACKETS = re.compile(r"[^().,;:?!=]{1,60}\s\((?:(?i:option|choice)\s)?([A-Z])\)\W*")
+_COPULA = re.compile(
+    r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요|\sहै|['\u2019]?d[\u0131iuü]r)(?=[\s.!,\u3002\u0964]|$)"
+)
+_IN_BRACKETS = re.compile(
+    r"[^().,;:?!=]{1,60}(?:\s\((?:(?i:option|choice)\s)?([A-Z])\)|,?\s(?:which\sis\s)?(?i:option|choice|letter)\s([A-Z]))\W*"
+)
 _LABELLED = re.compile(r"(?i:\b(?:option|choice|statement))\s\(?([A-Z])\)?:")
 _OPTION_LINE = re.compile(r"[^\w(]{0,4}\(?([A-Z])[).:]\s+(\S.{0,200})")
 _SPEAKS_OF_IT = re.compile(
@@ -52,7 +56,7 @@ _CASES = (
 )
 """Behind a letter: "; otherwise it is C"."""
 _RULED_OUT = re.compile(
-    r"\W{0,4}\s(?:(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
+    r"\W{0,4}\s(?:değil\b|(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
     re.IGNORECASE,
 )
@@ -69,13 +73,22 @@ _IS_CORRECT = re.compile(
     re.MULTILINE,
 )
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
+_CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
+_JUDGED_LINE = re.compile(
+    r"^[ \t>•+-]{0,6}(?:(?:[Oo]ption|[Cc]hoice)\s)?\(?(?P<letter>[A-Z])[).:][^\n]{0,200}?"
+    r"(?P<verdict>[\u2705\u2713\u2714\u2611]|[\u274c\u2717\u2718]|\b(?:[Cc]orrect|[Rr]ight|[Tt]rue|[Ii]ncorrect|[Ww]rong|[Ff]alse)\b)[\s.!)]{0,3}$",
+    re.MULTILINE,
+)
+"""An option with what it is: "B) Paris ✅", "- C: False"."""
+_GOOD = frozenset(("\u2705", "\u2713", "\u2714", "\u2611", "correct", "right", "true"))
 _JUDGED = 3
 """Choices, one of them true and the others false, of which the true one is the answer."""
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
     |\bmatches(?:\swith)?|(?P<bare>(?:^|[.\n]\s?)it(?:\sis|['\u2019]s))
-    |\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
+    |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
+    |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
     (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
@@ -85,6 +98,8 @@ _CHOOSES = re.compile(
 _UNSURE = re.compile(
     r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
+_SUPPOSED = re.compile(r"\b(?:if|suppos\w+|assum\w+|unless|whether|were)\b", re.IGNORECASE)
+"""Before ", so it is B": what is denied there only leads to it."""
 _DIFFERS = re.compile(r"\b(?:not|or|and|nor|but|except|than|of)\b|n['\u2019]t\b", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
 """The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
@@ -109,7 +124,11 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         return Unclear(f"only what it isn't: {letter}", negated=True)
     other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
     if match["not"]:
-        but = re.search(rf"\bbut\s(?:rather\s)?(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
+        but = re.search(
+            r"(?:\b(?:but|rather),?\s(?:(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)?|[,;:\u2014-]\s?(?:so\s)?(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)(?:rather\s)?"
+            rf"(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?=[)\].,;!]|\s*$|\s(?:because|since|as|instead)\b)",
+            rest,
+        )
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
     other = other or re.match(_CASES.format(choices), rest, re.DOTALL)
@@ -121,7 +140,8 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
 def in_brackets(sentence: str, choices: str) -> Letter | None:
     """Return the letter that stands in brackets behind the text of its option: "Venus (B)"."""
     behind = None if _DIFFERS.search(sentence) else _IN_BRACKETS.fullmatch(sentence)
-    return Letter(behind[1], behind.end(1)) if behind and behind[1] in choices else None
+    letter = (behind[1] or behind[2]) if behind else ""
+    return Letter(letter, len(sentence)) if letter and letter in choices else None
 
 
 def _is_choice(match: re.Match[str]) -> bool:
@@ -148,21 +168,30 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
             continue
         if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
             continue
-        if _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
+        unsure = _SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else _UNSURE
+        if unsure.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
             continue
         yield match["letter"]
         if more := another.match(text, match.end()):
             yield more["letter"]
+    yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
             yield match["letter"]
 
 
+def chosen(text: str, choices: str) -> str:
+    """Return the one letter that a short text says that it chooses; empty where there is none, or several."""
+    found = set(_chosen(text.lstrip(" ,:;.\u2014-"), choices))
+    return found.pop() if len(found) == 1 else ""
+
+
 def _only_true(text: str, choices: str) -> set[str]:
     """Return the one choice that a text calls true where it calls all others that it judges false."""
-    verdicts = {match["letter"]: match["verdict"] for match in _TRUE_OR_FALSE.finditer(text) if match["letter"] in choices}
-    true = {letter for letter, verdict in verdicts.items() if verdict == "true"}
+    judged = [*_TRUE_OR_FALSE.finditer(text), *_JUDGED_LINE.finditer(text)]
+    verdicts = {match["letter"]: match["verdict"].lower() for match in judged if match["letter"] in choices}
+    true = {letter for letter, verdict in verdicts.items() if verdict in _GOOD}
     return true if len(true) == 1 and len(verdicts) >= _JUDGED else set()
 
 

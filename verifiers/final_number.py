@@ -83,6 +83,43 @@ _AT_LEAST = re.compile(
     re.IGNORECASE,
 )
 """A bound that is the answer where the prompt asks for one."""
+_BOUND_ENDS = (
+    *(
+        "least",
+        "most",
+        "to",
+        "than",
+        "mindestens",
+        "höchstens",
+        "zu",
+        "moins",
+        "plus",
+        "menos",
+        "mínimo",
+        "máximo",
+        "sumo",
+        "más",
+        "almeno",
+    ),
+    *(
+        "massimo",
+        "minste",
+        "minstens",
+        "hoogstens",
+        "менее",
+        "более",
+        "минимум",
+        "максимум",
+        "至少",
+        "至多",
+        "最多",
+        "不超过",
+        "不超過",
+        "不少于",
+    ),
+    *("少なくとも", "最大", "最大で", "最低", "最低でも", "最低で", "최소", "최대", "적어도"),
+)
+"""How each of these ends."""
 _INSTEAD = re.compile(r"\b(?:not|never)\b|n['\u2019]t\b", re.IGNORECASE)
 """Before "but 8": "not 7 but 8"."""
 _FACTOR = re.compile(
@@ -136,7 +173,7 @@ UNFINISHED = re.compile(
     r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
-    r"|\s*(?:ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
+    r"|\s*(?:değil\b|ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
 
 NOTHING = re.compile(r"[\s=(]*(?:about|approximately)?\s*")
@@ -240,6 +277,8 @@ def has_digits(numeral: Numeral) -> bool:
 
 def is_bound(lead: str) -> bool:
     """Whether what stands before a number makes it a bound: "at least"."""
+    if not lead.rstrip()[-12:].lower().endswith(_BOUND_ENDS):  # a tenth of the time that the expression takes to find nothing
+        return False
     return _AT_LEAST.search(lead, max(0, len(lead) - LOOK_AHEAD)) is not None
 
 

@@ -10,7 +10,7 @@ _ABBREVIATIONS = frozenset(
     ["approx", "ca", "mr", "mrs", "ms", "dr", "st", "vs", "e.g", "i.e", "no", "rs", "prof", "u.s", "sr", "jr", "mt"]
 )
 _MONTHS = frozenset(["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"])
-_END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\uff01\uff1f]+|\n")
+_END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\u0964\uff01\uff1f]+|\n")
 _LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and|i\s(?:think|believe))(?:,|\.{1,3})?\s){0,2}"
 _TAKEN_BACK = re.compile(
     rf"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{{0,4}}+{_LEAD}(?P<word>
