@@ -83,6 +83,11 @@ _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+_LEAD = re.compile(
+    r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but)\b)"
+    r"|(?P<plain>[^.,;\n]{1,200}?),?\s(?:because|since)\s)"
+)
+"""A text in bold that something explains, or one before "because"."""
 _DIGITS = "0123456789"
 _QUALIFIES = re.compile(
     r"[^,;:=()\u2014]{0,40}?\b(?:for|after|from|in|at|of|per|since|because|with|on|out|within)\s[^,;:=()\u2014]*"
@@ -262,8 +267,10 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
             return [Answer(text=rest, how=_where(marker))]
+        lead = _LEAD.match(rest)
+        stressed = (lead["bold"] or lead["plain"]) if lead else sentence.text
         readings = dict.fromkeys(
-            (sentence.text, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
+            (sentence.text, stressed, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
         )
         return [
             Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))

@@ -184,7 +184,8 @@ class ExactMatch:
 
     def _check_math(self, expected: Answer, found: Answer) -> Finding:
         one, measured = _reference_statement(expected.text)
-        other = maths.statement(units.spelled(found.text, glued=bool(measured)) if measured is not None else found.text)
+        exact, rounded = maths.about(found.text)
+        other = maths.statement(units.spelled(exact, glued=bool(measured)) if measured is not None else exact)
         if isinstance(one, Unreadable) or isinstance(other, Unreadable):
             if maths.same_signs(expected.text, found.text):
                 return _finding(found, expected.text, equal=True)
@@ -196,6 +197,8 @@ class ExactMatch:
         paid = units.conflict(one.unit or units.currency(expected.text), other.unit or units.currency(found.text))
         try:
             equal = None if paid else maths.equal(one, maths.result(other), self._margin)
+            if not equal and rounded and not paid and (approximate := maths.rounds(maths.result(other), rounded)):
+                equal = maths.equal(one, approximate, self._margin) or equal
             if equal is None and maths.same_signs(expected.text, found.text):
                 equal = True
             return _finding(found, expected.text, equal=equal)
@@ -351,7 +354,7 @@ def _reference_passage(reference: str) -> Found:
 @lru_cache(maxsize=4096)
 def _reference_statement(reference: str) -> tuple[Statement | Unreadable, str | None]:
     """Return what a reference says and its unit; None in place of that where a letter may be a variable."""
-    read = maths.statement(units.spelled(reference))
+    read = maths.statement(units.spelled(maths.about(reference)[0]))
     known = not isinstance(read, Unreadable) and maths.plain_value(read) is not None
     return read, read.unit if known and not isinstance(read, Unreadable) else None
 

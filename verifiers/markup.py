@@ -42,7 +42,7 @@ _POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 # Circled, subscript and such digits: NFKC would glue them to the number before. Full-width ones (U+FF10 …) are plain digits.
 _INDEX = re.compile("(?<=[A-Za-z])[\u2080-\u2089]+")
 """Of a name: x₁."""
-_INDICES = {0x2080 + digit: str(digit) for digit in range(10)}
+INDICES = {0x2080 + digit: str(digit) for digit in range(10)}
 _LOOSE_DIGIT = re.compile("[\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]")
 
 
@@ -53,7 +53,7 @@ def fold(text: str) -> str:
     text = _THIN_GROUP.sub(",", text)
     text = _BEFORE_VULGAR.sub(" ", text)
     text = _POWER.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text)
-    text = _INDEX.sub(lambda match: match[0].translate(_INDICES), text)
+    text = _INDEX.sub(lambda match: match[0].translate(INDICES), text)
     text = _LOOSE_DIGIT.sub(lambda match: f" {match[0]} ", text)
     text = unicodedata.normalize("NFKC", text.translate(_FOLD))
     return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)

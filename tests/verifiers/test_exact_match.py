@@ -140,6 +140,10 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("Paris", "The answer is **Paris**, the capital of France.", True),
+    ("Paris", "The answer is Paris because it's the capital.", True),
+    ("Paris", "The answer is **Paris** or **London**.", False),
+    ("Paris", "The answer is **Paris**, but also London.", False),
     ("Paris", "Paris", True),
     ("Paris", "paris.", True),
     ("Paris", "**Paris**", True),
