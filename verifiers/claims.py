@@ -75,7 +75,7 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
                 continue
             row = _ROW.fullmatch(piece)
             cells = row[1].replace("|", "\n") if row else piece
-            plain = latex(_ENVIRONMENT.sub("\n", cells)) if "\\" in cells else cells
+            plain = latex(_ENVIRONMENT.sub("\n", cells)) if "\\" in cells or "{,}" in cells else cells
             for line in plain.split("\n"):
                 bullet = _BULLET.match(line)
                 shown = line[bullet.end() :] if bullet else line

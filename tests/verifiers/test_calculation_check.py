@@ -23,6 +23,8 @@ def check(response: str, thought: str | None = None, *, prompt: str = "How many?
 
 
 TRUE = [
+    "$3{,}000 + 4{,}000 = 7{,}000$",
+    "3 + 4 = 7 \u2705",
     "16 - 3 = 13",
     "90 + 30 = 120 = 2 hours",
     "1/2 + 1/4 = 0.75 = 75%",
@@ -96,6 +98,10 @@ def test_what_is_true_passes(text: str, where: str) -> None:
 
 
 FALSE = {
+    "$\\frac{5}{-2} = 2.5$": "(5)/(-2) = 2.5, but it is -2.5",
+    "-1.5 + 1 = 0.5": "-1.5 + 1 = 0.5, but it is -0.5",
+    "$3{,}000 + 4{,}000 = 8{,}000$": "$3,000 + 4,000 = 8,000, but it is 7000",
+    "3 + 4 = 8 \u2705": "3 + 4 = 8, but it is 7",
     "12 × 7 = 74": "12 × 7 = 74, but it is 84",
     "So they have 12 × 7 = 74 apples.": "12 × 7 = 74, but it is 84",
     "16 - 3 = 12": "16 - 3 = 12, but it is 13",
