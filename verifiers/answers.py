@@ -21,12 +21,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from verifiers import final_choice, final_number
-from verifiers.final_choice import Letter, Unclear
+from verifiers import final_number
 from verifiers.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.last_number import last_number, nothing_follows
 from verifiers.markers import Marker, after_thinking, markers, several
-from verifiers.markup import plain
 from verifiers.numerals import numerals
 from verifiers.sentences import (
     Sentence,
@@ -34,7 +32,6 @@ from verifiers.sentences import (
     first_sentence,
     no_answer,
     says_none,
-    struck_out,
     taken_back,
     without_aside,
     without_check,
@@ -74,14 +71,12 @@ class NoAnswer:
 Found = Answer | NoAnswer
 T = TypeVar("T")
 
-_UNENDING = NoAnswer(why="the chain of thought never ends")
-_CHOICE_WINDOW = 4000
+UNENDING = NoAnswer(why="the chain of thought never ends")
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
 _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
-_ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 _LEAD = re.compile(
     r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but)\b)"
@@ -111,7 +106,7 @@ def find_number(text: str) -> Found:
     """Return the final number of a response."""
     body = after_thinking(text)
     if body is None:
-        return _UNENDING
+        return UNENDING
     marks = markers(body)
     doubts: list[str] = []
     denied: list[Fraction | None] = []
@@ -127,11 +122,11 @@ def find_number(text: str) -> Found:
         elif marker.doubt:
             doubts.append(f"only a supposition, after '{marker.label}'")
         elif isinstance(read, Refusal):
-            return _number(read, _where(marker))
+            return _number(read, where(marker))
         elif read.value in denied:
             return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
         else:
-            return _other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+            return other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
     return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
 
 
@@ -176,84 +171,11 @@ def whole_number(text: str) -> Found:
     return _number(read, "the whole response", at_end=True) if read else NoAnswer(why="not only a number")
 
 
-def find_choice(text: str, choices: str) -> Found:
-    """Return the letter that a response chooses."""
-    body = after_thinking(text)
-    if body is None:
-        return _UNENDING
-    marks = markers(body, options=True)
-    doubts: list[str] = []
-    for marker in reversed(marks):
-        read = _choice_at(body, marker, choices)
-        if read is None and says_none(body, marker.end):
-            return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
-        if read is None:
-            continue
-        denied = isinstance(read, Unclear) and read.negated
-        if denied and not marker.doubt and not doubts and (found := _choice_behind(body, marker.end, choices)):
-            return found
-        if marker.doubt or denied:
-            doubts.append(f"only a supposition, after '{marker.label}'")
-        elif isinstance(read, Unclear):
-            return NoAnswer(why=f"{read.why} ({_where(marker)})")
-        else:
-            return (
-                _choice_unless_taken_back(body, marker, choices)
-                or _other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
-                or Answer(text=read.letter, how=_where(marker))
-            )
-    return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
-
-
-def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found | None:
-    """Return what counts in place of a letter that is taken back."""
-    back = taken_back(body, marker.close or marker.end)
-    if back is None:
-        return None
-    instead = None if back.hedges else _choice_behind(body, back.end, choices, of=f"after '{back.word}'")
-    return instead or NoAnswer(why=f"taken back: '{back.word}'")
-
-
-def whole_choice(text: str, choices: str) -> Found:
-    """Return the letter that a response consists of, brackets and "Option" included."""
-    match = _ONLY_A_CHOICE.fullmatch(text) if len(text) <= WINDOW else None
-    if match is None or match[1].upper() not in choices:
-        return NoAnswer(why="not only a choice")
-    return Answer(text=match[1].upper(), how="the whole response")
-
-
-def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | None:
-    window, _ = _window(body, marker)
-    sentence = first_sentence(plain(window), abbreviations=False)
-    if sentence.asks:
-        return None
-    text = ("not " if marker.negated else "") + sentence.text
-    return final_choice.in_sentence(text, choices) or final_choice.in_brackets(text, choices)
-
-
-def _choice_behind(body: str, begin: int, choices: str, *, of: str = "") -> Answer | None:
-    """Return the letter that is chosen behind one that is denied or, with `of`, taken back: "Not A. It's B.", "Wait, it's B."."""
-    rest = body[begin : begin + _CHOICE_WINDOW]
-    read = final_choice.chosen(plain(rest if of else first_sentence(rest, abbreviations=False).rest), choices)
-    return Answer(text=read, how=of or "behind one that is denied") if read else None
-
-
-def _unannounced_choice(body: str, choices: str) -> Found:
-    short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
-    read = final_choice.unannounced(plain(short), choices)
-    if isinstance(read, Letter):
-        for line in re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short):
-            if back := struck_out(short, line.end() - 1):
-                return NoAnswer(why=f"taken back: '{' '.join(back[0].split())}'")
-        return Answer(text=read.letter, how="the whole response")
-    return NoAnswer(why=read.why if read else "no choice found")
-
-
 def find_texts(text: str) -> list[Answer] | NoAnswer:
     """Return what a response may mean by its answer: a marker's sentence, its line, all that follows; else the whole response."""
     body = after_thinking(text)
     if body is None:
-        return _UNENDING
+        return UNENDING
     for marker in reversed(markers(body)):
         # In "The answer is not guilty" the marker took "not" with it.
         begin = marker.end - len("not ") if marker.negated and body[: marker.end].lower().endswith(" not ") else marker.end
@@ -266,24 +188,25 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
         if back := taken_back(body, marker.close or marker.end):
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
-            return [Answer(text=rest, how=_where(marker))]
+            return [Answer(text=rest, how=where(marker))]
         lead = _LEAD.match(rest)
         stressed = (lead["bold"] or lead["plain"]) if lead else sentence.text
         readings = dict.fromkeys(
             (sentence.text, stressed, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
         )
         return [
-            Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
+            Answer(text=each, how=where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
             for each in readings
         ]
     return [Answer(text=body.strip(), how="the whole response", at_end=True)]
 
 
-def _where(marker: Marker) -> str:
+def where(marker: Marker) -> str:
+    """Return where a marker announces an answer, as a reason says it."""
     return "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
 
 
-def _window(body: str, marker: Marker) -> tuple[str, bool]:
+def window_at(body: str, marker: Marker) -> tuple[str, bool]:
     """Return what a marker announces, and whether it begins on another line."""
     window = body[marker.end : min(marker.close or len(body), marker.end + WINDOW)]
     leading = _LEADING.match(window)
@@ -293,7 +216,7 @@ def _window(body: str, marker: Marker) -> tuple[str, bool]:
 
 def _number_at(body: str, marker: Marker) -> Read:
     """Return what a marker announces."""
-    window, on_next_line = _window(body, marker)
+    window, on_next_line = window_at(body, marker)
     if marker.close is not None:
         window = _FACTORIAL.sub("↑", window)
         return final_number.in_sentence(" ".join(tidy(window).split()))
@@ -355,15 +278,15 @@ def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | N
 def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
-        return _number(read, _where(marker))
+        return _number(read, where(marker))
     instead = last_number(body[back.end :])
     if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
         return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
     if back.hedges:
-        return _number(read, _where(marker))
+        return _number(read, where(marker))
     if instead is not None:
         return _number(instead, f"at the end, after '{back.word}'")
-    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, _where(marker))
+    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, where(marker))
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
@@ -372,7 +295,7 @@ def _despite_doubt(body: str, marker: Marker) -> Found | None:
     return _number(read, "at the end") if read else None
 
 
-def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
     r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
     before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
     if marker.form != "box" or before is None or before.close is None or before.close > marker.start:  # one within the other
@@ -387,8 +310,3 @@ def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[
 def _number_in_box(inside: str) -> Fraction | None:
     read = final_number.in_sentence(tidy(inside))
     return read.value if isinstance(read, Reading) else None
-
-
-def _letter_in_box(inside: str, choices: str) -> str | None:
-    read = final_choice.in_sentence(plain(inside), choices)
-    return read.letter if isinstance(read, Letter) else None

@@ -15,7 +15,8 @@ from pydantic import Field
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers import dates, intervals, json_values, maths, sets, trials, units
-from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
+from verifiers.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
+from verifiers.choices import find_choice, whole_choice
 from verifiers.extraction import Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
@@ -37,7 +38,7 @@ _OF_ALL = re.compile(r"(.{1,60}?)\s(?:out\s)?of\s.{1,80}", re.IGNORECASE)
 _ASKS_HOW_MANY = re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE)
 _ASKS_BOUND = re.compile(
     r"\b(?:at\s(?:least|most)|least|most|min(?:imum|imal)?|max(?:imum|imal)?|fewest|smallest|largest|greatest|lowest|highest|up\sto|need(?:s|ed)?|must"
-    r"|required?|enough|sufficient|guarantee[sd]?|ensure[sd]?|limit|mindestens|höchstens|minimal|maximal|au\s(?:moins|plus)|al\smenos|(?:mín|máx)im[oa]"
+    r"|required?|enough|can|could|sufficient|guarantee[sd]?|ensure[sd]?|limit|mindestens|höchstens|minimal|maximal|au\s(?:moins|plus)|al\smenos|(?:mín|máx)im[oa]"
     r"|pelo\smenos|almeno|(?:min|mass)im[oa]|минимум|максимум|наименьш\w+|наибольш\w+)\b|至少|至多|最[少多小大低高]|少なくとも|최소|최대|적어도",
     re.IGNORECASE,
 )

@@ -77,7 +77,8 @@ _BOUND = re.compile(
     re.IGNORECASE,
 )
 _AT_LEAST = re.compile(
-    r"(?:\b(?:at\s(?:the\svery\s)?(?:least|most)|up\sto|(?:no|not)\s(?:more|less|fewer|greater)\sthan|mindestens|höchstens|bis\szu|au\s(?:moins|plus)"
+    r"(?:\b(?:at\s(?:the\svery\s)?(?:least|most)|(?<!\d )up\sto|(?:no|not)\s(?:more|less|fewer|greater)\sthan"
+    r"|mindestens|höchstens|bis\szu|au\s(?:moins|plus)"
     r"|al\smenos|como\s(?:mínimo|máximo)|a\slo\s(?:sumo|más)|pelo\smenos|no\s(?:mínimo|máximo)|almeno|al\smassimo|(?:ten\s)?minste(?:ns)?"
     r"|hoogstens|не\s(?:менее|более)|минимум|максимум)|至少|至多|最多|不超过|不超過|不少于|少なくとも|最大で?|最低でも?|최소|최대|적어도)\s*$",
     re.IGNORECASE,

@@ -132,8 +132,8 @@ _BETWEEN_BOXES = re.compile(
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
-    r"\b(?:correct|right|best|final)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
-    r"|\b(?:correct|right|best|final)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
+    r"\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
+    r"|\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
     r"|(?:^|\n)[ \t>*_#]{0,6}(?:(?:my|the)\s)?(?:final(?:\s(?:verdict|selection|pick|result))?"
     r"|pick|verdict|selection|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
     r"[*_]{0,3}[ \t]*(?=[*_(\[]{0,4}[A-Z][)\].*_ \t]{0,4}(?:\n|$))"

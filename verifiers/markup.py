@@ -88,6 +88,7 @@ _SIGNS = {
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _LINED_UP = re.compile(r"\\(?:begin|end)\s?\{(?:align(?:ed|at)?|equation|gather(?:ed)?|split|multline|eqnarray)\*?\}")
 """What only says how lines stand below one another; a matrix and cases say more."""
+_MODULO = re.compile(r"\\pmod\s?\{([^{}]{1,40})\}")
 _ESCAPED = re.compile(r"\\([$%_#&{}\-])")
 
 
@@ -108,7 +109,7 @@ def latex(text: str) -> str:
     text = _FRACTION.sub(_fraction, text)
     text = _SPACE.sub(" ", text)
     text = _LINED_UP.sub(" ", text.replace("\\\\", "\n"))
-    text = _ESCAPED.sub(r"\1", text)
+    text = _ESCAPED.sub(r"\1", _MODULO.sub(r" (mod \1)", text))
     text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], UNKNOWN), text)
     return re.sub(r"\\[()\[\]]", " ", text)
 
@@ -131,6 +132,7 @@ _SCIENTIFIC = re.compile(r"(?<=[0-9])\s?[\u00d7x·]\s?10\s?\^\s?[({]?([-+]?\d{1,
 _POWER_OF_TEN = re.compile(
     r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
 )
+_ORDINAL = re.compile(r"(?<=\d)\s?\^\s?\{?\s?(st|nd|rd|th)\s?\}?(?!\w)")
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")
 
 
@@ -150,6 +152,7 @@ def plain(text: str) -> str:
         text = _BASE.sub("↑", _BASE_TEN.sub("", text))
         text = _UNDERSCORE.sub("", text)
     if "^" in text:
+        text = _ORDINAL.sub(r"\1", text)
         text = text.replace("^{°}", "°").replace("^°", "°")
         text = _POWER_OF_TEN.sub(r"1e\1\2\3", _SCIENTIFIC.sub(r"e\1", text))
         text = _EXPONENT.sub("↑", text)

@@ -21,7 +21,7 @@ _TAKEN_BACK = re.compile(
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
         |(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
-        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
+        |(?P<hedge>alternatively\b|(?:hmm+[,.\u2026]*\s)?(?:maybe|perhaps)\s(?:it(?:\sis|['\u2019]s)\s)?\(?(?:(?-i:[A-Z])|[-\d.,]{{1,20}})\)?(?=\s*(?:[.?!]|$))|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -137,7 +137,7 @@ _NO_ANSWER = re.compile(
         (?:determined|solved|answered|known|found|computed|calculated)\b
     |(?:\bnot|n['\u2019]t)\s(?:\w+\s){{0,2}}(?:enough|sufficient)\s(?:information|data|details|context)\b|\binsufficient\s(?:information|data)\b
     |\b(?:i|we|you|one)\s{_CAN_NOT}\s{_FIND}\b|\b(?:impossible|not\spossible|unable)\sto\s{_FIND}\b
-    |\b(?:it|this|there|equation|problem|system|\d)\s?(?:['\u2019]s|is|are|has)\sno\s(?:real\s|valid\s|possible\s|integer\s|such\s)?(?:solutions?|answer)\b
+    |\b(?:it|this|there|equation|problem|system|\d)\s?(?:['\u2019]s|is|are|has)\sno\s(?:real\s|valid\s|possible\s|integer\s|such\s)?(?:solutions?|answer)\b(?!\s(?:when|if|for|with|unless|where|in|other|of)\b)
     |\bno\s(?:\w+\s)?solutions?\sexists?\b|(?:无法|不能)(?:确定|求解|回答)|无解""",
     re.IGNORECASE | re.VERBOSE,
 )

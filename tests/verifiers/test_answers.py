@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.answers import Answer, NoAnswer, find_choice, find_number, find_texts, whole_number
+from verifiers.answers import Answer, NoAnswer, find_number, find_texts, whole_number
+from verifiers.choices import find_choice
 from verifiers.fences import visible
 
 MEGABYTE = 1_000_000
@@ -127,6 +128,8 @@ CLAUSES = [
     ("\\boxed{16_{10}}", 16),
     ("Answer: half of the cake", Fraction(1, 2)),
     ("Answer: a third", Fraction(1, 3)),
+    ("\\boxed{7^{\\text{th}}}", 7),
+    ("\\boxed{7 \\pmod{11}}", 7),
     ("Answer: <|begin_of_box|>25<|end_of_box|>", 25),
     ("<thinking>maybe the answer is 9</thinking>\n\nIt is 8.", 8),
 ]
@@ -149,6 +152,9 @@ AT_THE_END = [
     ("Not 24, but 25.", 25),
     ("We cannot determine x, but their sum is 7", 7),
     ("half", Fraction(1, 2)),
+    ("The system has no solution when k = 3.", 3),
+    ("The equation has no real solutions, so the count is 0.", 0),
+    ("The boys and girls are 12 and 15. Together they are 27.", 27),
     ("8\n\n(7 is wrong)", 8),
     ("x = 8\n(not 7)", 8),
     ("**8**\n\n*(a common mistake is 7)*", 8),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from verifiers.answers import Answer, find_choice, whole_choice
+from verifiers.answers import Answer
+from verifiers.choices import find_choice, whole_choice
 from verifiers.fences import visible
 
 
@@ -14,6 +15,34 @@ def ids(case: object) -> str | None:
 
 
 CHOICES = [
+    (
+        "Let's analyze each option:\n\n**A) Berlin** – This is the capital of Germany. ❌\n\n**B) Paris** – This is the capital of France. ✅\n\n**C) Rome** – capital of Italy. ❌\n\n",
+        "B",
+    ),
+    (
+        "Let's analyze each option:\n\nA. Incorrect. Berlin is in Germany.\nB. Correct. Paris is in France.\nC. Incorrect. Rome is in Italy.",
+        "B",
+    ),
+    (
+        "Let's analyze each option:\n\nA: Incorrect - Berlin.\nB: Correct - Paris.\nC: Incorrect - Rome.\nD: Incorrect - Bonn.",
+        "B",
+    ),
+    ("The capital of France is Paris. (B)", "B"),
+    ("Paris → **B**", "B"),
+    ("**B. Paris**\n\nExplanation:\n- A. Berlin is in Germany.\n- C. Rome is in Italy.", "B"),
+    ("B (not A)", "B"),
+    ("B rather than A", "B"),
+    ("Selected option: B", "B"),
+    ("Most likely B.", "B"),
+    ("B (most likely)", "B"),
+    ("Neither A nor C; it's B.", "B"),
+    ("Only B satisfies the condition.", "B"),
+    ("The answer is likely B.", "B"),
+    ("Answer: A. Hmm, maybe B.", None),
+    ("A\n\nActually B.", "B"),
+    ("A.\n\nOn second thought, it's B.", "B"),
+    ("The answer is A.\n\nOn second thought, it's B.", "B"),
+    ("The user says A, but B is correct.", "B"),
     ("The answer is not A, it's B.", "B"),
     ("It can't be A, so it's B.", "B"),
     ("The answer is A. Wait, no, it's B.", "B"),
