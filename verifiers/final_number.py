@@ -328,7 +328,8 @@ def _follow(sentence: str, found: list[Numeral], *, finished: bool) -> Read:
         return Refusal(f"a calculation, not a number: {quote(sentence[found[0].start :])}", end=current.end)
     if best.value is None:
         return Refusal(f"{quote(best.text)} is no plain number", end=best.end)
-    return replace(reading(sentence, best, best.value), also=also if best is current else None)
+    read = reading(sentence, best, best.value)
+    return replace(read, also=also) if also and best is current else read
 
 
 def join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> Join:

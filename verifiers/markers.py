@@ -166,10 +166,15 @@ r"""How GLM writes \boxed{}."""
 _THOUGHT = re.compile(r"\s*<(think|thinking)>")
 
 
-def after_thinking(text: str) -> str | None:
-    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends."""
+def after_thinking(text: str, *, boxed: bool = True) -> str | None:
+    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends.
+
+    `boxed`: with GLM's boxes as LaTeX's; else they are left out.
+    """
     text = _uncommented(text)
-    if _GLM[0] in text:
+    if _GLM[0] in text and not boxed:
+        text = text.replace(_GLM[0], " ").replace(_GLM[1], " ")
+    elif _GLM[0] in text:
         text = text.replace(_GLM[0], r"\boxed{").replace(_GLM[1], "}")
     for _, closing in _THOUGHTS:
         closed = text.rfind(closing)
@@ -264,7 +269,8 @@ def _elsewhere(text: str, nouns: tuple[str, ...] = (*_NOUNS, *_UNSPACED), patter
     """Return what announces an answer in other languages than English."""
     found: list[Marker] = []
     lowered = text.lower()
-    if not any(noun in lowered for noun in nouns):  # a tenth of the time that the expression takes to find nothing
+    # A tenth of the time that the expression takes to find nothing.
+    if not any(noun in lowered for noun in (filter(str.isascii, nouns) if lowered.isascii() else nouns)):
         return found
     for match in deque(pattern.finditer(text), MAX_MARKERS):
         denied = match["not"] is not None or _DENIED.search(f"{match['between']} {match['verb'] or ''}") is not None

@@ -12,6 +12,12 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("5", "We solve $2x = 10$.\n\nSo $x = 5$.\n\nCheck: $2 \\cdot 5 = 10$ ✓", True),
+    ("5", "So $x = 5$.\n\nLet me know if you have questions!", True),
+    ("5", "We solve it.\n\n所以 $x=5$。", True),
+    ("5", "答えは $5$ です。", True),
+    ("5", "정답은 $5$입니다.", True),
+    ("1/2", "<|begin_of_box|>\\frac{1}{2}<|end_of_box|>", True),
     ("\\frac{\\sqrt3}{2}", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.866}", True),
     ("0.866", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.866}", True),
     ("0.866", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.87}", False),
@@ -240,6 +246,7 @@ DATES = [
     ("spring", "March 1, 2024", None),
 ]
 JSON = [
+    ('{"a":1}', '<|begin_of_box|>{"a": 1}<|end_of_box|>', True),
     ('{"a": 1, "b": [1, 2]}', '```json\n{"b": [1.0, 2e0], "a": 1}\n```', True),
     ("[1,2]", "The list is [1, 2].", True),
     ('{"a":1}', 'Use {braces} like {"a": 1}', True),
