@@ -84,6 +84,11 @@ _AT_LEAST = re.compile(
     re.IGNORECASE,
 )
 """A bound that is the answer where the prompt asks for one."""
+_RISES = re.compile(
+    r"\b(?:round|add|sum|total|com|go|went|ris|rose|increas|grow|grew|amount|mak|bring|brought|work|end|climb|get|got)\w*\s(?:it\s|them\s)?up\sto\s*$",
+    re.IGNORECASE,
+)
+"""Before what is no bound: "rounds up to 17%", "they add up to 12"."""
 _BOUND_ENDS = (
     *(
         "least",
@@ -143,7 +148,7 @@ _ALTERNATIVE = re.compile(
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
-_ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z]\w{0,4}\s*=\s*")
+_ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z](?:_?\d{1,3}|\w)?\s*=\s*")
 OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
 _NOT_THE_NEXT = re.compile(
     r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)|,\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
@@ -178,7 +183,9 @@ UNFINISHED = re.compile(
 )
 
 NOTHING = re.compile(r"[\s=(]*(?:about|approximately)?\s*")
-_EQUATIONS = re.compile(r"\b[a-zA-Z]\w{0,4}\s?=\s?[-\d.,/]{1,40}\s?(?:,|;|and|or|,\s?and)\s{1,2}[a-zA-Z]\w{0,4}\s?=\s?[-\d]")
+_EQUATIONS = re.compile(
+    r"\b[a-zA-Z](?:_?\d{1,3}|\w)?\s?=\s?[-\d.,/]{1,40}\s?(?:,|;|and|or|,\s?and)\s{1,2}[a-zA-Z](?:_?\d{1,3}|\w)?\s?=\s?[-\d]"
+)
 _QUALIFIED = re.compile(
     r",|\b(?:in|of|with|if|since|after|for|from|by|during|at|when|because|as|per|each|every|given|while|all|both|these|those|than)\b",
     re.IGNORECASE,
@@ -280,7 +287,8 @@ def is_bound(lead: str) -> bool:
     """Whether what stands before a number makes it a bound: "at least"."""
     if not lead.rstrip()[-12:].lower().endswith(_BOUND_ENDS):  # a tenth of the time that the expression takes to find nothing
         return False
-    return _AT_LEAST.search(lead, max(0, len(lead) - LOOK_AHEAD)) is not None
+    begin = max(0, len(lead) - LOOK_AHEAD)
+    return _AT_LEAST.search(lead, begin) is not None and not _RISES.search(lead, begin)
 
 
 def reading(text: str, numeral: Numeral, value: Fraction) -> Reading:

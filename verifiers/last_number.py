@@ -36,8 +36,11 @@ _ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
 _NEXT_ITEM = re.compile(r"[^\n]*\n(?P<blank>\s*\n)?[ \t]*-\s+$")
 _ITEM = re.compile(r"[ \t]*-\s")
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
+_NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?\s?=\s?"
+"""Of a solution, and no unit: x_1 = 7."""
 _APART = re.compile(
-    r"\s*[,;]?\s*(?:(?:\b(?:and|und|et|y|и)\b|&)\s*(?:[a-zA-Z]\w{0,4}\s?=\s?)?|(?<=[,;\s])[a-zA-Z]\w{0,4}\s?=\s?)|\s*[,:]\s*|\s*-\s*|\s+to\s+|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
+    rf"\s*[,;]?\s*(?:\b(?:and|und|et|y|и)\b|&)\s*(?:{_NAME})?|\s*[,;]\s*{_NAME}|\s*[,:]\s*|\s*-\s*|\s+to\s+"
+    r"|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
     re.IGNORECASE | re.DOTALL,
 )
 _SAME = re.compile(

@@ -378,6 +378,8 @@ def test_a_bound_answers_who_asks_for_one() -> None:
             found = ExactMatch(kind="number").check(replace(prompt("5"), prompt=asked), sample(said, "stop"))
             assert found.passed is passed, (asked, said)
     assert check("at least 5", "at least 5", kind="number").passed is True
+    for said in ("The share is 16.4.\nThis rounds up to 17.", "They add up to 17."):
+        assert check("17", said, kind="number").passed is True
 
 
 @pytest.mark.parametrize(
