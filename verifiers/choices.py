@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from verifiers import final_choice
 from verifiers.answers import UNENDING, Answer, Found, NoAnswer, other_box, where, window_at
@@ -13,6 +14,8 @@ from verifiers.markup import plain
 from verifiers.sentences import first_sentence, says_none, struck_out, taken_back
 
 _CHOICE_WINDOW = 4000
+_LINES = 8
+"""That begin with the letter: no honest response has more."""
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
 
 
@@ -82,7 +85,7 @@ def _unannounced_choice(body: str, choices: str) -> Found:
     short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
     read = final_choice.unannounced(plain(short), choices)
     if isinstance(read, Letter):
-        for line in re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short):
+        for line in islice(re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short), _LINES):
             if struck := struck_out(short, line.end() - 1):
                 return NoAnswer(why=f"taken back: '{' '.join(struck[0].split())}'")
             back = taken_back(short, line.end() - 1)

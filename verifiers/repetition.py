@@ -116,6 +116,8 @@ def _ngrams(words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
         # An n-gram is the n-1-gram before it and one word more: numbering these pairs compares no word twice.
         numbers = {}
         grams = [numbers.setdefault(pair, len(numbers)) for pair in zip(grams, single[n - 1 :], strict=False)]
+        if not grams:
+            return
         counted = Counter(grams)
         if n in TOP:
             gram, times = counted.most_common(1)[0]

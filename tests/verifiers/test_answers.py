@@ -411,7 +411,7 @@ BOMBS = {
     "fractions": "The answer is " + "\\frac{1" * (MEGABYTE // 7), "one": "one " * (MEGABYTE // 4), "sum": "The answer is " + "1+1" * (MEGABYTE // 3),
     "exponents": "1e999999999 " * (MEGABYTE // 12), "comments": "<!--" * (MEGABYTE // 4), "thoughts": "<think>" * (MEGABYTE // 7),
     "tags": "<answer>" * (MEGABYTE // 8), "NUL": "\0" * MEGABYTE, "surrogates": "\ud800" * MEGABYTE, "stars": "*" * MEGABYTE,
-    "checks": "\nCheck: 1, 2 " * (MEGABYTE // 10) + "\u2713", "unknowns": "it cannot be found " * (MEGABYTE // 19) + "1 2",
+    "choices": "\nB. Wait" * (MEGABYTE // 8), "checks": "\nCheck: 1, 2 " * (MEGABYTE // 10) + "\u2713", "unknowns": "it cannot be found " * (MEGABYTE // 19) + "1 2",
     "bounds": "at least " * (MEGABYTE // 9) + "1, 2", "ors": "1 or 2 or " * (MEGABYTE // 10), "boxes": "\\boxed{1} or " * (MEGABYTE // 13) + "\\boxed{2}",
     "backslashes": "\\" * MEGABYTE, "sentences": "a. " * (MEGABYTE // 3), "ligatures": "\ufdfa" * (MEGABYTE // 3), "waits": "Wait, " * (MEGABYTE // 6),
 }  # fmt: skip

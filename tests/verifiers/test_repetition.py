@@ -61,6 +61,8 @@ def test_lines_of_signs_repeat_nothing() -> None:
         found(code.replace(names[1], names[0]).replace(names[2], names[0]) + f"\n{names[0]}" * 30, min_words=20).passed is False
     )
     assert found("- - -\n* * *\n" * 7, min_words=20, loop_times=9).passed is True
+    assert found("- - -\n* * *\nw " * 7, min_words=20, loop_times=9).passed is not None
+    assert found("- * " * 40 + "w", min_words=20).passed is True
 
 
 def test_options_of_a_loop() -> None:
