@@ -21,13 +21,22 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from verifiers import final_choice, final_number
-from verifiers.final_choice import Letter, Unclear
+from verifiers import final_number
 from verifiers.final_number import WINDOW, Read, Reading, Refusal
-from verifiers.markers import Marker, after_thinking, markers
-from verifiers.markup import plain
+from verifiers.last_number import last_number, nothing_follows
+from verifiers.markers import Marker, after_thinking, markers, several
 from verifiers.numerals import numerals
-from verifiers.sentences import Sentence, approved, first_sentence, struck_out, taken_back, without_aside
+from verifiers.sentences import (
+    Sentence,
+    approved,
+    first_sentence,
+    no_answer,
+    says_none,
+    taken_back,
+    without_aside,
+    without_check,
+    without_offer,
+)
 from verifiers.tidying import tidy
 
 
@@ -45,6 +54,10 @@ class Answer:
     """Of a number, where a known one stands behind it."""
     at_end: bool = False
     """Nothing follows it: if the response was cut off, then perhaps within it."""
+    bound: bool = False
+    """Of a number: it is only a bound, as "at least 5" is."""
+    also: Answer | None = None
+    """Of a number: the same amount, as the response says it too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,17 +71,18 @@ class NoAnswer:
 Found = Answer | NoAnswer
 T = TypeVar("T")
 
-_UNENDING = NoAnswer(why="the chain of thought never ends")
-_CHOICE_WINDOW = 4000
-_BOX_GLUE = 60
+UNENDING = NoAnswer(why="the chain of thought never ends")
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
 _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
-_ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
-_SEVERAL_BOXES = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+_LEAD = re.compile(
+    r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but)\b)"
+    r"|(?P<plain>[^.,;\n]{1,200}?),?\s(?:because|since)\s)"
+)
+"""A text in bold that something explains, or one before "because"."""
 _DIGITS = "0123456789"
 _QUALIFIES = re.compile(
     r"[^,;:=()\u2014]{0,40}?\b(?:for|after|from|in|at|of|per|since|because|with|on|out|within)\s[^,;:=()\u2014]*"
@@ -80,6 +94,11 @@ _INTRODUCES = re.compile(
     re.IGNORECASE,
 )
 _BOLD = re.compile(r"\*\*(?=\S)[^*\n]{1,80}(?<=\S)\*\*")
+_CONCLUDED = re.compile(
+    r"[^\d.!?]{0,40}\d[\d.,]{0,20}[^=.!?]{0,80}?(?:\s(?:is|are|was|were|has|have|had)\b|=)[^.!?]{0,120}?,?\s(?:so|thus|therefore|hence)\b,?(?=[^.!?]*\d)",
+    re.IGNORECASE,
+)
+"""What a sentence that begins with a number concludes from."""
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -87,12 +106,14 @@ def find_number(text: str) -> Found:
     """Return the final number of a response."""
     body = after_thinking(text)
     if body is None:
-        return _UNENDING
+        return UNENDING
     marks = markers(body)
     doubts: list[str] = []
     denied: list[Fraction | None] = []
     for marker in reversed(marks):
         read = _number_at(body, marker)
+        if read is None and says_none(body, marker.end):
+            return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
         if isinstance(read, Refusal) and read.negated:
@@ -101,24 +122,26 @@ def find_number(text: str) -> Found:
         elif marker.doubt:
             doubts.append(f"only a supposition, after '{marker.label}'")
         elif isinstance(read, Refusal):
-            return _number(read, _where(marker))
+            return _number(read, where(marker))
         elif read.value in denied:
             return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
         else:
-            return _other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+            return other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
     return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
 
 
 def _unannounced_number(body: str) -> Found:
-    body = without_aside(body)
+    body = without_check(without_offer(without_aside(body)))
     last = max(map(body.rfind, _DIGITS))
+    if said := no_answer(body, last):
+        return NoAnswer(why=f"it says that there is no answer: '{said}'")
     if (back := taken_back(body, last) if last >= 0 else None) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")
-    if len(body) <= WINDOW and (only := _led_number(tidy(body))):
+    if len(body) <= WINDOW and (only := _led_number(tidy(body), concluding=True)):
         return _number(only, "the whole response", at_end=True)
     if (bold := _in_bold(body, last)) is not None:
         return _number(bold, "in bold, at the end")
-    return _number(final_number.last_number(body), "at the end")
+    return _number(last_number(body), "at the end")
 
 
 def _in_bold(body: str, last: int) -> Reading | None:
@@ -132,7 +155,7 @@ def _in_bold(body: str, last: int) -> Reading | None:
         return None
     sentence = first_sentence(tidy(line[found[0].start() :]))
     explained = final_number.in_sentence(sentence.text) if final_number.is_led(sentence.text) else None
-    stated = final_number.last_number(body[: begin + found[0].end()])
+    stated = last_number(body[: begin + found[0].end()])
     if any(map(str.isdecimal, sentence.rest)) or not (isinstance(explained, Reading) and isinstance(stated, Reading)):
         return None
     return stated if stated.value == explained.value else None
@@ -148,62 +171,11 @@ def whole_number(text: str) -> Found:
     return _number(read, "the whole response", at_end=True) if read else NoAnswer(why="not only a number")
 
 
-def find_choice(text: str, choices: str) -> Found:
-    """Return the letter that a response chooses."""
-    body = after_thinking(text)
-    if body is None:
-        return _UNENDING
-    marks = markers(body, options=True)
-    doubts: list[str] = []
-    for marker in reversed(marks):
-        read = _choice_at(body, marker, choices)
-        if read is None:
-            continue
-        if marker.doubt or (isinstance(read, Unclear) and read.negated):
-            doubts.append(f"only a supposition, after '{marker.label}'")
-        elif isinstance(read, Unclear):
-            return NoAnswer(why=f"{read.why} ({_where(marker)})")
-        elif back := taken_back(body, marker.close or marker.end):
-            return NoAnswer(why=f"taken back: '{back.word}'")
-        else:
-            clash = _other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
-            return clash or Answer(text=read.letter, how=_where(marker))
-    return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
-
-
-def whole_choice(text: str, choices: str) -> Found:
-    """Return the letter that a response consists of, brackets and "Option" included."""
-    match = _ONLY_A_CHOICE.fullmatch(text) if len(text) <= WINDOW else None
-    if match is None or match[1].upper() not in choices:
-        return NoAnswer(why="not only a choice")
-    return Answer(text=match[1].upper(), how="the whole response")
-
-
-def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | None:
-    window, _ = _window(body, marker)
-    sentence = first_sentence(plain(window), abbreviations=False)
-    if sentence.asks:
-        return None
-    text = ("not " if marker.negated else "") + sentence.text
-    return final_choice.in_sentence(text, choices) or final_choice.in_brackets(text, choices)
-
-
-def _unannounced_choice(body: str, choices: str) -> Found:
-    short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
-    read = final_choice.unannounced(plain(short), choices)
-    if isinstance(read, Letter):
-        for line in re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short):
-            if back := struck_out(short, line.end() - 1):
-                return NoAnswer(why=f"taken back: '{' '.join(back[0].split())}'")
-        return Answer(text=read.letter, how="the whole response")
-    return NoAnswer(why=read.why if read else "no choice found")
-
-
 def find_texts(text: str) -> list[Answer] | NoAnswer:
     """Return what a response may mean by its answer: a marker's sentence, its line, all that follows; else the whole response."""
     body = after_thinking(text)
     if body is None:
-        return _UNENDING
+        return UNENDING
     for marker in reversed(markers(body)):
         # In "The answer is not guilty" the marker took "not" with it.
         begin = marker.end - len("not ") if marker.negated and body[: marker.end].lower().endswith(" not ") else marker.end
@@ -216,22 +188,25 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
         if back := taken_back(body, marker.close or marker.end):
             return NoAnswer(why=f"taken back: '{back.word}'")
         if marker.close is not None:
-            return [Answer(text=rest, how=_where(marker))]
+            return [Answer(text=rest, how=where(marker))]
+        lead = _LEAD.match(rest)
+        stressed = (lead["bold"] or lead["plain"]) if lead else sentence.text
         readings = dict.fromkeys(
-            (sentence.text, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
+            (sentence.text, stressed, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
         )
         return [
-            Answer(text=each, how=_where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
+            Answer(text=each, how=where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
             for each in readings
         ]
     return [Answer(text=body.strip(), how="the whole response", at_end=True)]
 
 
-def _where(marker: Marker) -> str:
+def where(marker: Marker) -> str:
+    """Return where a marker announces an answer, as a reason says it."""
     return "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
 
 
-def _window(body: str, marker: Marker) -> tuple[str, bool]:
+def window_at(body: str, marker: Marker) -> tuple[str, bool]:
     """Return what a marker announces, and whether it begins on another line."""
     window = body[marker.end : min(marker.close or len(body), marker.end + WINDOW)]
     leading = _LEADING.match(window)
@@ -241,7 +216,7 @@ def _window(body: str, marker: Marker) -> tuple[str, bool]:
 
 def _number_at(body: str, marker: Marker) -> Read:
     """Return what a marker announces."""
-    window, on_next_line = _window(body, marker)
+    window, on_next_line = window_at(body, marker)
     if marker.close is not None:
         window = _FACTORIAL.sub("↑", window)
         return final_number.in_sentence(" ".join(tidy(window).split()))
@@ -249,14 +224,14 @@ def _number_at(body: str, marker: Marker) -> Read:
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
         return None
     if on_next_line and numbered:
-        return final_number.last_number(body[marker.end :])
+        return last_number(body[marker.end :])
     if on_next_line:
         window = _LIST_ITEM.sub("", window, count=1)
     sentence = first_sentence(tidy(window))
     if sentence.asks or (marker.form == "hashes" and not final_number.is_led(sentence.text)):
         return None
     if marker.form == "heading" and _begins_a_solution(sentence):
-        return final_number.last_number(body[marker.end :])
+        return last_number(body[marker.end :])
     return _claimed(sentence, negated=marker.negated, cut=marker.end + WINDOW < len(body))
 
 
@@ -274,55 +249,60 @@ def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
     text = f"not {sentence.text}" if negated else sentence.text
     read = final_number.in_sentence(text)
     if isinstance(read, Refusal) and read.negated:
-        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or final_number.last_number(sentence.rest)
+        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or last_number(sentence.rest)
         return instead or read
     if not isinstance(read, Reading) or sentence.rest.strip():
         return read
-    at_end = final_number.nothing_follows(text, read.end)
+    at_end = nothing_follows(text, read.end)
     return Refusal("the number is too long to be one") if at_end and cut else replace(read, at_end=at_end)
 
 
 def _number(read: Read, how: str, *, at_end: bool = False) -> Found:
     if isinstance(read, Reading):
-        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=at_end or read.at_end)
+        also = None if read.also is None else Answer(text=read.also.text, value=read.also.value, unit=read.also.unit, how=how)
+        end = at_end or read.at_end
+        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=end, bound=read.bound, also=also)
     return NoAnswer(why=f"{read.why} ({how})" if read else "no number found")
 
 
-def _led_number(tidy: str) -> Reading | Refusal | None:
-    """Return the number of a text that is one sentence and begins with it."""
+def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | None:
+    """Return the number of a sentence that begins with it; of "3 are wrong, so 7 are right" 7, if `concluding`."""
     sentence = first_sentence(tidy.strip())
-    alone = not sentence.asks and not sentence.rest.strip() and final_number.is_led(sentence.text)
-    return final_number.in_sentence(sentence.text) if alone else None
+    if sentence.asks or sentence.rest.strip() or not final_number.is_led(sentence.text):
+        return None
+    if concluding and (concluded := _CONCLUDED.match(sentence.text)):
+        return _led_number(sentence.text[concluded.end() :])
+    return final_number.in_sentence(sentence.text)
 
 
 def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
-        return _number(read, _where(marker))
-    instead = final_number.last_number(body[back.end :])
+        return _number(read, where(marker))
+    instead = last_number(body[back.end :])
     if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
         return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
     if back.hedges:
-        return _number(read, _where(marker))
+        return _number(read, where(marker))
     if instead is not None:
         return _number(instead, f"at the end, after '{back.word}'")
-    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, _where(marker))
+    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, where(marker))
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
     """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
-    read = final_number.last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    read = last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
     return _number(read, "at the end") if read else None
 
 
-def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
     r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
     before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
     if marker.form != "box" or before is None or before.close is None or before.close > marker.start:  # one within the other
         return None
     between = body[before.close + 1 : marker.start]
     one, other = body[before.end : before.close], body[marker.end : marker.close]
-    if len(between) > _BOX_GLUE or not _SEVERAL_BOXES.fullmatch(between) or value(one) == value(other):
+    if not several(between) or value(one) == value(other):
         return None
     return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
 
@@ -330,8 +310,3 @@ def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[
 def _number_in_box(inside: str) -> Fraction | None:
     read = final_number.in_sentence(tidy(inside))
     return read.value if isinstance(read, Reading) else None
-
-
-def _letter_in_box(inside: str, choices: str) -> str | None:
-    read = final_choice.in_sentence(plain(inside), choices)
-    return read.letter if isinstance(read, Letter) else None

@@ -367,7 +367,7 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
         return True
     if about:
         return abs(value - other) < unit
-    return abs(value - other) <= unit / 2 or 0 <= abs(value) - abs(other) < unit
+    return abs(value - other) <= unit / 2 or (value * other >= 0 and 0 <= abs(value) - abs(other) < unit)
 
 
 def same_in_percent(left: Expression, right: Expression, *, about: bool) -> bool:

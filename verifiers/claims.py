@@ -82,7 +82,8 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
                 continue
             row = _ROW.fullmatch(piece)
             cells = _CHOSEN.sub(_chosen, row[1].replace("|", "\n") if row else piece)
-            plain = latex(_ENVIRONMENT.sub("\n", cells.replace(r"\bmod", " mod "))) if "\\" in cells else cells
+            marked = "\\" in cells or "{,}" in cells
+            plain = latex(_ENVIRONMENT.sub("\n", cells.replace(r"\bmod", " mod "))) if marked else cells
             for line in plain.split("\n"):
                 bullet = _BULLET.match(line)
                 shown = line[bullet.end() :] if bullet else line

@@ -14,10 +14,27 @@ MAX_CHARS = 2000
 _MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
 _DAYS = ("monday tuesday wednesday thursday friday saturday sunday").split()  # noqa: SIM905
 _MONTH = r"(?P<month>" + "|".join([*_MONTHS, *(rf"{month[:3]}\.?" for month in _MONTHS), r"sept\.?"]) + ")"
+_ABROAD = {
+    name: month
+    for month, names in enumerate(
+        (
+            "januar janvier enero janeiro gennaio januari", "februar février febrero fevereiro febbraio februari",
+            "märz mars marzo março maart", "april avril abril aprile", "mai mayo maio maggio mei", "juni juin junio junho giugno",
+            "juli juillet julio julho luglio", "august août agosto augustus", "september septembre septiembre setembro settembre",
+            "oktober octobre octubre outubro ottobre", "november novembre noviembre novembro",
+            "dezember décembre diciembre dezembro dicembre",
+        ),
+        1,
+    )
+    for name in names.split()
+}  # fmt: skip
+"""Months in German, French, Spanish, Portuguese, Italian and Dutch."""
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _WEEKDAY = r"(?:(?P<weekday>" + "|".join([*_DAYS, *(rf"{day[:3]}\.?" for day in _DAYS), r"tues\.?", r"thurs\.?"]) + r"),?\s+)?"
 _YEAR = r"(?P<year>\d{4})"
 _BEGIN, _END = r"(?<![\w/.-])", r"(?![\w/-]|\.\d)"
+_CHINESE = re.compile(r"(?<!\d)(?P<year>\d{4})\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日일号]")
+"""And as Japanese and Koreans write it."""
 _FORMS = tuple(
     re.compile(_BEGIN + form + _END, re.IGNORECASE)
     for form in (
@@ -25,11 +42,12 @@ _FORMS = tuple(
         rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH},?\s+{_YEAR}",
         rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY},?\s+{_YEAR}",
         rf"(?P<day>\d{{1,2}})-{_MONTH}-{_YEAR}",
+        rf"{_DAY}(?:\.|er)?\s+(?:de\s+)?(?P<month>{'|'.join(_ABROAD)})\.?,?\s+(?:de\s+)?{_YEAR}",
         r"(?P<first>\d{1,2})(?P<sep>[-/.])(?P<second>\d{1,2})(?P=sep)(?P<year>\d{4})",
     )
 )
 _NEUTRAL = re.compile(
-    r"(?:(?:on|the|it|was|is|date|of|born|happened|in|answer|event|day|this|that|so|thus|therefore|hence|took|place)\b|[\s,.:;*_'\"()])*",
+    r"(?:(?:on|the|correct|final|right|exact|it|was|is|date|of|born|happened|in|answer|event|day|this|that|so|thus|therefore|hence|took|place|am|den|der|le|el|il|op|war|est|es|è|ist|era)\b|[\s,.:;*_'\"()\u3002是为]|です|입니다|这一天)*",
     re.IGNORECASE,
 )
 
@@ -63,7 +81,7 @@ def read(text: str, *, day_first: bool | None) -> Dated | str:
 
 
 def _found(text: str, *, day_first: bool | None) -> Iterator[tuple[re.Match[str], Dated]]:
-    matches = sorted((match for form in _FORMS for match in form.finditer(text)), key=lambda match: match.start())
+    matches = sorted((match for form in (*_FORMS, _CHINESE) for match in form.finditer(text)), key=lambda match: match.start())
     for match in matches:
         yield match, Dated(match[0], frozenset(_days(match, day_first=day_first)))
 
@@ -77,7 +95,9 @@ def _days(match: re.Match[str], *, day_first: bool | None) -> Iterator[date]:
         pairs = {(first, second), (second, first)} if day_first is None else orders
     else:
         written = groups["month"].lower()
-        month = int(written) if written.isdecimal() else 1 + [name[:3] for name in _MONTHS].index(written[:3])
+        month = (
+            int(written) if written.isdecimal() else _ABROAD.get(written) or 1 + [name[:3] for name in _MONTHS].index(written[:3])
+        )
         pairs = {(int(groups["day"]), month)}
     weekday = groups.get("weekday")
     for day, month in pairs:

@@ -15,7 +15,8 @@ from pydantic import Field
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers import dates, intervals, json_values, maths, sets, trials, units
-from verifiers.answers import Answer, Found, NoAnswer, find_choice, find_number, find_texts, whole_choice, whole_number
+from verifiers.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
+from verifiers.choices import find_choice, whole_choice
 from verifiers.extraction import Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
@@ -35,6 +36,13 @@ _DOZEN = re.compile(r"\bdozens?\b", re.IGNORECASE)
 _ASKS_DOZENS = re.compile(r"\b(?:how many|number of|in)\s(?:\w+\s){0,2}dozens?\b", re.IGNORECASE)
 _OF_ALL = re.compile(r"(.{1,60}?)\s(?:out\s)?of\s.{1,80}", re.IGNORECASE)
 _ASKS_HOW_MANY = re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE)
+_ASKS_BOUND = re.compile(
+    r"\b(?:at\s(?:least|most)|least|most|min(?:imum|imal)?|max(?:imum|imal)?|fewest|smallest|largest|greatest|lowest|highest|up\sto|need(?:s|ed)?|must"
+    r"|required?|enough|can|could|sufficient|guarantee[sd]?|ensure[sd]?|limit|mindestens|höchstens|minimal|maximal|au\s(?:moins|plus)|al\smenos|(?:mín|máx)im[oa]"
+    r"|pelo\smenos|almeno|(?:min|mass)im[oa]|минимум|максимум|наименьш\w+|наибольш\w+)\b|至少|至多|最[少多小大低高]|少なくとも|최소|최대|적어도",
+    re.IGNORECASE,
+)
+"""In a prompt to which "at least 5" may be an answer."""
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
@@ -44,7 +52,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="7", isolated=False)
+@verifier(version="8", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -87,14 +95,14 @@ class ExactMatch:
         expected, found = self._expected(prompt.reference), self._found(sample.response)
         if isinstance(expected, NoAnswer):
             return Finding(passed=None, reason=f"the reference can't be read: {expected.why}")
+        if self.kind == "number" and isinstance(found, Answer):
+            found = _as_asked(found, expected, prompt.prompt, sample.response)
         if isinstance(found, NoAnswer):
             return Finding(passed=False, reason=found.why)
-        if self.kind == "number":
-            found = _counted(_in_dozens(found, expected, prompt.prompt), expected, prompt.prompt)
-            found = _priced(found, sample.response) if expected.unit else found
         if cut_off and found.at_end:
             return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
-        return self._compared(expected, found)
+        compared = self._compared(expected, found)
+        return self._compared(expected, found.also) if found.also and not compared.passed else compared
 
     def answer(self, response: str) -> str | None:
         """Return the answer of a response in full, as it is written; None where there is none. Raises as `check`."""
@@ -177,7 +185,8 @@ class ExactMatch:
 
     def _check_math(self, expected: Answer, found: Answer) -> Finding:
         one, measured = _reference_statement(expected.text)
-        other = maths.statement(units.spelled(found.text, glued=bool(measured)) if measured is not None else found.text)
+        exact, rounded = maths.about(found.text)
+        other = maths.statement(units.spelled(exact, glued=bool(measured)) if measured is not None else exact)
         if isinstance(one, Unreadable) or isinstance(other, Unreadable):
             if maths.same_signs(expected.text, found.text):
                 return _finding(found, expected.text, equal=True)
@@ -189,6 +198,8 @@ class ExactMatch:
         paid = units.conflict(one.unit or units.currency(expected.text), other.unit or units.currency(found.text))
         try:
             equal = None if paid else maths.equal(one, maths.result(other), self._margin)
+            if not equal and rounded and not paid and (approximate := maths.rounds(maths.result(other), rounded)):
+                equal = maths.equal(one, approximate, self._margin) or equal
             if equal is None and maths.same_signs(expected.text, found.text):
                 equal = True
             return _finding(found, expected.text, equal=equal)
@@ -293,6 +304,14 @@ def _reference_number(reference: str) -> Found:
     return found if isinstance(found, NoAnswer) else _priced(found, reference)
 
 
+def _as_asked(found: Answer, expected: Answer, question: str, response: str) -> Found:
+    """Return a number in what the prompt counts, and none where it is a bound that nobody asks for."""
+    if found.bound and not expected.bound and not _ASKS_BOUND.search(question):
+        return NoAnswer(why=f"a bound, not a number: {shown(found.text)} ({found.how})")
+    found = _counted(_in_dozens(found, expected, question), expected, question)
+    return _priced(found, response) if expected.unit else found
+
+
 def _in_dozens(found: Answer, expected: Answer, question: str) -> Answer:
     """Return 12 for "12 dozen" where dozens are what is counted."""
     dozens = [_DOZEN.search(each.text) is not None for each in (found, expected)]
@@ -336,7 +355,7 @@ def _reference_passage(reference: str) -> Found:
 @lru_cache(maxsize=4096)
 def _reference_statement(reference: str) -> tuple[Statement | Unreadable, str | None]:
     """Return what a reference says and its unit; None in place of that where a letter may be a variable."""
-    read = maths.statement(units.spelled(reference))
+    read = maths.statement(units.spelled(maths.about(reference)[0]))
     known = not isinstance(read, Unreadable) and maths.plain_value(read) is not None
     return read, read.unit if known and not isinstance(read, Unreadable) else None
 

@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
 from verifiers.answers import Answer, Found, NoAnswer
-from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, tags
-from verifiers.sentences import approved, first_sentence, taken_back
+from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
+from verifiers.sentences import approved, first_sentence, taken_back, without_check, without_offer
 
 REGEX_S = 1.0
 """Seconds by the clock that a spec's pattern may search a response."""
@@ -45,11 +45,13 @@ _EXPLAINS = re.compile(
 _EXCLUDES = re.compile(r"(?<=\S),?\s++(?:(?:and|but)\s++)?(?:not|rather\s+than|instead\s+of)\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
-    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*)*""",
+    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*
+    |(?:所以|因此|因而|于是|从而|综上|解得|可得|得到?|即|故)[\s,\uff0c:\uff1a]*)*""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COPULA = re.compile(r"(?<=[$)\]}])\s?(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+"""Behind fenced mathematics."""
 _LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
-_BOX_GLUE = re.compile(r"[\s$\\()\[\],.;]{0,20}(?:(?:and|or)\b[^.\n]{0,20}|[a-zA-Z]\w?\s?=\s?)?")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _several(body: str, found: list[Marker]) -> NoAnswer | None:
     if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
         return None
     one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
-    if one == other or found[-2].close > found[-1].start or not _BOX_GLUE.fullmatch(body[found[-2].close + 1 : found[-1].start]):
+    if one == other or found[-2].close > found[-1].start or not several(body[found[-2].close + 1 : found[-1].start]):
         return None
     return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 
@@ -177,7 +179,7 @@ def announced(body: str) -> Found:
         if marker.form == "box":
             return _several(body, [each for each in marks if each.form == "box"]) or found
         return found
-    return doubt or _unannounced(body)
+    return doubt or _unannounced(without_check(without_offer(body)))
 
 
 def _behind(body: str, marker: Marker) -> Answer | None:
@@ -221,7 +223,7 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
     if excluded := _EXCLUDES.search(rest[:end] + tail, max(end - 1, 0)):
         tail = tail[: max(excluded.start() - end, 0)]
     tail = approved(tail)
-    text = (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,\u3002")
+    text = _COPULA.sub("", (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,\u3002"))
     return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
 
 
@@ -242,7 +244,7 @@ def _unannounced(body: str) -> Found:
 
 def _concluded(body: str) -> Answer | None:
     """Return the mathematics that ends a text: "Therefore $x = 5$.". What stands before it must conclude, not deny or suppose."""
-    text = body[-MAX_LINE:].rstrip(_DRESS + ".!∎")
+    text = body[-MAX_LINE:].rstrip(_DRESS + ".!\u3002∎")
     spans = _spans(text)
     if not spans or spans[-1][1] != len(text):
         return None

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from verifiers.sentences import first_sentence
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -29,14 +31,18 @@ class Unclear:
 
 _HEAD = re.compile(
     r"""[\s"'“”\u2018\u2019「『:=>.#\u2705\u2714\u2611\ufe0f\u27a1\u2192\U0001f449-]*(?P<not>\b(?:not|neither)\s+)?
-    (?:(?:definitely|clearly|therefore|probably|simply|indeed|both|either|the|la|die|[ao](?=\s(?:al|le|op)))\s+)*+
+    (?:(?:definitely|clearly|therefore|probably|(?:most\s)?likely|certainly|simply|indeed|both|either|the|la|die|[ao](?=\s(?:al|le|op)))\s+)*+
     (?:\(?(?:option|choice|answer|letter|opción|opção|opzione|optie|alternativa|let(?:ra|tera)|réponse|antwort|вариант|选项)\s*+:?\s*+)?["'“\u2018「『]?
     (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&/-]\S|[+#]|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
 _PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
-_COPULA = re.compile(r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요)(?=[\s.!,\u3002]|$)")
-_IN_BRACKETS = re.compile(r"[^().,;:?!=]{1,60}\s\((?:(?i:option|choice)\s)?([A-Z])\)\W*")
+_COPULA = re.compile(
+    r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요|\sहै|['\u2019]?d[\u0131iuü]r)(?=[\s.!,\u3002\u0964]|$)"
+)
+_IN_BRACKETS = re.compile(
+    r"[^().,;:?!=]{1,60}(?:\s\((?:(?i:option|choice)\s)?([A-Z])\)|,?\s(?:which\sis\s)?(?i:option|choice|letter)\s([A-Z]))\W*"
+)
 _LABELLED = re.compile(r"(?i:\b(?:option|choice|statement))\s\(?([A-Z])\)?:")
 _OPTION_LINE = re.compile(r"[^\w(]{0,4}\(?([A-Z])[).:]\s+(\S.{0,200})")
 _SPEAKS_OF_IT = re.compile(
@@ -52,14 +58,14 @@ _CASES = (
 )
 """Behind a letter: "; otherwise it is C"."""
 _RULED_OUT = re.compile(
-    r"\W{0,4}\s(?:(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
+    r"\W{0,4}\s(?:değil\b|(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
     re.IGNORECASE,
 )
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>\u2705\u2714\u2611\u274c\u2717\u2718\ufe0f-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
-    r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Oo]nly),?\s)?[*_]{0,3}"
+    r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?[*_]{0,3}"
     # "Among vitamins, C is the best known" chooses nothing.
     r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
     r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
@@ -69,22 +75,39 @@ _IS_CORRECT = re.compile(
     re.MULTILINE,
 )
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
+_CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
+_JUDGED_LINE = re.compile(
+    r"^[ \t>•+-]{0,6}(?:(?:[Oo]ption|[Cc]hoice)\s)?\(?(?P<letter>[A-Z])[).:][^\n]{0,200}?"
+    r"(?P<verdict>[\u2705\u2713\u2714\u2611]|[\u274c\u2717\u2718]|\b(?:[Cc]orrect|[Rr]ight|[Tt]rue|[Ii]ncorrect|[Ww]rong|[Ff]alse)\b)[\s.!)]{0,3}$",
+    re.MULTILINE,
+)
+"""An option with what it is: "B) Paris ✅", "- C: False"."""
+_JUDGED_FIRST = re.compile(
+    r"^[ \t>•+-]{0,6}(?:(?:[Oo]ption|[Cc]hoice)\s)?\(?(?P<letter>[A-Z])[).:]\W{1,4}"
+    r"(?P<verdict>Correct|Right|True|Incorrect|Wrong|False)[.:,!]?(?=\s|$)",
+    re.MULTILINE,
+)
+"""The same where what it is comes first: "B. Correct. Paris is in France."."""
+_GOOD = frozenset(("\u2705", "\u2713", "\u2714", "\u2611", "correct", "right", "true"))
 _JUDGED = 3
 """Choices, one of them true and the others false, of which the true one is the answer."""
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
-    |\bmatches(?:\swith)?|(?P<bare>(?:^|[.\n]\s?)it(?:\sis|['\u2019]s))
-    |\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|only))?|\bonly)\s{1,2}(?:the\s)?)
+    |\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)it(?:\sis|['\u2019]s))
+    |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
+    |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
-    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
     re.VERBOSE,
 )
 """Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
 _UNSURE = re.compile(
     r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
 )
+_SUPPOSED = re.compile(r"\b(?:if|suppos\w+|assum\w+|unless|whether|were)\b", re.IGNORECASE)
+"""Before ", so it is B": what is denied there only leads to it."""
 _DIFFERS = re.compile(r"\b(?:not|or|and|nor|but|except|than|of)\b|n['\u2019]t\b", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
 """The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
@@ -93,7 +116,15 @@ _ONE_MORE = (
     r"(?<!['\u2019])\b(?P<letter>(?!I\b)[{}])\b(?!['\u2019])"
 )
 _SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
-_STANDS_ALONE = re.compile(r"""["'”\u2019]?\s*(?:$|[.,:;)\]!]|[—\u2013-]\s|(?:because|since|as|due)\b)""")
+_STANDS_ALONE = re.compile(
+    r"""["'”\u2019」』】]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s|(?:because|since|as|due|rather\sthan|instead\sof)\b|\((?:not|because|since|most\slikely)\b)"""
+)
+_EXPLAINED = re.compile(
+    r"\W{0,6}(?:explanation|reasoning|justification|rationale|analysis|why|here['\u2019]s\swhy|because)\b", re.IGNORECASE
+)
+"""The line behind an answer, which lists the other options too."""
+_JOINS = re.compile(r"\b(?:or|and|nor|except|but)\b", re.IGNORECASE)
+_LAST_IN_BRACKETS = re.compile(r"(?:^|[^,;(\s]\s)\(([A-Z])\)[.\s]*$")
 
 
 def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
@@ -109,7 +140,11 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         return Unclear(f"only what it isn't: {letter}", negated=True)
     other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
     if match["not"]:
-        but = re.search(rf"\bbut\s(?:rather\s)?(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
+        but = re.search(
+            r"(?:\b(?:but|rather),?\s(?:(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)?|[,;:\u2014-]\s?(?:so\s)?(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)(?:rather\s)?"
+            rf"(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?=[)\].,;!]|\s*$|\s(?:because|since|as|instead)\b)",
+            rest,
+        )
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
     other = other or re.match(_CASES.format(choices), rest, re.DOTALL)
@@ -121,7 +156,8 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
 def in_brackets(sentence: str, choices: str) -> Letter | None:
     """Return the letter that stands in brackets behind the text of its option: "Venus (B)"."""
     behind = None if _DIFFERS.search(sentence) else _IN_BRACKETS.fullmatch(sentence)
-    return Letter(behind[1], behind.end(1)) if behind and behind[1] in choices else None
+    letter = (behind[1] or behind[2]) if behind else ""
+    return Letter(letter, len(sentence)) if letter and letter in choices else None
 
 
 def _is_choice(match: re.Match[str]) -> bool:
@@ -148,21 +184,33 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
             continue
         if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
             continue
-        if _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
+        unsure = _SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else _UNSURE
+        if unsure.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
             continue
         yield match["letter"]
         if more := another.match(text, match.end()):
             yield more["letter"]
+    yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
             yield match["letter"]
 
 
+def chosen(text: str, choices: str) -> str:
+    """Return the one letter that a short text says that it chooses; empty where there is none, or several."""
+    text = text.lstrip(" ,:;.\u2014-")
+    sentence = first_sentence(text, abbreviations=False)
+    first = None if sentence.asks else in_sentence(sentence.text, choices)
+    found = set(_chosen(text, choices)) | ({first.letter} if isinstance(first, Letter) and _ends_there(text, first) else set())
+    return found.pop() if len(found) == 1 else ""
+
+
 def _only_true(text: str, choices: str) -> set[str]:
     """Return the one choice that a text calls true where it calls all others that it judges false."""
-    verdicts = {match["letter"]: match["verdict"] for match in _TRUE_OR_FALSE.finditer(text) if match["letter"] in choices}
-    true = {letter for letter, verdict in verdicts.items() if verdict == "true"}
+    judged = [match for pattern in (_TRUE_OR_FALSE, _JUDGED_LINE, _JUDGED_FIRST) for match in pattern.finditer(text)]
+    verdicts = {match["letter"]: match["verdict"].lower() for match in judged if match["letter"] in choices}
+    true = {letter for letter, verdict in verdicts.items() if verdict in _GOOD}
     return true if len(true) == 1 and len(verdicts) >= _JUDGED else set()
 
 
@@ -170,6 +218,13 @@ def _ends_there(line: str, choice: Letter) -> bool:
     """Whether what follows a letter says nothing of it: "(A) is tempting" does."""
     closed = line[choice.end - 1] in ")]" and not _SAYS_OF_IT.match(line, choice.end)
     return closed or _STANDS_ALONE.match(line, choice.end) is not None
+
+
+def _last_in_brackets(text: str, line: str) -> str:
+    """Return the letter in the only brackets of a text, at its end: "The capital is Paris. (B)"."""
+    behind = _LAST_IN_BRACKETS.search(line)
+    plain = behind is not None and text.count("(") == 1 and not _UNSURE.search(line) and not _JOINS.search(line)
+    return behind[1] if behind and plain else ""
 
 
 def _restated(lines: list[str], choices: str) -> str | None:
@@ -190,7 +245,8 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     listed |= set(_LABELLED.findall(text)) if _LABELLED.match(lines[0].strip()) else set()
     if restated := _restated([line for line in text.splitlines() if line.strip()], choices):
         found.add(restated)
-    if (first := in_sentence(lines[0], choices)) and len(listed) <= 1:
+    explained = len(lines) > 1 and _EXPLAINED.match(lines[1]) is not None
+    if (first := in_sentence(lines[0], choices)) and (len(listed) <= 1 or explained):
         if isinstance(first, Letter):
             found |= {first.letter} if _ends_there(lines[0], first) else set()
         elif not first.negated:
@@ -198,6 +254,8 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
     if alone and (last := in_sentence(lines[-1], choices)):
         found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
+    if not found and (behind := _last_in_brackets(text, lines[-1])) in choices:
+        found |= {behind} - {""}
     found = found or _only_true(text[-20_000:], choices)
     if len(found) > 1:
         return Unclear(f"several choices: {' and '.join(sorted(found))}")

@@ -71,7 +71,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 def find(text: str) -> Found:
     """Return the JSON text that a response gives: its <answer>, its last ``` block, all of it, or the last object or array."""
-    body = after_thinking(text)
+    body = after_thinking(text, boxed=False)
     if body is None:
         return NoAnswer(why="the chain of thought never ends")
     if len(body) > MAX_CHARS:

@@ -29,6 +29,8 @@ MAX_READ = 30_000
 """Characters that are judged: of a longer text a third from its beginning, its middle and its end."""
 LIKELY = 0.5
 """A response fails where some other language is at least so probable: what might be anything is no other language."""
+_IDEOGRAPHS = "\u2e80"
+"""The first sign of the scripts of which one says as much as several letters."""
 _LEFT_OUT = re.compile(
     r"`[^`\n]{1,400}`"  # code in a line
     r"|\$\$.{1,2000}?\$\$|\$[^$\n]{1,400}\$|\\\[.{1,2000}?\\\]|\\\(.{1,400}?\\\)|\\[a-zA-Z]+"  # formulas
@@ -40,7 +42,7 @@ _PILED = regex.compile(r"\p{M}{4,}+")
 
 
 # Of a megabyte, 30,000 characters are judged.
-@verifier(version="1", isolated=False)
+@verifier(version="2", isolated=False)
 class Language:
     """Passes a response that is written in an expected language. Code, formulas and addresses don't count.
 
@@ -55,7 +57,7 @@ class Language:
     confidence: Annotated[float, Field(gt=0.5, le=1)] = 0.8
     """How probable the expected languages must be for a pass, and the others for a fail; what is in between is undecided."""
     min_letters: Annotated[int, Field(ge=1)] = 20
-    """Letters that a text must have to be judged at all."""
+    """Letters that a text must have to be judged at all; a sign of Chinese, Japanese or Korean counts as two."""
 
     def __post_init__(self) -> None:
         """Refuse candidates that decide nothing."""
@@ -65,7 +67,7 @@ class Language:
     def check(self, prompt: Prompt, sample: Sample) -> Finding:  # noqa: ARG002
         """Judge the prose of a response."""
         text = _prose(sample.response)
-        letters = sum(character.isalpha() for character in text)
+        letters = sum(1 + (character >= _IDEOGRAPHS) for character in text if character.isalpha())
         if letters < self.min_letters:
             return Finding(passed=None, reason=f"{letters} letters are too few to tell a language")
         ranked = _identifier(self._known).rank(text)

@@ -78,20 +78,42 @@ _HEADING_START = re.compile(
 _LINE_START = re.compile(r"(?m)^[ \t>*_#]{0,8}(?P<word>A|Ans|ANS)[*_]{0,2}[ \t]{0,2}(?::|(?<=[sS])\.)[*_]{0,2}[ \t]{0,8}")
 _NOUNS = (
     "antwort", "endergebnis", "respuesta", "resultado final", "réponse", "résultat final", "resposta", "risposta",
-    "risultato finale", "antwoord", "ответ", "odpowiedź", "答案", "答え", "正解", "정답", "उत्तर", "الجواب", "الإجابة",
+    "risultato finale", "antwoord", "ответ", "odpowiedź", "svar", "svaret", "odpověď", "відповідь", "cevap",
+    "đáp án", "câu trả lời", "jawaban", "jawabannya", "răspuns", "răspunsul", "απάντηση",
 )  # fmt: skip
-_ELSEWHERE = re.compile(
-    rf"""(?P<noun>\b(?:{"|".join(re.escape(noun) for noun in _NOUNS[:12])})\b|{"|".join(_NOUNS[12:])})
-    (?P<between>(?:[ ](?!(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)\b)[^\W\d]{{1,20}}){{0,3}})[*_]{{0,3}}
-    (?:[ ]{{0,2}}(?P<verb>(?:ist|lautet|beträgt|es|est|é|è|is|wynosi)(?![\w'])
-            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie)\b(?=[ ][*_$\\(]{{0,4}}\w))?
-        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-])[ \t]*[*_:\uff1a]{{0,4}}[ \t]*""",
-    re.IGNORECASE | re.VERBOSE,
+_UNSPACED = ("答案", "答え", "正解", "정답", "उत्तर", "الجواب", "الإجابة")
+_VERBS = "ist|lautet|beträgt|es|est|é|è|is|wynosi|to|är|er|je|zní|є|là|adalah|ialah|este|είναι"
+_OPTION_NOUNS = (
+    "opción correcta", "alternativa correcta", "alternativa correta", "opção correta", "option correcte", "opzione corretta",
+    "richtig", "lösung",
+    "poprawna opcja", "правильный вариант", "верный вариант", "doğru seçenek", "doğru ş\u0131k",
+    "phương án đúng", "pilihan yang benar",
+)  # fmt: skip
+_UNSPACED_OPTIONS = ("正确选项", "正確選項", "正しい選択肢", "सही विकल्प", "الخيار الصحيح")
+_ANNOUNCES = rf"""
+    (?P<between>(?:[ ](?!(?:{_VERBS})\b|(?-i:[A-Z])\b)[^\W\d]{{1,20}}){{0,3}})[*_]{{0,3}}
+    (?:[ ]{{0,2}}(?P<verb>(?:{_VERBS})(?![\w'])
+            (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie|inte|ikke|bukan)\b(?=[ ][*_$\\(]{{0,4}}\w))?
+        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-]
+        |[ ](?=\*\*\(?[A-Z]\)?\*\*)
+        |[ ](?=[*_(]{{0,3}}[A-Z][*_)]{{0,3}}(?:[ ]है|['\u2019]?d[\u0131iuü]r\b)))
+    [ \t]*[*_:\uff1a]{{0,4}}[ \t]*"""
+_ELSEWHERE, _OPTION_ELSEWHERE = (
+    re.compile(
+        rf"""(?P<noun>\b(?:{"|".join(map(re.escape, spaced))})\b|{"|".join(map(re.escape, unspaced))}){_ANNOUNCES}""",
+        re.IGNORECASE | re.VERBOSE,
+    )
+    for spaced, unspaced in ((_NOUNS, _UNSPACED), (_OPTION_NOUNS, _UNSPACED_OPTIONS))
 )
-"""The same in German, Spanish, French, Portuguese, Italian, Dutch, Russian, Polish, Chinese, Japanese, Korean, Hindi, Arabic."""
-_DENIED = re.compile(r"\b(?:nicht|keine?|n['\u2019]|ne|no|non|não|niet|не|nie)\b|不|并非", re.IGNORECASE)
+"""The same in German, Spanish, French, Portuguese, Italian, Dutch, Russian, Polish, Swedish, Danish, Norwegian, Czech, Ukrainian,
+Turkish, Vietnamese, Indonesian, Romanian, Greek, Chinese, Japanese, Korean, Hindi, Arabic."""
+_DENIED = re.compile(
+    r"\b(?:nicht|keine?|n['\u2019]|ne|no|non|não|niet|не|nie|inte|ikke|không|bukan|nu|δεν|falsche?|incorrect[ao]?|errónea|fausse|errad[ao]"
+    r"|sbagliata|błędna|неверный|неправильный|felaktig\w*|sai|salah|greșit)\b|不|并非|错误",
+    re.IGNORECASE,
+)
 _SUPPOSED = re.compile(
-    r"(?:\b(?:wenn|falls|ob|als|si|se|caso|если|jeśli|falsche?|vorherige|incorrect[ao]?|fausse|errata|errad[ao])\b|如果|若|もし|错误|만약)[^.!?\n]{0,20}$",
+    r"(?:\b(?:wenn|falls|ob|als|si|se|caso|если|jeśli|om|hvis|pokud|якщо|eğer|nếu|jika|dacă|yanl\u0131ş|felaktig\w*|chybná|falsche?|vorherige|incorrect[ao]?|fausse|errata|errad[ao])\b|如果|若|もし|错误|만약)[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
@@ -100,15 +122,23 @@ _NOT_THIS_BOX = re.compile(
     r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
     re.IGNORECASE,
 )
+MAX_BETWEEN = 60
+"""Characters between two boxes that belong together."""
+_SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
+_BETWEEN_BOXES = re.compile(
+    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
+    re.IGNORECASE,
+)
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
 _TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
-    r"\b(?:correct|right|best|final)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
-    r"|\b(?:correct|right|best|final)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
+    r"\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
+    r"|\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
     r"|(?:^|\n)[ \t>*_#]{0,6}(?:(?:my|the)\s)?(?:final(?:\s(?:verdict|selection|pick|result))?"
     r"|pick|verdict|selection|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
     r"[*_]{0,3}[ \t]*(?=[*_(\[]{0,4}[A-Z][)\].*_ \t]{0,4}(?:\n|$))"
-    r"|(?:故|因此|所以|答案|我)[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*[:\uff1a]?[ \t]*",
+    r"|(?:故|因此|所以|答案|我|^|(?<=[\n\u3002\uff0c,]))[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*"
+    r"[:\uff1a]?[ \t]*",
     re.IGNORECASE,
 )
 
@@ -116,7 +146,7 @@ _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
     |\b(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |\bi\s?(?:['\u2019]d|would)?\s?(?:guess|suppose)|\b(?:my|a|the)\s(?:\w{1,8}\s)?guess(?!\W+and\W)|\bguessing|\b(?:maybe|perhaps|possibly|unsure)
-    |\bnot\s(?:\w{1,10}\s)?(?:sure|certain)
+    |(?:\bnot\s(?:\w{1,10}\s)?(?:sure|certain)|\bunsure)(?:,?\s(?:but|though)\b)?
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?)
@@ -131,12 +161,21 @@ _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hen
 
 
 _THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
+_GLM = ("<|begin_of_box|>", "<|end_of_box|>")
+r"""How GLM writes \boxed{}."""
 _THOUGHT = re.compile(r"\s*<(think|thinking)>")
 
 
-def after_thinking(text: str) -> str | None:
-    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends."""
+def after_thinking(text: str, *, boxed: bool = True) -> str | None:
+    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends.
+
+    `boxed`: with GLM's boxes as LaTeX's; else they are left out.
+    """
     text = _uncommented(text)
+    if _GLM[0] in text and not boxed:
+        text = text.replace(_GLM[0], " ").replace(_GLM[1], " ")
+    elif _GLM[0] in text:
+        text = text.replace(_GLM[0], r"\boxed{").replace(_GLM[1], "}")
     for _, closing in _THOUGHTS:
         closed = text.rfind(closing)
         if closed >= 0:
@@ -177,6 +216,7 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
     worded = [m for m in worded if not any(box.start < m.end <= (box.close or 0) for box in boxed)]
     found = [*worded, *hashes(text), *boxed, *tags(text)]
     if options:
+        found += _elsewhere(text, (*_OPTION_NOUNS, *_UNSPACED_OPTIONS), _OPTION_ELSEWHERE)
         found += [
             Marker(m.start(), m.end(), None, "is", _label(m[0]), negated=bool(m["not"]), doubt=_doubtful(text, m.start()))
             for m in deque(_OPTION.finditer(text), MAX_MARKERS)
@@ -225,13 +265,14 @@ def _said(after: str) -> re.Match[str] | None:
     return None if verb and verb["sign"] and "\n" in after[: verb.start("sign")] else verb
 
 
-def _elsewhere(text: str) -> list[Marker]:
+def _elsewhere(text: str, nouns: tuple[str, ...] = (*_NOUNS, *_UNSPACED), pattern: re.Pattern[str] = _ELSEWHERE) -> list[Marker]:
     """Return what announces an answer in other languages than English."""
     found: list[Marker] = []
     lowered = text.lower()
-    if not any(noun in lowered for noun in _NOUNS):  # a tenth of the time that the expression takes to find nothing
+    # A tenth of the time that the expression takes to find nothing.
+    if not any(noun in lowered for noun in (filter(str.isascii, nouns) if lowered.isascii() else nouns)):
         return found
-    for match in deque(_ELSEWHERE.finditer(text), MAX_MARKERS):
+    for match in deque(pattern.finditer(text), MAX_MARKERS):
         denied = match["not"] is not None or _DENIED.search(f"{match['between']} {match['verb'] or ''}") is not None
         before = text[max(0, match.start() - 60) : match.start()]
         doubt = _SUPPOSED.search(before) is not None
@@ -268,6 +309,11 @@ def boxes(text: str) -> list[Marker]:
             doubt = _NOT_THIS_BOX.search(before) is not None
             found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
+
+
+def several(between: str) -> bool:
+    r"""Whether what stands between two boxes makes them two answers: "\boxed{3} \text{ or } x = \boxed{4}"."""
+    return len(between) <= MAX_BETWEEN and _BETWEEN_BOXES.fullmatch(_SPACED.sub(r" \1 ", between)) is not None
 
 
 def _closing(text: str, begin: int) -> int | None:

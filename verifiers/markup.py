@@ -40,6 +40,9 @@ _OTHER_DIGIT = re.compile(r"(?![0-9])\d")
 _BEFORE_VULGAR = re.compile(rf"(?<=[0-9])(?=[{_VULGAR}])")
 _POWER = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻]+")
 # Circled, subscript and such digits: NFKC would glue them to the number before. Full-width ones (U+FF10 …) are plain digits.
+_INDEX = re.compile("(?<=[A-Za-z])[\u2080-\u2089]+")
+"""Of a name: x₁."""
+INDICES = {0x2080 + digit: str(digit) for digit in range(10)}
 _LOOSE_DIGIT = re.compile("[\u2080-\u2089\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]")
 
 
@@ -50,6 +53,7 @@ def fold(text: str) -> str:
     text = _THIN_GROUP.sub(",", text)
     text = _BEFORE_VULGAR.sub(" ", text)
     text = _POWER.sub(lambda match: "^" + match[0].translate(SUPERSCRIPTS), text)
+    text = _INDEX.sub(lambda match: match[0].translate(INDICES), text)
     text = _LOOSE_DIGIT.sub(lambda match: f" {match[0]} ", text)
     text = unicodedata.normalize("NFKC", text.translate(_FOLD))
     return _OTHER_DIGIT.sub(lambda match: str(unicodedata.decimal(match[0])), text)
@@ -84,6 +88,7 @@ _SIGNS = {
 _COMMAND = re.compile(r"\\([a-zA-Z]+)")
 _LINED_UP = re.compile(r"\\(?:begin|end)\s?\{(?:align(?:ed|at)?|equation|gather(?:ed)?|split|multline|eqnarray)\*?\}")
 """What only says how lines stand below one another; a matrix and cases say more."""
+_MODULO = re.compile(r"\\pmod\s?\{([^{}]{1,40})\}")
 _ESCAPED = re.compile(r"\\([$%_#&{}\-])")
 
 
@@ -104,7 +109,7 @@ def latex(text: str) -> str:
     text = _FRACTION.sub(_fraction, text)
     text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # first: a line may end with \\\\ and a space
     text = _LINED_UP.sub(" ", text)
-    text = _ESCAPED.sub(r"\1", text)
+    text = _ESCAPED.sub(r"\1", _MODULO.sub(r" (mod \1)", text))
     text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], UNKNOWN), text)
     return re.sub(r"\\[()\[\]]", " ", text)
 
@@ -118,12 +123,16 @@ _STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
 _STAR_POWER = re.compile(r"(?<=\d)(?:\*\*|\s\*\*\s)(?=[-(\d])")
 """Not "**72** (6 dozen)"."""
 _STAR_TIMES = re.compile(r"(?<=[\d)])\s?\*\s?(?=[\d($.])")
+_BASE_TEN = re.compile(r"(?<=[0-9])_\{\s?(?:10|ten)\s?\}")
+_BASE = re.compile(r"(?<=[0-9])_\{[^{}]{0,20}\}")
+"""101_{2}: the digits say another number than they do without it."""
 _UNDERSCORE = re.compile(r"(?<!\w)_{1,3}(?=\S)|(?<=[^\s_])_{1,3}(?!\w)")
 _DOLLAR = re.compile(r"([-+]?)[ \t]?\$+[ \t]?")
 _SCIENTIFIC = re.compile(r"(?<=[0-9])\s?[\u00d7x·]\s?10\s?\^\s?[({]?([-+]?\d{1,5})[)}]?")
 _POWER_OF_TEN = re.compile(
     r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
 )
+_ORDINAL = re.compile(r"(?<=\d)\s?\^\s?\{?\s?(st|nd|rd|th)\s?\}?(?!\w)")
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")
 
 
@@ -140,8 +149,10 @@ def plain(text: str) -> str:
     if "*" in text:
         text = _STAR_TIMES.sub("\u00d7", _STAR_POWER.sub("^", text)).replace(" * ", " \u00d7 ").replace("*", "")
     if "_" in text:
+        text = _BASE.sub("↑", _BASE_TEN.sub("", text))
         text = _UNDERSCORE.sub("", text)
     if "^" in text:
+        text = _ORDINAL.sub(r"\1", text)
         text = text.replace("^{°}", "°").replace("^°", "°")
         text = _POWER_OF_TEN.sub(r"1e\1\2\3", _SCIENTIFIC.sub(r"e\1", text))
         text = _EXPONENT.sub("↑", text)

@@ -22,6 +22,10 @@ LIMIT_S = 5.0
 
 _PROSE = re.compile(r"[A-Za-z]{2,}(?:[ '-]+[A-Za-z]+)+|[A-Za-z](?:[ '-]+[A-Za-z]{2,})+")
 
+_ABOUT = re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])|\b(?:approximately|approx\.|roughly)\s(?=[-\d.$\\])")
+_ONLY_NAME = re.compile(r"[$\\(\[*\s]*(?:[A-Za-z](?:_\{?\w+\}?)?)?\s*=?\s*")
+"""Before ≈, where it is nothing that could be an answer."""
+_DECIMALS = re.compile(r"-?\d+\.?(\d*)\D*")
 _BESIDE_SIGNS = re.compile(r"\s*([^\w\s\\])\s*")
 """Spaces that nobody means: 3 : 4 and 3:4."""
 
@@ -80,6 +84,27 @@ def plain_value(item: Statement) -> Fraction | None:
         return rational(item.node) if item.kind == "value" and item.node else None
     except Unreadable:
         return None
+
+
+def about(text: str) -> tuple[str, str]:
+    r"""Return an answer without what it is about, and that; of "x \approx 3.14", which gives nothing else, "x = 3.14"."""
+    exact, sign, rounded = text.partition("≈") if "≈" in text else _ABOUT.sub("≈", text).partition("≈")
+    if not sign or "≈" in rounded:
+        return text, ""
+    if _ONLY_NAME.fullmatch(exact):
+        name = exact.strip("$ \t\n*").removesuffix("=").strip()
+        return (f"{name} = {rounded}" if name.strip("\\([ ") else f"{exact}{rounded}"), ""
+    return exact, rounded
+
+
+def rounds(exact: Statement, rounded: str) -> Statement | None:
+    """Return a decimal number that a value is about, if it is: 2.33 beside 7/3. Raise VerifierError where that takes too long."""
+    read_as = statement(rounded)
+    decimals = _DECIMALS.fullmatch(bare(rounded)) if not isinstance(read_as, Unreadable) else None
+    if isinstance(read_as, Unreadable) or decimals is None:
+        return None
+    step = Fraction(1, 10 ** len(decimals[1])) if decimals[1] else Fraction(1, 2)
+    return read_as if equal(exact, read_as, step) else None
 
 
 def same_signs(expected: str, found: str) -> bool:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from verifiers.markup import SUPERSCRIPTS, UNKNOWN, fold
+from verifiers.markup import INDICES, SUPERSCRIPTS, UNKNOWN, fold
 
 MAX_CHARS = 8000
 """Of an expression. No final answer is longer, and a hostile one costs no more than this."""
@@ -129,6 +129,9 @@ UNITS = {
     for name in names.split("|")
     for spelled in (name, name + "s" if len(name) > 3 else name)  # noqa: PLR2004 - "cms" is no word
 }
+_INDEX = re.compile("(?<=[A-Za-z])[\u2080-\u2089]+")
+"""x₁, which is x_1."""
+_UNION = re.compile(r"(?<=[\])}])\s*U\s*(?=[\[(\\])")
 _UNIT_POWER = re.compile(r"(?<=[a-z])([²³])(?=\s?[}/])")
 _PER = re.compile(r"(?<=[a-z])\sper\s([a-z])")
 _DROPPED = re.compile(
@@ -170,6 +173,7 @@ def bare(text: str) -> str:
     if len(text) > MAX_CHARS:
         raise Unreadable("it is too long")
     if not text.isascii():
+        text = _INDEX.sub(lambda match: f"_{{{match[0].translate(INDICES)}}}", text)
         text = _UNIT_POWER.sub(lambda match: f"^{match[1].translate(SUPERSCRIPTS)}", text)
         text = fold(_POWERS.sub(lambda match: "^{" + match[0].translate(SUPERSCRIPTS) + "}", text))
         if UNKNOWN in text:
@@ -183,7 +187,7 @@ def bare(text: str) -> str:
     text = _FIXED_FRACTION.sub(lambda m: f"{m[1]}{{{m[2]}}}" + (f"{{{m[3]}}}" if m[3] else ""), text)
     if _ENDLESS.search(text):
         raise Unreadable("it goes on")
-    text = _RECURRING.sub(_recurring, text)
+    text = _UNION.sub(r" \\cup ", _RECURRING.sub(_recurring, text))
     text = _TIMES_TEN.sub(r"\1\\times 10", _MINUS.sub("-", text.strip()))
     return text.rstrip(".\u3002").strip()
 

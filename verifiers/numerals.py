@@ -94,6 +94,12 @@ _WORDS = re.compile(
     (?P<percent>\s?(?:%|percent\b))?""",
     re.VERBOSE | re.IGNORECASE,
 )
+_ALONE = re.compile(
+    rf"[\s\"'(]*(?:(?:about|exactly|only|just|approximately)\s)?(?P<part>(?:an?\s)?(?P<share>(?<!a\s)half|(?<=a\s)(?!half|quarter)(?:{_SHARE})))"
+    r"(?=\s*(?:$|[.!)]|of\s(?:the|it|them|all|his|her|their|its)\b))",
+    re.IGNORECASE,
+)
+"""A text that begins with a part, and has no number before: "half of them", "a third"."""
 _PRONOUN = re.compile(
     r"\b(?:the|no|any|this|that|each|every|which|only|another|last|first|correct|right|wrong)\s$", re.IGNORECASE
 )
@@ -198,6 +204,9 @@ def _in_words(text: str) -> Iterator[Numeral]:
     for match in _A_DOZEN.finditer(text):
         if not _EACH.search(text, max(0, match.start() - 20), match.start()):  # $3 a dozen
             yield Numeral(match.start(), match.end(), match[0], Fraction(6 if match["half"] else 12))
+    if alone := _ALONE.match(text):
+        part_of = Fraction(1, _SHARES[alone["share"].lower()])
+        yield Numeral(alone.start("part"), alone.end(), alone["part"], part_of, part=True)
     for match in _WORDS.finditer(text):
         words = (match["words"] or "one").lower()
         if (

@@ -21,7 +21,7 @@ from verifiers.protocol import Finding, verifier
 TAIL = 20_000
 """Characters of the end in which a loop is looked for."""
 LINES, PARAGRAPHS = (0.30, 0.20), (0.30, 0.20)
-"""Of lines, and of paragraphs: the share that says what one before said, by number and by characters."""
+"""Of lines, and of paragraphs: the share that says what one before said, by number and by characters. Signs alone say nothing."""
 TOP = {2: 0.20, 3: 0.18, 4: 0.16}
 """By n: the share of characters in the most frequent n-gram."""
 DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
@@ -30,7 +30,7 @@ _WORD = re.compile(r"\S+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-@verifier(version="1", limit_s=20)
+@verifier(version="2", limit_s=20)
 class Repetition:
     """Passes a response that doesn't repeat itself: neither in a loop at its end, nor too much overall.
 
@@ -96,12 +96,15 @@ def _shares(text: str, words: Sequence[str]) -> Iterator[tuple[str, float, float
         ("lines that repeat", text.splitlines(), LINES),
         ("paragraphs that repeat", _PARAGRAPH.split(text), PARAGRAPHS),
     ):
-        stripped = [part for part in map(str.strip, parts) if part]
+        stripped = [part for part in map(str.strip, parts) if any(map(str.isalnum, part))]
+        if not stripped:
+            continue
         again = Counter(stripped) - Counter(set(stripped))
         yield f"{what}, by number", again.total() / len(stripped), bounds[0]
         chars = sum(map(len, stripped))
         yield f"{what}, by characters", sum(len(part) * times for part, times in again.items()) / chars, bounds[1]
-    yield from _ngrams([word.casefold() for word in words])
+    if said := [word.casefold() for word in words if any(map(str.isalnum, word))]:
+        yield from _ngrams(said)
 
 
 def _ngrams(words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
@@ -113,6 +116,8 @@ def _ngrams(words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
         # An n-gram is the n-1-gram before it and one word more: numbering these pairs compares no word twice.
         numbers = {}
         grams = [numbers.setdefault(pair, len(numbers)) for pair in zip(grams, single[n - 1 :], strict=False)]
+        if not grams:
+            return
         counted = Counter(grams)
         if n in TOP:
             gram, times = counted.most_common(1)[0]

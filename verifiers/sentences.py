@@ -10,7 +10,7 @@ _ABBREVIATIONS = frozenset(
     ["approx", "ca", "mr", "mrs", "ms", "dr", "st", "vs", "e.g", "i.e", "no", "rs", "prof", "u.s", "sr", "jr", "mt"]
 )
 _MONTHS = frozenset(["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"])
-_END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\uff01\uff1f]+|\n")
+_END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\u0964\uff01\uff1f]+|\n")
 _LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and|i\s(?:think|believe))(?:,|\.{1,3})?\s){0,2}"
 _TAKEN_BACK = re.compile(
     rf"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{{0,4}}+{_LEAD}(?P<word>
@@ -21,7 +21,7 @@ _TAKEN_BACK = re.compile(
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
         |(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
-        |(?P<hedge>alternatively\b|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
+        |(?P<hedge>alternatively\b|(?:hmm+[,.\u2026]*\s)?(?:maybe|perhaps)\s(?:it(?:\sis|['\u2019]s)\s)?\(?(?:(?-i:[A-Z])|[-\d.,]{{1,20}})\)?(?=\s*(?:[.?!]|$))|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -112,6 +112,41 @@ _ASIDE = re.compile(
     r"[^()\[\]\n]{0,40}[)\]][*_.]{0,3}\s*$",
     re.IGNORECASE,
 )
+_OFFER = re.compile(
+    r"\n[^\S\n]*\n[^\w\n]{0,6}(?:(?:would|do)\syou\s(?:like|want|need)|want\sme\sto|shall\si|should\si|let\sme\sknow|feel\sfree|i\shope|hope\sthis"
+    r"|if\syou(?:['\u2019]d\slike|\swould\slike|\swant|\sneed|\shave\s(?:any|more))|is\sthere\sanything)\b[^\n]{0,300}\s*$",
+    re.IGNORECASE,
+)
+_CHECK_CHARS = 1500
+"""Characters that a check of an answer may have."""
+_CHECKS = re.compile(
+    r"(?:\n|[.!]\s)[\W_]{0,8}(?:(?:let['\u2019]s|let\sus|let\sme|we\scan|to|now|quick|double|sanity|final)[\s-]{1,2}){0,3}(?:check|verif(?:y|ication|ying))"
+    r"(?:ing)?\b(?!\s?list)",
+    re.IGNORECASE,
+)
+_FOUND_RIGHT = re.compile(
+    r"(?:[\u2705\u2713\u2714\u2611]\ufe0f?"
+    r"|(?<!not )(?<!n't )(?<!n\u2019t )\b(?:correct|matches|true|verified|confirmed|checks\sout|holds|works))"
+    r"[\s.!*_)$\]]{0,6}$",
+    re.IGNORECASE,
+)
+_CAN_NOT = r"(?:cannot|can\snot|can['\u2019]t|could\snot|couldn['\u2019]t)"
+_FIND = r"(?:determine|answer|solve|tell|say|know|find|calculate|compute)"
+_NO_ANSWER = re.compile(
+    rf"""\b(?:it|this|that|the\s(?:answer|problem|question|equation|system|value|number|price|age|result|total))\s{_CAN_NOT}\sbe\s(?:\w+ly\s)?
+        (?:determined|solved|answered|known|found|computed|calculated)\b
+    |(?:\bnot|n['\u2019]t)\s(?:\w+\s){{0,2}}(?:enough|sufficient)\s(?:information|data|details|context)\b|\binsufficient\s(?:information|data)\b
+    |\b(?:i|we|you|one)\s{_CAN_NOT}\s{_FIND}\b|\b(?:impossible|not\spossible|unable)\sto\s{_FIND}\b
+    |\b(?:it|this|there|equation|problem|system|\d)\s?(?:['\u2019]s|is|are|has)\sno\s(?:real\s|valid\s|possible\s|integer\s|such\s)?(?:solutions?|answer)\b(?!\s(?:when|if|for|with|unless|where|in|other|of)\b)
+    |\bno\s(?:\w+\s)?solutions?\sexists?\b|(?:无法|不能)(?:确定|求解|回答)|无解""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_BUT = re.compile(r"\b(?:but|however|yet|so|still|therefore|thus|hence|without|unless|until|directly|exactly)\b", re.IGNORECASE)
+_NONE = re.compile(
+    r"[\s*_$\\({:]{0,8}(?:text(?:bf)?\{\s?)?(?:(?:still\s)?(?:undefined|unknown|indeterminate|undetermined|indeterminable)\b|impossible\sto\b"
+    r"|not\s(?:determinable|known|defined|possible)\b|no\s(?:real\s)?solutions?\b|(?:determined|found|known|computed|calculated|answered)\b(?=[^.\n]{0,80}(?:\.|\n|$)))",
+    re.IGNORECASE,
+)
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
@@ -185,6 +220,36 @@ def dismissed(lead: str, behind: str) -> bool:
 def without_aside(text: str) -> str:
     """Return a text without a last line in brackets that says what would be wrong: "(7 is wrong)"."""
     return text[: aside.start()] if (aside := _ASIDE.search(text, max(0, len(text) - _NEAR))) else text
+
+
+def without_offer(text: str) -> str:
+    """Return a text without a last paragraph that offers more: "Would you like 3 more examples?"."""
+    return text[: offer.start()] if (offer := _OFFER.search(text, max(0, len(text) - _SOON * 2))) else text
+
+
+def without_check(text: str) -> str:
+    """Return a text without a last part that only checks what stands before it, and finds it right: "Check: 42 + 8 = 50 ✓"."""
+    tail = text[-_CHECK_CHARS:]
+    if not _FOUND_RIGHT.search(tail[-40:]):
+        return text
+    check = next(_CHECKS.finditer(tail), None)
+    before = text[: len(text) - len(tail) + check.start()] if check else text
+    return before if any(map(str.isdecimal, before[-_NEAR:])) else text
+
+
+def no_answer(text: str, last: int) -> str:
+    """Return the words by which a text says that it has no answer, in the sentence of its last number, or behind it."""
+    end = max(0, last)
+    begin = max(text.rfind(mark, max(0, end - _NEAR), end) for mark in (". ", "! ", "? ", "\n")) + 1
+    for match in _NO_ANSWER.finditer(text, begin, min(len(text), end + _NEAR)):
+        if match.end() > end or not _BUT.search(text, match.end(), end):
+            return " ".join(match[0].split())
+    return ""
+
+
+def says_none(text: str, begin: int) -> bool:
+    """Whether what is announced there is that there is no answer: "the answer is undefined", "cannot be determined"."""
+    return _NONE.match(text, begin) is not None
 
 
 def taken_back(text: str, begin: int) -> Retraction | None:

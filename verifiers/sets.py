@@ -18,7 +18,7 @@ MAX_DEPTH = 20
 MAX_CHARS = 8000
 """Of a set as written."""
 _BRACKETS = (("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
-_NAMED = re.compile(r"^[A-Za-z]\s*(?:=|∈|\\in\b)\s*")
+_NAMED = re.compile(r"^[A-Za-z](?:_?\{?\d{1,2}\}?)?\s*(?:=|∈|\\in\b)\s*")
 _NAMED_SET = re.compile(rf"{_NAMED.pattern}(?=\\?[{{(\[])")
 _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
@@ -26,6 +26,7 @@ _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
 _LATEX = re.compile(r"\\(?:left|right|,|;|:|!|quad|qquad|displaystyle)(?![a-zA-Z])|\$|\\[()\[\]]")
 _ENDLESS = re.compile(r"\.{2,}|\u2026|\\[lc]?dots\b|\betc\b")
 _FACTORIAL = re.compile(r"[0-9)]\s?!")
+_PLUS_MINUS = re.compile(r"(\s*(?:[A-Za-z]\s?=\s?)?)(?:±|\\pm(?![a-zA-Z]))\s*(?=[\d.\\])")
 _UNIT = re.compile(r"[^\W\d_]+")
 _LEFT, _RIGHT = "([{", ")]}"
 _WORD = re.compile(r"\\text(?:rm|bf|it)?\s*\{\s*(and|or)\s*\}")
@@ -72,7 +73,7 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
         raise Unclear("it is nested too deeply")
     if not text or text in {"\\emptyset", "\\varnothing", "∅"}:
         return []
-    parts = _parts(text, braced=braced)
+    parts = [each for part in _parts(text, braced=braced) for each in _signs(part)]
     if len(parts) > MAX_ELEMENTS:
         raise Unclear(f"it has more than {MAX_ELEMENTS} elements")
     if any(not part.strip() for part in parts):
@@ -123,6 +124,12 @@ def _parts(text: str, *, braced: bool) -> list[str]:
             raise Unclear(f"“{text[:40]}” may be one number or several")
     parts = _split(text, _LISTED)
     return [*parts[:-1], *_split(parts[-1], _WORDED)]
+
+
+def _signs(part: str) -> list[str]:
+    """Return both of the numbers that ± stands for."""
+    signed = _PLUS_MINUS.match(part)
+    return [part] if signed is None else [f"{signed[1]}{sign}{part[signed.end() :]}" for sign in ("", "-")]
 
 
 def _element(part: str, normal: Callable[[str], str]) -> Element:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from verifiers.expressions import MAX_DEPTH, MINUS_ONE, Node
+from verifiers.expressions import MAX_DEPTH, MINUS_ONE, Node, rational
 from verifiers.mathtext import Token, Unreadable, bare, tokens
 from verifiers.numerals import numerals
 from verifiers.quantities import quantities
@@ -159,7 +159,14 @@ def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
         raise Unreadable("what its parts have to do with each other isn't said")
     if not names[0] and any(names):
         raise Unreadable("it names only some of its values")
-    return Statement(kind="set", items=tuple(_members(items)), name=names[0])
+    return (_one_value(items) if words == {"or"} else None) or Statement(kind="set", items=tuple(_members(items)), name=names[0])
+
+
+def _one_value(items: Sequence[Statement]) -> Statement | None:
+    """Return the first of several values that are one in other forms: 1/2 or 0.5."""
+    values = {rational(item.node) if item.kind == "value" and item.node and not item.name else None for item in items}
+    same = len(values) == 1 and None not in values and len({item.unit for item in items}) == 1
+    return items[0] if same else None
 
 
 def _members(items: Sequence[Statement]) -> list[Statement]:

@@ -19,6 +19,8 @@ _FACTORIAL = re.compile(
 _ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 
 
+_BROKEN = re.compile(r"(?<![\w)%°↑])\(\s?(-?)([0-9][0-9.,]*)\s?\)/\(\s?(-?)([0-9][0-9.,]*)\s?\)(?![\w(↑])")
+r"""A fraction with a sign: \frac{-5}{2}."""
 _GROUPS = re.compile(r"(?<![\d.,/])(?<![\d.,/] )\d{1,3}(?: \d{3})* 000(?![\d.,]?\d)")
 """Round thousands with spaces: 1 000 000. "100 200 300" may be a list."""
 
@@ -28,8 +30,15 @@ def tidy(text: str) -> str:
     text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
     text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
     text = _GROUPS.sub(lambda match: match[0].replace(" ", ","), text)
+    if ")/(" in text:
+        text = _BROKEN.sub(_fraction, text)
     text = _MINUS_BRACKET.sub(r"-\1", text)
     return _SPOKEN_MINUS.sub(r" \1-", text)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    negative = (match[1] == "-") != (match[3] == "-")
+    return f"{'-' * negative}{match[2]}/{match[4]}"
 
 
 def ended(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 
 from verifiers.mathtext import UNITS
 
@@ -38,6 +39,29 @@ def conflict(one: str, other: str) -> bool:
     """Whether both units are given and differ. What they are per may be left out: $5 for $5 an hour."""
     (one, _, one_below), (other, _, other_below) = one.partition("/"), other.partition("/")
     return bool(one and other and one != other) or bool(one_below and other_below and one_below != other_below)
+
+
+_AMOUNTS: dict[str, tuple[str, Fraction]] = {
+    **{unit: ("", Fraction(part)) for unit, part in {"": "1", "$": "1", "%": "0.01", "¢": "0.01"}.items()},
+    **{unit: ("m", Fraction(metres)) for unit, metres in {"mm": "0.001", "cm": "0.01", "m": "1", "km": "1000"}.items()},
+    **{unit: ("in", Fraction(inches)) for unit, inches in {"in": 1, "ft": 12, "yd": 36, "mi": 63_360}.items()},
+    **{unit: ("g", Fraction(grams)) for unit, grams in {"mg": "0.001", "g": "1", "kg": "1000"}.items()},
+    **{unit: ("oz", Fraction(ounces)) for unit, ounces in {"oz": 1, "lb": 16}.items()},
+    **{
+        unit: ("s", Fraction(seconds)) for unit, seconds in {"s": 1, "min": 60, "h": 3600, "day": 86_400, "week": 604_800}.items()
+    },
+    **{unit: ("L", Fraction(litres)) for unit, litres in {"L": "1", "mL": "0.001"}.items()},
+}
+"""Units of one kind, and how many of the first each is."""
+
+
+def same_amount(one: tuple[Fraction, str], other: tuple[Fraction, str], step: Fraction) -> bool:
+    """Whether two values with their units are the same amount, the second perhaps rounded or cut off to `step`."""
+    if one[0] == other[0] and not conflict(one[1], other[1]):
+        return True
+    (kind, size), (other_kind, other_size) = (_AMOUNTS.get(unit, (unit, Fraction(1))) for unit in (one[1], other[1]))
+    apart = abs(one[0] * size - other[0] * other_size)
+    return kind == other_kind and (apart == 0 or apart < step * other_size)
 
 
 _LETTERS = "m|s|h|g|L|N|J|W|V"

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verifiers.answers import Answer, NoAnswer, find_choice, find_number, find_texts, whole_number
+from verifiers.answers import Answer, NoAnswer, find_number, find_texts, whole_number
+from verifiers.choices import find_choice
 from verifiers.fences import visible
 
 MEGABYTE = 1_000_000
@@ -118,6 +119,18 @@ CLAUSES = [
     ("The answer is 1'234.", 1234),
     ("The answer is 1\u2019234\u2019567.50 francs", Fraction("1234567.5")),
     ("The best answer is 5, not 6.", 5),
+    ("The answer is 1/4 or 25%.", Fraction(1, 4)),
+    ("The answer is 90 minutes or 1.5 hours", 90),
+    ("The answer is 70 cents or $0.70.", 70),
+    ("The answer is 7/3 or 2.33", Fraction(7, 3)),
+    ("\\boxed{\\frac{-5}{2}}", Fraction(-5, 2)),
+    ("\\boxed{\\frac{5}{-2}}", Fraction(-5, 2)),
+    ("\\boxed{16_{10}}", 16),
+    ("Answer: half of the cake", Fraction(1, 2)),
+    ("Answer: a third", Fraction(1, 3)),
+    ("\\boxed{7^{\\text{th}}}", 7),
+    ("\\boxed{7 \\pmod{11}}", 7),
+    ("Answer: <|begin_of_box|>25<|end_of_box|>", 25),
     ("<thinking>maybe the answer is 9</thinking>\n\nIt is 8.", 8),
 ]
 SOLUTIONS = [
@@ -129,6 +142,23 @@ SOLUTIONS = [
     ("#### Step 1: 5\nShe has 5.\n#### 2. Add them\nSo she has 7 apples", 7),
 ]
 AT_THE_END = [
+    ("She has **42** apples.\n\nCheck: 42 + 8 = 50 \u2713", 42),
+    ("So x = 42.\n\nLet's verify: 42 + 8 = 50, which is correct.", 42),
+    ("Check: 42 + 8 = 50 \u2713", 50),
+    ("**So she has 42 apples.**\n\nWould you like 3 more examples?", 42),
+    ("3 pages are wrong, so 7 are right.", 7),
+    ("12x = 24, so x = 2", 2),
+    ("x = 25, so she needs 25 minutes for 3 miles", 25),
+    ("Not 24, but 25.", 25),
+    ("We cannot determine x, but their sum is 7", 7),
+    ("half", Fraction(1, 2)),
+    ("Together the boys have 60 toys + 39 toys = 99 toys.", 99),
+    ("By the end of the month, it earns $5400/week * 4 weeks = $21600", 21600),
+    ("This means she already had 40 kg - 25 kg = 15kg of dog food.", 15),
+    ("1 hour is 60 minutes so 60 minutes/hour / 2 minutes/mile = 30 miles/hour", 30),
+    ("The system has no solution when k = 3.", 3),
+    ("The equation has no real solutions, so the count is 0.", 0),
+    ("The boys and girls are 12 and 15. Together they are 27.", 27),
     ("8\n\n(7 is wrong)", 8),
     ("x = 8\n(not 7)", 8),
     ("**8**\n\n*(a common mistake is 7)*", 8),
@@ -226,7 +256,8 @@ SEVERAL = [
     "5 or 6", "either 5 or 6", "5 to 6", "5-6", "5\u20136", "5 and 6", "5, 6", "5; 6", "5 | 6", "[5, 6]", "(5, 6)", "{5, 6}", "5 6", "5 ± 1",
     "between 5 and 6", "probably 5, possibly 6", "5, no wait, 6", "5 if it rains, otherwise 6", "5 feet 6 inches", "2 dollars and 50 cents",
     "5 apples and 3 pears", "x = 5 or x = 6", "x = 5, y = 6", "x = 5 and y = 6", "5. Or 6.", "5. Alternatively, 6.",
-    "5. It could also be 6.", "5, but 6 also works", "<span>5</span>6", "$5$2$",
+    "5 km or 5 miles", "2.46 or 2.5", "0.25 or 25", "1/4 or 0.25 or 3", "$x_1 = 5$ and $x_2 = 6$", "x\u2081 = 5, x\u2082 = 6", "\\boxed{5} \\text{ or } \\boxed{6}",
+    "\\boxed{5} \\quad \\boxed{6}", "\\boxed{5} oder \\boxed{6}", "5. It could also be 6.", "5, but 6 also works", "<span>5</span>6", "$5$2$",
 ]  # fmt: skip
 UNFINISHED = [
     "3 × 4", "3 * 4", "3 times 4", "10 - 2", "10 -2", "5 plus 3", "5 plus tax", "half of 50", "twice 5", "50% of 40", "1/2 of 40", "5 squared", "5 + x",
@@ -240,7 +271,10 @@ NO_ANSWER = [
     "**8**\n\nA common mistake is to answer 7.",
     "8\n\nIf you got 7, you forgot to carry.",
     "7 is not the answer; 8 is.",
-    "", "   \n ", "I don't know.", "She has twelve.", "The answer isn't 5.", "The answer cannot be 5.", "Could it be 5?",
+    "The roots are 5 and 6.", "So x_1 = 5, x_2 = 6", "With 5 red and 6 blue ones there is not enough information to answer.",
+    "There are 5 red and 6 blue ones. It cannot be solved.", "We have 5 and 6. So the answer cannot be determined.", "x = 5 has no solution.",
+    "5/0: the answer is undefined.", "So x = 42.\n\nCheck: 42 + 8 = 50, which is not correct.", "It is impossible to tell whether it is 5.", "I'm not sure, but I think the answer is 5.", "5 r1",
+    "\\boxed{101_{2}}", "", "   \n ", "I don't know.", "She has twelve.", "The answer isn't 5.", "The answer cannot be 5.", "Could it be 5?",
     "I don't know. 5? 6? 7?", "5, 6, 7", "It is 5 or 6", "<think>The answer is 5", "<think>So 5</think>", "If the answer is 5 then she wins.",
     "The wrong answer is 5.", "You might think the answer is 5.", "Let me check whether the answer is 5", "The answer is 5?",
     "<!-- The answer is 5 -->", "The answer is 5. That's wrong.", "So $x=\\boxed{3}$ or $x = \\boxed{4}$", "\\boxed{3}, \\boxed{4}", "\\boxed{}",
@@ -377,6 +411,8 @@ BOMBS = {
     "fractions": "The answer is " + "\\frac{1" * (MEGABYTE // 7), "one": "one " * (MEGABYTE // 4), "sum": "The answer is " + "1+1" * (MEGABYTE // 3),
     "exponents": "1e999999999 " * (MEGABYTE // 12), "comments": "<!--" * (MEGABYTE // 4), "thoughts": "<think>" * (MEGABYTE // 7),
     "tags": "<answer>" * (MEGABYTE // 8), "NUL": "\0" * MEGABYTE, "surrogates": "\ud800" * MEGABYTE, "stars": "*" * MEGABYTE,
+    "choices": "\nB. Wait" * (MEGABYTE // 8), "checks": "\nCheck: 1, 2 " * (MEGABYTE // 10) + "\u2713", "unknowns": "it cannot be found " * (MEGABYTE // 19) + "1 2",
+    "bounds": "at least " * (MEGABYTE // 9) + "1, 2", "ors": "1 or 2 or " * (MEGABYTE // 10), "boxes": "\\boxed{1} or " * (MEGABYTE // 13) + "\\boxed{2}",
     "backslashes": "\\" * MEGABYTE, "sentences": "a. " * (MEGABYTE // 3), "ligatures": "\ufdfa" * (MEGABYTE // 3), "waits": "Wait, " * (MEGABYTE // 6),
 }  # fmt: skip
 

@@ -140,6 +140,10 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("Paris", "The answer is **Paris**, the capital of France.", True),
+    ("Paris", "The answer is Paris because it's the capital.", True),
+    ("Paris", "The answer is **Paris** or **London**.", False),
+    ("Paris", "The answer is **Paris**, but also London.", False),
     ("Paris", "Paris", True),
     ("Paris", "paris.", True),
     ("Paris", "**Paris**", True),
@@ -357,6 +361,60 @@ def test_a_part_of_all_is_a_count_where_the_prompt_asks_how_many() -> None:
             assert found.passed is passed, (asked, said)
     assert check("6", "5 out of 6", kind="number").passed is False
     assert check("1", "6 out of 6", kind="number").passed is True
+
+
+def test_a_bound_answers_who_asks_for_one() -> None:
+    """Elsewhere "at least 5" is no number, in any language; where the reference is a bound, so may the answer be."""
+    for said in (
+        "She needs at least 5.",
+        "The answer is at most 5.",
+        "up to 5",
+        "no more than 5",
+        "答案是至少5",
+        "Es sind mindestens 5.",
+        "Al menos 5",
+    ):
+        for asked, passed in (("How many coins must she take at least?", True), ("How many coins has she?", False)):
+            found = ExactMatch(kind="number").check(replace(prompt("5"), prompt=asked), sample(said, "stop"))
+            assert found.passed is passed, (asked, said)
+    assert check("at least 5", "at least 5", kind="number").passed is True
+    for said in ("The share is 16.4.\nThis rounds up to 17.", "They add up to 17."):
+        assert check("17", said, kind="number").passed is True
+
+
+@pytest.mark.parametrize(
+    ("response", "references"),
+    [
+        ("The answer is 1/4 = 0.25 = 25%.", {"1/4", "25", "25%", "0.25"}),
+        ("The probability is 3/4 or 75%.", {"3/4", "75%"}),
+        ("\\boxed{\\frac{7}{3} \\approx 2.33}", {"7/3", "2.33"}),
+        ("So it takes 90 minutes, or 1.5 hours.", {"90", "1.5", "90 minutes", "1.5 hours"}),
+        ("The answer is 7 km = 7000 m", {"7 km", "7000 m", "7000"}),
+        ("The answer is 1/3 ≈ 0.5", {"0.5"}),
+    ],
+)
+def test_an_amount_that_is_said_twice_answers_by_either(response: str, references: set[str]) -> None:
+    """One that is converted or rounded is the writer's own too, where the two agree."""
+    every = {
+        "1/4",
+        "25",
+        "25%",
+        "3/4",
+        "75%",
+        "7/3",
+        "2.33",
+        "90",
+        "1.5",
+        "7 km",
+        "7000 m",
+        "1/3",
+        "0.5",
+        "90 minutes",
+        "0.25",
+        "1.5 hours",
+        "7000",
+    }
+    assert {each for each in every if check(each, response, kind="number").passed} == references
 
 
 def test_dozens_are_counted_where_the_prompt_asks_for_them() -> None:

@@ -12,6 +12,27 @@ from tests.verifiers.test_exact_match import check
 from verifiers.exact_match import ExactMatch
 
 MATHS = [
+    ("5", "We solve $2x = 10$.\n\nSo $x = 5$.\n\nCheck: $2 \\cdot 5 = 10$ ✓", True),
+    ("5", "So $x = 5$.\n\nLet me know if you have questions!", True),
+    ("5", "We solve it.\n\n所以 $x=5$。", True),
+    ("5", "答えは $5$ です。", True),
+    ("5", "정답은 $5$입니다.", True),
+    ("1/2", "<|begin_of_box|>\\frac{1}{2}<|end_of_box|>", True),
+    ("\\frac{\\sqrt3}{2}", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.866}", True),
+    ("0.866", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.866}", True),
+    ("0.866", "\\boxed{\\frac{\\sqrt{3}}{2} \\approx 0.87}", False),
+    ("0.5", "\\boxed{\\frac{1}{3} \\approx 0.5}", False),
+    ("6", "\\boxed{5 \\approx 6}", False),
+    ("1/3", "\\boxed{\\frac13 ≈ 0.333}", True),
+    ("3.14", "$x \\approx 3.14$", True),
+    ("3.14", "The answer is approximately 3.14.", True),
+    ("\\pi", "\\boxed{\\approx 3.14}", False),
+    ("\\approx 3.14", "\\boxed{3.14}", True),
+    ("\\frac12", "The answer is $\\frac{1}{2}$ or $0.5$.", True),
+    ("\\frac12", "\\boxed{1/2 \\text{ or } 0.6}", False),
+    ("28", "\\boxed{27} \\text{ or } \\boxed{28}", False),
+    ("x_1 = 2", "\\boxed{x₁ = 2}", True),
+    ("x_2 = 2", "\\boxed{x₁ = 2}", False),
     ("7", "Therefore $x=7$ ✅", True),
     ("7", "**7** ✅", True),
     ("7", "\\boxed{7}.\n\nNote: the answer is not unique.", True),
@@ -94,6 +115,10 @@ MATHS = [
     ("9^{9^{9^9}}", "5", None),
 ]
 SETS = [
+    ("2, -2", "±2", True),
+    ("2, -2", "$x = \\pm 2$", True),
+    ("2", "±2", False),
+    ("1, 2", "x_1 = 1, x_2 = 2", True),
     ("red, green", r"\boxed{\text{green and red}}", True),
     ("{A, C}", r"\boxed{\text{A, C}}", True),
     ("{A, C}", r"\boxed{\{\text{A, C}\}}", True),
@@ -156,6 +181,8 @@ SETS = [
     ("1,2", "1," * 5000, None),
 ]
 INTERVALS = [
+    ("[0,1]\\cup[2,3]", "[0,1] U [2,3]", True),
+    ("(0,1)\\cup(2,3)", "(0,1)U(2,3)", True),
     ("(1,2)", "]1,2[", True),
     ("(1,2)", "1 < x < 2", True),
     ("(1,2)", r"x\in(1,2)", True),
@@ -182,6 +209,17 @@ INTERVALS = [
     ("5", "5", None),
 ]
 DATES = [
+    ("2024-03-03", "The correct date is 2024-03-03.", True),
+    ("2024-03-03", "2024年3月3日", True),
+    ("2024-03-03", "答案是2024年3月3日。", True),
+    ("2024-03-03", "2024년 3월 3일입니다", True),
+    ("2024-03-03", "不是2024年3月3日", False),
+    ("2024-03-03", "3. März 2024", True),
+    ("2024-03-03", "le 3 mars 2024", True),
+    ("2024-03-03", "el 3 de marzo de 2024", True),
+    ("2024-05-03", "3 mars 2024", False),
+    ("2024-03-03", "no es el 3 de marzo de 2024", False),
+    ("2024-02-30", "30 februari 2024", None),
     ("2024-03-05", "**Answer:** Mar. 5, 2024", True),
     ("2024-09-05", "The answer is Sept. 5, 2024.", True),
     ("2024-03-03", "March 3, 2024", True),
@@ -208,6 +246,7 @@ DATES = [
     ("spring", "March 1, 2024", None),
 ]
 JSON = [
+    ('{"a":1}', '<|begin_of_box|>{"a": 1}<|end_of_box|>', True),
     ('{"a": 1, "b": [1, 2]}', '```json\n{"b": [1.0, 2e0], "a": 1}\n```', True),
     ("[1,2]", "The list is [1, 2].", True),
     ('{"a":1}', 'Use {braces} like {"a": 1}', True),

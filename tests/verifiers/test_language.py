@@ -65,6 +65,13 @@ def test_what_has_no_language(response: str) -> None:
         assert found(response, code).passed is None
 
 
+def test_a_sign_may_say_as_much_as_letters() -> None:
+    """A sentence of Chinese or Japanese is long enough, a word isn't."""
+    assert found("今天天气很好，我们去公园散步吧。", "zh").passed is True
+    assert found("今日は天気がいいですね。", "zh").passed is False
+    assert found("今天天气", "zh").passed is None
+
+
 def test_code_and_formulas_do_not_count() -> None:
     """German about English code is German, and so is German with formulas."""
     formulas = (

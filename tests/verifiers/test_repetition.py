@@ -51,6 +51,20 @@ def test_what_is_no_loop(response: str) -> None:
     assert found(response).passed is True
 
 
+def test_lines_of_signs_repeat_nothing() -> None:
+    """Code has many lines that only close a bracket, and many fences; what stands between them still counts."""
+    rng = random.Random(1)
+    names = [" ".join(rng.sample(WORDS, 5)) for _ in range(60)]
+    code = "\n".join(f"```\n{{\n{name}\n}}\n```" for name in names)
+    assert found(code, min_words=20).passed is True
+    assert (
+        found(code.replace(names[1], names[0]).replace(names[2], names[0]) + f"\n{names[0]}" * 30, min_words=20).passed is False
+    )
+    assert found("- - -\n* * *\n" * 7, min_words=20, loop_times=9).passed is True
+    assert found("- - -\n* * *\nw " * 7, min_words=20, loop_times=9).passed is not None
+    assert found("- * " * 40 + "w", min_words=20).passed is True
+
+
 def test_options_of_a_loop() -> None:
     """How often, and how long."""
     response = "Start. " + "again and " * 6

@@ -1,0 +1,220 @@
+# ruff: noqa: RUF001 - letters of other alphabets look like ours
+"""How responses begin that decline to answer, in thirty languages: patterns for text in lower case, without Markdown.
+
+Of a language it is a verb of helping that makes "I can't" a refusal: "I can't divide by zero" is none.
+"""
+
+from __future__ import annotations
+
+REGRETS = r"""(?:
+    (?:unfortunately | regrettably | regretfully | sadly | sorry | (?:my\ )?(?:sincere\ )?apologies
+    # German, French
+    | leider | entschuldigung | (?:es\ )?tut\ mir\ (?:sehr\ )?leid | ich\ bedauere
+    | malheureusement | (?:je\ suis\ )?(?:vraiment\ )?désolée? | je\ regrette | je\ m'excuse
+    | (?:toutes\ )?mes\ excuses | pardon(?=,)
+    # Spanish, Portuguese, Italian, Romanian
+    | (?:lo\ )?lamento | lamentablemente | desafortunadamente | lo\ siento(?:\ mucho)? | disculp[ae] | perdón
+    | perdona | me\ temo\ que
+    | infelizmente | (?:me\ )?desculpe | sinto\ muito | (?:peço\ )?desculpas?
+    | purtroppo | mi\ (?:dispiace|spiace|rincresce) | (?:sono\ )?spiacente | scus(?:a|ami|i|ate) | îmi\ pare\ rău | din\ păcate
+    # Dutch, Swedish, Danish, Norwegian, Finnish
+    | helaas | het\ spijt\ me | tyvärr | förlåt | ursäkta | (?:jag\ )?beklagar | (?:jeg\ )?beklager
+    | desværre | dessverre | undskyld | unnskyld
+    | valitettavasti | pahoittelen | anteeksi | (?:olen\ )?pahoillani
+    # Russian, Ukrainian, Polish, Czech, Hungarian
+    | к\ сожалению | извините | простите | мне\ (?:очень\ )?жаль | прошу\ прощения
+    | вибачте | на\ жаль | перепрошую | пробачте | мені\ (?:дуже\ )?шкода
+    | (?:bardzo\ )?(?:przepraszam|przykro\ mi) | niestety | wybacz(?:cie)?
+    | omlouvám\ se | bohužel | je\ mi\ (?:to\ )?líto | promiňte? | lituji | sajnálom | sajnos | elnézést
+    # Turkish, Vietnamese, Indonesian, Greek, Hebrew
+    | (?:çok\ )?üzgünüm | maalesef | ne\ yazık\ ki | özür\ dilerim | kusura\ bakmayın
+    | (?:tôi\ )?(?:rất\ |thành\ thật\ )?xin\ lỗi | (?:tôi\ )?rất\ tiếc | (?:mohon\ )?maaf(?:kan)? | sayangnya
+    | λυπάμαι | δυστυχώσ | συγγνώμη | (?:אני\ )?מצטער(?:ת)? | לצערי | סליחה)\b
+    # What it is that speaks
+    | (?:as\ an?\ (?:\w{1,15}\ )?(?:ai|large\ language|language|artificial)|als\ (?:ki|sprachmodell))\b
+        (?>(?:(?!\bi\b)[^.,\n]){0,60})
+    | (?:jako\ (?:model\ językowy|ai|sztuczna|umělá|jazykový)|як\ (?:мовна|штучний)|en\ tant\ qu[e'])\b
+        (?>(?:(?!\b(?:nie|ne|не|je)\b)[^.,\n]){0,60})
+    | como\ (?:un\ |um\ )?(?:modelo\ de\ l\w+|ia|asistente|assistente)\b (?>(?:(?!\b(?:no|não)\b)[^.,\n]){0,60})
+    | 作为(?:一个|一名|一款)?[^\u3002\uff0c,.\n]{0,20}?(?:ai|人工智能|语言模型|助手|助理)[^\u3002\uff0c,.\n]{0,12}
+    # Hindi, Arabic, Persian, Thai, Korean, Japanese, Chinese
+    | (?:मुझे\ )?(?:खेद|अफ़सोस|अफसोस)\ है | क्षमा\ (?:करें|कीजिए|चाहता\ हूँ|चाहती\ हूँ) | माफ़?\ (?:करें|कीजिए|कीजिएगा)
+    | दुर्भाग्य(?:\ से|वश)
+    | (?:أنا\ )?آسفة? | عذر(?:ًا|اً|ا) | (?:أ|ن)عتذر(?:\ منك)? | للأسف(?:\ الشديد)? | المعذرة | معذرة
+    | مت[أا]سفانه | مت[أا]سفم | ببخشید | عذر\ می.?خواهم | ขออภัย(?:ด้วย)? | (?:ขอ)?ขอโทษ(?:ด้วย)?(?:ครับ|ค่ะ)?
+    | 죄송(?:하지만|합니다만?|해요)? | 미안(?:하지만|합니다만?) | 유감(?:스럽지만|입니다만) | 안타깝지만
+    | 申し訳(?:ありませんが|ございませんが)? | すみません(?:が)? | ごめんなさい | 恐れ入りますが | 残念ながら | 恐縮ですが
+    | 很?抱歉 | 对不起 | 對不起 | 很遗憾 | 不好意思
+    )"""
+"""Openings that regret something, which may be a refusal in words that no pattern knows."""
+GREETS = r"(?:no(?=[,.!])|nope|(?:hello|hi)(?:\ there)?|你好|您好|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
+BETWEEN = (
+    r"[\s,.!:;\uff0c\u3002\uff01\u3001\u060c\u0964\u2013\u2014-]"
+    r"|(?:but|however|aber|mais|pero|mas|ma|maar|но|ale|lecz|ama|fakat|ancak|men|але|nhưng|tetapi|tapi|namun|mutta|dar|de|αλλά|אבל)\b"
+    r"|但是?|लेकिन|परंतु|पर\ |و?لكن(?:ني|نا)?\ |اما|ولی|แต่|하지만|그러나"
+)
+_NOT_AT_ALL = r"(?!stress|emphasi|overstate|imagine|recall|remember|find|see|help\ but)"
+"""After "I'm sorry, but I can't": what these deny is no help."""
+_VERBS = r"""(?:
+    provide | offer | give | supply | share | write | create | generate | produce | answer | respond\ to | discuss | engage
+    | participate | support | assist | comply | fulfill? | facilitate | continue | complete | process | translate | reveal
+    | disclose | do\ (?:that|this|so) | tell\ you | show\ you)"""
+_CANNOT = r"""(?:
+    (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | could\ not | couldn't | (?<!we\ )(?:should\ not | shouldn't)
+    | will\ not | won't | (?<!we\ )(?:will\ not | won't)\ be\ able\ to
+    | (?:am\ )?(?:currently\ )?unable\ to | (?:must|have\ to|need\ to)\ decline\ to
+    | refuse\ to | decline\ to | not\ (?:able|allowed|permitted|willing|going)\ to)"""
+_I = (
+    r"(?:i(?:\ am|'m)?\ (?:afraid|sorry)(?:\ that)?\ )?(?:i|we)(?:\ am|'m|\ are|'re)?\ "
+    r"(?:(?:really|also|therefore|respectfully|politely|currently)\ )?"
+)
+_RULES = r"(?:guidelines?|polic(?:y|ies)|programming|safety\ \w+)"
+_DEEPLY = r"(?:(?:very|so|truly|deeply)\ )?(?:sorry|apologi[sz]e)"
+_CLEARLY = rf"""(?:{_I}{_CANNOT},?\ (?:(?:in\ good\ conscience,?|currently|directly|legally|ethically|really|just)\ )?
+        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|a\ better|anything\ but|without))
+        | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
+        | help(?=[.,!;]|$)))"""
+_FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
+DECLINES = rf"""
+    # English
+    {_CLEARLY}
+    | (?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?(?:understand|appreciate|hear|see|realize|recognize|know
+        |get)\b[^.!?\n]{{0,120}}?
+        [,;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?)\ ){{0,2}}{_CLEARLY}
+    | {_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?(?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
+    | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)
+        \ (?:help|assist)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
+    | i\ (?:don't|do\ not)\ (?:assist|help)\ (?:with|in)\b
+    | (?:that|this|it)(?:'s\ not|\ is\ not|\ isn't)\ something\ (?:that\ )?i(?:\ can|(?:'m|\ am)\ able\ to)\ (?:(?:help
+        |assist)\b|do(?=[.,!;]|$))
+    | (?:that|this|your)\ (?:request\ )?is\ something\ (?:that\ )?i\ {_CANNOT}\ (?:help|assist)\b
+    | (?:that|this|your)\ request\ (?:cannot|can't)\ be\ (?:fulfilled|completed|processed)\b
+    | {_I}(?:won't|will\ not|not\ going\ to)\ be\ (?:providing|helping|assisting|generating|writing|sharing|creating)\b
+    | {_I}(?:will|going\ to|'ll)?\ ?have\ to\ pass\ on\ (?:this|that)\b
+    | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|help\ with)\ (?:this|that)\b
+    | my\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\ me\b
+    | it(?:'s|\ is|\ would\ be)\ against\ my\ (?:\w+\ )?{_RULES}\b
+    | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate)\ for\ me\ to\ (?:help|{_VERBS})\b
+    | i\ regret\ (?:that\ )?i\ {_CANNOT}\ (?:help|assist|comply)\b
+    | i(?:'m|\ am)\ (?:just\ |only\ )?an?\ (?:ai|language\ model)[^.,!?]{{0,40}}[.,;]\ (?:and\ |so\ )?i\ {_CANNOT}\ {_VERBS}\b
+    | i(?:'m|\ am)\ not\ in\ a\ position\ to\ (?:help|assist)\b
+    | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ (?:help|assist)\b
+    | {_I}(?:must|have\ to|need\ to|will|am\ going\ to|would\ like\ to)\ (?:(?:respectfully|politely)\ )?(?:decline|refuse)\b
+    | {_I}(?:not|don't\ feel|do\ not\ feel)\ comfortable\ (?:with|\w+ing)\b
+    | {_I}(?:decline|refuse)\ (?:this|that|your)\ (?:request|prompt|question)\b
+    | {_I}(?:decline|refuse)\ to\ (?:help|{_VERBS})\b
+    | (?:this|that|your)\ (?:request|prompt)\ (?:violates|goes\ against|is\ against|conflicts\ with)
+        \ (?:our|my|the)\ (?:\w+\ ){{0,2}}{_RULES}\b
+    # German
+    | (?:(?:dabei|damit|dazu|das|hier|hierbei|(?:bei\ )?diese[rmns]?\ \w+)\ )?(?:ich\ )?(?:kann|darf|werde|möchte)\ (?:ich\ )?
+        {_SOME}\b(?:nicht|keinen?|keinerlei)\b{_SOME}\b
+        (?:helfen|weiterhelfen|beantworten|unterstützen|bereitstellen|erfüllen|geben|erstellen|schreiben|nachkommen)\b
+    | ich\ bin\ (?:leider\ )?nicht\ in\ der\ lage\b{_SOME}\b(?:helfen|beantworten|bereitzustellen|erfüllen|geben|erstellen
+        |schreiben)\b
+    | das\ (?:kann|darf|werde)\ ich\ (?:leider\ )?nicht\ (?:tun|machen)(?=[.,!]|$)
+    | ich\ (?:muss|möchte)\ (?:diese|die|deine|ihre)\ (?:anfrage|bitte|frage|aufforderung)\b{_SOME}\bablehnen\b
+    # French
+    | je\ ne\ (?:peux|puis|pourrai|suis)\ pas\b{_FEW}\b
+        (?:aider|répondre|fournir|assister|donner|satisfaire|écrire|créer|générer|faire\ (?:ça|cela)|accéder|traiter)\b
+    # Spanish
+    | (?:yo\ )?no\ (?:puedo|podré|me\ es\ posible|estoy\ autorizad[oa])\b{_FEW}\b
+        (?:ayudar(?:te|le|les|lo)?|responder|proporcionar(?:te|le)?|ofrecer|asistir(?:te|le)?|dar(?:te|le)?|cumplir|escribir
+        |generar|crear|hacer\ (?:eso|esto)|proporcionar(?:te|le)?|compartir|brindar(?:te|le)?)\b
+    # Portuguese
+    | (?:eu\ )?não\ (?:posso|poderei|consigo|tenho\ permissão|estou\ autorizad[oa])\b{_FEW}\b
+        (?:fazer\ isso|ajudá-l[oa]|cumprir|ajudar|responder|fornecer|oferecer|auxiliar|dar|atender|escrever|gerar|criar)\b
+    # Italian
+    | (?:io\ )?non\ (?:posso|sono\ in\ grado\ di|potrò)\b{_FEW}\b
+        (?:aiutar(?:ti|la|vi|e)|rispondere|fornir(?:e|ti|le|ti)|far(?:lo|e\ questo)|assister(?:e|ti)|dar(?:e|ti|le)
+        |soddisfare|scrivere|generare|creare)\b
+    # Dutch
+    | (?:daar(?:mee)?\ |hier(?:bij|mee)\ |dat\ )?(?:ik\ (?:kan|mag)|(?:kan|mag)\ ik)\b{_FEW}\b(?:niet|geen)\b{_FEW}\b
+        (?:helpen|beantwoorden|geven|verstrekken|bieden|schrijven|voldoen)\b
+    | ik\ ben\ (?:helaas\ )?niet\ in\ staat\b{_FEW}\b(?:helpen|beantwoorden|geven|verstrekken|schrijven)\b
+    # Russian
+    | (?:я\ )?не\ (?:могу|смогу|в\ состоянии|буду)\b(?!\ не\b){_FEW}
+        (?:помочь|ответить|предоставить|выполнить|дать|написать|создать|обсуждать|помогать)
+    # Polish
+    | (?:(?:ja|tego|w\ tym|z\ tym|tu)\ )?nie\ (?:mogę|jestem\ w\ stanie|potrafię|będę|wolno\ mi)\b{_FEW}\b
+        (?:pom[oó]c|pomagać|odpowiedzieć|udzielić|udzielać|spełnić|zrealizować|tworzyć|stworzyć|napisać|podać|dostarczyć
+        |wygenerować|udostępnić|wykonać|przedstawić|tego\ zrobić|zrobić\ tego)\b
+    # Czech
+    | (?:(?:s|na|to|tím\w*|tento|tuto|tyto|vám|ti|já|tak\w+|požadav\w+|otázku|dotaz\w*|žádost\w*)\ ){{0,5}}
+        ne(?:mohu|můžu|smím|jsem\ schop\w+)\b{_FEW}\b
+        (?:pomoci|pomoct|odpovědět|poskytnout|splnit|vyhovět|vytvořit|napsat|sdílet|vyřídit)\b
+    # Turkish
+    | {_SOME}\b(?:yardımcı\ ola|yardım\ ede|cevap\ vere|yanıt\ vere|yanıtlaya|cevaplaya|sağlaya|oluştura|paylaşa
+        |yerine\ getire|suna)
+        (?:m[aeıi]yorum|m[ae]yac?[ae]ğım|m[ae]yeceğim|mam|mem|mıyorum|miyorum|mayız|meyiz)\b
+    # Swedish, Danish, Norwegian
+    | (?:(?:det|detta|dette|den\ \w+)\ )?(?:(?:jag|jeg)\ (?:kan|får|må|vill)|(?:kan|får|må)\ (?:jag|jeg))\b{_FEW}
+        \b(?:inte|ej|ikke)\b{_FEW}\b(?:hjälpa|svara|ge|tillhandahålla|skriva|skapa|uppfylla|generera|dela|bistå
+        |hjælpe|hjelpe|svare|give|gi|skrive|assistere|levere)\b
+    # Finnish
+    | (?:minä\ )?en\ (?:voi|pysty|saa)\b{_FEW}\b(?:auttaa|auttamaan|vastata|vastaamaan|antaa|tarjota|kirjoittaa|luoda
+        |toteuttaa)\b
+    # Ukrainian
+    | (?:я\ )?не\ (?:можу|зможу|маю\ змоги|в\ змозі|буду)\b(?!\ не\b){_FEW}
+        \b(?:допомог\w*|допомагати|відповісти|відповідати|надати|надавати|виконати|створ\w+|написати|обговорювати)\b
+    # Vietnamese
+    | tôi\ (?:rất\ )?không\ (?:thể|được\ phép)\b{_FEW}\b(?:giúp|hỗ\ trợ|cung\ cấp|trả\ lời|đáp\ ứng|tạo|viết|thực\ hiện
+        |chia\ sẻ|thảo\ luận)
+    # Indonesian, Malay
+    | (?:saya|kami|aku)\ (?:tidak|tak)\ (?:dapat|bisa|boleh|mampu|diizinkan)\b{_FEW}\b
+        (?:membantu|memberikan|menjawab|memenuhi|menyediakan|membuat|menulis|membagikan|mendukung)\b
+    # Romanian, Hungarian
+    | nu\ (?:te\ |vă\ )?pot\b{_FEW}\b(?:ajuta|răspunde|oferi|furniza|îndeplini|crea|scrie)\b
+    | (?:(?:ebben|ezzel|erre|ezt|sajnos|a|kérés\w*|kérdés\w*)\ ){{0,4}}nem\ (?:tudok|áll\ módomban)\b{_FEW}\b(?:segíteni
+        |válaszolni|adni|nyújtani|teljesíteni)\b
+    # Greek, Hebrew
+    | δεν\ (?:μπορώ|είμαι\ σε\ θέση)\ να\b{_FEW}\b(?:βοηθήσω|απαντήσω|παρέχω|δώσω|εκπληρώσω|γράψω|δημιουργήσω)\b
+    | (?:אני\ )?לא\ (?:יכול(?:ה)?|מסוגל(?:ת)?)\b{_FEW}\b(?:לעזור|לסייע|לספק|לענות|לבצע|למלא)\b
+    # Hindi
+    | मैं\ [^\u0964.!?\n]{{0,60}}?(?:मदद|सहायता|उत्तर|जवाब|जानकारी|प्रदान|पूरा|सामग्री)[^\u0964.!?\n]{{0,30}}?
+        नहीं\ (?:कर|दे|बना|लिख)\ ?(?:सकत|पाऊ|पाऊँ)
+    # Arabic, Persian
+    | (?:أنا\ )?(?:لا|لن)\ (?:أستطيع|يمكنني|أقدر|أتمكن)\b{_FEW}
+        (?:مساعد|الإجابة|إجابة|تقديم|تلبية|توفير|كتابة|إنشاء|الرد|تنفيذ|مشاركة)
+    | (?:من\ )?{_FEW}(?:نمی.?توانم|قادر\ نیستم){_FEW}(?:کمک|پاسخ|ارائه|انجام)
+    # Thai
+    | (?:ฉัน|ผม|ดิฉัน|เรา)(?:เกรงว่า)?ไม่สามารถ[^\n]{{0,40}}?(?:ช่วย|ให้ข้อมูล|ตอบ|ดำเนินการ|สร้าง)
+    # Chinese
+    | (?:我|本人)?们?(?:暂时)?还没有?学会(?:如何)?(?:思考|回答)
+    | (?:这个|这类|该|此|您的|你的)(?:问题|请求|话题|内容|要求)[^\u3002\uff01\uff1f\n]{{0,8}}?
+        (?:无法|不能|没办法)(?:为您|向您|继续)?(?:回答|完成|处理|提供|满足|讨论|协助)
+    | (?:我|本人)们?(?:无法|不能|無法|不会|不可以|没有办法|没办法)(?:为您|为你|向您|向你|对您|直接|在此)?
+        (?:提供|回答|协助|協助|帮助|幫助|满足|滿足|完成|处理|處理|参与|生成|讨论|討論|给出)
+    # Japanese
+    | [^\u3002\uff01\uff1f\n]{{0,40}}?
+        (?:(?:お答え|お手伝い|提供|お応え|対応|お役に立つこと)(?:すること)?[はが]?(?:できません|致しかねます|いたしかねます)
+            |応じられません|お力になれません
+            |(?:そのような|その)(?:コンテンツ|内容|情報|文章)[をは](?:作成|生成|提供)(?:すること)?は?できません)
+    # Korean
+    | {_FEW}(?:도와\ ?드릴|도움을?\ 드릴|들어\ ?드릴|알려\ ?드릴|작성해\ ?드릴|제공해\ ?드릴|답변해?\ ?드릴|답해\ ?드릴
+        |답변을\ 드릴|응할|응해\ ?드릴)\ 수(?:가|는)?\ 없
+    | {_FEW}(?:제공할|답변할)\ 수\ 없(?:습니다|어요|음|다)(?=[\s.!]|$)
+    """
+MAY_DECLINE = rf"""
+    (?!we\b){_I}{_CANNOT},?\ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
+        |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
+    | {_I}{_DEEPLY}\b
+    | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)\ (?:help|assist|answer|provide|share)\b
+    | (?:that|this|it)(?:'s|\ is)\ not\ (?:something|a\ (?:topic|request|subject))
+        \ (?:that\ )?(?:i|we)(?:\ can|'m\ able|\ am\ able)\b
+    | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|share|say|help|talk|engage|provide)\b
+    | (?:my|our)\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\b
+    | it(?:'s|\ is|\ would\ be)\ (?:against\ my|not\ appropriate\ for\ me\ to|inappropriate\ for\ me\ to)\b
+    | i\ regret\ (?:that\ )?i\ {_CANNOT}\b
+    | i(?:'m|\ am)\ not\ in\ a\ position\ to\ {_VERBS}\b | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ {_VERBS}\b
+    | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ have\ to\ (?:decline|refuse)\b
+    | (?:this|that|your)\ (?:request|prompt|content|question)\ (?:violates|goes\ against|is\ against|conflicts\ with)\b
+    """
+DECLINES_SORRY = rf"""
+    (?:죄송|미안){_FEW}[,.]?\ {_SOME}(?:[\uac00-\ud7af]\ 수(?:가|는)?\ 없(?:습니다|어요|네요)|드리기\ (?:어렵|곤란))
+    | (?:申し訳|すみません|ごめんなさい|恐れ入り)[^\u3002\n]{{0,12}}[\u3002\u3001,]?\ ?[^\u3002\n]{{0,40}}?
+        (?:できません|でき兼ねます|(?:致|いた)しかねます|答えられません|応えられません|応じられません)
+    | (?:很?抱歉|对不起|對不起|不好意思|很遗憾)[^\u3002\uff01\uff1f\n]{{0,30}}?(?:无法|不能|無法|没办法|没法)
+        (?:为您|为你|向您|向你|对您|直接|在此|继续)?(?:提供|回答|协助|協助|帮助|幫助|满足|滿足|完成|处理|處理|生成|讨论|討論|给出|支持)
+    | (?:ขออภัย|ขอโทษ)[^\n]{{0,30}}?ไม่สามารถ[^\n]{{0,30}}?(?:ช่วย|ให้ข้อมูล|ตอบ|ดำเนินการ|สร้าง)
+    """
+"""What declines behind words of regret alone."""
