@@ -15,9 +15,7 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from storage.identity import address
 from storage.intents import Intents
-from storage.lake import Lake
 from storage.plugins import nearest
-from storage.sql import parquet_in
 from storage.variables import shown
 from storage.workspace import Workspace
 from tasks import outcomes
@@ -165,20 +163,9 @@ def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
         line.breaker.answered_before = True
 
 
-def recall(spec: Spec, lake: Lake, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:
-    """Tell desks whether an earlier run got answers of their teachers, and for which prompts the newest build got none.
-
-    `open_slots` must be there.
-    """
+def recall(spec: Spec, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:
+    """Tell desks whether an earlier run got answers of their teachers. `open_slots` must be there."""
     answered_before(desks[spec.arms[arm].teacher.name] for arm in outcomes.arms_here(workspace))
-    builds = lake.builds(spec.dataset)
-    if not builds or not builds[-1].get("failed"):
-        return
-    table = parquet_in(lake.snapshot("outcomes", spec.dataset, builds[-1]["build_id"]))
-    rows = workspace.rows(f"SELECT teacher, list(DISTINCT prompt_id) FROM {table} WHERE outcome = 'failed' GROUP BY teacher")
-    for name, prompts in rows:
-        if isinstance(desk := desks.get(name), Desk):
-            desk.failed_before = frozenset(prompts)
 
 
 def one_by_one(
