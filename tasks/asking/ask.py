@@ -17,6 +17,7 @@ import tenacity
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     Overloaded,
     QuotaSpent,
     RateLimited,
@@ -96,11 +97,12 @@ class Desk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        certain: bool = False,
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again.
+        of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
         """
         so_far = Try(request, may_send, billed)
         try:
@@ -121,14 +123,19 @@ class Desk:
             if isinstance(error, UserError):
                 raise
             error.attempts = so_far.attempts
+            if certain and isinstance(error, BadResponse) and not isinstance(error, EmptyResponse | NoChoices) and not self._stop:
+                error.by_itself = await self._fails_by_itself(so_far)
+                if not error.by_itself and self._controls.garbled:
+                    raise self._is_lost(f"answers with no response ({so_far.attempts} attempts, the last: {error})") from error
             if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
                 failing_s = max(line.breaker.failing_s for line in self.lines)
-                raise TeacherDown(
-                    f"teacher {self.options.name!r} stayed unavailable for {failing_s:.0f} s "
-                    f"({so_far.attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
-                ) from error
+                last = f"({so_far.attempts} attempts, the last: {error})"
+                raise self._is_lost(f"stayed unavailable for {failing_s:.0f} s {last}") from error
             raise
         return _answer(completion, so_far)
+
+    def _is_lost(self, why: str) -> TeacherDown:
+        return TeacherDown(f"teacher {self.options.name!r} {why}; what was paid for is landed, and a rerun goes on")
 
     async def _again(self, first: TeacherError, so_far: Try) -> Completion:
         """Go on after a first attempt that failed, as the policy says.
@@ -149,16 +156,14 @@ class Desk:
                         so_far.error = error
                         raise
         except RetriesSpent:
-            if so_far.error is None or not await self._at_fault(so_far):
+            known = self._controls.answers or any(line.breaker.answered_before for line in self.lines)
+            if so_far.error is None or not known or not self._retries.in_vain or not await self._fails_by_itself(so_far):
                 raise
             raise so_far.error from None
         raise AssertionError("tenacity returns or raises")
 
-    async def _at_fault(self, so_far: Try) -> bool:
-        """Whether a request for which no retry is left fails by itself, while the teacher is well."""
-        known = self._controls.answers or any(line.breaker.answered_before for line in self.lines)
-        if not known or not self._retries.in_vain:
-            return False
+    async def _fails_by_itself(self, so_far: Try) -> bool:
+        """Whether the teacher has answered others since a request first failed, or answers a control now."""
         async with self._controls.asking:
             if self._controls.well == so_far.well_then and self._controls.of_use:
                 line = self._pick()
@@ -280,6 +285,7 @@ class Desk:
             if isinstance(error, NoChoices):
                 so_far.bill(error.usage)
             self._controls.of_use = False
+            self._controls.garbled = isinstance(error, BadResponse)
             return
         so_far.bill(billable(completion))
         self._controls.passed += 1

@@ -23,6 +23,8 @@ class Controls:
     """Responses to controls."""
     of_use: bool = True
     """Whether it answers controls with a response, or says that it is down: one that refuses them would tell nothing."""
+    garbled: bool = False
+    """Whether what it answered one with is no response."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by who asks one for a request that has no retries left: it tells the others too."""
 
