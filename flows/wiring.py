@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flows.loading import where
 from flows.spec import Spec
-from storage.errors import SpecError
+from storage.errors import SetupError, SpecError
 from storage.identity import address
 from storage.intents import Intents
 from storage.plugins import nearest
@@ -32,6 +32,7 @@ from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.registry import SCORERS
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers import registry
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
@@ -86,6 +87,21 @@ def check_teachers(spec: Spec, path: Path) -> None:
     """Raise SpecError where a provider is unknown."""
     for number, options in enumerate(spec.teachers):
         _maker(options, path, number)
+
+
+def check_machine(spec: Spec, path: Path, judges: Iterable[str] = ()) -> None:
+    """Raise SetupError where this machine lacks what a provider needs that is to draw, to grow prompts or to judge."""
+    if spec.runner is not None and spec.runner.elsewhere:
+        return
+    asked = (
+        {teacher.name for teacher in spec.drawing} | {source.grow.teacher for source in spec.prompts if source.grow} | {*judges}
+    )
+    for number, options in enumerate(spec.teachers):
+        if options.name in asked:
+            try:
+                registry.check_machine(options)
+            except SetupError as error:
+                raise SetupError(f"{where(path, ('teachers', number))}: {error}") from None
 
 
 @contextlib.asynccontextmanager
