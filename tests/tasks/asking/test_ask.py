@@ -335,8 +335,9 @@ class TestTeacherDown:
 
         assert {type(error) for error in in_virtual_time(main())} == {TeacherDown}
 
+    @pytest.mark.parametrize("error", [Unreachable("refused"), Unavailable("500")], ids=repr)
     @pytest.mark.parametrize("outage_s", [50, 3_600])
-    def test_outage(self, outage_s: float):
+    def test_outage(self, outage_s: float, error: Exception):
         """A teacher that has answered before is waited for, for `patience_s`; it is asked rarely, and no request fails for it."""
         sent: list[float] = []
 
@@ -346,7 +347,7 @@ class TestTeacherDown:
             def answer(request: Request) -> Completion:
                 sent.append(loop.time())
                 if 1 <= loop.time() < 1 + outage_s:
-                    raise Unreachable("refused")
+                    raise error
                 return completion("4")
 
             stop = Stop()
@@ -354,16 +355,16 @@ class TestTeacherDown:
             await desk.ask(make_request())
             await asyncio.sleep(2)
 
-            async def ask() -> Any:
+            async def ask(number: int) -> Any:
                 try:
-                    return await desk.ask(make_request())
+                    return await desk.ask(make_request(f"p{number}"))
                 except TeacherDown as error:  # as the draw does
                     stop.set(error)
                     return error
                 except Withheld as error:
                     return error
 
-            return await asyncio.gather(*(ask() for _ in range(30))), loop.time()
+            return await asyncio.gather(*(ask(number) for number in range(30))), loop.time()
 
         found, ended = in_virtual_time(main())
         if outage_s == 50:
