@@ -417,7 +417,9 @@ def test_two_judges_of_one_name(workplace: Workplace) -> None:
     def answering(body: dict, sold: int) -> tuple[int, dict]:
         if body["model"] == "m":
             return counting(body, sold)
-        return 200, completion([json.dumps({"score": 9, "reason": "fine"})]) if body["model"] == "lax" else {}
+        control = body["messages"][-1]["content"].startswith("Repeat this number")
+        fine = body["model"] == "lax" or control
+        return (200, completion([json.dumps({"score": 9, "reason": "fine"})])) if fine else (500, {})
 
     with LoopbackTeacher(answering) as teacher:
         spec(workplace, teacher.url, prompts=2, k=1)
