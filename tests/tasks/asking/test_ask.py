@@ -358,11 +358,11 @@ class TestTeacherDown:
             async def ask(number: int) -> Any:
                 try:
                     return await desk.ask(make_request(f"p{number}"))
-                except TeacherDown as error:  # as the draw does
-                    stop.set(error)
-                    return error
-                except Withheld as error:
-                    return error
+                except TeacherDown as down:  # as the draw does
+                    stop.set(down)
+                    return down
+                except Withheld as withheld:
+                    return withheld
 
             return await asyncio.gather(*(ask(number) for number in range(30))), loop.time()
 
