@@ -14,7 +14,7 @@ from storage.records import Message
 from tasks.asking.ask import Desk
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
-from tasks.teachers.protocol import Request, Usage
+from tasks.teachers.protocol import NoChoices, Request, Usage
 from tasks.verify import ANSWERED, BILL
 
 logger = logging.getLogger(__name__)
@@ -84,14 +84,11 @@ class DeskAsker:
                 del self._recent[key]
 
     async def _asked(self, request: Request) -> str:
-        billed: list[Usage] = []
-
         def bill(usage: Usage) -> None:
-            billed.append(usage)
             BILL.get().append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
-            answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill)
+            answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill, certain=True)
         except Withheld:
             if not self._stop:
                 self._stop.set(self._budget.exhausted())
@@ -103,8 +100,8 @@ class DeskAsker:
                 logger.warning("%s; what it was to judge waits, and the rest goes on", error)
             raise Withheld(str(error)) from error
         except BadResponse as error:
-            # At temperature 0 the next build would pay for the same again.
-            if billed or isinstance(error, EmptyResponse):
+            # At temperature 0 the next build would pay for the same again, whether or not anybody knows how much.
+            if isinstance(error, EmptyResponse | NoChoices) or error.by_itself:
                 raise VerifierError(f"the judge gave no answer ({error.attempts} attempts, the last: {error})") from error
             raise
         choice = answer.completion.choices[0]

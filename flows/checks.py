@@ -27,10 +27,11 @@ from tasks.verify import Named
 from verifiers.protocol import NeedsMachine
 
 
-def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False) -> None:
+def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: bool = True) -> None:
     """Raise what can be known of a spec without reading a prompt: the gate, verifiers, providers, destinations.
 
     `watched`: a person can be asked, and the spec's `approve` may leave terms that nobody has acknowledged to them.
+    `asking`: teachers may be asked, from this machine.
     """
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
@@ -46,7 +47,9 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False) -> None:
             guard.check_growth(spec.guard, source.source, seeds=source.generation, teacher=grower.generation, grow=source.grow)
     wiring.check_teachers(spec, path)
     check_runner(spec.runner, spec.teachers, path)
-    judging.make_verifiers(spec, path)
+    verifiers = judging.make_verifiers(spec, path)
+    if asking:
+        wiring.check_machine(spec, path, [name for named in verifiers for name in judging.asks(named.verifier)])
     wiring.template(spec, path)
     wiring.embedder(spec, path)
     check_against(spec.dedup, lake, dataset=spec.dataset, where=str(path))

@@ -103,6 +103,7 @@ class Contest(Run):
 
     def _check(self) -> None:
         wiring.check_teachers(self.spec, self.path)
+        wiring.check_machine(self.spec, self.path)
         judging.make_verifiers(self.spec, self.path)
         wiring.template(self.spec, self.path)
         for teacher in self.spec.drawing:

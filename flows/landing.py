@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from flows.growth import Growth
@@ -31,6 +32,7 @@ def land(
         "licensing": licensing,
         "verifiers": [{"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in verifiers],
     }
+    manifest["created_at"] = after(lake, spec.dataset, manifest["created_at"])
     if growth is not None:
         manifest["grown_rows"] = sum(each.asked for each in growth.counts())
     if spec.dedup.against:
@@ -40,3 +42,14 @@ def land(
     lake.land(manifest, workspace.folder)
     catalog.write(lake)  # what has landed is to be seen, also where an export is refused
     return manifest
+
+
+def after(lake: Lake, dataset: str, now: str) -> str:
+    """Return the time of a build that lands now: later than the dataset's newest, also where a clock was set back since.
+
+    By it everybody tells which build is the newest.
+    """
+    newest = max((build["created_at"] for build in lake.builds(dataset)), default="")
+    if now > newest:
+        return now
+    return (datetime.fromisoformat(newest) + timedelta(microseconds=1)).isoformat(timespec="microseconds")

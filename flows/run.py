@@ -281,7 +281,7 @@ class Run:
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
         self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)
-        await asyncio.to_thread(wiring.recall, self.spec, self.lake, self._workspace, drawing)
+        await asyncio.to_thread(wiring.recall, self.spec, self._workspace, drawing)
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing.values() for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k

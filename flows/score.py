@@ -148,7 +148,7 @@ class _Scoring:
 
     async def run(self, which: Which) -> Scores:
         memory.settle()
-        check(self.spec.model_copy(update={"runner": None}), self.path, self.lake)  # all of it is here
+        check(self.spec.model_copy(update={"runner": None}), self.path, self.lake, asking=False)  # all of it is here
         self._gate()
         stop, lake, run, options = self.stop, self.lake, new_id(), self.chosen.options
         if which == "kept":

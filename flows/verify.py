@@ -89,7 +89,7 @@ def verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again: bool)
 
 async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again: bool) -> Verified:
     memory.settle()
-    check(spec.model_copy(update={"runner": None}), path, lake)  # all of it is here
+    check(spec.model_copy(update={"runner": None}), path, lake, asking=False)  # all of it is here
     stop = Stop()
 
     def say(text: str) -> None:

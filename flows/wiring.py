@@ -12,12 +12,10 @@ from pathlib import Path
 
 from flows.loading import where
 from flows.spec import Spec
-from storage.errors import SpecError
+from storage.errors import SetupError, SpecError
 from storage.identity import address
 from storage.intents import Intents
-from storage.lake import Lake
 from storage.plugins import nearest
-from storage.sql import parquet_in
 from storage.variables import shown
 from storage.workspace import Workspace
 from tasks import outcomes
@@ -34,6 +32,7 @@ from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.registry import SCORERS
 from tasks.sources import Found, read_prompts
 from tasks.stop import Stop
+from tasks.teachers import registry
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
@@ -88,6 +87,21 @@ def check_teachers(spec: Spec, path: Path) -> None:
     """Raise SpecError where a provider is unknown."""
     for number, options in enumerate(spec.teachers):
         _maker(options, path, number)
+
+
+def check_machine(spec: Spec, path: Path, judges: Iterable[str] = ()) -> None:
+    """Raise SetupError where this machine lacks what a provider needs that is to draw, to grow prompts or to judge."""
+    if spec.runner is not None and spec.runner.elsewhere:
+        return
+    asked = (
+        {teacher.name for teacher in spec.drawing} | {source.grow.teacher for source in spec.prompts if source.grow} | {*judges}
+    )
+    for number, options in enumerate(spec.teachers):
+        if options.name in asked:
+            try:
+                registry.check_machine(options)
+            except SetupError as error:
+                raise SetupError(f"{where(path, ('teachers', number))}: {error}") from None
 
 
 @contextlib.asynccontextmanager
@@ -165,20 +179,9 @@ def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
         line.breaker.answered_before = True
 
 
-def recall(spec: Spec, lake: Lake, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:
-    """Tell desks whether an earlier run got answers of their teachers, and for which prompts the newest build got none.
-
-    `open_slots` must be there.
-    """
+def recall(spec: Spec, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:
+    """Tell desks whether an earlier run got answers of their teachers. `open_slots` must be there."""
     answered_before(desks[spec.arms[arm].teacher.name] for arm in outcomes.arms_here(workspace))
-    builds = lake.builds(spec.dataset)
-    if not builds or not builds[-1].get("failed"):
-        return
-    table = parquet_in(lake.snapshot("outcomes", spec.dataset, builds[-1]["build_id"]))
-    rows = workspace.rows(f"SELECT teacher, list(DISTINCT prompt_id) FROM {table} WHERE outcome = 'failed' GROUP BY teacher")
-    for name, prompts in rows:
-        if isinstance(desk := desks.get(name), Desk):
-            desk.failed_before = frozenset(prompts)
 
 
 def one_by_one(

@@ -160,6 +160,8 @@ class BadResponse(TeacherError):
     """The server answered with something that is no response."""
 
     retryable: ClassVar[bool] = True
+    by_itself: bool = False
+    """Whether it is known to answer others well, so that asking this again is of no use."""
 
 
 class EmptyResponse(BadResponse):

@@ -114,12 +114,13 @@ class MeteredDesk(Desk):
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        certain: bool = False,
     ) -> Answer:
         """See `Desk.ask`."""
         while True:
             await self._allowance.wait()
             try:
-                return await super().ask(request, may_send=may_send, billed=billed)
+                return await super().ask(request, may_send=may_send, billed=billed, certain=certain)
             except Withheld:
                 if self._stop:
                     raise

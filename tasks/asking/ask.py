@@ -7,8 +7,9 @@ breaker, and a request takes the line that has the least to do.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ import tenacity
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     Overloaded,
     QuotaSpent,
     RateLimited,
@@ -30,11 +32,13 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from tasks.asking.control import Controls, control
 from tasks.asking.counts import Counts
 from tasks.asking.expected import Expected
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
 from tasks.asking.meter import LineState
+from tasks.asking.retries import Retries, RetriesSpent, asked_s, retrying
 from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable, usable
 from tasks.stop import Stop
@@ -44,12 +48,8 @@ from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Request, T
 logger = logging.getLogger(__name__)
 REFUSALS = 100
 """Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
-LEAST_WAIT_S = 1.0
-"""A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
-FREE_RETRIES = 100
-"""Retries that a run may use whatever its budget of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,29 +74,13 @@ class Desk:
         self.options = options
         self.lines = lines
         """The ways to the teacher."""
-        self.failed_before: Container[str] = ()
-        """Prompts that got no answer in an earlier build, in which others got theirs."""
         self._stop = stop
         self._distributions = Distributions()
-        self._first = self._repeated = 0
+        self._retries = Retries(options)
+        self._controls = Controls()
         self._expected = Expected()
         self._counts = Counts(options.name)
-        retry = options.retry
-        jitter = tenacity.wait_random_exponential(multiplier=retry.first_wait_s, max=retry.max_wait_s)
-
-        def wait(state: tenacity.RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome else None
-            if isinstance(error, Unwanted):
-                return 0.0  # the server is well
-            asked = _asked_s(error)
-            # Another line may be asked at once; the one that wants a pause has one.
-            return (0.0 if len(lines) > 1 else asked) if asked else jitter(state)
-
-        self._retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(retry.again),
-            wait=wait,
-            reraise=True,
-        )
+        self._retrying = retrying(options.retry, elsewhere=len(lines) > 1)
 
     def states(self) -> list[LineState]:
         """Return how its lines stand just now."""
@@ -113,18 +97,19 @@ class Desk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        certain: bool = False,
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again.
+        of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
         """
-        so_far = Try(request)
+        so_far = Try(request, may_send, billed)
         try:
             try:
-                completion = await self._once(request, so_far, may_send, billed)
+                completion = await self._once(so_far)
             except TeacherError as error:
-                completion = await self._again(error, request, so_far, may_send, billed)
+                completion = await self._again(error, so_far)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if so_far.in_hand is None or task is None:
@@ -138,35 +123,55 @@ class Desk:
             if isinstance(error, UserError):
                 raise
             error.attempts = so_far.attempts
+            if certain and isinstance(error, BadResponse) and not isinstance(error, EmptyResponse | NoChoices) and not self._stop:
+                error.by_itself = await self._fails_by_itself(so_far)
+                if not error.by_itself and self._controls.garbled:
+                    raise self._is_lost(f"answers with no response ({so_far.attempts} attempts, the last: {error})") from error
             if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
                 failing_s = max(line.breaker.failing_s for line in self.lines)
-                raise TeacherDown(
-                    f"teacher {self.options.name!r} stayed unavailable for {failing_s:.0f} s "
-                    f"({so_far.attempts} attempts, the last: {error}); what was paid for is landed, and a rerun goes on"
-                ) from error
+                last = f"({so_far.attempts} attempts, the last: {error})"
+                raise self._is_lost(f"stayed unavailable for {failing_s:.0f} s {last}") from error
             raise
         return _answer(completion, so_far)
 
-    async def _again(
-        self,
-        first: TeacherError,
-        request: Request,
-        so_far: Try,
-        may_send: Callable[[], bool],
-        billed: Callable[[Usage], object],
-    ) -> Completion:
+    def _is_lost(self, why: str) -> TeacherDown:
+        return TeacherDown(f"teacher {self.options.name!r} {why}; what was paid for is landed, and a rerun goes on")
+
+    async def _again(self, first: TeacherError, so_far: Try) -> Completion:
         """Go on after a first attempt that failed, as the policy says.
 
         The first attempt stays outside of tenacity, which costs more than all else that is done for a request that succeeds.
         """
         failed: TeacherError | None = first
-        async for attempt in self._retrying.copy(stop=lambda state: self._gives_up(state, so_far)):
-            with attempt:
-                if failed is not None:
-                    error, failed = failed, None
-                    raise error
-                return await self._once(request, so_far, may_send, billed)
+        so_far.well_then = self._controls.well
+        try:
+            async for attempt in self._retrying.copy(stop=lambda state: self._gives_up(state, so_far)):
+                with attempt:
+                    try:
+                        if failed is not None:
+                            error, failed = failed, None
+                            raise error
+                        return await self._once(so_far)
+                    except TeacherError as error:
+                        so_far.error = error
+                        raise
+        except RetriesSpent:
+            known = self._controls.answers or any(line.breaker.answered_before for line in self.lines)
+            if so_far.error is None or not known or not self._retries.in_vain or not await self._fails_by_itself(so_far):
+                raise
+            raise so_far.error from None
         raise AssertionError("tenacity returns or raises")
+
+    async def _fails_by_itself(self, so_far: Try) -> bool:
+        """Whether the teacher has answered others since a request first failed, or answers a control now."""
+        async with self._controls.asking:
+            if self._controls.well == so_far.well_then and self._controls.of_use:
+                line = self._pick()
+                async with line.limiter.place() as entered:
+                    if entered:
+                        with contextlib.suppress(TeacherError):
+                            await self._through(line, so_far, spent=True)
+        return self._controls.well > so_far.well_then
 
     def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
@@ -201,23 +206,20 @@ class Desk:
         """Whether another line should be asked, since this one can't be just now."""
         return not line.well and any(each.well for each in self.lines)
 
-    async def _once(
-        self, request: Request, so_far: Try, may_send: Callable[[], bool], billed: Callable[[Usage], object]
-    ) -> Completion:
-        completion = None
+    async def _once(self, so_far: Try) -> Completion:
+        request, completion = so_far.request, None
         while completion is None:
             line = self._pick()
             async with line.limiter.place() as entered:
                 if not entered:
                     continue
                 try:
-                    completion = await self._through(line, request, so_far, may_send)
+                    completion = await self._through(line, so_far)
                 except (BrokenOff, NoChoices) as error:
-                    billed(error.usage)
-                    so_far.wasted += (error.usage,)
+                    so_far.bill(error.usage)
                     raise
         usage = billable(completion)
-        billed(usage)
+        so_far.billed(usage)
         if so_far.in_hand is not None:
             so_far.wasted += (billable(so_far.in_hand),)
             so_far.in_hand = None
@@ -228,6 +230,8 @@ class Desk:
             so_far.failures += 1
             so_far.billed_again = True
             raise
+        self._controls.answers += 1
+        self._retries.answered(so_far)
         self._expected.learn(usage, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
@@ -237,8 +241,11 @@ class Desk:
         so_far.billed_again = True
         raise Unwanted(f"the response ended with finish_reason {completion.choices[0].finish_reason}")
 
-    async def _through(self, line: Line, request: Request, so_far: Try, may_send: Callable[[], bool]) -> Completion | None:
-        """Send a request on a line, or return None where it has to look for a line anew."""
+    async def _through(self, line: Line, so_far: Try, *, spent: bool = False) -> Completion | None:
+        """Send a request on a line, or return None where it has to look for a line anew.
+
+        A control goes in its place as a probe, where those that failed may be at fault themselves, or where retries are `spent`.
+        """
         probe = False
 
         def leave() -> bool:
@@ -248,14 +255,17 @@ class Desk:
         try:
             if line.closed or (leave() and not self._stop):
                 return None
-            async with line.limiter.lease(lambda: self._expected.tokens(request), leave) as lease:
-                if self._stop or not may_send():
+            async with line.limiter.lease(lambda: self._expected.tokens(so_far.request), leave) as lease:
+                if self._stop or not so_far.may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
                     return None
-                self._count(so_far)
+                if spent or (probe and line.breaker.doubtful and self._controls.of_use):
+                    await self._control(line, lease, so_far, probe=probe)
+                    return None
+                self._retries.count(so_far)
                 lease.sent = True
-                return await self._metered(line, lease, request, so_far, probe=probe)
+                return await self._metered(line, lease, so_far, probe=probe)
         except (QuotaSpent, SetupError) as error:
             if not line.closed:
                 error = type(error)(f"teacher {self.options.name!r}: {error}")
@@ -265,14 +275,29 @@ class Desk:
             if probe:
                 line.breaker.released()
 
-    async def _metered(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
+    async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
+        """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
+        asked = Try(control(so_far.request), so_far.may_send, so_far.billed, control=True)
+        lease.sent = True
+        try:
+            completion = await self._metered(line, lease, asked, probe=probe)
+        except (RequestRejected, BadResponse) as error:
+            if isinstance(error, NoChoices):
+                so_far.bill(error.usage)
+            self._controls.of_use = False
+            self._controls.garbled = isinstance(error, BadResponse)
+            return
+        so_far.bill(billable(completion))
+        self._controls.passed += 1
+
+    async def _metered(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> Completion:
         """Send a request, and count it and what becomes of it."""
         meter = line.meter
         meter.sent += 1
         meter.again += so_far.attempts > 1
         meter.in_flight += 1
         try:
-            completion = await self._send(line, lease, request, so_far, probe=probe)
+            completion = await self._send(line, lease, so_far, probe=probe)
         except Exception as error:
             meter.failed(error)
             raise
@@ -282,8 +307,8 @@ class Desk:
         meter.answered(so_far.latency_s)
         return completion
 
-    async def _send(self, line: Line, lease: Lease, request: Request, so_far: Try, *, probe: bool) -> Completion:
-        loop = asyncio.get_running_loop()
+    async def _send(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> Completion:
+        loop, request = asyncio.get_running_loop(), so_far.request
         lease.sent_at = sent_at = loop.time()
         self._expected.sent(sent_at)
         try:
@@ -307,18 +332,8 @@ class Desk:
         except Unavailable as error:
             self._failed(line, so_far, error, probe=probe)
             raise
-        except RequestRejected:
-            lease.used = 0
-            line.breaker.answered()
-            line.limiter.heard()
-            raise
-        except BadResponse as error:
-            if isinstance(error, NoChoices):
-                error.usage = self._counts.checked(error.usage, request)
-                lease.used = error.usage.tokens_in + error.usage.tokens_out
-            line.breaker.answered()
-            so_far.failures += 1
-            so_far.billed_again = True
+        except (RequestRejected, BadResponse) as error:
+            self._unusable(line, lease, so_far, error)
             raise
         finally:
             self._expected.ended(sent_at)
@@ -328,24 +343,38 @@ class Desk:
         so_far.latency_s = loop.time() - sent_at
         return completion
 
+    def _unusable(self, line: Line, lease: Lease, so_far: Try, error: RequestRejected | BadResponse) -> None:
+        """Hear that the teacher answered with no response: it is there."""
+        if isinstance(error, RequestRejected):
+            lease.used = 0
+            line.limiter.heard()
+        else:
+            if isinstance(error, NoChoices):
+                error.usage = self._counts.checked(error.usage, so_far.request)
+                lease.used = error.usage.tokens_in + error.usage.tokens_out
+            so_far.failures += 1
+            so_far.billed_again = True
+        if not so_far.control:
+            line.breaker.answered()
+
     def _failed(self, line: Line, so_far: Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
-        asked_s = _asked_s(error)
+        asked = asked_s(error)
         so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
         line.breaker.failed(
             probe=probe,
-            asked_s=asked_s,
+            asked_s=asked,
             asked=so_far.request.messages if so_far.billed_again else None,
-            at_fault=so_far.billed_again and (so_far.fails_alone(line) or so_far.request.prompt_id in self.failed_before),
+            at_fault=so_far.billed_again and so_far.fails_alone(line),
         )
         if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)
-        if asked_s > LONGEST_WAIT_S:
-            until = f"{datetime.now(UTC) + timedelta(seconds=asked_s):%Y-%m-%d %H:%M} UTC"
-            wait = f"asks to wait for {asked_s / 60:,.0f} minutes, until {until}; a rerun after that goes on"
+        if asked > LONGEST_WAIT_S:
+            until = f"{datetime.now(UTC) + timedelta(seconds=asked):%Y-%m-%d %H:%M} UTC"
+            wait = f"asks to wait for {asked / 60:,.0f} minutes, until {until}; a rerun after that goes on"
             self._close(line, QuotaSpent(f"teacher {self.options.name!r} {wait}"))
-        elif asked_s:
-            line.limiter.pause(asked_s)
+        elif asked:
+            line.limiter.pause(asked)
         if len(self.lines) > 1 and not line.well:
             line.limiter.dismiss()
 
@@ -358,24 +387,6 @@ class Desk:
         if all(each.closed for each in self.lines):
             raise self._ended()
         line.limiter.dismiss()
-
-    def _count(self, so_far: Try) -> None:
-        """Count an attempt. Raise TeacherDown where those that may have been billed again have become too many."""
-        self._first += not so_far.attempts
-        self._repeated += so_far.billed_again
-        so_far.billed_again = False
-        so_far.attempts += 1
-        if self._repeated > FREE_RETRIES + self.options.retry.budget * self._first:
-            raise TeacherDown(
-                f"teacher {self.options.name!r}: {self._repeated - 1:,} requests for {self._first:,} answers had to be sent "
-                "again, more than retry.budget allows; what was paid for is landed, and a rerun goes on"
-            )
-
-
-def _asked_s(error: BaseException | None) -> float:
-    """Return for how long a server asked to wait; 0 where that is too short to be meant: such an error waits like any other."""
-    asked = (error.retry_after_s or 0.0) if isinstance(error, TeacherError) else 0.0
-    return asked if asked >= LEAST_WAIT_S else 0.0
 
 
 def _answer(completion: Completion, so_far: Try) -> Answer:

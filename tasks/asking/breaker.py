@@ -40,6 +40,8 @@ class Breaker:
         """Probes in a row that failed."""
         self.answers = 0
         """Requests that it has answered."""
+        self.doubtful = False
+        """Whether what failed last may have been at fault itself."""
         self.answered_before = False
         """Whether it answered an earlier run."""
 
@@ -107,6 +109,7 @@ class Breaker:
             self._failing_since = self._excused_until = now
             self._excused_s = 0.0
         self._failures += 1
+        self.doubtful = asked is not None
         if len(self._failing) < FAILURES and not at_fault:
             self._failing.add(object() if asked is None else asked)
         self.probes += probe

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from storage.errors import TeacherError
 from tasks.asking.line import Line
 from tasks.teachers.protocol import Completion, Request, Usage
 
@@ -14,6 +16,12 @@ class Try:
 
     request: Request
     """What is asked."""
+    may_send: Callable[[], bool]
+    """Asked last thing before each attempt."""
+    billed: Callable[[Usage], object]
+    """Hears of the usage of every response."""
+    control: bool = False
+    """Whether it is a control: only a response to it says anything of the teacher."""
     attempts: int = 0
     """Times that it was sent."""
     failures: int = 0
@@ -28,9 +36,18 @@ class Try:
     """What was billed for responses that were asked for again."""
     in_hand: Completion | None = None
     """A response that is there, though another was asked for."""
+    error: TeacherError | None = None
+    """What the last attempt ended with."""
+    well_then: int = 0
+    """Times that the teacher had shown to be well when it first failed."""
     _failed_on: Line | None = None
     _answers_then: int = 0
     _alone: bool = False
+
+    def bill(self, usage: Usage) -> None:
+        """Take note of what was billed for something that is of no use."""
+        self.billed(usage)
+        self.wasted += (usage,)
 
     def fails_alone(self, line: Line) -> bool:
         """Hear that it has failed on a line. Return whether others were answered there since it first did."""

@@ -29,7 +29,7 @@ FIRST_LOOK_S = 5.0
 """Until it is looked again whether a batch, which may be the one, has ended; it doubles."""
 MOST_LOOK_S = 300.0
 """At most."""
-LATE_S = 4 * SLACK_S
+LATE_S = SLACK_S + 4 * 3_600.0
 """A batch that was created so long after its note is another one."""
 _STATUSES = {
     "invalid_request_error": 400,

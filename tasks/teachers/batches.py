@@ -12,8 +12,8 @@ from typing import Any, Protocol, runtime_checkable
 from storage.errors import StillhouseError
 from tasks.teachers.protocol import Completion, Request
 
-SLACK_S = 3_600.0
-"""By how much a provider's clock may differ from ours."""
+SLACK_S = 86_400.0
+"""By how much a provider's clock may differ from ours: one that takes local time for UTC is half a day off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from storage.errors import SpecError
 from tasks.teachers.chat import OpenAITeacher, refuse_budget
-from tasks.teachers.embedded import MODEL, EmbeddedServer
+from tasks.teachers.embedded import MODEL, EmbeddedServer, find_model
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
 
@@ -43,10 +43,6 @@ class LocalTeacher:
         """Return how many requests keep all slots of the server busy."""
         return 2 * SLOTS
 
-    @property
-    def _model(self) -> Path | None:
-        return Path(self.options.path).expanduser() if self.options.path else None
-
     async def complete(self, request: Request) -> Completion:
         """Start the server where it isn't running yet, and ask it."""
         client = self._client or await self._start()
@@ -58,7 +54,7 @@ class LocalTeacher:
             if self._client is None:
                 options = self.options
                 slots = min(SLOTS, options.limits.most)
-                server = EmbeddedServer(self._model, alias=options.model, slots=slots)
+                server = EmbeddedServer(_model(options), alias=options.model, slots=slots)
                 await server.start()
                 self._server = server
                 self._client = OpenAITeacher(
@@ -77,6 +73,15 @@ class LocalTeacher:
         if self._server is not None:
             await self._server.aclose()
         self._client = self._server = None
+
+
+def _model(options: TeacherOptions) -> Path | None:
+    return Path(options.path).expanduser() if options.path else None
+
+
+def ready(options: TeacherOptions) -> None:
+    """Raise SetupError where llama.cpp, or the model's file, isn't on this machine."""
+    find_model(_model(options))
 
 
 def make(options: TeacherOptions, *, api_key: str | None) -> LocalTeacher:  # noqa: ARG001 - the protocol's

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from importlib import import_module
+from typing import Any, Protocol
 
 from storage.plugins import Registry
 from tasks.teachers.batches import BatchTeacher
@@ -35,3 +36,12 @@ TEACHERS: Registry[Maker] = Registry(
 
 KEYS: Mapping[str, str] = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY"}
 """The variable that holds a provider's key, where a spec names neither one nor a server of its own. Batches have the same."""
+
+_OF_THIS_MACHINE = {"local": "tasks.teachers.local", "transformers": "tasks.teachers.transformers"}
+
+
+def check_machine(options: TeacherOptions) -> None:
+    """Raise SetupError where a provider that runs its model here lacks a package or the model's file. Nothing is started."""
+    if options.provider in _OF_THIS_MACHINE:
+        provider: Any = import_module(_OF_THIS_MACHINE[options.provider])
+        provider.ready(options)

@@ -184,9 +184,7 @@ class TransformersTeacher:
         return batch
 
     def _load(self) -> Model:
-        for name in ("torch", "transformers"):
-            if find_spec(name) is None:
-                raise SetupError(f"provider transformers needs {name}: pip install 'stillhouse[train]'")
+        _check_packages()
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         from tasks.teachers.decoding import Model
 
@@ -197,6 +195,17 @@ class TransformersTeacher:
         if stamp(self.folder) != self._stamp:
             raise SetupError(f"{self.folder}: has changed since the run began, so it isn't known what would answer; run it again")
         return model
+
+
+def _check_packages() -> None:
+    for name in ("torch", "transformers"):
+        if find_spec(name) is None:
+            raise SetupError(f"provider transformers needs {name}: pip install 'stillhouse[train]'")
+
+
+def ready(options: TeacherOptions) -> None:  # noqa: ARG001 - as another provider's
+    """Raise SetupError where torch or transformers isn't on this machine."""
+    _check_packages()
 
 
 def make(options: TeacherOptions, *, api_key: str | None) -> TransformersTeacher:  # noqa: ARG001 - the protocol's

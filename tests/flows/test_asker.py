@@ -10,7 +10,7 @@ import pytest
 
 from flows.asker import DeskAsker
 from storage.answers import Answers
-from storage.errors import BadResponse, QuotaSpent, Unavailable, VerifierError, Withheld
+from storage.errors import BadResponse, QuotaSpent, TeacherDown, Unavailable, VerifierError, Withheld
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
@@ -71,25 +71,43 @@ async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
     assert await waiting == "b #0"
 
 
+@pytest.mark.parametrize("price", [None, {"input": 1, "output": 1}], ids=["unknown", "priced"])
 @pytest.mark.parametrize(
-    ("answer", "paid"),
-    [(EMPTY, True), (NoChoices("no choices", usage=Usage(tokens_in=10)), True), (BadResponse("not JSON"), False)],
+    ("answer", "tokens"),
+    [(EMPTY, 20), (NoChoices("no choices", usage=Usage(tokens_in=10)), 20), (BadResponse("not JSON"), 10)],
     ids=["empty", "billed without a choice", "malformed"],
 )
-async def test_no_answer(tmp_path: Path, answer: Completion | Exception, paid: bool):
-    """An empty answer was paid for: after the policy's attempts there is no verdict, for good. What cost nothing is put off."""
+async def test_no_answer(tmp_path: Path, answer: Completion | Exception, tokens: int, price: object):
+    """An answer that is of no use is asked for as the policy says, and then there is no verdict, for good, whatever it cost.
 
-    def given(_: Request) -> Completion:
+    What is malformed counts as its own fault since the teacher answers something else.
+    """
+
+    def given(request: Request) -> Completion:
+        if request.prompt_id == "control":
+            return completion("7")
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    bench = Bench(tmp_path, given)
+    bench = Bench(tmp_path, given, price=price)
     for _ in range(2):
-        with pytest.raises(VerifierError if paid else BadResponse):
+        with pytest.raises(VerifierError, match="2 attempts"):
             await bench.ask("a")
-    assert len(bench.teacher.requests) == (2 if paid else 4)
-    assert bench.spending.tokens_in == (20 if paid else 0)
+    assert sum(request.prompt_id == "judge" for request in bench.teacher.requests) == 2
+    assert bench.spending.tokens_in == tokens
+
+
+async def test_nothing_but_garbage(tmp_path: Path):
+    """A judge that answers nobody with a response is down: nothing is left undecided for good, and little is asked."""
+
+    def given(_: Request) -> Completion:
+        raise BadResponse("<html>")
+
+    bench = Bench(tmp_path, given)
+    with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: <html>\); what"):
+        await bench.ask("a")
+    assert len(bench.teacher.requests) == 3
 
 
 @pytest.mark.parametrize("waits", [True, False])

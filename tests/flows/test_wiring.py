@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flows import judging, wiring
+from flows.cluster.options import RunnerOptions
 from flows.spec import Spec
-from storage.errors import SpecError
+from storage.errors import SetupError, SpecError
 from storage.identity import fingerprint
 from storage.intents import Intents
 from storage.records import Prompt, Sample
 from tasks.asking.ask import Desk
 from tasks.draw import Budget
 from tasks.stop import Stop
+from tasks.teachers import embedded, transformers
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.discreet import Discreet
@@ -44,6 +47,45 @@ def spec(*, verify: tuple[Any, ...] = (), **teacher: Any) -> Spec:
 def inner(teacher: Teacher) -> Teacher:
     """Return the teacher behind the one that hides its key."""
     return teacher.teacher if isinstance(teacher, Discreet) else teacher
+
+
+@pytest.mark.parametrize(
+    ("teacher", "missing", "message"),
+    [
+        (
+            {"provider": "local", "model": "smollm2-135m-instruct"},
+            (embedded, "xllamacpp"),
+            "the local teacher needs the package xllamacpp: pip install 'stillhouse[local]'",
+        ),
+        (
+            {"provider": "local", "path": "none.gguf"},
+            (embedded, ""),
+            "the local teacher's model file none.gguf doesn't exist: give the path of a GGUF file",
+        ),
+        (
+            {"provider": "transformers"},
+            (transformers, "torch"),
+            "provider transformers needs torch: pip install 'stillhouse[train]'",
+        ),
+    ],
+    ids=["llama.cpp", "a model's file", "torch"],
+)
+def test_what_a_machine_lacks(
+    teacher: dict[str, Any], missing: tuple[ModuleType, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A provider whose package or file isn't there is refused before anything is read, unless nobody, or another machine, is to ask it."""
+    module, package = missing
+    there = SimpleNamespace(origin=__file__)
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == package else there)
+    with pytest.raises(SetupError) as caught:
+        wiring.check_machine(spec(**teacher), PATH)
+    assert str(caught.value) == f"{PATH}: teachers[0]: {message}"
+    idle = tuple(each.model_copy(update={"draw": False}) for each in spec(**teacher).teachers)
+    with pytest.raises(SetupError):
+        wiring.check_machine(spec(**teacher).model_copy(update={"teachers": idle}), PATH, ["t"])
+    wiring.check_machine(spec(**teacher).model_copy(update={"teachers": idle}), PATH)
+    away = RunnerOptions(use="dask", address="tcp://far:8786")
+    wiring.check_machine(spec(**teacher).model_copy(update={"runner": away}), PATH)
 
 
 class TestKeys:

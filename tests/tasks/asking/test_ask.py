@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from storage.errors import (
     TeacherError,
     Unavailable,
     Unreachable,
+    UserError,
     Withheld,
 )
 from storage.records import Logprobs
@@ -140,7 +142,8 @@ class TestRetries:
     def test_waits_grow_up_to_a_ceiling(self):
         """The random waits are bounded by 1, 2, 4, 8, 8 … seconds."""
         _, seconds = run(
-            FakeTeacher(answer=script(*[Unavailable("503")] * 7, completion("4"))), retry=RETRY.model_copy(update={"attempts": 8})
+            FakeTeacher(answer=script(*[Unavailable("503")] * 7, completion("4"), completion("4"))),
+            retry=RETRY.model_copy(update={"attempts": 8}),
         )
         assert 0 < seconds <= 1 + 2 + 4 + 8 * 4
 
@@ -259,28 +262,60 @@ class TestTeacherDown:
         assert {type(error) for error in found} == {Unavailable}
         assert {error.attempts for error in found} == {6}
 
-    @pytest.mark.parametrize("known", ["others were answered meanwhile", "failed before", "nothing"])
-    def test_many_left(self, known: str):
-        """Nor where more are left that are known to fail while others are answered. Of what nothing is known, it is an outage."""
+    @pytest.mark.parametrize("meanwhile", [0, 2], ids=["alone", "others were answered meanwhile"])
+    @pytest.mark.parametrize("known", [True, False])
+    def test_many_left(self, known: bool, meanwhile: int):
+        """Nor where more are left: something short that is asked in their place is answered, so they fail by themselves."""
         cursed = [f"p{number}" for number in range(8)]
 
-        async def main() -> list[Any]:
+        async def main() -> tuple[list[Any], FakeTeacher]:
             desk = failing_on(cursed)
-            await desk.ask(make_request())
-            if known == "failed before":
-                desk.failed_before = frozenset(cursed)
+            if known:
+                await desk.ask(make_request())
             asking = [asyncio.create_task(desk.ask(make_request(prompt))) for prompt in cursed]
             await asyncio.sleep(0)
-            for _ in range(2 if known == "others were answered meanwhile" else 0):
+            for _ in range(meanwhile):
                 await desk.ask(make_request())
-            return await asyncio.gather(*asking, return_exceptions=True)
+            assert isinstance(desk.teacher, FakeTeacher)
+            return await asyncio.gather(*asking, return_exceptions=True), desk.teacher
 
-        found = in_virtual_time(main())
-        if known == "nothing":
-            assert {type(error) for error in found} == {TeacherDown}
-        else:
-            assert {type(error) for error in found} == {Unavailable}
-            assert {error.attempts for error in found} <= {6, 7}  # not all failed before the others were answered
+        found, teacher = in_virtual_time(main())
+        assert {type(error) for error in found} == {Unavailable}
+        assert {error.attempts for error in found} <= {6, 7}  # not all failed before the others were answered
+        controls = [request for request in teacher.requests if request.prompt_id == "control"]
+        assert len(controls) == (not meanwhile)
+
+    @pytest.mark.parametrize("error", [RequestRejected("400 too few tokens"), BadResponse("?")], ids=repr)
+    def test_a_control_that_says_nothing(self, error: Exception):
+        """Where a server refuses what is asked in place of those that fail, or answers with no response, it is an outage as before."""
+
+        def answer(request: Request) -> Completion:
+            raise error if request.prompt_id == "control" else Unavailable("500")
+
+        async def main() -> tuple[list[Any], float]:
+            desk = make_desk(make_options(retry=RETRY), teacher, Stop())
+            asked = (desk.ask(make_request(f"p{number}")) for number in range(8))
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            return found, asyncio.get_running_loop().time()
+
+        teacher = FakeTeacher(answer=answer)
+        found, ended = in_virtual_time(main())
+        assert (ended >= 60, {type(each) for each in found}) == (True, {TeacherDown})
+        assert sum(request.prompt_id == "control" for request in teacher.requests) == 1
+
+    def test_controls_are_billed(self):
+        """What a control costs is on the bill, and on that of the request that it stood in for."""
+        bills: list[Usage] = []
+
+        async def main() -> Answer:
+            desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": 8})), teacher, Stop())
+            return await desk.ask(make_request(), billed=bills.append)
+
+        left = [*[Unavailable("500")] * 5, completion("1", tokens_out=1), completion("4")]
+        teacher = FakeTeacher(answer=script(*left))
+        answer = in_virtual_time(main())
+        assert [usage.tokens_out for usage in bills] == [1, 20]
+        assert (answer.attempts, [usage.tokens_out for usage in answer.wasted]) == (6, [1])
 
     def test_a_judge_that_is_down(self):
         """What a judge is asked differs, though its requests are no prompt's: an outage is an outage."""
@@ -300,8 +335,9 @@ class TestTeacherDown:
 
         assert {type(error) for error in in_virtual_time(main())} == {TeacherDown}
 
+    @pytest.mark.parametrize("error", [Unreachable("refused"), Unavailable("500")], ids=repr)
     @pytest.mark.parametrize("outage_s", [50, 3_600])
-    def test_outage(self, outage_s: float):
+    def test_outage(self, outage_s: float, error: Exception):
         """A teacher that has answered before is waited for, for `patience_s`; it is asked rarely, and no request fails for it."""
         sent: list[float] = []
 
@@ -311,7 +347,7 @@ class TestTeacherDown:
             def answer(request: Request) -> Completion:
                 sent.append(loop.time())
                 if 1 <= loop.time() < 1 + outage_s:
-                    raise Unreachable("refused")
+                    raise error
                 return completion("4")
 
             stop = Stop()
@@ -319,16 +355,16 @@ class TestTeacherDown:
             await desk.ask(make_request())
             await asyncio.sleep(2)
 
-            async def ask() -> Any:
+            async def ask(number: int) -> Any:
                 try:
-                    return await desk.ask(make_request())
-                except TeacherDown as error:  # as the draw does
-                    stop.set(error)
-                    return error
-                except Withheld as error:
-                    return error
+                    return await desk.ask(make_request(f"p{number}"))
+                except TeacherDown as down:  # as the draw does
+                    stop.set(down)
+                    return down
+                except Withheld as withheld:
+                    return withheld
 
-            return await asyncio.gather(*(ask() for _ in range(30))), loop.time()
+            return await asyncio.gather(*(ask(number) for number in range(30))), loop.time()
 
         found, ended = in_virtual_time(main())
         if outage_s == 50:
@@ -449,6 +485,47 @@ class TestRetryBudget:
             return [await desk.ask(make_request(str(n))) for n in range(90)]
 
         assert all(answer.attempts == 5 for answer in in_virtual_time(main()))
+
+    @pytest.mark.parametrize("known", ["answered others", "never answered", "answers controls with nothing", "often fails"])
+    @pytest.mark.parametrize("error", [BadResponse("?"), Unavailable("500")], ids=repr)
+    def test_requests_that_fail_by_themselves(self, error: Exception, known: str):
+        """Once the retries are spent, those on which a teacher fails alone fail, and the run goes on: each costs two more at most.
+
+        Not where it never gave an answer, answers nothing else just now, or answers many when they are asked again.
+        """
+        chance = random.Random(1)
+
+        def answer(request: Request) -> Completion:
+            fails = request.prompt_id.startswith("cursed") if known != "often fails" else chance.random() < 0.8
+            if fails or (known == "answers controls with nothing" and request.prompt_id == "control"):
+                raise error
+            return completion("4")
+
+        async def main() -> list[Any]:
+            stop = Stop()
+            retry = RETRY.model_copy(update={"attempts": 6})
+            desk = make_desk(make_options(retry=retry, limits={"concurrency": 8}), teacher, stop)
+            if known != "never answered":
+                await desk.ask(make_request("p"))
+
+            async def ask(number: int) -> Any:
+                try:
+                    return await desk.ask(make_request(f"cursed {number}"))
+                except UserError as down:
+                    stop.set(down)
+                    return down
+                except TeacherError as failed:
+                    return failed
+
+            return await asyncio.gather(*(ask(number) for number in range(200)))
+
+        teacher = FakeTeacher(answer=answer)
+        kinds = {type(each) for each in in_virtual_time(main())}
+        if known == "answered others":
+            assert kinds == {type(error)}
+            assert len(teacher.requests) <= 1 + 200 + 100 + 2 * 201
+        else:
+            assert any(issubclass(kind, TeacherDown) for kind in kinds)
 
     def test_none_but_the_free_ones(self):
         """With no budget, a hundred retries are free."""

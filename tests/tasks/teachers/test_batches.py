@@ -146,7 +146,8 @@ class TestBatches:
                 for name in names.values():
                     await teacher.poll(name)
                 since = time.time()
-                assert await teacher.find("k1", requests=5, since=since, others=()) == names["k1"]
+                for off_s in (0, -14 * 3_600, 14 * 3_600):  # the clock, when the note was made
+                    assert await teacher.find("k1", requests=5, since=since + off_s, others=()) == names["k1"]
                 assert await teacher.find("k9", requests=5, since=since, others=()) is None
                 assert await teacher.find("k1", requests=5, since=since + 10 * 86_400, others=()) is None
 
