@@ -25,7 +25,7 @@ from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import TESTS, Broken
-from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings, refuse
+from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
 PREDICATES = {
@@ -40,6 +40,12 @@ CHANGES = {
     "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", *IN_PLACE,
 }  # fmt: skip
 """After which an object may be another number, or have another length."""
+ASSERTIONS = {
+    f"assert_{name}"
+    for what in ("called", "awaited")
+    for name in (what, f"not_{what}", f"{what}_once", f"{what}_with", f"{what}_once_with")
+} | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
+"""What mocks assert."""
 BYTE = 256
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
@@ -54,6 +60,8 @@ DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__"}
 """What `functools.wraps` takes over from a function."""
 HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
 """The module of mocks, and classes: the attributes of their objects are there to be read."""
+LISTENING = {"set_trace_callback", "set_authorizer", "set_progress_handler"}
+"""Methods of a database that would show the code what the tests ask of it."""
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
     "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
@@ -112,6 +120,16 @@ def _asserted_here(error: AssertionError) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
+
+
+def _judges(operation: str, target: Any, name: str) -> bool:
+    """Whether an attribute decides what becomes of a test: what a mock counts or asserts, and what a `TestCase` can do."""
+    kinds = (target if isinstance(target, type) else type(target)).__mro__
+    own = [vars(kind)[name] for kind in kinds if kind.__module__.startswith("unittest.") and name in vars(kind)]
+    if operation == "setattr":
+        is_test = name.startswith("test") and any(kind.__name__.startswith("Test") for kind in kinds)
+        return bool(own) or is_test
+    return name in LISTENING or any(isinstance(value, types.FunctionType) for value in own)
 
 
 async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
@@ -192,8 +210,7 @@ class Guard(Peer):
             changes = self.surroundings.changes()
             if asking or any(changes):
                 theirs = super().ask(OPERATION, changes)
-                refuse(theirs, self.risk)
-                self.surroundings.make(theirs)
+                self.surroundings.take(theirs, self.risk)
         except (TypeError, ValueError, LookupError, AttributeError):
             self.broken("malformed: no files")
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing can be decided
@@ -206,6 +223,8 @@ class Guard(Peer):
         subject = next(filter(is_remote, arguments))
         self.changes += operation in CHANGES
         shows_data = not all(map(is_remote, arguments))
+        if operation == "attr" and arguments[1] in ASSERTIONS:  # the code may have put its own object where a mock was
+            raise AttributeError(f"{type(subject).__name__} is no mock of the tests: .{arguments[1]} isn't asked")
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
         if answer is ABSENT and not subject._trusted_:
             answer = self.of_a_stranger(operation, arguments, subject)
@@ -334,6 +353,8 @@ class Guard(Peer):
         of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
         if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
+        if _judges(operation, target, name):
+            raise AttributeError(f"the code may not {operation} {name!r}, which is there for the tests")
         holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
         if isinstance(target, FUNCTIONS):
             if operation != "attr" or name[:1] != "_":
