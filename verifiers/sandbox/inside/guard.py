@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, held
 from verifiers.sandbox.inside.mirror import RemoteMeta
-from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
+from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import TESTS, Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
@@ -62,6 +62,7 @@ HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
 """The module of mocks, and classes: the attributes of their objects are there to be read."""
 LISTENING = {"set_trace_callback", "set_authorizer", "set_progress_handler"}
 """Methods of a database that would show the code what the tests ask of it."""
+AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
     "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
@@ -236,7 +237,7 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        return self.steady(operation, arguments) if operation == "data" else self.ask(operation, *arguments)
+        return self.data(subject) if operation == "data" else self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -265,6 +266,9 @@ class Guard(Peer):
         if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
         if operation == "attr" and subject is not self.module:
+            known = arguments[1] in PREDICATES or arguments[1] in SEARCHES
+            if known and hasattr(subject._data_, arguments[1]) and not isinstance(subject, RemoteMeta):
+                return getattr(self.data(subject), arguments[1])
             if arguments[1] in PREDICATES:
                 raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
             if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
@@ -307,6 +311,16 @@ class Guard(Peer):
             return end is None and not _asserted_here(error)
         return end is None or held.raised_at(error) >= end
 
+    def data(self, subject: Any) -> Any:
+        """Ask what an object is as one of a built-in class, once where that can't change."""
+        if subject._tainted_:
+            raise Broken(f"the tests compare data with what a {type(subject).__name__} of the code made of data")
+        if subject._data_ not in IMMUTABLE:
+            return self.steady("data", (subject,))
+        if subject._kept_ is None:
+            object.__setattr__(subject, "_kept_", self.ask("data", subject))
+        return subject._kept_
+
     def steady(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Ask what number an object is, once until the next call.
 
@@ -340,6 +354,8 @@ class Guard(Peer):
         if operation == console.OPERATION:
             return
         target = arguments[0]
+        if operation in AWAITED:  # the tests' own loop runs already
+            self.trouble = "the code awaits something of the tests', which the sandbox can't"
         if operation not in OFFERED:
             raise TypeError(f"the code may not {operation} an object of the tests")
         if not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):

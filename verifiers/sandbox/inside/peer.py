@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import mirror
+from verifiers.sandbox.inside import errors, mirror
 from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.tuples import Tuples
@@ -276,7 +276,7 @@ class Peer:
         """Pack a value that doesn't cross."""
         if (home := self.world.home_of(value)) is not None:
             return home
-        if isinstance(value, BaseException) and (name := mirror.exception_name(type(value))):
+        if isinstance(value, BaseException) and (name := errors.exception_name(type(value))):
             return ["X", name, *[packer.pack(part) for part in value.args]]
         if isinstance(value, tuple) and (key := self.tuples.key_of(value)):
             return ["nt", key[0], list(key[1]), packer.all("t", value, 1)]
@@ -295,7 +295,7 @@ class Peer:
     def class_number(self, kind: type) -> int:
         """Return a class's number; the first time, it goes into the news."""
         if kind not in self.class_numbers:
-            bases = [mirror.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
+            bases = [errors.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
             self.class_numbers[kind] = len(self.classes)
             self.classes.append(kind)
             self.news.append(mirror.describe(self.class_numbers[kind], kind, bases))
@@ -315,5 +315,5 @@ class Peer:
         if tag == "nt":
             return self.tuples.make(number, packed[2], unpacker.all(packed[3]))
         if tag == "X":
-            return mirror.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
+            return errors.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
         raise CodecError("malformed")
