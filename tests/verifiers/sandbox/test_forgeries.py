@@ -282,6 +282,9 @@ RAW = {
     "a_request_for_an_unknown_operation": 'frame(b\'["ask","exec",[["T","int"]],[[],[]]]\')',
     "a_request_without_arguments": 'frame(b\'["ask","call",[],[[],[]]]\')',
     "a_request_to_build_a_class": 'frame(b\'["ask","call",[["T","bytearray"],["t",10000000000],["d"]],[[],[]]]\')',
+    "kept_arguments_that_were_none": 'frame(b\'["ok",6,[],"",[[],[],[7],[]]]\')',
+    "kept_arguments_that_are_no_numbers": 'frame(b\'["ok",6,[],"",[[],[],[["l"]],{}]]\')',
+    "changes_of_what_was_not_kept": 'frame(b\'["ok",6,[],"",[[],[],[],[0]]]\')',
     "half_a_message": "b'\\x00\\x00\\x10\\x00[1'",
 }
 

@@ -47,7 +47,11 @@ def test_right_code_passes(judge, name):
     assert (result.passed, result.reason) == (True, "")
 
 
+KEEPS = "class K:\n    def __init__(self, a): self.a = a\n    def add(self, x): self.a.append(x)\n"
 WRONG = {
+    "a_list_that_only_the_code_has": (KEEPS, "k = K([1])\nk.add(2)\nk.add(2)\nassert k.a == [1, 2]"),
+    "a_list_that_is_not_kept": ("def f(a): return sum(a)", "a = [1]\nassert f(a) == 1\na.append(1)\nassert f(a) == 3"),
+    "a_list_that_is_kept_as_it_was": (KEEPS, "a = [1]\nassert K(a).a == [1]\nassert K(a).a == [2]"),
     "a_seed_that_decides_nothing": ("import random\ndef f(): return random.SystemRandom().random()", "import random\nrandom.seed(1)\na = f()\nrandom.seed(1)\nassert f() == a"),
     "another_number_of_its_own": ("class N(int): pass\ndef f(): return N(4)", "assert f() == 3"),
     "another_part_of_a_text_of_its_own": ("class S(str):\n    def __contains__(self, other): return True\n    def startswith(self, other): return True\ndef f(): return S('x')", "assert f().startswith('y') or 'y' in f()"),
@@ -79,6 +83,10 @@ UNDECIDED = {
     "a_cause": ("def f():\n    try: 1 / 0\n    except ZeroDivisionError as e: raise ValueError('x') from e", "try: f()\nexcept ValueError as e: assert isinstance(e.__cause__, ZeroDivisionError)", "caused an exception"),
     "a_module_s_function": (RANDOM, "import random\nrandom.randint = lambda a, b: 6\nassert f() == 6", "random.randint"),
     "a_module_s_variable": ("import sys\ndef f(): return sys.argv[1]", "import sys\nsys.argv = ['a', 'b']\nassert f() == 'b'", "sys.argv"),
+    "a_list_that_the_code_keeps": (KEEPS, "seen = []\nk = K(seen)\nk.add(1)\nassert seen == [1]", "kept"),
+    "one_of_two_arguments": ("class K:\n    def __init__(self, a, b): self.b = b\n    def add(self, x): self.b[x] = x", "one, two = [1], {}\nk = K(one, b=two)\nk.add(1)\nassert two == {1: 1}", "kept"),
+    "a_list_in_a_decorator": ("def logged(log):\n    def by(f):\n        def w(*a):\n            log.append(a)\n            return f(*a)\n        return w\n    return by", "log = []\n@logged(log)\ndef g(x): return x\ng(3)\nassert log == [(3,)]", "kept"),
+    "a_list_in_a_block": ("from contextlib import contextmanager\n@contextmanager\ndef m(log):\n    log.append(1)\n    yield\n    log.append(3)", "def test_it():\n    log = []\n    with m(log): log.append(2)\n    assert log == [1, 2, 3]", "kept"),
     "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),

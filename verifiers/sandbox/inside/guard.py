@@ -21,6 +21,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, held
+from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
@@ -150,6 +151,7 @@ class Guard(Peer):
         self.output_left = output_bytes
         self.module: Any = None
         self.changes = 0
+        self.lender = Lender()
         self.held: dict[int, held.Place] = {}
         """Lines on which a `with` of the tests begins whose block tests something, and where the last test in it ends."""
         self.expecting: frozenset[int] = frozenset()
@@ -176,6 +178,10 @@ class Guard(Peer):
         if self.output_left < 0:
             self.fail("output limit")
         sys.stdout.write(text)
+
+    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
+        """Note what the code says that it has kept, and changed."""
+        self.lender.note(containers, kept, changed)
 
     # What the tests may ask.
 

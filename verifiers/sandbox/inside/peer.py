@@ -37,6 +37,16 @@ _encode = c_make_encoder(None, _no_json, encode_basestring_ascii, None, ":", ","
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
+def _changes(packer: Packer, containers: Sequence[Any], before: Sequence[list[Any]]) -> list[list[Any]]:
+    """Return the new content of the containers that have changed, by their numbers."""
+    changes = []
+    for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
+        now = parts_of(container)
+        if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
+            changes.append([number, packer.content(container)])
+    return changes
+
+
 class Closed(BaseException):
     """The other process is gone, or speaks nonsense: there is no way to go on. No `except Exception` may hide it."""
 
@@ -65,6 +75,10 @@ class Peer:
         self.offered: set[type] = set()
         self.tuples = Tuples()
         self.news: list[Any] = []
+        self.kept: list[Any] = []
+        """What the next message says of the other side's arguments that are kept here (`lent.py`), where there is something."""
+        self.told: list[Any] = []
+        """What the last message has said of that."""
         self.world = mirror.World(self.request, self.tuples)
 
     # What a subclass decides.
@@ -86,18 +100,24 @@ class Peer:
     def show(self, text: str) -> None:
         """Print what was printed there."""
 
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Note which arguments are kept here, and which of those that were kept have been changed."""
+
+    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
+        """Note which arguments the other side has kept, and which of those that it had kept it has changed."""
+
     # Messages.
 
     def encode(self, message: list[Any]) -> bytes:
         """Return a message's bytes. Raise CodecError where it is too large."""
-        body = "".join(_encode([*message, [self.news, self.world.take_dropped()]], 0)).encode()
+        body = "".join(_encode([*message, [self.news, self.world.take_dropped(), *self.kept]], 0)).encode()
         if len(body) > MESSAGE_BYTES:
             raise CodecError("a value is too large to cross")
         return len(body).to_bytes(4, "big") + body
 
     def send(self, body: bytes) -> None:
         """Send a message's bytes."""
-        self.news = []
+        self.news, self.kept = [], []
         try:
             self.sock.sendall(body)
         except OSError as error:
@@ -114,7 +134,7 @@ class Peer:
             message, end = _scan(text, 0)
             if end != len(text) or type(message) is not list or not message[1:]:
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
-            classes, dropped = message.pop()
+            classes, dropped, *self.told = message.pop()
             for description in classes:
                 self.world.learn(description)
             for number in dropped:
@@ -184,6 +204,8 @@ class Peer:
                 refill(packer.containers[number], unpacker.content(content))
             if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
+            if self.told:
+                self.lend(packer.containers, *self.told)
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
             self.broken(f"malformed: {type(error).__name__}")
         if printed:
@@ -253,11 +275,8 @@ class Peer:
         """Send an answer, with the new content of the containers that have changed."""
         packer = self.packer(containers)
         packed = packer.pack(result)
-        changes = []
-        for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
-            now = parts_of(container)
-            if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
-                changes.append([number, packer.content(container)])
+        changes = _changes(packer, containers, before)
+        self.keep(result, containers, before)
         body = self.encode([kind, packed, changes, self.printed()])
         self.busy = self.depth > 0
         self.send(body)
