@@ -243,7 +243,12 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        return self.data(subject) if operation == "data" else self.ask(operation, *arguments)
+        if operation == "data":
+            return self.data(subject)
+        answer = self.ask(operation, *arguments)
+        if operation == "attr":
+            self.lender.show(answer)
+        return answer
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""

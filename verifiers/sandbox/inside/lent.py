@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from verifiers.sandbox.inside.codec import parts_of
+from verifiers.sandbox.inside.codec import MUTABLE, parts_of
 
 MOST = 64
 """So many are looked at."""
@@ -56,6 +56,7 @@ class Lender:
     def __init__(self) -> None:
         self.lent: list[Any] = []
         self.changed: list[Any] = []
+        self.shown: list[tuple[Any, list[Any]]] = []
 
     def note(self, containers: list[Any], kept: Any, changed: Any) -> None:
         """Take what the code says. Raise where it can't be."""
@@ -63,6 +64,15 @@ class Lender:
             raise ValueError("malformed")
         self.lent += [containers[index] for index in kept]
         self.changed += [self.lent[number] for number in changed]
+
+    def show(self, part: Any) -> None:
+        """Note a part of an object, which the tests may change instead of the object's own."""
+        if type(part) in MUTABLE and len(self.shown) < MOST:
+            self.shown.append((part, parts_of(part)))
+
+    def is_written(self) -> bool:
+        """Return whether the tests have changed such a part."""
+        return not all(_same(parts_of(part), parts) for part, parts in self.shown)
 
     def is_seen(self) -> bool:
         """Return whether the tests still have one that the code has changed."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from verifiers.sandbox.inside.tuples import Tuples
 
 MESSAGE_BYTES = 32 << 20
 NESTING = 40
+PAUSE_S = 0.005
 CHUNK = 1 << 16
 """Memory for twice as much would be mapped anew for each message."""
 
@@ -61,7 +63,8 @@ class Peer:
 
     def __init__(self) -> None:
         self.floor = threading.RLock()
-        self.serving = False
+        self.serving = 0
+        """The thread that answers the other side, at the code's end."""
         self.busy = False
         self.depth = 0
         self.asked = 0
@@ -169,9 +172,17 @@ class Peer:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the other side do something, and return what comes of it or raise what it raised."""
-        with self.floor:
-            if self.serving and not self.busy:
+        while True:
+            with self.floor:
+                if self.busy or not self.serving:
+                    return self.converse(operation, *arguments)
+            if threading.get_ident() == self.serving:
                 raise RuntimeError("nobody waits for the code, so it can't call the tests")
+            time.sleep(PAUSE_S)  # a thread that the code has started, until the tests wait again
+
+    def converse(self, operation: str, *arguments: Any) -> Any:
+        """Ask, as the one that has the floor."""
+        with self.floor:
             if self.depth >= NESTING:
                 raise RecursionError("the two processes call each other too deeply")
             packer = self.packer()
@@ -231,7 +242,7 @@ class Peer:
 
     def serve(self) -> None:
         """Answer until the other side is gone."""
-        self.serving = True
+        self.serving = threading.get_ident()
         while True:
             message = self.receive()
             # Without the floor: threads that the code starts may call the tests while they wait for this answer.
