@@ -121,7 +121,7 @@ def _asserted_here(error: AssertionError) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
+    return trace is not None and trace.tb_frame.f_code is not Peer.converse.__code__
 
 
 def _judges(operation: str, target: Any, name: str) -> bool:
@@ -277,10 +277,9 @@ class Guard(Peer):
         if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
         if operation == "attr" and subject is not self.module:
-            known = arguments[1] in PREDICATES or arguments[1] in SEARCHES
-            if known and hasattr(subject._data_, arguments[1]) and not isinstance(subject, RemoteMeta):
-                return getattr(self.data(subject), arguments[1])
             if arguments[1] in PREDICATES:
+                if hasattr(subject._data_, arguments[1]) and not isinstance(subject, RemoteMeta):
+                    return getattr(self.data(subject), arguments[1])
                 raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
             if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
                 return _searching(arguments[1], subject, found)
