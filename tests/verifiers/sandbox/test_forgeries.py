@@ -30,6 +30,11 @@ class Liar:
 def add(a, b): return Liar()
 """
 
+MOCK = "from unittest.mock import Mock\nm = Mock()\nadd(2, 3, m)\nm.assert_called_once_with(5)"
+CASE = (
+    "import unittest\nclass A(unittest.TestCase):\n    def test(self): pass\n"
+    "class TestB(unittest.TestCase):\n    def test(self):\n        x = add(2, 3, self)\n        self.assertEqual(x, 5)"
+)
 # name: (code, tests). `add` should add.
 PLAIN = "assert add(2, 3) == 5\nassert add(0, 1) == 1"
 FORGERIES = {
@@ -148,6 +153,22 @@ FORGERIES = {
     "a_display_hook": ("import sys, builtins\nsys.displayhook = sys.breakpointhook = lambda *a: 5\nbuiltins._ = 5\ndef add(a, b): return breakpoint()", "assert add(2, 3) == 6"),
     "exit_hooks": ("import atexit, os\natexit.register(os._exit, 0)\ndef add(a, b): raise SystemExit", PLAIN),
     "excepthooks": ("import sys, os\nsys.excepthook = lambda *a: os._exit(0)\ndef add(a, b): raise ValueError", PLAIN),
+    "a_mock_that_asserts_nothing": ("def add(a, b, cb): cb.assert_called_once_with = lambda *a: None", MOCK),
+    "a_mock_configured_to_assert_nothing": ("def add(a, b, cb): cb.configure_mock(assert_called_once_with=lambda *a: None)", MOCK),
+    "a_mock_s_count": ("def add(a, b, cb): cb.call_count = 2", "from unittest.mock import Mock\nm = Mock()\nadd(2, 3, m)\nassert m.call_count == 2"),
+    "a_mock_s_answer": ("def add(a, b, cb):\n    cb.return_value = 0\n    return 0", "from unittest.mock import Mock\nm = Mock(return_value=5)\nassert add(2, 3, m) == m.return_value"),
+    "another_object_in_the_place_of_a_mock": (
+        "class Fake:\n    def assert_called_once_with(self, *a): pass\ndef add(a, b, cb): cb.save = Fake()",
+        "from unittest.mock import Mock\nm = Mock()\nadd(2, 3, m)\nm.save.assert_called_once_with(5)",
+    ),
+    "a_case_that_asserts_nothing": ("def add(a, b, case): case.assertEqual = lambda *a: None", CASE),
+    "a_class_of_cases_that_asserts_nothing": ("def add(a, b, case): type(case).assertEqual = lambda *a: None", CASE),
+    "a_case_that_is_skipped": ("def add(a, b, case): case.skipTest('easy')", CASE),
+    "other_tests": ("def add(a, b, case): type(case).test_b = lambda *a: None", CASE.replace("TestCase):", "TestCase):\n    def test_a(self): add(1, 2, self)").replace("def test(", "def test_b(")),
+    "listening_to_a_database": (
+        "def add(a, b, base):\n    base.execute('create table t (a)')\n    base.set_trace_callback(lambda text: '5' in text and 't values' not in text and base.execute('insert into t values (5)'))",
+        "import sqlite3\nbase = sqlite3.connect(':memory:')\nadd(2, 3, base)\nassert base.execute('select count(*) from t where a = 5').fetchone()[0]",
+    ),
     "reading_frames": (
         """
         import sys, re
@@ -261,6 +282,9 @@ RAW = {
     "a_request_for_an_unknown_operation": 'frame(b\'["ask","exec",[["T","int"]],[[],[]]]\')',
     "a_request_without_arguments": 'frame(b\'["ask","call",[],[[],[]]]\')',
     "a_request_to_build_a_class": 'frame(b\'["ask","call",[["T","bytearray"],["t",10000000000],["d"]],[[],[]]]\')',
+    "kept_arguments_that_were_none": 'frame(b\'["ok",6,[],"",[[],[],[7],[]]]\')',
+    "kept_arguments_that_are_no_numbers": 'frame(b\'["ok",6,[],"",[[],[],[["l"]],{}]]\')',
+    "changes_of_what_was_not_kept": 'frame(b\'["ok",6,[],"",[[],[],[],[0]]]\')',
     "half_a_message": "b'\\x00\\x00\\x10\\x00[1'",
 }
 

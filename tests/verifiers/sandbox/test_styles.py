@@ -26,6 +26,15 @@ RIGHT = {
     "a_number_of_its_own": ("from enum import IntEnum\nclass N(int): pass\nclass C(IntEnum):\n    R = 1\ndef f(): return C.R\ndef g(): return N(3)", "assert f() == 1 and f() != 2 and f() == C.R and f() in {1, 2} and g() == 3 and g() in [3]"),
     "a_text_of_its_own": ("from enum import Enum\nclass S(str): pass\nclass C(str, Enum):\n    A = 'a'\ndef f(): return S('x')\ndef g(): return C.A", "assert f() == 'x' and g() == 'a' and g() == C.A and g() != 'b'"),
     "a_dict_of_its_own": ("class D(dict): pass\ndef f(): return D(a=[1])", "assert f() == {'a': [1]} and f() != {}"),
+    "what_a_list_of_its_own_can_do": (STACK, "s = St([2])\ns.push(1)\nassert isinstance(s, list) and s + [3] == [2, 1, 3] and 1 in s and s[0] == 2 and s[::-1] == [1, 2] and sorted(s) == [1, 2] and s > [1] and s.__class__.__name__ == 'St'\ns[0] = 5\nassert s == [5, 1]"),
+    "what_a_text_of_its_own_can_do": ("class Slug(str):\n    def __new__(cls, s): return super().__new__(cls, s.lower())\ndef f(s): return Slug(s)", "x = f('Hello')\nassert isinstance(x, str) and x.startswith('he') and 'ell' in x and x + '!' == 'hello!' and '<' + x == '<hello' and x.count('l') == 2 and x[::-1] == 'olleh' and x < 'z' and {x: 1}['hello'] and {'hello': 2}[x] and len(x) == 5"),
+    "what_a_number_of_its_own_can_do": ("class C(float):\n    def f(self): return self * 9 / 5 + 32\ndef g(): return C(10)", "import math, pytest\nassert isinstance(g(), float) and C(100).f() == 212 and abs(g() - 10) < 1e-9 and 9 < g() < 11 and 1 + g() == 11 and -g() == -10 and math.isclose(g(), 10) and g() == pytest.approx(10) and [g() / 2] == [5] and round(g()) == 10"),
+    "a_named_tuple_with_methods": ("from typing import NamedTuple\nclass P(NamedTuple):\n    x: int\n    y: int\n    def norm(self): return (self.x ** 2 + self.y ** 2) ** .5", "p = P(3, 4)\nx, y = p\nassert p.norm() == 5 and p == (3, 4) and (x, y) == (3, 4) and isinstance(p, tuple) and p < (4, 0) and p in {(3, 4)} and p._replace(x=0) == (0, 4)"),
+    "other_containers_of_its_own": ("from collections import Counter, OrderedDict, deque\nclass L(OrderedDict): pass\nclass B(Counter): pass\nclass Q(deque): pass", "from collections import Counter, OrderedDict, deque\nl = L(a=1, b=2)\nl.move_to_end('a')\nassert l == {'a': 1, 'b': 2} and l == OrderedDict(b=2, a=1) != OrderedDict(a=1, b=2) and list(l) == ['b', 'a'] and isinstance(l, OrderedDict) and isinstance(l, dict)\nassert B('aab') == Counter('aab') and B('aab')['a'] == 2 and Q([1, 2, 3], 2) == deque([2, 3])"),
+    "classes_of_the_library": ("import threading\nfrom enum import Enum, IntEnum\nfrom collections.abc import Mapping\nclass C(Enum):\n    A = 1\nclass I(IntEnum):\n    A = 1\nclass M(Mapping):\n    def __getitem__(self, k): return 1\n    def __iter__(self): return iter('a')\n    def __len__(self): return 1\nclass T(threading.Thread): pass", "import threading\nfrom enum import Enum, IntEnum\nfrom collections.abc import Mapping, Sequence\nassert isinstance(C.A, Enum) and isinstance(C.A, C) and not isinstance(C.A, int) and isinstance(I.A, IntEnum) and isinstance(I.A, int) and isinstance(T(), threading.Thread)\nassert isinstance(M(), Mapping) and not isinstance(M(), Sequence) and dict(M()) == {'a': 1}"),
+    "threads_that_call_the_tests": ("import queue, threading\nclass Pool:\n    def __init__(self):\n        self.q, self.r = queue.Queue(), []\n        for _ in range(2): threading.Thread(target=self.work, daemon=True).start()\n    def work(self):\n        while True:\n            f, a = self.q.get()\n            try: self.r.append(f(a))\n            finally: self.q.task_done()", "p = Pool()\nfor i in range(5): p.q.put((lambda x: x + 1, i))\np.q.join()\nassert sorted(p.r) == [1, 2, 3, 4, 5]"),
+    "a_finalizer_that_calls_the_tests": ("class D:\n    def __init__(self, f): self.f = f\n    def __del__(self): self.f()", "d = D(lambda: 1)\ndel d\nassert D(len) is not None"),
+    "a_generator_twice": ("def g():\n    yield from (1, 2)", "import itertools\na, b = itertools.tee(g())\nassert list(a) == list(b) == [1, 2]"),
     "views": ("def k(d): return d.keys()\ndef v(d): return d.values()\ndef i(d): return d.items()", "d = {'a': 1, 'b': 2}\nassert k(d) == {'a', 'b'} and list(v(d)) == [1, 2] and i(d) == d.items() and sorted(k(d)) == ['a', 'b']"),
     "paths_and_other_values": ("def same(x): return x", "import ipaddress, pathlib, uuid\nfor x in (pathlib.Path('/a/b'), pathlib.PurePosixPath('c'), uuid.UUID(int=5), ipaddress.ip_address('::1'), ipaddress.ip_network('10.0.0.0/8')):\n    assert same(x) == x and type(same(x)) is type(x)"),
     "a_response_that_is_a_mock": ("def f(r):\n    r.seen = True\n    return r.status_code, r.json()['a']", "from unittest.mock import Mock\nr = Mock(status_code=200)\nr.json.return_value = {'a': 1}\nassert f(r) == (200, 1) and r.seen"),
@@ -40,9 +49,16 @@ def test_right_code_passes(judge, name):
     assert (result.passed, result.reason) == (True, "")
 
 
+KEEPS = "class K:\n    def __init__(self, a): self.a = a\n    def add(self, x): self.a.append(x)\n"
 WRONG = {
+    "a_list_that_only_the_code_has": (KEEPS, "k = K([1])\nk.add(2)\nk.add(2)\nassert k.a == [1, 2]"),
+    "a_list_of_an_object_that_stays": ("class K:\n    def __init__(self): self.a = []", "k = K()\nassert k.a == []\nassert len(k.a) == 1"),
+    "a_list_that_is_not_kept": ("def f(a): return sum(a)", "a = [1]\nassert f(a) == 1\na.append(1)\nassert f(a) == 3"),
+    "a_list_that_is_kept_as_it_was": (KEEPS, "a = [1]\nassert K(a).a == [1]\nassert K(a).a == [2]"),
     "a_seed_that_decides_nothing": ("import random\ndef f(): return random.SystemRandom().random()", "import random\nrandom.seed(1)\na = f()\nrandom.seed(1)\nassert f() == a"),
     "another_number_of_its_own": ("class N(int): pass\ndef f(): return N(4)", "assert f() == 3"),
+    "another_part_of_a_text_of_its_own": ("class S(str):\n    def __contains__(self, other): return True\n    def startswith(self, other): return True\ndef f(): return S('x')", "assert f().startswith('y') or 'y' in f()"),
+    "a_class_of_the_library_that_it_is_not": ("class C:\n    A = 1\nclass D(dict): pass", "from enum import Enum\nassert isinstance(C().A, Enum) or isinstance(C(), Enum) or isinstance(D(), list)"),
     "one_that_equals_everything": ("class N(int):\n    def __eq__(self, other): return True\n    __hash__ = int.__hash__\ndef f(): return N(3)", "assert f() == 3"),
     "one_that_tells_other_parts": ("class L(list):\n    def __iter__(self): return iter([1, 2])\n    def copy(self): return [1, 2]\ndef f(): return L()", "assert f() == [1, 2]"),
     "one_whose_number_changes": ("class N(int):\n    left = [3, 4]\n    def __int__(self): return self.left.pop(0)\ndef f(): return N(5)", "n = f()\nassert n == 3"),
@@ -71,6 +87,13 @@ UNDECIDED = {
     "a_cause": ("def f():\n    try: 1 / 0\n    except ZeroDivisionError as e: raise ValueError('x') from e", "try: f()\nexcept ValueError as e: assert isinstance(e.__cause__, ZeroDivisionError)", "caused an exception"),
     "a_module_s_function": (RANDOM, "import random\nrandom.randint = lambda a, b: 6\nassert f() == 6", "random.randint"),
     "a_module_s_variable": ("import sys\ndef f(): return sys.argv[1]", "import sys\nsys.argv = ['a', 'b']\nassert f() == 'b'", "sys.argv"),
+    "a_list_that_the_code_keeps": (KEEPS, "seen = []\nk = K(seen)\nk.add(1)\nassert seen == [1]", "kept"),
+    "one_of_two_arguments": ("class K:\n    def __init__(self, a, b): self.b = b\n    def add(self, x): self.b[x] = x", "one, two = [1], {}\nk = K(one, b=two)\nk.add(1)\nassert two == {1: 1}", "kept"),
+    "a_list_in_a_decorator": ("def logged(log):\n    def by(f):\n        def w(*a):\n            log.append(a)\n            return f(*a)\n        return w\n    return by", "log = []\n@logged(log)\ndef g(x): return x\ng(3)\nassert log == [(3,)]", "kept"),
+    "a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []\n    def count(self): return len(self.a)", "k = K()\nk.a.append(1)\nassert k.count() == 1", "in place"),
+    "a_list_in_a_block": ("from contextlib import contextmanager\n@contextmanager\ndef m(log):\n    log.append(1)\n    yield\n    log.append(3)", "def test_it():\n    log = []\n    with m(log): log.append(2)\n    assert log == [1, 2, 3]", "kept"),
+    "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
+    "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
 }  # fmt: skip
 

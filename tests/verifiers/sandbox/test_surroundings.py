@@ -87,12 +87,32 @@ ANSWERS = """
             operations["share"] = lambda theirs: {}
     def f(): return 1
 """
+LYING = """
+    from verifiers.sandbox.inside import operations, surroundings
+    class Lying:
+        def __init__(self, real): self.real = real
+        def __getitem__(self, number): return self.real[number]
+        def __iter__(self): return iter([*self.real[:3], (3, (1,) * 625, None)])
+    calls = []
+    def share(theirs):
+        calls.append(1)
+        real = surroundings._own.exchange(theirs)
+        return Lying(real) if len(calls) == 3 else real
+    operations.OPERATIONS["share"] = share
+    def f(): pass
+"""
+MODULE = (
+    "open('statistics.py', 'w').write('class A:\\n    __eq__ = lambda *a: True\\nmean = lambda x: A()')\ndef f(x): return 5\n"
+)
 # Code that would have the test process run something of its making, or end the tests with a good verdict.
 FORGERIES = {
     "a_module_in_the_tests'_folder": ("def f(): open('colorsys.py', 'w').write('import os; os._exit(0)'); open('json.py', 'w').write('raise SystemExit')", "import os\nf()\nassert os.path.exists('json.py')\nimport colorsys, json\nassert json.dumps(1) == '2'"),
-    "a_change_out_of_the_folder": (ANSWERS.format("[[['../x', 'file', 0, 0, b'x']], {}, None]"), "import os\nassert f() == 1, os.getcwd()"),
-    "a_change_of_no_kind": (ANSWERS.format("[[['x', 'link', 0, 0, b'/']], {}, None]"), "import os\nassert f() == 1, os.getcwd()"),
+    "a_change_out_of_the_folder": (ANSWERS.format("[[['../x', 'file', 0, 0, b'x']], {}, None, None]"), "import os\nassert f() == 1, os.getcwd()"),
+    "a_change_of_no_kind": (ANSWERS.format("[[['x', 'link', 0, 0, b'/']], {}, None, None]"), "import os\nassert f() == 1, os.getcwd()"),
     "a_change_that_is_no_list": (ANSWERS.format("'yes'"), "import os\nassert f() == 1, os.getcwd()"),
+    "a_state_of_its_own_at_a_second_look": (LYING, "import random\nseen = set()\nrandom.seed(0)\nfor _ in range(9):\n    seen.add(random.random())\n    f()\nassert len(seen) < 9"),
+    "a_folder_by_its_descriptor": (ANSWERS.format("[[], {}, 3, None]"), "import os\nassert f() == 1, os.getcwd()"),
+    "a_module_from_before_there_was_a_path_to_it": (MODULE, "import os, sys\nsys.path.insert(0, os.getcwd())\nfrom statistics import mean\nassert f([1, 2, 3]) == mean([1, 2, 3])"),
     "python's_own_variables": ("import os\ndef f(): os.environ['PYTHONBREAKPOINT'] = 'os.getpid'", "import os\nf()\nassert 'PYTHONBREAKPOINT' in os.environ"),
     "what_is_right_and_is_gone": ("def f(path): open(path, 'w').write(open('right').read())", "import os\nopen('right', 'w').write('7')\nos.remove('right')\nf('mine')\nassert open('mine').read() == '7'"),
 }  # fmt: skip
@@ -108,6 +128,8 @@ UNDECIDED = {
     "pickles": ("def f(path):\n    import pickle\n    pickle.dump(1, open(path, 'wb'))", "import pickle\nf('a')\nassert pickle.load(open('a', 'rb')) == 1", "pickle"),
     "programs": ("def f(path): open(path, 'w').write('x = 1')", "f('a.py')\nd = {}\nexec(open('a.py').read(), d)\nassert d['x'] == 1", "exec"),
     "modules": ("def f(path): open(path, 'w').write('x = 1')", "import sys\nsys.path.insert(0, '/tmp')\nf('made.py')\nassert open('made.py').read()\nimport made\nassert made.x == 1", "sys.path"),
+    "loggers": ("def f(path): open(path, 'w').write('{}')", "import json\nfrom logging.config import dictConfig\nf('a')\ndictConfig(json.load(open('a')))", "dictConfig"),
+    "expressions": ("def f(path): open(path, 'w').write('1')", "import builtins\nf('a')\nassert builtins.eval(open('a').read()) == 1", "eval"),
     "links": ("import os\ndef f(): os.symlink('/etc', 'a')", "import os\nf()\nassert os.path.islink('a')", "no file and no folder"),
     "pipes_of_the_tests": ("def f(): return 1", "import os\nos.mkfifo('p')\nassert f() == 1", "no file and no folder"),
     "large_files": ("def f(): return 1", "open('a', 'wb').write(bytes(8 << 20))\nassert f() == 1", "more than 4 MB"),

@@ -82,6 +82,10 @@ def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
 
 def _apart(names: Names, source: str) -> str | None:
     """Return what tests do that doesn't reach the code: they may have failed for it."""
+    if names.peer.lender.is_seen():
+        return "hold what the code has kept, and has changed in a later call"
+    if names.peer.lender.is_written():
+        return "change a list, dict or set of an object in place, which doesn't reach the object"
     found = (what for what, shows in _APART.items() if re.search(shows, source, re.MULTILINE))
     replaced = names.uses.replaced
     return next(found, f"replace {replaced}, which doesn't reach the code" if replaced else None)

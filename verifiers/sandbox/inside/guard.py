@@ -21,11 +21,12 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, held
+from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta
-from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
+from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import TESTS, Broken
-from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings, refuse
+from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
 PREDICATES = {
@@ -40,6 +41,12 @@ CHANGES = {
     "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", *IN_PLACE,
 }  # fmt: skip
 """After which an object may be another number, or have another length."""
+ASSERTIONS = {
+    f"assert_{name}"
+    for what in ("called", "awaited")
+    for name in (what, f"not_{what}", f"{what}_once", f"{what}_with", f"{what}_once_with")
+} | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
+"""What mocks assert."""
 BYTE = 256
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
@@ -54,6 +61,9 @@ DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__"}
 """What `functools.wraps` takes over from a function."""
 HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
 """The module of mocks, and classes: the attributes of their objects are there to be read."""
+LISTENING = {"set_trace_callback", "set_authorizer", "set_progress_handler"}
+"""Methods of a database that would show the code what the tests ask of it."""
+AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
     "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
@@ -111,7 +121,17 @@ def _asserted_here(error: AssertionError) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
+    return trace is not None and trace.tb_frame.f_code is not Peer.converse.__code__
+
+
+def _judges(operation: str, target: Any, name: str) -> bool:
+    """Whether an attribute decides what becomes of a test: what a mock counts or asserts, and what a `TestCase` can do."""
+    kinds = (target if isinstance(target, type) else type(target)).__mro__
+    own = [vars(kind)[name] for kind in kinds if kind.__module__.startswith("unittest.") and name in vars(kind)]
+    if operation == "setattr":
+        is_test = name.startswith("test") and any(kind.__name__.startswith("Test") for kind in kinds)
+        return bool(own) or is_test
+    return name in LISTENING or any(isinstance(value, types.FunctionType) for value in own)
 
 
 async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
@@ -131,6 +151,7 @@ class Guard(Peer):
         self.output_left = output_bytes
         self.module: Any = None
         self.changes = 0
+        self.lender = Lender()
         self.held: dict[int, held.Place] = {}
         """Lines on which a `with` of the tests begins whose block tests something, and where the last test in it ends."""
         self.expecting: frozenset[int] = frozenset()
@@ -157,6 +178,10 @@ class Guard(Peer):
         if self.output_left < 0:
             self.fail("output limit")
         sys.stdout.write(text)
+
+    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
+        """Note what the code says that it has kept, and changed."""
+        self.lender.note(containers, kept, changed)
 
     # What the tests may ask.
 
@@ -192,8 +217,7 @@ class Guard(Peer):
             changes = self.surroundings.changes()
             if asking or any(changes):
                 theirs = super().ask(OPERATION, changes)
-                refuse(theirs, self.risk)
-                self.surroundings.make(theirs)
+                self.surroundings.take(theirs, self.risk)
         except (TypeError, ValueError, LookupError, AttributeError):
             self.broken("malformed: no files")
         except BaseException as error:  # noqa: BLE001 - whatever it is, nothing can be decided
@@ -206,6 +230,8 @@ class Guard(Peer):
         subject = next(filter(is_remote, arguments))
         self.changes += operation in CHANGES
         shows_data = not all(map(is_remote, arguments))
+        if operation == "attr" and arguments[1] in ASSERTIONS:  # the code may have put its own object where a mock was
+            raise AttributeError(f"{type(subject).__name__} is no mock of the tests: .{arguments[1]} isn't asked")
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
         if answer is ABSENT and not subject._trusted_:
             answer = self.of_a_stranger(operation, arguments, subject)
@@ -217,7 +243,12 @@ class Guard(Peer):
             if subject._tainted_:
                 raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
             return self.steady(operation, arguments)
-        return self.steady(operation, arguments) if operation == "data" else self.ask(operation, *arguments)
+        if operation == "data":
+            return self.data(subject)
+        answer = self.ask(operation, *arguments)
+        if operation == "attr":
+            self.lender.show(answer)
+        return answer
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -247,6 +278,8 @@ class Guard(Peer):
             return self.steady(operation, arguments)
         if operation == "attr" and subject is not self.module:
             if arguments[1] in PREDICATES:
+                if hasattr(subject._data_, arguments[1]) and not isinstance(subject, RemoteMeta):
+                    return getattr(self.data(subject), arguments[1])
                 raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
             if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
                 return _searching(arguments[1], subject, found)
@@ -288,6 +321,16 @@ class Guard(Peer):
             return end is None and not _asserted_here(error)
         return end is None or held.raised_at(error) >= end
 
+    def data(self, subject: Any) -> Any:
+        """Ask what an object is as one of a built-in class, once where that can't change."""
+        if subject._tainted_:
+            raise Broken(f"the tests compare data with what a {type(subject).__name__} of the code made of data")
+        if subject._data_ not in IMMUTABLE:
+            return self.steady("data", (subject,))
+        if subject._kept_ is None:
+            object.__setattr__(subject, "_kept_", self.ask("data", subject))
+        return subject._kept_
+
     def steady(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Ask what number an object is, once until the next call.
 
@@ -321,6 +364,8 @@ class Guard(Peer):
         if operation == console.OPERATION:
             return
         target = arguments[0]
+        if operation in AWAITED:  # the tests' own loop runs already
+            self.trouble = "the code awaits something of the tests', which the sandbox can't"
         if operation not in OFFERED:
             raise TypeError(f"the code may not {operation} an object of the tests")
         if not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):
@@ -334,6 +379,8 @@ class Guard(Peer):
         of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
         if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
+        if _judges(operation, target, name):
+            raise AttributeError(f"the code may not {operation} {name!r}, which is there for the tests")
         holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
         if isinstance(target, FUNCTIONS):
             if operation != "attr" or name[:1] != "_":

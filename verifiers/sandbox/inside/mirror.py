@@ -8,43 +8,15 @@ is equal to what that is equal to, as long as the class has no other notion of i
 
 from __future__ import annotations
 
-import builtins
-import importlib
+import sys
 import types
 import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
-from verifiers.sandbox.inside.operations import BINARY, DATA, IN_PLACE, METHODS, ORDER, UNARY, data_of
+from verifiers.sandbox.inside.errors import exception_name, exception_named
+from verifiers.sandbox.inside.operations import BINARY, DATA, IMMUTABLE, IN_PLACE, METHODS, ORDER, UNARY, data_of
 from verifiers.sandbox.inside.tuples import Tuples
-
-# The exceptions that both processes have as they are. Never one that means success to somebody, such as unittest.SkipTest.
-BUILT_IN: dict[str, type[BaseException]] = {
-    name: kind for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)
-}
-# By the module that they say they are from, with the one to import; imported when one crosses.
-STANDARD = {
-    "_csv.Error": "csv", "_queue.Empty": "queue", "queue.Full": "queue", "binascii.Error": "binascii", "re.error": "re",
-    "dataclasses.FrozenInstanceError": "dataclasses", "json.decoder.JSONDecodeError": "json.decoder", "struct.error": "struct",
-    "statistics.StatisticsError": "statistics", "decimal.InvalidOperation": "decimal", "decimal.DivisionByZero": "decimal",
-    "decimal.Overflow": "decimal", "decimal.Inexact": "decimal", "decimal.DecimalException": "decimal",
-}  # fmt: skip
-
-
-def exception_name(kind: type) -> str | None:
-    """Return the name of an exception that both processes have; None for any other class."""
-    if BUILT_IN.get(kind.__name__) is kind:
-        return kind.__name__
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    return name if name in STANDARD and exception_named(name) is kind else None
-
-
-def exception_named(name: str) -> type[BaseException]:
-    """Return the exception of a name. Raise KeyError where it isn't one that both processes have."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    kind: type[BaseException] = getattr(importlib.import_module(STANDARD[name]), name.rpartition(".")[2])
-    return kind
 
 
 class Unsupported(BaseException):
@@ -110,7 +82,9 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _trusted_ = False
     _tainted_ = False
     _answers_: Any = None
-    _data_ = False
+    _data_: Any = None
+    """Of DATA, the class that this one's derives from and compares as."""
+    _kept_: Any = None
 
     def __getattr__(self, name: str) -> Any:
         return self._world_.request("attr", self, name)
@@ -124,7 +98,7 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     def __eq__(self, other: object) -> bool:
         if isinstance(type(other), RemoteMeta):
             return self._world_.truth("eq", self, other)
-        if self._data_ and type(other) in DATA:
+        if self._data_ is not None and type(other) in DATA:
             return bool(self._world_.data(self) == other)
         return NotImplemented
 
@@ -133,6 +107,8 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
         return equal if equal is NotImplemented else not equal
 
     def __hash__(self) -> int:
+        if self._data_ in IMMUTABLE:
+            return hash(self._world_.data(self))
         number = self._world_.request("hash", self)
         if type(number) is not int:
             raise TypeError("not a hash")
@@ -149,9 +125,6 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
 
     def __dir__(self) -> Any:
         return self._world_.request("dir", self)
-
-    def __copy__(self) -> Any:
-        return self._world_.request("copy", self)
 
     def __deepcopy__(self, _memo: Any) -> Any:
         return self._world_.request("deepcopy", self)
@@ -196,6 +169,63 @@ def _await(self: Any) -> Generator[Any, Any, Any]:
     return self._world_.request("await", self)
 
 
+def _copy(self: Any) -> Any:
+    return self._world_.request("copy", self)
+
+
+def _of_data(method: str) -> Callable[..., Any]:
+    """Return a method that is done here, with what an object has as one of a built-in class: nothing is shown to it."""
+
+    def call(self: Any, *arguments: Any) -> Any:
+        given = [each._world_.data(each) if isinstance(type(each), RemoteMeta) and each._data_ else each for each in arguments]
+        return getattr(self._data_, method)(self._world_.data(self), *given)
+
+    return call
+
+
+def _special(methods: set[str]) -> dict[str, Any]:
+    """Return the special methods of a mirrored class."""
+    body: dict[str, Any] = {method: SPECIAL[method] for method in methods & METHODS}
+    if "__await__" in body:
+        body |= COROUTINE
+    if "__hash__" in methods:
+        body["__hash__"] = None
+    if "__next__" not in methods:  # itertools.tee copies an iterator that says how
+        body["__copy__"] = _copy
+    if base := next((kind for kind in DATA if kind.__name__ in methods), None):
+        body |= _body_of_data(base, methods)
+    return body
+
+
+def _body_of_data(base: type, own: set[str]) -> dict[str, Any]:
+    """Return what a class has of a built-in one, beside the methods of its own."""
+    here = {method for method in METHODS if hasattr(base, method)} - own
+    asked = set() if base in IMMUTABLE else LIGHT & here
+    body: dict[str, Any] = {"_data_": base}
+    if "__add__" in here:  # sequences have no __radd__
+        body["__radd__"] = lambda self, other: other + self._world_.data(self)
+    return body | {method: SPECIAL[method] for method in asked} | {method: _of_data(method) for method in here - asked}
+
+
+def _shown(kind: Any) -> type:
+    """Return a class for `isinstance(x, list)` and `isinstance(x, Enum)`: of the bases that both processes have."""
+    if "_shown_" not in vars(kind):
+        bases: list[type] = []
+        for up in kind.__mro__:
+            here = getattr(sys.modules.get(up.__module__), up.__name__, None) if up.__module__ in LIBRARY else None
+            bases += [here] if isinstance(here, type) and not any(issubclass(known, here) for known in bases) else []
+        if kind._data_ and not any(issubclass(known, kind._data_) for known in bases):
+            bases.append(kind._data_)
+        try:
+            made: Any = types.new_class(kind.__name__, tuple(bases))
+            made.__module__ = kind.__module__
+        except TypeError:  # bases that go together there but not here
+            made = kind
+        type.__setattr__(kind, "_shown_", made)
+    shown: type = vars(kind)["_shown_"]
+    return shown
+
+
 def _send(self: Any, _value: Any) -> Any:
     raise StopIteration(self._world_.request("await", self))
 
@@ -224,6 +254,9 @@ ITERATORS: dict[str, type] = {
 }
 """Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
 DOCUMENTED = {"function", "method", "builtin_function_or_method"}
+LIBRARY = {*sys.stdlib_module_names, "collections.abc"} - {"builtins", "unittest"}
+LIGHT = {f"__{name}__" for name in ("len", "iter", "next", "reversed", "getitem", "setitem", "delitem", *IN_PLACE)}
+"""What an object that may be large, and may change, is asked for itself."""
 COROUTINE = {"send": _send, "throw": _throw, "close": lambda _self: None}
 
 
@@ -245,7 +278,7 @@ class World:
     def data(self, target: Any) -> Any:
         """Ask for a value of an exact built-in class."""
         answer = self.request("data", target)
-        if type(answer) not in DATA:
+        if type(answer) is not target._data_:
             raise TypeError("no data")
         return answer
 
@@ -274,13 +307,9 @@ class World:
         if type(name) is not str or type(module) is not str or number != len(self.classes):
             raise ValueError("malformed")
         parents = [exception_named(base) if type(base) is str else self.classes[base] for base in bases]
-        body: dict[str, Any] = {method: SPECIAL[method] for method in methods if method in METHODS}
-        if "__await__" in body:
-            body |= COROUTINE
-        if "__hash__" in methods:
-            body["__hash__"] = None
-        body |= {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
-        body["_data_"] = "data" in methods
+        body = _special({*methods}) | {"__module__": module, "_world_": self, "_class_number_": number, "__doc__": None}
+        if "_data_" in body or module in LIBRARY or any(kind.__module__ in LIBRARY for up in parents for kind in up.__mro__):
+            body["__class__"] = property(lambda self: _shown(type(self)))
         if module == "builtins" and name in DOCUMENTED:
             body["__doc__"] = property(lambda self: self._world_.request("attr", self, "__doc__"))
         if module == "builtins" and name in ITERATORS:
@@ -324,21 +353,12 @@ def is_told(base: type) -> bool:
 
 def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
     """Return what the other side must know of a class."""
+    data = data_of(kind)
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__[:-1]):
-        found |= {name: value for name, value in vars(base).items() if name in METHODS or name == "__hash__"}
+        if data is None or not issubclass(data, base):  # else it is the same there
+            found |= {name: value for name, value in vars(base).items() if name in METHODS or name == "__hash__"}
     methods = [name for name, value in found.items() if (value is None) == (name == "__hash__")]
-    if data_of(kind) is not None:
-        methods.append("data")
+    if data is not None:
+        methods += [data.__name__] + ["__hash__"] * (kind.__hash__ is None)
     return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]
-
-
-def make_exception(name: Any, arguments: list[Any]) -> BaseException:
-    """Return an exception of a class that both sides have."""
-    kind = exception_named(name)
-    try:
-        return kind(*arguments)
-    except TypeError:
-        made: BaseException = kind.__new__(kind)
-        made.args = tuple(arguments)
-        return made

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import operator
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -64,11 +65,17 @@ DATA: dict[type, Callable[[Any], Any]] = {
     bytes: lambda value: bytes.__getitem__(value, slice(None)),
     list: lambda value: list.__getitem__(value, slice(None)),
     tuple: lambda value: tuple.__getitem__(value, slice(None)),
+    OrderedDict: lambda value: OrderedDict([(key, dict.__getitem__(value, key)) for key in OrderedDict.__iter__(value)]),
+    Counter: lambda value: Counter(dict.copy(value)),
     dict: dict.copy,
+    deque: lambda value: deque(deque.__iter__(value), deque.maxlen.__get__(value)),
     set: lambda value: {*set.__iter__(value)},
     frozenset: lambda value: frozenset([*frozenset.__iter__(value)]),
 }
 """What an object of a class that derives from one of these has as one of these, whatever its class makes of it."""
+
+
+IMMUTABLE = {int, float, str, bytes, tuple, frozenset}
 
 
 def data_of(kind: type) -> type | None:

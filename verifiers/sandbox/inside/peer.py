@@ -13,17 +13,19 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import mirror
+from verifiers.sandbox.inside import errors, mirror
 from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.tuples import Tuples
 
 MESSAGE_BYTES = 32 << 20
 NESTING = 40
+PAUSE_S = 0.005
 CHUNK = 1 << 16
 """Memory for twice as much would be mapped anew for each message."""
 
@@ -35,6 +37,16 @@ def _no_json(value: object) -> NoReturn:
 # Without what json.dumps and json.loads do around these, which costs a small message twice as much as its text.
 _encode = c_make_encoder(None, _no_json, encode_basestring_ascii, None, ":", ",", False, False, True)
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+
+
+def _changes(packer: Packer, containers: Sequence[Any], before: Sequence[list[Any]]) -> list[list[Any]]:
+    """Return the new content of the containers that have changed, by their numbers."""
+    changes = []
+    for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
+        now = parts_of(container)
+        if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
+            changes.append([number, packer.content(container)])
+    return changes
 
 
 class Closed(BaseException):
@@ -51,7 +63,8 @@ class Peer:
 
     def __init__(self) -> None:
         self.floor = threading.RLock()
-        self.serving = False
+        self.serving = 0
+        """The thread that answers the other side, at the code's end."""
         self.busy = False
         self.depth = 0
         self.asked = 0
@@ -65,6 +78,10 @@ class Peer:
         self.offered: set[type] = set()
         self.tuples = Tuples()
         self.news: list[Any] = []
+        self.kept: list[Any] = []
+        """What the next message says of the other side's arguments that are kept here (`lent.py`), where there is something."""
+        self.told: list[Any] = []
+        """What the last message has said of that."""
         self.world = mirror.World(self.request, self.tuples)
 
     # What a subclass decides.
@@ -86,18 +103,24 @@ class Peer:
     def show(self, text: str) -> None:
         """Print what was printed there."""
 
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Note which arguments are kept here, and which of those that were kept have been changed."""
+
+    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
+        """Note which arguments the other side has kept, and which of those that it had kept it has changed."""
+
     # Messages.
 
     def encode(self, message: list[Any]) -> bytes:
         """Return a message's bytes. Raise CodecError where it is too large."""
-        body = "".join(_encode([*message, [self.news, self.world.take_dropped()]], 0)).encode()
+        body = "".join(_encode([*message, [self.news, self.world.take_dropped(), *self.kept]], 0)).encode()
         if len(body) > MESSAGE_BYTES:
             raise CodecError("a value is too large to cross")
         return len(body).to_bytes(4, "big") + body
 
     def send(self, body: bytes) -> None:
         """Send a message's bytes."""
-        self.news = []
+        self.news, self.kept = [], []
         try:
             self.sock.sendall(body)
         except OSError as error:
@@ -114,7 +137,7 @@ class Peer:
             message, end = _scan(text, 0)
             if end != len(text) or type(message) is not list or not message[1:]:
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
-            classes, dropped = message.pop()
+            classes, dropped, *self.told = message.pop()
             for description in classes:
                 self.world.learn(description)
             for number in dropped:
@@ -149,9 +172,17 @@ class Peer:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the other side do something, and return what comes of it or raise what it raised."""
-        with self.floor:
-            if self.serving and not self.busy:
+        while True:
+            with self.floor:
+                if self.busy or not self.serving:
+                    return self.converse(operation, *arguments)
+            if threading.get_ident() == self.serving:
                 raise RuntimeError("nobody waits for the code, so it can't call the tests")
+            time.sleep(PAUSE_S)  # a thread that the code has started, until the tests wait again
+
+    def converse(self, operation: str, *arguments: Any) -> Any:
+        """Ask, as the one that has the floor."""
+        with self.floor:
             if self.depth >= NESTING:
                 raise RecursionError("the two processes call each other too deeply")
             packer = self.packer()
@@ -184,6 +215,8 @@ class Peer:
                 refill(packer.containers[number], unpacker.content(content))
             if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
+            if self.told:
+                self.lend(packer.containers, *self.told)
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
             self.broken(f"malformed: {type(error).__name__}")
         if printed:
@@ -209,7 +242,7 @@ class Peer:
 
     def serve(self) -> None:
         """Answer until the other side is gone."""
-        self.serving = True
+        self.serving = threading.get_ident()
         while True:
             message = self.receive()
             # Without the floor: threads that the code starts may call the tests while they wait for this answer.
@@ -253,11 +286,8 @@ class Peer:
         """Send an answer, with the new content of the containers that have changed."""
         packer = self.packer(containers)
         packed = packer.pack(result)
-        changes = []
-        for number, (container, parts) in enumerate(zip(containers, before, strict=True)):
-            now = parts_of(container)
-            if len(now) != len(parts) or any(a is not b for a, b in zip(now, parts, strict=True)):
-                changes.append([number, packer.content(container)])
+        changes = _changes(packer, containers, before)
+        self.keep(result, containers, before)
         body = self.encode([kind, packed, changes, self.printed()])
         self.busy = self.depth > 0
         self.send(body)
@@ -276,7 +306,7 @@ class Peer:
         """Pack a value that doesn't cross."""
         if (home := self.world.home_of(value)) is not None:
             return home
-        if isinstance(value, BaseException) and (name := mirror.exception_name(type(value))):
+        if isinstance(value, BaseException) and (name := errors.exception_name(type(value))):
             return ["X", name, *[packer.pack(part) for part in value.args]]
         if isinstance(value, tuple) and (key := self.tuples.key_of(value)):
             return ["nt", key[0], list(key[1]), packer.all("t", value, 1)]
@@ -295,7 +325,7 @@ class Peer:
     def class_number(self, kind: type) -> int:
         """Return a class's number; the first time, it goes into the news."""
         if kind not in self.class_numbers:
-            bases = [mirror.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
+            bases = [errors.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
             self.class_numbers[kind] = len(self.classes)
             self.classes.append(kind)
             self.news.append(mirror.describe(self.class_numbers[kind], kind, bases))
@@ -315,5 +345,5 @@ class Peer:
         if tag == "nt":
             return self.tuples.make(number, packed[2], unpacker.all(packed[3]))
         if tag == "X":
-            return mirror.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
+            return errors.make_exception(number, [unpacker.unpack(part) for part in packed[2:]])
         raise CodecError("malformed")

@@ -8,9 +8,11 @@ import os
 import socket
 import sys
 import types
+from collections.abc import Sequence
 from typing import Any
 
 from verifiers.sandbox.inside.console import Keyboard
+from verifiers.sandbox.inside.lent import Borrower
 from verifiers.sandbox.inside.peer import Closed, Peer
 
 NAME = "solution"
@@ -42,6 +44,7 @@ class SolutionPeer(Peer):
     def __init__(self, output: Captured) -> None:
         super().__init__()
         self.output = output
+        self.borrower = Borrower()
 
     def introduce(self, module: types.ModuleType) -> list[Any]:
         """Pack the names of a module, the module, and its functions, which go unasked since the tests will most likely want them.
@@ -63,6 +66,12 @@ class SolutionPeer(Peer):
                 functions += name, ["R", number, 1]
         self.next_number = number
         return ["l", offered, ["R", 0, 0], functions]
+
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
+        """Tell what is kept of the arguments."""
+        if self.kept:  # what couldn't be sent: the tests' end doesn't know of it
+            self.borrower.stop()
+        self.kept = self.borrower.look(containers, before, result)
 
     def printed(self) -> str:
         """Return what the code has printed."""

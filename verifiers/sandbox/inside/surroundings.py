@@ -12,7 +12,7 @@ import random
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.shim import Broken
@@ -37,6 +37,18 @@ class Surroundings:
         self.environment: dict[str, str] = {}
         self.folder: str | None = SCRATCH
         self.seeded = False
+        self.foreign = False
+        """Whether there is a file here that came from the other end."""
+
+    def watch_imports(self) -> None:
+        """Have no file imported once one has come from the other end."""
+
+        def refuse_path(path: str) -> NoReturn:
+            if self.foreign and _is_scratch(path):
+                raise Broken("the tests import from a folder in which a file of the code's may be")
+            raise ImportError(path)  # another hook's
+
+        sys.path_hooks.insert(0, refuse_path)
 
     def watch_seeds(self) -> None:
         """Tell the other end of each seed that is given to the random generator."""
@@ -87,15 +99,28 @@ class Surroundings:
             random.setstate(state)
         self.note()
 
+    def take(self, theirs: Any, risk: str) -> None:
+        """Make the code's changes. Raise Broken where the tests might run what is in a file of the code's.
 
-def refuse(changes: Changes, risk: str) -> None:
-    """Raise Broken where a file has come from the code, and the tests might run what is in it; ValueError for what it may not."""
-    if changes[3] is not None:
-        raise ValueError("malformed")
-    if any(kind == FILE for _, kind, *_ in changes[0]):
-        on_path = any(os.path.realpath(folder).startswith(SCRATCH) for folder in sys.path)
-        if risk or on_path:
-            raise Broken(f"the tests use {risk or 'sys.path'} and a file of the code's, which might have them run what is in it")
+        Raise ValueError for what is no change, such as an object that says something else at each look, or isn't the code's to
+        make.
+        """
+        if type(theirs) is not list or [*map(type, theirs)] != [list, dict, type(theirs[2]), type(None)]:
+            raise ValueError("malformed")
+        files, values, folder, _ = theirs
+        texts = {*map(type, values), *map(type, values.values()), type(folder)}
+        if not texts <= {str, type(None)} or {*map(type, files)} - {list}:
+            raise ValueError("malformed")
+        if any(_entry(*entry)[0] == FILE for _, *entry in files):
+            if risk or any(map(_is_scratch, [*sys.path, *sys.path_importer_cache])):
+                what = risk or "sys.path"
+                raise Broken(f"the tests use {what} and a file of the code's, which might have them run what is in it")
+            self.foreign = True
+        self.make(theirs)
+
+
+def _is_scratch(path: str) -> bool:
+    return os.path.realpath(path).startswith(SCRATCH)
 
 
 def _files() -> Iterator[tuple[str, Entry]]:
@@ -142,7 +167,7 @@ def _inside(path: Any) -> str:
 
 
 def _entry(kind: Any, mode: Any, changed: Any, content: Any) -> Entry:
-    if kind not in {FILE, FOLDER, GONE} or type(mode) is not int or type(changed) is not int or type(content) is not bytes:
+    if [type(kind), type(mode), type(changed), type(content)] != [str, int, int, bytes] or kind not in {FILE, FOLDER, GONE}:
         raise ValueError("malformed")
     return kind, mode & 0o777, changed, content
 

@@ -142,6 +142,7 @@ def _set_up(peer: Guard, job: dict[str, Any]) -> None:
         standard.reach(peer, job["tests"])
     if peer.surroundings:
         peer.surroundings.watch_seeds()
+        peer.surroundings.watch_imports()
     if "unittest" in job["tests"]:
         import unittest
 

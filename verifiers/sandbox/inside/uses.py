@@ -23,11 +23,15 @@ RUNNERS = {"unittest", "pytest"}
 """Whose attributes are the tests' own affair: `unittest.TestCase.maxDiff = None`."""
 REPLACEABLE = {"sys.stdin", "sys.stdout", "builtins.input"}
 RUNNING = {"exec", "eval", "compile", "__import__"}
+RUNNING_OF_BUILTINS = {f"builtins.{name}" for name in RUNNING}
 LOADING = {
     "pickle", "shelve", "marshal", "importlib", "runpy", "ctypes", "code", "imp", "zipimport", "pkgutil", "doctest", "subprocess",
     "multiprocessing",
 }  # fmt: skip
-REACHING = {"system", "popen", "fileConfig", "enable_load_extension", "discover", "execv", "execve", "posix_spawn"}
+REACHING = {
+    "system", "popen", "fileConfig", "dictConfig", "enable_load_extension", "discover", "addsitedir", "execv", "execve",
+    "posix_spawn",
+}  # fmt: skip
 
 
 class Uses:
@@ -115,9 +119,9 @@ def is_shared(*trees: ast.Module) -> bool:
 def risk_of(*trees: ast.Module) -> str:
     """Return what of tests might run what is in a file; empty where nothing would."""
     for node in (node for tree in trees for node in ast.walk(tree)):
-        if isinstance(node, ast.Name) and node.id in RUNNING:
+        if isinstance(node, ast.Name) and node.id in RUNNING | REACHING:
             return node.id
-        if isinstance(node, ast.Attribute) and node.attr in REACHING:
+        if isinstance(node, ast.Attribute) and (node.attr in REACHING or ast.unparse(node) in RUNNING_OF_BUILTINS):
             return node.attr
         if isinstance(node, ast.Import | ast.ImportFrom) and (found := LOADING.intersection(_imported(node))):
             return min(found)
