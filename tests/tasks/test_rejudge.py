@@ -107,10 +107,10 @@ async def test_count(lake: Lake):
 async def test_more_texts_than_memory(lake: Lake, monkeypatch: pytest.MonkeyPatch):
     """Stored texts, and their prompts', may be more than DuckDB may hold."""
     rng = random.Random(1)
-    many = [make_prompt(f"{number} {rng.randbytes(15_000).hex()}", reference="x") for number in range(1_500)]
+    many = [make_prompt(f"{number} {rng.randbytes(24_000).hex()}", reference="x") for number in range(1_500)]
     spec = Spec(prompts=many, verifiers=[matching()])
     await build(lake, spec)
-    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MB")
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "100MB")
     seen: list[str] = []
     async with house(lake, replace(spec, verifiers=[matching(seen, version="2")]), run="again") as one:
         await one.prepare()
