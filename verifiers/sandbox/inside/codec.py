@@ -132,9 +132,10 @@ class Packer:
 
 def _named(kind: type) -> list[str] | None:
     """Return the module and the name of a class in TEXTS. Nobody has one who hasn't imported its module, which may be large."""
-    module = next((name for name in TEXTS if kind.__module__ == name or kind.__module__.startswith(f"{name}.")), "")
-    known = kind.__name__ in TEXTS.get(module, ()) and vars(sys.modules[module]).get(kind.__name__) is kind
-    return [module, kind.__name__] if known else None
+    module = kind.__module__.partition(".")[0] if type(kind.__module__) is str else ""
+    if kind.__name__ not in TEXTS.get(module, ()) or vars(sys.modules[module]).get(kind.__name__) is not kind:
+        return None
+    return [module, kind.__name__]
 
 
 def _write_zone(zone: Any) -> Any:

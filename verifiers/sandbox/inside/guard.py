@@ -121,7 +121,7 @@ def _asserted_here(error: AssertionError) -> bool:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is not Peer.converse.__code__
+    return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
 
 
 def _judges(operation: str, target: Any, name: str) -> bool:

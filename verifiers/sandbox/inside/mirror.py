@@ -41,7 +41,7 @@ class RemoteMeta(type):
 
     def __call__(cls, *arguments: Any, **named: Any) -> Any:
         """Make an object, over there."""
-        return cls._world_.request("call", cls, arguments, named)
+        return cls._world_.request("call", cls, arguments, named or None)
 
     def __getattr__(cls, name: str) -> Any:
         return cls._world_.request("attr", cls, name)
@@ -153,7 +153,7 @@ def _reflected(operation: str) -> Callable[..., Any]:
 
 
 def _call(self: Any, *arguments: Any, **named: Any) -> Any:
-    return self._world_.request("call", self, arguments, named)
+    return self._world_.request("call", self, arguments, named or None)  # a dict that is empty would cost more than the call
 
 
 def _exit(self: Any, kind: Any, value: Any, _traceback: Any) -> Any:

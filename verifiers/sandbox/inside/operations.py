@@ -50,7 +50,7 @@ def _exit(target: Any, kind: Any, value: Any) -> bool:
 
 
 def _call(target: Any, arguments: Any, named: Any) -> Any:
-    return target(*arguments, **named)
+    return target(*arguments, **named) if named else target(*arguments)
 
 
 def _text(make: Callable[..., Any]) -> Callable[..., str]:

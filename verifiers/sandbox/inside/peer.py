@@ -78,6 +78,8 @@ class Peer:
         self.offered: set[type] = set()
         self.tuples = Tuples()
         self.news: list[Any] = []
+        self.keeps = False
+        """Whether something of the other side's was kept here."""
         self.kept: list[Any] = []
         """What the next message says of the other side's arguments that are kept here (`lent.py`), where there is something."""
         self.told: list[Any] = []
@@ -172,17 +174,9 @@ class Peer:
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the other side do something, and return what comes of it or raise what it raised."""
-        while True:
-            with self.floor:
-                if self.busy or not self.serving:
-                    return self.converse(operation, *arguments)
-            if threading.get_ident() == self.serving:
-                raise RuntimeError("nobody waits for the code, so it can't call the tests")
-            time.sleep(PAUSE_S)  # a thread that the code has started, until the tests wait again
-
-    def converse(self, operation: str, *arguments: Any) -> Any:
-        """Ask, as the one that has the floor."""
         with self.floor:
+            if self.serving and not self.busy:
+                self.wait()
             if self.depth >= NESTING:
                 raise RecursionError("the two processes call each other too deeply")
             packer = self.packer()
@@ -204,6 +198,17 @@ class Peer:
             if kind == "err":
                 raise value
             return value
+
+    def wait(self) -> None:
+        """Let others have the floor until the tests wait again: this is a thread that the code has started."""
+        while not self.busy:
+            if threading.get_ident() == self.serving:
+                raise RuntimeError("nobody waits for the code, so it can't call the tests")
+            self.floor.release()
+            try:
+                time.sleep(PAUSE_S)
+            finally:
+                self.floor.acquire()
 
     def conclude(self, operation: str, message: list[Any], packer: Packer) -> tuple[str, Any]:
         """Read an answer: its kind, and the value or the exception to raise."""
@@ -286,8 +291,9 @@ class Peer:
         """Send an answer, with the new content of the containers that have changed."""
         packer = self.packer(containers)
         packed = packer.pack(result)
-        changes = _changes(packer, containers, before)
-        self.keep(result, containers, before)
+        changes = _changes(packer, containers, before) if containers else []
+        if containers or self.keeps:
+            self.keep(result, containers, before)
         body = self.encode([kind, packed, changes, self.printed()])
         self.busy = self.depth > 0
         self.send(body)

@@ -72,6 +72,7 @@ class SolutionPeer(Peer):
         if self.kept:  # what couldn't be sent: the tests' end doesn't know of it
             self.borrower.stop()
         self.kept = self.borrower.look(containers, before, result)
+        self.keeps = bool(self.borrower.kept)
 
     def printed(self) -> str:
         """Return what the code has printed."""
