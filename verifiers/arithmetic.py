@@ -36,8 +36,9 @@ Mode = Literal["share", "unit", "relative"]
 _MODES: Sequence[Mode] = ("share", "unit", "relative")
 _OPERATORS = frozenset(["+", "-", "*", "/", "^", "choose", "mod"])
 _BY_ITSELF = frozenset(["root", "!", "choose"])
-"""What makes a calculation of one number."""
+"""What computes something within an operand, so that there is a calculation without an operator between two."""
 _GLUED = frozenset(["word", "other", "number", ")"])
+"""What a root belongs to that stands right behind it: x√9."""
 
 
 class Unreadable(Exception):

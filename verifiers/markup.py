@@ -107,7 +107,7 @@ def latex(text: str) -> str:
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
     text = _FRACTION.sub(_fraction, text)
-    text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # first: a line may end with \\\\ and a space
+    text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # before spaces: a line may end with two backslashes and one
     text = _LINED_UP.sub(" ", text)
     text = _ESCAPED.sub(r"\1", _MODULO.sub(r" (mod \1)", text))
     text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], UNKNOWN), text)

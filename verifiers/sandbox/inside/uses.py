@@ -22,16 +22,20 @@ AROUND = {
 RUNNERS = {"unittest", "pytest"}
 """Whose attributes are the tests' own affair: `unittest.TestCase.maxDiff = None`."""
 REPLACEABLE = {"sys.stdin", "sys.stdout", "builtins.input"}
+"""What the code finds replaced as well."""
 RUNNING = {"exec", "eval", "compile", "__import__"}
+"""Built-in functions that make a program of a text."""
 RUNNING_OF_BUILTINS = {f"builtins.{name}" for name in RUNNING}
 LOADING = {
     "pickle", "shelve", "marshal", "importlib", "runpy", "ctypes", "code", "imp", "zipimport", "pkgutil", "doctest", "subprocess",
     "multiprocessing",
 }  # fmt: skip
+"""Modules that do so with what is in a file."""
 REACHING = {
     "system", "popen", "fileConfig", "dictConfig", "enable_load_extension", "discover", "addsitedir", "execv", "execve",
     "posix_spawn",
 }  # fmt: skip
+"""Functions of other modules that do."""
 
 
 class Uses:
@@ -112,7 +116,7 @@ def _asserts(node: ast.AST) -> bool:
 
 
 def is_shared(*trees: ast.Module) -> bool:
-    """Return whether tests use files, folders or the environment."""
+    """Return whether tests use files, folders, the environment or a seed."""
     return any(not AROUND.isdisjoint(_names(node)) for tree in trees for node in ast.walk(tree))
 
 
