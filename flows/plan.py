@@ -179,7 +179,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         from_store(spec, grown)
         prepared = wiring.prepared(spec, path, workspace, made, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
-        prepared = bar(workspace, spec, path, prepared, heldout)
+        prepared = bar(workspace, spec, path, prepared, heldout, say)
         growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)

@@ -234,7 +234,7 @@ class Run:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
         if self._growth is None:
             self._heldout = wiring.heldout(self.spec, self.path, self.say, self.stop)
-        return bar(self._workspace, self.spec, self.path, prepared, self._heldout)
+        return bar(self._workspace, self.spec, self.path, prepared, self._heldout, self.say)
 
     def _find_unwanted(self) -> None:
         unwanted.find(self._workspace, [arm.teacher.retry for arm in self.spec.arms])
