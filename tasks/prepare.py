@@ -19,7 +19,7 @@ import pyarrow as pa
 from storage.errors import SourceError
 from storage.identity import check_inputs, request_key
 from storage.parquet import PartWriter
-from storage.records import Message
+from storage.records import Message, Prompt
 from storage.rows import prompt_of, prompt_row
 from storage.schemas import PROMPTS
 from storage.sql import literal, parquet_files
@@ -157,6 +157,18 @@ def first_asked(workspace: Workspace, template: Template) -> tuple[Message, ...]
     (row,) = workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}").to_pylist()
     prompt = prompt_of(row)
     return template.render(prompt, place=row["place"], strategy=template.strategies(prompt)[0])
+
+
+def some_prompts(workspace: Workspace, number: int) -> list[Prompt]:
+    """Return so many of the prompts of which samples are wanted, spread over them, and the same ones each time."""
+    ((wanted,),) = workspace.rows("SELECT count(DISTINCT ord) FROM slots")
+    rows = workspace.rows(
+        "SELECT ord FROM (SELECT ord, row_number() OVER (ORDER BY ord) AS place FROM (SELECT DISTINCT ord FROM slots)) "
+        f"WHERE place % {max(1, wanted // number)} = 0 ORDER BY ord LIMIT {number}"
+    )
+    # A file at a time, since a query for all of them would read them all.
+    each = (workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}") for (ord_,) in rows)
+    return [prompt_of(row) for table in each for row in table.to_pylist()]
 
 
 def staged_files(workspace: Workspace) -> Path:

@@ -81,3 +81,18 @@ async def test_others_decide(path: Path, lake: Lake):
     assert (await _planned(path, lake, said)).barred == {}
     assert "prompts without a reference: 1; of theirs, exact_match decides nothing" in said
     assert (await _built(path, lake, []))["kept"] == 3
+
+
+async def test_a_kind_that_references_are_not_of(path: Path, lake: Lake):
+    """A plan tries verifiers that run no code on some references, and says what they can't read."""
+    said: list[str] = []
+    await _planned(path, lake, said)
+    assert not any("tried" in line for line in said)
+    _spec(path.parent, verify=[{"use": "all", "of": [{"use": "exact_match", "kind": "choice"}, {"use": "unit_tests"}]}])
+    _write(path.with_name("p.jsonl"), [{"id": "p0", "prompt": "Case?", "reference": "4", "tests": "assert True"}])
+    await _planned(path, lake, said)
+    (line,) = said
+    assert line.startswith(
+        "tried on the references of 1 prompts, all: exact_match can't decide 1 times of 1: the reference can't"
+    )
+    assert line.endswith("no choice found (prompt p0); see `stillhouse verify --self-test`")
