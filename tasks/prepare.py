@@ -160,15 +160,15 @@ def first_asked(workspace: Workspace, template: Template) -> tuple[Message, ...]
 
 
 def some_prompts(workspace: Workspace, number: int) -> list[Prompt]:
-    """Return so many of the prompts of which samples are wanted, spread over them, and the same ones each time."""
-    ((wanted,),) = workspace.rows("SELECT count(DISTINCT ord) FROM slots")
-    rows = workspace.rows(
-        "SELECT ord FROM (SELECT ord, row_number() OVER (ORDER BY ord) AS place FROM (SELECT DISTINCT ord FROM slots)) "
-        f"WHERE place % {max(1, wanted // number)} = 0 ORDER BY ord LIMIT {number}"
-    )
-    # A file at a time, since a query for all of them would read them all.
-    each = (workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}") for (ord_,) in rows)
-    return [prompt_of(row) for table in each for row in table.to_pylist()]
+    """Return up to so many of the prompts of which samples are wanted, spread over them, and the same ones each time."""
+    ((first, last),) = workspace.rows("SELECT min(ord), max(ord) FROM slots")
+    if first is None:
+        return []
+    # Slots are in order, so that each of these looks at a stretch of them alone; and so is what is staged.
+    wanted = sorted({first + (last - first) * each // max(1, number - 1) for each in range(number)})
+    found = {workspace.rows(f"SELECT min(ord) FROM slots WHERE ord >= {ord_}")[0][0] for ord_ in wanted}
+    tables = (workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}") for ord_ in sorted(found))
+    return [prompt_of(row) for table in tables for row in table.to_pylist()]
 
 
 def staged_files(workspace: Workspace) -> Path:
