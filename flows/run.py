@@ -340,7 +340,7 @@ class Run:
         before = next((build["measures"]["diversity"] for build in earlier if build.get("measures")), None)
         fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         with workspace.sparing():
-            counts: dict[str, Any] = outcomes.counts(workspace)
+            counts: dict[str, Any] = outcomes.counts(workspace) | outcomes.answered(workspace)
             warnings = [told for told in (lost, *concerns(workspace, counts), *fallen) if told]
         counts |= {"measures": measures, "warnings": warnings}
         if spec.template.strategies:

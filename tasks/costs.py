@@ -41,7 +41,7 @@ def by_teacher(
         SELECT arm, count(*), count(*) FILTER (NOT bought AND sample_id IS NOT NULL),
             count(*) FILTER (stage IS NULL), count(*) FILTER ({FAILED}),
             count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL),
-            count(*) FILTER (sample_id IS NOT NULL AND candidates.stage IN ('draw', 'verify'))
+            count(*) FILTER (NOT {FAILED} AND barred.ord IS NULL AND candidates.stage IN ('draw', 'verify'))
         FROM candidates LEFT JOIN (SELECT ord FROM barred) AS barred USING (ord) GROUP BY arm
         """
     ):

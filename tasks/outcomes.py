@@ -202,3 +202,12 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
         raise AssertionError(f"{requested} outcomes for {slots} slots")
     reused = workspace.rows("SELECT count(*) FROM candidates WHERE NOT bought AND sample_id IS NOT NULL")[0][0]
     return {"requested": requested, "reused": reused, "kept": kept, "rejected": rejected, "failed": failed}
+
+
+def answered(workspace: Workspace) -> dict[str, int]:
+    """Return how many of the slots that somebody was asked for have responses, and of how many these were wanted and accepted."""
+    refused = "coalesce(stage IN ('draw', 'verify'), FALSE)"
+    ((responses, accepted),) = workspace.rows(
+        f"SELECT count(*), count(*) FILTER (NOT {refused}) FROM candidates ANTI JOIN barred USING (ord) WHERE NOT {FAILED}"
+    )
+    return {"responses": responses, "accepted": accepted}

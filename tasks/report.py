@@ -87,6 +87,10 @@ class Summary:
     """By stage."""
     failed: int
     """Without a response."""
+    responses: int | None = None
+    """Of those that were requested, without what was requested of nobody; None of a build of before this was counted."""
+    accepted: int | None = None
+    """Of these, responses that were wanted and that the verifiers accepted."""
     cost_usd: float
     """Of this run, as far as prices are known."""
     tokens_in: int
@@ -130,6 +134,8 @@ class Summary:
     @property
     def pass_rate(self) -> float | None:
         """Share of the responses that were wanted and that the verifiers accepted."""
+        if self.responses is not None and self.accepted is not None:
+            return self.accepted / self.responses if self.responses else None
         responses = self.requested - self.failed
         bad = self.rejected.get("draw", 0) + self.rejected.get("verify", 0)
         return None if not responses else 1 - bad / responses

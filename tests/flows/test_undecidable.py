@@ -14,6 +14,7 @@ from flows.run import Run
 from flows.working import work_shards
 from storage.errors import SpecError
 from storage.lake import Lake
+from tasks.report import Summary
 
 
 @pytest.fixture
@@ -61,6 +62,8 @@ async def test_some(path: Path, lake: Lake):
     said: list[str] = []
     manifest = await _built(path, lake, said)
     assert (manifest["requested"], manifest["paid"], manifest["kept"], manifest["rejected"]) == (3, 2, 2, {"verify": 1})
+    assert (manifest["responses"], manifest["accepted"], Summary.of(manifest).pass_rate) == (2, 2, 1.0)
+    assert manifest["by_teacher"]["t"]["pass_rate"] == 1.0
     assert "1 prompts are rejected at the stage 'verify' before anything is asked for them" in said
 
 
