@@ -8,6 +8,24 @@ POINT = "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n  
 STACK = "class St(list):\n    def push(self, x): self.append(x)\n"
 WRAPS = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def w(*a, **k): return 2 * f(*a, **k)\n    return w\n"
 RANDOM = "import random\ndef f(): return random.randint(0, 10 ** 9)\n"
+MONEY = "class M:\n    def __init__(self, a): self.a = a\n    def __eq__(self, o):\n        return self.a == o.a\n    __hash__ = None\n"
+LIKE = """
+from collections import UserList, UserString
+from collections.abc import MutableMapping, Set
+class M(MutableMapping):
+    def __init__(self): self.d = {}
+    def __getitem__(self, k): return self.d[k]
+    def __setitem__(self, k, v): self.d[k] = v
+    def __delitem__(self, k): del self.d[k]
+    def __iter__(self): return iter(self.d)
+    def __len__(self): return len(self.d)
+class S(Set):
+    def __contains__(self, x): return x in (1, 2)
+    def __iter__(self): return iter((1, 2))
+    def __len__(self): return 2
+class L(UserList): pass
+class T(UserString): pass
+"""
 
 RIGHT = {
     "a_signature": ("def f(a, b=2):\n    'doc'", "import inspect\ns = inspect.signature(f)\nassert list(s.parameters) == ['a', 'b'] and s.parameters['b'].default == 2"),
@@ -39,6 +57,9 @@ RIGHT = {
     "paths_and_other_values": ("def same(x): return x", "import ipaddress, pathlib, uuid\nfor x in (pathlib.Path('/a/b'), pathlib.PurePosixPath('c'), uuid.UUID(int=5), ipaddress.ip_address('::1'), ipaddress.ip_network('10.0.0.0/8')):\n    assert same(x) == x and type(same(x)) is type(x)"),
     "a_response_that_is_a_mock": ("def f(r):\n    r.seen = True\n    return r.status_code, r.json()['a']", "from unittest.mock import Mock\nr = Mock(status_code=200)\nr.json.return_value = {'a': 1}\nassert f(r) == (200, 1) and r.seen"),
     "a_namespace": ("def f(o): return o.a + o.b.c", "from types import SimpleNamespace\nassert f(SimpleNamespace(a=1, b=SimpleNamespace(c=2))) == 3"),
+    "bounds_of_approx": ("from decimal import Decimal\nfrom fractions import Fraction\ndef f(x): return x", "from decimal import Decimal\nfrom fractions import Fraction\nfrom pytest import approx\nassert f(Fraction(1, 3)) == approx(1 / 3) and f(Decimal('0.33333')) == approx(Decimal(1) / 3, abs=Decimal('0.001')) and f(1j / 3) == approx(.3333333j)\nassert f(float('nan')) == approx(float('nan'), nan_ok=True) and f([True, None, .3]) == approx([True, None, .1 + .2]) and f(1000001.) == approx(1e6, rel=1e-5, abs=.1)"),
+    "an_object_that_is_no_data": (MONEY.replace("return", "if type(o) is not M: return NotImplemented\n        return"), "assert M(5) == M(5) != M(6) and M(5) != 5 and not (M(5) == 'x') and M(5) not in [5, None] and 5 not in [M(5)]"),
+    "what_compares_as_the_library_s": (LIKE, "m, s, l, t = M(), S(), L([1]), T('ab')\nm['a'] = 1\nl.append(2)\nassert m == {'a': 1} and {'a': 1} == m and m != {} and s == {1, 2} and s != {1} and s != [1, 2] and l == [1, 2] and l != [1] and t == 'ab' != 'a'\nm['b'] = 2\nassert m == {'a': 1, 'b': 2}"),
 }  # fmt: skip
 
 
@@ -66,6 +87,10 @@ WRONG = {
     "another_signature": ("def f(a): pass", "import inspect\nassert list(inspect.signature(f).parameters) == ['a', 'b']"),
     "other_fields": (POINT, "import dataclasses\nassert dataclasses.asdict(P(1)) == {'x': 1}"),
     "settings_of_unittest": ("def f(): return 1", "import unittest\nfrom http import HTTPStatus\nunittest.TestCase.maxDiff = None\nassert f() == HTTPStatus.OK"),
+    "a_bound_of_approx_s_own": ("def f(): return 1000000.5", "from pytest import approx\nassert f() == approx(1e6, abs=.01)"),
+    "an_object_that_fails_to_compare": (MONEY, "assert M(5) == M(5) and M(5) != 5"),
+    "other_items": (LIKE, "m = M()\nm['a'] = 1\nassert m == {'a': 2}"),
+    "other_members": (LIKE, "assert S() == {1, 2, 3}"),
     "what_the_tests_draw": ("import random\nstate = random.getstate()\ndef f(n):\n    random.seed(0)\n    return 0", "import random\nrandom.seed(5)\nfor _ in range(9):\n    n = random.randint(0, 10 ** 9)\n    assert f(n) == n"),
 }  # fmt: skip
 
@@ -93,6 +118,8 @@ UNDECIDED = {
     "a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []\n    def count(self): return len(self.a)", "k = K()\nk.a.append(1)\nassert k.count() == 1", "in place"),
     "a_list_in_a_block": ("from contextlib import contextmanager\n@contextmanager\ndef m(log):\n    log.append(1)\n    yield\n    log.append(3)", "def test_it():\n    log = []\n    with m(log): log.append(2)\n    assert log == [1, 2, 3]", "kept"),
     "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
+    "an_object_that_equals_a_number": (MONEY.replace("o.a", "o"), "assert M(5) == 5", "says that it equals"),
+    "an_object_that_equals_a_text_too": (MONEY.replace("self.a == o.a", "True"), "assert M(5) != 'x'", "says that it equals"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
 }  # fmt: skip

@@ -261,12 +261,23 @@ class Guard(Peer):
                 raise TypeError(f"{type(subject).__name__} and data under {operation} gave data, which the sandbox doesn't trust")
             object.__setattr__(result, "_tainted_", True)
             return result
+        if operation == "eq":
+            return self.unequal(subject, arguments)
         if operation in ORDER and not (trusted and not subject._tainted_):
             raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
         if operation == "contains" and not subject._trusted_:
             item = arguments[1]
             return any(part is item or part == item for part in iter(subject))
         return ABSENT
+
+    def unequal(self, subject: Any, arguments: tuple[Any, ...]) -> Any:
+        """Return that an object isn't equal to data. One whose class the tests name is asked, for it may fail at that.
+
+        That it says yes decides nothing: neither that it is right, nor that `x != 5` is false.
+        """
+        if subject._trusted_ and not isinstance(subject, RemoteMeta) and self.ask("eq", *arguments) is not False:
+            raise Broken(f"the tests compare data with a {type(subject).__name__} of the code, which says that it equals them")
+        return NotImplemented
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""

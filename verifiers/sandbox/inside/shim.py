@@ -7,12 +7,12 @@ of single functions.
 from __future__ import annotations
 
 import functools
-import math
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
+from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.mirror import Unsupported
 
 TESTS = "__main__"
@@ -55,34 +55,6 @@ def raises(kind: Any, call: Any = None, *arguments: Any, match: str | None = Non
     with context:
         call(*arguments, **named)
     return context
-
-
-class Approx:
-    """Equal to numbers that are close, and to sequences and dicts of them. Equal to no proxy."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, expected: Any, rel: float | None = None, abs: float | None = None) -> None:  # noqa: A002 - pytest's name
-        self.expected = expected
-        self.rel = 1e-6 if rel is None else rel
-        self.abs = 1e-12 if abs is None else abs
-
-    def __eq__(self, actual: object) -> bool:
-        return self.close(actual, self.expected)
-
-    def close(self, actual: Any, expected: Any) -> bool:
-        """Compare numbers, and what holds numbers, of exact built-in types."""
-        if type(expected) in {list, tuple}:
-            return type(actual) in {list, tuple} and len(actual) == len(expected) and all(map(self.close, actual, expected))
-        if type(expected) is dict:
-            return (
-                type(actual) is dict
-                and actual.keys() == expected.keys()
-                and all(self.close(actual[k], expected[k]) for k in expected)
-            )
-        if type(actual) in {int, float} and type(expected) in {int, float}:
-            return math.isclose(actual, expected, rel_tol=self.rel, abs_tol=self.abs)
-        return bool(actual == expected)
 
 
 class Param(tuple[Any, ...]):
