@@ -9,6 +9,8 @@ STACK = "class St(list):\n    def push(self, x): self.append(x)\n"
 WRAPS = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def w(*a, **k): return 2 * f(*a, **k)\n    return w\n"
 RANDOM = "import random\ndef f(): return random.randint(0, 10 ** 9)\n"
 MONEY = "class M:\n    def __init__(self, a): self.a = a\n    def __eq__(self, o):\n        return self.a == o.a\n    __hash__ = None\n"
+MEMO = "def memo(f):\n    known = {}\n    def w(n):\n        if n not in known: known[n] = f(n)\n        return known[n]\n    return w\n"
+LOG_OF = "LOG = []\ndef put(x):\n    LOG.append(x)\n    return len(LOG)\ndef clear(): LOG.clear()\n"
 LIKE = """
 from collections import UserList, UserString
 from collections.abc import MutableMapping, Set
@@ -57,6 +59,11 @@ RIGHT = {
     "paths_and_other_values": ("def same(x): return x", "import ipaddress, pathlib, uuid\nfor x in (pathlib.Path('/a/b'), pathlib.PurePosixPath('c'), uuid.UUID(int=5), ipaddress.ip_address('::1'), ipaddress.ip_network('10.0.0.0/8')):\n    assert same(x) == x and type(same(x)) is type(x)"),
     "a_response_that_is_a_mock": ("def f(r):\n    r.seen = True\n    return r.status_code, r.json()['a']", "from unittest.mock import Mock\nr = Mock(status_code=200)\nr.json.return_value = {'a': 1}\nassert f(r) == (200, 1) and r.seen"),
     "a_namespace": ("def f(o): return o.a + o.b.c", "from types import SimpleNamespace\nassert f(SimpleNamespace(a=1, b=SimpleNamespace(c=2))) == 3"),
+    "classes_below_others": ("import re\nfrom enum import Enum\nfrom typing import NamedTuple\nclass S(list): pass\nclass E(Enum):\n    A = 1\nclass P(NamedTuple):\n    x: int\nclass A: pass\nclass B(A):\n    @property\n    def x(self): return 1\ndef f(): return re.match('a', 'a'), re.compile('a')", "import enum, re\nassert issubclass(S, list) and not issubclass(S, dict) and issubclass(E, enum.Enum) and issubclass(P, (str, tuple)) and issubclass(B, A) and not issubclass(A, B) and not issubclass(A, list)\nassert isinstance(f()[0], re.Match) and isinstance(f()[1], re.Pattern) and isinstance(B.x, property)"),
+    "a_recursion_that_goes_through_the_code": (MEMO, "@memo\ndef fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nassert fib(100) == 354224848179261915075"),
+    "what_is_called_around_tests": (LOG_OF, "import unittest\nseen = []\ndef setup_module(module): seen.append(module.seen is seen)\ndef setup_function(f): clear(); seen.append(f.__name__)\ndef teardown_function(): seen.append('down')\ndef test_a(): assert put(1) == 1\ndef test_b(): assert put(1) == 1 and seen == [True, 'test_a', 'down', 'test_b']\nclass TestC:\n    @classmethod\n    def setup_class(cls): cls.x = 5\n    def setup_method(self, method): self.name = method.__name__\n    def test_c(self): assert put(self.x) == 2 and self.name == 'test_c'"),
+    "what_is_called_before_cases": (LOG_OF, "import unittest\ndef setUpModule(): put(1)\nclass T(unittest.TestCase):\n    def test_a(self): self.assertEqual(put(1), 2)"),
+    "fixtures_with_options": (LOG_OF, "import pytest\nmade = []\n@pytest.fixture(params=[1, 2])\ndef n(request): return request.param\n@pytest.fixture(autouse=True)\ndef clean(): clear()\n@pytest.fixture(scope='module')\ndef once():\n    made.append(1)\n    return made\n@pytest.fixture\ndef twice(request): return 2 * request.param\n@pytest.mark.parametrize('twice, m', [(1, 2), (3, 6)], indirect=['twice'])\ndef test_a(twice, m, n, once): assert twice == m and put(n) == 1 and once == [1]\n@pytest.mark.parametrize('a', [1, 2])\nclass TestB:\n    @pytest.fixture\n    def own(self, n): return n + 1\n    def test_b(self, own, n, a, once):\n        assert own == n + 1 and put(a) == 1 and once == [1]\n        made.append(2) if a == 2 and n == 2 else None\ndef test_c(): assert made == [1, 2]"),
     "bounds_of_approx": ("from decimal import Decimal\nfrom fractions import Fraction\ndef f(x): return x", "from decimal import Decimal\nfrom fractions import Fraction\nfrom pytest import approx\nassert f(Fraction(1, 3)) == approx(1 / 3) and f(Decimal('0.33333')) == approx(Decimal(1) / 3, abs=Decimal('0.001')) and f(1j / 3) == approx(.3333333j)\nassert f(float('nan')) == approx(float('nan'), nan_ok=True) and f([True, None, .3]) == approx([True, None, .1 + .2]) and f(1000001.) == approx(1e6, rel=1e-5, abs=.1)"),
     "an_object_that_is_no_data": (MONEY.replace("return", "if type(o) is not M: return NotImplemented\n        return"), "assert M(5) == M(5) != M(6) and M(5) != 5 and not (M(5) == 'x') and M(5) not in [5, None] and 5 not in [M(5)]"),
     "what_compares_as_the_library_s": (LIKE, "m, s, l, t = M(), S(), L([1]), T('ab')\nm['a'] = 1\nl.append(2)\nassert m == {'a': 1} and {'a': 1} == m and m != {} and s == {1, 2} and s != {1} and s != [1, 2] and l == [1, 2] and l != [1] and t == 'ab' != 'a'\nm['b'] = 2\nassert m == {'a': 1, 'b': 2}"),
@@ -87,6 +94,9 @@ WRONG = {
     "another_signature": ("def f(a): pass", "import inspect\nassert list(inspect.signature(f).parameters) == ['a', 'b']"),
     "other_fields": (POINT, "import dataclasses\nassert dataclasses.asdict(P(1)) == {'x': 1}"),
     "settings_of_unittest": ("def f(): return 1", "import unittest\nfrom http import HTTPStatus\nunittest.TestCase.maxDiff = None\nassert f() == HTTPStatus.OK"),
+    "a_class_below_no_list": ("class S: pass", "assert issubclass(S, list)"),
+    "a_parameter_of_a_fixture": ("def f(n): return 1", "import pytest\n@pytest.fixture(params=[1, 2])\ndef n(request): return request.param\ndef test_f(n): assert f(n) == n"),
+    "a_recursion_without_end": ("def call(f): return f()", "def g(): return call(g)\ng()"),
     "a_bound_of_approx_s_own": ("def f(): return 1000000.5", "from pytest import approx\nassert f() == approx(1e6, abs=.01)"),
     "an_object_that_fails_to_compare": (MONEY, "assert M(5) == M(5) and M(5) != 5"),
     "other_items": (LIKE, "m = M()\nm['a'] = 1\nassert m == {'a': 2}"),

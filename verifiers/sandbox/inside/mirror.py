@@ -227,11 +227,19 @@ def _shown(kind: Any) -> type:
         try:
             made: Any = types.new_class(kind.__name__, tuple(bases))
             made.__module__ = kind.__module__
-        except TypeError:  # bases that go together there but not here
-            made = kind
+        except TypeError:  # bases that go together there but not here, or one that nothing derives from
+            made = bases[0] if (bases[0].__module__, bases[0].__name__) == (kind.__module__, kind.__name__) else kind
         type.__setattr__(kind, "_shown_", made)
     shown: type = vars(kind)["_shown_"]
     return shown
+
+
+_issubclass = issubclass
+
+
+def is_subclass(kind: Any, of: Any) -> bool:
+    """Return what `issubclass` says, in whose place this is put; of a mirrored class, by what it derives from over there."""
+    return _issubclass(kind, of) or (isinstance(kind, RemoteMeta) and _issubclass(_shown(kind), of))
 
 
 def _send(self: Any, _value: Any) -> Any:
@@ -258,7 +266,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "__await__": _await,
 }
 ITERATORS: dict[str, type] = {
-    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate)
+    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate, property)
 }
 """Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
 DOCUMENTED = {"function", "method", "builtin_function_or_method"}

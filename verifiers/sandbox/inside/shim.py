@@ -85,36 +85,51 @@ class Mark:
         return lambda *given, **named: given[0] if len(given) == 1 and not named and callable(given[0]) else lambda test: test
 
 
-def parametrize(names: str | Sequence[str], values: Sequence[Any], **_options: Any) -> Callable[[Any], Any]:
+def parametrize(
+    names: str | Sequence[str], values: Sequence[Any], indirect: Any = False, **_options: Any
+) -> Callable[[Any], Any]:
     """Mark a test to be run once for each of the values."""
     listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
     def mark(function: Any) -> Any:
         whole = [value if len(listed) > 1 or isinstance(value, Param) else (value,) for value in values]
         rows = [dict(zip(listed, value, strict=True)) for value in whole]
+        if indirect:
+            function.indirect = {*(listed if indirect is True else indirect), *getattr(function, "indirect", ())}
         function.rows = [{**row, **other} for row in rows for other in getattr(function, "rows", [{}])]
         return function
 
     return mark
 
 
+def around(function: Any, subject: Any) -> None:
+    """Call what is to be called before or after a test, all tests of a class, or all tests; with that, where it wants it."""
+    if function is not None:
+        code = function.__code__
+        takes = code.co_argcount - (getattr(function, "__self__", None) is not None) - len(function.__defaults__ or ())
+        function(*[subject][: max(takes, 0)])
+
+
 def methods_of(kind: type, run: Callable[[Any], None]) -> Iterator[Callable[[], None]]:
     """Yield the test methods of a class that is no `TestCase`, each to be run on an object of its own."""
-    if other := [name for name in ("rows", "setup_class", "teardown_class", "setup_module") if hasattr(kind, name)]:
-        raise Broken(f"the class {kind.__name__} has {other[0]}, which the sandbox doesn't run")
-
     if any(isinstance(value, type) and name.startswith("Test") for name, value in vars(kind).items()):
         raise Broken(f"the class {kind.__name__} has a class of tests in it, which the sandbox doesn't run")
 
     def one(name: str) -> None:
         made = kind()
-        for each in ("setup_method", "setup", name, "teardown_method"):
-            if hasattr(made, each):
-                run(getattr(made, each))
+        test = getattr(made, name)
+        for each in ("setup_method", "setup"):
+            around(getattr(made, each, None), test)
+        run(test)
+        around(getattr(made, "teardown_method", None), test)
 
-    for name in dir(kind):
-        if name.startswith("test") and callable(getattr(kind, name)):
-            yield functools.partial(one, name)
+    names = [name for name in dir(kind) if name.startswith("test") and callable(getattr(kind, name))]
+    if names:
+        around(vars(kind).get("setup_class") and getattr(kind, "setup_class"), kind)  # noqa: B009 - bound where it is a class method
+    for name in names:
+        yield functools.partial(one, name)
+    if names:
+        around(vars(kind).get("teardown_class") and getattr(kind, "teardown_class"), kind)  # noqa: B009
 
 
 def fail(reason: str = "") -> None:
