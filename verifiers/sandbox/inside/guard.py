@@ -20,12 +20,12 @@ import types
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import console, held
+from verifiers.sandbox.inside import console, held, lent
 from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
-from verifiers.sandbox.inside.shim import TESTS, Broken
+from verifiers.sandbox.inside.shim import PRELUDE, TESTS, Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
@@ -48,6 +48,7 @@ ASSERTIONS = {
 } | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
 """What mocks assert."""
 BYTE = 256
+OURS = {TESTS, PRELUDE}
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 FUNCTIONS = (
@@ -179,14 +180,16 @@ class Guard(Peer):
             self.fail("output limit")
         sys.stdout.write(text)
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
-        """Note what the code says that it has kept, and changed."""
-        self.lender.note(containers, kept, changed)
+    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
+        """Note what the code says that it has kept, and changed, and what it holds of its own."""
+        self.lender.note(containers, kept, changed, held)
 
     # What the tests may ask.
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the code do something, in surroundings that are the tests' own."""
+        for number, container in self.lender.written() if self.lender.held else ():
+            super().ask(lent.OPERATION, number, container)
         if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
             return super().ask(operation, *arguments)
         with self.floor:
@@ -245,10 +248,7 @@ class Guard(Peer):
             return self.steady(operation, arguments)
         if operation == "data":
             return self.data(subject)
-        answer = self.ask(operation, *arguments)
-        if operation == "attr":
-            self.lender.show(answer)
-        return answer
+        return self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -367,7 +367,7 @@ class Guard(Peer):
     def is_ours(self, value: Any) -> bool:
         """Whether a value has been shown to the solution by the tests."""
         if isinstance(value, type):
-            return value in self.offered or (value in self.class_numbers and value.__module__ == TESTS)
+            return value in self.offered or (value in self.class_numbers and value.__module__ in OURS)
         return id(value) in self.numbers and self.objects.get(self.numbers[id(value)]) is value
 
     def allow(self, operation: str, arguments: list[Any]) -> None:
@@ -387,7 +387,7 @@ class Guard(Peer):
     @staticmethod
     def allow_attribute(operation: str, target: Any, name: Any) -> None:
         """Refuse attributes that lead further than the object itself."""
-        of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
+        of_tests = (target if isinstance(target, type) else type(target)).__module__ in OURS
         if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
         if _judges(operation, target, name):

@@ -109,11 +109,11 @@ class Peer:
     def show(self, text: str) -> None:
         """Print what was printed there."""
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
-        """Note which arguments are kept here, and which of those that were kept have been changed."""
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], answered: Sequence[Any]) -> None:
+        """Note which arguments are kept here, which of those that were kept have been changed, and what of the answer is held."""
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
-        """Note which arguments the other side has kept, and which of those that it had kept it has changed."""
+    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
+        """Note which arguments the other side has kept, which it had kept and has changed, and what of its own it holds."""
 
     # Messages.
 
@@ -225,7 +225,7 @@ class Peer:
             if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
             if self.told:
-                self.lend(packer.containers, *self.told)
+                self.lend(unpacker.containers, *self.told)
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
             self.broken(f"malformed: {type(error).__name__}")
         if printed:
@@ -298,8 +298,8 @@ class Peer:
         packer = self.packer(containers)
         packed = packer.pack(result)
         changes = _changes(packer, containers, before) if containers else []
-        if containers or self.keeps:
-            self.keep(result, containers, before)
+        if self.keeps or packer.containers:
+            self.keep(result, containers, before, packer.containers)
         body = self.encode([kind, packed, changes, self.printed()])
         self.busy = self.depth > 0
         self.send(body)

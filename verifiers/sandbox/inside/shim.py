@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Self
 from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.mirror import Unsupported
 
+PRELUDE = "prelude"
 TESTS = "__main__"
 """The name of the tests' own module."""
 

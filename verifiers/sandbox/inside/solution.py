@@ -14,7 +14,7 @@ from typing import Any
 from verifiers.sandbox.inside import shim
 from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.console import Keyboard
-from verifiers.sandbox.inside.lent import Borrower
+from verifiers.sandbox.inside.lent import Borrower, held
 from verifiers.sandbox.inside.peer import Closed, Peer
 
 NAME = "solution"
@@ -69,11 +69,15 @@ class SolutionPeer(Peer):
         self.next_number = number
         return ["l", offered, ["R", 0, 0], functions]
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
-        """Tell what is kept of the arguments."""
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], answered: Sequence[Any]) -> None:
+        """Tell what is kept of the arguments, and held of the answer."""
         if self.kept:  # what couldn't be sent: the tests' end doesn't know of it
             self.borrower.stop()
-        self.kept = self.borrower.look(containers, before, result)
+        holds = held(answered, len(containers), result) if len(answered) > len(containers) else []
+        looked = self.borrower.look(containers, before, result) if containers or self.keeps else []
+        if looked or holds:
+            new, changed, numbers = looked or ([], [], [])
+            self.kept = [new, changed, [*numbers, *holds]]
         self.keeps = bool(self.borrower.kept)
 
     def printed(self) -> str:

@@ -181,7 +181,7 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     sys.modules["solution"] = SolutionModule(names)
     sys.modules["pytest"] = shim.as_module(fixture=fixtures.fixture)
     if job["prelude"]:
-        own: dict[str, Any] = {"__name__": "prelude"}
+        own: dict[str, Any] = {"__name__": shim.PRELUDE}
         exec(marshal.loads(job["prelude"]), own)  # noqa: S102, S302 - the prompt's own text, from the host
         names.update({name: value for name, value in own.items() if not name.startswith("__")})
     return names, given
