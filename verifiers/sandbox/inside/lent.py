@@ -108,7 +108,7 @@ class Lender:
         self.more: list[tuple[Any, list[Any]]] = []
         """What is too large, or too much, to be looked at each time."""
         self.unclear = False
-        """Whether what was written holds containers itself, which are others now."""
+        """Whether what was written holds containers itself, which are others now, or stands here more than once."""
 
     def note(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
         """Take what the code says. Raise where it can't be."""
@@ -127,10 +127,8 @@ class Lender:
         """Return what the tests have changed since it was last asked, of what the code holds on to."""
         found = {number: container for number, container, parts in self.held if not _same(parts_of(container), parts)}
         if found:
-            for number, container, _ in self.held:
-                if number in found and container is not found[number]:  # the same in one process
-                    refill(container, parts_of(found[number]))
-            self.unclear |= any(type(part) in MUTABLE for container in found.values() for part in parts_of(container))
+            same = [number for number, container, _ in self.held if container is not found.get(number, container)]
+            self.unclear |= bool(same) or any(type(part) in MUTABLE for each in found.values() for part in parts_of(each))
             self.held = [(number, container, parts_of(container)) for number, container, _ in self.held]
         return [*found.items()]
 
