@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
@@ -12,7 +12,7 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.workspace import Workspace
-from tasks import guard
+from tasks import barred, guard, undecidable
 from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against
 from tasks.export import check_exports, make
@@ -23,7 +23,7 @@ from tasks.prepare import Prepared, unbarred
 from tasks.rights.bound import gate_terms
 from tasks.rights.terms import load
 from tasks.strategies import conditions, remarks
-from tasks.verify import Named
+from tasks.verify import Named, Rule
 from verifiers.protocol import NeedsMachine
 
 
@@ -77,14 +77,43 @@ def check_prompts(workspace: Workspace, spec: Spec, path: Path, prepared: Prepar
         say(line)
 
 
-def bar(workspace: Workspace, spec: Spec, path: Path, prepared: Prepared, heldout: Decontamination | None) -> Prepared:
-    """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do."""
+def bar(
+    workspace: Workspace,
+    spec: Spec,
+    path: Path,
+    prepared: Prepared,
+    heldout: Decontamination | None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Prepared:
+    """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do.
+
+    `say` hears of verifiers that can decide of a part of the others alone.
+    """
     if heldout is not None:
         exempt = {source.source for source in spec.prompts if not source.decontaminate}
         heldout.bar(workspace, exempt, wiring.template(spec, path))
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
+    verifiers = judging.make_verifiers(spec, path)
+    rule = judging.rule(spec, verifiers)
+    if (query := undecidable.query(verifiers, rule)) is not None:
+        ((left,),) = workspace.rows("SELECT count(*) FROM prompt_ids ANTI JOIN barred USING (ord)")
+        if barred.bar(workspace, "verify", query) == left > 0:
+            raise nobody_decides(path, left, verifiers, rule)
+    for each in undecidable.undecided(workspace, verifiers, rule):
+        say(f"prompts without {each.lacking}: {each.prompts:,}; of theirs, {each.verifier} decides nothing")
     return unbarred(workspace, prepared)
+
+
+def nobody_decides(path: Path, prompts: int, verifiers: Sequence[Named], rule: Rule) -> SpecError:
+    """Return what to raise where no response to any prompt could be accepted."""
+    needs = undecidable.needed(verifiers, rule)
+    names = ", ".join(dict.fromkeys(named.name for named in verifiers if named.fingerprint in rule.counted))
+    fields = " or ".join(f"prompts[].fields.{name}" for name in sorted(needs))
+    return SpecError(
+        f"{path}: verify: none of {prompts:,} prompts has {undecidable.said(needs)}, without which nothing could pass "
+        f"{names}: name the column by {fields}"
+    )
 
 
 async def ready(verifiers: Iterable[Named]) -> None:

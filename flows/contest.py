@@ -20,6 +20,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from flows import judging, wiring
+from flows.checks import nobody_decides
 from flows.loading import problem
 from flows.progress import Progress
 from flows.run import Run, Say
@@ -28,7 +29,7 @@ from storage import catalog
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.plugins import nearest
-from tasks import outcomes
+from tasks import outcomes, undecidable
 from tasks.duplicates.digests import digests
 from tasks.evaluation import grades as grading
 from tasks.evaluation.comparison import Design, compare, manners, sums
@@ -136,6 +137,7 @@ class Contest(Run):
             prepared = unbarred(self._workspace, prepared)
             if not prepared.slots:
                 raise SpecError(f"{self.path}: select.split: no prompt is in the split {self._split!r}")
+        prepared = self._leave_undecidable(prepared)
         if self._training:
             self.progress.stage = "looking for prompts that were trained on"
             there = {ord_ for (ord_,) in self._workspace.rows("SELECT DISTINCT ord FROM slots")}
@@ -144,6 +146,21 @@ class Contest(Run):
             stand = len({each.ord for each in self._seen})
             self.say(f"{stand:,} of {len(there):,} held-out prompts stand in {', '.join(each.name for each in self._training)}")
         return prepared
+
+    def _leave_undecidable(self, prepared: Prepared) -> Prepared:
+        """Leave out the prompts that bring nothing to decide by: who would answer them couldn't be told right from wrong."""
+        if (query := undecidable.query(self._verifiers, self._rule)) is None:
+            return prepared
+        rows = self._workspace.rows
+        ((asked,),) = rows("SELECT count(DISTINCT ord) FROM slots")
+        self._workspace.execute(f"DELETE FROM slots WHERE ord IN (SELECT ord FROM ({query}))")
+        ((left,),) = rows("SELECT count(DISTINCT ord) FROM slots")
+        if not left:
+            raise nobody_decides(self.path, asked, self._verifiers, self._rule)
+        if left < asked:
+            lacking = undecidable.said(undecidable.needed(self._verifiers, self._rule))
+            self.say(f"{asked - left:,} of {asked:,} prompts are left out: they lack {lacking} to be judged by")
+        return unbarred(self._workspace, prepared)
 
     async def compare(self) -> dict[str, Any]:
         """Grade every sample, compare the contestants, and keep what was found in the lake."""

@@ -24,7 +24,7 @@ from tasks.stop import Stop
 from tasks.verify import Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
-from verifiers.protocol import Identified, NeedsTeacher, SelfTesting, Together, Verifier, deciding
+from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding, needs_of_prompt
 
 
 def make_verifiers(spec: Spec, path: Path) -> list[Named]:
@@ -136,7 +136,7 @@ def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
     """
     if not spec.growers:
         return
-    require, by_reference = spec.select.require, [any(map(_by_reference, _leaves(each.verifier))) for each in named]
+    require, by_reference = spec.select.require, [bool(needs_of_prompt(each.verifier)) for each in named]
     if require == "any" and not all(by_reference):
         return
     for number, each in enumerate(named):
@@ -145,19 +145,6 @@ def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
                 f"verify[{number}] ({each.name}): decides by a prompt's reference or tests, and grown prompts have none: "
                 "nothing of theirs would pass it; self_consistency and judge decide without, beside `select: {require: any}`"
             )
-
-
-def _leaves(verifier: Verifier) -> Iterator[Verifier]:
-    if isinstance(verifier, Combinator):
-        for part in verifier.of:
-            yield from _leaves(part.verifier)
-    else:
-        yield verifier
-
-
-def _by_reference(verifier: Verifier) -> bool:
-    """Whether what a prompt brings is what a verifier is tried on: so it is what it decides by. A vote looks at no reference."""
-    return isinstance(verifier, SelfTesting) and not isinstance(verifier, Together)
 
 
 def with_desks(

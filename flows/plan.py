@@ -25,15 +25,18 @@ from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
 from tasks.growth.estimate import GrowthEstimate
 from tasks.license import licenses
-from tasks.prepare import Prepared, first_asked
+from tasks.prepare import Prepared, first_asked, some_prompts
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
 from tasks.room import token_bytes
+from tasks.self_test import doubts
 from tasks.teachers.protocol import Usage
 from tasks.verify import Named, alone
 
 PAIRS = 20
 """Of prompt licences and teachers that a terminal shows."""
+TRIED = 20
+"""Prompts on whose references verifiers are tried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +182,12 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         from_store(spec, grown)
         prepared = wiring.prepared(spec, path, workspace, made, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
-        prepared = bar(workspace, spec, path, prepared, heldout)
+        prepared = bar(workspace, spec, path, prepared, heldout, say)
         growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         verifiers = judging.make_verifiers(spec, path)
-        for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers)):
+        doubtful = doubts(verifiers, some_prompts(workspace, TRIED))
+        for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
             say(warning)
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 

@@ -38,7 +38,7 @@ from storage.workspace import Workspace
 from tasks import barred, costs, outcomes, student_loss, unwanted
 from tasks.batches import underway
 from tasks.batches.batch import BatchDesk
-from tasks.cut_off import cut_off
+from tasks.concerns import concerns
 from tasks.draw import Budget, Draw
 from tasks.duplicates.digests import digests
 from tasks.growth.counts import GrownCounts
@@ -217,7 +217,7 @@ class Run:
         await asyncio.to_thread(check_prompts, self._workspace, self.spec, self.path, prepared, self.say)
         prepared = await asyncio.to_thread(self._bar, prepared)
         await asyncio.to_thread(underway.check, self._workspace, self._intents, [arm.teacher for arm in self.spec.arms])
-        await asyncio.to_thread(self._find_unwanted)
+        await asyncio.to_thread(unwanted.find, self._workspace, [arm.teacher.retry for arm in self.spec.arms])
         # Before anything is judged, since what that costs is billed as it is spent.
         spent = await asyncio.to_thread(costs.spent, self._workspace)
         # What growing was billed in vain by this run isn't in the lake's tables yet.
@@ -234,10 +234,7 @@ class Run:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
         if self._growth is None:
             self._heldout = wiring.heldout(self.spec, self.path, self.say, self.stop)
-        return bar(self._workspace, self.spec, self.path, prepared, self._heldout)
-
-    def _find_unwanted(self) -> None:
-        unwanted.find(self._workspace, [arm.teacher.retry for arm in self.spec.arms])
+        return bar(self._workspace, self.spec, self.path, prepared, self._heldout, self.say)
 
     async def narrow(self, prompts: int) -> int:
         """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""
@@ -301,7 +298,7 @@ class Run:
         self._writer.close()
         await self._journal.close()
         await self._store.flush()
-        await asyncio.to_thread(self._find_unwanted)
+        await asyncio.to_thread(unwanted.find, self._workspace, [arm.teacher.retry for arm in self.spec.arms])
         if self.at_work.verdicts_lost:
             await judge_stored(self._workspace, self._verification, self._alone, self.stop, bought=True)
             self.stop.conclude()  # a judge's day may have ended over these
@@ -339,16 +336,18 @@ class Run:
                 snapshot_grown(workspace, self._growth.rows)
             self.progress.stage = "measuring"
             measures = measure(workspace, wiring.embedder(spec, self.path))
-        earlier = [build["measures"] for build in self.lake.builds(spec.dataset) if build.get("measures")]
-        before = earlier[-1]["diversity"] if earlier else None
+        earlier = reversed(self.lake.builds(spec.dataset))
+        before = next((build["measures"]["diversity"] for build in earlier if build.get("measures")), None)
         fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
-        for warning in (warnings := [told for told in (lost, cut_off(workspace.staged("traces")), *fallen) if told]):
-            self.say(warning)
         with workspace.sparing():
-            counts = outcomes.counts(workspace) | {"measures": measures, "warnings": warnings}
+            counts: dict[str, Any] = outcomes.counts(workspace)
+            warnings = [told for told in (lost, *concerns(workspace, counts), *fallen) if told]
+        counts |= {"measures": measures, "warnings": warnings}
         if spec.template.strategies:
             counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)
             counts["by_tag_and_strategy"] = breakdown.by_tag_and_strategy(workspace, breakdown.CURATED)
+        for warning in warnings:
+            self.say(warning)
         return self._summary(counts)
 
     def _summary(self, counts: dict[str, Any]) -> Summary:

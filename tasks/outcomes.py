@@ -114,7 +114,8 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     workspace.execute(
         f"""
         CREATE TABLE candidates AS
-        SELECT ord, arm, sample_index, bought, texts.sample_id, inputs, digest, length, score, verifier,
+        SELECT ord, arm, sample_index, bought, texts.sample_id, inputs, digest, length,
+            CASE WHEN why IS NULL THEN score END AS score, verifier,
             CASE WHEN texts.sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
             CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason,
             {NO_DOUBLE}, FALSE AS returned

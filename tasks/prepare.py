@@ -19,7 +19,7 @@ import pyarrow as pa
 from storage.errors import SourceError
 from storage.identity import check_inputs, request_key
 from storage.parquet import PartWriter
-from storage.records import Message
+from storage.records import Message, Prompt
 from storage.rows import prompt_of, prompt_row
 from storage.schemas import PROMPTS
 from storage.sql import literal, parquet_files
@@ -157,6 +157,18 @@ def first_asked(workspace: Workspace, template: Template) -> tuple[Message, ...]
     (row,) = workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}").to_pylist()
     prompt = prompt_of(row)
     return template.render(prompt, place=row["place"], strategy=template.strategies(prompt)[0])
+
+
+def some_prompts(workspace: Workspace, number: int) -> list[Prompt]:
+    """Return up to so many of the prompts of which samples are wanted, spread over them, and the same ones each time."""
+    ((first, last),) = workspace.rows("SELECT min(ord), max(ord) FROM slots")
+    if first is None:
+        return []
+    # Slots are in order, so that each of these looks at a stretch of them alone; and so is what is staged.
+    wanted = sorted({first + (last - first) * each // max(1, number - 1) for each in range(number)})
+    found = {workspace.rows(f"SELECT min(ord) FROM slots WHERE ord >= {ord_}")[0][0] for ord_ in wanted}
+    tables = (workspace.table(f"FROM {staged_near(workspace, ord_, ord_)} WHERE ord = {ord_}") for ord_ in sorted(found))
+    return [prompt_of(row) for table in tables for row in table.to_pylist()]
 
 
 def staged_files(workspace: Workspace) -> Path:

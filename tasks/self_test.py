@@ -21,7 +21,7 @@ from storage.records import Prompt, Sample
 from tasks.verify import Named
 from verifiers import running
 from verifiers.parts import Combinator
-from verifiers.protocol import Finding, SelfTesting, Trial
+from verifiers.protocol import Finding, NeedsMachine, SelfTesting, Trial
 
 T = TypeVar("T")
 Fault = Literal["fails what is right", "passes what is wrong", "passes what is empty", "can't decide"]
@@ -80,14 +80,17 @@ def some(prompts: Iterable[T], number: int, *, seed: int) -> list[T]:
     return [prompt for _, prompt in sorted(chosen, key=lambda pair: pair[0])]
 
 
-def self_test(verifiers: Sequence[Named], prompts: Sequence[Prompt]) -> tuple[list[Tested], list[Found]]:
+def self_test(verifiers: Sequence[Named], prompts: Sequence[Prompt], *, code: bool = True) -> tuple[list[Tested], list[Found]]:
     """Try each verifier on what the prompts bring, and return how each did, with some of what went wrong.
 
-    Of a verifier that consists of others, each part is tried by itself. Raise UserError where one can't judge at all.
+    Of a verifier that consists of others, each part is tried by itself. `code`: also those that run code in a sandbox. Raise
+    UserError where one can't judge at all.
     """
     tested, found = [], []
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="self-test") as threads:
         for named in chain.from_iterable(map(_leaves, verifiers)):
+            if isinstance(named.verifier, NeedsMachine) and not code:
+                continue
             if not isinstance(named.verifier, SelfTesting):
                 tested.append(_untried(named, "it compares with nothing that a prompt brings, or asks a teacher"))
                 continue
@@ -97,6 +100,18 @@ def self_test(verifiers: Sequence[Named], prompts: Sequence[Prompt]) -> tuple[li
             tested.append(one)
             found += faults[:SHOWN]
     return tested, found
+
+
+def doubts(verifiers: Sequence[Named], prompts: Sequence[Prompt]) -> Iterator[str]:
+    """Yield what a quick self-test finds wrong with verifiers that run no code, a line for each sort of fault."""
+    tested, found = self_test(verifiers, prompts, code=False)
+    for each in tested:
+        for fault, number in each.faults.items():
+            one = next(one for one in found if (one.verifier, one.fault) == (each.verifier, fault))
+            yield (
+                f"tried on the references of {each.prompts:,} prompts, {each.verifier} {fault} {number:,} times of "
+                f"{each.right + each.wrong:,}: {one.reason} (prompt {one.prompt_id}); see `stillhouse verify --self-test`"
+            )
 
 
 def _leaves(named: Named) -> Iterator[Named]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
 from verifiers.numerals import numerals
-from verifiers.protocol import Finding, Trial, verifier
+from verifiers.protocol import Brought, Finding, Trial, verifier
 from verifiers.statements import Statement
 from verifiers.strict_json import NoJson
 from verifiers.tidying import ended
@@ -75,6 +75,8 @@ class ExactMatch:
     extract: Extract = "auto"
     """Where the answer is. auto: where the response says so (`verifiers/answers.py`), or else at its end; whole: it is all of it;
     boxed, tag (<answer>), hashes (####), last_line, code (the last ``` block), or {regex: …}: the last of these."""
+
+    needs_of_prompt: ClassVar[frozenset[Brought]] = frozenset({"reference"})
 
     def __post_init__(self) -> None:
         """Refuse what decides nothing."""

@@ -12,7 +12,7 @@ from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
 from verifiers.fences import RULES, fenced, line
 from verifiers.panel import Combine, Opinion, combined, opinions, together
-from verifiers.protocol import LATER, Asker, Finding, Verifier, verifier
+from verifiers.protocol import LATER, Asker, Brought, Finding, Verifier, verifier
 from verifiers.replies import Form, bound, choice, integer
 
 _SYSTEM = """\
@@ -98,6 +98,11 @@ class Judge:
             raise ValueError("pass_at: say from which score a response passes")
         elif not low <= self.pass_at <= high:
             raise ValueError(f"pass_at: {self.pass_at:g} is off the scale of {low} to {high}")
+
+    @property
+    def needs_of_prompt(self) -> frozenset[Brought]:
+        """A reference, where it is shown."""
+        return frozenset({"reference"} if self.reference or self.mode == "pairwise" else ())
 
     @property
     def asks(self) -> tuple[str, ...]:

@@ -91,6 +91,20 @@ class SelfTesting(Protocol):
         ...
 
 
+Brought = Literal["reference", "tests"]
+"""What a prompt may bring for verifiers."""
+
+
+@runtime_checkable
+class NeedsOfPrompt(Protocol):
+    """A verifier that decides of no response to a prompt that lacks something: none is bought that nobody could accept."""
+
+    @property
+    def needs_of_prompt(self) -> frozenset[Brought]:
+        """What the prompt must bring."""
+        ...
+
+
 class Asker(Protocol):
     """What a judge needs of a teacher; `flows/wiring.py` hands one in."""
 
@@ -150,6 +164,11 @@ LATER: Mapping[str, Any] = {"fingerprint": "unless default"}
 """Metadata of an option that a verifier got later: while it is left out, the verdicts from before it hold."""
 NEVER: Mapping[str, Any] = {"fingerprint": "never"}
 """Metadata of an option that decides no verdict, such as a time limit."""
+
+
+def needs_of_prompt(made: Verifier) -> frozenset[Brought]:
+    """Return what a prompt must bring for a verifier to decide; nothing for most."""
+    return made.needs_of_prompt if isinstance(made, NeedsOfPrompt) else frozenset()
 
 
 def deciding(made: Any) -> dict[str, Any]:

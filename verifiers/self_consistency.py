@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from storage.errors import VerifierError
 from storage.records import Prompt, Sample
 from verifiers.answers import NoAnswer
 from verifiers.exact_match import ExactMatch, shown
-from verifiers.protocol import Finding, Trial, verifier
+from verifiers.protocol import Brought, Finding, Trial, verifier
 
 
 @verifier(version="8")
@@ -27,6 +27,8 @@ class SelfConsistency(ExactMatch):
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     """What part of the samples must give an answer, at least, for it to pass."""
+
+    needs_of_prompt: ClassVar[frozenset[Brought]] = frozenset()
 
     def check(self, prompt: Prompt, sample: Sample) -> Finding:
         """Judge one sample as if there were no others."""

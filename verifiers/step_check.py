@@ -10,7 +10,7 @@ from pydantic import Field
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
 from verifiers.fences import RULES, fenced, line
-from verifiers.protocol import Asker, Finding, Verifier, verifier
+from verifiers.protocol import Asker, Brought, Finding, Verifier, verifier
 from verifiers.replies import bound, integer
 from verifiers.steps import Split, steps
 
@@ -53,6 +53,11 @@ class StepCheck:
     """What else makes a step wrong, in words for the judge."""
     reference: bool = False
     """Whether the judge is shown the prompt's reference; a prompt without one is then left undecided."""
+
+    @property
+    def needs_of_prompt(self) -> frozenset[Brought]:
+        """A reference, where it is shown."""
+        return frozenset({"reference"} if self.reference else ())
 
     @property
     def asks(self) -> tuple[str, ...]:

@@ -7,13 +7,13 @@ import dataclasses
 import functools
 import json
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
 from verifiers.markers import spoken
-from verifiers.protocol import LATER, Finding, Trial, verifier
+from verifiers.protocol import LATER, Brought, Finding, Trial, verifier
 from verifiers.responses import code_of, continued
 from verifiers.sandbox import judge, remote
 from verifiers.sandbox.compare import Comparison
@@ -61,6 +61,8 @@ class UnitTests:
     jails of their own."""
     sandbox: Where = dataclasses.field(default="bubblewrap", metadata=LATER)
     """Where the code runs: in jails of this machine, or at `{url: …}`, a server that speaks SandboxFusion's `/run_code`."""
+
+    needs_of_prompt: ClassVar[frozenset[Brought]] = frozenset({"tests"})
 
     def __post_init__(self) -> None:
         for name in ("timeout_s", "memory_mb", "processes", "output_kb"):

@@ -64,6 +64,7 @@ def test_every_how_to_is_there() -> None:
         "soft-labels",
         "on-policy",
         "resume",
+        "existing",
         "scale",
     }
     assert promised <= set(NAMES)

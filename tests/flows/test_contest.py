@@ -129,7 +129,7 @@ def test_style(tmp_path: Path, spec: dict[str, Any]):
 def test_what_is_open(tmp_path: Path, spec: dict[str, Any]):
     """What nobody could judge, and what never came, is no pass; both bounds say what it could have been."""
     rows = [json.loads(line) for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
-    del rows[0]["reference"]
+    rows[0]["reference"] = "no number"
     write(tmp_path / "exam.jsonl", rows)
     answers = [{"prompt_id": f"p{n}", "responses": [RIGHT, RIGHT] if n > 1 else [RIGHT]} for n in range(PROMPTS)]
     write(tmp_path / "student.jsonl", answers)
@@ -142,6 +142,18 @@ def test_what_is_open(tmp_path: Path, spec: dict[str, Any]):
     gap = student["difference"]["1"]
     assert (gap["at_least"], gap["at_most"]) == (pytest.approx(21 / 24 - 13 / 24, abs=1e-6), pytest.approx(1 - 11 / 24, abs=1e-6))
     assert any("student: of 12.5% of its samples nobody knows" in line for line in found["warnings"])
+
+
+def test_what_cannot_be_judged(tmp_path: Path, spec: dict[str, Any]):
+    """A prompt without what the verifiers go by is asked of nobody; where all are, that is refused."""
+    rows = [json.loads(line) for line in (tmp_path / "exam.jsonl").read_text().splitlines()]
+    del rows[0]["reference"]
+    write(tmp_path / "exam.jsonl", rows)
+    base, _ = contestants(evaluate(tmp_path, spec)).values()
+    assert grades(base) == [22, 11, 11, 0, 0, 0]
+    write(tmp_path / "exam.jsonl", [{"prompt": row["prompt"]} for row in rows])
+    with pytest.raises(SpecError, match="none of 12 prompts has a reference, without which nothing could pass exact_match"):
+        evaluate(tmp_path, spec)
 
 
 def test_what_is_rejected(tmp_path: Path, spec: dict[str, Any]):

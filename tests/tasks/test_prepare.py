@@ -14,7 +14,7 @@ from storage.lake import Lake
 from storage.records import Prompt
 from storage.workspace import Workspace
 from tasks import barred
-from tasks.prepare import Asked, Prepared, first_asked, prepare
+from tasks.prepare import Asked, Prepared, first_asked, prepare, some_prompts
 from tasks.templates import Template, TemplateOptions
 from tests.fakes import found, make_prompt, user
 from tests.tasks.house import Spec, build, house
@@ -50,6 +50,18 @@ def test_slots(tmp_path: Path):
             )
             expected += [(ord_, teacher, n, key, sample_id(key, n), False) for n in range(12)]
     assert slots == expected
+
+
+def test_some(tmp_path: Path):
+    """Some prompts are spread over all of which samples are wanted, and are all of them where these are few."""
+    template = Template(TemplateOptions(), where="spec.yaml")
+    with Workspace(Lake(tmp_path / "lake"), tmp_path / "work") as workspace:
+        prepare(workspace, found([make_prompt(f"{n:02}") for n in range(40)], given=True), template, (SMOL,), {}, 2)
+        assert [prompt.prompt_id for prompt in some_prompts(workspace, 4)] == ["00", "13", "26", "39"]
+        barred.bar(workspace, "verify", "SELECT ord, '' AS reason FROM prompt_ids WHERE ord NOT BETWEEN 20 AND 22")
+        assert [prompt.prompt_id for prompt in some_prompts(workspace, 4)] == ["20", "21", "22"]
+        barred.bar(workspace, "verify", "SELECT ord, '' AS reason FROM prompt_ids")
+        assert some_prompts(workspace, 4) == []
 
 
 def test_first(tmp_path: Path):

@@ -159,6 +159,15 @@ class TestAsking:
         assert len(teacher.requests) == asked
 
 
+async def test_its_score(lake: Lake):
+    """A sample that isn't wanted has no score, also where an earlier build, which wanted it, had it judged."""
+    cut = {"smol": FakeTeacher(answer=lambda _: CUT)}
+    wanted = await build(lake, Spec(teachers=cut, verifiers=[named()]))
+    assert [row["score"] for row in wanted.tables["outcomes"]] == [1.0] * 3
+    again = await build(lake, Spec(teachers=cut, verifiers=[named()], options={"retry": {"length": "reject"}}), run="again")
+    assert [(row["stage"], row["score"]) for row in again.tables["outcomes"]] == [("draw", None)] * 3
+
+
 def test_batches():
     """A batch's answers are bought once: a spec that wants them asked again is refused."""
     with pytest.raises(ValidationError, match="keep or reject"):

@@ -1,0 +1,39 @@
+"""Concerns: what whoever reads a build's summary should look at first, since something may be wrong with how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from storage.sql import parquet_in
+from storage.workspace import Workspace
+from tasks.cut_off import cut_off
+from tasks.diff import KIND_OF
+
+_MOST = 3
+"""Reasons that are named."""
+
+
+def concerns(workspace: Workspace, counts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be said of a staged snapshot with these counts."""
+    found = workspace.staged("outcomes")
+    if failed := counts["failed"]:
+        why = _reasons(workspace, found, "failed")
+        yield f"{failed:,} of {counts['requested']:,} samples got no response: {why}; a rerun asks for them again"
+    if counts["rejected"] and not counts["kept"]:
+        yield f"nothing was kept: {_reasons(workspace, found, 'rejected')}"
+    if (cut := cut_off(workspace.staged("traces"))) is not None:
+        yield cut
+
+
+def _reasons(workspace: Workspace, outcomes: Path, outcome: str) -> str:
+    """Return the reasons that most slots have."""
+    said = f"CASE WHEN outcome = 'rejected' THEN stage || ': ' ELSE '' END || {KIND_OF}"
+    rows = workspace.rows(
+        f"SELECT {said} AS said, count(*) AS slots FROM {parquet_in(outcomes)} WHERE outcome = ? GROUP BY said "
+        "ORDER BY slots DESC, said",
+        [outcome],
+    )
+    more = " and others" if len(rows) > _MOST else ""
+    return ", ".join(f"{what} ({slots:,})" for what, slots in rows[:_MOST]) + more
