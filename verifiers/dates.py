@@ -14,21 +14,28 @@ MAX_CHARS = 2000
 _MONTHS = ("january february march april may june july august september october november december").split()  # noqa: SIM905
 _DAYS = ("monday tuesday wednesday thursday friday saturday sunday").split()  # noqa: SIM905
 _MONTH = r"(?P<month>" + "|".join([*_MONTHS, *(rf"{month[:3]}\.?" for month in _MONTHS), r"sept\.?"]) + ")"
-_ABROAD = {
+ABROAD = {
     name: month
     for month, names in enumerate(
         (
-            "januar janvier enero janeiro gennaio januari", "februar février febrero fevereiro febbraio februari",
-            "märz mars marzo março maart", "april avril abril aprile", "mai mayo maio maggio mei", "juni juin junio junho giugno",
-            "juli juillet julio julho luglio", "august août agosto augustus", "september septembre septiembre setembro settembre",
-            "oktober octobre octubre outubro ottobre", "november novembre noviembre novembro",
-            "dezember décembre diciembre dezembro dicembre",
+            "januar janvier enero janeiro gennaio januari января stycznia",
+            "februar février febrero fevereiro febbraio februari февраля lutego",
+            "märz mars marzo março maart марта marca",
+            "april avril abril aprile апреля kwietnia",
+            "mai mayo maio maggio mei maj мая maja",
+            "juni juin junio junho giugno июня czerwca",
+            "juli juillet julio julho luglio июля lipca",
+            "august août agosto augustus augusti августа sierpnia",
+            "september septembre septiembre setembro settembre сентября września",
+            "oktober octobre octubre outubro ottobre октября października",
+            "november novembre noviembre novembro ноября listopada",
+            "dezember décembre diciembre dezembro dicembre december декабря grudnia",
         ),
         1,
     )
     for name in names.split()
-}  # fmt: skip
-"""Months in German, French, Spanish, Portuguese, Italian and Dutch."""
+}
+"""Months in German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Russian and Polish."""
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
 _WEEKDAY = r"(?:(?P<weekday>" + "|".join([*_DAYS, *(rf"{day[:3]}\.?" for day in _DAYS), r"tues\.?", r"thurs\.?"]) + r"),?\s+)?"
 _YEAR = r"(?P<year>\d{4})"
@@ -38,11 +45,11 @@ _CHINESE = re.compile(r"(?<!\d)(?P<year>\d{4})\s?[年년]\s?(?P<month>\d{1,2})\s
 _FORMS = tuple(
     re.compile(_BEGIN + form + _END, re.IGNORECASE)
     for form in (
-        r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})",
+        r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})(?:T00:00(?::00(?:\.0+)?)?Z?)?",
         rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH},?\s+{_YEAR}",
         rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY},?\s+{_YEAR}",
         rf"(?P<day>\d{{1,2}})-{_MONTH}-{_YEAR}",
-        rf"{_DAY}(?:\.|er)?\s+(?:de\s+)?(?P<month>{'|'.join(_ABROAD)})\.?,?\s+(?:de\s+)?{_YEAR}",
+        rf"{_DAY}(?:\.|er)?\s+(?:de\s+)?(?P<month>{'|'.join(ABROAD)})\.?,?\s+(?:de\s+)?{_YEAR}",
         r"(?P<first>\d{1,2})(?P<sep>[-/.])(?P<second>\d{1,2})(?P=sep)(?P<year>\d{4})",
     )
 )
@@ -96,7 +103,7 @@ def _days(match: re.Match[str], *, day_first: bool | None) -> Iterator[date]:
     else:
         written = groups["month"].lower()
         month = (
-            int(written) if written.isdecimal() else _ABROAD.get(written) or 1 + [name[:3] for name in _MONTHS].index(written[:3])
+            int(written) if written.isdecimal() else ABROAD.get(written) or 1 + [name[:3] for name in _MONTHS].index(written[:3])
         )
         pairs = {(int(groups["day"]), month)}
     weekday = groups.get("weekday")

@@ -17,7 +17,7 @@ from storage.records import CUT_OFF, Prompt, Sample
 from verifiers import dates, intervals, json_values, maths, sets, trials, units
 from verifiers.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
 from verifiers.choices import find_choice, whole_choice
-from verifiers.extraction import Extract, Pattern, announced, passage
+from verifiers.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
 from verifiers.markers import after_thinking
 from verifiers.markup import fold, plain
 from verifiers.mathtext import MAX_CHARS, Unreadable
@@ -52,7 +52,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="8", isolated=False)
+@verifier(version="9", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -174,7 +174,15 @@ class ExactMatch:
             case "date":
                 return self._dated(response)
             case _:
-                return passage(response, "auto")
+                return self._listed(response) if self.kind == "set" else passage(response, "auto")
+
+    def _listed(self, response: str) -> Found:
+        """Return what is announced as a set, or what "The solutions are" stands before at the end."""
+        found = passage(response, "auto")
+        body = after_thinking(response)
+        unannounced = found.why == UNANNOUNCED if isinstance(found, NoAnswer) else found.how == "the whole response"
+        listed = sets.concluded(body) if body and unannounced else None
+        return Answer(text=listed, how="at the end", at_end=True) if listed else found
 
     def _equal(self, found: Answer, expected: Answer) -> bool:
         if found.value is None or expected.value is None:

@@ -20,6 +20,7 @@ from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
 from verifiers.sentences import approved, first_sentence, taken_back, without_check, without_offer
 
+UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0
 """Seconds by the clock that a spec's pattern may search a response."""
 MAX_PASSAGE = 8000
@@ -239,7 +240,7 @@ def _unannounced(body: str) -> Found:
         spans = _OPENER.findall(text)
         if not spans or _OPENER.match(text):
             return Answer(text=text, how="the whole response", at_end=True)
-    return _concluded(stripped) or NoAnswer(why="no answer is announced")
+    return _concluded(stripped) or NoAnswer(why=UNANNOUNCED)
 
 
 def _concluded(body: str) -> Answer | None:

@@ -33,6 +33,8 @@ def _block(text: str, indent: str, info: str) -> Block:
     if all(line.startswith(indent) or not line.strip() for line in lines):
         lines = [line.removeprefix(indent) for line in lines]
     language = re.split(r"[\s{,:]", info.lstrip("{."), maxsplit=1)[0].lower()
+    if language.startswith("python3."):
+        language = "python3"
     return Block(language=language, code="".join(f"{line}\n" for line in lines))
 
 
@@ -40,15 +42,48 @@ def code_of(response: str, fences: frozenset[str], wanted: frozenset[str] = froz
     """Return the code that a response means: its last block of the language, else its last block of none, else all of it.
 
     Of Python blocks, it is the last that defines one of the `wanted` names, where any does: after it, many show how to call it.
+    Before it, some write the helpers and the imports in blocks of their own.
     """
+    response = response.removeprefix("\ufeff")
     blocks = blocks_of(response)
     if not blocks:
         return response.replace("\r\n", "\n")
     for languages in (fences, {""}):
         fitting = [block.code for block in blocks if block.language in languages]
+        if fitting and not wanted:
+            return fitting[-1]
         if fitting:
-            return next(filter(_defining(wanted).search, reversed(fitting)), fitting[-1]) if wanted else fitting[-1]
+            chosen = next((n for n, code in reversed([*enumerate(fitting)]) if _defining(wanted).search(code)), len(fitting) - 1)
+            return _with_parts(fitting[:chosen], fitting[chosen], wanted)
     return None
+
+
+_TOP = re.compile(r"^(?=\S)(?!(?:async[ \t]+def|def|class|import|from)\b|[@#)\]}]|[A-Z][A-Z0-9_]*[ \t]*=).*$", re.MULTILINE)
+_NAMED = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^([A-Z][A-Z0-9_]*)[ \t]*=|^((?:import|from)\b.*)", re.MULTILINE)
+_WORD = re.compile(r"\w+")
+PARTS = 20
+"""Blocks before the one that counts, of those looked at."""
+
+
+def _with_parts(before: list[str], code: str, wanted: frozenset[str]) -> str:
+    """Return a block of Python after those before it that define what it uses, or what is wanted, and do nothing else.
+
+    By their text alone, as in `_as_body`. What a block defines itself comes last and so holds.
+    """
+    parts = [code]
+    for part in reversed(before[-PARTS:]):
+        text = "\n".join(parts)
+        own = _names_of(text)
+        lacking = _names_of(part) - own
+        used = wanted | frozenset(_WORD.findall(text))
+        if lacking & used and not _TOP.search(part):
+            parts.insert(0, part)
+    return "\n\n".join(parts)
+
+
+def _names_of(code: str) -> frozenset[str]:
+    """Return the names that a block defines or imports, as far as that is on a line of its own."""
+    return frozenset(name for found in _NAMED.findall(code) for text in found for name in _WORD.findall(text))
 
 
 @lru_cache(maxsize=256)

@@ -6,6 +6,8 @@ import re
 import sys
 from dataclasses import dataclass
 
+from verifiers.dates import ABROAD
+
 _ABBREVIATIONS = frozenset(
     ["approx", "ca", "mr", "mrs", "ms", "dr", "st", "vs", "e.g", "i.e", "no", "rs", "prof", "u.s", "sr", "jr", "mt"]
 )
@@ -187,6 +189,11 @@ class Retraction:
     """It takes nothing back but adds another answer: "Or 6"."""
 
 
+_DAY = re.compile(r"\d{1,2}")
+_MONTH_ABROAD = re.compile(rf"\s(?:de\s)?(?:{'|'.join(ABROAD)})\.?,?\s(?:de\s)?\d{{4}}\b", re.IGNORECASE)
+"""Behind the number of a day with a full stop: "15. März"."""
+
+
 def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
     """Return the first sentence of a text. A line's end ends it; a full stop doesn't in "approx. 5", with `abbreviations`."""
     text = text.lstrip()
@@ -195,6 +202,8 @@ def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
         if match[0] == "." and abbreviations and word in _ABBREVIATIONS:
             continue
         if word in _MONTHS and text[match.end() : match.end() + 2].strip().isdigit():
+            continue
+        if match[0] == "." and _DAY.fullmatch(word) and _MONTH_ABROAD.match(text, match.end()):
             continue
         return Sentence(text[: match.start()], "?" in match[0] or "\uff1f" in match[0], text[match.end() :])
     return Sentence(text, asks=False, rest="")

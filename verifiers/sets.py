@@ -37,6 +37,20 @@ _CHOICE = re.compile(r"^\(?([A-Za-z])\)$")
 _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 
 
+_SOLVED = re.compile(
+    r"""[*_\s]*(?:(?:so|thus|therefore|hence|then)[,:]?\s+)?the\s+(?:[a-z]+\s+){0,2}?(?:solution(?:s|\sset)?|roots|zeroe?s|elements|members|values)
+    (?:\s+(?:of|to|for)\s+(?:the|this)\s+(?:equation|set|system|inequality|problem))?\s+(?:is|are):?[*_]*\s+""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def concluded(response: str) -> str | None:
+    """Return what "The solutions are" stands before, in a response's last line; None where it doesn't."""
+    line = response.rstrip().rpartition("\n")[2][:MAX_CHARS].strip()
+    line = line[2:-2] if line.startswith("**") and line.endswith("**") else line
+    return line[found.end() :] if (found := _SOLVED.match(line)) else None
+
+
 class Unclear(ValueError):
     """Two people would read it differently."""
 

@@ -115,6 +115,12 @@ MATHS = [
     ("9^{9^{9^9}}", "5", None),
 ]
 SETS = [
+    ("2, 3", "We factor.\n\nTherefore, the solutions to the equation are $x = 2$ and $x = 3$.", True),
+    ("2, 3", "(x-2)(x-3) = 0.\n**The solution set is {3, 2}.**", True),
+    ("2, 3", "The roots are 2, 3.", True),
+    ("2, 3", "We factor.\nThe solutions are not 2 and 3.", False),
+    ("2, 3", "We factor.\nThe solutions are 2 and 3, or maybe 4.", False),
+    ("2, 3", "We factor.\nThe solutions are 2 and 3.\nWait, that's wrong.", False),
     ("2, -2", "±2", True),
     ("2, -2", "$x = \\pm 2$", True),
     ("2", "±2", False),
@@ -209,6 +215,12 @@ INTERVALS = [
     ("5", "5", None),
 ]
 DATES = [
+    ("2024-03-15", "The answer is 15. März 2024.", True),
+    ("2024-03-15", "Ответ: 15 марта 2024", True),
+    ("2024-03-15", "15 marca 2024", True),
+    ("2024-03-15", "2024-03-15T00:00:00Z", True),
+    ("2024-03-15", "2024-03-15T23:00:00Z", False),
+    ("2024-03-15", "The answer is 15. Mars is a planet.", False),
     ("2024-03-03", "The correct date is 2024-03-03.", True),
     ("2024-03-03", "2024年3月3日", True),
     ("2024-03-03", "答案是2024年3月3日。", True),

@@ -121,6 +121,7 @@ BLOCKS = {
     "an indented block": ("1. So:\n   ```python\n   def f():\n       return 1\n   ```", "def f():\n    return 1\n"),
     "carriage returns": ("```python\r\nx = 1\r\ny = 2\r\n```\r\n", "x = 1\ny = 2\n"),
     "inline code": ("Use ```x``` here", "Use ```x``` here"),
+    "a byte order mark": ("\ufeff```python3.12\nx = 1\n```", "x = 1\n"),
     "a body": ("    return 1\n", "    return 1\n"),
     "only another language": ("```bash\nls\n```", None),
 }
@@ -132,6 +133,38 @@ SHOWN = {
     "a name that the tests call": (DEFINED, "assert add(1, 2) == 3", None),
     "a name that the tests import": (DEFINED, "from solution import add\nassert add(1, 2) == 3", None),
     "the last of two": (DEFINED.replace("a + b", "a - b") + DEFINED, "assert add(1, 2) == 3", None),
+    "its parts before it": (
+        (
+            "```python\nimport operator, math\nONE = 1\n```\nThen:\n```python\ndef zero(a):\n    return operator.sub(a, a)\n```\nAnd:\n"
+            "```python\ndef add(a, b):\n    return a + b + zero(ONE)\n```\n```python\nadd(1, 2)\n```"
+        ),
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "one of two classes in a block of its own": (
+        "```python\nclass A:\n    x = 1\n```\n```python\nclass B:\n    y = 2\n```",
+        "assert A().x == 1 and B().y == 2",
+        None,
+    ),
+    "no part that does something": (
+        "```python\ndef half(n):\n    return n / 0\n\nhalf(1)\n```\n" + DEFINED.replace("return", "half = 0\n    return"),
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "no part that is put right": (
+        DEFINED.replace("a + b", "a - b").replace("print", "x = print") + DEFINED,
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "with tests of its own": (
+        (
+            "```python\nimport pytest\n"
+            "def add(a, b):\n    return a + b\n@pytest.mark.parametrize('a', [1])\ndef test_add(a):\n    assert add(a, 1) == 3\n"
+            "@pytest.fixture\ndef one(): return 1\nwith pytest.raises(TypeError): add(1, 'a')\n```"
+        ),
+        "assert add(1, 2) == 3",
+        None,
+    ),
     "a value": ("```python\nadd = lambda a, b: a + b\n```\n```python\nadd(2, 3) == 5\n```", "assert add(1, 2) == 3", None),
     "a class": (
         "```python\nclass Adder:\n    def add(self, a, b): return a + b\n```\n```python\nAdder().add(1, 2)\n```",
@@ -304,7 +337,7 @@ def test_options_that_cannot_work_are_refused():
 def test_the_registry_knows_it():
     """A spec finds it by name."""
     assert VERIFIERS.find("unit_tests") is UnitTests
-    assert UnitTests.version == "5"
+    assert UnitTests.version == "6"
 
 
 LANGUAGES = {

@@ -238,8 +238,8 @@ def test_a(tmpdir): assert dice() < 9
         "standard error",
     ),
     "a_fixture_with_options": (
-        "import pytest\n@pytest.fixture(autouse=True)\ndef cart(): return Cart()\ndef test_a(): assert dice() < 9",
-        "pytest.fixture(autouse)",
+        "import pytest\n@pytest.fixture(name='car')\ndef cart(): return Cart()\ndef test_a(): assert dice() < 9",
+        "pytest.fixture(name)",
     ),
 }
 WRONG = {

@@ -356,14 +356,10 @@ UNDECIDED = {
     "tests_that_are_never_called": ("def helper():\n    assert f() == 1", "the tests never used the code"),
     "a_fixture": ("def test_f(caplog):\n    assert f() == 1", "the test test_f wants fixtures"),
     "a_fixture_of_its_own": (
-        "import pytest\n@pytest.fixture(params=[1])\ndef x(request): return 1\ndef test_f(x): assert f() == x",
-        "the tests want pytest.fixture(params)",
+        "import pytest\n@pytest.fixture(scope='class')\ndef x(): return 1\ndef test_f(x): assert f() == x",
+        "the tests want pytest.fixture(scope)",
     ),
     "a_skipped_test": ("import pytest\n@pytest.mark.skip\ndef test_f(): assert f() == 1", "the tests want pytest.mark.skip"),
-    "a_class_made_once": (
-        "class TestF:\n    def setup_class(self): self.x = 1\n    def test_f(self): assert f() == 1",
-        "the class TestF has setup_class",
-    ),
     "a_class_in_a_class": (
         "class TestF:\n    class TestG:\n        def test_f(self): assert f() == 2\n    def test_f(self): assert f() == 1",
         "the class TestF has a class of tests in it",

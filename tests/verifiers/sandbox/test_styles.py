@@ -8,6 +8,27 @@ POINT = "from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n  
 STACK = "class St(list):\n    def push(self, x): self.append(x)\n"
 WRAPS = "import functools\ndef twice(f):\n    @functools.wraps(f)\n    def w(*a, **k): return 2 * f(*a, **k)\n    return w\n"
 RANDOM = "import random\ndef f(): return random.randint(0, 10 ** 9)\n"
+MONEY = "class M:\n    def __init__(self, a): self.a = a\n    def __eq__(self, o):\n        return self.a == o.a\n    __hash__ = None\n"
+NODE = "class Node:\n    def __init__(self, val, left=None, right=None): self.val, self.left, self.right = val, left, right\n"
+MEMO = "def memo(f):\n    known = {}\n    def w(n):\n        if n not in known: known[n] = f(n)\n        return known[n]\n    return w\n"
+LOG_OF = "LOG = []\ndef put(x):\n    LOG.append(x)\n    return len(LOG)\ndef clear(): LOG.clear()\n"
+LIKE = """
+from collections import UserList, UserString
+from collections.abc import MutableMapping, Set
+class M(MutableMapping):
+    def __init__(self): self.d = {}
+    def __getitem__(self, k): return self.d[k]
+    def __setitem__(self, k, v): self.d[k] = v
+    def __delitem__(self, k): del self.d[k]
+    def __iter__(self): return iter(self.d)
+    def __len__(self): return len(self.d)
+class S(Set):
+    def __contains__(self, x): return x in (1, 2)
+    def __iter__(self): return iter((1, 2))
+    def __len__(self): return 2
+class L(UserList): pass
+class T(UserString): pass
+"""
 
 RIGHT = {
     "a_signature": ("def f(a, b=2):\n    'doc'", "import inspect\ns = inspect.signature(f)\nassert list(s.parameters) == ['a', 'b'] and s.parameters['b'].default == 2"),
@@ -39,13 +60,25 @@ RIGHT = {
     "paths_and_other_values": ("def same(x): return x", "import ipaddress, pathlib, uuid\nfor x in (pathlib.Path('/a/b'), pathlib.PurePosixPath('c'), uuid.UUID(int=5), ipaddress.ip_address('::1'), ipaddress.ip_network('10.0.0.0/8')):\n    assert same(x) == x and type(same(x)) is type(x)"),
     "a_response_that_is_a_mock": ("def f(r):\n    r.seen = True\n    return r.status_code, r.json()['a']", "from unittest.mock import Mock\nr = Mock(status_code=200)\nr.json.return_value = {'a': 1}\nassert f(r) == (200, 1) and r.seen"),
     "a_namespace": ("def f(o): return o.a + o.b.c", "from types import SimpleNamespace\nassert f(SimpleNamespace(a=1, b=SimpleNamespace(c=2))) == 3"),
+    "lists_of_objects_that_the_tests_change": ("class K:\n    def __init__(self): self.a, self.d = [], {}\n    def count(self): return len(self.a) + len(self.d)\n    def row(self, k): return self.d.setdefault(k, [])\n    def sum(self): return sum(map(sum, self.d.values()))", "k = K()\nk.a.append(1)\nk.d['x'] = [2]\nk.a.append(5)\nassert k.count() == 3 and k.a == [1, 5]\nk.row('x').append(3)\nk.row('y').extend([1, 2])\nassert k.sum() == 8"),
+    "lists_of_the_tests_that_are_kept": ("class V:\n    def __init__(self, a): self.a = a\n    def sum(self): return sum(self.a)\nclass C:\n    def __init__(self, a): self.a = list(a)\n    def sum(self): return sum(self.a)\n    def get(self): return list(self.a)", "a = [1]\nv, c = V(a), C(a)\na.append(2)\nassert v.sum() == 3 and c.sum() == 1\nc.get().append(9)\nassert c.sum() == 1 and c.get() == [1]"),
+    "what_is_made_for_the_prompt_s_class": (NODE + "class S:\n    def depth(self, n): return 1 + max(self.depth(n.left), self.depth(n.right)) if n else 0\n    def make(self, x): return Node(x)", "assert S().depth(Node(1, Node(2))) == 2 and S().make(3).val == 3", NODE),
+    "classes_below_others": ("import re\nfrom enum import Enum\nfrom typing import NamedTuple\nclass S(list): pass\nclass E(Enum):\n    A = 1\nclass P(NamedTuple):\n    x: int\nclass A: pass\nclass B(A):\n    @property\n    def x(self): return 1\ndef f(): return re.match('a', 'a'), re.compile('a')", "import enum, re\nassert issubclass(S, list) and not issubclass(S, dict) and issubclass(E, enum.Enum) and issubclass(P, (str, tuple)) and issubclass(B, A) and not issubclass(A, B) and not issubclass(A, list)\nassert isinstance(f()[0], re.Match) and isinstance(f()[1], re.Pattern) and isinstance(B.x, property)"),
+    "a_recursion_that_goes_through_the_code": (MEMO, "@memo\ndef fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nassert fib(100) == 354224848179261915075"),
+    "what_is_called_around_tests": (LOG_OF, "import unittest\nseen = []\ndef setup_module(module): seen.append(module.seen is seen)\ndef setup_function(f): clear(); seen.append(f.__name__)\ndef teardown_function(): seen.append('down')\ndef test_a(): assert put(1) == 1\ndef test_b(): assert put(1) == 1 and seen == [True, 'test_a', 'down', 'test_b']\nclass TestC:\n    @classmethod\n    def setup_class(cls): cls.x = 5\n    def setup_method(self, method): self.name = method.__name__\n    def test_c(self): assert put(self.x) == 2 and self.name == 'test_c'"),
+    "what_is_called_before_cases": (LOG_OF, "import unittest\ndef setUpModule(): put(1)\nclass T(unittest.TestCase):\n    def test_a(self): self.assertEqual(put(1), 2)"),
+    "fixtures_with_options": (LOG_OF, "import pytest\nmade = []\n@pytest.fixture(params=[1, 2])\ndef n(request): return request.param\n@pytest.fixture(autouse=True)\ndef clean(): clear()\n@pytest.fixture(scope='module')\ndef once():\n    made.append(1)\n    return made\n@pytest.fixture\ndef twice(request): return 2 * request.param\n@pytest.mark.parametrize('twice, m', [(1, 2), (3, 6)], indirect=['twice'])\ndef test_a(twice, m, n, once): assert twice == m and put(n) == 1 and once == [1]\n@pytest.mark.parametrize('a', [1, 2])\nclass TestB:\n    @pytest.fixture\n    def own(self, n): return n + 1\n    def test_b(self, own, n, a, once):\n        assert own == n + 1 and put(a) == 1 and once == [1]\n        made.append(2) if a == 2 and n == 2 else None\ndef test_c(): assert made == [1, 2]"),
+    "bounds_of_approx": ("from decimal import Decimal\nfrom fractions import Fraction\ndef f(x): return x", "from decimal import Decimal\nfrom fractions import Fraction\nfrom pytest import approx\nassert f(Fraction(1, 3)) == approx(1 / 3) and f(Decimal('0.33333')) == approx(Decimal(1) / 3, abs=Decimal('0.001')) and f(1j / 3) == approx(.3333333j)\nassert f(float('nan')) == approx(float('nan'), nan_ok=True) and f([True, None, .3]) == approx([True, None, .1 + .2]) and f(1000001.) == approx(1e6, rel=1e-5, abs=.1)"),
+    "an_object_that_is_no_data": (MONEY.replace("return", "if type(o) is not M: return NotImplemented\n        return"), "assert M(5) == M(5) != M(6) and M(5) != 5 and not (M(5) == 'x') and M(5) not in [5, None] and 5 not in [M(5)]"),
+    "what_compares_as_the_library_s": (LIKE, "m, s, l, t = M(), S(), L([1]), T('ab')\nm['a'] = 1\nl.append(2)\nassert m == {'a': 1} and {'a': 1} == m and m != {} and s == {1, 2} and s != {1} and s != [1, 2] and l == [1, 2] and l != [1] and t == 'ab' != 'a'\nm['b'] = 2\nassert m == {'a': 1, 'b': 2}"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_right_code_passes(judge, name):
     """Whatever the tests look at, and however: what is right passes."""
-    result = judge(*RIGHT[name])
+    source, tests, *prelude = RIGHT[name]
+    result = judge(source, tests, prelude="".join(prelude))
     assert (result.passed, result.reason) == (True, "")
 
 
@@ -66,6 +99,16 @@ WRONG = {
     "another_signature": ("def f(a): pass", "import inspect\nassert list(inspect.signature(f).parameters) == ['a', 'b']"),
     "other_fields": (POINT, "import dataclasses\nassert dataclasses.asdict(P(1)) == {'x': 1}"),
     "settings_of_unittest": ("def f(): return 1", "import unittest\nfrom http import HTTPStatus\nunittest.TestCase.maxDiff = None\nassert f() == HTTPStatus.OK"),
+    "a_list_that_is_not_copied": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a", "k = K()\nk.get().append(5)\nassert k.get() == [1]"),
+    "a_list_that_is_not_copied_on_the_way_in": (KEEPS, "a = [1]\nk = K(a)\na.append(2)\nassert k.a == [1]"),
+    "a_list_in_a_list_that_is_not_copied": ("class K:\n    def __init__(self): self.a = [[1], [2]]\n    def get(self): return list(self.a)", "k = K()\nk.get()[0][0] = 5\nassert k.get() == [[1], [2]]"),
+    "a_class_below_no_list": ("class S: pass", "assert issubclass(S, list)"),
+    "a_parameter_of_a_fixture": ("def f(n): return 1", "import pytest\n@pytest.fixture(params=[1, 2])\ndef n(request): return request.param\ndef test_f(n): assert f(n) == n"),
+    "a_recursion_without_end": ("def call(f): return f()", "def g(): return call(g)\ng()"),
+    "a_bound_of_approx_s_own": ("def f(): return 1000000.5", "from pytest import approx\nassert f() == approx(1e6, abs=.01)"),
+    "an_object_that_fails_to_compare": (MONEY, "assert M(5) == M(5) and M(5) != 5"),
+    "other_items": (LIKE, "m = M()\nm['a'] = 1\nassert m == {'a': 2}"),
+    "other_members": (LIKE, "assert S() == {1, 2, 3}"),
     "what_the_tests_draw": ("import random\nstate = random.getstate()\ndef f(n):\n    random.seed(0)\n    return 0", "import random\nrandom.seed(5)\nfor _ in range(9):\n    n = random.randint(0, 10 ** 9)\n    assert f(n) == n"),
 }  # fmt: skip
 
@@ -90,9 +133,12 @@ UNDECIDED = {
     "a_list_that_the_code_keeps": (KEEPS, "seen = []\nk = K(seen)\nk.add(1)\nassert seen == [1]", "kept"),
     "one_of_two_arguments": ("class K:\n    def __init__(self, a, b): self.b = b\n    def add(self, x): self.b[x] = x", "one, two = [1], {}\nk = K(one, b=two)\nk.add(1)\nassert two == {1: 1}", "kept"),
     "a_list_in_a_decorator": ("def logged(log):\n    def by(f):\n        def w(*a):\n            log.append(a)\n            return f(*a)\n        return w\n    return by", "log = []\n@logged(log)\ndef g(x): return x\ng(3)\nassert log == [(3,)]", "kept"),
-    "a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []\n    def count(self): return len(self.a)", "k = K()\nk.a.append(1)\nassert k.count() == 1", "in place"),
     "a_list_in_a_block": ("from contextlib import contextmanager\n@contextmanager\ndef m(log):\n    log.append(1)\n    yield\n    log.append(3)", "def test_it():\n    log = []\n    with m(log): log.append(2)\n    assert log == [1, 2, 3]", "kept"),
     "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
+    "an_object_that_equals_a_number": (MONEY.replace("o.a", "o"), "assert M(5) == 5", "says that it equals"),
+    "an_object_that_equals_a_text_too": (MONEY.replace("self.a == o.a", "True"), "assert M(5) != 'x'", "says that it equals"),
+    "two_copies_of_a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []", "k = K()\nx = k.a\nk.a.append(1)\nassert x == k.a", "in place"),
+    "coroutines_side_by_side": ("import asyncio\nasync def f(n): await asyncio.sleep(n)", "import asyncio\nasync def main():\n    try: await asyncio.wait_for(f(.2), .01)\n    except asyncio.TimeoutError: return\n    assert False\nasyncio.run(main())", "side by side"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
 }  # fmt: skip

@@ -23,6 +23,9 @@ _APART = {
     "set up an interpreter that isn't the code's": (
         r"\b(?:setrecursionlimit|set_int_max_str_digits|getcontext|setcontext|localcontext|setlocale|tzset)\b"
     ),
+    "run coroutines side by side, which the code's process runs one after the other": (
+        r"\b(?:wait_for|create_task|ensure_future|TaskGroup|as_completed|asyncio\.(?:gather|wait|timeout))\b"
+    ),
     "look at what caused an exception, which doesn't cross": r"\.__(?:cause|context|notes)__\b",
 }
 """What tests do that doesn't reach the code, and how their text shows it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import itertools
 import os
 import sys
 import types
@@ -21,15 +22,30 @@ MAX_DEPTH = 20
 class Fixture:
     """What `@pytest.fixture` makes of a function of the tests."""
 
-    def __init__(self, make: Callable[..., Any]) -> None:
+    def __init__(self, make: Callable[..., Any], options: dict[str, Any]) -> None:
         self.make = make
+        self.params = list(options.get("params") or [])
+        self.everywhere = bool(options.get("autouse"))
+        self.stays = options.get("scope", "function") in {"module", "package", "session"}
+        self.kept: dict[str, tuple[Any]] = {}
 
 
 def fixture(make: Any = None, **options: Any) -> Any:
-    """Mark a function that makes what tests want by its name. It is made anew for each test."""
-    if asked := {name: value for name, value in options.items() if value and (name, value) != ("scope", "function")}:
-        raise Broken(f"the tests want pytest.fixture({', '.join(asked)}), which the sandbox doesn't have")
-    return Fixture(make) if make is not None else Fixture
+    """Mark a function that makes what tests want by its name: anew for each test, or once."""
+    known = {"params", "autouse", "ids"} if options.get("scope") != "class" else set()
+    asked = [name for name, value in options.items() if value and name not in known and (name != "scope" or value == "class")]
+    if asked or ("scope" in options and type(options["scope"]) is not str):
+        raise Broken(f"the tests want pytest.fixture({', '.join(asked) or 'scope'}), which the sandbox doesn't have")
+    return Fixture(make, options) if make is not None else lambda given: Fixture(given, options)
+
+
+class Request(NamedTuple):
+    """`request`, of which a fixture may read the parameter."""
+
+    param: Any
+
+    def __getattr__(self, name: str) -> Any:
+        raise Broken(f"the tests want request.{name}, which the sandbox doesn't have")
 
 
 class Unseen:
@@ -139,10 +155,21 @@ def _capsys() -> Iterator[CapSys]:
 
 def call(function: Callable[..., Any]) -> Iterator[Any]:
     """Call a test with each of its rows of values, and with the fixtures that it wants. Yield what it returns."""
-    for row in getattr(function, "rows", [{}]):
-        with contextlib.ExitStack() as stack:
-            made = dict(row)
-            yield function(**{name: _value(name, function, made, stack, 0) for name in _wanted(function)} | row)
+    rows, of_class = (getattr(each, "rows", [{}]) for each in (function, type(getattr(function, "__self__", None))))
+    indirect: frozenset[str] = frozenset(getattr(function, "indirect", ()))
+    for row in [{**one, **other} for one in of_class for other in rows]:
+        chosen = {name: [row[name]] for name in indirect}
+        given = {name: value for name, value in row.items() if name not in indirect}
+        needed = [name for name in (*_everywhere(function), *_wanted(function)) if name not in given]
+        for name in _closure(function, needed):
+            found = _fixture(name, function)
+            if found and found.params:
+                chosen.setdefault(name, found.params)
+        for values in itertools.product(*chosen.values()):
+            with contextlib.ExitStack() as stack:
+                making = Making(function, dict(given), dict(zip(chosen, values, strict=True)), stack)
+                made = {name: making.value(name) for name in needed}
+                yield function(**{name: made[name] for name in _wanted(function) if name in made} | given)
 
 
 def _wanted(function: Callable[..., Any]) -> list[str]:
@@ -154,28 +181,82 @@ def _wanted(function: Callable[..., Any]) -> list[str]:
     return names[len(given) :]
 
 
-def _value(name: str, wanting: Callable[..., Any], made: dict[str, Any], stack: contextlib.ExitStack, depth: int) -> Any:
-    if name in made:
-        return made[name]
-    found = getattr(inspect.unwrap(wanting), "__globals__", {}).get(name)
-    if isinstance(found, Fixture) and depth < MAX_DEPTH:
-        given = {each: _value(each, found.make, made, stack, depth + 1) for each in _wanted(found.make)}
-        made[name] = found.make(**given)
-        if isinstance(made[name], types.GeneratorType):
-            running = made[name]
-            made[name] = next(running, _ABSENT)
-            if made[name] is _ABSENT:
-                raise Broken(f"the tests' fixture {name} never yields")
-            stack.callback(next, running, None)
-    elif name == "capsys":
-        made[name] = stack.enter_context(_capsys())
-    elif name == "tmp_path":
-        import pathlib  # with all that it needs, as `tempfile` too: few tests do
-        import tempfile
+def _places(function: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Return where fixtures of a test may be defined: in its class and those above, and in the tests."""
+    owner = getattr(function, "__self__", None)
+    kinds = [] if owner is None or isinstance(owner, type) else type(owner).__mro__
+    return [*map(dict, map(vars, kinds)), getattr(inspect.unwrap(function), "__globals__", {})]
 
-        made[name] = pathlib.Path(tempfile.mkdtemp(prefix="test"))
-    elif name == "monkeypatch":
-        made[name] = MonkeyPatch(stack.enter_context(contextlib.ExitStack()))
-    else:
-        raise Broken(f"the test {getattr(wanting, '__name__', wanting)} wants fixtures, which the sandbox doesn't have: {name}")
-    return made[name]
+
+def _everywhere(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the fixtures that tests have without asking for them."""
+    found = [(name, value) for place in reversed(_places(function)) for name, value in place.items()]
+    return [name for name, value in found if isinstance(value, Fixture) and value.everywhere]
+
+
+def _fixture(name: str, function: Callable[..., Any]) -> Fixture | None:
+    found = next((place[name] for place in _places(function) if name in place), None)
+    return found if isinstance(found, Fixture) else None
+
+
+def _closure(function: Callable[..., Any], names: list[str]) -> list[str]:
+    """Return the names of the fixtures that are needed, and those that these need."""
+    found = list(dict.fromkeys(names))
+    for name in found:
+        made = _fixture(name, function)
+        found += [each for each in (_wanted(made.make) if made else []) if each not in found]
+    return found
+
+
+class Making:
+    """The fixtures of one run of a test."""
+
+    def __init__(
+        self, function: Callable[..., Any], made: dict[str, Any], chosen: dict[str, Any], stack: contextlib.ExitStack
+    ) -> None:
+        self.function = function
+        self.made = made
+        self.chosen = chosen
+        self.stack = stack
+
+    def value(self, name: str, depth: int = 0) -> Any:
+        """Return what a fixture makes, and have it put away at the test's end."""
+        if name in self.made:
+            return self.made[name]
+        found = _fixture(name, self.function)
+        if found and depth < MAX_DEPTH:
+            key = repr(self.chosen.get(name)) if found.stays else ""
+            self.made[name] = found.kept[key][0] if key in found.kept else self.of_tests(name, found, depth)
+            if found.stays:
+                found.kept[key] = (self.made[name],)
+        elif name == "capsys":
+            self.made[name] = self.stack.enter_context(_capsys())
+        elif name == "tmp_path":
+            import pathlib  # with all that it needs, as `tempfile` too: few tests do
+            import tempfile
+
+            self.made[name] = pathlib.Path(tempfile.mkdtemp(prefix="test"))
+        elif name == "monkeypatch":
+            self.made[name] = MonkeyPatch(self.stack.enter_context(contextlib.ExitStack()))
+        else:
+            test = getattr(self.function, "__name__", self.function)
+            raise Broken(f"the test {test} wants fixtures, which the sandbox doesn't have: {name}")
+        return self.made[name]
+
+    def of_tests(self, name: str, found: Fixture, depth: int) -> Any:
+        """Run a fixture of the tests' own."""
+        wanted = _wanted(found.make)
+        given = {each: self.value(each, depth + 1) for each in wanted if each not in {"self", "request"}}
+        if "request" in wanted:
+            given["request"] = Request(self.chosen.get(name))
+        if "self" in wanted:
+            given["self"] = getattr(self.function, "__self__", None)
+        made = found.make(**given)
+        if not isinstance(made, types.GeneratorType):
+            return made
+        value = next(made, _ABSENT)
+        if value is _ABSENT:
+            raise Broken(f"the tests' fixture {name} never yields")
+        if not found.stays:
+            self.stack.callback(next, made, None)
+        return value

@@ -20,12 +20,12 @@ import types
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import console, held
+from verifiers.sandbox.inside import console, held, lent
 from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
-from verifiers.sandbox.inside.shim import TESTS, Broken
+from verifiers.sandbox.inside.shim import PRELUDE, TESTS, Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
@@ -48,6 +48,7 @@ ASSERTIONS = {
 } | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
 """What mocks assert."""
 BYTE = 256
+OURS = {TESTS, PRELUDE}
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 FUNCTIONS = (
@@ -179,14 +180,16 @@ class Guard(Peer):
             self.fail("output limit")
         sys.stdout.write(text)
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
-        """Note what the code says that it has kept, and changed."""
-        self.lender.note(containers, kept, changed)
+    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
+        """Note what the code says that it has kept, and changed, and what it holds of its own."""
+        self.lender.note(containers, kept, changed, held)
 
     # What the tests may ask.
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the code do something, in surroundings that are the tests' own."""
+        for number, container in self.lender.written() if self.lender.held else ():
+            super().ask(lent.OPERATION, number, container)
         if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
             return super().ask(operation, *arguments)
         with self.floor:
@@ -245,10 +248,7 @@ class Guard(Peer):
             return self.steady(operation, arguments)
         if operation == "data":
             return self.data(subject)
-        answer = self.ask(operation, *arguments)
-        if operation == "attr":
-            self.lender.show(answer)
-        return answer
+        return self.ask(operation, *arguments)
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -261,12 +261,23 @@ class Guard(Peer):
                 raise TypeError(f"{type(subject).__name__} and data under {operation} gave data, which the sandbox doesn't trust")
             object.__setattr__(result, "_tainted_", True)
             return result
+        if operation == "eq":
+            return self.unequal(subject, arguments)
         if operation in ORDER and not (trusted and not subject._tainted_):
             raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
         if operation == "contains" and not subject._trusted_:
             item = arguments[1]
             return any(part is item or part == item for part in iter(subject))
         return ABSENT
+
+    def unequal(self, subject: Any, arguments: tuple[Any, ...]) -> Any:
+        """Return that an object isn't equal to data. One whose class the tests name is asked, for it may fail at that.
+
+        That it says yes decides nothing: neither that it is right, nor that `x != 5` is false.
+        """
+        if subject._trusted_ and not isinstance(subject, RemoteMeta) and self.ask("eq", *arguments) is not False:
+            raise Broken(f"the tests compare data with a {type(subject).__name__} of the code, which says that it equals them")
+        return NotImplemented
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
@@ -356,7 +367,7 @@ class Guard(Peer):
     def is_ours(self, value: Any) -> bool:
         """Whether a value has been shown to the solution by the tests."""
         if isinstance(value, type):
-            return value in self.offered or (value in self.class_numbers and value.__module__ == TESTS)
+            return value in self.offered or (value in self.class_numbers and value.__module__ in OURS)
         return id(value) in self.numbers and self.objects.get(self.numbers[id(value)]) is value
 
     def allow(self, operation: str, arguments: list[Any]) -> None:
@@ -376,7 +387,7 @@ class Guard(Peer):
     @staticmethod
     def allow_attribute(operation: str, target: Any, name: Any) -> None:
         """Refuse attributes that lead further than the object itself."""
-        of_tests = (target if isinstance(target, type) else type(target)).__module__ == TESTS
+        of_tests = (target if isinstance(target, type) else type(target)).__module__ in OURS
         if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
             raise AttributeError("the code may not read that of the tests")
         if _judges(operation, target, name):

@@ -1,8 +1,8 @@
 """What stands here for an object whose home is the other process: a proxy, of a class that mirrors the object's class.
 
 A mirrored class is a real class, so that `isinstance`, `except` and `type(x) is C` work as the tests expect; it has exactly
-those special methods that the original has, and each one asks. Two things are decided here and never asked: a proxy is not
-equal to anything but another proxy, and its type is what it is. One of a class that derives from a built-in one, such as a list,
+those special methods that the original has, and each one asks. Two things are decided here: a proxy is never equal to anything
+but another proxy, whatever it says, and its type is what it is. One of a class that derives from a built-in one, such as a list,
 is equal to what that is equal to, as long as the class has no other notion of it.
 """
 
@@ -14,9 +14,13 @@ import weakref
 from collections.abc import Callable, Generator
 from typing import Any
 
+from verifiers.sandbox.inside.codec import WRITE
 from verifiers.sandbox.inside.errors import exception_name, exception_named
-from verifiers.sandbox.inside.operations import BINARY, DATA, IMMUTABLE, IN_PLACE, METHODS, ORDER, UNARY, data_of
+from verifiers.sandbox.inside.operations import BINARY, DATA, IMMUTABLE, IN_PLACE, METHODS, ORDER, UNARY, data_of, like_of
 from verifiers.sandbox.inside.tuples import Tuples
+
+PLAIN = {type(None), bool, int, float, str, *WRITE}
+"""Classes of values that cross whole."""
 
 
 class Unsupported(BaseException):
@@ -84,6 +88,8 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _answers_: Any = None
     _data_: Any = None
     """Of DATA, the class that this one's derives from and compares as."""
+    _like_: Any = None
+    """The class of data as which this one compares, without deriving from it."""
     _kept_: Any = None
 
     def __getattr__(self, name: str) -> Any:
@@ -98,9 +104,9 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     def __eq__(self, other: object) -> bool:
         if isinstance(type(other), RemoteMeta):
             return self._world_.truth("eq", self, other)
-        if self._data_ is not None and type(other) in DATA:
+        if (self._data_ is not None and type(other) in DATA) or (self._like_ is not None and type(other) in PLAIN):
             return bool(self._world_.data(self) == other)
-        return NotImplemented
+        return self._world_.request("eq", self, other) if type(other) in PLAIN else NotImplemented
 
     def __ne__(self, other: object) -> bool:
         equal = self.__eq__(other)
@@ -194,6 +200,8 @@ def _special(methods: set[str]) -> dict[str, Any]:
         body["__copy__"] = _copy
     if base := next((kind for kind in DATA if kind.__name__ in methods), None):
         body |= _body_of_data(base, methods)
+    elif like := next((kind for kind in DATA if f"={kind.__name__}" in methods), None):
+        body["_like_"] = like
     return body
 
 
@@ -219,11 +227,19 @@ def _shown(kind: Any) -> type:
         try:
             made: Any = types.new_class(kind.__name__, tuple(bases))
             made.__module__ = kind.__module__
-        except TypeError:  # bases that go together there but not here
-            made = kind
+        except TypeError:  # bases that go together there but not here, or one that nothing derives from
+            made = bases[0] if (bases[0].__module__, bases[0].__name__) == (kind.__module__, kind.__name__) else kind
         type.__setattr__(kind, "_shown_", made)
     shown: type = vars(kind)["_shown_"]
     return shown
+
+
+_issubclass = issubclass
+
+
+def is_subclass(kind: Any, of: Any) -> bool:
+    """Return what `issubclass` says, in whose place this is put; of a mirrored class, by what it derives from over there."""
+    return _issubclass(kind, of) or (isinstance(kind, RemoteMeta) and _issubclass(_shown(kind), of))
 
 
 def _send(self: Any, _value: Any) -> Any:
@@ -250,7 +266,7 @@ SPECIAL: dict[str, Callable[..., Any]] = {
     "__await__": _await,
 }
 ITERATORS: dict[str, type] = {
-    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate)
+    kind.__name__: kind for kind in (types.GeneratorType, types.AsyncGeneratorType, map, zip, filter, enumerate, property)
 }
 """Built-in classes for whose objects a proxy may pass: what it gives is looked at all the same."""
 DOCUMENTED = {"function", "method", "builtin_function_or_method"}
@@ -278,7 +294,7 @@ class World:
     def data(self, target: Any) -> Any:
         """Ask for a value of an exact built-in class."""
         answer = self.request("data", target)
-        if type(answer) is not target._data_:
+        if type(answer) is not (target._data_ or target._like_):
             raise TypeError("no data")
         return answer
 
@@ -361,4 +377,6 @@ def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
     methods = [name for name, value in found.items() if (value is None) == (name == "__hash__")]
     if data is not None:
         methods += [data.__name__] + ["__hash__"] * (kind.__hash__ is None)
+    elif like := like_of(kind):
+        methods.append(f"={like.__name__}")
     return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]

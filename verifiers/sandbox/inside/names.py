@@ -13,13 +13,14 @@ import types
 from typing import Any
 
 from verifiers.sandbox.inside import shim
+from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.mirror import Remote, RemoteMeta
 from verifiers.sandbox.inside.uses import Uses
 
 MODULES = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "test", "lib2to3", "turtledemo"}
 # What decides whether an answer is right is never the code's, even where the tests forgot to import it.
-JUDGES: dict[str, Any] = {"isclose": math.isclose, "approx": shim.Approx, "raises": shim.raises, "fail": shim.fail}
+JUDGES: dict[str, Any] = {"isclose": math.isclose, "approx": Approx, "raises": shim.raises, "fail": shim.fail}
 FOREIGN = {"np", "numpy", "pd", "pandas", "sp", "scipy", "sympy", "torch", "tf", "pytest", "mock", "hypothesis"}
 
 

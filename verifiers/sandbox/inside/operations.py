@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import math
 import operator
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+import types
+from collections import Counter, OrderedDict, UserList, UserString, deque
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 # name of the operation: the method whose presence on a class says that its objects can do it
@@ -75,6 +77,13 @@ DATA: dict[type, Callable[[Any], Any]] = {
 """What an object of a class that derives from one of these has as one of these, whatever its class makes of it."""
 
 
+LIKE: dict[Any, tuple[type, Callable[[Any], Any]]] = {
+    Mapping.__eq__: (dict, lambda value: {**dict(value.items())}),
+    AbstractSet.__eq__: (set, lambda value: {*value}),
+    UserList.__eq__: (list, lambda value: [*value.data]),
+    UserString.__eq__: (str, lambda value: "".join(value.data)),
+}
+"""What an object of a class that compares as one of the library's is compared as."""
 IMMUTABLE = {int, float, str, bytes, tuple, frozenset}
 
 
@@ -83,11 +92,18 @@ def data_of(kind: type) -> type | None:
     return next((base for base in DATA if base in kind.__mro__ and kind.__eq__ is base.__eq__), None)
 
 
+def like_of(kind: Any) -> type | None:
+    """Return the class of data as which objects of a class of LIKE compare; None where there is none."""
+    eq = kind.__eq__
+    return LIKE[eq][0] if type(eq) is types.FunctionType and eq in LIKE else None
+
+
 def _data(value: Any) -> Any:
-    base = data_of(type(value))
-    if base is None:
-        raise TypeError(f"a {type(value).__name__} is no data")
-    return DATA[base](value)
+    if base := data_of(type(value)):
+        return DATA[base](value)
+    if like_of(type(value)):
+        return LIKE[type(value).__eq__][1](value)
+    raise TypeError(f"a {type(value).__name__} is no data")
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {

@@ -9,11 +9,12 @@ import builtins
 import contextlib
 import importlib
 import os
+import re
 import sys
 import types
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside.mirror import RemoteMeta
+from verifiers.sandbox.inside.mirror import RemoteMeta, is_subclass
 from verifiers.sandbox.inside.shim import TESTS, Broken
 
 _REACHING = {("builtins", "input"), ("sys", "stdin"), ("sys", "stdout")}
@@ -60,6 +61,8 @@ def watch(tests: str) -> None:
     """Have what tests replace by other means looked at, too."""
     if "redirect_stderr" in tests:
         contextlib.redirect_stderr = _no_stderr  # type: ignore[misc, assignment]
+    if re.search("(?i)subclass", tests):
+        builtins.issubclass = is_subclass
     if "mock" not in tests:
         return
     from unittest import mock

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -24,7 +25,10 @@ from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.tuples import Tuples
 
 MESSAGE_BYTES = 32 << 20
-NESTING = 40
+NESTING = 900
+"""Calls of one another in the midst of a call: about where Python itself would have had enough."""
+PLUMBING = 24
+"""Frames of ours for each of them, which count for nobody."""
 PAUSE_S = 0.005
 CHUNK = 1 << 16
 """Memory for twice as much would be mapped anew for each message."""
@@ -105,11 +109,11 @@ class Peer:
     def show(self, text: str) -> None:
         """Print what was printed there."""
 
-    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]]) -> None:
-        """Note which arguments are kept here, and which of those that were kept have been changed."""
+    def keep(self, result: Any, containers: Sequence[Any], before: Sequence[list[Any]], answered: Sequence[Any]) -> None:
+        """Note which arguments are kept here, which of those that were kept have been changed, and what of the answer is held."""
 
-    def lend(self, containers: list[Any], kept: Any, changed: Any) -> None:
-        """Note which arguments the other side has kept, and which of those that it had kept it has changed."""
+    def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
+        """Note which arguments the other side has kept, which it had kept and has changed, and what of its own it holds."""
 
     # Messages.
 
@@ -221,7 +225,7 @@ class Peer:
             if type(printed) is not str or kind not in {"ok", "err"} or (kind == "err" and not isinstance(result, BaseException)):
                 raise CodecError("malformed")  # noqa: TRY301 - one way out for all that is malformed
             if self.told:
-                self.lend(packer.containers, *self.told)
+                self.lend(unpacker.containers, *self.told)
         except (Exception, RecursionError) as error:  # noqa: BLE001 - whatever goes wrong in reading it, it was no answer
             self.broken(f"malformed: {type(error).__name__}")
         if printed:
@@ -257,10 +261,12 @@ class Peer:
     def answer(self, message: list[Any]) -> None:
         """Answer while an answer is waited for here."""
         self.depth += 1
+        sys.setrecursionlimit(sys.getrecursionlimit() + PLUMBING)
         try:
             self.reply(message)
         finally:
             self.depth -= 1
+            sys.setrecursionlimit(sys.getrecursionlimit() - PLUMBING)
 
     def reply(self, message: list[Any]) -> None:
         """Do what is asked for and say what came of it."""
@@ -292,8 +298,8 @@ class Peer:
         packer = self.packer(containers)
         packed = packer.pack(result)
         changes = _changes(packer, containers, before) if containers else []
-        if containers or self.keeps:
-            self.keep(result, containers, before)
+        if self.keeps or packer.containers:
+            self.keep(result, containers, before, packer.containers)
         body = self.encode([kind, packed, changes, self.printed()])
         self.busy = self.depth > 0
         self.send(body)

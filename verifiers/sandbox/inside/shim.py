@@ -7,14 +7,15 @@ of single functions.
 from __future__ import annotations
 
 import functools
-import math
 import re
 import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, Self
 
+from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.mirror import Unsupported
 
+PRELUDE = "prelude"
 TESTS = "__main__"
 """The name of the tests' own module."""
 
@@ -57,34 +58,6 @@ def raises(kind: Any, call: Any = None, *arguments: Any, match: str | None = Non
     return context
 
 
-class Approx:
-    """Equal to numbers that are close, and to sequences and dicts of them. Equal to no proxy."""
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, expected: Any, rel: float | None = None, abs: float | None = None) -> None:  # noqa: A002 - pytest's name
-        self.expected = expected
-        self.rel = 1e-6 if rel is None else rel
-        self.abs = 1e-12 if abs is None else abs
-
-    def __eq__(self, actual: object) -> bool:
-        return self.close(actual, self.expected)
-
-    def close(self, actual: Any, expected: Any) -> bool:
-        """Compare numbers, and what holds numbers, of exact built-in types."""
-        if type(expected) in {list, tuple}:
-            return type(actual) in {list, tuple} and len(actual) == len(expected) and all(map(self.close, actual, expected))
-        if type(expected) is dict:
-            return (
-                type(actual) is dict
-                and actual.keys() == expected.keys()
-                and all(self.close(actual[k], expected[k]) for k in expected)
-            )
-        if type(actual) in {int, float} and type(expected) in {int, float}:
-            return math.isclose(actual, expected, rel_tol=self.rel, abs_tol=self.abs)
-        return bool(actual == expected)
-
-
 class Param(tuple[Any, ...]):
     """`param(…)`: the values of one run."""
 
@@ -113,36 +86,51 @@ class Mark:
         return lambda *given, **named: given[0] if len(given) == 1 and not named and callable(given[0]) else lambda test: test
 
 
-def parametrize(names: str | Sequence[str], values: Sequence[Any], **_options: Any) -> Callable[[Any], Any]:
+def parametrize(
+    names: str | Sequence[str], values: Sequence[Any], indirect: Any = False, **_options: Any
+) -> Callable[[Any], Any]:
     """Mark a test to be run once for each of the values."""
     listed = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
 
     def mark(function: Any) -> Any:
         whole = [value if len(listed) > 1 or isinstance(value, Param) else (value,) for value in values]
         rows = [dict(zip(listed, value, strict=True)) for value in whole]
+        if indirect:
+            function.indirect = {*(listed if indirect is True else indirect), *getattr(function, "indirect", ())}
         function.rows = [{**row, **other} for row in rows for other in getattr(function, "rows", [{}])]
         return function
 
     return mark
 
 
+def around(function: Any, subject: Any) -> None:
+    """Call what is to be called before or after a test, all tests of a class, or all tests; with that, where it wants it."""
+    if function is not None:
+        code = function.__code__
+        takes = code.co_argcount - (getattr(function, "__self__", None) is not None) - len(function.__defaults__ or ())
+        function(*[subject][: max(takes, 0)])
+
+
 def methods_of(kind: type, run: Callable[[Any], None]) -> Iterator[Callable[[], None]]:
     """Yield the test methods of a class that is no `TestCase`, each to be run on an object of its own."""
-    if other := [name for name in ("rows", "setup_class", "teardown_class", "setup_module") if hasattr(kind, name)]:
-        raise Broken(f"the class {kind.__name__} has {other[0]}, which the sandbox doesn't run")
-
     if any(isinstance(value, type) and name.startswith("Test") for name, value in vars(kind).items()):
         raise Broken(f"the class {kind.__name__} has a class of tests in it, which the sandbox doesn't run")
 
     def one(name: str) -> None:
         made = kind()
-        for each in ("setup_method", "setup", name, "teardown_method"):
-            if hasattr(made, each):
-                run(getattr(made, each))
+        test = getattr(made, name)
+        for each in ("setup_method", "setup"):
+            around(getattr(made, each, None), test)
+        run(test)
+        around(getattr(made, "teardown_method", None), test)
 
-    for name in dir(kind):
-        if name.startswith("test") and callable(getattr(kind, name)):
-            yield functools.partial(one, name)
+    names = [name for name in dir(kind) if name.startswith("test") and callable(getattr(kind, name))]
+    if names:
+        around(vars(kind).get("setup_class") and getattr(kind, "setup_class"), kind)  # noqa: B009 - bound where it is a class method
+    for name in names:
+        yield functools.partial(one, name)
+    if names:
+        around(vars(kind).get("teardown_class") and getattr(kind, "teardown_class"), kind)  # noqa: B009
 
 
 def fail(reason: str = "") -> None:

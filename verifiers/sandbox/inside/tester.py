@@ -181,7 +181,7 @@ def _meet(peer: Guard, job: dict[str, Any], uses: Uses) -> tuple[Names, dict[str
     sys.modules["solution"] = SolutionModule(names)
     sys.modules["pytest"] = shim.as_module(fixture=fixtures.fixture)
     if job["prelude"]:
-        own: dict[str, Any] = {"__name__": "prelude"}
+        own: dict[str, Any] = {"__name__": shim.PRELUDE}
         exec(marshal.loads(job["prelude"]), own)  # noqa: S102, S302 - the prompt's own text, from the host
         names.update({name: value for name, value in own.items() if not name.startswith("__")})
     return names, given
@@ -203,23 +203,32 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
         if names.root not in names and names.root not in names.offered:
             raise Missing(names.root)
         yield lambda: check(names[entry_point] if entry_point in names else eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
-    for name, value in own.items():
-        if name.startswith("test") and isinstance(value, types.FunctionType) and name not in uses.called:
-            yield functools.partial(_run_function, value)
+    yield from _collected(own, names, uses)
+
+
+def _collected(own: dict[str, Any], names: Names, uses: Uses) -> Iterator[Callable[[], None]]:
+    """Yield what pytest and unittest would run, in their order."""
+    for name in ("setup_module", "setUpModule"):
+        shim.around(own.get(name), types.SimpleNamespace(**names))
     for name in sorted(uses.functions - uses.called - names.offered.keys()):
         if name.startswith("test") and isinstance(names.get(name), Remote):
             raise shim.Broken(f"the code has wrapped the test {name}, so nobody knows whether it is run")
-    yield from _classes([value for value in own.values() if isinstance(value, type)], uses)
-
-
-def _classes(kinds: list[type], uses: Uses) -> Iterator[Callable[[], None]]:
-    """Yield the tests that stand in classes."""
+    kinds = [value for value in own.values() if isinstance(value, type)]
     cases = shim.cases_of(kinds) if "unittest" in sys.modules else []
+    for name, value in [(name, value) for name, value in own.items() if name not in uses.called]:
+        if name.startswith("test") and isinstance(value, types.FunctionType):
+            yield functools.partial(_run_between, value, own)
+        elif isinstance(value, type) and value.__name__.startswith("Test") and value not in cases:
+            yield from shim.methods_of(value, _run_function)
     if cases:
         yield lambda: shim.run_cases(kinds)
-    for kind in kinds:
-        if kind.__name__.startswith("Test") and kind not in cases and kind.__name__ not in uses.called:
-            yield from shim.methods_of(kind, _run_function)
+
+
+def _run_between(function: types.FunctionType, own: dict[str, Any]) -> None:
+    """Run a test between what is to be called before and after each."""
+    shim.around(own.get("setup_function"), function)
+    _run_function(function)
+    shim.around(own.get("teardown_function"), function)
 
 
 def _run_function(function: Callable[..., Any]) -> None:
