@@ -141,10 +141,18 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
         destinations.at(each.to).check()
 
 
-def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def export(
+    lake: Lake,
+    build: Manifest,
+    options: ExportOptions,
+    *,
+    scorer: Mapping[str, Any] | None = None,
+    refuted: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock.
 
     `scorer`: whose distributions these are, where they aren't the samples' own (`tasks.rights.licensing.describe_teacher`).
+    `refuted`: likewise, the teachers of whom it has refuted samples and the build no trace.
     """
     exporter = make(options)
     file: str = options.file or files(exporter)[0]
@@ -215,6 +223,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "shards": shards,
             "mix": mixed,
             "scorer": None if scorer is None else dict(scorer),
+            "refuted": list(refuted),
             "caveats": list(said),
             "warnings": [
                 *filter(None, [cut_off(folder)]),
