@@ -7,7 +7,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -22,7 +23,8 @@ _LONG = re.compile(rb"\d{19}")
 
 def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield the objects of a file that has one a line."""
-    names = [orjson.dumps(name) for name in sorted(read_of(fields))]
+    columns = sorted(read_of(fields))
+    names = [orjson.dumps(name) for name in columns]
     with file.unpacked() as stream:
         for number, line in enumerate(stream, start=1):
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
@@ -32,6 +34,8 @@ def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
             try:
                 line.decode("utf-8")
                 row = orjson.loads(line)
+                if isinstance(row, dict) and any(isinstance(row.get(name), list | dict) for name in columns):
+                    _refuse_keys_within(line, row, columns, place)
                 if _LONG.search(line):
                     row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
                 if isinstance(row, dict) and any(line.count(name) > 1 for name in names):
@@ -53,6 +57,33 @@ def _keys(line: bytes) -> list[str]:
     found: list[list[str]] = []
     json.loads(line, object_pairs_hook=lambda pairs: found.append([name for name, _ in pairs]))
     return found[-1]  # the outermost is whole last
+
+
+def _refuse_keys_within(line: bytes, row: Row, columns: Sequence[str], place: str) -> None:
+    """Raise SourceError where an object in one of these columns has a key several times."""
+    # Each key that a reader leaves out has two quotes less; what else changes their number is looked at as well.
+    if b"\\u0022" not in line and orjson.dumps(row).count(b'"') == line.count(b'"'):
+        return
+    whole = json.loads(line, object_pairs_hook=_Object)
+    for name in columns:
+        if (key := _key_within(whole.get(name))) is not None:
+            raise SourceError(f"{place}: {name}: an object in it has the key {key!r} several times; leave the one that is meant")
+
+
+class _Object(dict[str, Any]):
+    """An object of JSON that knows which of its keys stands in it several times."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.twice = next((name for at, name in enumerate(names) if name in names[:at]), None) if len(self) < len(pairs) else None
+
+
+def _key_within(value: Any) -> str | None:
+    """Return a key that stands several times in an object, however deep."""
+    own = value.twice if isinstance(value, _Object) else None
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return own if own is not None else next((key for each in within if (key := _key_within(each)) is not None), None)
 
 
 def csv_(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:

@@ -142,6 +142,26 @@ def test_a_column_twice(tmp_path: Path, form: str, columns: list[str], said: str
             read(path, fields={"tags": ["q"]} if "q" in columns else {})
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "messages: .* the key 'content' several times"),
+        ('{"prompt": "a", "tags": {"t": "\\u0022", "t": "b"}}', "tags: .* the key 't' several times"),
+        ('{"prompt": "a", "tests": [{"stdin": "", "stdout": "1", "stdout": "2"}]}', "tests: .* the key 'stdout' several times"),
+        ('{"prompt": "a", "tags": {"t": "say \\u0022b\\" and \\u00e4", "u": "\\\\"}, "more": {"x": 1, "x": 2}}', None),
+    ],
+    ids=["a turn", "tags, with an escaped quote", "a list", "what isn't read"],
+)
+def test_a_key_twice_within(tmp_path: Path, line: str, said: str | None):
+    """Of a key that stands twice in an object within a column the last would count, in silence."""
+    path = text(tmp_path, f"{line}\n", "p.jsonl")
+    if said is None:
+        assert [found.prompt.prompt for found in read(path)] == ["a"]
+    else:
+        with pytest.raises(SourceError, match=rf"^{path}:1: {said}; leave the one that is meant$"):
+            read(path)
+
+
 class TestFiles:
     """Files that can't be taken as a whole."""
 
