@@ -249,10 +249,11 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
         left = 1 - sum(share for number, share in enumerate(shares) if number not in short)
         whole = (traces + sum(there[number] for number in short)) / left
         rows = [there[n] if n in short else round(share * whole) for n, share in enumerate(shares)]
-        more = {number for number, each in enumerate(rows) if each > there[number]}
+        more = [number for number, each in enumerate(rows) if each > there[number]]
         if not more:
             return rows
-        short |= more
+        # One at a time: without what it lacks, the others may have enough.
+        short.add(min(more, key=lambda number: there[number] / shares[number]))
 
 
 def _looked_at(options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int]) -> _Chosen:
