@@ -169,7 +169,7 @@ def _entry(given: Any, what: str) -> Agreement:
 
 
 def _host(provider: str, url: str | None) -> str | None:
-    return HOSTS.get(provider) if url is None else urlsplit(url).hostname
+    return HOSTS.get(provider) if url is None else (urlsplit(url).hostname or "").rstrip(".")
 
 
 def ids(agreements: Sequence[Agreement]) -> str | None:

@@ -332,6 +332,12 @@ async def test_refuted_samples(folder: Path, lake: Lake, monkeypatch: pytest.Mon
     monkeypatch.setenv(VARIABLE, "terms.yaml")
     with pytest.raises(LicenseRefused, match=r"teacher 'b' is under Llama 3\.1"):
         export_dataset(lake, "d", pairs, print)
+    given = {"teacher": "b", "who": "Ada", "why": "a test", "agreement": "by letter"}
+    path.write_text(json.dumps(spec | {"licenses": {"acknowledge": [given]}}))
+    export_dataset(lake, "d", pairs, print, spec=load_spec(path))
+    assert "Acknowledged by Ada: a test (agreement: by letter)" in (folder / "pairs" / "NOTICE").read_text()
+    card = (folder / "pairs" / "README.md").read_text()
+    assert "- Training a model on the rejected responses of `llama-3.1-8b` is restricted" in card
 
 
 async def test_of_another_lake(folder: Path, lake: Lake):

@@ -23,6 +23,7 @@ BOUND = {
     "the provider's own address": (("gpt-5", None), ["openai"]),
     "a model nobody knows, there": (("m", None), ["openai"]),
     "its address, spelt out": (("m", "https://API.openai.com/v1"), ["openai"]),
+    "its address, from the root": (("m", "https://api.openai.com./v1"), ["openai"]),
     "a region's": (("m", "https://eu.api.openai.com/v1"), ["openai"]),
     "another provider through the same API": (("mistral-large-latest", "https://api.mistral.ai/v1"), ["mistral-api"]),
     "DeepSeek's": (("deepseek-chat", "https://api.deepseek.com"), ["deepseek-api"]),
