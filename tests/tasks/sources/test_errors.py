@@ -79,6 +79,7 @@ LINES = {
     "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
     "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
     "a key twice": (b'{"prompt": "a", "id": "1", "prompt": "b"}', "has several columns 'prompt'; rename those that aren't meant"),
+    "a key twice, once escaped": (b'{"prompt": "a", "pro\\u006dpt": "b"}', "has several columns 'prompt'; rename those"),
     "an array over lines": (b'[{"prompt": "a"},', "not JSON: unexpected end of data at column 1; a line must be a JSON object"),
 }
 
