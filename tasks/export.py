@@ -42,7 +42,7 @@ from tasks.exporters.protocol import (
     needs_distributions,
     needs_refuted,
 )
-from tasks.exports import destinations, erasing, revised, scored
+from tasks.exports import destinations, erasing, remarks, revised, scored
 from tasks.exports.card import card, hub_license
 from tasks.exports.containers import CONTAINERS, File, Look
 from tasks.exports.contents import Contents, gather
@@ -227,10 +227,10 @@ def export(
             "caveats": list(said),
             "warnings": [
                 *filter(None, [cut_off(folder)]),
-                *_held_back(counts),
+                *remarks.held_back(counts),
                 *whole.lines(),
-                *_left_out(left_out),
-                *_empty(splits),
+                *remarks.left_out(left_out),
+                *remarks.empty({split.name: split.spool.rows for split in splits}),
                 *map(str, rowless),
                 *(f"exports: {each}" for each in said),
             ],
@@ -263,25 +263,6 @@ def _heldout(build: Manifest, seed: int) -> Decontamination | None:
     """Return the benchmarks of the build's spec, for what it didn't look at itself."""
     benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
     return Decontamination([Benchmark.model_validate(each) for each in benchmarks], seed=seed) if benchmarks else None
-
-
-def _left_out(samples: set[str]) -> Iterator[str]:
-    if samples:
-        yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
-
-
-def _held_back(counts: Mapping[str, int]) -> Iterator[str]:
-    if MIXED not in counts:
-        held = ", ".join(f"{number:,} in {name!r}" for name, number in counts.items())
-        yield f"there is no trace in the split {MIXED!r}: all are held back ({held}); by groups that share texts, all may be one"
-
-
-def _empty(splits: Sequence[_Split]) -> Iterator[str]:
-    empty = [split.name for split in splits if not split.spool.rows]
-    if len(empty) == len(splits):
-        yield "the export has no rows, and `datasets` loads nothing that has none"
-    else:
-        yield from (f"the split {name!r} has no rows in this form, and is left out of the export" for name in empty)
 
 
 def _distributions(
