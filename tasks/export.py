@@ -56,6 +56,7 @@ from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source
 from tasks.exports.spool import Spool
 from tasks.exports.traces import BATCH_ROWS, bytes_of, read_traces
+from tasks.exports.written import Written
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
 from tasks.sources.addresses import named, put_in, sources_in
@@ -166,7 +167,7 @@ def export(
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
         taught = _distributions(lake, workspace, folder, exporter, scorer) if needs_distributions(exporter) else None
-        mix = _mix(options.mix, counts, folder, seed, heldout)
+        mix, written = _mix(options.mix, counts, folder, seed, heldout), Written()
         left_out: set[str] = set()
         said: dict[str, None] = {}
         splits: list[_Split] = []
@@ -191,7 +192,15 @@ def export(
             )
             exporter = make(options)  # anew, since its facts are of one split
             try:
-                fill(spool, CONTAINERS[file], exporter, source, name=options.format, traces=rows)
+                fill(
+                    spool,
+                    CONTAINERS[file],
+                    exporter,
+                    source,
+                    name=options.format,
+                    traces=rows,
+                    see=written.see if name == MIXED and mix.chosen else None,
+                )
             except SpecError as error:
                 told = SpecError(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
                 if not isinstance(error, NoRows):
@@ -208,7 +217,7 @@ def export(
         shards = list(_shards(place, filled, file, options, exporter.schema))
         # An export is passed on, to the Hub as well: no address in it has a token.
         whole = mix if any(split.name == MIXED for split in filled) else mix.undone()
-        build, mixed = _public(build, [asdict(each) for each in whole.facts()])
+        build, mixed = _public(build, [asdict(each) for each in whole.exported(written).facts()])
         manifest = {
             "dataset": build["dataset"],
             "build_id": build["build_id"],
