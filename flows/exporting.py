@@ -15,12 +15,14 @@ from flows.spec import Spec
 from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
-from tasks.export import ExportOptions, check_exports, export, scores_of
+from tasks.export import ExportOptions, check_exports, export, make, scores_of
+from tasks.exporters.protocol import needs_refuted
 from tasks.exports import destinations
 from tasks.exports.mix import MixSource, licensed
+from tasks.exports.refuted import teachers_refuted
 from tasks.license import LicenseOptions, gate
 from tasks.problems import dotted
-from tasks.rights.licensing import bound_now, regate, terms_now
+from tasks.rights.licensing import bound_now, gate_origins, regate, terms_now
 from tasks.rights.scorers import admitted
 from tasks.rights.terms import load
 from tasks.teachers.options import TeacherOptions
@@ -76,6 +78,7 @@ def check_export(
     gate(licensed(mixed, where="mix"), options)
     terms = terms_now(build, options)
     regate(lake.snapshot("traces", build["dataset"], build["build_id"]), options, terms, bound_now(build, terms))
+    gate_origins(build, terms)
 
 
 def scorer_of(build: Mapping[str, Any], options: ExportOptions, spec: Spec | None = None) -> dict[str, Any] | None:
@@ -96,6 +99,27 @@ def scorer_of(build: Mapping[str, Any], options: ExportOptions, spec: Spec | Non
     return admitted(name, teachers, licenses, terms_now(build, licenses), where=where)
 
 
+def refuted_of(
+    lake: Lake, build: Mapping[str, Any], options: ExportOptions, given: LicenseOptions | None = None
+) -> list[dict[str, Any]]:
+    """Return what an export says of the teachers of whom it has refuted samples and the build no trace.
+
+    No trace says what binds them, so the gate looks at them by the build's spec; `given`: other `licenses` than its own. Raise
+    LicenseRefused where it doesn't let one through.
+    """
+    if not needs_refuted(make(options)):
+        return []
+    said = build.get("spec") or {}
+    own = LicenseOptions.model_validate(said.get("licenses", {}))
+    # What was acknowledged in the build stays so, as it does in its traces.
+    licenses = own if given is None else given.model_copy(update={"acknowledge": (*own.acknowledge, *given.acknowledge)})
+    teachers = [TeacherOptions.model_validate(each) for each in said.get("teachers", ())]
+    return [
+        admitted(name, teachers, licenses, terms_now(build, licenses), where=f"exports: {options.format}: refuted samples")
+        for name in teachers_refuted(lake, build["dataset"], build["build_id"])
+    ]
+
+
 def export_dataset(
     lake: Lake,
     dataset: str,
@@ -113,6 +137,7 @@ def export_dataset(
     landed = lake.build(dataset, build_id)
     check_export(lake, landed, spec.licenses if spec else None, mixed=options.mix)
     scorer_of(landed, options, spec)  # before a lock is waited for
+    refuted_of(lake, landed, options, spec.licenses if spec else None)
     with lake.writing(say):
         manifest = export_build(lake, landed, options, spec=spec)
         catalog.write(lake)
@@ -126,7 +151,8 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
 
     `spec`: whose teachers and licences hold for scores, in place of the build's own.
     """
-    manifest = export(lake, build, options, scorer=scorer_of(build, options, spec))
+    refuted = refuted_of(lake, build, options, spec.licenses if spec else None)
+    manifest = export(lake, build, options, scorer=scorer_of(build, options, spec), refuted=refuted)
     destination = destinations.at(options.to).shown
     noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
         "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",

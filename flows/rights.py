@@ -15,7 +15,19 @@ from tasks.exports import mix
 from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
 from tasks.rights.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
-from tasks.rights.licensing import NOTHING, Licensee, bound_now, describe, describe_teacher, gate_row, inherit, merged, regate
+from tasks.rights.licensing import (
+    NOTHING,
+    Licensee,
+    bound_now,
+    describe,
+    describe_teacher,
+    gate_origins,
+    gate_row,
+    inherit,
+    merged,
+    regate,
+    with_untraced,
+)
 from tasks.rights.scorers import agreements, named
 from tasks.rights.terms import SEPARATOR, Terms
 from tasks.snapshot import TeacherFacts
@@ -119,7 +131,8 @@ def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
         path, dataset = source.lake
         lake = Lake.at(path)
         build = lake.build(dataset, source.build)
-        licensing = build.get("licensing", {})
+        licensing = with_untraced(build.get("licensing", {})) if source.take == "prompts" else build.get("licensing", {})
+        gate_origins({"licensing": licensing}, terms)
         if source.take != "prompts" and set(source.fields.named) & GENERATED:
             traces = lake.snapshot("traces", dataset, build["build_id"])
             # Rows whose licence isn't allowed are barred one by one, and refuse nothing else.

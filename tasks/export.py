@@ -42,7 +42,7 @@ from tasks.exporters.protocol import (
     needs_distributions,
     needs_refuted,
 )
-from tasks.exports import destinations, erasing, revised, scored
+from tasks.exports import destinations, erasing, remarks, revised, scored
 from tasks.exports.card import card, hub_license
 from tasks.exports.containers import CONTAINERS, File, Look
 from tasks.exports.contents import Contents, gather
@@ -56,6 +56,7 @@ from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source
 from tasks.exports.spool import Spool
 from tasks.exports.traces import BATCH_ROWS, bytes_of, read_traces
+from tasks.exports.written import Written
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
 from tasks.sources.addresses import named, put_in, sources_in
@@ -141,10 +142,18 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
         destinations.at(each.to).check()
 
 
-def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def export(
+    lake: Lake,
+    build: Manifest,
+    options: ExportOptions,
+    *,
+    scorer: Mapping[str, Any] | None = None,
+    refuted: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Write a landed build's export and return its manifest. Same snapshot, same bytes. The caller holds the lock.
 
     `scorer`: whose distributions these are, where they aren't the samples' own (`tasks.rights.licensing.describe_teacher`).
+    `refuted`: likewise, the teachers of whom it has refuted samples and the build no trace.
     """
     exporter = make(options)
     file: str = options.file or files(exporter)[0]
@@ -158,7 +167,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         counts = _splits(workspace, folder)
         heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
         taught = _distributions(lake, workspace, folder, exporter, scorer) if needs_distributions(exporter) else None
-        mix = _mix(options.mix, counts, folder, seed, heldout)
+        mix, written = _mix(options.mix, counts, folder, seed, heldout), Written()
         left_out: set[str] = set()
         said: dict[str, None] = {}
         splits: list[_Split] = []
@@ -183,7 +192,15 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             )
             exporter = make(options)  # anew, since its facts are of one split
             try:
-                fill(spool, CONTAINERS[file], exporter, source, name=options.format, traces=rows)
+                fill(
+                    spool,
+                    CONTAINERS[file],
+                    exporter,
+                    source,
+                    name=options.format,
+                    traces=rows,
+                    see=written.see if name == MIXED and mix.chosen else None,
+                )
             except SpecError as error:
                 told = SpecError(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
                 if not isinstance(error, NoRows):
@@ -200,7 +217,7 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
         shards = list(_shards(place, filled, file, options, exporter.schema))
         # An export is passed on, to the Hub as well: no address in it has a token.
         whole = mix if any(split.name == MIXED for split in filled) else mix.undone()
-        build, mixed = _public(build, [asdict(each) for each in whole.facts()])
+        build, mixed = _public(build, [asdict(each) for each in whole.exported(written).facts()])
         manifest = {
             "dataset": build["dataset"],
             "build_id": build["build_id"],
@@ -215,13 +232,14 @@ def export(lake: Lake, build: Manifest, options: ExportOptions, *, scorer: Mappi
             "shards": shards,
             "mix": mixed,
             "scorer": None if scorer is None else dict(scorer),
+            "refuted": list(refuted),
             "caveats": list(said),
             "warnings": [
                 *filter(None, [cut_off(folder)]),
-                *_held_back(counts),
+                *remarks.held_back(counts),
                 *whole.lines(),
-                *_left_out(left_out),
-                *_empty(splits),
+                *remarks.left_out(left_out),
+                *remarks.empty({split.name: split.spool.rows for split in splits}),
                 *map(str, rowless),
                 *(f"exports: {each}" for each in said),
             ],
@@ -254,25 +272,6 @@ def _heldout(build: Manifest, seed: int) -> Decontamination | None:
     """Return the benchmarks of the build's spec, for what it didn't look at itself."""
     benchmarks = (build.get("spec") or {}).get("decontaminate") or ()
     return Decontamination([Benchmark.model_validate(each) for each in benchmarks], seed=seed) if benchmarks else None
-
-
-def _left_out(samples: set[str]) -> Iterator[str]:
-    if samples:
-        yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
-
-
-def _held_back(counts: Mapping[str, int]) -> Iterator[str]:
-    if MIXED not in counts:
-        held = ", ".join(f"{number:,} in {name!r}" for name, number in counts.items())
-        yield f"there is no trace in the split {MIXED!r}: all are held back ({held}); by groups that share texts, all may be one"
-
-
-def _empty(splits: Sequence[_Split]) -> Iterator[str]:
-    empty = [split.name for split in splits if not split.spool.rows]
-    if len(empty) == len(splits):
-        yield "the export has no rows, and `datasets` loads nothing that has none"
-    else:
-        yield from (f"the split {name!r} has no rows in this form, and is left out of the export" for name in empty)
 
 
 def _distributions(

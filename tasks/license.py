@@ -33,6 +33,11 @@ _NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
 """Old ids of licences with an exception, which the package takes for exceptions."""
 
 
+_WITHIN = {"ecos-2.0": "gpl-2.0-or-later", "wxwindows": "lgpl-2.0-or-later"}
+"""Those of them that don't name the licence to which the exception is, in lower case."""
+_RESTRICTED = re.compile(r"-(NC|ND)(-|$)|non-?commercial|^NCGL-", re.IGNORECASE)
+
+
 class LicenseOptions(Options):
     """The spec's `licenses`."""
 
@@ -150,7 +155,7 @@ def _use(expression: Any, *, explained: bool) -> Training:
     """Return what a licence says of training; of alternatives (OR), whoever trains chooses."""
     if _is_symbol(expression):
         name = str(expression)
-        if re.search(r"-(NC|ND)(-|$)", name):
+        if _RESTRICTED.search(name):
             return "restricted"
         return "unknown" if "LicenseRef-" in name and not explained else "allowed"
     uses = {_use(part, explained=explained) for part in expression.args}
@@ -239,24 +244,31 @@ def _symbols(expression: Any) -> list[Any]:
 
 
 def _ids(name: str, listed: Sequence[str]) -> set[str]:
-    """Return a list of the spec's as the ids that SPDX has today: GPL-2.0 is GPL-2.0-only."""
+    """Return a list of the spec's as the ids that SPDX has today, in lower case, which says nothing: GPL-2.0 is gpl-2.0-only."""
     found = set()
     for number, license_id in enumerate(listed):
         what = f"licenses.{name}[{number}]"
         parsed = parse(license_id, what=what)
         if not isinstance(parsed, LicenseSymbol | LicenseWithExceptionSymbol):
             raise SpecError(f"{what}: {license_id!r} must be one licence; list each on its own")
-        found.add(str(parsed))
+        found.add(str(parsed).casefold())
     return found
 
 
 def _satisfiable(expression: Any, allow: set[str] | None, deny: set[str]) -> bool:
     """Whether some choice among the alternatives (OR) uses allowed licences only."""
-    if isinstance(expression, LicenseSymbol | LicenseWithExceptionSymbol):
-        names = {str(expression)}
-        if isinstance(expression, LicenseWithExceptionSymbol):
-            names.add(str(expression.license_symbol))  # an exception only permits more
-        names |= {name.removesuffix("+") for name in names}  # as later versions do
+    if _is_symbol(expression):
+        names = _names(expression)
         return not names & deny and (allow is None or bool(names & allow))
     results = [_satisfiable(part, allow, deny) for part in expression.args]
     return any(results) if expression.operator.strip() == "OR" else all(results)
+
+
+def _names(symbol: Any) -> set[str]:
+    """Return the names by which lists may mean a licence, in lower case: that with an exception, which only permits more, too."""
+    own = str(symbol).casefold()
+    within, _, exception = own.partition("-with-")
+    names = {own, _WITHIN.get(own, f"{within}-only" if exception else own)}
+    if isinstance(symbol, LicenseWithExceptionSymbol):
+        names.add(str(symbol.license_symbol).casefold())
+    return names | {name.removesuffix("+") for name in names}  # as later versions do

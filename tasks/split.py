@@ -5,6 +5,7 @@ training. So raising `validation` takes prompts from training alone. The number 
 
 - a hash of the seed and the text, normalised: the same text is never in two splits, and it keeps its split whatever else is added
   or taken away;
+- of a prompt that was grown from others, that of its seed: the same question in other words would tell what is held back;
 - with `group`, a hash of the seed and the group's name in place of the text's;
 - with `stratify`, the next of a sequence that each stratum of each source has for itself: multiples of the golden ratio modulo 1,
   from a start that the seed gives (an additive recurrence: Weyl 1916; as integers, Knuth's "Fibonacci hashing"). Of any n of
@@ -27,6 +28,8 @@ from tasks.options import Options
 _BITS = 60
 _GOLDEN = 0x9E3779B97F4A7C15
 """2**64 divided by the golden ratio, odd."""
+_JUMPS = 32
+"""That lead from any grown prompt to its seed; more would only go round where ids that a source gives name each other."""
 
 
 class SplitOptions(Options):
@@ -84,8 +87,10 @@ def _units(workspace: Workspace, options: SplitOptions) -> None:
     label = "''" if options.stratify is None else f"coalesce({label_sql(options.stratify)}, '')"
     stratum = _address(f"'stratum/' || source || '/' || {label}")
     workspace.execute(
-        f"CREATE TABLE units AS SELECT ord, coalesce({group}, {text}) AS unit, {text} AS text, {stratum} AS stratum FROM prompts"
+        f"CREATE TABLE units AS SELECT ord, coalesce({group}, {text}) AS unit, {text} AS text, {stratum} AS stratum, "
+        f"{group} IS NOT NULL AS grouped FROM prompts"
     )
+    _follow_seeds(workspace)
     while options.group is not None:
         workspace.execute(
             """
@@ -100,6 +105,42 @@ def _units(workspace: Workspace, options: SplitOptions) -> None:
         else:
             workspace.execute("DROP TABLE merged")
             return
+
+
+def _follow_seeds(workspace: Workspace) -> None:
+    """Let prompts that were grown, and are in no group, stay together with the seed that each was grown from.
+
+    One whose text others have that weren't grown stays together with them, so that these keep their split whatever is grown.
+    """
+    workspace.execute(
+        "CREATE TABLE kin AS SELECT ord, prompt_id, parents[1] AS seed FROM prompts JOIN units USING (ord) "
+        "WHERE len(parents) > 0 AND NOT grouped"
+    )
+    if not workspace.rows("SELECT 1 FROM kin LIMIT 1"):
+        workspace.execute("DROP TABLE kin")
+        return
+    above = "kin JOIN (SELECT prompt_id AS seed, seed AS its FROM kin) AS above USING (seed)"
+    for _ in range(_JUMPS):  # each goes twice as far up as the one before
+        if not workspace.rows(f"SELECT 1 FROM {above} LIMIT 1"):
+            break
+        workspace.execute(f"CREATE TABLE jumped AS SELECT kin.ord, its FROM {above}")
+        workspace.execute("UPDATE kin SET seed = its FROM jumped WHERE kin.ord = jumped.ord")
+        workspace.execute("DROP TABLE jumped")
+    workspace.execute(
+        f"""
+        CREATE TABLE followed AS
+        WITH seeds AS (
+            SELECT prompt_id AS seed, unit FROM prompts JOIN units USING (ord) WHERE prompt_id IN (SELECT seed FROM kin)
+        ),
+        own AS (SELECT kin.ord, text, coalesce(seeds.unit, {_address("'seed/' || seed")}) AS unit
+            FROM kin JOIN units USING (ord) LEFT JOIN seeds USING (seed)),
+        others AS (SELECT text, min(unit) AS unit FROM units ANTI JOIN kin USING (ord) SEMI JOIN own USING (text) GROUP BY text)
+        SELECT ord, coalesce(others.unit, min(own.unit) OVER (PARTITION BY text)) AS unit FROM own LEFT JOIN others USING (text)
+        """
+    )
+    workspace.execute("UPDATE units SET unit = followed.unit FROM followed WHERE units.ord = followed.ord")
+    for table in ("kin", "followed"):
+        workspace.execute(f"DROP TABLE {table}")
 
 
 def _address(text: str) -> str:

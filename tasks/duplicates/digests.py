@@ -16,7 +16,7 @@ from storage.parquet import ROW_GROUP
 from storage.sql import literal
 from storage.workspace import Workspace
 
-VERSION = 2
+VERSION = 3
 """Of what `normalised` and `digests` make of a text."""
 TEXT = "concat_ws(chr(0), reasoning, response)"
 """What a sample says, in SQL."""
@@ -34,12 +34,19 @@ SCHEMA = pa.schema(
 
 _SPACES = r"[\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 """Unicode's white space beyond ASCII's, as RE2 writes it."""
+_STAND_IN = 0xFDD0
+"""Unicode has no character there, and never will."""
 
 
 def folded(text: str) -> str:
     """Return the SQL of a text whose case and Unicode form say nothing, and in which white space is ASCII's."""
-    others = f"regexp_replace(lower(nfc_normalize({text})), '{_SPACES}', ' ', 'g')"
+    others = f"regexp_replace(lower({_composed(text)}), '{_SPACES}', ' ', 'g')"
     return f"CASE WHEN strlen({text}) = length({text}) THEN lower({text}) ELSE {others} END"
+
+
+def _composed(text: str) -> str:
+    """Return the SQL of a text in Unicode's form NFC. What makes it ends at a chr(0), behind which responses stand."""
+    return f"replace(nfc_normalize(replace({text}, chr(0), chr({_STAND_IN}))), chr({_STAND_IN}), chr(0))"
 
 
 def normalised(text: str) -> str:

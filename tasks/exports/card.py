@@ -281,6 +281,9 @@ def _limits(contents: Contents) -> Iterator[str]:
         for each in contents.licensing.scorers:
             if each["train_use"] == use:
                 yield f"- Training a model on the distributions of {_code(each['model'])} is {use}, by the terms above."
+        for each in contents.manifest["refuted"]:
+            if each["train_use"] == use:
+                yield f"- Training a model on the rejected responses of {_code(each['model'])} is {use}, by the terms above."
     yield from (f"- {line}" for line in contents.manifest["caveats"])
     yield "- The responses are a language model's: they may be biased, outdated or wrong in what no verifier looks at."
     yield "- Verified responses favour prompts that the teachers can solve; see the pass rates above."

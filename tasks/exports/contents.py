@@ -127,7 +127,10 @@ def gather(lake: Lake, workspace: Workspace, build: Manifest, manifest: Mapping[
         manifest=manifest,
         schema=schema,
         licensing=_with_mix(
-            _with_scorer(_licensing(workspace, build, traces, sorted(licenses)), manifest["scorer"]), manifest["mix"]
+            _with_scorer(
+                _with_refuted(_licensing(workspace, build, traces, sorted(licenses)), manifest["refuted"]), manifest["scorer"]
+            ),
+            manifest["mix"],
         ),
         licenses=licenses,
         train_use=counted("coalesce(train_use, 'unknown')"),
@@ -155,6 +158,15 @@ def _licensing(workspace: Workspace, build: Manifest, traces: str, licenses: Seq
         ],
         text=(),
     )
+
+
+def _with_refuted(found: Licensing, refuted: Sequence[Mapping[str, Any]]) -> Licensing:
+    """Add the teachers whose samples stand in rows though none was kept: their licences hold for the whole as well."""
+    if not refuted:
+        return found
+    licenses = [each for each in (found.license, *(str(each["license"]) for each in refuted)) if each not in {"NONE", "unknown"}]
+    whole = together(parse(each, what="license") for each in licenses)
+    return replace(found, license=whole, teachers=[*found.teachers, *refuted])
 
 
 def _with_scorer(found: Licensing, scorer: Mapping[str, Any] | None) -> Licensing:

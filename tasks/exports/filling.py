@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,10 +16,20 @@ from tasks.exports.spool import Spool
 from tasks.exports.traces import BATCH_BYTES, BATCH_ROWS
 
 
-def fill(spool: Spool, container: Container, exporter: Exporter, source: Iterable[Any], *, name: str, traces: int) -> None:
+def fill(
+    spool: Spool,
+    container: Container,
+    exporter: Exporter,
+    source: Iterable[Any],
+    *,
+    name: str,
+    traces: int,
+    see: Callable[[Sequence[Mapping[str, Any]]], None] | None = None,
+) -> None:
     """Pack what an exporter makes of its source into a spool, as many rows at a time as their size allows, and close it.
 
-    `traces` is what the source gives. Raise SpecError, in one line, where the exporter breaks a promise; it may raise one itself.
+    `traces` is what the source gives; `see` is shown the rows. Raise SpecError, in one line, where the exporter breaks a promise;
+    it may raise one itself.
     """
     rows, schema = _checked(exporter, name, source), exporter.schema
     size, packed = 16, 0
@@ -30,6 +40,8 @@ def fill(spool: Spool, container: Container, exporter: Exporter, source: Iterabl
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, orjson.JSONEncodeError) as error:
                 raise _broken(name, error) from error
             spool.add(batch)
+            if see is not None:
+                see(taken)
             packed += batch.nbytes
             size = max(1, min(BATCH_ROWS, BATCH_BYTES * spool.rows // max(1, packed)))
     except NoRows:

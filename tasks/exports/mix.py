@@ -12,7 +12,7 @@ import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Self
 
@@ -24,6 +24,7 @@ from storage.errors import SourceError, SpecError
 from storage.identity import address
 from storage.schemas import TRACES
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
+from tasks.exports.written import Written, short
 from tasks.heldout.blocks import Text
 from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
@@ -91,9 +92,9 @@ class MixFacts:
     share: float
     """That was asked for."""
     reached: float
-    """Of the rows that were mixed into; less than `share` where the source has too few rows."""
+    """Of the rows; less than `share` where the source has too few, or the form left some out."""
     rows: int
-    """That were taken."""
+    """That stand in the export."""
     available: int
     """Different rows that the source has and that may be taken."""
     contaminated: int
@@ -111,6 +112,8 @@ class _Chosen:
     held_back: int
     rows: int
     hashes: array[int]
+    given: array[int] = field(default_factory=lambda: array("Q"))
+    written: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +128,17 @@ class Mix:
     """By source."""
     lost: bool = False
     """Whether the form in which they are written left out all of the split."""
+    written: int = 0
+    """Conversations in the export's rows; 0 where nobody counted."""
+
+    def exported(self, written: Written) -> Mix:
+        """Return what is said of the rows that were written."""
+        if not written.rows:
+            return self
+        people = np.frombuffer(written.people, np.uint64) if written.people else np.zeros(0, np.uint64)
+        counted = [int(np.isin(people, _different(each.given)).sum()) for each in self.chosen]
+        chosen = tuple(replace(each, written=number) for each, number in zip(self.chosen, counted, strict=True))
+        return replace(self, chosen=chosen, written=written.rows)
 
     def undone(self) -> Mix:
         """Return what is said where nothing of the split was left."""
@@ -137,20 +151,21 @@ class Mix:
 
     def facts(self) -> list[MixFacts]:
         """Return what came of each source."""
-        whole = max(1, self.traces + self.rows)
+        whole = self.written or max(1, self.traces + self.rows)
+        rows = [each.rows if each.written is None else each.written for each in self.chosen]
         return [
             MixFacts(
                 source=each.options.source,
                 license=each.license,
                 attribution=each.options.attribution or each.options.source,
                 share=each.options.share,
-                reached=round(each.rows / whole, 6),
-                rows=each.rows,
+                reached=round(number / whole, 6),
+                rows=number,
                 available=each.available,
                 contaminated=each.contaminated,
                 held_back=each.held_back,
             )
-            for each in self.chosen
+            for each, number in zip(self.chosen, rows, strict=True)
         ]
 
     def lines(self) -> list[str]:
@@ -198,7 +213,9 @@ class Mix:
                         raise SourceError(f"{shown(each.options.source)}: has changed while it was read; export again")
                     # A chat template may write a day; a row whose author has none gets that of the trace before it.
                     same = {name: trace[name] for name in ("dataset", "build_id", "created_at")}
-                    yield _row(found, each) | same
+                    row = _row(found, each) | same
+                    each.given.append(short(row["sample_id"]))
+                    yield row
                     given[number] += 1
         if seen != self.traces or given != [each.rows for each in self.chosen]:
             raise AssertionError(f"{seen} traces were mixed into, and {self.traces} were promised")
@@ -249,10 +266,11 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
         left = 1 - sum(share for number, share in enumerate(shares) if number not in short)
         whole = (traces + sum(there[number] for number in short)) / left
         rows = [there[n] if n in short else round(share * whole) for n, share in enumerate(shares)]
-        more = {number for number, each in enumerate(rows) if each > there[number]}
+        more = [number for number, each in enumerate(rows) if each > there[number]]
         if not more:
             return rows
-        short |= more
+        # One at a time: without what it lacks, the others may have enough.
+        short.add(min(more, key=lambda number: there[number] / shares[number]))
 
 
 def _looked_at(options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int]) -> _Chosen:

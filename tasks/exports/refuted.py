@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
-from storage.sql import literal
+from storage.sql import explained, literal, parquet_files
 from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
 from tasks.decontaminate import Decontamination, response_texts
 from tasks.heldout.matching import Matching
@@ -81,6 +82,22 @@ def pairs_source(
                 ahead = next(refuted, None)
             split = kept[0]["split"] or "train"
             yield PromptSamples(prompt_id=prompt_id, split=split, kept=kept, refuted=tuple(against))
+
+
+def teachers_refuted(lake: Lake, dataset: str, build_id: str) -> list[str]:
+    """Return the teachers of whom `pairs_source` has refuted samples and the build no trace that would speak for them."""
+    traces, outcomes = (_files(lake.snapshot(table, dataset, build_id)) for table in ("traces", "outcomes"))
+    if "refuted_by" not in _columns(outcomes[0]):
+        return []  # whoever reads the samples is told
+    kept, refuted = parquet_files(traces), f"{parquet_files(outcomes)} WHERE stage = 'verify' AND refuted_by IS NOT NULL"
+    with explained(), duckdb.connect() as connection:
+
+        def names(of: str) -> list[str]:
+            return [name for (name,) in connection.execute(f"SELECT DISTINCT teacher FROM {of} ORDER BY teacher").fetchall()]
+
+        found = f"{refuted} AND teacher NOT IN (SELECT DISTINCT teacher FROM {kept})"
+        # Prompts are looked at only where there is such a teacher at all.
+        return names(f"{found} AND prompt_id IN (SELECT prompt_id FROM {kept})") if names(found) else []
 
 
 def _files(folder: Path) -> list[Path]:
@@ -165,6 +182,8 @@ def _licensed(workspace: Workspace, traces: list[Path], build: Manifest) -> Mapp
         found[teacher, prompt_license] = dict(zip(_TEACHER, values, strict=True))
     for prompt_license in {prompt_license for _, prompt_license in found}:
         for teacher in build.get("spec", {}).get("teachers", ()):
+            if not teacher.get("license"):
+                continue  # it only judges
             own = {
                 "teacher_license": teacher["license"],
                 "license": conjunction((prompt_license, teacher["license"])),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from storage.workspace import Workspace
 from tasks.license import LicenseOptions, effective, parse, refusal, together
 from tasks.rights.bound import Acknowledgement, Bound, Inherited, covers, joined, split, strictest
 from tasks.rights.terms import SEPARATOR, Agreement, Terms, load
+from tasks.sources.shown import shown
 from tasks.teachers.options import BATCH, TeacherOptions
 
 NOTHING = "NONE"
@@ -45,7 +46,8 @@ def describe(
 ) -> Licensing:
     """Return the manifest's `licensing`, of what is kept; where nothing is, of all that could have been.
 
-    `kept` must be there. `text` is the licence of the template's texts. `sources`: attributions, by source, where there are any.
+    `untraced` has the sources of the other prompts: no trace is made of them here, and another dataset may take them. `kept` must
+    be there. `text` is the licence of the template's texts. `sources`: attributions, by source, where there are any.
     """
     found = workspace.rows(
         "SELECT source, license, arm, min(ord) AS first FROM (SELECT DISTINCT ord, arm FROM kept) "
@@ -59,17 +61,25 @@ def describe(
         )
         rows = [(source, license_, arm) for source, license_, _ in listed for arm in range(len(teachers))]
     prompts = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_, _ in rows)
+    known = workspace.rows(
+        "SELECT source, license, min(ord) AS first FROM prompts WHERE license IS NOT NULL "
+        "GROUP BY ALL ORDER BY first, source, license"
+    )
+    licensed = [(source, license_) for source, license_, _ in known if refusal(license_, LicenseOptions()) is None]
+    others = dict.fromkeys((source, together([parse(license_, what="license")])) for source, license_ in licensed)
+
+    def described(source: str, license_: str) -> dict[str, Any]:
+        credit = {"attribution": sources[source]} if sources.get(source) else {}
+        bound = next((_inherited(each) for each in inherited if each.source == source), {})
+        return {"source": source, "license": license_} | credit | bound
+
     # A teacher stands among `teachers` once for each of its strategies.
     used = {teachers[number].options.name: teachers[number] for number in sorted({arm for _, _, arm in rows})}
     pairs = dict.fromkeys((license_, arm) for _, license_, arm in rows)
     whole = [effective(license_, str(teachers[number].options.license), text=text).license for license_, number in pairs]
     return {
-        "sources": [
-            {"source": source, "license": license_}
-            | ({"attribution": sources[source]} if sources.get(source) else {})
-            | next((_inherited(each) for each in inherited if each.source == source), {})
-            for source, license_ in prompts
-        ],
+        "sources": [described(*each) for each in prompts],
+        "untraced": [described(*each) for each in others if each not in prompts],
         "teachers": [describe_teacher(each) for each in used.values()],
         "text": [] if text is None else [{"what": "template", "license": text}],
         "license": together(parse(each, what="license") for each in whole) if whole else NOTHING,
@@ -140,11 +150,40 @@ def gate_row(row: Mapping[str, Any], terms: Terms, *, also: Iterable[str] = (), 
             )
 
 
+def gate_origins(build: Mapping[str, Any], terms: Terms) -> None:
+    """Raise LicenseRefused where terms of today restrict what models wrote of a landed build's prompts, and didn't bind it then.
+
+    What did bind it stands in the traces. Their addresses aren't known any more, so they are found by the models' names.
+    """
+    for each in build.get("licensing", {}).get("sources", ()):
+        found = dict.fromkeys(one.id for teacher in _authors(each) for one in _unbound(teacher, terms))
+        row = {"terms": None, "train_use": each.get("train_use", "allowed"), "acknowledgement": each.get("acknowledgement")}
+        gate_row(row, terms, also=found, said=f"prompts of {shown(each['source'])}")
+
+
+def _authors(source: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the models that wrote a source's prompts, or what these were made of."""
+    origin = source.get("origin", {})
+    yield from origin.get("teachers", ())
+    for each in origin.get("sources", ()):
+        yield from _authors(each)
+
+
+def _unbound(teacher: Mapping[str, Any], terms: Terms) -> Sequence[Agreement]:
+    """Return what binds a teacher today that nothing had bound."""
+    return () if teacher["terms"] else terms.of(provider=teacher["provider"], urls=(), model=teacher["model"])
+
+
+def with_untraced(licensing: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a build's manifest says of all of its prompts, those without a trace among them."""
+    return {**licensing, "sources": [*licensing.get("sources", ()), *licensing.get("untraced", ())]}
+
+
 def inherit(source: str, licensing: Mapping[str, Any], traces: Path | None) -> Inherited:
     """Return what binds prompts from another lake's build, of which `licensing` is what the manifest says.
 
     `traces`: the build's (a folder), which `regate` let through, where their responses are prompts here. Without them, only what
-    that build's own prompts brought along.
+    that build's own prompts brought along. Of prompts without a trace, call `with_untraced` first.
     """
     sources = licensing.get("sources", ())
     own: list[dict[str, Any]] = [each for each in sources if "train_use" in each]

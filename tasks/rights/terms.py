@@ -28,8 +28,8 @@ VARIABLE = "STILLHOUSE_TERMS"
 """The environment variable that names a file of one's own."""
 HOSTS = {"anthropic": "api.anthropic.com", "openai": "api.openai.com"}
 """Whom a provider asks where a teacher has no `base_url`."""
-ALONE = frozenset({"local", "replay", "simulate", "transformers"})
-"""Providers that ask nobody, and so have no terms."""
+ALONE = frozenset({"local", "simulate", "transformers"})
+"""Providers that ask nobody, and so have no service's terms. What `replay` reads is what its model answered whoever asked it."""
 SEPARATOR = ", "
 """Between the ids in the column `terms`."""
 
@@ -169,7 +169,7 @@ def _entry(given: Any, what: str) -> Agreement:
 
 
 def _host(provider: str, url: str | None) -> str | None:
-    return HOSTS.get(provider) if url is None else urlsplit(url).hostname
+    return HOSTS.get(provider) if url is None else (urlsplit(url).hostname or "").rstrip(".")
 
 
 def ids(agreements: Sequence[Agreement]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from storage.errors import SourceError
@@ -16,7 +17,8 @@ def read_of(fields: Fields) -> set[str]:
 def once(fields: Fields, names: Sequence[str], place: str) -> set[str]:
     """Return the columns that are read. Raise SourceError where one of them is there twice: nobody can say which is meant."""
     read = read_of(fields)
-    twice = next((name for place, name in enumerate(names) if name in read and name in names[:place]), None)
+    times = Counter(names)
+    twice = next((name for name in names if name in read and times[name] > 1), None)
     if twice is not None:
         raise SourceError(f"{place}: has several columns {twice!r}; rename those that aren't meant")
     return read

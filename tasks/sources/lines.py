@@ -7,7 +7,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import orjson
 
@@ -22,7 +23,7 @@ _LONG = re.compile(rb"\d{19}")
 
 def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     """Yield the objects of a file that has one a line."""
-    names = [orjson.dumps(name) for name in sorted(read_of(fields))]
+    columns = sorted(read_of(fields))
     with file.unpacked() as stream:
         for number, line in enumerate(stream, start=1):
             line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line  # noqa: PLW2901
@@ -32,10 +33,12 @@ def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
             try:
                 line.decode("utf-8")
                 row = orjson.loads(line)
+                # Of two keys, readers take the last: each that they leave out has two quotes. What else changes their number is
+                # looked at as well.
+                if b"\\u0022" in line or orjson.dumps(row).count(b'"') != line.count(b'"'):
+                    _refuse_keys(json.loads(line, object_pairs_hook=_Object), fields, columns, place)
                 if _LONG.search(line):
                     row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
-                if isinstance(row, dict) and any(line.count(name) > 1 for name in names):
-                    once(fields, _keys(line), place)  # of two, either reader takes the last
             except UnicodeDecodeError as error:
                 raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
             except orjson.JSONDecodeError as error:
@@ -48,11 +51,30 @@ def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
             yield place, row
 
 
-def _keys(line: bytes) -> list[str]:
-    """Return the keys of the object that a line is, each as often as it stands there."""
-    found: list[list[str]] = []
-    json.loads(line, object_pairs_hook=lambda pairs: found.append([name for name, _ in pairs]))
-    return found[-1]  # the outermost is whole last
+class _Object(dict[str, Any]):
+    """An object of JSON that knows its keys, each as often as it stands there."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.names = [name for name, _ in pairs]
+
+
+def _refuse_keys(row: Any, fields: Fields, columns: Sequence[str], place: str) -> None:
+    """Raise SourceError where a column that is read stands several times in a row, or a key in an object in one."""
+    if not isinstance(row, _Object):
+        return
+    once(fields, row.names, place)
+    for name in columns:
+        if (key := _key_within(row.get(name))) is not None:
+            raise SourceError(f"{place}: {name}: an object in it has the key {key!r} several times; leave the one that is meant")
+
+
+def _key_within(value: Any) -> str | None:
+    """Return a key that stands several times in an object, however deep."""
+    if isinstance(value, _Object) and len(value) < len(value.names):
+        return next(name for at, name in enumerate(value.names) if name in value.names[:at])
+    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((key for each in within if (key := _key_within(each)) is not None), None)
 
 
 def csv_(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:

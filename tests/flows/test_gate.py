@@ -14,7 +14,7 @@ import pytest
 
 from flows import cli, rights
 from flows.checks import check
-from flows.exporting import check_export, export_build
+from flows.exporting import check_export, export_build, export_dataset
 from flows.loading import load_spec
 from flows.plan import plan
 from flows.run import Run
@@ -301,8 +301,43 @@ async def test_rows_of_which_none_is_allowed(folder: Path, lake: Lake):
     source = {"source": "own.jsonl", "fields": {"license": "lic"}}
     manifest = await build(write(folder, prompts=[source], licenses={"allow": ["Apache-2.0"]}), lake)
     assert (manifest["kept"], manifest["rejected"]) == (0, {"license": 3})
-    assert manifest["licensing"] == {"sources": [], "teachers": [], "text": [], "license": "NONE"}
+    untraced = [{"source": "own.jsonl", "license": "MIT"}]
+    assert manifest["licensing"] == {"sources": [], "untraced": untraced, "teachers": [], "text": [], "license": "NONE"}
     may_export(lake, manifest)
+
+
+async def test_refuted_samples(folder: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """A teacher of whom pairs have rejected responses alone is gated, and said in NOTICE; one that only judges needs no licence."""
+    answers = [{"prompt_id": f"{name}{i}", "responses": ["wrong"]} for name in ("mit", "by") for i in range(3)]
+    (folder / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers))
+    replay = {"provider": "replay", "path": "b.jsonl"}
+    weak = replay | {"name": "b", "model": "llama-3.1-8b", "license": "LicenseRef-Llama"}
+    path = write(folder, verify=[{"use": "regex", "pattern": "[0-9]"}])
+    spec = json.loads(path.read_text())
+    spec["teachers"] += [weak, replay | {"name": "judge", "model": "j", "draw": False}]
+    path.write_text(json.dumps(spec))
+    manifest = await build(path, lake)
+    assert [each["name"] for each in manifest["licensing"]["teachers"]] == ["t"]
+    pairs = ExportOptions(to="pairs", format="preference")
+    told = export_build(lake, manifest, pairs)
+    assert "LicenseRef-Llama" in told["license"]
+    assert "* Built with Llama\n" in (folder / "pairs" / "NOTICE").read_text()
+    assert "LicenseRef-Llama" not in export_build(lake, manifest, ExportOptions(to="whole"))["license"]
+    path.write_text(json.dumps(spec | {"licenses": {"deny": ["LicenseRef-Llama"]}}))
+    with pytest.raises(LicenseRefused, match=r"refuted samples: teacher 'b' is licensed LicenseRef-Llama, and licenses\.deny"):
+        export_dataset(lake, "d", pairs, print, spec=load_spec(path))
+    (own,) = (each for each in load().agreements if each.id == "llama-3.1")
+    restricted = own.model_dump(mode="json", exclude_none=True) | {"training": "restricted"}
+    (folder / "terms.yaml").write_text(json.dumps({"terms": [restricted]}))
+    monkeypatch.setenv(VARIABLE, "terms.yaml")
+    with pytest.raises(LicenseRefused, match=r"teacher 'b' is under Llama 3\.1"):
+        export_dataset(lake, "d", pairs, print)
+    given = {"teacher": "b", "who": "Ada", "why": "a test", "agreement": "by letter"}
+    path.write_text(json.dumps(spec | {"licenses": {"acknowledge": [given]}}))
+    export_dataset(lake, "d", pairs, print, spec=load_spec(path))
+    assert "Acknowledged by Ada: a test (agreement: by letter)" in (folder / "pairs" / "NOTICE").read_text()
+    card = (folder / "pairs" / "README.md").read_text()
+    assert "- Training a model on the rejected responses of `llama-3.1-8b` is restricted" in card
 
 
 async def test_of_another_lake(folder: Path, lake: Lake):

@@ -11,7 +11,7 @@ import pytest
 
 from flows import judging
 from flows.checks import check
-from flows.exporting import export_build
+from flows.exporting import check_export, export_build
 from flows.loading import load_spec
 from flows.plan import plan
 from flows.run import Run
@@ -233,6 +233,49 @@ async def test_a_probe_buys_a_few(lake: Lake):
     made = await plan(load_spec(path), path, lake, lambda _: None)
     assert [(each.stored, each.missing, each.may_come, each.expected) for each in made.growth] == [(1, 1, 1, 1)]
     assert (await build(path, lake))["grown"][0]["paid"] == 1
+
+
+async def test_prompts_without_a_trace(folder: Path, lake: Lake):
+    """What binds a grown prompt goes on to a dataset that takes it, though its first one kept nothing that answers it."""
+    first = write(grower={"model": "llama-2-7b"}, licenses=ACKNOWLEDGED, verify=[{"use": "regex", "pattern": "Seed"}])
+    manifest = await build(first, lake)
+    assert [each["source"] for each in manifest["licensing"]["sources"]] == ["seeds.jsonl"]
+    (grown,) = manifest["licensing"]["untraced"]
+    assert (grown["source"], grown["terms"], grown["train_use"]) == ("seeds.jsonl (rephrase by g)", "llama-2", "restricted")
+    spec = {
+        "dataset": "d",
+        "prompts": [{"source": f"lake:{lake.root}#d", "take": "prompts"}],
+        "teachers": [{"name": "t", "provider": "replay", "model": "m", "license": "Apache-2.0", "path": "answers.jsonl"}],
+    }
+    (folder / "second.yaml").write_text(json.dumps(spec))
+    other = Lake(folder / "other")
+    traces = rows(other, "traces", await build(folder / "second.yaml", other))
+    assert {(row["terms"], row["train_use"]) for row in traces} == {("llama-2", "restricted")}
+    assert {row["acknowledgement"] for row in traces} == {"llama-2: a classifier (Ada, by letter)"}
+
+
+async def test_terms_of_whoever_grew_it_today(folder: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """An entry that binds the grower only since the build landed refuses its export, and a dataset that takes its prompts."""
+    manifest = await build(write(grower={"model": "n-1"}), lake)
+    check_export(lake, manifest)
+    entry = {
+        "id": "n",
+        "name": "N",
+        "kind": "model",
+        "models": ["n-*"],
+        "training": "restricted",
+        "clause": "No.",
+        "basis": "text",
+    }
+    (folder / "terms.yaml").write_text(json.dumps({"terms": [entry]}))
+    monkeypatch.setenv(VARIABLE, "terms.yaml")
+    with pytest.raises(LicenseRefused, match=r"prompts of seeds\.jsonl \(rephrase by g\) are under N \(n\)"):
+        check_export(lake, manifest)
+    taken = {"source": f"lake:{lake.root}#d", "take": "prompts"}
+    spec = {"dataset": "e", "prompts": [taken], "teachers": json.loads(write().read_text())["teachers"][:1]}
+    (folder / "second.yaml").write_text(json.dumps(spec))
+    with pytest.raises(LicenseRefused, match="are under N"):
+        check(load_spec(folder / "second.yaml"), folder / "second.yaml", lake)
 
 
 async def test_from_a_lake(lake: Lake):

@@ -48,6 +48,11 @@ DIFFERENT = {
     "accents": ("cafe", "café"),
     "reasoning": (Choice(response="4", reasoning="two and two"), Choice(response="4", reasoning="I know")),
     "reasoning or none": (Choice(response="4", reasoning="two"), "4"),
+    "response to the same reasoning": (
+        Choice(response="vier", reasoning="für zwei"),
+        Choice(response="acht", reasoning="für zwei"),
+    ),
+    "response behind what is another's": (Choice(response="4", reasoning="für"), "für"),
 }
 
 

@@ -423,6 +423,29 @@ class Whole(Doubling):
             yield {"text": copied["response"], "license": copied["license"]}
 
 
+class Short(Doubling):
+    """Leaves out what people wrote in more than so many letters, and half of the rest."""
+
+    schema = pa.schema([("sample_id", pa.string()), ("teacher", pa.string()), ("license", pa.string())])
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield where each comes from."""
+        kept = (each for each in traces if each["teacher"] or len(each["response"]) < len("I say so."))
+        yield from ({name: each[name] for name in self.schema.names} for number, each in enumerate(kept) if number % 2)
+
+
+class Packed(Short):
+    """The same, several in a row."""
+
+    names = pa.list_(pa.string())
+    schema = pa.schema([("sample_id", names), ("teacher", names), ("license", pa.string())])
+
+    def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+        """Yield one row of all."""
+        rows = list(super().rows(traces))
+        yield {name: [row[name] for row in rows] for name in ("sample_id", "teacher")} | {"license": "MIT"}
+
+
 @pytest.fixture
 def plug_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[type[Doubling]], None]:
     """Return what makes a class the exporter `own`."""
@@ -559,6 +582,25 @@ class TestMix:
             human_rows = [row for row in rows if row["teacher"] is None]
             assert [row["license"] for row in human_rows] == ["CC-BY-SA-4.0"] * 4
             assert all(row["messages"][-1]["content"].startswith("I say") for row in human_rows)
+
+    @pytest.mark.parametrize("kind", [Short, Packed])
+    def test_what_a_form_leaves_out(
+        self, tmp_path: Path, human: str, plug_in: Callable[[type[Doubling]], None], kind: type[Doubling]
+    ):
+        """What is said of each source is said of the rows that were written: a source of which none is left isn't credited."""
+        plug_in(kind)
+        long = tmp_path / "long.jsonl"
+        long.write_text("".join(json.dumps({"prompt": f"L{n}", "response": f"I say so {n}"}) + "\n" for n in range(10)))
+        mix = [{"source": path, "share": 0.2, "license": name} for path, name in ((human, "CC0-1.0"), (str(long), "CC-BY-4.0"))]
+        manifest = run(Lake.at(str(tmp_path / "lake")), 24, format="own", mix=mix)
+        whole = sum(
+            len(row["sample_id"]) if kind is Packed else 1 for row in load(tmp_path / "out" / "train-00000-of-00001.parquet")
+        )
+        mine, other = manifest["mix"]
+        assert whole == 16
+        assert (mine["rows"], mine["reached"]) == (8, 0.5)
+        assert (other["rows"], other["reached"]) == (0, 0)
+        assert "long.jsonl" not in (tmp_path / "out" / "NOTICE").read_text()
 
     def test_only_in_train(self, tmp_path: Path, human: str):
         """What is held back stays as it is."""

@@ -97,6 +97,7 @@ LET_THROUGH = {
     "an id of old by its new name": (OLD, {"allow": ["GPL-2.0-only"]}),
     "or later versions": ("Apache-2.0+", {"allow": ["Apache-2.0"]}),
     "a reference": ("LicenseRef-ours", {"allow": ["LicenseRef-ours"]}),
+    "a reference in other case": ("LicenseRef-Ours", {"allow": ["LicenseRef-ours"]}),
 }
 REFUSED = {
     "not allowed": ("GPL-3.0-only", {"allow": ["MIT"]}),
@@ -113,6 +114,9 @@ REFUSED = {
     "an id of old by its new name": ("GPL-2.0-only", {"deny": [OLD]}),
     "or later isn't only": ("GPL-2.0-or-later", {"allow": ["GPL-2.0-only"]}),
     "a reference": ("LicenseRef-ours", {"allow": ["MIT"]}),
+    "a reference in other case": ("LicenseRef-Ours", {"deny": ["LicenseRef-ours"]}),
+    "an id of old denied as another's exception": ("GPL-2.0-with-classpath-exception", {"deny": ["GPL-2.0"]}),
+    "an id of old that names no licence": ("wxWindows", {"deny": ["LGPL-2.0-or-later"]}),
 }
 
 
@@ -162,6 +166,13 @@ EFFECTIVE = {
     "OR is bracketed": ("MIT OR CC0-1.0", "Apache-2.0", None, "(MIT OR CC0-1.0) AND Apache-2.0", "allowed"),
     "AND isn't": ("MIT AND CC0-1.0", "Apache-2.0", None, "MIT AND CC0-1.0 AND Apache-2.0", "allowed"),
     "non-commercial": ("CC-BY-NC-4.0", "MIT", None, "CC-BY-NC-4.0 AND MIT", "restricted"),
+    "non-commercial, in other words": (
+        "PolyForm-Noncommercial-1.0.0",
+        "NCGL-UK-2.0",
+        None,
+        "PolyForm-Noncommercial-1.0.0 AND NCGL-UK-2.0",
+        "restricted",
+    ),
     "no derivatives": ("MIT", "CC-BY-ND-4.0", None, "MIT AND CC-BY-ND-4.0", "restricted"),
     "both": ("CC-BY-NC-ND-4.0", "MIT", None, "CC-BY-NC-ND-4.0 AND MIT", "restricted"),
     "the text's": ("MIT", "MIT", None, "MIT AND CC-BY-4.0", "allowed", "CC-BY-4.0"),

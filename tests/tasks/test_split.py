@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,20 @@ def workspace(lake: Lake, tmp_path: Path) -> Iterator[Workspace]:
         yield opened
 
 
-def cut(workspace: Workspace, rows: list[Row], *, seed: int = 0, **given: Any) -> list[str]:
-    """Return each prompt's split."""
-    workspace.execute("CREATE OR REPLACE TABLE prompts (ord BIGINT, prompt VARCHAR, source VARCHAR, tags MAP(VARCHAR, VARCHAR))")
-    values = ", ".join(["(?, ?, ?, MAP(?::VARCHAR[], ?::VARCHAR[]))"] * len(rows))
-    flat = [v for n, (text, source, tags) in enumerate(rows) for v in (n, text, source, list(tags), list(tags.values()))]
+def cut(
+    workspace: Workspace, rows: list[Row], *, seed: int = 0, parents: Mapping[int, list[int]] | None = None, **given: Any
+) -> list[str]:
+    """Return each prompt's split. `parents`: from which rows, or others, some were grown."""
+    workspace.execute(
+        "CREATE OR REPLACE TABLE prompts "
+        "(ord BIGINT, prompt_id VARCHAR, prompt VARCHAR, source VARCHAR, tags MAP(VARCHAR, VARCHAR), parents VARCHAR[])"
+    )
+    values = ", ".join(["(?, ?, ?, ?, MAP(?::VARCHAR[], ?::VARCHAR[]), ?)"] * len(rows))
+    flat = [
+        value
+        for n, (text, source, tags) in enumerate(rows)
+        for value in (n, str(n), text, source, list(tags), list(tags.values()), list(map(str, (parents or {}).get(n, ()))))
+    ]
     workspace.execute(f"INSERT INTO prompts VALUES {values}", flat)
     workspace.execute("DROP TABLE IF EXISTS splits")
     split(workspace, SplitOptions(**given), seed=seed)
@@ -159,6 +168,44 @@ class TestGroup:
         found = cut(workspace, rows, test=0.1, group="tag:f", stratify="tag:topic")
         assert all(len(set(found[n : n + 4])) == 1 for n in range(0, 400, 4))
         assert all(12 <= found[start : start + 200].count("test") <= 28 for start in (0, 200))
+
+
+class TestGrown:
+    """Prompts that were grown from others."""
+
+    @pytest.mark.parametrize("given", [{}, {"stratify": "source"}, {"group": "tag:family"}], ids=["by text", "strata", "groups"])
+    def test_with_the_seed(self, workspace: Workspace, given: dict[str, str]):
+        """Over any number of rounds, and where several were shown: a test's seed has no child to train on. Seeds stay."""
+        many = 60
+        seeds: list[Row] = [(f"Case {n}?", "s", {"family": str(n)} if n % 2 else {}) for n in range(many)]
+        rows = [*seeds, *((f"Round {1 + n // many} of {n}?", "s (evolve)", {}) for n in range(3 * many))]
+        parents = {many + n: [n, (n + 1) % many] for n in range(3 * many)}  # each is of the row `many` before it, at first
+        found = cut(workspace, rows, parents=parents, test=0.4, **given)
+        assert all(len(set(found[n::many])) == 1 for n in range(many))
+        assert len(set(found)) == 2
+        assert found[:many] == cut(workspace, seeds, test=0.4, **given)
+
+    def test_of_seeds_that_are_not_kept(self, workspace: Workspace):
+        """Those of one seed are in one split, though the seed is no prompt."""
+        rows: list[Row] = [(f"Of {n}?", "s", {}) for n in range(200)]
+        found = cut(workspace, rows, parents={n: [1_000 + n // 4] for n in range(200)}, test=0.4)
+        assert all(len(set(found[n : n + 4])) == 1 for n in range(0, 200, 4))
+        assert len(set(found)) == 2
+
+    def test_texts_that_others_have(self, workspace: Workspace):
+        """The same text is never in two splits: of what wasn't grown, none leaves its own; of what was, one decides for all."""
+        rows: list[Row] = [(f"Case {n}?", "s", {}) for n in range(100)]
+        rows += [(f"case {n + 1}?", "t", {}) for n in range(50)] + [(f"Both {n // 2}?", "t", {}) for n in range(100)]
+        parents = {100 + n: [n] for n in range(150)}
+        found = cut(workspace, rows, parents={number: [each % 100 for each in of] for number, of in parents.items()}, test=0.4)
+        assert found[:100] == cut(workspace, rows[:100], test=0.4)
+        assert found[100:150] == found[1:51]
+        assert found[150::2] == found[151::2]
+
+    def test_ids_in_a_circle(self, workspace: Workspace):
+        """Ids that a source gives may name each other; it ends all the same."""
+        rows: list[Row] = [("a", "s", {}), ("b", "s", {}), ("c", "s", {})]
+        assert set(cut(workspace, rows, parents={0: [1], 1: [0], 2: [2]}, test=0.4)) <= {"train", "test"}
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,13 @@ def test_too_few(tmp_path: Path):
     assert "few.jsonl has only 10 different rows, so its share is 6.4% and not 20.0%" in line
 
 
+def test_no_more_than_its_share(tmp_path: Path):
+    """What another source lacks makes the export smaller, and no source larger than the share that it was to have."""
+    some, few = human(tmp_path, 50, "some.jsonl"), human(tmp_path, 1, "few.jsonl")
+    mix = plan([options(some, 0.28), options(few, 0.64)], traces=17, seed=0)
+    assert [(each.rows, each.reached) for each in mix.facts()] == [(7, 0.28), (1, 0.04)]
+
+
 def test_rows_that_stand_twice(tmp_path: Path):
     """A row that stands twice counts once."""
     path = Path(human(tmp_path, 5))

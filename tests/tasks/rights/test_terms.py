@@ -23,6 +23,7 @@ BOUND = {
     "the provider's own address": (("gpt-5", None), ["openai"]),
     "a model nobody knows, there": (("m", None), ["openai"]),
     "its address, spelt out": (("m", "https://API.openai.com/v1"), ["openai"]),
+    "its address, from the root": (("m", "https://api.openai.com./v1"), ["openai"]),
     "a region's": (("m", "https://eu.api.openai.com/v1"), ["openai"]),
     "another provider through the same API": (("mistral-large-latest", "https://api.mistral.ai/v1"), ["mistral-api"]),
     "DeepSeek's": (("deepseek-chat", "https://api.deepseek.com"), ["deepseek-api"]),
@@ -48,10 +49,16 @@ def test_services(asked: tuple[str, ...], expected: list[str]):
 def test_providers():
     """A provider's own address is known; who asks nobody is bound by the model's licence alone."""
     assert found("claude-1", None, provider="anthropic") == ["anthropic"]
-    for provider in ("local", "replay", "simulate"):
+    for provider in ("local", "simulate"):
         assert found("gpt-5", None, provider=provider) == []
         assert found("Llama-3.1-8B", None, provider=provider) == ["llama-3.1"]
     assert found("m", None, provider="a-plug-in") == []
+
+
+def test_recorded_answers():
+    """What a model answered is under its service's terms, whoever asked it."""
+    assert found("gpt-5", None, provider="replay") == ["openai"]
+    assert found("m", None, provider="replay") == []
 
 
 WEIGHTS = {

@@ -79,6 +79,7 @@ LINES = {
     "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
     "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
     "a key twice": (b'{"prompt": "a", "id": "1", "prompt": "b"}', "has several columns 'prompt'; rename those that aren't meant"),
+    "a key twice, once escaped": (b'{"prompt": "a", "pro\\u006dpt": "b"}', "has several columns 'prompt'; rename those"),
     "an array over lines": (b'[{"prompt": "a"},', "not JSON: unexpected end of data at column 1; a line must be a JSON object"),
 }
 
@@ -140,6 +141,26 @@ def test_a_column_twice(tmp_path: Path, form: str, columns: list[str], said: str
     else:
         with pytest.raises(SourceError, match=rf"^{path}: has several columns {said}; rename those that aren't meant$"):
             read(path, fields={"tags": ["q"]} if "q" in columns else {})
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"messages": [{"role": "user", "content": "a", "content": "b"}]}', "messages: .* the key 'content' several times"),
+        ('{"prompt": "a", "tags": {"t": "\\u0022", "t": "b"}}', "tags: .* the key 't' several times"),
+        ('{"prompt": "a", "tests": [{"stdin": "", "stdout": "1", "stdout": "2"}]}', "tests: .* the key 'stdout' several times"),
+        ('{"prompt": "a", "tags": {"t": "say \\u0022b\\" and \\u00e4", "u": "\\\\"}, "more": {"x": 1, "x": 2}}', None),
+    ],
+    ids=["a turn", "tags, with an escaped quote", "a list", "what isn't read"],
+)
+def test_a_key_twice_within(tmp_path: Path, line: str, said: str | None):
+    """Of a key that stands twice in an object within a column the last would count, in silence."""
+    path = text(tmp_path, f"{line}\n", "p.jsonl")
+    if said is None:
+        assert [found.prompt.prompt for found in read(path)] == ["a"]
+    else:
+        with pytest.raises(SourceError, match=rf"^{path}:1: {said}; leave the one that is meant$"):
+            read(path)
 
 
 class TestFiles:
