@@ -112,7 +112,7 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id, mirror=self.lake.replica)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
-            answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
+            answers = stack.enter_context(Answers(self.lake.answers, self.lake.checks, run=self.build_id))
             self._desks = [
                 wiring.open_desk(
                     options,
