@@ -61,7 +61,8 @@ class Checks:
         if check.number is None:
             return
         del self._open[check.number]
-        self._write(_bytes({"check": check.number}))
+        number, check.number = check.number, None
+        self._write(_bytes({"check": number}))
         if self._size > self._large:
             self._renew()
 

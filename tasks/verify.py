@@ -192,13 +192,13 @@ class Verification:
             verdict = await self._judged(named, prompt, sample, inputs, check)
             if verdict is not None:
                 await self._store.add([verdict], paid=True)
+                self._end(check, decided=True)
         except UserError as error:
             self._stop(error)
             raise  # where it is the verdict that can't be kept, what it was made of stays noted
         except asyncio.CancelledError:
             self._end(check, decided=True)  # a verdict is on disk all the same
             raise
-        self._end(check, decided=True)
         return verdict
 
     async def _judged(self, named: Named, prompt: Prompt, sample: Sample, inputs: str, check: Check) -> Verdict | None:

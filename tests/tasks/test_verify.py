@@ -364,7 +364,7 @@ class TestTrouble:
 
             async def check(self, prompt: Prompt, sample: Sample) -> Checked:
                 """Pass the first."""
-                CHECK.get().answered[sample.sample_id] = "well"
+                answers.add(CHECK.get(), sample.sample_id, "well")
                 if sample.sample_id == "s0":
                     return True
                 raise error
@@ -378,6 +378,7 @@ class TestTrouble:
                 verification = Verification([one], store, print, workers=1, answers=answers)
                 with contextlib.closing(verification):
                     await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(2)])
+        assert not list((tmp_path / "checks").iterdir())
         with Answers(tmp_path / "answers", tmp_path / "checks", run="s") as answers:
             assert (answers.get("s0"), answers.get("s1")) == (None, "well")
 
