@@ -15,7 +15,7 @@ from tasks.asking.ask import Desk
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.protocol import NoChoices, Request, Usage
-from tasks.verify import ANSWERED, BILL
+from tasks.verify import CHECK
 
 logger = logging.getLogger(__name__)
 RECENT = 4_096
@@ -49,7 +49,7 @@ class DeskAsker:
         )
         if (known := self._answers.get(key)) is None:
             known = await self._once(key, request)
-            ANSWERED.get()[key] = known
+            self._answers.add(CHECK.get(), key, known)
         return known
 
     async def _once(self, key: str, request: Request) -> str:
@@ -85,7 +85,7 @@ class DeskAsker:
 
     async def _asked(self, request: Request) -> str:
         def bill(usage: Usage) -> None:
-            BILL.get().append(self._spending.bill(usage, self._desk.options, self._budget))
+            CHECK.get().bill.append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
             answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill, certain=True)

@@ -20,7 +20,7 @@ from storage.intents import Intents
 from storage.lake import Lake
 from storage.rot import complete
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, unwanted
+from tasks import barred, costs, lapsed, outcomes, unwanted
 from tasks.batches import underway
 from tasks.estimate import Estimate, billed_at_most, estimate
 from tasks.growth.estimate import GrowthEstimate
@@ -189,6 +189,9 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         doubtful = doubts(verifiers, some_prompts(workspace, TRIED))
         for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
             say(warning)
+        lapsed.find(workspace, lake, spec.dataset)
+        if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
+            say(f"{failed:,} missing samples failed in the last build: few of them are asked for unless these come now")
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 

@@ -35,7 +35,7 @@ from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, student_loss, unwanted
+from tasks import barred, costs, lapsed, outcomes, student_loss, unwanted
 from tasks.batches import underway
 from tasks.batches.batch import BatchDesk
 from tasks.concerns import concerns
@@ -112,7 +112,7 @@ class Run:
                 Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id, mirror=self.lake.replica)
             )
             self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
-            answers = stack.enter_context(Answers(self.lake.answers, run=self.build_id))
+            answers = stack.enter_context(Answers(self.lake.answers, self.lake.checks, run=self.build_id))
             self._desks = [
                 wiring.open_desk(
                     options,
@@ -250,6 +250,7 @@ class Run:
         self.progress.stage = "drawing and verifying"
         self._writer = self._stack.enter_context(contextlib.ExitStack())
         self._writer.enter_context(self._workspace.sparing())  # once slots are sorted out, it is only looked into
+        await asyncio.to_thread(lapsed.find, self._workspace, self.lake, self.spec.dataset)
         await asyncio.to_thread(outcomes.open_slots, self._workspace, self._rule_alone, self._alone)
         sampling, arms = self.spec.sampling, self.spec.arms
         self._asked = self._workspace.folder / "asked.parquet"
@@ -277,17 +278,13 @@ class Run:
             passing=self.progress.passing,
         )
         numbers = await asyncio.to_thread(outcomes.shards_to_work, self._workspace, early=sampling.early)
-        self.progress.slots = await asyncio.to_thread(self._missing_in, numbers)
+        self.progress.slots = await asyncio.to_thread(outcomes.missing_in, self._workspace, numbers)
         await asyncio.to_thread(wiring.recall, self.spec, self._workspace, drawing)
         # Enough shards at a time that every teacher has all that it may be asked for, whatever the tail of one shard does.
         ready = sum(line.side_by_side * line.samples_per_request for desk in drawing.values() for line in desk.options.lines)
         at_once = sampling.adaptive.accept if sampling.adaptive else sampling.k
         self.side_by_side = 2 + -(-ready // (PROMPTS * at_once))
         return numbers
-
-    def _missing_in(self, shards: list[int]) -> int:
-        there = f"ord // {PROMPTS} IN (SELECT unnest({shards}::BIGINT[]))"
-        return int(self._workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND {there}")[0][0])
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard."""

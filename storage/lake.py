@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from storage import footers, journal, outbox, verdicts
+from storage import checks, footers, journal, outbox, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.locks import taken
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
@@ -45,6 +45,8 @@ class Lake:
         self.journal = root / "journal"
         self.batches = self.journal / "batches"
         self.judged = self.journal / "verdicts"
+        self.checks = self.journal / "checks"
+        """Where a run keeps what checks were answered that are under way: see `storage.checks`."""
         self.segments = {"samples": self.journal, "scores": self.journal / "scores"}
         """By table, where a journal has what is in no part yet."""
         self.outboxes = self.journal / "outbox"
@@ -187,6 +189,7 @@ class Lake:
         for table, folder in self.segments.items():
             journal.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
+        checks.recover(self.checks, self.answers, self.waste)
         depots = self.replica.depots if self.replica is not None else None
         outbox.settle(self.outboxes, self.root, self.waste, self.answers, depots=depots, patience_s=patience_s, check=check)
 

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from storage import journal, verdicts
+from storage import checks, journal, verdicts
 from storage.errors import StorageError
 from storage.locks import taken
 from storage.mirror import Depots
@@ -44,6 +44,7 @@ class Outbox:
         self.verdicts = folder / "verdicts"
         self.waste = folder / "waste"
         self.answers = folder / "answers"
+        self.checks = folder / "checks"
         self.asked = folder / "asked"
         """By shard, the slots that were asked for: the run reads them when it hears that the shard is done."""
         self.ledger = folder / "ledger.json"
@@ -83,6 +84,7 @@ class Outbox:
         judged = _move(sorted(self.judged.glob("*.jsonl")), root / "journal" / "verdicts")
         _move(sorted(self.waste.glob("*.jsonl")), waste)
         _move(sorted(self.answers.glob("*.jsonl")), answers)
+        checks.recover(self.checks, answers, waste)
         # By name: a run that lives has segments of its own in these folders.
         for segment in bought:
             journal.land(segment, root / "samples")

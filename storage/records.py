@@ -248,6 +248,8 @@ class Outcome:
     """The mean of its verdicts' scores, 0 … 1."""
     strategy: str | None = None
     """The strategy by which the prompt was asked, where the spec has strategies and one is for it."""
+    asked_id: str | None = None
+    """The `sample_id` that was asked for, where no response came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,6 +116,7 @@ OUTCOMES = pa.schema(
         ("refuted_by", pa.string()),
         ("score", pa.float32()),
         ("strategy", pa.string()),
+        ("asked_id", pa.string()),
     ]
 )
 

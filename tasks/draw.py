@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from storage.errors import BudgetSpent, QuotaSpent, SpecError, StorageError, TeacherError, UserError, Withheld
@@ -15,6 +16,7 @@ from storage.records import Message, Sample
 from storage.waste import Waste
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
+from tasks.lapsed import Again
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
@@ -163,24 +165,63 @@ class Draw:
     """The teachers' names: where one of them may not be asked any more today, the others go on."""
     spent: set[str] = field(default_factory=set)
     """Of these, such as may not be asked any more today."""
+    again: dict[str, Again] = field(default_factory=dict)
+    """By teacher, what came of asking again for what failed in an earlier build."""
 
-    async def draw(self, question: Question, indices: Sequence[int], drawn: Drawn | None = None) -> Drawn:
+    async def draw(
+        self,
+        question: Question,
+        indices: Sequence[int],
+        drawn: Drawn | None = None,
+        *,
+        failed: Mapping[int, str] = MappingProxyType({}),
+    ) -> Drawn:
         """Ask for the samples of these indices and return each one's sample or error.
 
         A teacher that is down, a refused key, a full disk or a spent budget sets `stop`; samples in hand are still returned. Of
         a teacher that may not be asked any more today, indices are left out, and others go on.
         `drawn` is filled as they come: where this raises, its caller still has what was bought by then.
+        `failed` has the errors of those that failed in an earlier build: they are asked for where that is of use.
         """
         drawn = {} if drawn is None else drawn
         width = question.desk.options.samples_per_request
         chunks = _chunks(sorted(indices), width)
         if len(chunks) == 1:
-            await self._chunk(question, chunks[0], drawn)
+            await self._wanted(question, chunks[0], drawn, failed)
         else:
             async with asyncio.TaskGroup() as group:
                 for chunk in chunks:
-                    group.create_task(self._chunk(question, chunk, drawn))
+                    group.create_task(self._wanted(question, chunk, drawn, failed))
         return drawn
+
+    async def _wanted(self, question: Question, indices: list[int], drawn: Drawn, failed: Mapping[int, str]) -> None:
+        """Ask, but not for what failed before where asking for the like is in vain."""
+        options = question.desk.options
+        # Whether a batch is of use is known when all of them are there, and what fails in one isn't billed.
+        if options.batched or not all(index in failed for index in indices):
+            await self._chunk(question, indices, drawn)
+            return
+        again = self.again.setdefault(options.name, Again())
+        if not await again.worth():
+            if not self.stop:
+                self._give_up(options.name, again)
+                drawn.update({index: TeacherError(failed[index]) for index in indices})
+            return
+        try:
+            await self._chunk(question, indices, drawn)
+        finally:
+            again.settled(came=any(isinstance(drawn.get(index), Sample) for index in indices))
+
+    def _give_up(self, teacher: str, again: Again) -> None:
+        if not again.told:
+            again.told = True
+            logger.warning(
+                "teacher %r: %d requests that failed in the last build were sent again, and %d got an answer: the others of them "
+                "are left as they are",
+                teacher,
+                again.asked,
+                again.came,
+            )
 
     async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:
         # A server may return fewer choices than it was asked for: the rest is asked for again.

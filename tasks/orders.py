@@ -41,6 +41,8 @@ class Slot:
     """How many slots of the build ask for the very same sample where it isn't here; 0 where only this one does."""
     accepted: bool
     """Whether the lake has it and its verdicts are good."""
+    failed: str | None = None
+    """Why it has none, where it failed in the dataset's last build too."""
 
 
 Loaded = tuple[list[tuple[int, Prompt]], dict[int, dict[int, list[Slot]]]]
@@ -53,6 +55,7 @@ _SLOT = pa.struct(
         ("here", pa.bool_()),
         ("shared", pa.int64()),
         ("accepted", pa.bool_()),
+        ("failed", pa.string()),
     ]
 )
 _ORDER = pa.schema([("ord", pa.int64()), *PROMPTS_SCHEMA, ("slots", pa.list_(_SLOT))])
@@ -78,11 +81,11 @@ class Staged:
         within = self._within(number)
         prompts = [(row["ord"], prompt_of(row)) for row in self._prompts(number).to_pylist()]
         slots: dict[int, dict[int, list[Slot]]] = {}
-        for ord_, arm, index, key, here, shared, accepted in self.workspace.rows(
-            "SELECT ord, arm, sample_index, key, here, shared, accepted FROM open_slots "
+        for ord_, arm, index, key, here, shared, accepted, failed in self.workspace.rows(
+            "SELECT ord, arm, sample_index, key, here, shared, accepted, failed FROM open_slots "
             f"WHERE {within} ORDER BY ord, arm, sample_index"
         ):
-            slot = Slot(arm=arm, sample_index=index, key=key, here=here, shared=shared, accepted=accepted)
+            slot = Slot(arm=arm, sample_index=index, key=key, here=here, shared=shared, accepted=accepted, failed=failed)
             slots.setdefault(ord_, {}).setdefault(arm, []).append(slot)
         return prompts, slots
 
@@ -90,7 +93,7 @@ class Staged:
         """Write one shard as an order. What has no slots has nothing to do, and isn't in it."""
         slots = self.workspace.table(
             "SELECT ord, list({'arm': arm, 'sample_index': sample_index, 'key': key, 'here': here, 'shared': shared, "
-            "'accepted': accepted} ORDER BY arm, sample_index) AS slots "
+            "'accepted': accepted, 'failed': failed} ORDER BY arm, sample_index) AS slots "
             f"FROM open_slots WHERE {self._within(number)} GROUP BY ord"
         )
         found = dict(zip(slots["ord"].to_pylist(), slots["slots"].to_pylist(), strict=True))

@@ -35,7 +35,7 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
     """Make `open_slots`: the slots, whether each one's sample is here, and whether its verdicts are good already.
 
     `shared` is how many ask for a sample that isn't here, where more than one does, and `first` says which is the first of them.
-    `unwanted` must be there.
+    `failed` is why none came in the dataset's last build. `unwanted` and `lapsed` must be there.
     """
     _judge(workspace, rule, verifiers)
     # Two slots ask for the same sample where their requests are the same, and a request's slots are k in number: so its address
@@ -46,7 +46,7 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
     )
     workspace.execute(
         "CREATE OR REPLACE TABLE open_slots (ord BIGINT, arm SMALLINT, sample_index INTEGER, key VARCHAR, here BOOLEAN, "
-        "shared BIGINT, first BOOLEAN, accepted BOOLEAN)"
+        "shared BIGINT, first BOOLEAN, accepted BOOLEAN, failed VARCHAR)"
     )
     for within in stretches(workspace):
         workspace.execute(
@@ -54,10 +54,12 @@ def open_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named]) -> 
             INSERT INTO open_slots
             SELECT ord, arm, sample_index, key, stored AS here, if(stored, 0, coalesce(times, 0)) AS shared,
                 coalesce(repeated.first = {_REQUEST}, TRUE) AS first,
-                stored AND why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted
+                stored AND unwanted.why IS NULL AND coalesce(accepted, {"FALSE" if verifiers else "TRUE"}) AS accepted,
+                lapsed.why AS failed
             FROM (FROM slots WHERE {within}) LEFT JOIN repeated USING (key)
+            LEFT JOIN (FROM lapsed WHERE {within}) AS lapsed USING (ord, arm, sample_index)
             LEFT JOIN (FROM judged WHERE {within}) USING (ord, arm, sample_index)
-            LEFT JOIN (FROM unwanted WHERE {within}) USING (ord, arm, sample_index)
+            LEFT JOIN (FROM unwanted WHERE {within}) AS unwanted USING (ord, arm, sample_index)
             ORDER BY ord, arm, sample_index
             """
         )
@@ -69,6 +71,12 @@ def shards_to_work(workspace: Workspace, *, early: bool) -> list[int]:
     lacking = "" if early else "WHERE NOT here"  # where verdicts decide what is asked for, only working a shard tells
     rows = workspace.rows(f"SELECT DISTINCT ord // {orders.PROMPTS} AS shard FROM open_slots {lacking} ORDER BY shard")
     return [number for (number,) in rows]
+
+
+def missing_in(workspace: Workspace, shards: Sequence[int]) -> int:
+    """Return how many slots of some shards have no sample here."""
+    there = f"ord // {orders.PROMPTS} IN (SELECT unnest({list(shards)}::BIGINT[]))"
+    return int(workspace.rows(f"SELECT count(*) FROM open_slots WHERE NOT here AND {there}")[0][0])
 
 
 def arms_here(workspace: Workspace) -> list[int]:

@@ -314,7 +314,8 @@ class Shards:
             try:
                 indices = [slot.sample_index for slot in missing if slot.sample_index not in waiting]
                 if indices:
-                    await self.draw.draw(question, indices, drawn)
+                    failed = {slot.sample_index: slot.failed for slot in missing if slot.failed is not None}
+                    await self.draw.draw(question, indices, drawn, failed=failed)
             finally:
                 got = {index: result if isinstance(result, Sample) else str(result) for index, result in drawn.items()}
                 bought.update({places[index]: result for index, result in got.items()})

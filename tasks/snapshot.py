@@ -106,12 +106,18 @@ def _outcomes(workspace: Workspace) -> Iterator[pa.RecordBatch]:
     A stretch at a time, since the joins and the sort need room at once.
     """
     for within in stretches(workspace):
+        failed = f"SELECT ord, arm, sample_index FROM candidates WHERE {within} AND {FAILED}"
+        asked = (
+            f"SELECT ord, arm, sample_index, sample_id AS asked_id FROM (FROM slots WHERE {within}) "
+            f"SEMI JOIN ({failed}) USING (ord, arm, sample_index)"
+        )
         outcomes = f"""
             SELECT prompt_id, name AS teacher, sample_index, sample_id, stage,
                 coalesce(candidates.reason, reasons.reason, CASE WHEN stage = 'verify' THEN '{NOT_JUDGED}' END) AS reason,
                 CASE WHEN stage IS NULL THEN 'kept' WHEN {FAILED} THEN 'failed' ELSE 'rejected' END AS outcome,
-                refuted_by, score::FLOAT AS score, strategy
+                refuted_by, score::FLOAT AS score, strategy, asked_id
             FROM (FROM candidates WHERE {within}) AS candidates JOIN teachers USING (arm)
+            LEFT JOIN ({asked}) USING (ord, arm, sample_index)
             JOIN (FROM prompt_ids WHERE {within}) USING (ord)
             LEFT JOIN (FROM reasons WHERE {within}) AS reasons USING (ord, arm, sample_index)
             ORDER BY ord, candidates.arm, sample_index

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Literal
 
 from storage.answers import Answers
+from storage.checks import Check
 from storage.errors import TeacherError, UserError, Withheld
 from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
@@ -23,10 +24,8 @@ from verifiers import running
 from verifiers.protocol import Finding, Together, Verifier
 
 logger = logging.getLogger(__name__)
-BILL: ContextVar[list[float]] = ContextVar("bill")
-"""USD that the check at work has cost so far; whoever asks a teacher for it adds to it."""
-ANSWERED: ContextVar[dict[str, str]] = ContextVar("answered")
-"""By address, what the check at work was answered so far: a check that ends without a verdict leaves it to the next build."""
+CHECK: ContextVar[Check] = ContextVar("check")
+"""The check at work: whoever asks a teacher for it adds what it costs, and what it was answered."""
 REASON_CHARS = 500
 """Of a reason, so that a response can't make the verdicts table large."""
 
@@ -144,22 +143,23 @@ class Verification:
         kept as soon as it is there: whoever cancels this, or a check that raises, doesn't take along what others paid for.
         """
         inputs = check_inputs(prompt)
-        checks: list[tuple[int, bool, Awaitable[Verdict | None]]] = []
+        checks: list[tuple[int, Awaitable[Verdict | None]]] = []
         for named, waits in self._verifiers:
             for i, case in enumerate(cases):
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
-                    checks.append((i, waits, self._check_async(named, prompt, case.sample, inputs)))
+                    checks.append((i, self._paid(named, prompt, case.sample, inputs)))
                 else:
-                    checks.append((i, waits, self._threads.submit(partial(_check, named, prompt, case.sample, inputs))))
-        kept = [self._kept(check, paid=waits) for _, waits, check in checks]
+                    check = self._threads.submit(partial(_check, named, prompt, case.sample, inputs))
+                    checks.append((i, self._kept(check)))
+        kept = [check for _, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
         else:  # all of them, whatever one raises: the rest may be on its way from a judge that is paid
             found = await asyncio.gather(*kept, return_exceptions=True)
         verdicts: list[list[Verdict]] = [[] for _ in cases]
-        for (i, _, _), verdict in zip(checks, found, strict=True):
+        for (i, _), verdict in zip(checks, found, strict=True):
             if isinstance(verdict, BaseException):
                 raise verdict
             if verdict is not None:
@@ -175,38 +175,53 @@ class Verification:
                 self._stop(error)
                 raise
 
-    async def _kept(self, check: Awaitable[Verdict | None], *, paid: bool) -> Verdict | None:
-        """`paid`: it may have cost something, whether or not a price is known."""
+    async def _kept(self, check: Awaitable[Verdict | None]) -> Verdict | None:
         try:
             verdict = await check
             if verdict is not None:
-                await self._store.add([verdict], paid=paid)
+                await self._store.add([verdict])
         except UserError as error:
             self._stop(error)
             raise
         return verdict
 
-    async def _check_async(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+    async def _paid(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+        """Check what may cost something, whether or not a price is known."""
+        check = Check(sample.sample_id, named.name)
+        try:
+            verdict = await self._judged(named, prompt, sample, inputs, check)
+            if verdict is not None:
+                await self._store.add([verdict], paid=True)
+                self._end(check, decided=True)
+        except UserError as error:
+            self._stop(error)
+            raise  # where it is the verdict that can't be kept, what it was made of stays noted
+        except asyncio.CancelledError:
+            self._end(check, decided=True)  # a verdict is on disk all the same
+            raise
+        return verdict
+
+    async def _judged(self, named: Named, prompt: Prompt, sample: Sample, inputs: str, check: Check) -> Verdict | None:
         began = time.perf_counter()
-        bill: list[float] = []
-        answered: dict[str, str] = {}
-        BILL.set(bill)  # each check is a task, with a context of its own
-        ANSWERED.set(answered)
+        CHECK.set(check)  # each check is a task, with a context of its own
         running.THREAD.set(self._threads.submit)
         verdict = None
         try:
-            try:
-                finding = await running.wait(named.name, named.verifier, prompt, sample)
-            except TeacherError as error:
-                _put_off(named, sample, error)
-                return None
-            verdict = replace(_verdict(named, sample, inputs, finding, time.perf_counter() - began), cost_usd=sum(bill))
-            return verdict
+            finding = await running.wait(named.name, named.verifier, prompt, sample)
+            verdict = _verdict(named, sample, inputs, finding, time.perf_counter() - began)
+        except TeacherError as error:
+            _put_off(named, sample, error)
         finally:
-            if verdict is None and answered and self._answers is not None:
-                self._answers.keep(answered)
-            if verdict is None and any(bill) and self._waste is not None:  # billed in vain, and a later run's budget must know
-                self._waste.note(sample_id=sample.sample_id, teacher=named.name, cost_usd=sum(bill), tokens_in=0, tokens_out=0)
+            if verdict is None:
+                self._end(check, decided=False)
+        return verdict and replace(verdict, cost_usd=sum(check.bill))
+
+    def _end(self, check: Check, *, decided: bool) -> None:
+        usd = sum(check.bill)
+        if not decided and usd and self._waste is not None:  # billed in vain, and a later run's budget must know
+            self._waste.note(sample_id=check.sample_id, teacher=check.verifier, cost_usd=usd, tokens_in=0, tokens_out=0)
+        if self._answers is not None:
+            self._answers.end(check, decided=decided)
 
 
 def alone(verifiers: Sequence[Named]) -> list[Named]:

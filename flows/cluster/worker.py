@@ -179,7 +179,7 @@ class Worker:
         store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name, mirror=depot))
         journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name, mirror=depot))
         waste = stack.enter_context(Waste(box.waste, run=box.name))
-        answers = stack.enter_context(Answers(self._lake.answers, run=box.name, to=box.answers))
+        answers = stack.enter_context(Answers(self._lake.answers, box.checks, run=box.name, to=box.answers))
         budget = Budget(None)
         self._allowance = Allowance(budget) if spec.budget else None
         cells: defaultdict[str, tuple[Cell, Cell]] = defaultdict(lambda: (Own(), Own()))

@@ -137,6 +137,8 @@ class Limiter:
         self._looking = asyncio.Lock()
         self._settled = asyncio.Event()
         self._paused_until = float("-inf")
+        self._unsettled = 0
+        """Requests under way, which may use fewer tokens than are reserved for them."""
 
     @property
     def window(self) -> int:
@@ -203,9 +205,11 @@ class Limiter:
         reserved, counted = taken
         full = bool(self._gate.waiting) or self._gate.inside >= self.window
         lease = Lease(reserved, counted, self._clock(), full)
+        self._unsettled += 1
         try:
             yield lease
         finally:
+            self._unsettled -= 1
             if not lease.sent:
                 self._requests.settle(-1, self._clock())
             used = lease.used if lease.sent else 0
@@ -232,11 +236,20 @@ class Limiter:
             if not counted:
                 return 0.0
             reserved = estimate()
-            return self._tokens.take(reserved, self._clock())
+            wait = self._tokens.take(reserved, self._clock())
+            if wait or self._quota is None:
+                return wait
+            left = False
+            try:
+                left = self._quota.take(reserved, settling=self._unsettled > 0)
+            finally:
+                if not left:
+                    self._tokens.settle(-reserved, self._clock())
+            return 0.0 if left else LOOK_S
 
         async with self._looking:
             if self._quota is not None:
-                self._quota.check()
+                self._quota.check(settling=self._unsettled > 0)
             if not await self._room(lambda: (self._first or self._requests).take(1, self._clock()), leave):
                 return None
             taken = False
@@ -245,8 +258,6 @@ class Limiter:
             finally:
                 if not taken:
                     self._requests.settle(-1, self._clock())
-            if taken and self._quota is not None:
-                self._quota.take(reserved)
             return (reserved, counted) if taken else None
 
     async def _room(self, take: Callable[[], float], leave: Callable[[], bool]) -> bool:

@@ -35,22 +35,37 @@ class Quota:
                 f"{path}: can't be written: {error.strerror}; what teachers were asked today is kept there"
             ) from error
 
-    def check(self) -> None:
-        """Raise QuotaSpent where the day has nothing left."""
-        self._check(*self._add(0, 0), more=1)
+    def check(self, *, settling: bool = False) -> bool:
+        """Return whether the day has something left. Raise QuotaSpent where it hasn't.
 
-    def take(self, tokens: int) -> None:
-        """Count one request and the tokens that it is expected to use. Raise QuotaSpent where the day hasn't that many left."""
+        `settling`: requests are under way that may use fewer tokens than are reserved for them. Then tokens that are wanting are
+        no reason to raise.
+        """
+        return self._has_left(*self._add(0, 0), more=1, settling=settling)
+
+    def take(self, tokens: int, *, settling: bool = False) -> bool:
+        """Count one request and the tokens that it is expected to use. Return, or raise, as `check`; then nothing is counted."""
+        left = False
         try:
-            self._check(*self._add(1, tokens), more=0)
-        except QuotaSpent:
-            self._add(-1, -tokens)
-            raise
+            left = self._has_left(*self._add(1, tokens), more=0, settling=settling, wanted=tokens)
+        finally:
+            if not left:
+                self._add(-1, -tokens)
+        return left
 
-    def _check(self, requests: int, tokens: int, *, more: int) -> None:
-        for name, used, most in (("requests", requests, self._requests), ("tokens", tokens, self._tokens)):
-            if most and used + more > most:
-                raise QuotaSpent(f"{name}_per_day: the {most:,} of today are used; a rerun after 00:00 UTC goes on")
+    def _has_left(self, requests: int, tokens: int, *, more: int, settling: bool, wanted: int = 0) -> bool:
+        if self._requests and requests + more > self._requests:
+            raise QuotaSpent(f"requests_per_day: the {self._requests:,} of today are used; a rerun after 00:00 UTC goes on")
+        if not self._tokens or tokens + more <= self._tokens:
+            return True
+        if settling:
+            return False
+        if wanted > self._tokens:
+            raise QuotaSpent(
+                f"tokens_per_day: one request may take {wanted:,} tokens, and {self._tokens:,} are for a whole day; raise that, "
+                "or lower sampling.max_tokens"
+            )
+        raise QuotaSpent(f"tokens_per_day: the {self._tokens:,} of today are used; a rerun after 00:00 UTC goes on")
 
     def settle(self, difference: int, *, requests: int = 0) -> None:
         """Correct the tokens of a request, or (`requests` is -1) say that there was none."""

@@ -193,3 +193,35 @@ def test_two_specs_that_share_prompts(workplace: Workplace) -> None:
     assert sorted(workplace.query("SELECT dataset, kept FROM builds")) == [("one", 30), ("two", 40)]
     said = workplace.run("doctor", "--lake", str(workplace.lake), "--json")
     assert json.loads(said.stdout)["lake"]["state"] == "ok"
+
+
+def test_killed_while_a_panel_is_asked(workplace: Workplace) -> None:
+    """What a panel's quick members said isn't asked again where a slow one had the build killed, and the budget knows of it."""
+    late = threading.Event()
+
+    def judging(body: dict, sold: int) -> tuple[int, dict]:
+        return 200, completion(['{"score": 9, "reason": "fine"}'])
+
+    def slow(body: dict, sold: int) -> tuple[int, dict]:
+        late.wait(60)
+        return judging(body, sold)
+
+    with LoopbackTeacher() as teacher, LoopbackTeacher(judging) as first, LoopbackTeacher(slow) as second:
+        spec(workplace, teacher.url, prompts=10, k=1)
+        for name, url in (("first", first.url), ("second", second.url)):
+            entry = workplace.teacher(url, name=name, model=name, draw=False, limits={"concurrency": 1})
+            workplace.spec["teachers"].append(entry)
+        workplace.spec["verify"] = [{"use": "judge", "teachers": ["first", "second"], "rubric": "?", "pass_at": 7}]
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+        until = time.monotonic() + 120
+        while first.sold < 10 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that the last answer is there
+        running.kill()
+        running.communicate(timeout=60)
+        late.set()
+        workplace.build()
+        plan = json.loads(workplace.run("plan", str(workplace.write()), "--lake", str(workplace.lake), "--json").stdout)
+        assert (first.sold, second.sold) == (10, 11)
+    assert workplace.query("SELECT count(*) FROM verdicts WHERE passed") == [(10,)]
+    assert plan["spent_usd"] == pytest.approx(30 * (10 * 1 + 6 * 2) / 1e6)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from flows.asker import DeskAsker
 from storage.answers import Answers
+from storage.checks import Check
 from storage.errors import BadResponse, QuotaSpent, TeacherDown, Unavailable, VerifierError, Withheld
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Choice, Completion, NoChoices, Request, Usage
-from tasks.verify import ANSWERED, BILL
+from tasks.verify import CHECK
 from tests.fakes import FakeTeacher, completion, echo, make_desk, make_options, user
 
 EMPTY = completion(Choice(response="", finish_reason="stop"))
@@ -29,13 +32,12 @@ class Bench:
         self.stop, self.spending = Stop(), Spending()
         options = make_options(**({"retry": RetryOptions(attempts=2, first_wait_s=0.001, max_wait_s=0.002)} | given))
         desk = make_desk(options, self.teacher, self.stop)
-        self.answers = Answers(folder / "answers", run="r")
+        self.answers = Answers(folder / "answers", folder / "checks", run="r")
         self._asker = DeskAsker(desk, self.spending, Budget(None), self.stop, self.answers, waits=waits)
 
     async def ask(self, text: str) -> str:
         """Ask as a check does, in a task of its own."""
-        BILL.set([])
-        ANSWERED.set({})
+        CHECK.set(Check("s", "judge"))
         return await self._asker.ask(user(text), schema={})
 
     async def side_by_side(self, *texts: str) -> list[str | BaseException]:
@@ -43,16 +45,29 @@ class Bench:
         return await asyncio.gather(*(asyncio.create_task(self.ask(text)) for text in texts), return_exceptions=True)
 
 
-async def test_the_same_is_asked_once(tmp_path: Path):
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    """Make benches, whose files are closed at the end."""
+    with contextlib.ExitStack() as stack:
+
+        def make(*args: Any, **given: Any) -> Bench:
+            bench = Bench(tmp_path, *args, **given)
+            stack.enter_context(bench.answers)
+            return bench
+
+        yield make
+
+
+async def test_the_same_is_asked_once(made: Callable[..., Bench]):
     """Whoever asks the same at the same time, or later, gets the same answer, and it is billed once."""
-    bench = Bench(tmp_path)
+    bench = made()
     assert await bench.side_by_side("a", "a", "b") == ["a #0", "a #0", "b #0"]
     assert await bench.ask("a") == "a #0"
     assert len(bench.teacher.requests) == 2
     assert bench.spending.tokens_in == 20
 
 
-async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
+async def test_who_waits_for_what_failed_asks_itself(made: Callable[..., Bench]):
     """Where who asked got no answer, or was cancelled, the next one asks."""
     left = [Unavailable("500")] * 2
 
@@ -61,7 +76,7 @@ async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
             raise left.pop()
         return echo(request)
 
-    bench = Bench(tmp_path, answer)
+    bench = made(answer)
     first, second = await bench.side_by_side("a", "a")
     assert isinstance(first, Unavailable)
     assert second == "a #0"
@@ -77,7 +92,7 @@ async def test_who_waits_for_what_failed_asks_itself(tmp_path: Path):
     [(EMPTY, 20), (NoChoices("no choices", usage=Usage(tokens_in=10)), 20), (BadResponse("not JSON"), 10)],
     ids=["empty", "billed without a choice", "malformed"],
 )
-async def test_no_answer(tmp_path: Path, answer: Completion | Exception, tokens: int, price: object):
+async def test_no_answer(made: Callable[..., Bench], answer: Completion | Exception, tokens: int, price: object):
     """An answer that is of no use is asked for as the policy says, and then there is no verdict, for good, whatever it cost.
 
     What is malformed counts as its own fault since the teacher answers something else.
@@ -90,7 +105,7 @@ async def test_no_answer(tmp_path: Path, answer: Completion | Exception, tokens:
             raise answer
         return answer
 
-    bench = Bench(tmp_path, given, price=price)
+    bench = made(given, price=price)
     for _ in range(2):
         with pytest.raises(VerifierError, match="2 attempts"):
             await bench.ask("a")
@@ -98,22 +113,22 @@ async def test_no_answer(tmp_path: Path, answer: Completion | Exception, tokens:
     assert bench.spending.tokens_in == tokens
 
 
-async def test_nothing_but_garbage(tmp_path: Path):
+async def test_nothing_but_garbage(made: Callable[..., Bench]):
     """A judge that answers nobody with a response is down: nothing is left undecided for good, and little is asked."""
 
     def given(_: Request) -> Completion:
         raise BadResponse("<html>")
 
-    bench = Bench(tmp_path, given)
+    bench = made(given)
     with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: <html>\); what"):
         await bench.ask("a")
     assert len(bench.teacher.requests) == 3
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_a_day_that_is_used(tmp_path: Path, waits: bool):
+async def test_a_day_that_is_used(made: Callable[..., Bench], waits: bool):
     """What a judge was to judge waits for another day, and the run goes on, unless verdicts decide what is asked for next."""
-    bench = Bench(tmp_path, waits=waits, limits={"requests_per_day": 1, "concurrency": 1})
+    bench = made(waits=waits, limits={"requests_per_day": 1, "concurrency": 1})
     first, *others = await bench.side_by_side("a", "b", "c")
     assert first == "a #0"
     assert [type(each) for each in others] == [Withheld if waits else QuotaSpent] * 2

@@ -10,6 +10,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from storage.answers import Answers
+from storage.checks import Check
 from storage.errors import LakeDamaged, StorageError
 from storage.journal import Journal
 from storage.lake import Lake
@@ -76,6 +78,21 @@ async def test_a_killed_worker(lake: Lake) -> None:
         assert not box.folder.exists()
     assert not run_lives(run)
     assert not run.exists()
+
+
+def test_checks_of_a_killed_worker(lake: Lake) -> None:
+    """What judges had said in checks that it had under way is there for the next run, and what that had cost."""
+    box = Outbox(lake.outboxes / "run" / "w1")
+    answers = Answers(lake.answers, box.checks, run=box.name, to=box.answers)
+    answers.add(Check("s", "judge", bill=[0.25]), "k", "yes")
+    file, answers._checks._file = answers._checks._file, None
+    assert file is not None
+    file.close()  # killed
+    with lake.writing(print):
+        assert not list(lake.outboxes.glob("*"))
+    with Answers(lake.answers, lake.checks, run="next") as found:
+        assert found.get("k") == "yes"
+    assert '"cost_usd":0.25' in next(lake.waste.glob("*.jsonl")).read_text()
 
 
 async def test_taking_over_is_safe_to_repeat(lake: Lake) -> None:

@@ -18,7 +18,7 @@ from storage.schemas import SNAPSHOTS
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.workspace import Workspace
-from tasks import barred, costs, outcomes, unwanted
+from tasks import barred, costs, lapsed, outcomes, unwanted
 from tasks.asking.ask import Desk
 from tasks.decontaminate import Decontamination
 from tasks.draw import Budget, Draw
@@ -167,6 +167,7 @@ class House:
 
     async def open(self) -> list[int]:
         """Return the shards to work."""
+        lapsed.find(self.workspace, self.lake, "d")
         outcomes.open_slots(self.workspace, self.rule_of(alone(self.spec.verifiers)), alone(self.spec.verifiers))
         self.shards = Shards(
             source=Staged(self.workspace),

@@ -199,7 +199,8 @@ def test_little_memory(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPat
             ORDER BY ALL
             """
         )
-        workspace.execute("CREATE TABLE unwanted (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
+        for table in ("unwanted", "lapsed"):
+            workspace.execute(f"CREATE TABLE {table} (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
         workspace.execute("SET threads = 2")
         workspace.execute("SET memory_limit = '40MB'")
         outcomes.open_slots(workspace, Rule(require="all", listed=()), [])

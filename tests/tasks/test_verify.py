@@ -23,7 +23,7 @@ from storage.identity import check_inputs
 from storage.records import Prompt, Sample, Verdict
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
-from tasks.verify import ANSWERED, BILL, REASON_CHARS, Case, Named, Rule, Verification
+from tasks.verify import CHECK, REASON_CHARS, Case, Named, Rule, Verification
 from tests.fakes import FakeAsyncVerifier, FakeVerifier, make_prompt, make_sample, make_verdict, named
 from verifiers.all import All
 from verifiers.parts import Part
@@ -339,7 +339,7 @@ class TestTrouble:
 
             async def check(self, prompt: Prompt, sample: Sample) -> Checked:
                 """Pass the first."""
-                BILL.get().append(0.25)
+                CHECK.get().bill.append(0.25)
                 if sample.sample_id == "s0":
                     return True
                 raise error
@@ -364,18 +364,22 @@ class TestTrouble:
 
             async def check(self, prompt: Prompt, sample: Sample) -> Checked:
                 """Pass the first."""
-                ANSWERED.get()[sample.sample_id] = "well"
+                answers.add(CHECK.get(), sample.sample_id, "well")
                 if sample.sample_id == "s0":
                     return True
                 raise error
 
         one = Named(name="j", version="1", fingerprint="j", verifier=Answered(seconds=0))
-        with Answers(tmp_path / "answers", run="r") as answers, contextlib.suppress(SetupError, asyncio.CancelledError):
+        with (
+            Answers(tmp_path / "answers", tmp_path / "checks", run="r") as answers,
+            contextlib.suppress(SetupError, asyncio.CancelledError),
+        ):
             async with VerdictStore(tmp_path, tmp_path / "judged", run="r") as store:
                 verification = Verification([one], store, print, workers=1, answers=answers)
                 with contextlib.closing(verification):
                     await verification.judge(make_prompt(), [Case(sample=make_sample(f"s{n}")) for n in range(2)])
-        with Answers(tmp_path / "answers", run="s") as answers:
+        assert not list((tmp_path / "checks").iterdir())
+        with Answers(tmp_path / "answers", tmp_path / "checks", run="s") as answers:
             assert (answers.get("s0"), answers.get("s1")) == (None, "well")
 
     async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -383,7 +387,7 @@ class TestTrouble:
         stopped: list[UserError] = []
         error = StorageError("verdicts: can't be written")
 
-        async def refuse(*_: object, paid: bool) -> None:
+        async def refuse(*_: object, **__: object) -> None:
             raise error
 
         monkeypatch.setattr(VerdictStore, "add", refuse)

@@ -255,7 +255,7 @@ async def test_what_else_was_paid_for(machine: Machine, objects: Objects, watch:
         with (
             worker.depot.kept(pytest.fail),
             Waste(box.waste, run=box.name) as waste,
-            Answers(box.answers, run=box.name) as answers,
+            Answers(box.answers, box.checks, run=box.name) as answers,
         ):
             await store.add([make_verdict("s1")], paid=True)
             waste.note(sample_id="s9", teacher="t", cost_usd=1.0, tokens_in=1, tokens_out=1)

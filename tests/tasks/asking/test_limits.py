@@ -7,7 +7,9 @@ import itertools
 
 import pytest
 
+from storage.errors import QuotaSpent
 from tasks.asking.limits import Limiter
+from tasks.asking.quota import Quota
 from tasks.teachers.headers import Allowance, Window
 from tasks.teachers.options import LimitOptions
 from tests.fakes import in_virtual_time
@@ -179,6 +181,32 @@ class TestPause:
     def test_past(self):
         """A pause that is over holds up nobody."""
         assert self.paused((0.1, 0.2)) == pytest.approx(1)
+
+
+def test_a_day_that_is_reserved_and_not_used():
+    """Where what is in flight may use less than was reserved for it, the others wait for that, and the day goes on."""
+
+    async def main() -> tuple[int, int]:
+        limits = LimitOptions(tokens_per_day=1_000, concurrency=8)
+        limiter = Limiter(limits, quota=Quota(None, limits))
+        done = refused = 0
+
+        async def one() -> None:
+            nonlocal done, refused
+            try:
+                async with limiter.place(), limiter.lease(lambda: 400) as lease:
+                    assert lease is not None
+                    lease.sent = True
+                    await asyncio.sleep(1)
+                    lease.used = 20
+                    done += 1
+            except QuotaSpent:
+                refused += 1
+
+        await asyncio.gather(*(one() for _ in range(50)))
+        return done, refused
+
+    assert in_virtual_time(main()) == (31, 19)  # then 620 are used, and no request of 400 has room
 
 
 def test_an_error_gives_the_slot_back():

@@ -37,6 +37,22 @@ def test_tokens(tmp_path: Path):
     one.take(60)
 
 
+def test_tokens_that_are_being_settled(tmp_path: Path):
+    """Where requests under way may use less than is reserved, nothing is counted, and nobody is told that the day has ended."""
+    one = quota(tmp_path, tokens_per_day=100)
+    assert one.take(100)
+    assert not one.take(60, settling=True)
+    assert not one.check(settling=True)
+    one.settle(-70)
+    assert one.take(60, settling=True)
+
+
+def test_a_request_larger_than_the_day(tmp_path: Path):
+    """It would never be sent, on no day, and the line says so."""
+    with pytest.raises(QuotaSpent, match="one request may take 8,000 tokens, and 5,000 are for a whole day"):
+        quota(tmp_path, tokens_per_day=5_000).take(8_000)
+
+
 def test_tomorrow(tmp_path: Path):
     """A new day begins at nothing."""
     quota(tmp_path, requests_per_day=1).take(1)

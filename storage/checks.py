@@ -1,0 +1,161 @@
+"""Checks that are under way: what judges answered by then, which a killed run must not lose.
+
+A panel's check is over when its slowest member has answered. Until then what the others said, and what it cost, is in a line of
+`journal/checks/RUN.jsonl` each, written as it comes. A line that says that a check is over, with its verdict on disk, takes back
+what it had; so the file is written anew now and then, with the others' lines alone. What a killed run left there becomes answers
+that the next run finds, and waste that its budget counts.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from storage.parquet import writing
+
+LARGE = 1 << 20
+"""Bytes of the file, from which it is written anew where half of it is over."""
+
+
+@dataclass(slots=True, eq=False)
+class Check:
+    """One check that is under way."""
+
+    sample_id: str
+    """What is judged."""
+    verifier: str
+    """Its name in the spec."""
+    bill: list[float] = field(default_factory=list)
+    """USD that it has cost so far; whoever asks a teacher for it adds to it."""
+    answered: dict[str, str] = field(default_factory=dict)
+    """By address, what it was answered so far."""
+    number: int | None = None
+    """In the file; None: nothing of it is there."""
+
+
+class Checks:
+    """Writes `path`, in a folder of its own. Leaving it is up to `close`."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is made when there is something to write."""
+        self._path = path
+        self._file: io.FileIO | None = None
+        self._open: dict[int, Check] = {}
+        self._number = self._size = 0
+        self._large = LARGE
+
+    def note(self, check: Check, key: str) -> None:
+        """Have an answer of a check on disk, with what the check has cost. Raise StorageError where it can't be written."""
+        if check.number is None:
+            check.number = self._number = self._number + 1
+            self._open[check.number] = check
+        self._write(_line(check, key))
+
+    def over(self, check: Check) -> None:
+        """Take back what was noted of a check: its verdict is on disk, or what it was answered is kept elsewhere."""
+        if check.number is None:
+            return
+        del self._open[check.number]
+        number, check.number = check.number, None
+        self._write(_bytes({"check": number}))
+        if self._size > self._large:
+            self._renew()
+
+    def close(self) -> None:
+        """Remove the file, unless a check is under way yet: what it was answered is the next run's."""
+        with writing(self._path):
+            if self._file is not None:
+                self._file.close()
+            if self._number and not self._open:
+                self._path.unlink(missing_ok=True)
+
+    def _write(self, line: bytes) -> None:
+        with writing(self._path):
+            if self._file is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self._path.open("ab", buffering=0)
+            self._size += self._file.write(line) or 0
+
+    def _renew(self) -> None:
+        """Write the file anew, with the lines of the checks that are under way."""
+        data = b"".join(_line(check, key) for check in self._open.values() for key in check.answered)
+        temporary = self._path.with_suffix(".new")
+        with writing(temporary):
+            temporary.write_bytes(data)
+            temporary.replace(self._path)
+        if self._file is not None:
+            self._file.close()
+        self._file, self._size = None, len(data)
+        self._large = max(LARGE, 2 * self._size)
+
+
+def recover(folder: Path, answers: Path, waste: Path) -> None:
+    """Make answers and waste of what killed runs left. The caller holds the lake's lock. Safe to repeat."""
+    for path in sorted(folder.glob("*.jsonl")):
+        land(path, answers, waste)
+
+
+def land(path: Path, answers: Path, waste: Path) -> None:
+    """Make answers and waste of what a run left that writes no more. A line that a crash tore is left out."""
+    with writing(path):
+        lines = path.read_bytes().splitlines()
+    left: dict[int, list[dict[str, Any]]] = {}
+    for line in lines:
+        match _read(line):
+            case {"check": int(number), "key": str(), "answer": str()} as row:
+                left.setdefault(number, []).append(row)
+            case {"check": int(number), **more} if not more:
+                left.pop(number, None)
+    spent = [
+        {"sample_id": rows[-1]["sample_id"], "teacher": rows[-1]["verifier"], "cost_usd": rows[-1]["usd"]}
+        | {"tokens_in": 0, "tokens_out": 0}
+        for rows in left.values()
+        if rows[-1]["usd"]
+    ]
+    name = f"{path.stem}-left.jsonl"
+    _replace(waste / name, [_bytes(row) for row in spent])
+    _replace(answers / name, [_bytes([row["key"], row["answer"]]) for rows in left.values() for row in rows])
+    with writing(path):
+        path.unlink()
+
+
+def _line(check: Check, key: str) -> bytes:
+    return _bytes(
+        {
+            "check": check.number,
+            "sample_id": check.sample_id,
+            "verifier": check.verifier,
+            "usd": sum(check.bill),
+            "key": key,
+            "answer": check.answered[key].encode("utf-8", "replace").decode(),
+        }
+    )
+
+
+def _bytes(value: object) -> bytes:
+    return orjson.dumps(value) + b"\n"
+
+
+def _read(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except ValueError:
+        return None
+
+
+def _replace(path: Path, lines: list[bytes]) -> None:
+    if not lines:
+        return
+    temporary = path.with_suffix(".new")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(b"".join(lines))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)

@@ -1,0 +1,71 @@
+"""Lapsed: slots that failed in the dataset's last build. A rerun must not ask for all of them again, each time.
+
+Half of the prompts may have something in them that a filter refuses, or that a server breaks on. So of a teacher's lapsed slots a
+hundred are asked for again, and the others only while more than one in twenty of these get a response: a server that was mended
+is seen by that. Those that aren't asked for keep the error that they had.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from storage.lake import Lake
+from storage.sql import literal
+from storage.workspace import Workspace
+from tasks.asking.retries import FREE, HELPED
+
+
+def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
+    """Make `lapsed`: the slots without a sample that failed in the dataset's last build as well, and why."""
+    builds = lake.builds(dataset)
+    parts = sorted(lake.snapshot("outcomes", dataset, builds[-1]["build_id"]).glob("*.parquet")) if builds else []
+    workspace.execute("CREATE OR REPLACE TABLE lapsed (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
+    if told := [part for part in parts if _tells(part)]:
+        listed = ", ".join(map(literal, told))
+        workspace.execute(
+            "INSERT INTO lapsed SELECT ord, arm, sample_index, why FROM slots JOIN ("
+            f"SELECT asked_id AS sample_id, min(reason) AS why FROM read_parquet([{listed}], hive_partitioning = false) "
+            "WHERE asked_id IS NOT NULL GROUP BY asked_id) USING (sample_id) WHERE NOT stored ORDER BY ord"
+        )
+
+
+def _tells(part: Path) -> bool:
+    """Whether it is of a build that noted what failed slots had asked for."""
+    return "asked_id" in pq.read_schema(part).names
+
+
+class Again:
+    """What has come of asking for one teacher's lapsed slots again."""
+
+    def __init__(self) -> None:
+        """Nobody was asked yet."""
+        self.asked = self.came = 0
+        self.told = False
+        """Whether somebody said that it is in vain."""
+        self._pending = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether a hundred were asked for, and hardly any came so far."""
+        return self.asked >= FREE and self.came <= HELPED * self.asked
+
+    async def worth(self) -> bool:
+        """Return whether to ask for one more, once that is known. Who is told so says what came of it: `settled`."""
+        while self.in_vain:
+            if not self._pending:
+                return False
+            await self._changed.wait()
+        self.asked += 1
+        self._pending += 1
+        return True
+
+    def settled(self, *, came: bool) -> None:
+        """Hear what came of one."""
+        self._pending -= 1
+        self.came += came
+        self._changed.set()
+        self._changed = asyncio.Event()

@@ -1,0 +1,91 @@
+"""What judges answered in checks that a killed run had under way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage import checks
+from storage.answers import Answers
+from storage.checks import Check, Checks
+from storage.errors import StorageError
+from storage.lake import Lake
+
+
+@contextlib.contextmanager
+def answering(lake: Lake, run: str) -> Iterator[Answers]:
+    """Answer checks of a run; it is killed where its checks are under way at the end."""
+    with Answers(lake.answers, lake.checks, run=run) as answers:
+        yield answers
+
+
+def answered(answers: Answers, sample_id: str, said: dict[str, str], usd: float = 0.25) -> Check:
+    """Answer a check, which is under way yet."""
+    check = Check(sample_id, "judge")
+    for key, answer in said.items():
+        check.bill.append(usd)
+        answers.add(check, key, answer)
+    return check
+
+
+def wasted(lake: Lake) -> list[tuple[str, float]]:
+    """Return what was billed in vain."""
+    lines = [json.loads(line) for path in lake.waste.glob("*.jsonl") for line in path.read_text().splitlines()]
+    return sorted((line["sample_id"], line["cost_usd"]) for line in lines)
+
+
+def test_a_kill(lake: Lake):
+    """The next run finds what checks under way were answered, and what they cost; of those that were over, nothing."""
+    with answering(lake, "r") as answers:
+        answered(answers, "s1", {"k": "yes", "l": "no \ud800"})
+        answers.end(answered(answers, "s2", {"m": "yes"}), decided=True)
+        answers.end(answered(answers, "s3", {"n": "yes"}), decided=False)
+        answered(answers, "s4", {"o": "free"}, usd=0)
+    with (lake.checks / "r.jsonl").open("ab") as file:
+        file.write(b'{"check":9,"sample_id":"s9","k')  # torn
+    left = (lake.checks / "r.jsonl").read_bytes()
+    for _ in range(2):  # the second time as if the first had been broken off
+        (lake.checks / "r.jsonl").write_bytes(left)
+        with lake.writing(print):
+            assert not list(lake.checks.iterdir())
+        assert wasted(lake) == [("s1", 0.5)]
+    with answering(lake, "s") as answers:
+        assert [answers.get(key) for key in "klmno"] == ["yes", "no ?", None, "yes", "free"]
+
+
+def test_nothing_under_way(lake: Lake):
+    """A run that ends in order leaves nothing."""
+    with answering(lake, "r") as answers:
+        answers.end(answered(answers, "s", {"k": "yes"}), decided=True)
+    assert not list(lake.checks.iterdir())
+    with lake.writing(print):
+        assert not lake.answers.exists()
+        assert not lake.waste.exists()
+
+
+def test_what_is_over_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The file is written anew as it grows, with what is under way."""
+    monkeypatch.setattr(checks, "LARGE", 1_000)
+    path = tmp_path / "checks" / "r.jsonl"
+    writer = Checks(path)
+    old = Check("old", "judge", answered={"k": "yes"})
+    writer.note(old, "k")
+    for number in range(200):
+        check = Check(f"s{number}", "judge", answered={"k": "yes"})
+        writer.note(check, "k")
+        writer.over(check)
+        assert path.stat().st_size < 2_000
+    writer.close()
+    checks.land(path, tmp_path / "answers", tmp_path / "waste")
+    assert (tmp_path / "answers" / "r-left.jsonl").read_text() == '["k","yes"]\n'
+
+
+def test_a_folder_that_can_not_be_written(tmp_path: Path):
+    """It is one line for the user."""
+    (tmp_path / "checks").write_text("a file")
+    with pytest.raises(StorageError, match="checks"):
+        Checks(tmp_path / "checks" / "r.jsonl").note(Check("s", "judge", answered={"k": "v"}), "k")

@@ -1,0 +1,70 @@
+"""What is asked for again of what failed in the dataset's last build."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from storage.errors import RequestRejected, TeacherError
+from storage.records import Sample
+from tasks.asking.retries import FREE
+from tasks.lapsed import Again
+from tasks.teachers.protocol import Completion, Request
+from tests.fakes import echo
+from tests.tasks.test_draw import Till
+
+
+async def test_again():
+    """A hundred may be asked for; whoever comes then waits for what comes of them, and is told."""
+    again = Again()
+    assert all([await again.worth() for _ in range(FREE)])
+    waiting = [asyncio.create_task(again.worth()) for _ in range(3)]
+    for came in [*[True] * (FREE // 20), *[False] * (FREE - FREE // 20)]:
+        assert not any(task.done() for task in waiting)
+        again.settled(came=came)
+        await asyncio.sleep(0)
+    assert await asyncio.gather(*waiting) == [False] * 3
+    assert again.in_vain
+
+
+async def test_again_while_they_come():
+    """More than one in twenty is enough, as long as it stays so."""
+    again = Again()
+    for _ in range(FREE):
+        assert await again.worth()
+    for _ in range(FREE // 20 + 1):
+        again.settled(came=True)
+    told = [await asyncio.wait_for(again.worth(), 1) for _ in range(19)]
+    assert all(told)
+    waiting = asyncio.create_task(again.worth())
+    await asyncio.sleep(0)
+    again.settled(came=True)
+    assert await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("well", [False, True])
+async def test_draw(well: bool):
+    """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others."""
+    failing = range(FREE + 50)
+
+    def answer(request: Request) -> Completion:
+        if not well and request.sample_index in failing:
+            raise RequestRejected("a filter")
+        return echo(request)
+
+    till = Till(answer)
+    drawn = await till.draw.draw(till.question, range(FREE + 60), failed=dict.fromkeys(failing, "the error"))
+    assert len(till.teacher.requests) == (FREE + 60 if well else FREE + 10)
+    assert sum(isinstance(each, Sample) for each in drawn.values()) == (FREE + 60 if well else 10)
+    told = [str(each) for each in drawn.values() if isinstance(each, TeacherError)]
+    assert (told.count("a filter"), told.count("the error")) == ((0, 0) if well else (FREE, 50))
+
+
+async def test_a_stop():
+    """Where the run stops meanwhile they stay open."""
+    till = Till()
+    till.draw.again["smol"] = Again()
+    till.draw.again["smol"].asked = FREE
+    till.stop.set(RuntimeError())  # type: ignore[arg-type]
+    assert await till.draw.draw(till.question, [0], failed={0: "the error"}) == {}
