@@ -15,15 +15,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from storage.errors import UserError
+from storage.errors import LicenseRefused, SpecError, UserError
 
 if TYPE_CHECKING:
     from flows.progress import Progress
     from storage.lake import Lake
 
 # Into a file or a pipe, a table is as wide as it is.
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 100_000)
 err = Console(stderr=True)
+
+
+NOTHING_SPENT = frozenset({SpecError.exit_code, LicenseRefused.exit_code})
+"""What ends a run mostly before it has bought anything, which goes without saying then."""
 
 
 @dataclass(slots=True)
@@ -51,7 +55,18 @@ def print_lines(lines: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in lines:
         table.add_row(*(escape(plain(" ".join(text.splitlines()))) for text in (name, value)))
-    out.print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table; into a file or a pipe without the spaces that fill its last column."""
+    if out.is_terminal:
+        out.print(table)
+        return
+    with out.capture() as rendered:
+        out.print(table)
+    for line in rendered.get().splitlines():
+        out.print(Text(line.rstrip()))
 
 
 @contextlib.contextmanager
@@ -94,10 +109,12 @@ def spending_told(dataset: str, lake: Lake, progress: Progress, *, as_json: bool
     try:
         yield
     except UserError as error:
-        say(progress.spending.line())
+        spending = progress.spending
+        if spending.paid or spending.cost_usd or error.exit_code not in NOTHING_SPENT:
+            say(spending.line())
         if as_json:
             ended = {"dataset": dataset, "error": str(error), "exit": error.exit_code, "lake": lake.where}
-            print_json(ended | progress.spending.totals())
+            print_json(ended | spending.totals())
         raise
 
 

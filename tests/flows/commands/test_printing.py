@@ -22,10 +22,13 @@ def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
 def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]):
     """Whatever stands in a tag of somebody's data."""
     print_lines([("tag a\nb", "c\u2028d \x1b[2J [/x]"), ("e", "f")])
-    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
-        "tag a b  c d \N{REPLACEMENT CHARACTER}[2J [/x]",
-        "e        f",
-    ]
+    assert capsys.readouterr().out == "tag a b  c d \N{REPLACEMENT CHARACTER}[2J [/x]\ne        f\n"
+
+
+def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str]):
+    """However long, and without spaces at the end."""
+    print_lines([("a", "long " * 100 + "end"), ("b", "")])
+    assert capsys.readouterr().out == f"a  {'long ' * 100}end\nb\n"
 
 
 def test_one_is_one(capsys: pytest.CaptureFixture[str]):
