@@ -61,6 +61,7 @@ def by_teacher(
             cost_usd=bought.cost_usd,
             tokens_in=bought.tokens_in,
             tokens_out=bought.tokens_out,
+            responses=responses,
         )
     return found
 

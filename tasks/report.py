@@ -34,6 +34,9 @@ class TeacherCounts:
     """Billed to this run."""
     tokens_out: int
     """Billed to this run."""
+    responses: int | None = None
+    """Of the slots, those with a response that anybody looked at: not those of prompts of which nothing is bought. None in builds
+    of versions that didn't count them."""
 
     def line(self) -> str:
         """Return it for a terminal."""
@@ -128,11 +131,17 @@ class Summary:
         return cls(**given)
 
     @property
+    def responses(self) -> int:
+        """Slots with a response that anybody looked at."""
+        counted = [each.responses for each in self.by_teacher.values()]
+        known = [number for number in counted if number is not None]
+        return sum(known) if known and len(known) == len(counted) else self.requested - self.failed
+
+    @property
     def pass_rate(self) -> float | None:
         """Share of the responses that were wanted and that the verifiers accepted."""
-        responses = self.requested - self.failed
         bad = self.rejected.get("draw", 0) + self.rejected.get("verify", 0)
-        return None if not responses else 1 - bad / responses
+        return None if not self.responses else 1 - bad / self.responses
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints and the manifest holds."""

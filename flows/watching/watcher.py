@@ -139,9 +139,8 @@ class Watcher:
 
     def alarm_of(self, summary: Summary) -> None:
         """Raise it of a whole build."""
-        responses = summary.requested - summary.failed
         if summary.pass_rate is not None:
-            self.alarm(judged=responses, accepted=round(summary.pass_rate * responses), whole=True)
+            self.alarm(judged=summary.responses, accepted=round(summary.pass_rate * summary.responses), whole=True)
 
     async def _hear(self) -> None:
         state = (await self._client.read_flow_run(flow_run.id)).state

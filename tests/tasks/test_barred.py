@@ -20,6 +20,7 @@ async def test_nothing_is_bought(lake: Lake):
     spec = Spec(k=2, teachers=both, dedup=DedupOptions(exact=False), barred=[("decontaminate", THE_SECOND)])
     built = await build(lake, spec)
     assert {prompt for prompt, _ in built.asked} == {"a", "c"}
+    assert [each.responses for each in built.by_teacher.values()] == [4, 4]
     assert built.counts == {"requested": 12, "reused": 0, "kept": 8, "rejected": {"decontaminate": 4}, "failed": 0}
     columns = ("teacher", "sample_index", "sample_id", "outcome", "stage", "reason")
     assert {tuple(row[name] for name in columns) for row in built.tables["outcomes"] if row["prompt_id"] == "b"} == {
