@@ -130,7 +130,10 @@ class Plan:
             cost = _usd(judge, known=judge.cost_usd is not None)
             lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (basis: {judge.basis})"))
         lines.append(("cost", _usd(self, known=self.known)))
-        if not self.known and self.missing and (self.least_usd is None or self.least_usd != self.most_usd):
+        if self.least_usd is None and self.missing:
+            said = "`price: {input: …, output: …}`, in USD per million tokens; 0 where it costs nothing"
+            lines.append(("", f"give each teacher a {said}"))
+        elif not self.known and self.missing and self.least_usd != self.most_usd:
             how = "`stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little and is never bought again"
             lines.append(("", f"a range, since too little is stored to go by: {how}"))
         if self.logprobs_bytes:

@@ -58,11 +58,15 @@ def test_more_than_the_budget(given: dict[str, Any], said: str) -> None:
 
 @pytest.mark.parametrize(
     ("least", "most", "said"),
-    [(0.0, 0.0, ["$0.0000"]), (0.0, None, ["from $0.0000 to nobody knows how much", "a range"])],
-    ids=["the same", "no bound"],
+    [
+        (0.0, 0.0, ["$0.0000"]),
+        (0.0, None, ["from $0.0000 to nobody knows how much", "a range"]),
+        (None, None, ["price unknown", "give each teacher a `price: {input: …"]),
+    ],
+    ids=["the same", "no bound", "no price"],
 )
-def test_a_range_of_one_figure(least: float, most: float | None, said: list[str]) -> None:
-    """Where the least and the most are the same, that is the cost, and nobody need spend on a probe to know it."""
+def test_a_range(least: float | None, most: float | None, said: list[str]) -> None:
+    """A probe is offered where it would tell more: not where the least is the most, and not without a price."""
     lines = replace(PLAN, known=False, least_usd=least, most_usd=most).lines()
     first = [name for name, _ in lines].index("cost")
     assert [text.split(",")[0] for name, text in lines[first:] if name in {"cost", ""}] == said
