@@ -31,6 +31,15 @@ app = typer.Typer(
 )
 
 
+_WORDS = (
+    ("Value error, ", ""),
+    ("Input should be ", "must be "),
+    ("a valid integer, unable to parse string as an integer", "a whole number"),
+    ("a valid number, unable to parse string as a number", "a number"),
+)
+"""What a person is told in place of pydantic's words."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         out.print(f"stillhouse {metadata.version('stillhouse')}")
@@ -87,7 +96,10 @@ def main() -> None:
         err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
         code = error.exit_code
     except typer.TyperException as error:
-        if said := error.format_message().replace("Value error, ", "").strip():  # pydantic's words, which say nothing to a person
+        said = error.format_message().strip()
+        for theirs, ours in _WORDS:
+            said = said.replace(theirs, ours)
+        if said:
             ended = said if said.endswith((".", "?")) else f"{said}."
             err.print(Text(f"error: {plain(ended)} See `{_command(error)} --help`."), soft_wrap=True)
         code = SpecError.exit_code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from flows.watching.tables import unmarked
 from tasks.evaluation.grades import GRADES
 from tasks.evaluation.statement import HABIT, points
 from tasks.measures.style import HABITS
@@ -98,7 +99,7 @@ def _table(table: Table) -> str:
 
 
 def _plain(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return unmarked(text.replace("|", "\\|").replace("\n", " "))
 
 
 def _compared(each: Mapping[str, Any], k: str) -> list[str]:

@@ -32,16 +32,18 @@ def make_verifiers(spec: Spec, path: Path) -> list[Named]:
     made = [_verifier(entry, spec, path, number) for number, entry in enumerate(spec.verify)]
     for number, named in enumerate(made):
         if isinstance(named.verifier, Together):
-            _check_together(named.name, spec, f"{where(path, ('verify', number))}")
+            _check_together(named.name, spec, path, number)
     return made
 
 
-def _check_together(name: str, spec: Spec, place: str) -> None:
+def _check_together(name: str, spec: Spec, path: Path, number: int) -> None:
     """Raise SpecError where a verifier that judges samples together can't have them all."""
     if spec.sampling.k == 1:
+        place = where(path, ("verify", number))
         raise SpecError(f"{place}: {name} compares the samples of a prompt with each other: set sampling.k to 2 or more")
     for option in ("adaptive", "cascade"):
         if getattr(spec.sampling, option):
+            place = where(path, ("verify", number))
             raise SpecError(
                 f"{place}: {name} judges a prompt's samples together once all are drawn, and sampling.{option} decides by "
                 "verdicts what is drawn: leave one of them out"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,9 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from tasks import problems
 from tasks.problems import Location, dotted
+
+_NAMED = re.compile(r"[a-z_]+(?:\[\d+\]|\.[a-z_]+)*")
+_KEY = re.compile(r"[a-z_]+|\d+")
 
 
 class _Loader(yaml.SafeLoader):
@@ -73,8 +77,15 @@ def load_spec(path: Path) -> Spec:
 
 
 def where(path: Path, location: Location) -> str:
-    """Return a place in a spec for a message: `spec.yaml: teachers[0].model`."""
-    return f"{path}: {dotted(location)}" if location else str(path)
+    """Return a place in a spec for a message: `spec.yaml:9: teachers[0].model`; without the line where the file is gone."""
+    if not location:
+        return str(path)
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError):
+        root = None
+    line = "" if root is None else f":{_line(root, location)}"
+    return f"{path}{line}: {dotted(location)}"
 
 
 def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:
@@ -84,7 +95,10 @@ def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tup
 
 def _first(path: Path, root: yaml.Node, error: ValidationError) -> str:
     location, message = problem(error, Spec)
-    place = f"{path}:{_line(root, location)}"
+    # What a whole model finds wrong begins with the place in it.
+    named = _NAMED.match(message)
+    within = tuple(int(key) if key.isdigit() else key for key in _KEY.findall(named[0])) if named else ()
+    place = f"{path}:{_line(root, (*location, *within))}"
     return f"{place}: {dotted(location)}: {message}" if location else f"{place}: {message}"
 
 

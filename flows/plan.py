@@ -133,7 +133,10 @@ class Plan:
             cost = _usd(judge, known=judge.cost_usd is not None)
             lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (basis: {judge.basis})"))
         lines.append(("cost", _usd(self, known=self.known)))
-        if not self.known and self.missing:
+        if self.least_usd is None and self.missing:
+            said = "`price: {input: …, output: …}`, in USD per million tokens; 0 where it costs nothing"
+            lines.append(("", f"give each teacher a {said}"))
+        elif not self.known and self.missing and self.least_usd != self.most_usd:
             how = "`stillhouse plan SPEC --probe 20` asks 20 prompts, which costs a little and is never bought again"
             lines.append(("", f"a range, since too little is stored to go by: {how}"))
         if self.logprobs_bytes:
@@ -269,7 +272,8 @@ def _terms(bound: Bound) -> str:
 
 def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: Workspace) -> JudgeEstimate:
     asked = judging.asks(named.verifier)
-    priced = all(teacher.price is not None for teacher in spec.teachers if teacher.name in asked)
+    prices = [teacher.price for teacher in spec.teachers if teacher.name in asked]
+    priced, free = None not in prices, all(price and price.free for price in prices)
     ((stored, mean, dearest),) = workspace.rows(
         "SELECT count(*), avg(cost_usd), max(cost_usd) FROM verdicts WHERE fingerprint = ?", [named.fingerprint]
     )
@@ -278,7 +282,7 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         "EXCEPT SELECT sample_id, inputs FROM verdicts WHERE fingerprint = ?)",
         [named.fingerprint],
     )
-    each = float(mean) if priced and stored else None
+    each = 0.0 if free else float(mean) if priced and stored else None
     expected, most = (sum(found) for found in zip(*((one.expected, one.missing) for one in estimates), strict=True))
     return JudgeEstimate(
         verifier=named.name,
@@ -287,13 +291,15 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         cost_usd=None if each is None else each * (expected + unjudged),
         least_usd=(each or 0.0) * unjudged,
         # A judge that gives no verdict is asked once more.
-        most_usd=None if each is None else 2 * float(dearest) * (most + unjudged),
+        most_usd=None if each is None else 0.0 if free else 2 * float(dearest) * (most + unjudged),
         basis=f"{stored:,} stored verdicts" if stored else "none of its verdicts is stored",
     )
 
 
 def _usd(bill: Estimate | JudgeEstimate | Plan, *, known: bool) -> str:
-    """Return an estimate with its upper bound where it has a basis, else the range."""
+    """Return an estimate with its upper bound where it has a basis, else the range; one figure where both are the same."""
+    if bill.least_usd is not None and bill.least_usd == bill.most_usd:
+        return f"${bill.least_usd:,.4f}"
     if known and bill.cost_usd is not None:
         most = "" if bill.most_usd is None else f", at most ${bill.most_usd:,.4f}"
         return f"about ${bill.cost_usd:,.4f}{most}"

@@ -92,5 +92,7 @@ class Progress:
 
     @property
     def share(self) -> float:
-        """Return which part of the slots has come to an end, asked for or not."""
+        """Return which part of the slots has come to an end, asked for or not: all of them, once each has its outcome."""
+        if self.outcomes:
+            return 1.0
         return min((self.tally.asked + self.tally.spared) / self.slots, 1.0) if self.slots else 0.0

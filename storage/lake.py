@@ -66,6 +66,8 @@ class Lake:
 
         Of a lake on an object store, what is small is brought here, and `say` is told of what takes long.
         """
+        if not where.strip():
+            raise StorageError("the lake's name (--lake) is empty, as where a variable isn't set; name a folder")
         scheme, colon, _ = where.partition("://")
         if colon and scheme != "file":
             from storage.remote.replica import Replica
@@ -73,8 +75,14 @@ class Lake:
             replica = Replica.open(where, say=say)
             return cls(replica.root, replica=replica)
         root = Path(where.removeprefix("file://")).expanduser().absolute()
-        if root.exists() and not root.is_dir():
-            raise StorageError(f"{where}: a lake is a folder, and this is a file")
+        try:
+            if root.exists() and not root.is_dir():
+                raise StorageError(f"{where}: a lake is a folder, and this is a file")
+            if root.exists():
+                for folder in (root, *filter(Path.is_dir, root.iterdir())):
+                    os.scandir(f"{folder}/.").close()  # the dot needs leave to enter it, too
+        except OSError as error:
+            raise StorageError(f"{Path(error.filename)}: can't be read: {error.strerror}") from error
         if "?" in str(root):
             raise StorageError(f"{root}: a lake's path can't have a '?': DuckDB takes what follows it for settings")
         return cls(root)

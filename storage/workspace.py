@@ -66,6 +66,15 @@ JOIN_BYTES = 128
 """In place of it, for steps that join texts or several tables at once."""
 
 
+@contextlib.contextmanager
+def _told_by(said: str | None) -> Iterator[None]:
+    """Raise StorageError where what the user says of DuckDB's memory is no size."""
+    try:
+        yield
+    except duckdb.ParserException as error:
+        raise StorageError(f"STILLHOUSE_DUCKDB_MEMORY: must be a size, as in 2GB, and this is {said!r}") from error
+
+
 class Workspace:
     """One DuckDB database and one staging folder. Calls are serialised: it may be used from several threads."""
 
@@ -86,7 +95,7 @@ class Workspace:
         self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
         self._megabytes, self._spared = MEMORY, 0
         self._threads = min(4, os.cpu_count() or 1)
-        with explained():
+        with explained(), _told_by(self._said):
             self._connection = duckdb.connect(
                 str(self.folder / "work.duckdb"),
                 config={

@@ -29,7 +29,7 @@ SHOWN = ("model", "messages", "response", "reasoning")
 """What two samples of a slot may be seen to differ in."""
 KIND_OF = (
     "left(regexp_replace(regexp_replace(regexp_extract(reason, '^(undecided: )?[^:]*'), ', item .*$', ''), "
-    rf"'\b([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '…', 'g'), {KIND})"
+    rf"'(^|[^-\w.])([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '\1…', 'g'), {KIND})"
 )
 """The kind of a reason, in SQL: what stands before the colon, without a benchmark's item, ids and numbers."""
 RESPONDED = "sample_id IS NOT NULL AND stage IS DISTINCT FROM 'license'"

@@ -110,7 +110,7 @@ def estimate(
         known = own and (fitted[number] is not None or not sampling.early)
         out = like.out if like else sampling.max_tokens or OUT_UNKNOWN
         expected, least, most = (counted[name][number] for name in ("expected", "least", "most"))
-        most_out = sampling.max_tokens if most.samples else 0
+        most_out = sampling.max_tokens if most.samples and not (teacher.paid and teacher.paid.free) else 0
         tokens_in, tokens_out = _tokens(expected, like, out)
         found.append(
             Estimate(

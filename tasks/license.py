@@ -227,6 +227,9 @@ def _later(expression: str) -> Iterator[str]:
 
 def _near(expression: str) -> str:
     known = {name.casefold(): name for name in _licensing().known_symbols}
+    family = re.compile(re.escape(expression.casefold()) + r"-\d+(\.\d+)*(-only)?")
+    if versions := sorted(name for name in known if family.fullmatch(name)):
+        return f"; did you mean {known[versions[-1]]}?"
     close = difflib.get_close_matches(expression.casefold(), known, n=1, cutoff=0.75)
     if close and known[close[0]] != expression:
         return f"; did you mean {known[close[0]]}?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from datetime import date
 
 from pydantic import ValidationError
 
@@ -29,6 +30,15 @@ _SAID = {
     "bool_parsing": "must be true or false",
 }
 """What a person is told in place of pydantic's words, which name classes."""
+_NAME = "letters, digits, dots, dashes and underscores, with a letter or a digit first"
+_PATTERNS = {
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$": f"must be {_NAME}",
+    r"^[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*$": "must be MODULE:FUNCTION, as in checks:judge",
+    r"^[a-z]{2,3}$": "must be a language's code, as in en",
+    r"^[A-Z]{2,26}$": "must be letters in capitals, as in ABCD",
+    r"^(auto|cpu|mps|cuda(:\d+)?)$": "must be auto, cpu, mps, cuda or cuda:NUMBER",
+}
+"""What a person is told in place of a regular expression, by the expression."""
 _BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
 _SHOULD = re.compile(r"^\w+ should ")
 """With what its sentences begin: Input, String, List, …"""
@@ -48,9 +58,13 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
         return location, f"unknown key; {nearest(str(location[-1]), known(location[:-1]))}"
     if first["type"] in {"missing", "missing_argument", "missing_keyword_only_argument"}:
         return location, "is missing"
-    message = _SAID.get(first["type"]) or _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
+    message = _SAID.get(first["type"]) or _PATTERNS.get(first.get("ctx", {}).get("pattern", ""))
+    message = message or _SHOULD.sub("must ", first["msg"].removeprefix("Value error, "))
     said = first["input"]
-    given = f", and this is {said!r}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
+    shown = str(said).lower() if isinstance(said, bool) else repr(said)
+    given = f", and this is {shown}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
+    if first["type"] == "string_type" and isinstance(said, int | float | date):
+        given += "; put it in quotes"
     return location, " ".join((message + given).splitlines())
 
 

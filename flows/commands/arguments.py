@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 SpecPath = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file (YAML).")]
 LakePath = Annotated[
-    str, typer.Option("--lake", envvar="STILLHOUSE_LAKE", help="The lake's folder, or its URL, as s3://BUCKET/FOLDER.")
+    str,
+    typer.Option(
+        "--lake", metavar="LAKE", envvar="STILLHOUSE_LAKE", help="The lake's folder, or its URL, as s3://BUCKET/FOLDER."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else.")]
 Metrics = Annotated[

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.commands.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
-from flows.commands.printing import err, out, plain, print_json, spending_told
+from flows.commands.printing import err, out, plain, print_json, print_table, spending_told
 from storage.errors import SpecError
 
 Shown = tuple[list[str], list[list[str]]]
@@ -44,9 +44,9 @@ def evaluate(
     k: Annotated[
         str | None, typer.Option("--k", metavar="NUMBERS", help="Of pass@k, as in 1,4.", show_default="1 and sampling.k")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of the intervals.", show_default="the spec's")] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Of the bootstrap.")] = 5_000,
-    confidence: Annotated[float, typer.Option(help="Of an interval.")] = 0.95,
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Of the intervals.", show_default="the spec's")] = None,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, metavar="N", help="Of the bootstrap.")] = 5_000,
+    confidence: Annotated[float, typer.Option(metavar="SHARE", help="Of an interval.")] = 0.95,
     as_json: AsJson = False,
 ) -> None:
     """Let the spec's teachers answer its prompts, and compare them: pass@k by its verifiers, style, what was trained on.
@@ -109,7 +109,7 @@ def _show(shown: Shown) -> None:
         table.add_column(Text(plain(name)), justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(plain(cell)) for cell in row))
-    out.print(table)
+    print_table(table)
 
 
 def _names(said: str | None) -> list[str]:

@@ -12,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
-from flows.commands.printing import out, plain, print_exported, print_json, print_lines, say
+from flows.commands.printing import out, plain, print_exported, print_json, print_lines, print_table, say
 from storage.errors import SpecError
 
 
 def status(
-    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET]", help="One dataset only.")] = None,
+    dataset: Annotated[str | None, typer.Argument(metavar="DATASET", help="One dataset only.")] = None,
     lake: LakePath = "lake",
     as_json: AsJson = False,
 ) -> None:
@@ -44,9 +44,9 @@ def status(
         numbers = [each["requested"], each["kept"], sum(each["rejected"].values()), each["failed"], each["paid"]]
         table.add_row(each["dataset"], each["build_id"], *(f"{number:,}" for number in numbers), f"${each['cost_usd']:,.4f}")
     if found["builds"]:
-        out.print(table)
+        print_table(table)
     else:
-        out.print("no builds yet")
+        out.print("no builds yet" if at.root.exists() else "no lake is there yet")
     for each in found["spend"]:
         what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
         tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
@@ -123,15 +123,18 @@ def export(
     dataset: Dataset,
     to: Annotated[
         str,
-        typer.Option(help="A folder, a URL such as s3://BUCKET/FOLDER, or hf://datasets/NAME/NAME."),
+        typer.Option(metavar="FOLDER", help="A folder, a URL such as s3://BUCKET/FOLDER, or hf://datasets/NAME/NAME."),
     ],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    form: Annotated[str, typer.Option("--format", help="The rows' form, or a plug-in's name.")] = "messages",
+    form: Annotated[str, typer.Option("--format", metavar="NAME", help="The rows' form, or a plug-in's name.")] = "messages",
     file: Annotated[
-        str | None, typer.Option(help="What a shard is: parquet, jsonl, arrow or tar.", show_default="the form's, mostly parquet")
+        str | None,
+        typer.Option(
+            metavar="KIND", help="What a shard is: parquet, jsonl, arrow or tar.", show_default="the form's, mostly parquet"
+        ),
     ] = None,
-    shards: Annotated[int | None, typer.Option(min=1, max=99_999, help="How many files.", show_default="1")] = None,
+    shards: Annotated[int | None, typer.Option(min=1, max=99_999, metavar="N", help="How many files.", show_default="1")] = None,
     shard_bytes: Annotated[
         str | None, typer.Option(metavar="SIZE", help="In place of --shards: about how large a file is, as in 500MB.")
     ] = None,
@@ -186,7 +189,7 @@ def contaminated(
     ],
     lake: LakePath = "lake",
     build_id: BuildId = None,
-    number: Annotated[int, typer.Option("-n", min=0, help="How many overlaps to show; --json has all.")] = 10,
+    number: Annotated[int, typer.Option("-n", min=0, metavar="N", help="How many overlaps to show; --json has all.")] = 10,
     as_json: AsJson = False,
 ) -> None:
     """Say which items of held-out benchmarks stand in a build. Drops nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,18 +13,28 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 from rich.text import Text
 
-from storage.errors import UserError
+from storage.errors import LicenseRefused, SpecError, UserError
 
 if TYPE_CHECKING:
     from flows.progress import Progress
     from storage.lake import Lake
 
-# Into a file or a pipe, a table is as wide as it is.
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 200)
+WIDE = 100_000
+"""Columns of a file or a pipe, in which a table is as wide as it is."""
+FOLDED = 16
+"""Columns that a text which may be folded needs to be read."""
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
+
+
+KEPT = "\n\t\u00a0\u00ad\u2007\u200c\u200d\u202f\u3000"
+"""Signs that Python takes for unprintable: spaces, and joiners, without which an emoji or a word of Persian falls apart."""
+NOTHING_SPENT = frozenset({SpecError.exit_code, LicenseRefused.exit_code})
+"""What ends a run mostly before it has bought anything, which goes without saying then."""
 
 
 @dataclass(slots=True)
@@ -51,7 +62,27 @@ def print_lines(lines: Iterable[tuple[str, str]]) -> None:
     table.add_column(overflow="fold")
     for name, value in lines:
         table.add_row(*(escape(plain(" ".join(text.splitlines()))) for text in (name, value)))
-    out.print(table)
+    print_table(table)
+
+
+def print_table(table: Table) -> None:
+    """Print a table. Into a file or a pipe, and on a terminal too narrow for names and ids, lines are as long as they are."""
+    wide = Console(file=io.StringIO(), width=WIDE)
+    least = sum(_widest(wide, column) for column in table.columns)
+    if out.is_terminal and least <= out.width:
+        out.print(table)
+        return
+    with wide.capture() as rendered:
+        wide.print(table)
+    for line in rendered.get().splitlines():
+        out.print(Text(line.rstrip()))
+
+
+def _widest(console: Console, column: Column) -> int:
+    """Return how wide a column must be: one that folds does with little, any other holds what one copies."""
+    if not column.no_wrap:
+        return FOLDED
+    return 2 + max(Measurement.get(console, console.options, cell).maximum for cell in (column.header, *column.cells))
 
 
 @contextlib.contextmanager
@@ -94,13 +125,16 @@ def spending_told(dataset: str, lake: Lake, progress: Progress, *, as_json: bool
     try:
         yield
     except UserError as error:
-        say(progress.spending.line())
+        spending = progress.spending
+        if spending.paid or spending.cost_usd or error.exit_code not in NOTHING_SPENT:
+            say(spending.line())
         if as_json:
             ended = {"dataset": dataset, "error": str(error), "exit": error.exit_code, "lake": lake.where}
-            print_json(ended | progress.spending.totals())
+            print_json(ended | spending.totals())
         raise
 
 
 def plain(text: str) -> str:
-    """Return a text of foreign origin without what could steer a terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
+    """Return a text of foreign origin without what could steer a terminal, and Windows' ends of lines as ours."""
+    shown = (char if char.isprintable() or char in KEPT else "\N{REPLACEMENT CHARACTER}" for char in text.replace("\r\n", "\n"))
+    return "".join(shown)

@@ -40,7 +40,7 @@ def show(
         str | None, typer.Option(metavar="TEXT", help="Those with it in prompt, response, reasoning or reason.")
     ] = None,
     number: Annotated[
-        int | None, typer.Option("-n", min=1, max=1_000, help="How many.", show_default="3; all of a prompt's")
+        int | None, typer.Option("-n", min=1, max=1_000, metavar="N", help="How many.", show_default="3; all of a prompt's")
     ] = None,
     reasoning: Annotated[bool, typer.Option("--reasoning", help="Show chains of thought whole.")] = False,
     as_json: AsJson = False,

@@ -16,8 +16,8 @@ from storage.errors import SetupError, SpecError, UserError
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to.")] = Path(),
-    dataset: Annotated[str, typer.Option(help="The dataset's name.")] = "starter",
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to.")] = Path(),
+    dataset: Annotated[str, typer.Option(metavar="NAME", help="The dataset's name.")] = "starter",
 ) -> None:
     """Write a spec and a few prompts that run as they are."""
     from flows.commands.starter import typed, write
@@ -102,7 +102,9 @@ def verify(
     self_test: Annotated[
         bool, typer.Option("--self-test", help="Judge nothing that is stored: try the verifiers on the prompts' references.")
     ] = False,
-    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --self-test: how many prompts to try.")] = 200,
+    prompts: Annotated[
+        int, typer.Option("--prompts", min=1, metavar="N", help="With --self-test: how many prompts to try.")
+    ] = 200,
     as_json: AsJson = False,
 ) -> None:
     """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
@@ -178,9 +180,9 @@ def _self_test(spec: Path, prompts: int, *, as_json: bool) -> None:
 
 
 def serve(
-    specs: Annotated[list[Path], typer.Argument(metavar="SPEC...", help="Spec files (YAML); one process serves them all.")],
+    specs: Annotated[list[Path], typer.Argument(metavar="SPEC", help="Spec files (YAML); one process serves them all.")],
     lake: LakePath = "lake",
-    cron: Annotated[list[str] | None, typer.Option(help='When, as in "0 2 * * *"; may be repeated.')] = None,
+    cron: Annotated[list[str] | None, typer.Option(metavar="CRON", help='When, as in "0 2 * * *"; may be repeated.')] = None,
     interval: Annotated[str | None, typer.Option(metavar="TIME", help="How often, as in 6h or 30m.")] = None,
     timezone: Annotated[str, typer.Option(metavar="ZONE", help="In which --cron is meant, as in Europe/Berlin.")] = "UTC",
     beside: Annotated[
@@ -222,7 +224,7 @@ def doctor(
         Path | None,
         typer.Option("--load", metavar="SPEC", help="Rehearse a spec's draw on simulated teachers; costs nothing."),
     ] = None,
-    prompts: Annotated[int, typer.Option("--prompts", min=1, help="With --load: how many prompts to ask.")] = 1_000,
+    prompts: Annotated[int, typer.Option("--prompts", min=1, metavar="N", help="With --load: how many prompts to ask.")] = 1_000,
     as_json: AsJson = False,
 ) -> None:
     """Say whether this machine has what stillhouse needs, and whether the lake is whole."""

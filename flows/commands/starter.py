@@ -32,8 +32,8 @@ teachers:
     # provider: openai
     # base_url: http://127.0.0.1:8000/v1
     # api_key_env: MY_KEY            # the variable's name, never the key
-    # price: {{input: 0.15, output: 0.60}}      # USD per million tokens
     limits: {{concurrency: 8}}
+    price: {{input: 0, output: 0}}     # USD per million tokens
 sampling: {{k: 4, temperature: 0.7, top_p: 0.95, max_tokens: 200, seed: 7}}
 verify:
   - {{use: exact_match, kind: number}}

@@ -222,7 +222,8 @@ class Server:
             pass  # somebody is there
         except (OSError, ValueError, http.client.HTTPException) as error:
             check()  # whoever waited no longer need not be told of the server
-            raise SetupError(f"can't reach Prefect's API at {url} ({error}); check PREFECT_API_URL, or unset it") from error
+            why = getattr(error, "reason", error)
+            raise SetupError(f"can't reach Prefect's API at {url} ({why}); check PREFECT_API_URL, or unset it") from error
 
     def _healthy(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=1)

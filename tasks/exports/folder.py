@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,19 @@ class Folder:
         self.shown = str(self._path.absolute())
 
     def check(self) -> None:
-        """Raise SpecError where it is a file, or has files that an earlier export didn't write."""
+        """Raise SpecError where it is a file, has files that an earlier export didn't write, or can't be made."""
+        try:
+            self._check()
+        except OSError as error:
+            raise SpecError(f"exports: {self._to}: can't be written: {error.strerror}") from error
+
+    def _check(self) -> None:
+        path = self._path.absolute()
+        above = next(folder for folder in path.resolve().parents if folder.exists())
+        if not above.is_dir():
+            raise SpecError(f"exports: {self._to}: {above} is a file")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise SpecError(f"exports: {self._to}: can't be written: {above} is not yours to write to")
         if self._path.exists() and not self._path.is_dir():
             raise SpecError(f"exports: {self._to}: is a file, and an export is a folder")
         if self._path.is_dir():

@@ -117,7 +117,7 @@ def _like(growing: Growing) -> _Like:
 def _cost(price: PriceOptions | None, requests: int, tokens_in: float, out: float | None, *, times: float = 1.0) -> float | None:
     if price is None:
         return None
-    if not requests:
+    if not requests or price.free:
         return 0.0
     if out is None:
         return None

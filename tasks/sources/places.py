@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from tasks.sources.shown import first_line, shown
 from tasks.sources.splits import Folder, chosen
 
 _PATTERN = "*?["
+_HUB = re.compile(r"[\w-][\w.-]*/[\w-]+")
+"""How datasets are called on the Hub."""
 _WEB = ("http", "https")
 
 
@@ -43,7 +46,8 @@ def _local(pattern: str) -> list[File] | Folder:
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
     found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute or not
     if not found:
-        raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()})")
+        hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
+        raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
     return [File(name=name, path=name) for name in found]
 
 

@@ -58,6 +58,11 @@ class PriceOptions(Options):
     batch_discount: float = Field(default=0.5, ge=0, le=1)
     """The part of all of these that a batch saves."""
 
+    @property
+    def free(self) -> bool:
+        """Whether nothing costs anything, however many tokens there are."""
+        return not any(self.model_dump(exclude={"batch_discount"}).values())
+
     def batched(self) -> PriceOptions:
         """Return what is paid through a batch."""
         share = 1 - self.batch_discount

@@ -81,7 +81,10 @@ BAD_SPECS = {
     "a missing key": (json.dumps({k: v for k, v in GOOD.items() if k != "dataset"}), ["dataset", "is missing"]),
     "a wrong type": (changed(sampling={"k": "many"}), ["sampling.k", "whole number", "'many'"]),
     "out of range": (changed(sampling={"k": 0}), ["sampling.k", "greater than or equal to 1"]),
-    "an unknown provider": (changed(teachers=teacher(provider="opnai")), ["teachers[0].provider", "did you mean 'openai'?"]),
+    "an unknown provider": (
+        changed(teachers=teacher(provider="opnai")),
+        ["spec.yaml:1: teachers[0].provider", "did you mean 'openai'?"],
+    ),
     "an unknown verifier": (changed(verify=[{"use": "exact_mach"}]), ["verify[0].use", "did you mean 'exact_match'?"]),
     "an unknown option of a verifier": (
         changed(verify=[{"use": "exact_match", "knd": "number"}]),
@@ -160,6 +163,7 @@ BAD_SPECS = {
     "a key that is a list": ("? [a, b]\n: 1\n", ["spec.yaml:1", "a key must be a text"]),
     "too deep": ("[" * 3000, ["spec.yaml", "YAML"]),
     "an export in the lake": (changed(exports=[{"to": "lake/out"}]), ["exports[0]", "keep them apart"]),
+    "an unknown kind": (changed(verify=[{"use": "exact_match", "kind": "numbr"}]), ["spec.yaml:1: verify[0].kind"]),
     "a bad teacher name": (changed(teachers=teacher(name="a b")), ["teachers[0].name", "'a b'"]),
     "an answer of any length": (
         changed(teachers=teacher(provider="anthropic", base_url=OWN, path=None)),
@@ -379,7 +383,7 @@ def test_init_of_what_yaml_reads_otherwise(
 def test_status_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """A lake that isn't there yet has no builds, which is no error."""
     assert run(monkeypatch, "status") == 0
-    assert "no builds yet" in capsys.readouterr().out
+    assert "no lake is there yet" in capsys.readouterr().out
     assert run(monkeypatch, "status", "--json") == 0
     assert json.loads(capsys.readouterr().out)["builds"] == []
 

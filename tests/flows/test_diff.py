@@ -8,11 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from flows.diff import Diff, changed, diff, flat
 from storage.errors import StorageError
 from storage.lake import Lake
+from tasks.diff import KIND_OF
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build
 
@@ -176,3 +178,17 @@ async def test_queries_are_left_out(lake: Lake, tmp_path: Path):
     assert lines["spec prompts[https://x.example/p?…].limit"] == "1 to 2"
     assert "source https://x.example/p?…" in lines
     assert "sesame" not in str(lines)
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        (f"near-duplicates {'8c1f' * 8} (similarity 0.944)", "near-duplicates … (similarity …)"),
+        ("licensed CC-BY-NC-4.0, and licenses.allow has MIT", "licensed CC-BY-NC-4.0, and licenses.allow has MIT"),
+        ("timed out after 1,200 s: x", "timed out after … s"),
+    ],
+    ids=["ids", "licences", "numbers"],
+)
+def test_a_kind_of_reason(reason: str, kind: str):
+    """Reasons that differ by ids and numbers are of one kind; the number in a licence's name is a part of the name."""
+    assert duckdb.execute(f"SELECT {KIND_OF} FROM (SELECT ? AS reason)", [reason]).fetchone() == (kind,)

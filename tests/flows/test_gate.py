@@ -253,7 +253,10 @@ async def test_the_guard_in_a_build(folder: Path, lake: Lake):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"teacher": {"terms": "opneai"}}, "spec.yaml: teachers[0].terms: no terms are called 'opneai'; did you mean 'openai'?"),
+        (
+            {"teacher": {"terms": "opneai"}},
+            "spec.yaml:1: teachers[0].terms: no terms are called 'opneai'; did you mean 'openai'?",
+        ),
         ({"licenses": {"acknowledge": [{"terms": "openai"}]}}, "licenses.acknowledge[0].who: is missing"),
         ({"licenses": {"acknowlege": []}}, "licenses.acknowlege: unknown key; did you mean 'acknowledge'?"),
         ({"licenses": {"terms": "none.yaml"}}, "none.yaml: the terms can't be read: No such file or directory"),

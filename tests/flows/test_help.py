@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 
+PROBE = "error: Invalid value for '--probe':"
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
@@ -33,12 +34,27 @@ def test_all_of_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     assert not [text for text in written(COMMANDS[name]) if " ".join(text.split()) not in shown]
 
 
+def test_values_have_names() -> None:
+    """What an option takes is called by a word for a person, not by a type of Python's."""
+    named = {each.opts[-1]: each.metavar for command in COMMANDS.values() for each in command.params if not command.hidden}
+    choices = {"--outcome", "--stage", "--dataset", "--reasoning"}
+    flags = {each.opts[-1] for command in COMMANDS.values() for each in command.params if getattr(each, "is_flag", False)}
+    assert [name for name, value in named.items() if value is None and name not in choices | flags] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told", "error"),
     [
         (["--version"], 0, f"stillhouse {metadata.version('stillhouse')}\n", ""),
         ([], 2, "Commands", ""),
         (["build", "--quiet"], 2, "", "error: No such option: --quiet. See `stillhouse build --help`.\n"),
+        (
+            ["plan", "s.yaml", "--probe", "0"],
+            2,
+            "",
+            f"{PROBE} must be greater than or equal to 1. See `stillhouse plan --help`.\n",
+        ),
+        (["plan", "s.yaml", "--probe", "x"], 2, "", f"{PROBE} must be a whole number. See `stillhouse plan --help`.\n"),
         (["biuld"], 2, "", "error: No such command 'biuld'. Did you mean 'build'? See `stillhouse --help`.\n"),
     ],
 )

@@ -56,6 +56,22 @@ def test_more_than_the_budget(given: dict[str, Any], said: str) -> None:
     assert [text.split(" is needed")[0] for _, text in behind] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (0.0, 0.0, ["$0.0000"]),
+        (0.0, None, ["from $0.0000 to nobody knows how much", "a range"]),
+        (None, None, ["price unknown", "give each teacher a `price: {input: …"]),
+    ],
+    ids=["the same", "no bound", "no price"],
+)
+def test_a_range(least: float | None, most: float | None, said: list[str]) -> None:
+    """A probe is offered where it would tell more: not where the least is the most, and not without a price."""
+    lines = replace(PLAN, known=False, least_usd=least, most_usd=most).lines()
+    first = [name for name, _ in lines].index("cost")
+    assert [text.split(",")[0] for name, text in lines[first:] if name in {"cost", ""}] == said
+
+
 def test_no_budget() -> None:
     """Without a budget there is no line about it."""
     assert "budget" not in dict(replace(PLAN, budget_usd=None).lines())
@@ -71,19 +87,25 @@ class FakeWorkspace:
         return [(10, 0.013, 0.04)] if "avg" in query else [(3,)]
 
 
-def test_a_judge_may_be_asked_twice() -> None:
-    """A judge's bound is that each verdict takes two answers, and that each costs what the dearest did."""
+@pytest.mark.parametrize(
+    ("usd", "expected", "most"),
+    [(1, 13 * 0.013, 2 * 13 * 0.04), (0, 0, 0)],
+    ids=["at a price", "for nothing"],
+)
+def test_a_judge_may_be_asked_twice(usd: float, expected: float, most: float) -> None:
+    """A judge's bound is that each verdict takes two answers, and that each costs what the dearest did. A free one costs nothing."""
+    price = {"input": usd, "output": usd}
     spec = Spec.model_validate(
         {
             "dataset": "d",
             "prompts": [{"source": "p.jsonl", "license": "MIT"}],
-            "teachers": [{"name": "j", "provider": "openai", "model": "m", "license": "MIT", "price": {"input": 1, "output": 1}}],
+            "teachers": [{"name": "j", "provider": "openai", "model": "m", "license": "MIT", "price": price}],
         }
     )
     named = Named(name="judge", version="1", fingerprint="f", verifier=Judge(teacher="j", rubric="r", pass_at=5))
     found = _judge(spec, named, [cast("Any", PLAN)], cast("Workspace", FakeWorkspace()))
-    assert found.cost_usd == pytest.approx(13 * 0.013)
-    assert found.most_usd == pytest.approx(2 * 13 * 0.04)
+    assert found.cost_usd == pytest.approx(expected)
+    assert found.most_usd == pytest.approx(most)
 
 
 def test_a_probe_that_only_judged() -> None:

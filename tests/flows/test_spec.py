@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,12 @@ def test_what_watching_may_be(part: str, wrong: dict[str, Any]) -> None:
         ({"seed": True}, "seed: must be a number, and this is true"),
         ({"select": {"per_prompt": True}}, "select.per_prompt: must be a number, and this is true"),
         ({"budget": {"usd": False}}, "budget.usd: must be a number, and this is false"),
+        ({"dataset": 12}, "dataset: must be a text, and this is 12; put it in quotes"),
+        ({"dataset": date(2024, 1, 1)}, "dataset: must be a text; put it in quotes"),
+        (
+            {"dataset": "my data"},
+            "dataset: must be letters, digits, dots, dashes and underscores, with a letter or a digit first",
+        ),
         ({"seed": "x"}, "seed: must be a whole number, and this is 'x'"),
         ({"seed": 1.5}, "seed: must be a whole number, and this is 1.5"),
         ({"dedup": {"exact": "often"}}, "dedup.exact: must be true or false, and this is 'often'"),
@@ -190,3 +197,21 @@ def test_what_is_of_another_kind(tmp_path: Path, part: dict[str, Any], said: str
         load_spec(path)
     assert str(caught.value).partition(": ")[2].startswith(said)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("sampling:\n  cascade: [u]\n", ":9: sampling.cascade[0]: no teacher is named 'u'"),
+        ("sampling:\n  k: 2\n  adaptive: {accept: 3}\n", ":10: sampling: adaptive.accept is 3, more than k = 2"),
+        ("select:\n  require: [judge]\n", ":9: select.require: 'judge' isn't among the verifiers"),
+    ],
+    ids=["cascade", "adaptive", "require"],
+)
+def test_the_line_of_what_does_not_fit_together(tmp_path: Path, part: str, said: str) -> None:
+    """A slip that only the whole shows has the line where it stands, or that of what it stands in."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(SMALL) + part)
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert str(caught.value).removeprefix(str(path)).startswith(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,27 @@ class TestAt:
         monkeypatch.setitem(sys.modules, "obstore.store", None)
         with pytest.raises(SetupError, match=r"pip install 'stillhouse\[s3\]'"):
             Lake.at("s3://bucket/lake")
+
+    @pytest.mark.parametrize("name", ["", " "])
+    def test_no_name(self, name: str):
+        """Nothing isn't the folder in which one happens to be: a variable that isn't set makes no lake of it."""
+        with pytest.raises(StorageError, match="is empty"):
+            Lake.at(name)
+
+    @pytest.mark.parametrize("name", ["lake", "lake/samples"])
+    def test_may_not_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str):
+        """A folder of somebody else's is told at once, be it within the lake."""
+        (tmp_path / "lake/samples").mkdir(parents=True)
+        scan = os.scandir
+
+        def locked(path: str) -> object:
+            if Path(path) == tmp_path / name:
+                raise PermissionError(13, "Permission denied", path)
+            return scan(path)
+
+        monkeypatch.setattr(os, "scandir", locked)  # to root nothing is locked
+        with pytest.raises(StorageError, match=f"{name}: can't be read: Permission denied"):
+            Lake.at(str(tmp_path / "lake"))
 
     def test_file(self, tmp_path: Path):
         """A file is no lake."""

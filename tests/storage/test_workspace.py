@@ -106,6 +106,14 @@ def test_memory_setting(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert workspace.rows("SELECT current_setting('memory_limit')") == [("64.0 MiB",)]
 
 
+@pytest.mark.parametrize("said", ["lots", "1e400GB"])
+def test_no_memory_setting(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str):
+    """What is no size is told in one line."""
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", said)
+    with pytest.raises(StorageError, match=f"STILLHOUSE_DUCKDB_MEMORY: must be a size, as in 2GB, and this is '{said}'"):
+        Workspace(lake, tmp_path / "work")
+
+
 def limit(workspace: Workspace) -> str:
     """Return what DuckDB may hold."""
     ((found,),) = workspace.rows("SELECT current_setting('memory_limit')")

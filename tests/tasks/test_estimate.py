@@ -84,6 +84,12 @@ async def test_no_bound(lake: Lake):
     assert "no max_tokens" in only.basis
 
 
+async def test_a_teacher_for_nothing(lake: Lake):
+    """Any number of tokens at a price of 0 costs nothing."""
+    (only,) = await look(lake, spec(options={"price": {"input": 0, "output": 0}}))
+    assert (only.least_usd, only.cost_usd, only.most_usd) == (0, 0, 0)
+
+
 async def test_a_probe_tells(lake: Lake):
     """After a probe, the plan is what the build then pays, within a few per cent, and the probe's samples are not bought again."""
     bought = await probed(lake, spec(), 8)

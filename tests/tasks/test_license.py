@@ -47,7 +47,9 @@ VALID = {
 WRONG = {
     "Apache 2.0": "did you mean Apache-2.0?",
     "MITT": "did you mean MIT?",
-    "CC-BY-NC": "did you mean CC-BY-",
+    "CC-BY-NC": "did you mean CC-BY-NC-4.0?",
+    "CC0": "did you mean CC0-1.0?",
+    "mpl": "did you mean MPL-2.0?",
     "MIT AND": "see spdx.org/licenses",
     "(MIT": "did you mean MIT?",
     "MIT WITH Apache-2.0": "see spdx.org/licenses",

@@ -79,6 +79,12 @@ def test_pass_rate(given: dict[str, Any], rate: float | None):
     assert summary(**given).pass_rate == rate
 
 
+def test_pass_rate_without_what_nobody_asked():
+    """Slots of prompts of which nothing is bought, as they are held out or not licensed, are no responses that passed."""
+    assert summary(responses=5_500, accepted=2_750).pass_rate == 0.5
+    assert summary(responses=0, accepted=0).pass_rate is None
+
+
 def test_nothing_came():
     """Where there was no response, the lines say so."""
     lines = dict(summary(requested=1_000, kept=0, rejected={}).lines())

@@ -95,8 +95,8 @@ def test_trouble(response: str, reason: str, caplog: pytest.LogCaptureFixture) -
         ({"call": f"{HERE}:lonely"}, "can't be called as (prompt, sample, **options): too many positional arguments"),
         ({"call": f"{HERE}:say", "options": {"waht": 1}}, "got an unexpected keyword argument 'waht'"),
         ({"call": f"{HERE}:find"}, "missing a required"),
-        ({"call": "judge"}, "call: must match pattern"),
-        ({"call": "os; x:judge"}, "call: must match pattern"),
+        ({"call": "judge"}, "call: must be MODULE:FUNCTION"),
+        ({"call": "os; x:judge"}, "call: must be MODULE:FUNCTION"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

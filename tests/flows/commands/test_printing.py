@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from flows.commands.printing import print_exported, print_lines
+from flows.commands import printing
+from flows.commands.printing import plain, print_exported, print_lines
 
 
 def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
@@ -22,10 +24,38 @@ def test_paths_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]):
 def test_a_row_is_a_line(capsys: pytest.CaptureFixture[str]):
     """Whatever stands in a tag of somebody's data."""
     print_lines([("tag a\nb", "c\u2028d \x1b[2J [/x]"), ("e", "f")])
-    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
-        "tag a b  c d \N{REPLACEMENT CHARACTER}[2J [/x]",
-        "e        f",
-    ]
+    assert capsys.readouterr().out == "tag a b  c d \N{REPLACEMENT CHARACTER}[2J [/x]\ne        f\n"
+
+
+def test_a_pipe_gets_whole_lines(capsys: pytest.CaptureFixture[str]):
+    """However long, and without spaces at the end."""
+    print_lines([("a", "long " * 100 + "end"), ("b", "")])
+    assert capsys.readouterr().out == f"a  {'long ' * 100}end\nb\n"
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 1), (45, 2), (20, 1)])
+def test_a_narrow_terminal(width: int, lines: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """What may be folded is folded, and a name, which one may want to copy, is never cut off, whether or not its line fits."""
+    monkeypatch.setattr(printing, "out", Console(force_terminal=True, color_system=None, width=width, soft_wrap=True))
+    print_lines([("a name of some length", "a text of some length that is folded")])
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == lines
+    assert shown[0].startswith("a name of some length  a text of")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\N{MAN}\u200d\N{WOMAN}", "\N{MAN}\u200d\N{WOMAN}"),
+        ("1\u00a0000\u3000\u6f22", "1\u00a0000\u3000\u6f22"),
+        ("a\r\nb", "a\nb"),
+        ("a\rb\x1b[2J\u202e\u2028\ud800", "a\ufffdb\ufffd[2J\ufffd\ufffd\ufffd"),
+    ],
+    ids=["joined", "spaces", "windows", "steering"],
+)
+def test_what_a_terminal_is_given(text: str, shown: str):
+    """What people write is shown as they wrote it; what steers a terminal, or turns a line around, isn't."""
+    assert plain(text) == shown
 
 
 def test_one_is_one(capsys: pytest.CaptureFixture[str]):

@@ -30,6 +30,14 @@ def test_pass_rates_while_it_draws() -> None:
     assert rows == [("teacher", "t", 4, "25.0%"), ("verifier", "v", 2, ""), ("tag kind", ("sum" * 40)[:80], 4, "100.0%")]
 
 
+def test_markup_in_a_tag() -> None:
+    """Prefect's UI renders cells as Markdown: what a tag has of that, or of HTML, is shown and does nothing."""
+    passing = Passing({"tag <b>k</b>": {"![x](http://x.example/) <img src=x>": Passed(judged=1)}})
+    (row,) = tables.drawn(passing)
+    assert row["by"] == "tag <\u200bb>k<\u200b/b>"
+    assert row["name"] == "![x]\u200b(http://x.example/) <\u200bimg src=x>"
+
+
 def test_spend_against_the_budget() -> None:
     """By teacher and in all, with what is left of what all runs may spend, and what batches may still cost."""
     progress = Progress(budget=Budget(2.0, spent=1.25))
@@ -44,6 +52,14 @@ def test_spend_against_the_budget() -> None:
         "budget": "2.0000",
         "left": "0.2500",
     }
+
+
+def test_nothing_was_missing() -> None:
+    """A build that asked for nothing is done all the same, once every slot has its outcome."""
+    progress = Progress()
+    assert progress.share == 0
+    progress.outcomes = {"kept": 3, "rejected": 1, "failed": 0}
+    assert progress.share == 1
 
 
 def test_what_a_minute_had() -> None:

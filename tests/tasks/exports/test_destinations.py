@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -89,10 +90,20 @@ class TestReplacing:
         assert not list(lake.staging.glob("*"))
 
     def test_can_not_be_written(self, lake: Lake, tmp_path: Path):
-        """A folder that can't be made is a StorageError that names it."""
+        """A folder that can't be made is told before anything is spent."""
         (tmp_path / "file").write_text("")
-        with pytest.raises(StorageError, match=r"file/out: can't be written: Not a directory"):
+        with pytest.raises(SpecError, match=r"file/out: .*file is a file"):
+            at(str(tmp_path / "file/out")).check()
+        with pytest.raises(SpecError):
             run(lake, to="file/out")
+
+    @pytest.mark.parametrize("to", ["locked/out", "locked"])
+    def test_not_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str):
+        """So is a folder of somebody else's, and one in it."""
+        (tmp_path / "locked").mkdir()
+        monkeypatch.setattr(os, "access", lambda *_: False)  # to root nothing is locked
+        with pytest.raises(SpecError, match="can't be written"):
+            at(str(tmp_path / to)).check()
 
     def test_what_a_killed_export_left(self, lake: Lake, tmp_path: Path):
         """What a killed export left beside the folder is in nobody's way, and is cleared away."""

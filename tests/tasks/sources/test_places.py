@@ -87,6 +87,13 @@ class TestProtocols:
         ):
             read("gs://b/p.jsonl")
 
+    def test_name_on_the_hub(self):
+        """A dataset is called as people call it: a line says how it is reached."""
+        with pytest.raises(
+            SourceError, match=r"^openai/gsm8k: no such file .*; a dataset of the Hub is called hf://datasets/openai/gsm8k$"
+        ):
+            read("openai/gsm8k")
+
     def test_unknown(self):
         """A protocol that nobody knows is told."""
         with pytest.raises(SourceError, match=r"^htps://x/p\.jsonl: htps:// isn't known; use a path, https://, s3://"):
