@@ -40,7 +40,8 @@ from tasks.asking.line import open_line
 from tasks.draw import Budget, Draw, Question
 from tasks.stop import Stop
 from tasks.teachers.openai import make
-from tasks.teachers.options import SamplingOptions, TeacherOptions
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.sampling import SamplingOptions
 
 IN_FLIGHT = 256
 LATENCY_S = 0.05

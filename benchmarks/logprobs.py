@@ -32,9 +32,9 @@ from storage.logprobs import logprobs_of
 from storage.records import Logprobs, Message, Sample
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.options import SamplingOptions
 from tasks.teachers.plausible import distributions
 from tasks.teachers.protocol import Completion, Request
+from tasks.teachers.sampling import SamplingOptions
 
 QUESTIONS = (
     "Why is the sky blue?",

@@ -20,7 +20,8 @@ from tasks.license import LicenseOptions
 from tasks.options import Options
 from tasks.select import SelectOptions
 from tasks.sources import PromptSource
-from tasks.teachers.options import Name, SamplingOptions, TeacherOptions
+from tasks.teachers.options import Name, TeacherOptions
+from tasks.teachers.sampling import SamplingOptions
 from tasks.templates import TemplateOptions
 
 

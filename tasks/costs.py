@@ -10,8 +10,9 @@ from storage.workspace import Workspace
 from tasks.draw import Spending
 from tasks.outcomes import FAILED
 from tasks.report import Saved, TeacherCounts
-from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
+from tasks.teachers.options import PriceOptions, TeacherOptions
 from tasks.teachers.protocol import Usage
+from tasks.teachers.sampling import SamplingOptions
 
 SLOTS = "(SELECT sample_id FROM slots UNION ALL SELECT sample_id FROM barred_slots UNION ALL SELECT sample_id FROM grown_samples)"
 """A build's samples, and the answers that its prompts were grown of."""

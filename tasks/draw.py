@@ -18,8 +18,9 @@ from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
 from tasks.lapsed import Again
 from tasks.stop import Stop
-from tasks.teachers.options import PriceOptions, SamplingOptions, TeacherOptions
+from tasks.teachers.options import PriceOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
+from tasks.teachers.sampling import SamplingOptions
 
 logger = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from storage.workspace import Workspace
 from tasks import rates
 from tasks.rates import Rate
 from tasks.stretches import stretches
-from tasks.teachers.options import BATCH, SamplingOptions, TeacherOptions
+from tasks.teachers.options import BATCH, TeacherOptions
 from tasks.teachers.protocol import OUT_UNKNOWN, Usage
+from tasks.teachers.sampling import SamplingOptions
 from tasks.tokens import estimate_messages
 
 LOOKED_AT = 1_000

@@ -13,7 +13,7 @@ from storage.errors import SpecError
 from tasks.options import Options
 from tasks.problems import dotted
 from tasks.select import SelectOptions
-from tasks.teachers.options import SamplingOptions
+from tasks.teachers.sampling import SamplingOptions
 
 if TYPE_CHECKING:
     Sampling: TypeAlias = SamplingOptions

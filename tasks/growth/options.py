@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from tasks.duplicates.options import NearOptions
 from tasks.options import Options
-from tasks.teachers.options import Name, SamplingOptions
+from tasks.teachers.options import Name
+from tasks.teachers.sampling import SamplingOptions
 
 Method = Literal["self_instruct", "evolve", "rephrase"]
 Operation = Literal["deepen", "constrain", "concretise", "reason", "broaden"]

@@ -12,7 +12,7 @@ from rich.console import Console
 from flows.rehearse import rehearse, simulated
 from flows.spec import Spec
 from storage.errors import QuotaSpent
-from tasks.teachers.options import SamplingOptions
+from tasks.teachers.sampling import SamplingOptions
 
 GOOD: dict[str, Any] = {
     "dataset": "d",

@@ -35,7 +35,8 @@ from tasks.shard import ASKED, Shards
 from tasks.snapshot import TeacherFacts, snapshot
 from tasks.stop import Stop
 from tasks.strategies import tags_of
-from tasks.teachers.options import SamplingOptions, TeacherOptions
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.sampling import SamplingOptions
 from tasks.templates import Template, TemplateOptions
 from tasks.together import judge_together
 from tasks.verify import Named, Rule, Verification, alone

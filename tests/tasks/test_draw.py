@@ -27,8 +27,8 @@ from storage.identity import sample_id
 from storage.records import Message, Sample
 from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
-from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
+from tasks.teachers.sampling import SamplingOptions
 from tests.fakes import FakeJournal, FakeTeacher, completion, echo, make_desk, make_logprobs, make_options, user
 
 PRICE = {"input": 1_000_000, "output": 1_000_000}

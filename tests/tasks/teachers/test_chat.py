@@ -14,8 +14,9 @@ from storage.errors import BadResponse, SpecError
 from storage.records import Logprobs, Message
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import make
-from tasks.teachers.options import PriceOptions, SamplingOptions
+from tasks.teachers.options import PriceOptions
 from tasks.teachers.protocol import BrokenOff, Choice, Completion, NoChoices, Request, Usage
+from tasks.teachers.sampling import SamplingOptions
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
 

@@ -14,9 +14,9 @@ from storage.records import Message
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.embedded import MODEL, EmbeddedServer
-from tasks.teachers.options import SamplingOptions
 from tasks.teachers.protocol import Completion
 from tasks.teachers.responses import ResponsesTeacher
+from tasks.teachers.sampling import SamplingOptions
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_request
 

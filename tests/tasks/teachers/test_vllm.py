@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tasks.teachers.options import SamplingOptions
+from tasks.teachers.sampling import SamplingOptions
 from tests.fakes import make_request
 from tests.tasks.teachers.test_chat import ask, sent
 
