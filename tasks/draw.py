@@ -16,7 +16,7 @@ from storage.records import Message, Sample
 from storage.waste import Waste
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
-from tasks.lapsed import Again
+from tasks.lapsed import Again, Lapsed
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
@@ -166,8 +166,8 @@ class Draw:
     """The teachers' names: where one of them may not be asked any more today, the others go on."""
     spent: set[str] = field(default_factory=set)
     """Of these, such as may not be asked any more today."""
-    again: dict[str, Again] = field(default_factory=dict)
-    """By teacher, what came of asking again for what failed in an earlier build."""
+    lapsed: Lapsed = field(default_factory=Lapsed)
+    """What came of asking again for what failed in an earlier build."""
 
     async def draw(
         self,
@@ -202,10 +202,10 @@ class Draw:
         if options.batched or not all(index in failed for index in indices):
             await self._chunk(question, indices, drawn)
             return
-        again = self.again.setdefault(options.name, Again())
+        again = self.lapsed.of(options.name, failed[indices[0]])
         if not await again.worth():
             if not self.stop:
-                self._give_up(options.name, again)
+                self._give_up(options.name, again, failed[indices[0]])
                 drawn.update({index: TeacherError(failed[index]) for index in indices})
             return
         try:
@@ -213,15 +213,16 @@ class Draw:
         finally:
             again.settled(came=any(isinstance(drawn.get(index), Sample) for index in indices))
 
-    def _give_up(self, teacher: str, again: Again) -> None:
+    def _give_up(self, teacher: str, again: Again, error: str) -> None:
         if not again.told:
             again.told = True
             logger.warning(
                 "teacher %r: %d requests that failed in the last build were sent again, and %d got an answer: the others of them "
-                "are left as they are",
+                "are left as they are, as one with the error %s",
                 teacher,
                 again.asked,
                 again.came,
+                error,
             )
 
     async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:

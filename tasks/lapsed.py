@@ -1,13 +1,15 @@
 """Lapsed: slots that failed in the dataset's last build. A rerun must not ask for all of them again, each time.
 
-Half of the prompts may have something in them that a filter refuses, or that a server breaks on. So of a teacher's lapsed slots a
-hundred are asked for again, and the others only while more than one in twenty of these get a response: a server that was mended
-is seen by that. Those that aren't asked for keep the error that they had.
+Half of the prompts may have something in them that a filter refuses, or that a server breaks on. So of a teacher's lapsed slots
+with one kind of error a hundred are asked for again, and the others only while more than one in twenty of these get a response:
+a server that was mended is seen by that, and what a filter refuses hides nothing of what an outage left open. Those that
+aren't asked for keep the error that they had.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,6 +18,11 @@ from storage.lake import Lake
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.asking.retries import FREE, HELPED
+
+KINDS = 50
+"""Of errors that are told apart: a server whose errors are all different is none the better for it."""
+_VARIES = re.compile(r"[0-9a-f-]{12,}|\d[\d.,]{3,}")
+"""In an error: ids and numbers; a status has three digits."""
 
 
 def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
@@ -37,8 +44,23 @@ def _tells(part: Path) -> bool:
     return "asked_id" in pq.read_schema(part).names
 
 
+class Lapsed:
+    """What has come of asking for lapsed slots again, by teacher and kind of error."""
+
+    def __init__(self) -> None:
+        """Nobody was asked yet."""
+        self._by: dict[tuple[str, str], Again] = {}
+
+    def of(self, teacher: str, error: str) -> Again:
+        """Return that of a teacher's slots which had an error like this one."""
+        key = teacher, _VARIES.sub("…", error.partition(": ")[0])
+        if key not in self._by and len(self._by) >= KINDS:
+            key = teacher, "others"
+        return self._by.setdefault(key, Again())
+
+
 class Again:
-    """What has come of asking for one teacher's lapsed slots again."""
+    """What has come of asking for one teacher's lapsed slots of one kind again."""
 
     def __init__(self) -> None:
         """Nobody was asked yet."""

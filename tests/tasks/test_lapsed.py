@@ -9,7 +9,7 @@ import pytest
 from storage.errors import RequestRejected, TeacherError
 from storage.records import Sample
 from tasks.asking.retries import FREE
-from tasks.lapsed import Again
+from tasks.lapsed import KINDS, Again, Lapsed
 from tasks.teachers.protocol import Completion, Request
 from tests.fakes import echo
 from tests.tasks.test_draw import Till
@@ -43,6 +43,17 @@ async def test_again_while_they_come():
     assert await asyncio.wait_for(waiting, 1)
 
 
+def test_kinds():
+    """Errors that differ by ids, numbers and what stands behind a colon are of one kind; a status makes another, and so does a teacher."""
+    lapsed = Lapsed()
+    one = lapsed.of("t", "400 refused by req-0123456789abcdef: no")
+    assert lapsed.of("t", "400 refused by req-fedcba9876543210: never") is one
+    assert lapsed.of("t", "500 refused by req-0123456789abcdef: no") is not one
+    assert lapsed.of("u", "400 refused by req-0123456789abcdef: no") is not one
+    others = {id(lapsed.of("t", f"error {number}")) for number in range(2 * KINDS)}
+    assert len(others) == KINDS - 2
+
+
 @pytest.mark.parametrize("well", [False, True])
 async def test_draw(well: bool):
     """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others."""
@@ -64,7 +75,6 @@ async def test_draw(well: bool):
 async def test_a_stop():
     """Where the run stops meanwhile they stay open."""
     till = Till()
-    till.draw.again["smol"] = Again()
-    till.draw.again["smol"].asked = FREE
+    till.draw.lapsed.of("smol", "the error").asked = FREE
     till.stop.set(RuntimeError())  # type: ignore[arg-type]
     assert await till.draw.draw(till.question, [0], failed={0: "the error"}) == {}
