@@ -27,6 +27,7 @@ from tasks.teachers.protocol import Teacher
 from verifiers.exact_match import ExactMatch
 from verifiers.protocol import verifier
 from verifiers.registry import VERIFIERS
+from verifiers.unit_tests import UnitTests
 
 PATH = Path("spec.yaml")
 
@@ -140,7 +141,7 @@ def test_the_api_of_a_judge() -> None:
 def test_verdicts_of_unit_tests_outlive_its_new_options() -> None:
     """A spec that uses none of the options that came later has the fingerprint that it had before there were any."""
     options = {"timeout_s": 10, "memory_mb": 512, "entry_point": None, "prefix": "", "processes": 16, "output_kb": 1024}
-    before = fingerprint(verifier="unit_tests", version="5", options=options)
+    before = fingerprint(verifier="unit_tests", version=UnitTests.version, options=options)
     used = [
         {},
         {"sandbox": "bubblewrap", "runs": 1},
