@@ -61,6 +61,16 @@ def code_of(response: str, fences: frozenset[str], wanted: frozenset[str] = froz
 _TOP = re.compile(r"^(?=\S)(?!(?:async[ \t]+def|def|class|import|from)\b|[@#)\]}]|[A-Z][A-Z0-9_]*[ \t]*=).*$", re.MULTILINE)
 _NAMED = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^([A-Z][A-Z0-9_]*)[ \t]*=|^((?:import|from)\b.*)", re.MULTILINE)
 _WORD = re.compile(r"\w+")
+_USED = re.compile(r"(?<![\w.])\w+")
+_TEXT = re.compile(  # one that nothing closes goes to the end: looking for its end from each place would take forever
+    r"""(?P<formatted>\b[rR]?[fF][rR]?)?(?:\"{3}[\s\S]*?(?:\"{3}|\Z)|'{3}[\s\S]*?(?:'{3}|\Z)"""
+    r"""|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?)|\#.*"""
+)
+_BOUND = re.compile(
+    r"\b(?:def|class|for|as|lambda)[ \t]+(\w+)|(?<![\w.])(\w+)[ \t]*[-+*/%&|^@]*=(?!=)|^[ \t]*((?:import|from)\b.*)", re.MULTILINE
+)
+_HEAD = re.compile(r"\bdef[ \t]+\w+[ \t]*(\(.*)")
+_PARAMETER = re.compile(r"[(,][ \t]*\*{0,2}(\w+)[ \t]*(?=[:,=)])")
 PARTS = 20
 """Blocks before the one that counts, of those looked at."""
 
@@ -68,22 +78,33 @@ PARTS = 20
 def _with_parts(before: list[str], code: str, wanted: frozenset[str]) -> str:
     """Return a block of Python after those before it that define what it uses, or what is wanted, and do nothing else.
 
-    By their text alone, as in `_as_body`. What a block defines itself comes last and so holds.
+    By their text alone, as in `_as_body`. What a block defines itself comes last and so holds. A block too many may be one that
+    can't be run: one that shows the beginning of a function, or needs a module that nobody has.
     """
     parts = [code]
     for part in reversed(before[-PARTS:]):
-        text = "\n".join(parts)
-        own = _names_of(text)
-        lacking = _names_of(part) - own
-        used = wanted | frozenset(_WORD.findall(text))
-        if lacking & used and not _TOP.search(part):
+        text = _without_texts("\n".join(parts))
+        lacking = _names_of(part) - _bound_in(text)
+        used = wanted | frozenset(_USED.findall(text))
+        if lacking & used and not _TOP.search(part) and not _without_texts(part).rstrip().endswith(":"):
             parts.insert(0, part)
     return "\n\n".join(parts)
+
+
+def _without_texts(code: str) -> str:
+    """Return code without its comments and texts, but for those that hold code."""
+    return _TEXT.sub(lambda found: found[0] if found["formatted"] else " ", code)
 
 
 def _names_of(code: str) -> frozenset[str]:
     """Return the names that a block defines or imports, as far as that is on a line of its own."""
     return frozenset(name for found in _NAMED.findall(code) for text in found for name in _WORD.findall(text))
+
+
+def _bound_in(code: str) -> frozenset[str]:
+    """Return the names that a block gives a meaning to anywhere: those of its functions' parameters and variables, too."""
+    names = [name for found in _BOUND.findall(code) for text in found for name in _WORD.findall(text)]
+    return frozenset([*names, *(name for line in _HEAD.findall(code) for name in _PARAMETER.findall(line))])
 
 
 @lru_cache(maxsize=256)

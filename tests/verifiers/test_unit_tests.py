@@ -146,6 +146,23 @@ SHOWN = {
         "assert A().x == 1 and B().y == 2",
         None,
     ),
+    "no part that shows how a function begins": (
+        "```python\ndef add(self, a):\n    # your code\n```\n```python\nclass S:\n    def add(self, a):\n        return a\n```",
+        "assert S().add(1) == 1",
+        None,
+    ),
+    "no part that is only spoken of": (
+        "```python\nimport numpy\ndef brute(a):\n    return numpy.sum(a)\n```\n"
+        + DEFINED.replace("def", "# better than brute\ndef"),
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "no part of a local name": (
+        "```python\nimport numpy\ndef total(a):\n    return numpy.sum(a)\n```\n"
+        + DEFINED.replace("return a + b", "total = a + b\n    return total"),
+        "assert add(1, 2) == 3",
+        None,
+    ),
     "no part that does something": (
         "```python\ndef half(n):\n    return n / 0\n\nhalf(1)\n```\n" + DEFINED.replace("return", "half = 0\n    return"),
         "assert add(1, 2) == 3",

@@ -71,6 +71,11 @@ RIGHT = {
     "bounds_of_approx": ("from decimal import Decimal\nfrom fractions import Fraction\ndef f(x): return x", "from decimal import Decimal\nfrom fractions import Fraction\nfrom pytest import approx\nassert f(Fraction(1, 3)) == approx(1 / 3) and f(Decimal('0.33333')) == approx(Decimal(1) / 3, abs=Decimal('0.001')) and f(1j / 3) == approx(.3333333j)\nassert f(float('nan')) == approx(float('nan'), nan_ok=True) and f([True, None, .3]) == approx([True, None, .1 + .2]) and f(1000001.) == approx(1e6, rel=1e-5, abs=.1)"),
     "an_object_that_is_no_data": (MONEY.replace("return", "if type(o) is not M: return NotImplemented\n        return"), "assert M(5) == M(5) != M(6) and M(5) != 5 and not (M(5) == 'x') and M(5) not in [5, None] and 5 not in [M(5)]"),
     "what_compares_as_the_library_s": (LIKE, "m, s, l, t = M(), S(), L([1]), T('ab')\nm['a'] = 1\nl.append(2)\nassert m == {'a': 1} and {'a': 1} == m and m != {} and s == {1, 2} and s != {1} and s != [1, 2] and l == [1, 2] and l != [1] and t == 'ab' != 'a'\nm['b'] = 2\nassert m == {'a': 1, 'b': 2}"),
+    "lists_of_an_object_that_the_tests_get_again_and_again": ("class K:\n    def __init__(self): self.a = []", "k = K()\nfor n in range(30): k.a.append(n)\nassert k.a == list(range(30))"),
+    "a_large_list_that_stays": ("P = [*range(300_000)]\ndef f(): return P", "for _ in range(12): assert len(f()) == 300_000"),
+    "a_list_that_takes_what_cannot_cross": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a", "import math\nx = K().get()\nx.append(math)\nassert K().get() == [1]"),
+    "a_class_with_parameters_for_fixtures": ("def f(x): return x", "import pytest\n@pytest.fixture\ndef twice(request): return 2 * request.param\n@pytest.mark.parametrize('twice', [1, 3], indirect=True)\nclass TestA:\n    def test_a(self, twice): assert f(twice) in (2, 6)"),
+    "tests_called_as_the_code_s_own": ("import pytest\nfrom pytest import fail, importorskip\ndef f(): return 1\ndef test_f(): pass", "class TestF:\n    def test_f(self): assert f() == 1"),
 }  # fmt: skip
 
 
@@ -110,6 +115,12 @@ WRONG = {
     "other_items": (LIKE, "m = M()\nm['a'] = 1\nassert m == {'a': 2}"),
     "other_members": (LIKE, "assert S() == {1, 2, 3}"),
     "what_the_tests_draw": ("import random\nstate = random.getstate()\ndef f(n):\n    random.seed(0)\n    return 0", "import random\nrandom.seed(5)\nfor _ in range(9):\n    n = random.randint(0, 10 ** 9)\n    assert f(n) == n"),
+    "a_list_that_the_tests_change_twice": ("class K:\n    def __init__(self): self.a = []", "k = K()\nk.a.append(1)\nk.a.append(2)\nassert k.a == [1, 3]"),
+    "what_is_asked_when_all_is_put_away": ("def f(): return 1", "import pytest\n@pytest.fixture(scope='module')\ndef x():\n    yield f()\n    assert f() == 2\ndef test_a(x): pass"),
+    "what_is_asked_after_all_tests": ("def f(): return 1", "def teardown_module(): assert f() == 2\ndef test_a(): f()"),
+    "what_is_asked_before_a_class_above": ("def f(): return 1", "class Base:\n    @classmethod\n    def setup_class(cls): assert f() == 2\nclass TestA(Base):\n    def test_a(self): f()"),
+    "parameters_that_look_alike": ("class V:\n    def __init__(self, n): self.n = n\n    def __repr__(self): return 'V'\n    def ok(self): return self.n < 2", "import pytest\n@pytest.fixture(scope='module', params=[V(1), V(2)])\ndef v(request): return request.param\ndef test_a(v): assert v.ok()"),
+    "parts_that_the_library_would_not_compare": ("from collections import UserList\nclass D:\n    def __iter__(self): return iter([1])\nclass L(UserList):\n    def __init__(self): self.data = D()", "assert L() == [1]"),
 }  # fmt: skip
 
 
@@ -137,6 +148,15 @@ UNDECIDED = {
     "what_comes_of_data": ("class M(int):\n    def __sub__(self, other): return M(0)", "assert M(3) - 5 == 0", "made of data"),
     "an_object_that_equals_a_number": (MONEY.replace("o.a", "o"), "assert M(5) == 5", "says that it equals"),
     "an_object_that_equals_a_text_too": (MONEY.replace("self.a == o.a", "True"), "assert M(5) != 'x'", "says that it equals"),
+    "a_list_that_both_change": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nk.add(7)\nx.append(7)\nassert k.get() == [1, 7]", "in place"),
+    "a_list_that_the_tests_change_before_the_code": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a\n    def add(self, x): self.a.append(x + 1)", "k = K()\nx = k.get()\nx.append(5)\nk.add(4)\nassert k.get() == x", "in place"),
+    "a_list_that_is_changed_on_the_way_back": ("import verifiers.sandbox.inside.operations as o\ndef w(n, c): c[:] = []\no.OPERATIONS['write'] = w\nclass S:\n    def __init__(self, a): self.a = a\n    def result(self): return []", "a = [3, 1, 2]\ns = S(a)\na.sort()\nassert s.result() == a", "in place"),
+    "a_test_in_a_class_that_the_code_has_replaced": ("def by(f): return 1", "class TestA:\n    @by\n    def test_a(self): assert False", "wrapped the test TestA.test_a"),
+    "a_case_that_the_code_has_replaced": ("def by(f): return lambda *a: None", "import unittest\nclass A(unittest.TestCase):\n    @by\n    def test_a(self): assert False", "wrapped the test A.test_a"),
+    "a_class_that_the_code_has_replaced": ("def by(f): return int", "@by\nclass TestA:\n    def test_a(self): assert False", "wrapped the test TestA"),
+    "a_test_that_the_code_has_removed": ("def by(f): pass\ndef test_a(): pass", "@by\ndef test_a(): assert False", "wrapped the test test_a"),
+    "a_check_that_the_code_has_replaced": ("def by(f): return lambda *a: None\ndef f(): pass", "f()\n@by\ndef check(candidate): assert False", "wrapped the test check"),
+    "a_method_that_the_code_replaces": ("def f(n):\n    n.same = lambda o: True\n    return n", "class Node:\n    def __init__(self, v): self.v = v\n    def same(self, o): return self.v == o.v\nassert f(Node(1)).same(Node(2))", "replaces the method same"),
     "two_copies_of_a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []", "k = K()\nx = k.a\nk.a.append(1)\nassert x == k.a", "in place"),
     "coroutines_side_by_side": ("import asyncio\nasync def f(n): await asyncio.sleep(n)", "import asyncio\nasync def main():\n    try: await asyncio.wait_for(f(.2), .01)\n    except asyncio.TimeoutError: return\n    assert False\nasyncio.run(main())", "side by side"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),

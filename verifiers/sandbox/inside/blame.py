@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import types
 
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
+from verifiers.sandbox.inside.peer import Peer
 
 WIDTH = 300
 _APART = {
@@ -87,7 +89,7 @@ def _apart(names: Names, source: str) -> str | None:
     """Return what tests do that doesn't reach the code: they may have failed for it."""
     if names.peer.lender.is_seen():
         return "hold what the code has kept, and has changed in a later call"
-    if names.peer.lender.is_written():
+    if names.peer.lender.is_written(functools.partial(Peer.ask, names.peer)):
         return "change a list, dict or set of an object in place, which doesn't reach the object"
     found = (what for what, shows in _APART.items() if re.search(shows, source, re.MULTILINE))
     replaced = names.uses.replaced

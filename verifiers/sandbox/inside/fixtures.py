@@ -27,7 +27,7 @@ class Fixture:
         self.params = list(options.get("params") or [])
         self.everywhere = bool(options.get("autouse"))
         self.stays = options.get("scope", "function") in {"module", "package", "session"}
-        self.kept: dict[str, tuple[Any]] = {}
+        self.kept: dict[int, tuple[Any]] = {}
 
 
 def fixture(make: Any = None, **options: Any) -> Any:
@@ -155,8 +155,9 @@ def _capsys() -> Iterator[CapSys]:
 
 def call(function: Callable[..., Any]) -> Iterator[Any]:
     """Call a test with each of its rows of values, and with the fixtures that it wants. Yield what it returns."""
-    rows, of_class = (getattr(each, "rows", [{}]) for each in (function, type(getattr(function, "__self__", None))))
-    indirect: frozenset[str] = frozenset(getattr(function, "indirect", ()))
+    marked = (function, type(getattr(function, "__self__", None)))
+    rows, of_class = (getattr(each, "rows", [{}]) for each in marked)
+    indirect = {name for each in marked for name in getattr(each, "indirect", ())}
     for row in [{**one, **other} for one in of_class for other in rows]:
         chosen = {name: [row[name]] for name in indirect}
         given = {name: value for name, value in row.items() if name not in indirect}
@@ -208,6 +209,11 @@ def _closure(function: Callable[..., Any], names: list[str]) -> list[str]:
     return found
 
 
+_STAYING = contextlib.ExitStack()
+end = _STAYING.close
+"""Put away what was made once for all tests. Raise what that raises."""
+
+
 class Making:
     """The fixtures of one run of a test."""
 
@@ -225,7 +231,7 @@ class Making:
             return self.made[name]
         found = _fixture(name, self.function)
         if found and depth < MAX_DEPTH:
-            key = repr(self.chosen.get(name)) if found.stays else ""
+            key = id(self.chosen.get(name))  # a parameter of the code's may say of itself what it likes
             self.made[name] = found.kept[key][0] if key in found.kept else self.of_tests(name, found, depth)
             if found.stays:
                 found.kept[key] = (self.made[name],)
@@ -257,6 +263,5 @@ class Making:
         value = next(made, _ABSENT)
         if value is _ABSENT:
             raise Broken(f"the tests' fixture {name} never yields")
-        if not found.stays:
-            self.stack.callback(next, made, None)
+        (_STAYING if found.stays else self.stack).callback(next, made, None)
         return value

@@ -20,12 +20,14 @@ import types
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import console, held, lent
+from verifiers.sandbox.inside import attributes, console, held, lent
+from verifiers.sandbox.inside.attributes import OURS
+from verifiers.sandbox.inside.codec import Packer
 from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.peer import Peer
-from verifiers.sandbox.inside.shim import PRELUDE, TESTS, Broken
+from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
@@ -48,22 +50,8 @@ ASSERTIONS = {
 } | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
 """What mocks assert."""
 BYTE = 256
-OURS = {TESTS, PRELUDE}
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
-FUNCTIONS = (
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.MethodType,
-    types.MethodWrapperType,
-    types.WrapperDescriptorType,
-)
-DESCRIBING = {"__name__", "__qualname__", "__doc__", "__module__"}
-"""What `functools.wraps` takes over from a function."""
-HOLDING = {"unittest.mock", "SimpleNamespace", "Namespace"}
-"""The module of mocks, and classes: the attributes of their objects are there to be read."""
-LISTENING = {"set_trace_callback", "set_authorizer", "set_progress_handler"}
-"""Methods of a database that would show the code what the tests ask of it."""
 AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
@@ -125,16 +113,6 @@ def _asserted_here(error: AssertionError) -> bool:
     return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
 
 
-def _judges(operation: str, target: Any, name: str) -> bool:
-    """Whether an attribute decides what becomes of a test: what a mock counts or asserts, and what a `TestCase` can do."""
-    kinds = (target if isinstance(target, type) else type(target)).__mro__
-    own = [vars(kind)[name] for kind in kinds if kind.__module__.startswith("unittest.") and name in vars(kind)]
-    if operation == "setattr":
-        is_test = name.startswith("test") and any(kind.__name__.startswith("Test") for kind in kinds)
-        return bool(own) or is_test
-    return name in LISTENING or any(isinstance(value, types.FunctionType) for value in own)
-
-
 async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
     await answer
     return False
@@ -188,8 +166,7 @@ class Guard(Peer):
 
     def ask(self, operation: str, *arguments: Any) -> Any:
         """Have the code do something, in surroundings that are the tests' own."""
-        for number, container in self.lender.written() if self.lender.held else ():
-            super().ask(lent.OPERATION, number, container)
+        self.write_back()
         if self.surroundings is None or (operation == "attr" and arguments[0] is self.module):
             return super().ask(operation, *arguments)
         with self.floor:
@@ -198,6 +175,14 @@ class Guard(Peer):
                 return super().ask(operation, *arguments)
             finally:
                 self.share()
+
+    def write_back(self) -> None:
+        """Have the code find changed what the tests have changed of its own."""
+        self.changes += bool(self.lender.held) and self.lender.write_back(super().ask)
+
+    def conclude(self, operation: str, message: list[Any], packer: Packer) -> tuple[str, Any]:
+        """Read an answer. What was written back is the tests' own, and stays as they have it."""
+        return super().conclude(operation, [*message[:2], [], *message[3:]] if operation == lent.OPERATION else message, packer)
 
     def answer(self, message: list[Any]) -> None:
         """Answer the code in the middle of that."""
@@ -349,6 +334,7 @@ class Guard(Peer):
         """
         if self.waits:
             return self.ask(operation, *arguments)
+        self.write_back()
         answers = object.__getattribute__(arguments[0], "_answers_") or {}
         key = (self.changes, operation, repr(arguments[1:]))
         if key not in answers:
@@ -382,19 +368,8 @@ class Guard(Peer):
         if not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):
             raise TypeError(f"the code may not {operation} that")
         if operation in {"attr", "setattr"}:
-            self.allow_attribute(operation, target, arguments[1])
-
-    @staticmethod
-    def allow_attribute(operation: str, target: Any, name: Any) -> None:
-        """Refuse attributes that lead further than the object itself."""
-        of_tests = (target if isinstance(target, type) else type(target)).__module__ in OURS
-        if type(name) is not str or (name[:1] == "_" and name not in DESCRIBING):
-            raise AttributeError("the code may not read that of the tests")
-        if _judges(operation, target, name):
-            raise AttributeError(f"the code may not {operation} {name!r}, which is there for the tests")
-        holds = type(target).__module__ in HOLDING or type(target).__name__ in HOLDING
-        if isinstance(target, FUNCTIONS):
-            if operation != "attr" or name[:1] != "_":
-                raise AttributeError(f"'function' object has no attribute {name!r}")
-        elif not of_tests and not holds and (operation != "attr" or not callable(getattr(target, name))):
-            raise AttributeError("the code may not read that of the tests")
+            try:
+                attributes.allow(operation, target, arguments[1])
+            except Broken as error:
+                self.trouble = str(error)
+                raise

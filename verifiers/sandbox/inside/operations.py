@@ -80,8 +80,8 @@ DATA: dict[type, Callable[[Any], Any]] = {
 LIKE: dict[Any, tuple[type, Callable[[Any], Any]]] = {
     Mapping.__eq__: (dict, lambda value: {**dict(value.items())}),
     AbstractSet.__eq__: (set, lambda value: {*value}),
-    UserList.__eq__: (list, lambda value: [*value.data]),
-    UserString.__eq__: (str, lambda value: "".join(value.data)),
+    UserList.__eq__: (list, lambda value: list.copy(value.data)),
+    UserString.__eq__: (str, lambda value: str.__getitem__(value.data, slice(None))),
 }
 """What an object of a class that compares as one of the library's is compared as."""
 IMMUTABLE = {int, float, str, bytes, tuple, frozenset}

@@ -126,11 +126,11 @@ def methods_of(kind: type, run: Callable[[Any], None]) -> Iterator[Callable[[], 
 
     names = [name for name in dir(kind) if name.startswith("test") and callable(getattr(kind, name))]
     if names:
-        around(vars(kind).get("setup_class") and getattr(kind, "setup_class"), kind)  # noqa: B009 - bound where it is a class method
+        around(getattr(kind, "setup_class", None), kind)
     for name in names:
         yield functools.partial(one, name)
     if names:
-        around(vars(kind).get("teardown_class") and getattr(kind, "teardown_class"), kind)  # noqa: B009
+        around(getattr(kind, "teardown_class", None), kind)
 
 
 def fail(reason: str = "") -> None:

@@ -142,7 +142,7 @@ class Mark:
 def as_pytest() -> types.ModuleType:
     """Return what code finds as `pytest` that brings tests of its own along."""
     made = types.ModuleType("pytest")
-    vars(made).update(raises=shim.raises, approx=Approx, **dict.fromkeys(("fixture", "mark", "param", "main", "skip"), Mark()))
+    vars(made).update(raises=shim.raises, approx=Approx, fail=shim.fail, __getattr__=Mark().__getattr__)
     return made
 
 

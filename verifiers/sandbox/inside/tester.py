@@ -25,7 +25,7 @@ from verifiers.sandbox.inside.blame import Missing, blame, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.held import FILE
-from verifiers.sandbox.inside.mirror import Remote
+from verifiers.sandbox.inside.mirror import PLAIN, RemoteMeta
 from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.orders import INLINE
@@ -41,6 +41,8 @@ MESSAGE = INLINE + 64
 """Bytes of tests that come at once, and of their head."""
 PLAIN_BYTES = 1 << 20
 """And one that has received so much of a single sample."""
+RUN = ("test", "check", "setup", "setUp", "teardown", "tearDown")
+"""How the names of what is run begin."""
 PLAIN_CLASSES = {"function", "module"}
 OPERATIONS[console.OPERATION] = console.answer
 
@@ -210,10 +212,9 @@ def _collected(own: dict[str, Any], names: Names, uses: Uses) -> Iterator[Callab
     """Yield what pytest and unittest would run, in their order."""
     for name in ("setup_module", "setUpModule"):
         shim.around(own.get(name), types.SimpleNamespace(**names))
-    for name in sorted(uses.functions - uses.called - names.offered.keys()):
-        if name.startswith("test") and isinstance(names.get(name), Remote):
-            raise shim.Broken(f"the code has wrapped the test {name}, so nobody knows whether it is run")
     kinds = [value for value in own.values() if isinstance(value, type)]
+    if wrapped := next(_wrapped(names, uses, kinds), None):
+        raise shim.Broken(f"the code has wrapped the test {wrapped}, so nobody knows whether it is run")
     cases = shim.cases_of(kinds) if "unittest" in sys.modules else []
     for name, value in [(name, value) for name, value in own.items() if name not in uses.called]:
         if name.startswith("test") and isinstance(value, types.FunctionType):
@@ -222,6 +223,21 @@ def _collected(own: dict[str, Any], names: Names, uses: Uses) -> Iterator[Callab
             yield from shim.methods_of(value, _run_function)
     if cases:
         yield lambda: shim.run_cases(kinds)
+    fixtures.end()
+    for name in ("teardown_module", "tearDownModule"):
+        shim.around(own.get(name), types.SimpleNamespace(**names))
+
+
+def _wrapped(names: Names, uses: Uses, kinds: list[type]) -> Iterator[str]:
+    """Yield what of the tests a decorator of the code's has put something else in the place of."""
+    for name in sorted(uses.functions - uses.called):
+        owner, _, method = name.rpartition(".")
+        known = vars(names[owner]) if owner and names.get(owner) in kinds else names
+        value = known.get(method if owner else name, _wrapped)
+        data = isinstance(type(value), RemoteMeta) or type(value) in PLAIN
+        no_class = method.startswith("Test") and not owner and value not in (*kinds, _wrapped)
+        if no_class or (data and method.startswith(RUN)):
+            yield name
 
 
 def _run_between(function: types.FunctionType, own: dict[str, Any]) -> None:

@@ -38,6 +38,9 @@ REACHING = {
 """Functions of other modules that do."""
 
 
+DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
 class Uses:
     """The names in the tests."""
 
@@ -45,13 +48,13 @@ class Uses:
         self.called = called
         self.free = free
         self.functions = functions
-        """Those that a `def` of the tests defines."""
+        """What a `def` or a `class` of the tests defines, with its methods: `TestA.test_it`."""
         self.replaced = replaced
         """What of a module they assign to in vain; empty where there is nothing of the kind."""
 
 
 def uses_of(tree: ast.Module) -> Uses:
-    """Return which names the tests call, which they read without defining them, and which are functions of theirs."""
+    """Return which names the tests call, which they read without defining them, and which functions and classes are theirs."""
     called: set[str] = set()
     functions: set[str] = set()
     loaded: set[str] = set()
@@ -61,15 +64,25 @@ def uses_of(tree: ast.Module) -> Uses:
             called.add(node.func.id)
         if isinstance(node, ast.Name):
             (loaded if isinstance(node.ctx, ast.Load) else bound).add(node.id)
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        elif isinstance(node, DEFINITIONS):
             functions.add(node.name)
-        elif isinstance(node, ast.ClassDef):
-            bound.add(node.name)
         elif isinstance(node, ast.arg):
             bound.add(node.arg)
         elif isinstance(node, ast.alias):
             bound.add(node.asname or node.name.partition(".")[0])
-    return Uses(called, loaded - bound - functions - set(vars(builtins)), functions, _replaced(tree))
+    return Uses(called, loaded - bound - functions - set(vars(builtins)), _defined(tree), _replaced(tree))
+
+
+def _defined(tree: ast.AST, within: str = "") -> set[str]:
+    """Return the names of functions and classes that are there once the tests are loaded, and of the methods."""
+    found = set()
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, DEFINITIONS):
+            found.add(within + node.name)
+            found |= _defined(node, f"{node.name}.") if isinstance(node, ast.ClassDef) and not within else set()
+        elif isinstance(node, ast.stmt | ast.excepthandler):
+            found |= _defined(node, within)
+    return found
 
 
 def _replaced(tree: ast.Module) -> str:
