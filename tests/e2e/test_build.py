@@ -243,7 +243,8 @@ def test_killed(workplace: Workplace) -> None:
         time.sleep(0.2)  # requests that were on their way arrive
         sold = teacher.sold
         after = workplace.build()
-        assert after["reused"] >= sold - 4
+        # Four are at the teacher, and as many may have been answered whose commit is under way.
+        assert after["reused"] >= sold - 8
         assert after["paid"] + after["reused"] == 180
         assert workplace.query("SELECT count(*), count(DISTINCT sample_id) FROM samples") == [(180, 180)]
 
