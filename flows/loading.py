@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -81,11 +82,17 @@ def where(path: Path, location: Location) -> str:
     if not location:
         return str(path)
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+        root = _composed(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
         root = None
     line = "" if root is None else f":{_line(root, location)}"
     return f"{path}{line}: {dotted(location)}"
+
+
+@functools.lru_cache(maxsize=4)
+def _composed(text: str) -> yaml.Node | None:
+    """Return a spec's nodes: places are named for every teacher and verifier, mostly for errors that never come."""
+    return yaml.compose(text, Loader=_Loader)
 
 
 def problem(error: ValidationError, model: type[BaseModel] | None = None) -> tuple[Location, str]:
