@@ -87,7 +87,7 @@ def bar(
 ) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do.
 
-    `say` hears of verifiers that can decide of a part of the others alone.
+    `say` hears of the others of which verifiers by reference or tests can't decide.
     """
     if heldout is not None:
         exempt = {source.source for source in spec.prompts if not source.decontaminate}
@@ -100,8 +100,10 @@ def bar(
         ((left,),) = workspace.rows("SELECT count(*) FROM prompt_ids ANTI JOIN barred USING (ord)")
         if barred.bar(workspace, "verify", query) == left > 0:
             raise nobody_decides(path, left, verifiers, rule)
-    for each in undecidable.undecided(workspace, verifiers, rule):
-        say(f"prompts without {each.lacking}: {each.prompts:,}; of theirs, {each.verifier} decides nothing")
+    left, cannot, others = undecidable.undecided(workspace, verifiers, rule)
+    if left:
+        lacking = undecidable.said(undecidable.needed(verifiers, rule))
+        say(f"prompts without {lacking}: {left:,}; what answers them is decided by {others} alone, and not by {cannot}")
     return unbarred(workspace, prepared)
 
 

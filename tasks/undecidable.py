@@ -7,25 +7,12 @@ be paid for and thrown away, so none is asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from storage.workspace import Workspace
 from tasks.verify import Named, Rule
 from verifiers.protocol import needs_of_prompt
 
 _ARTICLE = {"reference": "a reference", "tests": "tests"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undecided:
-    """A verifier that can't decide of some prompts, where others can."""
-
-    verifier: str
-    """Its name in the spec."""
-    lacking: str
-    """What these prompts lack, in words."""
-    prompts: int
-    """How many."""
 
 
 def query(verifiers: Sequence[Named], rule: Rule) -> str | None:
@@ -43,19 +30,19 @@ def query(verifiers: Sequence[Named], rule: Rule) -> str | None:
     return f"SELECT ord, CASE {whens} END AS reason FROM prompts WHERE {lacking}"
 
 
-def undecided(workspace: Workspace, verifiers: Sequence[Named], rule: Rule) -> list[Undecided]:
-    """Return which of the verifiers that count can't decide of some prompts that aren't barred, and of how many."""
-    counted = [(named, needs_of_prompt(named.verifier)) for named in verifiers if named.fingerprint in rule.counted]
-    some = [(named, needs) for named, needs in counted if needs]
-    if not some:
-        return []
-    counts = ", ".join(f"count(*) FILTER ({_lacks(needs)})" for _, needs in some)
-    (found,) = workspace.rows(f"SELECT {counts} FROM prompts ANTI JOIN barred USING (ord)")
-    return [
-        Undecided(verifier=named.name, lacking=said(needs), prompts=prompts)
-        for (named, needs), prompts in zip(some, found, strict=True)
-        if prompts
-    ]
+def undecided(workspace: Workspace, verifiers: Sequence[Named], rule: Rule) -> tuple[int, str, str]:
+    """Return of how many prompts that aren't barred no verifier that goes by references or tests can decide, though others may.
+
+    With it come the names of the former and of the latter. Where each prompt has tests or a reference, there may be none.
+    """
+    counted = [(named.name, needs_of_prompt(named.verifier)) for named in verifiers if named.fingerprint in rule.counted]
+    by_prompt, others = [each for each in counted if each[1]], [each for each in counted if not each[1]]
+    if not by_prompt or not others:
+        return 0, "", ""
+    lacking = " AND ".join(f"({_lacks(needs)})" for _, needs in by_prompt)
+    ((found,),) = workspace.rows(f"SELECT count(*) FROM prompts ANTI JOIN barred USING (ord) WHERE {lacking}")
+    first, second = (", ".join(dict.fromkeys(name for name, _ in some)) for some in (by_prompt, others))
+    return int(found), first, second
 
 
 def said(needs: frozenset[str]) -> str:

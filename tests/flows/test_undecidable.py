@@ -82,7 +82,7 @@ async def test_others_decide(path: Path, lake: Lake):
     _spec(path.parent, {"use": "length", "min_chars": 1})
     said: list[str] = []
     assert (await _planned(path, lake, said)).barred == {}
-    assert "prompts without a reference: 1; of theirs, exact_match decides nothing" in said
+    assert "prompts without a reference: 1; what answers them is decided by length alone, and not by exact_match" in said
     assert (await _built(path, lake, []))["kept"] == 3
 
 

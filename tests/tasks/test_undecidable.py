@@ -79,9 +79,22 @@ def test_the_reason(prompts: Workspace):
     assert reason == "undecided: exact_match: the prompt has no reference"
 
 
-def test_who_decides_of_a_part_alone(prompts: Workspace):
-    """Of the prompts that aren't barred, those are counted of which a verifier decides nothing while others may accept them."""
-    verifiers = _named(("exact_match", {}), ("unit_tests", {}), ("length", {"min_chars": 1}))
-    told = [(each.verifier, each.lacking, each.prompts) for each in undecided(prompts, verifiers, _rule(verifiers))]
-    assert told == [("exact_match", "a reference", 2), ("unit_tests", "tests", 2)]
-    assert undecided(prompts, verifiers, _rule(verifiers, ("length",))) == []
+@pytest.mark.parametrize(
+    ("uses", "require", "found"),
+    [
+        ([("exact_match", {}), ("length", {"min_chars": 1})], "all", (2, "exact_match", "length")),
+        (
+            [("exact_match", {}), ("unit_tests", {}), ("length", {"min_chars": 1})],
+            "any",
+            (1, "exact_match, unit_tests", "length"),
+        ),
+        ([("exact_match", {}), ("unit_tests", {})], "all", (0, "", "")),
+        ([("exact_match", {}), ("length", {"min_chars": 1})], ("length",), (0, "", "")),
+    ],
+)
+def test_who_decides_alone(
+    prompts: Workspace, uses: list[tuple[str, dict[str, Any]]], require: Require, found: tuple[int, str, str]
+):
+    """Of the prompts that aren't barred, those are counted of which nobody decides by what they bring, while others may accept."""
+    verifiers = _named(*uses)
+    assert undecided(prompts, verifiers, _rule(verifiers, require)) == found
