@@ -7,6 +7,7 @@ Each part runs by itself on the same samples of 150 words, with what a build's w
 
 from __future__ import annotations
 
+import hashlib
 import random
 import sys
 import tempfile
@@ -52,8 +53,9 @@ def write(folder: Path, samples: int) -> None:
         tags = pa.array([[("topic", str(o % 100)), ("family", str(o // 3))] for o in ords], pa.map_(pa.string(), pa.string()))
         ids = [f"p{o}" for o in ords]
         table = {"ord": ords, "prompt_id": ids, "prompt": texts(rng, words, len(ords)), "source": ["s"] * len(ords), "tags": tags}
+        table["parents"] = pa.array([[]] * len(ords), pa.list_(pa.string()))
         pq.write_table(pa.table(table), folder / "prompts" / f"{start:09d}.parquet", compression="zstd")
-        ids = [f"s{o}-{n}" for o in ords for n in range(K)]
+        ids = [hashlib.md5(f"{o}-{n}".encode()).hexdigest() for o in ords for n in range(K)]
         made = {
             "sample_id": ids,
             "response": texts(rng, words, len(ids)),
@@ -74,7 +76,7 @@ def ready(workspace: Workspace, folder: Path, samples: int) -> None:
         f"""
         CREATE TABLE candidates AS
         SELECT i // {K} AS ord, 0::SMALLINT AS arm, (i % {K})::INTEGER AS sample_index,
-            's' || (i // {K}) || '-' || (i % {K}) AS sample_id, 500 + (i * 7919) % 500 AS length, ((i * 31) % 10) / 10 AS score,
+            md5((i // {K}) || '-' || (i % {K})) AS sample_id, 500 + (i * 7919) % 500 AS length, ((i * 31) % 10) / 10 AS score,
             CASE WHEN i % {K} < (i // {K}) % 3 THEN 'verify' END AS stage, NULL::VARCHAR AS reason
         FROM range({samples}) AS indices(i)
         """

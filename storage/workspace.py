@@ -271,11 +271,14 @@ class Workspace:
         """Run a query and return its rows as an Arrow table, in memory as a whole."""
         return self._with_room(lambda: self._connection.sql(sql).to_arrow_table())
 
-    def _with_room(self, run: Callable[[], T]) -> T:
-        """Return what a statement gives, which is run again with more room for as long as it has too little."""
+    def _with_room(self, run: Callable[[], T], *, alone: bool = True) -> T:
+        """Return what a statement gives, which is run again with more room for as long as it has too little.
+
+        `alone`: on the connection that all share.
+        """
         while True:
             try:
-                with self._lock, explained():
+                with self._lock if alone else contextlib.nullcontext(), explained():
                     return run()
             except StorageError as error:
                 if not self._widened(error):
@@ -327,8 +330,8 @@ class Workspace:
         self.deal(name, pieces, reader.schema)
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
-        with explained():
-            return self._connection.cursor().sql(sql).to_arrow_reader(rows)
+        # What joins and sorts need is needed here, before the first row; so it may be asked for again.
+        return self._with_room(lambda: self._connection.cursor().sql(sql).to_arrow_reader(rows), alone=False)
 
 
 def _stream(folder: Path, bucket: int) -> Path:

@@ -218,6 +218,20 @@ def test_more_room_where_there_is_too_little(lake: Lake, tmp_path: Path, monkeyp
         assert limit(workspace) == "122.0 MiB"
 
 
+def test_more_room_for_what_is_streamed(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A query whose joins and sorts need more is asked for again before its first row, and gives each row once."""
+    monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)
+    with Workspace(lake, tmp_path / "work") as workspace, workspace.sparing():
+        spared = limit(workspace)
+        batches = list(workspace.stream(f"FROM ({LONG}), range(3_000)", rows=1_000))
+        assert [batch.num_rows for batch in batches] == [1_000] * 3
+        assert limit(workspace) != spared
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MB")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        with pytest.raises(StorageError, match=r"raise STILLHOUSE_DUCKDB_MEMORY"):
+            list(workspace.stream(LONG))
+
+
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):
     """A part that lacks a newer column still counts: the column is null there."""
     duckdb.connect().execute(
