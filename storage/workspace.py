@@ -310,10 +310,15 @@ class Workspace:
 
     def load(self, name: str, rows: pa.Table) -> None:
         """Make a table of rows that are in memory."""
-        with self._lock, explained():
+
+        def copy() -> None:
             self._connection.register("loaded", rows)
-            self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM loaded")
-            self._connection.unregister("loaded")
+            try:
+                self._connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM loaded")
+            finally:
+                self._connection.unregister("loaded")
+
+        self._with_room(copy)
 
     def stream(self, sql: str, *, rows: int = 1_000) -> Iterator[pa.RecordBatch]:
         """Run a query on a connection of its own and return an iterator that pulls `rows` at a time."""

@@ -57,7 +57,7 @@ def snapshot(
     _insert(workspace, "teachers", [(number, teacher.name, teacher.strategy) for number, teacher in enumerate(teachers)])
     _prompts(workspace)
     reasons(workspace, verifiers)
-    _write(workspace, "outcomes", OUTCOMES, _outcomes(workspace))
+    _write(workspace, "outcomes", OUTCOMES, outcome_rows(workspace))
     fingerprints = [named.fingerprint for named in verifiers]
     _write(workspace, "traces", TRACES, _traces(workspace, dataset, build_id, teachers, fingerprints))
 
@@ -100,7 +100,7 @@ def _prompts(workspace: Workspace) -> None:
     _write(workspace, "prompts", PROMPTS, batches())
 
 
-def _outcomes(workspace: Workspace) -> Iterator[pa.RecordBatch]:
+def outcome_rows(workspace: Workspace) -> Iterator[pa.RecordBatch]:
     """Yield outcomes in the order of prompts, teachers and indices.
 
     A stretch at a time, since the joins and the sort need room at once.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from storage.workspace import Workspace
 
-SLOTS = 125_000
+SLOTS = 50_000
 """In a stretch: joining, sorting and gathering them takes a part of DuckDB's memory, however large the dataset is."""
 BLOCKS = 16
 """Counted at a time in a stretch: it has so much less than `SLOTS` at most."""

@@ -11,11 +11,14 @@ from storage.identity import request_key, sample_id
 from storage.lake import Lake
 from storage.records import Message
 from storage.schemas import SNAPSHOTS, TABLES
+from storage.workspace import MEMORY, SPARED, Workspace
 from tasks import snapshot, stretches
 from tests.fakes import FakeTeacher, completion, make_prompt, named, user
 from tests.tasks.house import Spec, build
 from verifiers.protocol import Finding
 
+LARGE = 200_000
+"""Slots of a build whose outcomes don't fit into memory at once."""
 MANY = [make_prompt(f"p{n:02}") for n in range(23)]
 
 
@@ -58,6 +61,27 @@ async def test_in_stretches(lake: Lake, monkeypatch: pytest.MonkeyPatch, all_bar
     assert (await build(lake, spec, run="again")).tables == whole.tables
     assert len(whole.tables["outcomes"]) == 2 * len(MANY)
     assert len(whole.tables["traces"]) == (0 if all_barred else len(MANY) - 5)
+
+
+def test_many_outcomes_in_little_memory(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However many samples are rejected, each for a reason of its own, outcomes come with what DuckDB may hold in a small build."""
+    monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", f"{MEMORY - SPARED}MB")
+    with Workspace(lake, tmp_path / "work") as workspace:
+        for table, columns in {
+            "slots": "i AS ord, 0::SMALLINT AS arm, 0 AS sample_index, md5(i::VARCHAR) AS sample_id, md5('k' || i) AS key",
+            "candidates": "i AS ord, 0::SMALLINT AS arm, 0 AS sample_index, md5(i::VARCHAR) AS sample_id, 0.0 AS score, "
+            "'verify' AS stage, NULL::VARCHAR AS reason",
+            "reasons": "i AS ord, 0::SMALLINT AS arm, 0 AS sample_index, 'exact_match: ' || i || ' is not ' || i * i AS reason, "
+            "'exact_match' AS refuted_by",
+            "prompt_ids": "i AS ord, 'p' || i AS prompt_id, sha256(i::VARCHAR) AS prompt_digest",
+        }.items():
+            workspace.execute(f"CREATE TABLE {table} AS SELECT {columns} FROM range({LARGE}) AS indices(i)")
+        workspace.execute("CREATE TABLE teachers AS SELECT 0::SMALLINT AS arm, 'smol' AS name, NULL::VARCHAR AS strategy")
+        found = 0
+        for batch in snapshot.outcome_rows(workspace):
+            assert batch["prompt_id"].to_pylist() == [f"p{found + n}" for n in range(len(batch))]
+            found += len(batch)
+    assert found == LARGE
 
 
 async def test_few_buckets(lake: Lake, monkeypatch: pytest.MonkeyPatch):
