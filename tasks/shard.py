@@ -29,8 +29,6 @@ ASKED = pa.schema(
     ]
 )
 """Every slot that was asked for. `bought` by this run; `error` where no response came."""
-
-
 Place = tuple[int, int, int]
 """(ord, arm, sample_index)."""
 Bought = dict[Place, Sample | str]

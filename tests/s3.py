@@ -28,8 +28,6 @@ KEY, SECRET = "AKIACANARY0000000000", "canary-secret-1234567890"
 Fault = Callable[[str, str], "str | float | None"]
 """From a method and a path to what goes wrong: '500', '503', '403', 'reset', 'lost' (done, but the answer never comes), 'cut' (half
 of the body arrives), or seconds that it takes."""
-
-
 REFUSALS = {
     "403": f"<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>{KEY}</AWSAccessKeyId></Error>".encode(),
     "500": b"<Error><Code>InternalError</Code></Error>",
