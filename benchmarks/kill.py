@@ -31,7 +31,7 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from storage import journal
+from storage import segments
 
 BIN = Path(sys.executable).parent
 K = 4
@@ -245,7 +245,7 @@ class Bench:
         found = [i for part in (lake / "samples").glob("*.parquet") for i in pq.read_table(part)["sample_id"].to_pylist()]
         for segment in (lake / "journal").glob("*.jsonl"):
             if not (lake / "samples" / f"{segment.stem}.parquet").exists():
-                found += [row["sample_id"] for row in journal.read(segment)]
+                found += [row["sample_id"] for row in segments.read(segment)]
         return found
 
     def snapshot(self, name: str) -> dict[str, list[tuple[Any, ...]]]:

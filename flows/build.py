@@ -26,7 +26,8 @@ from flows.process.ending import Outcome
 from flows.process.signals import ignore
 from flows.process.untagged import untagged
 from flows.process.waiting import with_grace
-from flows.run import Run, Say
+from flows.progress import Say
+from flows.run import Run
 from flows.serving import restarts
 from flows.serving.overrides import Overrides, overridden
 from flows.watching import assets, events, pages

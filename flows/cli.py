@@ -29,8 +29,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
 _WORDS = (
     ("Value error, ", ""),
     ("Input should be ", "must be "),

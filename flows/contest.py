@@ -22,8 +22,8 @@ from pydantic import Field, ValidationError
 from flows import judging, wiring
 from flows.checks import nobody_decides
 from flows.loading import problem
-from flows.progress import Progress
-from flows.run import Run, Say
+from flows.progress import Progress, Say
+from flows.run import Run
 from flows.spec import Spec
 from storage import catalog
 from storage.errors import SpecError

@@ -14,7 +14,7 @@ from flows.contest import Contest, ContestOptions
 from flows.evaluating import markdown
 from flows.loading import lake_named, load_spec
 from flows.process import context
-from flows.run import Say
+from flows.progress import Say
 from flows.serving.overrides import Overrides, overridden
 from flows.watching.watcher import Watcher
 from storage.lake import Lake

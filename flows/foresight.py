@@ -6,12 +6,13 @@ ask for is held against the same bounds first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flows import wiring
 from flows.checks import bar
 from flows.growth import from_store
+from flows.progress import Say
 from flows.spec import Spec
 from flows.wiring import Connected
 from storage.lake import Lake
@@ -22,8 +23,6 @@ from tasks.decontaminate import Decontamination
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.growth.growing import Growing
 from tasks.stop import Stop
-
-Say = Callable[[str], None]
 
 
 def foresee(

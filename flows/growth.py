@@ -10,6 +10,7 @@ from pathlib import Path
 
 from flows import wiring
 from flows.process.waiting import with_grace
+from flows.progress import Say
 from flows.spec import Spec
 from storage.intents import Intents
 from storage.journal import Journal
@@ -25,8 +26,6 @@ from tasks.growth.growing import Growing
 from tasks.sources import Found
 from tasks.sources.shown import shown
 from tasks.stop import Stop
-
-Say = Callable[[str], None]
 
 
 def from_store(spec: Spec, grown: Mapping[int, Growing], stop: Stop | None = None) -> None:

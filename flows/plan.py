@@ -12,7 +12,7 @@ from typing import Any
 from flows import foresight, judging, rights, scorers, wiring
 from flows.checks import bar, check, check_prompts
 from flows.growth import from_store
-from flows.run import Say
+from flows.progress import Say
 from flows.spec import Spec
 from flows.wiring import Connected
 from storage.errors import LakeDamaged, StorageError

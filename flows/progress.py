@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tasks.asking.ask import Desk
 from tasks.asking.meter import LineState, together
 from tasks.draw import Budget, Spending
 from tasks.tally import Passing, Tally
+
+Say = Callable[[str], None]
+"""Shows a line to whoever watches."""
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,8 @@ from flows.checks import bar, check, check_prompts, ready
 from flows.exporting import export_all
 from flows.foresight import foresee
 from flows.growth import Growth
-from flows.progress import Progress
+from flows.process.waiting import entered
+from flows.progress import Progress, Say
 from flows.spec import Spec
 from storage import memory
 from storage.answers import Answers
@@ -60,9 +61,6 @@ from tasks.strategies import tags_of
 from tasks.together import judge_together
 from tasks.verify import Verification, alone, together
 
-Say = Callable[[str], None]
-"""Shows a line to whoever watches."""
-
 
 def new_id() -> str:
     """Return a name for a run that sorts by its time."""
@@ -95,9 +93,8 @@ class Run:
         stack = self._stack
         try:
             self.teachers = made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
-            lock = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
-            await asyncio.to_thread(lock.__enter__)
-            stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
+            writing = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
+            await stack.enter_async_context(entered(writing))
             await asyncio.to_thread(verify, self.lake, self.say, check=self.stop.check)
             self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
             self._intents = intents = Intents(self.lake.batches, keeper=self.lake.replica)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import rights, wiring
 from flows.checks import check
-from flows.process.waiting import with_grace
+from flows.process.waiting import entered, with_grace
 from flows.run import new_id
 from flows.scorers import Chosen, chosen, print_of, shown
 from flows.spec import Spec
@@ -161,9 +161,8 @@ class _Scoring:
             )
             how: Shown = self.shown or "omit"
             fingerprint = print_of(options, made[0].teacher.identity, self.top)
-            lock = lake.writing(self._say, check=stop.check, lost=stop.from_threads())
-            await asyncio.to_thread(lock.__enter__)
-            stack.push_async_callback(asyncio.to_thread, lock.__exit__, None, None, None)
+            writing = lake.writing(self._say, check=stop.check, lost=stop.from_threads())
+            await stack.enter_async_context(entered(writing))
             await asyncio.to_thread(verify, lake, self._say, check=stop.check)
             workspace = stack.enter_context(Workspace(lake, lake.staging / run))
             await self._want(workspace, which)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flows import wiring
 from flows.checks import bar
 from flows.growth import from_store
-from flows.run import Say
+from flows.progress import Say
 from flows.spec import Spec
 from flows.wiring import Connected
 from storage.workspace import Workspace

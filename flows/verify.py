@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flows import judging, wiring
 from flows.checks import check, ready
-from flows.process.waiting import with_grace
+from flows.process.waiting import entered, with_grace
 from flows.run import new_id
 from flows.spec import Spec
 from flows.staging import stage
@@ -100,10 +100,9 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     run = new_id()
     async with wiring.open_teachers(spec, path, keys=False) as made:
         teachers = made  # of which only what they add to a request's address counts here
-    with signals(stop, say), contextlib.ExitStack() as stack:
-        lock = lake.writing(say, check=stop.check, lost=stop.from_threads())
-        await asyncio.to_thread(lock.__enter__)
-        stack.callback(lock.__exit__, None, None, None)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(signals(stop, say))
+        await stack.enter_async_context(entered(lake.writing(say, check=stop.check, lost=stop.from_threads())))
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
         await asyncio.to_thread(stage, spec, path, workspace, teachers, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]

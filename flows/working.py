@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from flows.process.signals import SIGNALS, handled
 from flows.process.waiting import with_grace
-from flows.run import Run, Say
+from flows.progress import Say
+from flows.run import Run
 from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
 

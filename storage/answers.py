@@ -7,14 +7,13 @@ that a crash tore is left out.
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import orjson
 
+from storage.appended import Appended
 from storage.checks import Check, Checks
 from storage.parquet import writing
 
@@ -28,8 +27,7 @@ class Answers:
         `checks` is the folder for what checks are answered that are under way.
         """
         self._folder = folder
-        self._path = (to or folder) / f"{run}.jsonl"
-        self._file: io.FileIO | None = None
+        self._lines = Appended((to or folder) / f"{run}.jsonl")
         self._known: dict[str, str] = {}
         self._checks = Checks(checks / f"{run}.jsonl")
 
@@ -43,9 +41,7 @@ class Answers:
 
     def __exit__(self, *exc: object) -> None:
         self._checks.close()
-        if self._file is not None:
-            with writing(self._path), self._file:
-                os.fsync(self._file.fileno())
+        self._lines.close(sync=True)
 
     def get(self, key: str) -> str | None:
         """Return the answer to what has this address, where it is known."""
@@ -65,11 +61,7 @@ class Answers:
     def keep(self, answered: Mapping[str, str]) -> None:
         """Keep answers by address. Raise StorageError where they can't be written."""
         lines = [orjson.dumps([key, answer.encode("utf-8", "replace").decode()]) for key, answer in answered.items()]
-        with writing(self._path):
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("ab", buffering=0)
-            self._file.write(b"".join(line + b"\n" for line in lines))
+        self._lines.write(b"".join(line + b"\n" for line in lines))
         self._known |= answered
 
 

@@ -8,7 +8,6 @@ that the next run finds, and waste that its budget counts.
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from storage.appended import Appended
 from storage.parquet import writing
 
 LARGE = 1 << 20
@@ -44,7 +44,7 @@ class Checks:
     def __init__(self, path: Path) -> None:
         """Name the file; it is made when there is something to write."""
         self._path = path
-        self._file: io.FileIO | None = None
+        self._lines = Appended(path)
         self._open: dict[int, Check] = {}
         self._number = self._size = 0
         self._large = LARGE
@@ -68,18 +68,13 @@ class Checks:
 
     def close(self) -> None:
         """Remove the file, unless a check is under way yet: what it was answered is the next run's."""
+        self._lines.close(sync=False)
         with writing(self._path):
-            if self._file is not None:
-                self._file.close()
             if self._number and not self._open:
                 self._path.unlink(missing_ok=True)
 
     def _write(self, line: bytes) -> None:
-        with writing(self._path):
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("ab", buffering=0)
-            self._size += self._file.write(line) or 0
+        self._size += self._lines.write(line)
 
     def _renew(self) -> None:
         """Write the file anew, with the lines of the checks that are under way."""
@@ -88,9 +83,8 @@ class Checks:
         with writing(temporary):
             temporary.write_bytes(data)
             temporary.replace(self._path)
-        if self._file is not None:
-            self._file.close()
-        self._file, self._size = None, len(data)
+        self._lines.anew()
+        self._size = len(data)
         self._large = max(LARGE, 2 * self._size)
 
 

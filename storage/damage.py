@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import footers, journal
+from storage import footers, segments
 from storage.errors import LakeDamaged
 from storage.lake import Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
@@ -128,7 +128,7 @@ def _tables(lake: Lake) -> Iterator[Finding]:
 def _segments(lake: Lake) -> Iterator[Finding]:
     for table, path in ((table, path) for table, folder in lake.segments.items() for path in sorted(folder.glob("*.jsonl"))):
         lost: list[int] = []
-        readable = sum(1 for _ in journal.salvage(path, lost))
+        readable = sum(1 for _ in segments.salvage(path, lost))
         if lost:
             yield Finding(
                 kind="journal",
@@ -195,7 +195,7 @@ def _index(lake: Lake) -> Iterator[Finding]:
 
 
 def _whole_lines(segment: Path) -> int:
-    return sum(1 for _ in journal.salvage(segment, []))
+    return sum(1 for _ in segments.salvage(segment, []))
 
 
 def _footer(path: Path) -> int | None:

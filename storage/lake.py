@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from storage import checks, footers, journal, outbox, verdicts
+from storage import checks, footers, outbox, segments, verdicts
 from storage.errors import LakeDamaged, StorageError
 from storage.locks import taken
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
@@ -195,7 +195,7 @@ class Lake:
 
     def _recover(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> None:
         for table, folder in self.segments.items():
-            journal.recover(folder, self.root / table, TABLES[table])
+            segments.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
         checks.recover(self.checks, self.answers, self.waste)
         depots = self.replica.depots if self.replica is not None else None

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from storage import checks, journal, verdicts
+from storage import checks, segments, verdicts
 from storage.errors import StorageError
 from storage.locks import taken
 from storage.mirror import Depots
@@ -87,7 +87,7 @@ class Outbox:
         checks.recover(self.checks, answers, waste)
         # By name: a run that lives has segments of its own in these folders.
         for segment in bought:
-            journal.land(segment, root / "samples")
+            segments.land(segment, root / "samples")
         for segment in judged:
             verdicts.land(segment, root / "verdicts", root / "quarantine" / "verdicts")
         if depots is not None:

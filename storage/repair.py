@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import catalog, footers, journal
+from storage import catalog, footers, segments
 from storage.damage import Finding, Kind, examine, is_lake, salvage
 from storage.errors import StorageError
 from storage.lake import Lake
@@ -165,7 +165,7 @@ def _rebuild(part: Path, table: str, segment: Path | None, *, damaged: bool) -> 
         seen |= {_key(row, table) for row in _rows(part)}
 
     def fresh() -> Iterator[Row]:
-        sources: list[Iterable[Row]] = [journal.salvage(segment, [])] if segment is not None else []
+        sources: list[Iterable[Row]] = [segments.salvage(segment, [])] if segment is not None else []
         if damaged:
             sources.append(_rows(part))
         for source in sources:

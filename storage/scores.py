@@ -17,8 +17,6 @@ from storage.workspace import Workspace
 
 READ_ROWS = 100
 """Scores in a batch: one of a thousand tokens with twenty alternatives takes some 200 kB."""
-
-
 EMPTY = "its response is empty"
 NONE = "none"
 """In place of how reasoning is shown, where a sample has none: its score counts, however others' is."""

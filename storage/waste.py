@@ -6,14 +6,12 @@ it comes; a line that a crash tore is left out when they are read.
 
 from __future__ import annotations
 
-import io
-import os
 from pathlib import Path
 from typing import Self
 
 import orjson
 
-from storage.parquet import writing
+from storage.appended import Appended
 from storage.sql import literal
 
 COLUMNS = {
@@ -30,16 +28,13 @@ class Waste:
 
     def __init__(self, folder: Path, *, run: str) -> None:
         """Name the file; it is made when there is something to write."""
-        self._path = folder / f"{run}.jsonl"
-        self._file: io.FileIO | None = None
+        self._lines = Appended(folder / f"{run}.jsonl")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._file is not None:
-            with writing(self._path), self._file:
-                os.fsync(self._file.fileno())
+        self._lines.close(sync=True)
 
     def note(self, *, sample_id: str, teacher: str, cost_usd: float, tokens_in: int, tokens_out: int) -> None:
         """Note what was billed in vain for the slot of a sample. Raise StorageError where it can't be written."""
@@ -50,11 +45,7 @@ class Waste:
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
         }
-        with writing(self._path):
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = self._path.open("ab", buffering=0)
-            self._file.write(orjson.dumps(row) + b"\n")
+        self._lines.write(orjson.dumps(row) + b"\n")
 
 
 def view(folder: Path) -> str:

@@ -7,14 +7,11 @@ Nothing is held but a few batches, so a large build needs disk, not memory.
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
-import math
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -44,7 +41,7 @@ from tasks.exporters.protocol import (
 )
 from tasks.exports import destinations, erasing, remarks, revised, scored
 from tasks.exports.card import card, hub_license
-from tasks.exports.containers import CONTAINERS, File, Look
+from tasks.exports.containers import CONTAINERS, File
 from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
 from tasks.exports.distributions import Distributions, Wanted
@@ -54,8 +51,9 @@ from tasks.exports.mix import plan as plan_mix
 from tasks.exports.notice import license_text, notice
 from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source
+from tasks.exports.shards import Split, describe, write
 from tasks.exports.spool import Spool
-from tasks.exports.traces import BATCH_ROWS, bytes_of, read_traces
+from tasks.exports.traces import bytes_of, read_traces
 from tasks.exports.written import Written
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
@@ -96,17 +94,6 @@ class ExportOptions(Options, extra="allow"):
     def own(self) -> dict[str, Any]:
         """Return the form's own options."""
         return dict(self.model_extra or {})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Split:
-    name: str
-    spool: Spool
-    facts: dict[str, Any]
-
-    def said(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
-        return {"rows": self.spool.rows} | ({"facts": self.facts} if self.facts else {})
 
 
 def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
@@ -156,103 +143,152 @@ def export(
     `refuted`: likewise, the teachers of whom it has refuted samples and the build no trace.
     """
     exporter = make(options)
-    file: str = options.file or files(exporter)[0]
     destination = destinations.at(options.to)
-    folder = lake.snapshot("traces", build["dataset"], build["build_id"])
-    seed = int(build.get("spec", {}).get("seed", 0))
     with ExitStack() as stack:
         workspace = stack.enter_context(Workspace(lake, lake.staging / f"export-{secrets.token_hex(4)}"))
         workspace.make_room(int(build.get("requested", 0)))
         place = stack.enter_context(destination.filling(workspace.folder / "made"))
-        counts = _splits(workspace, folder)
-        heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
-        taught = _distributions(lake, workspace, folder, exporter, scorer) if needs_distributions(exporter) else None
-        mix, written = _mix(options.mix, counts, folder, seed, heldout), Written()
-        left_out: set[str] = set()
-        said: dict[str, None] = {}
-        splits: list[_Split] = []
-        rowless: list[SpecError] = []
-        texts: dict[str, str] = {}
-        for name, rows in counts.items():
-            source = _source(lake, build, exporter, None if len(counts) == 1 else name, heldout, left_out)
-            source = source if taught is None else _taught(source, taught, build, scorer)
-            if name == MIXED and mix.chosen:
-                source, rows = mix.mixed(source), rows + mix.rows  # noqa: PLW2901 - of the split as it is exported
-            if options.erase_system is not False:
-                source = erasing.erased(source, lake, build, neutral=options.erase_system)
-            spool = stack.enter_context(
-                Spool(
-                    workspace.folder / f"{len(splits)}.spool",
-                    CONTAINERS[file].schema(exporter.schema),
-                    weigh=CONTAINERS[file].weigh,
-                    seed=seed if options.shuffle else None,
-                    # A prompt stands in two columns of a trace, and in one of a row at most.
-                    bytes_expected=bytes_of(folder) // 2 + (taught.size if taught else 0),
-                )
-            )
-            exporter = make(options)  # anew, since its facts are of one split
-            try:
-                fill(
-                    spool,
-                    CONTAINERS[file],
-                    exporter,
-                    source,
-                    name=options.format,
-                    traces=rows,
-                    see=written.see if name == MIXED and mix.chosen else None,
-                )
-            except SpecError as error:
-                told = SpecError(f"{error} (in the split {name!r})" if len(counts) > 1 else str(error))
-                if not isinstance(error, NoRows):
-                    raise told from error
-                rowless.append(told)
-            splits.append(_Split(name=name, spool=spool, facts=dict(facts(exporter))))
-            said |= dict.fromkeys(caveats(exporter))
-            texts |= _beside(documents(exporter), texts, options.format)
-        said |= dict.fromkeys(losses(exporter, [split.facts for split in splits]))
-        # A split without rows, as `preference` may have, would keep `datasets` from loading any of them.
-        filled = [split for split in splits if split.spool.rows] or splits
-        if rowless and not filled[0].spool.rows:
-            raise rowless[0]
-        shards = list(_shards(place, filled, file, options, exporter.schema))
+        rows = _Rows(lake, build, options, scorer, exporter, workspace, stack)
+        for name, traces in rows.counts.items():
+            rows.add(name, traces)
+        said, filled = rows.caveats(), rows.filled()
+        shards = list(write(place, filled, rows.file, rows.schema, most=options.shards, shard_bytes=options.shard_bytes))
+        mix = rows.mix if any(split.name == MIXED for split in filled) else rows.mix.undone()
+        mix = mix.exported(rows.written)
         # An export is passed on, to the Hub as well: no address in it has a token.
-        whole = mix if any(split.name == MIXED for split in filled) else mix.undone()
-        build, mixed = _public(build, [asdict(each) for each in whole.exported(written).facts()])
+        build, mixed = _public(build, [asdict(each) for each in mix.facts()])
         manifest = {
             "dataset": build["dataset"],
             "build_id": build["build_id"],
             "format": options.format,
             "options": options.own,
             "erase_system": options.erase_system,
-            "file": file,
-            "shuffled_by": seed if options.shuffle else None,
+            "file": rows.file,
+            "shuffled_by": rows.shuffled_by,
             "rows": sum(shard["rows"] for shard in shards),
             "splits": {split.name: split.said() for split in filled},
-            "left_out": {split.name: split.said() for split in splits if split not in filled},
+            "left_out": {split.name: split.said() for split in rows.splits if split not in filled},
             "shards": shards,
             "mix": mixed,
             "scorer": None if scorer is None else dict(scorer),
             "refuted": list(refuted),
-            "caveats": list(said),
-            "warnings": [
-                *filter(None, [cut_off(folder)]),
-                *remarks.held_back(counts),
-                *whole.lines(),
-                *remarks.left_out(left_out),
-                *remarks.empty({split.name: split.spool.rows for split in splits}),
-                *map(str, rowless),
-                *(f"exports: {each}" for each in said),
-            ],
+            "caveats": said,
+            "warnings": [*rows.remarks(mix), *(f"exports: {each}" for each in said)],
             "spec": build.get("spec"),
             "spec_hash": build.get("spec_hash"),
             "version": version("stillhouse"),
         }
-        contents = gather(lake, workspace, build, manifest, exporter.schema)
+        contents = gather(lake, workspace, build, manifest, rows.schema)
         manifest["license"] = contents.licensing.license
-        manifest["documents"] = list(_documents(place, contents, texts))
+        manifest["documents"] = list(_documents(place, contents, rows.texts))
         write_text(place.folder / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False) + "\n")
         place.done(place.folder / MANIFEST)
     return manifest
+
+
+class _Rows:
+    """An export's rows, put into a spool a split, and what is to be said of them."""
+
+    def __init__(
+        self,
+        lake: Lake,
+        build: Manifest,
+        options: ExportOptions,
+        scorer: Mapping[str, Any] | None,
+        exporter: Exporter,
+        workspace: Workspace,
+        stack: ExitStack,
+    ) -> None:
+        """Look at the traces; of the rows none is made yet. `stack` closes the spools."""
+        self._lake, self._build, self._options, self._scorer = lake, build, options, scorer
+        self._workspace, self._stack = workspace, stack
+        self._exporter = exporter
+        self.file = options.file or files(exporter)[0]
+        self._traces = lake.snapshot("traces", build["dataset"], build["build_id"])
+        seed = int(build.get("spec", {}).get("seed", 0))
+        self.shuffled_by = seed if options.shuffle else None
+        self.counts = _splits(workspace, self._traces)
+        self._heldout = _heldout(build, seed) if options.mix or needs_refuted(exporter) else None
+        self._taught = _distributions(lake, workspace, self._traces, exporter, scorer) if needs_distributions(exporter) else None
+        self.mix = _mix(options.mix, self.counts, self._traces, seed, self._heldout)
+        self.written = Written()
+        self.splits: list[Split] = []
+        self.texts: dict[str, str] = {}
+        """What the form writes beside the shards, by file."""
+        self._left_out: set[str] = set()
+        self._rowless: list[SpecError] = []
+        """Why the form has no rows of a split."""
+        self._caveats: dict[str, None] = {}
+
+    def add(self, split: str, traces: int) -> None:
+        """Make the rows of a split, of which there are so many traces. Raise SpecError where the form can't."""
+        name, container = self._options.format, CONTAINERS[self.file]
+        mixed = split == MIXED and bool(self.mix.chosen)
+        spool = self._stack.enter_context(
+            Spool(
+                self._workspace.folder / f"{len(self.splits)}.spool",
+                container.schema(self._exporter.schema),
+                weigh=container.weigh,
+                seed=self.shuffled_by,
+                # A prompt stands in two columns of a trace, and in one of a row at most.
+                bytes_expected=bytes_of(self._traces) // 2 + (self._taught.size if self._taught else 0),
+            )
+        )
+        self._exporter = exporter = make(self._options)  # anew, since its facts are of one split
+        source, see = self._source(split, mixed=mixed), self.written.see if mixed else None
+        try:
+            fill(spool, container, exporter, source, name=name, traces=traces + self.mix.rows * mixed, see=see)
+        except SpecError as error:
+            told = SpecError(f"{error} (in the split {split!r})" if len(self.counts) > 1 else str(error))
+            if not isinstance(error, NoRows):
+                raise told from error
+            self._rowless.append(told)
+        self.splits.append(Split(name=split, spool=spool, facts=dict(facts(exporter))))
+        self._caveats |= dict.fromkeys(caveats(exporter))
+        self.texts |= _beside(documents(exporter), self.texts, name)
+
+    def _source(self, split: str, *, mixed: bool) -> Iterator[Any]:
+        """Yield what an exporter makes the rows of a split of."""
+        source = _source(
+            self._lake, self._build, self._exporter, None if len(self.counts) == 1 else split, self._heldout, self._left_out
+        )
+        if self._taught is not None:
+            source = _taught(source, self._taught, self._build, self._scorer)
+        if mixed:
+            source = self.mix.mixed(source)
+        if self._options.erase_system is not False:
+            source = erasing.erased(source, self._lake, self._build, neutral=self._options.erase_system)
+        return source
+
+    def filled(self) -> list[Split]:
+        """Return the splits that are written. Raise SpecError where the form says that it has no rows of any.
+
+        A split without rows, as `preference` may have, would keep `datasets` from loading any of them.
+        """
+        filled = [split for split in self.splits if split.spool.rows] or self.splits
+        if self._rowless and not filled[0].spool.rows:
+            raise self._rowless[0]
+        return filled
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Return what a row has."""
+        return self._exporter.schema
+
+    def caveats(self) -> list[str]:
+        """Return what the form says of its rows, each once."""
+        return list(self._caveats | dict.fromkeys(losses(self._exporter, [split.facts for split in self.splits])))
+
+    def remarks(self, mix: Mix) -> list[str]:
+        """Return what whoever exports should know beside that. `mix`: as it was exported."""
+        return [
+            *filter(None, [cut_off(self._traces)]),
+            *remarks.held_back(self.counts),
+            *mix.lines(),
+            *remarks.left_out(self._left_out),
+            *remarks.empty({split.name: split.spool.rows for split in self.splits}),
+            *map(str, self._rowless),
+        ]
 
 
 def _mix(wanted: Sequence[MixSource], counts: Mapping[str, int], traces: Path, seed: int, heldout: Decontamination | None) -> Mix:
@@ -329,66 +365,3 @@ def _source(
         return read_traces(lake.snapshot("traces", build["dataset"], build["build_id"]), split)
     prompts = pairs_source(lake, build["dataset"], build["build_id"], heldout=heldout, left_out=left_out)
     return (prompt for prompt in prompts if split is None or prompt.split == split)
-
-
-def _shards(
-    place: Place, splits: Sequence[_Split], file: str, options: ExportOptions, schema: pa.Schema
-) -> Iterator[dict[str, Any]]:
-    """Write every split's shards, and yield what the manifest says of each."""
-    container = CONTAINERS[file]
-    largest = max(split.spool.rows for split in splits)
-    for split in splits:
-        spool = split.spool
-        sample = spool.sample()
-        look = Look(row_bytes=spool.weight / spool.rows, sample=sample.slice(0, BATCH_ROWS)) if sample is not None else None
-        if options.shard_bytes is None:
-            number = max(1, min(math.ceil(options.shards * spool.rows / max(1, largest)), spool.rows))
-            sizes = [spool.rows // number + (index < spool.rows % number) for index in range(number)]
-        else:
-            total = spool.weight * container.ratio(look) if look else 0
-            number = max(1, min(math.ceil(total / options.shard_bytes), spool.rows, 99_999))
-            sizes = _alike(spool.pieces, number)
-        feed = _Feed(spool.read())
-        first = 0
-        for index, size in enumerate(sizes):
-            path = place.folder / f"{split.name}-{index:05d}-of-{number:05d}.{file}"
-            container.write(path, container.schema(schema), feed.take(size), first=first, look=look)
-            first += size
-            yield describe(path) | {"rows": size, "split": split.name}
-            place.done(path)
-
-
-def _alike(pieces: Sequence[tuple[int, int]], number: int) -> list[int]:
-    """Return the rows of so many shards that are alike in bytes; none is empty where there are rows enough."""
-    rows, total = sum(rows for rows, _ in pieces), sum(size for _, size in pieces)
-    cuts, row, byte = [0], 0, 0
-    for count, size in pieces:
-        while len(cuts) < number and (target := total * len(cuts) // number) < byte + size:
-            cut = row + count * (target - byte) // max(1, size)
-            cuts.append(min(max(cut, cuts[-1] + 1), rows - (number - len(cuts))))
-        row, byte = row + count, byte + size
-    return [end - start for start, end in itertools.pairwise([*cuts, rows])]
-
-
-class _Feed:
-    """A stream of batches, taken by rows."""
-
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = batches
-        self._left: pa.RecordBatch | None = None
-
-    def take(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """Yield the next so many rows."""
-        while rows:
-            batch = self._left if self._left is not None else next(self._batches)
-            piece = batch.slice(0, rows)
-            rows -= piece.num_rows
-            self._left = batch.slice(piece.num_rows) if piece.num_rows < batch.num_rows else None
-            yield piece
-
-
-def describe(path: Path) -> dict[str, Any]:
-    """Return a file's name, size and checksum."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"file": path.name, "bytes": path.stat().st_size, "sha256": digest}

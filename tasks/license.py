@@ -31,8 +31,6 @@ _LATER = re.compile(r"(?<![\w.-])([\w.-]+)\+(?![\w.+-])")
 """An id and the sign by which later versions of that licence do as well."""
 _NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
 """Old ids of licences with an exception, which the package takes for exceptions."""
-
-
 _WITHIN = {"ecos-2.0": "gpl-2.0-or-later", "wxwindows": "lgpl-2.0-or-later"}
 """Those of them that don't name the licence to which the exception is, in lower case."""
 _RESTRICTED = re.compile(r"-(NC|ND)(-|$)|non-?commercial|^NCGL-", re.IGNORECASE)

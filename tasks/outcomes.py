@@ -22,8 +22,6 @@ NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_arm, NULL::INTEGER
 """Columns of `candidates`: the slot for whose sake one was dropped by dedup; null where another dataset has that sample."""
 _REQUEST = "ord * 32768 + arm"
 """A number for a prompt and an arm, in the order of both."""
-
-
 ADDRESSED = (
     "(SELECT ord, arm, sample_index, sample_id, inputs FROM slots "
     "UNION ALL SELECT ord, arm, sample_index, sample_id, inputs FROM together)"

@@ -14,6 +14,7 @@ from storage.identity import check_inputs, sample_id
 from storage.records import Prompt, Sample, Verdict
 from tasks.draw import Asks, Draw, Drawn, Question
 from tasks.orders import Slot, Source
+from tasks.shared import Shared
 from tasks.tally import Passing, Tally
 from tasks.templates import Template
 from tasks.verify import Case, Rule
@@ -28,8 +29,6 @@ ASKED = pa.schema(
     ]
 )
 """Every slot that was asked for. `bought` by this run; `error` where no response came."""
-
-
 Place = tuple[int, int, int]
 """(ord, arm, sample_index)."""
 Bought = dict[Place, Sample | str]
@@ -104,9 +103,7 @@ class Shards:
     verdicts_lost: bool = False
     """Whether some may be missing, since a process that worked shards beside this one was killed."""
     _done: dict[int, tuple[Bought, Judged]] = field(default_factory=dict)
-    _claims: dict[str, asyncio.Future[Sample | str | None]] = field(default_factory=dict)
-    _left: dict[str, int] = field(default_factory=dict)
-    """How many slots of shards to come share a sample."""
+    _shared: Shared = field(default_factory=Shared)
 
     async def work(self, number: int) -> dict[str, int]:
         """Draw and verify one shard and return its counts.
@@ -130,7 +127,7 @@ class Shards:
             raise
         self.worked[number] = len(rows)
         del self._done[number]
-        self._let_go(slots)
+        self._shared.let_go(slot for by_arm in slots.values() for own in by_arm.values() for slot in own)
         return {
             "prompts": len(slots),
             "asked": len(rows),
@@ -150,28 +147,17 @@ class Shards:
             inputs = check_inputs(prompt)
             for slot in (slot for own in slots.get(ord_, {}).values() for slot in own if not slot.here):
                 identifier = sample_id(slot.key, slot.sample_index)
-                if identifier not in samples or identifier in self._claims:
+                if identifier not in samples or identifier in self._shared:
                     continue
                 sample, place = samples[identifier], (ord_, slot.arm, slot.sample_index)
                 if slot.shared:
-                    self._claims[identifier] = asyncio.get_running_loop().create_future()
-                    self._claims[identifier].set_result(sample)
+                    self._shared.give(identifier, sample)
                 bought[place] = sample
                 known = {verdict.fingerprint: verdict for verdict in verdicts.get(identifier, ()) if verdict.inputs == inputs}
                 if known:
                     lacking = Case(sample=sample, fingerprints=self.verification.fingerprints - known.keys())
                     (more,) = await self.verification.judge(prompt, [lacking])
                     judged[place] = [*known.values(), *more]
-
-    def _let_go(self, slots: dict[int, dict[int, list[Slot]]]) -> None:
-        """Forget the shared samples that no shard to come has a slot for: texts that would pile up until the run ends."""
-        for slot in (slot for by_arm in slots.values() for own in by_arm.values() for slot in own if slot.shared):
-            identifier = sample_id(slot.key, slot.sample_index)
-            left = self._left.pop(identifier, slot.shared) - 1
-            if left:
-                self._left[identifier] = left
-            else:
-                self._claims.pop(identifier, None)
 
     async def _prompt(self, task: _Task, by_arm: dict[int, list[Slot]]) -> None:
         """Ask all teachers side by side or, in a cascade, the next one only while those before have not solved the prompt.
@@ -296,20 +282,11 @@ class Shards:
     ) -> dict[int, Sample | str]:
         """Buy what is missing into `bought`, and return what other slots of the build bought meanwhile.
 
-        Whoever comes first claims a shared sample and buys it; nobody waits for another before its own claims are settled.
+        Nobody waits for another before its own claims are settled.
         """
         others: dict[int, Sample | str] = {}
         while missing and not self.draw.stop:
-            waiting: dict[int, asyncio.Future[Sample | str | None]] = {}
-            claimed: dict[int, str] = {}
-            for slot in missing:
-                if slot.shared:
-                    identifier = sample_id(slot.key, slot.sample_index)
-                    if identifier in self._claims:
-                        waiting[slot.sample_index] = self._claims[identifier]
-                    else:
-                        self._claims[identifier] = asyncio.get_running_loop().create_future()
-                        claimed[slot.sample_index] = identifier
+            claimed, waiting = self._shared.claim(missing)
             drawn: Drawn = {}
             try:
                 indices = [slot.sample_index for slot in missing if slot.sample_index not in waiting]
@@ -319,10 +296,7 @@ class Shards:
             finally:
                 got = {index: result if isinstance(result, Sample) else str(result) for index, result in drawn.items()}
                 bought.update({places[index]: result for index, result in got.items()})
-                for index, identifier in claimed.items():
-                    self._claims[identifier].set_result(got.get(index))
-                    if index not in got:
-                        del self._claims[identifier]
+                self._shared.settle(claimed, got)
             for index, claim in waiting.items():
                 if (result := await asyncio.shield(claim)) is not None:
                     others[index] = result

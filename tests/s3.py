@@ -10,7 +10,6 @@ import base64
 import contextlib
 import hashlib
 import http.client
-import http.server
 import os
 import socket
 import subprocess
@@ -19,16 +18,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import boto3
+
+from tests.loopback import Handler, Server
 
 KEY, SECRET = "AKIACANARY0000000000", "canary-secret-1234567890"
 Fault = Callable[[str, str], "str | float | None"]
 """From a method and a path to what goes wrong: '500', '503', '403', 'reset', 'lost' (done, but the answer never comes), 'cut' (half
 of the body arrives), or seconds that it takes."""
-
-
 REFUSALS = {
     "403": f"<Error><Code>InvalidAccessKeyId</Code><AWSAccessKeyId>{KEY}</AWSAccessKeyId></Error>".encode(),
     "500": b"<Error><Code>InternalError</Code></Error>",
@@ -38,14 +37,6 @@ REFUSALS = {
 
 def fine(method: str, path: str) -> None:
     """Let everything through."""
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 512
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: clients are killed here."""
 
 
 class Bucket:
@@ -67,10 +58,8 @@ class Bucket:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.behind), timeout=1):
                 break
             time.sleep(0.1)
-        self._proxy = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"bucket": self, "one": threading.Lock()}))
-        self._thread = threading.Thread(target=self._proxy.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._proxy.server_port}"
+        self._proxy = Server(type("Handler", (_Handler,), {"bucket": self, "one": threading.Lock()})).__enter__()
+        self.url = self._proxy.url
         self.client = boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{self.behind}",
@@ -82,9 +71,7 @@ class Bucket:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._proxy.shutdown()
-        self._thread.join()
-        self._proxy.server_close()
+        self._proxy.__exit__(*exc)
         self.client.close()
         self._moto.terminate()
         self._moto.wait(timeout=30)
@@ -106,16 +93,15 @@ class Bucket:
         return sorted(each["Key"] for page in pages for each in page.get("Contents", ()))
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(Handler):
     """Hands a request on, or does not."""
 
-    protocol_version = "HTTP/1.1"
     bucket: Bucket
     one: threading.Lock
     """Held while a condition is looked at and what it guards is put."""
 
     def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         sums = {"x-amz-checksum-sha256", "x-amz-copy-source"}  # a copy within the store has no body
         if self.command == "PUT" and not sums & {name.lower() for name in self.headers}:
             self.bucket.unsummed.append(self.path)
@@ -139,7 +125,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             else:
                 self._answer(*answer)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve  # noqa: N815 - http.server's names
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
 
     def _whole(self, body: bytes) -> bool:
         stated = self.headers.get("x-amz-checksum-sha256")
@@ -164,9 +150,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(answer)
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from storage.records import Prompt, Sample
-from verifiers.claims import claims
+from verifiers.calculations.claims import claims
 from verifiers.fences import line
 from verifiers.protocol import Finding, verifier
 
@@ -20,7 +20,7 @@ class CalculationCheck:
     """Fails a response, or a chain of thought, that states a false equation; passes one whose equations are true.
 
     Computed exactly, as fractions: `16 - 3 = 13`, `$2.50 * 4 is $10`, `20% of 50 = 10`, `10 / 3 ≈ 3.33`. What can't be read for
-    certain is left alone (`verifiers/claims.py`). A right answer from a wrong calculation is what this is for. Where too few
+    certain is left alone (`verifiers/calculations/`). A right answer from a wrong calculation is what this is for. Where too few
     equations can be read nothing is decided, so that it stands beside other verifiers and fails nothing that has no numbers.
     """
 

@@ -20,7 +20,7 @@ from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
-from flows.process.waiting import beside, with_grace
+from flows.process.waiting import beside, entered, with_grace
 from flows.run import Run
 from flows.working import first
 from storage.errors import SetupError, StorageError, UserError
@@ -98,7 +98,7 @@ class Driver:
             notes.write(self._folder / "brief.json", brief)
             notes.write(self._folder / "state.json", self._state)
             try:
-                async with self._cluster() as cluster:
+                async with entered(opened(self._options, (DRAW, VERIFY) if self._judge is not None else ())) as cluster:
                     try:
                         async with self._attended():
                             await with_grace(self._run.stop, self._all(cluster, shards))
@@ -109,16 +109,6 @@ class Driver:
                 self._check_all_came()
                 for name in ("brief.json", "state.json"):
                     (self._folder / name).unlink(missing_ok=True)
-
-    @contextlib.asynccontextmanager
-    async def _cluster(self) -> AsyncIterator[Cluster]:
-        """Start or find the cluster, beside the event loop: it takes seconds."""
-        opening = opened(self._options, (DRAW, VERIFY) if self._judge is not None else ())
-        cluster = await asyncio.to_thread(opening.__enter__)
-        try:
-            yield cluster
-        finally:
-            await asyncio.to_thread(opening.__exit__, None, None, None)
 
     async def _all(self, cluster: Cluster, shards: Sequence[int]) -> None:
         numbers = iter(shards)

@@ -37,9 +37,9 @@ class Display:
         self._live = Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
-        self._drawing_since: float | None = None
+        self._drawing_since = 0.0
         self._paid_before = 0
-        self._moved_at = time.monotonic()
+        self._moved_at = self._said_at = time.monotonic()
         self._seen = 0
         self._stage = ""
         self._said_slow = False
@@ -70,41 +70,51 @@ class Display:
             if self._live:
                 self._live.update(self._table())
 
+    @property
+    def _drawing(self) -> bool:
+        return self._stage.startswith("drawing")
+
     def _look(self) -> None:
         """Notice a new stage, a sample, or that none has come for long; on no terminal, print a line now and then."""
         now = time.monotonic()
         if self._progress.stage != self._stage:
-            self._stage = self._progress.stage
-            self._moved_at = self._said_at = now
-            if self._stage.startswith("drawing"):
-                self._drawing_since = now
-                self._paid_before = self._progress.spending.paid
-            if not self._live:
-                self.say(self._stage)
-        tally = self._progress.tally
-        come = tally.asked + tally.spared + self._progress.spending.paid
+            self._begin(self._progress.stage, now)
+        come = self._progress.tally.asked + self._progress.tally.spared + self._progress.spending.paid
         if come != self._seen:
             self._seen, self._moved_at = come, now
-        drawing = self._drawing_since is not None and self._stage.startswith("drawing")
         if self._progress.batches:
             self._moved_at, self._said_slow = now, True  # hours are no cause for alarm
-        if drawing and now - self._moved_at > SLOW_S:
+        if self._drawing:
+            self._warn(now)
+            if not self._live and now - self._said_at > PLAIN_S:
+                self._said_at = now
+                self.say("  ".join(part for part in self._parts() if part))
+                for line in list(self._progress.batches.values()):
+                    self.say(line)
+
+    def _begin(self, stage: str, now: float) -> None:
+        self._stage = stage
+        self._moved_at = self._said_at = now
+        if self._drawing:
+            self._drawing_since = now
+            self._paid_before = self._progress.spending.paid
+        if not self._live:
+            self.say(stage)
+
+    def _warn(self, now: float) -> None:
+        """Say where a draw is slow: each time that nothing has come for long, and once where little comes."""
+        if now - self._moved_at > SLOW_S:
             self.say(f"no response for {now - self._moved_at:.0f} s: the teacher is slow, or this machine is busy; going on")
             self._moved_at = now
-        paid, seconds = self._progress.spending.paid - self._paid_before, now - (self._drawing_since or now)
-        if drawing and not self._said_slow and seconds > SLOW_S and paid < seconds * SLOW_RATE:
+        paid, seconds = self._progress.spending.paid - self._paid_before, now - self._drawing_since
+        if not self._said_slow and seconds > SLOW_S and paid < seconds * SLOW_RATE:
             self._said_slow = True
             self.say(f"slow so far, {paid / seconds:.1f} samples/s: the teacher, or this machine, is busy; going on")
-        if drawing and not self._live and now - self._said_at > PLAIN_S:
-            self._said_at = now
-            self.say("  ".join(part for part in self._parts() if part))
-            for line in list(self._progress.batches.values()):
-                self.say(line)
 
     def _parts(self) -> list[str]:
         progress, now = self._progress, time.monotonic()
         tally, paid = progress.tally, progress.spending.paid - self._paid_before
-        seconds = max(now - (self._drawing_since or now), 1e-9)
+        seconds = max(now - self._drawing_since, 1e-9)
         rate = paid / seconds
         judged = tally.accepted / tally.judged if tally.judged else None
         missing = max(progress.wanted - tally.asked, 0)
@@ -124,8 +134,7 @@ class Display:
 
     def _table(self) -> Table | Group:
         table = Table.grid(padding=(0, 2))
-        drawing = self._drawing_since is not None and self._stage.startswith("drawing")
-        table.add_row(f"[bold]{escape(self._stage)}[/]", *(self._parts() if drawing else ()))
+        table.add_row(f"[bold]{escape(self._stage)}[/]", *(self._parts() if self._drawing else ()))
         batches = list(self._progress.batches.values())
         if not batches:
             return table

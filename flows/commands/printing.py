@@ -29,8 +29,6 @@ FOLDED = 16
 """Columns that a text which may be folded needs to be read."""
 out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True)
-
-
 KEPT = "\n\t\u00a0\u00ad\u2007\u200c\u200d\u202f\u3000"
 """Signs that Python takes for unprintable: spaces, and joiners, without which an emoji or a word of Persian falls apart."""
 NOTHING_SPENT = frozenset({SpecError.exit_code, LicenseRefused.exit_code})

@@ -10,8 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from flows.process.ending import Outcome
-from flows.progress import Progress
-from flows.run import Run, Say
+from flows.progress import Progress, Say
+from flows.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

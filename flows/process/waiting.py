@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from tasks.stop import Stop
@@ -28,6 +29,16 @@ async def with_grace(stop: Stop, work: Coroutine[Any, Any, T], *, grace_s: float
     finally:
         working.cancel()
         stopping.cancel()
+
+
+@contextlib.asynccontextmanager
+async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave, in threads, what may take its time for either. It isn't told what ended the block."""
+    given = await asyncio.to_thread(manager.__enter__)
+    try:
+        yield given
+    finally:
+        await asyncio.to_thread(manager.__exit__, None, None, None)
 
 
 @contextlib.asynccontextmanager

@@ -25,7 +25,7 @@ from flows import rights
 from flows.plan import Plan
 from flows.plan import plan as make_plan
 from flows.process import context
-from flows.run import Say
+from flows.progress import Say
 from flows.spec import Spec
 from flows.watching import events
 from flows.watching.board import artifact_key

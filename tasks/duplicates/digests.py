@@ -30,8 +30,6 @@ SCHEMA = pa.schema(
     ]
 )
 """Of the index. `copies`: rows that the lake had of the sample, of which the least digest and length count."""
-
-
 _SPACES = r"[\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
 """Unicode's white space beyond ASCII's, as RE2 writes it."""
 _STAND_IN = 0xFDD0

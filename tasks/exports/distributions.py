@@ -206,20 +206,8 @@ def _batches(workspace: Workspace, lake: Lake, traces: Path, fingerprints: Seque
 
 def _fingerprints(workspace: Workspace, traces: Path, wanted: Wanted) -> tuple[str, ...]:
     """Return under which addresses the scores are that are wanted."""
-    name = wanted.scorer
-    found = [
-        _Way((print_,), *row)
-        for print_, *row in workspace.rows(
-            "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
-            "any_value(reasoning), count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
-            f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
-        )
-    ]
-    mine = [way for way in found if (wanted.of == (way.provider, way.model) if wanted.of else name in {*way.names, way.model})]
-    mine = _together(way for way in mine if way.reasoning in {None, NONE, wanted.reasoning})
-    mine = [way for way in mine if way.reasoning != NONE or not _lacking(workspace, traces, way, wanted)]
-    if wanted.fingerprint is None and any(way.reasoning for way in mine):
-        mine = [way for way in mine if way.reasoning]  # what has no end of a turn is superseded
+    name, found = wanted.scorer, _ways(workspace, traces)
+    mine = _fitting(workspace, traces, found, wanted)
     if not mine:
         others = f"; there are some by {_listed(found)}" if found else ""
         whose = f"{name!r}" + (f" ({', '.join(wanted.of)})" if wanted.of else "")
@@ -241,6 +229,31 @@ def _fingerprints(workspace: Workspace, traces: Path, wanted: Wanted) -> tuple[s
             f"say which counts, as in fingerprint: {mine[0].fingerprints[0][:SHOWN]}"
         )
     return mine[0].fingerprints
+
+
+def _ways(workspace: Workspace, traces: Path) -> list[_Way]:
+    """Return the ways in which traces were scored, by whomever."""
+    return [
+        _Way((print_,), *row)
+        for print_, *row in workspace.rows(
+            "SELECT fingerprint, list_sort(list(DISTINCT scorer)), any_value(provider), any_value(model), any_value(top), "
+            "any_value(reasoning), count(DISTINCT sample_id), max(created_at) FROM scores WHERE reason IS NULL "
+            f"AND sample_id IN (SELECT sample_id FROM {parquet_in(traces)}) GROUP BY fingerprint ORDER BY fingerprint"
+        )
+    ]
+
+
+def _fitting(workspace: Workspace, traces: Path, found: Sequence[_Way], wanted: Wanted) -> list[_Way]:
+    """Return those that are the scorer's, and show reasoning as the rows do."""
+    if wanted.of is not None:
+        mine = [way for way in found if wanted.of == (way.provider, way.model)]
+    else:
+        mine = [way for way in found if wanted.scorer in {*way.names, way.model}]
+    mine = _together(way for way in mine if way.reasoning in {None, NONE, wanted.reasoning})
+    mine = [way for way in mine if way.reasoning != NONE or not _lacking(workspace, traces, way, wanted)]
+    if wanted.fingerprint is None and any(way.reasoning for way in mine):
+        return [way for way in mine if way.reasoning]  # what has no end of a turn is superseded
+    return mine
 
 
 def _together(ways: Iterable[_Way]) -> list[_Way]:

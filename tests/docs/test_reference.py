@@ -28,6 +28,13 @@ def test_every_key_of_the_spec_stands_there_with_its_meaning() -> None:
             assert row[3], f"{kind.__name__}.{row[0]} has no docstring"
 
 
+def test_what_was_read_once_is_read_again() -> None:
+    """A page is the same however often it is made, as by a server that shows it while somebody writes."""
+    found = spec_keys.sections(Spec)
+    assert len(found) > 20
+    assert spec_keys.sections(Spec) == found
+
+
 def test_every_column_of_the_lake_stands_there_with_its_meaning() -> None:
     """A column that nobody has described is an error, not an empty cell."""
     text = columns.page()

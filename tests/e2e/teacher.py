@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Self
+
+from tests.loopback import Handler, Server
 
 Reply = Callable[[dict[str, Any], int], tuple[int, dict[str, Any]]]
 """From a request's body and the number of samples sold so far to a status and a document."""
@@ -29,14 +30,6 @@ def completion(texts: list[str], **message: Any) -> dict[str, Any]:
     return {"id": "x", "object": "chat.completion", "created": 1, "model": "m", "choices": choices, "usage": usage}
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    request_queue_size = 512
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that was killed is part of these tests."""
-
-
 class LoopbackTeacher:
     """Serves from a free port until it is left. `sold` counts samples, `bodies` keeps what was asked."""
 
@@ -47,36 +40,23 @@ class LoopbackTeacher:
         lock = threading.Lock()
         outer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Answering(Handler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = json.loads(self.body())
                 time.sleep(delay_s)
                 with lock:
                     status, document = reply(body, outer.sold)
                     outer.bodies.append(body)
-                    outer.headers.append({name.lower(): value for name, value in self.headers.items()})
+                    outer.headers.append(self.told())
                     outer.sold += len(document.get("choices", ()))
-                raw = json.dumps(document).encode()
-                self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(raw)))
-                self.end_headers()
-                self.wfile.write(raw)
+                self.answer(status, document)
 
-            def log_message(self, *args: Any) -> None:
-                """Say nothing."""
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._server = Server(Answering)
+        self.url = f"{self._server.url}/v1"
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
-        self._thread.start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.__exit__(*exc)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from tests.e2e.conftest import Workplace
 from tests.e2e.teacher import LoopbackTeacher
 from tests.e2e.test_build import spec
 from tests.e2e.test_prefect import api, eventually, named
+from tests.loopback import Handler, Server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 FILE = Path(__file__).parents[2] / "deploy" / "automations.yaml"
@@ -28,7 +27,7 @@ print(Block(name="test", url=sys.argv[1], json_data=fields).save("stillhouse", o
 """
 
 
-class Webhook(http.server.ThreadingHTTPServer):
+class Webhook(Server):
     """Keeps what is posted to it."""
 
     heard: list[dict[str, Any]]
@@ -38,24 +37,14 @@ class Webhook(http.server.ThreadingHTTPServer):
 def webhook() -> Iterator[Webhook]:
     """Serve a webhook on loopback."""
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Hearing(Handler):
         def do_POST(self) -> None:
-            server.heard.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
+            server.heard.append(json.loads(self.body()))
+            self.answer(200)
 
-        def log_message(self, *args: Any) -> None:
-            """Say nothing."""
-
-    server = Webhook(("127.0.0.1", 0), Handler)
-    server.heard = []
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with Webhook(Hearing) as server:
+        server.heard = []
+        yield server
 
 
 def ran(workplace: Workplace, *command: str) -> str:
@@ -71,7 +60,7 @@ def test_the_automations_act(workplace: Workplace, webhook: Webhook) -> None:
     """A spent budget, a teacher that is down and a low pass rate are notified; a landed build starts the next deployment."""
     flow = api(workplace, "/flows/", {"name": "next"})
     deployment = api(workplace, "/deployments/", {"name": "after-a-build", "flow_id": flow["id"]})
-    block = ran(workplace, sys.executable, "-c", BLOCK, f"http://127.0.0.1:{webhook.server_port}/")
+    block = ran(workplace, sys.executable, "-c", BLOCK, f"{webhook.url}/")
     filled = FILE.read_text().replace("NOTIFY_BLOCK_ID", block).replace("NEXT_DEPLOYMENT_ID", deployment["id"])
     (workplace.folder / "automations.yaml").write_text(filled)
     prefect = str(Path(sys.executable).with_name("prefect"))

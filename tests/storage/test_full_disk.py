@@ -11,8 +11,9 @@ import pytest
 
 from storage import catalog, journal
 from storage.errors import StorageError
-from storage.journal import Journal, recover
+from storage.journal import Journal
 from storage.lake import Lake
+from storage.segments import recover
 from storage.workspace import Workspace
 from tests.fakes import make_sample
 from tests.storage.damaging import fill

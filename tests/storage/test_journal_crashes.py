@@ -13,7 +13,7 @@ import pytest
 
 from storage import journal
 from storage.errors import StorageError
-from storage.journal import recover
+from storage.segments import recover
 from tests.fakes import make_sample
 
 ROOT = Path(__file__).parents[2]

@@ -12,12 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import parquet
-from storage.journal import Journal, read
+from storage.journal import Journal
 from storage.lake import Lake
 from storage.logprobs import logprobs_of, packed, unpacked
 from storage.records import Logprobs
 from storage.repair import repair
 from storage.rows import sample_of
+from storage.segments import read
 from storage.sql import parquet as reading
 from storage.workspace import Workspace
 from tests.fakes import make_sample

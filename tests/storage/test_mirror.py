@@ -10,8 +10,9 @@ import pytest
 from storage import journal
 from storage.errors import StorageError
 from storage.intents import Intents, new
-from storage.journal import Journal, read
+from storage.journal import Journal
 from storage.lines import unpack
+from storage.segments import read
 from storage.verdicts import VerdictStore
 from tests.fakes import listing, make_sample, make_verdict
 

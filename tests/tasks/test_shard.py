@@ -126,7 +126,7 @@ class TestAllAtOnce:
             held = []
             for number in (3, 0, 1, 2, 4):
                 await one.work(number)
-                held.append(len(one.shards._claims) if one.shards else None)
+                held.append(len(one.shards._shared) if one.shards else None)
             assert one.draw.spending.paid == 4
         assert held == [2, 2, 4, 2, 0]
 

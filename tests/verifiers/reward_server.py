@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import json
 import math
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, Self
+
+from tests.loopback import Handler, Server
 
 Reward = Callable[[str], float]
 """From a response to a raw reward."""
@@ -18,14 +19,6 @@ Reward = Callable[[str], float]
 def believing(response: str) -> float:
     """Find exactly the responses good that say Paris."""
     return 2.0 if "Paris" in response else -2.0
-
-
-class _Server(http.server.ThreadingHTTPServer):
-    request_queue_size = 256
-    daemon_threads = True
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that gives up is part of these tests."""
 
 
 class RewardServer:
@@ -44,36 +37,24 @@ class RewardServer:
         lock = threading.Lock()
         outer = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Answering(Handler):
             def do_POST(self) -> None:
                 nonlocal now
-                body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                body = json.loads(self.body())
                 with lock:
                     now += 1
                     outer.most = max(outer.most, now)
                     outer.asked.append((self.path, body))
-                    outer.headers.append({name.lower(): value for name, value in self.headers.items()})
+                    outer.headers.append(self.told())
                     status, answer, more = outer.script.pop(0) if outer.script else (200, outer.answer(self.path, body), {})
                 if outer.delay_s:
                     time.sleep(outer.delay_s)
                 with lock:
                     now -= 1
-                content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-                self.send_response(status)
-                for name, value in ({"Content-Type": "application/json", "Content-Length": str(len(content))} | more).items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(content)
+                self.answer(status, answer, {name.lower(): value for name, value in more.items()})
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                """Say nothing."""
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
+        self._server = Server(Answering).__enter__()
+        self.url = self._server.url
 
     def answer(self, path: str, body: dict[str, Any]) -> Any:
         """Answer in the format of a path."""
@@ -100,9 +81,7 @@ class RewardServer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.__exit__(*exc)
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.fakes import make_prompt, make_sample
 from verifiers.calculation_check import MAX_CHARS, CalculationCheck
-from verifiers.claims import claims
+from verifiers.calculations.claims import claims
 from verifiers.protocol import Finding
 
 

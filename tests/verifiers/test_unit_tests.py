@@ -125,8 +125,6 @@ BLOCKS = {
     "a body": ("    return 1\n", "    return 1\n"),
     "only another language": ("```bash\nls\n```", None),
 }
-
-
 DEFINED = "```python\ndef add(a, b):\n    return a + b\n```\nUsage:\n```python\nprint(add(2, 3))\n```\n"
 SHOWN = {
     "an entry point": (DEFINED, "def check(candidate): assert candidate(1, 2) == 3", "add"),

@@ -20,8 +20,6 @@ WORKERS = {
     "prefect-docker.yaml": "prefect_docker.worker.DockerWorker",
     "prefect-kubernetes.yaml": "prefect_kubernetes.worker.KubernetesWorker",
 }
-
-
 NOBODY = object()
 """No server is asked: nothing here refers to a block."""
 

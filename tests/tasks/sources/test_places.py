@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import gzip
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import fsspec
@@ -17,6 +16,7 @@ import pytest
 
 from storage.errors import SetupError, SourceError
 from tasks.sources.shown import shown
+from tests.loopback import Server
 from tests.tasks.sources.house import jsonl, read, text, texts
 
 LINE = b'{"prompt": "%s"}\n'
@@ -126,12 +126,8 @@ def site(tmp_path: Path) -> Iterator[str]:
 @contextlib.contextmanager
 def serving(folder: Path, handler: type[_Quiet]) -> Iterator[str]:
     """Give the address of a web server of a folder."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with Server(functools.partial(handler, directory=str(folder))) as server:
+        yield server.url
 
 
 def test_http(tmp_path: Path, site: str):

@@ -14,9 +14,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import Handler, Server
 
 Fate = Callable[[dict[str, Any]], str | tuple[int, dict[str, Any]]]
 """From a request's body to `ok`, `expired`, or the status and the body of an error."""
@@ -75,17 +76,14 @@ class BatchServer:
         lock = threading.Lock()
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
+        class Answering(Handler):
             def do_GET(self) -> None:
                 """Answer."""
                 self._serve(b"")
 
             def do_POST(self) -> None:
                 """Answer."""
-                self._serve(self.rfile.read(int(self.headers.get("content-length") or 0)))
+                self._serve(self.body())
 
             def _serve(self, body: bytes) -> None:
                 url = urlsplit(self.path)
@@ -114,27 +112,15 @@ class BatchServer:
                 if isinstance(content, bytes):
                     outer.fetched()
 
-            def log_message(self, *_: object) -> None:
-                """Say nothing."""
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_: object) -> None:
-                """Say nothing: a client that was killed is part of these tests."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
+        self._server = Server(Answering)
+        self.url = f"{self._server.url}/v1"
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
+        self._server.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.__exit__(*exc)
 
     def route(self, method: str, path: str, query: dict[str, str], body: bytes, kind: str) -> tuple[int, Any] | None:
         """Return status and content; None drops the connection."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.loopback import Handler, Server
 
 Reply = tuple[int, dict[str, str], bytes]
 
@@ -65,39 +65,22 @@ def serving(reply: Callable[[dict[str, Any]], Reply | None] = chat) -> Iterator[
     """Serve replies of a function; where it returns None the connection is dropped."""
     seen = Serving(url="")
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
+    class Answering(Handler):
         def do_POST(self) -> None:
             """Answer."""
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = json.loads(self.body())
             seen.bodies.append(body)
             seen.paths.append(self.path)
             seen.keys.append(self.headers["authorization"])
-            seen.headers.append({name.lower(): value for name, value in self.headers.items()})
+            seen.headers.append(self.told())
             seen.connections.add(self.client_address)
             answer = reply(body)
             if answer is None:
                 self.close_connection = True
                 return
             status, headers, content = answer
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
+            self.answer(status, content, headers)
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        seen.url = f"http://127.0.0.1:{server.server_port}/v1"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield seen
-        finally:
-            server.shutdown()
-            thread.join()
+    with Server(Answering) as server:
+        seen.url = f"{server.url}/v1"
+        yield seen

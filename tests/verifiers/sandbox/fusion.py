@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.loopback import Handler, Server
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.languages import LANGUAGES
 from verifiers.sandbox.protocol import Limits, Program
@@ -41,27 +40,16 @@ def serving(answer: Callable[[dict[str, Any]], Answer]) -> Iterator[tuple[str, l
     """Give a server's address, and the list of what it is asked. The status 0 hangs up."""
     asked: list[dict[str, Any]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answering(Handler):
         def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = json.loads(self.body())
             asked.append(body)
             status, text = answer(body) if self.path.endswith("/run_code") else (404, b"")
             if status == 0:
+                self.close_connection = True
                 return
             with suppress(ConnectionError):  # of a client that has read enough
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
+                self.answer(status, text)
 
-        def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - its name
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    with Server(Answering) as server:
+        yield server.url, asked

@@ -20,8 +20,6 @@ MOST = 64
 """So many are looked at."""
 REFERENCES = 4
 """To an argument in the midst of an answer: by the two lists of them, what it is an argument in, and the call that counts."""
-
-
 HELD = 16
 """So many of the code's are looked at before each question, of so many parts at most."""
 PARTS = 256

@@ -75,8 +75,6 @@ DATA: dict[type, Callable[[Any], Any]] = {
     frozenset: lambda value: frozenset([*frozenset.__iter__(value)]),
 }
 """What an object of a class that derives from one of these has as one of these, whatever its class makes of it."""
-
-
 LIKE: dict[Any, tuple[type, Callable[[Any], Any]]] = {
     Mapping.__eq__: (dict, lambda value: {**dict(value.items())}),
     AbstractSet.__eq__: (set, lambda value: {*value}),

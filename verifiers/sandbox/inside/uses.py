@@ -36,8 +36,6 @@ REACHING = {
     "posix_spawn",
 }  # fmt: skip
 """Functions of other modules that do."""
-
-
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from verifiers.arithmetic import Expression, Unreadable, brackets, evaluate, same, unclear_roots
-from verifiers.lexer import Token, disturbed, disturbs, words
+from verifiers.calculations.arithmetic import Expression, Unreadable, brackets, evaluate, same, unclear_roots
+from verifiers.calculations.lexer import Token, disturbed, disturbs, words
 from verifiers.sentences import taken_back
 
 AFTERWARDS = 300
@@ -26,6 +27,7 @@ _BEFORE = words(
     sqrt step day week month year question problem case part chapter grade level number no phase room page pages ages years
     days verses chapters equation line"""
 )
+"""Words after which a number isn't where a calculation begins."""
 _FUNCTIONS = words(
     "sqrt root log ln lg sin cos tan cot sec csc exp floor ceil ceiling round max min gcd lcm hcf gcf abs det mod combinations"
 )
@@ -36,7 +38,6 @@ _PARTS = words("and so then thus which because since as hence therefore")
 _CLOCK = words("am pm o'clock o\u2019clock")
 _DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 """1.200, which is 1200 to many."""
-"""Words after which a number isn't where a calculation begins."""
 _PART_OF = words(
     """half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths tenth tenths percent
     percentage double twice triple root sqrt square cube product difference quotient average mean multiple fraction part
@@ -167,32 +168,37 @@ def _other_reading(line: Line, left: Expression, right: Expression, *, about: bo
     if percent and any(token.kind in {"+", "-"} for token in left.tokens):
         return True
     other = right.value()
-    sides = [left.value(swapped=line.rounded)] if line.rounded else []
-    if line.dash and left.first == 0:
-        sides.append(evaluate((Token("-", "-", 0, 0), *left.tokens)) if left.tokens[0].kind == "number" else -left.value())
-    if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
-        sides.append(-left.value())
-    labelled = left.first and line.tokens[left.first - 1].kind == "word"
-    if labelled and line.tokens[left.first - 1].text.lower() in _LABELS_NOTHING:
-        labelled = False
-    for i, token in enumerate(left.tokens[:-1]):  # "Total for 10 - 5 * 2 = 10": the dash is none of the calculation's
-        computes = any(each.kind in {"*", "/", "^", "+"} for each in left.tokens[i + 1 :])
-        if (
-            labelled
-            and computes
-            and token.kind == "-"
-            and i
-            and left.tokens[i - 1].end < token.start
-            and token.end < left.tokens[i + 1].start
-        ):
-            try:
-                sides.append(evaluate(left.tokens[i + 1 :]))
-            except Unreadable:
-                continue
-    if any(same(side, other, right, about=about) for side in sides):
+    if any(same(value, other, right, about=about) for value in _other_values(line, left)):
         return True
     dotted = [_dotted(each.tokens) for each in (left, right)]
     return dotted != [left.tokens, right.tokens] and evaluate(dotted[0]) == evaluate(dotted[1])
+
+
+def _other_values(line: Line, left: Expression) -> list[Fraction]:
+    """Return what the left side may be worth otherwise."""
+    values = [left.value(swapped=line.rounded)] if line.rounded else []
+    if line.dash and left.first == 0:
+        values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)) if left.tokens[0].kind == "number" else -left.value())
+    if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
+        values.append(-left.value())
+    for behind in _behind_a_label(line, left):
+        with contextlib.suppress(Unreadable):
+            values.append(evaluate(behind))
+    return values
+
+
+def _behind_a_label(line: Line, left: Expression) -> Iterator[Sequence[Token]]:
+    """Yield the calculations that begin behind a dash: "Total for 10 - 5 * 2 = 10"."""
+    if not left.first:
+        return
+    label = line.tokens[left.first - 1]
+    if label.kind != "word" or label.text.lower() in _LABELS_NOTHING:
+        return
+    for i in range(1, len(left.tokens) - 1):
+        dash, behind = left.tokens[i], left.tokens[i + 1 :]
+        spaced = left.tokens[i - 1].end < dash.start and dash.end < behind[0].start
+        if dash.kind == "-" and spaced and any(token.kind in {"*", "/", "^", "+"} for token in behind):
+            yield behind
 
 
 def _dotted(line: Sequence[Token]) -> tuple[Token, ...]:

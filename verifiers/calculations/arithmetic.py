@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from verifiers.lexer import Kind, Token, disturbed, is_per
+from verifiers.calculations.lexer import Kind, Token, disturbed, is_per
 
 MAX_TOKENS = 80
 """Of an expression."""

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.excuses import AFTERWARDS, Line, article, excused, excused_conversion, goes_on
-from verifiers.lexer import Token, tokens
+from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
+from verifiers.calculations.excuses import AFTERWARDS, Line, article, excused, excused_conversion, goes_on
+from verifiers.calculations.lexer import Token, tokens
 from verifiers.markup import fold, latex
 
 MAX_LINE = 2_000
@@ -32,6 +32,8 @@ _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
 _TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
+_SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
+_DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
 _SIGNS = ("=", "≈", "≅", "≃", r"\approx", r"\simeq")
 _SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600}
 """Units that mean the same in every story: a day may have eight hours of work, a week five days, and a map a scale."""
@@ -78,7 +80,7 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
     lines = text.split("\n")
     for number, whole in enumerate(lines):
         for piece in [whole] if len(whole) <= MAX_LINE else _SENTENCE.split(whole):
-            if len(piece) > MAX_LINE or (not any(sign in piece for sign in _SIGNS) and not _sayssame(piece)):
+            if len(piece) > MAX_LINE or (not any(sign in piece for sign in _SIGNS) and not _SAYS_EQUAL.search(piece)):
                 continue
             row = _ROW.fullmatch(piece)
             cells = _CHOSEN.sub(_chosen, row[1].replace("|", "\n") if row else piece)
@@ -102,64 +104,81 @@ def _times(match: re.Match[str]) -> str:
     return match[0].replace("*", "\u00d7")
 
 
-_SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
+@dataclass(frozen=True, slots=True)
+class _Equation:
+    """Two expressions with a sign of equality between them."""
 
+    left: Expression
+    sign: Token
+    right: Expression
+    begin: int
+    """Index of the first token behind the sign before."""
+    beside: Expression | None
+    """What is computed between that sign and the left side."""
 
-_DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
+    @property
+    def about(self) -> bool:
+        """Whether the sign says that they are about equal."""
+        return self.sign.kind == "~"
 
-
-def _sayssame(line: str) -> bool:
-    return _SAYS_EQUAL.search(line) is not None
+    @property
+    def goes_on(self) -> bool:
+        """Whether the left side is all that stands behind a sign before."""
+        return self.begin > 0 and self.left.first == self.begin
 
 
 def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
+    computed = False  # whether the number before the sign is itself a result
+    for equation in _equations(line):
+        if equation is None:
+            computed = False
+            continue
+        left, right = equation.left, equation.right
+        computed = computed and equation.goes_on
+        if left.operators or (computed and right.operators):
+            try:
+                claim = _judged(line, equation, strict=strict)
+            except Unreadable:  # in one of the ways in which it may be read
+                claim = None
+            if claim is not None and claim.true is False and equation.beside is not None and goes_on(line, equation.beside, left):
+                claim = replace(claim, true=None)
+            computed = True
+        elif computed and _bare(line, left, right):
+            claim = _judged(line, equation, strict=strict)
+            if claim is not None and claim.true is not False:  # "48 / 2 = 24 = 72" is false; 24 = 24 computes nothing
+                claim = None
+        else:
+            claim = _converted(line, equation)
+        if claim is not None:
+            yield claim
+
+
+def _equations(line: Line) -> Iterator[_Equation | None]:
+    """Yield what stands at each sign of equality; None where the expressions beside it can't be read."""
     signs = [i for i, token in enumerate(line.tokens) if token.kind in {"=", "~"}]
     begins, ends = [0, *(i + 1 for i in signs)], [*signs, len(line.tokens)]
     parts = [expressions(line.tokens, begin, end, line.pairs) for begin, end in zip(begins, ends, strict=True)]
-    computed = False  # whether the number before the sign is itself a result
-    for number, sign in enumerate(signs):
-        here, there = parts[number], parts[number + 1]
-        left = here[-1] if here and here[-1].units_end == ends[number] else None
-        beside = here[-2] if len(here) > 1 else None
-        right = there[0] if there and there[0].first == begins[number + 1] else None
-        if left is None or right is None:
-            computed = False
-            continue
-        whole = left.first == begins[number] and number > 0
-        if left.operators or (computed and whole and right.operators):
-            try:
-                claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
-            except Unreadable:  # in one of the ways in which it may be read
-                claim = None
-            if claim is not None and claim.true is False and beside is not None and goes_on(line, beside, left):
-                claim = replace(claim, true=None)
-            if claim is not None:
-                yield claim
-            computed = True
-        elif computed and whole and _bare(line, left, right):
-            claim = _judged(line, left, right, about=line.tokens[sign].kind == "~", strict=strict, begin=begins[number])
-            if claim is not None and claim.true is False:  # "48 / 2 = 24 = 72"; 24 = 24 computes nothing
-                yield claim
+    for here, there, begin, sign in zip(parts, parts[1:], begins, signs, strict=False):
+        if here and here[-1].units_end == sign and there and there[0].first == sign + 1:
+            yield _Equation(here[-1], line.tokens[sign], there[0], begin, here[-2] if len(here) > 1 else None)
         else:
-            computed = computed and whole
-            if (claim := _converted(line, left, right, sign=line.tokens[sign], begin=begins[number])) is not None:
-                yield claim
+            yield None
 
 
-def _converted(line: Line, left: Expression, right: Expression, *, sign: Token, begin: int) -> Claim | None:
+def _converted(line: Line, equation: _Equation) -> Claim | None:
     """Return the claim that an amount is another one of another unit: 1.5 hours = 90 minutes."""
+    left, right, about = equation.left, equation.right, equation.about
     units = _units(line, left, right)
     known = _SECONDS.keys() >= set(units) and left.single is not None and right.single is not None
-    if not known or not (sign.kind == "~" or sign.text in {"=", "equals", "equal"}):
+    if not known or not (about or equation.sign.text in {"=", "equals", "equal"}):
         return None
-    about = sign.kind == "~"
     value, other = left.value() * Fraction(*[_SECONDS[unit] for unit in units]), right.value()
     start = left.tokens[0].start
     text = " ".join(line.text[start : line.tokens[right.units_end - 1].end].split())
     written = _squeezed(line.text[start : line.tokens[left.units_end - 1].end])
     if same(value, other, right, about=about):
         return Claim(text, written, true=True)
-    if about or excused_conversion(line, left, right, value, other, begin=begin):
+    if about or excused_conversion(line, left, right, value, other, begin=equation.begin):
         return Claim(text, written, true=None)
     return Claim(text, written, true=False, truth=_shown(value))
 
@@ -177,8 +196,9 @@ def _bare(line: Line, left: Expression, right: Expression) -> bool:
     return left.single is not None and right.single is not None and left.units_end == left.end and after in {"stop", "=", "~"}
 
 
-def _judged(line: Line, left: Expression, right: Expression, *, about: bool, strict: bool, begin: int) -> Claim | None:
+def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
     """Return the claim that two sides make; None where a letter beside them may be a variable. Raise Unreadable."""
+    left, right, about = equation.left, equation.right, equation.about
     beside = [*line.tokens[left.end : left.units_end], *line.tokens[right.end : right.end + 1]]
     if _DENIES.search(line.text[left.tokens[-1].end : right.tokens[0].start]):
         return None
@@ -201,7 +221,7 @@ def _judged(line: Line, left: Expression, right: Expression, *, about: bool, str
         if right.end < len(line.tokens) and line.tokens[right.end].kind in {"=", "~"}:
             end, other, right = shown.tokens[-1].end, lead, shown
             text = " ".join(line.text[start:end].split())
-    if excused(line, left, right, value, other, about=about, strict=strict, begin=begin):
+    if excused(line, left, right, value, other, about=about, strict=strict, begin=equation.begin):
         return Claim(text, written, true=None)
     return Claim(text, written, true=False, truth=_shown(value))
 
