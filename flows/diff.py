@@ -13,6 +13,7 @@ from typing import Any
 from storage import memory
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import diff as comparing
 from tasks.diff import Move, Pair
@@ -88,10 +89,10 @@ class Diff:
             lines.append(("", "of those that changed, with another" + _by(traces["replaced_by"])))
         for name, (was, now) in self.licenses.items():
             if was != now:
-                lines.append((f"licence {name}", f"{was:,} to {now:,} traces"))
+                lines.append((f"licence {name}", f"{was:,} to {counted(now, 'trace')}"))
         for said, (was, now) in self.acknowledgements.items():
             if was != now:
-                lines.append(("acknowledged", f"{was:,} to {now:,} traces: {said}"))
+                lines.append(("acknowledged", f"{was:,} to {counted(now, 'trace')}: {said}"))
         for what, pairs in (("source", by_source), ("teacher", self.by_teacher), ("strategy", self.by_strategy)):
             lines += [(f"{what} {name}", f"pass rate {_rate(was)} to {_rate(now)}") for name, (was, now) in pairs.items()]
         for path, (was, now) in [*self.spec.items(), *self.versions.items()]:

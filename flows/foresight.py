@@ -22,6 +22,7 @@ from tasks.decontaminate import Decontamination
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.growth.growing import Growing
 from tasks.stop import Stop
+from tasks.verify import Named
 
 Say = Callable[[str], None]
 
@@ -33,6 +34,7 @@ def foresee(
     lake: Lake,
     teachers: Sequence[Sequence[Connected]],
     heldout: Decontamination | None,
+    verifiers: Sequence[Named],
     *,
     stop: Stop,
     say: Say,
@@ -49,7 +51,7 @@ def foresee(
     prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     spent = costs.spent(workspace)
     if spec.guard.of_prompts:
-        bar(workspace, spec, path, prepared, heldout)
+        bar(workspace, spec, path, prepared, heldout, verifiers)
         check(spec, workspace, lake, grown, say, probing=probing)
     return spent
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from storage.parquet import UNREADABLE, unreadable
 from storage.records import CUT_OFF
+from storage.wording import counted
 
 
 def cut_off(traces: Path) -> str | None:
@@ -29,6 +30,6 @@ def cut_off(traces: Path) -> str | None:
     if not cut:
         return None
     return (
-        f"{cut:,} of {total:,} traces were cut off (finish_reason length), and teach a student to stop there; "
-        "verify with `use: truncation`, or set the teacher's `retry: {length: reject}`"
+        f"{cut:,} of {counted(total, 'trace', 'was', 'were')} cut off (finish_reason length), which teaches a student to "
+        "stop there; verify with `use: truncation`, or set the teacher's `retry: {length: reject}`"
     )

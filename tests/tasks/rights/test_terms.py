@@ -38,7 +38,10 @@ BOUND = {
     ),
     "an Azure deployment, whatever it is called": (("tutor", "https://acme.openai.azure.com/openai/v1"), ["microsoft-azure"]),
     "one that says which model it is": (("gpt-4o", "https://acme.cognitiveservices.azure.com/openai/v1"), ["microsoft-azure"]),
-    "another's model there": (("claude-sonnet-4", "https://acme.services.ai.azure.com/anthropic"), ["microsoft-azure", "anthropic"]),
+    "another's model there": (
+        ("claude-sonnet-4", "https://acme.services.ai.azure.com/anthropic"),
+        ["microsoft-azure", "anthropic"],
+    ),
     "weights there": (("Llama-3.3-70B", "https://m.eastus.models.ai.azure.com"), ["microsoft-azure", "llama-3.3"]),
     "Bedrock": (("amazon.nova-pro-v1:0", "https://bedrock-runtime.eu-west-1.amazonaws.com/openai/v1"), ["aws-bedrock"]),
     "Claude on Bedrock": (
