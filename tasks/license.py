@@ -74,9 +74,12 @@ class Effective:
 def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
-    added = {*_REFERENCE.findall(expression), *_later(expression)} - set(licensing.known_symbols)
+    # Case says nothing in an id, so two that differ in nothing else are one: the first.
+    added = {name.casefold(): name for name in [*_later(expression), *reversed(_REFERENCE.findall(expression))]}
+    for known in licensing.known_symbols:
+        added.pop(known.casefold(), None)
     if added:
-        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(added))])
+        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(added.values()))])
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
