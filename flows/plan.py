@@ -113,7 +113,7 @@ class Plan:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the plan as (name, value) for a terminal, less the first prompt."""
-        folded = f" ({self.folded:,} repeat others and count once)" if self.folded else ""
+        folded = f" (repetitions, which count once: {self.folded:,})" if self.folded else ""
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
             *(line for each in self.growth for line in each.lines()),
@@ -196,7 +196,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
             say(warning)
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
-            say(f"{counted(failed, 'missing sample')} failed in the last build: few of such are asked for unless these come now")
+            say(f"{counted(failed, 'missing sample')} failed in the last build: few of them are asked for unless these come now")
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 

@@ -29,7 +29,8 @@ def cut_off(traces: Path) -> str | None:
             raise unreadable(path, error) from error
     if not cut:
         return None
+    was, teach = ("was", "teaches") if cut == 1 else ("were", "teach")
     return (
-        f"{cut:,} of {counted(total, 'trace', 'was', 'were')} cut off (finish_reason length), which teaches a student to "
-        "stop there; verify with `use: truncation`, or set the teacher's `retry: {length: reject}`"
+        f"{cut:,} of {counted(total, 'trace')} {was} cut off (finish_reason length), and {teach} a student to stop there; "
+        "verify with `use: truncation`, or set the teacher's `retry: {length: reject}`"
     )

@@ -76,10 +76,10 @@ def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     licensing = _licensing()
     # Case says nothing in an id, so two that differ in nothing else are one: the first.
     added = {name.casefold(): name for name in [*_later(expression), *reversed(_REFERENCE.findall(expression))]}
-    for known in licensing.known_symbols:
-        added.pop(known.casefold(), None)
     if added:
-        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(added.values()))])
+        known = {name.casefold() for name in licensing.known_symbols}
+        own = [LicenseSymbol(name) for key, name in sorted(added.items()) if key not in known]
+        licensing = Licensing([*licensing.known_symbols.values(), *own])
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:

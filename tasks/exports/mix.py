@@ -173,7 +173,7 @@ class Mix:
         """Return a line for each source that has too few rows, or some with held-out items in them."""
         facts = self.facts()
         found = [
-            f"mix: {counted(each.contaminated, 'row')} of {shown(each.source)} left out, with held-out benchmarks' items in them"
+            f"mix: {counted(each.contaminated, 'row')} of {shown(each.source)} left out, with items of held-out benchmarks"
             for each in facts
             if each.contaminated
         ]

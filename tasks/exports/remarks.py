@@ -11,7 +11,7 @@ from tasks.exports.mix import MIXED
 def left_out(samples: Collection[str]) -> Iterator[str]:
     """Yield how many refuted samples have held-out items in them."""
     if samples:
-        yield f"{counted(len(samples), 'refuted sample', 'has', 'have')} items of held-out benchmarks and so no pair"
+        yield f"{counted(len(samples), 'refuted sample')} left out of all pairs, with items of held-out benchmarks"
 
 
 def held_back(traces: Mapping[str, int]) -> Iterator[str]:

@@ -89,7 +89,7 @@ def estimate_growth(growing: Growing) -> GrowthEstimate:
         cost_usd=_cost(price, missing, like.tokens_in, out),
         least_usd=_cost(price, known, like.tokens_in, 1.0),
         most_usd=_cost(price, missing, like.tokens_in, options.max_tokens, times=billed_at_most(growing.teacher)),
-        basis=f"{counted(like.samples, 'stored answer')}" if like.samples else "none of its answers is stored",
+        basis=counted(like.samples, "stored answer") if like.samples else "none of its answers is stored",
     )
 
 
