@@ -11,6 +11,7 @@ from flows.cluster.options import check as check_runner
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import barred, guard, undecidable
 from tasks.decontaminate import Decontamination
@@ -83,18 +84,18 @@ def bar(
     path: Path,
     prepared: Prepared,
     heldout: Decontamination | None,
+    verifiers: Sequence[Named],
     say: Callable[[str], None] = lambda _: None,
 ) -> Prepared:
     """Bar the prompts of which nothing could be kept, before anything is spent on them, and return what is left to do.
 
-    `say` hears of the others of which verifiers by reference or tests can't decide.
+    `verifiers` are the spec's. `say` hears of the others of which those by reference or tests can't decide.
     """
     if heldout is not None:
         exempt = {source.source for source in spec.prompts if not source.decontaminate}
         heldout.bar(workspace, exempt, wiring.template(spec, path))
     bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
-    verifiers = judging.make_verifiers(spec, path)
     rule = judging.rule(spec, verifiers)
     if (query := undecidable.query(verifiers, rule)) is not None:
         ((left,),) = workspace.rows("SELECT count(*) FROM prompt_ids ANTI JOIN barred USING (ord)")
@@ -113,7 +114,7 @@ def nobody_decides(path: Path, prompts: int, verifiers: Sequence[Named], rule: R
     names = ", ".join(dict.fromkeys(named.name for named in verifiers if named.fingerprint in rule.counted))
     fields = " or ".join(f"prompts[].fields.{name}" for name in sorted(needs))
     return SpecError(
-        f"{path}: verify: none of {prompts:,} prompts has {undecidable.said(needs)}, without which nothing could pass "
+        f"{path}: verify: none of {counted(prompts, 'prompt')} has {undecidable.said(needs)}, without which nothing could pass "
         f"{names}: name the column by {fields}"
     )
 

@@ -14,6 +14,7 @@ from flows.loading import problem
 from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
+from storage.wording import counted
 from tasks.decontaminate import PLACES, Decontamination, prompt_texts, response_texts
 from tasks.heldout.benchmarks import Benchmark, check_names
 from tasks.heldout.blocks import Hit, Text
@@ -85,11 +86,11 @@ class Contaminations:
 
     def lines(self) -> Iterator[tuple[str, str]]:
         """Yield it as (name, value) for a terminal, less the hits."""
-        yield "build", f"{self.dataset} {self.build_id}: {self.prompts:,} prompts, {self.traces:,} traces"
+        yield "build", f"{self.dataset} {self.build_id}: {counted(self.prompts, 'prompt')}, {counted(self.traces, 'trace')}"
         for each in self.benchmarks:
-            where = f" in {each.prompts:,} prompts and {each.responses:,} responses" if each.hit else ""
-            yield each.benchmark, f"{each.hit:,} of {each.items:,} items found{where}"
-        yield "contaminated", f"{self.contaminated:,} of {self.traces:,} traces"
+            where = f" in {counted(each.prompts, 'prompt')} and {counted(each.responses, 'response')}" if each.hit else ""
+            yield each.benchmark, f"{each.hit:,} of {counted(each.items, 'item')} found{where}"
+        yield "contaminated", f"{self.contaminated:,} of {counted(self.traces, 'trace')}"
 
 
 def benchmark_of(said: str) -> Benchmark:

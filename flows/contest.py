@@ -29,6 +29,7 @@ from storage import catalog
 from storage.errors import SpecError
 from storage.lake import Lake
 from storage.plugins import nearest
+from storage.wording import counted
 from tasks import outcomes, undecidable
 from tasks.duplicates.digests import digests
 from tasks.evaluation import grades as grading
@@ -243,7 +244,8 @@ class Contest(Run):
 
     def _warnings(self, grades: Grades) -> Iterable[str]:
         if len(grades.ords) < ENOUGH:
-            yield f"{len(grades.ords)} prompts are few: intervals of fewer than {ENOUGH} are hardly more than a guess"
+            few = counted(len(grades.ords), "prompt", "is", "are")
+            yield f"{few} few: intervals of fewer than {ENOUGH} are hardly more than a guess"
         for number, name in enumerate(self._design.contestants):
             open_ = sum(int(grades.counts[grade][:, number].sum()) for grade in OPEN)
             share = open_ / (len(grades.ords) * grades.samples)

@@ -13,6 +13,7 @@ from typing import Any
 from storage import memory
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import diff as comparing
 from tasks.diff import Move, Pair
@@ -23,7 +24,7 @@ SHOWN = 12
 """Kinds of change that a terminal shows of each of added, dropped, changed and moved."""
 VALUE = 100
 """Characters of a value of the spec that a terminal shows."""
-NAMES = ("name", "use", "source", "to")
+NAMES = ("name", "use", "source", "to", "terms", "teacher")
 """What tells the entries of a list in a spec apart, where they have it."""
 
 
@@ -48,6 +49,8 @@ class Diff:
     """What became of the slots that ended otherwise."""
     licenses: Mapping[str, tuple[int, int]]
     """Traces of each licence, then and now."""
+    acknowledgements: Mapping[str, tuple[int, int]]
+    """Traces of each acknowledgement of terms, then and now."""
     by_source: Mapping[str, Pair]
     """Slots of each prompt source, then and now."""
     by_teacher: Mapping[str, Pair]
@@ -86,7 +89,10 @@ class Diff:
             lines.append(("", "of those that changed, with another" + _by(traces["replaced_by"])))
         for name, (was, now) in self.licenses.items():
             if was != now:
-                lines.append((f"licence {name}", f"{was:,} to {now:,} traces"))
+                lines.append((f"licence {name}", f"{was:,} to {counted(now, 'trace')}"))
+        for said, (was, now) in self.acknowledgements.items():
+            if was != now:
+                lines.append(("acknowledged", f"{was:,} to {counted(now, 'trace')}: {said}"))
         for what, pairs in (("source", by_source), ("teacher", self.by_teacher), ("strategy", self.by_strategy)):
             lines += [(f"{what} {name}", f"pass rate {_rate(was)} to {_rate(now)}") for name, (was, now) in pairs.items()]
         for path, (was, now) in [*self.spec.items(), *self.versions.items()]:
@@ -115,6 +121,7 @@ def diff(lake: Lake, dataset: str, *, before: str | None, after: str | None) -> 
             traces=changes | comparing.traces(workspace) | {"replaced_by": comparing.replaced(workspace)},
             moves=moves,
             licenses=comparing.licenses(workspace),
+            acknowledgements=comparing.acknowledgements(workspace),
             by_source=comparing.rates(workspace, "source"),
             by_teacher=comparing.rates(workspace, "teacher"),
             by_strategy=comparing.rates(workspace, "strategy"),

@@ -18,6 +18,7 @@ from storage.errors import SetupError, UserError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.repair import repair
+from storage.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +65,8 @@ def _batches(lake: Lake) -> Iterator[Check]:
         yield Check(name="batches", state="missing", detail=str(error))
         return
     if open_:
-        requests = sum(len(intent.items) for intent in open_)
-        detail = f"{len(open_):,} with {requests:,} requests to fetch, which a build of their spec does: see `stillhouse status`"
+        requests = counted(sum(len(intent.items) for intent in open_), "request")
+        detail = f"{len(open_):,} with {requests} to fetch, which a build of their spec does: see `stillhouse status`"
         yield Check(name="batches", state="note", detail=detail)
 
 
@@ -100,7 +101,7 @@ def mend(lake: Lake) -> tuple[list[Check], dict[str, Any]]:
         for finding in done.findings
     ]
     whole = "nothing is damaged" if not any(finding.damaged for finding in done.findings) else "mended"
-    checks.append(Check(name="lake", state="ok", detail=f"{lake.where}: {whole}, {len(lake.builds())} builds"))
+    checks.append(Check(name="lake", state="ok", detail=f"{lake.where}: {whole}, {counted(len(lake.builds()), 'build')}"))
     return checks, {"lake": lake.where} | done.as_dict()
 
 
@@ -120,7 +121,9 @@ def _lake(lake: Lake) -> Iterator[Check]:
             yield Check(name="lake", state="damaged", detail=f"{lake.where}: {len(damaged)} damages; `{command}` mends them")
         else:
             lake.recover_if_idle()
-            yield Check(name="lake", state="ok", detail=f"{lake.where}: {len(lake.builds())} builds, nothing is damaged")
+            yield Check(
+                name="lake", state="ok", detail=f"{lake.where}: {counted(len(lake.builds()), 'build')}, nothing is damaged"
+            )
         for finding in found:
             detail = f"{finding.what} ({finding.remedy})"
             yield Check(name=_place(lake, finding), state="damaged" if finding.damaged else "note", detail=detail)
@@ -133,7 +136,7 @@ def _working_copy(lake: Lake) -> Iterator[Check]:
         return
     size = sum(path.stat().st_size for path in lake.root.rglob("*") if path.is_file())
     waiting = len(lake.replica.unsent)
-    unsent = f"; {waiting:,} files of it wait for the next command that writes, to be sent" if waiting else ""
+    unsent = f"; {counted(waiting, 'file')} of it not sent yet, which the next command that writes does" if waiting else ""
     detail = f"{lake.root}, {size / 1e6:,.1f} MB{unsent}"
     yield Check(name="working copy", state="note" if waiting else "ok", detail=detail)
 

@@ -15,6 +15,7 @@ from flows.spec import Spec
 from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
+from storage.wording import counted
 from tasks.export import ExportOptions, check_exports, export, make, scores_of
 from tasks.exporters.protocol import needs_refuted
 from tasks.exports import destinations
@@ -168,8 +169,7 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
 def exported(manifest: Mapping[str, Any]) -> str:
     """Return in a line what an export wrote, and where."""
     rows, shards = manifest["rows"], len(manifest["shards"])
-    counted = f"{rows:,} row{'' if rows == 1 else 's'} in {shards:,} shard{'' if shards == 1 else 's'}"
-    return f"exported {counted} to {manifest['destination']}"
+    return f"exported {counted(rows, 'row')} in {counted(shards, 'shard')} to {manifest['destination']}"
 
 
 def export_all(

@@ -23,6 +23,7 @@ from tasks.decontaminate import Decontamination
 from tasks.growth.estimate import GrowthEstimate, estimate_growth
 from tasks.growth.growing import Growing
 from tasks.stop import Stop
+from tasks.verify import Named
 
 
 def foresee(
@@ -32,6 +33,7 @@ def foresee(
     lake: Lake,
     teachers: Sequence[Sequence[Connected]],
     heldout: Decontamination | None,
+    verifiers: Sequence[Named],
     *,
     stop: Stop,
     say: Say,
@@ -48,7 +50,7 @@ def foresee(
     prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     spent = costs.spent(workspace)
     if spec.guard.of_prompts:
-        bar(workspace, spec, path, prepared, heldout)
+        bar(workspace, spec, path, prepared, heldout, verifiers)
         check(spec, workspace, lake, grown, say, probing=probing)
     return spent
 

@@ -16,6 +16,7 @@ from storage.intents import Intents
 from storage.journal import Journal
 from storage.parquet import PartWriter
 from storage.waste import Waste
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.batches import underway
 from tasks.draw import Asks, Budget, Draw, Spending
@@ -94,7 +95,7 @@ class Growth:
     async def _buy(self, number: int, growing: Growing, missing: int, failed: PartWriter, most: int | None) -> None:
         now = growing.rounds[-1]
         whose = f"{shown(growing.source.source)}: round {len(growing.rounds)} of {growing.options.rounds}"
-        self.say(f"growing prompts from {whose}: {now.requests:,} requests, of which {missing:,} are to be asked")
+        self.say(f"growing prompts from {whose}: {counted(now.requests, 'request')}, of which {missing:,} are to be asked")
         self.wants(missing if most is None else min(missing, most))
         await asyncio.to_thread(underway.check_growth, self.workspace, self.intents, growing.teacher)
         if not self._foreseen:

@@ -18,6 +18,7 @@ from tasks.problems import Location, dotted
 
 _NAMED = re.compile(r"[a-z_]+(?:\[\d+\]|\.[a-z_]+)*")
 _KEY = re.compile(r"[a-z_]+|\d+")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -36,6 +37,20 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return loader.construct_mapping(node, deep=True)
 
 
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """Return a text. Two halves of a character, as JSON escapes one beyond 16 bits, are that character."""
+    text = str(loader.construct_scalar(node))
+    if _HALF.search(text) is None:
+        return text
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise yaml.constructor.ConstructorError(
+            None, None, "half of a surrogate pair is no character", node.start_mark
+        ) from error
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 

@@ -19,6 +19,7 @@ from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
 from storage.rot import complete
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import barred, costs, lapsed, outcomes, unwanted
 from tasks.batches import underway
@@ -112,26 +113,25 @@ class Plan:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return the plan as (name, value) for a terminal, less the first prompt."""
-        folded = f" ({self.folded:,} repeat others and count once)" if self.folded else ""
+        folded = f" (repetitions, which count once: {self.folded:,})" if self.folded else ""
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         lines = [
             *(line for each in self.growth for line in each.lines()),
             ("prompts", f"{self.prompts:,}{folded}"),
-            *(("", f"{number:,} are rejected at the stage {stage!r}, and cost nothing") for stage, number in self.barred.items()),
+            *(("", f"{number:,} rejected at the stage {stage!r}, at no cost") for stage, number in self.barred.items()),
             ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
         ]
         if more := sum(each.may_come for each in self.growth):
-            lines.append(
-                ("", f"without those of up to {more:,} prompts that may be grown yet; what is said below at most has them")
-            )
+            may = counted(more, "prompt")
+            lines.append(("", f"without those of up to {may} that may be grown yet; what is said below at most has them"))
         for each in self.teachers:
-            asked = f"{each.model}: {each.expected:,} samples in {each.requests:,} requests, {_usd(each, known=each.known)}"
+            asked = f"{each.model}: {counted(each.expected, 'sample')} in {counted(each.requests, 'request')}"
             by = f", {each.strategy or 'plain template'}" if any(other.strategy for other in self.teachers) else ""
-            lines.append((f"teacher {each.teacher}{by}", asked))
+            lines.append((f"teacher {each.teacher}{by}", f"{asked}, {_usd(each, known=each.known)}"))
             lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
         for judge in self.judges:
             cost = _usd(judge, known=judge.cost_usd is not None)
-            lines.append((f"judge {judge.teacher}", f"{judge.verdicts:,} verdicts, {cost} (basis: {judge.basis})"))
+            lines.append((f"judge {judge.teacher}", f"{counted(judge.verdicts, 'verdict')}, {cost} (basis: {judge.basis})"))
         lines.append(("cost", _usd(self, known=self.known)))
         if self.least_usd is None and self.missing:
             said = "`price: {input: …, output: …}`, in USD per million tokens; 0 where it costs nothing"
@@ -178,23 +178,25 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         say("what is in this lake's journal, and not landed yet, counts as missing here")
     intents = Intents(lake.batches)
     if sent := sum(len(intent.items) for intent in intents.all()):
-        say(f"{sent:,} requests are in batches that were sent already; what they ask for counts as missing here")
+        say(
+            f"{counted(sent, 'request', 'is', 'are')} in batches that were sent already; what they ask for counts as missing here"
+        )
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         heldout = wiring.heldout(spec, path, say)
         grown = wiring.growing(spec, workspace, made, heldout)
         from_store(spec, grown)
         prepared = wiring.prepared(spec, path, workspace, made, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
-        prepared = bar(workspace, spec, path, prepared, heldout, say)
+        verifiers = judging.make_verifiers(spec, path)
+        prepared = bar(workspace, spec, path, prepared, heldout, verifiers, say)
         growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
-        verifiers = judging.make_verifiers(spec, path)
         doubtful = doubts(verifiers, some_prompts(workspace, TRIED))
         for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
             say(warning)
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
-            say(f"{failed:,} missing samples failed in the last build: few of them are asked for unless these come now")
+            say(f"{counted(failed, 'missing sample')} failed in the last build: few of them are asked for unless these come now")
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 
@@ -292,7 +294,7 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         least_usd=(each or 0.0) * unjudged,
         # A judge that gives no verdict is asked once more.
         most_usd=None if each is None else 0.0 if free else 2 * float(dearest) * (most + unjudged),
-        basis=f"{stored:,} stored verdicts" if stored else "none of its verdicts is stored",
+        basis=counted(stored, "stored verdict") if stored else "none of its verdicts is stored",
     )
 
 

@@ -19,6 +19,7 @@ from flows.spec import Spec
 from flows.working import signals, work_shards
 from storage import catalog
 from storage.lake import Lake
+from storage.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ class Probed:
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal."""
         judged = f" and {self.judged:,} stored ones judged" if self.judged else ""
-        bought = f"{self.paid:,} samples bought{judged} for ${self.cost_usd:,.4f}, which a build won't pay again"
-        return [("probe", f"{self.prompts:,} prompts: {bought}")]
+        bought = f"{counted(self.paid, 'sample')} bought{judged} for ${self.cost_usd:,.4f}, which a build won't pay again"
+        return [("probe", f"{counted(self.prompts, 'prompt')}: {bought}")]
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""

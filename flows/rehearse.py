@@ -15,6 +15,7 @@ from flows import judging
 from flows.probe import probe
 from flows.spec import Spec
 from storage.lake import Lake
+from storage.wording import counted
 from tasks.teachers.options import TeacherOptions
 
 
@@ -37,8 +38,9 @@ class Rehearsed:
 
     def lines(self) -> list[tuple[str, str]]:
         """Return it as (name, value) for a terminal."""
+        prompts, samples = counted(self.prompts, "prompt"), counted(self.samples, "sample")
         return [
-            ("rehearsed", f"{self.prompts:,} prompts on simulated teachers: {self.samples:,} samples in {self.elapsed_s:,.1f} s"),
+            ("rehearsed", f"{prompts} on simulated teachers: {samples} in {self.elapsed_s:,.1f} s"),
             ("speed", f"{self.samples_per_second:,.1f} samples/s, {self.tokens_per_minute:,.0f} tokens/min"),
             ("cost", f"${self.cost_usd:,.4f}, had they been real"),
         ]

@@ -35,6 +35,7 @@ from storage.parquet import PartWriter
 from storage.rot import verify
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import barred, costs, lapsed, outcomes, student_loss, unwanted
 from tasks.batches import underway
@@ -197,6 +198,7 @@ class Run:
                 self.lake,
                 self.teachers,
                 self._heldout,
+                self._verifiers,
                 stop=self.stop,
                 say=self.say,
                 probing=probing,
@@ -220,9 +222,9 @@ class Run:
         # What growing was billed in vain by this run isn't in the lake's tables yet.
         self._budget.spent = spent if self._growth is None else max(spent, self._budget.spent)
         if prepared.folded:
-            self.say(f"{prepared.folded:,} prompts repeat others and count once")
+            self.say(f"{counted(prepared.folded, 'prompt', 'repeats another and counts', 'repeat others and count')} once")
         for stage, prompts in (await asyncio.to_thread(barred.counts, self._workspace)).items():
-            self.say(f"{prompts:,} prompts are rejected at the stage {stage!r} before anything is asked for them")
+            self.say(f"{counted(prompts, 'prompt', 'is', 'are')} rejected at the stage {stage!r} before anything is bought")
         self.progress.slots, self.progress.stored = prepared.slots, prepared.stored
         self._prepared = prepared
         return prepared
@@ -231,7 +233,7 @@ class Run:
         """Take out the prompts of which nothing is wanted, and return what is left to do."""
         if self._growth is None:
             self._heldout = wiring.heldout(self.spec, self.path, self.say, self.stop)
-        return bar(self._workspace, self.spec, self.path, prepared, self._heldout, self.say)
+        return bar(self._workspace, self.spec, self.path, prepared, self._heldout, self._verifiers, self.say)
 
     async def narrow(self, prompts: int) -> int:
         """Work on so many prompts alone, spread over the dataset, and return how many there are. Nothing can be landed then."""

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from flows import rights, wiring
+from flows import judging, rights, wiring
 from flows.checks import check
 from flows.process.waiting import entered, with_grace
 from flows.run import new_id
@@ -28,6 +28,7 @@ from storage.rot import verify
 from storage.schemas import SCORES
 from storage.sql import parquet
 from storage.waste import Waste
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import costs
 from tasks.draw import Budget, Spending
@@ -98,7 +99,11 @@ class Scores:
         lines = [
             ("scorer", f"{self.scorer} ({self.model}), {self.top} alternatives a token"),
             ("samples", f"{self.samples:,}: {self.scored:,} scored now, {self.stored:,} before"),
-            *([("reasoning", f"{_SAID[self.reasoning]}, which {self.reasoned:,} samples have")] if self.reasoned else []),
+            *(
+                [("reasoning", f"{_SAID[self.reasoning]}, which {counted(self.reasoned, 'sample', 'has', 'have')}")]
+                if self.reasoned
+                else []
+            ),
             *(("left out", f"{number:,}: {reason}") for reason, number in self.left_out.items()),
             *(("failed", f"{number:,}: {reason}") for reason, number in self.failed.items()),
             ("cost", f"${self.cost_usd:,.4f} for {self.tokens_in:,} tokens"),
@@ -214,7 +219,8 @@ class _Scoring:
         else:
             async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:
                 made = teachers  # of which only what they add to a request's address counts here
-            await asyncio.to_thread(stage, self.spec, self.path, workspace, made, self.stop, self._say)
+            verifiers = judging.make_verifiers(self.spec, self.path)
+            await asyncio.to_thread(stage, self.spec, self.path, workspace, made, verifiers, self.stop, self._say)
             source = "slots ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE stored"
         await asyncio.to_thread(workspace.execute, f"CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM {source}")
 

@@ -11,6 +11,7 @@ from typing import Any
 from flows import judging, rights, wiring
 from flows.checks import ready
 from flows.spec import Spec
+from storage.wording import counted
 from tasks.license import gate
 from tasks.self_test import Found, Tested, self_test, some
 
@@ -44,8 +45,8 @@ class SelfTested:
             if each.untried:
                 lines.append((each.verifier, f"not tried: {each.untried}"))
                 continue
-            tried = f"{each.right:,} right and {each.wrong:,} wrong responses to {each.prompts:,} prompts"
-            faults = ", ".join(f"{fault} {number:,} times" for fault, number in each.faults.items())
+            tried = f"{each.right:,} right and {each.wrong:,} wrong responses to {counted(each.prompts, 'prompt')}"
+            faults = ", ".join(f"{fault} {counted(number, 'time')}" for fault, number in each.faults.items())
             lines.append((each.verifier, f"{'sound' if each.sound else 'NOT SOUND'}: {tried}{f'; {faults}' if faults else ''}"))
         return lines
 

@@ -14,13 +14,22 @@ from flows.wiring import Connected
 from storage.workspace import Workspace
 from tasks import unwanted
 from tasks.stop import Stop
+from tasks.verify import Named
 
 
-def stage(spec: Spec, path: Path, workspace: Workspace, teachers: Sequence[Sequence[Connected]], stop: Stop, say: Say) -> None:
+def stage(
+    spec: Spec,
+    path: Path,
+    workspace: Workspace,
+    teachers: Sequence[Sequence[Connected]],
+    verifiers: Sequence[Named],
+    stop: Stop,
+    say: Say,
+) -> None:
     """Fill `prompts`, `slots` and `unwanted`. As in a build, what was bought for a prompt that is barred is no slot."""
     heldout = wiring.heldout(spec, path, say, stop)
     grown = wiring.growing(spec, workspace, teachers, heldout)
     from_store(spec, grown, stop)
     prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
-    bar(workspace, spec, path, prepared, heldout)
+    bar(workspace, spec, path, prepared, heldout, verifiers)
     unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])

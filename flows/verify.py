@@ -25,6 +25,7 @@ from storage import catalog, memory
 from storage.lake import Lake
 from storage.sql import parquet_in
 from storage.verdicts import VerdictStore
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.changes import Change, Judged, compare
 from tasks.outcomes import listed
@@ -70,11 +71,9 @@ class Verified:
             parts += [f"{each.missing:,} not judged, since it asks a teacher: a build does"] if each.missing else []
             lines.append((each.verifier, ", ".join(parts) or "nothing to judge"))
         lines += [
-            (
-                name,
-                f"UNSTABLE: {number:,} verdicts differ though nothing has changed; raise its version, or look for chance in it",
-            )
+            (name, f"UNSTABLE: {said} though nothing has changed; raise its version, or look for chance in it")
             for name, number in self.unstable.items()
+            for said in [counted(number, "verdict", "differs", "differ")]
         ]
         return lines
 
@@ -104,7 +103,7 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
         stack.enter_context(signals(stop, say))
         await stack.enter_async_context(entered(lake.writing(say, check=stop.check, lost=stop.from_threads())))
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))
-        await asyncio.to_thread(stage, spec, path, workspace, teachers, stop, say)
+        await asyncio.to_thread(stage, spec, path, workspace, teachers, verifiers, stop, say)
         free = [named for named in verifiers if not judging.asks(named.verifier)]
         work = _Work(workspace, lake, free, stop, console, run=run)
         unstable = await with_grace(stop, work.again()) if again else {}

@@ -22,6 +22,7 @@ from storage.lake import Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES
 from storage.sql import explained, literal
+from storage.wording import counted
 
 BATCH = 256
 """Rows that are read at a time, and so the most that is lost in front of damage."""
@@ -159,7 +160,7 @@ def _parts(lake: Lake) -> Iterator[Finding]:
             yield Finding(
                 kind="part",
                 path=path,
-                what=f"{why[0]}; {readable:,} rows can be read, {of}",
+                what=f"{why[0]}; {counted(readable, 'row')} can be read, {of}",
                 remedy=f"{remedy}, the file is put into quarantine",
                 readable=readable,
                 lost=None if rows is None else rows - readable,
@@ -231,7 +232,7 @@ def _snapshot(lake: Lake, manifest: Manifest) -> Iterator[tuple[Path, str]]:
                 yield path, why[0]
         wanted = manifest.get(COUNTED[table], rows)
         if whole and rows != wanted:
-            yield folder, f"has {rows:,} of the {wanted:,} rows that its manifest names"
+            yield folder, f"has {rows:,} of the {counted(wanted, 'row')} that its manifest names"
 
 
 def _exports(lake: Lake) -> Iterator[Finding]:
@@ -258,7 +259,7 @@ def _catalog(lake: Lake, builds: set[str]) -> Iterator[Finding]:
         yield Finding(kind="catalog", path=path, what=f"can't be opened: {str(error).splitlines()[0]}", remedy=remedy)
         return
     if listed != builds:
-        what = f"lists {len(listed):,} builds, and {len(builds):,} are here"
+        what = f"lists {counted(len(listed), 'build')}, and {len(builds):,} are here"
         yield Finding(kind="catalog", path=path, what=what, remedy=remedy, damaged=False)
 
 
@@ -288,7 +289,7 @@ def _duplicates(lake: Lake, damaged: set[Path]) -> Iterator[Finding]:
         yield Finding(
             kind="duplicate",
             path=lake.root / "samples",
-            what=f"{several:,} samples stand in {rows:,} rows",
+            what=f"{counted(several, 'sample', 'stands', 'stand')} in {rows:,} rows",
             remedy="stays as it is: one of each counts, whichever it is",
             damaged=False,
         )

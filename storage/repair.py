@@ -25,6 +25,7 @@ from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter, sync, write_text, writing
 from storage.schemas import KEYS, SNAPSHOTS, TABLES
+from storage.wording import counted
 
 Row = Mapping[str, Any]
 REPORT = "repair.json"
@@ -46,7 +47,7 @@ class Repaired:
         parts = [finding.what]
         if finding.path in self.saved:
             lost = "" if finding.lost is None else f", {finding.lost:,} {'lines' if finding.kind == 'journal' else 'rows'} lost"
-            parts.append(f"{self.saved[finding.path]:,} rows written anew{lost}")
+            parts.append(f"{counted(self.saved[finding.path], 'row')} written anew{lost}")
         else:
             parts.append(finding.remedy)
         if finding.path in self.moved:

@@ -20,6 +20,7 @@ from storage.errors import LakeDamaged
 from storage.lake import Lake
 from storage.parquet import UNREADABLE, unreadable
 from storage.schemas import STORES
+from storage.wording import counted
 
 WEEK_S = 7 * 86_400.0
 """A part that was verified longer ago is verified again."""
@@ -38,9 +39,8 @@ def verify(lake: Lake, say: Callable[[str], None], *, check: Callable[[], None] 
     due = [part for table in (*STORES, lake.index.name) for part in stored(lake, table) if _due(part)]
     if not due:
         return 0
-    telling = threading.Timer(
-        QUIET_S, say, [f"verifying {len(due):,} parts of {lake.root}: what is new or changed, and everything once a week"]
-    )
+    what = f"verifying {counted(len(due), 'part')} of {lake.root}: what is new or changed, and everything once a week"
+    telling = threading.Timer(QUIET_S, say, [what])
     telling.daemon = True
     telling.start()
     # A checksum is made outside of the interpreter's lock.

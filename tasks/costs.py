@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.draw import Spending
 from tasks.outcomes import FAILED
@@ -108,7 +109,7 @@ def saved(
             continue  # a strategy that is for no prompt
         if own is None:
             own = _priced(alike, teachers[number].paid)
-            like = f"which was never asked: at its price and the mean tokens of the others' {alike.samples:,} samples"
+            like = f"which was never asked: at its price and the mean tokens of the others' {counted(alike.samples, 'sample')}"
         elif cascades:
             like = f"at the mean of its {sum(drawn[each].samples for each in base if each in drawn):,} samples"
         less.append(own.times(spared.get(number, 0) / own.samples) if own.samples else _NOTHING)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from storage.parquet import UNREADABLE, unreadable
 from storage.records import CUT_OFF
+from storage.wording import counted
 
 
 def cut_off(traces: Path) -> str | None:
@@ -28,7 +29,8 @@ def cut_off(traces: Path) -> str | None:
             raise unreadable(path, error) from error
     if not cut:
         return None
+    was, teach = ("was", "teaches") if cut == 1 else ("were", "teach")
     return (
-        f"{cut:,} of {total:,} traces were cut off (finish_reason length), and teach a student to stop there; "
+        f"{cut:,} of {counted(total, 'trace')} {was} cut off (finish_reason length), and {teach} a student to stop there; "
         "verify with `use: truncation`, or set the teacher's `retry: {length: reject}`"
     )

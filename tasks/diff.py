@@ -23,7 +23,7 @@ KIND = 80
 """Characters of a reason's kind."""
 PARTS = ("text", "reference", "tests", "tags", "license", "source", "generation")
 """What of a prompt may differ."""
-COLUMNS = ("license", "train_use", "terms", "generation", "split", "score", "pass_rate", "answer")
+COLUMNS = ("license", "train_use", "terms", "acknowledgement", "generation", "split", "score", "pass_rate", "answer")
 """What of a trace may differ though its sample is the same."""
 SHOWN = ("model", "messages", "response", "reasoning")
 """What two samples of a slot may be seen to differ in."""
@@ -101,6 +101,7 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
     for side, build in (("was", before), ("now", after)):
         folders = {table: lake.snapshot(table, build["dataset"], build["build_id"]) for table in SNAPSHOTS}
         prompts, traces = parquet_in(folders["prompts"]), parquet_in(folders["traces"])
+        given = parquet_in(folders["traces"], later="acknowledgement")
         # Joined by, so that nothing stands for null.
         columns = "* REPLACE (coalesce(strategy, '') AS strategy)"
         outcomes = f"(SELECT {columns} FROM {parquet_in(folders['outcomes'], later='strategy')})"
@@ -120,9 +121,9 @@ def load(workspace: Workspace, lake: Lake, before: Manifest, after: Manifest) ->
             f"""
             CREATE TABLE {side}_traces AS
             SELECT prompt_id, teacher, coalesce(strategy, '') AS strategy, sample_id, license, train_use,
-                terms, generation, split, score, pass_rate,
+                terms, acknowledgement, generation, split, score, pass_rate,
                 md5_number_lower(answer) AS answer
-            FROM {traces}
+            FROM {given}
             """
         )
         workspace.execute(f"CREATE VIEW {side}_outcomes AS FROM {outcomes}")
@@ -273,11 +274,20 @@ def replaced(workspace: Workspace) -> dict[str, int]:
 
 def licenses(workspace: Workspace) -> dict[str, tuple[int, int]]:
     """Return how many traces had and have each licence."""
+    return _having(workspace, "license")
+
+
+def acknowledgements(workspace: Workspace) -> dict[str, tuple[int, int]]:
+    """Return how many traces had and have each acknowledgement: of which terms, why, by whom and by which agreement."""
+    return _having(workspace, "acknowledgement")
+
+
+def _having(workspace: Workspace, column: str) -> dict[str, tuple[int, int]]:
     rows = workspace.rows(
-        "SELECT license, sum(was)::BIGINT, sum(now)::BIGINT FROM (SELECT license, 1 AS was, 0 AS now FROM was_traces "
-        "UNION ALL SELECT license, 0, 1 FROM now_traces) GROUP BY license ORDER BY license"
+        f"SELECT {column}, sum(was)::BIGINT, sum(now)::BIGINT FROM (SELECT {column}, 1 AS was, 0 AS now FROM was_traces "
+        f"UNION ALL SELECT {column}, 0, 1 FROM now_traces) WHERE {column} IS NOT NULL GROUP BY {column} ORDER BY {column}"
     )
-    return {license_: (was, now) for license_, was, now in rows}
+    return {value: (was, now) for value, was, now in rows}
 
 
 def rates(workspace: Workspace, by: str) -> dict[str, Pair]:

@@ -14,6 +14,7 @@ from storage.errors import BudgetSpent, QuotaSpent, SpecError, StorageError, Tea
 from storage.identity import sample_id
 from storage.records import Message, Sample
 from storage.waste import Waste
+from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
 from tasks.lapsed import Again, Lapsed
@@ -94,7 +95,7 @@ class Spending:
     def line(self) -> str:
         """Return them as a line for a terminal."""
         tokens = f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out"
-        return f"this run bought {self.paid:,} samples for ${self.cost_usd:,.4f} ({tokens})"
+        return f"this run bought {counted(self.paid, 'sample')} for ${self.cost_usd:,.4f} ({tokens})"
 
     def bill(self, usage: Usage, options: TeacherOptions, budget: Budget) -> float:
         """Count what a response costs as soon as it is there, since another may be sent next and must see it; return USD."""

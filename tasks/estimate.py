@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.records import Message
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import rates
 from tasks.rates import Rate
@@ -205,7 +206,7 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
     """Return what the model's samples are like, whether they answer these very prompts, and a text that says so."""
     own = _own(workspace, number)
     if own:
-        return own, True, f"{own.samples:,} stored samples of this dataset"
+        return own, True, f"{counted(own.samples, 'stored sample')} of this dataset"
     same = _mean(
         workspace,
         f"""
@@ -221,10 +222,10 @@ def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int 
         [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
     )
     if same:
-        return same, True, f"{same.samples:,} stored samples of the same prompts under other settings"
+        return same, True, f"{counted(same.samples, 'stored sample')} of the same prompts under other settings"
     other = _elsewhere(workspace, teacher)
     if other:
-        return other, False, f"{other.samples:,} stored samples of this model for other prompts"
+        return other, False, f"{counted(other.samples, 'stored sample')} of this model for other prompts"
     out = f"max_tokens is {most:,}" if most else f"{OUT_UNKNOWN} tokens out are a guess, since no max_tokens is set"
     return None, False, f"nothing of this model is stored, and {out}"
 

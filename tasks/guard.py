@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pydantic import Field
 
 from storage.errors import GuardRefused
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.growth.options import GrowOptions
 from tasks.guard_diversity import MinDiversity
@@ -84,14 +85,15 @@ def check_prompts(workspace: Workspace, options: GuardOptions) -> None:
     generation, source, number, place = rows[0]
     if options.max_generation is not None and generation > options.max_generation:
         raise GuardRefused(
-            f"{shown(source)}: {number:,} prompts are of generation {generation} (the first: {place}), and guard.max_generation "
-            f"is {options.max_generation}: leave them out, or raise guard.max_generation"
+            f"{shown(source)}: {counted(number, 'prompt', 'is', 'are')} of generation {generation} (the first: {place}), and "
+            f"guard.max_generation is {options.max_generation}: leave them out, or raise guard.max_generation"
         )
     human, total = sum(row[2] for row in rows if row[0] == 0), sum(row[2] for row in rows)
     if options.min_human_share is not None and human / total < options.min_human_share:
         raise GuardRefused(
-            f"{human:,} of {total:,} prompts ({human / total:.1%}) were written by people (generation 0), and "
-            f"guard.min_human_share is {options.min_human_share:g}: add prompts of people's, or lower guard.min_human_share"
+            f"{human:,} of {counted(total, 'prompt')} ({human / total:.1%}) {'was' if human == 1 else 'were'} written by people "
+            f"(generation 0), and guard.min_human_share is {options.min_human_share:g}: add prompts of people's, or lower "
+            "guard.min_human_share"
         )
 
 
@@ -110,7 +112,8 @@ def check_share(workspace: Workspace, options: GuardOptions, coming: Coming, *, 
     if coming.most <= room:
         return None
     known = f", of which about {coming.expected:,} are kept by what is stored" if coming.known else ""
-    asked = f"growing asks for {coming.most:,} prompts more" + (", all of which failed before" if coming.failed else known)
+    known = ", all of which failed before" if coming.failed else known
+    asked = f"growing asks for {counted(coming.most, 'prompt')} more{known}"
     said = (
         f"{asked}, and beside {human:,} that people wrote (generation 0) and {total - human:,} others, guard.min_human_share, "
         f"{options.min_human_share:g}, has room for {room:,}"

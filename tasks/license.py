@@ -72,9 +72,12 @@ class Effective:
 def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
     licensing = _licensing()
-    added = {*_REFERENCE.findall(expression), *_later(expression)} - set(licensing.known_symbols)
+    # Case says nothing in an id, so two that differ in nothing else are one: the first.
+    added = {name.casefold(): name for name in [*_later(expression), *reversed(_REFERENCE.findall(expression))]}
     if added:
-        licensing = Licensing([*licensing.known_symbols.values(), *(LicenseSymbol(name) for name in sorted(added))])
+        known = {name.casefold() for name in licensing.known_symbols}
+        own = [LicenseSymbol(name) for key, name in sorted(added.items()) if key not in known]
+        licensing = Licensing([*licensing.known_symbols.values(), *own])
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
+from storage.wording import counted
 from tasks.growth.counts import GrownCounts
 
 SHOWN = 8
@@ -62,7 +63,8 @@ class Saved:
         """Return it for a terminal."""
         sign = "-" if self.usd is not None and self.usd < 0 else ""
         usd = "an unknown price" if self.usd is None else f"{sign}${abs(self.usd):,.4f}"
-        return f"{self.samples:,} samples, {usd}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out, against {self.basis}"
+        tokens = f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out"
+        return f"{counted(self.samples, 'sample')}, {usd}, {tokens}, against {self.basis}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from storage.sql import literal
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.best_strategy import keep_best_strategy
 from tasks.diverse import keep_diverse
@@ -111,7 +112,7 @@ def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Seq
         "best_strategy": _BEST,
     }[options.prefer]
     if options.per_prompt is not None:
-        reason = f"per_prompt: {options.per_prompt} others were preferred ({options.prefer})"
+        reason = f"per_prompt: {counted(options.per_prompt, 'other', 'was', 'were')} preferred ({options.prefer})"
         if options.prefer == "diverse":
             keep_diverse(workspace, options.per_prompt, reason)
         else:
@@ -169,5 +170,6 @@ def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> Non
         f"SELECT ord, arm, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
         "FROM candidates JOIN kinds USING (ord) JOIN arms USING (arm) WHERE stage IS NULL"
     )
-    _reject(workspace, ranked, cap.at, f"'cap: {cap.at} others ' || {what} || ' were chosen'")
+    were = "was" if cap.at == 1 else "were"
+    _reject(workspace, ranked, cap.at, f"'cap: {counted(cap.at, 'other')} ' || {what} || ' {were} chosen'")
     workspace.execute("DROP TABLE kinds")

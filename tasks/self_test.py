@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 
 from storage.errors import TeacherError
 from storage.records import Prompt, Sample
+from storage.wording import counted
 from tasks.verify import Named
 from verifiers import running
 from verifiers.parts import Combinator
@@ -109,8 +110,9 @@ def doubts(verifiers: Sequence[Named], prompts: Sequence[Prompt]) -> Iterator[st
         for fault, number in each.faults.items():
             one = next(one for one in found if (one.verifier, one.fault) == (each.verifier, fault))
             yield (
-                f"tried on the references of {each.prompts:,} prompts, {each.verifier} {fault} {number:,} times of "
-                f"{each.right + each.wrong:,}: {one.reason} (prompt {one.prompt_id}); see `stillhouse verify --self-test`"
+                f"tried on the references of {counted(each.prompts, 'prompt')}, {each.verifier} {fault} "
+                f"{counted(number, 'time')} of {each.right + each.wrong:,}: {one.reason} (prompt {one.prompt_id}); see "
+                "`stillhouse verify --self-test`"
             )
 
 

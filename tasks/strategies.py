@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from storage.plugins import nearest
 from storage.records import Prompt
+from storage.wording import counted
 from tasks.options import Options
 from tasks.teachers.options import Name
 
@@ -99,7 +100,8 @@ def remarks(prompts: Mapping[str | None, int], strategies: Sequence[StrategyOpti
         if not prompts.get(each.name):
             yield f"strategy {each.name!r}: no prompt is asked by it"
     if strategies and (plain := prompts.get(None, 0)):
-        yield f"{plain:,} prompts are for no strategy, and are asked by template.system and template.user alone"
+        are = "is" if plain == 1 else "are"
+        yield f"{counted(plain, 'prompt', are, are)} for no strategy, and {are} asked by template.system and template.user alone"
 
 
 def tags_of(strategies: Sequence[StrategyOptions]) -> list[str]:

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from storage import scores
 from storage.errors import SpecError
 from storage.sql import literal
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.options import Options, PathText
 from tasks.score.answers import Shown
@@ -70,8 +71,8 @@ def drop(workspace: Workspace, options: StudentLossOptions, fingerprints: Sequen
     for table in ("examined", "losses", "scored", "unscorable"):
         workspace.execute(f"DROP TABLE {table}")
     return (
-        f"student_loss: {options.student} scored {scored:,} responses, and {dropped:,} of them cost it {rule} nats a token; "
-        f"{left:,} could not be scored and are kept"
+        f"student_loss: {options.student} scored {counted(scored, 'response')}, and {dropped:,} of them cost it {rule} nats a "
+        f"token; {left:,} could not be scored and are kept"
     )
 
 

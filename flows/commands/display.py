@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.progress import Progress
+from storage.wording import counted
 
 REFRESH_S = 0.5
 """Of the live display."""
@@ -124,7 +125,7 @@ class Display:
         # Prompts that are solved early take their other slots with them, so the rate is that of slots that came to an end.
         left_s = seconds * (1 / progress.share - 1) if progress.share else 0.0
         return [
-            f"{tally.asked:,}/{progress.wanted:,} samples",
+            f"{tally.asked:,}/{counted(progress.wanted, 'sample')}",
             f"{rate:,.1f}/s",
             f"pass rate {judged:.0%}" if judged is not None else "",
             f"failed {tally.failed:,}" if tally.failed else "",

@@ -26,6 +26,7 @@ from flows.report import Report, measured
 from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import sync, writing
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.browse import choose
 from tasks.browse.entries import entries
@@ -57,7 +58,7 @@ class Page:
     def line(self) -> str:
         """Return it for a terminal."""
         part = "all" if self.samples == self.slots else f"{self.samples:,} of {self.slots:,}"
-        return f"{self.path}: {self.bytes / 1e6:,.1f} MB, with {part} samples to read, of {self.prompts:,} prompts"
+        return f"{self.path}: {self.bytes / 1e6:,.1f} MB, with {part} samples to read, of {counted(self.prompts, 'prompt')}"
 
 
 def write_page(lake: Lake, dataset: str, build_id: str | None, to: Path, *, samples: int = SAMPLES) -> Page:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from flows.progress import Progress, Stage
+from storage.wording import counted
 from tasks.asking.meter import LineState
 from tasks.tally import STRATEGY, TAG, TEACHER, VERIFIER, Passing
 
@@ -132,14 +133,14 @@ def stage_text(progress: Progress, stage: Stage, now: float) -> str:
 def _detail(progress: Progress, stage: Stage) -> Iterator[str]:
     tally = progress.tally
     if stage.name.startswith("drawing"):
-        yield f"{tally.asked:,} of {progress.wanted:,} samples"
+        yield f"{tally.asked:,} of {counted(progress.wanted, 'sample')}"
         if tally.judged:
             yield f"pass rate {tally.accepted / tally.judged:.0%}"
         if tally.failed:
             yield f"{tally.failed:,} failed"
         yield f"${progress.spending.cost_usd:,.4f} by this run"
     elif stage.wanted and stage.ended is None:
-        yield f"{progress.spending.paid - stage.paid:,} of {stage.wanted:,} answers bought"
+        yield f"{progress.spending.paid - stage.paid:,} of {counted(stage.wanted, 'answer')} bought"
     if stage.ended is None:
         yield from list(progress.batches.values())[:BATCHES]
 

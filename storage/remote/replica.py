@@ -35,6 +35,7 @@ from storage.remote.lease import Lease, lease_seconds
 from storage.remote.objects import Found, Objects, Taken, endpoint
 from storage.remote.sweep import sweeping
 from storage.schemas import EMPTY, SNAPSHOTS
+from storage.wording import counted
 
 Say = Callable[[str], None]
 logger = logging.getLogger(__name__)
@@ -154,7 +155,7 @@ class Replica:
             telling.cancel()
         if len(self._known) and not any(path in self._remote for path in self._known):
             raise StorageError(
-                f"{self.url}: nothing is left there of a lake with {len(self._known):,} files; what is here of it is in "
+                f"{self.url}: nothing is left there of a lake with {counted(len(self._known), 'file')}; what is here of it is in "
                 f"{self.root}: remove that to begin anew, or {self._own / 'known.jsonl'} to have it sent there again"
             )
         if tidy:
@@ -353,7 +354,7 @@ class Replica:
         """Do some work for each object, several at a time, and say how far it is where that takes long; `check` may end it."""
         size, done, told = sum(found.size for found in wanted), 0, time.monotonic()
         if size > LARGE_BYTES:
-            self.say(f"{doing} {len(wanted):,} files, {size / 1e6:,.0f} MB, of {self.url}")
+            self.say(f"{doing} {counted(len(wanted), 'file')}, {size / 1e6:,.0f} MB, of {self.url}")
         threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix=doing)
         try:
             for found, _ in zip(wanted, threads.map(work, wanted), strict=True):

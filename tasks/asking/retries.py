@@ -5,6 +5,7 @@ from __future__ import annotations
 import tenacity
 
 from storage.errors import TeacherDown, TeacherError, Unwanted
+from storage.wording import counted
 from tasks.asking.trying import Try
 from tasks.teachers.options import RetryOptions, TeacherOptions
 
@@ -58,8 +59,8 @@ class Retries:
         """Count an attempt that is to be made. Raise RetriesSpent where it is one too many."""
         if so_far.billed_again and self._again >= FREE + self._options.retry.budget * self._first:
             raise RetriesSpent(
-                f"teacher {self._options.name!r}: {self._again:,} requests for {self._first:,} answers had to be sent again, as "
-                "many as retry.budget allows; what was paid for is landed, and a rerun goes on"
+                f"teacher {self._options.name!r}: {counted(self._again, 'request')} for {counted(self._first, 'answer')} had "
+                "to be sent again, as many as retry.budget allows; what was paid for is landed, and a rerun goes on"
             )
         self._first += not so_far.attempts
         self._again += so_far.billed_again

@@ -19,6 +19,7 @@ from typing import Self
 from storage import intents as notes
 from storage.errors import RequestRejected, TeacherError, UserError, Withheld
 from storage.intents import Intents, Item
+from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.counts import Counts
 from tasks.asking.usable import Distributions
@@ -323,9 +324,9 @@ class BatchDesk:
         await self._stop.wait()
         left = [pending for pending in set(self._open.values()) if len(pending)]
         if left:
-            requests = sum(pending.intent.requests for pending in left)
+            requests = counted(sum(pending.intent.requests for pending in left), "request")
             self._say(
-                f"teacher {self.options.name!r}: batches at the provider go on ({len(left):,}, of {requests:,} requests in all); "
+                f"teacher {self.options.name!r}: batches at the provider go on ({len(left):,}, of {requests} in all); "
                 "a rerun picks them up"
             )
         for slot in list(self._waiting()):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from storage.errors import SetupError
 from storage.intents import Intent, Intents
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.teachers.options import TeacherOptions
 
@@ -42,6 +43,7 @@ def check_growth(workspace: Workspace, intents: Intents, teacher: TeacherOptions
 
 def _twice(intents: Intents, intent: Intent, teacher: TeacherOptions, samples: int) -> SetupError:
     return SetupError(
-        f"{intents.path(intent.key)}: teacher {teacher.name!r} would buy {samples:,} samples one by one that are in this batch "
-        f"already: build with provider {intent.provider!r} until it is fetched, or remove this file to buy them again"
+        f"{intents.path(intent.key)}: teacher {teacher.name!r} would buy {counted(samples, 'sample')} one by one, which this "
+        f"batch has already: build with provider {intent.provider!r} until it is fetched, or remove this file "
+        "to buy them again"
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from storage.errors import SpecError
+from storage.wording import counted
 from tasks.exporters.chat import Encoded, Rendered, revision_of, vocabulary_of
 from tasks.exporters.distillkit import Codec, CodecOptions
 from tasks.exporters.protocol import exporter
@@ -196,7 +197,7 @@ class Soft(Tokenized):
         if not learnt or counts["aligned"] >= min_aligned * learnt:
             return
         none = [f"{counts[f'how {why}']:,} {told}" for why, told in _WHY.items() if counts[f"how {why}"]]
-        told = f"of {counts['asked']:,} traces, {', '.join(none)}" if none else ""
+        told = f"of {counted(counts['asked'], 'trace')}, {', '.join(none)}" if none else ""
         raise SpecError(
             f"exports: soft: only {counts['aligned'] / learnt:.1%} of {learnt:,} tokens that are learnt have a distribution, and "
             f"min_aligned asks for {self.min_aligned:.0%}: {told or 'the two tokenizers cut texts in different places'}"

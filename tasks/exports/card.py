@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from storage.wording import counted
 from tasks.exports.contents import Contents
 from tasks.exports.mix import MIXED
 from tasks.exports.notice import acknowledgements, credits_of, duties, link
@@ -120,9 +121,13 @@ def _text(contents: Contents) -> Iterator[str]:
     yield ""
     people = sum(each["rows"] for each in manifest["mix"])
     yield (
-        f"{manifest['rows']:,} rows in the form `{manifest['format']}`: responses of {models} to prompts, verified and selected "
-        f"by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
-        + (f"{people:,} of them were written by people; all others are synthetic." if people else "All responses are synthetic.")
+        f"{counted(manifest['rows'], 'row')} in the form `{manifest['format']}`: responses of {models} to prompts, "
+        f"verified and selected by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
+        + (
+            f"{people:,} of them {'was' if people == 1 else 'were'} written by people; all others are synthetic."
+            if people
+            else "All responses are synthetic."
+        )
     )
     yield from _built_with(contents)
     yield from _section("How to load it", _loading(manifest))
@@ -274,10 +279,11 @@ def _limits(contents: Contents) -> Iterator[str]:
         yield "- No verifier is in the spec: nobody checked whether responses are right."
     undecided = sum(each.undecided for each in contents.judged)
     if undecided:
-        yield f"- {undecided:,} verdicts are undecided; an undecided verdict counts neither for a response nor against it."
+        open_ = counted(undecided, "verdict", "is", "are")
+        yield f"- {open_} undecided; an undecided verdict counts neither for a response nor against it."
     for use in ("restricted", "unknown"):
         if contents.train_use.get(use):
-            yield f"- Training a model on them is {use} for {contents.train_use[use]:,} traces, by the terms above."
+            yield f"- Training a model on them is {use} for {counted(contents.train_use[use], 'trace')}, by the terms above."
         for each in contents.licensing.scorers:
             if each["train_use"] == use:
                 yield f"- Training a model on the distributions of {_code(each['model'])} is {use}, by the terms above."

@@ -23,6 +23,7 @@ from pydantic import Field, StringConstraints, model_validator
 from storage.errors import SourceError, SpecError
 from storage.identity import address
 from storage.schemas import TRACES
+from storage.wording import counted
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
 from tasks.exports.written import Written, short
 from tasks.heldout.blocks import Text
@@ -172,12 +173,12 @@ class Mix:
         """Return a line for each source that has too few rows, or some with held-out items in them."""
         facts = self.facts()
         found = [
-            f"mix: {each.contaminated:,} rows of {shown(each.source)} have items of held-out benchmarks in them, and are left out"
+            f"mix: {counted(each.contaminated, 'row')} of {shown(each.source)} left out, with items of held-out benchmarks"
             for each in facts
             if each.contaminated
         ]
         found += [
-            f"mix: {each.held_back:,} rows of {shown(each.source)} have the prompt of a trace in another split, and are left out"
+            f"mix: {counted(each.held_back, 'row')} of {shown(each.source)} left out, with the prompt of a trace in another split"
             for each in facts
             if each.held_back
         ]
@@ -185,13 +186,13 @@ class Mix:
             why = "nothing is left of" if self.lost else "there is no trace in"
             return [*found, f"mix: nothing is mixed in, since {why} the split {MIXED!r}"]
         found += [
-            f"mix: {shown(each.source)}: {each.share:.2%} beside {self.traces:,} traces is no row, and nothing of it is mixed in"
+            f"mix: {shown(each.source)}: {each.share:.2%} beside {counted(self.traces, 'trace')} is no row, and none is mixed in"
             for each in facts
             if not each.rows and each.available
         ]
         return found + [
-            f"mix: {shown(each.source)} has only {each.available:,} different rows, so its share is {each.reached:.1%} and not "
-            f"{each.share:.1%}"
+            f"mix: {shown(each.source)} has only {counted(each.available, 'different row')}, so its share is "
+            f"{each.reached:.1%} and not {each.share:.1%}"
             for each in facts
             if each.rows == each.available and each.reached < each.share - 0.5 / max(1, self.traces + self.rows)
         ]

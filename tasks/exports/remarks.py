@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
+from storage.wording import counted
 from tasks.exports.mix import MIXED
 
 
 def left_out(samples: Collection[str]) -> Iterator[str]:
     """Yield how many refuted samples have held-out items in them."""
     if samples:
-        yield f"{len(samples):,} refuted samples have items of held-out benchmarks in them, and are in no pair"
+        yield f"{counted(len(samples), 'refuted sample')} left out of all pairs, with items of held-out benchmarks"
 
 
 def held_back(traces: Mapping[str, int]) -> Iterator[str]:

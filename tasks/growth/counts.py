@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from storage.wording import counted
 from tasks.sources.shown import shown
 
 
@@ -43,8 +44,11 @@ class GrownCounts:
         rejected = sum(self.rejected.values())
         sums = f"{self.kept:,} kept + {rejected:,} rejected + {self.failed:,} failed = {self.asked:,}"
         lines = [
-            (f"grown from {shown(self.source)}", f"by {self.method} of {self.teacher}, of {self.seeds:,} seeds{less}: {sums}"),
-            ("", f"{self.requests:,} requests: {self.reused:,} answers reused, {self.paid:,} paid"),
+            (
+                f"grown from {shown(self.source)}",
+                f"by {self.method} of {self.teacher}, of {counted(self.seeds, 'seed')}{less}: {sums}",
+            ),
+            ("", f"{counted(self.requests, 'request')}: {self.reused:,} answers reused, {self.paid:,} paid"),
         ]
         if rejected:
             lines.append(("", "rejected: " + ", ".join(f"{kind} {number:,}" for kind, number in self.rejected.items())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from storage.wording import counted
 from tasks.estimate import billed_at_most
 from tasks.growth.growing import Growing
 from tasks.teachers.options import PriceOptions
@@ -49,10 +50,13 @@ class GrowthEstimate:
         """Return it as (name, value) for a terminal, but for the cost."""
         less = "".join(f", {number:,} of {what} left out" for what, number in self.left_out.items())
         about = "" if self.expected is None or not self.may_come else f", about {self.expected:,} by what is stored"
-        asked = f"{self.requests:,} requests: {self.stored:,} stored, {self.missing:,} missing at most"
+        asked = f"{counted(self.requests, 'request')}: {self.stored:,} stored, {self.missing:,} missing at most"
         return [
-            (f"grow {self.source}", f"by {self.method} of {self.teacher}, of {self.seeds:,} seeds{less}; {asked}"),
-            ("", f"{self.grown:,} prompts grown, and up to {self.may_come:,} more may come{about} (basis: {self.basis})"),
+            (f"grow {self.source}", f"by {self.method} of {self.teacher}, of {counted(self.seeds, 'seed')}{less}; {asked}"),
+            (
+                "",
+                f"{counted(self.grown, 'prompt')} grown, and up to {self.may_come:,} more may come{about} (basis: {self.basis})",
+            ),
         ]
 
 
@@ -85,7 +89,7 @@ def estimate_growth(growing: Growing) -> GrowthEstimate:
         cost_usd=_cost(price, missing, like.tokens_in, out),
         least_usd=_cost(price, known, like.tokens_in, 1.0),
         most_usd=_cost(price, missing, like.tokens_in, options.max_tokens, times=billed_at_most(growing.teacher)),
-        basis=f"{like.samples:,} stored answers" if like.samples else "none of its answers is stored",
+        basis=counted(like.samples, "stored answer") if like.samples else "none of its answers is stored",
     )
 
 

@@ -22,6 +22,8 @@ from tasks.teachers.options import BATCH, TeacherOptions
 
 NOTHING = "NONE"
 """The licence of no rows, in SPDX's word."""
+FINDING = {"hosts", "models", "resells"}
+"""What of an agreement only says whom it binds."""
 Licensing = dict[str, Any]
 """The manifest's key `licensing`."""
 
@@ -109,7 +111,7 @@ def describe_teacher(teacher: Licensee) -> dict[str, Any]:
         "train_use": effective(None, license_, terms=bound).train_use,
         "duties": [duty for each in agreements for duty in each.duties],
         "notices": [each.notice for each in agreements if each.notice],
-        "agreements": [each.model_dump(mode="json", exclude={"hosts", "models"}, exclude_none=True) for each in agreements],
+        "agreements": [each.model_dump(mode="json", exclude=FINDING, exclude_none=True) for each in agreements],
         "generation": options.generation,
         "acknowledgement": given[0] if given else None,
         "acknowledgements": given,

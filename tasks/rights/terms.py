@@ -48,6 +48,8 @@ class Agreement(Options):
     """Whether it binds who asks a service, or who uses the weights."""
     hosts: tuple[Text, ...] = ()
     """Of a service's addresses, with * as a wildcard."""
+    resells: bool = False
+    """Whether it passes on other companies' models, whose terms then hold as well."""
     models: tuple[Text, ...] = ()
     """Names of models, with * as a wildcard."""
     training: Training
@@ -103,15 +105,17 @@ class Terms:
     def of(self, *, provider: str, urls: Iterable[str | None], model: str) -> tuple[Agreement, ...]:
         """Return what binds whoever asks a model of a provider at these addresses (None: the provider's own).
 
-        The terms of the services, by their hosts or, where none is known, by the model's name; then the licence of the weights.
+        The terms of the services, by their hosts; where none is known, or one passes on what isn't its own, by the model's name.
+        Then the licence of the weights.
         """
         found: list[Agreement] = []
         if provider not in ALONE:
             hosts = [host for url in urls if (host := _host(provider, url))]
             services = [each for each in self.agreements if each.kind == "service"]
             found = [each for each in services if any(each.serves(host) for host in hosts)]
-            if not found:
-                found = [each for each in services if each.covers(model)][:1]
+            # A company's model through another's service: Claude on Bedrock, say.
+            if not any(each.covers(model) or not each.resells for each in found):
+                found += [each for each in services if each.covers(model)][:1]
         return (*found, *[each for each in self.agreements if each.kind == "model" and each.covers(model)][:1])
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from storage.wording import counted
+
 DECILES = 10
 Floats = npt.NDArray[np.float64]
 
@@ -37,7 +39,7 @@ class Fit:
             return []
         tenths = " ".join("none" if each is None else f"{each:.2f}" for each in self.entropy)
         loss = "none" if self.nats is None else f"{self.nats:.4f} nats a token"
-        told = f"{loss}, on {self.tokens - self.never:,} tokens of {self.responses:,} responses"
+        told = f"{loss}, on {counted(self.tokens - self.never, 'token')} of {counted(self.responses, 'response')}"
         if self.never:
             told += f"; {self.never:,} more have no probability that is told"
         return [

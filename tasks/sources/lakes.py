@@ -11,6 +11,7 @@ from storage.parquet import read_batches
 from tasks.sources import prompts
 from tasks.sources.options import PromptSource
 from tasks.sources.prompts import Found, Row
+from tasks.sources.tables import short
 
 ROWS = 1_000
 """Rows that become Python values at a time."""
@@ -25,7 +26,7 @@ def rows(source: PromptSource) -> Iterator[tuple[str, Row]]:
     for part in sorted(folder.glob("*.parquet")):
         number = 0
         for batch in read_batches(part, rows=ROWS):
-            for row in batch.to_pylist(maps_as_pydicts="lossy"):
+            for row in short(batch).to_pylist(maps_as_pydicts="lossy"):
                 number += 1
                 yield f"{part}: row {number}", row
 

@@ -94,6 +94,8 @@ def _separated(file: File, fields: Fields, delimiter: str) -> Iterator[tuple[str
         first = True
         while True:
             try:
+                if first:
+                    _check_head(reader.fieldnames or (), fields, file, delimiter)
                 row = next(reader, None)
             except UnicodeDecodeError as error:
                 raise SourceError(f"{file.name}:{_not_utf8(file)}") from error
@@ -110,6 +112,16 @@ def _separated(file: File, fields: Fields, delimiter: str) -> Iterator[tuple[str
             if None in row or None in row.values():
                 raise SourceError(f"{place}: has another number of cells than the head line's {len(reader.fieldnames or ())}")
             yield place, {name: value or None for name, value in row.items()}
+
+
+def _check_head(names: Sequence[str], fields: Fields, file: File, delimiter: str) -> None:
+    """Raise SourceError where the columns seem to be separated by another character."""
+    if len(names) != 1 or names[0] in read_of(fields):
+        return
+    for other in ";\t|,":
+        if other != delimiter and other in names[0]:
+            known = {",": "call it .csv", "\t": "call it .tsv"}.get(other, "write commas between them")
+            raise SourceError(f"{file.name}: its columns seem to be separated by {other!r}: {known}")
 
 
 def _not_utf8(file: File) -> str:

@@ -50,12 +50,21 @@ def arrow(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
     return _rows(file, batches(), form="Arrow")
 
 
+def short(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return rows with numbers of single precision as they are written: 0.1, which as Python's float is 0.10000000149011612."""
+    for number, column in enumerate(batch.schema):
+        if column.type == pa.float32():
+            written = batch.column(number).cast(pa.string()).cast(pa.float64())
+            batch = batch.set_column(number, column.with_type(pa.float64()), written)
+    return batch
+
+
 def _rows(file: File, batches: Iterable[pa.RecordBatch], *, form: str) -> Iterator[tuple[str, Row]]:
     number = 0
     try:
         for batch in batches:
             for start in range(0, batch.num_rows, ROWS):
-                for row in batch.slice(start, ROWS).to_pylist(maps_as_pydicts="strict"):
+                for row in short(batch.slice(start, ROWS)).to_pylist(maps_as_pydicts="strict"):
                     number += 1
                     yield f"{file.name}: row {number}", row
     except pa.ArrowInvalid as error:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from storage.errors import RequestRejected, SourceError, SpecError
+from storage.wording import counted
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Completion, Request
@@ -83,7 +84,7 @@ class ReplayTeacher:
         answers = _answers(orjson.loads(self._file.readline()))
         wanted = answers[request.sample_index : request.sample_index + request.n]
         if not wanted:
-            raise RequestRejected(f"{self.path} has {len(answers)} answers, and not more: prompt {request.prompt_id}")
+            raise RequestRejected(f"{self.path} has {counted(len(answers), 'answer')}, and not more: prompt {request.prompt_id}")
         try:
             choices = tuple(_choice(answer, logprobs=bool(request.parameters.get("logprobs"))) for answer in wanted)
         except ValueError as error:

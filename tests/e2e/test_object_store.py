@@ -258,7 +258,7 @@ def test_looking_from_another_machine(workplace: Workplace, bucket: Bucket, mach
     assert len(bucket.keys("one/manifests/exports/")) == 1
     examined = workplace.run("doctor", "--lake", URL, "--json")
     found = json.loads(examined.stdout)
-    assert found["lake"] == {"state": "ok", "detail": f"{URL}: 1 builds, nothing is damaged"}
+    assert found["lake"] == {"state": "ok", "detail": f"{URL}: 1 build, nothing is damaged"}
     assert str(copy) in found["working copy"]["detail"]
     store = S3FileSystem(endpoint_override=bucket.url, access_key=KEY, secret_key=SECRET, region="us-east-1")
     folder = f"lakes/one/traces/dataset=sums/build={landed['build_id']}"

@@ -93,7 +93,7 @@ def test_nothing_found(lake: Lake, tmp_path: Path):
     assert (found.contaminated, found.hits) == (0, [])
     assert dict(found.lines()) == {
         "build": "d b1: 3 prompts, 4 traces",
-        "b": "0 of 1 items found",
+        "b": "0 of 1 item found",
         "contaminated": "0 of 4 traces",
     }
 
@@ -110,7 +110,7 @@ def test_command(lake: Lake, exam: Path, monkeypatch: pytest.MonkeyPatch, capsys
         if more == ["--json"]:
             assert len(json.loads(said)["hits"]) == 3
         else:
-            assert "2 of 3 items found in 1 prompts and 2 responses" in said
+            assert "2 of 3 items found in 1 prompt and 2 responses" in said
             assert "… and 2 more" in said
 
 

@@ -120,6 +120,20 @@ async def test_changed_prompts_and_licences(lake: Lake, tmp_path: Path):
     assert found.licenses == {"CC0-1.0 AND MIT": (2, 1), "MIT": (0, 1)}
 
 
+async def test_acknowledgements(lake: Lake, tmp_path: Path):
+    """Another person who answers for terms, another reason or another agreement is told with the traces that it is of."""
+    said = "openai: a classifier ({}, 3.3(e))"
+    found = await two(
+        lake,
+        tmp_path,
+        Spec(prompts=[make_prompt("a"), make_prompt("b")], acknowledgement=said.format("Ada")),
+        Spec(acknowledgement=said.format("Bob")),
+    )
+    assert found.acknowledgements == {said.format("Ada"): (2, 0), said.format("Bob"): (0, 3)}
+    assert found.traces["changed_by"] == {"acknowledgement": 2}
+    assert ("acknowledged", f"0 to 3 traces: {said.format('Bob')}") in found.lines()
+
+
 async def test_which_builds(lake: Lake, tmp_path: Path):
     """By default the newest with the one before; any two by name; one alone can't be compared."""
     await land(lake, Spec(), "1", tmp_path)

@@ -196,7 +196,7 @@ async def test_what_failed_before_is_asked_for_again(folder: Path, lake: Lake):
     assert (first["kept"], sum(first["rejected"].values()), first["failed"]) == (2, 1, 1)
     lines: list[str] = []
     await plan(load_spec(path), path, lake, lines.append)
-    assert any("1 prompts more, all of which failed before, and beside 4" in line for line in lines)
+    assert any("1 prompt more, all of which failed before, and beside 4" in line for line in lines)
     (again,) = (await build(path, lake))["grown"]
     assert (again["kept"], again["failed"], again["paid"]) == (2, 1, 0)
     with pytest.raises(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -215,3 +216,13 @@ def test_the_line_of_what_does_not_fit_together(tmp_path: Path, part: str, said:
     with pytest.raises(SpecError) as caught:
         load_spec(path)
     assert str(caught.value).removeprefix(str(path)).startswith(said)
+
+
+def test_a_spec_in_json(tmp_path: Path) -> None:
+    """JSON is YAML, but for characters that it may escape in halves; a half alone is told by its line."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(json.dumps(SMALL | {"template": {"system": "Be kind 😀."}}))
+    assert load_spec(path).template.system == "Be kind 😀."
+    path.write_text('dataset: d\ntemplate: {system: "\\ud83d"}\n')
+    with pytest.raises(SpecError, match=r"spec\.yaml:2: not YAML: half of a surrogate pair is no character"):
+        load_spec(path)

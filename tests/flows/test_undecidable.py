@@ -64,7 +64,7 @@ async def test_some(path: Path, lake: Lake):
     assert (manifest["requested"], manifest["paid"], manifest["kept"], manifest["rejected"]) == (3, 2, 2, {"verify": 1})
     assert (manifest["responses"], manifest["accepted"], Summary.of(manifest).pass_rate) == (2, 2, 1.0)
     assert manifest["by_teacher"]["t"]["pass_rate"] == 1.0
-    assert "1 prompts are rejected at the stage 'verify' before anything is asked for them" in said
+    assert "1 prompt is rejected at the stage 'verify' before anything is bought" in said
 
 
 async def test_all(path: Path, lake: Lake):
@@ -95,7 +95,5 @@ async def test_a_kind_that_references_are_not_of(path: Path, lake: Lake):
     _write(path.with_name("p.jsonl"), [{"id": "p0", "prompt": "Case?", "reference": "4", "tests": "assert True"}])
     await _planned(path, lake, said)
     (line,) = said
-    assert line.startswith(
-        "tried on the references of 1 prompts, all: exact_match can't decide 1 times of 1: the reference can't"
-    )
+    assert line.startswith("tried on the references of 1 prompt, all: exact_match can't decide 1 time of 1: the reference can't")
     assert line.endswith("no choice found (prompt p0); see `stillhouse verify --self-test`")

@@ -69,6 +69,8 @@ class Spec:
     template: TemplateOptions = field(default_factory=TemplateOptions)
     given: bool = True
     """Whether the source gives ids."""
+    acknowledgement: str | None = None
+    """Of every teacher's terms."""
 
     def options_of(self, name: str) -> TeacherOptions:
         """Return a teacher's options; each teacher has a model of its own."""
@@ -214,6 +216,7 @@ class House:
                 strategy=strategy,
                 license="MIT",
                 terms=None,
+                acknowledgement=spec.acknowledgement,
                 effective={license_: effective(license_, "MIT", terms=None) for license_ in licenses},
             )
             for desk, strategy in self.arms

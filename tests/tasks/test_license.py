@@ -41,6 +41,7 @@ VALID = {
     "MPL-1.1+ AND GFDL-1.1+": "MPL-1.1+ AND GFDL-1.1-or-later",
     "LicenseRef-ours": "LicenseRef-ours",
     "LicenseRef-ours AND MIT AND LicenseRef-ours": "LicenseRef-ours AND MIT AND LicenseRef-ours",
+    "LicenseRef-Ours AND LicenseRef-ours": "LicenseRef-Ours AND LicenseRef-Ours",
     "DocumentRef-a:LicenseRef-b OR MIT": "DocumentRef-a:LicenseRef-b OR MIT",
     "LicenseRef-scancode-public-domain": "LicenseRef-scancode-public-domain",
 }

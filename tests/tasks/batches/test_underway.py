@@ -40,7 +40,7 @@ def teacher(provider: str = "openai", model: str = "m") -> TeacherOptions:
 @pytest.mark.parametrize("item", [Item(KEY, 0, 1), Item(KEY, 1, 1), Item(KEY, 1, 8)], ids=repr)
 def test_one_by_one(tmp_path: Path, item: Item) -> None:
     """A teacher that would buy one by one what a batch has is refused, in a line that names the note and says what to do."""
-    with pytest.raises(SetupError, match=r"k\.json: teacher 'openai' would buy 1 samples .* provider 'openai-batch' .* remove"):
+    with pytest.raises(SetupError, match=r"k\.json: teacher 'openai' would buy 1 sample .* provider 'openai-batch' .* remove"):
         check(tmp_path, [Item("other", 0, 1), item], teacher("local", "other"), teacher())
 
 

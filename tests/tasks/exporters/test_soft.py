@@ -240,7 +240,7 @@ class TestRefused:
         """A lake without any says how to get some."""
         bare = make_trace(1, response="It is.") | {"logprobs": None}
         with pytest.raises(
-            SpecError, match=r"only 0.0% of .* asks for 50%: of 1 traces, 1 have no distributions \(draw with `sampl"
+            SpecError, match=r"only 0.0% of .* asks for 50%: of 1 trace, 1 have no distributions \(draw with `sampl"
         ):
             rows(folders["smollm"], bare)
 

@@ -120,7 +120,7 @@ def test_a_share_of_no_row(tmp_path: Path):
     """A share that is less than half a row is said to be none."""
     mix = plan([options(human(tmp_path, 5), 0.01)], traces=4, seed=0)
     assert (mix.rows, len(mix.lines())) == (0, 1)
-    assert mix.lines()[0].endswith(": 1.00% beside 4 traces is no row, and nothing of it is mixed in")
+    assert mix.lines()[0].endswith(": 1.00% beside 4 traces is no row, and none is mixed in")
 
 
 def test_none(tmp_path: Path):

@@ -59,7 +59,7 @@ def test_a_probability_of_nothing():
     assert found.nats == pytest.approx(-HALF)
     assert found.entropy[0] == pytest.approx(0.0)
     (_, told), *_ = found.lines()
-    assert told == "0.6931 nats a token, on 1 tokens of 1 responses; 1 more have no probability that is told"
+    assert told == "0.6931 nats a token, on 1 token of 1 response; 1 more have no probability that is told"
     alone = measure([batch(by_id([5], [-math.inf], [[(1, 0.0)]]))])
     assert (alone.nats, alone.outside) == (None, 0.0)
     assert alone.lines()[0][1].startswith("none, on 0 tokens")

@@ -123,6 +123,22 @@ def test_csv(tmp_path: Path, content: str | bytes, line: int, message: str):
     assert str(caught.value).startswith(f"{path}:{line}: {message}")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("p.csv", '\ufeffprompt;reference\n"a;b";2\n', "';': write commas between them"),
+        ("p.csv", "prompt\treference\na\t2\n", "'\\t': call it .tsv"),
+        ("p.tsv", "prompt,reference\na,2\n", "',': call it .csv"),
+    ],
+)
+def test_other_separators(tmp_path: Path, name: str, content: str, said: str):
+    """A table that a spreadsheet separated by another character is told as such."""
+    path = text(tmp_path, content, name)
+    with pytest.raises(SourceError) as caught:
+        read(path)
+    assert str(caught.value) == f"{path}: its columns seem to be separated by {said}"
+
+
 @pytest.mark.parametrize("form", ["csv", "tsv", "parquet", "arrow"])
 @pytest.mark.parametrize(
     ("columns", "said"), [(["prompt", "prompt", "n"], "'prompt'"), (["prompt", "q", "q"], "'q'"), (["prompt", "n", "n"], None)]

@@ -197,6 +197,18 @@ class TestForms:
         (one,) = read(tmp_path / "p.parquet")
         assert one.prompt.reference == "1.50"
 
+    @pytest.mark.parametrize("form", ["parquet", "arrow"])
+    def test_single_precision(self, tmp_path: Path, form: str):
+        """A number of single precision is what was written, and not the nearest that is a double."""
+        table = pa.table({"prompt": ["a", "b"], "reference": pa.array([0.1, 2.5], pa.float32())})
+        path = tmp_path / f"p.{form}"
+        if form == "parquet":
+            pq.write_table(table, path)
+        else:
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+                stream.write_table(table)
+        assert [each.prompt.reference for each in read(path)] == ["0.1", "2.5"]
+
     def test_glob(self, tmp_path: Path):
         """A pattern takes its files in the order of their names, folders below included."""
         jsonl(tmp_path, {"prompt": "b"}, name="b.jsonl")

@@ -1,0 +1,9 @@
+"""Wording: numbers of things, as messages say them."""
+
+from __future__ import annotations
+
+
+def counted(number: int, noun: str, one: str = "", several: str = "") -> str:
+    """Return `1 row` or `1,234 rows`, with the verb that fits where `one` and `several` give it."""
+    verb = one if number == 1 else several
+    return f"{number:,} {noun}{'' if number == 1 else 's'}{f' {verb}' if verb else ''}"
