@@ -114,6 +114,8 @@ def test_what_counts_as_the_same_output(expected, actual):
         ("10.5", "1_0.5", "expected '10.5', got '1_0.5'"),
         ("1.5", "\u0661.\u0665", "expected '1.5', got '\u0661.\u0665'"),
         ("inf", "1e999", "expected 'inf', got '1e999'"),
+        ("1e400", "1e500", "expected '1e400', got '1e500'"),
+        ("1e400", "-1e400", "expected '1e400', got '-1e400'"),
     ],
 )
 def test_what_counts_as_different_output(expected, actual, reason):
