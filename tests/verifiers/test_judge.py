@@ -424,6 +424,7 @@ def test_options_that_came_later_leave_verdicts_as_they_are() -> None:
         {"pass_at": 11},
         {"pass_at": None},
         {"rubric": ""},
+        {"rubric": " \n"},
         {"teacher": ""},
         {"teacher": None},
         {"teachers": ["a", "b"]},
