@@ -22,9 +22,11 @@ _GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
 _NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
 """Between two values: the second one isn't the answer."""
 _NOT = re.compile(
-    r"(?:\b(?:not|never|neither|nor|wrong|incorrect)\b|n['\u2019]t\b)[^.;:\n]{0,30}:?\s{0,3}[`*]{0,3}$", re.IGNORECASE
+    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|\b(?:wrong|incorrect)(?:\sanswer)?(?:\sis|\swould\sbe)?)"
+    r":?\s{0,3}[`*]{0,3}$",
+    re.IGNORECASE,
 )
-"""Before a value: it isn't the answer."""
+"""Right before a value: it isn't the answer."""
 _ASKS = re.compile(r"[`*]{0,3}\s?[?\uff1f]")
 _NEAR = 120
 """Characters before a value that may deny it."""

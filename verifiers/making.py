@@ -33,7 +33,7 @@ def make(use: str, options: Mapping[str, Any]) -> Verifier:
                 raise refusal(each["loc"], f"unknown key; {nearest(str(each['loc'][0]), known)}") from error
         raise
     for name, given in options.items():
-        _check_numbers((name,), given, getattr(made, name))
+        _check_numbers((name,), given, getattr(made, name, None))
     return made
 
 

@@ -304,6 +304,8 @@ JSON = [
     ('{"a":1}', 'b is not set. The answer is {"a": 1}', True),
     ('{"a":1}', 'It can\'t be `{"a": 1}`', False),
     ('{"a":1}', 'Wrong: {"a": 1}', False),
+    ('{"a":1}', 'Since b is not there, the result is {"a": 1}', True),
+    ('{"a":1}', 'Do not forget the quotes: {"a": 1}', True),
     ('{"a":1}', 'Wrong: {"a": 2}. Right: {"a": 1}', True),
     ('{"a":1}', 'Maybe {"a": 1}', False),
     ('{"a":1}', '{"a": 1}?', False),
