@@ -24,7 +24,7 @@ from tasks.stop import Stop
 from tasks.verify import Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
-from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding, needs_of_prompt
+from verifiers.protocol import Identified, NeedsTeacher, Together, Verifier, deciding, goes_by_prompt
 
 
 def make_verifiers(spec: Spec, path: Path) -> list[Named]:
@@ -138,7 +138,7 @@ def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
     """
     if not spec.growers:
         return
-    require, by_reference = spec.select.require, [bool(needs_of_prompt(each.verifier)) for each in named]
+    require, by_reference = spec.select.require, [goes_by_prompt(each.verifier) for each in named]
     if require == "any" and not all(by_reference):
         return
     for number, each in enumerate(named):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from verifiers.parts import Combinator, Part, Parts, score_of
-from verifiers.protocol import Brought, Finding, needs_of_prompt, verifier
+from verifiers.protocol import Brought, Finding, verifier, ways_of_prompt
 
 
 @verifier(version="1", isolated=False)
@@ -19,9 +19,9 @@ class Any(Combinator):
     """The parts, each as an entry of `verify`, in the order in which they are asked: cheap ones first."""
 
     @property
-    def needs_of_prompt(self) -> frozenset[Brought]:
-        """What every one of its parts needs."""
-        return frozenset.intersection(*(needs_of_prompt(part.verifier) for part in self.of))
+    def ways_of_prompt(self) -> frozenset[frozenset[Brought]]:
+        """What any one of its parts needs."""
+        return frozenset[frozenset[Brought]]().union(*(ways_of_prompt(part.verifier) for part in self.of))
 
     def decide(self) -> Generator[Part, Finding, Finding]:
         """Stop at the first that passes."""

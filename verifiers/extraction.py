@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field
 from storage.errors import VerifierError
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
-from verifiers.sentences import approved, first_sentence, taken_back, without_check, without_offer
+from verifiers.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
 
 UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0
@@ -237,6 +237,8 @@ def _unannounced(body: str) -> Found:
         text = line.strip(_DRESS)
         if not text:
             return NoAnswer(why="no answer found")
+        if struck := struck_out(text, 0):
+            return NoAnswer(why=f"taken back: '{' '.join((struck['word'] or struck['said']).split())}'")
         spans = _OPENER.findall(text)
         if not spans or _OPENER.match(text):
             return Answer(text=text, how="the whole response", at_end=True)

@@ -1,7 +1,8 @@
 """How a judge is shown what it judges: as data.
 
 What is judged was written by a model that may want to please. It stands between fences that bear a nonce of its own content, so
-it can't close them; characters that a person wouldn't see are written out.
+it can't close them; characters that a person wouldn't see are written out, and so is what a server would take for the end of a
+turn: `<|im_end|>` within a message ends it, whatever the fences say.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ its own score deserves a low one. Characters that are invisible are shown by the
 
 def fenced(parts: Mapping[str, str], *others: str) -> tuple[str, str]:
     """Return a nonce, and the parts between fences that bear it. The same texts give the same nonce; `others` count, too."""
-    shown = {name: visible(text) for name, text in parts.items()}
+    shown = {name: inert(text) for name, text in parts.items()}
     nonce = _nonce(*others, *shown.values())
     return nonce, "\n\n".join(f"[{nonce} {name} begins]\n{text}\n[{nonce} {name} ends]" for name, text in shown.items())
+
+
+def unfenced(shown: str) -> str:
+    """Return what `fenced` shows, without the fences."""
+    return re.sub(rf"\[{re.escape(shown[1:17])} [^\]\n]{{1,80}} (?:begins|ends)\]", "", shown)
 
 
 def _nonce(*texts: str) -> str:
@@ -49,6 +55,25 @@ def visible(text: str) -> str:
     return _CHECKED.sub(_show, text.replace("\r\n", "\n"))
 
 
+_CONTROL = re.compile(
+    r"""[<\[](?=[|\uff5c][^<>\s]{1,60}[|\uff5c]>  # <|im_end|>, and with full-width bars DeepSeek's
+    |/?(?:s|bos|eos|think|sop|eop|(?:start|end)_of_turn)>  # Llama 2's, Gemma's, GLM's
+    |/?(?:INST|SYSTEM_PROMPT|THINK|gMASK|(?:AVAILABLE_)?TOOLS?(?:_\w{1,20})?)\]  # Mistral's
+    |</?SYS>>)""",
+    re.VERBOSE,
+)
+"""What chat templates put between turns. Servers read it within a turn, too."""
+
+
+def inert(text: str) -> str:
+    """Return a text in which every character shows, and no marks of a chat template are left."""
+    return _CONTROL.sub(lambda match: _coded(match[0]), visible(text))
+
+
+def _coded(character: str) -> str:
+    return f"⟨U+{ord(character):04X}⟩"
+
+
 def _show(match: re.Match[str]) -> str:
     code = ord(match[0])
     hidden = (
@@ -56,7 +81,7 @@ def _show(match: re.Match[str]) -> str:
         or code in _SHOWN_AS_BLANK
         or any(code in variations for variations in _VARIATIONS)
     )
-    return f"⟨U+{code:04X}⟩" if hidden else match[0]
+    return _coded(match[0]) if hidden else match[0]
 
 
 def line(text: str, limit: int = MAX_LINE) -> str:

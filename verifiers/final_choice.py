@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from verifiers.sentences import first_sentence
 
@@ -40,16 +41,22 @@ _PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u
 _COPULA = re.compile(
     r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요|\sहै|['\u2019]?d[\u0131iuü]r)(?=[\s.!,\u3002\u0964]|$)"
 )
+_BUT_ANOTHER = re.compile(r",?\s(?:but|sondern|sino|mais|mas|ma|maar)\s\(?[A-Z]\b")
+_RATHER = re.compile(r"(?<=[A-Z])(?=而是)")
 _IN_BRACKETS = re.compile(
     r"[^().,;:?!=]{1,60}(?:\s\((?:(?i:option|choice)\s)?([A-Z])\)|,?\s(?:which\sis\s)?(?i:option|choice|letter)\s([A-Z]))\W*"
 )
 _LABELLED = re.compile(r"(?i:\b(?:option|choice|statement))\s\(?([A-Z])\)?:")
+_SAYS_MORE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|does|do|did|not|no|wrong|false|incorrect|would|could|might|may|can|cannot)\b|n['\u2019]t\b|[?\u274c\u2717\u2718]",
+    re.IGNORECASE,
+)
 _OPTION_LINE = re.compile(r"[^\w(]{0,4}\(?([A-Z])[).:]\s+(\S.{0,200})")
 _SPEAKS_OF_IT = re.compile(
     r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
 )
 _OTHER = (
-    r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или)\b|/|&|,|或|还是|和)\s*"
+    r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или|as\swell\sas|along\swith|together\swith)\b|/|&|,|、|\+|或|还是|和)\s*"
     r"(?:(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)\s*){0,3}"
 )
 _CASES = (
@@ -65,7 +72,7 @@ _RULED_OUT = re.compile(
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>\u2705\u2714\u2611\u274c\u2717\u2718\ufe0f-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
-    r"|^[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?[*_]{0,3}"
+    r"|^[ \t>•+-]{0,6}[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?[*_]{0,3}"
     # "Among vitamins, C is the best known" chooses nothing.
     r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
     r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
@@ -94,7 +101,7 @@ _JUDGED = 3
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
-    |\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)it(?:\sis|['\u2019]s))
+    |(?:^|[.\n]\s?)(?:choose|pick|select)|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
     |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
@@ -103,8 +110,28 @@ _CHOOSES = re.compile(
     re.VERBOSE,
 )
 """Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
+_FITS = re.compile(
+    r"""(?:^|[.;:!?]\s{1,2}|,\s|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence|that|think|believe|say)\s{1,2})
+    [ \t>•+-]{0,6}[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:clearly\s)?
+    (?:(?:fits|works|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|second|third|next|less)\b)[a-z]+){0,5}?\sbest
+    |best\s(?:fits|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|second|third|next|less)\b)[a-z]+){0,5}?
+    |is\s(?:the\s)?(?:best|better)(?:\s(?:fit|match))?)
+    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as|due)\b)""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A letter that fits best."""
+_CORRECT_ELSEWHERE = re.compile(
+    r"""(?:^|[.;:!]\s{1,2}|\b(?:Antwort|Option|opci[óo]n|option|opção|opzione|[Rr]éponse|respuesta|resposta|risposta|alternativa|letra)\s)
+    [ \t>•+-]{0,6}[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:ist|est|es|é|è)\s(?:die\s|la\s|a\s|il\s|o\s)?
+    (?:richtig|korrekt|correct[eao]?|corret[ao]|corrett[ao]|just[eao]|bonne\sréponse|richtige\sAntwort|(?:respuesta|resposta|risposta)\scorr\w+)
+    (?=[.!*_,;]{0,4}(?:\s|$))""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""The same as "B is correct" in German, French, Spanish, Portuguese, Italian."""
 _UNSURE = re.compile(
-    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot)\b|n['\u2019]t\b", re.IGNORECASE
+    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot"
+    r"|wenn|falls|ob|weder|nicht|vielleicht|si|ne|ni|pas|peut-être|quiz[áa]s?|se|caso|nem|não|né|non|forse)\b|n['\u2019]t\b",
+    re.IGNORECASE,
 )
 _SUPPOSED = re.compile(r"\b(?:if|suppos\w+|assum\w+|unless|whether|were)\b", re.IGNORECASE)
 """Before ", so it is B": what is denied there only leads to it."""
@@ -129,7 +156,7 @@ _LAST_IN_BRACKETS = re.compile(r"(?:^|[^,;(\s]\s)\(([A-Z])\)[.\s]*$")
 
 def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
     """Return the letter that begins a plain sentence, or None where it begins with none."""
-    sentence = _COPULA.sub(r"\1", sentence)
+    sentence = _RATHER.sub(", ", _COPULA.sub(r"\1", sentence))
     match = _HEAD.match(sentence)
     if not match or match["letter"].upper() not in choices:
         return None
@@ -141,8 +168,8 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
     other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
     if match["not"]:
         but = re.search(
-            r"(?:\b(?:but|rather),?\s(?:(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)?|[,;:\u2014-]\s?(?:so\s)?(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)(?:rather\s)?"
-            rf"(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?=[)\].,;!]|\s*$|\s(?:because|since|as|instead)\b)",
+            r"(?:(?:\b(?:but|rather|sondern|sino|mais|mas|ma|maar),?\s|而是\s?)(?:(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)?|[,;:\u2014-]\s?(?:so\s)?(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)(?:rather\s)?"
+            rf"(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?=[)\].,;!\u3002]|\s*$|\s(?:because|since|as|instead)\b)",
             rest,
         )
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
@@ -169,6 +196,8 @@ def _is_choice(match: re.Match[str]) -> bool:
     named = match.string[match.end("not") if match["not"] else 0 : match.start("letter")].lower()
     if letter.isupper() and any(word in named for word in ("option", "choice", "letter")):
         return True
+    if match["not"] and _BUT_ANOTHER.match(rest):
+        return True
     if letter in "aAI":  # the article, the pronoun
         return letter != "a" and _SPEAKS_OF_IT.match(rest) is not None
     return letter.isupper() or _SPEAKS_OF_IT.match(rest) is not None
@@ -178,7 +207,7 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
     """Yield the letters that a text says that it chooses, or that are correct."""
     another = re.compile(_ONE_MORE.format(choices))
     for match in _CHOOSES.finditer(text):
-        statement = text[max(0, match.start() - 120) : match.start()]
+        statement = "" if match[0][0] in ".;\n" else text[max(0, match.start() - 120) : match.start()]
         plain = not match["weak"] and match["letter"] not in "AI"
         if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
             continue
@@ -191,6 +220,11 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
         if more := another.match(text, match.end()):
             yield more["letter"]
     yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
+    for match in chain(_FITS.finditer(text), _CORRECT_ELSEWHERE.finditer(text)):
+        statement = text[max(0, match.start() - 120) : match.start("letter")]
+        doubted = _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :])
+        if match["letter"] in choices and match["letter"] != "I" and not doubted:
+            yield match["letter"]
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
@@ -235,6 +269,12 @@ def _restated(lines: list[str], choices: str) -> str | None:
     return last[1] if any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before) else None
 
 
+def _names_option(lines: list[str], listed: set[str], choices: str) -> bool:
+    """Whether a text ends with one option alone, below what leads to it: "B. Paris". An "A." may begin a list that ends there."""
+    last = _OPTION_LINE.fullmatch(lines[-1].strip()) if len(lines) > 1 and len(listed) <= 1 else None
+    return last is not None and last[1] != choices[0] and not _SAYS_MORE.search(last[2]) and not lines[-2].rstrip().endswith(":")
+
+
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
     listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
@@ -252,7 +292,7 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
         elif not first.negated:
             return first
     alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
-    if alone and (last := in_sentence(lines[-1], choices)):
+    if (alone or _names_option(lines, listed, choices)) and (last := in_sentence(lines[-1], choices)):
         found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
     if not found and (behind := _last_in_brackets(text, lines[-1])) in choices:
         found |= {behind} - {""}

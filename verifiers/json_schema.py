@@ -24,6 +24,7 @@ from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.markers import spoken
 from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
+from verifiers.schema_words import standard
 from verifiers.strict_json import NoJson, no_constant
 
 _INFO = re.compile(r"[\s{,:]")
@@ -32,7 +33,7 @@ MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="2", limit_s=10)
+@verifier(version="3", limit_s=10)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
@@ -144,8 +145,8 @@ def _kind(schema: Any) -> type[Validator]:
         kind: type[Validator] | None = validator_for(schema, default=cast("Any", None))
         if kind is None:
             raise ValueError(f"schema: its draft is unknown: $schema is {schema['$schema']!r}")
-        return kind
-    return cast("type[Validator]", Draft202012Validator)
+        return standard(kind)
+    return standard(Draft202012Validator)
 
 
 def _check_schema(schema: Any) -> None:
@@ -184,7 +185,10 @@ def _check_references(schema: Any) -> None:
 @lru_cache(maxsize=64)
 def _validator(text: str) -> Validator:
     schema = json.loads(text)
-    return _kind(schema)(schema, registry=jsonschema_specifications.REGISTRY)
+    kind = _kind(schema)
+    if isinstance(schema, dict):
+        schema.pop("$schema", None)  # or what refers back to the whole would be read by the library's own kind
+    return kind(schema, registry=jsonschema_specifications.REGISTRY)
 
 
 def _short(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.extraction import last_block
 from verifiers.markers import after_thinking, tags
-from verifiers.sentences import taken_back
+from verifiers.sentences import guessed, taken_back
 from verifiers.strict_json import NoJson, no_constant, once
 
 MAX_CHARS = 200_000
@@ -21,6 +21,15 @@ _BEGIN = re.compile(r"[{\[]")
 _GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
 _NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
 """Between two values: the second one isn't the answer."""
+_NOT = re.compile(
+    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|\b(?:wrong|incorrect)(?:\sanswer)?(?:\sis|\swould\sbe)?)"
+    r":?\s{0,3}[`*]{0,3}$",
+    re.IGNORECASE,
+)
+"""Right before a value: it isn't the answer."""
+_ASKS = re.compile(r"[`*]{0,3}\s?[?\uff1f]")
+_NEAR = 120
+"""Characters before a value that may deny it."""
 _BRACKET = re.compile(r"[{}\[\]]")
 
 
@@ -120,9 +129,21 @@ def _last(body: str) -> tuple[Found, int]:
                 return NoAnswer(why="several values"), at
             if isinstance(found, Answer) and _NOT_THIS.fullmatch(body, ended, begin.start()):
                 continue
-            found = Answer(text=body[begin.start() : at], how="the last value")
+            unsure = _unsure(body, begin.start(), at)
+            found = NoAnswer(why=unsure) if unsure else Answer(text=body[begin.start() : at], how="the last value")
         ended = at
     return NoAnswer(why="too many brackets"), at
+
+
+def _unsure(body: str, begin: int, end: int) -> str:
+    """Return why a value that is part of a sentence isn't the answer; empty where it is."""
+    before = body[max(0, begin - _NEAR) : begin]
+    lead = before[max(map(before.rfind, ("\n", ". ", "! ", "? "))) + 1 :]
+    if _ASKS.match(body, end):
+        return "its last value is asked for"
+    if guessed(lead):
+        return "its last value is only guessed"
+    return "only what it isn't" if _NOT.search(lead) else ""
 
 
 def _closing(body: str, begin: int) -> int:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
@@ -43,6 +43,12 @@ _VALUES = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 _NAME = Annotated[str, Field(min_length=1)]
 
 
+def _rubric(text: str) -> str:
+    if not text.strip():
+        raise ValueError("says nothing of what makes a response good")
+    return text
+
+
 @verifier(version="1", isolated=False)
 class Judge:
     """Passes a response that a teacher, or a panel of them, finds good enough by a rubric.
@@ -59,7 +65,7 @@ class Judge:
 
     teacher: _NAME | None = None
     """The name of the judging teacher, one of the spec's."""
-    rubric: Annotated[str, Field(min_length=1)]
+    rubric: Annotated[str, AfterValidator(_rubric)]
     """What makes a response good, in words for the judge."""
     scale: tuple[int, int] = (1, 10)
     """Pointwise: the worst and the best score."""

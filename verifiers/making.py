@@ -32,7 +32,18 @@ def make(use: str, options: Mapping[str, Any]) -> Verifier:
                 # The likeliest slip, and often the cause of what else is wrong: `text` is missing where `txt` stands.
                 raise refusal(each["loc"], f"unknown key; {nearest(str(each['loc'][0]), known)}") from error
         raise
+    for name, given in options.items():
+        _check_numbers((name,), given, getattr(made, name, None))
     return made
+
+
+def _check_numbers(location: tuple[int | str, ...], given: Any, taken: Any) -> None:
+    """Refuse what YAML reads as true or false, such as `on`, where a number was wanted: it would be 1 or 0."""
+    if isinstance(given, bool) and isinstance(taken, int | float) and not isinstance(taken, bool):
+        raise refusal(location, f"must be a number, and this is {str(given).lower()}")
+    if isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        for number, (one, other) in enumerate(zip(given, taken, strict=False)):
+            _check_numbers((*location, number), one, other)
 
 
 def refusal(location: tuple[int | str, ...], message: str) -> ValidationError:

@@ -82,10 +82,10 @@ _NOUNS = (
     "đáp án", "câu trả lời", "jawaban", "jawabannya", "răspuns", "răspunsul", "απάντηση",
 )  # fmt: skip
 _UNSPACED = ("答案", "答え", "正解", "정답", "उत्तर", "الجواب", "الإجابة")
-_VERBS = "ist|lautet|beträgt|es|est|é|è|is|wynosi|to|är|er|je|zní|є|là|adalah|ialah|este|είναι"
+_VERBS = r"ist|lautet|beträgt|es|est|n['\u2019]est|é|è|is|wynosi|to|är|er|je|zní|є|là|adalah|ialah|este|είναι"
 _OPTION_NOUNS = (
     "opción correcta", "alternativa correcta", "alternativa correta", "opção correta", "option correcte", "opzione corretta",
-    "richtig", "lösung",
+    "richtig", "lösung", "korrekte option", "richtige option",
     "poprawna opcja", "правильный вариант", "верный вариант", "doğru seçenek", "doğru ş\u0131k",
     "phương án đúng", "pilihan yang benar",
 )  # fmt: skip
@@ -94,7 +94,8 @@ _ANNOUNCES = rf"""
     (?P<between>(?:[ ](?!(?:{_VERBS})\b|(?-i:[A-Z])\b)[^\W\d]{{1,20}}){{0,3}})[*_]{{0,3}}
     (?:[ ]{{0,2}}(?P<verb>(?:{_VERBS})(?![\w'])
             (?P<not>[ ](?:nicht|keine?|pas|no|non|não|niet|nie|inte|ikke|bukan)\b(?=[ ][*_$\\(]{{0,4}}\w))?
-        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|[ ]?[:\uff1a=—\u2013-]
+            (?:[ ](?:donc|daher|somit|also|entonces|portanto|quindi|dunque|dus)\b)?
+        |(?:不|并非)?(?:是(?!否)|为|為)|は|은|는|है|هو|هي)|】|[ ]?[:\uff1a=—\u2013-]
         |[ ](?=\*\*\(?[A-Z]\)?\*\*)
         |[ ](?=[*_(]{{0,3}}[A-Z][*_)]{{0,3}}(?:[ ]है|['\u2019]?d[\u0131iuü]r\b)))
     [ \t]*[*_:\uff1a]{{0,4}}[ \t]*"""
@@ -135,9 +136,9 @@ _OPTION = re.compile(
     r"\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
     r"|\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
     r"|(?:^|\n)[ \t>*_#]{0,6}(?:(?:my|the)\s)?(?:final(?:\s(?:verdict|selection|pick|result))?"
-    r"|pick|verdict|selection|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
+    r"|pick|verdict|selection|choice|answer|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
     r"[*_]{0,3}[ \t]*(?=[*_(\[]{0,4}[A-Z][)\].*_ \t]{0,4}(?:\n|$))"
-    r"|(?:故|因此|所以|答案|我|^|(?<=[\n\u3002\uff0c,]))[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*"
+    r"|(?:故|因此|所以|答案|我|本题|本題|^|(?<=[\n\u3002\uff0c,]))[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*"
     r"[:\uff1a]?[ \t]*",
     re.IGNORECASE,
 )
@@ -199,11 +200,16 @@ def spoken(text: str) -> str | None:
 
 
 def _uncommented(text: str) -> str:
-    """Return a text without its HTML comments, which no reader sees. One that never ends hides the rest."""
+    """Return a text without its HTML comments, which no reader sees.
+
+    One that never ends hides the rest where it begins a line; within a line it is a text like any other, to Markdown.
+    """
     kept, at = [], 0
     while (begin := text.find("<!--", at)) >= 0:
-        kept.append(text[at:begin])
         end = text.find("-->", begin)
+        if end < 0 and text[text.rfind("\n", 0, begin) + 1 : begin].strip():
+            break
+        kept.append(text[at:begin])
         at = len(text) if end < 0 else end + len("-->")
     return "".join([*kept, text[at:]]) if kept or at else text
 

@@ -21,7 +21,7 @@ from pydantic_core import CoreSchema, core_schema, to_jsonable_python
 from storage.records import Prompt, Sample
 from verifiers import running
 from verifiers.making import make
-from verifiers.protocol import Asker, Brought, Finding, NeedsMachine, NeedsTeacher, Together, Verifier, needs_of_prompt
+from verifiers.protocol import Asker, Brought, Finding, NeedsMachine, NeedsTeacher, Together, Verifier, ways_of_prompt
 
 MAX_DEPTH = 50
 """Of parts within parts: far beyond any sense, and far within what Python's own stack bears."""
@@ -126,9 +126,12 @@ class Combinator(ABC):
                 part.verifier.ready()
 
     @property
-    def needs_of_prompt(self) -> frozenset[Brought]:
-        """What its parts need: one that is undecided leaves no response passed."""
-        return frozenset[Brought]().union(*(needs_of_prompt(part.verifier) for part in self.of))
+    def ways_of_prompt(self) -> frozenset[frozenset[Brought]]:
+        """What all of its parts need: one that is undecided leaves no response passed."""
+        ways = frozenset({frozenset[Brought]()})
+        for part in self.of:
+            ways = frozenset(one | other for one in ways for other in ways_of_prompt(part.verifier))
+        return ways
 
     @property
     def asks(self) -> tuple[str, ...]:

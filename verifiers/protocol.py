@@ -105,6 +105,16 @@ class NeedsOfPrompt(Protocol):
         ...
 
 
+@runtime_checkable
+class WaysOfPrompt(Protocol):
+    """A verifier for which a prompt may bring one thing or another: one that consists of others, say."""
+
+    @property
+    def ways_of_prompt(self) -> frozenset[frozenset[Brought]]:
+        """What the prompt may bring, each of which suffices."""
+        ...
+
+
 class Asker(Protocol):
     """What a judge needs of a teacher; `flows/wiring.py` hands one in."""
 
@@ -166,9 +176,16 @@ NEVER: Mapping[str, Any] = {"fingerprint": "never"}
 """Metadata of an option that decides no verdict, such as a time limit."""
 
 
-def needs_of_prompt(made: Verifier) -> frozenset[Brought]:
-    """Return what a prompt must bring for a verifier to decide; nothing for most."""
-    return made.needs_of_prompt if isinstance(made, NeedsOfPrompt) else frozenset()
+def ways_of_prompt(made: Verifier) -> frozenset[frozenset[Brought]]:
+    """Return what a prompt may bring for a verifier to decide, each of which suffices; nothing does for most."""
+    if isinstance(made, WaysOfPrompt):
+        return made.ways_of_prompt
+    return frozenset({made.needs_of_prompt if isinstance(made, NeedsOfPrompt) else frozenset[Brought]()})
+
+
+def goes_by_prompt(made: Verifier) -> bool:
+    """Whether a verifier decides of no response to a prompt that brings nothing."""
+    return all(ways_of_prompt(made))
 
 
 def deciding(made: Any) -> dict[str, Any]:

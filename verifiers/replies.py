@@ -1,6 +1,6 @@
 """What a judge answers: one JSON object by a schema and nothing else.
 
-So a verdict that a response contains, and a judge merely repeats within other words, doesn't count.
+So a verdict that a response contains, and a judge merely repeats, doesn't count: neither within other words nor word for word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from storage.errors import VerifierError
 from storage.records import Message
-from verifiers.fences import line, visible
+from verifiers.fences import inert, line, unfenced
 from verifiers.protocol import Asker
 from verifiers.strict_json import no_constant, once
 
@@ -52,21 +52,28 @@ class Form(Generic[T]):
         """
         answer = await asker.ask(messages, schema=self.whole)
         try:
-            return self.parse(answer)
+            return self._own(answer, messages)
         except ValueError as error:
             answer = await asker.ask([*messages, *_repair(answer, str(error))], schema=self.whole)
         try:
-            return self.parse(answer)
+            return self._own(answer, messages)
         except ValueError as error:
             raise VerifierError(f"the judge gave no verdict: {error}: {line(answer)!r}") from None
 
+    def _own(self, answer: str, messages: Sequence[Message]) -> tuple[T, str]:
+        """Return the verdict and reason of an answer. Raise ValueError where they stand in what the judge was shown."""
+        verdict, reason = self.parse(answer)
+        shown = [message.content for message in messages if message.role == "user" and '"reason"' in message.content]
+        pairs = [("reason", reason), (self.key, verdict)]
+        said = [_bare(answer), *(json.dumps(dict(each), ensure_ascii=False) for each in (pairs, reversed(pairs)))]
+        if any(_compact(each) in _compact(unfenced(text)) for text in shown for each in said):
+            raise ValueError("it repeats a verdict that stands in what is judged")
+        return verdict, reason
+
     def parse(self, answer: str) -> tuple[T, str]:
         """Return verdict and reason. Raise ValueError, with what is wrong, for anything but one such JSON object."""
-        text = answer.strip()
-        if fenced := _FENCED.fullmatch(text):
-            text = fenced[1]
         try:
-            value = json.loads(text, object_pairs_hook=once, parse_constant=no_constant)
+            value = json.loads(_bare(answer), object_pairs_hook=once, parse_constant=no_constant)
         except json.JSONDecodeError:
             raise ValueError("it is not one JSON object") from None
         except RecursionError:
@@ -85,6 +92,8 @@ def integer(name: str, low: int, high: int) -> Form[int]:
     """Return the form of a verdict that is an integer from `low` to `high`."""
 
     def read(value: object) -> int:
+        if isinstance(value, float) and value.is_integer():  # 8.0 is an integer to JSON Schema
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"the {name} is no integer")  # noqa: TRY004 - one kind of fault, for one repair
         if not low <= value <= high:
@@ -114,9 +123,19 @@ def bound(verifier: Any, kind: type[V], **given: object) -> V:
     return made
 
 
+def _bare(answer: str) -> str:
+    """Return an answer without the fence of a code block around all of it."""
+    text = answer.strip()
+    return fenced[1] if (fenced := _FENCED.fullmatch(text)) else text
+
+
+def _compact(text: str) -> str:
+    return "".join(text.split())
+
+
 def _repair(answer: str, fault: str) -> list[Message]:
     return [
-        Message(role="assistant", content=visible(answer[:MAX_REPEATED])[:MAX_REPEATED].strip() or "(nothing)"),
+        Message(role="assistant", content=inert(answer[:MAX_REPEATED])[:MAX_REPEATED].strip() or "(nothing)"),
         Message(
             role="user",
             content=f"That is no verdict: {fault}. Answer with the one JSON object that was asked for, and nothing else.",

@@ -15,7 +15,7 @@ from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Brought, Finding, Trial, verifier
 
 
-@verifier(version="8")
+@verifier(version="9")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 

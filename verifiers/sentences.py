@@ -45,7 +45,7 @@ _REFUSED = re.compile(
             (?=[^.\n]{{0,60}}(?:better|should|must|instead|not|n['\u2019]t|it\sis|it['\u2019]s)\b)
         |(?:in\sfact,?\s)?(?:it|the\sanswer)\s(?:should\s(?:have\sbeen|be)|is\sin\sfact|is\sactually)\s{_INSTEAD}
         |in\sfact,?\sit(?:\sis|['\u2019]s)\s{_INSTEAD}
-        |my\s(?:mistake|bad|error)(?=\s*(?:[:.,!]|$))|(?:das|dies)\sist\s(?:falsch|nicht\srichtig)|c['\u2019]est\sfaux
+        |no(?:[.!]|$)(?=\s*(?:$|\n))|my\s(?:mistake|bad|error)(?=\s*(?:[:.,!]|$))|(?:das|dies)\sist\s(?:falsch|nicht\srichtig)|c['\u2019]est\sfaux
         |不对|不對|错了|違います)""",
     re.IGNORECASE | re.VERBOSE,
 )

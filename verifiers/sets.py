@@ -19,7 +19,11 @@ MAX_CHARS = 8000
 """Of a set as written."""
 _BRACKETS = (("\\{", "\\}"), ("{", "}"), ("[", "]"), ("(", ")"))
 _NAMED = re.compile(r"^[A-Za-z](?:_?\{?\d{1,2}\}?)?\s*(?:=|∈|\\in\b)\s*")
-_NAMED_SET = re.compile(rf"{_NAMED.pattern}(?=\\?[{{(\[])")
+_NAMED_SET = re.compile(rf"^(?:(?:so|thus|hence|therefore|then),?\s+)?{_NAMED.pattern[1:]}(?=\\?[{{(\[])", re.IGNORECASE)
+_BOTH = re.compile(r"^both\s+(?=.*\sand\s)", re.IGNORECASE)
+_EMPTY = re.compile(
+    r"\\emptyset|\\varnothing|∅|(?:there\s(?:is|are)\s)?no\s(?:real\s)?solutions?|(?:the\s)?empty\sset", re.IGNORECASE
+)
 _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
 _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
@@ -38,7 +42,7 @@ _GROUPS = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d|,\d)")
 
 
 _SOLVED = re.compile(
-    r"""[*_\s]*(?:(?:so|thus|therefore|hence|then)[,:]?\s+)?the\s+(?:[a-z]+\s+){0,2}?(?:solution(?:s|\sset)?|roots|zeroe?s|elements|members|values)
+    r"""[*_\s]*(?:(?:so|thus|therefore|hence|then)[,:]?\s+)?the\s+(?:[a-z]+\s+){0,2}?(?:solution(?:s|\sset)?|set|roots|zeroe?s|elements|members|values)
     (?:\s+(?:of|to|for)\s+(?:the|this)\s+(?:equation|set|system|inequality|problem))?\s+(?:is|are):?[*_]*\s+""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -82,10 +86,10 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
         raise Unclear("it goes on")
     text = _NAMED_SET.sub("", _LATEX.sub(" ", text).strip().rstrip(".").strip())
     text, braced = _unwrapped(_TEXT.sub(r"\1", _BOLD.sub("", text)))
-    text = _BULLET.sub("", _TEXT.sub(r"\1", text)).strip()
+    text = _BOTH.sub("", _BULLET.sub("", _TEXT.sub(r"\1", text)).strip())
     if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
         raise Unclear("it is nested too deeply")
-    if not text or text in {"\\emptyset", "\\varnothing", "∅"}:
+    if not text or _EMPTY.fullmatch(text):
         return []
     parts = [each for part in _parts(text, braced=braced) for each in _signs(part)]
     if len(parts) > MAX_ELEMENTS:

@@ -65,6 +65,36 @@ def test_table(response: str, passed: bool | None, reason: str) -> None:
     assert (finding.passed, finding.reason) == (passed, reason)
 
 
+@pytest.mark.parametrize(
+    ("schema", "response", "passed"),
+    [
+        ({"multipleOf": 0.01}, "19.99", True),
+        ({"multipleOf": 0.1}, "0.3", True),
+        ({"multipleOf": 0.05}, "4.35", True),
+        ({"multipleOf": 0.1}, "0.35", False),
+        ({"multipleOf": 1e-7}, "1e300", True),
+        ({"multipleOf": 2}, "9007199254740993", False),
+        ({"multipleOf": 0.5}, '"x"', True),
+        ({"pattern": "^[a-z]+$"}, '"abc"', True),
+        ({"pattern": "^[a-z]+$"}, '"abc\\n"', False),
+        ({"pattern": r"^a\$[$]$"}, '"a$$"', True),
+        ({"pattern": r"^\d{2}$"}, '"42"', True),
+        ({"pattern": r"^\d{2}$"}, '"\u0664\u0662"', False),
+        ({"pattern": r"^[\d.]+$"}, '"\u0664"', False),
+        ({"pattern": r"^\w+$"}, '"\u00e9t\u00e9"', False),
+        ({"pattern": r"^[^\W]+$"}, '"a_1"', True),
+        ({"pattern": r"^[]x]$"}, '"]"', True),
+        ({"pattern": "a|b$"}, '"xa"', True),
+        ({"pattern": "a"}, "5", True),
+        ({"$schema": DRAFT_7, "pattern": "^a$", "items": {"$ref": "#"}}, '["a\\n"]', False),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+def test_numbers_and_patterns_are_the_standards(schema: dict[str, Any], response: str, passed: bool) -> None:
+    """Multiples go by what is written, and patterns by JavaScript: `$` is the very end, and digits are ASCII's."""
+    assert found(response, schema).passed is passed
+
+
 def test_where() -> None:
     """The spec may say where the JSON is."""
     block = '```json\n{"city": "Paris"}\n```'

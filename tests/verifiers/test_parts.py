@@ -266,6 +266,13 @@ class TestInASpec:
             ({"use": "any", "of": [{"use": "all", "of": [EXACT | {"kind": "x"}]}]}, "verify[0].of[0].of[0].kind: must be 'text'"),
             ({"use": "any", "of": [JUDGE | {"teacher": "k"}]}, "verify[0].of[0].teacher: no teacher is named 'k'; known: j, t"),
             ({"use": "any", "of": [JUDGE | {"pass_at": 11}]}, "verify[0].of[0]: pass_at: 11 is off the scale of 1 to 10"),
+            ({"use": "length", "max_words": True}, "verify[0].max_words: must be a number, and this is true"),
+            (
+                {"use": "all", "of": [EXACT | {"tolerance": True}]},
+                "verify[0].of[0].tolerance: must be a number, and this is true",
+            ),
+            (JUDGE | {"scale": [False, 10]}, "verify[0].scale[0]: must be a number, and this is false"),
+            ({"use": "weighted", "of": [EXACT], "weights": [True], "pass_at": 1}, "verify[0].weights[0]: must be a number, and"),
             ({"use": "cascade", "of": []}, "verify[0].of: needs at least one verifier"),
             ({"use": "cascade", "off": []}, "verify[0].off: unknown key; did you mean 'of'?"),
             ({"use": "cascade"}, "verify[0].of: is missing"),

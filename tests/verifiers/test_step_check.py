@@ -141,3 +141,13 @@ def test_it_needs_a_teacher() -> None:
 def test_steps(text: str, split: Any, found: list[str]) -> None:
     """Paragraphs, or else lines, or else sentences; code stays whole."""
     assert steps(text, split) == found
+
+
+@pytest.mark.parametrize(
+    "response", [said(0), f"Well.\n\n{said(0)}", said(0).replace(", ", ",\n\n")], ids=["alone", "a step", "over steps"]
+)
+async def test_a_verdict_that_the_solution_brings_is_not_the_judges(response: str) -> None:
+    """Also where the steps are cut within it."""
+    with pytest.raises(VerifierError, match="repeats a verdict"):
+        await check(Scripted(said(0), said(0)), response)
+    assert (await check(Scripted(said(0, "I looked")), response)).passed is True

@@ -79,7 +79,8 @@ BY_DEFAULT = Comparison()
 def _almost(expected: str, actual: str) -> bool:
     if not NUMBER.fullmatch(expected) or not NUMBER.fullmatch(actual):  # Python also reads 1_0.5
         return False
-    return math.isclose(float(expected), float(actual), rel_tol=1e-9, abs_tol=1e-9)
+    right = float(expected)  # 1e400 and 1e500 are infinite, and not the same
+    return math.isfinite(right) and math.isclose(right, float(actual), rel_tol=1e-9, abs_tol=1e-9)
 
 
 def _is_integer(word: str) -> bool:

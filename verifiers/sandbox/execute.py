@@ -6,16 +6,19 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from io import FileIO
 from typing import Any
 
 from verifiers.sandbox.bubblewrap import HOST_USER
-from verifiers.sandbox.jail import Jail
+from verifiers.sandbox.jail import END_S, Jail
 from verifiers.sandbox.languages import LANGUAGES, MEGABYTE, Language
 from verifiers.sandbox.protocol import Execution, Limits, Program
 from verifiers.sandbox.watch import Feed, Source, Stop, Stream, TimeUp, throw_out, watch
+
+GRACE_S = 1.0
+"""Seconds for what a program leaves running to print the rest, as whoever reads a pipe to its end would see it."""
 
 
 @contextmanager
@@ -58,19 +61,8 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
             pipe.close()
         output = Stream(output_in, limits.output_bytes, keep=True)
         errors = Stream(error_in, limits.output_bytes, keep=True)
-        waiting: set[int] = {id(output), id(errors), id(jail)}
-        status: list[int] = []
-
-        def done(source: Source, message: dict[str, Any] | None) -> bool:
-            if message is not None:
-                jail.must_have_taken()
-                status.append(message.get("exit", 1))
-                jail.ask_end()  # whatever it left running holds the pipes open
-            waiting.discard(id(source))
-            return not waiting
-
         try:
-            watch(jails, [output, errors], limits, started, done=done, feed=Feed(input_out, stdin))
+            status = _status(jails, [output, errors], Feed(input_out, stdin), limits, started)
             jail.wait_end()
             if jail.used:
                 throw_out(jails, jail)
@@ -78,12 +70,45 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
             jail.must_have_taken()
             throw_out(jails, jail)
             return Execution(stdout="", fault=str(stop), timed_out=isinstance(stop, TimeUp))
-    code = None if os.WIFSIGNALED(status[0]) else os.waitstatus_to_exitcode(status[0])
+    code = None if os.WIFSIGNALED(status) else os.waitstatus_to_exitcode(status)
     fault = ""
-    if status[0] != 0:
+    if status != 0:
         line = language.line_of(errors.text())
-        fault = f"{how(status[0], limits)}{': ' if line else ''}{line}"
+        fault = f"{how(status, limits)}{': ' if line else ''}{line}"
     return Execution(stdout=output.text(), stderr=errors.text(), fault=fault, exit_code=code)
+
+
+def _status(jails: list[Jail], streams: list[Stream], feed: Feed, limits: Limits, started: float) -> int:
+    """Read what a program prints, and return the wait status of its process. Ask the jail to end the sample."""
+    [jail] = jails
+    status: list[int] = []
+
+    def ended(source: Source, message: dict[str, Any] | None) -> bool:
+        if message is not None:
+            jail.must_have_taken()
+            status.append(message.get("exit", 1))
+            return True
+        drained(source, message)
+        return False
+
+    def drained(source: Source, message: dict[str, Any] | None) -> bool:  # noqa: ARG001
+        streams[:] = [stream for stream in streams if stream is not source]
+        return not streams
+
+    watch(jails, streams, limits, started, done=ended, feed=feed)
+    if streams:
+        rest = None if feed.pipe.closed else feed
+        with suppress(TimeUp):  # "> >(sort)" prints when the program itself is gone
+            watch(jails, streams, _until(limits, started, GRACE_S), started, done=drained, feed=rest)
+    jail.ask_end()  # whatever else it left running holds the pipes open
+    if streams:
+        watch([], streams, replace(limits, wall_s=limits.wall_s + END_S), started, done=drained)
+    return status[0]
+
+
+def _until(limits: Limits, started: float, seconds: float) -> Limits:
+    """Return limits that hold for so many seconds from now on, and never longer than these."""
+    return replace(limits, wall_s=min(limits.wall_s, time.monotonic() - started + seconds))
 
 
 def _extra(language: Language, program: Program, limits: Limits) -> dict[str, Any]:

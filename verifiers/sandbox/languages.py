@@ -46,6 +46,8 @@ class Language:
     """The name of the program's file."""
     module: re.Pattern[str] | None = None
     """A program in which this is found is a module of the newer kind, `file` with an m before its ending's first letter."""
+    unread: re.Pattern[str] | None = None
+    """Comments, and texts of several lines, in which that isn't looked for; what matches as `kept` is neither."""
     needs: str = ""
     """The interpreter, which the jail has at /usr/bin."""
     package: str = ""
@@ -67,7 +69,7 @@ class Language:
 
     def file_of(self, source: str) -> str:
         """Return the name of the file that holds this program."""
-        if self.module is None or not self.module.search(source):
+        if self.module is None or not self.module.search(self.unread.sub(r"\g<kept>", source) if self.unread else source):
             return self.file
         stem, ending = self.file.rsplit(".", 1)
         return f"{stem}.m{ending}"
@@ -96,7 +98,12 @@ _ROWS = (
         probe="console.log(6 * 7)",
         command=("/usr/bin/node", "--max-old-space-size={memory_mb}", "--random-seed={seed}", "{file}"),
         file="main.js",
-        module=re.compile(r"^(?:import\b[^(\n]*['\"]|export[ \t])", re.MULTILINE),
+        module=re.compile(r"^(?:import\b[^(;'\"]{0,200}['\"]|export[ \t{*])", re.MULTILINE),
+        # One that nothing closes goes to the end: looking for its end from each place would take forever.
+        unread=re.compile(
+            r"(?P<kept>'(?:\\.|[^'\\\n])*'?|\"(?:\\.|[^\"\\\n])*\"?)|//[^\n]*|/\*.*?(?:\*/|\Z)|`(?:\\.|[^`\\])*(?:`|\Z)",
+            re.DOTALL,
+        ),
         needs="node",
         package="nodejs",
         paths=("/usr/share/nodejs",),

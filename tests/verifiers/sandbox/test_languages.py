@@ -21,12 +21,19 @@ RIGHT = {
         "readline": "const r = require('readline').createInterface({input: process.stdin});\nr.on('line', l => console.log(l * 2));",
         "events": "let t = '';\nprocess.stdin.on('data', d => t += d).on('end', () => console.log(+t * 2));",
         "a_module": "import fs from 'fs';\nconst n = await Promise.resolve(+fs.readFileSync(0, 'utf8'));\nconsole.log(n * 2);",
+        "imports_over_lines": "import {\n  readFileSync,\n} from 'fs';\nconsole.log(readFileSync(0, 'utf8') * 2);",
+        "an_import_in_a_comment": "/*\nimport fs from 'fs'\n*/\nconsole.log(require('fs').readFileSync(0, 'utf8') * 2);",
+        "an_import_in_a_text": "const t = `\nexport default 'x'\n`;\nconsole.log(require('fs').readFileSync(0, 'utf8') * 2);",
         "a_worker": "const w = require('worker_threads');\nif (w.isMainThread) new w.Worker(__filename).on('message', n => console.log(n));\nelse w.parentPort.postMessage(42);",
     },
     "bash": {
         "read": "read -r n\necho $((n * 2))",
         "dev_stdin": "n=$(cat /dev/stdin)\necho $((n * 2)) | tee /dev/null",
         "process_substitution": "while read -r n; do echo $((n * 2)); done < <(cat)",
+        "output_through_another": "read -r n; echo $((n * 2)) > >(sleep 0.1; sort)",
+        "all_output_through_another": "exec > >(sleep 0.1; sort); read -r n; echo $((n * 2))",
+        "a_child_that_prints_later": "read -r n; (sleep 0.2; echo $((n * 2))) & exit 0",
+        "a_child_that_waits": "sleep 100 & read -r n; echo $((n * 2))",
         "tools": "sort -n | awk '{print $1 * 2}' | grep -v x | sed 's/^/ /' | tr -d ' ' | head -n 1",
         "here_strings_and_arrays": 'read -ra words <<< "$(cat)"\necho "${#words[@]}" >&2\necho "$((words[0] * 2))" > /dev/stdout',
         "a_broken_pipe": "yes 42 | head -n 1",
@@ -42,6 +49,28 @@ def test_programs_read_and_print_in_every_usual_way(run, language, name):
     """What people write to read standard input and print an answer works in the jail."""
     result = run(RIGHT[language][name], ("21\n", "42"), language=language)
     assert (result.reason, result.passed) == ("", True)
+
+
+MODULES = {
+    "import x from 'y'": True, 'import {\n a,\n b\n} from "y"': True, "import 'y'": True, "export {a}": True, "export{a}": True, "export default 1": True,
+    "const a = '/*';\nimport x from 'y'": True, "const a = '`';\nimport x from 'y'": True, "const u = 'http://a';\nimport x from 'y'": True,
+    "const r = /'/;\nimport x from 'y'": True, "import('y')": False, "// import x from 'y'": False, "/*\nimport x from 'y'\n*/": False,
+    "const t = `\nimport x from 'y'\n`": False, "important('y')": False, "exports.x = 1": False, "": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", MODULES, ids=repr)
+def test_a_module_is_told_by_its_code(source: str) -> None:
+    """Older versions of Node go by the file's name alone; comments and texts are no code."""
+    assert (LANGUAGES["javascript"].file_of(source) == "main.mjs") is MODULES[source]
+
+
+@pytest.mark.parametrize("text", ["/*", "`", "'", '"\\"', "import ", "\nimport x", "'a\\\n"], ids=repr)
+def test_a_hostile_program_is_quickly_told_to_be_none(text: str) -> None:
+    """Linear in its length."""
+    began = time.monotonic()
+    LANGUAGES["javascript"].file_of(text * (300_000 // len(text)))
+    assert time.monotonic() - began < 2
 
 
 WRONG = {
@@ -61,9 +90,16 @@ WRONG = {
         "an_exit_code": ("echo 42; exit 3", "exit code 3"),
         "an_endless_loop": ("while :; do :; done", "time limit of 2 s"),
         "a_flood": ("yes", "output limit of 1024 kB"),
+        "a_failure_behind_a_child": ("(sleep 0.1; echo 42) & exit 3", "exit code 3"),
+        "a_child_that_floods": ("yes & exit 0", "output limit of 1024 kB"),
         "python": ("print(42)", "exit code 2: main.sh: line 1: `print(42)'"),
     },
 }  # fmt: skip
+
+
+def test_what_a_program_leaves_running_reads_the_rest(run):
+    """A child of its own has all of a long standard input, too."""
+    assert run("{ cat | wc -l; } <&0 & exit 0", ("x\n" * 200_000, "200000"), language="bash").passed
 
 
 @pytest.mark.parametrize(("language", "name"), [(language, name) for language in WRONG for name in WRONG[language]])

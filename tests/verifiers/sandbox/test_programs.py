@@ -23,6 +23,52 @@ def test_the_first_wrong_pair_is_named(run):
     assert result.reason == "test 3 of 4: expected '6', got '5'"
 
 
+FAST = """\
+import os, sys
+from io import BytesIO, IOBase
+class FastIO(IOBase):
+    def __init__(self, file):
+        self._fd = file.fileno(); self.buffer = BytesIO(); self.writable = "x" in file.mode or "r" not in file.mode
+        self.write = self.buffer.write if self.writable else None
+    def readline(self):
+        return os.read(self._fd, 8192)
+    def flush(self):
+        if self.writable:
+            os.write(self._fd, self.buffer.getvalue()); self.buffer.truncate(0), self.buffer.seek(0)
+out = FastIO(sys.stdout)
+out.write(b"%d" % (2 * int(FastIO(sys.stdin).readline())))
+"""
+RIGHT = {
+    "exit": "print(2 * int(input()))\nexit()",
+    "quit_in_a_function": "def main():\n    print(2 * int(input()))\n    quit(0)\nmain()",
+    "streams_wrapped": "import io, sys\nsys.stdin = io.TextIOWrapper(sys.stdin.buffer)\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint(2 * int(input()))",
+    "a_stream_put_back": "import io, sys\nsys.stdout = io.StringIO()\nprint(1)\nsys.stdout = sys.__stdout__\nprint(2 * int(input()))",
+    "a_stream_replaced": "import io, sys\nprint(2 * int(input()))\nsys.stdout = io.StringIO()\nprint(1)",
+    "the_second_names": "import sys\nsys.__stdout__.write(str(2 * int(sys.__stdin__.readline())))",
+    "a_closed_stream": "import sys\nprint(2 * int(input()))\nsys.stdout.close()",
+    "no_stream": "import sys\nprint(2 * int(input()))\nsys.stdout = None",
+    "modes_and_names": "import sys\nprint({'rw<stdin>': 42}[sys.stdin.mode + sys.stdout.mode + sys.stdin.name])",
+    "fast_input_and_output": FAST,
+    "a_file_that_nobody_closes": "f = open(1, 'w', closefd=False)\nf.write(str(2 * int(input())))",
+    "an_object's_end": "class A:\n    def __del__(self): print(42)\na = A()",
+    "the_built-in_module": "print(__builtins__.int(input()) * 2)",
+    "dev_stdin": "with open('/dev/stdin') as file:\n    print(2 * int(file.read()))",
+    "dev_stdin_as_a_path": "import pathlib\nopen('/dev/stdout', 'w').write(str(2 * int(pathlib.Path('/dev/stdin').read_text())))",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_right_program_passes(run, name):
+    """What people's programs do with the standard streams, and at their end, is as in the interpreter."""
+    assert run(RIGHT[name], ("21\n", "42")).reason == ""
+
+
+@pytest.mark.parametrize("code", ["exit(1)", "exit('no')", "import sys; sys.stdout = object()"])
+def test_a_program_that_ends_badly_has_failed(run, code):
+    """Whatever it printed before."""
+    assert run(f"print(42)\n{code}", ("", "42")).passed is False
+
+
 WRONG = {
     "an_exit_code": ("print(1)\nraise SystemExit(3)", "test 1 of 1: exit code 3"),
     "an_exit_text": ("import sys\nprint(1)\nsys.exit('no luck')", "test 1 of 1: exit code 1: no luck"),
@@ -114,6 +160,8 @@ def test_what_counts_as_the_same_output(expected, actual):
         ("10.5", "1_0.5", "expected '10.5', got '1_0.5'"),
         ("1.5", "\u0661.\u0665", "expected '1.5', got '\u0661.\u0665'"),
         ("inf", "1e999", "expected 'inf', got '1e999'"),
+        ("1e400", "1e500", "expected '1e400', got '1e500'"),
+        ("1e400", "-1e400", "expected '1e400', got '-1e400'"),
     ],
 )
 def test_what_counts_as_different_output(expected, actual, reason):

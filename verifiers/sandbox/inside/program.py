@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import _sitebuiltins
 import atexit
+import builtins
+import contextlib
 import io
 import os
 import signal
@@ -13,19 +16,20 @@ import types
 from typing import Any, NoReturn
 
 NAME = "main.py"
+_DEVICES = {f"/dev/{name}": number for number, name in enumerate(("stdin", "stdout", "stderr"))}
+_OPEN = open
 
 
 def main(source: str) -> int:
     """Run the program and return its exit code."""
     module = types.ModuleType("__main__")
-    module.__dict__["__file__"] = NAME
+    module.__dict__.update(__file__=NAME, __builtins__=builtins)
     sys.modules["__main__"] = module
     sys.argv = [NAME]
-    sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
-    sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
-    sys.stderr = io.TextIOWrapper(
-        io.FileIO(2, "w", closefd=False), encoding="utf-8", errors="backslashreplace", write_through=True
-    )
+    for name in ("exit", "quit"):
+        setattr(builtins, name, _sitebuiltins.Quitter(name, "Ctrl-D (i.e. EOF)"))
+    kept = _open_streams()
+    builtins.open = io.open = _open
     code = 0
     try:
         exec(compile(source, NAME, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - what all this is for
@@ -37,10 +41,46 @@ def main(source: str) -> int:
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001 - waits for threads, as the interpreter's end does
         atexit._run_exitfuncs()  # noqa: SLF001 - the process ends by os._exit, which runs none
-        sys.stdout.flush()
+        _let_go(module.__dict__)
+        if sys.stdout is not None and not getattr(sys.stdout, "closed", False):
+            sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - see above
         code = code or 1
+    with contextlib.suppress(ValueError, OSError, AttributeError):  # closed, detached, or taken away
+        kept.flush()
     return code
+
+
+def _open_streams() -> io.TextIOWrapper:
+    """Set the standard streams as the interpreter has them, and return the output: programs wrap them, and look at their `mode`.
+
+    The second names keep what the first ones no longer do: "sys.stdout = TextIOWrapper(sys.stdout.buffer)" would close it.
+    """
+    raw = [io.FileIO(0, closefd=False), io.FileIO(1, "w", closefd=False), io.FileIO(2, "w", closefd=False)]
+    for each, name in zip(raw, ("<stdin>", "<stdout>", "<stderr>"), strict=True):
+        each.name = name
+    standard = io.TextIOWrapper(io.BufferedReader(raw[0]), encoding="utf-8")
+    output = io.TextIOWrapper(io.BufferedWriter(raw[1]), encoding="utf-8")
+    errors = io.TextIOWrapper(raw[2], encoding="utf-8", errors="backslashreplace", write_through=True)
+    for stream, mode in ((standard, "r"), (output, "w"), (errors, "w")):
+        setattr(stream, "mode", mode)  # noqa: B010 - its type has none
+    sys.stdin = sys.__stdin__ = standard  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = output  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = errors  # type: ignore[misc]
+    return output
+
+
+def _open(file: Any, *arguments: Any, **options: Any) -> Any:
+    """Open a file. The jail has no /proc, to which /dev/stdin and its like would lead."""
+    number = _DEVICES.get(str(file)) if isinstance(file, str | os.PathLike) else None
+    return _OPEN(file if number is None else os.dup(number), *arguments, **options)
+
+
+def _let_go(names: dict[str, Any]) -> None:
+    """Let go of what does something at its end, as a file that writes what it holds; all the rest goes with the process."""
+    for name, value in list(names.items()):
+        if hasattr(type(value), "__del__"):
+            names[name] = None
 
 
 def execute(job: dict[str, Any], source: str) -> NoReturn:
