@@ -9,7 +9,6 @@ aren't asked for keep the error that they had.
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,12 +16,11 @@ import pyarrow.parquet as pq
 from storage.lake import Lake
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.asking.control import VARIES
 from tasks.asking.retries import FREE, HELPED
 
 KINDS = 50
 """Of errors that are told apart: a server whose errors are all different is none the better for it."""
-_VARIES = re.compile(r"[0-9a-f-]{12,}|\d[\d.,]{3,}")
-"""In an error: ids and numbers; a status has three digits."""
 
 
 def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
@@ -53,7 +51,7 @@ class Lapsed:
 
     def of(self, teacher: str, error: str) -> Again:
         """Return that of a teacher's slots which had an error like this one."""
-        key = teacher, _VARIES.sub("…", error.partition(": ")[0])
+        key = teacher, VARIES.sub("…", error.partition(": ")[0])
         if key not in self._by and len(self._by) >= KINDS:
             key = teacher, "others"
         return self._by.setdefault(key, Again())

@@ -89,13 +89,13 @@ async def test_who_waits_for_what_failed_asks_itself(made: Callable[..., Bench])
 @pytest.mark.parametrize("price", [None, {"input": 1, "output": 1}], ids=["unknown", "priced"])
 @pytest.mark.parametrize(
     ("answer", "tokens"),
-    [(EMPTY, 20), (NoChoices("no choices", usage=Usage(tokens_in=10)), 20), (BadResponse("not JSON"), 10)],
+    [(EMPTY, 30), (NoChoices("no choices", usage=Usage(tokens_in=10)), 30), (BadResponse("not JSON"), 10)],
     ids=["empty", "billed without a choice", "malformed"],
 )
 async def test_no_answer(made: Callable[..., Bench], answer: Completion | Exception, tokens: int, price: object):
     """An answer that is of no use is asked for as the policy says, and then there is no verdict, for good, whatever it cost.
 
-    What is malformed counts as its own fault since the teacher answers something else.
+    It counts as its own fault since the teacher answers something else.
     """
 
     def given(request: Request) -> Completion:
@@ -113,14 +113,17 @@ async def test_no_answer(made: Callable[..., Bench], answer: Completion | Except
     assert bench.spending.tokens_in == tokens
 
 
-async def test_nothing_but_garbage(made: Callable[..., Bench]):
+@pytest.mark.parametrize("answer", [BadResponse("<html>"), NoChoices("none", usage=Usage(tokens_in=1)), EMPTY], ids=repr)
+async def test_nothing_but_garbage(made: Callable[..., Bench], answer: Completion | BadResponse):
     """A judge that answers nobody with a response is down: nothing is left undecided for good, and little is asked."""
 
     def given(_: Request) -> Completion:
-        raise BadResponse("<html>")
+        if isinstance(answer, BadResponse):
+            raise answer
+        return answer
 
     bench = made(given)
-    with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: <html>\); what"):
+    with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: .*\); what"):
         await bench.ask("a")
     assert len(bench.teacher.requests) == 3
 
