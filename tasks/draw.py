@@ -16,7 +16,7 @@ from storage.records import Message, Sample
 from storage.waste import Waste
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
-from tasks.lapsed import Again, Lapsed
+from tasks.lapsed import Lapsed
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
@@ -205,25 +205,14 @@ class Draw:
         again = self.lapsed.of(options.name, failed[indices[0]])
         if not await again.worth():
             if not self.stop:
-                self._give_up(options.name, again, failed[indices[0]])
+                if again.first_told():
+                    logger.warning("teacher %r: %s", options.name, again.said(failed[indices[0]]))
                 drawn.update({index: TeacherError(failed[index]) for index in indices})
             return
         try:
             await self._chunk(question, indices, drawn)
         finally:
             again.settled(came=any(isinstance(drawn.get(index), Sample) for index in indices))
-
-    def _give_up(self, teacher: str, again: Again, error: str) -> None:
-        if not again.told:
-            again.told = True
-            logger.warning(
-                "teacher %r: %d requests that failed in the last build were sent again, and %d got an answer: the others of them "
-                "are left as they are, as one with the error %s",
-                teacher,
-                again.asked,
-                again.came,
-                error,
-            )
 
     async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:
         # A server may return fewer choices than it was asked for: the rest is asked for again.

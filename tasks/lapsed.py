@@ -63,8 +63,7 @@ class Again:
     def __init__(self) -> None:
         """Nobody was asked yet."""
         self.asked = self.came = 0
-        self.told = False
-        """Whether somebody said that it is in vain."""
+        self._told = False
         self._pending = 0
         self._changed = asyncio.Event()
 
@@ -82,6 +81,18 @@ class Again:
         self.asked += 1
         self._pending += 1
         return True
+
+    def first_told(self) -> bool:
+        """Whether nobody has been told yet that it is in vain: who asks is."""
+        first, self._told = not self._told, True
+        return first
+
+    def said(self, error: str) -> str:
+        """Return what is said then, with one of the errors."""
+        return (
+            f"{self.asked} requests that failed in the last build were sent again, and {self.came} got an answer: the others of "
+            f"them are left as they are, as one with the error {error}"
+        )
 
     def settled(self, *, came: bool) -> None:
         """Hear what came of one."""

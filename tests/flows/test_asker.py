@@ -14,6 +14,7 @@ from flows.asker import DeskAsker
 from storage.answers import Answers
 from storage.checks import Check
 from storage.errors import BadResponse, QuotaSpent, TeacherDown, Unavailable, VerifierError, Withheld
+from tasks.asking.retries import FREE
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
@@ -138,3 +139,27 @@ async def test_a_day_that_is_used(made: Callable[..., Bench], waits: bool):
     assert not bench.stop
     bench.stop.conclude()
     assert isinstance(bench.stop.reason, QuotaSpent) == waits
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mended: bool):
+    """A hundred of it are asked for again, and the others where these come. What is new is asked for in any case."""
+    cursed = {f"q{number}" for number in range(FREE + 30)}
+
+    def answer(request: Request) -> Completion:
+        if request.messages[-1].content in cursed:
+            raise Unavailable("500")
+        return echo(request)
+
+    retry = RetryOptions(attempts=1, first_wait_s=0.001, max_wait_s=0.002)
+    before = made(answer, retry=retry)
+    found = await before.side_by_side("well", *sorted(cursed))
+    assert {type(each) for each in found} == {str, Unavailable}
+    if mended:
+        cursed.clear()
+    bench = made(answer, retry=retry)
+    found = await bench.side_by_side(*(f"q{number}" for number in range(FREE + 30)), "new")
+    asked = {request.messages[-1].content for request in bench.teacher.requests if request.prompt_id == "judge"}
+    assert len(asked) == FREE + 1 + 30 * mended
+    assert sum(isinstance(each, Withheld) for each in found) == 30 * (not mended)
+    assert found[-1] == "new #0"
