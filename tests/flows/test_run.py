@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.loading import load_spec
+from flows.plan import plan
 from flows.run import Run
 from flows.working import work_shards
 from storage.errors import QuotaSpent
@@ -85,6 +86,8 @@ async def test_what_failed_in_the_last_build(tmp_path: Path, monkeypatch: pytest
         write(165)
         if mended:
             refused = range(0)
+        foreseen = await plan(load_spec(path), path, Lake(lake), lambda _: None)
+        assert (foreseen.missing, foreseen.expected, foreseen.teachers[0].requests) == (155, 5, 5)
         for kept, asked in ((165, 155), (165, 0)) if mended else ((15, 105), (15, 100)):
             teacher.bodies.clear()
             again = await built(path, lake)
