@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from storage.answers import Answers
@@ -97,7 +97,7 @@ class DeskAsker:
             raise Withheld(error)
         came = False
         try:
-            answer = await self._noted(key, request)
+            answer = await self._noted(key, request, again.helps)
             came = True
         except VerifierError:
             came = True
@@ -106,9 +106,9 @@ class DeskAsker:
             again.settled(came=came)
         return answer
 
-    async def _noted(self, key: str, request: Request) -> str:
+    async def _noted(self, key: str, request: Request, may_repeat: Callable[[], bool] = lambda: True) -> str:
         try:
-            return await self._asked(request)
+            return await self._asked(request, may_repeat)
         except Withheld:
             raise
         except TeacherError as error:
@@ -116,12 +116,15 @@ class DeskAsker:
                 self._answers.fail(key, str(error))
             raise
 
-    async def _asked(self, request: Request) -> str:
+    def _left(self) -> bool:
+        return self._budget.left
+
+    async def _asked(self, request: Request, may_repeat: Callable[[], bool]) -> str:
         def bill(usage: Usage) -> None:
             CHECK.get().bill.append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
-            answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill, certain=True)
+            answer = await self._desk.ask(request, may_send=self._left, billed=bill, may_repeat=may_repeat, certain=True)
         except Withheld:
             if not self._stop:
                 self._stop.set(self._budget.exhausted())

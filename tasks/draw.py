@@ -121,7 +121,14 @@ class Asks(Protocol):
         """The teacher's, with the price that is really paid."""
         ...
 
-    async def ask(self, request: Request, *, may_send: Callable[[], bool], billed: Callable[[Usage], object]) -> Answer:
+    async def ask(
+        self,
+        request: Request,
+        *,
+        may_send: Callable[[], bool],
+        billed: Callable[[Usage], object],
+        may_repeat: Callable[[], bool],
+    ) -> Answer:
         """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
 
@@ -210,16 +217,18 @@ class Draw:
                 drawn.update({index: TeacherError(failed[index]) for index in indices})
             return
         try:
-            await self._chunk(question, indices, drawn)
+            await self._chunk(question, indices, drawn, again.helps)
         finally:
             again.settled(came=any(isinstance(drawn.get(index), Sample) for index in indices))
 
-    async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:
+    async def _chunk(
+        self, question: Question, indices: list[int], drawn: Drawn, may_repeat: Callable[[], bool] = lambda: True
+    ) -> None:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
             try:
-                answer = await self._asked(question, request)
+                answer = await self._asked(question, request, may_repeat)
             except Withheld:
                 if not self.stop:
                     self.stop.set(self.budget.exhausted())
@@ -258,7 +267,7 @@ class Draw:
         else:
             self.stop.conclude()
 
-    async def _asked(self, question: Question, request: Request) -> Answer:
+    async def _asked(self, question: Question, request: Request, may_repeat: Callable[[], bool]) -> Answer:
         """Ask. Where no answer comes, note what was billed all the same."""
         billed: list[Usage] = []
         options = question.desk.options
@@ -268,7 +277,7 @@ class Draw:
             self.spending.bill(usage, options, self.budget)
 
         try:
-            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
+            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat)
         except BaseException:
             if billed and self.waste is not None:
                 self.waste.note(

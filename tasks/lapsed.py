@@ -72,6 +72,10 @@ class Again:
         """Whether a hundred were asked for, and hardly any came so far."""
         return self.asked >= FREE and self.came <= HELPED * self.asked
 
+    def helps(self) -> bool:
+        """Whether enough came by now that those which fail once more may be sent again: they had all their attempts before."""
+        return self.came > HELPED * self.asked
+
     async def worth(self) -> bool:
         """Return whether to ask for one more, once that is known. Who is told so says what came of it: `settled`."""
         while self.in_vain:

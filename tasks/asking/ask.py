@@ -38,6 +38,8 @@ from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Recorded, Request, Teacher, Usage
 
+CONTROLS = 3
+"""Times that a control is asked which fails for a passing reason."""
 REFUSALS = 100
 """Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
 
@@ -92,14 +94,16 @@ class Desk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
+        `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
         """
-        so_far = Try(request, may_send, billed, well_then=self._controls.well)
+        so_far = Try(request, may_send, billed, may_repeat, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -220,11 +224,15 @@ class Desk:
         """Whether the teacher has answered others since a request first failed, or answers a control now."""
         async with self._controls.asking:
             if self._controls.well == so_far.well_then and self._controls.of_use:
-                await self._short(so_far)
+                for _ in range(CONTROLS):  # one may fail by chance
+                    if not isinstance(await self._short(so_far), Unavailable):
+                        break
         return self._controls.well > so_far.well_then
 
     def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
+        if so_far.billed_again and not so_far.may_repeat():
+            return True
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
         error = state.outcome.exception() if state.outcome else None

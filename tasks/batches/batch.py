@@ -131,6 +131,7 @@ class BatchDesk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        may_repeat: Callable[[], bool] = lambda: True,
     ) -> Answer:
         """Return the answer to one request, which may take a day. Raise as `tasks.asking.ask.Desk.ask` does.
 
@@ -165,7 +166,12 @@ class BatchDesk:
                 error.attempts = attempt
                 if isinstance(error, BadResponse | RequestRejected):
                     self._useless = error
-                if not self.options.retry.again(error) or attempt >= self.options.retry.attempts or self._stop:
+                if (
+                    not self.options.retry.again(error)
+                    or attempt >= self.options.retry.attempts
+                    or self._stop
+                    or not may_repeat()
+                ):
                     raise
         raise AssertionError("one attempt is the last")
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from storage.errors import RequestRejected, TeacherError
+from storage.errors import BadResponse, RequestRejected, TeacherError, Unavailable
 from storage.records import Sample
 from tasks.asking.retries import FREE
 from tasks.lapsed import KINDS, Again, Lapsed
@@ -54,14 +54,18 @@ def test_kinds():
     assert len(others) == KINDS - 2
 
 
+@pytest.mark.parametrize("error", [RequestRejected("a filter"), Unavailable("500"), BadResponse("?")], ids=repr)
 @pytest.mark.parametrize("well", [False, True])
-async def test_draw(well: bool):
-    """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others."""
+async def test_draw(well: bool, error: TeacherError):
+    """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others.
+
+    What fails again is sent once, since it had all its attempts before: else each build would spend its `retry.budget` on it.
+    """
     failing = range(FREE + 50)
 
     def answer(request: Request) -> Completion:
         if not well and request.sample_index in failing and request.prompt_id != "control":
-            raise RequestRejected("a filter")
+            raise error
         return echo(request)
 
     till = Till(answer)
@@ -70,7 +74,7 @@ async def test_draw(well: bool):
     assert len(asked) == (FREE + 60 if well else FREE + 10)
     assert sum(isinstance(each, Sample) for each in drawn.values()) == (FREE + 60 if well else 10)
     told = [str(each) for each in drawn.values() if isinstance(each, TeacherError)]
-    assert (told.count("a filter"), told.count("the error")) == ((0, 0) if well else (FREE, 50))
+    assert (told.count(str(error)), told.count("the error")) == ((0, 0) if well else (FREE, 50))
 
 
 async def test_a_stop():
