@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from storage.answers import Answers
-from storage.errors import BadResponse, EmptyResponse, QuotaSpent, VerifierError, Withheld
+from storage.errors import BadResponse, EmptyResponse, QuotaSpent, TeacherError, VerifierError, Withheld
 from storage.identity import request_key
 from storage.records import Message
 from tasks.asking.ask import Desk
 from tasks.draw import Budget, Spending
+from tasks.lapsed import Lapsed
 from tasks.stop import Stop
 from tasks.teachers.protocol import NoChoices, Request, Usage
 from tasks.verify import CHECK
@@ -33,6 +34,7 @@ class DeskAsker:
         self._desk, self._spending, self._budget, self._stop = desk, spending, budget, stop
         self._answers, self._waits = answers, waits
         self._recent: dict[str, asyncio.Future[str]] = {}
+        self._lapsed = Lapsed()
 
     async def ask(self, messages: Sequence[Message], *, schema: dict[str, Any]) -> str:
         """Ask at temperature 0 for JSON by the schema. Raise VerifierError where what was paid for is of no use."""
@@ -63,7 +65,7 @@ class DeskAsker:
                     raise  # who waits was cancelled, and not who asks
         mine = self._recent[key] = asyncio.get_running_loop().create_future()
         try:
-            answer = await self._asked(request)
+            answer = await self._wanted(key, request)
         except VerifierError as error:
             mine.set_exception(error)
             mine.exception()  # perhaps nobody else waits for it
@@ -83,12 +85,46 @@ class DeskAsker:
             if asked.done():
                 del self._recent[key]
 
-    async def _asked(self, request: Request) -> str:
+    async def _wanted(self, key: str, request: Request) -> str:
+        """Ask, but not for what got no answer in an earlier build where asking for the like is in vain."""
+        name = self._desk.options.name
+        if (error := self._answers.failed.get(key)) is None:
+            return await self._noted(key, request)
+        again = self._lapsed.of(name, error)
+        if not await again.worth():
+            if not self._stop and again.first_told():
+                logger.warning("teacher %r: %s", name, again.said(error))
+            raise Withheld(error)
+        came = False
+        try:
+            answer = await self._noted(key, request, again.helps)
+            came = True
+        except VerifierError:
+            came = True
+            raise
+        finally:
+            again.settled(came=came)
+        return answer
+
+    async def _noted(self, key: str, request: Request, may_repeat: Callable[[], bool] = lambda: True) -> str:
+        try:
+            return await self._asked(request, may_repeat)
+        except Withheld:
+            raise
+        except TeacherError as error:
+            if not self._stop:
+                self._answers.fail(key, str(error))
+            raise
+
+    def _left(self) -> bool:
+        return self._budget.left
+
+    async def _asked(self, request: Request, may_repeat: Callable[[], bool]) -> str:
         def bill(usage: Usage) -> None:
             CHECK.get().bill.append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
-            answer = await self._desk.ask(request, may_send=lambda: self._budget.left, billed=bill, certain=True)
+            answer = await self._desk.ask(request, may_send=self._left, billed=bill, may_repeat=may_repeat, certain=True)
         except Withheld:
             if not self._stop:
                 self._stop.set(self._budget.exhausted())

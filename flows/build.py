@@ -35,7 +35,7 @@ from flows.watching.approval import approved
 from flows.watching.metrics import served
 from flows.watching.reporting import report
 from flows.watching.watcher import Watcher, watched
-from flows.working import signals, work_shards
+from flows.working import conclude, signals, work_shards
 from storage.errors import Interrupted, UserError
 from storage.lake import Lake
 from tasks.report import Summary
@@ -220,7 +220,7 @@ async def draw(run: Run) -> None:
         from flows.cluster.shards import work_on_cluster
 
         await work_on_cluster(run, run.spec.runner, lambda number: shard(dataset, number))
-    run.stop.conclude()
+    await conclude(run)
     run.stop.check()
     await with_grace(run.stop, run.judge_together())
     run.stop.check()

@@ -23,7 +23,7 @@ from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import barred, costs, lapsed, outcomes, unwanted
 from tasks.batches import underway
-from tasks.estimate import Estimate, billed_at_most, estimate
+from tasks.estimate import Estimate, estimate
 from tasks.growth.estimate import GrowthEstimate
 from tasks.license import licenses
 from tasks.prepare import Prepared, first_asked, some_prompts
@@ -31,7 +31,6 @@ from tasks.rights.bound import Bound
 from tasks.rights.terms import load
 from tasks.room import token_bytes
 from tasks.self_test import doubts
-from tasks.teachers.protocol import Usage
 from tasks.verify import Named, alone
 
 PAIRS = 20
@@ -123,9 +122,10 @@ class Plan:
         ]
         if more := sum(each.may_come for each in self.growth):
             may = counted(more, "prompt")
-            lines.append(("", f"without those of up to {may} that may be grown yet; what is said below at most has them"))
+            lines.append(("", f"without those of up to {may} that may be grown yet; the costs below have them"))
         for each in self.teachers:
-            asked = f"{each.model}: {counted(each.expected, 'sample')} in {counted(each.requests, 'request')}"
+            beside = f" and about {each.coming:,} of prompts to be grown" if each.coming else ""
+            asked = f"{each.model}: {counted(each.expected, 'sample')}{beside} in {counted(each.requests, 'request')}"
             by = f", {each.strategy or 'plain template'}" if any(other.strategy for other in self.teachers) else ""
             lines.append((f"teacher {each.teacher}{by}", f"{asked}, {_usd(each, known=each.known)}"))
             lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
@@ -196,7 +196,8 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
             say(warning)
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
-            say(f"{counted(failed, 'missing sample')} failed in the last build: few of them are asked for unless these come now")
+            few = "few of them are asked for unless these come now, and only what is said at most has them"
+            say(f"{counted(failed, 'missing sample')} failed in the last build: {few}")
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 
@@ -217,10 +218,11 @@ def _plan(
         spec.cascades,
         verified=bool(alone(verifiers)),
         strategies=[arm.strategy for arm in arms],
+        coming=(sum(each.expected or 0 for each in growth), sum(each.may_come for each in growth)),
     )
     judges = [_judge(spec, named, estimates, workspace) for named in verifiers if judging.asks(named.verifier)]
     bills: list[Estimate | JudgeEstimate | GrowthEstimate] = [*estimates, *judges, *growth]
-    may_come = sum(each.may_come for each in growth)
+    foreseen = all(each.expected is not None for each in growth if each.may_come)
     return Plan(
         dataset=spec.dataset,
         prompts=prepared.prompts,
@@ -232,8 +234,8 @@ def _plan(
         expected=sum(each.expected for each in estimates),
         cost_usd=_sum(bill.cost_usd for bill in bills),
         least_usd=_sum(bill.least_usd for bill in bills),
-        most_usd=_sum([*(bill.most_usd for bill in bills), *_of_those_to_come(spec, workspace, may_come)]),
-        known=not may_come and all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
+        most_usd=_sum(bill.most_usd for bill in bills),
+        known=foreseen and all(each.known for each in estimates) and all(each.cost_usd is not None for each in judges),
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
         logprobs_bytes=token_bytes(spec.sampling.logprobs) * sum(each.tokens_out for each in estimates),
@@ -246,21 +248,6 @@ def _plan(
             {"role": message.role, "content": message.content} for message in first_asked(workspace, wiring.template(spec, path))
         ],
     )
-
-
-def _of_those_to_come(spec: Spec, workspace: Workspace, may_come: int) -> list[float | None]:
-    """Return what answers to the prompts that may be grown yet cost at most, if these are as long as those that there are."""
-    if not may_come:
-        return []
-    ((tokens,),) = workspace.rows("SELECT avg(tokens) FROM slots")
-    found: list[float | None] = []
-    for teacher in spec.drawing:
-        samples, out = may_come * spec.sampling.k, spec.sampling.max_tokens
-        if teacher.paid is None or out is None or tokens is None:
-            return [None]
-        usage = Usage(tokens_in=round(samples * tokens), tokens_out=samples * out)
-        found.append(teacher.paid.cost(usage) * billed_at_most(teacher))
-    return found
 
 
 def _terms(bound: Bound) -> str:
@@ -285,7 +272,8 @@ def _judge(spec: Spec, named: Named, estimates: Sequence[Estimate], workspace: W
         [named.fingerprint],
     )
     each = 0.0 if free else float(mean) if priced and stored else None
-    expected, most = (sum(found) for found in zip(*((one.expected, one.missing) for one in estimates), strict=True))
+    expected = sum(one.expected + one.coming for one in estimates)
+    most = sum(one.missing + one.coming_most for one in estimates)
     return JudgeEstimate(
         verifier=named.name,
         teacher=", ".join(asked),

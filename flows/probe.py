@@ -16,7 +16,7 @@ from flows.process.waiting import with_grace
 from flows.progress import Progress
 from flows.run import Run
 from flows.spec import Spec
-from flows.working import signals, work_shards
+from flows.working import conclude, signals, work_shards
 from storage import catalog
 from storage.lake import Lake
 from storage.wording import counted
@@ -68,8 +68,8 @@ async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:
             judged = await with_grace(run.stop, run.judge_stored()) or 0
             run.stop.check()
             await work_shards(run, run.work)
+            await conclude(run)
             await asyncio.to_thread(catalog.write, run.lake)
-        run.stop.conclude()
         run.stop.check()
     spending = run.progress.spending
     return Probed(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from tasks.asking.ask import Desk
 from tasks.asking.meter import LineState, together
+from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.tally import Passing, Tally
 
@@ -55,7 +56,7 @@ class Progress:
     """How each batch that is waited for stands, in a line."""
     outcomes: dict[str, int] = field(default_factory=dict)
     """Once they are decided: the slots that were kept, rejected and failed."""
-    desks: Sequence[object] = ()
+    desks: Sequence[Desk | BatchDesk] = ()
     """The spec's teachers, where they are asked."""
     afar: dict[str, list[LineState]] = field(default_factory=dict)
     """How the lines of a cluster's workers stand, by worker."""

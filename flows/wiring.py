@@ -175,8 +175,12 @@ def open_desk(
 
 def answered_before(desks: Iterable[Desk | BatchDesk]) -> None:
     """Tell desks that an earlier run got answers of their teachers."""
-    for line in (line for desk in desks if isinstance(desk, Desk) for line in desk.lines):
-        line.breaker.answered_before = True
+    for desk in desks:
+        if isinstance(desk, BatchDesk):
+            desk.known = True
+        else:
+            for line in desk.lines:
+                line.breaker.answered_before = True
 
 
 def recall(spec: Spec, workspace: Workspace, desks: Mapping[str, Desk | BatchDesk]) -> None:

@@ -37,6 +37,16 @@ async def work_shards(run: Run, work: Callable[[int], Awaitable[object]], shards
     await with_grace(run.stop, workers())
 
 
+async def conclude(run: Run) -> None:
+    """Stop the run where a teacher or a judge was of no use, or something was left open, now that all was asked for."""
+    for desk in run.progress.desks:
+        try:
+            await with_grace(run.stop, desk.conclude())
+        except UserError as error:
+            run.stop.set(error)
+    run.stop.conclude()
+
+
 def first(group: BaseExceptionGroup[UserError]) -> UserError:
     """Return the first error of a group, however deep."""
     error = group.exceptions[0]

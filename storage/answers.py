@@ -1,4 +1,4 @@
-"""Answers that judges gave to checks that came to no verdict: the next build needn't buy them again.
+"""Answers that judges gave to checks that came to no verdict: the next build needn't buy them again. And why others got none.
 
 A panel of three has two answers where the third one's teacher is down. A line of JSON for each, in a file of each run, written
 when the check ends; until then they are in `storage.checks`. There are few, since a teacher that stays down ends a run; a line
@@ -7,7 +7,7 @@ that a crash tore is left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -29,6 +29,8 @@ class Answers:
         self._folder = folder
         self._lines = Appended((to or folder) / f"{run}.jsonl")
         self._known: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
+        """Why a request got no answer, by its address."""
         self._checks = Checks(checks / f"{run}.jsonl")
 
     def __enter__(self) -> Self:
@@ -36,12 +38,25 @@ class Answers:
             with writing(path):
                 lines = path.read_bytes().splitlines()
             for line in lines:
-                self._known |= _read(line)
+                self._read(line)
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._checks.close()
         self._lines.close(sync=True)
+
+    def _read(self, line: bytes) -> None:
+        try:
+            found = orjson.loads(line)
+        except ValueError:
+            return
+        match found:
+            case [str(key), str(answer)]:
+                self._known[key] = answer
+            case [str(key), None, str(error)]:
+                self.failed[key] = error
+            case _:
+                pass
 
     def get(self, key: str) -> str | None:
         """Return the answer to what has this address, where it is known."""
@@ -60,18 +75,13 @@ class Answers:
 
     def keep(self, answered: Mapping[str, str]) -> None:
         """Keep answers by address. Raise StorageError where they can't be written."""
-        lines = [orjson.dumps([key, answer.encode("utf-8", "replace").decode()]) for key, answer in answered.items()]
-        self._lines.write(b"".join(line + b"\n" for line in lines))
+        self._write([[key, answer.encode("utf-8", "replace").decode()] for key, answer in answered.items()])
         self._known |= answered
 
+    def fail(self, key: str, error: str) -> None:
+        """Keep that a request got no answer. Raise StorageError where that can't be written."""
+        self._write([[key, None, error.encode("utf-8", "replace").decode()]])
+        self.failed[key] = error
 
-def _read(line: bytes) -> dict[str, str]:
-    try:
-        found = orjson.loads(line)
-    except ValueError:
-        return {}
-    match found:
-        case [str(key), str(answer)]:
-            return {key: answer}
-        case _:
-            return {}
+    def _write(self, rows: Sequence[Sequence[str | None]]) -> None:
+        self._lines.write(b"".join(orjson.dumps(row) + b"\n" for row in rows))

@@ -17,7 +17,7 @@ from storage.waste import Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
-from tasks.lapsed import Again, Lapsed
+from tasks.lapsed import Lapsed
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, TeacherOptions
 from tasks.teachers.protocol import Request, Usage
@@ -122,7 +122,14 @@ class Asks(Protocol):
         """The teacher's, with the price that is really paid."""
         ...
 
-    async def ask(self, request: Request, *, may_send: Callable[[], bool], billed: Callable[[Usage], object]) -> Answer:
+    async def ask(
+        self,
+        request: Request,
+        *,
+        may_send: Callable[[], bool],
+        billed: Callable[[Usage], object],
+        may_repeat: Callable[[], bool],
+    ) -> Answer:
         """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
 
@@ -206,32 +213,23 @@ class Draw:
         again = self.lapsed.of(options.name, failed[indices[0]])
         if not await again.worth():
             if not self.stop:
-                self._give_up(options.name, again, failed[indices[0]])
+                if again.first_told():
+                    logger.warning("teacher %r: %s", options.name, again.said(failed[indices[0]]))
                 drawn.update({index: TeacherError(failed[index]) for index in indices})
             return
         try:
-            await self._chunk(question, indices, drawn)
+            await self._chunk(question, indices, drawn, again.helps)
         finally:
             again.settled(came=any(isinstance(drawn.get(index), Sample) for index in indices))
 
-    def _give_up(self, teacher: str, again: Again, error: str) -> None:
-        if not again.told:
-            again.told = True
-            logger.warning(
-                "teacher %r: %d requests that failed in the last build were sent again, and %d got an answer: the others of them "
-                "are left as they are, as one with the error %s",
-                teacher,
-                again.asked,
-                again.came,
-                error,
-            )
-
-    async def _chunk(self, question: Question, indices: list[int], drawn: Drawn) -> None:
+    async def _chunk(
+        self, question: Question, indices: list[int], drawn: Drawn, may_repeat: Callable[[], bool] = lambda: True
+    ) -> None:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
             try:
-                answer = await self._asked(question, request)
+                answer = await self._asked(question, request, may_repeat)
             except Withheld:
                 if not self.stop:
                     self.stop.set(self.budget.exhausted())
@@ -270,7 +268,7 @@ class Draw:
         else:
             self.stop.conclude()
 
-    async def _asked(self, question: Question, request: Request) -> Answer:
+    async def _asked(self, question: Question, request: Request, may_repeat: Callable[[], bool]) -> Answer:
         """Ask. Where no answer comes, note what was billed all the same."""
         billed: list[Usage] = []
         options = question.desk.options
@@ -280,7 +278,7 @@ class Draw:
             self.spending.bill(usage, options, self.budget)
 
         try:
-            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
+            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat)
         except BaseException:
             if billed and self.waste is not None:
                 self.waste.note(

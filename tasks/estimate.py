@@ -41,9 +41,14 @@ class Estimate:
     missing: int
     """Samples to buy at most."""
     expected: int
-    """Samples to buy as far as pass rates tell: `missing` where every sample is asked for anyway, or no rate is known."""
+    """Samples to buy as far as pass rates tell: `missing` where every sample is asked for anyway, or no rate is known. What
+    failed in the last build is taken to fail again."""
+    coming: int = 0
+    """Samples of prompts that are expected to be grown yet: beside the expected ones."""
+    coming_most: int = 0
+    """Samples of prompts that may be grown yet at most: beside the missing ones."""
     requests: int
-    """Requests that ask for the expected ones."""
+    """Requests that ask for those expected and coming."""
     tokens_in: int
     """Of these."""
     tokens_out: int
@@ -85,6 +90,13 @@ class _Wanted:
     tokens_in: float = 0.0
     """As `tasks.tokens` reckons."""
 
+    def __add__(self, other: _Wanted) -> _Wanted:
+        return _Wanted(
+            samples=self.samples + other.samples,
+            requests=self.requests + other.requests,
+            tokens_in=self.tokens_in + other.tokens_in,
+        )
+
 
 def estimate(
     workspace: Workspace,
@@ -94,17 +106,22 @@ def estimate(
     *,
     verified: bool,
     strategies: Sequence[str | None] = (),
+    coming: tuple[int, int] = (0, 0),
 ) -> list[Estimate]:
     """Return what each drawing teacher will be asked for. `open_slots` must be there; `verified`: by anything at all.
 
-    `teachers` and `strategies` are those of the workspace's `arms`; `cascades` has one for each strategy.
+    `teachers` and `strategies` are those of the workspace's `arms`; `cascades` has one for each strategy. `coming`: prompts that
+    aren't there yet, as many as are expected and at most. They are taken to be like those that are there.
     """
     groups = _groups(workspace, len(teachers))
+    about, at_most = (_fresh(groups, prompts) for prompts in coming)
     fitted = [_rate(groups, number) if verified else rates.ALWAYS for number in range(len(teachers))]
     counted = {
         "expected": _wanted(groups, [rate or rates.NEVER for rate in fitted], sampling, teachers, cascades),
         "least": _wanted(groups, [rates.ALWAYS for _ in fitted], sampling, teachers, cascades),
-        "most": _wanted(groups, [rates.NEVER for _ in fitted], sampling, teachers, cascades),
+        "most": _wanted(_all_asked(groups), [rates.NEVER for _ in fitted], sampling, teachers, cascades),
+        "coming": _wanted(about, [rate or rates.NEVER for rate in fitted], sampling, teachers, cascades),
+        "coming_most": _wanted(at_most, [rates.NEVER for _ in fitted], sampling, teachers, cascades),
     }
     found = []
     for number, teacher in enumerate(teachers):
@@ -112,8 +129,13 @@ def estimate(
         known = own and (fitted[number] is not None or not sampling.early)
         out = like.out if like else sampling.max_tokens or OUT_UNKNOWN
         expected, least, most = (counted[name][number] for name in ("expected", "least", "most"))
-        most_out = sampling.max_tokens if most.samples and not (teacher.paid and teacher.paid.free) else 0
-        tokens_in, tokens_out = _tokens(expected, like, out)
+        coming_now, coming_most = (counted[name][number] for name in ("coming", "coming_most"))
+        wanted, bound = expected + coming_now, most + coming_most
+        free = teacher.paid is not None and teacher.paid.free
+        unlike = bool(coming[1]) and not groups and not free  # nobody knows what those to come will be like
+        most_out = sampling.max_tokens if bound.samples and not free else 0
+        again = _again(workspace, number, teacher, own=own)
+        tokens_in, tokens_out = _tokens(wanted, like, out)
         found.append(
             Estimate(
                 teacher=teacher.name,
@@ -122,20 +144,24 @@ def estimate(
                 license=str(teacher.license),
                 missing=round(most.samples),
                 expected=round(expected.samples),
-                requests=math.ceil(expected.requests - 1e-6),
+                coming=round(coming_now.samples),
+                coming_most=round(coming_most.samples),
+                requests=math.ceil(wanted.requests - 1e-6),
                 tokens_in=tokens_in,
                 tokens_out=tokens_out,
                 known=known,
                 basis=said + _counted_by(sampling, fitted[number], verified=verified),
-                cost_usd=_cost(teacher, expected, like, out, times=_again(workspace, number, teacher, own=own)),
+                cost_usd=None if unlike else _cost(teacher, wanted, like, out, times=again),
                 least_usd=_cost(teacher, least, like, out if own else 1.0),
-                most_usd=None if most_out is None else _cost(teacher, most, like, most_out, times=billed_at_most(teacher)),
+                most_usd=None
+                if most_out is None or unlike
+                else _cost(teacher, bound, like, most_out, times=billed_at_most(teacher)),
             )
         )
     return found
 
 
-_Group = tuple[list[str], int, list[int]]
+_Group = tuple[list[str], float, list[float]]
 """What is known of some prompts' slots, a pattern for each teacher; how many prompts are so; their tokens in all, by teacher."""
 
 
@@ -151,6 +177,7 @@ def _groups(workspace: Workspace, teachers: int) -> list[_Group]:
             f"""
             WITH marked AS (
                 SELECT ord, arm, sample_index, tokens, CASE
+                    WHEN NOT here AND first AND failed IS NOT NULL THEN '{rates.FAILED}'
                     WHEN NOT here AND first THEN '{rates.MISSING}'
                     WHEN NOT here THEN '{rates.UNKNOWN}'
                     WHEN open_slots.accepted THEN '{rates.ACCEPTED}'
@@ -171,12 +198,27 @@ def _groups(workspace: Workspace, teachers: int) -> list[_Group]:
             known = tuple(columns[:teachers])
             before = found.get(known, (0, [0] * teachers))
             found[known] = before[0] + prompts, [one + more for one, more in zip(before[1], columns[teachers:], strict=True)]
-    return [(list(known), prompts, sizes) for known, (prompts, sizes) in found.items()]
+    return [(list(known), prompts, list[float](sizes)) for known, (prompts, sizes) in found.items()]
+
+
+def _all_asked(groups: Sequence[_Group]) -> list[_Group]:
+    """Return the same, where what failed in the last build may come as well."""
+    return [([each.replace(rates.FAILED, rates.MISSING) for each in known], number, sizes) for known, number, sizes in groups]
+
+
+def _fresh(groups: Sequence[_Group], prompts: int) -> list[_Group]:
+    """Return so many prompts like those that there are, of which nothing is stored."""
+    share = prompts / max(1.0, sum(number for _, number, _ in groups))
+    return [
+        ([rates.MISSING * len(each) for each in known], number * share, [size * share for size in sizes])
+        for known, number, sizes in groups
+        if share
+    ]
 
 
 def _rate(groups: Sequence[_Group], number: int) -> Rate | None:
     return rates.fit(
-        (patterns[number].count(rates.ACCEPTED), patterns[number].count(rates.REJECTED), prompts)
+        (patterns[number].count(rates.ACCEPTED), patterns[number].count(rates.REJECTED), round(prompts))
         for patterns, prompts, _ in groups
     )
 

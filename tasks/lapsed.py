@@ -9,7 +9,6 @@ aren't asked for keep the error that they had.
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,12 +16,11 @@ import pyarrow.parquet as pq
 from storage.lake import Lake
 from storage.sql import literal
 from storage.workspace import Workspace
+from tasks.asking.control import VARIES
 from tasks.asking.retries import FREE, HELPED
 
 KINDS = 50
 """Of errors that are told apart: a server whose errors are all different is none the better for it."""
-_VARIES = re.compile(r"[0-9a-f-]{12,}|\d[\d.,]{3,}")
-"""In an error: ids and numbers; a status has three digits."""
 
 
 def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
@@ -53,7 +51,7 @@ class Lapsed:
 
     def of(self, teacher: str, error: str) -> Again:
         """Return that of a teacher's slots which had an error like this one."""
-        key = teacher, _VARIES.sub("…", error.partition(": ")[0])
+        key = teacher, VARIES.sub("…", error.partition(": ")[0])
         if key not in self._by and len(self._by) >= KINDS:
             key = teacher, "others"
         return self._by.setdefault(key, Again())
@@ -65,8 +63,7 @@ class Again:
     def __init__(self) -> None:
         """Nobody was asked yet."""
         self.asked = self.came = 0
-        self.told = False
-        """Whether somebody said that it is in vain."""
+        self._told = False
         self._pending = 0
         self._changed = asyncio.Event()
 
@@ -74,6 +71,10 @@ class Again:
     def in_vain(self) -> bool:
         """Whether a hundred were asked for, and hardly any came so far."""
         return self.asked >= FREE and self.came <= HELPED * self.asked
+
+    def helps(self) -> bool:
+        """Whether enough came by now that those which fail once more may be sent again: they had all their attempts before."""
+        return self.came > HELPED * self.asked
 
     async def worth(self) -> bool:
         """Return whether to ask for one more, once that is known. Who is told so says what came of it: `settled`."""
@@ -84,6 +85,18 @@ class Again:
         self.asked += 1
         self._pending += 1
         return True
+
+    def first_told(self) -> bool:
+        """Whether nobody has been told yet that it is in vain: who asks is."""
+        first, self._told = not self._told, True
+        return first
+
+    def said(self, error: str) -> str:
+        """Return what is said then, with one of the errors."""
+        return (
+            f"{self.asked} requests that failed in the last build were sent again, and {self.came} got an answer: the others of "
+            f"them are left as they are, as one with the error {error}"
+        )
 
     def settled(self, *, came: bool) -> None:
         """Hear what came of one."""

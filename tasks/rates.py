@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-ACCEPTED, REJECTED, UNKNOWN, MISSING = "A", "R", "U", "."
-"""What is known of a slot, a letter each. UNKNOWN costs nothing: it is stored and not judged, or another slot buys it."""
+ACCEPTED, REJECTED, UNKNOWN, MISSING, FAILED = "A", "R", "U", ".", "F"
+"""What is known of a slot, a letter each. UNKNOWN costs nothing: it is stored and not judged, or another slot buys it. FAILED is
+missing, and got no response in the last build: it is taken not to get one."""
 _NO_CHANCE = 1e-12
 _MEANS = 99
 _SPREADS = [10 ** (exponent / 4) for exponent in range(-8, 9)]
@@ -125,7 +126,7 @@ def _drawn(pattern: str, rate: Rate, goal: int, *, adaptive: bool, later: int = 
     enough = max(0, goal - later) if adaptive else 0 if known < goal <= known + later else goal
     wanted, open_slots = 0.0, 0
     for state in pattern:
-        if state in ACCEPTED + REJECTED:
+        if state in ACCEPTED + REJECTED + FAILED:
             continue
         top = enough if state == MISSING else goal
         if state == MISSING and top:

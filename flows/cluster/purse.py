@@ -114,13 +114,14 @@ class MeteredDesk(Desk):
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
     ) -> Answer:
         """See `Desk.ask`."""
         while True:
             await self._allowance.wait()
             try:
-                return await super().ask(request, may_send=may_send, billed=billed, certain=certain)
+                return await super().ask(request, may_send=may_send, billed=billed, may_repeat=may_repeat, certain=certain)
             except Withheld:
                 if self._stop:
                     raise

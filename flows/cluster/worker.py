@@ -272,11 +272,15 @@ class Worker:
             await asyncio.to_thread(self._apart.expect, shard)
         for left in reversed(range(TRIES)):
             try:
-                return await self._shards.work(shard)
+                counts = await self._shards.work(shard)
+                for desk in self._desks:
+                    await desk.conclude()
             except Exception as error:
                 if self._stop or not left or (isinstance(error, ExceptionGroup) and error.subgroup(UserError)):
                     raise
                 await asyncio.sleep(1)
+            else:
+                return counts
         raise AssertionError("the last try returns or raises")
 
     async def _judged(self, shard: int, attempt: int) -> dict[str, int]:

@@ -7,49 +7,41 @@ breaker, and a request takes the line that has the least to do.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 import tenacity
 
 from storage.errors import (
     BadResponse,
-    EmptyResponse,
-    Overloaded,
     QuotaSpent,
     RateLimited,
     RequestRejected,
     SetupError,
     TeacherDown,
     TeacherError,
-    TimedOut,
     Unavailable,
-    Unreachable,
     Unwanted,
     UserError,
     Withheld,
 )
-from tasks.asking.control import Controls, control
-from tasks.asking.counts import Counts
-from tasks.asking.expected import Expected
+from tasks.asking.control import Controls, alike, control
 from tasks.asking.limits import Lease
 from tasks.asking.line import Line
+from tasks.asking.lines import Lines
 from tasks.asking.meter import LineState
-from tasks.asking.retries import Retries, RetriesSpent, asked_s, retrying
+from tasks.asking.retries import Retries, RetriesSpent, retrying
+from tasks.asking.sending import Sending
 from tasks.asking.trying import Try
-from tasks.asking.usable import Distributions, billable, usable
+from tasks.asking.usable import Distributions, billable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Request, Teacher, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Recorded, Request, Teacher, Usage
 
-logger = logging.getLogger(__name__)
+CONTROLS = 3
+"""Times that a control is asked which fails for a passing reason."""
 REFUSALS = 100
 """Times that one request is refused (429) before that counts as its own fault; a refusal costs nothing."""
-LONGEST_WAIT_S = 900.0
-"""A server that asks for a longer wait is down for this run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +67,11 @@ class Desk:
         self.lines = lines
         """The ways to the teacher."""
         self._stop = stop
-        self._distributions = Distributions()
         self._retries = Retries(options)
         self._controls = Controls()
-        self._expected = Expected()
-        self._counts = Counts(options.name)
+        self._distributions = Distributions()
+        self._ways = Lines(lines, options.retry.attempts)
+        self._sending = Sending(options, self._ways)
         self._retrying = retrying(options.retry, elsewhere=len(lines) > 1)
 
     def states(self) -> list[LineState]:
@@ -91,20 +83,27 @@ class Desk:
         """One of the teachers: all of them answer alike."""
         return self.lines[0].teacher
 
+    @property
+    def _known(self) -> bool:
+        """Whether the teacher has answered requests before, in this run or an earlier one."""
+        return bool(self._controls.answers) or any(line.breaker.answered_before for line in self.lines)
+
     async def ask(
         self,
         request: Request,
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
         of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
+        `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
         """
-        so_far = Try(request, may_send, billed)
+        so_far = Try(request, may_send, billed, may_repeat, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -123,16 +122,76 @@ class Desk:
             if isinstance(error, UserError):
                 raise
             error.attempts = so_far.attempts
-            if certain and isinstance(error, BadResponse) and not isinstance(error, EmptyResponse | NoChoices) and not self._stop:
-                error.by_itself = await self._fails_by_itself(so_far)
-                if not error.by_itself and self._controls.garbled:
-                    raise self._is_lost(f"answers with no response ({so_far.attempts} attempts, the last: {error})") from error
-            if not self._stop and isinstance(error, RateLimited | Unavailable) and self._is_down(error, so_far):
-                failing_s = max(line.breaker.failing_s for line in self.lines)
-                last = f"({so_far.attempts} attempts, the last: {error})"
-                raise self._is_lost(f"stayed unavailable for {failing_s:.0f} s {last}") from error
+            if not self._stop and not isinstance(error, Withheld):
+                await self._blame(error, so_far, certain=certain)
             raise
         return _answer(completion, so_far)
+
+    async def _blame(self, error: TeacherError, so_far: Try, *, certain: bool) -> None:
+        """Raise TeacherDown or SetupError where it is no fault of a request's own that it got no answer."""
+        controls, last = self._controls, f"({so_far.attempts} attempts, the last: {error})"
+        so_far.error = error
+        controls.unanswered = so_far
+        if certain and isinstance(error, BadResponse):
+            error.by_itself = await self._fails_by_itself(so_far)
+            if not error.by_itself and controls.garbled:
+                raise self._is_lost(f"answers with no response {last}") from error
+        if isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far):
+            how = "gave no usable answer" if isinstance(error, BadResponse) else "stayed unavailable"
+            raise self._is_lost(f"{how} for {self._ways.failing_s:.0f} s {last}") from error
+        controls.refused += isinstance(error, RequestRejected) and not isinstance(self.teacher, Recorded)
+
+    async def conclude(self) -> None:
+        """Hear that all was asked for. Raise TeacherDown or SetupError where the last to fail failed as anything else does.
+
+        Too few may have been asked for that to be noticed before.
+        """
+        controls, so_far = self._controls, self._controls.unanswered
+        if so_far is None or so_far.error is None or self._stop or controls.well > so_far.well_then:
+            return
+        if isinstance(so_far.error, RequestRejected) and self._known and not controls.looks:
+            return  # it refuses what it refused before
+        found: TeacherError | None = so_far.error
+        if not isinstance(self.teacher, Recorded):
+            async with controls.asking:
+                for attempt in range(self.options.retry.attempts):
+                    await asyncio.sleep(self.options.retry.first_wait_s if attempt else 0)
+                    found = await self._short(so_far)
+                    if found is None or isinstance(found, RequestRejected):
+                        break
+        if (refuses := self._refuses_all(found)) is not None:
+            raise self._named(refuses)
+        if found is not None and not (isinstance(found, RequestRejected) and self._known):
+            raise self._is_lost(f"gives no usable answer, whatever it is asked (the last: {so_far.error})")
+
+    async def _short(self, so_far: Try) -> TeacherError | None:
+        """Ask a control in a request's place. Return what it failed with; None where it was answered, or couldn't be asked."""
+        well, self._controls.refusal = self._controls.well, None
+        line = self._ways.pick()
+        async with line.limiter.place() as entered:
+            if entered:
+                try:
+                    await self._through(line, so_far, spent=True)
+                except Withheld:
+                    return None
+                except TeacherError as error:
+                    return error
+        return None if self._controls.well > well else self._controls.refusal
+
+    def _refuses_all(self, found: TeacherError | None) -> SetupError | None:
+        """Return what is to be said where a control `found` what requests were refused with.
+
+        That a teacher which has answered others refuses it as well means nothing, but for the same reason.
+        """
+        failed = self._controls.unanswered and self._controls.unanswered.error
+        if not isinstance(failed, RequestRejected) or not isinstance(found, RequestRejected):
+            return None
+        if self._known and not alike(found, failed):
+            return None
+        return SetupError(f"refuses whatever it is asked; check model, sampling and extra_body. It says: {failed}")
+
+    def _named(self, error: UserError) -> UserError:
+        return type(error)(f"teacher {self.options.name!r}: {error}")
 
     def _is_lost(self, why: str) -> TeacherDown:
         return TeacherDown(f"teacher {self.options.name!r} {why}; what was paid for is landed, and a rerun goes on")
@@ -156,8 +215,7 @@ class Desk:
                         so_far.error = error
                         raise
         except RetriesSpent:
-            known = self._controls.answers or any(line.breaker.answered_before for line in self.lines)
-            if so_far.error is None or not known or not self._retries.in_vain or not await self._fails_by_itself(so_far):
+            if so_far.error is None or not self._known or not self._retries.in_vain or not await self._fails_by_itself(so_far):
                 raise
             raise so_far.error from None
         raise AssertionError("tenacity returns or raises")
@@ -166,50 +224,24 @@ class Desk:
         """Whether the teacher has answered others since a request first failed, or answers a control now."""
         async with self._controls.asking:
             if self._controls.well == so_far.well_then and self._controls.of_use:
-                line = self._pick()
-                async with line.limiter.place() as entered:
-                    if entered:
-                        with contextlib.suppress(TeacherError):
-                            await self._through(line, so_far, spent=True)
+                for _ in range(CONTROLS):  # one may fail by chance
+                    if not isinstance(await self._short(so_far), Unavailable):
+                        break
         return self._controls.well > so_far.well_then
 
     def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
+        if so_far.billed_again and not so_far.may_repeat():
+            return True
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
         error = state.outcome.exception() if state.outcome else None
-        return isinstance(error, TeacherError) and self._is_down(error, so_far)
-
-    def _is_down(self, error: TeacherError, so_far: Try) -> bool:
-        if isinstance(error, Unreachable) and so_far.failures >= self.options.retry.attempts:
-            return not any(line.breaker.answers for line in self.lines)
-        return all(line.lost(error, self.options.retry.attempts) for line in self.lines)
-
-    def _pick(self) -> Line:
-        """Return the line with the least to do; one that fails for everybody only where it is time to try it."""
-        if len(self.lines) == 1 and not self.lines[0].closed:
-            return self.lines[0]
-        left = [line for line in self.lines if not line.closed]
-        if not left:
-            raise self._ended()
-        for line in left:
-            if line.breaker.wants_probe:
-                return line
-        return min(left, key=lambda line: (line.breaker.open, line.limiter.paused, line.limiter.load))
-
-    def _ended(self) -> UserError:
-        """Return why no line is asked any more: a day that is used ends, whatever is wrong with the others."""
-        reasons = [line.down for line in self.lines if line.down is not None]
-        return next((reason for reason in reasons if isinstance(reason, QuotaSpent)), reasons[-1])
-
-    def _better(self, line: Line) -> bool:
-        """Whether another line should be asked, since this one can't be just now."""
-        return not line.well and any(each.well for each in self.lines)
+        return isinstance(error, TeacherError) and self._ways.lost(error, so_far)
 
     async def _once(self, so_far: Try) -> Completion:
-        request, completion = so_far.request, None
+        completion = None
         while completion is None:
-            line = self._pick()
+            line = self._ways.pick()
             async with line.limiter.place() as entered:
                 if not entered:
                     continue
@@ -218,21 +250,19 @@ class Desk:
                 except (BrokenOff, NoChoices) as error:
                     so_far.bill(error.usage)
                     raise
-        usage = billable(completion)
-        so_far.billed(usage)
-        if so_far.in_hand is not None:
-            so_far.wasted += (billable(so_far.in_hand),)
-            so_far.in_hand = None
         try:
-            completion = self._distributions.check(usable(completion, request.n), request)
+            completion = self._distributions.check(completion, so_far.request)
         except BadResponse:
-            so_far.wasted += (usage,)
+            so_far.wasted += (billable(completion),)
             so_far.failures += 1
             so_far.billed_again = True
             raise
-        self._controls.answers += 1
+        if so_far.in_hand is not None:
+            so_far.wasted += (billable(so_far.in_hand),)
+            so_far.in_hand = None
+        self._controls.answered()
         self._retries.answered(so_far)
-        self._expected.learn(usage, len(completion.choices), so_far.latency_s)
+        self._sending.expected.learn(completion, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
@@ -249,27 +279,29 @@ class Desk:
         probe = False
 
         def leave() -> bool:
-            return bool(self._stop) or (not probe and self._better(line))
+            return bool(self._stop) or (not probe and self._ways.better(line))
 
         probe = await line.breaker.turn(leave)
         try:
             if line.closed or (leave() and not self._stop):
                 return None
-            async with line.limiter.lease(lambda: self._expected.tokens(so_far.request), leave) as lease:
+            async with line.limiter.lease(lambda: self._sending.expected.tokens(so_far.request), leave) as lease:
                 if self._stop or not so_far.may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
                     return None
-                if spent or (probe and line.breaker.doubtful and self._controls.of_use):
+                looks = self._controls.looks
+                if spent or looks or (probe and line.breaker.doubtful and self._controls.of_use):
+                    self._controls.look_at *= 1 + looks
                     await self._control(line, lease, so_far, probe=probe)
+                    if looks and (refuses := self._refuses_all(self._controls.refusal)) is not None:
+                        raise refuses
                     return None
                 self._retries.count(so_far)
                 lease.sent = True
-                return await self._metered(line, lease, so_far, probe=probe)
+                return await self._sending.send(line, lease, so_far, probe=probe)
         except (QuotaSpent, SetupError) as error:
-            if not line.closed:
-                error = type(error)(f"teacher {self.options.name!r}: {error}")
-            self._close(line, error)
+            self._ways.close(line, error if line.closed else self._named(error))
             return None
         finally:
             if probe:
@@ -277,116 +309,19 @@ class Desk:
 
     async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
         """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
+        self._controls.refusal = None
         asked = Try(control(so_far.request), so_far.may_send, so_far.billed, control=True)
         lease.sent = True
         try:
-            completion = await self._metered(line, lease, asked, probe=probe)
+            completion = await self._sending.send(line, lease, asked, probe=probe)
         except (RequestRejected, BadResponse) as error:
             if isinstance(error, NoChoices):
-                so_far.bill(error.usage)
-            self._controls.of_use = False
-            self._controls.garbled = isinstance(error, BadResponse)
+                asked.bill(error.usage)
+            so_far.wasted += asked.wasted
+            self._controls.refused_by(error)
             return
-        so_far.bill(billable(completion))
+        so_far.wasted += (billable(completion),)
         self._controls.passed += 1
-
-    async def _metered(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> Completion:
-        """Send a request, and count it and what becomes of it."""
-        meter = line.meter
-        meter.sent += 1
-        meter.again += so_far.attempts > 1
-        meter.in_flight += 1
-        try:
-            completion = await self._send(line, lease, so_far, probe=probe)
-        except Exception as error:
-            meter.failed(error)
-            raise
-        finally:
-            meter.in_flight -= 1
-            meter.tokens += lease.used or 0
-        meter.answered(so_far.latency_s)
-        return completion
-
-    async def _send(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> Completion:
-        loop, request = asyncio.get_running_loop(), so_far.request
-        lease.sent_at = sent_at = loop.time()
-        self._expected.sent(sent_at)
-        try:
-            async with asyncio.timeout(self.options.timeout_s):
-                completion = self._counts.checked(await line.teacher.complete(request), request)
-        except TimeoutError:
-            error = TimedOut(f"no answer within {self.options.timeout_s:g} s")
-            self._failed(line, so_far, error, probe=probe)
-            raise error from None
-        except (RateLimited, Overloaded, Unreachable) as error:
-            lease.used = 0
-            if not isinstance(error, Unreachable):
-                line.limiter.refused(lease)
-            self._failed(line, so_far, error, probe=probe)
-            raise
-        except BrokenOff as error:
-            error.usage = self._counts.checked(error.usage, request)
-            lease.used = error.usage.tokens_in + error.usage.tokens_out
-            self._failed(line, so_far, error, probe=probe)
-            raise
-        except Unavailable as error:
-            self._failed(line, so_far, error, probe=probe)
-            raise
-        except (RequestRejected, BadResponse) as error:
-            self._unusable(line, lease, so_far, error)
-            raise
-        finally:
-            self._expected.ended(sent_at)
-        line.breaker.answered()
-        lease.used = completion.tokens_in + completion.tokens_out
-        line.limiter.answered(lease, completion.allowance)
-        so_far.latency_s = loop.time() - sent_at
-        return completion
-
-    def _unusable(self, line: Line, lease: Lease, so_far: Try, error: RequestRejected | BadResponse) -> None:
-        """Hear that the teacher answered with no response: it is there."""
-        if isinstance(error, RequestRejected):
-            lease.used = 0
-            line.limiter.heard()
-        else:
-            if isinstance(error, NoChoices):
-                error.usage = self._counts.checked(error.usage, so_far.request)
-                lease.used = error.usage.tokens_in + error.usage.tokens_out
-            so_far.failures += 1
-            so_far.billed_again = True
-        if not so_far.control:
-            line.breaker.answered()
-
-    def _failed(self, line: Line, so_far: Try, error: RateLimited | Unavailable, *, probe: bool) -> None:
-        asked = asked_s(error)
-        so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
-        line.breaker.failed(
-            probe=probe,
-            asked_s=asked,
-            asked=so_far.request.messages if so_far.billed_again else None,
-            at_fault=so_far.billed_again and so_far.fails_alone(line),
-        )
-        if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
-            so_far.refusals += isinstance(error, RateLimited)
-            so_far.failures += not isinstance(error, RateLimited)
-        if asked > LONGEST_WAIT_S:
-            until = f"{datetime.now(UTC) + timedelta(seconds=asked):%Y-%m-%d %H:%M} UTC"
-            wait = f"asks to wait for {asked / 60:,.0f} minutes, until {until}; a rerun after that goes on"
-            self._close(line, QuotaSpent(f"teacher {self.options.name!r} {wait}"))
-        elif asked:
-            line.limiter.pause(asked)
-        if len(self.lines) > 1 and not line.well:
-            line.limiter.dismiss()
-
-    def _close(self, line: Line, error: UserError) -> None:
-        """Ask a line no more in this run. Raise the error where it was the last one."""
-        if not line.closed:  # who was under way meanwhile may hear the same
-            line.down = error
-            if not all(each.closed for each in self.lines):
-                logger.warning("%s; its other replicas go on", error)
-        if all(each.closed for each in self.lines):
-            raise self._ended()
-        line.limiter.dismiss()
 
 
 def _answer(completion: Completion, so_far: Try) -> Answer:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass, field, replace
 
+from storage.errors import BadResponse, RequestRejected, TeacherError
 from storage.records import Message
+from tasks.asking.trying import Try
 from tasks.teachers.protocol import Request
 
 MOST_OUT = 16
 """Completion tokens of a control: the fewest that every API lets one ask for."""
+REFUSED = 20
+"""Requests that a teacher refuses in a row: by then a control tells whether it refuses everything."""
+VARIES = re.compile(r"[0-9a-f-]{12,}|\b(?=\w*\d)\w{12,}|\d[\d.,]{3,}")
+"""In an error: ids and numbers; a status has three digits."""
 
 
 @dataclass(slots=True)
@@ -25,6 +32,14 @@ class Controls:
     """Whether it answers controls with a response, or says that it is down: one that refuses them would tell nothing."""
     garbled: bool = False
     """Whether what it answered one with is no response."""
+    refusal: TeacherError | None = None
+    """What the last control was refused with, or how its answer was no response."""
+    refused: int = 0
+    """Requests that were refused since one was answered."""
+    look_at: int = REFUSED
+    """So many of them are looked into, and after each look twice as many."""
+    unanswered: Try | None = None
+    """The last request that failed."""
     asking: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held by who asks one for a request that has no retries left: it tells the others too."""
 
@@ -32,6 +47,29 @@ class Controls:
     def well(self) -> int:
         """How often it has shown to be well."""
         return self.answers + self.passed
+
+    @property
+    def looks(self) -> bool:
+        """Whether so many were refused that a control is asked in the next one's place."""
+        return self.refused >= self.look_at
+
+    def answered(self) -> None:
+        """Hear of a response to a request."""
+        self.answers += 1
+        self.refused, self.look_at = 0, REFUSED
+        if self.garbled:  # that has passed
+            self.of_use, self.garbled = True, False
+
+    def refused_by(self, error: RequestRejected | BadResponse) -> None:
+        """Hear that a control was refused, or answered with no response."""
+        self.refusal = error
+        self.of_use = False
+        self.garbled = isinstance(error, BadResponse)
+
+
+def alike(one: TeacherError, other: TeacherError) -> bool:
+    """Whether two errors differ by ids and numbers at most."""
+    return VARIES.sub("…", str(one)) == VARIES.sub("…", str(other))
 
 
 def control(request: Request) -> Request:

@@ -20,6 +20,8 @@ class Try:
     """Asked last thing before each attempt."""
     billed: Callable[[Usage], object]
     """Hears of the usage of every response."""
+    may_repeat: Callable[[], bool] = lambda: True
+    """Whether it may be sent again after a failure that may have been billed."""
     control: bool = False
     """Whether it is a control: only a response to it says anything of the teacher."""
     attempts: int = 0

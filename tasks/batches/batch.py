@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from storage import intents as notes
-from storage.errors import RequestRejected, TeacherError, UserError, Withheld
+from storage.errors import BadResponse, RequestRejected, SetupError, TeacherDown, TeacherError, UserError, Withheld
 from storage.intents import Intents, Item
 from storage.wording import counted
 from tasks.asking.ask import Answer
@@ -85,6 +85,9 @@ class BatchDesk:
         self._tasks: list[asyncio.Task[None]] = []
         self._reservations = Reservations(budget, self.options.price)
         self._failed: Exception | None = None
+        self.known = False
+        """Whether it has answered, in this run or an earlier one."""
+        self._useless: TeacherError | None = None
         self._most = min(self._batch.requests, teacher.most_requests)
         self._around = Around(
             options=options,
@@ -129,6 +132,7 @@ class BatchDesk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        may_repeat: Callable[[], bool] = lambda: True,
     ) -> Answer:
         """Return the answer to one request, which may take a day. Raise as `tasks.asking.ask.Desk.ask` does.
 
@@ -156,13 +160,33 @@ class BatchDesk:
             self._place(slot)
             try:
                 completion, latency_s = await slot.future
+                self.known = True
                 return Answer(completion=completion, attempts=attempt, latency_s=latency_s, wasted=tuple(wasted))
             except TeacherError as error:
                 wasted += bills  # an answer that says nothing
                 error.attempts = attempt
-                if not self.options.retry.again(error) or attempt >= self.options.retry.attempts or self._stop:
+                if isinstance(error, BadResponse | RequestRejected):
+                    self._useless = error
+                if (
+                    not self.options.retry.again(error)
+                    or attempt >= self.options.retry.attempts
+                    or self._stop
+                    or not may_repeat()
+                ):
                     raise
         raise AssertionError("one attempt is the last")
+
+    async def conclude(self) -> None:
+        """Hear that all was asked for. Raise TeacherDown or SetupError where nothing got an answer, as `Desk.conclude` does."""
+        if self._useless is not None and not self.known and not self._stop:
+            raise self._of_no_use(self._useless)
+
+    def _of_no_use(self, last: TeacherError) -> UserError:
+        if isinstance(last, RequestRejected):
+            how = "refuses whatever it is asked; check model, sampling and extra_body"
+            return SetupError(f"teacher {self.options.name!r}: {how}. It says: {last}")
+        how = f"gives no usable answer, whatever it is asked (the last: {last})"
+        return TeacherDown(f"teacher {self.options.name!r} {how}; what was paid for is landed, and a rerun goes on")
 
     def _place(self, slot: Slot) -> None:
         """Let a caller wait: for a batch that has what is asked, or for one that is still to be sent."""
@@ -241,6 +265,8 @@ class BatchDesk:
 
     async def _send(self) -> bool:
         """Send a batch of what waits, as far as the budget goes; return whether there was one."""
+        if self._useless is not None and not self.known and not self._following:
+            self._end(self._of_no_use(self._useless))  # what was in batches so far would be billed again in vain
         taken = self._take()
         if not taken:
             return False

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from storage.errors import TeacherDown, TeacherError, Unreachable
-from tasks.asking.ask import LONGEST_WAIT_S
+from tasks.asking.sending import LONGEST_WAIT_S
 from tasks.teachers.options import RetryOptions
 
 T = TypeVar("T")

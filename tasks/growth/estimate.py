@@ -63,15 +63,10 @@ class GrowthEstimate:
 def estimate_growth(growing: Growing) -> GrowthEstimate:
     """Return what a source's growth is still to ask for. All its rounds must have been read, of what is stored."""
     options, price, counts = growing.options, growing.teacher.paid, growing.counts()
-    missing = may_come = more = 0
-    for each in growing.rounds:
-        # Whatever is still to come of one round is a seed of the next.
-        unknown = more * options.requests
-        missing += each.missing + unknown
-        more = (each.unasked + unknown) * options.per_request
-        may_come += more
-    known = sum(each.missing for each in growing.rounds)
     answered = (counts.requests - sum(each.unasked for each in growing.rounds)) * options.per_request
+    missing, may_come = _to_come(growing, 1.0)
+    expected, come = _to_come(growing, counts.kept / answered) if answered else (missing, None)
+    known = sum(each.missing for each in growing.rounds)
     like = _like(growing)
     out = like.out if like.samples else None
     return GrowthEstimate(
@@ -80,17 +75,29 @@ def estimate_growth(growing: Growing) -> GrowthEstimate:
         teacher=options.teacher,
         seeds=counts.seeds,
         left_out=dict(counts.left_out),
-        requests=counts.reused + missing,
+        requests=counts.reused + round(missing),
         stored=counts.reused,
-        missing=missing,
+        missing=round(missing),
         grown=counts.kept,
-        may_come=may_come,
-        expected=round(may_come * counts.kept / answered) if answered else None,
-        cost_usd=_cost(price, missing, like.tokens_in, out),
+        may_come=round(may_come),
+        expected=None if come is None else round(come),
+        cost_usd=_cost(price, expected, like.tokens_in, out),
         least_usd=_cost(price, known, like.tokens_in, 1.0),
         most_usd=_cost(price, missing, like.tokens_in, options.max_tokens, times=billed_at_most(growing.teacher)),
         basis=counted(like.samples, "stored answer") if like.samples else "none of its answers is stored",
     )
+
+
+def _to_come(growing: Growing, share: float) -> tuple[float, float]:
+    """Return the answers to be asked for, and the prompts that come of them where such a share of what is asked for is kept."""
+    missing = come = more = 0.0
+    for each in growing.rounds:
+        # Whatever is still to come of one round is a seed of the next.
+        unknown = more * growing.options.requests
+        missing += each.missing + unknown
+        more = (each.unasked + unknown) * growing.options.per_request * share
+        come += more
+    return missing, come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,9 @@ def _like(growing: Growing) -> _Like:
     return _Like(samples=samples, tokens_in=float(reckoned) * times, out=float(out or 0.0))
 
 
-def _cost(price: PriceOptions | None, requests: int, tokens_in: float, out: float | None, *, times: float = 1.0) -> float | None:
+def _cost(
+    price: PriceOptions | None, requests: float, tokens_in: float, out: float | None, *, times: float = 1.0
+) -> float | None:
     if price is None:
         return None
     if not requests or price.free:

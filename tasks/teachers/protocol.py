@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from storage.errors import BadResponse, Unavailable
 from storage.records import Logprobs, Message
@@ -119,6 +119,14 @@ class Teacher(Protocol):
     def identity(self) -> Mapping[str, Any]:
         """What decides the answer beside provider, model, messages and parameters."""
         ...
+
+
+@runtime_checkable
+class Recorded(Protocol):
+    """A teacher that has answers to what it was asked once: whether it answers something else tells nothing."""
+
+    recorded: ClassVar[bool]
+    """It is there."""
 
 
 @runtime_checkable

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import orjson
 
@@ -28,6 +28,8 @@ from tasks.teachers.protocol import Choice, Completion, Request
 @dataclass(frozen=True, kw_only=True)
 class ReplayTeacher:
     """Answers from `path`. The file stays on disk: an index of offsets is made in a temporary file."""
+
+    recorded: ClassVar[bool] = True
 
     path: Path
     """The JSONL file."""

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
@@ -468,11 +469,16 @@ def test_requests_that_a_server_fails_on(workplace: Workplace, failing: int) -> 
 @pytest.mark.slow
 def test_empty_responses_are_billed(workplace: Workplace) -> None:
     """An empty response costs what the server bills for it, in the summary and against the budget."""
-    with LoopbackTeacher(lambda body, sold: (200, completion([""]))) as teacher:
+
+    def answer(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+        return 200, completion(["7" if body["messages"][-1]["content"].startswith("Repeat this number") else ""])
+
+    with LoopbackTeacher(answer) as teacher:
         spec(workplace, teacher.url, prompts=1, k=1)
         summary = workplace.build()
-    assert (summary["failed"], summary["tokens_out"]) == (1, 18)
-    assert summary["cost_usd"] == pytest.approx(3 * (10 + 6 * 2) / 1e6)
+    # Three attempts, and the control that tells whose fault it is.
+    assert (summary["failed"], summary["tokens_out"]) == (1, 24)
+    assert summary["cost_usd"] == pytest.approx(4 * (10 + 6 * 2) / 1e6)
 
 
 @pytest.mark.slow

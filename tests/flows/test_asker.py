@@ -14,6 +14,7 @@ from flows.asker import DeskAsker
 from storage.answers import Answers
 from storage.checks import Check
 from storage.errors import BadResponse, QuotaSpent, TeacherDown, Unavailable, VerifierError, Withheld
+from tasks.asking.retries import FREE
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
@@ -89,13 +90,13 @@ async def test_who_waits_for_what_failed_asks_itself(made: Callable[..., Bench])
 @pytest.mark.parametrize("price", [None, {"input": 1, "output": 1}], ids=["unknown", "priced"])
 @pytest.mark.parametrize(
     ("answer", "tokens"),
-    [(EMPTY, 20), (NoChoices("no choices", usage=Usage(tokens_in=10)), 20), (BadResponse("not JSON"), 10)],
+    [(EMPTY, 30), (NoChoices("no choices", usage=Usage(tokens_in=10)), 30), (BadResponse("not JSON"), 10)],
     ids=["empty", "billed without a choice", "malformed"],
 )
 async def test_no_answer(made: Callable[..., Bench], answer: Completion | Exception, tokens: int, price: object):
     """An answer that is of no use is asked for as the policy says, and then there is no verdict, for good, whatever it cost.
 
-    What is malformed counts as its own fault since the teacher answers something else.
+    It counts as its own fault since the teacher answers something else.
     """
 
     def given(request: Request) -> Completion:
@@ -113,14 +114,17 @@ async def test_no_answer(made: Callable[..., Bench], answer: Completion | Except
     assert bench.spending.tokens_in == tokens
 
 
-async def test_nothing_but_garbage(made: Callable[..., Bench]):
+@pytest.mark.parametrize("answer", [BadResponse("<html>"), NoChoices("none", usage=Usage(tokens_in=1)), EMPTY], ids=repr)
+async def test_nothing_but_garbage(made: Callable[..., Bench], answer: Completion | BadResponse):
     """A judge that answers nobody with a response is down: nothing is left undecided for good, and little is asked."""
 
     def given(_: Request) -> Completion:
-        raise BadResponse("<html>")
+        if isinstance(answer, BadResponse):
+            raise answer
+        return answer
 
     bench = made(given)
-    with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: <html>\); what"):
+    with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: .*\); what"):
         await bench.ask("a")
     assert len(bench.teacher.requests) == 3
 
@@ -135,3 +139,27 @@ async def test_a_day_that_is_used(made: Callable[..., Bench], waits: bool):
     assert not bench.stop
     bench.stop.conclude()
     assert isinstance(bench.stop.reason, QuotaSpent) == waits
+
+
+@pytest.mark.parametrize("mended", [False, True])
+async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mended: bool):
+    """A hundred of it are asked for again, and the others where these come. What is new is asked for in any case."""
+    cursed = {f"q{number}" for number in range(FREE + 30)}
+
+    def answer(request: Request) -> Completion:
+        if request.messages[-1].content in cursed:
+            raise Unavailable("500")
+        return echo(request)
+
+    retry = RetryOptions(attempts=1, first_wait_s=0.001, max_wait_s=0.002)
+    before = made(answer, retry=retry)
+    found = await before.side_by_side("well", *sorted(cursed))
+    assert {type(each) for each in found} == {str, Unavailable}
+    if mended:
+        cursed.clear()
+    bench = made(answer, retry=retry)
+    found = await bench.side_by_side(*(f"q{number}" for number in range(FREE + 30)), "new")
+    asked = {request.messages[-1].content for request in bench.teacher.requests if request.prompt_id == "judge"}
+    assert len(asked) == FREE + 1 + 30 * mended
+    assert sum(isinstance(each, Withheld) for each in found) == 30 * (not mended)
+    assert found[-1] == "new #0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -103,7 +104,8 @@ def test_a_judge_may_be_asked_twice(usd: float, expected: float, most: float) ->
         }
     )
     named = Named(name="judge", version="1", fingerprint="f", verifier=Judge(teacher="j", rubric="r", pass_at=5))
-    found = _judge(spec, named, [cast("Any", PLAN)], cast("Workspace", FakeWorkspace()))
+    one = SimpleNamespace(expected=PLAN.expected, missing=PLAN.missing, coming=0, coming_most=0)
+    found = _judge(spec, named, [cast("Any", one)], cast("Workspace", FakeWorkspace()))
     assert found.cost_usd == pytest.approx(expected)
     assert found.most_usd == pytest.approx(most)
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.loading import load_spec
+from flows.plan import plan
 from flows.run import Run
 from flows.working import work_shards
 from storage.errors import QuotaSpent
@@ -44,6 +45,11 @@ async def test_a_judge_whose_day_ends_over_what_a_lost_worker_left(tmp_path: Pat
             run.stop.check()
 
 
+def _asked(teacher: LoopbackTeacher) -> int:
+    """Return how often it was asked for a prompt's sample."""
+    return sum(body["messages"][-1]["content"].startswith("Case") for body in teacher.bodies)
+
+
 async def built(path: Path, lake: Path) -> dict[str, Any]:
     """Build a spec."""
     async with Run(load_spec(path), path, Lake(lake)) as run:
@@ -60,7 +66,8 @@ async def test_what_failed_in_the_last_build(tmp_path: Path, monkeypatch: pytest
     refused = range(150)
 
     def answer(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
-        if int(body["messages"][-1]["content"].split()[1]) in refused:
+        words = body["messages"][-1]["content"].split()
+        if words[0] == "Case" and int(words[1]) in refused:
             return 400, {"error": {"message": "a filter"}}
         return 200, completion([f"No. {sold}"])
 
@@ -75,14 +82,16 @@ async def test_what_failed_in_the_last_build(tmp_path: Path, monkeypatch: pytest
         path.write_text(json.dumps({"dataset": "d", "prompts": prompts, "teachers": [entry], "dedup": {"exact": False}}))
         write(160)
         first = await built(path, lake)
-        assert (first["kept"], first["failed"], len(teacher.bodies)) == (10, 150, 160)
+        assert (first["kept"], first["failed"], _asked(teacher)) == (10, 150, 160)
         write(165)
         if mended:
             refused = range(0)
+        foreseen = await plan(load_spec(path), path, Lake(lake), lambda _: None)
+        assert (foreseen.missing, foreseen.expected, foreseen.teachers[0].requests) == (155, 5, 5)
         for kept, asked in ((165, 155), (165, 0)) if mended else ((15, 105), (15, 100)):
             teacher.bodies.clear()
             again = await built(path, lake)
-            assert (again["kept"], again["failed"], len(teacher.bodies)) == (kept, 165 - kept, asked)
+            assert (again["kept"], again["failed"], _asked(teacher)) == (kept, 165 - kept, asked)
     outcomes = Lake(lake).snapshot("outcomes", "d", again["build_id"]) / "part-00000.parquet"
     told = {row["reason"] for row in pq.read_table(outcomes, partitioning=None).to_pylist() if row["outcome"] == "failed"}
     assert len(told) == (not mended)

@@ -227,9 +227,8 @@ def test_more_room_for_what_is_streamed(lake: Lake, tmp_path: Path, monkeypatch:
         assert [batch.num_rows for batch in batches] == [1_000] * 3
         assert limit(workspace) != spared
     monkeypatch.setenv("STILLHOUSE_DUCKDB_MEMORY", "64MB")
-    with Workspace(lake, tmp_path / "work") as workspace:
-        with pytest.raises(StorageError, match=r"raise STILLHOUSE_DUCKDB_MEMORY"):
-            list(workspace.stream(LONG))
+    with Workspace(lake, tmp_path / "work") as workspace, pytest.raises(StorageError, match=r"raise STILLHOUSE_DUCKDB_MEMORY"):
+        list(workspace.stream(LONG))
 
 
 def test_parts_of_an_older_version(stored: Lake, tmp_path: Path):

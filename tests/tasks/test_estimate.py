@@ -37,13 +37,14 @@ def spec(**given: object) -> Spec:
     return replace(Spec(prompts=PROMPTS, teachers={"smol": FakeTeacher(answer=answer)}, options=PRICE, k=4), **given)  # type: ignore[arg-type]
 
 
-async def look(lake: Lake, spec: Spec) -> list[Estimate]:
+async def look(lake: Lake, spec: Spec, *, coming: tuple[int, int] = (0, 0)) -> list[Estimate]:
     """Return the estimates of a spec on a lake."""
     async with house(lake, spec, run="look") as one:
         await one.prepare()
         await one.open()
         teachers = [desk.options for desk in one.desks]
-        return estimate(one.workspace, one.draw.sampling, teachers, one.cascades, verified=bool(spec.verifiers))
+        verified = bool(spec.verifiers)
+        return estimate(one.workspace, one.draw.sampling, teachers, one.cascades, verified=verified, coming=coming)
 
 
 async def probed(lake: Lake, spec: Spec, prompts: int) -> int:
@@ -101,6 +102,22 @@ async def test_a_probe_tells(lake: Lake):
     assert smol.paid == 128
     assert plan.cost_usd == pytest.approx(smol.cost_usd, rel=0.1)
     assert plan.tokens_in == pytest.approx(smol.tokens_in, rel=0.05)
+
+
+async def test_prompts_that_are_to_come(lake: Lake):
+    """Prompts that aren't there yet are taken to be like the others: they are on the bill, and not among the samples."""
+    few = spec(prompts=PROMPTS[:20], k=6, sampling={"adaptive": {"accept": 1}, "max_tokens": 100})
+    few = replace(few, verifiers=[named(judge=even_first)])
+    await probed(lake, few, 10)
+    (alone,), (both,) = await look(lake, few), await look(lake, few, coming=(20, 30))
+    assert (both.missing, both.expected, both.coming_most) == (alone.missing, alone.expected, 30 * 6)
+    built = await build(lake, replace(few, prompts=PROMPTS), run="rest")
+    assert both.expected + both.coming == pytest.approx(built.paid, rel=0.2)
+    assert both.cost_usd == pytest.approx(built.by_teacher["smol"].cost_usd, rel=0.2)
+    assert alone.most_usd is not None
+    assert both.most_usd == pytest.approx(alone.most_usd * (both.missing + both.coming_most) / both.missing, rel=0.02)
+    (unlike,) = await look(lake, replace(few, prompts=[]), coming=(20, 30))
+    assert (unlike.cost_usd, unlike.most_usd) == (None, None)
 
 
 async def test_adaptive(lake: Lake):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from storage.errors import RequestRejected, TeacherError
+from storage.errors import BadResponse, RequestRejected, TeacherError, Unavailable
 from storage.records import Sample
 from tasks.asking.retries import FREE
 from tasks.lapsed import KINDS, Again, Lapsed
@@ -54,22 +54,27 @@ def test_kinds():
     assert len(others) == KINDS - 2
 
 
+@pytest.mark.parametrize("error", [RequestRejected("a filter"), Unavailable("500"), BadResponse("?")], ids=repr)
 @pytest.mark.parametrize("well", [False, True])
-async def test_draw(well: bool):
-    """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others."""
+async def test_draw(well: bool, error: TeacherError):
+    """What isn't asked for keeps its error. What didn't fail before is asked for whatever comes of the others.
+
+    What fails again is sent once, since it had all its attempts before: else each build would spend its `retry.budget` on it.
+    """
     failing = range(FREE + 50)
 
     def answer(request: Request) -> Completion:
-        if not well and request.sample_index in failing:
-            raise RequestRejected("a filter")
+        if not well and request.sample_index in failing and request.prompt_id != "control":
+            raise error
         return echo(request)
 
     till = Till(answer)
     drawn = await till.draw.draw(till.question, range(FREE + 60), failed=dict.fromkeys(failing, "the error"))
-    assert len(till.teacher.requests) == (FREE + 60 if well else FREE + 10)
+    asked = [request for request in till.teacher.requests if request.prompt_id != "control"]
+    assert len(asked) == (FREE + 60 if well else FREE + 10)
     assert sum(isinstance(each, Sample) for each in drawn.values()) == (FREE + 60 if well else 10)
     told = [str(each) for each in drawn.values() if isinstance(each, TeacherError)]
-    assert (told.count("a filter"), told.count("the error")) == ((0, 0) if well else (FREE, 50))
+    assert (told.count(str(error)), told.count("the error")) == ((0, 0) if well else (FREE, 50))
 
 
 async def test_a_stop():

@@ -35,11 +35,13 @@ def one(pattern: str, rate: Rate, accept: int | None) -> float:
         ("UU..", EVEN, 1, 1 / 4 + 1 / 8),
         (".A..", EVEN, 1, 0),
         (".A..", EVEN, 2, 1 + 1 / 2 + 1 / 4),
+        ("F.F.", EVEN, None, 2),
+        ("F.F.", EVEN, 1, 1 + 1 / 2),
     ],
     ids=str,
 )
 def test_rounds(pattern: str, rate: Rate, accept: int | None, expected: float):
-    """A slot is asked for where those before it aren't enough; what is stored, or another slot buys, isn't."""
+    """A slot is asked for where those before it aren't enough; what is stored, another slot buys, or failed before, isn't."""
     assert one(pattern, rate, accept) == pytest.approx(expected)
 
 

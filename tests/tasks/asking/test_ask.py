@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ from tasks.asking.ask import Answer, Desk
 from tasks.asking.line import open_line
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import BrokenOff, Choice, Completion, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Choice, Completion, NoChoices, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_logprobs, make_options, make_request
 
 RETRY = RetryOptions(attempts=4, first_wait_s=1, max_wait_s=8)
@@ -433,13 +434,138 @@ class TestTeacherDown:
 
     def test_rejections_are_answers(self):
         """A server that says what is wrong with a request is there: in between failures, it isn't down."""
-        steps: list[Any] = [Unavailable("503"), RequestRejected("400")] * 40
+        steps: list[Any] = [Unavailable("503"), RequestRejected("400")] * 19
 
         async def main() -> list[Any]:
             desk = make_desk(make_options(retry=RETRY), FakeTeacher(answer=script(*steps)), Stop())
-            return [await asyncio.gather(desk.ask(make_request()), return_exceptions=True) for _ in range(40)]
+            return [await asyncio.gather(desk.ask(make_request()), return_exceptions=True) for _ in range(19)]
 
         assert all(isinstance(found, RequestRejected) for (found,) in in_virtual_time(main()))
+
+    @pytest.mark.parametrize("policy", ["retry", "reject"])
+    @pytest.mark.parametrize("first", [0, 100], ids=["from the first on", "after others were answered"])
+    @pytest.mark.parametrize(
+        "given", [BadResponse("<html>"), completion(""), NoChoices("none", usage=Usage(tokens_in=1))], ids=repr
+    )
+    def test_nothing_but_garbage(self, given: Completion | Exception, first: int, policy: str):
+        """A teacher that answers, but with nothing of use, is down as one is that doesn't: few are asked for to find that out."""
+        policies = RETRY.model_copy(update={"empty": policy, "malformed": policy})
+        teacher = FakeTeacher(answer=script(*[completion("4")] * first, *[given] * 900))
+        stop = Stop()
+
+        async def main() -> list[Any]:
+            desk = make_desk(make_options(retry=policies, limits={"concurrency": 8}), teacher, stop)
+
+            async def ask(number: int) -> Any:
+                try:
+                    return await desk.ask(make_request(f"p{number}"))
+                except UserError as down:
+                    stop.set(down)
+                except TeacherError as failed:
+                    return failed
+
+            for number in range(first):
+                await ask(number)
+            return await asyncio.gather(*(ask(first + number) for number in range(300)))
+
+        in_virtual_time(main())
+        assert isinstance(stop.reason, TeacherDown)
+        assert re.match(r"teacher 'smol' gave no usable answer for \d+ s \(\d+ attempts, the last: ", str(stop.reason))
+        assert len(teacher.requests) <= first + 30
+
+    @pytest.mark.parametrize("first", [0, 50], ids=["from the first on", "after others were answered"])
+    @pytest.mark.parametrize("control", ["is refused alike", "is refused otherwise", "is answered"])
+    def test_nothing_but_refusals(self, control: str, first: int):
+        """A teacher that refuses many requests in a row is asked something short: where it refuses that alike, it is the spec."""
+        teacher, stop = FakeTeacher(), Stop()
+
+        def answer(request: Request) -> Completion:
+            if len(teacher.requests) <= first or (control == "is answered" and request.prompt_id == "control"):
+                return completion("4")
+            otherwise = control == "is refused otherwise" and request.prompt_id == "control"
+            raise RequestRejected("400 no JSON" if otherwise else f"400 no such model (req_0{len(teacher.requests)}xCSHoEeqs5)")
+
+        async def main() -> list[Any]:
+            desk = make_desk(make_options(retry=RETRY, limits={"concurrency": 8}), teacher, stop)
+
+            async def ask(number: int) -> Any:
+                try:
+                    return await desk.ask(make_request(f"{number}"))
+                except UserError as wrong:
+                    stop.set(wrong)
+                except TeacherError as failed:
+                    return failed
+
+            for number in range(first):
+                await ask(number)
+            return await asyncio.gather(*(ask(first + number) for number in range(300)))
+
+        teacher.answer = answer
+        found = in_virtual_time(main())
+        controls = sum(request.prompt_id == "control" for request in teacher.requests)
+        if control == "is refused alike" or (control == "is refused otherwise" and not first):
+            assert isinstance(stop.reason, SetupError)
+            assert str(stop.reason).startswith("teacher 'smol': refuses whatever it is asked; check model, sampling")
+            assert (controls, len(teacher.requests) <= first + 40) == (1, True)
+        else:
+            assert [type(each) for each in found] == [RequestRejected] * 300
+            assert controls <= 4
+
+    @pytest.mark.parametrize(
+        ("error", "known", "control", "ends"),
+        [
+            (BadResponse("<html>"), False, BadResponse("<html>"), TeacherDown),
+            (BadResponse("<html>"), True, BadResponse("<html>"), TeacherDown),
+            (BadResponse("<html>"), True, RequestRejected("400 no JSON"), None),
+            (BadResponse("<html>"), False, None, None),
+            (Unavailable("500"), False, Unavailable("500"), TeacherDown),
+            (RequestRejected("400"), False, RequestRejected("400"), SetupError),
+            (RequestRejected("400"), False, None, None),
+            (RequestRejected("400"), True, RequestRejected("400"), None),
+        ],
+        ids=str,
+    )
+    def test_few_of_which_none_is_answered(
+        self, error: Exception, known: bool, control: Exception | None, ends: type[Exception] | None
+    ):
+        """Where too few were asked for to tell, something short does that in the end."""
+
+        def answer(request: Request) -> Completion:
+            if request.prompt_id != "control":
+                raise error
+            if control is not None:
+                raise control
+            return completion("4")
+
+        async def main() -> None:
+            desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": 1})), FakeTeacher(answer=answer), Stop())
+            desk.lines[0].breaker.answered_before = known
+            for number in range(2):
+                with pytest.raises(type(error)):
+                    await desk.ask(make_request(f"{number}"))
+            if ends is None:
+                await desk.conclude()
+            else:
+                with pytest.raises(ends, match="whatever it is asked"):
+                    await desk.conclude()
+
+        in_virtual_time(main())
+
+    def test_the_last_ones_fail_by_themselves(self):
+        """Where others were answered since, nothing is asked in the end."""
+
+        async def main() -> None:
+            desk = failing_on(["cursed"])
+            failing = asyncio.create_task(desk.ask(make_request("cursed")))
+            await asyncio.sleep(0)
+            await desk.ask(make_request())
+            with pytest.raises(Unavailable):
+                await failing
+            await desk.conclude()
+            assert isinstance(desk.teacher, FakeTeacher)
+            assert not any(request.prompt_id == "control" for request in desk.teacher.requests)
+
+        in_virtual_time(main())
 
     def test_not_while_stopping(self):
         """A run that stops for another reason keeps it: the teacher isn't blamed."""
@@ -467,7 +593,7 @@ class TestRetryBudget:
             return await asyncio.gather(*(desk.ask(make_request("cursed")) for _ in range(400)), return_exceptions=True)
 
         found = in_virtual_time(main())
-        return len(teacher.requests), found
+        return sum(request.prompt_id == "cursed" for request in teacher.requests), found
 
     def test_spent(self):
         """Responses that are no good are asked for again until the run's share of retries is used; then it stops."""

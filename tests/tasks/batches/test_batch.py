@@ -12,6 +12,7 @@ import pytest
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     Interrupted,
     Overloaded,
     RateLimited,
@@ -222,6 +223,38 @@ class TestErrors:
         assert isinstance(first, Answer)
         assert isinstance(second, Unavailable)
         assert (second.attempts, len(house.teacher.batches)) == (3, 3)
+
+    @pytest.mark.parametrize("known", [False, True])
+    @pytest.mark.parametrize(
+        ("given", "kind", "batches"),
+        [(EmptyResponse("nothing"), TeacherDown, 3), (RequestRejected("400"), SetupError, 1)],
+        ids=str,
+    )
+    def test_never_of_use(self, house: House, given: TeacherError, kind: type[UserError], batches: int, known: bool):
+        """Where nothing that it ever answered was of use, no second batch is sent to find the same, and the run says so.
+
+        `batches`: those in which a teacher that has answered before is asked.
+        """
+
+        def answer(_: Request) -> Completion:
+            raise given
+
+        house.teacher.answer = answer
+
+        async def main() -> tuple[list[Any], UserError | None]:
+            async with house.desk() as desk:
+                desk.known = known
+                found = await asyncio.gather(*(house.ask(desk, request(name)) for name in "abc"), return_exceptions=True)
+                try:
+                    await desk.conclude()
+                except UserError as error:
+                    return found, error
+                return found, None
+
+        found, ended = run(main())
+        assert type(ended) is (type(None) if known else kind)
+        assert {type(error) for error in found} <= {EmptyResponse, RequestRejected, TeacherDown}
+        assert len(house.teacher.batches) == (batches if known else 1)
 
     def test_rejected(self, house: House):
         """A request that is at fault isn't sent again."""

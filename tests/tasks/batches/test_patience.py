@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from storage.errors import RateLimited, RequestRejected, TeacherDown, TeacherError, Unavailable, Unreachable
-from tasks.asking.ask import LONGEST_WAIT_S
+from tasks.asking.sending import LONGEST_WAIT_S
 from tasks.batches.patience import PATIENCE_S, Patience
 from tasks.teachers.options import RetryOptions
 from tests.fakes import in_virtual_time
