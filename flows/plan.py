@@ -114,11 +114,13 @@ class Plan:
         """Return the plan as (name, value) for a terminal, less the first prompt."""
         folded = f" (repetitions, which count once: {self.folded:,})" if self.folded else ""
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
+        same = self.slots - self.stored - self.missing
+        shared = f", {same:,} shared with these by prompts that say the same" if same > 0 else ""
         lines = [
             *(line for each in self.growth for line in each.lines()),
             ("prompts", f"{self.prompts:,}{folded}"),
             *(("", f"{number:,} rejected at the stage {stage!r}, at no cost") for stage, number in self.barred.items()),
-            ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}"),
+            ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}{shared}"),
         ]
         if more := sum(each.may_come for each in self.growth):
             may = counted(more, "prompt")

@@ -73,6 +73,12 @@ def test_a_range(least: float | None, most: float | None, said: list[str]) -> No
     assert [text.split(",")[0] for name, text in lines[first:] if name in {"cost", ""}] == said
 
 
+def test_samples_that_several_prompts_share() -> None:
+    """What is wanted is stored, missing, or the same as what is missing for another prompt."""
+    lines = dict(replace(PLAN, slots=10, stored=3, missing=5, expected=5).lines())
+    assert lines["samples"] == "10 wanted: 3 stored, 5 missing, 2 shared with these by prompts that say the same"
+
+
 def test_no_budget() -> None:
     """Without a budget there is no line about it."""
     assert "budget" not in dict(replace(PLAN, budget_usd=None).lines())
