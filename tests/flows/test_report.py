@@ -115,7 +115,7 @@ async def test_measures(lake: Lake, tmp_path: Path):
 
 async def test_nothing(lake: Lake, tmp_path: Path):
     """A build of failures alone, and of an earlier version without measures, has a report too."""
-    silent = FakeTeacher(answer=lambda request: completion(""))
+    silent = FakeTeacher(answer=lambda request: completion("7" if request.prompt_id == "control" else ""))
     found = await reported(lake, tmp_path, Spec(teachers={"smol": silent}))
     assert found.parts["by_teacher"]["smol"]["pass_rate"] is None
     assert found.parts["lengths"]["characters"] == {"sum": 0, "quantiles": {}}

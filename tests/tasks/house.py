@@ -90,7 +90,7 @@ class Built:
     paid: int
     """Samples that were bought."""
     asked: list[tuple[str, int]]
-    """Prompt ids and indices that teachers were asked for."""
+    """Prompt ids and indices that teachers were asked for, less controls."""
     by_teacher: dict[str, TeacherCounts]
     """Each teacher's part."""
     saved: Saved | None
@@ -283,7 +283,7 @@ async def build(lake: Lake, spec: Spec, *, run: str = "run", copy_to: Path | Non
         if copy_to is not None:
             for table in tables:
                 one.workspace.staged(table).rename(copy_to / table)
-        asked = [pair for teacher in spec.teachers.values() for pair in teacher.asked]
+        asked = [pair for teacher in spec.teachers.values() for pair in teacher.asked if pair[0] != "control"]
         return Built(
             counts=counts,
             tables=tables,

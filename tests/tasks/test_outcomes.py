@@ -32,6 +32,8 @@ def teacher(fates: dict[tuple[str, int], str], *, same: bool) -> FakeTeacher:
     """Return a teacher that answers with a slot's fate, or not at all."""
 
     def answer(request: Request) -> Completion:
+        if request.prompt_id == "control":
+            return completion("7")
         fate = fates[request.messages[-1].content, request.sample_index]
         if fate == "rejected":
             raise RequestRejected("400")
