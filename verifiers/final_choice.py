@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from verifiers.sentences import first_sentence, taken_back
 
@@ -227,14 +226,21 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
         if more := another.match(text, match.end()):
             yield more["letter"]
     yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
-    for match in chain(_FITS.finditer(text), _CORRECT_ELSEWHERE.finditer(text)):
-        back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
-        doubted = _UNSURE.search(match[0]) or (back and not back.hedges)
-        if match["letter"] in choices and match["letter"] != "I" and not doubted:
-            yield match["letter"]
+    fitting = set(_stated(_FITS, text, choices))
+    yield from fitting if len(fitting) == 1 else ()  # "A best describes mammals. B best describes birds." tells them apart
+    yield from _stated(_CORRECT_ELSEWHERE, text, choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
+            yield match["letter"]
+
+
+def _stated(pattern: re.Pattern[str], text: str, choices: str) -> Iterator[str]:
+    """Yield the letters of a pattern's sentences that are neither doubted nor taken back."""
+    for match in pattern.finditer(text):
+        back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
+        doubted = _UNSURE.search(match[0]) or (back and not back.hedges)
+        if match["letter"] in choices and match["letter"] != "I" and not doubted:
             yield match["letter"]
 
 
