@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
-from verifiers.sentences import first_sentence
+from verifiers.sentences import first_sentence, taken_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +71,7 @@ _RULED_OUT = re.compile(
 _ENUMERATES = re.compile(r"(?m)^[ \t*_>\u2705\u2714\u2611\u274c\u2717\u2718\ufe0f-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
 _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
-    r"|^[ \t>•+-]{0,6}[*_]{0,3}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?[*_]{0,3}"
+    r"|^[*_]{0,3}|(?:^[ \t•+-]{1,6}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?)[*_]{0,3}"
     # "Among vitamins, C is the best known" chooses nothing.
     r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
     r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
@@ -101,30 +100,37 @@ _JUDGED = 3
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
-    |(?:^|[.\n]\s?)(?:choose|pick|select)|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
+    |(?P<told>(?:^|[.\n]\s?)(?:choose|pick|select))|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
     |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
-    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)""",
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
+    (?(told)(?=[*_.!]{0,4}\s*(?:$|\n)|,?\s(?:because|since|as)\b))  # "Choose B. Then draw a circle" chooses nothing
+    """,
     re.VERBOSE,
 )
 """Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
 _FITS = re.compile(
-    r"""(?:^|[.;:!?]\s{1,2}|,\s|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence|that|think|believe|say)\s{1,2})
-    [ \t>•+-]{0,6}[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:clearly\s)?
-    (?:(?:fits|works|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|second|third|next|less)\b)[a-z]+){0,5}?\sbest
-    |best\s(?:fits|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|second|third|next|less)\b)[a-z]+){0,5}?
-    |is\s(?:the\s)?(?:best|better)(?:\s(?:fit|match))?)
+    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}
+    (?:(?i:so|thus|hence|therefore|overall|clearly|in\s(?:conclusion|summary|short)|on\s(?:reflection|balance)|of\s(?:these|the\s(?:[a-z]+\s)?(?:options|choices|answers|statements|three|four|five))
+    |(?:since|because|after)\s[^,.;:!?\n]{1,80}),?\s)?
+    (?:I(?:['\u2019]d|\swould)?\s(?:think|believe|conclude|say)\s(?:that\s)?)?(?:(?i:the\s)?(?i:option|choice|answer)\s{1,2})?
+    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:clearly\s)?
+    (?:(?:fits|works|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?\sbest
+    |best\s(?:fits|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?
+    |is\s(?:the\s)?best(?:\s(?:fit|match))?|is\sthe\sbetter\s(?:fit|match))
     (?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as|due)\b)""",
     re.MULTILINE | re.VERBOSE,
 )
-"""A letter that fits best."""
+"""A letter that fits best, in a sentence of one's own: "many say that B fits best" chooses nothing."""
 _CORRECT_ELSEWHERE = re.compile(
-    r"""(?:^|[.;:!]\s{1,2}|\b(?:Antwort|Option|opci[óo]n|option|opção|opzione|[Rr]éponse|respuesta|resposta|risposta|alternativa|letra)\s)
-    [ \t>•+-]{0,6}[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:ist|est|es|é|è)\s(?:die\s|la\s|a\s|il\s|o\s)?
+    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}(?:(?i:also|daher|somit|donc|ainsi|entonces|portanto|quindi|dunque),?\s)?
+    (?:(?i:die|la|[ao])\s|[Ll]['\u2019])?
+    (?:(?i:antwort|option|opci[óo]n|opção|opzione|réponse|respuesta|resposta|risposta|alternativa|letra)\s)?
+    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:ist|est|es|é|è)\s(?:die\s|la\s|a\s|il\s|o\s)?
     (?:richtig|korrekt|correct[eao]?|corret[ao]|corrett[ao]|just[eao]|bonne\sréponse|richtige\sAntwort|(?:respuesta|resposta|risposta)\scorr\w+)
-    (?=[.!*_,;]{0,4}(?:\s|$))""",
+    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!][*_]{0,3}\s|,?\s(?:weil|da|denn|car|parce|puisque|porque|pois|perché)\b)""",
     re.MULTILINE | re.VERBOSE,
 )
 """The same as "B is correct" in German, French, Spanish, Portuguese, Italian."""
@@ -220,14 +226,21 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
         if more := another.match(text, match.end()):
             yield more["letter"]
     yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
-    for match in chain(_FITS.finditer(text), _CORRECT_ELSEWHERE.finditer(text)):
-        statement = text[max(0, match.start() - 120) : match.start("letter")]
-        doubted = _UNSURE.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :])
-        if match["letter"] in choices and match["letter"] != "I" and not doubted:
-            yield match["letter"]
+    fitting = set(_stated(_FITS, text, choices))
+    yield from fitting if len(fitting) == 1 else ()  # "A best describes mammals. B best describes birds." tells them apart
+    yield from _stated(_CORRECT_ELSEWHERE, text, choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         if not negative and match["letter"] in choices:
+            yield match["letter"]
+
+
+def _stated(pattern: re.Pattern[str], text: str, choices: str) -> Iterator[str]:
+    """Yield the letters of a pattern's sentences that are neither doubted nor taken back."""
+    for match in pattern.finditer(text):
+        back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
+        doubted = _UNSURE.search(match[0]) or (back and not back.hedges)
+        if match["letter"] in choices and match["letter"] != "I" and not doubted:
             yield match["letter"]
 
 
@@ -269,10 +282,21 @@ def _restated(lines: list[str], choices: str) -> str | None:
     return last[1] if any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before) else None
 
 
+_NEAR = 60
+"""Characters behind a sentence that may take it back."""
+_LEADS_ELSEWHERE = re.compile(
+    r"\b(?:reject|rul(?:e|es|ed|ing)\sout|exclud|eliminat|cross(?:ed|ing)?\sout|discard|dismiss|wrong|incorrect|false|not\b)|n['\u2019]t\b",
+    re.IGNORECASE,
+)
+
+
 def _names_option(lines: list[str], listed: set[str], choices: str) -> bool:
     """Whether a text ends with one option alone, below what leads to it: "B. Paris". An "A." may begin a list that ends there."""
     last = _OPTION_LINE.fullmatch(lines[-1].strip()) if len(lines) > 1 and len(listed) <= 1 else None
-    return last is not None and last[1] != choices[0] and not _SAYS_MORE.search(last[2]) and not lines[-2].rstrip().endswith(":")
+    if last is None or last[1] == choices[0] or _SAYS_MORE.search(last[2]):
+        return False
+    # "Best regards,", "References" and "We can exclude one option." lead to something else.
+    return lines[-2].rstrip(" *_").endswith((".", "\u3002")) and not _LEADS_ELSEWHERE.search(lines[-2])
 
 
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:

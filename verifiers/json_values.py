@@ -10,7 +10,7 @@ from typing import Any
 from verifiers.answers import Answer, Found, NoAnswer
 from verifiers.extraction import last_block
 from verifiers.markers import after_thinking, tags
-from verifiers.sentences import guessed, taken_back
+from verifiers.sentences import dismissed, guessed, taken_back
 from verifiers.strict_json import NoJson, no_constant, once
 
 MAX_CHARS = 200_000
@@ -22,7 +22,7 @@ _GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
 _NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
 """Between two values: the second one isn't the answer."""
 _NOT = re.compile(
-    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|\b(?:wrong|incorrect)(?:\sanswer)?(?:\sis|\swould\sbe)?)"
+    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|(?:^\W{0,4}|\b(?:an?|the)\s)(?:wrong|incorrect)(?:\s(?:answer|one|output|result))?(?:\sis|\swould\sbe)?)"
     r":?\s{0,3}[`*]{0,3}$",
     re.IGNORECASE,
 )
@@ -143,7 +143,7 @@ def _unsure(body: str, begin: int, end: int) -> str:
         return "its last value is asked for"
     if guessed(lead):
         return "its last value is only guessed"
-    return "only what it isn't" if _NOT.search(lead) else ""
+    return "only what it isn't" if _NOT.search(lead) or dismissed(lead, body[end : end + _NEAR]) else ""
 
 
 def _closing(body: str, begin: int) -> int:

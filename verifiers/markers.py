@@ -138,7 +138,8 @@ _OPTION = re.compile(
     r"|(?:^|\n)[ \t>*_#]{0,6}(?:(?:my|the)\s)?(?:final(?:\s(?:verdict|selection|pick|result))?"
     r"|pick|verdict|selection|choice|answer|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
     r"[*_]{0,3}[ \t]*(?=[*_(\[]{0,4}[A-Z][)\].*_ \t]{0,4}(?:\n|$))"
-    r"|(?:故|因此|所以|答案|我|本题|本題|^|(?<=[\n\u3002\uff0c,]))[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*"
+    r"|(?:故|因此|所以|答案|我|(?<![若果])本[题題]|^|(?<=[\n\u3002\uff0c,]))"
+    r"[,\uff0c]?\s?(?:应|应该|应当)?(?:选择?|選擇?)(?![项項不])[ \t]*"
     r"[:\uff1a]?[ \t]*",
     re.IGNORECASE,
 )
@@ -199,15 +200,19 @@ def spoken(text: str) -> str | None:
     return text[at:]
 
 
+_BEGINS_BLOCK = re.compile(r"[\s>*+\-\d.)]*")
+"""Before what begins a line, or an item of a list or a quotation."""
+
+
 def _uncommented(text: str) -> str:
     """Return a text without its HTML comments, which no reader sees.
 
-    One that never ends hides the rest where it begins a line; within a line it is a text like any other, to Markdown.
+    One that never ends hides the rest where it begins a line or an item; within a line it is a text like any other, to Markdown.
     """
     kept, at = [], 0
     while (begin := text.find("<!--", at)) >= 0:
         end = text.find("-->", begin)
-        if end < 0 and text[text.rfind("\n", 0, begin) + 1 : begin].strip():
+        if end < 0 and not _BEGINS_BLOCK.fullmatch(text, text.rfind("\n", 0, begin) + 1, begin):
             break
         kept.append(text[at:begin])
         at = len(text) if end < 0 else end + len("-->")

@@ -63,10 +63,9 @@ class Form(Generic[T]):
     def _own(self, answer: str, messages: Sequence[Message]) -> tuple[T, str]:
         """Return the verdict and reason of an answer. Raise ValueError where they stand in what the judge was shown."""
         verdict, reason = self.parse(answer)
-        shown = [message.content for message in messages if message.role == "user" and '"reason"' in message.content]
-        pairs = [("reason", reason), (self.key, verdict)]
-        said = [_bare(answer), *(json.dumps(dict(each), ensure_ascii=False) for each in (pairs, reversed(pairs)))]
-        if any(_compact(each) in _compact(unfenced(text)) for text in shown for each in said):
+        said = (_bare(answer), f"reason {reason} {self.key} {verdict}", f"{self.key} {verdict} reason {reason}")
+        repeated = re.compile("|".join(f"{_words(each)}(?![0-9]|e[0-9])" for each in said))
+        if any(repeated.search(_words(unfenced(message.content))) for message in messages if message.role == "user"):
             raise ValueError("it repeats a verdict that stands in what is judged")
         return verdict, reason
 
@@ -129,8 +128,10 @@ def _bare(answer: str) -> str:
     return fenced[1] if (fenced := _FENCED.fullmatch(text)) else text
 
 
-def _compact(text: str) -> str:
-    return "".join(text.split())
+def _words(text: str) -> str:
+    """Return the letters and digits of a text: a verdict is the same with other quotes, spaces or escapes, and as a list."""
+    text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    return _UNWORDED.sub("", text).casefold()
 
 
 def _repair(answer: str, fault: str) -> list[Message]:
@@ -144,3 +145,6 @@ def _repair(answer: str, fault: str) -> list[Message]:
 
 
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_UNWORDED = re.compile(r"(?<=\d)\.0+(?!\d)|⟨U\+[0-9A-F]{4,6}⟩|[\W_]+")
+"""What is not read of 8.0, characters that don't show, and all between words."""

@@ -73,6 +73,8 @@ _STRUCK_ANSWER = re.compile(_STRUCK.replace("(?:wrong|", "(?:false|wrong|"), re.
 _STRUCK_OPTION = re.compile(_STRUCK, re.VERBOSE)
 """Behind a letter "Incorrect" and "false" may be the option's text."""
 _OPTION = re.compile(r"\W{0,6}[A-Z]\b(?!['\u2019])")
+_OPTION_NO = re.compile(r"[^\w\n]{0,6}[A-Z][^\w\n,;]{1,6}[Nn]o\b")
+"""An option whose text is "No"."""
 _GUESSED = re.compile(
     r"(?:\b(?:maybe|perhaps|possibly|guess(?:ing)?(?!\W+and\W)|vielleicht|wahrscheinlich|peut-être|quiz[áa]s?|tal\s?vez|forse"
     r"|misschien|возможно|наверное)\b"
@@ -301,6 +303,8 @@ def struck_out(text: str, begin: int) -> re.Match[str] | None:
 
 def _refused(text: str) -> re.Match[str] | None:
     """Return the words right behind the sentence that begins a text, or behind its first few words, that refuse it."""
+    if _OPTION_NO.match(text):
+        return None
     sentence = first_sentence(text)
     if refused := _REFUSED.match(text, len(text) - len(sentence.rest)):
         return refused

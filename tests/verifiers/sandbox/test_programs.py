@@ -51,6 +51,7 @@ RIGHT = {
     "fast_input_and_output": FAST,
     "a_file_that_nobody_closes": "f = open(1, 'w', closefd=False)\nf.write(str(2 * int(input())))",
     "an_object's_end": "class A:\n    def __del__(self): print(42)\na = A()",
+    "the_order_of_ends": "class A:\n    def __init__(self, n): self.n = n\n    def __del__(self): print(self.n, end='')\na, b, c = A(4), A(2), A('')",
     "the_built-in_module": "print(__builtins__.int(input()) * 2)",
     "dev_stdin": "with open('/dev/stdin') as file:\n    print(2 * int(file.read()))",
     "dev_stdin_as_a_path": "import pathlib\nopen('/dev/stdout', 'w').write(str(2 * int(pathlib.Path('/dev/stdin').read_text())))",

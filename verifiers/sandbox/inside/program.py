@@ -78,8 +78,8 @@ def _open(file: Any, *arguments: Any, **options: Any) -> Any:
 
 def _let_go(names: dict[str, Any]) -> None:
     """Let go of what does something at its end, as a file that writes what it holds; all the rest goes with the process."""
-    for name, value in list(names.items()):
-        if hasattr(type(value), "__del__"):
+    for name in list(names):  # not its values, too: what they hold would live on, and end in the wrong order
+        if hasattr(type(names.get(name)), "__del__"):
             names[name] = None
 
 
