@@ -120,8 +120,10 @@ class DeskAsker:
         return self._budget.left
 
     async def _asked(self, request: Request, may_repeat: Callable[[], bool]) -> str:
+        check = CHECK.get()  # a control that is asked in the end is asked outside of it
+
         def bill(usage: Usage) -> None:
-            CHECK.get().bill.append(self._spending.bill(usage, self._desk.options, self._budget))
+            check.bill.append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
             answer = await self._desk.ask(request, may_send=self._left, billed=bill, may_repeat=may_repeat, certain=True)

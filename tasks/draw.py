@@ -272,23 +272,30 @@ class Draw:
         """Ask. Where no answer comes, note what was billed all the same."""
         billed: list[Usage] = []
         options = question.desk.options
+        failed = False
 
         def bill(usage: Usage) -> None:
-            billed.append(usage)
             self.spending.bill(usage, options, self.budget)
+            if failed:  # a control that was asked later on
+                self._in_vain(question, request, [usage])
+            billed.append(usage)
 
         try:
             return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat)
         except BaseException:
-            if billed and self.waste is not None:
-                self.waste.note(
-                    sample_id=sample_id(question.key, request.sample_index),
-                    teacher=options.name,
-                    cost_usd=_cost(options.price, Usage(), billed) or 0.0,
-                    tokens_in=sum(usage.tokens_in for usage in billed),
-                    tokens_out=sum(usage.tokens_out for usage in billed),
-                )
+            failed = True
+            self._in_vain(question, request, billed)
             raise
+
+    def _in_vain(self, question: Question, request: Request, billed: Sequence[Usage]) -> None:
+        if billed and self.waste is not None:
+            self.waste.note(
+                sample_id=sample_id(question.key, request.sample_index),
+                teacher=question.desk.options.name,
+                cost_usd=_cost(question.desk.options.price, Usage(), billed) or 0.0,
+                tokens_in=sum(usage.tokens_in for usage in billed),
+                tokens_out=sum(usage.tokens_out for usage in billed),
+            )
 
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:

@@ -273,13 +273,13 @@ class Worker:
         for left in reversed(range(TRIES)):
             try:
                 counts = await self._shards.work(shard)
-                for desk in self._desks:
-                    await desk.conclude()
             except Exception as error:
                 if self._stop or not left or (isinstance(error, ExceptionGroup) and error.subgroup(UserError)):
                     raise
                 await asyncio.sleep(1)
             else:
+                for desk in self._desks:
+                    await desk.conclude()
                 return counts
         raise AssertionError("the last try returns or raises")
 

@@ -149,16 +149,19 @@ class Desk:
         controls, so_far = self._controls, self._controls.unanswered
         if so_far is None or so_far.error is None or self._stop or controls.well > so_far.well_then:
             return
+        if isinstance(self.teacher, Recorded):
+            return
         if isinstance(so_far.error, RequestRejected) and self._known and not controls.looks:
             return  # it refuses what it refused before
         found: TeacherError | None = so_far.error
-        if not isinstance(self.teacher, Recorded):
-            async with controls.asking:
-                for attempt in range(self.options.retry.attempts):
-                    await asyncio.sleep(self.options.retry.first_wait_s if attempt else 0)
-                    found = await self._short(so_far)
-                    if found is None or isinstance(found, RequestRejected):
-                        break
+        async with controls.asking:
+            failures = 0
+            while failures < self.options.retry.attempts and not self._ways.lost(so_far.error, so_far):
+                found = await self._short(so_far)
+                if found is None or isinstance(found, RequestRejected):
+                    break
+                failures += not isinstance(found, RateLimited)  # that says when to ask, and nothing else
+                await asyncio.sleep(self.options.retry.first_wait_s)
         if (refuses := self._refuses_all(found)) is not None:
             raise self._named(refuses)
         if found is not None and not (isinstance(found, RequestRejected) and self._known):
@@ -166,7 +169,7 @@ class Desk:
 
     async def _short(self, so_far: Try) -> TeacherError | None:
         """Ask a control in a request's place. Return what it failed with; None where it was answered, or couldn't be asked."""
-        well, self._controls.refusal = self._controls.well, None
+        well, short, self._controls.refusal = self._controls.well, self._controls.short, None
         line = self._ways.pick()
         async with line.limiter.place() as entered:
             if entered:
@@ -176,17 +179,20 @@ class Desk:
                     return None
                 except TeacherError as error:
                     return error
+        if short and not self._controls.short:
+            return await self._short(so_far)
         return None if self._controls.well > well else self._controls.refusal
 
     def _refuses_all(self, found: TeacherError | None) -> SetupError | None:
         """Return what is to be said where a control `found` what requests were refused with.
 
-        That a teacher which has answered others refuses it as well means nothing, but for the same reason.
+        That a teacher which has answered others refuses it as well means nothing, but for the same reason; nor does it where it
+        may have been too short.
         """
         failed = self._controls.unanswered and self._controls.unanswered.error
         if not isinstance(failed, RequestRejected) or not isinstance(found, RequestRejected):
             return None
-        if self._known and not alike(found, failed):
+        if (self._known or self._controls.of_use) and not alike(found, failed):
             return None
         return SetupError(f"refuses whatever it is asked; check model, sampling and extra_body. It says: {failed}")
 
@@ -225,7 +231,7 @@ class Desk:
         async with self._controls.asking:
             if self._controls.well == so_far.well_then and self._controls.of_use:
                 for _ in range(CONTROLS):  # one may fail by chance
-                    if not isinstance(await self._short(so_far), Unavailable):
+                    if not isinstance(await self._short(so_far), Unavailable | RateLimited):
                         break
         return self._controls.well > so_far.well_then
 
@@ -260,7 +266,7 @@ class Desk:
         if so_far.in_hand is not None:
             so_far.wasted += (billable(so_far.in_hand),)
             so_far.in_hand = None
-        self._controls.answered()
+        self._controls.answered(so_far.request)
         self._retries.answered(so_far)
         self._sending.expected.learn(completion, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
@@ -307,10 +313,16 @@ class Desk:
             if probe:
                 line.breaker.released()
 
+    def _controlling(self, request: Request) -> Request:
+        """Return a control. Prompts may have system texts of their own, so one is taken that is known to be answered."""
+        last = self._controls.last
+        messages = last.messages if last is not None else () if self._known else request.messages
+        return control(request, messages, short=self._controls.short)
+
     async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
         """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
         self._controls.refusal = None
-        asked = Try(control(so_far.request), so_far.may_send, so_far.billed, control=True)
+        asked = Try(self._controlling(so_far.request), so_far.may_send, so_far.billed, control=True)
         lease.sent = True
         try:
             completion = await self._sending.send(line, lease, asked, probe=probe)

@@ -25,7 +25,7 @@ from tasks.asking.retries import asked_s
 from tasks.asking.trying import Try
 from tasks.asking.usable import billable, usable
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, NoChoices
+from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Recorded
 
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
@@ -109,12 +109,15 @@ class Sending:
     def _failed(self, line: Line, so_far: Try, error: TeacherError, *, probe: bool) -> None:
         asked = asked_s(error)
         so_far.billed_again = not isinstance(error, RateLimited | Overloaded | Unreachable)  # it was at work on this very request
-        line.breaker.failed(
-            probe=probe,
-            asked_s=asked,
-            asked=so_far.request.messages if so_far.billed_again else None,
-            at_fault=so_far.billed_again and so_far.fails_alone(line),
-        )
+        if isinstance(error, BadResponse) and isinstance(line.teacher, Recorded):
+            line.breaker.answered()  # with what was recorded
+        else:
+            line.breaker.failed(
+                probe=probe,
+                asked_s=asked,
+                asked=so_far.request.messages if so_far.billed_again else None,
+                at_fault=so_far.billed_again and so_far.fails_alone(line),
+            )
         if not line.breaker.open:  # where it fails for everybody, it isn't this request's fault
             so_far.refusals += isinstance(error, RateLimited)
             so_far.failures += not isinstance(error, RateLimited)

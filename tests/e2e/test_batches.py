@@ -233,7 +233,7 @@ def test_one_by_one_while_a_batch_is_open(place: Workplace, server: BatchServer)
     ]
     error = place.build(2)["error"]
     assert notes(place)[0] in error
-    assert f"would buy 40 samples one by one that are in this batch already: build with provider {provider!r}" in error
+    assert f"would buy 40 samples one by one, which this batch has already: build with provider {provider!r}" in error
     planned = place.run("plan", str(place.write()), "--lake", str(place.lake))
     assert (planned.returncode, notes(place)[0] in planned.stderr) == (2, True)
     server.holding = False

@@ -32,9 +32,9 @@ class Bench:
         self.teacher = FakeTeacher(answer=answer)
         self.stop, self.spending = Stop(), Spending()
         options = make_options(**({"retry": RetryOptions(attempts=2, first_wait_s=0.001, max_wait_s=0.002)} | given))
-        desk = make_desk(options, self.teacher, self.stop)
+        self.desk = make_desk(options, self.teacher, self.stop)
         self.answers = Answers(folder / "answers", folder / "checks", run="r")
-        self._asker = DeskAsker(desk, self.spending, Budget(None), self.stop, self.answers, waits=waits)
+        self._asker = DeskAsker(self.desk, self.spending, Budget(None), self.stop, self.answers, waits=waits)
 
     async def ask(self, text: str) -> str:
         """Ask as a check does, in a task of its own."""
@@ -126,7 +126,23 @@ async def test_nothing_but_garbage(made: Callable[..., Bench], answer: Completio
     bench = made(given)
     with pytest.raises(TeacherDown, match=r"^teacher 'smol' answers with no response \(2 attempts, the last: .*\); what"):
         await bench.ask("a")
-    assert len(bench.teacher.requests) == 3
+    # A control that says nothing may have been too short.
+    assert len(bench.teacher.requests) == 4 - (type(answer) is BadResponse)
+
+
+async def test_a_control_in_the_end(made: Callable[..., Bench]):
+    """It is billed, where no check is under way any more."""
+
+    def given(request: Request) -> Completion:
+        if request.prompt_id == "control":
+            return completion("7")
+        raise Unavailable("500")
+
+    bench = made(given)
+    with pytest.raises(Unavailable):
+        await asyncio.create_task(bench.ask("a"))
+    await bench.desk.conclude()
+    assert bench.spending.tokens_in == 10
 
 
 @pytest.mark.parametrize("waits", [True, False])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import pickle
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,8 @@ from storage.errors import (
 )
 from storage.identity import sample_id
 from storage.records import Message, Sample
+from storage.waste import Waste
+from tasks.asking.ask import Desk
 from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
@@ -314,6 +318,23 @@ class TestBudget:
         assert till.budget.spent > 55.0
         assert f"{till.budget.spent:.4f} of 55 USD are spent" in str(till.stop.reason)
         assert str(pickle.loads(pickle.dumps(till.stop.reason))) == str(till.stop.reason)
+
+    async def test_a_control_in_the_end(self, tmp_path: Path):
+        """What a control costs that is asked when all else is done is known to later runs as well."""
+
+        def answer(request: Request) -> Completion:
+            if request.prompt_id == "control":
+                return completion("7", tokens_in=5, tokens_out=1)
+            raise Unavailable("500")
+
+        till = Till(answer, price=PRICE, retry={"attempts": 1})
+        with Waste(tmp_path, run="r") as waste:
+            till.draw.waste = waste
+            await till.ask()
+            assert isinstance(till.question.desk, Desk)
+            await till.question.desk.conclude()
+        (noted,) = (json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines())
+        assert (noted["sample_id"], noted["cost_usd"], till.budget.spent) == (sample_id("key", 0), 6, 6)
 
     async def test_spent_by_earlier_runs(self):
         """What earlier runs spent counts."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from storage.errors import (
     BadResponse,
+    EmptyResponse,
     Interrupted,
     Overloaded,
     QuotaSpent,
@@ -26,7 +28,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
-from storage.records import Logprobs
+from storage.records import Logprobs, Message
 from tasks.asking.ask import Answer, Desk
 from tasks.asking.line import open_line
 from tasks.stop import Stop
@@ -80,6 +82,12 @@ def failing_on(cursed: Sequence[str]) -> Desk:
         return completion("4")
 
     return make_desk(make_options(retry=RetryOptions(first_wait_s=1, max_wait_s=8)), FakeTeacher(answer=answer), Stop())
+
+
+class Replaying(FakeTeacher):
+    """Answers what was recorded."""
+
+    recorded: ClassVar[bool] = True
 
 
 class TestRetries:
@@ -302,7 +310,47 @@ class TestTeacherDown:
         teacher = FakeTeacher(answer=answer)
         found, ended = in_virtual_time(main())
         assert (ended >= 60, {type(each) for each in found}) == (True, {TeacherDown})
-        assert sum(request.prompt_id == "control" for request in teacher.requests) == 1
+        # One that was refused may have been too short.
+        assert sum(request.prompt_id == "control" for request in teacher.requests) == 1 + isinstance(error, RequestRejected)
+
+    @pytest.mark.parametrize("error", [Unavailable("500"), completion(""), RequestRejected("400 a filter")], ids=repr)
+    @pytest.mark.parametrize("where", [range(60), range(60, 120)], ids=["first", "last"])
+    @pytest.mark.parametrize(
+        ("control", "system"),
+        [(RequestRejected("400 too few"), False), (completion(""), False), (None, True)],
+        ids=["short controls are refused", "short controls say nothing", "what fails has a system text of its own"],
+    )
+    def test_prompts_that_always_fail(
+        self, error: Exception | Completion, where: range, control: Exception | Completion | None, system: bool
+    ):
+        """A teacher that is well isn't blamed for what many of its prompts do, whatever it says to something short."""
+
+        def answer(request: Request) -> Completion:
+            given: Exception | Completion = completion("4")
+            if request.messages[0].content == "a page too long" or request.prompt_id in map(str, where):
+                given = error
+            elif request.prompt_id == "control" and request.parameters.get("max_tokens") == 16 and control is not None:
+                given = control
+            if isinstance(given, Exception):
+                raise given
+            return given
+
+        async def main() -> list[Any]:
+            desk = make_desk(make_options(retry=RETRY, limits={"concurrency": 1}), FakeTeacher(answer=answer), Stop())
+            desk.lines[0].breaker.answered_before = system
+            own = (Message(role="system", content="a page too long"),) if system else ()
+            requests = (make_request(f"{number}") for number in range(120))
+            asked = (
+                replace(request, messages=(*(own if number in where else ()), *request.messages))
+                for number, request in enumerate(requests)
+            )
+            found = await asyncio.gather(*map(desk.ask, asked), return_exceptions=True)
+            await desk.conclude()
+            return found
+
+        found = in_virtual_time(main())
+        assert [number for number, each in enumerate(found) if not isinstance(each, Answer)] == list(where)
+        assert not any(isinstance(each, UserError) for each in found)
 
     def test_controls_are_billed(self):
         """What a control costs is on the bill, and on that of the request that it stood in for."""
@@ -506,7 +554,7 @@ class TestTeacherDown:
         if control == "is refused alike" or (control == "is refused otherwise" and not first):
             assert isinstance(stop.reason, SetupError)
             assert str(stop.reason).startswith("teacher 'smol': refuses whatever it is asked; check model, sampling")
-            assert (controls, len(teacher.requests) <= first + 40) == (1, True)
+            assert (controls, len(teacher.requests) <= first + 40 * controls) == (1 + ("otherwise" in control), True)
         else:
             assert [type(each) for each in found] == [RequestRejected] * 300
             assert controls <= 4
@@ -550,6 +598,43 @@ class TestTeacherDown:
                     await desk.conclude()
 
         in_virtual_time(main())
+
+    @pytest.mark.parametrize("refusals", [5, 10_000])
+    def test_the_last_one_fails_and_then_there_are_too_many(self, refusals: int):
+        """A teacher that wants to be asked later is asked later, for as long as one that fails for everybody is waited for."""
+
+        def answer(request: Request) -> Completion:
+            if request.prompt_id != "control":
+                return completion("")
+            if sum(each.prompt_id == "control" for each in teacher.requests) <= refusals:
+                raise RateLimited("429")
+            return completion("4")
+
+        async def main() -> float:
+            desk = make_desk(make_options(retry=RETRY), teacher, Stop())
+            with pytest.raises(BadResponse):
+                await desk.ask(make_request())
+            with contextlib.nullcontext() if refusals == 5 else pytest.raises(TeacherDown, match="whatever it is asked"):
+                await desk.conclude()
+            return asyncio.get_running_loop().time()
+
+        teacher = FakeTeacher(answer=answer)
+        assert (in_virtual_time(main()) >= 60) == (refusals > 5)
+
+    @pytest.mark.parametrize("error", [RequestRejected("no answer"), completion("")], ids=repr)
+    def test_what_is_recorded(self, error: Exception | Completion):
+        """A replay isn't down for what it lacks, or for empty responses that it has: nothing is waited for, or is said in the end."""
+
+        async def main() -> tuple[set[type], float]:
+            desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": 1})), teacher, Stop())
+            found = await asyncio.gather(*(desk.ask(make_request(f"{n}")) for n in range(90)), return_exceptions=True)
+            await desk.conclude()
+            return {type(each) for each in found}, asyncio.get_running_loop().time()
+
+        teacher = Replaying(answer=script(*[error] * 90))
+        kinds, ended = in_virtual_time(main())
+        assert kinds == {EmptyResponse if isinstance(error, Completion) else RequestRejected}
+        assert (len(teacher.requests), ended < 1) == (90, True)
 
     def test_the_last_ones_fail_by_themselves(self):
         """Where others were answered since, nothing is asked in the end."""
