@@ -111,7 +111,7 @@ def in_prefect(workplace: Workplace) -> Iterator[str]:
 BUILDS: dict[str, tuple[int, dict[str, Any]]] = {
     "good": (0, {}),
     "refused": (2, {}),
-    "malformed": (0, {}),
+    "malformed": (5, {}),
     "wrong types": (0, {}),
     "broken": (5, {}),
     "rejected": (0, {}),
