@@ -50,6 +50,9 @@ def replies(way: str) -> Any:
         "good": counting,
         "refused": lambda body, sold: (401, quoting),
         "malformed": lambda body, sold: (200, {"headers": f"Bearer {KEY}"}),
+        "malformed for these prompts": lambda body, sold: (
+            counting(body, sold) if "Repeat this" in body["messages"][-1]["content"] else (200, {"headers": f"Bearer {KEY}"})
+        ),
         "wrong types": lambda body, sold: (200, {"choices": [], "usage": {"prompt_tokens": KEY}}),
         "broken": lambda body, sold: (500, quoting),
         "rejected": lambda body, sold: (400, {"error": {"message": f"not a field: {KEY}"}}),
@@ -112,12 +115,13 @@ BUILDS: dict[str, tuple[int, dict[str, Any]]] = {
     "good": (0, {}),
     "refused": (2, {}),
     "malformed": (5, {}),
-    "wrong types": (0, {}),
+    "malformed for these prompts": (0, {}),
+    "wrong types": (5, {}),
     "broken": (5, {}),
-    "rejected": (0, {}),
+    "rejected": (2, {}),
     "nobody there": (5, {"base_url": "http://127.0.0.1:9/v1"}),
     "in the address": (2, {"base_url": f"http://127.0.0.1:9/v1?key={KEY}"}),
-    "a plug-in's error": (0, {"provider": "telling", "model": "error"}),
+    "a plug-in's error": (5, {"provider": "telling", "model": "error"}),
     "a plug-in's defect": (1, {"provider": "telling", "model": "defect"}),
     "a plug-in that can't be made": (1, {"provider": "telling", "model": "maker"}),
 }
@@ -125,7 +129,7 @@ BUILDS: dict[str, tuple[int, dict[str, Any]]] = {
 
 
 def test_the_key_is_nowhere(workplace: Workplace, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A build that succeeds and ten whose teacher fails, and the key is in no file, stream, command line or answer of Prefect's."""
+    """A build that succeeds and eleven whose teacher fails, and the key is in no file, stream, command line or answer of Prefect's."""
     site = workplace.folder.with_name("site")
     install(site)
     workplace.environment |= {"TEST_KEY": KEY, "PYTHONPATH": str(site)}
@@ -134,7 +138,7 @@ def test_the_key_is_nowhere(workplace: Workplace, tmp_path_factory: pytest.TempP
     said = ""
     try:
         for number, (way, (code, entry)) in enumerate(BUILDS.items()):
-            with LoopbackTeacher(replies(way if way in {*list(BUILDS)[:6]} else "good")) as teacher:
+            with LoopbackTeacher(replies(way if way in {*list(BUILDS)[:7]} else "good")) as teacher:
                 spec(workplace, teacher.url, prompts=2, k=1, **entry)
                 workplace.spec |= {"dataset": f"canary{number}", "exports": [{"to": str(workplace.folder / f"out{number}")}]}
                 workplace.spec["sampling"]["seed"] = 100 * number  # other samples, so that somebody is asked
