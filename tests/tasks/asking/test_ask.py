@@ -198,6 +198,22 @@ class TestRetries:
         assert 30 <= seconds <= 31
 
 
+async def asked(desk: Desk, stop: Stop, *, first: int) -> list[Any]:
+    """Ask some one after the other and 300 more side by side, as a draw does; return answers and errors of the 300."""
+
+    async def ask(number: int) -> Any:
+        try:
+            return await desk.ask(make_request(f"p{number}"))
+        except UserError as wrong:
+            stop.set(wrong)
+        except TeacherError as failed:
+            return failed
+
+    for number in range(first):
+        await ask(number)
+    return await asyncio.gather(*(ask(first + number) for number in range(300)))
+
+
 class TestTeacherDown:
     """Telling a teacher that is down from a request that fails."""
 
@@ -503,18 +519,7 @@ class TestTeacherDown:
 
         async def main() -> list[Any]:
             desk = make_desk(make_options(retry=policies, limits={"concurrency": 8}), teacher, stop)
-
-            async def ask(number: int) -> Any:
-                try:
-                    return await desk.ask(make_request(f"p{number}"))
-                except UserError as down:
-                    stop.set(down)
-                except TeacherError as failed:
-                    return failed
-
-            for number in range(first):
-                await ask(number)
-            return await asyncio.gather(*(ask(first + number) for number in range(300)))
+            return await asked(desk, stop, first=first)
 
         in_virtual_time(main())
         assert isinstance(stop.reason, TeacherDown)
@@ -535,18 +540,7 @@ class TestTeacherDown:
 
         async def main() -> list[Any]:
             desk = make_desk(make_options(retry=RETRY, limits={"concurrency": 8}), teacher, stop)
-
-            async def ask(number: int) -> Any:
-                try:
-                    return await desk.ask(make_request(f"{number}"))
-                except UserError as wrong:
-                    stop.set(wrong)
-                except TeacherError as failed:
-                    return failed
-
-            for number in range(first):
-                await ask(number)
-            return await asyncio.gather(*(ask(first + number) for number in range(300)))
+            return await asked(desk, stop, first=first)
 
         teacher.answer = answer
         found = in_virtual_time(main())
