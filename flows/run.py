@@ -314,6 +314,7 @@ class Run:
 
     def _curate(self, student: list[str]) -> Summary:
         spec, workspace = self.spec, self._workspace
+        workspace.let_go()
         with workspace.sparing():
             digests(workspace, self.lake, build_id=self.build_id)
             outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
