@@ -44,7 +44,8 @@ def _local(pattern: str) -> list[File] | Folder:
         return Folder.of(str(path), below)
     if path.exists():
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
-    found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute or not
+    # Once each: of `**/**` each file is found as often as there are ways to it.
+    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if Path(name).is_file())  # noqa: PTH207 - absolute or not
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
@@ -82,6 +83,8 @@ def _remote(url: str) -> list[File] | Folder:
             return Folder.of(
                 name, {each: File(name=f"{name}/{each}", path=f"{path.rstrip('/')}/{each}", system=system) for each in below}
             )
+        if not readable(one) and not system.exists(path):
+            raise SourceError(f"{shown(url)}: no such file or folder")
         return [one]
 
 
@@ -97,6 +100,8 @@ def _system(url: str) -> tuple[Any, str]:
         if "Protocol not known" in str(error):
             raise SourceError(f"{shown(url)}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
         raise SourceError(f"{shown(url)}: {first_line(error, url)}") from error
+    except OSError as error:  # of an archive that is opened for what is in it
+        raise SourceError(f"{shown(url)}: can't be read: {error.strerror or first_line(error, url)}") from error
     return system, path
 
 

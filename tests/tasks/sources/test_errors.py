@@ -13,6 +13,7 @@ import pytest
 from pyarrow import feather
 
 from storage.errors import SourceError
+from tests.fakes import NOON
 from tests.tasks.sources.house import jsonl, read, text
 from tests.tasks.sources.test_read import pack
 
@@ -63,6 +64,11 @@ ROWS = {
     ),
     "a turn that calls a tool": (
         {"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"id": "1"}]}, {"role": "user", "content": "b"}]},
+        {},
+        "message 1 calls tools, which a conversation here can't",
+    ),
+    "a turn that calls a function": (
+        {"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f"}}, {"role": "user", "content": "b"}]},
         {},
         "message 1 calls tools, which a conversation here can't",
     ),
@@ -261,8 +267,17 @@ class TestFiles:
                 {"tags": pa.array([[], [("a", "1"), ("a", "2")]], pa.map_(pa.string(), pa.string()))},
                 "near row 1: a map has a key twice",
             ),
+            ({"tags": [None, {"at": NOON}]}, "row 2: tags: at: can't be written as JSON: Object of type datetime is not"),
+            (
+                {"tests": [None, [{"stdin": b"1", "stdout": b"2"}]]},
+                "row 2: tests: can't be written as JSON: Object of type bytes is not",
+            ),
+            (
+                {"tags": [None, {"rates": [1.0, float("nan")]}]},
+                "row 2: tags: rates: can't be written as JSON: Out of range float",
+            ),
         ],
-        ids=["NaN", "infinity", "a key twice in a map"],
+        ids=["NaN", "infinity", "a key twice in a map", "a date", "bytes", "NaN within"],
     )
     def test_what_tables_can_say(self, tmp_path: Path, columns: dict[str, Any], said: str):
         """And JSON can't: what is missing as NaN is no answer, and of two values of a key none is meant more than the other."""

@@ -216,6 +216,7 @@ class TestForms:
         jsonl(tmp_path, {"prompt": "c"}, name="sub/c.jsonl")
         (tmp_path / "d.jsonl").mkdir()
         assert texts(tmp_path / "**" / "*.jsonl") == ["a", "b", "c"]
+        assert texts(tmp_path / "**" / "**" / "*.jsonl") == ["a", "b", "c"]
 
     def test_a_name_that_looks_like_a_pattern(self, tmp_path: Path):
         """A file that is there is that file."""
