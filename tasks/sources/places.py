@@ -38,10 +38,10 @@ def files(source: PromptSource) -> list[File]:
 def _local(pattern: str) -> list[File] | Folder:
     path = Path(pattern).expanduser()
     if path.is_file():
-        return [File(name=str(path), path=str(path))]
+        return [_file(str(path))]
     if path.is_dir():
-        below = {os.path.relpath(name, path): File(name=name, path=name) for name in _below(path)}
-        return Folder.of(str(path), below)
+        below = {os.path.relpath(name, path): _file(name) for name in _below(path)}
+        return Folder.of(_named(str(path)), below)
     if path.exists():
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
     # Once each: of `**/**` each file is found as often as there are ways to it.
@@ -49,7 +49,16 @@ def _local(pattern: str) -> list[File] | Folder:
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
-    return [File(name=name, path=name) for name in found]
+    return [_file(name) for name in found]
+
+
+def _file(path: str) -> File:
+    return File(name=_named(path), path=path)
+
+
+def _named(path: str) -> str:
+    """Return a path as a text: a name may have bytes that are no UTF-8, which no table holds."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _below(folder: Path) -> Iterator[str]:
