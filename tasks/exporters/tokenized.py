@@ -17,6 +17,7 @@ from pydantic import Field
 
 from storage.errors import SpecError
 from storage.records import CUT_OFF
+from storage.wording import counted
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
 from tasks.exporters.protocol import NoRows, exporter
@@ -101,7 +102,7 @@ class Tokenized(Shown):
             ) from error
         (shortest,) = self._chat.encode([rendered])
         if self.max_length is not None and len(shortest) > self.max_length:
-            told = f"even a short conversation has {len(shortest)} tokens; raise it"
+            told = f"even a short conversation has {counted(len(shortest), 'token')}; raise it"
             raise SpecError(f"exports: {self.form}: max_length: {self.max_length}: {told}")
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -225,7 +225,7 @@ def _rights(contents: Contents) -> Iterator[str]:
     yield from _table(("prompts from", "licence", "credit"), sources)
     if len(licensing.sources) > _LISTED:
         yield ""
-        yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
+        yield f"{counted(len(licensing.sources) - _LISTED, 'more source', 'is', 'are')} in NOTICE."
     wrote = [
         *((each, "teacher") for each in licensing.teachers),
         *((each, "gave the distributions beside the tokens, as teacher") for each in licensing.scorers),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.wording import counted
 from tasks.exports.contents import Contents
 from tasks.exports.notice import link
 from tasks.license import identifiers
@@ -121,7 +122,7 @@ def croissant(contents: Contents) -> str:
                 "@type": "cr:RecordSet",
                 "@id": split,
                 "name": split,
-                "description": f"{manifest['splits'][split]['rows']:,} rows.",
+                "description": f"{counted(manifest['splits'][split]['rows'], 'row')}.",
                 "field": [_field(field, split, f"{split}-files") for field in contents.schema],
             }
             for split in splits
