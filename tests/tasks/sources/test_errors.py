@@ -81,7 +81,7 @@ ROWS = {
 LINES = {
     "broken JSON": (b'{"prompt": "a"', "not JSON: "),
     "half of another file": (b'"a"}', "not JSON: "),
-    "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13"),
+    "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13; save it as UTF-8"),
     "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
     "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
     "a key twice": (b'{"prompt": "a", "id": "1", "prompt": "b"}', "has several columns 'prompt'; rename those that aren't meant"),
@@ -115,7 +115,8 @@ CSV = {
     "a quote that doesn't end": ('prompt\na\n"b\n', 3, "not CSV: unexpected end of data"),
     "a quote in the middle": ('prompt\na\n"b"c\n', 3, "not CSV: "),
     "an empty prompt": ("id,prompt\n1,a\n2,\n", 3, "the prompt ('prompt') is empty"),
-    "Latin-1": (b"prompt\na\nb\nc\n\xe4\nd\n", 5, "not UTF-8: byte 0xe4 at column 1"),
+    "Latin-1": (b"prompt\na\nb\nc\n\xe4\nd\n", 5, "not UTF-8: byte 0xe4 at column 1; save it as UTF-8"),
+    "UTF-16": ("prompt\na\n".encode("utf-16"), 1, "this is UTF-16; save it as UTF-8"),
     "Latin-1, far on": (b"prompt\n" + b"a\n" * 20_000 + b"x\xe4\nd\n", 20_002, "not UTF-8: byte 0xe4 at column 2"),
 }
 
