@@ -133,8 +133,10 @@ class Chat:
         ids = array("i", tokens.ids)
         places = range(rendered.begin, len(rendered.text))
         begin = next((found for place in places if (found := tokens.char_to_token(place)) is not None), len(ids))
-        seam = begin < len(ids) and tokens.token_to_chars(begin)[0] < rendered.begin
-        if seam and ids[begin] in self._special:  # one that takes the white space behind it along, as Phi-3's do
+        first, last = tokens.token_to_chars(begin) if begin < len(ids) else (rendered.begin, rendered.begin)
+        seam = first < rendered.begin
+        # A mark of a turn may take the white space behind it along, as Phi-3's do.
+        if seam and ids[begin] in self._special and not rendered.text[rendered.begin : last].strip():
             begin, seam = begin + 1, False
         # What stands behind the end of the turn, mostly a line break, is nothing that a student says.
         ending = self._ending(rendered.text, tokens, ids, begin)

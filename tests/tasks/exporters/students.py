@@ -75,6 +75,18 @@ def greedy(folder: Path, template: str = TWICE_ENDED) -> str:
     return save(tokenizer, folder, template)
 
 
+def fusing(folder: Path, template: str = CHATML) -> str:
+    """Train a unigram model, which makes one token of all letters in a row that it doesn't know, save it, and return the folder."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<unk>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.UnigramTrainer(vocab_size=100, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 5, trainer)
+    return save(tokenizer, folder, template)
+
+
 def sentencepiece(folder: Path, template: str | None = CHATML) -> str:
     """Train a BPE of SentencePiece's form on the same sentences: spaces as letters, one put ahead of a text, bytes without a piece."""
     from tokenizers import Tokenizer, decoders, models, normalizers, trainers

@@ -168,6 +168,12 @@ class TestTemplates:
         (row,) = rows(folders["greedy"], make_trace(response=text))
         assert learnt(folders["greedy"], row) == "It is 0.<|end|><|im_end|>"
 
+    def test_a_response_of_unknown_letters(self, tmp_path: Path):
+        """A special token that stands for the response itself is learnt, though it begins with the prompt's line break."""
+        folder = students.fusing(tmp_path)
+        (row,) = rows(folder, make_trace(response="\u3042\u3044"))
+        assert learnt(folder, row).split() == ["<unk>", "<|im_end|>"]
+
     @pytest.mark.parametrize("name", ["thinking", "lead dropped"])
     def test_white_space_behind_reasoning(self, folders: dict[str, str], name: str):
         """How many line breaks stand between reasoning and answer is the template's business."""
