@@ -122,7 +122,8 @@ def _text(contents: Contents) -> Iterator[str]:
     people = sum(each["rows"] for each in manifest["mix"])
     yield (
         f"{counted(manifest['rows'], 'row')} in the form `{manifest['format']}`: responses of {models} to prompts, "
-        f"verified and selected by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
+        f"{'verified and ' if contents.judged else ''}selected by stillhouse "
+        f"{build.get('version', '')} (build `{build['build_id']}`). "
         + (
             f"{people:,} of them {'was' if people == 1 else 'were'} written by people; all others are synthetic."
             if people

@@ -76,12 +76,13 @@ def croissant(contents: Contents) -> str:
     """Return the text of croissant.json."""
     manifest = contents.manifest
     file = manifest["file"]
+    models = sorted({each["model"] for each in contents.licensing.teachers})
     described: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": contents.dataset,
-        "description": f"Verified responses of {', '.join(sorted({each['model'] for each in contents.licensing.teachers}))} "
+        "description": f"{'Verified responses' if contents.judged else 'Responses'} of {', '.join(models)} "
         f"to prompts, in the form `{manifest['format']}`.",
         # A build has no place in an order of versions, so it stands where semantic versions have their build.
         "version": f"1.0.0+{contents.build['build_id']}",
