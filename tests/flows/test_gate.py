@@ -22,8 +22,8 @@ from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions
-from tasks.exports.notice import acknowledgements
 from tasks.license import LicenseOptions
+from tasks.publishing.notice import acknowledgements
 from tasks.rights.licensing import Licensee, describe_teacher
 from tasks.rights.terms import VARIABLE, load
 

@@ -10,7 +10,7 @@ import yaml
 
 from storage.lake import Lake
 from tasks.export import ExportOptions, export
-from tasks.exports.card import hub_license
+from tasks.publishing.card import hub_license
 from tests.tasks.landed import LICENSE, land, trace
 
 LICENSING: dict[str, Any] = {

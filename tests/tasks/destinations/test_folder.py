@@ -9,8 +9,8 @@ import pytest
 
 from storage.errors import SpecError, StorageError
 from storage.lake import Lake
+from tasks.destinations.choose import destination_at
 from tasks.export import ExportOptions, export
-from tasks.exports.destinations import at, check_apart
 from tests.fakes import listing
 from tests.tasks.landed import land, run
 
@@ -62,7 +62,7 @@ class TestReplacing:
         (tmp_path / "out").mkdir()
         (tmp_path / "out" / name).write_text("mine")
         with pytest.raises(SpecError, match=r"out: has files that are no export of stillhouse"):
-            at(str(tmp_path / "out")).check()
+            destination_at(str(tmp_path / "out")).check()
         with pytest.raises(SpecError):
             run(lake)
         assert content(tmp_path / "out") == {name: b"mine"}
@@ -72,7 +72,7 @@ class TestReplacing:
         monkeypatch.chdir(tmp_path)
         (tmp_path / "file.txt").write_text("")
         with pytest.raises(SpecError, match="is a file, and an export is a folder"):
-            at("file.txt").check()
+            destination_at("file.txt").check()
 
     def test_failure_keeps_the_earlier_one(self, lake: Lake, tmp_path: Path):
         """An export that fails leaves the earlier one as it was, and nothing of itself."""
@@ -93,7 +93,7 @@ class TestReplacing:
         """A folder that can't be made is told before anything is spent."""
         (tmp_path / "file").write_text("")
         with pytest.raises(SpecError, match=r"file/out: .*file is a file"):
-            at(str(tmp_path / "file/out")).check()
+            destination_at(str(tmp_path / "file/out")).check()
         with pytest.raises(SpecError):
             run(lake, to="file/out")
 
@@ -103,7 +103,7 @@ class TestReplacing:
         (tmp_path / "locked").mkdir()
         monkeypatch.setattr(os, "access", lambda *_: False)  # to root nothing is locked
         with pytest.raises(SpecError, match="can't be written"):
-            at(str(tmp_path / to)).check()
+            destination_at(str(tmp_path / to)).check()
 
     def test_what_a_killed_export_left(self, lake: Lake, tmp_path: Path):
         """What a killed export left beside the folder is in nobody's way, and is cleared away."""
@@ -137,56 +137,14 @@ class TestReplacing:
                 export(lake, build, ExportOptions(to=to))
 
 
-@pytest.mark.parametrize(
-    "targets",
-    [
-        ["lake"],
-        ["lake/out"],
-        ["."],
-        ["out", "out"],
-        ["out", "./out"],
-        ["out", "out/more"],
-        ["s3://b/out", "s3://b/out/"],
-        ["s3://b/out/more", "s3://b/out"],
-    ],
-    ids=" and ".join,
-)
-def test_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: list[str]):
-    """An export in the lake, around it, or in another export would replace what must stay: it is refused."""
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SpecError, match="keep them apart"):
-        check_apart(targets, tmp_path / "lake")
-
-
-def test_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Names that only begin alike are apart."""
-    monkeypatch.chdir(tmp_path)
-    check_apart(["lake2", "out", "out2", "s3://b/out", "s3://b/out2", "gs://b/out"], tmp_path / "lake")
-
-
 def test_a_manifest_of_others_is_no_licence_to_delete(tmp_path: Path):
     """A folder with a manifest.json that isn't ours is foreign, and so is one that has more in it than ours lists."""
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(SpecError, match="no export of stillhouse"):
-        at(str(tmp_path)).check()
+        destination_at(str(tmp_path)).check()
     (tmp_path / "manifest.json").write_text('{"dataset": "d", "build_id": "b", "rows": 0, "shards": [{"file": "a.parquet"}]}')
     (tmp_path / "a.parquet").touch()
-    at(str(tmp_path)).check()
+    destination_at(str(tmp_path)).check()
     (tmp_path / "thesis.txt").touch()
     with pytest.raises(SpecError, match=r"thesis\.txt"):
-        at(str(tmp_path)).check()
-
-
-@pytest.mark.parametrize("to", ["s3://key:secret@bucket/x", "ftp://me:secret@host/x", "s3://bucket/x?token=secret"])
-def test_no_credentials_in_a_url(to: str):
-    """A URL with a password or a query is refused, and neither is repeated."""
-    with pytest.raises(SpecError, match="credentials belong into the environment") as caught:
-        at(to)
-    assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize("to", ["s3://", "file:///", "hf://"])
-def test_a_url_of_nothing(to: str):
-    """A URL that names no folder is refused: `s3://` was written to a folder here that is called `s3:`."""
-    with pytest.raises(SpecError, match=rf"^exports: {to}: names no folder"):
-        at(to)
+        destination_at(str(tmp_path)).check()

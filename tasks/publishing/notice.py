@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.exports.contents import Contents
 from tasks.license import identifiers
+from tasks.publishing.contents import Contents
 
 _WIDTH = 100
 _CREDITED = ("CC-BY", "ODC-By", "ODbL")

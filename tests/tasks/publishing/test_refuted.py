@@ -16,9 +16,9 @@ from storage.records import Prompt, Sample
 from storage.schemas import TRACES
 from tasks import snapshot
 from tasks.decontaminate import Decontamination
-from tasks.exports import refuted
-from tasks.exports.refuted import PromptSamples, pairs_source
 from tasks.heldout.benchmarks import Benchmark
+from tasks.publishing import refuted
+from tasks.publishing.refuted import PromptSamples, pairs_source
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Spec, build
 from verifiers.protocol import Finding

@@ -11,7 +11,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.exports.containers import CONTAINERS, Look, regrouped, repeating
+from tasks.publishing.containers import CONTAINERS, Look, regrouped, repeating
 
 SCHEMA = pa.schema([("text", pa.string()), ("teacher", pa.string()), ("turns", pa.list_(pa.struct([("role", pa.string())])))])
 

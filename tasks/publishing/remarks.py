@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from storage.wording import counted
-from tasks.exports.mix import MIXED
+from tasks.publishing.mix import MIXED
 
 
 def left_out(samples: Collection[str]) -> Iterator[str]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.exports.containers import CONTAINERS, Look
-from tasks.exports.place import Place
-from tasks.exports.spool import Spool
-from tasks.exports.traces import BATCH_ROWS
+from tasks.destinations.place import Place
+from tasks.publishing.containers import CONTAINERS, Look
+from tasks.publishing.spool import Spool
+from tasks.publishing.traces import BATCH_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from storage.errors import SetupError, SpecError, StorageError
 from storage.lake import Lake
-from tasks.exports.destinations import at
+from tasks.destinations.choose import destination_at
 from tests.tasks.landed import run
 
 
@@ -161,7 +161,7 @@ def test_foreign_files(lake: Lake):
     files, _ = fsspec.core.url_to_fs("bucket://data/out")
     files.pipe_file("/data/out/thesis.txt", b"mine")
     with pytest.raises(SpecError, match=r"bucket://data/out: has files that are no export of stillhouse \(thesis\.txt\)"):
-        at("bucket://data/out").check()
+        destination_at("bucket://data/out").check()
     with pytest.raises(SpecError):
         run(lake, to="bucket://data/out")
     assert names("bucket://data/out") == ["thesis.txt"]
@@ -171,7 +171,7 @@ def test_a_file(tmp_path: Path):
     """A file is no folder."""
     (tmp_path / "file").write_text("")
     with pytest.raises(SpecError, match="is a file, and an export is a folder"):
-        at(f"disk://{tmp_path}/file").check()
+        destination_at(f"disk://{tmp_path}/file").check()
 
 
 def test_a_disk_that_is_gone(lake: Lake, tmp_path: Path):
@@ -196,4 +196,4 @@ def test_a_disk_that_is_gone(lake: Lake, tmp_path: Path):
 def test_where_it_can_not_go(to: str, kind: type[Exception], said: str):
     """It is one line that says what to do."""
     with pytest.raises(kind, match=said):
-        at(to)
+        destination_at(to)

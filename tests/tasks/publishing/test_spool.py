@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from storage.errors import StorageError
-from tasks.exports.spool import BUCKET_BYTES, Spool, keys_of
+from tasks.publishing.spool import BUCKET_BYTES, Spool, keys_of
 
 SCHEMA = pa.schema([("n", pa.int64()), ("turns", pa.list_(pa.struct([("content", pa.string())])))])
 

@@ -18,9 +18,9 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import SAMPLES, SCORES
 from storage.workspace import Workspace
-from tasks.exports import distributions
-from tasks.exports.distributions import Distributions, Wanted, positions
-from tasks.exports.revised import stated
+from tasks.publishing import distributions
+from tasks.publishing.distributions import Distributions, Wanted, positions
+from tasks.publishing.revised import stated
 from tests.fakes import NOON
 from tests.tasks import landed
 from tests.tasks.exporters.distributions import logprobs

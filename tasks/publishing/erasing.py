@@ -15,7 +15,7 @@ from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
 from storage.records import Prompt
 from storage.rows import prompt_of
-from tasks.exports.refuted import PromptSamples
+from tasks.publishing.refuted import PromptSamples
 from tasks.templates import Template, TemplateOptions
 
 PROMPTS = 1_000

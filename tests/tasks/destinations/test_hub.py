@@ -10,7 +10,7 @@ import pytest
 
 from storage.errors import SetupError, SpecError, StorageError
 from storage.lake import Lake
-from tasks.exports.destinations import at
+from tasks.destinations.choose import destination_at
 from tests.tasks.hub_server import Hub, serving
 from tests.tasks.landed import run
 
@@ -34,7 +34,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
 
 def test_there_and_again(lake: Lake, tmp_path: Path, hub: Hub):
     """A repository is made, private; each export is one commit, which takes away what it doesn't replace."""
-    at(TO).check()
+    destination_at(TO).check()
     run(lake, shards=3, to=TO)
     run(lake, shards=3, to="here")
     assert hub.private
@@ -59,7 +59,7 @@ def test_foreign_files(lake: Lake, hub: Hub):
     """Somebody else's data is left alone, and found before anything is spent."""
     hub.files = {".gitattributes": b"", "data.csv": b"mine"}
     with pytest.raises(SpecError, match=r"hf://datasets/me/sums: has files that are no export of stillhouse \(data\.csv\)"):
-        at(TO).check()
+        destination_at(TO).check()
     assert hub.commits == []
 
 
@@ -77,18 +77,18 @@ def test_without_a_token(monkeypatch: pytest.MonkeyPatch):
     """Without a token it is said which variable to set."""
     monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
     with pytest.raises(SetupError, match="needs a token: set HF_TOKEN"):
-        at(TO)
+        destination_at(TO)
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch):
     """Without the package it is said what to install."""
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(SetupError, match=r"`pip install 'stillhouse\[hub\]'`"):
-        at(TO)
+        destination_at(TO)
 
 
 @pytest.mark.parametrize("to", ["hf://me/sums", "hf://datasets/sums", "hf://datasets/me/sums/more", "hf://models/me/sums"])
 def test_names(to: str):
     """Another URL of the Hub's is told how datasets are called."""
     with pytest.raises(SpecError, match="hf://datasets/ORGANISATION/NAME"):
-        at(to)
+        destination_at(to)

@@ -25,11 +25,11 @@ from storage.identity import address
 from storage.schemas import TRACES
 from storage.wording import counted
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
-from tasks.exports.written import Written, short
 from tasks.heldout.blocks import Text
 from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
 from tasks.options import Options, PathText
+from tasks.publishing.written import Written, short
 from tasks.sources import Fields, Found, PromptSource, read_prompts
 from tasks.sources.prompts import Row
 from tasks.sources.shown import shown

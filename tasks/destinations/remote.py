@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
-from tasks.exports.place import MANIFEST, UNFINISHED, Place, foreign, own
+from tasks.destinations.place import MANIFEST, UNFINISHED, Place, foreign, own
 
 _NEW = ".new"
 """Where new files wait until all of them have arrived, when there is an earlier export to replace."""

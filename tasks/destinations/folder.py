@@ -10,7 +10,7 @@ from pathlib import Path
 
 from storage.errors import SpecError
 from storage.parquet import refused, sync
-from tasks.exports.place import MANIFEST, Place, foreign, own
+from tasks.destinations.place import MANIFEST, Place, foreign, own
 
 
 class Folder:

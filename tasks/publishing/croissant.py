@@ -8,9 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.exports.contents import Contents
-from tasks.exports.notice import link
 from tasks.license import identifiers
+from tasks.publishing.contents import Contents
+from tasks.publishing.notice import link
 
 _ENCODINGS = {
     "parquet": "application/x-parquet",

@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from storage.errors import LicenseRefused, SourceError, SpecError
 from storage.schemas import TRACES
 from tasks.decontaminate import Decontamination
-from tasks.exports.mix import Mix, MixSource, check_mix, licensed, plan
 from tasks.heldout.benchmarks import Benchmark
 from tasks.license import LicenseOptions, gate
+from tasks.publishing.mix import Mix, MixSource, check_mix, licensed, plan
 
 
 def traces(number: int, *, split: str = "train") -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
-from tasks.exports.place import MANIFEST, Place, foreign, own
+from tasks.destinations.place import MANIFEST, Place, foreign, own
 
 _URL = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?")
 _THE_HUBS = frozenset({".gitattributes", "README.md"})

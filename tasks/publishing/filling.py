@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from storage.errors import SpecError, StillhouseError
 from tasks.exporters.protocol import Exporter, NoRows
-from tasks.exports.containers import Container
-from tasks.exports.spool import Spool
-from tasks.exports.traces import BATCH_BYTES, BATCH_ROWS
+from tasks.publishing.containers import Container
+from tasks.publishing.spool import Spool
+from tasks.publishing.traces import BATCH_BYTES, BATCH_ROWS
 
 
 def fill(

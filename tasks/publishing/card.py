@@ -10,10 +10,10 @@ import pyarrow as pa
 import yaml
 
 from storage.wording import counted
-from tasks.exports.contents import Contents
-from tasks.exports.mix import MIXED
-from tasks.exports.notice import acknowledgements, credits_of, duties, link
 from tasks.license import identifiers
+from tasks.publishing.contents import Contents
+from tasks.publishing.mix import MIXED
+from tasks.publishing.notice import acknowledgements, credits_of, duties, link
 
 _LICENSES = """
     afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc-by-2.0 cc-by-2.5

@@ -11,11 +11,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from storage.errors import SpecError
-from tasks.exports.folder import Folder
-from tasks.exports.place import Destination
+from tasks.destinations.folder import Folder
+from tasks.destinations.place import Destination
 
 
-def at(to: str) -> Destination:
+def destination_at(to: str) -> Destination:
     """Return what a spec's `to` names. Raise SpecError where it names nothing that can be."""
     scheme, colon, rest = to.partition("://")
     if not colon:
@@ -28,10 +28,10 @@ def at(to: str) -> Destination:
     if address.password or address.query or address.fragment:
         raise SpecError(f"exports: {scheme}://…: has a password or a query in it; credentials belong into the environment")
     if scheme == "hf":
-        from tasks.exports.hub import Hub
+        from tasks.destinations.hub import Hub
 
         return Hub(to)
-    from tasks.exports.remote import Remote
+    from tasks.destinations.remote import Remote
 
     return Remote(to)
 
