@@ -42,7 +42,7 @@ from tasks.evaluation.statement import OPEN as MUCH
 from tasks.options import Options
 from tasks.prepare import Prepared, unbarred
 from tasks.select import SelectOptions
-from tasks.split import split
+from tasks.selection.split import split
 
 ALL = "all"
 """Of the splits: no matter which."""

@@ -37,7 +37,7 @@ from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.wording import counted
 from storage.workspace import Workspace
-from tasks import barred, costs, lapsed, outcomes, student_loss, unwanted
+from tasks import barred, costs, lapsed, outcomes, unwanted
 from tasks.batches import underway
 from tasks.batches.batch import BatchDesk
 from tasks.concerns import concerns
@@ -55,6 +55,7 @@ from tasks.report import Summary
 from tasks.rights.terms import load
 from tasks.second_chance import dedup_and_decontaminate
 from tasks.select import select
+from tasks.selection import student_loss
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import snapshot, snapshot_grown
 from tasks.stop import Stop

@@ -17,11 +17,12 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
+from storage.dealing import BUCKETS
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.sql import explained, literal, parquet_files
-from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tasks.decontaminate import Decontamination, response_texts
 from tasks.heldout.matching import Matching
 from tasks.ranked import RESPONSE, deal_samples, dealt_once

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.select import SelectOptions
-from tasks.split import SplitOptions, split
+from tasks.selection.split import SplitOptions, split
 from tests.fakes import make_prompt
 from tests.tasks.house import Spec, build
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.capacity_gap import counted, of_spec, told
+from tasks.distillation.capacity_gap import counted, of_spec, told
 
 
 def weights(path: Path, *shapes: tuple[int, ...]) -> None:

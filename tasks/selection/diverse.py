@@ -17,9 +17,10 @@ from typing import Any
 import pyarrow as pa
 import regex  # type: ignore[import-untyped]
 
+from storage.dealing import BUCKETS
 from storage.parquet import PartWriter
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import Workspace
 from tasks.ranked import deal_samples
 
 NGRAM = 3

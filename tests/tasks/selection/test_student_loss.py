@@ -16,7 +16,7 @@ from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import SAMPLES
 from storage.workspace import Workspace
-from tasks.student_loss import StudentLossOptions, drop, tops
+from tasks.selection.student_loss import StudentLossOptions, drop, tops
 from tests.fakes import make_sample
 from tests.storage.test_scores import keep, score
 

@@ -8,9 +8,9 @@ import random
 import pytest
 
 from storage.lake import Lake
-from tasks import diverse
-from tasks.diverse import farthest, grams
 from tasks.select import SelectOptions
+from tasks.selection import diverse
+from tasks.selection.diverse import farthest, grams
 from tasks.teachers.protocol import Choice
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.house import Built, Spec, build
