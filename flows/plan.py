@@ -18,6 +18,7 @@ from flows.wiring import Connected
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
+from storage.logprobs import token_bytes
 from storage.rot import complete
 from storage.wording import counted
 from storage.workspace import Workspace
@@ -29,7 +30,6 @@ from tasks.license import licenses
 from tasks.prepare import Prepared, first_asked, some_prompts
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
-from tasks.room import token_bytes
 from tasks.self_test import doubts
 from tasks.verify import Named, alone
 
