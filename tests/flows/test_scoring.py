@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from flows.probe import probe
-from flows.score import Asked, Scores, score
+from flows.scoring import Asked, Scores, score
 from flows.spec import Spec
 from storage.lake import Lake
 from tasks.draw import Spending

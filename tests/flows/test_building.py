@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from flows.building import Run
 from flows.loading import load_spec
 from flows.plan import plan
-from flows.run import Run
 from flows.working import work_shards
 from storage.errors import QuotaSpent
 from storage.lake import Lake
