@@ -23,10 +23,10 @@ from verifiers.reading import dates, json_values, units
 from verifiers.reading.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
 from verifiers.reading.choices import find_choice, whole_choice
 from verifiers.reading.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
-from verifiers.reading.markers import after_thinking
 from verifiers.reading.markup import fold, plain
 from verifiers.reading.numerals import numerals
 from verifiers.reading.strict_json import NoJson
+from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import ended
 
 MAX_SHOWN = 200

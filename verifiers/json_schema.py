@@ -22,9 +22,9 @@ from referencing.jsonschema import DRAFT202012
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.protocol import Finding, verifier
-from verifiers.reading.markers import spoken
 from verifiers.reading.pieces import pieces
 from verifiers.reading.strict_json import NoJson, no_constant
+from verifiers.reading.thinking import spoken
 from verifiers.schema_words import standard
 
 _INFO = re.compile(r"[\s{,:]")

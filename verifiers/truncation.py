@@ -7,8 +7,8 @@ import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.protocol import Finding, verifier
-from verifiers.reading.markers import spoken
 from verifiers.reading.pieces import pieces
+from verifiers.reading.thinking import spoken
 
 TAIL = 2_000
 """Characters of the end in which the last sentence is looked for."""

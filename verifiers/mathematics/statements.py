@@ -134,13 +134,8 @@ def _split(line: Sequence[Token], at: set[str]) -> tuple[list[Sequence[Token]], 
 
 
 def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
-    commas = [joint.tight for joint in joints if joint.text == ","]
-    thousands = any(part and re.fullmatch(r"\d{3}(?:\.\d+)?", part[0].text) for part in parts[1:])
-    # "1,2" and "1,2, 3,4", but "1,2,3" is a list to everybody.
-    if any(commas) and (len(commas) == 1 or not all(commas) or thousands):
-        raise Unreadable("a comma between two digits may be a decimal one")
-    if not parts[-1] or not parts[0]:
-        raise Unreadable("something is missing beside a comma")
+    """Return what the parts of a list state together: a union of intervals, a system of assignments, or a set of values."""
+    _check_commas(parts, joints)
     items = [_one(part) for part in parts if part]  # "1, 2, and 3" has an empty one
     if len(items) > MAX_ITEMS:
         raise Unreadable("it has too many elements")
@@ -154,12 +149,28 @@ def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
         if "or" in words:
             raise Unreadable("it gives one name or another")
         return Statement(kind="system", items=tuple(items))
-    # "x = 1 or x = 2" and "x = 1, 2" say the same.
+    return _values(items, names, alternatives=words == {"or"})
+
+
+def _check_commas(parts: list[Sequence[Token]], joints: list[Token]) -> None:
+    """Raise Unreadable where a comma may be a decimal one, or nothing stands beside one."""
+    tight = [joint.tight for joint in joints if joint.text == ","]
+    thousands = any(part and re.fullmatch(r"\d{3}(?:\.\d+)?", part[0].text) for part in parts[1:])
+    # "1,2" and "1,2, 3,4", but "1,2,3" is a list to everybody.
+    if any(tight) and (len(tight) == 1 or not all(tight) or thousands):
+        raise Unreadable("a comma between two digits may be a decimal one")
+    if not parts[-1] or not parts[0]:
+        raise Unreadable("something is missing beside a comma")
+
+
+def _values(items: Sequence[Statement], names: Sequence[str], *, alternatives: bool) -> Statement:
+    """Return several values as a set, which "x = 1 or x = 2" and "x = 1, 2" name alike."""
     if any(item.kind in {"relation", "words", "interval", "union", "system"} for item in items) or len({*names} - {""}) > 1:
         raise Unreadable("what its parts have to do with each other isn't said")
     if not names[0] and any(names):
         raise Unreadable("it names only some of its values")
-    return (_one_value(items) if words == {"or"} else None) or Statement(kind="set", items=tuple(_members(items)), name=names[0])
+    one = _one_value(items) if alternatives else None
+    return one or Statement(kind="set", items=tuple(_members(items)), name=names[0])
 
 
 def _one_value(items: Sequence[Statement]) -> Statement | None:
