@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -78,7 +79,11 @@ def evaluate(
             found = launch.evaluate(spec, loaded.dataset, lake, asked, err, progress)
     if as_json:
         print_json(found)
-        return
+    else:
+        _print_found(found)
+
+
+def _print_found(found: Mapping[str, Any]) -> None:
     from flows import evaluated
 
     out.print(Text(plain(evaluated.head(found)), style="bold"))
