@@ -21,7 +21,8 @@ from tasks.export import ExportOptions, check_exports, export, make, scores_of
 from tasks.exporters.protocol import needs_refuted
 from tasks.license import LicenseOptions, gate
 from tasks.problems import dotted
-from tasks.publishing.mix import MixSource, licensed
+from tasks.publishing.mix import licensed
+from tasks.publishing.mix_sources import MixSource
 from tasks.publishing.refuted import teachers_refuted
 from tasks.rights.licensing import bound_now, gate_origins, regate, terms_now
 from tasks.rights.scorers import admitted

@@ -50,8 +50,9 @@ from tasks.publishing.contents import Contents, gather
 from tasks.publishing.croissant import croissant
 from tasks.publishing.distributions import Distributions, Wanted
 from tasks.publishing.filling import fill
-from tasks.publishing.mix import MIXED, Mix, MixSource, check_mix, prompt_key
+from tasks.publishing.mix import MIXED, Mix, check_mix, prompt_key
 from tasks.publishing.mix import plan as plan_mix
+from tasks.publishing.mix_sources import MixSource
 from tasks.publishing.notice import license_text, notice
 from tasks.publishing.refuted import pairs_source
 from tasks.publishing.shards import Split, describe, write

@@ -12,6 +12,7 @@ from rich.text import Text
 from flows.commands.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
 from flows.commands.printing import err, out, plain, print_json, print_table, spending_told
 from storage.errors import SpecError
+from storage.wording import counted
 
 Shown = tuple[list[str], list[list[str]]]
 
@@ -98,13 +99,13 @@ def _print_found(found: Mapping[str, Any]) -> None:
     if found["by_tag"]:
         _show(evaluated.by_tag(found, most=evaluated.TAGS))
         if len(found["by_tag"]) > evaluated.TAGS:
-            out.print(f"… and {len(found['by_tag']) - evaluated.TAGS:,} more values; --json has all")
+            out.print(f"… and {counted(len(found['by_tag']) - evaluated.TAGS, 'more value')}; --json has all")
     _show(evaluated.style(found))
     for text in found["statements"]:
         out.print(Text(plain(text), style="bold"))
     for text in found["warnings"]:
         out.print(Text(plain(text), style="yellow"))
-    out.print(Text(plain(f"bought {found['paid']:,} samples for ${found['cost_usd']:,.4f}; kept as {found['stored']}")))
+    out.print(Text(plain(f"bought {counted(found['paid'], 'sample')} for ${found['cost_usd']:,.4f}; kept as {found['stored']}")))
 
 
 def _show(shown: Shown) -> None:

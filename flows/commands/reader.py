@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.commands.printing import plain
+from storage.wording import counted
 
 COLUMN = 44
 """Characters that a sample takes at least, where several stand side by side."""
@@ -85,4 +86,5 @@ def _distributions(stored: Mapping[str, Any]) -> str:
     """Return a line that says what is stored of a sample's distributions."""
     mean = "" if stored["mean"] is None else f"; perplexity {math.exp(-stored['mean']):.3g}"
     each = stored["alternatives"] / max(stored["tokens"], 1)
-    return f"logprobs: {stored['tokens']:,} tokens with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"
+    tokens = counted(stored["tokens"], "token")
+    return f"logprobs: {tokens} with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"

@@ -29,7 +29,7 @@ class Preference(Either):
     reasoning: Literal["turn", "think", "omit"] = "omit"
     """As elsewhere, but that each side has its own, so that there is no column for it."""
     pairs: Literal["one", "all"] = "one"
-    """One pair of each prompt that has both, or every pair."""
+    """One pair of each prompt that has both, or every pair of different texts."""
     _counts: Counter[str] = dataclasses.field(default_factory=Counter, init=False, repr=False, compare=False)
 
     @property
@@ -70,6 +70,7 @@ class Preference(Either):
 
         Of similar length, since what DPO learns most readily is that longer is better (Park et al. 2024, arXiv:2403.19159).
         """
+        seen: set[tuple[str, ...]] = set()
         for chosen in sorted(prompt.kept, key=lambda row: -_score(row)):
             text, asked = _plain(self.response(chosen)), self.asked(chosen)
             length = len(chosen["response"])
@@ -78,7 +79,13 @@ class Preference(Either):
                 key=lambda row: (row["teacher"] != chosen["teacher"], _score(row), abs(len(row["response"]) - length)),
             )
             for rejected in others:
-                if self.asked(rejected) == asked and _plain(self.response(rejected)) != text:
+                if self.asked(rejected) != asked or _plain(self.response(rejected)) == text:
+                    continue
+                # Nobody has deduplicated what was refuted: the same wrong answer may have come many times.
+                turns = [*asked, self.answered(chosen), self.answered(rejected)]
+                pair = tuple(_plain(str(value)) for turn in turns for value in turn.values())
+                if pair not in seen:
+                    seen.add(pair)
                     yield chosen, rejected
 
     def _why_none(self, prompt: PromptSamples) -> str:
