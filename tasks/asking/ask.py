@@ -100,7 +100,8 @@ class Desk:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
+        of every response, also of one that is asked for again. `certain`: find out of a response that is none, and of a refusal,
+        whether it is `by_itself`.
         `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
         """
         so_far = Try(request, may_send, billed, may_repeat, well_then=self._controls.well)
@@ -132,9 +133,10 @@ class Desk:
         controls, last = self._controls, f"({so_far.attempts} attempts, the last: {error})"
         so_far.error = error
         controls.unanswered = so_far
-        if certain and isinstance(error, BadResponse):
-            error.by_itself = await self._fails_by_itself(so_far)
-            if not error.by_itself and controls.garbled:
+        if certain and isinstance(error, BadResponse | RequestRejected):
+            refused = isinstance(error, RequestRejected)
+            error.by_itself = (refused and controls.well > 0) or await self._fails_by_itself(so_far)
+            if not error.by_itself and controls.garbled and not refused:
                 raise self._is_lost(f"answers with no response {last}") from error
         if isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far):
             how = "gave no usable answer" if isinstance(error, BadResponse) else "stayed unavailable"
