@@ -110,15 +110,8 @@ class Desk:
                 completion = await self._once(so_far)
             except TeacherError as error:
                 completion = await self._again(error, so_far)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if so_far.in_hand is None or task is None:
-                raise
-            task.uncancel()  # who waits gets what was paid for first,
-            task.cancel()  # and is cancelled by its next wait
-            return _answer(so_far.in_hand, so_far)
         except (TeacherError, UserError) as error:
-            if so_far.in_hand is not None:  # whatever ended it, that one was paid for
+            if so_far.in_hand is not None and not self._ends_early(error, so_far):
                 return _answer(so_far.in_hand, so_far)
             if isinstance(error, UserError):
                 raise
@@ -127,6 +120,15 @@ class Desk:
                 await self._blame(error, so_far, certain=certain)
             raise
         return _answer(completion, so_far)
+
+    def _ends_early(self, error: TeacherError | UserError, so_far: Try) -> bool:
+        """Whether the run ends before a request was asked again as often as it may be.
+
+        What is in hand isn't stored then, though it was paid for: no later run could ask on.
+        """
+        if so_far.failures >= self.options.retry.attempts or isinstance(error, RetriesSpent):
+            return False
+        return bool(self._stop) or isinstance(error, UserError | Withheld)
 
     async def _blame(self, error: TeacherError, so_far: Try, *, certain: bool) -> None:
         """Raise TeacherDown or SetupError where it is no fault of a request's own that it got no answer."""
