@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 
 from storage.dealing import BUCKETS
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
-from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
+from storage.parquet import column_names, count_rows, read_batches
 from storage.sql import explained, literal, parquet_files
 from storage.workspace import JOIN_BYTES, Workspace
 from tasks.decontaminate import Decontamination, response_texts
@@ -60,7 +59,7 @@ def pairs_source(
     note what refuted a sample. The caller holds the lake's lock.
     """
     traces, outcomes = (_files(lake.snapshot(table, dataset, build_id)) for table in ("traces", "outcomes"))
-    if "refuted_by" not in _columns(outcomes[0]):
+    if "refuted_by" not in column_names(outcomes[0]):
         raise StorageError(
             f"build {build_id} of {dataset!r} is of an earlier version, and doesn't say which verifier failed a sample; "
             "build the spec again, which buys nothing"
@@ -88,7 +87,7 @@ def pairs_source(
 def teachers_refuted(lake: Lake, dataset: str, build_id: str) -> list[str]:
     """Return the teachers of whom `pairs_source` has refuted samples and the build no trace that would speak for them."""
     traces, outcomes = (_files(lake.snapshot(table, dataset, build_id)) for table in ("traces", "outcomes"))
-    if "refuted_by" not in _columns(outcomes[0]):
+    if "refuted_by" not in column_names(outcomes[0]):
         return []  # whoever reads the samples is told
     kept, refuted = parquet_files(traces), f"{parquet_files(outcomes)} WHERE stage = 'verify' AND refuted_by IS NOT NULL"
     with explained(), duckdb.connect() as connection:
@@ -103,13 +102,6 @@ def teachers_refuted(lake: Lake, dataset: str, build_id: str) -> list[str]:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
-
-
-def _columns(path: Path) -> list[str]:
-    try:
-        return list(pq.read_schema(path).names)
-    except UNREADABLE as error:
-        raise unreadable(path, error) from error
 
 
 def _rows(files: list[Path]) -> Iterator[dict[str, Any]]:
@@ -144,7 +136,7 @@ def _deal(workspace: Workspace, traces: list[Path], outcomes: list[Path]) -> tup
         FROM (SELECT prompt_id, min(prompt_source) AS source, min(position) AS first FROM {_ranked(traces)} GROUP BY prompt_id)
         """
     )
-    strategy = "strategy" if "strategy" in _columns(outcomes[0]) else "NULL::VARCHAR AS strategy"
+    strategy = "strategy" if "strategy" in column_names(outcomes[0]) else "NULL::VARCHAR AS strategy"
     workspace.execute(
         f"""
         CREATE TABLE refuted AS

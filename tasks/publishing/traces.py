@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from storage.parquet import UNREADABLE, read_batches, unreadable
+from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 
 UNSAID = "train"
 """The split of a trace that names none."""
@@ -68,7 +68,7 @@ def bytes_of(traces: Path) -> int:
 def read_traces(folder: Path, split: str | None) -> Iterator[Trace]:
     """Yield the traces of a split, or all, in order."""
     paths = sorted(folder.glob("*.parquet"))
-    rows = sum(pq.read_metadata(path).num_rows for path in paths)
+    rows = sum(map(count_rows, paths))
     size = max(10, min(BATCH_ROWS, BATCH_BYTES * rows // max(1, bytes_of(folder))))
     for path in paths:
         metadata = pq.read_metadata(path)
