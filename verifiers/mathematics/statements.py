@@ -92,10 +92,10 @@ def _statement(line: Sequence[Token]) -> Statement:
         raise Unreadable("nothing stands there")
     if all(token.kind == "word" and token.text not in {"or", "and"} for token in line):
         return _of_words(line)
-    if interval := _turned_interval(line):
-        return interval
     if len(line) > _LEAST and line[0].kind == "symbol" and line[1].text == "∈":
         return _element_of(line[0].text, _statement(line[2:]))
+    if interval := _turned_interval(line):
+        return interval
     parts, joints = _split(line, {",", ";", "or", "and"})
     if len(parts) > 1:
         return _several(parts, joints)
@@ -142,9 +142,7 @@ def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
     names = [item.name if item.kind != "relation" else "" for item in items]
     words = {joint.text for joint in joints}
     if all(item.kind in {"interval", "union"} for item in items):
-        if words != {"or"} or len(set(names)) > 1:
-            raise Unreadable("what several intervals have to do with each other isn't said")
-        return Statement(kind="union", items=tuple(each for item in items for each in _intervals(item)), name=names[0])
+        return _several_intervals(items, words)
     if all(names) and len(set(names)) == len(names):
         if "or" in words:
             raise Unreadable("it gives one name or another")
@@ -171,6 +169,26 @@ def _values(items: Sequence[Statement], names: Sequence[str], *, alternatives: b
         raise Unreadable("it names only some of its values")
     one = _one_value(items) if alternatives else None
     return one or Statement(kind="set", items=tuple(_members(items)), name=names[0])
+
+
+def _several_intervals(items: Sequence[Statement], words: set[str]) -> Statement:
+    if words == {"and"} and (within := _between(items)):
+        return within
+    if words != {"or"} or len({item.name for item in items}) > 1:
+        raise Unreadable("what several intervals have to do with each other isn't said")
+    return Statement(kind="union", items=tuple(each for item in items for each in _intervals(item)), name=items[0].name)
+
+
+def _between(items: Sequence[Statement]) -> Statement | None:
+    """Return "x > 1 and x < 2" as one interval: a bound below and one above, of the same name."""
+    bounds = sorted(items, key=lambda item: item.items[0].node == _BELOW)
+    names = {item.name for item in items}
+    if len(items) != _LEAST or len(names) > 1 or "" in names or any(item.kind != "interval" for item in items):
+        return None
+    low, high = bounds
+    if _infinite(low.items[0]) or _infinite(high.items[1]) or not _infinite(low.items[1]) or not _infinite(high.items[0]):
+        return None
+    return replace(_interval(low.ends[0] + high.ends[1], low.items[0], high.items[1]), name=low.name)
 
 
 def _one_value(items: Sequence[Statement]) -> Statement | None:

@@ -80,6 +80,15 @@ _IS_CORRECT = re.compile(
     r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
     re.MULTILINE,
 )
+_NOT_MEANT = re.compile(
+    r"\s(?:left|avoid\w*|ignored|skipped|forgotten|rejected|excluded|discarded|eliminated|ruled|dismissed|described|characteri[sz]ed"
+    r"|seen|thought|treated|regarded|viewed|understood|kept|saved|used|wrong|incorrect|false|distractor|trap|decoy|of\sthe\s(?:wrong|false|rest)"
+    r"|out\b|next\sto|beside|behind|above|below|unless|only\s(?:if|when))\b",
+    re.IGNORECASE,
+)
+"""Behind "B is best", "B is right", "B is the best": it says something else of B."""
+_SUPPOSES = re.compile(r"\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only)\b", re.IGNORECASE)
+"""Behind "B would be correct"."""
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
 _CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
 _JUDGED_LINE = re.compile(
@@ -105,7 +114,7 @@ _CHOOSES = re.compile(
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
-    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|(?:over|rather\sthan|instead\sof)\s(?:(?i:option|choice)\s)?\(?[A-Z]\b|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
     (?(told)(?=[*_.!]{0,4}\s*(?:$|\n)|,?\s(?:because|since|as)\b))  # "Choose B. Then draw a circle" chooses nothing
     """,
     re.VERBOSE,
@@ -231,7 +240,11 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
     yield from _stated(_CORRECT_ELSEWHERE, text, choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
-        if not negative and match["letter"] in choices:
+        supposed = " would " in match[0] and _SUPPOSES.match(text, match.end())
+        refused = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
+        if negative or supposed or _NOT_MEANT.match(text, match.end()) or (refused and not refused.hedges):
+            continue
+        if match["letter"] in choices:
             yield match["letter"]
 
 

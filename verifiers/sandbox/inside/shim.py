@@ -29,7 +29,7 @@ class Raises:
 
     def __init__(self, kind: Any, *, match: str | None = None) -> None:
         self.kind = kind
-        self.match = match
+        self.pattern = match
         self.value: Any = None
 
     def __enter__(self) -> Self:
@@ -42,9 +42,13 @@ class Raises:
             raise AssertionError(f"did not raise {getattr(self.kind, '__name__', self.kind)}")
         if not issubclass(kind, self.kind):
             return False
-        self.value, self.type = value, kind
-        if self.match is not None and not re.search(self.match, str(value)):
-            raise AssertionError(f"{str(value)!r} doesn't match {self.match!r}")
+        self.value, self.type, self.typename = value, kind, kind.__name__
+        return self.pattern is None or self.match(self.pattern)
+
+    def match(self, pattern: str) -> bool:
+        """Find a pattern in what was raised."""
+        if not re.search(pattern, str(self.value)):
+            raise AssertionError(f"{str(self.value)!r} doesn't match {pattern!r}")
         return True
 
 
