@@ -40,8 +40,6 @@ _SEEN = str.maketrans("\u2019\u2018\u02bc\u00a0", "''' ", '*_#>"“”„«»')
 class Refusal:
     """Passes a response that doesn't decline to answer, by its finish reason and by how it begins.
 
-    Openings are known in thirty languages (`verifiers/reading/declining.py`). One that regrets something, and need not be a
-    refusal, is left undecided, and so is an empty response.
     Openings are known in thirty languages (`verifiers/reading/declining.py`); a chain of thought before them is passed over. One
     that regrets something, and need not be a refusal, is left undecided, and so is a response that is empty or only thought.
     """
