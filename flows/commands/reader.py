@@ -70,7 +70,7 @@ def _parts(row: Mapping[str, Any], *, reasoning: bool) -> Iterator[Text]:
     if thought and reasoning:
         yield Text(f"{plain(thought)}\n", style="dim")
     elif thought:
-        yield Text(f"reasoning: {len(thought):,} characters; --reasoning shows them\n", style="dim italic")
+        yield Text(f"reasoning: {counted(len(thought), 'character')}; --reasoning shows them\n", style="dim italic")
     if row["response"] is not None:
         yield Text(plain(row["response"]) + "\n")
     if row["logprobs"]:
