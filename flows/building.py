@@ -243,7 +243,8 @@ class Run:
     async def judge_stored(self) -> int:
         """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""
         self.progress.stage = "judging stored samples"
-        return await judge_stored(self._workspace, self._verification, self._alone, self.stop, progress=self.progress.part)
+        with self._workspace.sparing():
+            return await judge_stored(self._workspace, self._verification, self._alone, self.stop, progress=self.progress.part)
 
     async def shards(self) -> list[int]:
         """Return the numbers of the shards that have something to do, and get ready for them."""
