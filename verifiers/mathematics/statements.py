@@ -62,11 +62,8 @@ def read(text: str) -> Statement:
     if (spoken := _spoken(text)) is not None:
         return spoken
     line = tokens(text)
-    depth = deepest = 0
-    for token in line:
-        depth += (token.text in _OPENING) - (token.text in _CLOSING)
-        deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH:
+    depths = itertools.accumulate((token.text in _OPENING) - (token.text in _CLOSING) for token in line)
+    if max(depths, default=0) > MAX_DEPTH:
         raise Unreadable("it is nested too deeply")
     return _statement(line)
 
