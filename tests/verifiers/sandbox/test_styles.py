@@ -80,6 +80,8 @@ RIGHT = {
     "a_mark_of_the_byte_order": ("\ufeffdef f(): return 1", "assert f() == 1"),
     "what_is_asked_of_an_exception_later": ("def f(n): raise ValueError(f'negative: {n}')", "import pytest\nwith pytest.raises(ValueError) as e: f(-2)\nassert e.match('^neg') and e.typename == 'ValueError'"),
     "warnings_that_nobody_looks_at": ("import warnings\ndef f(): warnings.warn('old')", "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    assert f() is None"),
+    "tests_that_are_not_skipped": ("def f(): return 1", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1\n@pytest.mark.skipif(sys.platform == 'win32', reason='files')\nclass TestF:\n    def test_f(self): assert f() == 1"),
+    "folders_of_a_factory": ("def f(p):\n    with open(p) as file: return file.read().upper()", "import pytest\n@pytest.fixture(scope='module')\ndef path(tmp_path_factory):\n    made = tmp_path_factory.mktemp('data') / 'a.txt'\n    made.write_text('abc')\n    return made\ndef test_f(path): assert f(path) == f(str(path)) == 'ABC'"),
     "tests_called_as_the_code_s_own": ("import pytest\nfrom pytest import fail, importorskip\ndef f(): return 1\ndef test_f(): pass", "class TestF:\n    def test_f(self): assert f() == 1"),
 }  # fmt: skip
 
@@ -129,6 +131,7 @@ WRONG = {
     "what_an_exception_does_not_say": ("def f(): raise ValueError('no')", "import pytest\nwith pytest.raises(ValueError) as e: f()\ne.match('^neg')"),
     "where_warnings_are_ignored": ("def f(): return 1", "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    assert f() == 2"),
     "what_looks_for_the_tests_text": ("import inspect, sys\ndef f():\n    for m in [*sys.modules.values()]:\n        try: text = inspect.getsource(m)\n        except Exception: continue\n        if 'WAN' + 'TED' in text: return eval(text.split('WAN' + 'TED = ')[1][:4])\n    return getattr(sys.modules['__main__'], 'WAN' + 'TED', 0)", "WANTED = 7**9\nassert f() == WANTED"),
+    "a_test_that_is_not_skipped": ("def f(): return 2", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1"),
     "parts_that_the_library_would_not_compare": ("from collections import UserList\nclass D:\n    def __iter__(self): return iter([1])\nclass L(UserList):\n    def __init__(self): self.data = D()", "assert L() == [1]"),
 }  # fmt: skip
 
@@ -172,6 +175,8 @@ UNDECIDED = {
     "warnings_that_are_errors": (LOG, "import warnings, pytest\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    with pytest.raises(DeprecationWarning): f()", "warnings or a log"),
     "a_pickled_object": ("class K: pass", "import pickle\nassert pickle.loads(pickle.dumps(K())) is not None", "pickle an object"),
     "a_pickled_object_that_says_what_it_was": ("class R:\n    def __reduce__(s): return (eval, ('5',))\n    __reduce_ex__ = lambda s, n: (eval, ('5',))\ndef add(a, b): return R()", "import pickle\nassert pickle.loads(pickle.dumps(add(2, 3))) == 5", "pickle an object"),
+    "a_test_that_the_code_may_skip": ("def f(): return True", "import pytest\n@pytest.mark.skipif(f(), reason='no')\ndef test_f(): assert f() == 1\ndef test_g(): assert f()", "skip some"),
+    "a_condition_of_the_code_s": ("class F:\n    def __bool__(self): return False\ndef f(): return F()", "import pytest\n@pytest.mark.skipif(f(), reason='no')\ndef test_f(): assert f() is not None", "skip some"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
 }  # fmt: skip
 
