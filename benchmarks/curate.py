@@ -27,8 +27,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from flows import judging, wiring
+from flows.building import Run
 from flows.loading import load_spec
-from flows.run import Run
 from storage.identity import check_inputs, request_key
 from storage.lake import Lake
 from storage.records import Message, Prompt

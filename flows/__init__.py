@@ -1,4 +1,8 @@
-"""What runs: the spec, the Prefect flows, the command line, and the wiring of a spec to objects."""
+"""What runs: the spec, the Prefect flows, the command line, and the wiring of a spec to objects.
+
+`build.py`, `evaluate.py`, `score.py`, `export.py` and `distill.py` are Prefect flows; a deployment names `flows.build.build`.
+What one carries out is in `building.py`, `evaluating.py` and so on, without Prefect.
+"""
 
 import os
 

@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from storage.answers import Answers
-from storage.errors import BadResponse, EmptyResponse, QuotaSpent, TeacherError, VerifierError, Withheld
+from storage.errors import (
+    BadResponse,
+    EmptyResponse,
+    QuotaSpent,
+    RequestRejected,
+    StillhouseError,
+    TeacherError,
+    VerifierError,
+    Withheld,
+)
 from storage.identity import request_key
 from storage.records import Message
 from tasks.asking.ask import Desk
@@ -137,12 +146,22 @@ class DeskAsker:
             if self._stop.put_off(error):
                 logger.warning("%s; what it was to judge waits, and the rest goes on", error)
             raise Withheld(str(error)) from error
-        except BadResponse as error:
-            # At temperature 0 the next build would pay for the same again, whether or not anybody knows how much.
-            if isinstance(error, EmptyResponse | NoChoices) or error.by_itself:
-                raise VerifierError(f"the judge gave no answer ({error.attempts} attempts, the last: {error})") from error
-            raise
+        except (RequestRejected, BadResponse) as error:
+            if (meant := _meant(error)) is error:
+                raise
+            raise meant from error
         choice = answer.completion.choices[0]
         if not choice.response:
             raise VerifierError(f"the judge gave no answer (finish_reason {choice.finish_reason})")
         return choice.response
+
+
+def _meant(error: RequestRejected | BadResponse) -> StillhouseError:
+    """Return what it comes to that a judge refused a request, or gave no response to it."""
+    if isinstance(error, RequestRejected):
+        # One that refuses whatever it is asked is mended one day: nothing is undecided for good by that.
+        return error if error.by_itself else TeacherError(str(error), attempts=error.attempts)
+    # At temperature 0 the next build would pay for the same again, whether or not anybody knows how much.
+    if isinstance(error, EmptyResponse | NoChoices) or error.by_itself:
+        return VerifierError(f"the judge gave no answer ({error.attempts} attempts, the last: {error})")
+    return error

@@ -19,6 +19,7 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Failed
 
+from flows.building import Run
 from flows.cluster.options import chosen
 from flows.loading import lake_named, load_spec
 from flows.process import context
@@ -27,7 +28,6 @@ from flows.process.signals import ignore
 from flows.process.untagged import untagged
 from flows.process.waiting import with_grace
 from flows.progress import Say
-from flows.run import Run
 from flows.serving import restarts
 from flows.serving.overrides import Overrides, overridden
 from flows.watching import assets, events, pages

@@ -10,8 +10,8 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 
 from flows.build import carry_out, draw, named
-from flows.contest import Contest, ContestOptions
-from flows.evaluating import markdown
+from flows.evaluated import markdown
+from flows.evaluating import Contest, ContestOptions
 from flows.loading import lake_named, load_spec
 from flows.process import context
 from flows.progress import Say

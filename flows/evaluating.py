@@ -1,127 +1,317 @@
-"""What an evaluation found, for a person: as lines for a terminal and as Markdown."""
+"""A contest: the run of an evaluation. A spec's teachers answer its prompts by the same draw as a build's; nothing is curated.
+
+    read → which prompts are held out, and which of them were trained on → judge what is stored → shards → grade and compare
+
+Nothing is made to be trained on, so no licence is asked for; samples that a build finds here later pass its gates then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from flows.watching.tables import unmarked
+import numpy as np
+from pydantic import Field, ValidationError
+
+from flows import judging, wiring
+from flows.building import Run
+from flows.checks import nobody_decides
+from flows.loading import problem
+from flows.progress import Progress, Say
+from flows.spec import Spec
+from storage import catalog
+from storage.errors import SpecError
+from storage.lake import Lake
+from storage.plugins import nearest
 from storage.wording import counted
-from tasks.evaluation.grades import GRADES
-from tasks.evaluation.statement import HABIT, points
-from tasks.measures.style import HABITS
+from tasks import outcomes, undecidable
+from tasks.duplicates.digests import digests
+from tasks.evaluation import grades as grading
+from tasks.evaluation.comparison import Design, compare, manners, sums
+from tasks.evaluation.grades import OPEN, Grades
+from tasks.evaluation.manner import manner
+from tasks.evaluation.seen import Seen, Training, landed, seen, written
+from tasks.evaluation.statement import ENOUGH, statements
+from tasks.evaluation.statement import OPEN as MUCH
+from tasks.options import Options
+from tasks.prepare import Prepared, unbarred
+from tasks.select import SelectOptions
+from tasks.selection.split import split
 
-MATCHED = 5
-"""Held-out prompts that were trained on, of which a terminal shows so many."""
-TAGS = 20
-"""Values of tags that a terminal shows."""
-
-Table = tuple[list[str], list[list[str]]]
-"""Heads and rows."""
-
-
-def rates(found: Mapping[str, Any], compared: Sequence[Mapping[str, Any]]) -> Table:
-    """Return the contestants' rates, and what they differ by from the baseline."""
-    ks = [str(k) for k in found["ks"]]
-    rows = [[each["name"], k, *_compared(each, k)] for each in compared for k in ks]
-    return _without_empty(["contestant", "k", "pass@k", "at most", f"points against {found['baseline']}"], rows)
-
-
-def samples(found: Mapping[str, Any]) -> Table:
-    """Return what became of the contestants' samples."""
-    heads = ["contestant", "samples", *GRADES]
-    return heads, [[each["name"], *(f"{each[name]:,}" for name in ("asked", *GRADES))] for each in found["contestants"]]
+ALL = "all"
+"""Of the splits: no matter which."""
+FILES = frozenset("*./?[")
+"""In a name: rather files' than a dataset's."""
+SPLITS = ("train", "validation", "test", ALL)
 
 
-def by_tag(found: Mapping[str, Any], *, most: int | None = None) -> Table:
-    """Return the rates by tag, pass@1 alone."""
-    rows = [
-        [f"{part['tag']}: {part['value']}", f"{part['prompts']:,}", each["name"], *_compared(each, "1")]
-        for part in found["by_tag"][:most]
-        for each in part["contestants"]
-    ]
-    return _without_empty(["tag", "prompts", "contestant", "pass@1", "at most", f"points against {found['baseline']}"], rows)
+class ContestOptions(Options):
+    """What the command line says of an evaluation."""
+
+    models: tuple[str, ...] = ()
+    """Teachers of the spec that take part. Empty: all that draw."""
+    baseline: str | None = None
+    """The one that the others are compared with. None: the first."""
+    split: str | None = None
+    """Which of the prompts, by the spec's `select.split`. None: the test's where the spec keeps some, else all."""
+    against: tuple[str, ...] = ()
+    """What was trained on: datasets, or files. Empty: the spec's own dataset, where it is built."""
+    ks: tuple[int, ...] = ()
+    """Of pass@k. Empty: 1 and the spec's k."""
+    resamples: int = Field(default=5_000, ge=100, le=1_000_000)
+    """Of the bootstrap."""
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    """Of an interval."""
+    seed: int | None = Field(default=None, ge=0)
+    """Of the resamples. None: the spec's."""
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> ContestOptions:
+        """Return what the command line says. Raise SpecError where they are wrong."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            location, message = problem(error, cls)
+            raise SpecError(f"evaluate: {'.'.join(map(str, location))}: {message}") from error
 
 
-def style(found: Mapping[str, Any]) -> Table:
-    """Return how the contestants write: lengths, and the habits that somebody has."""
-    names = [each["name"] for each in found["style"]]
-    rows = [["characters", *(_number(each["style"]["length"]) for each in found["style"])]]
-    for habit in HABITS:
-        shares = [each["style"][habit] for each in found["style"]]
-        if any(share is not None and share >= HABIT for share in shares):
-            rows.append([habit.replace("_", " "), *("none" if share is None else f"{share:.1%}" for share in shares)])
-    for measure in ("distinct_2", "compression_ratio", "self_similarity"):
-        values = [each["diversity"].get(measure) for each in found["style"]]
-        rows.append([measure.replace("_", " "), *("none" if value is None else f"{value:.3g}" for value in values)])
-    return ["style", *names], rows
+class Contest(Run):
+    """One evaluation, as an async context manager: `prepare`, `judge_stored`, `shards`, `work`, `judge_together`, `compare`."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        path: Path,
+        lake: Lake,
+        options: ContestOptions,
+        *,
+        progress: Progress | None = None,
+        say: Say = lambda _: None,
+    ) -> None:
+        """Name who competes. Raise SpecError where the options don't fit the spec."""
+        super().__init__(_competing(spec, options), path, lake, progress=progress, say=say)
+        self._given = spec
+        self._options = options
+        self._design = _design(self.spec, options)
+        self._split = _split(spec, options)
+        self._training: list[Training] = []
+        self._seen: list[Seen] = []
+
+    def _check(self) -> None:
+        wiring.check_teachers(self.spec, self.path)
+        wiring.check_machine(self.spec, self.path)
+        judging.make_verifiers(self.spec, self.path)
+        wiring.template(self.spec, self.path)
+        for teacher in self.spec.drawing:
+            if "retry" in {teacher.retry.length, teacher.retry.refusal}:
+                self.say(f"teacher {teacher.name!r}: retry asks again for what it cut off or declined, which flatters its rates")
+        self._training = list(self._trained_on())
+        if not self._training:
+            self.say("not looked for in training data: name what was trained on by --against, a dataset or files")
+
+    def _trained_on(self) -> Iterable[Training]:
+        held = frozenset({"test"} | ({self._split} & {"validation"}))
+        if not self._options.against and self.lake.builds(self.spec.dataset):
+            yield landed(self.lake, self.lake.build(self.spec.dataset), held=held)
+        for said in self._options.against:
+            path, mark, dataset = said.removeprefix("lake:").rpartition("#")
+            if said.startswith("lake:") and mark:
+                lake = Lake.at(path)
+                yield landed(lake, lake.build(dataset), held=held)
+            elif "://" in said or Path(said).expanduser().exists() or (FILES & set(said) and not self.lake.builds(said)):
+                yield written(said)
+            else:
+                yield landed(self.lake, self.lake.build(said), held=held)
+
+    def _bar(self, prepared: Prepared) -> Prepared:
+        """Leave the prompts of the split that is wanted, and find those that were trained on."""
+        if self._split != ALL:
+            split(self._workspace, self._given.select.split, seed=self.spec.seed)
+            own = f"SELECT ord FROM prompt_ids LEFT JOIN splits USING (ord) WHERE coalesce(split, 'train') = '{self._split}'"
+            self._workspace.execute(f"DELETE FROM slots WHERE ord NOT IN ({own})")
+            prepared = unbarred(self._workspace, prepared)
+            if not prepared.slots:
+                raise SpecError(f"{self.path}: select.split: no prompt is in the split {self._split!r}")
+        prepared = self._leave_undecidable(prepared)
+        if self._training:
+            self.progress.stage = "looking for prompts that were trained on"
+            there = {ord_ for (ord_,) in self._workspace.rows("SELECT DISTINCT ord FROM slots")}
+            found = seen(self.spec.prompts, self._training, seed=self.spec.seed, check=self.stop.check)
+            self._seen = [each for each in found if each.ord in there]
+            stand = len({each.ord for each in self._seen})
+            self.say(f"{stand:,} of {len(there):,} held-out prompts stand in {', '.join(each.name for each in self._training)}")
+        return prepared
+
+    def _leave_undecidable(self, prepared: Prepared) -> Prepared:
+        """Leave out the prompts that bring nothing to decide by: who would answer them couldn't be told right from wrong."""
+        if (query := undecidable.query(self._verifiers, self._rule)) is None:
+            return prepared
+        rows = self._workspace.rows
+        ((asked,),) = rows("SELECT count(DISTINCT ord) FROM slots")
+        self._workspace.execute(f"DELETE FROM slots WHERE ord IN (SELECT ord FROM ({query}))")
+        ((left,),) = rows("SELECT count(DISTINCT ord) FROM slots")
+        if not left:
+            raise nobody_decides(self.path, asked, self._verifiers, self._rule)
+        if left < asked:
+            lacking = undecidable.said(undecidable.needed(self._verifiers, self._rule))
+            self.say(f"{asked - left:,} of {asked:,} prompts are left out: they lack {lacking} to be judged by")
+        return unbarred(self._workspace, prepared)
+
+    async def compare(self) -> dict[str, Any]:
+        """Grade every sample, compare the contestants, and keep what was found in the lake."""
+        self.stop.check()
+        self.progress.stage = "comparing"
+        return await asyncio.to_thread(self._compare)
+
+    def _compare(self) -> dict[str, Any]:
+        workspace, design = self._workspace, self._design
+        digests(workspace, self.lake, build_id=self.build_id)
+        outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
+        grading.grade(workspace, self._rule, self._verifiers)
+        grades = grading.read(workspace, contestants=len(design.contestants))
+        rows = np.arange(len(grades.ords))
+        compared = compare(grades, rows, design, key="all")
+        styled = manners(grades, manner(workspace, contestants=len(design.contestants), samples=grades.samples), design)
+        found = self._head(grades) | {
+            "contamination": self._contamination(grades),
+            "contestants": [
+                {"provider": options.provider, "model": options.model} | one | sums(grades, number)
+                for number, (options, one) in enumerate(zip(self.spec.drawing, compared, strict=True))
+            ],
+            "style": styled,
+            "by_tag": self._by_tag(grades),
+            "statements": [text for _, text in statements(compared, styled, baseline=design.contestants[design.baseline])],
+            "warnings": list(self._warnings(grades)),
+        }
+        spending = self.progress.spending
+        found |= spending.totals() | {"elapsed_s": round(time.monotonic() - self._began, 3)}
+        found["stored"] = str(self.lake.evaluations / f"{self.build_id}.json")
+        self.lake.record_evaluation(found)
+        catalog.write(self.lake)
+        return found
+
+    def _head(self, grades: Grades) -> dict[str, Any]:
+        design = self._design
+        return {
+            "evaluation_id": self.build_id,
+            "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "dataset": self.spec.dataset,
+            "spec_hash": self._given.hash,
+            "spec": self._given.model_dump(mode="json", exclude_defaults=True),
+            "version": version("stillhouse"),
+            "lake": self.lake.where,
+            "verifiers": [
+                {"name": each.name, "version": each.version, "fingerprint": each.fingerprint} for each in self._verifiers
+            ],
+            "split": self._split,
+            "prompts": len(grades.ords),
+            "k": grades.samples,
+            "ks": list(design.ks),
+            "baseline": design.contestants[design.baseline],
+            "resamples": design.resamples,
+            "confidence": design.confidence,
+            "seed": design.seed,
+        }
+
+    def _contamination(self, grades: Grades) -> dict[str, Any]:
+        """Return what was looked through, what was found, and how the contestants do without it."""
+        numbers = {each.ord for each in self._seen}
+        place = {int(ord_): identifier for ord_, identifier in zip(grades.ords, grades.ids, strict=True)}
+        clean = np.flatnonzero(~np.isin(grades.ords, list(numbers)))
+        return {
+            "looked_in": [each.name for each in self._training],
+            "prompts": len(numbers),
+            "matched": [
+                {"prompt_id": place[each.ord]} | {name: value for name, value in asdict(each).items() if name != "ord"}
+                for each in self._seen
+            ],
+            "without": compare(grades, clean, self._design, key="clean") if numbers and len(clean) else None,
+        }
+
+    def _by_tag(self, grades: Grades) -> list[dict[str, Any]]:
+        found = []
+        for tag, value, ords in grading.by_tag(self._workspace):
+            rows = np.flatnonzero(np.isin(grades.ords, ords))
+            compared = compare(grades, rows, self._design, key=f"tag/{tag}/{value}")
+            found.append({"tag": tag, "value": value, "prompts": len(rows), "contestants": compared})
+        return found
+
+    def _warnings(self, grades: Grades) -> Iterable[str]:
+        if len(grades.ords) < ENOUGH:
+            few = counted(len(grades.ords), "prompt", "is", "are")
+            yield f"{few} few: intervals of fewer than {ENOUGH} are hardly more than a guess"
+        for number, name in enumerate(self._design.contestants):
+            open_ = sum(int(grades.counts[grade][:, number].sum()) for grade in OPEN)
+            share = open_ / (len(grades.ords) * grades.samples)
+            if share >= MUCH:
+                yield f"{name}: of {share:.1%} of its samples nobody knows whether they pass; they count as not passed"
+        if not self._training:
+            yield "nobody looked whether the prompts were trained on: name what was by --against"
 
 
-def contamination(found: Mapping[str, Any]) -> Iterator[str]:
-    """Yield lines on what was trained on."""
-    told = found["contamination"]
-    if not told["looked_in"]:
-        yield "trained on: nobody looked; name what was trained on by --against"
-        return
-    yield f"trained on: {told['prompts']:,} of {found['prompts']:,} prompts stand in {', '.join(told['looked_in'])}"
-    for each in told["matched"][:MATCHED]:
-        yield f"  prompt {each['prompt_id']} in {each['training']}, {each['place']}: {each['how']}: {each['overlap']}"
-    if len(told["matched"]) > MATCHED:
-        yield f"  … and {len(told['matched']) - MATCHED:,} more; --json has all"
-    if told["prompts"] == found["prompts"]:
-        yield "  none is left without them: nothing here tells solving from remembering"
-
-
-def head(found: Mapping[str, Any]) -> str:
-    """Return what was evaluated, in a line."""
-    which = "" if found["split"] == "all" else f" of the split {found['split']!r}"
-    return (
-        f"{found['dataset']}: {counted(found['prompts'], 'prompt')}{which}, {counted(found['k'], 'sample')} each; in brackets "
-        f"{found['confidence']:.0%} intervals (bootstrap over prompts, {found['resamples']:,} resamples, seed {found['seed']})"
+def _competing(spec: Spec, options: ContestOptions) -> Spec:
+    """Return the spec less what decides which samples are drawn or kept. Raise SpecError where it can't be evaluated."""
+    if not spec.verify:
+        raise SpecError("verify: an evaluation needs a verifier, else every response passes")
+    for name in ("adaptive", "cascade"):
+        if getattr(spec.sampling, name):
+            raise SpecError(f"sampling.{name}: it decides by verdicts what is drawn, and so the rates; leave it out to evaluate")
+    if spec.template.strategies:
+        raise SpecError(
+            "template.strategies: every contestant is asked alike; leave them out, or make the text of one `template.system`"
+        )
+    if spec.growers:
+        raise SpecError("prompts: an evaluation grows none; leave out `grow`, and evaluate on prompts that are there")
+    known = [teacher.name for teacher in spec.drawing]
+    for name in options.models:
+        if name not in known:
+            raise SpecError(f"--models: no teacher that draws is named {name!r}; {nearest(name, known)}")
+    return spec.model_copy(
+        update={
+            "runner": None,
+            "teachers": tuple(
+                each for each in spec.teachers if not each.draw or not options.models or each.name in options.models
+            ),
+            "select": SelectOptions(require=spec.select.require, split=spec.select.split),
+            "decontaminate": (),
+            "exports": (),
+        }
     )
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    """Return all of it as Markdown."""
-    parts = [head(found), *(f"- {_plain(text)}" for text in (*found["statements"], *found["warnings"]))]
-    parts += [_table(rates(found, found["contestants"])), _table(samples(found))]
-    parts += [f"- {_plain(line)}" for line in contamination(found)]
-    if found["contamination"]["without"]:
-        parts += ["Without them:", _table(rates(found, found["contamination"]["without"]))]
-    if found["by_tag"]:
-        parts.append(_table(by_tag(found)))
-    return "\n\n".join([*parts, _table(style(found))])
+def _design(spec: Spec, options: ContestOptions) -> Design:
+    names = tuple(teacher.name for teacher in spec.drawing)
+    if options.baseline is not None and options.baseline not in names:
+        raise SpecError(f"--baseline: {options.baseline!r} takes no part; {nearest(options.baseline, names)}")
+    ks: Sequence[int] = options.ks or (1, spec.sampling.k)
+    for k in ks:
+        if k < 1:
+            raise SpecError(f"--k: pass@{k} means nothing; 1 or more")
+        if k > spec.sampling.k:
+            raise SpecError(
+                f"--k: pass@{k} can't be told from {spec.sampling.k} samples a prompt; raise sampling.k to {k} or more"
+            )
+    return Design(
+        contestants=names,
+        baseline=names.index(options.baseline) if options.baseline is not None else 0,
+        ks=tuple(sorted({1, *ks})),
+        resamples=options.resamples,
+        confidence=options.confidence,
+        seed=spec.seed if options.seed is None else options.seed,
+    )
 
 
-def _table(table: Table) -> str:
-    heads, rows = table
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(map(_plain, line))} |" for line in lines)
-
-
-def _plain(text: str) -> str:
-    return unmarked(text.replace("|", "\\|").replace("\n", " "))
-
-
-def _compared(each: Mapping[str, Any], k: str) -> list[str]:
-    """Return a contestant's rate, what it is at most where something is open, and what it differs by from the baseline."""
-    rate = each["pass_at"][k]
-    if rate["value"] is None:
-        return ["none", "", ""]
-    shown = f"{rate['value']:.1%} [{rate['low']:.1%}, {rate['high']:.1%}]"
-    most = "" if rate["at_most"] - rate["value"] < 1e-9 else f"{rate['at_most']:.1%}"  # noqa: PLR2004 - rounding
-    return [shown, most, "" if each["difference"] is None else _gap(each["difference"][k])]
-
-
-def _gap(gap: Mapping[str, Any]) -> str:
-    return points(gap).replace(" points", "") + (" *" if gap["excludes_zero"] else "  ")
-
-
-def _without_empty(heads: list[str], rows: list[list[str]]) -> Table:
-    """Return a table less the columns in which nothing stands."""
-    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
-    return [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
-
-
-def _number(value: float | None) -> str:
-    return "none" if value is None else f"{value:,.0f}"
+def _split(spec: Spec, options: ContestOptions) -> str:
+    if options.split is None:
+        return "test" if spec.select.split is not None and spec.select.split.test else ALL
+    if options.split not in SPLITS:
+        raise SpecError(f"--split: no split {options.split!r}; one of {', '.join(SPLITS)}")
+    if options.split != ALL and spec.select.split is None:
+        raise SpecError(f"--split: the spec has no `select: {{split: …}}`, by which prompts are in {options.split!r}")
+    return options.split

@@ -16,14 +16,14 @@ from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from storage.wording import counted
+from tasks.destinations.choose import destination_at
 from tasks.export import ExportOptions, check_exports, export, make, scores_of
 from tasks.exporters.protocol import needs_refuted
-from tasks.exports import destinations
-from tasks.exports.mix import licensed
-from tasks.exports.mix_sources import MixSource
-from tasks.exports.refuted import teachers_refuted
 from tasks.license import LicenseOptions, gate
 from tasks.problems import dotted
+from tasks.publishing.mix import licensed
+from tasks.publishing.mix_sources import MixSource
+from tasks.publishing.refuted import teachers_refuted
 from tasks.rights.licensing import bound_now, gate_origins, regate, terms_now
 from tasks.rights.scorers import admitted
 from tasks.rights.terms import load
@@ -155,7 +155,7 @@ def export_build(lake: Lake, build: dict[str, Any], options: ExportOptions, *, s
     """
     refuted = refuted_of(lake, build, options, spec.licenses if spec else None)
     manifest = export(lake, build, options, scorer=scorer_of(build, options, spec), refuted=refuted)
-    destination = destinations.at(options.to).shown
+    destination = destination_at(options.to).shown
     noted = {name: value for name, value in manifest.items() if name not in {"spec", "documents"}} | {
         "export_id": f"{build['build_id']}-{secrets.token_hex(3)}",
         "created_at": datetime.now(UTC).isoformat(timespec="microseconds"),

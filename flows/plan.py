@@ -18,6 +18,7 @@ from flows.wiring import Connected
 from storage.errors import LakeDamaged, StorageError
 from storage.intents import Intents
 from storage.lake import Lake
+from storage.logprobs import token_bytes
 from storage.rot import complete
 from storage.wording import counted
 from storage.workspace import Workspace
@@ -29,7 +30,6 @@ from tasks.license import licenses
 from tasks.prepare import Prepared, first_asked, some_prompts
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
-from tasks.room import token_bytes
 from tasks.self_test import doubts
 from tasks.verify import Named, alone
 
@@ -37,6 +37,8 @@ PAIRS = 20
 """Of prompt licences and teachers that a terminal shows."""
 TRIED = 20
 """Prompts on whose references verifiers are tried."""
+Lines = list[tuple[str, str]]
+"""What a terminal shows, as name and value; a line without a name belongs to the one above it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +112,23 @@ class Plan:
         """Return what `--json` prints."""
         return dataclasses.asdict(self)
 
-    def lines(self) -> list[tuple[str, str]]:
+    def lines(self) -> Lines:
         """Return the plan as (name, value) for a terminal, less the first prompt."""
+        return [
+            *(line for each in self.growth for line in each.lines()),
+            *self._sample_lines(),
+            *self._bill_lines(),
+            *self._cost_lines(),
+            *self._budget_lines(),
+            *self._right_lines(),
+        ]
+
+    def _sample_lines(self) -> Lines:
         folded = f" (repetitions, which count once: {self.folded:,})" if self.folded else ""
         fewer = f" at most, about {self.expected:,} of them to be asked for" if self.expected != self.missing else ""
         same = self.slots - self.stored - self.missing
         shared = f", {same:,} shared with these by prompts that say the same" if same > 0 else ""
         lines = [
-            *(line for each in self.growth for line in each.lines()),
             ("prompts", f"{self.prompts:,}{folded}"),
             *(("", f"{number:,} rejected at the stage {stage!r}, at no cost") for stage, number in self.barred.items()),
             ("samples", f"{self.slots:,} wanted: {self.stored:,} stored, {self.missing:,} missing{fewer}{shared}"),
@@ -125,6 +136,10 @@ class Plan:
         if more := sum(each.may_come for each in self.growth):
             may = counted(more, "prompt")
             lines.append(("", f"without those of up to {may} that may be grown yet; the costs below have them"))
+        return lines
+
+    def _bill_lines(self) -> Lines:
+        lines: Lines = []
         for each in self.teachers:
             beside = f" and about {each.coming:,} of prompts to be grown" if each.coming else ""
             asked = f"{each.model}: {counted(each.expected, 'sample')}{beside} in {counted(each.requests, 'request')}"
@@ -134,7 +149,10 @@ class Plan:
         for judge in self.judges:
             cost = _usd(judge, known=judge.cost_usd is not None)
             lines.append((f"judge {judge.teacher}", f"{counted(judge.verdicts, 'verdict')}, {cost} (basis: {judge.basis})"))
-        lines.append(("cost", _usd(self, known=self.known)))
+        return lines
+
+    def _cost_lines(self) -> Lines:
+        lines = [("cost", _usd(self, known=self.known))]
         if self.least_usd is None and self.missing:
             said = "`price: {input: …, output: …}`, in USD per million tokens; 0 where it costs nothing"
             lines.append(("", f"give each teacher a {said}"))
@@ -145,18 +163,22 @@ class Plan:
             tokens = sum(each.tokens_out for each in self.teachers)
             each_token = f"{self.logprobs_bytes / max(tokens, 1):,.0f} bytes a token"
             lines.append(("logprobs", f"about {self.logprobs_bytes / 1e9:,.3f} GB in the lake, {each_token}"))
-        if self.budget_usd is not None:
-            lines.append(("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent"))
-            expected = (self.cost_usd if self.known else self.least_usd) or 0.0
-            if (over := expected - max(0.0, self.budget_usd - self.spent_usd)) > 0:
-                much = "about" if self.known else "at least"
-                lines.append(("", f"{much} ${over:,.4f} more than is left of it is needed: a build stops there, with exit 4"))
-        pairs = [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
-        lines += pairs[:PAIRS]
-        if len(pairs) > PAIRS:
-            lines.append(("", f"and {len(pairs) - PAIRS:,} more, which --json lists"))
-        lines += [(f"terms of {name}", said) for name, said in self.terms.items()]
         return lines
+
+    def _budget_lines(self) -> Lines:
+        if self.budget_usd is None:
+            return []
+        lines = [("budget", f"${self.budget_usd:g}, of which ${self.spent_usd:,.4f} are spent")]
+        expected = (self.cost_usd if self.known else self.least_usd) or 0.0
+        if (over := expected - max(0.0, self.budget_usd - self.spent_usd)) > 0:
+            much = "about" if self.known else "at least"
+            lines.append(("", f"{much} ${over:,.4f} more than is left of it is needed: a build stops there, with exit 4"))
+        return lines
+
+    def _right_lines(self) -> Lines:
+        pairs = [("license", f"{license_} ({pair}): the gate lets it through") for pair, license_ in self.licenses.items()]
+        more = [("", f"and {len(pairs) - PAIRS:,} more, which --json lists")] if len(pairs) > PAIRS else []
+        return [*pairs[:PAIRS], *more, *((f"terms of {name}", said) for name, said in self.terms.items())]
 
 
 async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
@@ -206,10 +228,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
 def _plan(
     spec: Spec, path: Path, verifiers: Sequence[Named], prepared: Prepared, workspace: Workspace, growth: list[GrowthEstimate]
 ) -> Plan:
-    terms = load(spec.licenses.terms)
-    bounds = rights.bounds(spec, path, terms)
-    bound_by = {bound.teacher: bound for bound in bounds} | rights.grower_bounds(spec, path, terms)
-    facts = rights.facts(spec, bounds, licenses(workspace))
+    effective, terms = _rights(spec, path, workspace)
     arms = spec.arms
     unwanted.find(workspace, [arm.teacher.retry for arm in arms])
     outcomes.open_slots(workspace, judging.rule(spec, alone(verifiers)), alone(verifiers))
@@ -241,8 +260,8 @@ def _plan(
         budget_usd=spec.budget.usd if spec.budget else None,
         spent_usd=costs.spent(workspace),
         logprobs_bytes=token_bytes(spec.sampling.logprobs) * sum(each.tokens_out for each in estimates),
-        licenses={f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()},
-        terms={name: _terms(bound) for name, bound in bound_by.items() if bound.agreements},
+        licenses=effective,
+        terms=terms,
         teachers=estimates,
         judges=judges,
         growth=growth,
@@ -250,6 +269,16 @@ def _plan(
             {"role": message.role, "content": message.content} for message in first_asked(workspace, wiring.template(spec, path))
         ],
     )
+
+
+def _rights(spec: Spec, path: Path, workspace: Workspace) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the effective licences by `prompt licence x teacher`, and what binds a teacher by its name."""
+    terms = load(spec.licenses.terms)
+    bounds = rights.bounds(spec, path, terms)
+    facts = rights.facts(spec, bounds, licenses(workspace))
+    effective = {f"{prompt} x {fact.name}": each.license for fact in facts for prompt, each in fact.effective.items()}
+    bound_by = {bound.teacher: bound for bound in bounds} | rights.grower_bounds(spec, path, terms)
+    return effective, {name: _terms(bound) for name, bound in bound_by.items() if bound.agreements}
 
 
 def _terms(bound: Bound) -> str:

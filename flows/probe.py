@@ -11,10 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
+from flows.building import Run
 from flows.commands.display import Display
 from flows.process.waiting import with_grace
 from flows.progress import Progress
-from flows.run import Run
 from flows.spec import Spec
 from flows.working import conclude, signals, work_shards
 from storage import catalog

@@ -11,9 +11,9 @@ from flows.spec import Spec
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.export import scores_of
-from tasks.exports import mix
 from tasks.growth.options import GrowOptions
 from tasks.license import Licensed, LicenseOptions, effective
+from tasks.publishing import mix
 from tasks.rights.bound import Bound, Inherited, bind, check_acknowledged, joined, strictest
 from tasks.rights.licensing import (
     NOTHING,

@@ -13,7 +13,7 @@ from flows.spec import Spec
 from storage import identity
 from storage.errors import SpecError
 from storage.plugins import nearest
-from tasks import capacity_gap
+from tasks.distillation import capacity_gap
 from tasks.export import make
 from tasks.score.answers import Shown
 from tasks.score.registry import SCORERS

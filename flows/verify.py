@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows import judging, wiring
+from flows.building import new_id
 from flows.checks import check, ready
 from flows.process.waiting import entered, with_grace
-from flows.run import new_id
 from flows.spec import Spec
 from flows.staging import stage
 from flows.working import signals

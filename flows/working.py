@@ -8,10 +8,10 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
+from flows.building import Run
 from flows.process.signals import SIGNALS, handled
 from flows.process.waiting import with_grace
 from flows.progress import Say
-from flows.run import Run
 from storage.errors import Interrupted, UserError
 from tasks.stop import Stop
 

@@ -125,6 +125,8 @@ class TeacherError(StillhouseError):
     """
 
     retryable: ClassVar[bool] = False
+    by_itself: bool = False
+    """Whether the server is known to answer others, so that asking this again is of no use."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: int = 1) -> None:
         super().__init__(message)
@@ -160,8 +162,6 @@ class BadResponse(TeacherError):
     """The server answered with something that is no response."""
 
     retryable: ClassVar[bool] = True
-    by_itself: bool = False
-    """Whether it is known to answer others well, so that asking this again is of no use."""
 
 
 class EmptyResponse(BadResponse):

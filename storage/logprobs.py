@@ -32,6 +32,15 @@ Alternatives' probabilities have half precision, in a part as well: a hundredth 
 than two servers differ by. They take the most room.
 """
 _BYTES = ("tokens", "top_tokens")
+POSITION_BYTES = 15
+"""That a token takes in a part, without its alternatives (`benchmarks/logprobs.py` measures it)."""
+ALTERNATIVE_BYTES = 6
+"""That each of them takes, where the server gives bytes and id; a third less where it gives one of the two."""
+
+
+def token_bytes(alternatives: int) -> int:
+    """Return about how many bytes one token's distribution takes in a part."""
+    return POSITION_BYTES + ALTERNATIVE_BYTES * alternatives if alternatives else 0
 
 
 def packed(given: Logprobs) -> dict[str, Any]:

@@ -214,6 +214,14 @@ def count_rows(path: Path) -> int:
         raise unreadable(path, error) from error
 
 
+def column_names(path: Path) -> list[str]:
+    """Return the names of a file's columns. Raise LakeDamaged where its footer can't be read."""
+    try:
+        return list(pq.read_schema(path).names)
+    except UNREADABLE as error:
+        raise unreadable(path, error) from error
+
+
 def readable(path: Path) -> bool:
     """Return whether a file has a footer, as one that was cut hasn't."""
     try:

@@ -16,13 +16,10 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import duckdb
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.ipc
-import pyarrow.parquet as pq
 
-from storage import waste
+from storage import dealing, waste
+from storage.dealing import DEALT_ROWS, by_bucket
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.memory import trim
@@ -48,19 +45,10 @@ VECTOR = 2_048
 """Rows that DuckDB puts together in each thread where joins and filters leave it few at a time."""
 JOINED = 4
 """Copies of these that it has in memory."""
-BUCKETS = 200
-"""Files open at a time where rows are dealt."""
-DEALT_ROWS = 2_000
-"""That are held in memory while they are dealt."""
-PACKED_ROWS = 2_000
-"""In a row group of a bucket."""
-PACKED_BYTES = 4 * 2**20
-"""Likewise, at most."""
 TEXT_BYTES = 8 * 2**20
 """Of texts that are held at a time, where rows are so few that it can be said how many."""
 PORTION = 8
 """Parts that are read at a time where the whole lake is."""
-_QUICK = pa.ipc.IpcWriteOptions(compression="lz4")
 SLOT_BYTES = 64
 """For each of its slots on top: what DuckDB notes of what it spilled stays in memory. The steps of every build do with 40."""
 JOIN_BYTES = 128
@@ -215,44 +203,19 @@ class Workspace:
     def deal(
         self, name: str, pieces: Iterable[tuple[int, pa.RecordBatch]], schema: pa.Schema, *, for_queries: bool = True
     ) -> None:
-        """Write rows into files by bucket, of which there are at most BUCKETS.
-
-        Sorting texts needs memory for all of them. So they are dealt as they stream by, and each bucket is sorted by itself: in
-        a query (`dealt`), or by whoever takes its rows (`dealt_rows`) where it is not dealt `for_queries`.
-        """
+        """Write rows into files by bucket (`dealing.py`), of which there are at most BUCKETS."""
         shutil.rmtree(self.folder / name, ignore_errors=True)
         folder = self.staged(name)
         with writing(folder):
-            buckets: set[int] = set()
-            with contextlib.ExitStack() as stack:
-                writers: dict[int, pa.RecordBatchStreamWriter] = {}
-                for bucket, rows in pieces:
-                    if bucket not in writers:
-                        # Rows come a few at a time. Parquet would keep a kilobyte for each column of each few until its file
-                        # is whole, and DuckDB's own partitioned COPY holds back a row group of texts for each bucket.
-                        file = stack.enter_context(pa.OSFile(str(_stream(folder, bucket)), "wb"))
-                        writers[bucket] = stack.enter_context(pa.ipc.new_stream(file, schema, options=_QUICK))
-                    writers[bucket].write_batch(rows)
-                buckets.update(writers)
-            for bucket in buckets if for_queries else ():
-                _pack(_stream(folder, bucket), folder / f"{bucket}.parquet", schema)
-            # A file without rows, so that an empty bucket can be read too.
-            pq.write_table(schema.empty_table(), folder / "none.parquet")
+            dealing.deal(folder, pieces, schema, for_queries=for_queries)
 
     def dealt(self, name: str, bucket: int) -> str:
         """Return the table function that reads one bucket."""
-        folder = self.folder / name
-        found = [str(path) for path in (folder / f"{bucket}.parquet", folder / "none.parquet") if path.exists()]
-        return f"read_parquet([{', '.join(map(literal, found))}], hive_partitioning=false, union_by_name=true)"
+        return dealing.dealt(self.folder / name, bucket)
 
     def dealt_rows(self, name: str, bucket: int) -> list[dict[str, Any]]:
         """Return the rows of one bucket that was not dealt for queries."""
-        path = _stream(self.folder / name, bucket)
-        if not path.exists():
-            return []
-        with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as batches:
-            rows: list[dict[str, Any]] = batches.read_all().to_pylist()
-        return rows
+        return dealing.dealt_rows(self.folder / name, bucket)
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> None:
         """Run a statement, and give back the memory that it took."""
@@ -349,34 +312,3 @@ class Workspace:
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         # What joins and sorts need is needed here, before the first row; so it may be asked for again.
         return self._with_room(lambda: self._connection.cursor().sql(sql).to_arrow_reader(rows), alone=False)
-
-
-def _stream(folder: Path, bucket: int) -> Path:
-    return folder / f"{bucket}.arrows"
-
-
-def _pack(stream: Path, packed: Path, schema: pa.Schema) -> None:
-    """Make a Parquet file of what was dealt into a stream, which goes."""
-    with (
-        pa.OSFile(str(stream)) as file,
-        pa.ipc.open_stream(file) as batches,
-        pq.ParquetWriter(packed, schema, compression="zstd") as writer,
-    ):
-        held: list[pa.RecordBatch] = []
-        rows = size = 0
-        for batch in batches:
-            held.append(batch)
-            rows, size = rows + len(batch), size + batch.nbytes
-            if rows >= PACKED_ROWS or size >= PACKED_BYTES:
-                writer.write_table(pa.Table.from_batches(held, schema))
-                held, rows, size = [], 0, 0
-        writer.write_table(pa.Table.from_batches(held, schema))
-    stream.unlink()
-
-
-def by_bucket(buckets: npt.NDArray[np.int16 | np.int32 | np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Yield each bucket with the numbers of its rows, in their order."""
-    order = np.argsort(buckets, kind="stable")
-    cuts = np.flatnonzero(np.diff(buckets[order])) + 1
-    for rows in np.split(order, cuts) if len(order) else ():
-        yield int(buckets[rows[0]]), rows

@@ -26,6 +26,8 @@ from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks.cut_off import cut_off
 from tasks.decontaminate import Decontamination
+from tasks.destinations.choose import check_apart, destination_at
+from tasks.destinations.place import MANIFEST, Place
 from tasks.exporters import making
 from tasks.exporters.protocol import (
     Exporter,
@@ -39,25 +41,24 @@ from tasks.exporters.protocol import (
     needs_distributions,
     needs_refuted,
 )
-from tasks.exports import destinations, erasing, remarks, revised, scored
-from tasks.exports.card import card, hub_license
-from tasks.exports.containers import CONTAINERS, File
-from tasks.exports.contents import Contents, gather
-from tasks.exports.croissant import croissant
-from tasks.exports.distributions import Distributions, Wanted
-from tasks.exports.filling import fill
-from tasks.exports.mix import MIXED, Mix, check_mix, prompt_key
-from tasks.exports.mix import plan as plan_mix
-from tasks.exports.mix_sources import MixSource
-from tasks.exports.notice import license_text, notice
-from tasks.exports.place import MANIFEST, Place
-from tasks.exports.refuted import pairs_source
-from tasks.exports.shards import Split, describe, write
-from tasks.exports.spool import Spool
-from tasks.exports.traces import bytes_of, read_traces
-from tasks.exports.written import Written
 from tasks.heldout.benchmarks import Benchmark
 from tasks.options import Options, PathText
+from tasks.publishing import erasing, remarks, revised, scored
+from tasks.publishing.card import card, hub_license
+from tasks.publishing.containers import CONTAINERS, File
+from tasks.publishing.contents import Contents, gather
+from tasks.publishing.croissant import croissant
+from tasks.publishing.distributions import Distributions, Wanted
+from tasks.publishing.filling import fill
+from tasks.publishing.mix import MIXED, Mix, check_mix, prompt_key
+from tasks.publishing.mix import plan as plan_mix
+from tasks.publishing.mix_sources import MixSource
+from tasks.publishing.notice import license_text, notice
+from tasks.publishing.refuted import pairs_source
+from tasks.publishing.shards import Split, describe, write
+from tasks.publishing.spool import Spool
+from tasks.publishing.traces import bytes_of, read_traces
+from tasks.publishing.written import Written
 from tasks.sources.addresses import named, put_in, sources_in
 
 SPLITS = ("train", "validation", "test")
@@ -117,7 +118,7 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
 
     A message names the entry, `exports[0]`, or `where`.
     """
-    destinations.check_apart([each.to for each in exports], lake)
+    check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
         exporter = make(each, where=where or f"exports[{number}]")
         if each.mix and needs_refuted(exporter):
@@ -127,7 +128,7 @@ def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | 
         check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
-        destinations.at(each.to).check()
+        destination_at(each.to).check()
 
 
 def export(
@@ -144,7 +145,7 @@ def export(
     `refuted`: likewise, the teachers of whom it has refuted samples and the build no trace.
     """
     exporter = make(options)
-    destination = destinations.at(options.to)
+    destination = destination_at(options.to)
     with ExitStack() as stack:
         workspace = stack.enter_context(Workspace(lake, lake.staging / f"export-{secrets.token_hex(4)}"))
         workspace.make_room(int(build.get("requested", 0)))

@@ -9,11 +9,9 @@ aren't asked for keep the error that they had.
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from storage.lake import Lake
+from storage.parquet import column_names
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.asking.control import VARIES
@@ -28,18 +26,14 @@ def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
     builds = lake.builds(dataset)
     parts = sorted(lake.snapshot("outcomes", dataset, builds[-1]["build_id"]).glob("*.parquet")) if builds else []
     workspace.execute("CREATE OR REPLACE TABLE lapsed (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
-    if told := [part for part in parts if _tells(part)]:
+    # A build of an earlier version didn't note what its failed slots had asked for.
+    if told := [part for part in parts if "asked_id" in column_names(part)]:
         listed = ", ".join(map(literal, told))
         workspace.execute(
             "INSERT INTO lapsed SELECT ord, arm, sample_index, why FROM slots JOIN ("
             f"SELECT asked_id AS sample_id, min(reason) AS why FROM read_parquet([{listed}], hive_partitioning = false) "
             "WHERE asked_id IS NOT NULL GROUP BY asked_id) USING (sample_id) WHERE NOT stored ORDER BY ord"
         )
-
-
-def _tells(part: Path) -> bool:
-    """Whether it is of a build that noted what failed slots had asked for."""
-    return "asked_id" in pq.read_schema(part).names
 
 
 class Lapsed:

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from storage.dealing import DEALT_ROWS, by_bucket
 from storage.schemas import SAMPLES
-from storage.workspace import DEALT_ROWS, Workspace, by_bucket
+from storage.workspace import Workspace
 
 Ids = npt.NDArray[np.bytes_]
 RESPONSE = [

@@ -11,12 +11,13 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
+from storage.dealing import BUCKETS
 from storage.errors import UserError
 from storage.records import Prompt
 from storage.rows import Row, prompt_of, sample_of
 from storage.schemas import SAMPLES
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import Workspace
 from tasks.prepare import staged_near
 from tasks.ranked import deal_samples, dealt_once
 from tasks.stop import Stop

@@ -14,12 +14,12 @@ from pydantic import BeforeValidator, Field, model_validator
 from storage.sql import literal
 from storage.wording import counted
 from storage.workspace import Workspace
-from tasks.best_strategy import keep_best_strategy
-from tasks.diverse import keep_diverse
 from tasks.labels import PromptLabel, label_sql, labelled
 from tasks.options import Options
-from tasks.split import SplitOptions, split
-from tasks.student_loss import StudentLossOptions
+from tasks.selection.best_strategy import keep_best_strategy
+from tasks.selection.diverse import keep_diverse
+from tasks.selection.split import SplitOptions, split
+from tasks.selection.student_loss import StudentLossOptions
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _BEST = "score DESC NULLS LAST, length"

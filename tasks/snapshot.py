@@ -9,10 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from storage.dealing import BUCKETS
 from storage.parquet import ROW_GROUP, PartWriter
 from storage.schemas import GROWN, OUTCOMES, PROMPTS, TRACES
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import Workspace
 from tasks.license import Effective
 from tasks.outcomes import FAILED, NOT_JUDGED, reasons
 from tasks.prepare import staged_files, staged_near

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from storage.dealing import BUCKETS
 from storage.errors import UserError
 from storage.identity import VOTE_INPUTS
 from storage.rows import prompt_of, sample_of
 from storage.sql import literal
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import Workspace
 from tasks.stop import Stop
 from tasks.verify import Named, Verification, together
 

@@ -23,10 +23,10 @@ from verifiers.reading import dates, json_values, units
 from verifiers.reading.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
 from verifiers.reading.choices import find_choice, whole_choice
 from verifiers.reading.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
-from verifiers.reading.markers import after_thinking
 from verifiers.reading.markup import fold, plain
 from verifiers.reading.numerals import numerals
 from verifiers.reading.strict_json import NoJson
+from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import ended
 
 MAX_SHOWN = 200
@@ -54,7 +54,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="10", isolated=False)
+@verifier(version="11", isolated=False)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 

@@ -22,10 +22,10 @@ from referencing.jsonschema import DRAFT202012
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.protocol import Finding, verifier
-from verifiers.reading.markers import spoken
 from verifiers.reading.pieces import pieces
 from verifiers.reading.strict_json import NoJson, no_constant
-from verifiers.schema_words import standard
+from verifiers.reading.thinking import spoken
+from verifiers.schema_words import formats, standard
 
 _INFO = re.compile(r"[\s{,:]")
 """Behind the language in a block's info string."""
@@ -33,7 +33,7 @@ MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="3", limit_s=10)
+@verifier(version="4", limit_s=10)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
@@ -154,7 +154,7 @@ def _check_schema(schema: Any) -> None:
         raise ValueError("schema: must be an object, true or false")  # noqa: TRY004 - pydantic wants a ValueError
     kind = cast("Any", _kind(schema))
     try:
-        kind.check_schema(schema, format_checker=kind.FORMAT_CHECKER)
+        kind.check_schema(schema, format_checker=formats(kind))
     except SchemaError as error:
         raise ValueError(_short(f"schema: {error.json_path}: {error.message}")) from None
     _check_references(schema)

@@ -18,6 +18,7 @@ from storage.plugins import nearest
 from storage.records import Prompt, Sample
 from verifiers.protocol import Finding, verifier
 from verifiers.reading.pieces import pieces
+from verifiers.reading.thinking import spoken
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]
@@ -42,12 +43,13 @@ _PILED = regex.compile(r"\p{M}{4,}+")
 
 
 # Of a megabyte, 30,000 characters are judged.
-@verifier(version="2", isolated=False)
+@verifier(version="3", isolated=False)
 class Language:
     """Passes a response that is written in an expected language. Code, formulas and addresses don't count.
 
-    Too short a text, or one that might be in several languages, is left undecided. The answer is the likeliest language, the
-    score how probable the expected ones are. Needs the extra `language`.
+    Nor does a chain of thought at its beginning; one that never ends leaves it undecided. Too short a text, or one that might be
+    in several languages, is left undecided. The answer is the likeliest language, the score how probable the expected ones are.
+    Needs the extra `language`.
     """
 
     expect: Annotated[tuple[Code, ...], Field(min_length=1)]
@@ -66,7 +68,10 @@ class Language:
 
     def check(self, prompt: Prompt, sample: Sample) -> Finding:  # noqa: ARG002
         """Judge the prose of a response."""
-        text = _prose(sample.response)
+        response = spoken(sample.response)
+        if response is None:
+            return Finding(passed=None, reason="the chain of thought never ends")
+        text = _prose(response)
         letters = sum(1 + (character >= _IDEOGRAPHS) for character in text if character.isalpha())
         if letters < self.min_letters:
             return Finding(passed=None, reason=f"{letters} letters are too few to tell a language")

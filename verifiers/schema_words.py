@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any, cast
 
+from jsonschema import FormatChecker  # type: ignore[import-untyped]
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from jsonschema.protocols import Validator  # type: ignore[import-untyped]
-from jsonschema.validators import extend  # type: ignore[import-untyped]
+from jsonschema.validators import Draft202012Validator, extend  # type: ignore[import-untyped]
 
-_TOKEN = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", re.DOTALL)
-_CLASS = re.compile(r"\\.", re.DOTALL)
-_OUTSIDE = {"$": r"\Z"} | {word: f"(?a:{word})" for word in (r"\d", r"\D", r"\w", r"\W", r"\b", r"\B")}
-_INSIDE = {r"\d": "0-9", r"\w": "A-Za-z0-9_"}
+from verifiers.ecma_patterns import ERRORS, compiled
+
+_WITHOUT_PATTERNS = Draft202012Validator.VALIDATORS["additionalProperties"]
+
+
+def formats(kind: Any) -> FormatChecker:
+    """Return a draft's checker of formats, to which a pattern is JavaScript's."""
+    checker = FormatChecker(())
+    checker.checkers = {**kind.FORMAT_CHECKER.checkers, "regex": (_is_pattern, ERRORS)}
+    return checker
+
+
+def _is_pattern(value: object) -> bool:
+    return not isinstance(value, str) or compiled(value) is not None
 
 
 def standard(kind: Any) -> type[Validator]:
     """Return a draft's validator with these words."""
-    return cast("type[Validator]", extend(kind, {"multipleOf": _multiple_of, "pattern": _pattern}))
+    return cast("type[Validator]", extend(kind, WORDS))
 
 
 def _multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
@@ -30,17 +39,37 @@ def _multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Ite
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
-    if validator.is_type(instance, "string") and not _compiled(pattern).search(instance):
+    if validator.is_type(instance, "string") and not compiled(pattern).search(instance):
         yield ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-@lru_cache(maxsize=256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    r"""Return a pattern as JavaScript means it: `$` is the very end, no line break before it, and `\d` and `\w` are ASCII's."""
-    return re.compile(_TOKEN.sub(lambda match: _meant(match[0]), pattern))
+def _pattern_properties(validator: Any, patterns: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
+    for pattern, below in patterns.items() if validator.is_type(instance, "object") else ():
+        for name, value in instance.items():
+            if compiled(pattern).search(name):
+                yield from validator.descend(value, below, path=name, schema_path=pattern)
 
 
-def _meant(token: str) -> str:
-    if token[0] == "[":
-        return _CLASS.sub(lambda match: _INSIDE.get(match[0], match[0]), token)
-    return _OUTSIDE.get(token, token)
+def _additional_properties(validator: Any, below: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if not validator.is_type(instance, "object"):
+        return
+    if "patternProperties" not in schema:
+        yield from _WITHOUT_PATTERNS(validator, below, instance, schema)
+        return
+    patterns = [compiled(pattern) for pattern in schema["patternProperties"]]
+    known = schema.get("properties", {})
+    for name in instance:
+        if name in known or any(pattern.search(name) for pattern in patterns):
+            continue
+        if below is False:
+            yield ValidationError(f"{name!r} is no property, and matches none of the patterns")
+        else:
+            yield from validator.descend(instance[name], below, path=name)
+
+
+WORDS = {
+    "multipleOf": _multiple_of,
+    "pattern": _pattern,
+    "patternProperties": _pattern_properties,
+    "additionalProperties": _additional_properties,
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -13,16 +14,17 @@ from storage.records import Prompt, Sample
 from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Brought, Finding, Trial, verifier
 from verifiers.reading.answers import NoAnswer
+from verifiers.refusal import declines
 
 
-@verifier(version="9")
+@verifier(version="10")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 
     All samples that one teacher gave to the prompt vote. Their answers are read and compared as `exact_match` does, with its
-    options; the prompt's reference is not looked at. A sample without an answer fails, and counts as one that voted for nothing.
-    Where two answers have the most votes alike, or the most have too few, all who voted are left undecided; so is a sample that
-    is alone. The score is the part of the samples that gave the sample's answer.
+    options; the prompt's reference is not looked at. A sample without an answer fails, and counts as one that voted for nothing;
+    so does one that declines to answer. Where two answers have the most votes alike, or the most have too few, all who voted are
+    left undecided; so is a sample that is alone. The score is the part of the samples that gave the sample's answer.
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -57,6 +59,8 @@ class SelfConsistency(ExactMatch):
 
     def _alone(self, prompt: Prompt, sample: Sample) -> tuple[str, Finding]:
         """Return a sample's answer in full, and whether it is one: then it equals itself."""
+        if self.kind == "text" and declines(sample.response):
+            return "", Finding(passed=False, reason="it declines to answer", score=0.0)
         try:
             answer = self.answer(sample.response)
         except VerifierError as error:
@@ -86,7 +90,7 @@ class SelfConsistency(ExactMatch):
                 passed, reason = None, "one sample alone is no vote"
             elif len(first) > 1:
                 passed, reason = None, f"a tie: {first[0]} and {first[1]} have {most} of {voters} votes each"
-            elif most < self.share * voters:
+            elif most < Fraction(str(self.share)) * voters:  # 0.56 of 25 are 14
                 passed, reason = None, f"no answer has enough votes: {first[0]} has {most} of {voters}"
             else:
                 passed, reason = len(members) == most, votes if len(members) == most else f"{votes}, {first[0]} has {most}"

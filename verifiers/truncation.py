@@ -7,8 +7,8 @@ import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
 from verifiers.protocol import Finding, verifier
-from verifiers.reading.markers import spoken
 from verifiers.reading.pieces import pieces
+from verifiers.reading.thinking import spoken
 
 TAIL = 2_000
 """Characters of the end in which the last sentence is looked for."""
@@ -19,13 +19,15 @@ _NO_SENTENCE = re.compile(r"[-*+•]\s|[>#|]|\d{1,3}[.)]\s")
 _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1362"
 """Full stops, exclamation and question marks: Latin, Chinese and Japanese, Arabic, Urdu, Devanagari, Armenian, Ethiopic."""
 _MARKS = "\"'`*_~ "
+_NO_WORDS = re.compile(r"(?:\\[\])]|\$|\\[a-zA-Z]+\{[^\n]*\}|https?://\S+)[\s)\]*_.]*$")
+"""What ends a line without a full stop: a formula, an address."""
 _CLOSING = {"Pe", "Pf", "Pi"}
 _SYMBOLS = {"So", "Sm", "Sc", "Sk"}
 _WORD = re.compile(r"[\u2e80-\u9fff]{1,3}|[^\W\u2e80-\u9fff]+")
 """Chinese and Japanese put no space between words, which have one to three characters."""
 
 
-@verifier(version="2", isolated=False)
+@verifier(version="3", isolated=False)
 class Truncation:
     """Passes a response that is whole: the server didn't break it off, and every code block and chain of thought in it is closed.
 
@@ -55,6 +57,8 @@ def _unfinished(text: str) -> str | None:
     """Return the end of a text whose last sentence isn't finished."""
     text = text[-TAIL:].strip()
     line = text.rpartition("\n")[2].strip()
+    if _NO_WORDS.search(line) and not line.endswith((",", ":", ";")):
+        return None
     if len(_WORD.findall(line)) < FEW_WORDS or _NO_SENTENCE.match(line):
         return line[-40:] if line.endswith((",", ":", ";")) else None
     end = len(line)

@@ -14,7 +14,7 @@ from pydantic import Discriminator, Field, Tag
 from storage.records import Prompt, Sample
 from verifiers.protocol import LATER, Brought, Finding, Trial, verifier
 from verifiers.reading.code import code_of, continued
-from verifiers.reading.markers import spoken
+from verifiers.reading.thinking import spoken
 from verifiers.sandbox import judge, remote
 from verifiers.sandbox.compare import Comparison
 from verifiers.sandbox.inside.uses import uses_of
@@ -30,7 +30,7 @@ Where = Annotated[
 ]
 
 
-@verifier(version="7", isolated=False)
+@verifier(version="8", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 

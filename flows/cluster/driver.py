@@ -12,6 +12,7 @@ from typing import Any
 
 from prefect import Task
 
+from flows.building import Run
 from flows.cluster import notes
 from flows.cluster.allotments import give_back
 from flows.cluster.apart import DRAW, VERIFY
@@ -21,7 +22,6 @@ from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
 from flows.process.waiting import beside, entered, with_grace
-from flows.run import Run
 from flows.working import first
 from storage.errors import SetupError, StorageError, UserError
 from storage.outbox import Outbox, open_run, outboxes

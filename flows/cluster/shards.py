@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from flows.building import Run
 from flows.cluster import allotments, worker
 from flows.cluster.apart import DRAW, VERIFY, possible
 from flows.cluster.driver import Driver
 from flows.cluster.options import RunnerOptions
-from flows.run import Run
 from flows.working import work_shards
 from tasks.orders import Staged
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -67,7 +68,7 @@ def evaluate(
         "confidence": confidence,
     }
     with starting() as launch:
-        from flows.contest import Contest, ContestOptions
+        from flows.evaluating import Contest, ContestOptions
         from flows.progress import Progress
 
         loaded, at = loaded_spec(spec), lake_at(lake)
@@ -79,23 +80,27 @@ def evaluate(
             found = launch.evaluate(spec, loaded.dataset, lake, asked, err, progress)
     if as_json:
         print_json(found)
-        return
-    from flows import evaluating
+    else:
+        _print_found(found)
 
-    out.print(Text(plain(evaluating.head(found)), style="bold"))
-    _show(evaluating.rates(found, found["contestants"]))
+
+def _print_found(found: Mapping[str, Any]) -> None:
+    from flows import evaluated
+
+    out.print(Text(plain(evaluated.head(found)), style="bold"))
+    _show(evaluated.rates(found, found["contestants"]))
     out.print("* the interval of the difference excludes 0")
-    _show(evaluating.samples(found))
-    for line in evaluating.contamination(found):
+    _show(evaluated.samples(found))
+    for line in evaluated.contamination(found):
         out.print(Text(plain(line)))
     if found["contamination"]["without"]:
         out.print("without them:")
-        _show(evaluating.rates(found, found["contamination"]["without"]))
+        _show(evaluated.rates(found, found["contamination"]["without"]))
     if found["by_tag"]:
-        _show(evaluating.by_tag(found, most=evaluating.TAGS))
-        if len(found["by_tag"]) > evaluating.TAGS:
-            out.print(f"… and {counted(len(found['by_tag']) - evaluating.TAGS, 'more value')}; --json has all")
-    _show(evaluating.style(found))
+        _show(evaluated.by_tag(found, most=evaluated.TAGS))
+        if len(found["by_tag"]) > evaluated.TAGS:
+            out.print(f"… and {counted(len(found['by_tag']) - evaluated.TAGS, 'more value')}; --json has all")
+    _show(evaluated.style(found))
     for text in found["statements"]:
         out.print(Text(plain(text), style="bold"))
     for text in found["warnings"]:

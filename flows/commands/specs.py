@@ -142,8 +142,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Have a teacher grade stored responses, its own or another's, token by token. What it has graded costs nothing."""
-    from flows.score import Asked
-    from flows.score import score as grade
+    from flows.scoring import Asked
+    from flows.scoring import score as grade
     from tasks.draw import Spending
 
     loaded, at, spending = loaded_spec(spec), lake_at(lake), Spending()

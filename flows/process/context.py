@@ -9,9 +9,9 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from flows.building import Run
 from flows.process.ending import Outcome
 from flows.progress import Progress, Say
-from flows.run import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from flows.process.server import Server
 from storage.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
-    from flows.contest import ContestOptions
+    from flows.evaluating import ContestOptions
     from flows.progress import Progress
 
 

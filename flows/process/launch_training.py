@@ -13,9 +13,9 @@ from rich.console import Console
 from flows import distilling
 from flows.process.ending import Outcome
 from flows.process.launch import starting
-from tasks import capacity_gap
+from tasks.destinations.place import MANIFEST
+from tasks.distillation import capacity_gap
 from tasks.distillation.recipe import Recipe
-from tasks.exports.place import MANIFEST
 
 
 def gaps(shards: Path, student: str) -> list[str]:

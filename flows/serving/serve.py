@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 Beside = Literal["export", "evaluate", "score", "distill"]
 """What else can be served of a spec."""
-MODULES = {"score": "flows.score_flow"}
-"""Where a flow isn't in the module of its name: what the command line does without Prefect is there."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -143,7 +141,7 @@ def _deployment(
     from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
     from prefect.types.entrypoint import EntrypointType
 
-    flow: Any = getattr(import_module(MODULES.get(kind, f"flows.{kind}")), kind)
+    flow: Any = getattr(import_module(f"flows.{kind}"), kind)
     deployment: RunnerDeployment = flow.to_deployment(
         name=spec.dataset,
         schedules=list(schedules),

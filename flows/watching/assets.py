@@ -16,7 +16,7 @@ from prefect.assets import Asset, AssetProperties, materialize
 from prefect.cache_policies import NO_CACHE
 
 from storage.lake import Lake
-from tasks.exports import destinations
+from tasks.destinations.choose import destination_at
 from tasks.sources import PromptSource
 
 MADE_BY = "stillhouse"
@@ -56,7 +56,7 @@ def _local(path: str) -> str:
 
 
 def _destination_key(to: str) -> str:
-    shown = destinations.at(to).shown
+    shown = destination_at(to).shown
     return key(shown) if "://" in shown else _local(shown)
 
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+from flows.building import Run
 from flows.looking import looking
 from flows.page.write import page_of
 from flows.report import measured
-from flows.run import Run
 from flows.watching import pages
 from flows.watching.watcher import Watcher
 from storage.errors import UserError

@@ -15,8 +15,8 @@ from prefect import get_run_logger
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.runtime import flow_run
 
+from flows.building import Run
 from flows.process.waiting import beside
-from flows.run import Run
 from flows.watching import events, tables
 from flows.watching.board import Board
 from storage.errors import Interrupted

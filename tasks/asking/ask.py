@@ -100,7 +100,8 @@ class Desk:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again. `certain`: find out of a BadResponse whether it is `by_itself`.
+        of every response, also of one that is asked for again. `certain`: find out of a response that is none, and of a refusal,
+        whether it is `by_itself`.
         `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
         """
         so_far = Try(request, may_send, billed, may_repeat, well_then=self._controls.well)
@@ -109,15 +110,8 @@ class Desk:
                 completion = await self._once(so_far)
             except TeacherError as error:
                 completion = await self._again(error, so_far)
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if so_far.in_hand is None or task is None:
-                raise
-            task.uncancel()  # who waits gets what was paid for first,
-            task.cancel()  # and is cancelled by its next wait
-            return _answer(so_far.in_hand, so_far)
         except (TeacherError, UserError) as error:
-            if so_far.in_hand is not None:  # whatever ended it, that one was paid for
+            if so_far.in_hand is not None and not self._ends_early(error, so_far):
                 return _answer(so_far.in_hand, so_far)
             if isinstance(error, UserError):
                 raise
@@ -127,14 +121,24 @@ class Desk:
             raise
         return _answer(completion, so_far)
 
+    def _ends_early(self, error: TeacherError | UserError, so_far: Try) -> bool:
+        """Whether the run ends before a request was asked again as often as it may be.
+
+        What is in hand isn't stored then, though it was paid for: no later run could ask on.
+        """
+        if so_far.failures >= self.options.retry.attempts or isinstance(error, RetriesSpent):
+            return False
+        return bool(self._stop) or isinstance(error, UserError | Withheld)
+
     async def _blame(self, error: TeacherError, so_far: Try, *, certain: bool) -> None:
         """Raise TeacherDown or SetupError where it is no fault of a request's own that it got no answer."""
         controls, last = self._controls, f"({so_far.attempts} attempts, the last: {error})"
         so_far.error = error
         controls.unanswered = so_far
-        if certain and isinstance(error, BadResponse):
-            error.by_itself = await self._fails_by_itself(so_far)
-            if not error.by_itself and controls.garbled:
+        if certain and isinstance(error, BadResponse | RequestRejected):
+            refused = isinstance(error, RequestRejected)
+            error.by_itself = (refused and controls.well > 0) or await self._fails_by_itself(so_far)
+            if not error.by_itself and controls.garbled and not refused:
                 raise self._is_lost(f"answers with no response {last}") from error
         if isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far):
             how = "gave no usable answer" if isinstance(error, BadResponse) else "stayed unavailable"

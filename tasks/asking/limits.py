@@ -202,7 +202,7 @@ class Limiter:
         if taken is None:
             yield None
             return
-        reserved, counted = taken
+        reserved, counted, day = taken
         full = bool(self._gate.waiting) or self._gate.inside >= self.window
         lease = Lease(reserved, counted, self._clock(), full)
         self._unsettled += 1
@@ -219,19 +219,20 @@ class Limiter:
                 self._tokens.settle(used - held, self._clock())
                 self._settled.set()
                 if self._quota is not None:
-                    self._quota.settle(used - reserved, requests=0 if lease.sent else -1)
+                    self._quota.settle(used - reserved, requests=0 if lease.sent else -1, since=day)
 
-    async def _turn(self, estimate: Callable[[], int], leave: Callable[[], bool]) -> tuple[int, bool] | None:
+    async def _turn(self, estimate: Callable[[], int], leave: Callable[[], bool]) -> tuple[int, bool, int | None] | None:
         """Wait until the rates have room and the server wants no pause, and return the tokens reserved; None: it leaves.
 
-        With them comes whether anybody counts them.
+        With them comes whether anybody counts them, and to which day.
         One request at a time looks. So nobody holds a place in the future that usages of the present may bring nearer, and after
         a pause the rates let one after the other go.
         """
         reserved, counted = 0, False
+        day: int | None = None
 
         def take_tokens() -> float:
-            nonlocal reserved, counted
+            nonlocal reserved, counted, day
             counted = self._quota is not None or self._tokens.per_minute > 0
             if not counted:
                 return 0.0
@@ -242,6 +243,7 @@ class Limiter:
             left = False
             try:
                 left = self._quota.take(reserved, settling=self._unsettled > 0)
+                day = self._quota.day
             finally:
                 if not left:
                     self._tokens.settle(-reserved, self._clock())
@@ -258,7 +260,7 @@ class Limiter:
             finally:
                 if not taken:
                     self._requests.settle(-1, self._clock())
-            return (reserved, counted) if taken else None
+            return (reserved, counted, day) if taken else None
 
     async def _room(self, take: Callable[[], float], leave: Callable[[], bool]) -> bool:
         """Take where that can be, and return whether it was: not where it had better leave."""

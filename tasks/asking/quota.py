@@ -24,6 +24,8 @@ class Quota:
         """Count in `path`, or in memory. Raise StorageError where it can't be written."""
         self._requests, self._tokens = options.requests_per_day, options.tokens_per_day
         self._today = today
+        self.day = 0
+        """On which something was counted last."""
         if path is None:
             self._handle = os.memfd_create("quota")
             return
@@ -50,7 +52,7 @@ class Quota:
             left = self._has_left(*self._add(1, tokens), more=0, settling=settling, wanted=tokens)
         finally:
             if not left:
-                self._add(-1, -tokens)
+                self._add(-1, -tokens, since=self.day)
         return left
 
     def _has_left(self, requests: int, tokens: int, *, more: int, settling: bool, wanted: int = 0) -> bool:
@@ -67,17 +69,23 @@ class Quota:
             )
         raise QuotaSpent(f"tokens_per_day: the {self._tokens:,} of today are used; a rerun after 00:00 UTC goes on")
 
-    def settle(self, difference: int, *, requests: int = 0) -> None:
-        """Correct the tokens of a request, or (`requests` is -1) say that there was none."""
-        self._add(requests, difference)
+    def settle(self, difference: int, *, requests: int = 0, since: int | None = None) -> None:
+        """Correct the tokens of a request, or (`requests` is -1) say that there was none.
 
-    def _add(self, requests: int, tokens: int) -> tuple[int, int]:
+        `since`: the `day` on which it was taken. What another day is given back is none of today's.
+        """
+        self._add(requests, difference, since=since)
+
+    def _add(self, requests: int, tokens: int, *, since: int | None = None) -> tuple[int, int]:
         today = self._today()
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         try:
             day, *counts = _COUNTS.unpack(os.pread(self._handle, _COUNTS.size, 0).ljust(_COUNTS.size, b"\0"))
             today += day == today + 1  # a clock that is set back a little at midnight must not give the day away again
             before = counts if day == today else (0, 0)
+            self.day = today
+            if since not in {None, today}:
+                requests, tokens = max(0, requests), max(0, tokens)
             after = max(0, before[0] + requests), max(0, before[1] + tokens)
             os.pwrite(self._handle, _COUNTS.pack(today, *after), 0)
         finally:

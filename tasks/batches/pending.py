@@ -180,10 +180,7 @@ class Pending:
             try:
                 state = await self._patiently(lambda: teacher.poll(batch_id))
             except SetupError as error:
-                raise SetupError(
-                    f"{self._around.intents.path(self.intent.key)}: {self._name} can't be looked at: {error}; "
-                    "use the key that it was sent with, or remove this file to buy its samples again"
-                ) from error
+                raise self._out_of_reach("looked at", error) from error
             self._show(state.phase, f"{state.done:,}/{state.total:,}")
             if state.ended:
                 return state
@@ -223,7 +220,10 @@ class Pending:
         known = dict(self.items)
         wanted = set(self.waiting)
         failed: dict[Place, StillhouseError] = {}
-        await self._patiently(lambda: self._fetch(state, wanted, failed))
+        try:
+            await self._patiently(lambda: self._fetch(state, wanted, failed))
+        except SetupError as gone:
+            raise self._out_of_reach("fetched", gone) from gone
         for place in wanted - failed.keys():
             failed[place] = Unavailable(f"{self._name} has no result for it")
         for place, error in failed.items():
@@ -239,11 +239,13 @@ class Pending:
 
     async def _fetch(self, state: BatchState, wanted: set[Place], failed: dict[Place, StillhouseError]) -> None:
         """Read all results once. `wanted` loses what was delivered, `failed` gets what has no answer."""
-        come = 0
-        places = {sample_id(*place): place for place in self.items}
+        come: set[str] = set()
+        places = {f"{self.intent.key}-{sample_id(*place)}": place for place in self.items}
         async for custom_id, result in self._around.teacher.results(self.intent.batch_id or ""):
-            place = places.get(custom_id.removeprefix(f"{self.intent.key}-"))
-            come += 1
+            if not custom_id.startswith(f"{self.intent.key}-"):
+                continue  # a stranger's
+            come.add(custom_id)
+            place = places.get(custom_id)
             if place is None:
                 continue  # struck out, since it is in the lake
             if not isinstance(result, Completion):
@@ -254,8 +256,11 @@ class Pending:
                 except (BadResponse, SetupError) as error:
                     failed[place] = error
                 wanted.discard(place)
-        if come < state.done:  # what was cut off on its way must not be bought again
-            raise Unavailable(f"{self._name}: {come:,} of {state.done:,} results could be fetched")
+        if len(come) < state.done:  # what was cut off on its way must not be bought again
+            raise Unavailable(
+                f"{self._name}: {len(come):,} of {state.done:,} results could be fetched; where it stays so, remove "
+                f"{self._around.intents.path(self.intent.key)} to buy the others again"
+            )
 
     def _answer(self, place: Place, completion: Completion) -> None:
         """Give everybody who waits the part that is wanted; it is billed once. Raise BadResponse where it is of no use."""
@@ -354,6 +359,12 @@ class Pending:
         if phase != self._phase:
             self._phase = phase
             self._around.say(self._around.board[self.intent.key])
+
+    def _out_of_reach(self, what: str, error: SetupError) -> SetupError:
+        return SetupError(
+            f"{self._around.intents.path(self.intent.key)}: {self._name} can't be {what}: {error}; "
+            "use the key that it was sent with, or remove this file to buy its samples again"
+        )
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
         return await self._around.patience.ask(call, has_ours=self.intent.batch_id is not None)

@@ -13,11 +13,12 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.dealing import BUCKETS, by_bucket
 from storage.identity import check_inputs, vote_inputs
 from storage.lake import Manifest
 from storage.records import Prompt
 from storage.rows import prompt_of
-from storage.workspace import BUCKETS, Workspace, by_bucket
+from storage.workspace import Workspace
 from tasks.browse.choose import in_order
 
 BUCKET_SLOTS = 400

@@ -13,9 +13,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import pyarrow as pa
 
+from storage.dealing import BUCKETS
 from storage.index import Index
 from storage.lake import Lake
-from storage.workspace import BUCKETS, JOIN_BYTES, Workspace
+from storage.workspace import JOIN_BYTES, Workspace
 from tasks.duplicates.ahead import ahead
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.columns import halves, named

@@ -16,7 +16,7 @@ import pyarrow as pa
 from storage.errors import SpecError
 from tasks.exporters.protocol import exporter
 from tasks.exporters.turns import Either, origin
-from tasks.exports.refuted import PromptSamples
+from tasks.publishing.refuted import PromptSamples
 from tasks.rights.conjunction import conjunction
 
 Row = Mapping[str, Any]

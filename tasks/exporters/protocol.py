@@ -53,8 +53,8 @@ class Exporter(Protocol):
     def rows(self, source: Iterable[Any], /) -> Iterator[dict[str, Any]]:
         """Yield rows of a build's traces, which come with all columns of the table `traces`, prompt by prompt.
 
-        With `needs_refuted`, of `tasks.exports.refuted.PromptSamples` in place of traces; with `needs_distributions`, traces have
-        `logprobs` and `revision` more, as `tasks.exports.distributions` says. The same source must give the same rows.
+        With `needs_refuted`, of `tasks.publishing.refuted.PromptSamples` in place of traces; with `needs_distributions`, traces
+        have `logprobs` and `revision` more, as `tasks.publishing.distributions` says. The same source must give the same rows.
         """
         ...
 

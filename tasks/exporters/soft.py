@@ -22,7 +22,7 @@ from tasks.exporters.protocol import exporter
 from tasks.exporters.tokenized import BATCH, MASKED, Conversation, Tokenized
 from tasks.exporters.translation import Learnt, Taught, Translator, narrowed, nothing
 from tasks.exporters.turns import origin
-from tasks.exports.distributions import positions
+from tasks.publishing.distributions import positions
 
 CONFIG = "compression_config.yaml"
 """What DistillKit calls the file that says how distributions are compressed."""

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.exporters.alignment import Pair, Shared, Span, joined, pairs, placed, shared, spelled
-from tasks.exports.distributions import Positions
+from tasks.publishing.distributions import Positions
 from tasks.vocabulary import Vocabulary
 
 Numbers = npt.NDArray[np.int64]

@@ -10,12 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.dealing import BUCKETS
 from storage.identity import prompt_id
 from storage.parquet import PartWriter
 from storage.records import Message
 from storage.schemas import GROWN
 from storage.sql import parquet_files
-from storage.workspace import BUCKETS, Workspace
+from storage.workspace import Workspace
 from tasks.growth.alike import alike
 from tasks.growth.candidates import candidates
 from tasks.growth.files import CANDIDATES, REQUESTS, STAGED, Files, batches

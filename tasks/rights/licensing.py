@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow.parquet as pq
 
 from storage.errors import LicenseRefused
-from storage.parquet import UNREADABLE, unreadable
+from storage.parquet import column_names
 from storage.sql import explained, parquet_in
 from storage.wording import counted
 from storage.workspace import Workspace
@@ -249,10 +248,7 @@ def _distinct(traces: Path) -> list[dict[str, Any]]:
     if first is None:
         return []
     columns = ["teacher", "license", "terms", "train_use", "acknowledgement"]
-    try:
-        there = set(pq.read_schema(first).names)
-    except UNREADABLE as error:
-        raise unreadable(first, error) from error
+    there = set(column_names(first))
     listed = ", ".join(name if name in there else f"NULL::TEXT AS {name}" for name in columns)
     with explained(), duckdb.connect() as connection:
         rows = connection.execute(f"SELECT {listed}, count(*) FROM {parquet_in(traces)} GROUP BY ALL ORDER BY ALL").fetchall()

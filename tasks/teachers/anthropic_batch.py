@@ -144,9 +144,12 @@ class AnthropicBatchTeacher:
     async def results(self, batch_id: str) -> AsyncGenerator[tuple[str, Completion | StillhouseError]]:
         """Read the results."""
         with understood(self.one):
-            async with self._client.messages.batches.with_streaming_response.results(batch_id) as response:
-                async for line in lines(response.iter_bytes()):
-                    yield self._result(line)
+            try:
+                async with self._client.messages.batches.with_streaming_response.results(batch_id) as response:
+                    async for line in lines(response.iter_bytes()):
+                        yield self._result(line)
+            except official.NotFoundError:
+                raise SetupError(f"{self.one.base_url} has its results no more") from None
 
     def _result(self, raw: bytes) -> tuple[str, Completion | StillhouseError]:
         # A line that can't be read has no custom id either: the file was cut off on its way, and is read again.

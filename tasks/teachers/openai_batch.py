@@ -133,9 +133,12 @@ class OpenAIBatchTeacher:
             if file_id is None:
                 continue
             with understood(self.one):
-                async with self._client.files.with_streaming_response.content(file_id) as response:
-                    async for line in lines(response.iter_bytes()):
-                        yield self._result(line)
+                try:
+                    async with self._client.files.with_streaming_response.content(file_id) as response:
+                        async for line in lines(response.iter_bytes()):
+                            yield self._result(line)
+                except official.NotFoundError:
+                    raise SetupError(f"{self.one.base_url} has {file_id} no more, where its results were") from None
 
     def _result(self, raw: bytes) -> tuple[str, Completion | StillhouseError]:
         # A line that can't be read has no custom id either: the file was cut off on its way, and is read again.

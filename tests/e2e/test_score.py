@@ -181,7 +181,7 @@ def test_as_a_flow(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     spec(workplace, teacher.url, prompts=6, k=1)
     workplace.spec["dataset"] = "scored"
     built = workplace.build()
-    code = "import asyncio, sys; from flows.score_flow import score; asyncio.run(score(*sys.argv[1:], return_state=True))"
+    code = "import asyncio, sys; from flows.score import score; asyncio.run(score(*sys.argv[1:], return_state=True))"
     for name in ("t", "nobody"):
         command = [sys.executable, "-c", code, str(workplace.write()), name, str(workplace.lake)]
         done = subprocess.run(

@@ -13,7 +13,16 @@ import pytest
 from flows.asker import DeskAsker
 from storage.answers import Answers
 from storage.checks import Check
-from storage.errors import BadResponse, QuotaSpent, TeacherDown, Unavailable, VerifierError, Withheld
+from storage.errors import (
+    BadResponse,
+    QuotaSpent,
+    RequestRejected,
+    TeacherDown,
+    TeacherError,
+    Unavailable,
+    VerifierError,
+    Withheld,
+)
 from tasks.asking.retries import FREE
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
@@ -128,6 +137,27 @@ async def test_nothing_but_garbage(made: Callable[..., Bench], answer: Completio
         await bench.ask("a")
     # A control that says nothing may have been too short.
     assert len(bench.teacher.requests) == 4 - (type(answer) is BadResponse)
+
+
+@pytest.mark.parametrize(
+    ("answered", "kind"),
+    [(set(), TeacherError), ({"a"}, RequestRejected), ({"control"}, RequestRejected)],
+    ids=["nobody", "another", "a control"],
+)
+async def test_a_refused_request(made: Callable[..., Bench], answered: set[str], kind: type[TeacherError]):
+    """It is refused for good where the judge answers others; while it refuses whatever it is asked, what it was to judge waits."""
+
+    def given(request: Request) -> Completion:
+        if {request.prompt_id, request.messages[-1].content} & answered:
+            return completion("7")
+        raise RequestRejected("400")
+
+    bench = made(given)
+    found = [(await bench.side_by_side(text))[0] for text in ("a", "b", "c")]
+    assert [type(each) for each in found if each != "7"] == [kind] * (3 - ("a" in answered))
+    # No control is needed where it has answered, and one that is refused may have been too short.
+    asked = sum(request.prompt_id == "control" for request in bench.teacher.requests)
+    assert asked == (0 if "a" in answered else 1 if answered else 2)
 
 
 async def test_a_control_in_the_end(made: Callable[..., Bench]):

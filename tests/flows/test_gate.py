@@ -13,17 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import cli, rights
+from flows.building import Run
 from flows.checks import check
 from flows.exporting import check_export, export_build, export_dataset
 from flows.loading import load_spec
 from flows.plan import plan
-from flows.run import Run
 from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake
 from tasks.export import ExportOptions
-from tasks.exports.notice import acknowledgements
 from tasks.license import LicenseOptions
+from tasks.publishing.notice import acknowledgements
 from tasks.rights.licensing import Licensee, describe_teacher
 from tasks.rights.terms import VARIABLE, load
 

@@ -10,11 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import judging
+from flows.building import Run
 from flows.checks import check
 from flows.exporting import check_export, export_build
 from flows.loading import load_spec
 from flows.plan import plan
-from flows.run import Run
 from flows.working import work_shards
 from storage.errors import GuardRefused, LicenseRefused, SpecError
 from storage.lake import Lake

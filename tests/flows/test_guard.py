@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from flows.building import Run
 from flows.checks import check
 from flows.loading import load_spec
-from flows.run import Run
 from storage.errors import GuardRefused, SetupError
 from storage.lake import Lake
 

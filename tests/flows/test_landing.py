@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from flows.building import Run
 from flows.loading import load_spec
-from flows.run import Run
 from flows.working import work_shards
 from storage.lake import Lake
 

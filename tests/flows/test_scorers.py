@@ -12,7 +12,7 @@ from flows.scorers import check, chosen, fingerprints, gaps, print_of, shown
 from flows.spec import Spec
 from storage.errors import SpecError
 from tests.fakes import make_options
-from tests.tasks.test_capacity_gap import weights
+from tests.tasks.distillation.test_capacity_gap import weights
 
 PATH = Path("spec.yaml")
 TEACHERS: list[dict[str, Any]] = [

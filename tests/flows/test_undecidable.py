@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from flows.building import Run
 from flows.loading import load_spec
 from flows.plan import Plan, plan
-from flows.run import Run
 from flows.working import work_shards
 from storage.errors import SpecError
 from storage.lake import Lake

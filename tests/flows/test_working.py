@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 
 from flows import working
+from flows.building import Run
 from flows.process.waiting import GRACE_S, with_grace
-from flows.run import Run
 from flows.working import signals, work_shards
 from storage.errors import BudgetSpent, Interrupted, StorageError
 from tasks.stop import Stop

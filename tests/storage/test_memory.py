@@ -24,7 +24,7 @@ def test_arrow_gives_memory_back():
 
 def test_arrow_gives_back_what_it_allocates_within():
     """Its own pool, which keeps what it held, is never made in a process of ours, unless the user asks for it."""
-    script = "import flows.run, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    script = "import flows.building, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
     given = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
     for more, expected in [({}, "system"), ({"ARROW_DEFAULT_MEMORY_POOL": "mimalloc"}, "mimalloc")]:
         ran = subprocess.run([sys.executable, "-c", script], env=given | more, check=True, capture_output=True, text=True)

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from storage import workspace as workspaces
+from storage.dealing import PACKED_ROWS
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import SAMPLES
 from storage.sql import literal
-from storage.workspace import JOIN_BYTES, LARGE, PACKED_ROWS, TEXT_BYTES, Workspace
+from storage.workspace import JOIN_BYTES, LARGE, TEXT_BYTES, Workspace
 from tests.storage.lines import line, segment
 
 

@@ -1,4 +1,4 @@
-"""A small house: the real steps of a build on a real lake, in the order in which `flows.run` takes them, with fake teachers."""
+"""A small house: the real steps of a build on a real lake, in the order of `flows.building`, with fake teachers."""
 
 from __future__ import annotations
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from pathlib import Path
 
 import pytest
 
-from storage.errors import BadResponse, RequestRejected, TeacherError, Unavailable
+from storage.errors import BadResponse, LakeDamaged, RequestRejected, TeacherError, Unavailable
+from storage.lake import Lake
 from storage.records import Sample
+from storage.workspace import Workspace
 from tasks.asking.retries import FREE
-from tasks.lapsed import KINDS, Again, Lapsed
+from tasks.lapsed import KINDS, Again, Lapsed, find
 from tasks.teachers.protocol import Completion, Request
 from tests.fakes import echo
 from tests.tasks.test_draw import Till
@@ -52,6 +57,19 @@ def test_kinds():
     assert lapsed.of("u", "400 refused by req-0123456789abcdef: no") is not one
     others = {id(lapsed.of("t", f"error {number}")) for number in range(2 * KINDS)}
     assert len(others) == KINDS - 2
+
+
+def test_a_damaged_build(tmp_path: Path):
+    """Where the last build's outcomes can't be read, the line names them."""
+    lake = Lake(tmp_path / "lake")
+    note = lake.root / "manifests" / "builds" / "b.json"
+    part = lake.snapshot("outcomes", "d", "b") / "part-00000.parquet"
+    for path in (note, part):
+        path.parent.mkdir(parents=True)
+    note.write_text(json.dumps({"dataset": "d", "build_id": "b", "created_at": "2026-01-01T00:00:00+00:00"}))
+    part.write_bytes(b"PAR1")
+    with Workspace(lake, tmp_path / "work") as workspace, pytest.raises(LakeDamaged, match=re.escape(str(part))):
+        find(workspace, lake, "d")
 
 
 @pytest.mark.parametrize("error", [RequestRejected("a filter"), Unavailable("500"), BadResponse("?")], ids=repr)

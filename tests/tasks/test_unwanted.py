@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from storage.errors import BadResponse, EmptyResponse, Interrupted, TeacherDown, Unavailable
+from storage.errors import BadResponse, EmptyResponse, Interrupted, TeacherDown, Unavailable, Unwanted, Withheld
 from storage.lake import Lake
 from storage.records import CUT_OFF, REFUSED, Prompt, Sample
+from tasks.asking.retries import FREE
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Request, Usage
 from tests.fakes import QUICK, FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_prompt, make_request, named
 from tests.tasks.house import Spec, build
 
@@ -82,7 +83,7 @@ class TestAsking:
         answer = self.ask(script(CUT), length="retry")
         assert (answer.completion.choices, answer.attempts, len(answer.wasted)) == (CUT.choices, 3, 2)
 
-    @pytest.mark.parametrize("trouble", [Unavailable("503"), BadResponse("?"), TeacherDown("gone")], ids=repr)
+    @pytest.mark.parametrize("trouble", [Unavailable("503"), BadResponse("?")], ids=repr)
     def test_trouble_after_it(self, trouble: Exception):
         """A response in hand is not lost where asking again comes to nothing."""
         answer = self.ask(script(CUT, trouble), length="retry")
@@ -95,50 +96,42 @@ class TestAsking:
         answer = self.ask(script(completion(CUT.choices[0], whole)), n=2, length="retry")
         assert answer.completion.choices == (whole,)
 
-    def test_cancelled_with_one_in_hand(self):
-        """Who is cancelled while asking again gets what was paid for, and is cancelled then."""
-        got: list[Any] = []
+    def test_retries_that_are_spent(self):
+        """Once there is no retry left in the run's budget, the first response stands as well."""
+        answer = self.ask(script(CUT), length="retry", attempts=1_000)
+        assert (answer.completion.choices, answer.attempts) == (CUT.choices, FREE + 2)
 
-        async def main() -> None:
-            asked = 0
+    @pytest.mark.parametrize("how", ["stopped", "budget", "down", "cancelled"])
+    def test_the_run_ends_with_one_in_hand(self, how: str):
+        """Where the run ends before it was asked again, that is left to a later one: what is in hand is billed, and no answer."""
+        stop, bills = Stop(), list[Usage]()
 
-            class Slow(FakeTeacher):
-                async def complete(self, request: Request) -> Completion:
-                    nonlocal asked
-                    asked += 1
-                    if asked == 2:
-                        await asyncio.sleep(3_600)
-                    return CUT
+        class Last(FakeTeacher):
+            async def complete(self, request: Request) -> Completion:
+                self.requests.append(request)
+                if how == "stopped":
+                    stop.set(Interrupted("SIGINT"))
+                if len(self.requests) == 2:
+                    if how == "down":
+                        raise TeacherDown("gone")
+                    await asyncio.sleep(3_600)
+                return CUT
 
-            async def caller() -> None:
-                got.append(await make_desk(make_options(retry=retry(length="retry")), Slow(), Stop()).ask(make_request()))
-                await asyncio.sleep(3_600)
-                got.append("not cancelled")
-
-            task = asyncio.create_task(caller())
-            await asyncio.sleep(1)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-
-        in_virtual_time(main())
-        assert [each.completion.choices for each in got] == [CUT.choices]
-
-    def test_stopped_with_one_in_hand(self):
-        """Where the run stops, nothing is asked again."""
-        stop = Stop()
-
-        def answer(request: Request) -> Completion:
-            stop.set(Interrupted("SIGINT"))
-            return CUT
-
-        teacher = FakeTeacher(answer=answer)
+        teacher = Last()
 
         async def main() -> Any:
-            return await make_desk(make_options(retry=retry(length="retry")), teacher, stop).ask(make_request())
+            desk = make_desk(make_options(retry=retry(length="retry")), teacher, stop)
+            asked = asyncio.create_task(
+                desk.ask(make_request(), may_send=lambda: how != "budget" or not bills, billed=bills.append)
+            )
+            await asyncio.sleep(1)
+            asked.cancel()
+            return await asked
 
-        assert in_virtual_time(main()).completion.choices == CUT.choices
-        assert len(teacher.requests) == 1
+        ended = {"stopped": Unwanted, "budget": Withheld, "down": TeacherDown, "cancelled": asyncio.CancelledError}
+        with pytest.raises(ended[how]):
+            in_virtual_time(main())
+        assert (len(teacher.requests), len(bills)) == (2 if how in {"down", "cancelled"} else 1, 1)
 
     @pytest.mark.parametrize(
         ("steps", "policies", "error", "asked"),

@@ -23,7 +23,7 @@ from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
 from storage.parquet import write_rows
 from tasks.exporters.making import make
-from tasks.exports.refuted import PromptSamples
+from tasks.publishing.refuted import PromptSamples
 from tests.tasks.exporters import students
 from tests.tasks.exporters.traces import make_trace, user
 

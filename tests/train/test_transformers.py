@@ -25,7 +25,7 @@ from tasks.teachers.decoding import Model
 from tasks.teachers.transformers import TransformersTeacher, make
 from tasks.vocabulary import Vocabulary
 from tests.fakes import make_options, make_request
-from tests.flows.test_contest import evaluate
+from tests.flows.test_evaluating import evaluate
 from tests.tasks.exporters import students
 from tests.tasks.teachers.test_conformance import TestTeacher  # noqa: F401 - what every teacher must do is tried on this one
 

@@ -82,6 +82,20 @@ def test_code_and_formulas_do_not_count() -> None:
         assert found(response, "en").passed is False
 
 
+@pytest.mark.parametrize(
+    ("response", "passed"),
+    [
+        (f"<think>{FRENCH}</think>{ENGLISH}", True),
+        (f"<think>\n{ENGLISH}\n</think>\n\n{FRENCH}", False),
+        (f"<think>{ENGLISH}", None),
+        (f"The tag <think> begins it. {ENGLISH}", True),
+    ],
+)
+def test_a_chain_of_thought_does_not_count(response: str, passed: bool | None) -> None:
+    """What a model thinks may be in any language."""
+    assert found(response).passed is passed
+
+
 def test_candidates() -> None:
     """A list of the languages that it may be decides shorter texts."""
     short = "Hello, how are you today?"

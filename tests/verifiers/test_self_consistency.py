@@ -60,8 +60,17 @@ def test_reasons():
 
 
 def test_a_larger_share():
-    """All must agree where the share is one."""
+    """All must agree where the share is one; what is written counts, and no binary fraction near it."""
+    assert vote(["7"] * 14 + [str(n) for n in range(11)], share=0.56)[0].passed is True
     assert [each.passed for each in vote(["5", "5", "6"], share=1)] == [None, None, None]
+
+
+def test_a_refusal_is_no_answer():
+    """However many decline in the same words, they agree on nothing."""
+    declined = "I'm sorry, but I can't help with that."
+    found = vote([declined, declined, f"<think>No.</think>{declined}", "Paris", "Paris", "London"], kind="text", share=0.3)
+    assert [each.passed for each in found] == [False, False, False, True, True, False]
+    assert found[0].reason == "it declines to answer"
 
 
 def test_what_was_cut_off():

@@ -5,12 +5,17 @@ So a verdict that a response contains, and a judge merely repeats, doesn't count
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
+import html
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+from urllib.parse import unquote_plus
 
 from storage.errors import VerifierError
 from storage.records import Message
@@ -65,7 +70,8 @@ class Form(Generic[T]):
         verdict, reason = self.parse(answer)
         said = (_bare(answer), f"reason {reason} {self.key} {verdict}", f"{self.key} {verdict} reason {reason}")
         repeated = re.compile("|".join(f"{_words(each)}(?![0-9]|e[0-9])" for each in said))
-        if any(repeated.search(_words(unfenced(message.content))) for message in messages if message.role == "user"):
+        shown = (unfenced(message.content) for message in messages if message.role == "user")
+        if any(repeated.search(_words(each)) for text in shown for each in _readings(text)):
             raise ValueError("it repeats a verdict that stands in what is judged")
         return verdict, reason
 
@@ -128,9 +134,22 @@ def _bare(answer: str) -> str:
     return fenced[1] if (fenced := _FENCED.fullmatch(text)) else text
 
 
+def _readings(text: str) -> Iterator[str]:
+    """Yield a text, and what a judge may have read in it: that of entities, of percent signs, of base64 and of hexadecimal."""
+    yield text
+    yield html.unescape(html.unescape(text))
+    yield unquote_plus(text)
+    for packed in _PACKED.findall(text):
+        with contextlib.suppress(ValueError):
+            yield base64.b64decode(packed.translate(_URL_SAFE) + "==").decode()
+    for packed in _HEXADECIMAL.findall(text):
+        with contextlib.suppress(ValueError):
+            yield bytes.fromhex(packed).decode()
+
+
 def _words(text: str) -> str:
     """Return the letters and digits of a text: a verdict is the same with other quotes, spaces or escapes, and as a list."""
-    text = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+    text = unicodedata.normalize("NFKC", _ESCAPED.sub(lambda match: chr(int(match[1] or match[2], 16)), text))
     return _UNWORDED.sub("", text).casefold()
 
 
@@ -145,6 +164,9 @@ def _repair(answer: str, fault: str) -> list[Message]:
 
 
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
+_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
+_PACKED = re.compile(r"[A-Za-z0-9+/_-]{24,}")
+_URL_SAFE = str.maketrans("-_", "+/")
+_HEXADECIMAL = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2} ?){16,}")
 _UNWORDED = re.compile(r"(?<=\d)\.0+(?!\d)|⟨U\+[0-9A-F]{4,6}⟩|[\W_]+")
 """What is not read of 8.0, characters that don't show, and all between words."""

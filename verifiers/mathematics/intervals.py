@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
 
@@ -14,8 +15,26 @@ Side = tuple[int, Fraction, int]
 """An end as a place on the line: -1, 0 or 1 for minus infinity, a number or infinity; the number; what lies just beyond it."""
 
 
+_LEAD = re.compile(
+    r"(?:(?:so|thus|hence|therefore|then|finally)\b[\s,:]*)?(?:we\s(?:get|have|find|obtain)\b[\s,:]*(?:that\s)?)?"
+    r"(?:(?:the\s)?(?:solutions?(?:\sset)?|domain|range|interval)(?:\s(?:is|are)\b[\s,:]*|:\s*))?",
+    re.IGNORECASE,
+)
+_DESCRIBED = re.compile(
+    r"\$?\s*(?:\\left\s*)?\\?\{\s*(?P<name>[a-z])\s*(?:(?:∈|\\in\b)\s*(?:\u211d|\\mathbb\s*\{?R\}?|R)\s*)?(?:\||:|\u2223|\\mid\b)"
+    r"(?P<condition>[^{}|:]{1,200}?)(?:\\right\s*)?\\?\}\s*\$?\s*\.?"
+)
+"""{x | 1 < x < 2}, of which the condition says all."""
+
+
 def interval(text: str) -> tuple[Statement, ...]:
-    """Read an interval, a union, an inequality or a set of single points. Raise Unreadable."""
+    """Read an interval, a union, an inequality, a set of single points or one that is described. Raise Unreadable."""
+    text = text[lead.end() :] if (lead := _LEAD.match(text)) else text
+    if described := _DESCRIBED.fullmatch(text.strip()):
+        found = read(described["condition"])
+        if found.kind not in {"interval", "union"} or found.name != described["name"]:
+            raise Unreadable("a set that is described by something else than its bounds")
+        return as_intervals(found)
     return as_intervals(read(text))
 
 

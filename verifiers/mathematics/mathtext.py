@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from verifiers.reading.markup import INDICES, SUPERSCRIPTS, UNKNOWN, fold
+from verifiers.reading.units import UNITS
 
 MAX_CHARS = 8000
 """Of an expression. No final answer is longer, and a hostile one costs no more than this."""
@@ -85,50 +86,6 @@ _CONSTANTS = {
 }
 _REALS = "\u211d"
 _LETTERS = {"π": "pi", "∞": "infty", "∅": "emptyset", "√": "sqrt", _REALS: "R"}
-_UNIT_NAMES = {
-    "cm": "centimetre|centimeter|cm",
-    "mm": "millimetre|millimeter|mm",
-    "km": "kilometre|kilometer|km",
-    "m": "metre|meter|m",
-    "in": "inch|inches|in",
-    "ft": "foot|feet|ft",
-    "yd": "yard|yd",
-    "mi": "mile|mi",
-    "kg": "kilogram|kg",
-    "g": "gram|g",
-    "mg": "milligram|mg",
-    "lb": "pound|lb|lbs",
-    "oz": "ounce|oz",
-    "s": "second|sec|s",
-    "min": "minute|min",
-    "h": "hour|hr|hrs|h",
-    "day": "day",
-    "week": "week",
-    "month": "month",
-    "year": "year|yr",
-    "L": "litre|liter|L",
-    "mL": "millilitre|milliliter|mL|ml",
-    "gal": "gallon|gal",
-    "mph": "mph",
-    "N": "newton|N",
-    "J": "joule|J",
-    "W": "watt|W",
-    "V": "volt|V",
-    "°": "degree|deg",
-    "rad": "radian|rad",
-    "%": "percent|pct",
-    "$": "dollar|usd|USD",
-    "¢": "cent",
-    "€": "euro|EUR",
-    "£": "GBP",
-    "unit": "unit",
-}
-UNITS = {
-    spelled: unit
-    for unit, names in _UNIT_NAMES.items()
-    for name in names.split("|")
-    for spelled in (name, name + "s" if len(name) > 3 else name)  # noqa: PLR2004 - "cms" is no word
-}
 _INDEX = re.compile("(?<=[A-Za-z])[\u2080-\u2089]+")
 """x₁, which is x_1."""
 _UNION = re.compile(r"(?<=[\])}])\s*U\s*(?=[\[(\\])")

@@ -84,26 +84,34 @@ def _in_radians(line: Sequence[Token]) -> list[Token]:
 
 def _without_unit(line: list[Token]) -> tuple[list[Token], str]:
     """Take a unit off the end: 5 cm^2, 3 m/s, 50%; or a currency's sign off the beginning."""
-    unit = ""
-    if line[0].kind == "unit" and line[0].text in _MONEY:
-        unit, line = line[0].text, line[1:]
-    elif line[0].text == "-" and len(line) > 1 and line[1].kind == "unit" and line[1].text in _MONEY:
-        unit, line = line[1].text, [line[0], *line[2:]]
+    line, money = _without_money(line)
     at = next((i for i, token in enumerate(line) if token.kind == "unit"), len(line))
-    behind = line[at:]
-    if behind and at:
-        if not all(token.kind in {"unit", "number"} or token.text in {"^", "/", "{", "}", "*"} for token in behind):
-            raise Unreadable("a unit stands within it")
-        if any(token.kind == "number" and before.kind == "unit" for before, token in itertools.pairwise(behind)):
-            raise Unreadable("a number follows its unit")  # 5 in 6
-        slash = line[at - 1].text == "/"
-        if slash or (unit and len(behind) > 1):
-            raise Unreadable("its unit isn't clear")
-        written = "".join(token.text for token in behind if token.text not in {"{", "}"})
-        if unit and written != unit:
-            raise Unreadable("it has two units")
-        unit, line = written, line[:at]
-    return line, unit
+    before, behind = line[:at], line[at:]
+    if not before or not behind:
+        return line, money
+    unit = _unit(behind)
+    if before[-1].text == "/" or (money and len(behind) > 1):
+        raise Unreadable("its unit isn't clear")
+    if money and unit != money:
+        raise Unreadable("it has two units")
+    return before, unit
+
+
+def _without_money(line: list[Token]) -> tuple[list[Token], str]:
+    """Take a currency's sign off the beginning: $5, -$5."""
+    sign = 1 if line[0].text == "-" and len(line) > 1 else 0
+    if line[sign].kind == "unit" and line[sign].text in _MONEY:
+        return [*line[:sign], *line[sign + 1 :]], line[sign].text
+    return line, ""
+
+
+def _unit(behind: Sequence[Token]) -> str:
+    """Return a unit as it is written behind a number. Raise Unreadable where something else stands there too."""
+    if not all(token.kind in {"unit", "number"} or token.text in {"^", "/", "{", "}", "*"} for token in behind):
+        raise Unreadable("a unit stands within it")
+    if any(token.kind == "number" and before.kind == "unit" for before, token in itertools.pairwise(behind)):
+        raise Unreadable("a number follows its unit")  # 5 in 6
+    return "".join(token.text for token in behind if token.text not in {"{", "}"})
 
 
 def _plus_minus(node: Node) -> int:

@@ -62,11 +62,8 @@ def read(text: str) -> Statement:
     if (spoken := _spoken(text)) is not None:
         return spoken
     line = tokens(text)
-    depth = deepest = 0
-    for token in line:
-        depth += (token.text in _OPENING) - (token.text in _CLOSING)
-        deepest = max(deepest, depth)
-    if deepest > MAX_DEPTH:
+    depths = itertools.accumulate((token.text in _OPENING) - (token.text in _CLOSING) for token in line)
+    if max(depths, default=0) > MAX_DEPTH:
         raise Unreadable("it is nested too deeply")
     return _statement(line)
 
@@ -92,10 +89,10 @@ def _statement(line: Sequence[Token]) -> Statement:
         raise Unreadable("nothing stands there")
     if all(token.kind == "word" and token.text not in {"or", "and"} for token in line):
         return _of_words(line)
-    if interval := _turned_interval(line):
-        return interval
     if len(line) > _LEAST and line[0].kind == "symbol" and line[1].text == "∈":
         return _element_of(line[0].text, _statement(line[2:]))
+    if interval := _turned_interval(line):
+        return interval
     parts, joints = _split(line, {",", ";", "or", "and"})
     if len(parts) > 1:
         return _several(parts, joints)
@@ -134,32 +131,61 @@ def _split(line: Sequence[Token], at: set[str]) -> tuple[list[Sequence[Token]], 
 
 
 def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
-    commas = [joint.tight for joint in joints if joint.text == ","]
-    thousands = any(part and re.fullmatch(r"\d{3}(?:\.\d+)?", part[0].text) for part in parts[1:])
-    # "1,2" and "1,2, 3,4", but "1,2,3" is a list to everybody.
-    if any(commas) and (len(commas) == 1 or not all(commas) or thousands):
-        raise Unreadable("a comma between two digits may be a decimal one")
-    if not parts[-1] or not parts[0]:
-        raise Unreadable("something is missing beside a comma")
+    """Return what the parts of a list state together: a union of intervals, a system of assignments, or a set of values."""
+    _check_commas(parts, joints)
     items = [_one(part) for part in parts if part]  # "1, 2, and 3" has an empty one
     if len(items) > MAX_ITEMS:
         raise Unreadable("it has too many elements")
     names = [item.name if item.kind != "relation" else "" for item in items]
     words = {joint.text for joint in joints}
     if all(item.kind in {"interval", "union"} for item in items):
-        if words != {"or"} or len(set(names)) > 1:
-            raise Unreadable("what several intervals have to do with each other isn't said")
-        return Statement(kind="union", items=tuple(each for item in items for each in _intervals(item)), name=names[0])
+        return _several_intervals(items, words)
     if all(names) and len(set(names)) == len(names):
         if "or" in words:
             raise Unreadable("it gives one name or another")
         return Statement(kind="system", items=tuple(items))
-    # "x = 1 or x = 2" and "x = 1, 2" say the same.
+    return _values(items, names, alternatives=words == {"or"})
+
+
+def _check_commas(parts: list[Sequence[Token]], joints: list[Token]) -> None:
+    """Raise Unreadable where a comma may be a decimal one, or nothing stands beside one."""
+    tight = [joint.tight for joint in joints if joint.text == ","]
+    thousands = any(part and re.fullmatch(r"\d{3}(?:\.\d+)?", part[0].text) for part in parts[1:])
+    # "1,2" and "1,2, 3,4", but "1,2,3" is a list to everybody.
+    if any(tight) and (len(tight) == 1 or not all(tight) or thousands):
+        raise Unreadable("a comma between two digits may be a decimal one")
+    if not parts[-1] or not parts[0]:
+        raise Unreadable("something is missing beside a comma")
+
+
+def _values(items: Sequence[Statement], names: Sequence[str], *, alternatives: bool) -> Statement:
+    """Return several values as a set, which "x = 1 or x = 2" and "x = 1, 2" name alike."""
     if any(item.kind in {"relation", "words", "interval", "union", "system"} for item in items) or len({*names} - {""}) > 1:
         raise Unreadable("what its parts have to do with each other isn't said")
     if not names[0] and any(names):
         raise Unreadable("it names only some of its values")
-    return (_one_value(items) if words == {"or"} else None) or Statement(kind="set", items=tuple(_members(items)), name=names[0])
+    one = _one_value(items) if alternatives else None
+    return one or Statement(kind="set", items=tuple(_members(items)), name=names[0])
+
+
+def _several_intervals(items: Sequence[Statement], words: set[str]) -> Statement:
+    if words == {"and"} and (within := _between(items)):
+        return within
+    if words != {"or"} or len({item.name for item in items}) > 1:
+        raise Unreadable("what several intervals have to do with each other isn't said")
+    return Statement(kind="union", items=tuple(each for item in items for each in _intervals(item)), name=items[0].name)
+
+
+def _between(items: Sequence[Statement]) -> Statement | None:
+    """Return "x > 1 and x < 2" as one interval: a bound below and one above, of the same name."""
+    bounds = sorted(items, key=lambda item: item.items[0].node == _BELOW)
+    names = {item.name for item in items}
+    if len(items) != _LEAST or len(names) > 1 or "" in names or any(item.kind != "interval" for item in items):
+        return None
+    low, high = bounds
+    if _infinite(low.items[0]) or _infinite(high.items[1]) or not _infinite(low.items[1]) or not _infinite(high.items[0]):
+        return None
+    return replace(_interval(low.ends[0] + high.ends[1], low.items[0], high.items[1]), name=low.name)
 
 
 def _one_value(items: Sequence[Statement]) -> Statement | None:

@@ -36,9 +36,15 @@ ABROAD = {
     for name in names.split()
 }
 """Months in German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Russian and Polish."""
-_DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_WRITTEN = (
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth "
+    "seventeenth eighteenth nineteenth"
+)
+_UNDER_20 = _WRITTEN.split()
+_ORDINALS = [*_UNDER_20, "twentieth", *(f"twenty-{one}" for one in _UNDER_20[:9]), "thirtieth", "thirty-first"]
+_DAY = rf"(?P<day>\d{{1,2}}(?:st|nd|rd|th)?|(?:{'|'.join(_ORDINALS[::-1]).replace('-', '[- ]')})\b)"
 _WEEKDAY = r"(?:(?P<weekday>" + "|".join([*_DAYS, *(rf"{day[:3]}\.?" for day in _DAYS), r"tues\.?", r"thurs\.?"]) + r"),?\s+)?"
-_YEAR = r"(?P<year>\d{4})"
+_YEAR = r"(?P<year>\d{4})(?:\s(?:AD|CE|A\.D\.|C\.E\.|года|\u0433\.))?"
 _BEGIN, _END = r"(?<![\w/.-])", r"(?![\w/-]|\.\d)"
 _CHINESE = re.compile(r"(?<!\d)(?P<year>\d{4})\s?[年년]\s?(?P<month>\d{1,2})\s?[月월]\s?(?P<day>\d{1,2})\s?[日일号]")
 """And as Japanese and Koreans write it."""
@@ -46,8 +52,9 @@ _FORMS = tuple(
     re.compile(_BEGIN + form + _END, re.IGNORECASE)
     for form in (
         r"(?P<year>\d{4})(?P<sep>[-/.])(?P<month>\d{1,2})(?P=sep)(?P<day>\d{1,2})(?:T00:00(?::00(?:\.0+)?)?Z?)?",
-        rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:of\s+)?{_MONTH},?\s+{_YEAR}",
-        rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY},?\s+{_YEAR}",
+        rf"{_WEEKDAY}(?:the\s+)?{_DAY}\s+(?:day\s+)?(?:of\s+)?{_MONTH},?\s+(?:of\s+)?{_YEAR}",
+        rf"{_WEEKDAY}{_MONTH}\s+(?:the\s+)?{_DAY},?\s+(?:of\s+)?{_YEAR}",
+        rf"(?P<year>\d{{4}}),?\s+{_MONTH}\s+{_DAY}",
         rf"(?P<day>\d{{1,2}})-{_MONTH}-{_YEAR}",
         rf"{_DAY}(?:\.|er)?\s+(?:de\s+)?(?P<month>{'|'.join(ABROAD)})\.?,?\s+(?:de\s+)?{_YEAR}",
         r"(?P<first>\d{1,2})(?P<sep>[-/.])(?P<second>\d{1,2})(?P=sep)(?P<year>\d{4})",
@@ -57,6 +64,20 @@ _NEUTRAL = re.compile(
     r"(?:(?:on|the|correct|final|right|exact|it|was|is|date|of|born|happened|in|answer|event|day|this|that|so|thus|therefore|hence|took|place|am|den|der|le|el|il|op|war|est|es|è|ist|era)\b|[\s,.:;*_'\"()\u3002是为]|です|입니다|这一天)*",
     re.IGNORECASE,
 )
+
+
+_LEADS = re.compile(r"[A-Z][\w '\u2019-]{0,120}\s(?:on|is|was)\s(?:the\s)?")
+_FOLLOWS = re.compile(r",?\s[a-z][\w '\u2019-]{0,120}\.?")
+"""In a sentence of its own: "The treaty was signed on …", "On …, the treaty was signed."."""
+_OTHERWISE = re.compile(
+    r"\b(?:before|after|by|until|till|since|from|to|through|between|not|no|nor|never|none|neither|except|or|around|about|circa|almost"
+    r"|approximately|earl(?:y|ier)|late[r]?|previous|next|following|prior|preced\w*|ago|(?:day|week|month|year|hour|minute)s?|eve"
+    r"|wrong|incorrect|false|if|unless|when|maybe|perhaps|possibly|probably|might|may|could|would|should|guess|think|believe|assum\w*"
+    r"|sa(?:id|y|ys)|claim\w*|some|many|instead|rather|but|however|although|though|another|other|also|whereas|while|only|plus|minus"
+    r"|birthday|today|yesterday|tomorrow|\w+n['\u2019]t|my|your)\b",
+    re.IGNORECASE,
+)
+"""With these, a sentence speaks of another date than the one in it, or of one that nobody vouches for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +102,19 @@ def read(text: str, *, day_first: bool | None) -> Dated | str:
         return f"several dates: {found[0][1].text} and {found[-1][1].text}"
     begin, end = found[0][0].start(), found[-1][0].end()
     # "before 1 May 2024" and "not on 1 May 2024" are other answers.
-    if not _NEUTRAL.fullmatch(text[:begin]) or not _NEUTRAL.fullmatch(text[end:]):
+    if not _neutral(text[:begin], text[end:]):
         return f"more than a date: “{' '.join(text.split())[:60]}”"
     dated = found[0][1]
     return dated if dated.days else f"there is no such day: {dated.text}"
+
+
+def _neutral(before: str, behind: str) -> bool:
+    """Whether what stands around a date leaves it what it is."""
+    led, followed = _NEUTRAL.fullmatch(before), _NEUTRAL.fullmatch(behind)
+    if led and followed:
+        return True
+    sentence = (led and before.strip() and _FOLLOWS.fullmatch(behind)) or (followed and _LEADS.fullmatch(before))
+    return bool(sentence) and not _OTHERWISE.search(before) and not _OTHERWISE.search(behind)
 
 
 def _found(text: str, *, day_first: bool | None) -> Iterator[tuple[re.Match[str], Dated]]:
@@ -105,7 +135,8 @@ def _days(match: re.Match[str], *, day_first: bool | None) -> Iterator[date]:
         month = (
             int(written) if written.isdecimal() else ABROAD.get(written) or 1 + [name[:3] for name in _MONTHS].index(written[:3])
         )
-        pairs = {(int(groups["day"]), month)}
+        day = groups["day"].lower().replace(" ", "-")
+        pairs = {(_ORDINALS.index(day) + 1 if day in _ORDINALS else int(day.rstrip("stndrh")), month)}
     weekday = groups.get("weekday")
     for day, month in pairs:
         try:

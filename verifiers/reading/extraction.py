@@ -17,8 +17,9 @@ from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
 from verifiers.reading.answers import Answer, Found, NoAnswer
-from verifiers.reading.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
+from verifiers.reading.markers import Marker, boxes, hashes, markers, several, tags
 from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
+from verifiers.reading.thinking import after_thinking
 
 UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0

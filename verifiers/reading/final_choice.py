@@ -80,6 +80,15 @@ _IS_CORRECT = re.compile(
     r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
     re.MULTILINE,
 )
+_NOT_MEANT = re.compile(
+    r"\s(?:left|avoid\w*|ignored|skipped|forgotten|rejected|excluded|discarded|eliminated|ruled|dismissed|described|characteri[sz]ed"
+    r"|seen|thought|treated|regarded|viewed|understood|kept|saved|used|wrong|incorrect|false|distractor|trap|decoy|of\sthe\s(?:wrong|false|rest)"
+    r"|out\b|next\sto|beside|behind|above|below|unless|only\s(?:if|when))\b",
+    re.IGNORECASE,
+)
+"""Behind "B is best", "B is right", "B is the best": it says something else of B."""
+_SUPPOSES = re.compile(r"\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only)\b", re.IGNORECASE)
+"""Behind "B would be correct"."""
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
 _CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
 _JUDGED_LINE = re.compile(
@@ -105,7 +114,7 @@ _CHOOSES = re.compile(
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
-    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|(?:over|rather\sthan|instead\sof)\s(?:(?i:option|choice)\s)?\(?[A-Z]\b|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
     (?(told)(?=[*_.!]{0,4}\s*(?:$|\n)|,?\s(?:because|since|as)\b))  # "Choose B. Then draw a circle" chooses nothing
     """,
     re.VERBOSE,
@@ -231,7 +240,11 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
     yield from _stated(_CORRECT_ELSEWHERE, text, choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
-        if not negative and match["letter"] in choices:
+        supposed = " would " in match[0] and _SUPPOSES.match(text, match.end())
+        refused = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
+        if negative or supposed or _NOT_MEANT.match(text, match.end()) or (refused and not refused.hedges):
+            continue
+        if match["letter"] in choices:
             yield match["letter"]
 
 
@@ -267,19 +280,20 @@ def _ends_there(line: str, choice: Letter) -> bool:
     return closed or _STANDS_ALONE.match(line, choice.end) is not None
 
 
-def _last_in_brackets(text: str, line: str) -> str:
+def _last_in_brackets(text: str, line: str, choices: str) -> set[str]:
     """Return the letter in the only brackets of a text, at its end: "The capital is Paris. (B)"."""
     behind = _LAST_IN_BRACKETS.search(line)
     plain = behind is not None and text.count("(") == 1 and not _UNSURE.search(line) and not _JOINS.search(line)
-    return behind[1] if behind and plain else ""
+    return {behind[1]} & set(choices) if behind and plain else set()
 
 
-def _restated(lines: list[str], choices: str) -> str | None:
+def _restated(lines: list[str], choices: str) -> set[str]:
     """Return the letter of an option that is listed before, and stands again on the last line."""
     last, before = _OPTION_LINE.fullmatch(lines[-1].strip()), [_OPTION_LINE.fullmatch(line.strip()) for line in lines[:-1]]
     if last is None or last[1] not in choices or not before or (before[-1] and ord(before[-1][1]) + 1 == ord(last[1])):
-        return None
-    return last[1] if any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before) else None
+        return set()
+    again = any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before)
+    return {last[1]} if again else set()
 
 
 _NEAR = 60
@@ -301,26 +315,40 @@ def _names_option(lines: list[str], listed: set[str], choices: str) -> bool:
 
 def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
-    listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
-    found = set(_chosen(text[-20_000:], choices))
     lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
     if not lines:
         return None
-    listed |= set(_LABELLED.findall(text)) if _LABELLED.match(lines[0].strip()) else set()
-    if restated := _restated([line for line in text.splitlines() if line.strip()], choices):
-        found.add(restated)
-    explained = len(lines) > 1 and _EXPLAINED.match(lines[1]) is not None
-    if (first := in_sentence(lines[0], choices)) and (len(listed) <= 1 or explained):
-        if isinstance(first, Letter):
-            found |= {first.letter} if _ends_there(lines[0], first) else set()
-        elif not first.negated:
-            return first
-    alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
-    if (alone or _names_option(lines, listed, choices)) and (last := in_sentence(lines[-1], choices)):
-        found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
-    if not found and (behind := _last_in_brackets(text, lines[-1])) in choices:
-        found |= {behind} - {""}
-    found = found or _only_true(text[-20_000:], choices)
+    listed = _listed(text, lines[0], choices)
+    first = _first(lines, listed, choices)
+    if isinstance(first, Unclear):
+        return first
+    found = set(_chosen(text[-20_000:], choices))
+    found |= _restated([line for line in text.splitlines() if line.strip()], choices)
+    found |= {first.letter} if first else set()
+    found |= _last(lines, listed, choices)
+    found = found or _last_in_brackets(text, lines[-1], choices) or _only_true(text[-20_000:], choices)
     if len(found) > 1:
         return Unclear(f"several choices: {' and '.join(sorted(found))}")
     return Letter(found.pop(), len(text)) if found else None
+
+
+def _listed(text: str, first_line: str, choices: str) -> set[str]:
+    """Return the letters of options that a text lists; of more than one, none is chosen by where it stands."""
+    listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
+    return listed | set(_LABELLED.findall(text)) if _LABELLED.match(first_line.strip()) else listed
+
+
+def _first(lines: list[str], listed: set[str], choices: str) -> Letter | Unclear | None:
+    """Return what the first line chooses; Unclear where that is several letters, None where it is none or only denied."""
+    explained = len(lines) > 1 and _EXPLAINED.match(lines[1]) is not None
+    first = in_sentence(lines[0], choices) if len(listed) <= 1 or explained else None
+    if isinstance(first, Letter):
+        return first if _ends_there(lines[0], first) else None
+    return None if first is None or first.negated else first
+
+
+def _last(lines: list[str], listed: set[str], choices: str) -> set[str]:
+    """Return the letter that the last line consists of, or the option that it names."""
+    alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
+    last = in_sentence(lines[-1], choices) if alone or _names_option(lines, listed, choices) else None
+    return {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()

@@ -162,63 +162,6 @@ _OTHER_ANSWER = re.compile(
 _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hence|then))\s{0,3}$", re.IGNORECASE)
 
 
-_THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"))
-_GLM = ("<|begin_of_box|>", "<|end_of_box|>")
-r"""How GLM writes \boxed{}."""
-_THOUGHT = re.compile(r"\s*<(think|thinking)>")
-
-
-def after_thinking(text: str, *, boxed: bool = True) -> str | None:
-    """Return what follows the chain of thought, where one stands in `<think>` or `<thinking>` tags; None where it never ends.
-
-    `boxed`: with GLM's boxes as LaTeX's; else they are left out.
-    """
-    text = _uncommented(text)
-    if _GLM[0] in text and not boxed:
-        text = text.replace(_GLM[0], " ").replace(_GLM[1], " ")
-    elif _GLM[0] in text:
-        text = text.replace(_GLM[0], r"\boxed{").replace(_GLM[1], "}")
-    for _, closing in _THOUGHTS:
-        closed = text.rfind(closing)
-        if closed >= 0:
-            text = text[closed + len(closing) :]
-    return None if any(opening in text for opening, _ in _THOUGHTS) else text
-
-
-def spoken(text: str) -> str | None:
-    """Return a response without the chain of thought that it begins with; None where that never ends.
-
-    For responses of which all else counts, be it code or data: what looks like a tag within them is their own.
-    """
-    at = 0
-    while opening := _THOUGHT.match(text, at):
-        closing = f"</{opening[1]}>"
-        closed = text.find(closing, opening.end())
-        if closed < 0:
-            return None
-        at = closed + len(closing)
-    return text[at:]
-
-
-_BEGINS_BLOCK = re.compile(r"[\s>*+\-\d.)]*")
-"""Before what begins a line, or an item of a list or a quotation."""
-
-
-def _uncommented(text: str) -> str:
-    """Return a text without its HTML comments, which no reader sees.
-
-    One that never ends hides the rest where it begins a line or an item; within a line it is a text like any other, to Markdown.
-    """
-    kept, at = [], 0
-    while (begin := text.find("<!--", at)) >= 0:
-        end = text.find("-->", begin)
-        if end < 0 and not _BEGINS_BLOCK.fullmatch(text, text.rfind("\n", 0, begin) + 1, begin):
-            break
-        kept.append(text[at:begin])
-        at = len(text) if end < 0 else end + len("-->")
-    return "".join([*kept, text[at:]]) if kept or at else text
-
-
 def markers(text: str, *, options: bool = False) -> list[Marker]:
     """Return the markers of a text in order of where they end. `options`: of a multiple-choice response."""
     boxed = boxes(text)
@@ -240,34 +183,88 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
     return sorted(found, key=lambda marker: marker.end)
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """The word "answer" in a text, and what stands before it there."""
+
+    text: str
+    word: re.Match[str]
+    before: str
+    """A little of the text, up to the word."""
+    after: str
+    """Likewise, behind it."""
+    start: int
+    """Where what belongs to it begins: "the final"."""
+    noun: bool
+    """Whether that makes it one: "the answer", but not "they answer"."""
+    doubt: bool
+    """See `Marker.doubt`."""
+
+    def marker(self, behind: re.Match[str], form: Form, *, doubt: bool, negated: bool = False) -> Marker:
+        """Return the marker that ends where a match behind the word does."""
+        end = self.word.end() + behind.end()
+        return Marker(self.start, end, None, form, _label(self.text[self.start : end]), doubt=doubt, negated=negated)
+
+
 def _worded(text: str) -> list[Marker]:
     found: list[Marker] = []
-    for match in deque(_WORD.finditer(text), MAX_MARKERS):
-        before = text[max(0, match.start() - 50) : match.start()]
-        after = text[match.end() : match.end() + 360]
-        extra = _BEFORE.search(before)
-        start = match.start() - (len(extra[0]) if extra else 0)
-        another = _OTHER_ANSWER.search(before) is not None
-        noun = another or _NOUN.search(before) is not None
-        doubt = another or _doubtful(text, start)
-        bare = _BEGINS.search(before) is not None and match[0][-1] not in "sS"
-        if (isnt := _ISNT.match(after)) and (noun or not before.strip()):
-            end = match.end() + isnt.end()
-            found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=True))
-        elif (colon := _COLON.match(after)) and not (colon[0].strip() in {"-", "\u2013", "—"} and not noun):
-            end = match.end() + colon.end()
-            final = re.search(r"final\s{1,2}$", before, re.IGNORECASE) is not None
-            found.append(Marker(start, end, None, "is" if final else "heading", _label(text[start:end]), doubt=doubt))
-        elif (verb := _said(after)) and (noun or (bare and not verb["between"].strip())) and not _verbal(before):
-            end = match.end() + verb.end()
-            would = "would" in verb[0].lower()
-            supposed = would and bool(_ONLY_IF.match(text, end) or _HAD_IT_BEEN.search(before))
-            doubt = doubt or supposed or _MAY.search(verb["between"]) is not None
-            found.append(Marker(start, end, None, "is", _label(text[start:end]), doubt=doubt, negated=bool(verb["not"])))
-        elif (alone := _ALONE.match(after)) and _HEADING_START.search(before):
-            end = match.end() + alone.end()
-            found.append(Marker(start, end, None, "heading", _label(text[start:end])))
+    for word in deque(_WORD.finditer(text), MAX_MARKERS):
+        at = _word(text, word)
+        if marker := _denied(at) or _with_colon(at) or _with_verb(at) or _as_heading(at):
+            found.append(marker)
     return found
+
+
+def _word(text: str, word: re.Match[str]) -> _Word:
+    before = text[max(0, word.start() - 50) : word.start()]
+    extra = _BEFORE.search(before)
+    start = word.start() - (len(extra[0]) if extra else 0)
+    another = _OTHER_ANSWER.search(before) is not None
+    return _Word(
+        text=text,
+        word=word,
+        before=before,
+        after=text[word.end() : word.end() + 360],
+        start=start,
+        noun=another or _NOUN.search(before) is not None,
+        doubt=another or _doubtful(text, start),
+    )
+
+
+def _denied(at: _Word) -> Marker | None:
+    """Read "The answer isn't"."""
+    isnt = _ISNT.match(at.after)
+    return at.marker(isnt, "is", doubt=at.doubt, negated=True) if isnt and (at.noun or not at.before.strip()) else None
+
+
+def _with_colon(at: _Word) -> Marker | None:
+    """Read "Answer:" and "the answer - "; a dash needs a noun before it."""
+    colon = _COLON.match(at.after)
+    if colon is None or (colon[0].strip() in {"-", "\u2013", "—"} and not at.noun):
+        return None
+    final = re.search(r"final\s{1,2}$", at.before, re.IGNORECASE) is not None
+    return at.marker(colon, "is" if final else "heading", doubt=at.doubt)
+
+
+def _with_verb(at: _Word) -> Marker | None:
+    """Read "The answer is", and "Answer is" where a sentence begins so."""
+    verb = _said(at.after)
+    if verb is None or _verbal(at.before):
+        return None
+    bare = _BEGINS.search(at.before) is not None and at.word[0][-1] not in "sS" and not verb["between"].strip()
+    if not (at.noun or bare):
+        return None
+    end = at.word.end() + verb.end()
+    would = "would" in verb[0].lower()
+    supposed = would and bool(_ONLY_IF.match(at.text, end) or _HAD_IT_BEEN.search(at.before))
+    doubt = at.doubt or supposed or _MAY.search(verb["between"]) is not None
+    return at.marker(verb, "is", doubt=doubt, negated=bool(verb["not"]))
+
+
+def _as_heading(at: _Word) -> Marker | None:
+    """Read "Final answer" alone on its line."""
+    alone = _ALONE.match(at.after)
+    return at.marker(alone, "heading", doubt=False) if alone and _HEADING_START.search(at.before) else None
 
 
 def _said(after: str) -> re.Match[str] | None:

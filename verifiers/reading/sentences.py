@@ -36,6 +36,7 @@ _REFUSED = re.compile(
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
         |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s{_RIGHT}|(?:that|this)\scontradicts\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
+        |(?:but\s)?i\s(?:\w{{1,12}}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)(?=\s*(?:[.!]|$|\n|\swith\s(?:that|this|it)\b))
         |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:
         |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
         |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}

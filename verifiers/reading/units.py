@@ -5,7 +5,51 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from verifiers.mathematics.mathtext import UNITS
+_UNIT_NAMES = {
+    "cm": "centimetre|centimeter|cm",
+    "mm": "millimetre|millimeter|mm",
+    "km": "kilometre|kilometer|km",
+    "m": "metre|meter|m",
+    "in": "inch|inches|in",
+    "ft": "foot|feet|ft",
+    "yd": "yard|yd",
+    "mi": "mile|mi",
+    "kg": "kilogram|kg",
+    "g": "gram|g",
+    "mg": "milligram|mg",
+    "lb": "pound|lb|lbs",
+    "oz": "ounce|oz",
+    "s": "second|sec|s",
+    "min": "minute|min",
+    "h": "hour|hr|hrs|h",
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "year": "year|yr",
+    "L": "litre|liter|L",
+    "mL": "millilitre|milliliter|mL|ml",
+    "gal": "gallon|gal",
+    "mph": "mph",
+    "N": "newton|N",
+    "J": "joule|J",
+    "W": "watt|W",
+    "V": "volt|V",
+    "°": "degree|deg",
+    "rad": "radian|rad",
+    "%": "percent|pct",
+    "$": "dollar|usd|USD",
+    "¢": "cent",
+    "€": "euro|EUR",
+    "£": "GBP",
+    "unit": "unit",
+}
+UNITS = {
+    spelled: unit
+    for unit, names in _UNIT_NAMES.items()
+    for name in names.split("|")
+    for spelled in (name, name + "s" if len(name) > 3 else name)  # noqa: PLR2004 - "cms" is no word
+}
+"""Each unit's one name, by each of its spellings."""
 
 _TAIL = re.compile(r"(?:[a-zA-Z]+|\s?(?:%|percent|per cent|pct))$")
 _UNIT = re.compile(

@@ -84,7 +84,7 @@ def test_schedules() -> None:
     assert made == {
         "flows.build.build": [("0 2 * * *", True)],
         "flows.export.export": [("0 5 * * *", True)],
-        "flows.score_flow.score": [],
+        "flows.score.score": [],
         "flows.evaluate.evaluate": [("0 6 * * 0", False)],
         "flows.distill.distill": [("0 8 * * 0", False)],
     }

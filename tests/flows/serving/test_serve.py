@@ -79,8 +79,7 @@ def test_deployments() -> None:
     assert [each.full_name for each in made] == ["build/first", "evaluate/first", "export/first", "score/first", "distill/first"]
     assert [len(each.schedules or []) for each in made] == [1, 0, 0, 0, 0]
     assert {each.entrypoint for each in made} == {
-        *(f"flows.{kind}.{kind}" for kind in ("build", "evaluate", "export", "distill")),
-        "flows.score_flow.score",
+        f"flows.{kind}.{kind}" for kind in ("build", "evaluate", "export", "score", "distill")
     }
     for each in made:
         assert each.concurrency_limit == 1

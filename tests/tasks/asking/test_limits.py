@@ -183,6 +183,34 @@ class TestPause:
         assert self.paused((0.1, 0.2)) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("sent", [True, False], ids=["used less", "never sent"])
+def test_a_day_that_ends_meanwhile(sent: bool):
+    """What was reserved before midnight is no part of the new day's count, so none of it is given back to that."""
+
+    async def main() -> None:
+        limits = LimitOptions(tokens_per_day=1_000, requests_per_day=2)
+        today = [1]
+        limiter = Limiter(limits, quota=Quota(None, limits, today=lambda: today[0]))
+        async with limiter.lease(lambda: 600) as yesterdays:
+            assert yesterdays is not None
+            yesterdays.sent, yesterdays.used = sent, 100
+            today[0] = 2
+            async with limiter.lease(lambda: 600) as lease:
+                assert lease is not None
+                lease.sent, lease.used = True, 600
+        with pytest.raises(QuotaSpent, match="tokens_per_day"):
+            async with limiter.lease(lambda: 600):
+                pass
+        async with limiter.lease(lambda: 400) as lease:
+            assert lease is not None
+            lease.sent = True
+        with pytest.raises(QuotaSpent, match="requests_per_day"):
+            async with limiter.lease(lambda: 1):
+                pass
+
+    in_virtual_time(main())
+
+
 def test_a_day_that_is_reserved_and_not_used():
     """Where what is in flight may use less than was reserved for it, the others wait for that, and the day goes on."""
 

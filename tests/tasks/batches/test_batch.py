@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from storage.errors import (
     RateLimited,
     RequestRejected,
     SetupError,
+    StillhouseError,
     StorageError,
     TeacherDown,
     TeacherError,
@@ -431,6 +432,49 @@ class TestWaiting:
         house.teacher.torn = 1
         assert texts(run(house.ask_all([request(text) for text in "abc"]))) == ["a #0", "b #0", "c #0"]
         assert (len(house.teacher.batches), len(house.billed), house.teacher.read) == (1, 3, 2)
+
+    @pytest.mark.parametrize("stray", ["k9-7", None], ids=["a stranger's", "one that came before"])
+    def test_lines_that_stand_in_for_others(self, house: House, stray: str | None):
+        """A result that is no request's, or stands twice, doesn't hide that another one is missing: that isn't bought again."""
+
+        class Careless(FakeBatchTeacher):
+            async def results(self, batch_id: str) -> AsyncIterator[tuple[str, Completion | StillhouseError]]:
+                first, again = None, self.read > 0
+                async for custom_id, result in super().results(batch_id):
+                    first = first or custom_id
+                    yield (custom_id if again or "b" not in self.named(custom_id) else stray or first), result
+
+            def named(self, custom_id: str) -> str:
+                return self.batches["batch-0"].requests[custom_id].prompt_id
+
+        house.teacher = Careless()
+        assert texts(run(house.ask_all([request(text) for text in "abc"]))) == ["a #0", "b #0", "c #0"]
+        assert (len(house.teacher.batches), len(house.billed), house.teacher.read) == (1, 3, 2)
+
+    def test_results_that_stay_away(self, house: House):
+        """Where some never come, the rest is delivered, and the run ends with a line that says how to buy those again."""
+        house.teacher.torn = 1_000
+        house.options = {"retry": RetryOptions()}
+        first, second = run(house.ask_all([request("a"), request("b")]))
+        assert isinstance(first, Answer)
+        assert isinstance(second, TeacherDown)
+        (note,) = house.intents.all()
+        assert f"1 of 2 results could be fetched; where it stays so, remove {house.intents.path(note.key)}" in str(second)
+
+    def test_results_that_are_gone(self, house: House):
+        """Where a provider has a batch and its results no more, that names the note, as what is bought again is the user's to say."""
+
+        class Emptied(FakeBatchTeacher):
+            async def results(self, batch_id: str) -> AsyncIterator[tuple[str, Completion | StillhouseError]]:
+                raise SetupError("has its results no more")
+                yield
+
+        house.teacher = Emptied()
+        (answer,) = run(house.ask_all([request("a")]))
+        assert isinstance(answer, SetupError)
+        (note,) = house.intents.all()
+        assert f"{house.intents.path(note.key)}: " in str(answer)
+        assert "remove this file to buy its samples again" in str(answer)
 
     def test_what_is_shown(self, house: House):
         """Each batch has a line with its state and counts while it is waited for; a new state is said once."""

@@ -10,7 +10,7 @@ import pytest
 from storage.errors import SpecError
 from tasks.exporters import protocol
 from tasks.exporters.making import make
-from tasks.exports.refuted import PromptSamples
+from tasks.publishing.refuted import PromptSamples
 from tests.tasks.exporters.traces import SYSTEM, assistant, make_trace, user
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.exporters.translation import Learnt, Taught, Translator
-from tasks.exports.distributions import positions
+from tasks.publishing.distributions import positions
 from tasks.vocabulary import Vocabulary
 from tests.tasks.exporters.distributions import logprobs
 

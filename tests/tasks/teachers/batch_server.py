@@ -61,6 +61,8 @@ class BatchServer:
         """Called when results have been sent."""
         self.torn = 0
         """Downloads that are cut off in the middle."""
+        self.emptied = False
+        """Whether results are kept no more."""
         self.strange: bytes | None = None
         """What all but uploads are answered with, by a proxy: HTML, an empty object or nothing. It is done all the same."""
         self.reply: tuple[int, dict[str, str]] | None = None
@@ -137,6 +139,8 @@ class BatchServer:
             ("GET", r"/v1/messages/batches/([^/]+)/results", lambda name: (200, self._anthropic_results(name))),
             ("POST", r"/v1/messages/batches/([^/]+)/cancel", lambda name: self._cancel(name, self._anthropic)),
         ]
+        if self.emptied and path.endswith(("/content", "/results")):
+            return 404, {"type": "error", "error": {"type": "not_found_error", "message": "deleted"}}
         for wanted, pattern, answer in routes:
             if method == wanted and (found := re.fullmatch(pattern, path)):
                 try:

@@ -162,6 +162,16 @@ class TestBatches:
                     await outcomes(teacher, name)
                 assert len(await outcomes(teacher, name)) == 5
 
+    async def test_results_that_are_gone(self, provider: str):
+        """Results that a server keeps no more are no error of the model's name."""
+        with BatchServer() as server:
+            async with opened(provider, server.url) as teacher:
+                name = await teacher.submit(REQUESTS, key="k1")
+                await teacher.poll(name)
+                server.emptied = True
+                with pytest.raises(SetupError, match=r"has (its results|output_file_id-batch_0) no more"):
+                    await outcomes(teacher, name)
+
     async def test_nobody_there(self):
         """A server that isn't there is named."""
         with BatchServer() as server:

@@ -137,10 +137,6 @@ FORGERIES = {
     "the_fault_handler": ("import faulthandler, sys\nfor n in range(64):\n    try: faulthandler.dump_traceback(n)\n    except (OSError, ValueError): pass\nfaulthandler.enable(2)\ndef add(a, b): return 0", PLAIN),
     "finalizers": ("import os\nclass D:\n    def __del__(s): os._exit(0)\ndef add(a, b):\n    D()\n    return 5", PLAIN),
     "an_object_that_dies_in_the_tests": ("class D:\n    def __del__(s): raise SystemExit(0)\ndef add(a, b): return D()", PLAIN),
-    "a_reduce_method": (
-        "class R:\n    def __reduce__(s): return (eval, ('5',))\n    __reduce_ex__ = lambda s, n: (eval, ('5',))\ndef add(a, b): return R()",
-        "import pickle\nassert pickle.loads(pickle.dumps(add(2, 3))) == 5",
-    ),
     "a_registered_pickler": ("import copyreg\ncopyreg.pickle(int, lambda n: (int, (5,)))\ndef add(a, b): return 0", PLAIN),
     "registered_codecs": ("import codecs, sys\ncodecs.register(lambda n: (_ for _ in ()).throw(SystemExit(0)))\ncodecs.register_error('strict', lambda e: ('5', e.end))\ndef add(a, b): return '\\ud800'", "assert add(2, 3).encode() == b'5'"),
     "the_own_types_changed_by_address": ("import ctypes\ndef add(a, b):\n    ctypes.c_ssize_t.from_address(id(0) + 24).value = 5\n    return 0", "assert add(2, 3) == 5 and add(0, 1) == 1"),

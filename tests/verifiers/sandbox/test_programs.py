@@ -53,6 +53,10 @@ RIGHT = {
     "an_object's_end": "class A:\n    def __del__(self): print(42)\na = A()",
     "the_order_of_ends": "class A:\n    def __init__(self, n): self.n = n\n    def __del__(self): print(self.n, end='')\na, b, c = A(4), A(2), A('')",
     "the_built-in_module": "print(__builtins__.int(input()) * 2)",
+    "its_own_file": "import sys\nassert open(__file__).read() == open(sys.argv[0]).read()\nprint(42 if open('main.py').read().startswith('import sys') else 0)",
+    "its_own_source": "import inspect, sys\ndef f(): return 42\nassert 'return 42' in inspect.getsource(f) and 'import inspect' in inspect.getsource(sys.modules['__main__'])\nprint(f())",
+    "a_traceback's_lines": "import traceback\ntry: 1 / 0\nexcept ZeroDivisionError: print(42 if 'try: 1 / 0' in traceback.format_exc() else 0)",
+    "a_mark_of_the_byte_order": "\ufeffprint(42)",
     "dev_stdin": "with open('/dev/stdin') as file:\n    print(2 * int(file.read()))",
     "dev_stdin_as_a_path": "import pathlib\nopen('/dev/stdout', 'w').write(str(2 * int(pathlib.Path('/dev/stdin').read_text())))",
 }  # fmt: skip

@@ -75,6 +75,13 @@ RIGHT = {
     "a_large_list_that_stays": ("P = [*range(300_000)]\ndef f(): return P", "for _ in range(12): assert len(f()) == 300_000"),
     "a_list_that_takes_what_cannot_cross": ("class K:\n    def __init__(self): self.a = [1]\n    def get(self): return self.a", "import math\nx = K().get()\nx.append(math)\nassert K().get() == [1]"),
     "a_class_with_parameters_for_fixtures": ("def f(x): return x", "import pytest\n@pytest.fixture\ndef twice(request): return 2 * request.param\n@pytest.mark.parametrize('twice', [1, 3], indirect=True)\nclass TestA:\n    def test_a(self, twice): assert f(twice) in (2, 6)"),
+    "a_source": ("class A:\n    def go(self): return 5\ndef f(n):\n    return 1 if n < 2 else n * f(n - 1)\n", "import ast, inspect\nassert 'for' not in inspect.getsource(f) and 'return 5' in inspect.getsource(A) and 'return 5' in inspect.getsource(A.go) and inspect.getsourcelines(f)[1] == 3\nassert any(isinstance(n, ast.Call) and n.func.id == 'f' for n in ast.walk(ast.parse(inspect.getsource(f))))"),
+    "a_source_of_its_own": ("import inspect, os, traceback\nHERE = os.path.dirname(os.path.abspath(__file__))\ndef f():\n    try: 1 / 0\n    except ZeroDivisionError: return traceback.format_exc() + inspect.getsource(f) + open(__file__).read() + HERE", "assert f().count('1 / 0') == 3"),
+    "a_mark_of_the_byte_order": ("\ufeffdef f(): return 1", "assert f() == 1"),
+    "what_is_asked_of_an_exception_later": ("def f(n): raise ValueError(f'negative: {n}')", "import pytest\nwith pytest.raises(ValueError) as e: f(-2)\nassert e.match('^neg') and e.typename == 'ValueError'"),
+    "warnings_that_nobody_looks_at": ("import warnings\ndef f(): warnings.warn('old')", "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    assert f() is None"),
+    "tests_that_are_not_skipped": ("def f(): return 1", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1\n@pytest.mark.skipif(sys.platform == 'win32', reason='files')\nclass TestF:\n    def test_f(self): assert f() == 1"),
+    "folders_of_a_factory": ("def f(p):\n    with open(p) as file: return file.read().upper()", "import pytest\n@pytest.fixture(scope='module')\ndef path(tmp_path_factory):\n    made = tmp_path_factory.mktemp('data') / 'a.txt'\n    made.write_text('abc')\n    return made\ndef test_f(path): assert f(path) == f(str(path)) == 'ABC'"),
     "tests_called_as_the_code_s_own": ("import pytest\nfrom pytest import fail, importorskip\ndef f(): return 1\ndef test_f(): pass", "class TestF:\n    def test_f(self): assert f() == 1"),
 }  # fmt: skip
 
@@ -120,6 +127,11 @@ WRONG = {
     "what_is_asked_after_all_tests": ("def f(): return 1", "def teardown_module(): assert f() == 2\ndef test_a(): f()"),
     "what_is_asked_before_a_class_above": ("def f(): return 1", "class Base:\n    @classmethod\n    def setup_class(cls): assert f() == 2\nclass TestA(Base):\n    def test_a(self): f()"),
     "parameters_that_look_alike": ("class V:\n    def __init__(self, n): self.n = n\n    def __repr__(self): return 'V'\n    def ok(self): return self.n < 2", "import pytest\n@pytest.fixture(scope='module', params=[V(1), V(2)])\ndef v(request): return request.param\ndef test_a(v): assert v.ok()"),
+    "a_source_with_what_is_forbidden": ("def f(n): return sum(n)", "import inspect\nassert 'sum(' not in inspect.getsource(f)"),
+    "what_an_exception_does_not_say": ("def f(): raise ValueError('no')", "import pytest\nwith pytest.raises(ValueError) as e: f()\ne.match('^neg')"),
+    "where_warnings_are_ignored": ("def f(): return 1", "import warnings\nwith warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    assert f() == 2"),
+    "what_looks_for_the_tests_text": ("import inspect, sys\ndef f():\n    for m in [*sys.modules.values()]:\n        try: text = inspect.getsource(m)\n        except Exception: continue\n        if 'WAN' + 'TED' in text: return eval(text.split('WAN' + 'TED = ')[1][:4])\n    return getattr(sys.modules['__main__'], 'WAN' + 'TED', 0)", "WANTED = 7**9\nassert f() == WANTED"),
+    "a_test_that_is_not_skipped": ("def f(): return 2", "import sys, pytest\n@pytest.mark.skipif(sys.version_info < (3, 8), reason='old')\ndef test_f(): assert f() == 1"),
     "parts_that_the_library_would_not_compare": ("from collections import UserList\nclass D:\n    def __iter__(self): return iter([1])\nclass L(UserList):\n    def __init__(self): self.data = D()", "assert L() == [1]"),
 }  # fmt: skip
 
@@ -160,6 +172,11 @@ UNDECIDED = {
     "two_copies_of_a_list_of_an_object": ("class K:\n    def __init__(self): self.a = []", "k = K()\nx = k.a\nk.a.append(1)\nassert x == k.a", "in place"),
     "coroutines_side_by_side": ("import asyncio\nasync def f(n): await asyncio.sleep(n)", "import asyncio\nasync def main():\n    try: await asyncio.wait_for(f(.2), .01)\n    except asyncio.TimeoutError: return\n    assert False\nasyncio.run(main())", "side by side"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
+    "warnings_that_are_errors": (LOG, "import warnings, pytest\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    with pytest.raises(DeprecationWarning): f()", "warnings or a log"),
+    "a_pickled_object": ("class K: pass", "import pickle\nassert pickle.loads(pickle.dumps(K())) is not None", "pickle an object"),
+    "a_pickled_object_that_says_what_it_was": ("class R:\n    def __reduce__(s): return (eval, ('5',))\n    __reduce_ex__ = lambda s, n: (eval, ('5',))\ndef add(a, b): return R()", "import pickle\nassert pickle.loads(pickle.dumps(add(2, 3))) == 5", "pickle an object"),
+    "a_test_that_the_code_may_skip": ("def f(): return True", "import pytest\n@pytest.mark.skipif(f(), reason='no')\ndef test_f(): assert f() == 1\ndef test_g(): assert f()", "skip some"),
+    "a_condition_of_the_code_s": ("class F:\n    def __bool__(self): return False\ndef f(): return F()", "import pytest\n@pytest.mark.skipif(f(), reason='no')\ndef test_f(): assert f() is not None", "skip some"),
     "by_setattr": (RANDOM, "import random as r\nsetattr(r, 'randint', lambda a, b: 6)\nassert f() == 6", "r."),
 }  # fmt: skip
 

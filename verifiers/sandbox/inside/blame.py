@@ -20,7 +20,8 @@ _APART = {
         r"|\b(?:start_server|open_connection)\b"
     ),
     "look at warnings or a log, which the code's process has for itself": (
-        r"\b(?:catch_warnings|assertWarns\w*|assertLogs|assertNoLogs|addHandler|captureWarnings)\b"
+        r"\bcatch_warnings\(\s*record\b|\b(?:simplefilter|filterwarnings)\(\s*(?:action\s*=\s*)?['\"]error\b"
+        r"|\b(?:assertWarns\w*|assertLogs|assertNoLogs|addHandler|captureWarnings)\b"
     ),
     "set up an interpreter that isn't the code's": (
         r"\b(?:setrecursionlimit|set_int_max_str_digits|getcontext|setcontext|localcontext|setlocale|tzset)\b"

@@ -173,6 +173,14 @@ def call(function: Callable[..., Any]) -> Iterator[Any]:
                 yield function(**{name: made[name] for name in _wanted(function) if name in made} | given)
 
 
+def _folder(name: str, numbered: bool = True) -> Any:  # noqa: ARG001 - as pytest's own
+    """Return a new folder, whose name begins so."""
+    import pathlib  # with all that it needs, as `tempfile` too: few tests do
+    import tempfile
+
+    return pathlib.Path(tempfile.mkdtemp(prefix=name))
+
+
 def _wanted(function: Callable[..., Any]) -> list[str]:
     """Return the names of the parameters without a default, but for those that `mock.patch` fills."""
     parameters = inspect.signature(function).parameters.values()
@@ -238,10 +246,9 @@ class Making:
         elif name == "capsys":
             self.made[name] = self.stack.enter_context(_capsys())
         elif name == "tmp_path":
-            import pathlib  # with all that it needs, as `tempfile` too: few tests do
-            import tempfile
-
-            self.made[name] = pathlib.Path(tempfile.mkdtemp(prefix="test"))
+            self.made[name] = _folder("test")
+        elif name == "tmp_path_factory":
+            self.made[name] = types.SimpleNamespace(mktemp=_folder)
         elif name == "monkeypatch":
             self.made[name] = MonkeyPatch(self.stack.enter_context(contextlib.ExitStack()))
         else:

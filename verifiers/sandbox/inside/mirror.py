@@ -136,7 +136,7 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
         return self._world_.request("deepcopy", self)
 
     def __reduce_ex__(self, _protocol: Any) -> Any:
-        raise TypeError("an object of the other process can't be pickled")
+        raise Unsupported("the tests pickle an object of the code's, which the sandbox can't")
 
     def __del__(self) -> None:
         self._world_.dropped.append(self._number_)

@@ -15,6 +15,8 @@ import traceback
 import types
 from typing import Any, NoReturn
 
+from verifiers.sandbox.inside import written
+
 NAME = "main.py"
 _DEVICES = {f"/dev/{name}": number for number, name in enumerate(("stdin", "stdout", "stderr"))}
 _OPEN = open
@@ -23,7 +25,9 @@ _OPEN = open
 def main(source: str) -> int:
     """Run the program and return its exit code."""
     module = types.ModuleType("__main__")
-    module.__dict__.update(__file__=NAME, __builtins__=builtins)
+    module.__dict__.update(__builtins__=builtins)
+    source = source.removeprefix("\ufeff")
+    written.show(module, NAME, source)
     sys.modules["__main__"] = module
     sys.argv = [NAME]
     for name in ("exit", "quit"):

@@ -11,13 +11,14 @@ import types
 from collections.abc import Sequence
 from typing import Any
 
-from verifiers.sandbox.inside import shim
+from verifiers.sandbox.inside import shim, written
 from verifiers.sandbox.inside.approximate import Approx
 from verifiers.sandbox.inside.console import Keyboard
 from verifiers.sandbox.inside.lent import Borrower, held
 from verifiers.sandbox.inside.peer import Closed, Peer
 
 NAME = "solution"
+FILE = "solution.py"
 KEPT = 1 << 16
 
 
@@ -112,9 +113,11 @@ def main(source: str, stage: Stage) -> None:
     if "pytest" in source:
         sys.modules["pytest"] = as_pytest()
     names = vars(module)
+    source = source.removeprefix("\ufeff")
     try:
         try:
-            exec(compile(source, "<code>", "exec", dont_inherit=True), names)  # noqa: S102 - what all this is for
+            written.show(module, FILE, source)
+            exec(compile(source, FILE, "exec", dont_inherit=True), names)  # noqa: S102 - what all this is for
         except Closed:
             raise
         except BaseException as error:  # noqa: BLE001 - the code may raise anything
@@ -152,7 +155,7 @@ def _told(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg} (line {error.lineno})"
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename == "<code>":
+        if trace.tb_frame.f_code.co_filename == FILE:
             where = f" (line {trace.tb_lineno})"
         trace = trace.tb_next
     return f"{type(error).__name__}: {error}{where}"

@@ -15,7 +15,7 @@ FUNCTIONS = {
     "dataclasses": ("asdict", "astuple", "fields", "is_dataclass", "replace"),
     "inspect": (
         "signature", "getdoc", "isabstract", "isclass", "isfunction", "isgeneratorfunction", "iscoroutinefunction",
-        "isasyncgenfunction", "iscoroutine",
+        "isasyncgenfunction", "iscoroutine", "getsource", "getsourcelines",
     ),
     "asyncio": ("iscoroutinefunction", "iscoroutine"),
     "typing": ("get_type_hints",),

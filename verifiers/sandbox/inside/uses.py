@@ -16,7 +16,7 @@ from verifiers.sandbox.inside.plain import is_plain
 
 AROUND = {
     "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
-    "lzma", "tmp_path", "environ", "getenv", "setenv", "delenv", "chdir", "seed", "setstate",
+    "lzma", "tmp_path", "tmp_path_factory", "environ", "getenv", "setenv", "delenv", "chdir", "seed", "setstate",
 }  # fmt: skip
 """Names without which tests have nothing to do with files, the environment or the seed of random numbers."""
 RUNNERS = {"unittest", "pytest"}
