@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import io
 import logging
@@ -19,7 +20,7 @@ from rich.text import Text
 from flows.commands import evaluations, lakes, samples, shards, specs
 from flows.commands.printing import err, out, plain, results_alone
 from flows.process.leaving import leave, whole_process
-from storage.errors import Interrupted, SpecError, UserError
+from storage.errors import Interrupted, SpecError, StorageError, UserError
 from storage.memory import YOUNG
 
 app = typer.Typer(
@@ -29,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a disk says that takes no more."""
 _WORDS = (
     ("Value error, ", ""),
     ("Input should be ", "must be "),
@@ -91,8 +94,7 @@ def main() -> None:
             err.print("interrupted")
         code = code if isinstance(code, int) else 0
     except UserError as error:
-        err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
-        code = error.exit_code
+        code = _told(error)
     except typer.TyperException as error:
         said = error.format_message().strip()
         for theirs, ours in _WORDS:
@@ -106,12 +108,40 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         err.print("interrupted")
         code = Interrupted.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader is gone; the last flush must not fail
-        code = 0
+    except OSError as error:
+        code = _unwritten(error)
     finally:
         gc.freeze()  # all of it goes with the process: to look through it for cycles first would take half a second
     leave(code)
+
+
+def _told(error: UserError) -> int:
+    """Tell an error, and return its exit code."""
+    err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
+    return error.exit_code
+
+
+def _refused_by_stdout(error: OSError) -> bool:
+    """Return whether it is stdout that couldn't be written, as a file on a disk that is full: what can't take a byte more."""
+    if error.errno not in _FULL or error.filename is not None:
+        return False
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _unwritten(error: OSError) -> int:
+    """Return the exit code of a command that couldn't write to stdout, and tell why. Raise what is another's error."""
+    gone = isinstance(error, BrokenPipeError)  # the reader is, which is no error
+    if not gone and not _refused_by_stdout(error):
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush must not fail as well
+    if gone:
+        return 0
+    code = _told(StorageError(f"stdout: can't be written: {error.strerror}"))
+    return _told(error.__context__) if isinstance(error.__context__, UserError) else code  # what was to be written
 
 
 def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the signal module calls it so

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -517,3 +519,18 @@ def test_no_place_for_metrics(
     """A `--metrics` that is no port is a line and exit 2, before anything starts."""
     assert run(monkeypatch, "build", "spec.yaml", "--metrics", said) == 2
     assert "no PORT or HOST:PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "then"),
+    [(["--version"], []), (["plan", "gone.yaml", "--json"], ["error: gone.yaml: no such file"])],
+    ids=["a text", "an error as JSON"],
+)
+def test_a_disk_that_is_full_behind_stdout(arguments: list[str], then: list[str]) -> None:
+    """Where stdout is a file that takes no more, that is one line and exit 2; an error that was to be written there is told too."""
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    first, *others = done.stderr.splitlines()
+    assert (done.returncode, first) == (2, "error: stdout: can't be written: No space left on device")
+    assert [line.partition(" (")[0] for line in others] == then
