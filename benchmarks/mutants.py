@@ -25,7 +25,7 @@ from typing import Any
 
 from sandbox import problems
 
-from verifiers.responses import trusted_part
+from verifiers.reading.code import trusted_part
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.protocol import Limits, PythonJob
 

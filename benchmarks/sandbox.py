@@ -26,7 +26,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from verifiers.responses import trusted_part
+from verifiers.reading.code import trusted_part
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.protocol import Limits, PythonJob
 

@@ -30,6 +30,7 @@ from flows.process.untagged import untagged
 from flows.process.waiting import beside
 from flows.serving import restarts
 from storage.errors import Interrupted, UserError
+from storage.wording import counted
 from tasks.distillation.recipe import Recipe
 
 UPDATE_S = 2.0
@@ -76,7 +77,8 @@ async def train(shards: str, student: str, to: str, recipe: Recipe, device: str)
         training = Training(load(student), Path(shards), Path(to), recipe, device=device)
         facts = training.facts
         watch.say(
-            f"{facts['conversations']:,} conversations, {facts['trained_tokens']:,} tokens of responses, {training.steps:,} steps"
+            f"{counted(facts['conversations'], 'conversation')}, {counted(facts['trained_tokens'], 'token')} of responses, "
+            f"{counted(training.steps, 'step')}"
             f" on {facts['device']}" + ("" if facts["held_out"] else "; nothing is held out, so nothing ends it early")
         )
         return training.run(seen.tell, seen.stop.is_set)

@@ -20,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flows.process.ending import Outcome
 from storage.errors import SetupError
+from storage.wording import counted
 from tasks.distillation.recipe import Recipe
 
 PLAIN_S = 10.0
@@ -117,7 +118,10 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what came of a training, as names and values."""
     shown = [
         ("student", f"{found['to']} ({found['parameters']:,} parameters)"),
-        ("trained on", f"{found['conversations']:,} conversations, {found['trained_tokens']:,} tokens of responses"),
+        (
+            "trained on",
+            f"{counted(found['conversations'], 'conversation')}, {counted(found['trained_tokens'], 'token')} of responses",
+        ),
         ("labels", "hard and soft" if found["soft"] else "hard"),
         ("steps", f"{found['steps']:,} of {found['of']:,}" + (", ended where the held-out loss turned" * found["ended_early"])),
     ]
@@ -129,5 +133,5 @@ def lines(found: dict[str, Any]) -> list[tuple[str, str]]:
     else:
         shown.append(("held out", "nothing; `split` in a spec's `select` holds some out"))
     if found["without_labels"]:
-        shown.append(("left out", f"{found['without_labels']:,} conversations with nothing to learn from"))
+        shown.append(("left out", f"{counted(found['without_labels'], 'conversation')} with nothing to learn from"))
     return [*shown, ("time", f"{found['elapsed_s']:,.1f} s on {found['device']}")]

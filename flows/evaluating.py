@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flows.watching.tables import unmarked
+from storage.wording import counted
 from tasks.evaluation.grades import GRADES
 from tasks.evaluation.statement import HABIT, points
 from tasks.measures.style import HABITS
@@ -75,7 +76,7 @@ def head(found: Mapping[str, Any]) -> str:
     """Return what was evaluated, in a line."""
     which = "" if found["split"] == "all" else f" of the split {found['split']!r}"
     return (
-        f"{found['dataset']}: {found['prompts']:,} prompts{which}, {found['k']:,} samples each; in brackets "
+        f"{found['dataset']}: {counted(found['prompts'], 'prompt')}{which}, {counted(found['k'], 'sample')} each; in brackets "
         f"{found['confidence']:.0%} intervals (bootstrap over prompts, {found['resamples']:,} resamples, seed {found['seed']})"
     )
 

@@ -19,7 +19,8 @@ from storage.wording import counted
 from tasks.export import ExportOptions, check_exports, export, make, scores_of
 from tasks.exporters.protocol import needs_refuted
 from tasks.exports import destinations
-from tasks.exports.mix import MixSource, licensed
+from tasks.exports.mix import licensed
+from tasks.exports.mix_sources import MixSource
 from tasks.exports.refuted import teachers_refuted
 from tasks.license import LicenseOptions, gate
 from tasks.problems import dotted

@@ -130,7 +130,7 @@ class Plan:
             asked = f"{each.model}: {counted(each.expected, 'sample')}{beside} in {counted(each.requests, 'request')}"
             by = f", {each.strategy or 'plain template'}" if any(other.strategy for other in self.teachers) else ""
             lines.append((f"teacher {each.teacher}{by}", f"{asked}, {_usd(each, known=each.known)}"))
-            lines.append(("", f"about {each.tokens_in:,} tokens in, {each.tokens_out:,} out (basis: {each.basis})"))
+            lines.append(("", f"about {counted(each.tokens_in, 'token')} in, {each.tokens_out:,} out (basis: {each.basis})"))
         for judge in self.judges:
             cost = _usd(judge, known=judge.cost_usd is not None)
             lines.append((f"judge {judge.teacher}", f"{counted(judge.verdicts, 'verdict')}, {cost} (basis: {judge.basis})"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.looking import looking
 from storage.lake import Lake, Manifest
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.measures import breakdown, course, curves, sizes, style
 from tasks.report import Summary, matrix
@@ -57,11 +58,11 @@ class Report:
         yield from matrix(parts["by_tag_and_strategy"])
         for name, each in list(parts["by_verifier"].items()):
             rate = "decided none" if each["pass_rate"] is None else f"pass rate {each['pass_rate']:.1%}"
-            counted = f"{each['passed']:,} passed, {each['failed']:,} failed, {each['undecided']:,} undecided"
-            yield f"verifier {name}", f"{rate}: {counted}"
+            said = f"{each['passed']:,} passed, {each['failed']:,} failed, {each['undecided']:,} undecided"
+            yield f"verifier {name}", f"{rate}: {said}"
         for each in parts["licenses"]:
             use = f"training {each['train_use']}, generation {each['generation']}"
-            yield f"licence {each['license']}", f"{each['traces']:,} traces, {use}"
+            yield f"licence {each['license']}", f"{counted(each['traces'], 'trace')}, {use}"
         for name, each in parts["lengths"].items():
             if each["sum"]:
                 shown = ", ".join(f"{part} {size:,}" for part, size in each["quantiles"].items())
@@ -71,9 +72,9 @@ class Report:
             yield f"{each['outcome']} at {each['stage']}", f"{each['slots']:,}{kind}"
         if len(parts["rejections"]) > SHOWN:
             left = sum(each["slots"] for each in parts["rejections"][SHOWN:])
-            yield "", f"{left:,} for {len(parts['rejections']) - SHOWN:,} more reasons; --json has them all"
+            yield "", f"{left:,} for {counted(len(parts['rejections']) - SHOWN, 'more reason')}; --json has them all"
         for each in parts["contamination"]:
-            yield f"benchmark {each['benchmark']}", f"{each['slots']:,} slots of {each['prompts']:,} prompts"
+            yield f"benchmark {each['benchmark']}", f"{counted(each['slots'], 'slot')} of {counted(each['prompts'], 'prompt')}"
         for whose, each in parts["distributions"].items():
             yield f"distributions {whose}", "of traces"
             yield from ((f"  {name}", value) for name, value in Fit(**each).lines())
@@ -124,7 +125,7 @@ def _rates(what: str, parts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[
     most = sorted(parts.items(), key=lambda each: -each[1]["slots"])
     for name, each in most[:SHOWN]:
         rate = "no responses" if each["pass_rate"] is None else f"pass rate {each['pass_rate']:.1%} of {each['responses']:,}"
-        yield f"{what} {name}", f"{rate}; {each['kept']:,} traces of {each['slots']:,} slots"
+        yield f"{what} {name}", f"{rate}; {counted(each['kept'], 'trace')} of {counted(each['slots'], 'slot')}"
     if len(most) > SHOWN:
         yield "", f"{len(most) - SHOWN:,} more; --json has them all"
 
@@ -133,7 +134,7 @@ def _diversity(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not found["sample"]:
         return
     grams = ", ".join(f"{n}: {_figure(found[f'distinct_{n}'])}" for n in (1, 2, 3))
-    yield "diversity", f"on {found['sample']:,} of {found['traces']:,} traces: distinct n-grams {grams}"
+    yield "diversity", f"on {found['sample']:,} of {counted(found['traces'], 'trace')}: distinct n-grams {grams}"
     entropies = f"entropy of lengths {_figure(found['length_entropy'])} bits, of openings {_figure(found['opening_entropy'])}"
     yield "", f"compression ratio {_figure(found['compression_ratio'])}; {entropies}"
     alike = f"Vendi score {_figure(found['vendi'])}, mean similarity {_figure(found['self_similarity'])}"

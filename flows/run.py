@@ -242,7 +242,8 @@ class Run:
     async def judge_stored(self) -> int:
         """Judge what the lake has and this spec's verifiers haven't seen; return how many samples."""
         self.progress.stage = "judging stored samples"
-        return await judge_stored(self._workspace, self._verification, self._alone, self.stop, progress=self.progress.part)
+        with self._workspace.sparing():
+            return await judge_stored(self._workspace, self._verification, self._alone, self.stop, progress=self.progress.part)
 
     async def shards(self) -> list[int]:
         """Return the numbers of the shards that have something to do, and get ready for them."""
@@ -314,6 +315,7 @@ class Run:
 
     def _curate(self, student: list[str]) -> Summary:
         spec, workspace = self.spec, self._workspace
+        workspace.let_go()
         with workspace.sparing():
             digests(workspace, self.lake, build_id=self.build_id)
             outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)

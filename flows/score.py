@@ -106,7 +106,7 @@ class Scores:
             ),
             *(("left out", f"{number:,}: {reason}") for reason, number in self.left_out.items()),
             *(("failed", f"{number:,}: {reason}") for reason, number in self.failed.items()),
-            ("cost", f"${self.cost_usd:,.4f} for {self.tokens_in:,} tokens"),
+            ("cost", f"${self.cost_usd:,.4f} for {counted(self.tokens_in, 'token')}"),
         ]
         return [*lines, *self.fit.lines()]
 

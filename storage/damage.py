@@ -134,7 +134,7 @@ def _segments(lake: Lake) -> Iterator[Finding]:
             yield Finding(
                 kind="journal",
                 path=path,
-                what=f"{len(lost):,} lines are damaged, the first of them {lost[0]:,}; {readable:,} {table} can be read",
+                what=f"{_lines(lost)}; {readable:,} {table} can be read",
                 remedy="what can be read is landed, the file is put into quarantine",
                 readable=readable,
                 lost=len(lost),
@@ -182,7 +182,13 @@ def _missing(lake: Lake) -> Iterator[Finding]:
 def gone(part: Path) -> str:
     """Return what is said of a part that is missing."""
     rows = footers.rows(part)
-    return f"isn't there any more, and {'its rows' if rows is None else f'its {rows:,} rows'} with it"
+    held = "rows" if rows is None else counted(rows, "row")
+    return f"isn't there any more, and its {held} with it"
+
+
+def _lines(lost: list[int]) -> str:
+    one = len(lost) == 1
+    return f"line {lost[0]:,} is damaged" if one else f"{len(lost):,} lines are damaged, the first of them {lost[0]:,}"
 
 
 def _index(lake: Lake) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ from storage.mirror import Mirror
 from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, sync, write_batches, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
+from storage.wording import counted
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ def land(segment: Path, folder: Path, quarantine: Path) -> None:
         elif rows := _fresh(rows, folder.glob(f"{escape(segment.stem)}.salvaged*.parquet")):
             write_rows(part, VERDICTS, rows, store=True)
         if damaged := sum(line.endswith(b"\n") and unpack(line) is None for line in lines):
-            logger.warning("%s: %d lines are damaged; a judge will be asked again", segment, damaged)
+            logger.warning("%s: %s damaged; a judge will be asked again", segment, counted(damaged, "line", "is", "are"))
             quarantine.mkdir(parents=True, exist_ok=True)
             segment.rename(quarantine / segment.name)
         else:

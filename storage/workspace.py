@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from storage import waste
 from storage.errors import StorageError
 from storage.lake import Lake
+from storage.memory import trim
 from storage.parquet import write_rows, writing
 from storage.schemas import EMPTY, STORES, TABLES
 from storage.sql import explained, literal, parquet, parquet_files, streamed
@@ -35,7 +36,7 @@ MEMORY = 128
 """Megabytes that DuckDB may hold before it spills to disk; `STILLHOUSE_DUCKDB_MEMORY` sets another."""
 LARGE = 64
 """Megabytes of a large build that don't grow with it."""
-SPARED = 64
+SPARED = 80
 """Megabytes that steps do without which join and sort little at a time."""
 LEAST = 8
 """Megabytes that it is left while it lets go of the rest."""
@@ -93,7 +94,7 @@ class Workspace:
 
     def _connect(self) -> None:
         self._said = os.environ.get("STILLHOUSE_DUCKDB_MEMORY")
-        self._megabytes, self._spared = MEMORY, 0
+        self._megabytes, self._spared, self._more = MEMORY, 0, 0
         self._threads = min(4, os.cpu_count() or 1)
         with explained(), _told_by(self._said):
             self._connection = duckdb.connect(
@@ -176,24 +177,31 @@ class Workspace:
 
     @contextlib.contextmanager
     def sparing(self) -> Iterator[None]:
-        """Let DuckDB hold less for a while, unless the user has said what it may."""
-        before, self._spared = self._spared, SPARED
+        """Let DuckDB hold less for a while, unless the user has said what it may. What steps lacked before is theirs alone.
+
+        It holds all that it may, if only to keep what it has read.
+        """
+        before, self._spared, self._more = self._spared, SPARED, 0
         self._give_back()
         try:
             yield
         finally:
-            self._spared = before
+            self._spared, self._more = before, 0
             self._give_back()
 
     @property
+    def _room(self) -> int:
+        return self._megabytes - self._spared + self._more
+
+    @property
     def _limit(self) -> str:
-        return self._said or f"{self._megabytes - self._spared}MB"
+        return self._said or f"{self._room}MB"
 
     def _widened(self, error: StorageError) -> bool:
-        """Whether DuckDB had too little room, and now may hold more."""
-        if self._said or self._megabytes >= MOST or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
+        """Whether DuckDB had too little room, and now may hold half as much again."""
+        if self._said or self._room >= MOST or not isinstance(error.__cause__, duckdb.OutOfMemoryException):
             return False
-        self._megabytes *= 2
+        self._more += self._room // 2
         self._give_back()
         return True
 
@@ -254,14 +262,18 @@ class Workspace:
     def _give_back(self) -> None:
         # DuckDB's allocator keeps what a step held, and the next step's comes on top; a limit that is set makes it let go.
         with self._lock:
-            self._connection.execute(f"SET memory_limit = '{self._limit}'")
+            self._set_limit(self._limit)
+
+    def _set_limit(self, limit: str) -> None:
+        with contextlib.suppress(duckdb.OutOfMemoryException):  # a stream that isn't at its end holds more
+            self._connection.execute(f"SET memory_limit = '{limit}'")
 
     def let_go(self) -> None:
-        """Have DuckDB hold nothing of tables that it has read, since what comes next doesn't read them."""
+        """Have DuckDB hold nothing of tables that it has read, and the heaps nothing that is free: what comes next is large."""
         with self._lock:
-            with contextlib.suppress(duckdb.OutOfMemoryException):  # a stream that isn't at its end holds more
-                self._connection.execute(f"SET memory_limit = '{LEAST}MB'")
-            self._connection.execute(f"SET memory_limit = '{self._limit}'")
+            self._set_limit(f"{LEAST}MB")
+            self._set_limit(self._limit)
+        trim()
 
     def rows(self, sql: str, parameters: list[Any] | None = None) -> list[tuple[Any, ...]]:
         """Run a query and return all of its rows: for counts and for what belongs to one shard."""

@@ -111,7 +111,7 @@ def saved(
             own = _priced(alike, teachers[number].paid)
             like = f"which was never asked: at its price and the mean tokens of the others' {counted(alike.samples, 'sample')}"
         elif cascades:
-            like = f"at the mean of its {sum(drawn[each].samples for each in base if each in drawn):,} samples"
+            like = f"at the mean of its {counted(sum(drawn[each].samples for each in base if each in drawn), 'sample')}"
         less.append(own.times(spared.get(number, 0) / own.samples) if own.samples else _NOTHING)
     total = _sum(less)
     whom = teachers[base[0]].name if cascades else "each teacher"
@@ -124,7 +124,7 @@ def saved(
         tokens_in=total.tokens_in - extra.tokens_in,
         tokens_out=total.tokens_out - extra.tokens_out,
         usd=usd,
-        basis=f"drawing all {sampling.k} samples of each {what} from {whom}, {like}",
+        basis=f"drawing {f'all {sampling.k} samples' if sampling.k > 1 else 'a sample'} of each {what} from {whom}, {like}",
     )
 
 

@@ -17,6 +17,7 @@ from storage.records import Message, Prompt
 from storage.rows import prompt_of
 from storage.schemas import PROMPTS
 from storage.sql import literal
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.barred import bar
 from tasks.heldout.benchmarks import Benchmark, Heldout, read_heldout
@@ -64,7 +65,7 @@ class Decontamination:
             asked = {part for parts in self.index.whole.values() for part in parts if part not in self.index.short}
             few = sum(self.index.heldout.parts[part].benchmark == number for part in asked)
             less = f"; {few:,} of them have so few words that only a prompt which is the item counts" if few else ""
-            yield f"{benchmark.title}: {items:,} held-out items{less}"
+            yield f"{benchmark.title}: {counted(items, 'held-out item')}{less}"
 
     def check_template(self, texts: Mapping[str, str], *, where: str) -> None:
         """Raise SpecError where a text that every prompt gets has an item in it."""

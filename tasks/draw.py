@@ -94,7 +94,7 @@ class Spending:
 
     def line(self) -> str:
         """Return them as a line for a terminal."""
-        tokens = f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out"
+        tokens = f"{counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"
         return f"this run bought {counted(self.paid, 'sample')} for ${self.cost_usd:,.4f} ({tokens})"
 
     def bill(self, usage: Usage, options: TeacherOptions, budget: Budget) -> float:

@@ -46,8 +46,9 @@ from tasks.exports.contents import Contents, gather
 from tasks.exports.croissant import croissant
 from tasks.exports.distributions import Distributions, Wanted
 from tasks.exports.filling import fill
-from tasks.exports.mix import MIXED, Mix, MixSource, check_mix, prompt_key
+from tasks.exports.mix import MIXED, Mix, check_mix, prompt_key
 from tasks.exports.mix import plan as plan_mix
+from tasks.exports.mix_sources import MixSource
 from tasks.exports.notice import license_text, notice
 from tasks.exports.place import MANIFEST, Place
 from tasks.exports.refuted import pairs_source

@@ -75,12 +75,14 @@ def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     # Case says nothing in an id, so two that differ in nothing else are one: the first.
     added = {name.casefold(): name for name in [*_later(expression), *reversed(_REFERENCE.findall(expression))]}
     if added:
-        known = {name.casefold() for name in licensing.known_symbols}
+        symbols = licensing.known_symbols.values()
+        # The package takes some references for what others call a licence, such as LicenseRef-Apache-2.0.
+        known = {name.casefold() for symbol in symbols for name in (symbol.key, *getattr(symbol, "aliases", ()))}
         own = [LicenseSymbol(name) for key, name in sorted(added.items()) if key not in known]
-        licensing = Licensing([*licensing.known_symbols.values(), *own])
+        licensing = Licensing([*symbols, *own])
     try:
         return licensing.parse(expression, validate=True, strict=True)
-    except (ExpressionError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (ExpressionError, AssertionError, LookupError, TypeError, ValueError, RecursionError) as error:
         near = _near(expression) if suggest else ""
         raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{near}") from error
 

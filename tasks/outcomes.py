@@ -116,19 +116,22 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
         "CREATE TABLE heard AS SELECT wanted.*, accepted, score, verifier "
         "FROM wanted LEFT JOIN judged USING (ord, arm, sample_index)"
     )
+    workspace.execute(
+        "CREATE TABLE read AS SELECT heard.* EXCLUDE (sample_id), texts.* FROM heard LEFT JOIN texts USING (sample_id)"
+    )
     accepted = f"coalesce(accepted, {'FALSE' if verifiers else 'TRUE'})"
     workspace.execute(
         f"""
         CREATE TABLE candidates AS
-        SELECT ord, arm, sample_index, bought, texts.sample_id, inputs, digest, length,
+        SELECT ord, arm, sample_index, bought, sample_id, inputs, digest, length,
             CASE WHEN why IS NULL THEN score END AS score, verifier,
-            CASE WHEN texts.sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
-            CASE WHEN texts.sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason,
+            CASE WHEN sample_id IS NULL OR why IS NOT NULL THEN 'draw' WHEN NOT {accepted} THEN 'verify' END AS stage,
+            CASE WHEN sample_id IS NULL THEN coalesce(error, 'no response') ELSE why END AS reason,
             {NO_DOUBLE}, FALSE AS returned
-        FROM heard LEFT JOIN texts USING (sample_id) LEFT JOIN unwanted USING (ord, arm, sample_index)
+        FROM read LEFT JOIN unwanted USING (ord, arm, sample_index)
         """
     )
-    for table in ("asked", "wanted", "heard"):
+    for table in ("asked", "wanted", "heard", "read"):
         workspace.execute(f"DROP TABLE {table}")
     barred.reject(workspace)
 

@@ -113,9 +113,11 @@ def prepare(
     ((asked,),) = workspace.rows(f"SELECT count(*) FROM {requests}")
     workspace.make_room(asked * k)
     workspace.make_room_for(files)
+    # Of sources that have the same row, the one counts whose prompts are of the latest generation: what a model is known to have
+    # written isn't a person's since another source, whose generation may be none but the default, has it too.
     workspace.execute(
-        "CREATE TABLE folded AS SELECT ord FROM "
-        f"(SELECT ord, min(ord) OVER (PARTITION BY prompt_id) AS kept FROM {staged}) WHERE ord <> kept"
+        "CREATE TABLE folded AS SELECT ord FROM (SELECT ord, first_value(ord) OVER "
+        f"(PARTITION BY prompt_id ORDER BY generation DESC, ord) AS kept FROM {staged}) WHERE ord <> kept"
     )
     folded = workspace.rows("SELECT count(*) FROM folded")[0][0]
     _refuse_same_ids(workspace, staged)
@@ -257,11 +259,11 @@ def _stage(
 
 def _refuse_same_ids(workspace: Workspace, staged: str) -> None:
     # Rows without an id that are the same in all that matters are one prompt; an id that a source gives must be unique.
-    repeated = f"SELECT prompt_id, place FROM {staged} WHERE given AND ord IN (FROM folded) ORDER BY ord LIMIT 1"
-    for identifier, place in workspace.rows(repeated):
-        # By itself: a join would look the first one up of every prompt.
-        named = f"SELECT place FROM {staged} WHERE prompt_id = $1 ORDER BY ord LIMIT 1"
-        ((earlier,),) = workspace.rows(named, [identifier])
+    repeated = f"SELECT prompt_id FROM {staged} WHERE given AND ord IN (FROM folded) ORDER BY ord LIMIT 1"
+    for (identifier,) in workspace.rows(repeated):
+        # By itself: a join would look the others up of every prompt.
+        named = f"SELECT place FROM {staged} WHERE prompt_id = $1 ORDER BY ord LIMIT 2"
+        (earlier,), (place,) = workspace.rows(named, [identifier])
         advice = "ids must be unique"
         if place == earlier:
             advice = "the source stands in `prompts` twice: leave one out, or let it have `grow` with `keep_seeds: false`"

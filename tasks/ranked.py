@@ -65,6 +65,7 @@ def deal_samples(
                 yield bucket, whole.slice(some[0], len(some))
 
     workspace.deal(name, pieces(), schema)
+    workspace.let_go()
 
 
 def dealt_once(workspace: Workspace, name: str, bucket: int) -> str:

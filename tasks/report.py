@@ -38,10 +38,10 @@ class TeacherCounts:
 
     def line(self) -> str:
         """Return it for a terminal."""
-        counted = f"{self.requested:,} requested: {self.reused:,} reused, {self.paid:,} paid, {self.failed:,} failed; "
+        asked = f"{self.requested:,} requested: {self.reused:,} reused, {self.paid:,} paid, {self.failed:,} failed; "
         rate = "" if self.pass_rate is None else f"pass rate {self.pass_rate:.0%}; "
-        spend = f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"
-        return (counted if self.requested else "") + rate + spend
+        spend = f"${self.cost_usd:,.4f}, {counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"
+        return (asked if self.requested else "") + rate + spend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Saved:
         """Return it for a terminal."""
         sign = "-" if self.usd is not None and self.usd < 0 else ""
         usd = "an unknown price" if self.usd is None else f"{sign}${abs(self.usd):,.4f}"
-        tokens = f"{self.tokens_in:,} tokens in, {self.tokens_out:,} out"
+        tokens = f"{counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"
         return f"{counted(self.samples, 'sample')}, {usd}, {tokens}, against {self.basis}"
 
 
@@ -160,7 +160,7 @@ class Summary:
             ("outcomes", f"{self.kept:,} kept + {rejected:,} rejected + {self.failed:,} failed = {self.requested:,}"),
             ("rejected by", stages or "nothing"),
             ("pass rate", rate or "no responses"),
-            ("spend", f"${self.cost_usd:,.4f}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out"),
+            ("spend", f"${self.cost_usd:,.4f}, {counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"),
             *((f"teacher {name}", counts.line()) for name, counts in self.by_teacher.items() if len(self.by_teacher) > 1),
             *(strategies(self.by_strategy) if whole else ()),
             *(matrix(self.by_tag_and_strategy) if whole else ()),
@@ -179,7 +179,7 @@ class Summary:
 def strategies(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield a line for each strategy."""
     for name, each in parts.items():
-        yield f"strategy {name}", f"pass rate {_rate(each)}; {each['kept']:,} traces of {each['slots']:,} slots"
+        yield f"strategy {name}", f"pass rate {_rate(each)}; {counted(each['kept'], 'trace')} of {counted(each['slots'], 'slot')}"
 
 
 def matrix(parts: Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]) -> Iterator[tuple[str, str]]:

@@ -161,12 +161,13 @@ def _traces(
                     ELSE coalesce(inherited.train_use, licenses.train_use) END AS train_use,
                 coalesce(inherited.terms, licenses.terms) AS terms,
                 coalesce(inherited.acknowledgement, licenses.acknowledgement) AS acknowledgement,
-                greatest(prompts.generation, teacher_generation) AS generation, coalesce(split, 'train') AS split
+                greatest(prompts.generation, teacher_generation, latest) AS generation, coalesce(split, 'train') AS split
             FROM (FROM kept WHERE rank BETWEEN {first} AND {last}) AS kept
             JOIN {dealt_once(workspace, "responses", number)} AS responses USING (rank)
             JOIN (FROM {staged_near(workspace, low, high)} WHERE ord BETWEEN {low} AND {high}) AS prompts USING (ord)
             JOIN teachers USING (arm)
             JOIN licenses ON licenses.arm = kept.arm AND licenses.prompt_license = prompts.license
+            LEFT JOIN latest ON latest.ord = kept.ord AND latest.arm = kept.arm
             LEFT JOIN inherited ON inherited.arm = kept.arm AND inherited.source = prompts.source
             LEFT JOIN (FROM splits WHERE ord BETWEEN {low} AND {high}) USING (ord)
             LEFT JOIN (SELECT rank, min(answer) AS answer FROM {workspace.dealt("answers", number)} GROUP BY rank) USING (rank)
@@ -201,6 +202,7 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
         "CREATE TABLE inherited (arm SMALLINT, source VARCHAR, terms VARCHAR, acknowledgement VARCHAR, train_use VARCHAR)"
     )
     _insert(workspace, "inherited", inherited)
+    _latest(workspace)
     workspace.execute(
         "CREATE TABLE kept AS SELECT ord, arm, sample_id, inputs, score, 0::DOUBLE AS pass_rate, 0::BIGINT AS rank "
         "FROM candidates LIMIT 0"
@@ -219,6 +221,18 @@ def _kept(workspace: Workspace, teachers: Sequence[TeacherFacts]) -> None:
             ORDER BY rank
             """
         )
+
+
+def _latest(workspace: Workspace) -> None:
+    """Make `latest`: of what several prompts ask, as their sources have the same text, the latest generation of these."""
+    workspace.execute("CREATE TABLE latest (ord BIGINT, arm SMALLINT, latest INTEGER)")
+    ((generations,),) = workspace.rows("SELECT count(DISTINCT generation) FROM prompts")
+    if generations > 1:
+        asked = (
+            "SELECT ord, arm, generation, max(generation) OVER (PARTITION BY key) AS latest "
+            "FROM slots JOIN prompts USING (ord) WHERE sample_index = 0"
+        )
+        workspace.execute(f"INSERT INTO latest SELECT ord, arm, latest FROM ({asked}) WHERE latest > generation")
 
 
 def _insert(workspace: Workspace, table: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -1,1 +1,1 @@
-"""What decides whether a sample is right: one verifier a file, the sandbox, the protocol and the registry."""
+"""What decides whether a sample is right: a file for each verifier, the protocol, the registry, folders for what they share."""

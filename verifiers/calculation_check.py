@@ -8,7 +8,7 @@ from pydantic import Field
 
 from storage.records import Prompt, Sample
 from verifiers.calculations.claims import claims
-from verifiers.fences import line
+from verifiers.judging.fences import line
 from verifiers.protocol import Finding, verifier
 
 MAX_CHARS = 200_000

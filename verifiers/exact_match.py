@@ -14,18 +14,20 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers import dates, intervals, json_values, maths, sets, trials, units
-from verifiers.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
-from verifiers.choices import find_choice, whole_choice
-from verifiers.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
-from verifiers.markers import after_thinking
-from verifiers.markup import fold, plain
-from verifiers.mathtext import MAX_CHARS, Unreadable
-from verifiers.numerals import numerals
+from verifiers import trials
+from verifiers.mathematics import equality, intervals, sets
+from verifiers.mathematics.mathtext import MAX_CHARS, Unreadable
+from verifiers.mathematics.statements import Statement
 from verifiers.protocol import Brought, Finding, Trial, verifier
-from verifiers.statements import Statement
-from verifiers.strict_json import NoJson
-from verifiers.tidying import ended
+from verifiers.reading import dates, json_values, units
+from verifiers.reading.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
+from verifiers.reading.choices import find_choice, whole_choice
+from verifiers.reading.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
+from verifiers.reading.markers import after_thinking
+from verifiers.reading.markup import fold, plain
+from verifiers.reading.numerals import numerals
+from verifiers.reading.strict_json import NoJson
+from verifiers.reading.tidying import ended
 
 MAX_SHOWN = 200
 """Characters of an answer that a verdict keeps."""
@@ -73,8 +75,8 @@ class ExactMatch:
     day_first: bool | None = None
     """For a date: whether 03/04/2024 is in April; left out: it may be either, so only 03/03/2024 is a date."""
     extract: Extract = "auto"
-    """Where the answer is. auto: where the response says so (`verifiers/answers.py`), or else at its end; whole: it is all of it;
-    boxed, tag (<answer>), hashes (####), last_line, code (the last ``` block), or {regex: …}: the last of these."""
+    """Where the answer is. auto: where the response says so (`verifiers/reading/answers.py`), or else at its end; whole: it is
+    all of it; boxed, tag (<answer>), hashes (####), last_line, code (the last ``` block), or {regex: …}: the last of these."""
 
     needs_of_prompt: ClassVar[frozenset[Brought]] = frozenset({"reference"})
 
@@ -195,10 +197,10 @@ class ExactMatch:
 
     def _check_math(self, expected: Answer, found: Answer) -> Finding:
         one, measured = _reference_statement(expected.text)
-        exact, rounded = maths.about(found.text)
-        other = maths.statement(units.spelled(exact, glued=bool(measured)) if measured is not None else exact)
+        exact, rounded = equality.about(found.text)
+        other = equality.statement(units.spelled(exact, glued=bool(measured)) if measured is not None else exact)
         if isinstance(one, Unreadable) or isinstance(other, Unreadable):
-            if maths.same_signs(expected.text, found.text):
+            if equality.same_signs(expected.text, found.text):
                 return _finding(found, expected.text, equal=True)
             if isinstance(one, Unreadable):
                 return Finding(passed=None, reason=f"the reference can't be read: {one}", answer=shown(found.text))
@@ -207,10 +209,10 @@ class ExactMatch:
             return _finding(found, expected.text, equal=None, why=f"the answer can't be read: {other}")
         paid = units.conflict(one.unit or units.currency(expected.text), other.unit or units.currency(found.text))
         try:
-            equal = None if paid else maths.equal(one, maths.result(other), self._margin)
-            if not equal and rounded and not paid and (approximate := maths.rounds(maths.result(other), rounded)):
-                equal = maths.equal(one, approximate, self._margin) or equal
-            if equal is None and maths.same_signs(expected.text, found.text):
+            equal = None if paid else equality.equal(one, equality.result(other), self._margin)
+            if not equal and rounded and not paid and (approximate := equality.rounds(equality.result(other), rounded)):
+                equal = equality.equal(one, approximate, self._margin) or equal
+            if equal is None and equality.same_signs(expected.text, found.text):
                 equal = True
             return _finding(found, expected.text, equal=equal)
         except VerifierError as error:
@@ -365,8 +367,8 @@ def _reference_passage(reference: str) -> Found:
 @lru_cache(maxsize=4096)
 def _reference_statement(reference: str) -> tuple[Statement | Unreadable, str | None]:
     """Return what a reference says and its unit; None in place of that where a letter may be a variable."""
-    read = maths.statement(units.spelled(maths.about(reference)[0]))
-    known = not isinstance(read, Unreadable) and maths.plain_value(read) is not None
+    read = equality.statement(units.spelled(equality.about(reference)[0]))
+    known = not isinstance(read, Unreadable) and equality.plain_value(read) is not None
     return read, read.unit if known and not isinstance(read, Unreadable) else None
 
 

@@ -21,11 +21,11 @@ from referencing.jsonschema import DRAFT202012
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers.markers import spoken
-from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
+from verifiers.reading.markers import spoken
+from verifiers.reading.pieces import pieces
+from verifiers.reading.strict_json import NoJson, no_constant
 from verifiers.schema_words import formats, standard
-from verifiers.strict_json import NoJson, no_constant
 
 _INFO = re.compile(r"[\s{,:]")
 """Behind the language in a block's info string."""

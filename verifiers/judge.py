@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
-from verifiers.fences import RULES, fenced, line
-from verifiers.panel import Combine, Opinion, combined, opinions, together
+from verifiers.judging.fences import RULES, fenced, line
+from verifiers.judging.panel import Combine, Opinion, combined, opinions, together
+from verifiers.judging.replies import Form, bound, choice, integer
 from verifiers.protocol import LATER, Asker, Brought, Finding, Verifier, verifier
-from verifiers.replies import Form, bound, choice, integer
 
 _SYSTEM = """\
 You judge one response to a prompt by the rubric below. Your judgement decides whether a student model learns from the response.

@@ -16,9 +16,9 @@ from pydantic import Field
 from storage.errors import SetupError, SpecError
 from storage.plugins import nearest
 from storage.records import Prompt, Sample
-from verifiers.markers import spoken
-from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
+from verifiers.reading.markers import spoken
+from verifiers.reading.pieces import pieces
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier  # type: ignore[import-untyped]

@@ -12,9 +12,9 @@ from pydantic import Field
 
 from storage.records import Prompt, Sample
 from verifiers.exact_match import ExactMatch
-from verifiers.pieces import pieces
 from verifiers.protocol import Finding, Trial, verifier
-from verifiers.responses import code_of
+from verifiers.reading.code import code_of
+from verifiers.reading.pieces import pieces
 from verifiers.sandbox.languages import LANGUAGES
 from verifiers.sandbox.protocol import Limits, Program
 from verifiers.sandbox.remote import Server

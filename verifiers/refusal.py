@@ -10,9 +10,9 @@ import re
 import unicodedata
 
 from storage.records import REFUSED, Prompt, Sample
-from verifiers.declining import BETWEEN, DECLINES, DECLINES_SORRY, GREETS, MAY_DECLINE, REGRETS
-from verifiers.markers import spoken
 from verifiers.protocol import Finding, verifier
+from verifiers.reading.declining import BETWEEN, DECLINES, DECLINES_SORRY, GREETS, MAY_DECLINE, REGRETS
+from verifiers.reading.markers import spoken
 
 HEAD = 400
 """Characters of the beginning that are looked at."""
@@ -40,8 +40,8 @@ _SEEN = str.maketrans("\u2019\u2018\u02bc\u00a0", "''' ", '*_#>"“”„«»')
 class Refusal:
     """Passes a response that doesn't decline to answer, by its finish reason and by how it begins.
 
-    Openings are known in thirty languages (`verifiers/declining.py`); a chain of thought before them is passed over. One that
-    regrets something, and need not be a refusal, is left undecided, and so is a response that is empty or only thought.
+    Openings are known in thirty languages (`verifiers/reading/declining.py`); a chain of thought before them is passed over. One
+    that regrets something, and need not be a refusal, is left undecided, and so is a response that is empty or only thought.
     """
 
     finish_reason: bool = True

@@ -11,9 +11,9 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import Prompt, Sample
-from verifiers.answers import NoAnswer
 from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Brought, Finding, Trial, verifier
+from verifiers.reading.answers import NoAnswer
 from verifiers.refusal import declines
 
 

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
-from verifiers.fences import RULES, fenced, line
+from verifiers.judging.fences import RULES, fenced, line
+from verifiers.judging.replies import bound, integer
 from verifiers.protocol import Asker, Brought, Finding, Verifier, verifier
-from verifiers.replies import bound, integer
-from verifiers.steps import Split, steps
+from verifiers.reading.steps import Split, steps
 
 MAX_STEPS = 400
 """Of a solution. No judge reads more of them with care."""

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 
-from verifiers.answers import Answer
 from verifiers.protocol import Trial
+from verifiers.reading.answers import Answer
 
 _LAST_DIGIT = re.compile(r"[0-9](?=[^0-9]*$)")
 _DRESSES: dict[str, Callable[[str], str]] = {

@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 from storage.records import CUT_OFF, Prompt, Sample
-from verifiers.markers import spoken
-from verifiers.pieces import pieces
 from verifiers.protocol import Finding, verifier
+from verifiers.reading.markers import spoken
+from verifiers.reading.pieces import pieces
 
 TAIL = 2_000
 """Characters of the end in which the last sentence is looked for."""

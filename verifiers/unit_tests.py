@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Discriminator, Field, Tag
 
 from storage.records import Prompt, Sample
-from verifiers.markers import spoken
 from verifiers.protocol import LATER, Brought, Finding, Trial, verifier
-from verifiers.responses import code_of, continued
+from verifiers.reading.code import code_of, continued
+from verifiers.reading.markers import spoken
 from verifiers.sandbox import judge, remote
 from verifiers.sandbox.compare import Comparison
 from verifiers.sandbox.inside.uses import uses_of

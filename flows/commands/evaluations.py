@@ -11,6 +11,7 @@ from rich.text import Text
 from flows.commands.arguments import AsJson, LakePath, SpecPath, lake_at, loaded_spec
 from flows.commands.printing import err, out, plain, print_json, print_table, spending_told
 from storage.errors import SpecError
+from storage.wording import counted
 
 Shown = tuple[list[str], list[list[str]]]
 
@@ -93,13 +94,13 @@ def evaluate(
     if found["by_tag"]:
         _show(evaluating.by_tag(found, most=evaluating.TAGS))
         if len(found["by_tag"]) > evaluating.TAGS:
-            out.print(f"… and {len(found['by_tag']) - evaluating.TAGS:,} more values; --json has all")
+            out.print(f"… and {counted(len(found['by_tag']) - evaluating.TAGS, 'more value')}; --json has all")
     _show(evaluating.style(found))
     for text in found["statements"]:
         out.print(Text(plain(text), style="bold"))
     for text in found["warnings"]:
         out.print(Text(plain(text), style="yellow"))
-    out.print(Text(plain(f"bought {found['paid']:,} samples for ${found['cost_usd']:,.4f}; kept as {found['stored']}")))
+    out.print(Text(plain(f"bought {counted(found['paid'], 'sample')} for ${found['cost_usd']:,.4f}; kept as {found['stored']}")))
 
 
 def _show(shown: Shown) -> None:

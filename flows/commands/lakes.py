@@ -14,6 +14,7 @@ from rich.text import Text
 from flows.commands.arguments import AsJson, BuildId, Dataset, LakePath, lake_at, loaded_spec
 from flows.commands.printing import out, plain, print_exported, print_json, print_lines, print_table, say
 from storage.errors import SpecError
+from storage.wording import counted
 
 
 def status(
@@ -32,11 +33,15 @@ def status(
         print_json(found)
         return
     waiting = f", {found['journal']:,} in the journal" if found["journal"] else ""
-    out.print(Text(f"{plain(found['lake'])}: {found['samples']:,} samples, {found['verdicts']:,} verdicts{waiting}"))
+    out.print(
+        Text(f"{plain(found['lake'])}: {counted(found['samples'], 'sample')}, {counted(found['verdicts'], 'verdict')}{waiting}")
+    )
     for each in found["batches"]:
         sent = f"{datetime.fromtimestamp(each['created_at'], UTC):%Y-%m-%d %H:%M} UTC"
         name = each["batch_id"] or f"with key {each['key']}, which may have been sent"
-        out.print(Text(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {each['to_fetch']:,} requests to fetch")))
+        out.print(
+            Text(plain(f"batch {name}: teacher {each['teacher']}, {sent}, {counted(each['to_fetch'], 'request')} to fetch"))
+        )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("dataset", "build", "requested", "kept", "rejected", "failed", "paid", "cost"):
         table.add_column(name, justify="left" if name in {"dataset", "build"} else "right", no_wrap=True)
@@ -48,9 +53,9 @@ def status(
     else:
         out.print("no builds yet" if at.root.exists() else "no lake is there yet")
     for each in found["spend"]:
-        what, bought = (f"{each['name']} ({each['model']})", "samples") if each["model"] else (each["name"], "verdicts")
-        tokens = "" if each["tokens_in"] is None else f", {each['tokens_in']:,} tokens in, {each['tokens_out']:,} out"
-        out.print(Text(plain(f"{each['kind']} {what}: {each['number']:,} {bought}, ${each['cost_usd']:,.4f}{tokens}")))
+        what, bought = (f"{each['name']} ({each['model']})", "sample") if each["model"] else (each["name"], "verdict")
+        tokens = "" if each["tokens_in"] is None else f", {counted(each['tokens_in'], 'token')} in, {each['tokens_out']:,} out"
+        out.print(Text(plain(f"{each['kind']} {what}: {counted(each['number'], bought)}, ${each['cost_usd']:,.4f}{tokens}")))
 
 
 def report(
@@ -116,7 +121,7 @@ def diff(
                 out.print(Text(plain(shown)[:500]))
         if len(moves) > SHOWN:
             left = sum(move.slots for move in moves[SHOWN:])
-            out.print(f"{change} {left:,} more, of {len(moves) - SHOWN:,} other kinds; --json has them all")
+            out.print(f"{change} {left:,} more, of {counted(len(moves) - SHOWN, 'other kind')}; --json has them all")
 
 
 def export(

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.commands.printing import plain
+from storage.wording import counted
 
 COLUMN = 44
 """Characters that a sample takes at least, where several stand side by side."""
@@ -69,7 +70,7 @@ def _parts(row: Mapping[str, Any], *, reasoning: bool) -> Iterator[Text]:
     if thought and reasoning:
         yield Text(f"{plain(thought)}\n", style="dim")
     elif thought:
-        yield Text(f"reasoning: {len(thought):,} characters; --reasoning shows them\n", style="dim italic")
+        yield Text(f"reasoning: {counted(len(thought), 'character')}; --reasoning shows them\n", style="dim italic")
     if row["response"] is not None:
         yield Text(plain(row["response"]) + "\n")
     if row["logprobs"]:
@@ -85,4 +86,5 @@ def _distributions(stored: Mapping[str, Any]) -> str:
     """Return a line that says what is stored of a sample's distributions."""
     mean = "" if stored["mean"] is None else f"; perplexity {math.exp(-stored['mean']):.3g}"
     each = stored["alternatives"] / max(stored["tokens"], 1)
-    return f"logprobs: {stored['tokens']:,} tokens with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"
+    tokens = counted(stored["tokens"], "token")
+    return f"logprobs: {tokens} with {each:.3g} alternatives each, {stored['rest']:.1%} outside them{mean}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, replace
 
 from storage.errors import BadResponse, EmptyResponse, SetupError
@@ -12,6 +13,7 @@ INT32_MAX = 2**31 - 1
 """What the samples table can hold: a server that miscounts must not make a response that can't be stored."""
 EMPTY = "the response is empty"
 """What is said where there is nothing to use: a slot that ends so was answered, with nothing."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKENS = tuple(field.name for field in fields(Usage))
 
 
@@ -75,11 +77,11 @@ def _says_something(choice: Choice) -> bool:
 
 
 def _clean(choice: Choice) -> Choice:
-    """Replace lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't."""
+    """Put U+FFFD in place of lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't."""
     texts = [choice.response, choice.reasoning or "", choice.finish_reason]
     if all(text.isascii() or _encodes(text) for text in texts):
         return choice
-    response, reasoning, finish = (text.encode("utf-8", "replace").decode("utf-8") for text in texts)
+    response, reasoning, finish = (_SURROGATE.sub("\ufffd", text) for text in texts)
     return replace(choice, response=response, reasoning=reasoning or None, finish_reason=finish)
 
 

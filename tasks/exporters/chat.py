@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError
-from tasks.teachers.reasoning import lost
+from tasks.teachers.reasoning import lost, split
 from tasks.teachers.weights import commit, revision
 from tasks.vocabulary import Vocabulary, vocabulary
 
@@ -49,20 +49,24 @@ class Encoded:
     """The first that the student is to say."""
     end: int
     """Behind the last that it is to say, which ends its turn."""
+    close: int
+    """Behind the last of the response: where that begins which ends its turn."""
     seam: bool
     """Whether that first token begins in the prompt."""
-    ended: bool = True
-    """Whether the last that it is to say ends its turn."""
     offsets: Sequence[tuple[int, int]] = ()
     """Where those that it is to say stand in the text, in characters, where that was asked for; an appended end has none."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def ended(self) -> bool:
+        """Return whether the last that it is to say ends its turn."""
+        return self.close < self.end
+
     def unended(self) -> Encoded:
         """Return them up to where the turn ends: nobody is to learn to end it where the response was cut off."""
-        end = self.end - self.ended
-        return replace(self, ids=self.ids[:end], end=end, ended=False, offsets=self.offsets[: end - self.begin])
+        return replace(self, ids=self.ids[: self.close], end=self.close, offsets=self.offsets[: self.close - self.begin])
 
 
 class Chat:
@@ -109,8 +113,11 @@ class Chat:
             if not whole.startswith(header):
                 raise Unclear("the chat template renders a prompt otherwise where a response follows it")
             begin = len(header)
-        said = whole[begin:]
-        if what := lost(said, answered.get("reasoning_content"), answered["content"]):
+        thought, answer = answered.get("reasoning_content"), answered["content"]
+        if thought is None:
+            thought, answer = split(answer)  # what stands between the two is the template's business
+        what = lost(whole[begin:], thought, answer) or _unasked(whole[:begin], asked)
+        if what is not None:
             raise Unclear(f"the chat template leaves out or changes the {what}")
         return Rendered(whole, begin)
 
@@ -126,14 +133,30 @@ class Chat:
         ids = array("i", tokens.ids)
         places = range(rendered.begin, len(rendered.text))
         begin = next((found for place in places if (found := tokens.char_to_token(place)) is not None), len(ids))
-        seam = begin < len(ids) and tokens.token_to_chars(begin)[0] < rendered.begin
+        first, last = tokens.token_to_chars(begin) if begin < len(ids) else (rendered.begin, rendered.begin)
+        seam = first < rendered.begin
+        # A mark of a turn may take the white space behind it along, as Phi-3's do.
+        if seam and ids[begin] in self._special and not rendered.text[rendered.begin : last].strip():
+            begin, seam = begin + 1, False
         # What stands behind the end of the turn, mostly a line break, is nothing that a student says.
-        last = next((number for number in range(len(ids) - 1, begin - 1, -1) if ids[number] in self._special), None)
-        if last is not None and not rendered.text[tokens.token_to_chars(last)[1] :].strip():
-            return Encoded(ids, begin, last + 1, seam)
+        ending = self._ending(rendered.text, tokens, ids, begin)
+        if ending:
+            return Encoded(ids, begin, ending[0] + 1, ending[-1], seam)
+        close = len(ids)
         if self._eos is not None:
             ids.append(self._eos)
-        return Encoded(ids, begin, len(ids), seam, ended=self._eos is not None)
+        return Encoded(ids, begin, len(ids), close, seam)
+
+    def _ending(self, text: str, tokens: Any, ids: array[int], begin: int) -> list[int]:
+        """Return the special tokens with which a text ends, but for white space, the last first: some templates write several."""
+        found: list[int] = []
+        while text := text.rstrip():
+            number = tokens.char_to_token(len(text) - 1)
+            if number is None or number < begin or ids[number] not in self._special:
+                break
+            found.append(number)
+            text = text[: tokens.token_to_chars(number)[0]]
+        return found
 
     def _prompt(self, asked: Turns, day: datetime) -> str:
         """Return a prompt's text. Its samples come one after the other, so it is rendered once."""
@@ -174,6 +197,12 @@ class Chat:
         except (TemplateError, TypeError, ValueError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise Unclear(f"the chat template refuses it: {said}") from error
+
+
+def _unasked(prompt: str, asked: Turns) -> str | None:
+    """Return which turn before the response a template left out; an assistant's may be without the reasoning in it."""
+    kept = (turn for turn in asked if turn["role"] != "assistant")
+    return next((f"{turn['role']}'s text" for turn in kept if turn["content"].strip() not in prompt), None)
 
 
 def _sha256(text: str) -> str:

@@ -29,7 +29,7 @@ class Preference(Either):
     reasoning: Literal["turn", "think", "omit"] = "omit"
     """As elsewhere, but that each side has its own, so that there is no column for it."""
     pairs: Literal["one", "all"] = "one"
-    """One pair of each prompt that has both, or every pair."""
+    """One pair of each prompt that has both, or every pair of different texts."""
     _counts: Counter[str] = dataclasses.field(default_factory=Counter, init=False, repr=False, compare=False)
 
     @property
@@ -70,16 +70,20 @@ class Preference(Either):
 
         Of similar length, since what DPO learns most readily is that longer is better (Park et al. 2024, arXiv:2403.19159).
         """
+        seen: set[tuple[Any, ...]] = set()
+        refuted = [(row, _plain(self.response(row)), self._said(row)) for row in prompt.refuted]
         for chosen in sorted(prompt.kept, key=lambda row: -_score(row)):
-            text, asked = _plain(self.response(chosen)), self.asked(chosen)
-            length = len(chosen["response"])
-            others = sorted(
-                prompt.refuted,
-                key=lambda row: (row["teacher"] != chosen["teacher"], _score(row), abs(len(row["response"]) - length)),
-            )
-            for rejected in others:
-                if self.asked(rejected) == asked and _plain(self.response(rejected)) != text:
+            text, said, asked = _plain(self.response(chosen)), self._said(chosen), self.asked(chosen)
+            turns = tuple(turn["content"] for turn in asked)
+            for rejected, against, its in sorted(refuted, key=lambda other: _distance(other[0], chosen)):
+                # Nobody has deduplicated what was refuted: the same wrong answer may have come many times.
+                if against != text and self.asked(rejected) == asked and (pair := (turns, said, its)) not in seen:
+                    seen.add(pair)
                     yield chosen, rejected
+
+    def _said(self, row: Row) -> tuple[str, ...]:
+        """Return what a side of a pair says."""
+        return tuple(_plain(str(value)) for value in self.answered(row).values())
 
     def _why_none(self, prompt: PromptSamples) -> str:
         return "none_comparable" if prompt.refuted else "none_refuted"
@@ -99,6 +103,11 @@ class Preference(Either):
             | origin(chosen)
             | {"license": conjunction((chosen["license"], rejected["license"]))}
         )
+
+
+def _distance(row: Row, chosen: Row) -> tuple[bool, float, int]:
+    """Return what is least for the sample that is best set against another."""
+    return row["teacher"] != chosen["teacher"], _score(row), abs(len(row["response"]) - len(chosen["response"]))
 
 
 def _score(row: Row) -> float:

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from storage.errors import SpecError
 from storage.records import CUT_OFF
+from storage.wording import counted
 from tasks.exporters.chat import Chat, Encoded, Rendered, Unclear, load
 from tasks.exporters.packing import packed
 from tasks.exporters.protocol import NoRows, exporter
@@ -101,7 +102,7 @@ class Tokenized(Shown):
             ) from error
         (shortest,) = self._chat.encode([rendered])
         if self.max_length is not None and len(shortest) > self.max_length:
-            told = f"even a short conversation has {len(shortest)} tokens; raise it"
+            told = f"even a short conversation has {counted(len(shortest), 'token')}; raise it"
             raise SpecError(f"exports: {self.form}: max_length: {self.max_length}: {told}")
 
     def rows(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -133,7 +134,7 @@ class Tokenized(Shown):
         counts = self._counts
         told: dict[str, Any] = {"transformers": version("transformers"), "tokenizers": version("tokenizers")}
         told |= self._chat.facts
-        counted = ("traces", "sequences", "tokens", "trained_tokens", "truncated", "cut_off", "seams")
+        counted = ("traces", "sequences", "tokens", "trained_tokens", "truncated", "cut_off", "endless", "seams")
         told |= {name: counts[name] for name in counted}
         told["dropped"] = self._dropped()
         if self.packing:
@@ -152,6 +153,11 @@ class Tokenized(Shown):
             lines.append(f"{self.form}: {why.total():,} of {traces:,} conversations are left out ({reasons})")
         if cut:
             lines.append(f"{self.form}: {cut:,} of {traces:,} conversations are cut, and lack the end of their turn")
+        if any(each["endless"] for each in told):
+            lines.append(
+                f"{self.form}: neither the chat template nor the tokenizer has a token that ends a turn; "
+                "a student doesn't learn to end one"
+            )
         return lines
 
     def _dropped(self) -> dict[str, int]:
@@ -175,6 +181,7 @@ class Tokenized(Shown):
                 cut = trace.get("finish_reason") in CUT_OFF
                 tokens = whole.unended() if cut else whole
                 counts["cut_off"] += cut
+                counts["endless"] += not whole.ended
                 fitting = self._fitting(tokens)
                 if fitting is not None:
                     counts["sequences"] += 1
@@ -214,7 +221,7 @@ class Tokenized(Shown):
         if self.too_long == "drop" or tokens.begin >= limit:
             self._counts["dropped too_long"] += 1
             return None
-        self._counts["truncated"] += 1
+        self._counts["truncated"] += limit < tokens.end  # what stands behind the turn is no loss
         return dataclasses.replace(tokens, ids=tokens.ids[:limit], end=min(tokens.end, limit))
 
     def _row(self, sequences: Sequence[Conversation]) -> dict[str, Any]:

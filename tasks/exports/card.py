@@ -122,7 +122,8 @@ def _text(contents: Contents) -> Iterator[str]:
     people = sum(each["rows"] for each in manifest["mix"])
     yield (
         f"{counted(manifest['rows'], 'row')} in the form `{manifest['format']}`: responses of {models} to prompts, "
-        f"verified and selected by stillhouse {build.get('version', '')} (build `{build['build_id']}`). "
+        f"{'verified and ' if contents.judged else ''}selected by stillhouse "
+        f"{build.get('version', '')} (build `{build['build_id']}`). "
         + (
             f"{people:,} of them {'was' if people == 1 else 'were'} written by people; all others are synthetic."
             if people
@@ -225,7 +226,7 @@ def _rights(contents: Contents) -> Iterator[str]:
     yield from _table(("prompts from", "licence", "credit"), sources)
     if len(licensing.sources) > _LISTED:
         yield ""
-        yield f"{len(licensing.sources) - _LISTED:,} more sources are in NOTICE."
+        yield f"{counted(len(licensing.sources) - _LISTED, 'more source', 'is', 'are')} in NOTICE."
     wrote = [
         *((each, "teacher") for each in licensing.teachers),
         *((each, "gave the distributions beside the tokens, as teacher") for each in licensing.scorers),

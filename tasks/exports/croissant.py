@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.wording import counted
 from tasks.exports.contents import Contents
 from tasks.exports.notice import link
 from tasks.license import identifiers
@@ -75,12 +76,13 @@ def croissant(contents: Contents) -> str:
     """Return the text of croissant.json."""
     manifest = contents.manifest
     file = manifest["file"]
+    models = sorted({each["model"] for each in contents.licensing.teachers})
     described: dict[str, Any] = {
         "@context": _CONTEXT,
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.1",
         "name": contents.dataset,
-        "description": f"Verified responses of {', '.join(sorted({each['model'] for each in contents.licensing.teachers}))} "
+        "description": f"{'Verified responses' if contents.judged else 'Responses'} of {', '.join(models)} "
         f"to prompts, in the form `{manifest['format']}`.",
         # A build has no place in an order of versions, so it stands where semantic versions have their build.
         "version": f"1.0.0+{contents.build['build_id']}",
@@ -121,7 +123,7 @@ def croissant(contents: Contents) -> str:
                 "@type": "cr:RecordSet",
                 "@id": split,
                 "name": split,
-                "description": f"{manifest['splits'][split]['rows']:,} rows.",
+                "description": f"{counted(manifest['splits'][split]['rows'], 'row')}.",
                 "field": [_field(field, split, f"{split}-files") for field in contents.schema],
             }
             for split in splits

@@ -25,6 +25,7 @@ from storage.parquet import read_batches, writing
 from storage.schemas import LOGPROBS
 from storage.scores import NONE, together
 from storage.sql import literal, parquet, parquet_in
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.ranked import Ids, packed
 
@@ -283,7 +284,7 @@ def _listed(found: Iterable[_Way]) -> str:
     """Return what there is, as a person can tell it apart."""
     return ", ".join(
         f"{way.fingerprints[0][:SHOWN]} ({' or '.join(way.names)}: {way.model}, {way.top} alternatives, "
-        f"{f'reasoning: {way.reasoning}' if way.reasoning else 'without the end of the turn'}, {way.traces:,} traces, "
+        f"{f'reasoning: {way.reasoning}' if way.reasoning else 'without the end of the turn'}, {counted(way.traces, 'trace')}, "
         f"last {way.made:%Y-%m-%d %H:%M})"
         for way in found
     )

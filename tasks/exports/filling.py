@@ -10,6 +10,7 @@ import orjson
 import pyarrow as pa
 
 from storage.errors import SpecError, StillhouseError
+from storage.wording import counted
 from tasks.exporters.protocol import Exporter, NoRows
 from tasks.exports.containers import Container
 from tasks.exports.spool import Spool
@@ -50,7 +51,8 @@ def fill(
     spool.close()
     if exporter.one_to_one and spool.rows != traces:
         raise SpecError(
-            f"exports: the exporter {name!r} promised {traces:,} rows and gave another number; mend it, or its `one_to_one`"
+            f"exports: the exporter {name!r} promised {counted(traces, 'row')} and gave another number; "
+            "mend it, or its `one_to_one`"
         )
 
 

@@ -11,6 +11,10 @@ from pathlib import Path
 from storage.errors import SpecError
 from storage.parquet import refused, sync
 from tasks.exports.place import MANIFEST, Place, foreign, own
+from tasks.options import NAME_BYTES
+
+_BESIDE = len("..new")
+"""Bytes more that the name has of the folder beside it, in which it is made."""
 
 
 class Folder:
@@ -36,6 +40,8 @@ class Folder:
             raise SpecError(f"exports: {self._to}: {above} is a file")
         if not os.access(above, os.W_OK | os.X_OK):
             raise SpecError(f"exports: {self._to}: can't be written: {above} is not yours to write to")
+        if len(os.fsencode(path.resolve().name)) > NAME_BYTES - _BESIDE:
+            raise SpecError(f"exports: {self._to}: its name is longer than {NAME_BYTES - _BESIDE} bytes; choose a shorter one")
         if self._path.exists() and not self._path.is_dir():
             raise SpecError(f"exports: {self._to}: is a file, and an export is a folder")
         if self._path.is_dir():

@@ -13,71 +13,26 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Annotated, Any, Self
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, StringConstraints, model_validator
 
 from storage.errors import SourceError, SpecError
 from storage.identity import address
 from storage.schemas import TRACES
 from storage.wording import counted
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
+from tasks.exports.mix_sources import MixSource, hash_of, read
 from tasks.exports.written import Written, short
 from tasks.heldout.blocks import Text
 from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
-from tasks.options import Options, PathText
-from tasks.sources import Fields, Found, PromptSource, read_prompts
-from tasks.sources.prompts import Row
+from tasks.sources import Found
 from tasks.sources.shown import shown
 
-Column = Annotated[str, StringConstraints(min_length=1)]
 MIXED = "train"
 """The only split that is mixed into."""
-
-
-class MixFields(Options):
-    """Which columns of a source hold what. What is left out is the column of that very name."""
-
-    id: Column | None = None
-    """A unique id."""
-    prompt: Column | None = None
-    """The user's text."""
-    messages: Column | None = None
-    """The conversation, in place of `prompt`: whole, or up to the user's last turn."""
-    response: Column | None = None
-    """What the person wrote in answer. Without one it is the conversation's last turn, the assistant's."""
-
-
-class _Columns(Fields):
-    """The columns that are read: one that a prompt source has no name for is among them."""
-
-    response: Column | None = None
-    """As in `MixFields`."""
-
-
-class MixSource(Options):
-    """One entry of an export's `mix`."""
-
-    source: PathText
-    """As a prompt source's."""
-    share: float = Field(gt=0, lt=1)
-    """Share of the export's rows that come from it."""
-    license: str | None = None
-    """SPDX expression. Without one the licence gate refuses."""
-    attribution: str | None = Field(default=None, min_length=1)
-    """Who is credited for it in NOTICE and the card. Left out: `source`."""
-    fields: MixFields = MixFields()
-    """Which columns hold what."""
-
-    @model_validator(mode="after")
-    def _of_people(self) -> Self:
-        if self.source.startswith("lake:"):
-            raise ValueError("source: a lake's traces were written by a model; `mix` is for what people wrote")
-        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +57,8 @@ class MixFacts:
     """Different rows that were left out, for a held-out item in them."""
     held_back: int
     """Different rows that were left out, since their prompt stands in another split."""
+    repeated: int
+    """Different rows that were left out, since an earlier source has them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +68,7 @@ class _Chosen:
     available: int
     contaminated: int
     held_back: int
+    repeated: int
     rows: int
     hashes: array[int]
     given: array[int] = field(default_factory=lambda: array("Q"))
@@ -165,6 +123,7 @@ class Mix:
                 available=each.available,
                 contaminated=each.contaminated,
                 held_back=each.held_back,
+                repeated=each.repeated,
             )
             for each, number in zip(self.chosen, rows, strict=True)
         ]
@@ -181,6 +140,11 @@ class Mix:
             f"mix: {counted(each.held_back, 'row')} of {shown(each.source)} left out, with the prompt of a trace in another split"
             for each in facts
             if each.held_back
+        ]
+        found += [
+            f"mix: {counted(each.repeated, 'row')} of {shown(each.source)} left out, which an earlier source has"
+            for each in facts
+            if each.repeated
         ]
         if facts and (self.lost or not self.traces):
             why = "nothing is left of" if self.lost else "there is no trace in"
@@ -241,9 +205,12 @@ def plan(
     Raise SourceError where a row can't be read or has no response. Where a source has too few rows all of them are taken, and the
     others keep their shares of what the export then is.
     """
-    read = [_looked_at(each, seed, heldout, elsewhere) for each in options]
-    wanted = _wanted([each.share for each in options], [len(each.hashes) for each in read], traces)
-    chosen = [replace(each, rows=rows, hashes=array("Q", each.hashes[:rows])) for each, rows in zip(read, wanted, strict=True)]
+    found: list[_Chosen] = []
+    for each in options:
+        earlier = np.concatenate([np.zeros(0, np.uint64), *(np.frombuffer(other.hashes, np.uint64) for other in found)])
+        found.append(_looked_at(each, seed, heldout, elsewhere, earlier))
+    wanted = _wanted([each.share for each in options], [len(each.hashes) for each in found], traces)
+    chosen = [replace(each, rows=rows, hashes=array("Q", each.hashes[:rows])) for each, rows in zip(found, wanted, strict=True)]
     return Mix(traces, seed, tuple(chosen))
 
 
@@ -252,7 +219,7 @@ def check_mix(options: Sequence[MixSource], *, where: str) -> None:
     if (total := sum(each.share for each in options)) >= 1:
         raise SpecError(f"{where}: the shares add up to {total:g}, and less than 1 leaves room for the traces")
     for each in options:
-        next(_read(each, each.license or "NONE", seed=0), None)
+        next(read(each, each.license or "NONE", seed=0), None)
 
 
 def licensed(options: Sequence[MixSource], *, where: str) -> Iterator[Licensed]:
@@ -274,24 +241,28 @@ def _wanted(shares: Sequence[float], there: Sequence[int], traces: int) -> list[
         short.add(min(more, key=lambda number: there[number] / shares[number]))
 
 
-def _looked_at(options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int]) -> _Chosen:
-    """Return a source with the hashes of all of its different rows that may be taken, the least first."""
+def _looked_at(
+    options: MixSource, seed: int, heldout: Decontamination | None, elsewhere: Collection[int], earlier: npt.NDArray[np.uint64]
+) -> _Chosen:
+    """Return a source with the hashes of all of its different rows that may be taken, the least first: not those of `earlier`."""
     license_ = str(parse(options.license or "", what=f"mix: {shown(options.source)}"))
     found, back = array("Q"), array("Q")
-    for each in _read(options, license_, seed):
-        found.append(_hash(each, seed))
+    for each in read(options, license_, seed):
+        found.append(hash_of(each, seed))
         if prompt_key(each.prompt.prompt) in elsewhere:
             back.append(found[-1])
     hashes, held = _different(found), _different(back)
     bad = _contaminated(options, license_, seed, heldout) if heldout is not None else ()
     clean = hashes[~np.isin(hashes, np.array(sorted(bad), dtype=np.uint64))]
-    kept = clean[~np.isin(clean, held)]
+    inside = clean[~np.isin(clean, held)]
+    kept = inside[~np.isin(inside, earlier)]
     return _Chosen(
         options=options,
         license=license_,
         available=len(kept),
         contaminated=len(hashes) - len(clean),
-        held_back=len(clean) - len(kept),
+        held_back=len(clean) - len(inside),
+        repeated=len(inside) - len(kept),
         rows=0,
         hashes=array("Q", kept.tobytes()),
     )
@@ -305,13 +276,13 @@ def _contaminated(options: MixSource, license_: str, seed: int, heldout: Deconta
     """Return the hashes of the rows that have held-out items in them: prompts first, as a build looks for them."""
 
     def asked() -> Iterator[Text]:
-        for found in _read(options, license_, seed):
+        for found in read(options, license_, seed):
             turns = [{"role": each.role, "content": each.content} for each in found.prompt.messages]
-            yield from prompt_texts(_hash(found, seed), found.prompt.prompt_id, turns)
+            yield from prompt_texts(hash_of(found, seed), found.prompt.prompt_id, turns)
 
     def answered() -> Iterator[Text]:
-        for found in _read(options, license_, seed):
-            yield from response_texts(str(_hash(found, seed)), found.prompt.prompt_id, found.prompt.reference or "", None)
+        for found in read(options, license_, seed):
+            yield from response_texts(str(hash_of(found, seed)), found.prompt.prompt_id, found.prompt.reference or "", None)
 
     prompts: Matching = Matching(index=heldout.index)
     bad = {int(hit.key) for hits in (prompts.find(asked()), prompts.finish()) for hit in hits}
@@ -321,52 +292,12 @@ def _contaminated(options: MixSource, license_: str, seed: int, heldout: Deconta
 
 def _taken(chosen: _Chosen, seed: int) -> Iterator[Found]:
     taken = bytearray(len(chosen.hashes))
-    for found in _read(chosen.options, chosen.license, seed):
-        key = _hash(found, seed)
+    for found in read(chosen.options, chosen.license, seed):
+        key = hash_of(found, seed)
         place = bisect_left(chosen.hashes, key)
         if place < len(taken) and chosen.hashes[place] == key and not taken[place]:  # a row that stands twice counts once
             taken[place] = True
             yield found
-
-
-def _read(options: MixSource, license_: str, seed: int) -> Iterator[Found]:
-    fields = options.fields
-    source = PromptSource(source=options.source, license=license_, fields=_Columns(**fields.model_dump()))
-    for found in read_prompts(source, license=license_, seed=seed, change=partial(_answered, fields)):
-        if not (found.prompt.reference or "").strip():
-            raise SourceError(f"{found.place}: has no response in {fields.response or 'response'!r}")
-        yield found
-
-
-def _answered(fields: MixFields, row: Row, place: str) -> Row:
-    """Return a row with its response as the reference, taken off a whole conversation where it has no column of its own."""
-    if fields.response is not None or "response" in row:
-        named = fields.response or "response"
-        if named not in row:
-            raise SourceError(f"{place}: no column {named!r} (for response); there are {', '.join(map(repr, row)) or 'none'}")
-        return {**row, "reference": _plain(row[named], named, place)}
-    column = fields.messages or "messages"
-    found = row.get(column) if fields.prompt is None else None
-    turns = found if isinstance(found, list) else []
-    if not turns or not isinstance(turns[-1], dict) or turns[-1].get("role") != "assistant":
-        raise SourceError(f"{place}: no column 'response', nor a conversation ({column!r}) that ends with the assistant's turn")
-    # Beside a whole conversation a column `prompt` is its first turn.
-    answer = _plain(turns[-1].get("content"), f"the last turn of {column}", place)
-    return {**row, "prompt": None, column: turns[:-1], "reference": answer}
-
-
-def _plain(answer: Any, what: str, place: str) -> Any:
-    """Return a response. Raise SourceError, which names it and not the reference as which it is read, where it is no text."""
-    if isinstance(answer, bool | list | dict):
-        raise SourceError(f"{place}: {what} must be a text, and this is a {type(answer).__name__}")
-    return answer
-
-
-def _hash(found: Found, seed: int) -> int:
-    prompt = found.prompt
-    parts = [str(seed), *(f"{m.role}\0{m.content}" for m in prompt.messages), prompt.reference or ""]
-    raw = "\0\0".join(parts).encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest())
 
 
 def _row(found: Found, chosen: _Chosen) -> dict[str, Any]:

@@ -32,17 +32,24 @@ def notice(contents: Contents) -> str:
         *_section("Prompts, made by these models", (_teacher(each) for each in licensing.origins)),
         *_section("Other text in the rows", (_text(each) for each in licensing.text)),
         *_section("Notices", ([line] for line in licensing.notices)),
-        *_section("Changes", [[_CHANGES + (_MIXED if licensing.mixed else "")]]),
+        *_section("Changes", [[_changes(contents)]]),
         *_section("Licences", ([f"{name}: {link(name)}"] for name in licensing.ids)),
     ]
     return "\n".join(lines) + "\n"
 
 
-_CHANGES = (
-    "Prompts were selected, put into the template of the spec (manifest.json), and answered by the models above; responses were "
-    "verified, deduplicated and selected. No response was edited."
-)
 _MIXED = " Of what people wrote, rows were selected, and none was edited."
+
+
+def _changes(contents: Contents) -> str:
+    """Return what was done to prompts and responses."""
+    dedup = contents.spec.get("dedup") or {}
+    alike = dedup.get("exact", True) or dedup.get("near") or dedup.get("semantic")
+    before = ", ".join(["verified"] * bool(contents.judged) + ["deduplicated"] * bool(alike))
+    return (
+        "Prompts were selected, put into the template of the spec (manifest.json), and answered by the models above; responses "
+        f"were {before}{' and ' if before else ''}selected. No response was edited.{_MIXED if contents.licensing.mixed else ''}"
+    )
 
 
 def license_text(contents: Contents) -> str:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from storage.errors import LicenseRefused
 from storage.parquet import UNREADABLE, unreadable
 from storage.sql import explained, parquet_in
+from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.license import LicenseOptions, effective, parse, refusal, together
 from tasks.rights.bound import Acknowledgement, Bound, Inherited, covers, joined, split, strictest
@@ -130,7 +131,7 @@ def regate(traces: Path, options: LicenseOptions, terms: Terms, teachers: Mappin
     `teachers`: the ids of the terms that would bind each teacher today. A build may be older than the table, or than the column.
     """
     for row in _distinct(traces):
-        said = f"{row['number']:,} traces of teacher {row['teacher']!r}"
+        said = f"{counted(row['number'], 'trace')} of teacher {row['teacher']!r}"
         if (why := refusal(row["license"], options)) is not None:
             raise LicenseRefused(f"{said}: {why}")
         gate_row(row, terms, also=teachers.get(row["teacher"], ()), said=said)

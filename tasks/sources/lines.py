@@ -40,7 +40,7 @@ def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
                 if _LONG.search(line):
                     row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
             except UnicodeDecodeError as error:
-                raise SourceError(f"{place}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}") from error
+                raise SourceError(f"{place}: {_other_encoding(line, error)}") from error
             except orjson.JSONDecodeError as error:
                 array = "; a line must be a JSON object, and this is an array over several" if line.lstrip()[:1] == b"[" else ""
                 raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}{array}") from error
@@ -131,5 +131,11 @@ def _not_utf8(file: File) -> str:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{number}: not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}"
-    return "1: not UTF-8"
+                return f"{number}: {_other_encoding(line, error)}"
+    return "1: not UTF-8; save it as such"
+
+
+def _other_encoding(line: bytes, error: UnicodeDecodeError) -> str:
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "this is UTF-16; save it as UTF-8"
+    return f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}; save it as UTF-8"

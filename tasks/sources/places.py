@@ -38,17 +38,27 @@ def files(source: PromptSource) -> list[File]:
 def _local(pattern: str) -> list[File] | Folder:
     path = Path(pattern).expanduser()
     if path.is_file():
-        return [File(name=str(path), path=str(path))]
+        return [_file(str(path))]
     if path.is_dir():
-        below = {os.path.relpath(name, path): File(name=name, path=name) for name in _below(path)}
-        return Folder.of(str(path), below)
+        below = {os.path.relpath(name, path): _file(name) for name in _below(path)}
+        return Folder.of(_named(str(path)), below)
     if path.exists():
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
-    found = sorted(name for name in glob.glob(str(path), recursive=True) if Path(name).is_file())  # noqa: PTH207 - absolute or not
+    # Once each: of `**/**` each file is found as often as there are ways to it.
+    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if Path(name).is_file())  # noqa: PTH207 - absolute or not
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
-    return [File(name=name, path=name) for name in found]
+    return [_file(name) for name in found]
+
+
+def _file(path: str) -> File:
+    return File(name=_named(path), path=path)
+
+
+def _named(path: str) -> str:
+    """Return a path as a text: a name may have bytes that are no UTF-8, which no table holds."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _below(folder: Path) -> Iterator[str]:
@@ -82,6 +92,8 @@ def _remote(url: str) -> list[File] | Folder:
             return Folder.of(
                 name, {each: File(name=f"{name}/{each}", path=f"{path.rstrip('/')}/{each}", system=system) for each in below}
             )
+        if not readable(one) and not system.exists(path):
+            raise SourceError(f"{shown(url)}: no such file or folder")
         return [one]
 
 
@@ -97,6 +109,8 @@ def _system(url: str) -> tuple[Any, str]:
         if "Protocol not known" in str(error):
             raise SourceError(f"{shown(url)}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
         raise SourceError(f"{shown(url)}: {first_line(error, url)}") from error
+    except OSError as error:  # of an archive that is opened for what is in it
+        raise SourceError(f"{shown(url)}: can't be read: {error.strerror or first_line(error, url)}") from error
     return system, path
 
 

@@ -100,7 +100,7 @@ def _messages(row: Row, place: str, fields: Fields) -> tuple[Message, ...]:
     for number, turn in enumerate(turns, start=1):
         if not isinstance(turn, dict) or turn.get("role") not in ROLES or not isinstance(turn.get("content"), str):
             raise SourceError(f"{place}: message {number} must have a role ({', '.join(ROLES)}) and a text as content")
-        if turn.get("tool_calls"):
+        if turn.get("tool_calls") or turn.get("function_call"):
             raise SourceError(f"{place}: message {number} calls tools, which a conversation here can't; leave such rows out")
         made.append(Message(role=cast("Role", turn["role"]), content=turn["content"]))
     if made[-1].role != "user" or not made[-1].content.strip():
@@ -115,7 +115,15 @@ def _tests(row: Row, named: str | None, place: str) -> str | None:
     pairs = isinstance(value, list) and all(isinstance(case, dict) and {"stdin", "stdout"} <= case.keys() for case in value)
     if not pairs:
         raise SourceError(f"{place}: {named or 'tests'} must be Python source or a list of {{stdin, stdout}}")
-    return json.dumps(value, ensure_ascii=False)
+    return _json(value, named or "tests", place, ascii_only=False)
+
+
+def _json(value: Any, name: str, place: str, *, ascii_only: bool) -> str:
+    """Return the JSON of what stands in a column. Raise SourceError where it has none, as a table's dates."""
+    try:
+        return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{place}: {name}: can't be written as JSON: {error}") from error
 
 
 def _tags(row: Row, named: str | list[str] | None, place: str) -> dict[str, str]:
@@ -129,4 +137,8 @@ def _tags(row: Row, named: str | list[str] | None, place: str) -> dict[str, str]
         return {named: value}
     if not isinstance(value, dict):
         raise SourceError(f"{place}: {named or 'tags'} must be a mapping of names to texts")
-    return {str(name): text if isinstance(text, str) else json.dumps(text) for name, text in value.items() if text is not None}
+    return {
+        str(name): text if isinstance(text, str) else _json(text, f"{named or 'tags'}: {name}", place, ascii_only=True)
+        for name, text in value.items()
+        if text is not None
+    }

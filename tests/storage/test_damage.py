@@ -92,7 +92,7 @@ class TestJournal:
         path = segment(lake.journal, line("a"), line("b").replace(b"stop", b"stoq"), line("c"))
         finding = only(lake)
         assert (finding.kind, finding.path, finding.readable, finding.lost) == ("journal", path, 2, 1)
-        assert "the first of them 2" in finding.what
+        assert finding.what == "line 2 is damaged; 2 samples can be read"
 
     def test_a_damaged_last_line(self, lake: Lake, part: Path):
         """A last line that has its end was counted as paid: its damage is damage, and no torn write."""

@@ -60,6 +60,33 @@ print(resident() - before)
     assert int(ran.stdout) < 8 << 20
 
 
+@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="this is how glibc allocates")
+def test_what_is_free_is_given_back():
+    """What is free between small things that stay goes back to the system when it is asked for."""
+    script = """
+import ctypes
+from pathlib import Path
+from storage import memory
+memory.settle()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+held = []
+for _ in range(200):
+    held.append(libc.malloc(128 << 10))
+    ctypes.memset(held[-1], 1, 128 << 10)
+    libc.malloc(1 << 10)  # stays
+for each in held:
+    libc.free(each)
+before = resident()
+memory.trim()
+print(before - resident())
+"""
+    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert int(ran.stdout) > 16 << 20
+
+
 def test_arrow_needs_no_pandas_until_it_is_asked_for_it():
     """A list becomes an array without an import of pandas, and a table still becomes a DataFrame, and comes back from one."""
     pytest.importorskip("pandas")

@@ -204,7 +204,7 @@ class TestPaid:
         (segments / "r-000000.jsonl").write_bytes(lines[0] + lines[1].replace(b'"b"', b'"x"') + lines[2])
         verdicts.recover(segments, tmp_path, tmp_path / "quarantine")
         assert landed(tmp_path) == {"r-000000.parquet": ["a", "c"]}
-        assert "1 lines are damaged" in caplog.text
+        assert "1 line is damaged" in caplog.text
         assert left_in(tmp_path / "quarantine") == 3
         assert listing(segments) == []
 

@@ -44,6 +44,7 @@ VALID = {
     "LicenseRef-Ours AND LicenseRef-ours": "LicenseRef-Ours AND LicenseRef-Ours",
     "DocumentRef-a:LicenseRef-b OR MIT": "DocumentRef-a:LicenseRef-b OR MIT",
     "LicenseRef-scancode-public-domain": "LicenseRef-scancode-public-domain",
+    "LicenseRef-apache-2.0 AND LicenseRef-ours": "Apache-2.0 AND LicenseRef-ours",
 }
 WRONG = {
     "Apache 2.0": "did you mean Apache-2.0?",
@@ -53,6 +54,7 @@ WRONG = {
     "mpl": "did you mean MPL-2.0?",
     "MIT AND": "see spdx.org/licenses",
     "(MIT": "did you mean MIT?",
+    "( AND MIT": "see spdx.org/licenses",
     "MIT WITH Apache-2.0": "see spdx.org/licenses",
     "Classpath-exception-2.0": "see spdx.org/licenses",
     "qqqqqqqqqqqqqqqqqqq": "see spdx.org/licenses, or call one of your own LicenseRef-NAME",

@@ -94,9 +94,18 @@ def test_repeated_content(tmp_path: Path):
     assert left == [(0, "a"), (1, "b"), (3, "c")]
 
 
-def test_duplicate_id(tmp_path: Path):
+@pytest.mark.parametrize(("generations", "counts"), [((0, 1, 2), 2), ((2, 1, 0), 0), ((1, 1, 0), 0)])
+def test_repeated_in_another_source(tmp_path: Path, generations: tuple[int, ...], counts: int):
+    """Of sources that have the same row, the first of those counts whose prompts are of the latest generation."""
+    prompts = [make_prompt("a", source=f"{n}.jsonl", generation=each) for n, each in enumerate(generations)]
+    prepared, slots, left = run(tmp_path, prompts, given=False)
+    assert (prepared.prompts, prepared.folded, [slot[0] for slot in slots], left) == (1, 2, [counts], [(counts, "a")])
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_duplicate_id(tmp_path: Path, later: int):
     """An id that two rows give is an error that names both."""
-    prompts = [make_prompt("a"), make_prompt("b"), make_prompt("c", prompt_id="a")]
+    prompts = [make_prompt("a"), make_prompt("b"), make_prompt("c", prompt_id="a", generation=later)]
     with pytest.raises(SourceError, match=r"^fake\.jsonl:3: the id 'a' is taken by fake\.jsonl:1; ids must be unique$"):
         run(tmp_path, prompts)
 

@@ -67,6 +67,7 @@ def test_lines_add_up():
     assert lines["rejected by"] == "verify 2,750, dedup 3,250"
     assert lines["pass rate"] == "75%"
     assert lines["spend"] == "$1,234.5000, 1,000,000 tokens in, 2,000,000 out"
+    assert dict(summary(tokens_in=1).lines())["spend"] == "$1,234.5000, 1 token in, 2,000,000 out"
 
 
 @pytest.mark.parametrize(

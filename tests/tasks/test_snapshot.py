@@ -13,6 +13,7 @@ from storage.records import Message
 from storage.schemas import SNAPSHOTS, TABLES
 from storage.workspace import MEMORY, SPARED, Workspace
 from tasks import snapshot, stretches
+from tasks.duplicates.options import DedupOptions
 from tests.fakes import FakeTeacher, completion, make_prompt, named, user
 from tests.tasks.house import Spec, build
 from verifiers.protocol import Finding
@@ -160,6 +161,20 @@ async def test_trace(lake: Lake):
         "generation": 1,
         "split": "train",
     }
+
+
+@pytest.mark.parametrize(("barred", "generations"), [((), [2, 2, 1]), (["generation = 2"], [0, 1])])
+async def test_the_latest_generation(lake: Lake, barred: list[str], generations: list[int]):
+    """What two sources' prompts ask alike is of the latest generation of both; of a prompt that is left out nothing is made."""
+    prompts = [
+        make_prompt("a", prompt_id="human", generation=0),
+        make_prompt("a", prompt_id="model", generation=2, tags={"topic": "x"}),
+        make_prompt("b", generation=1),
+    ]
+    barring = [("license", f"SELECT ord, 'no' AS reason FROM prompts WHERE {each}") for each in barred]
+    built = await build(lake, Spec(prompts=prompts, dedup=DedupOptions(exact=False), barred=barring))
+    assert [row["generation"] for row in built.tables["traces"]] == generations
+    assert [row["generation"] for row in built.tables["prompts"]] == [0, 2, 1]
 
 
 async def test_licenses_by_prompt(lake: Lake):

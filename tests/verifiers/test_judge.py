@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import RateLimited, RequestRejected, TeacherError, VerifierError
 from storage.records import Prompt, Sample
-from tests.verifiers.judging import Scripted
-from verifiers.fences import inert, visible
+from tests.verifiers.judging.scripted import Scripted
 from verifiers.judge import Judge
+from verifiers.judging.fences import inert, visible
 from verifiers.protocol import Finding, NeedsTeacher, Verifier, deciding
 
 GOOD = '{"reason": "clear", "score": 8}'

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from storage.errors import RateLimited, RequestRejected, TeacherDown, VerifierError
 from tests.fakes import make_prompt, make_sample
-from tests.verifiers.judging import Scripted, better
+from tests.verifiers.judging.scripted import Scripted, better
 from verifiers.judge import Judge
 from verifiers.protocol import Finding
 

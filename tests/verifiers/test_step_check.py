@@ -10,10 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import RequestRejected, TeacherError, Unavailable, VerifierError
 from tests.fakes import make_prompt, make_sample
-from tests.verifiers.judging import Scripted
+from tests.verifiers.judging.scripted import Scripted
 from verifiers.protocol import Finding, NeedsTeacher
+from verifiers.reading.steps import steps
 from verifiers.step_check import MAX_STEPS, StepCheck
-from verifiers.steps import steps
 
 SOLUTION = "There are 3 bags.\n\n3 × 4 = 14 apples.\n\nSo 14 apples.\n\nThe answer is 12."
 

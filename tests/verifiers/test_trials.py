@@ -8,7 +8,7 @@ import pytest
 
 from tests.fakes import make_prompt, make_sample
 from verifiers.exact_match import ExactMatch
-from verifiers.extraction import Pattern
+from verifiers.reading.extraction import Pattern
 from verifiers.self_consistency import SelfConsistency
 
 REFERENCES: dict[str, list[str]] = {

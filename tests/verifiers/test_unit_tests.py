@@ -17,8 +17,8 @@ from storage.errors import SetupError, VerifierError
 from storage.records import Message, Prompt, Sample
 from tests.verifiers.sandbox.fusion import run_code, serving
 from verifiers.protocol import SelfTesting, deciding
+from verifiers.reading.code import code_of, continued
 from verifiers.registry import VERIFIERS
-from verifiers.responses import code_of, continued
 from verifiers.sandbox.judge import BubblewrapSandbox
 from verifiers.sandbox.languages import PYTHON
 from verifiers.unit_tests import UnitTests

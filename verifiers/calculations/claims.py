@@ -14,7 +14,7 @@ from fractions import Fraction
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
 from verifiers.calculations.excuses import AFTERWARDS, Line, article, excused, excused_conversion, goes_on
 from verifiers.calculations.lexer import Token, tokens
-from verifiers.markup import fold, latex
+from verifiers.reading.markup import fold, latex
 
 MAX_LINE = 2_000
 """Characters; longer lines are cut at the ends of sentences, and what is longer still is left alone."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression, Unreadable, brackets, evaluate, same, unclear_roots
 from verifiers.calculations.lexer import Token, disturbed, disturbs, words
-from verifiers.sentences import taken_back
+from verifiers.reading.sentences import taken_back
 
 AFTERWARDS = 300
 """Characters behind an equation in which it may be taken back."""

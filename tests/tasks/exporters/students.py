@@ -28,26 +28,26 @@ OPENED = (
 """As DeepSeek-R1's: a prompt ends with an open <think>, and answers are shown without their reasoning."""
 DATED = "{{ 'Today is ' + strftime_now('%d %b %Y') + '.\\n' }}" + CHATML
 """As Llama 3's: the system text has today's date."""
+TWICE_ENDED = (
+    "{% for message in messages %}{{ '<|assistant|>\\n' if message['role'] == 'assistant' else '<|im_start|>' }}"
+    "{{ message['content'] + '<|end|>\\n' }}{% endfor %}{{ '<|assistant|>\\n' if add_generation_prompt else eos_token }}"
+)
+"""As Phi-3's: behind the end of the last turn stands that of the conversation."""
 TEXTS = ["What is two plus two?", "It is four.", "Think step by step.", "The answer is 4.", "Grüße, ça va? 你好 🙂"]
 
 
-def save(tokenizer: Any, folder: Path, template: str | None) -> str:
-    """Save a tokenizer as Hugging Face's tools read it, and return the folder."""
+def save(tokenizer: Any, folder: Path, template: str | None, *, ends: bool = True) -> str:
+    """Save a tokenizer as Hugging Face's tools read it, and return the folder. `ends`: whether it has a token that ends a text."""
     from transformers import PreTrainedTokenizerFast
 
-    whole = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|im_start|>",
-        eos_token="<|im_end|>",
-        pad_token="<|im_end|>",
-        additional_special_tokens=["<|im_start|>", "<|im_end|>"],
-    )
+    named = {"bos_token": "<|im_start|>", "eos_token": "<|im_end|>", "pad_token": "<|im_end|>"} if ends else {}
+    whole = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named, additional_special_tokens=["<|im_start|>", "<|im_end|>"])
     whole.chat_template = template
     whole.save_pretrained(str(folder))
     return str(folder)
 
 
-def small(folder: Path, template: str | None = CHATML) -> str:
+def small(folder: Path, template: str | None = CHATML, *, ends: bool = True) -> str:
     """Train a byte-level BPE on a few sentences, save it, and return the folder."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -61,6 +61,29 @@ def small(folder: Path, template: str | None = CHATML) -> str:
         show_progress=False,
     )
     tokenizer.train_from_iterator(TEXTS, trainer)
+    return save(tokenizer, folder, template, ends=ends)
+
+
+def greedy(folder: Path, template: str = TWICE_ENDED) -> str:
+    """Save one whose marks of turns take the white space behind them along, as Phi-3's do, and return the folder."""
+    from tokenizers import AddedToken, Tokenizer
+
+    small(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    marks = ("<|assistant|>", "<|end|>")
+    tokenizer.add_special_tokens([AddedToken(each, special=True, rstrip=True, normalized=False) for each in marks])
+    return save(tokenizer, folder, template)
+
+
+def fusing(folder: Path, template: str = CHATML) -> str:
+    """Train a unigram model, which makes one token of all letters in a row that it doesn't know, save it, and return the folder."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<unk>", "<|im_start|>", "<|im_end|>"]
+    trainer = trainers.UnigramTrainer(vocab_size=100, special_tokens=special, unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator(TEXTS * 5, trainer)
     return save(tokenizer, folder, template)
 
 

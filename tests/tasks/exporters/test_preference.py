@@ -113,6 +113,21 @@ class TestWhich:
         found = pairs(prompt([sample("a", 0.8), sample("b", 0.9)], [sample("c", 0.4), sample("d", 0.1)]), pairs="all")
         assert found == [("b", "d"), ("b", "c"), ("a", "d"), ("a", "c")]
 
+    def test_all_once(self):
+        """What was refuted twice in the same words makes one pair, of the first of them; other reasoning is other words."""
+        again = [sample("5", 0.1) | {"sample_id": name} for name in ("x", "y")]
+        found = rows(prompt([sample("4"), sample("four")], [sample("5", 0.0), *again, sample(" 5\n", 0.2)]), pairs="all")
+        assert [(row["sample_id"], row["rejected_sample_id"]) for row in found] == [
+            ("id of 4", "id of 5"),
+            ("id of four", "id of 5"),
+        ]
+        thought = [sample("5"), sample("5") | {"sample_id": "x", "reasoning": "Else."}]
+        assert [len(rows(prompt([sample("4")], thought), pairs="all", reasoning=how)) for how in ("omit", "turn", "think")] == [
+            1,
+            2,
+            2,
+        ]
+
     @pytest.mark.parametrize("same", ["4", " 4\n", "４"])
     def test_never_the_same_text(self, same: str):
         """Texts that are the same but for white space and Unicode's forms are no pair."""

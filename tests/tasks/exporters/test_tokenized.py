@@ -22,6 +22,12 @@ TEMPLATES = {
     "chatml": students.CHATML,
     "thinking": students.THINKING,
     "opened": students.OPENED,
+    "lead dropped": students.THINKING.replace(
+        "message['content'] +", "message['content'].replace('</think>\n\n\n', '</think>\n\n') +"
+    ),
+    "system dropped": students.CHATML.replace(
+        "{% for message in messages %}", "{% for message in messages if message.role != 'system' %}"
+    ),
     "dated": students.DATED,
     "none": None,
     "no end": "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + ' ' }}{% endfor %}"
@@ -39,7 +45,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Make the tokenizers, one for each template, and SmolLM2's."""
     root = tmp_path_factory.mktemp("students")
     made = {name: students.small(root / name, template) for name, template in TEMPLATES.items()}
-    return made | {"smollm": students.smollm(root / "smollm")}
+    return made | {"smollm": students.smollm(root / "smollm"), "greedy": students.greedy(root / "greedy")}
 
 
 def rows(folder: str, *traces: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
@@ -143,7 +149,47 @@ class TestTemplates:
         (row,) = rows(folders["no end"], make_trace())
         assert learnt(folders["no end"], row).endswith("It is 0. <|im_end|>")
 
-    @pytest.mark.parametrize(("name", "said"), [("chatml", "It is 0."), ("smollm", "It is 0."), ("no end", "It is 0. ")])
+    @pytest.mark.parametrize(("template", "lines"), [("no end", 1), ("chatml", 0)])
+    def test_no_end_at_all(self, tmp_path: Path, template: str, lines: int):
+        """Where the tokenizer has no end either, the export says that nobody learns to end a turn."""
+        made = make("tokenized", {"tokenizer": students.small(tmp_path, TEMPLATES[template], ends=False)})
+        (row,) = made.rows([make_trace()])
+        assert learnt(made.tokenizer, row).split("<|im_end|>")[0].strip() == "It is 0."
+        assert (
+            protocol.losses(made, [protocol.facts(made)])
+            == [
+                "tokenized: neither the chat template nor the tokenizer has a token that ends a turn; a student doesn't learn to end one"
+            ][:lines]
+        )
+
+    @pytest.mark.parametrize("text", ["It is 0.", "\n It is 0."])
+    def test_marks_that_take_white_space_along(self, folders: dict[str, str], text: str):
+        """The mark that begins an answer isn't learnt, whatever the answer begins with."""
+        (row,) = rows(folders["greedy"], make_trace(response=text))
+        assert learnt(folders["greedy"], row) == "It is 0.<|end|><|im_end|>"
+
+    def test_a_response_of_unknown_letters(self, tmp_path: Path):
+        """A special token that stands for the response itself is learnt, though it begins with the prompt's line break."""
+        folder = students.fusing(tmp_path)
+        (row,) = rows(folder, make_trace(response="\u3042\u3044"))
+        assert learnt(folder, row).split() == ["<unk>", "<|im_end|>"]
+
+    @pytest.mark.parametrize("name", ["thinking", "lead dropped"])
+    def test_white_space_behind_reasoning(self, folders: dict[str, str], name: str):
+        """How many line breaks stand between reasoning and answer is the template's business."""
+        (row,) = rows(folders[name], make_trace(response="\nIt is 0."), reasoning="think")
+        assert learnt(folders[name], row).split() == ["<think>", "Think", "of", "0.", "</think>", "It", "is", "0.<|im_end|>"]
+
+    def test_a_template_that_leaves_out_the_system_text(self, folders: dict[str, str]):
+        """What the teacher was told is as much a part of the conversation as what it said."""
+        with pytest.raises(SpecError, match=r"prompt 'p0': the chat template leaves out or changes the system's text; choose"):
+            rows(folders["system dropped"], make_trace())
+        assert len(rows(folders["system dropped"], make_trace(), system="omit")) == 1
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [("chatml", "It is 0."), ("smollm", "It is 0."), ("no end", "It is 0. "), ("greedy", "It is 0.")],
+    )
     def test_cut_off(self, folders: dict[str, str], name: str, said: str):
         """A response that was broken off ends no turn: a student learns its words, and not to stop behind them."""
         (whole,), (row,) = rows(folders[name], make_trace()), rows(folders[name], make_trace(finish_reason="length"))
@@ -212,6 +258,13 @@ class TestTooLong:
         ]
         list(made.rows([make_trace(0)]))
         assert protocol.losses(made, [protocol.facts(made)]) == []
+
+    def test_no_response_is_cut(self, folders: dict[str, str]):
+        """A row that lacks the line break behind the turn alone has all that is learnt."""
+        (whole,) = rows(folders["chatml"], make_trace())
+        made = make("tokenized", {"tokenizer": folders["chatml"], "max_length": whole["length"] - 1, "too_long": "truncate"})
+        (row,) = made.rows([make_trace()])
+        assert (row["input_ids"], protocol.facts(made)["truncated"]) == (whole["input_ids"][:-1], 0)
 
     def test_all_of_it(self, folders: dict[str, str]):
         """Where nothing is left, that is one line; no traces give no rows."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,16 @@ class TestText:
         assert yaml.safe_load(text.split("`````yaml\n")[1].split("\n`````")[0]) == spec
 
     def test_nothing_checked(self, lake: Lake):
-        """Without a verifier it says so."""
-        assert "nobody checked whether responses are right" in texts(lake)["README.md"]
+        """Without a verifier it says so, and nothing is called verified, nor deduplicated where nothing was compared."""
+        found = texts(lake)
+        assert "nobody checked whether responses are right" in found["README.md"]
+        assert "to prompts, selected by stillhouse" in found["README.md"]
+        assert json.loads(found["croissant.json"])["description"].startswith("Responses of")
+        assert "responses were deduplicated and selected." in " ".join(found["NOTICE"].split())
+        found = texts(lake, spec={"dedup": {"exact": False}}, verifiers=[{"name": "x", "version": "1", "fingerprint": "f"}])
+        assert "to prompts, verified and selected by stillhouse" in found["README.md"]
+        assert json.loads(found["croissant.json"])["description"].startswith("Verified responses of")
+        assert "responses were verified and selected." in " ".join(found["NOTICE"].split())
 
     def test_empty(self, lake: Lake):
         """A build without a trace has a card too."""

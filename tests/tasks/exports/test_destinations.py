@@ -97,6 +97,12 @@ class TestReplacing:
         with pytest.raises(SpecError):
             run(lake, to="file/out")
 
+    def test_a_long_name(self, lake: Lake, tmp_path: Path):
+        """A name that leaves no room for the folder beside it is told before anything is spent; one byte less does."""
+        with pytest.raises(SpecError, match=r"its name is longer than 250 bytes; choose a shorter one$"):
+            at(str(tmp_path / ("x" * 251))).check()
+        assert run(lake, to="x" * 250)["rows"] == 10
+
     @pytest.mark.parametrize("to", ["locked/out", "locked"])
     def test_not_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str):
         """So is a folder of somebody else's, and one in it."""

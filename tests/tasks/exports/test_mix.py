@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from storage.errors import LicenseRefused, SourceError, SpecError
 from storage.schemas import TRACES
 from tasks.decontaminate import Decontamination
-from tasks.exports.mix import Mix, MixSource, check_mix, licensed, plan
+from tasks.exports.mix import Mix, check_mix, licensed, plan
+from tasks.exports.mix_sources import MixSource
 from tasks.heldout.benchmarks import Benchmark
 from tasks.license import LicenseOptions, gate
 
@@ -106,6 +107,19 @@ def test_rows_that_stand_twice(tmp_path: Path):
     path.write_text(path.read_text() * 3)
     mix = plan([options(str(path), 0.5)], traces=50, seed=0)
     assert (mix.rows, len(mixed(mix, traces(50)))) == (5, 55)
+
+
+def test_rows_that_two_sources_have(tmp_path: Path):
+    """A row that two sources have is the first one's, and stands in the export once."""
+    first = Path(human(tmp_path, 10))
+    second = tmp_path / "more.jsonl"
+    second.write_text(first.read_text() + Path(human(tmp_path, 3, "own.jsonl")).read_text())
+    mix = plan([options(str(first), 0.3), options(str(second), 0.3, license="MIT")], traces=10, seed=0)
+    rows = mixed(mix, traces(10))
+    assert [(each.available, each.repeated, each.rows) for each in mix.facts()] == [(10, 0, 6), (3, 10, 3)]
+    assert Counter(row["license"] for row in rows) == {None: 10, "CC-BY-4.0": 6, "MIT": 3}
+    assert len({row["sample_id"] for row in rows}) == len(rows)
+    assert mix.lines()[0] == f"mix: 10 rows of {second} left out, which an earlier source has"
 
 
 def test_other_splits(tmp_path: Path):

@@ -13,6 +13,7 @@ import pytest
 from pyarrow import feather
 
 from storage.errors import SourceError
+from tests.fakes import NOON
 from tests.tasks.sources.house import jsonl, read, text
 from tests.tasks.sources.test_read import pack
 
@@ -66,6 +67,11 @@ ROWS = {
         {},
         "message 1 calls tools, which a conversation here can't",
     ),
+    "a turn that calls a function": (
+        {"messages": [{"role": "assistant", "content": "", "function_call": {"name": "f"}}, {"role": "user", "content": "b"}]},
+        {},
+        "message 1 calls tools, which a conversation here can't",
+    ),
     "an empty last turn": (
         {"messages": [{"role": "user", "content": " "}]},
         {},
@@ -75,7 +81,7 @@ ROWS = {
 LINES = {
     "broken JSON": (b'{"prompt": "a"', "not JSON: "),
     "half of another file": (b'"a"}', "not JSON: "),
-    "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13"),
+    "a byte that isn't UTF-8": (b'{"prompt": "\xe4"}', "not UTF-8: byte 0xe4 at column 13; save it as UTF-8"),
     "half a surrogate pair": (b'{"prompt": "\\ud83d"}', "not JSON: "),
     "not a number": (b'{"prompt": "a", "reference": NaN}', "not JSON: "),
     "a key twice": (b'{"prompt": "a", "id": "1", "prompt": "b"}', "has several columns 'prompt'; rename those that aren't meant"),
@@ -109,7 +115,8 @@ CSV = {
     "a quote that doesn't end": ('prompt\na\n"b\n', 3, "not CSV: unexpected end of data"),
     "a quote in the middle": ('prompt\na\n"b"c\n', 3, "not CSV: "),
     "an empty prompt": ("id,prompt\n1,a\n2,\n", 3, "the prompt ('prompt') is empty"),
-    "Latin-1": (b"prompt\na\nb\nc\n\xe4\nd\n", 5, "not UTF-8: byte 0xe4 at column 1"),
+    "Latin-1": (b"prompt\na\nb\nc\n\xe4\nd\n", 5, "not UTF-8: byte 0xe4 at column 1; save it as UTF-8"),
+    "UTF-16": ("prompt\na\n".encode("utf-16"), 1, "this is UTF-16; save it as UTF-8"),
     "Latin-1, far on": (b"prompt\n" + b"a\n" * 20_000 + b"x\xe4\nd\n", 20_002, "not UTF-8: byte 0xe4 at column 2"),
 }
 
@@ -261,8 +268,17 @@ class TestFiles:
                 {"tags": pa.array([[], [("a", "1"), ("a", "2")]], pa.map_(pa.string(), pa.string()))},
                 "near row 1: a map has a key twice",
             ),
+            ({"tags": [None, {"at": NOON}]}, "row 2: tags: at: can't be written as JSON: Object of type datetime is not"),
+            (
+                {"tests": [None, [{"stdin": b"1", "stdout": b"2"}]]},
+                "row 2: tests: can't be written as JSON: Object of type bytes is not",
+            ),
+            (
+                {"tags": [None, {"rates": [1.0, float("nan")]}]},
+                "row 2: tags: rates: can't be written as JSON: Out of range float",
+            ),
         ],
-        ids=["NaN", "infinity", "a key twice in a map"],
+        ids=["NaN", "infinity", "a key twice in a map", "a date", "bytes", "NaN within"],
     )
     def test_what_tables_can_say(self, tmp_path: Path, columns: dict[str, Any], said: str):
         """And JSON can't: what is missing as NaN is no answer, and of two values of a key none is meant more than the other."""

@@ -8,6 +8,7 @@ import gzip
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
+from zipfile import ZipFile
 
 import fsspec
 import pyarrow as pa
@@ -75,6 +76,19 @@ class TestMemory:
         memory.pipe_file("/x/p", b"")
         with pytest.raises(SourceError, match=r"^memory://x/p: can't read a file without an ending"):
             read("memory://x/p")
+
+    def test_no_folder(self, memory: fsspec.AbstractFileSystem):
+        """A folder that isn't there is no file without an ending."""
+        with pytest.raises(SourceError, match=r"^memory://none: no such file or folder$"):
+            read("memory://none")
+
+    def test_within_an_archive(self, tmp_path: Path):
+        """What is in an archive is read, and an archive that isn't there is told."""
+        with ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("p.jsonl", '{"prompt": "a"}\n')
+        assert texts(f"zip://p.jsonl::{tmp_path}/a.zip") == ["a"]
+        with pytest.raises(SourceError, match=r"^zip://p\.jsonl::.*none\.zip: can't be read: No such file or directory$"):
+            read(f"zip://p.jsonl::{tmp_path}/none.zip")
 
 
 class TestProtocols:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -216,6 +217,12 @@ class TestForms:
         jsonl(tmp_path, {"prompt": "c"}, name="sub/c.jsonl")
         (tmp_path / "d.jsonl").mkdir()
         assert texts(tmp_path / "**" / "*.jsonl") == ["a", "b", "c"]
+        assert texts(tmp_path / "**" / "**" / "*.jsonl") == ["a", "b", "c"]
+
+    def test_a_name_that_is_no_text(self, tmp_path: Path):
+        """A file's name may have any bytes: its prompts' places are texts, which tables hold."""
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/p\xff.jsonl")).write_bytes(b'{"prompt": "a"}\n')
+        assert [each.place for each in [*read(tmp_path / "*.jsonl"), *read(tmp_path)]] == [f"{tmp_path}/p\ufffd.jsonl:1"] * 2
 
     def test_a_name_that_looks_like_a_pattern(self, tmp_path: Path):
         """A file that is there is that file."""

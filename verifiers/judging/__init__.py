@@ -1,0 +1,1 @@
+"""What a judge is shown, what it may answer, and what comes of several judges."""

@@ -1,0 +1,1 @@
+"""Mathematical answers: how they are read, and whether two are equal."""

@@ -1,0 +1,312 @@
+r"""The final answer of a response: where a person would look for it, and what stands there.
+
+1. A chain of thought in `<think>` tags is no part of the response.
+2. The last marker wins, since a model may restate: "The answer is", "Answer:", "A:", "####", `\boxed{…}`, `<answer>…</answer>`.
+   Passed over are markers that announce nothing, questions ("The answer is 5?"), and what isn't the writer's own claim ("if the
+   answer is 5", "you might think the answer is 5"). "The answer is not 5 but 6" gives 6.
+   "####" and "Answer:" are headings too: what follows them is an answer only where it begins with one or stands alone.
+3. What is taken back afterwards ("Wait, …", "that's wrong") no longer counts: then the last number behind that does.
+4. Without a marker: for a number, the last one of the text, or the only one in bold of the last sentence; for a choice, a letter
+   that begins the response, ends it on a line of its own, or "is correct"; for a text, the whole response.
+
+Where a sentence offers several answers ("5 or 6", "5 to 6", "A and B"), there is none: a lucky guess must not become a lesson.
+Of commas and points only 1,234.5 is read; 1.234,5 and 1,2 are refused, since a reader from elsewhere would differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeVar
+
+from verifiers.reading import final_number
+from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.reading.last_number import last_number, nothing_follows
+from verifiers.reading.markers import Marker, after_thinking, markers, several
+from verifiers.reading.numerals import numerals
+from verifiers.reading.sentences import (
+    Sentence,
+    approved,
+    first_sentence,
+    no_answer,
+    says_none,
+    taken_back,
+    without_aside,
+    without_check,
+    without_offer,
+)
+from verifiers.reading.tidying import tidy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A final answer."""
+
+    text: str
+    """As written, without markup; a choice's letter."""
+    how: str
+    """Where it was found: "after 'The answer is'", "at the end", …"""
+    value: Fraction | None = None
+    """Of a number."""
+    unit: str = ""
+    """Of a number, where a known one stands behind it."""
+    at_end: bool = False
+    """Nothing follows it: if the response was cut off, then perhaps within it."""
+    bound: bool = False
+    """Of a number: it is only a bound, as "at least 5" is."""
+    also: Answer | None = None
+    """Of a number: the same amount, as the response says it too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """There is no final answer."""
+
+    why: str
+    """For a person."""
+
+
+Found = Answer | NoAnswer
+T = TypeVar("T")
+
+UNENDING = NoAnswer(why="the chain of thought never ends")
+_LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
+_LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
+_HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
+_TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3}$|(?:because|since|as)\b)", re.IGNORECASE)
+_INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
+_COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+_LEAD = re.compile(
+    r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but)\b)"
+    r"|(?P<plain>[^.,;\n]{1,200}?),?\s(?:because|since)\s)"
+)
+"""A text in bold that something explains, or one before "because"."""
+_DIGITS = "0123456789"
+_QUALIFIES = re.compile(
+    r"[^,;:=()\u2014]{0,40}?\b(?:for|after|from|in|at|of|per|since|because|with|on|out|within)\s[^,;:=()\u2014]*"
+    r"|[^,;:=()\u2014]{0,40},\swith\s[^,;:=()\u2014]*\b(?:left|remaining|over)\b[^,;:=()\u2014]*"
+)
+_INTRODUCES = re.compile(
+    r"(?:^|[.!?]\s)\W*(?:$|(?:(?:so|thus|therefore|hence|then),?\s)?(?:with|for|after|in|if|of|from|at|since|when|given|out|on|by|as|to)\b"
+    r"[^.!?]*$)",
+    re.IGNORECASE,
+)
+_BOLD = re.compile(r"\*\*(?=\S)[^*\n]{1,80}(?<=\S)\*\*")
+_CONCLUDED = re.compile(
+    r"[^\d.!?]{0,40}\d[\d.,]{0,20}[^=.!?]{0,80}?(?:\s(?:is|are|was|were|has|have|had)\b|=)[^.!?]{0,120}?,?\s(?:so|thus|therefore|hence)\b,?(?=[^.!?]*\d)",
+    re.IGNORECASE,
+)
+"""What a sentence that begins with a number concludes from."""
+_FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
+
+
+def find_number(text: str) -> Found:
+    """Return the final number of a response."""
+    body = after_thinking(text)
+    if body is None:
+        return UNENDING
+    marks = markers(body)
+    doubts: list[str] = []
+    denied: list[Fraction | None] = []
+    for marker in reversed(marks):
+        read = _number_at(body, marker)
+        if read is None and says_none(body, marker.end):
+            return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
+        if read is None:
+            continue
+        if isinstance(read, Refusal) and read.negated:
+            doubts.append(read.why)
+            denied.append(read.value)
+        elif marker.doubt:
+            doubts.append(f"only a supposition, after '{marker.label}'")
+        elif isinstance(read, Refusal):
+            return _number(read, where(marker))
+        elif read.value in denied:
+            return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
+        else:
+            return other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+    return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
+
+
+def _unannounced_number(body: str) -> Found:
+    body = without_check(without_offer(without_aside(body)))
+    last = max(map(body.rfind, _DIGITS))
+    if said := no_answer(body, last):
+        return NoAnswer(why=f"it says that there is no answer: '{said}'")
+    if (back := taken_back(body, last) if last >= 0 else None) and back.final:
+        return NoAnswer(why=f"taken back: '{back.word}'")
+    if len(body) <= WINDOW and (only := _led_number(tidy(body), concluding=True)):
+        return _number(only, "the whole response", at_end=True)
+    if (bold := _in_bold(body, last)) is not None:
+        return _number(bold, "in bold, at the end")
+    return _number(last_number(body), "at the end")
+
+
+def _in_bold(body: str, last: int) -> Reading | None:
+    """Return 64 for "He pays **$64** for the 16 glasses.": what follows the only number in bold just explains it."""
+    begin = body.rfind("\n", 0, last + 1) + 1
+    line = body[begin : begin + WINDOW].partition("\n")[0]
+    found = [match for match in _BOLD.finditer(line) if any(map(str.isdecimal, match[0]))]
+    if len(found) != 1 or found[0].end() > last - begin or taken_back(body, begin + found[0].end() - len("**")):
+        return None
+    if not _QUALIFIES.fullmatch(line, found[0].end()) or _INTRODUCES.search(line[: found[0].start()]):
+        return None
+    sentence = first_sentence(tidy(line[found[0].start() :]))
+    explained = final_number.in_sentence(sentence.text) if final_number.is_led(sentence.text) else None
+    stated = last_number(body[: begin + found[0].end()])
+    if any(map(str.isdecimal, sentence.rest)) or not (isinstance(explained, Reading) and isinstance(stated, Reading)):
+        return None
+    return stated if stated.value == explained.value else None
+
+
+def whole_number(text: str) -> Found:
+    """Return the number that a response consists of, its unit included."""
+    if len(text) > WINDOW:
+        return NoAnswer(why="more than a number")
+    if not text.strip():
+        return NoAnswer(why="no number found")
+    read = _led_number(tidy(text))
+    return _number(read, "the whole response", at_end=True) if read else NoAnswer(why="not only a number")
+
+
+def find_texts(text: str) -> list[Answer] | NoAnswer:
+    """Return what a response may mean by its answer: a marker's sentence, its line, all that follows; else the whole response."""
+    body = after_thinking(text)
+    if body is None:
+        return UNENDING
+    for marker in reversed(markers(body)):
+        # In "The answer is not guilty" the marker took "not" with it.
+        begin = marker.end - len("not ") if marker.negated and body[: marker.end].lower().endswith(" not ") else marker.end
+        rest = body[begin : marker.close].strip()
+        sentence = first_sentence(rest.partition("\n")[0])
+        if not rest or marker.doubt or sentence.asks or (marker.form == "hashes" and "\n" in rest):
+            continue
+        if marker.negated and begin == marker.end:  # "The answer isn't Paris"
+            return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
+        if back := taken_back(body, marker.close or marker.end):
+            return NoAnswer(why=f"taken back: '{back.word}'")
+        if marker.close is not None:
+            return [Answer(text=rest, how=where(marker))]
+        lead = _LEAD.match(rest)
+        stressed = (lead["bold"] or lead["plain"]) if lead else sentence.text
+        readings = dict.fromkeys(
+            (sentence.text, stressed, approved(sentence.text), rest.partition("\n")[0], rest, _COPULA.sub("", sentence.text))
+        )
+        return [
+            Answer(text=each, how=where(marker), at_end=rest.startswith(each) and not rest[len(each) :].strip("."))
+            for each in readings
+        ]
+    return [Answer(text=body.strip(), how="the whole response", at_end=True)]
+
+
+def where(marker: Marker) -> str:
+    """Return where a marker announces an answer, as a reason says it."""
+    return "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
+
+
+def window_at(body: str, marker: Marker) -> tuple[str, bool]:
+    """Return what a marker announces, and whether it begins on another line."""
+    window = body[marker.end : min(marker.close or len(body), marker.end + WINDOW)]
+    leading = _LEADING.match(window)
+    skipped = leading[0] if leading else ""
+    return (window[skipped.rindex("\n") + 1 :], True) if "\n" in skipped else (window, False)
+
+
+def _number_at(body: str, marker: Marker) -> Read:
+    """Return what a marker announces."""
+    window, on_next_line = window_at(body, marker)
+    if marker.close is not None:
+        window = _FACTORIAL.sub("↑", window)
+        return final_number.in_sentence(" ".join(tidy(window).split()))
+    numbered = _HEADING_NUMBER.match(window) is not None
+    if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
+        return None
+    if on_next_line and numbered:
+        return last_number(body[marker.end :])
+    if on_next_line:
+        window = _LIST_ITEM.sub("", window, count=1)
+    sentence = first_sentence(tidy(window))
+    if sentence.asks or (marker.form == "hashes" and not final_number.is_led(sentence.text)):
+        return None
+    if marker.form == "heading" and _begins_a_solution(sentence):
+        return last_number(body[marker.end :])
+    return _claimed(sentence, negated=marker.negated, cut=marker.end + WINDOW < len(body))
+
+
+def _begins_a_solution(sentence: Sentence) -> bool:
+    """Whether an "Answer:" stands over a worked solution: "Answer: She had 5. She got 7 more. So 12."."""
+    if not sentence.rest.partition("\n\n")[0].strip():
+        return False
+    read = final_number.in_sentence(sentence.text)
+    if not isinstance(read, Reading) or not final_number.is_led(sentence.text):
+        return True
+    return numerals(sentence.text)[0].end != read.end or _TERSE.match(sentence.text, read.end) is None
+
+
+def _claimed(sentence: Sentence, *, negated: bool, cut: bool) -> Read:
+    text = f"not {sentence.text}" if negated else sentence.text
+    read = final_number.in_sentence(text)
+    if isinstance(read, Refusal) and read.negated:
+        instead = final_number.in_sentence(_INSTEAD.sub("", text[read.end :])) or last_number(sentence.rest)
+        return instead or read
+    if not isinstance(read, Reading) or sentence.rest.strip():
+        return read
+    at_end = nothing_follows(text, read.end)
+    return Refusal("the number is too long to be one") if at_end and cut else replace(read, at_end=at_end)
+
+
+def _number(read: Read, how: str, *, at_end: bool = False) -> Found:
+    if isinstance(read, Reading):
+        also = None if read.also is None else Answer(text=read.also.text, value=read.also.value, unit=read.also.unit, how=how)
+        end = at_end or read.at_end
+        return Answer(text=read.text, value=read.value, unit=read.unit, how=how, at_end=end, bound=read.bound, also=also)
+    return NoAnswer(why=f"{read.why} ({how})" if read else "no number found")
+
+
+def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | None:
+    """Return the number of a sentence that begins with it; of "3 are wrong, so 7 are right" 7, if `concluding`."""
+    sentence = first_sentence(tidy.strip())
+    if sentence.asks or sentence.rest.strip() or not final_number.is_led(sentence.text):
+        return None
+    if concluding and (concluded := _CONCLUDED.match(sentence.text)):
+        return _led_number(sentence.text[concluded.end() :])
+    return final_number.in_sentence(sentence.text)
+
+
+def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
+    back = taken_back(body, marker.close or marker.end)
+    if back is None:
+        return _number(read, where(marker))
+    instead = last_number(body[back.end :])
+    if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
+        return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
+    if back.hedges:
+        return _number(read, where(marker))
+    if instead is not None:
+        return _number(instead, f"at the end, after '{back.word}'")
+    return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, where(marker))
+
+
+def _despite_doubt(body: str, marker: Marker) -> Found | None:
+    """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
+    read = last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    return _number(read, "at the end") if read else None
+
+
+def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+    r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
+    before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
+    if marker.form != "box" or before is None or before.close is None or before.close > marker.start:  # one within the other
+        return None
+    between = body[before.close + 1 : marker.start]
+    one, other = body[before.end : before.close], body[marker.end : marker.close]
+    if not several(between) or value(one) == value(other):
+        return None
+    return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
+
+
+def _number_in_box(inside: str) -> Fraction | None:
+    read = final_number.in_sentence(tidy(inside))
+    return read.value if isinstance(read, Reading) else None

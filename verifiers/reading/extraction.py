@@ -1,0 +1,277 @@
+r"""Where the answer of a response stands: the step before anything is compared. What was taken, and from where, is in the reason.
+
+`auto` is for responses that announce their answer in whatever form; the others are for prompts that ask for one form, as GSM8K
+("####"), MATH (\boxed{}), MMLU (a last line, or a pattern) and code tasks (a fenced block) do. What they name is taken as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import deque
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import regex  # type: ignore[import-untyped]
+from pydantic import ConfigDict, Field
+
+from storage.errors import VerifierError
+from verifiers.reading.answers import Answer, Found, NoAnswer
+from verifiers.reading.markers import Marker, after_thinking, boxes, hashes, markers, several, tags
+from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
+
+UNANNOUNCED = "no answer is announced"
+REGEX_S = 1.0
+"""Seconds by the clock that a spec's pattern may search a response."""
+MAX_PASSAGE = 8000
+"""Characters of an announced answer."""
+_UNENDING = NoAnswer(why="the chain of thought never ends")
+_FENCE = re.compile(r"(?m)^[ \t]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]{0,40})$")
+_OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
+_OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
+_SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
+_ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
+_REMARK = re.compile(
+    r"\W*(?:unique|obvious|surprising|trivial|immediate|clear|important|affected|rounded|needed|required|always|necessarily)\b",
+    re.IGNORECASE,
+)
+"""Behind "the answer is not": it says nothing of what it is."""
+MAX_LINE = 4000
+"""Characters of the end in which mathematics may stand that nothing announces."""
+_DRESS = " \t\r\n*_`>"
+_EXPLAINS = re.compile(
+    r"(?:^|(?<!\s),?\s++)(?:\(?(?:because|since|as|which|so that|where we)|\((?:approximately|approx|about|roughly))\b",
+    re.IGNORECASE,
+)
+_EXCLUDES = re.compile(r"(?<=\S),?\s++(?:(?:and|but)\s++)?(?:not|rather\s+than|instead\s+of)\b", re.IGNORECASE)
+_CONCLUDES = re.compile(
+    r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
+    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*
+    |(?:所以|因此|因而|于是|从而|综上|解得|可得|得到?|即|故)[\s,\uff0c:\uff1a]*)*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COPULA = re.compile(r"(?<=[$)\]}])\s?(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
+"""Behind fenced mathematics."""
+_LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pattern:
+    """A spec's own pattern."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    regex: Annotated[str, Field(min_length=1, max_length=1000)]
+    """Searched in the response; the last match counts, of it the first group or, without one, all."""
+
+    def ready(self) -> None:
+        """Raise ValueError for what is no pattern. Its user calls this, so that the error is not one of a union of types."""
+        try:
+            compiled = regex.compile(self.regex)
+        except regex.error as error:
+            raise ValueError(f"extract.regex: {self.regex!r} is no pattern: {error}") from None
+        if compiled.groups > 1:
+            raise ValueError(
+                f"extract.regex: {self.regex!r} has {compiled.groups} groups; write (?:…) for those that aren't the answer"
+            )
+
+
+Extract = Literal["auto", "whole", "boxed", "tag", "hashes", "last_line", "code"] | Pattern
+
+
+def passage(text: str, extract: Extract) -> Found:
+    """Return what a response gives as its answer, as it is written there. Raise VerifierError where a pattern takes too long."""
+    if extract == "whole":
+        return Answer(text=text.strip(), how="the whole response", at_end=True)
+    body = after_thinking(text)
+    if body is None:
+        return _UNENDING
+    if extract == "auto":
+        return announced(body)
+    if isinstance(extract, Pattern):
+        return _matched(body, extract)
+    return _marked(body, extract)
+
+
+def _marked(body: str, extract: Literal["boxed", "tag", "hashes", "last_line", "code"]) -> Found:
+    if extract == "code":
+        block = last_block(body)
+        return block[0] if block else NoAnswer(why="no closed ``` block found")
+    if extract == "last_line":
+        line = body.rstrip().rpartition("\n")[2].strip()
+        return Answer(text=line, how="the last line", at_end=True) if line else NoAnswer(why="no answer found")
+    if extract == "hashes":
+        for marker in reversed(hashes(body)):
+            line, newline, _ = body[marker.end :].partition("\n")
+            if line.strip():
+                return Answer(text=line.strip(), how="after '####'", at_end=not newline)
+        return NoAnswer(why="no '####' found")
+    found = boxes(body) if extract == "boxed" else tags(body)
+    if not found:
+        return NoAnswer(why="no \\boxed{} found" if extract == "boxed" else "no <answer> found")
+    return _several(body, found) or _closed(body, found[-1])
+
+
+def _closed(body: str, marker: Marker) -> Answer:
+    how = "in \\boxed{}" if marker.form == "box" else f"in {marker.label}"
+    return Answer(text=body[marker.end : marker.close].strip(), how=how)
+
+
+def _several(body: str, found: list[Marker]) -> NoAnswer | None:
+    r"""Refuse "\boxed{3} or \boxed{4}"."""
+    if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
+        return None
+    one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
+    if one == other or found[-2].close > found[-1].start or not several(body[found[-2].close + 1 : found[-1].start]):
+        return None
+    return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
+
+
+def last_block(body: str) -> tuple[Answer, int] | None:
+    """Return what the last ``` or ~~~ block that is closed holds, and where it ends."""
+    opened: re.Match[str] | None = None
+    found: tuple[Answer, int] | None = None
+    for fence in _FENCE.finditer(body):
+        mark, info = fence["mark"], fence["info"].strip()
+        if opened is None:
+            opened = fence
+        elif mark.startswith(opened["mark"]) and not info:
+            text = body[opened.end() + 1 : fence.start()].rstrip("\n")
+            found, opened = (Answer(text=text, how=f"in the last {mark[0] * 3} block"), fence.end()), None
+        elif mark == opened["mark"]:  # a block within a block, or one that never ended
+            opened = fence
+    return found if opened is None else None
+
+
+@lru_cache(maxsize=64)
+def _compiled(pattern: str) -> regex.Pattern[str]:
+    return regex.compile(pattern)
+
+
+def _matched(body: str, pattern: Pattern) -> Found:
+    compiled = _compiled(pattern.regex)
+    try:
+        # Without the lock of the interpreter, so that a slow pattern holds up its own check alone.
+        last = deque(compiled.finditer(body, timeout=REGEX_S, concurrent=True), maxlen=1)
+    except TimeoutError:
+        raise VerifierError(f"extract.regex took longer than {REGEX_S:g} s") from None
+    if not last or not (found := last[0][compiled.groups and 1]) or not found.strip():
+        return NoAnswer(why="extract.regex matches nothing")
+    return Answer(text=found.strip(), how="by extract.regex", at_end=not body[last[0].end() :].strip())
+
+
+def announced(body: str) -> Found:
+    """Return the answer that the last marker announces; else the whole response, or the mathematics that ends its last line."""
+    marks = markers(body)
+    doubt: NoAnswer | None = None
+    for marker in reversed(marks):
+        if marker.doubt:
+            doubt = doubt or NoAnswer(why=f"only a supposition, after '{marker.label}'")
+            continue
+        found = _behind(body, marker)
+        if found is None:
+            continue
+        if marker.negated and _REMARK.match(found.text):
+            continue
+        if marker.negated:
+            return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
+        if back := taken_back(body, marker.close or marker.end):
+            return NoAnswer(why=f"taken back: '{back.word}'")
+        if marker.form == "box":
+            return _several(body, [each for each in marks if each.form == "box"]) or found
+        return found
+    return doubt or _unannounced(without_check(without_offer(body)))
+
+
+def _behind(body: str, marker: Marker) -> Answer | None:
+    how = "in \\boxed{}" if marker.form == "box" else f"after '{marker.label}'"
+    if marker.close is not None:
+        return Answer(text=body[marker.end : marker.close].strip(), how=how)
+    window = body[marker.end : marker.end + MAX_PASSAGE]
+    if marker.form == "hashes":
+        window = window.partition("\n")[0]
+    if listed := _LIST.match(window):
+        return Answer(text=listed[0].strip(), how=how, at_end=not body[marker.end + listed.end() :].strip())
+    rest = window.lstrip(_DRESS + ":")
+    begin = marker.end + len(window) - len(rest)
+    text, end, asks = _sentence(rest)
+    if not text or asks:
+        return None
+    return Answer(text=text, how=how, at_end=not body[begin + end :].strip(_DRESS + "."))
+
+
+def _sentence(rest: str) -> tuple[str, int, bool]:
+    """Return an answer without what explains it, where it ends, and whether it is a question. Fenced mathematics is one word."""
+    end, at = 0, 0
+    while (opener := _OPENER.match(rest, at)) is not None:
+        close = _OPENERS[opener[0]]
+        closed = rest.find(close, opener.end())
+        if closed < 0:
+            break
+        end = closed + len(close)
+        at = end
+        glue = re.match(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*(?=\$|\\\(|\\\[)", rest[at:])
+        if glue is None:
+            break
+        at += glue.end()
+    sentence = first_sentence(rest[end:])
+    if rest[end:].startswith("\n"):
+        tail, asks = "", False
+    else:
+        tail, asks = sentence.text, sentence.asks
+    if explained := _EXPLAINS.search(tail):
+        tail = tail[: explained.start()]
+    if excluded := _EXCLUDES.search(rest[:end] + tail, max(end - 1, 0)):
+        tail = tail[: max(excluded.start() - end, 0)]
+    tail = approved(tail)
+    text = _COPULA.sub("", (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,\u3002"))
+    return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
+
+
+def _unannounced(body: str) -> Found:
+    stripped = approved(body).strip()
+    if len(stripped) <= MAX_PASSAGE and _LIST.fullmatch(stripped):
+        return Answer(text=stripped, how="the whole response", at_end=True)
+    line = stripped.rpartition("\n")[2].strip()
+    if line == stripped:
+        text = line.strip(_DRESS)
+        if not text:
+            return NoAnswer(why="no answer found")
+        if struck := struck_out(text, 0):
+            return NoAnswer(why=f"taken back: '{' '.join((struck['word'] or struck['said']).split())}'")
+        spans = _OPENER.findall(text)
+        if not spans or _OPENER.match(text):
+            return Answer(text=text, how="the whole response", at_end=True)
+    return _concluded(stripped) or NoAnswer(why=UNANNOUNCED)
+
+
+def _concluded(body: str) -> Answer | None:
+    """Return the mathematics that ends a text: "Therefore $x = 5$.". What stands before it must conclude, not deny or suppose."""
+    text = body[-MAX_LINE:].rstrip(_DRESS + ".!\u3002∎")
+    spans = _spans(text)
+    if not spans or spans[-1][1] != len(text):
+        return None
+    first = len(spans) - 1
+    while first and _SPAN_GLUE.fullmatch(text, spans[first - 1][1], spans[first][0]):
+        first -= 1
+    begin = spans[first][0]
+    before = text[:begin].rstrip()
+    lead = before[before.rfind("\n") + 1 :] if text[begin : begin + 2] in {r"\[", "$$"} else text[:begin].rpartition("\n")[2]
+    lead = _ONE_LETTER.sub("it", lead).strip(_DRESS)
+    if not lead or not _CONCLUDES.fullmatch(lead):
+        return None
+    return Answer(text=text[begin:], how="at the end")
+
+
+def _spans(text: str) -> list[tuple[int, int]]:
+    """Return where fenced mathematics begins and ends."""
+    found: list[tuple[int, int]] = []
+    at = 0
+    while (opener := _OPENER.search(text, at)) is not None:
+        close = _OPENERS[opener[0]]
+        closed = text.find(close, opener.end())
+        if closed < 0:
+            return []
+        at = closed + len(close)
+        found.append((opener.start(), at))
+    return found

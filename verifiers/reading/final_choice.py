@@ -1,0 +1,345 @@
+"""Which letter of a multiple-choice response is its answer. A letter that may be a word ("a dog", "A dog") isn't one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from verifiers.reading.sentences import first_sentence, taken_back
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A choice that was read."""
+
+    letter: str
+    """Upper case."""
+    end: int
+    """Where it ends in the text that was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Letters stand there, and none is the answer."""
+
+    why: str
+    """For a person."""
+    negated: bool = False
+    """The text says which letter isn't the answer."""
+
+
+_HEAD = re.compile(
+    r"""[\s"'“”\u2018\u2019「『:=>.#\u2705\u2714\u2611\ufe0f\u27a1\u2192\U0001f449-]*(?P<not>\b(?:not|neither)\s+)?
+    (?:(?:definitely|clearly|therefore|probably|(?:most\s)?likely|certainly|simply|indeed|both|either|the|la|die|[ao](?=\s(?:al|le|op)))\s+)*+
+    (?:\(?(?:option|choice|answer|letter|opción|opção|opzione|optie|alternativa|let(?:ra|tera)|réponse|antwort|вариант|选项)\s*+:?\s*+)?["'“\u2018「『]?
+    (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&/-]\S|[+#]|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
+_COPULA = re.compile(
+    r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요|\sहै|['\u2019]?d[\u0131iuü]r)(?=[\s.!,\u3002\u0964]|$)"
+)
+_BUT_ANOTHER = re.compile(r",?\s(?:but|sondern|sino|mais|mas|ma|maar)\s\(?[A-Z]\b")
+_RATHER = re.compile(r"(?<=[A-Z])(?=而是)")
+_IN_BRACKETS = re.compile(
+    r"[^().,;:?!=]{1,60}(?:\s\((?:(?i:option|choice)\s)?([A-Z])\)|,?\s(?:which\sis\s)?(?i:option|choice|letter)\s([A-Z]))\W*"
+)
+_LABELLED = re.compile(r"(?i:\b(?:option|choice|statement))\s\(?([A-Z])\)?:")
+_SAYS_MORE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|does|do|did|not|no|wrong|false|incorrect|would|could|might|may|can|cannot)\b|n['\u2019]t\b|[?\u274c\u2717\u2718]",
+    re.IGNORECASE,
+)
+_OPTION_LINE = re.compile(r"[^\w(]{0,4}\(?([A-Z])[).:]\s+(\S.{0,200})")
+_SPEAKS_OF_IT = re.compile(
+    r"\s+(?:because|since|as|is|and|or|for|due|so|not|but|rather|given|which|would|with|in|by|based)\b|\s*[(\[/&]", re.IGNORECASE
+)
+_OTHER = (
+    r"\s*[\"'”]?[,;(]?\s*(?:\b(?:or|and|nor|but|to|oder|und|ou|et|o|y|или|as\swell\sas|along\swith|together\swith)\b|/|&|,|、|\+|或|还是|和)\s*"
+    r"(?:(?:maybe|perhaps|possibly|also|rather|option|choice|even|instead|both)\s*){0,3}"
+)
+_CASES = (
+    r".{{0,60}}?[,;]\s(?:(?i:otherwise|or\selse|else)\b[^.;]{{0,40}}?|(?i:but\s(?:now|then)\sit(?:\sis|['\u2019]s)))"
+    r"[\s(\[](?P<letter>(?!I\b|A\s[a-z])[{}])(?![\w'\u2019])"
+)
+"""Behind a letter: "; otherwise it is C"."""
+_RULED_OUT = re.compile(
+    r"\W{0,4}\s(?:değil\b|(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
+    r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
+    re.IGNORECASE,
+)
+_ENUMERATES = re.compile(r"(?m)^[ \t*_>\u2705\u2714\u2611\u274c\u2717\u2718\ufe0f-]{0,6}\(?([A-Za-z])[).:](?=\s|$|\*)")
+_IS_CORRECT = re.compile(
+    r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
+    r"|^[*_]{0,3}|(?:^[ \t•+-]{1,6}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?)[*_]{0,3}"
+    # "Among vitamins, C is the best known" chooses nothing.
+    r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
+    r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
+    r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s|my\s)?"
+    r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
+    r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
+    re.MULTILINE,
+)
+_NOT_MEANT = re.compile(
+    r"\s(?:left|avoid\w*|ignored|skipped|forgotten|rejected|excluded|discarded|eliminated|ruled|dismissed|described|characteri[sz]ed"
+    r"|seen|thought|treated|regarded|viewed|understood|kept|saved|wrong|incorrect|false|distractor|trap|decoy|of\sthe\s(?:wrong|false|rest)"
+    r"|out(?=[.,;!]|$)|next\sto|beside|behind|above|below|unless|only\s(?:if|when))\b",
+    re.IGNORECASE,
+)
+"""Behind "B is best", "B is right", "B is the best": it says something else of B."""
+_REFUSED = re.compile(
+    r"[\s.!*_>\"]{0,6}(?:but\s)?(?:i\s(?:\w{1,12}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)(?=\s*(?:[.!]|$|with\s(?:that|this|it)\b))"
+    r"|(?:no|(?:that|this|it)(?:\sis|['\u2019]s)\s(?:wrong|incorrect|false|not\s(?:right|correct|true)))[.!]?\s*(?:$|\n))",
+    re.IGNORECASE,
+)
+"""Right behind "B is correct", which somebody else said."""
+_SUPPOSES = re.compile(r"\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only)\b", re.IGNORECASE)
+"""Behind "B would be correct"."""
+_TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
+_CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
+_JUDGED_LINE = re.compile(
+    r"^[ \t>•+-]{0,6}(?:(?:[Oo]ption|[Cc]hoice)\s)?\(?(?P<letter>[A-Z])[).:][^\n]{0,200}?"
+    r"(?P<verdict>[\u2705\u2713\u2714\u2611]|[\u274c\u2717\u2718]|\b(?:[Cc]orrect|[Rr]ight|[Tt]rue|[Ii]ncorrect|[Ww]rong|[Ff]alse)\b)[\s.!)]{0,3}$",
+    re.MULTILINE,
+)
+"""An option with what it is: "B) Paris ✅", "- C: False"."""
+_JUDGED_FIRST = re.compile(
+    r"^[ \t>•+-]{0,6}(?:(?:[Oo]ption|[Cc]hoice)\s)?\(?(?P<letter>[A-Z])[).:]\W{1,4}"
+    r"(?P<verdict>Correct|Right|True|Incorrect|Wrong|False)[.:,!]?(?=\s|$)",
+    re.MULTILINE,
+)
+"""The same where what it is comes first: "B. Correct. Paris is in France."."""
+_GOOD = frozenset(("\u2705", "\u2713", "\u2714", "\u2611", "correct", "right", "true"))
+_JUDGED = 3
+"""Choices, one of them true and the others false, of which the true one is the answer."""
+_CHOOSES = re.compile(
+    r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
+    |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
+    |(?P<told>(?:^|[.\n]\s?)(?:choose|pick|select))|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
+    |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
+    |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
+    (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
+    (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
+    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|(?:over|rather\sthan|instead\sof)\s(?:(?i:option|choice)\s)?\(?[A-Z]\b|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
+    (?(told)(?=[*_.!]{0,4}\s*(?:$|\n)|,?\s(?:because|since|as)\b))  # "Choose B. Then draw a circle" chooses nothing
+    """,
+    re.VERBOSE,
+)
+"""Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
+_FITS = re.compile(
+    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}
+    (?:(?i:so|thus|hence|therefore|overall|clearly|in\s(?:conclusion|summary|short)|on\s(?:reflection|balance)|of\s(?:these|the\s(?:[a-z]+\s)?(?:options|choices|answers|statements|three|four|five))
+    |(?:since|because|after)\s[^,.;:!?\n]{1,80}),?\s)?
+    (?:I(?:['\u2019]d|\swould)?\s(?:think|believe|conclude|say)\s(?:that\s)?)?(?:(?i:the\s)?(?i:option|choice|answer)\s{1,2})?
+    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:clearly\s)?
+    (?:(?:fits|works|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?\sbest
+    |best\s(?:fits|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?
+    |is\s(?:the\s)?best(?:\s(?:fit|match))?|is\sthe\sbetter\s(?:fit|match))
+    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as|due)\b)""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A letter that fits best, in a sentence of one's own: "many say that B fits best" chooses nothing."""
+_CORRECT_ELSEWHERE = re.compile(
+    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}(?:(?i:also|daher|somit|donc|ainsi|entonces|portanto|quindi|dunque),?\s)?
+    (?:(?i:die|la|[ao])\s|[Ll]['\u2019])?
+    (?:(?i:antwort|option|opci[óo]n|opção|opzione|réponse|respuesta|resposta|risposta|alternativa|letra)\s)?
+    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:ist|est|es|é|è)\s(?:die\s|la\s|a\s|il\s|o\s)?
+    (?:richtig|korrekt|correct[eao]?|corret[ao]|corrett[ao]|just[eao]|bonne\sréponse|richtige\sAntwort|(?:respuesta|resposta|risposta)\scorr\w+)
+    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!][*_]{0,3}\s|,?\s(?:weil|da|denn|car|parce|puisque|porque|pois|perché)\b)""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""The same as "B is correct" in German, French, Spanish, Portuguese, Italian."""
+_UNSURE = re.compile(
+    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot"
+    r"|wenn|falls|ob|weder|nicht|vielleicht|si|ne|ni|pas|peut-être|quiz[áa]s?|se|caso|nem|não|né|non|forse)\b|n['\u2019]t\b",
+    re.IGNORECASE,
+)
+_SUPPOSED = re.compile(r"\b(?:if|suppos\w+|assum\w+|unless|whether|were)\b", re.IGNORECASE)
+"""Before ", so it is B": what is denied there only leads to it."""
+_DIFFERS = re.compile(r"\b(?:not|or|and|nor|but|except|than|of)\b|n['\u2019]t\b", re.IGNORECASE)
+_ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
+"""The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
+_ONE_MORE = (
+    r"[\s)*.,]{{0,4}}(?i:or|maybe|perhaps|possibly|but)\b[^.!?\n]{{0,30}}?"
+    r"(?<!['\u2019])\b(?P<letter>(?!I\b)[{}])\b(?!['\u2019])"
+)
+_SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
+_STANDS_ALONE = re.compile(
+    r"""["'”\u2019」』】]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s|(?:because|since|as|due|rather\sthan|instead\sof)\b|\((?:not|because|since|most\slikely)\b)"""
+)
+_EXPLAINED = re.compile(
+    r"\W{0,6}(?:explanation|reasoning|justification|rationale|analysis|why|here['\u2019]s\swhy|because)\b", re.IGNORECASE
+)
+"""The line behind an answer, which lists the other options too."""
+_JOINS = re.compile(r"\b(?:or|and|nor|except|but)\b", re.IGNORECASE)
+_LAST_IN_BRACKETS = re.compile(r"(?:^|[^,;(\s]\s)\(([A-Z])\)[.\s]*$")
+
+
+def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
+    """Return the letter that begins a plain sentence, or None where it begins with none."""
+    sentence = _RATHER.sub(", ", _COPULA.sub(r"\1", sentence))
+    match = _HEAD.match(sentence)
+    if not match or match["letter"].upper() not in choices:
+        return None
+    letter, rest = match["letter"], match["rest"]
+    if not _is_choice(match):
+        return None
+    if _RULED_OUT.match(rest):
+        return Unclear(f"only what it isn't: {letter}", negated=True)
+    other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
+    if match["not"]:
+        but = re.search(
+            r"(?:(?:\b(?:but|rather|sondern|sino|mais|mas|ma|maar),?\s|而是\s?)(?:(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)?|[,;:\u2014-]\s?(?:so\s)?(?:it|the\sanswer)(?:\sis|['\u2019]s)\s)(?:rather\s)?"
+            rf"(?:option\s|choice\s)?[(\[]?(?P<letter>[{choices}])(?=[)\].,;!\u3002]|\s*$|\s(?:because|since|as|instead)\b)",
+            rest,
+        )
+        return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
+    other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
+    other = other or re.match(_CASES.format(choices), rest, re.DOTALL)
+    if other and other["letter"] != letter.upper():
+        return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
+    return Letter(letter.upper(), match.start("rest"))
+
+
+def in_brackets(sentence: str, choices: str) -> Letter | None:
+    """Return the letter that stands in brackets behind the text of its option: "Venus (B)"."""
+    behind = None if _DIFFERS.search(sentence) else _IN_BRACKETS.fullmatch(sentence)
+    letter = (behind[1] or behind[2]) if behind else ""
+    return Letter(letter, len(sentence)) if letter and letter in choices else None
+
+
+def _is_choice(match: re.Match[str]) -> bool:
+    letter, rest = match["letter"], match["rest"]
+    if match["close"] or _PUNCTUATED.match(rest):
+        return True
+    if match["open"]:  # "(a dog)"
+        return False
+    named = match.string[match.end("not") if match["not"] else 0 : match.start("letter")].lower()
+    if letter.isupper() and any(word in named for word in ("option", "choice", "letter")):
+        return True
+    if match["not"] and _BUT_ANOTHER.match(rest):
+        return True
+    if letter in "aAI":  # the article, the pronoun
+        return letter != "a" and _SPEAKS_OF_IT.match(rest) is not None
+    return letter.isupper() or _SPEAKS_OF_IT.match(rest) is not None
+
+
+def _chosen(text: str, choices: str) -> Iterator[str]:
+    """Yield the letters that a text says that it chooses, or that are correct."""
+    another = re.compile(_ONE_MORE.format(choices))
+    for match in _CHOOSES.finditer(text):
+        statement = "" if match[0][0] in ".;\n" else text[max(0, match.start() - 120) : match.start()]
+        plain = not match["weak"] and match["letter"] not in "AI"
+        if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
+            continue
+        if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
+            continue
+        unsure = _SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else _UNSURE
+        if unsure.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
+            continue
+        yield match["letter"]
+        if more := another.match(text, match.end()):
+            yield more["letter"]
+    yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
+    fitting = set(_stated(_FITS, text, choices))
+    yield from fitting if len(fitting) == 1 else ()  # "A best describes mammals. B best describes birds." tells them apart
+    yield from _stated(_CORRECT_ELSEWHERE, text, choices)
+    for match in _IS_CORRECT.finditer(text):
+        negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
+        supposed = " would " in match[0] and _SUPPOSES.match(text, match.end())
+        refused = _NOT_MEANT.match(text, match.end()) or _REFUSED.match(text, match.end())
+        if negative or supposed or refused:
+            continue
+        if match["letter"] in choices:
+            yield match["letter"]
+
+
+def _stated(pattern: re.Pattern[str], text: str, choices: str) -> Iterator[str]:
+    """Yield the letters of a pattern's sentences that are neither doubted nor taken back."""
+    for match in pattern.finditer(text):
+        back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
+        doubted = _UNSURE.search(match[0]) or (back and not back.hedges)
+        if match["letter"] in choices and match["letter"] != "I" and not doubted:
+            yield match["letter"]
+
+
+def chosen(text: str, choices: str) -> str:
+    """Return the one letter that a short text says that it chooses; empty where there is none, or several."""
+    text = text.lstrip(" ,:;.\u2014-")
+    sentence = first_sentence(text, abbreviations=False)
+    first = None if sentence.asks else in_sentence(sentence.text, choices)
+    found = set(_chosen(text, choices)) | ({first.letter} if isinstance(first, Letter) and _ends_there(text, first) else set())
+    return found.pop() if len(found) == 1 else ""
+
+
+def _only_true(text: str, choices: str) -> set[str]:
+    """Return the one choice that a text calls true where it calls all others that it judges false."""
+    judged = [match for pattern in (_TRUE_OR_FALSE, _JUDGED_LINE, _JUDGED_FIRST) for match in pattern.finditer(text)]
+    verdicts = {match["letter"]: match["verdict"].lower() for match in judged if match["letter"] in choices}
+    true = {letter for letter, verdict in verdicts.items() if verdict in _GOOD}
+    return true if len(true) == 1 and len(verdicts) >= _JUDGED else set()
+
+
+def _ends_there(line: str, choice: Letter) -> bool:
+    """Whether what follows a letter says nothing of it: "(A) is tempting" does."""
+    closed = line[choice.end - 1] in ")]" and not _SAYS_OF_IT.match(line, choice.end)
+    return closed or _STANDS_ALONE.match(line, choice.end) is not None
+
+
+def _last_in_brackets(text: str, line: str) -> str:
+    """Return the letter in the only brackets of a text, at its end: "The capital is Paris. (B)"."""
+    behind = _LAST_IN_BRACKETS.search(line)
+    plain = behind is not None and text.count("(") == 1 and not _UNSURE.search(line) and not _JOINS.search(line)
+    return behind[1] if behind and plain else ""
+
+
+def _restated(lines: list[str], choices: str) -> str | None:
+    """Return the letter of an option that is listed before, and stands again on the last line."""
+    last, before = _OPTION_LINE.fullmatch(lines[-1].strip()), [_OPTION_LINE.fullmatch(line.strip()) for line in lines[:-1]]
+    if last is None or last[1] not in choices or not before or (before[-1] and ord(before[-1][1]) + 1 == ord(last[1])):
+        return None
+    return last[1] if any(each and each[1] == last[1] and each[2].startswith(last[2].rstrip(" .")) for each in before) else None
+
+
+_NEAR = 60
+"""Characters behind a sentence that may take it back."""
+_LEADS_ELSEWHERE = re.compile(
+    r"\b(?:reject|rul(?:e|es|ed|ing)\sout|exclud|eliminat|cross(?:ed|ing)?\sout|discard|dismiss|wrong|incorrect|false|not\b)|n['\u2019]t\b",
+    re.IGNORECASE,
+)
+
+
+def _names_option(lines: list[str], listed: set[str], choices: str) -> bool:
+    """Whether a text ends with one option alone, below what leads to it: "B. Paris". An "A." may begin a list that ends there."""
+    last = _OPTION_LINE.fullmatch(lines[-1].strip()) if len(lines) > 1 and len(listed) <= 1 else None
+    if last is None or last[1] == choices[0] or _SAYS_MORE.search(last[2]):
+        return False
+    # "Best regards,", "References" and "We can exclude one option." lead to something else.
+    return lines[-2].rstrip(" *_").endswith((".", "\u3002")) and not _LEADS_ELSEWHERE.search(lines[-2])
+
+
+def unannounced(text: str, choices: str) -> Letter | Unclear | None:
+    """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
+    listed = {match[1].upper() for match in _ENUMERATES.finditer(text[:20_000])} & set(choices)
+    found = set(_chosen(text[-20_000:], choices))
+    lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
+    if not lines:
+        return None
+    listed |= set(_LABELLED.findall(text)) if _LABELLED.match(lines[0].strip()) else set()
+    if restated := _restated([line for line in text.splitlines() if line.strip()], choices):
+        found.add(restated)
+    explained = len(lines) > 1 and _EXPLAINED.match(lines[1]) is not None
+    if (first := in_sentence(lines[0], choices)) and (len(listed) <= 1 or explained):
+        if isinstance(first, Letter):
+            found |= {first.letter} if _ends_there(lines[0], first) else set()
+        elif not first.negated:
+            return first
+    alone = re.fullmatch(r"\s*\(?[A-Za-z][).]?\s*", lines[-1]) or (len(listed) <= 1 and re.match(r"\s*\([A-Za-z]\)\s", lines[-1]))
+    if (alone or _names_option(lines, listed, choices)) and (last := in_sentence(lines[-1], choices)):
+        found |= {last.letter} if isinstance(last, Letter) and _ends_there(lines[-1], last) else set()
+    if not found and (behind := _last_in_brackets(text, lines[-1])) in choices:
+        found |= {behind} - {""}
+    found = found or _only_true(text[-20_000:], choices)
+    if len(found) > 1:
+        return Unclear(f"several choices: {' and '.join(sorted(found))}")
+    return Letter(found.pop(), len(text)) if found else None

@@ -1,0 +1,156 @@
+"""JSON values, compared by what they say: the order of keys doesn't matter, and a number is its value."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from verifiers.reading.answers import Answer, Found, NoAnswer
+from verifiers.reading.extraction import last_block
+from verifiers.reading.markers import after_thinking, tags
+from verifiers.reading.sentences import dismissed, guessed, taken_back
+from verifiers.reading.strict_json import NoJson, no_constant, once
+
+MAX_CHARS = 200_000
+"""Of a response in which a value is looked for."""
+MAX_TRIES = 200
+"""Of places at which a value may begin."""
+_BEGIN = re.compile(r"[{\[]")
+_GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
+_NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
+"""Between two values: the second one isn't the answer."""
+_NOT = re.compile(
+    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|(?:^\W{0,4}|\b(?:an?|the)\s)(?:wrong|incorrect)(?:\s(?:answer|one|output|result))?(?:\sis|\swould\sbe)?)"
+    r":?\s{0,3}[`*]{0,3}$",
+    re.IGNORECASE,
+)
+"""Right before a value: it isn't the answer."""
+_ASKS = re.compile(r"[`*]{0,3}\s?[?\uff1f]")
+_NEAR = 120
+"""Characters before a value that may deny it."""
+_BRACKET = re.compile(r"[{}\[\]]")
+
+
+def parse(text: str) -> Any:
+    """Read one JSON value. Raise NoJson for NaN, a key that stands twice, and what is too large or too deep."""
+    try:
+        return _DECODER.decode(text.strip())
+    except NoJson:
+        raise
+    except json.JSONDecodeError as error:
+        raise NoJson(f"it is no JSON: {error.msg} at character {error.pos + 1}") from None
+    except (RecursionError, ValueError) as error:
+        raise NoJson(_why(error)) from None
+
+
+def _why(error: Exception) -> str:
+    return "it is nested too deeply" if isinstance(error, RecursionError) else "it has too long a number"
+
+
+def _number(written: str) -> Decimal:
+    try:
+        return Decimal(written)  # exact, and never worked out: 1e999999999 costs nothing
+    except InvalidOperation:
+        raise NoJson("it has too large a number") from None
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=once, parse_constant=no_constant, parse_float=_number)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Whether two values say the same. Raise NoJson where they are nested too deeply."""
+    try:
+        return _equal(one, other)
+    except RecursionError:
+        raise NoJson("it is nested too deeply") from None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_equal(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_equal, one, other))
+    numbers = (int, Decimal)
+    if isinstance(one, bool) or isinstance(other, bool) or not (isinstance(one, numbers) and isinstance(other, numbers)):
+        return type(one) is type(other) and bool(one == other)
+    return bool(one == other)
+
+
+def find(text: str) -> Found:
+    """Return the JSON text that a response gives: its <answer>, its last ``` block, all of it, or the last object or array."""
+    body = after_thinking(text, boxed=False)
+    if body is None:
+        return NoAnswer(why="the chain of thought never ends")
+    if len(body) > MAX_CHARS:
+        return NoAnswer(why="it is too long for a JSON value")
+    found, end = _given(body)
+    if isinstance(found, Answer) and (back := taken_back(body, end - 1)) and back.final:
+        return NoAnswer(why=f"taken back: '{back.word}'")
+    return found
+
+
+def _given(body: str) -> tuple[Found, int]:
+    """Return the JSON text that a response gives, and where it ends."""
+    if tagged := tags(body):
+        inside = body[tagged[-1].end : tagged[-1].close]
+        fenced = last_block(inside)
+        text = fenced[0].text if fenced else inside
+        return Answer(text=text, how="in <answer>"), (tagged[-1].close or 0) + len("</answer>")
+    if (block := last_block(body)) is not None:
+        return block
+    stripped = body.strip()
+    if not _BEGIN.search(stripped):
+        whole = Answer(text=stripped, how="the whole response", at_end=True) if stripped else NoAnswer(why="no answer found")
+        return whole, len(body)
+    return _last(body)
+
+
+def _last(body: str) -> tuple[Found, int]:
+    found: Found = NoAnswer(why="no JSON value found")
+    at = ended = 0
+    for _ in range(MAX_TRIES):
+        begin = _BEGIN.search(body, at)
+        if begin is None:
+            return found, ended
+        try:
+            _, at = _DECODER.raw_decode(body, begin.start())
+        except NoJson:
+            at = _closing(body, begin.start())
+            found = Answer(text=body[begin.start() : at], how="the last value")
+        except (RecursionError, ValueError):
+            # What stands within something broken is no value of its own.
+            at = _closing(body, begin.start())
+            found = NoAnswer(why="its last value is no JSON")
+        else:
+            glued = isinstance(found, Answer) and _GLUE.fullmatch(body, ended, begin.start())
+            if glued:  # "[1] or [2]" gives no answer
+                return NoAnswer(why="several values"), at
+            if isinstance(found, Answer) and _NOT_THIS.fullmatch(body, ended, begin.start()):
+                continue
+            unsure = _unsure(body, begin.start(), at)
+            found = NoAnswer(why=unsure) if unsure else Answer(text=body[begin.start() : at], how="the last value")
+        ended = at
+    return NoAnswer(why="too many brackets"), at
+
+
+def _unsure(body: str, begin: int, end: int) -> str:
+    """Return why a value that is part of a sentence isn't the answer; empty where it is."""
+    before = body[max(0, begin - _NEAR) : begin]
+    lead = before[max(map(before.rfind, ("\n", ". ", "! ", "? "))) + 1 :]
+    if _ASKS.match(body, end):
+        return "its last value is asked for"
+    if guessed(lead):
+        return "its last value is only guessed"
+    return "only what it isn't" if _NOT.search(lead) or dismissed(lead, body[end : end + _NEAR]) else ""
+
+
+def _closing(body: str, begin: int) -> int:
+    """Return where a bracket is closed, or the end."""
+    depth = 0
+    for match in _BRACKET.finditer(body, begin):
+        depth += 1 if match[0] in "{[" else -1
+        if depth == 0:
+            return match.end()
+    return len(body)

@@ -1,0 +1,159 @@
+"""The last number of a text, where an answer stands that nothing announces, and what stands beside it that makes it none."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from verifiers.reading.final_number import (
+    CONCLUSION,
+    EXPLANATION,
+    LOOK_AHEAD,
+    NOTHING,
+    OF,
+    OPERATOR,
+    OR,
+    PLACE,
+    ROOT,
+    UNFINISHED,
+    Read,
+    Reading,
+    Refusal,
+    has_digits,
+    join,
+    quote,
+    reading,
+    refuse,
+    restated,
+)
+from verifiers.reading.markup import fold
+from verifiers.reading.numerals import Numeral, numerals
+from verifiers.reading.tidying import tidy
+
+_LOOK_BACK = 160
+_FOLD_BACK = 20_000
+_ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
+_NEXT_ITEM = re.compile(r"[^\n]*\n(?P<blank>\s*\n)?[ \t]*-\s+$")
+_ITEM = re.compile(r"[ \t]*-\s")
+_BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
+_NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?\s?=\s?"
+"""Of a solution, and no unit: x_1 = 7."""
+_APART = re.compile(
+    rf"\s*[,;]?\s*(?:\b(?:and|und|et|y|и)\b|&)\s*(?:{_NAME})?|\s*[,;]\s*{_NAME}|\s*[,:]\s*|\s*-\s*|\s+to\s+"
+    r"|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
+    re.IGNORECASE | re.DOTALL,
+)
+_SAME = re.compile(
+    r"[^,;=≈\n]{0,20}(?:(?:[=≈≅]\s*)+|,?\s(?:or|oder|ou|или)\s)(?:about|approximately|approx\.?)?\s*", re.IGNORECASE
+)
+"""Between a number and the same in other words."""
+_SMALLER_UNIT = re.compile(
+    r"\s*(?:hours?|hrs?|h|minutes?|min|days?|weeks?|months?|years?|feet|foot|ft|yards?|miles?|meters?|dollars?|pounds?|lbs?|kg|gallons?)"
+    r",?\s+(?:and\s+)?",
+    re.IGNORECASE,
+)
+_PLACES = re.compile(PLACE, re.IGNORECASE)
+_ASKS = re.compile(r"(?:[^.!?\n]|\.(?=\d))*\?")
+_IN_BRACKETS = re.compile(r"\d[^()\n]{0,40}\([^()\n]{0,80}$")
+_COUNTS = re.compile(
+    r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
+    re.IGNORECASE,
+)
+_GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
+_NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
+
+
+def last_number(text: str) -> Read:
+    """Return the last number of a text: where an answer stands that nothing announces."""
+    if not text.isascii():
+        text = fold(text[-_FOLD_BACK:])
+    end = len(text)
+    for _ in range(20):
+        at = max(text.rfind(digit, 0, end) for digit in "0123456789")
+        if at < 0:
+            return None
+        begin = max(0, at - _LOOK_BACK)
+        window = tidy(text[begin : at + LOOK_AHEAD])
+        found = [numeral for numeral in numerals(window) if has_digits(numeral)]
+        while found and _skipped(window, found[-1]):
+            found.pop()
+        if found:
+            if begin and found[-1].start == 0:
+                return Refusal("the last number is too long to be one")
+            read = _last(window, found)
+            return replace(read, at_end=nothing_follows(window, read.end)) if isinstance(read, Reading) else read
+        end = begin
+    return None
+
+
+def nothing_follows(text: str, end: int) -> bool:
+    """Whether nothing is behind `end` but what may belong to a number: "7." may become "7.25"."""
+    return not text[end:].strip(" \t\n.,)")
+
+
+def _skipped(window: str, numeral: Numeral) -> bool:
+    before = window[: numeral.start]
+    line = before[before.rfind("\n") + 1 :]
+    enumerates = not line.strip() and re.match(r"[.)][ \t]+\S", window[numeral.end :])
+    # "72 apples (see step 3)": what stands in brackets behind a number only explains it.
+    bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
+    levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
+    places = _PLACES.match(window, numeral.end)
+    return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))
+
+
+def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
+    last = _result_before(window, found) or found[-1]
+    if last is found[-1] and (refusal := _refuse_last(window, found)):
+        return refusal
+    if last.value is None:
+        return Refusal(f"{quote(last.text)} is no plain number")
+    read = reading(window, last, last.value)
+    if last is found[-1] and len(found) > 1 and _SAME.fullmatch(window, found[-2].end, last.start):
+        both = restated(window, found[-2], last)
+        return replace(read, also=both[0]) if both else read
+    return read
+
+
+def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:
+    """Refuse the last number of a text for what stands beside it."""
+    last = found[-1]
+    if _ASKS.match(window, last.end):
+        return Refusal(f"a question: {quote(last.text)}")
+    if UNFINISHED.match(window, last.end) or ROOT.search(window[: last.start]) or _ADDED.search(window[: last.start]):
+        return Refusal(f"a calculation, not a number: {quote(window[last.start : last.end + 20])}")
+    before = window[: last.start]
+    if refusal := refuse(before[max(map(before.rfind, ".!?\n")) + 1 :], last, window[last.end :]):
+        return refusal
+    return _refuse_pair(window, found[-2], last) if len(found) > 1 else None
+
+
+def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
+    """Refuse the last number of a text where it belongs to the one before."""
+    gap, both = window[before.end : last.start], quote(window[before.start : last.end])
+    if item := _NEXT_ITEM.fullmatch(gap):  # a dash, and no minus
+        line = window[window.rfind("\n", 0, before.start) + 1 :]
+        if item["blank"] or _ITEM.match(line):
+            return None
+    together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
+    same = OR.search(gap) and restated(window, before, last)
+    between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
+    if (together or between) and "\n" not in gap and not same:
+        return Refusal(f"several numbers: {both}")
+    if OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and OF.match(gap)):
+        return Refusal(f"a calculation, not a number: {both}")
+    return None
+
+
+def _result_before(window: str, found: list[Numeral]) -> Numeral | None:
+    """Return 5 for "120/24 = 5 hours to read 120 pages": what follows a result in its sentence may only qualify it."""
+    at = window.rfind("=", 0, found[-1].start)
+    behind = [numeral for numeral in found if numeral.start > at]
+    if at < 0 or len(behind) < 2 or not NOTHING.fullmatch(window[at + 1 : behind[0].start]):  # noqa: PLR2004
+        return None
+    result, following = behind[:2]
+    gap = window[result.end : following.start]
+    qualified = join(gap, result, following, finished=True) == "stops" and EXPLANATION.search(gap) and not CONCLUSION.search(gap)
+    if not qualified or result.value is None or re.search(r"[,;:\n]|[.!?]\s", window[result.end : found[-1].start]):
+        return None
+    return None if UNFINISHED.match(window, result.end) else result
