@@ -70,7 +70,7 @@ _LEADS = re.compile(r"[A-Z][\w '\u2019-]{0,120}\s(?:on|is|was)\s(?:the\s)?")
 _FOLLOWS = re.compile(r",?\s[a-z][\w '\u2019-]{0,120}\.?")
 """In a sentence of its own: "The treaty was signed on …", "On …, the treaty was signed."."""
 _OTHERWISE = re.compile(
-    r"\b(?:before|after|by|until|till|since|from|to|through|between|not|no|nor|never|none|neither|except|or|around|about|circa|almost"
+    r"\b(?:nobody|nothing|hardly|scarcely|failed|denied|before|after|by|until|till|since|from|to|through|between|not|no|nor|never|none|neither|except|or|around|about|circa|almost"
     r"|approximately|earl(?:y|ier)|late[r]?|previous|next|following|prior|preced\w*|ago|(?:day|week|month|year|hour|minute)s?|eve"
     r"|wrong|incorrect|false|if|unless|when|maybe|perhaps|possibly|probably|might|may|could|would|should|guess|think|believe|assum\w*"
     r"|sa(?:id|y|ys)|claim\w*|some|many|instead|rather|but|however|although|though|another|other|also|whereas|while|only|plus|minus"

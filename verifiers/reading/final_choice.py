@@ -82,11 +82,17 @@ _IS_CORRECT = re.compile(
 )
 _NOT_MEANT = re.compile(
     r"\s(?:left|avoid\w*|ignored|skipped|forgotten|rejected|excluded|discarded|eliminated|ruled|dismissed|described|characteri[sz]ed"
-    r"|seen|thought|treated|regarded|viewed|understood|kept|saved|used|wrong|incorrect|false|distractor|trap|decoy|of\sthe\s(?:wrong|false|rest)"
-    r"|out\b|next\sto|beside|behind|above|below|unless|only\s(?:if|when))\b",
+    r"|seen|thought|treated|regarded|viewed|understood|kept|saved|wrong|incorrect|false|distractor|trap|decoy|of\sthe\s(?:wrong|false|rest)"
+    r"|out(?=[.,;!]|$)|next\sto|beside|behind|above|below|unless|only\s(?:if|when))\b",
     re.IGNORECASE,
 )
 """Behind "B is best", "B is right", "B is the best": it says something else of B."""
+_REFUSED = re.compile(
+    r"[\s.!*_>\"]{0,6}(?:but\s)?(?:i\s(?:\w{1,12}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)(?=\s*(?:[.!]|$|with\s(?:that|this|it)\b))"
+    r"|(?:no|(?:that|this|it)(?:\sis|['\u2019]s)\s(?:wrong|incorrect|false|not\s(?:right|correct|true)))[.!]?\s*(?:$|\n))",
+    re.IGNORECASE,
+)
+"""Right behind "B is correct", which somebody else said."""
 _SUPPOSES = re.compile(r"\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only)\b", re.IGNORECASE)
 """Behind "B would be correct"."""
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
@@ -241,8 +247,8 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         supposed = " would " in match[0] and _SUPPOSES.match(text, match.end())
-        refused = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
-        if negative or supposed or _NOT_MEANT.match(text, match.end()) or (refused and not refused.hedges):
+        refused = _NOT_MEANT.match(text, match.end()) or _REFUSED.match(text, match.end())
+        if negative or supposed or refused:
             continue
         if match["letter"] in choices:
             yield match["letter"]
