@@ -17,7 +17,6 @@ from storage.errors import SetupError, SpecError
 from storage.plugins import nearest
 from storage.records import Prompt, Sample
 from verifiers.protocol import Finding, verifier
-from verifiers.reading.markers import spoken
 from verifiers.reading.pieces import pieces
 from verifiers.reading.thinking import spoken
 
