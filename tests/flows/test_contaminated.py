@@ -196,4 +196,4 @@ def test_a_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     said = capsys.readouterr()
     plan = json.loads(said.out)
     assert (plan["prompts"], plan["slots"], plan["barred"]) == (2, 1, {"decontaminate": 1})
-    assert "decontaminate: exam: 1 held-out items" in said.err
+    assert "decontaminate: exam: 1 held-out item\n" in said.err
