@@ -128,7 +128,10 @@ class Desk:
         """
         if so_far.failures >= self.options.retry.attempts or isinstance(error, RetriesSpent):
             return False
-        return bool(self._stop) or isinstance(error, UserError | Withheld)
+        return bool(self._stop) or isinstance(error, UserError | Withheld) or self._is_down(error, so_far)
+
+    def _is_down(self, error: TeacherError, so_far: Try) -> bool:
+        return isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far)
 
     async def _blame(self, error: TeacherError, so_far: Try, *, certain: bool) -> None:
         """Raise TeacherDown or SetupError where it is no fault of a request's own that it got no answer."""
@@ -140,7 +143,7 @@ class Desk:
             error.by_itself = (refused and controls.well > 0) or await self._fails_by_itself(so_far)
             if not error.by_itself and controls.garbled and not refused:
                 raise self._is_lost(f"answers with no response {last}") from error
-        if isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far):
+        if self._is_down(error, so_far):
             how = "gave no usable answer" if isinstance(error, BadResponse) else "stayed unavailable"
             raise self._is_lost(f"{how} for {self._ways.failing_s:.0f} s {last}") from error
         controls.refused += isinstance(error, RequestRejected) and not isinstance(self.teacher, Recorded)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from storage.errors import BadResponse, EmptyResponse, Interrupted, TeacherDown, Unavailable, Unwanted, Withheld
+from storage.errors import BadResponse, EmptyResponse, Interrupted, TeacherDown, Unavailable, Unreachable, Unwanted, Withheld
 from storage.lake import Lake
 from storage.records import CUT_OFF, REFUSED, Prompt, Sample
 from tasks.asking.retries import FREE
@@ -100,6 +100,11 @@ class TestAsking:
         """Once there is no retry left in the run's budget, the first response stands as well."""
         answer = self.ask(script(CUT), length="retry", attempts=1_000)
         assert (answer.completion.choices, answer.attempts) == (CUT.choices, FREE + 2)
+
+    def test_a_teacher_that_is_waited_for_in_vain(self):
+        """The run ends with it, so that what is in hand is no answer: a later run asks on."""
+        with pytest.raises(TeacherDown, match="stayed unavailable"):
+            self.ask(script(CUT, Unreachable("refused")), length="retry", attempts=100, patience_s=5)
 
     @pytest.mark.parametrize("how", ["stopped", "budget", "down", "cancelled"])
     def test_the_run_ends_with_one_in_hand(self, how: str):
