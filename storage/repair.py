@@ -46,7 +46,7 @@ class Repaired:
         """Return in a line what became of a finding."""
         parts = [finding.what]
         if finding.path in self.saved:
-            lost = "" if finding.lost is None else f", {finding.lost:,} {'lines' if finding.kind == 'journal' else 'rows'} lost"
+            lost = "" if finding.lost is None else f", {counted(finding.lost, 'line' if finding.kind == 'journal' else 'row')} lost"
             parts.append(f"{counted(self.saved[finding.path], 'row')} written anew{lost}")
         else:
             parts.append(finding.remedy)

@@ -78,7 +78,7 @@ class TestJournal:
         assert done.moved[path].read_bytes() == before
         assert done.moved[path].is_relative_to(lake.root / "quarantine")
         (finding,) = done.findings
-        assert "3 rows written anew, 1 lines lost" in done.told(finding)
+        assert "3 rows written anew, 1 line lost" in done.told(finding)
 
     @pytest.mark.parametrize(
         ("damage", "kept"),
