@@ -303,6 +303,12 @@ DATES = [
     ("1776-07-04", "On July 4, 1776, nobody signed; it was August 2.", False),
     ("1776-07-04", "It was signed on July 4, 1776, but dated July 8", False),
     ("1776-07-04", "Some say it was on July 4, 1776", False),
+    ("1776-07-04", "I doubt that it was on July 4, 1776", False),
+    ("1776-07-04", "It was allegedly signed on July 4, 1776", False),
+    ("1776-07-04", "It is unclear whether it was signed on July 4, 1776", False),
+    ("1776-07-04", "July 4, 1776 at the latest.", False),
+    ("1776-07-04", "The answer is on July 4, 1776, at least as I read it.", False),
+    ("1776-07-04", "The trap is July 4, 1776", False),
     ("1776-07-04", "The congress met on July 4, 1776 and signed on August 2, 1776", False),
     ("1776-07-04", "Friday the fourth of July 1776", False),
 ]
