@@ -374,6 +374,7 @@ HOSTILE = {
     "a megabyte of bullets": "- a\n" * 250_000,
     "spaces": "The answer is" + " " * 1_000_000,
     "spaces within": "The answer is The answer is" + " " * 1_000_000 + "5",
+    "spaces behind a set": "{x | x > 1}" + " " * 100_000 + "!",
     "quotes": "The answer is " + '"' * 1_000_000,
     "pairs in pairs": "(1," * 2600,
     "mathematics": "\\[" * 500_000,
