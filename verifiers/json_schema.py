@@ -21,6 +21,7 @@ from referencing.jsonschema import DRAFT202012
 
 from storage.errors import VerifierError
 from storage.records import CUT_OFF, Prompt, Sample
+from verifiers.ecma_patterns import ERRORS
 from verifiers.protocol import Finding, verifier
 from verifiers.reading.pieces import pieces
 from verifiers.reading.strict_json import NoJson, no_constant
@@ -157,11 +158,27 @@ def _check_schema(schema: Any) -> None:
         kind.check_schema(schema, format_checker=formats(kind))
     except SchemaError as error:
         raise ValueError(_short(f"schema: {error.json_path}: {error.message}")) from None
+    _check_unevaluated(schema)
     _check_references(schema)
     try:
         list(kind(schema, registry=jsonschema_specifications.REGISTRY).iter_errors(None))
     except RecursionError:
         raise ValueError("schema: a `$ref` leads to itself") from None
+
+
+def _check_unevaluated(schema: Any) -> None:
+    """Raise ValueError where the library itself will read a pattern that only JavaScript knows, and fail on every response."""
+    resources = [Resource.from_contents(schema, default_specification=DRAFT202012)]
+    for each in resources:
+        resources += each.subresources()
+    contents = [each.contents for each in resources if isinstance(each.contents, dict)]
+    if not any("unevaluatedProperties" in each for each in contents):
+        return
+    for pattern in (pattern for each in contents for pattern in each.get("patternProperties", {})):
+        try:
+            re.compile(pattern)
+        except ERRORS:
+            raise ValueError(f"schema: beside unevaluatedProperties, {pattern!r} must be a pattern of Python's") from None
 
 
 def _check_references(schema: Any) -> None:

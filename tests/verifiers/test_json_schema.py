@@ -146,6 +146,10 @@ def test_drafts(draft: str | None, passed: bool) -> None:
     [
         ({"type": "objekt"}, "schema: $.type: 'objekt' is not valid under any of the given schemas"),
         ({"pattern": "("}, "schema: $.pattern: '(' is not a 'regex'"),
+        (
+            {"allOf": [{"patternProperties": {r"^\p{L}$": {}}}], "unevaluatedProperties": False},
+            r"schema: beside unevaluatedProperties, '^\\p{L}$' must be a pattern of Python's",
+        ),
         ({"$schema": "https://example.org/mine"}, "schema: its draft is unknown"),
         ({"$ref": "https://example.org/other.json"}, "leads to nothing in the schema, and nothing is fetched"),
         ({"properties": {"a": {"items": {"$ref": "#/$defs/gone"}}}}, "'#/$defs/gone' leads to nothing"),

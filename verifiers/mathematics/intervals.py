@@ -21,8 +21,8 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _DESCRIBED = re.compile(
-    r"\$?\s*(?:\\left\s*)?\\?\{\s*(?P<name>[a-z])\s*(?:(?:∈|\\in\b)\s*(?:\u211d|\\mathbb\s*\{?R\}?|R)\s*)?(?:\||:|\u2223|\\mid\b)"
-    r"(?P<condition>[^{}|:]{1,200}?)(?:\\right\s*)?\\?\}\s*\$?\s*\.?"
+    r"[\s$]*(?:\\left\s*)?\\?\{\s*(?P<name>[a-z])\s*(?:(?:∈|\\in\b)\s*(?:\u211d|\\mathbb\s*\{?R\}?|R)\s*)?(?:\||:|\u2223|\\mid\b)"
+    r"(?P<condition>[^{}|:]{1,200}?)(?:\\right\s*)?\\?\}[\s$]*\.?"
 )
 """{x | 1 < x < 2}, of which the condition says all."""
 

@@ -70,11 +70,15 @@ _LEADS = re.compile(r"[A-Z][\w '\u2019-]{0,120}\s(?:on|is|was)\s(?:the\s)?")
 _FOLLOWS = re.compile(r",?\s[a-z][\w '\u2019-]{0,120}\.?")
 """In a sentence of its own: "The treaty was signed on …", "On …, the treaty was signed."."""
 _OTHERWISE = re.compile(
-    r"\b(?:nobody|nothing|hardly|scarcely|failed|denied|before|after|by|until|till|since|from|to|through|between|not|no|nor|never|none|neither|except|or|around|about|circa|almost"
-    r"|approximately|earl(?:y|ier)|late[r]?|previous|next|following|prior|preced\w*|ago|(?:day|week|month|year|hour|minute)s?|eve"
-    r"|wrong|incorrect|false|if|unless|when|maybe|perhaps|possibly|probably|might|may|could|would|should|guess|think|believe|assum\w*"
-    r"|sa(?:id|y|ys)|claim\w*|some|many|instead|rather|but|however|although|though|another|other|also|whereas|while|only|plus|minus"
-    r"|birthday|today|yesterday|tomorrow|\w+n['\u2019]t|my|your)\b",
+    r"\b(?:nobody|nothing|hardly|scarcely|failed|denied|before|after|by|until|till|since|from|to|through|between|not|no|nor"
+    r"|never|none|neither|except|or|around|about|circa|almost|supposed\w*|alleged\w*|reportedly|purportedly|presum\w*"
+    r"|apparently|seemingly|wrongly|falsely|mistake\w*|erroneous\w*|misconception|rumou?r(?:ed)?|unlikely|likely"
+    r"|doubt(?:ful)?|un(?:clear|sure|certain)|whether|lied?|exclud\w*|ignor\w*|rule\sout|trap|decoy|distractor|tempting"
+    r"|opposite|else|nowhere|approximately|earl(?:y|ier|iest)|late(?:r|st)?|at\s(?:least|most|best)|onwards?|roughly"
+    r"|tentative\w*|pending|previous|next|following|prior|preced\w*|ago|(?:day|week|month|year|hour|minute)s?|eve|wrong"
+    r"|incorrect|false|if|unless|when|maybe|perhaps|possibly|probably|might|may|could|would|should|guess|think|believe"
+    r"|assum\w*|sa(?:id|y|ys)|claim\w*|some|many|instead|rather|but|however|although|though|another|other|also|whereas|while"
+    r"|only|plus|minus|birthday|today|yesterday|tomorrow|\w+n['\u2019]t|my|your)\b",
     re.IGNORECASE,
 )
 """With these, a sentence speaks of another date than the one in it, or of one that nobody vouches for."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifiers.reading.sentences import first_sentence, taken_back
+from verifiers.reading.sentences import DISAGREES, first_sentence, taken_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ _NOT_MEANT = re.compile(
 )
 """Behind "B is best", "B is right", "B is the best": it says something else of B."""
 _REFUSED = re.compile(
-    r"[\s.!*_>\"]{0,6}(?:but\s)?(?:i\s(?:\w{1,12}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)(?=\s*(?:[.!]|$|with\s(?:that|this|it)\b))"
+    rf"[\s.,!*_>\"]{{0,6}}(?:but\s)?(?:{DISAGREES}"
     r"|(?:no|(?:that|this|it)(?:\sis|['\u2019]s)\s(?:wrong|incorrect|false|not\s(?:right|correct|true)))[.!]?\s*(?:$|\n))",
     re.IGNORECASE,
 )
 """Right behind "B is correct", which somebody else said."""
-_SUPPOSES = re.compile(r"\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only)\b", re.IGNORECASE)
+_SUPPOSES = re.compile(r",?\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only|provided)\b", re.IGNORECASE)
 """Behind "B would be correct"."""
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
 _CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
@@ -120,7 +120,9 @@ _CHOOSES = re.compile(
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
     (?!,?\s(?:too|also)\b|,?\s(?:(?:and|or)\s)?(?:[A-HJ-Z]\b(?!['\u2019])|\([A-Z]\))|\.\s?[a-z])
-    (?=\s*(?:[.,;:!)]|$)|\s(?:because|since|(?:over|rather\sthan|instead\sof)\s(?:(?i:option|choice)\s)?\(?[A-Z]\b|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
+    (?=\s*(?:[.,;:!)]|$)
+    |\s(?:over|rather\sthan|instead\sof)\s(?:(?i:option|choice)\s)?\(?[A-Z]\)?(?:\s*(?:[.;!]|$|\n)|,?\s(?:because|since|as)\b)
+    |\s(?:because|since|fits|satisfies|works|matches|meets|holds|is\s(?:correct|right|the\s(?:answer|correct|right|best)))\b)
     (?(told)(?=[*_.!]{0,4}\s*(?:$|\n)|,?\s(?:because|since|as)\b))  # "Choose B. Then draw a circle" chooses nothing
     """,
     re.VERBOSE,

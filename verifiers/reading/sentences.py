@@ -30,13 +30,18 @@ _TAKEN_BACK = re.compile(
 _ANSWER = r"(?:that|this|the|my)\s(?:\w{1,12}\s)?answer"
 _RIGHT = r"(?:right|correct|it\b|valid|the\s(?:\w{1,12}\s)?answer)"
 _WRONG = rf"(?:wrong|incorrect|false|mistaken|invalid|not\s{_RIGHT}|an?\s(?:mistake|error))"
+DISAGREES = (
+    r"i\s(?:\w{1,12}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)"
+    r"(?:\swith\s(?:that|this|it)(?:\s(?:answer|choice|claim|conclusion|statement))?)?(?=\s*(?:[.!]|$|\n))"
+)
+"""With what was said right before; "I disagree with this wording" is of something else."""
 _INSTEAD = r"(?=[^\w\s]{0,4}(?-i:[A-Z0-9]|\\))"
 _REFUSED = re.compile(
     rf"""[\W_]{{0,20}}+{_LEAD}(?P<word>
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
         |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s{_RIGHT}|(?:that|this)\scontradicts\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
-        |(?:but\s)?i\s(?:\w{{1,12}}\s)?(?:disagree|(?:do\snot|don['\u2019]t)\sagree)(?=\s*(?:[.!]|$|\n|\swith\s(?:that|this|it)\b))
+        |(?:but\s)?{DISAGREES}
         |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:
         |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
         |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}

@@ -173,6 +173,8 @@ UNDECIDED = {
     "coroutines_side_by_side": ("import asyncio\nasync def f(n): await asyncio.sleep(n)", "import asyncio\nasync def main():\n    try: await asyncio.wait_for(f(.2), .01)\n    except asyncio.TimeoutError: return\n    assert False\nasyncio.run(main())", "side by side"),
     "a_coroutine_of_the_tests": ("def twice(f):\n    async def w(*a):\n        return 2 * await f(*a)\n    return w", "import asyncio\n@twice\nasync def g(x): return x + 1\nassert asyncio.run(g(1)) == 4", "awaits"),
     "warnings_that_are_errors": (LOG, "import warnings, pytest\nwith warnings.catch_warnings():\n    warnings.simplefilter('error')\n    with pytest.raises(DeprecationWarning): f()", "warnings or a log"),
+    "warnings_of_one_kind_that_are_recorded": (LOG, "import warnings\nwith warnings.catch_warnings(category=UserWarning, record=True) as w:\n    f()\n    assert w", "warnings or a log"),
+    "warnings_of_one_kind_that_are_errors": (LOG, "import warnings, pytest\nwarnings.filterwarnings(category=DeprecationWarning, action='error')\nwith pytest.raises(DeprecationWarning): f()", "warnings or a log"),
     "a_pickled_object": ("class K: pass", "import pickle\nassert pickle.loads(pickle.dumps(K())) is not None", "pickle an object"),
     "a_pickled_object_that_says_what_it_was": ("class R:\n    def __reduce__(s): return (eval, ('5',))\n    __reduce_ex__ = lambda s, n: (eval, ('5',))\ndef add(a, b): return R()", "import pickle\nassert pickle.loads(pickle.dumps(add(2, 3))) == 5", "pickle an object"),
     "a_test_that_the_code_may_skip": ("def f(): return True", "import pytest\n@pytest.mark.skipif(f(), reason='no')\ndef test_f(): assert f() == 1\ndef test_g(): assert f()", "skip some"),

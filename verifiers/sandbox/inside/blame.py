@@ -20,7 +20,7 @@ _APART = {
         r"|\b(?:start_server|open_connection)\b"
     ),
     "look at warnings or a log, which the code's process has for itself": (
-        r"\bcatch_warnings\(\s*record\b|\b(?:simplefilter|filterwarnings)\(\s*(?:action\s*=\s*)?['\"]error\b"
+        r"\bcatch_warnings\([^()]{0,200}\brecord\b|\b(?:simplefilter|filterwarnings)\((?:[^()]{0,200}\baction\s*=)?\s*['\"]error\b"
         r"|\b(?:assertWarns\w*|assertLogs|assertNoLogs|addHandler|captureWarnings)\b"
     ),
     "set up an interpreter that isn't the code's": (
