@@ -46,7 +46,8 @@ class Repaired:
         """Return in a line what became of a finding."""
         parts = [finding.what]
         if finding.path in self.saved:
-            lost = "" if finding.lost is None else f", {counted(finding.lost, 'line' if finding.kind == 'journal' else 'row')} lost"
+            unit = "line" if finding.kind == "journal" else "row"
+            lost = "" if finding.lost is None else f", {counted(finding.lost, unit)} lost"
             parts.append(f"{counted(self.saved[finding.path], 'row')} written anew{lost}")
         else:
             parts.append(finding.remedy)
