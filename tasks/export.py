@@ -100,7 +100,7 @@ class ExportOptions(Options, extra="allow"):
 
 def make(options: ExportOptions, *, where: str = "exports") -> Exporter:
     """Return the exporter of an entry, which `where` names. Raise SpecError where it can't be made, or writes no such files."""
-    exporter = making.make(options.format, options.own, where=where)
+    exporter = making.make(options.format, options.own, where=where, beside=list(ExportOptions.model_fields))
     allowed = files(exporter)
     if options.file is not None and options.file not in allowed:
         raise SpecError(f"{where}.file: {options.format} isn't written as {options.file}; it may be {', '.join(allowed)}")

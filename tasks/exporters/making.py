@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -15,8 +15,10 @@ from tasks.exporters.registry import EXPORTERS
 from tasks.problems import Location, dotted, problem
 
 
-def make(name: str, options: Mapping[str, Any], *, where: str = "exports") -> Exporter:
+def make(name: str, options: Mapping[str, Any], *, where: str = "exports", beside: Sequence[str] = ()) -> Exporter:
     """Return the exporter of a form with its own options. Raise SpecError, which names `where` and the option.
+
+    `beside`: the keys that every form's entry has, any of which may be what an unknown option was meant to be.
 
     Nothing is read but the options: whether a tokenizer is there, say, is what the exporter's `ready` finds out.
     """
@@ -28,7 +30,8 @@ def make(name: str, options: Mapping[str, Any], *, where: str = "exports") -> Ex
     known = [field.name for field in dataclasses.fields(kind) if field.init] if described else []
     for option in options:
         if option not in known:
-            told = nearest(option, known) if known else f"the format {name!r} takes no options of its own"
+            possible = [*beside, *known]
+            told = nearest(option, possible) if possible else f"the format {name!r} takes no options of its own"
             raise SpecError(f"{where}.{option}: unknown key; {told}")
     try:
         made = TypeAdapter(kind).validate_python(dict(options)) if described else kind()

@@ -289,7 +289,9 @@ class TestCheck:
         ("given", "said"),
         [
             ({"format": "mesages"}, r"exports\[1\]: unknown format 'mesages'; did you mean 'messages'\?"),
-            ({"shard": 2}, r"exports\[1\]\.shard: unknown key"),
+            ({"shard": 2}, r"exports\[1\]\.shard: unknown key; did you mean 'shards'\?"),
+            ({"as": "alpaca"}, r"exports\[1\]\.as: unknown key; known: .*format, .*reasoning"),
+            ({"fromat": "alpaca"}, r"exports\[1\]\.fromat: unknown key; did you mean 'format'\?"),
             ({"reasoning": "loud"}, r"exports\[1\]\.reasoning: must be"),
             ({"format": "webdataset", "file": "jsonl"}, r"exports\[1\]\.file: webdataset isn't written as jsonl"),
             ({"to": "gopher://x/y"}, r"gopher:// is unknown"),
