@@ -92,7 +92,7 @@ def test_a_worker_is_killed(lone_workplace: Workplace, bucket: Bucket, machine: 
         assert code == 0, err
         assert "was lost" in err
         assert SECRET not in out + err
-        assert bought_twice(teacher) <= CONCURRENCY
+        assert bought_twice(teacher) <= 2 * CONCURRENCY  # what was on its way to the teacher, and to the store
         summary = json.loads(out)
         assert (summary["requested"], summary["paid"], summary["failed"]) == (1_100, 1_100, 0)
         assert summary["cost_usd"] == pytest.approx(1_100 * 22e-6)
