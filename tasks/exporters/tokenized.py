@@ -134,8 +134,8 @@ class Tokenized(Shown):
         counts = self._counts
         told: dict[str, Any] = {"transformers": version("transformers"), "tokenizers": version("tokenizers")}
         told |= self._chat.facts
-        counted = ("traces", "sequences", "tokens", "trained_tokens", "truncated", "cut_off", "endless", "seams")
-        told |= {name: counts[name] for name in counted}
+        listed = ("traces", "sequences", "tokens", "trained_tokens", "truncated", "cut_off", "endless", "seams")
+        told |= {name: counts[name] for name in listed}
         told["dropped"] = self._dropped()
         if self.packing:
             room = counts["rows"] * (self.max_length or 0)

@@ -31,10 +31,8 @@ def test_arrow_gives_back_what_it_allocates_within():
         assert ran.stdout.strip() == expected
 
 
-@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="this is how glibc allocates")
-def test_what_is_large_is_given_back():
-    """What is large goes back to the system once it is freed, also where large things were freed before and small ones stay."""
-    script = """
+of_glibc = pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="this is how glibc allocates")
+ALLOCATING = """
 import ctypes
 from pathlib import Path
 from storage import memory
@@ -43,6 +41,19 @@ libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+"""
+
+
+def allocating(script: str) -> int:
+    """Return the number that a script prints which allocates with `libc`, in a process of its own."""
+    ran = subprocess.run([sys.executable, "-c", ALLOCATING + script], check=True, capture_output=True, text=True)
+    return int(ran.stdout)
+
+
+@of_glibc
+def test_what_is_large_is_given_back():
+    """What is large goes back to the system once it is freed, also where large things were freed before and small ones stay."""
+    script = """
 def use():
     large = []
     for _ in range(10):
@@ -56,22 +67,13 @@ use()
 use()
 print(resident() - before)
 """
-    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert int(ran.stdout) < 8 << 20
+    assert allocating(script) < 8 << 20
 
 
-@pytest.mark.skipif(sys.platform != "linux" or platform.libc_ver()[0] != "glibc", reason="this is how glibc allocates")
+@of_glibc
 def test_what_is_free_is_given_back():
     """What is free between small things that stay goes back to the system when it is asked for."""
     script = """
-import ctypes
-from pathlib import Path
-from storage import memory
-memory.settle()
-libc = ctypes.CDLL(None)
-libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 held = []
 for _ in range(200):
     held.append(libc.malloc(128 << 10))
@@ -83,8 +85,7 @@ before = resident()
 memory.trim()
 print(before - resident())
 """
-    ran = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
-    assert int(ran.stdout) > 16 << 20
+    assert allocating(script) > 16 << 20
 
 
 def test_arrow_needs_no_pandas_until_it_is_asked_for_it():
