@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 
 from flows.building import Run
@@ -54,7 +55,7 @@ def probe(spec: Spec, path: Path, lake: Lake, console: Console, *, prompts: int)
     """Draw and judge so many prompts of the dataset, spread over it, as a build would. Raise what ended it early."""
     progress = Progress()
     with Display(progress, console) as display:
-        return asyncio.run(_probe(Run(spec, path, lake, progress=progress, say=display.say), prompts, display.stop))
+        return uvloop.run(_probe(Run(spec, path, lake, progress=progress, say=display.say), prompts, display.stop))
 
 
 async def _probe(run: Run, prompts: int, leave: Callable[[], None]) -> Probed:

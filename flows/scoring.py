@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -127,7 +128,7 @@ class Asked:
 
 def score(spec: Spec, path: Path, lake: Lake, console: Console, *, asked: Asked, spending: Spending) -> Scores:
     """Have a teacher score what it hasn't scored of a dataset's samples; `spending` is filled. Raise what ended it early."""
-    return asyncio.run(graded(spec, path, lake, console, asked=asked, spending=spending))
+    return uvloop.run(graded(spec, path, lake, console, asked=asked, spending=spending))
 
 
 async def graded(spec: Spec, path: Path, lake: Lake, console: Console, *, asked: Asked, spending: Spending) -> Scores:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -83,7 +84,7 @@ def verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again: bool)
 
     `again`: judge also what has a verdict, and say where it differs. What is stored then stays.
     """
-    return asyncio.run(_verify(spec, path, lake, console, again=again))
+    return uvloop.run(_verify(spec, path, lake, console, again=again))
 
 
 async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again: bool) -> Verified:

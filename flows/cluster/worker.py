@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+import uvloop
 
 from flows import judging, wiring
 from flows.checks import ready
@@ -106,7 +107,7 @@ class Worker:
         self._lake = Lake(Path(brief.lake))
         self.box = Outbox(folder / f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}")
         self._orders = Path(brief.orders)
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         # With the context of the task that came first: Prefect's settings are in it.
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="stillhouse-worker", daemon=True)

@@ -5,13 +5,13 @@ Only what is small is imported at the top: a temporary server takes seconds to s
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import uvloop
 from rich.console import Console
 
 from flows.process.ending import Outcome, outlasting
@@ -161,4 +161,4 @@ class Launch:
         """Run a flow, and return what it came to, whether Prefect's server hears of it or not."""
         begin_s, end_s = self._server.patience_s
         leave, pending = self._server.give_up, self._pending
-        return asyncio.run(outlasting(flow(), outcome, begin_s=begin_s, end_s=end_s, pending=pending, leave=leave, say=say))
+        return uvloop.run(outlasting(flow(), outcome, begin_s=begin_s, end_s=end_s, pending=pending, leave=leave, say=say))
