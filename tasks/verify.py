@@ -19,8 +19,9 @@ from storage.records import Prompt, Sample, Verdict
 from storage.sql import literal
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
+from tasks.bundles import Bundles
 from tasks.threads import Threads
-from verifiers import running
+from verifiers import bundle, running
 from verifiers.protocol import Finding, Together, Verifier
 
 logger = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ class Verification:
         self._waste = waste
         self._answers = answers
         self._threads = Threads(workers, name="verify")
+        self._bundles = Bundles(self._threads)
 
     @property
     def fingerprints(self) -> frozenset[str]:
@@ -151,8 +153,8 @@ class Verification:
                 if waits:
                     checks.append((i, self._paid(named, prompt, case.sample, inputs)))
                 else:
-                    check = self._threads.submit(partial(_check, named, prompt, case.sample, inputs))
-                    checks.append((i, self._kept(check)))
+                    made = self._bundled if bundle.pure(named.verifier) else self._alone
+                    checks.append((i, self._kept(made(named, prompt, case.sample, inputs))))
         kept = [check for _, check in checks]
         if len(kept) == 1:
             found: list[Verdict | BaseException | None] = [await kept[0]]
@@ -174,6 +176,15 @@ class Verification:
             except UserError as error:
                 self._stop(error)
                 raise
+
+    def _alone(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Awaitable[Verdict | None]:
+        return self._threads.submit(partial(_check, named, prompt, sample, inputs))
+
+    async def _bundled(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
+        finding, took_s = await self._bundles.check(named.verifier, prompt, sample)
+        if finding is None:
+            return await self._alone(named, prompt, sample, inputs)
+        return _verdict(named, sample, inputs, finding, took_s)
 
     async def _kept(self, check: Awaitable[Verdict | None]) -> Verdict | None:
         try:

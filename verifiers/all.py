@@ -8,7 +8,7 @@ from verifiers.parts import Combinator, Part, Parts, score_of
 from verifiers.protocol import Finding, verifier
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class All(Combinator):
     """Passes a response that all parts pass. One that fails decides, and the parts behind it aren't asked.
 

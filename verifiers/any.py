@@ -8,7 +8,7 @@ from verifiers.parts import Combinator, Part, Parts, score_of
 from verifiers.protocol import Brought, Finding, verifier, ways_of_prompt
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Any(Combinator):
     """Passes a response that one part passes. The first that does decides, and the parts behind it aren't asked.
 

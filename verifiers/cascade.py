@@ -8,7 +8,7 @@ from verifiers.parts import Combinator, Part, Parts
 from verifiers.protocol import Finding, verifier
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Cascade(Combinator):
     """Passes a response that all parts pass. The first that fails or is undecided decides, and those behind it aren't asked.
 

@@ -10,7 +10,7 @@ from storage.records import Prompt, Sample
 from verifiers.protocol import Finding, verifier
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Contains:
     """Passes a response that has texts in it: all of them, any, or none. They are compared as they are written."""
 

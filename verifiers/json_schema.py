@@ -34,7 +34,7 @@ MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="4", limit_s=10)
+@verifier(version="4", limit_s=10, pure=True)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 

@@ -43,7 +43,7 @@ _PILED = regex.compile(r"\p{M}{4,}+")
 
 
 # Of a megabyte, 30,000 characters are judged.
-@verifier(version="3", isolated=False)
+@verifier(version="3", isolated=False, pure=True)
 class Language:
     """Passes a response that is written in an expected language. Code, formulas and addresses don't count.
 

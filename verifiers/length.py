@@ -15,7 +15,7 @@ _WORD = re.compile(r"\S+")
 _UNITS = ("chars", "words", "lines", "tokens")
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Length:
     """Passes a response that is neither too short nor too long, by as many of the bounds as are given."""
 

@@ -12,10 +12,13 @@
 
 `check` runs in a worker process, which is killed where it takes longer than `limit_s`: a check that hangs or crashes is an
 undecided verdict, and disturbs no other. With `isolated=False`, for what is quick on any input or keeps limits of its own, it
-is called in a thread of the build, several at once. A verifier that waits for another server may make it a coroutine, `async
-def check`, which runs on the event loop. What it raises as `VerifierError` becomes an undecided verdict with that reason; so
-does any other exception, with its traceback in the log. A `TeacherError` of the judge's own teacher, or of another server that
-gives scores, becomes no verdict at all: the sample isn't accepted, and the next build judges it.
+is called in a thread of the build, several at once. With `pure=True`, for what follows from options, prompt and sample alone and
+does nothing else, a worker is handed many checks at a time; one that comes to no good end there is made once more as above.
+
+A verifier that waits for another server may make it a coroutine, `async def check`, which runs on the event loop. What it raises
+as `VerifierError` becomes an undecided verdict with that reason; so does any other exception, with its traceback in the log. A
+`TeacherError` of the judge's own teacher, or of another server that gives scores, becomes no verdict at all: the sample isn't
+accepted, and the next build judges it.
 """
 
 from __future__ import annotations
@@ -199,11 +202,13 @@ def deciding(made: Any) -> dict[str, Any]:
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(dataclasses.field,))
-def verifier(*, version: str, isolated: bool | None = None, limit_s: float | None = None) -> Callable[[type[C]], type[C]]:
+def verifier(
+    *, version: str, isolated: bool | None = None, limit_s: float | None = None, pure: bool = False
+) -> Callable[[type[C]], type[C]]:
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 
     Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
-    longer count. `isolated` (True) and `limit_s` (60) are as the protocol says; left out, they are the base class's, and a
+    longer count. `isolated` (True), `limit_s` (60) and `pure` (False) are as above; left out, they are the base class's, and a
     class whose options decide defines them itself, as properties.
     """
 
@@ -212,6 +217,7 @@ def verifier(*, version: str, isolated: bool | None = None, limit_s: float | Non
         # Without this, pydantic ignores an unknown key in the spec: a mistyped option would change nothing and say nothing.
         made.__pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[attr-defined]
         made.version = version  # type: ignore[attr-defined]
+        made.pure = pure  # type: ignore[attr-defined]
         for name, given, default in (("isolated", isolated, True), ("limit_s", limit_s, 60.0)):
             if given is not None or not hasattr(cls, name):
                 setattr(made, name, default if given is None else given)

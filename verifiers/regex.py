@@ -24,7 +24,7 @@ _FLAGS = {
 
 
 # A search lets other threads run, and ends at its time limit.
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Regex:
     r"""Passes a response that a pattern matches, or one that it doesn't match.
 

@@ -30,7 +30,7 @@ _WORD = re.compile(r"\S+")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-@verifier(version="2", limit_s=20)
+@verifier(version="2", limit_s=20, pure=True)
 class Repetition:
     """Passes a response that doesn't repeat itself: neither in a loop at its end, nor too much overall.
 

@@ -37,7 +37,7 @@ def run(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Findin
     decided; whatever else goes wrong is an undecided finding.
     """
     try:
-        return _finding(cast("Checked", _called(verifier, verifier.check, prompt, sample)))
+        return finding(cast("Checked", _called(verifier, verifier.check, prompt, sample)))
     except _TROUBLE as error:
         return _undecided(name, sample, error)
 
@@ -45,7 +45,7 @@ def run(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) -> Findin
 def run_together(name: str, verifier: Verifier, prompt: Prompt, samples: Sequence[Sample]) -> list[Finding]:
     """Check a prompt's samples by a verifier that judges them together, and return as many findings. Raises as `run`."""
     try:
-        findings = list(map(_finding, _called(verifier, cast("Together", verifier).check_together, prompt, samples)))
+        findings = list(map(finding, _called(verifier, cast("Together", verifier).check_together, prompt, samples)))
         if len(findings) != len(samples):
             raise TypeError(f"{len(findings)} findings for {len(samples)} samples")
     except _TROUBLE as error:
@@ -54,7 +54,7 @@ def run_together(name: str, verifier: Verifier, prompt: Prompt, samples: Sequenc
 
 
 def _called(verifier: Verifier, check: Callable[[Prompt, A], B], prompt: Prompt, judged: A) -> B:
-    if verifier.isolated:
+    if verifier.isolated and not workers.NONE_WITHIN.get():
         return workers.default().call(check, prompt, judged, timeout_s=verifier.limit_s)
     return check(prompt, judged)
 
@@ -67,21 +67,21 @@ async def wait(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) ->
     if not waits(verifier):
         return cast("Finding", await THREAD.get()(partial(run, name, verifier, prompt, sample)))
     try:
-        return _finding(await cast("Awaitable[Checked]", verifier.check(prompt, sample)))
+        return finding(await cast("Awaitable[Checked]", verifier.check(prompt, sample)))
     except _TROUBLE as error:
         return _undecided(name, sample, error)
 
 
-def _finding(checked: Checked) -> Finding:
+def finding(checked: Checked | Awaitable[Checked]) -> Finding:
     """Return what a check said. Raise TypeError for what no table could hold: a plug-in's author is told, and nobody else."""
-    finding = checked if isinstance(checked, Finding) else Finding(passed=checked)
+    found = checked if isinstance(checked, Finding) else Finding(passed=cast("bool | None", checked))
     for name, kinds in (("passed", bool | None), ("score", int | float | None), ("reason", str), ("answer", str | None)):
-        value: object = getattr(finding, name)
+        value: object = getattr(found, name)
         if not isinstance(value, kinds):
             raise TypeError(f"{name} is a {type(value).__name__}")
-    if finding.score is not None and not 0 <= finding.score <= 1:
-        raise ValueError(f"score is {finding.score}, and not from 0 to 1")
-    return finding
+    if found.score is not None and not 0 <= found.score <= 1:
+        raise ValueError(f"score is {found.score}, and not from 0 to 1")
+    return found
 
 
 def _undecided(name: str, sample: Sample, error: BaseException) -> Finding:

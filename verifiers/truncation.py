@@ -27,7 +27,7 @@ _WORD = re.compile(r"[\u2e80-\u9fff]{1,3}|[^\W\u2e80-\u9fff]+")
 """Chinese and Japanese put no space between words, which have one to three characters."""
 
 
-@verifier(version="3", isolated=False)
+@verifier(version="3", isolated=False, pure=True)
 class Truncation:
     """Passes a response that is whole: the server didn't break it off, and every code block and chain of thought in it is closed.
 

@@ -12,7 +12,7 @@ from verifiers.parts import Combinator, Part, Parts, score_of
 from verifiers.protocol import Finding, verifier
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="1", isolated=False, pure=True)
 class Weighted(Combinator):
     """Passes a response whose weighted mean of the parts' scores is high enough. A part without a score counts 1 or 0.
 

@@ -18,6 +18,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -35,6 +36,23 @@ LOADING_S = 60.0
 """For the imports of what a call needs, the first time."""
 CALLS = 10_000
 """After so many, a worker is replaced: what somebody's code leaks must not grow for as long as a build runs."""
+
+
+NONE_WITHIN: ContextVar[bool] = ContextVar("none_within", default=False)
+
+
+class NeedsWorker(BaseException):
+    """A check asks for a worker where it may have none. Not for the check itself to handle."""
+
+
+@contextlib.contextmanager
+def none_within() -> Iterator[None]:
+    """Have calls raise NeedsWorker in place of being made."""
+    token = NONE_WITHIN.set(True)
+    try:
+        yield
+    finally:
+        NONE_WITHIN.reset(token)
 
 
 class Workers:
@@ -55,6 +73,8 @@ class Workers:
         Raise VerifierError where it takes longer than `timeout_s`, or ends its process twice: the first time it may have been
         a neighbour's fault, for which the kernel killed it. Raise SetupError where no process can be had.
         """
+        if NONE_WITHIN.get():
+            raise NeedsWorker
         if multiprocessing.current_process().daemon:  # within a worker, whose limit holds for this too
             return function(*arguments)
         job = pickle.dumps((function, arguments))  # first: what can't be sent takes no worker along

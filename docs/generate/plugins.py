@@ -22,7 +22,8 @@ def verifiers() -> str:
     parts = ["# Verifiers", f"Entries of `verify`: `{{use: NAME, …options}}`. {PLUGINS.format(VERIFIERS.group, EXAMPLE)}"]
     for name in sorted(VERIFIERS.built_in):
         kind: Any = VERIFIERS.find(name)
-        where = "in a process of its own" if kind.isolated else "inside the build"
+        own = "in a process of its own" if kind.isolated else "inside the build"
+        where = "in a worker process, many checks at a time" if kind.pure else own
         parts += [f"## `{name}` {{: #{name} }}", f"{prose(kind.__doc__)}\n\nVersion {kind.version}; runs {where}."]
         parts += _options(kind)
     return "\n\n".join(parts) + "\n"

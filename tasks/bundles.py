@@ -1,0 +1,84 @@
+"""Gathers checks into bundles that workers make: see `verifiers/bundle.py`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+from storage.errors import SetupError
+from storage.records import Prompt, Sample
+from tasks.threads import Threads
+from verifiers.bundle import Check, Checked, check_all
+from verifiers.protocol import Verifier
+
+MOST = 64
+"""Checks in a bundle."""
+MOST_CHARS = 1_000_000
+"""Of their texts, but for the last one's."""
+GATHER_S = 0.005
+"""A bundle waits so long for more checks."""
+FEW = 200
+"""So many are made without a worker first: where no more come, none need be started."""
+ALONE: Checked = (None, 0.0)
+_Waiting = tuple[Check, "asyncio.Future[Checked]"]
+
+
+class Bundles:
+    """Bundles the checks of one event loop."""
+
+    def __init__(self, threads: Threads) -> None:
+        """Wait for workers on these threads."""
+        self._threads = threads
+        self._few = FEW
+        self._off = False
+        """Whether no worker can be had."""
+        self._gathered: list[_Waiting] = []
+        self._chars = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._sent: set[asyncio.Task[None]] = set()
+
+    async def check(self, verifier: Verifier, prompt: Prompt, sample: Sample) -> Checked:
+        """Return what a pure verifier finds, and the seconds that it took. None: the check is to be made by itself."""
+        if self._few:
+            self._few -= 1
+            if self._few == FEW // 2:
+                self._send()  # an empty one: starts a worker while the rest of the few are made
+            return ALONE
+        if self._off:
+            return ALONE
+        done: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+        self._gathered.append(((verifier, prompt, sample), done))
+        self._chars += len(prompt.prompt) + len(sample.response) + len(sample.reasoning or "")
+        if len(self._gathered) >= MOST or self._chars >= MOST_CHARS:
+            self._send()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_S, self._send)
+        return await done
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        gathered, self._gathered, self._chars = self._gathered, [], 0
+        sent = asyncio.get_running_loop().create_task(self._make(gathered))
+        self._sent.add(sent)
+        sent.add_done_callback(self._sent.discard)
+
+    async def _make(self, waiting: Sequence[_Waiting]) -> None:
+        """Have workers make checks; each call takes on as many as there is time for."""
+        while True:
+            waiting = [(check, done) for check, done in waiting if not done.done()]
+            checks = [check for check, _ in waiting]
+            limit_s = max((verifier.limit_s for verifier, _, _ in checks), default=60.0)
+            try:
+                found = await self._threads.submit(partial(check_all, checks, limit_s))
+            except Exception as error:  # noqa: BLE001 - one of them hangs, say: each tells by itself whether it is the one
+                self._off = self._off or isinstance(error, SetupError)
+                found = [ALONE] * len(checks)
+            for (_, done), each in zip(waiting, found, strict=False):
+                if not done.done():
+                    done.set_result(each)
+            waiting = waiting[len(found) :]
+            if not waiting:
+                return

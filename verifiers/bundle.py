@@ -1,0 +1,62 @@
+"""Many checks in one call to a worker: to hand one over by itself takes longer than most of them do.
+
+For verifiers that are *pure*: a finding follows from the options, the prompt and the sample, and nothing else comes of a check.
+So one may be made in whichever process, and made again where it, or one beside it, came to no good end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from storage.records import Prompt, Sample
+from verifiers import running, workers
+from verifiers.parts import Combinator
+from verifiers.protocol import Finding, Verifier
+
+SLICE_S = 0.05
+"""After so long no other check of a bundle is begun: the limit of the call is then that of one check, and little more."""
+Check = tuple[Verifier, Prompt, Sample]
+Checked = tuple[Finding | None, float]
+"""What was found, and the seconds that it took. None: the check wants to be made by itself."""
+
+
+def pure(verifier: Verifier) -> bool:
+    """Whether a verifier's checks may be bundled. Unless it says so, they aren't: somebody's check may count, or cost."""
+    parts = verifier.of if isinstance(verifier, Combinator) else ()
+    return bool(getattr(verifier, "pure", False)) and all(pure(part.verifier) for part in parts)
+
+
+def check_all(checks: Sequence[Check], timeout_s: float) -> list[Checked]:
+    """Make checks in a worker, as many of the first of them as there is time for; `timeout_s` is for the longest of them.
+
+    Raise what `Workers.call` raises: then nobody knows which of the checks it was.
+    """
+    light = [(verifier, prompt, _light(sample)) for verifier, prompt, sample in checks]
+    return workers.default().call(_made, light, timeout_s=timeout_s + SLICE_S)
+
+
+def _light(sample: Sample) -> Sample:
+    """Return a sample without its distributions: no check looks at them, and they are longer than all the rest."""
+    return sample if sample.logprobs is None else replace(sample, logprobs=None)
+
+
+def _made(checks: Sequence[Check]) -> list[Checked]:
+    found: list[Checked] = []
+    began = at = time.perf_counter()
+    with workers.none_within():
+        for verifier, prompt, sample in checks:
+            finding = _finding(verifier, prompt, sample)
+            before, at = at, time.perf_counter()
+            found.append((finding, at - before))
+            if at - began > SLICE_S:
+                break
+    return found
+
+
+def _finding(verifier: Verifier, prompt: Prompt, sample: Sample) -> Finding | None:
+    try:
+        return running.finding(verifier.check(prompt, sample))
+    except (Exception, SystemExit, workers.NeedsWorker):  # noqa: BLE001 - whoever makes it by itself tells what it is
+        return None
