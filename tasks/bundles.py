@@ -18,8 +18,8 @@ MOST_CHARS = 1_000_000
 """Of their texts, but for the last one's."""
 GATHER_S = 0.005
 """A bundle waits so long for more checks."""
-FEW = 200
-"""So many are made without a worker first: where no more come, none need be started."""
+FEW = 400
+"""So many are made without a worker first: where no more come, none need be started. At half of them one is."""
 ALONE: Checked = (None, 0.0)
 _Waiting = tuple[Check, "asyncio.Future[Checked]"]
 
@@ -43,7 +43,7 @@ class Bundles:
         if self._few:
             self._few -= 1
             if self._few == FEW // 2:
-                self._send()  # an empty one: starts a worker while the rest of the few are made
+                self._send()  # an empty bundle: its worker starts while the rest of the few are made
             return ALONE
         if self._off:
             return ALONE
