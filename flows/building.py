@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
@@ -92,71 +93,69 @@ class Run:
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
         self._check()
-        stack = self._stack
         try:
-            self.teachers = made = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
-            writing = self.lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())
-            await stack.enter_async_context(entered(writing))
-            await asyncio.to_thread(verify, self.lake, self.say, check=self.stop.check)
-            self._workspace = stack.enter_context(Workspace(self.lake, self.lake.staging / self.build_id))
-            self._intents = intents = Intents(self.lake.batches, keeper=self.lake.replica)
-            await asyncio.to_thread(settle, intents, self._workspace)
-            # Once the journal has landed, whatever ended the run.
-            stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
-            # Left after the journal, which gives its reserve back to a full disk first.
-            self._store = await stack.enter_async_context(
-                VerdictStore(self.lake.root / "verdicts", self.lake.judged, run=self.build_id, mirror=self.lake.replica)
-            )
-            self._journal = await stack.enter_async_context(
-                Journal(self.lake.journal, self.lake.root / "samples", run=self.build_id, mirror=self.lake.replica)
-            )
-            self._waste = stack.enter_context(Waste(self.lake.waste, run=self.build_id))
-            answers = stack.enter_context(Answers(self.lake.answers, self.lake.checks, run=self.build_id))
-            self._desks = [
-                wiring.open_desk(
-                    options,
-                    lines,
-                    self.stop,
-                    intents=intents,
-                    budget=self._budget,
-                    say=self.say,
-                    board=self.progress.batches,
-                )
-                for options, lines in zip(self.spec.teachers, made, strict=True)
-            ]
-            self.progress.desks = self._desks
-            for desk in self._desks:
-                if isinstance(desk, BatchDesk):
-                    await stack.enter_async_context(desk)
-            self._verifiers = judging.with_desks(
-                judging.make_verifiers(self.spec, self.path),
-                self.spec,
-                self._desks,
-                self.progress.spending,
-                self._budget,
-                self.stop,
-                answers=answers,
-            )
-            for warning in (*judging.biased(self.spec, self._verifiers), *judging.undecided(self.spec, self._verifiers)):
-                self.say(warning)
-            self._rule = judging.rule(self.spec, self._verifiers)
-            self._alone = alone(self._verifiers)
-            self._rule_alone = judging.rule(self.spec, self._alone)
-            self._verification = Verification(
-                self._verifiers,
-                self._store,
-                self.stop.set,
-                workers=len(os.sched_getaffinity(0)),
-                waste=self._waste,
-                answers=answers,
-            )
-            stack.callback(self._verification.close)
-            await ready(self._verifiers)
-            stack.enter_context(memory.rarely_collected())  # now that all of it is loaded
+            await self._open_lake()
+            await self._open_desks()
+            await self._open_verification()
+            self._stack.enter_context(memory.rarely_collected())  # now that all of it is loaded
         except BaseException:
-            await stack.aclose()
+            await self._stack.aclose()
             raise
         return self
+
+    async def _open_lake(self) -> None:
+        """Take the lake's lock, and open all that is written to it."""
+        stack, lake, run = self._stack, self.lake, self.build_id
+        self.teachers = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
+        await stack.enter_async_context(entered(lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())))
+        await asyncio.to_thread(verify, lake, self.say, check=self.stop.check)
+        self._workspace = stack.enter_context(Workspace(lake, lake.staging / run))
+        self._intents = intents = Intents(lake.batches, keeper=lake.replica)
+        await asyncio.to_thread(settle, intents, self._workspace)
+        # Once the journal has landed, whatever ended the run.
+        stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
+        # Left after the journal, which gives its reserve back to a full disk first.
+        store = VerdictStore(lake.root / "verdicts", lake.judged, run=run, mirror=lake.replica)
+        self._store = await stack.enter_async_context(store)
+        journal = Journal(lake.journal, lake.root / "samples", run=run, mirror=lake.replica)
+        self._journal = await stack.enter_async_context(journal)
+        self._waste = stack.enter_context(Waste(lake.waste, run=run))
+        self._answers = stack.enter_context(Answers(lake.answers, lake.checks, run=run))
+
+    async def _open_desks(self) -> None:
+        opened = partial(wiring.open_desk, intents=self._intents, budget=self._budget, say=self.say, board=self.progress.batches)
+        made = zip(self.spec.teachers, self.teachers, strict=True)
+        self._desks = [opened(options, lines, self.stop) for options, lines in made]
+        self.progress.desks = self._desks
+        for desk in self._desks:
+            if isinstance(desk, BatchDesk):
+                await self._stack.enter_async_context(desk)
+
+    async def _open_verification(self) -> None:
+        self._verifiers = judging.with_desks(
+            judging.make_verifiers(self.spec, self.path),
+            self.spec,
+            self._desks,
+            self.progress.spending,
+            self._budget,
+            self.stop,
+            answers=self._answers,
+        )
+        for warning in (*judging.biased(self.spec, self._verifiers), *judging.undecided(self.spec, self._verifiers)):
+            self.say(warning)
+        self._rule = judging.rule(self.spec, self._verifiers)
+        self._alone = alone(self._verifiers)
+        self._rule_alone = judging.rule(self.spec, self._alone)
+        self._verification = Verification(
+            self._verifiers,
+            self._store,
+            self.stop.set,
+            workers=len(os.sched_getaffinity(0)),
+            waste=self._waste,
+            answers=self._answers,
+        )
+        self._stack.callback(self._verification.close)
+        await ready(self._verifiers)
 
     async def __aexit__(self, *exc: object) -> None:
         await self._stack.aclose()

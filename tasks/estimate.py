@@ -7,23 +7,17 @@ others, completion tokens from this model's samples. Where nothing is stored to 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from storage.records import Message
-from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import rates
+from tasks.likeness import Likeness, likeness
 from tasks.rates import Rate
 from tasks.stretches import stretches
 from tasks.teachers.options import BATCH, TeacherOptions
 from tasks.teachers.protocol import OUT_UNKNOWN, Usage
 from tasks.teachers.sampling import SamplingOptions
-from tasks.tokens import estimate_messages
-
-LOOKED_AT = 1_000
-"""Requests of other prompts that are read for what a model's tokens are like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,22 +57,6 @@ class Estimate:
     """At least: every sample is accepted at once and, where nothing is known, has one token."""
     most_usd: float | None
     """At most: every missing sample is asked for, as often as `retry` allows, and has `max_tokens`. None: nothing bounds it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Like:
-    """What a model's samples are like."""
-
-    samples: int
-    """Stored ones that this goes by."""
-    billed: float
-    """Prompt tokens billed for each that `tasks.tokens` reckons."""
-    out: float
-    """Completion tokens of a sample."""
-    reasoning: float
-    """Of a completion token, the part that is reasoning."""
-    cached: float
-    """Of a prompt token, the part that was read from a cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,40 +103,58 @@ def estimate(
     }
     found = []
     for number, teacher in enumerate(teachers):
-        like, own, said = _like(workspace, number, teacher, sampling.max_tokens)
-        known = own and (fitted[number] is not None or not sampling.early)
-        out = like.out if like else sampling.max_tokens or OUT_UNKNOWN
-        expected, least, most = (counted[name][number] for name in ("expected", "least", "most"))
-        coming_now, coming_most = (counted[name][number] for name in ("coming", "coming_most"))
-        wanted, bound = expected + coming_now, most + coming_most
-        free = teacher.paid is not None and teacher.paid.free
-        unlike = bool(coming[1]) and not groups and not free  # nobody knows what those to come will be like
-        most_out = sampling.max_tokens if bound.samples and not free else 0
-        again = _again(workspace, number, teacher, own=own)
-        tokens_in, tokens_out = _tokens(wanted, like, out)
+        like, own, said = likeness(workspace, number, teacher, sampling.max_tokens)
+        ours = {name: wanted[number] for name, wanted in counted.items()}
+        tokens_in, tokens_out = _tokens(ours["expected"] + ours["coming"], like, _out(like, sampling))
+        unlike = bool(coming[1]) and not groups  # nobody knows what those to come will be like
+        cost, least, most = _usd(teacher, like, ours, sampling, own=own, again=_again(workspace, number, teacher, own=own))
         found.append(
             Estimate(
                 teacher=teacher.name,
                 strategy=strategies[number] if strategies else None,
                 model=teacher.model,
                 license=str(teacher.license),
-                missing=round(most.samples),
-                expected=round(expected.samples),
-                coming=round(coming_now.samples),
-                coming_most=round(coming_most.samples),
-                requests=math.ceil(wanted.requests - 1e-6),
+                missing=round(ours["most"].samples),
+                expected=round(ours["expected"].samples),
+                coming=round(ours["coming"].samples),
+                coming_most=round(ours["coming_most"].samples),
+                requests=math.ceil((ours["expected"] + ours["coming"]).requests - 1e-6),
                 tokens_in=tokens_in,
                 tokens_out=tokens_out,
-                known=known,
+                known=own and (fitted[number] is not None or not sampling.early),
                 basis=said + _counted_by(sampling, fitted[number], verified=verified),
-                cost_usd=None if unlike else _cost(teacher, wanted, like, out, times=again),
-                least_usd=_cost(teacher, least, like, out if own else 1.0),
-                most_usd=None
-                if most_out is None or unlike
-                else _cost(teacher, bound, like, most_out, times=billed_at_most(teacher)),
+                cost_usd=None if unlike and not _free(teacher) else cost,
+                least_usd=least,
+                most_usd=None if unlike and not _free(teacher) else most,
             )
         )
     return found
+
+
+def _usd(
+    teacher: TeacherOptions,
+    like: Likeness | None,
+    wanted: Mapping[str, _Wanted],
+    sampling: SamplingOptions,
+    *,
+    own: bool,
+    again: float,
+) -> tuple[float | None, float | None, float | None]:
+    """Return what is about to be billed, and at least and at most. None: no price is known, or nothing bounds it."""
+    out, bound = _out(like, sampling), wanted["most"] + wanted["coming_most"]
+    about = _cost(teacher, wanted["expected"] + wanted["coming"], like, out, times=again)
+    least = _cost(teacher, wanted["least"], like, out if own else 1.0)
+    most_out = sampling.max_tokens if bound.samples and not _free(teacher) else 0
+    most = None if most_out is None else _cost(teacher, bound, like, most_out, times=billed_at_most(teacher))
+    return about, least, most
+
+
+def _out(like: Likeness | None, sampling: SamplingOptions) -> float:
+    return like.out if like else sampling.max_tokens or OUT_UNKNOWN
+
+
+def _free(teacher: TeacherOptions) -> bool:
+    return teacher.paid is not None and teacher.paid.free
 
 
 _Group = tuple[list[str], float, list[float]]
@@ -244,97 +240,6 @@ def _wanted(
     return [_Wanted(samples=samples, requests=requests, tokens_in=tokens) for samples, requests, tokens in totals]
 
 
-def _like(workspace: Workspace, number: int, teacher: TeacherOptions, most: int | None) -> tuple[_Like | None, bool, str]:
-    """Return what the model's samples are like, whether they answer these very prompts, and a text that says so."""
-    own = _own(workspace, number)
-    if own:
-        return own, True, f"{counted(own.samples, 'stored sample')} of this dataset"
-    same = _mean(
-        workspace,
-        f"""
-        WITH asked AS (
-            SELECT prompt_id, chars, tokens FROM slots JOIN prompt_ids USING (ord) WHERE arm = {number} AND sample_index = 0
-        )
-        SELECT sum(tokens_in), any_value(tokens), count(*), sum(least(tokens_out, {most or "tokens_out"})), sum(tokens_reasoning),
-            sum(tokens_cached)
-        FROM samples JOIN asked USING (prompt_id)
-        WHERE provider IN (?, ?) AND model = ? AND list_sum(list_transform(messages, lambda each: length(each.content))) = chars
-        GROUP BY prompt_id, created_at
-        """,
-        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
-    )
-    if same:
-        return same, True, f"{counted(same.samples, 'stored sample')} of the same prompts under other settings"
-    other = _elsewhere(workspace, teacher)
-    if other:
-        return other, False, f"{counted(other.samples, 'stored sample')} of this model for other prompts"
-    out = f"max_tokens is {most:,}" if most else f"{OUT_UNKNOWN} tokens out are a guess, since no max_tokens is set"
-    return None, False, f"nothing of this model is stored, and {out}"
-
-
-def _own(workspace: Workspace, number: int) -> _Like | None:
-    # A step at a time, since each spills by itself, and several at once would need room at once.
-    workspace.execute(
-        "CREATE OR REPLACE TABLE own AS SELECT sample_id, min(ord) AS ord, any_value(tokens) AS reckoned "
-        f"FROM slots WHERE stored AND arm = {number} GROUP BY sample_id"
-    )
-    tokens = "tokens_in, tokens_out, tokens_reasoning, tokens_cached, created_at"
-    workspace.execute(f"CREATE OR REPLACE TABLE billed AS SELECT own.*, {tokens} FROM samples JOIN own USING (sample_id)")
-    # A sample may stand twice: lakes may be merged by hand. Those of one request have one time.
-    workspace.execute(
-        """
-        CREATE OR REPLACE TABLE own AS
-        SELECT any_value(ord) AS ord, any_value(reckoned) AS reckoned, min(tokens_in) AS tokens_in, min(tokens_out) AS tokens_out,
-            min(tokens_reasoning) AS tokens_reasoning, min(tokens_cached) AS tokens_cached, min(created_at) AS created_at
-        FROM billed GROUP BY sample_id
-        """
-    )
-    found = _mean(
-        workspace,
-        "SELECT sum(tokens_in), any_value(reckoned), count(*), sum(tokens_out), sum(tokens_reasoning), sum(tokens_cached) "
-        "FROM own GROUP BY ord, created_at",
-    )
-    workspace.execute("DROP TABLE own")
-    workspace.execute("DROP TABLE billed")
-    return found
-
-
-def _mean(workspace: Workspace, requests: str, parameters: list[Any] | None = None) -> _Like | None:
-    """Return the mean over a query that has a row a request: billed, reckoned, samples, out, reasoning, cached."""
-    ((billed, reckoned, samples, out, reasoning, cached),) = workspace.rows(
-        "SELECT sum(billed), sum(reckoned), sum(samples)::BIGINT, sum(out), sum(reasoning), sum(cached) "
-        f"FROM ({requests}) AS requests(billed, reckoned, samples, out, reasoning, cached)",
-        parameters,
-    )
-    return _of(billed, reckoned, samples, out, reasoning, cached) if samples else None
-
-
-def _of(billed: float, reckoned: float, samples: int, out: float, reasoning: float | None, cached: float | None) -> _Like:
-    return _Like(
-        samples=samples,
-        billed=float(billed) / max(float(reckoned), 1.0),
-        out=float(out) / samples,
-        reasoning=float(reasoning or 0) / max(float(out), 1.0),
-        cached=float(cached or 0) / max(float(billed), 1.0),
-    )
-
-
-def _elsewhere(workspace: Workspace, teacher: TeacherOptions) -> _Like | None:
-    rows = workspace.rows(
-        f"""
-        SELECT any_value(messages), sum(tokens_in)::BIGINT, count(*), sum(tokens_out)::BIGINT, sum(tokens_reasoning)::BIGINT,
-            sum(tokens_cached)::BIGINT
-        FROM samples WHERE provider IN (?, ?) AND model = ? GROUP BY prompt_id, created_at LIMIT {LOOKED_AT}
-        """,
-        [teacher.vendor, f"{teacher.vendor}{BATCH}", teacher.model],
-    )
-    if not rows:
-        return None
-    reckoned = sum(estimate_messages(Message(**message) for message in row[0]) for row in rows)
-    billed, samples, out, reasoning, cached = (sum(row[column] or 0 for row in rows) for column in range(1, 6))
-    return _of(billed, reckoned, samples, out, reasoning, cached)
-
-
 def _counted_by(sampling: SamplingOptions, rate: Rate | None, *, verified: bool) -> str:
     if not sampling.early or not verified:
         return ""
@@ -343,7 +248,7 @@ def _counted_by(sampling: SamplingOptions, rate: Rate | None, *, verified: bool)
     return f"; a pass rate of {rate.after(0, 0):.0%}"
 
 
-def _tokens(wanted: _Wanted, like: _Like | None, out: float) -> tuple[int, int]:
+def _tokens(wanted: _Wanted, like: Likeness | None, out: float) -> tuple[int, int]:
     return round(wanted.tokens_in * (like.billed if like else 1.0)), round(wanted.samples * out)
 
 
@@ -381,7 +286,7 @@ def billed_at_most(teacher: TeacherOptions) -> int:
     return retry.attempts if "retry" in {retry.length, retry.refusal} else 1
 
 
-def _cost(teacher: TeacherOptions, wanted: _Wanted, like: _Like | None, out: float, *, times: float = 1.0) -> float | None:
+def _cost(teacher: TeacherOptions, wanted: _Wanted, like: Likeness | None, out: float, *, times: float = 1.0) -> float | None:
     tokens_in, tokens_out = _tokens(wanted, like, out)
     usage = Usage(
         tokens_in=tokens_in,
