@@ -6,7 +6,7 @@ The tables of the lake (`storage/schemas.py`) have a column for each field of `S
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -158,6 +158,10 @@ class Sample:
     """The distributions that its tokens were drawn from, where they were asked for. Who judges a sample doesn't get them."""
     created_at: datetime
     """When the response had arrived, UTC."""
+
+    def light(self) -> Sample:
+        """Return it without its distributions, which are longer than all the rest, for those who have no use for them."""
+        return self if self.logprobs is None else replace(self, logprobs=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

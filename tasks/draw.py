@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Protocol
@@ -301,8 +301,7 @@ class Draw:
         for sample in samples:
             self.spending.paid += 1
             self.spending.of(sample.teacher).paid += 1
-            # Whoever judges it has no use for its distributions, and a shard's would take gigabytes.
-            drawn[sample.sample_index] = replace(sample, logprobs=None)
+            drawn[sample.sample_index] = sample.light()  # whoever judges it has no use for more, and it may be long
 
     def _request(self, question: Question, indices: list[int]) -> Request:
         parameters = self.sampling.parameters()

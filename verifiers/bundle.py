@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
 from storage.records import Prompt, Sample
 from verifiers import running, workers
@@ -33,13 +32,8 @@ def check_all(checks: Sequence[Check], timeout_s: float) -> list[Checked]:
 
     Raise what `Workers.call` raises: then nobody knows which of the checks it was.
     """
-    light = [(verifier, prompt, _light(sample)) for verifier, prompt, sample in checks]
+    light = [(verifier, prompt, sample.light()) for verifier, prompt, sample in checks]
     return workers.default().call(_made, light, timeout_s=timeout_s + SLICE_S)
-
-
-def _light(sample: Sample) -> Sample:
-    """Return a sample without its distributions: no check looks at them, and they are longer than all the rest."""
-    return sample if sample.logprobs is None else replace(sample, logprobs=None)
 
 
 def _made(checks: Sequence[Check]) -> list[Checked]:
