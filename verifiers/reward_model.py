@@ -12,6 +12,7 @@ from pydantic import Field
 
 from storage.errors import SetupError
 from storage.records import Prompt, Sample
+from verifiers.judging.fences import unmarked
 from verifiers.protocol import NEVER, Finding, verifier
 from verifiers.score_server import ScoreServer
 
@@ -22,7 +23,7 @@ SLACK = 1e-6
 """A probability may be so far out of 0 … 1, being rounded."""
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="2", isolated=False)
 class RewardModel:
     """Passes a response that a reward model, on a server of its own, scores at `pass_at` or more.
 
@@ -126,7 +127,7 @@ class RewardModel:
         return min(max(share, 0.0), 1.0)
 
     def _body(self, asked: str, turns: Sequence[tuple[str, str]], response: str) -> Mapping[str, Any]:
-        asked, response = _utf8(asked), _utf8(response)
+        asked, response = _readable(asked), _readable(response)
         raw = self.scale != "probability"
         if self.api == "predict":
             return {"inputs": [asked, response], "raw_scores": raw, "truncate": False}
@@ -136,7 +137,7 @@ class RewardModel:
         if self.api == "score":
             return {"model": self.model, "text_1": asked, "text_2": response} | activation
         spoken = [*(turns or [("user", asked)]), ("assistant", response)]
-        messages = [{"role": role, "content": _utf8(content)} for role, content in spoken]
+        messages = [{"role": role, "content": _readable(content)} for role, content in spoken]
         return {"model": self.model, "messages": messages} | activation
 
     def _read(self, document: Any) -> float:
@@ -188,5 +189,6 @@ def _number(value: object) -> float:
     raise ValueError("its score is no number")
 
 
-def _utf8(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _readable(text: str) -> str:
+    """Return a text that any server can read, and in which it finds the end of no turn."""
+    return unmarked(text if text.isascii() else text.encode("utf-8", "replace").decode())

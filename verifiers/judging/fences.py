@@ -72,7 +72,12 @@ _CONTROL = re.compile(
 
 def inert(text: str) -> str:
     """Return a text in which every character shows, and no marks of a chat template are left."""
-    return _CONTROL.sub(lambda match: _coded(match[0]), visible(text))
+    return unmarked(visible(text))
+
+
+def unmarked(text: str) -> str:
+    """Return a text in which no marks of a chat template are left."""
+    return _CONTROL.sub(lambda match: _coded(match[0]), text)
 
 
 def _coded(character: str) -> str:
