@@ -212,7 +212,6 @@ def _seconds(text: str | None) -> float | None:
 
 def _said(content: bytes, key: str | None) -> str:
     """Return a server's words in a line, less the key that it may quote."""
-    text = content[:10_000].decode("utf-8", "replace")
     if key:
-        text = text.replace(key, HIDDEN)
-    return " ".join(text.split())[:MAX_QUOTED]
+        content = content.replace(key.encode(), HIDDEN.encode())
+    return " ".join(content[:10_000].decode("utf-8", "replace").split())[:MAX_QUOTED]

@@ -291,6 +291,10 @@ async def test_the_key(server: RewardServer, monkeypatch: pytest.MonkeyPatch) ->
             await made.check(make_prompt(), make_sample(response="Paris"))
         assert "***" in str(raised.value)
         assert KEY not in "".join(traceback.format_exception(raised.value))
+    server.script = [(429, b" " * (10_000 - len(KEY) + 1) + KEY.encode(), {})]
+    with pytest.raises(RateLimited) as cut:
+        await made.check(make_prompt(), make_sample(response="Paris"))
+    assert KEY[:9] not in str(cut.value)
     assert KEY not in repr(made)
     for bad in ("", "a\nb", "ü"):
         monkeypatch.setenv("RM_KEY", bad)
