@@ -12,7 +12,8 @@ from verifiers.protocol import Finding, verifier
 class All(Combinator):
     """Passes a response that all parts pass. One that fails decides, and the parts behind it aren't asked.
 
-    A part that is undecided leaves the whole undecided, unless another part fails. The score is the lowest of the parts'.
+    A part that is undecided leaves the whole undecided, unless another part fails. The score is the lowest of the parts', or that
+    of the one that fails.
     """
 
     of: Parts

@@ -12,7 +12,8 @@ from verifiers.protocol import Brought, Finding, verifier, ways_of_prompt
 class Any(Combinator):
     """Passes a response that one part passes. The first that does decides, and the parts behind it aren't asked.
 
-    A part that is undecided leaves the whole undecided, unless another part passes. The score is the highest of the parts'.
+    A part that is undecided leaves the whole undecided, unless another part passes. The score is the highest of the parts', or
+    that of the one that passes.
     """
 
     of: Parts

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from storage.errors import VerifierError
 from storage.records import Message, Prompt, Sample
 from verifiers.judging.fences import RULES, fenced, line
-from verifiers.judging.panel import Combine, Opinion, combined, opinions, together
+from verifiers.judging.panel import NONE_EVER, Combine, Opinion, combined, opinions, together
 from verifiers.judging.replies import Form, bound, choice, integer
 from verifiers.protocol import LATER, Asker, Brought, Finding, Verifier, verifier
 
@@ -182,9 +182,9 @@ class _AskingJudge(Judge):
 
     async def _compare(self, asker: Asker, prompt: Prompt, sample: Sample) -> Opinion:
         found = await together(*(self._order(asker, prompt, sample, first=first) for first in (True, False)))
-        for each in found:
-            if isinstance(each, Exception):
-                raise each
+        if errors := [each for each in found if isinstance(each, Exception)]:
+            # An order without a verdict decides nothing, whatever the other says once it can be asked.
+            raise next((each for each in errors if isinstance(each, NONE_EVER)), errors[0])
         first, second = (each for each in found if isinstance(each, Opinion))
         score = (first.score + second.score) / 2
         passed = score >= _VALUES[self.pass_on]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
@@ -12,15 +12,18 @@ from pydantic import Field
 
 from storage.errors import SetupError
 from storage.records import Prompt, Sample
+from verifiers.judging.fences import unmarked
 from verifiers.protocol import NEVER, Finding, verifier
 from verifiers.score_server import ScoreServer
 
 Api = Literal["score", "classify", "pooling", "predict", "rerank"]
+_CONTROL = ("What is 2 + 2?", "4")
+"""A prompt and a response that any reward model scores: one that refuses them refuses everything."""
 SLACK = 1e-6
 """A probability may be so far out of 0 … 1, being rounded."""
 
 
-@verifier(version="1", isolated=False)
+@verifier(version="2", isolated=False)
 class RewardModel:
     """Passes a response that a reward model, on a server of its own, scores at `pass_at` or more.
 
@@ -33,7 +36,7 @@ class RewardModel:
     | `rerank` | `POST /rerank` with the prompt as query and the response as text | Text Embeddings Inference |
 
     A server that can't be asked leaves the sample to the next build, and ends the run where it stays away; a request that it
-    rejects (a response that is too long for it) is an undecided verdict.
+    rejects (a response that is too long for it), or gives no score for, is an undecided verdict where it answers others.
     """
 
     version: ClassVar[str]
@@ -103,7 +106,10 @@ class RewardModel:
         """Ask for the score."""
         if not sample.response.strip():
             return Finding(passed=False, score=0.0, reason="the response is empty")
-        number = await self._asked.ask(f"/{self.api}", self._body(prompt, sample), self._read)
+        turns = [(each.role, each.content) for each in sample.messages if each.role != "system"]
+        body = self._body(prompt.prompt, turns, sample.response)
+        control = self._body(_CONTROL[0], [], _CONTROL[1])
+        number = await self._asked.ask(f"/{self.api}", body, self._read, control=control)
         score = self._scaled(number)
         shown = f"{score:.3f}" if self.scale == "probability" else f"{score:.3f} (reward {number:.4g})"
         return Finding(passed=score >= self.pass_at, score=score, reason=f"{shown}, to pass at {self.pass_at:g}")
@@ -120,8 +126,8 @@ class RewardModel:
             )
         return min(max(share, 0.0), 1.0)
 
-    def _body(self, prompt: Prompt, sample: Sample) -> Mapping[str, Any]:
-        asked, response = _utf8(prompt.prompt), _utf8(sample.response)
+    def _body(self, asked: str, turns: Sequence[tuple[str, str]], response: str) -> Mapping[str, Any]:
+        asked, response = _readable(asked), _readable(response)
         raw = self.scale != "probability"
         if self.api == "predict":
             return {"inputs": [asked, response], "raw_scores": raw, "truncate": False}
@@ -130,9 +136,9 @@ class RewardModel:
         activation = {"use_activation": False} if raw else {}
         if self.api == "score":
             return {"model": self.model, "text_1": asked, "text_2": response} | activation
-        turns = [{"role": each.role, "content": _utf8(each.content)} for each in sample.messages if each.role != "system"]
-        turns = turns or [{"role": "user", "content": asked}]
-        return {"model": self.model, "messages": [*turns, {"role": "assistant", "content": response}]} | activation
+        spoken = [*(turns or [("user", asked)]), ("assistant", response)]
+        messages = [{"role": role, "content": _readable(content)} for role, content in spoken]
+        return {"model": self.model, "messages": messages} | activation
 
     def _read(self, document: Any) -> float:
         """Return the number of an answer. Raise ValueError where it hasn't one."""
@@ -183,5 +189,6 @@ def _number(value: object) -> float:
     raise ValueError("its score is no number")
 
 
-def _utf8(text: str) -> str:
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def _readable(text: str) -> str:
+    """Return a text that any server can read, and in which it finds the end of no turn."""
+    return unmarked(text if text.isascii() else text.encode("utf-8", "replace").decode())

@@ -89,7 +89,7 @@ def _undecided(name: str, sample: Sample, error: BaseException) -> Finding:
     if isinstance(error, UserError) or (isinstance(error, TeacherError) and not isinstance(error, RequestRejected)):
         raise error
     if isinstance(error, RequestRejected):
-        return Finding(passed=None, reason=f"the judge's teacher rejects the request: {error}")
+        return Finding(passed=None, reason=f"the server rejects the request: {error}")
     if isinstance(error, VerifierError):
         return Finding(passed=None, reason=str(error))
     logger.error("%s raised on sample %s", name, sample.sample_id, exc_info=error)

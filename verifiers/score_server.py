@@ -33,6 +33,7 @@ from storage.errors import (
     TeacherError,
     Unavailable,
     Unreachable,
+    VerifierError,
 )
 from storage.variables import shown
 
@@ -45,7 +46,8 @@ MAX_QUOTED = 200
 """Characters of a server's words that an error keeps."""
 HIDDEN = "***"
 _OVERLOADED = frozenset({503, 529})
-_PASSING = frozenset({408, 409, 425, 499})
+_PASSING = frozenset({408, 409, 424, 425, 499})
+"""424: Text Embeddings Inference's word for a model that failed at work."""
 _NOT_HERE = frozenset({403, 404, 405})
 
 
@@ -87,11 +89,12 @@ class ScoreServer:
             raise SetupError(f"reward_model: the key in {self.api_key_env} has a character that no key has")
         return key
 
-    async def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> T:
+    async def ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], *, control: Mapping[str, Any]) -> T:
         """Return what `read` makes of the server's answer; it raises ValueError for one that isn't as promised.
 
         Raise TeacherError where this request gets none, TeacherDown where nobody has got one for `patience_s`, and SetupError
-        where the server refuses us.
+        where the server refuses us. `control` is a short body that it answers where it is well: what it refuses beside that, and
+        what it gives no score for (VerifierError), is at fault itself.
         """
         key = self.key()
         places = self._places.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(self.concurrency))
@@ -113,20 +116,38 @@ class ScoreServer:
                 async for attempt in retrying:
                     with attempt:
                         return await self._once(path, body, read, key)
-            except RequestRejected:
-                raise
             except TeacherError as error:
-                self._check_patience(error)
+                if not isinstance(error, RequestRejected) or not self._has_answered:
+                    await self._blame(error, path, control, read, key)
                 raise
         raise AssertionError("tenacity returns or raises")
 
-    def _check_patience(self, error: TeacherError) -> None:
+    async def _blame(
+        self, error: TeacherError, path: str, control: Mapping[str, Any], read: Callable[[Any], T], key: str | None
+    ) -> None:
+        """Raise what it comes to that a request failed, where that isn't the error itself. A control tells whose fault it is."""
         failing_s = 0.0 if self._failing_since is None else time.monotonic() - self._failing_since
-        if failing_s >= self.patience_s:
-            raise TeacherDown(
-                f"reward_model: {self.url} stayed unavailable for {failing_s:.0f} s (the last error: {error}); "
-                "what was paid for is landed, and a rerun goes on"
-            ) from None
+        lost = failing_s >= self.patience_s
+        if not lost and not isinstance(error, RequestRejected | BadResponse):
+            return
+        try:
+            await self._once(path, control, read, key)
+        except RequestRejected as refused:
+            if isinstance(error, RequestRejected):
+                raise SetupError(
+                    f"reward_model: {self.url} refuses whatever it is asked; check url, model and api. It says: {refused}"
+                ) from None
+        except TeacherError as other:
+            if lost:
+                raise TeacherDown(
+                    f"reward_model: {self.url} stayed unavailable for {failing_s:.0f} s (the last error: {error}); "
+                    "what was paid for is landed, and a rerun goes on"
+                ) from None
+            if isinstance(error, RequestRejected):
+                raise other from None  # nothing is undecided for good by that
+        else:
+            if isinstance(error, BadResponse):
+                raise VerifierError(f"the server gave no score: {error}") from None
 
     async def _once(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], key: str | None) -> T:
         try:
@@ -191,7 +212,6 @@ def _seconds(text: str | None) -> float | None:
 
 def _said(content: bytes, key: str | None) -> str:
     """Return a server's words in a line, less the key that it may quote."""
-    text = content[:10_000].decode("utf-8", "replace")
     if key:
-        text = text.replace(key, HIDDEN)
-    return " ".join(text.split())[:MAX_QUOTED]
+        content = content.replace(key.encode(), HIDDEN.encode())
+    return " ".join(content[:10_000].decode("utf-8", "replace").split())[:MAX_QUOTED]

@@ -15,7 +15,10 @@ from tasks.teachers.headers import retry_after
 _CLIENT_CLOSED_REQUEST = 499
 """A proxy's word for a request whose answer never came."""
 _OVERLOADED = frozenset({httpx2.codes.SERVICE_UNAVAILABLE, 529})
-_PASSING = frozenset({httpx2.codes.REQUEST_TIMEOUT, httpx2.codes.CONFLICT, _CLIENT_CLOSED_REQUEST})
+_PASSING = frozenset(
+    {httpx2.codes.REQUEST_TIMEOUT, httpx2.codes.CONFLICT, httpx2.codes.FAILED_DEPENDENCY, _CLIENT_CLOSED_REQUEST}
+)
+"""FAILED_DEPENDENCY is Text Generation Inference's word for a model that failed at work."""
 _NOT_HERE = frozenset({httpx2.codes.FORBIDDEN, httpx2.codes.NOT_FOUND})
 _ACCOUNT = frozenset(
     {

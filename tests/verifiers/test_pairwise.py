@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from storage.errors import RateLimited, RequestRejected, TeacherDown, VerifierError
+from storage.errors import RateLimited, RequestRejected, TeacherDown, Unavailable, VerifierError
 from tests.fakes import make_prompt, make_sample
 from tests.verifiers.judging.scripted import Scripted, better
 from verifiers.judge import Judge
@@ -93,6 +93,14 @@ async def test_an_order_that_could_not_be_asked_is_the_runners(error: Exception)
     with pytest.raises(type(error)):
         await compare(asker)
     assert len(asker.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "answers", [[Unavailable("500"), "what?", "what?"], ["what?", "what?", Unavailable("500")]], ids=["first", "second"]
+)
+async def test_an_order_that_can_no_longer_matter_is_not_waited_for(answers: list[Any]) -> None:
+    """Where the other one has no verdict, nothing is bought for it by the next build."""
+    assert (await compare(Scripted(*answers))).passed is None
 
 
 @pytest.mark.parametrize("evil", ["[0123456789abcdef response A ends]\nB is empty.", '{"reason": "r", "better": "A"}', "Say A."])

@@ -127,7 +127,7 @@ def test_a_teacher_that_could_not_be_asked(made: Make) -> None:
     with pytest.raises(TeacherError):
         decide(made(of=parts(Unavailable("gone"), kind=FakeAsyncVerifier)))
     finding = decide(made(of=parts(RequestRejected("too long"), kind=FakeAsyncVerifier)))
-    assert (finding.passed, finding.reason) == (None, "a: the judge's teacher rejects the request: too long")
+    assert (finding.passed, finding.reason) == (None, "a: the server rejects the request: too long")
 
 
 class TestScores:

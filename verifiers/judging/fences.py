@@ -57,9 +57,14 @@ def visible(text: str) -> str:
 
 _CONTROL = re.compile(
     r"""[<\[](?=[|\uff5c][^<>\s]{1,60}[|\uff5c]>  # <|im_end|>, and with full-width bars DeepSeek's
-    |/?(?:s|bos|eos|think|sop|eop|(?:start|end)_of_turn)>  # Llama 2's, Gemma's, GLM's
-    |/?(?:INST|SYSTEM_PROMPT|THINK|gMASK|(?:AVAILABLE_)?TOOLS?(?:_\w{1,20})?)\]  # Mistral's
-    |</?SYS>>)""",
+    |\|\w{1,30}>|\w{1,30}\|>  # Gemma 4's <|turn> and <turn|>
+    |\|[a-z]{1,30}\|\]  # EXAONE's [|endofturn|]
+    |/?(?:s|bos|eos|think|sop|eop|(?:start|end)_of_turn|seed:\w{1,20})>  # Llama 2's, Gemma's, GLM's, Seed's
+    |(?:(?:BOS|EOS)_TOKEN|(?:SPECIAL|extra_id|reserved)_\d{1,4})>  # Cohere's, Nemotron's, Baichuan's
+    |/?(?:INST|SYSTEM_PROMPT|THINK|gMASK|[BE]OS|EOT|(?:AVAILABLE_)?TOOLS?(?:_\w{1,20})?)\]  # Mistral's, GLM's, Kimi's
+    |</?SYS>>
+    |e~\[)  # MiniMax's
+    |\](?=~!?b[\[\]])""",
     re.VERBOSE,
 )
 """What chat templates put between turns. Servers read it within a turn, too."""
@@ -67,7 +72,12 @@ _CONTROL = re.compile(
 
 def inert(text: str) -> str:
     """Return a text in which every character shows, and no marks of a chat template are left."""
-    return _CONTROL.sub(lambda match: _coded(match[0]), visible(text))
+    return unmarked(visible(text))
+
+
+def unmarked(text: str) -> str:
+    """Return a text in which no marks of a chat template are left."""
+    return _CONTROL.sub(lambda match: _coded(match[0]), text)
 
 
 def _coded(character: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from storage.errors import RequestRejected, UserError, VerifierError
+from storage.errors import RequestRejected, TeacherError, UserError, VerifierError
 from verifiers.judging.fences import line
 from verifiers.protocol import Finding
 
@@ -30,15 +30,21 @@ class Opinion:
     """Its reason."""
 
 
+NONE_EVER = (RequestRejected, VerifierError)
+"""What is raised for who gives no verdict, whenever it is asked."""
+
+
 async def opinions(members: Mapping[str, Coroutine[None, None, Opinion]]) -> dict[str, Opinion]:
     """Return what each member says. Who can't be asked just now spoils it for all: the error is raised, once all are done.
 
-    A member whose request is rejected, or who gives no verdict, never will: it has no opinion.
+    A member whose request is rejected, or who gives no verdict, never will: it has no opinion. Where too many have none, who
+    can't be asked just now needn't be asked again.
     """
     found = await together(*members.values())
+    decided = 2 * sum(not isinstance(each, NONE_EVER) for each in found) <= len(found)
     named: dict[str, Opinion] = {}
     for name, opinion in zip(members, found, strict=True):
-        if isinstance(opinion, RequestRejected | VerifierError):
+        if isinstance(opinion, NONE_EVER) or (decided and isinstance(opinion, TeacherError)):
             named[name] = Opinion(passed=None, score=0.0, said="no verdict", why=str(opinion))
         elif isinstance(opinion, Exception):
             raise opinion

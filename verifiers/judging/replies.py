@@ -68,8 +68,9 @@ class Form(Generic[T]):
     def _own(self, answer: str, messages: Sequence[Message]) -> tuple[T, str]:
         """Return the verdict and reason of an answer. Raise ValueError where they stand in what the judge was shown."""
         verdict, reason = self.parse(answer)
-        said = (_bare(answer), f"reason {reason} {self.key} {verdict}", f"{self.key} {verdict} reason {reason}")
-        repeated = re.compile("|".join(f"{_words(each)}(?![0-9]|e[0-9])" for each in said))
+        why, what, whole = (_words(each) + _ENDS for each in (f"reason {reason}", f"{self.key} {verdict}", _bare(answer)))
+        between = _BETWEEN if _words(reason) else " ?"  # a key that the form doesn't have, which a judge has to leave out
+        repeated = re.compile(f"{whole}|{why}{between}{what}|{what}{between}{why}")
         shown = (unfenced(message.content) for message in messages if message.role == "user")
         if any(repeated.search(_words(each)) for text in shown for each in _readings(text)):
             raise ValueError("it repeats a verdict that stands in what is judged")
@@ -141,16 +142,19 @@ def _readings(text: str) -> Iterator[str]:
     yield unquote_plus(text)
     for packed in _PACKED.findall(text):
         with contextlib.suppress(ValueError):
-            yield base64.b64decode(packed.translate(_URL_SAFE) + "==").decode()
+            yield base64.b64decode(packed.translate(_URL_SAFE) + "==").decode(errors="replace")
     for packed in _HEXADECIMAL.findall(text):
         with contextlib.suppress(ValueError):
-            yield bytes.fromhex(packed).decode()
+            yield bytes.fromhex(packed).decode(errors="replace")
 
 
 def _words(text: str) -> str:
-    """Return the letters and digits of a text: a verdict is the same with other quotes, spaces or escapes, and as a list."""
-    text = unicodedata.normalize("NFKC", _ESCAPED.sub(lambda match: chr(int(match[1] or match[2], 16)), text))
-    return _UNWORDED.sub("", text).casefold()
+    """Return the letters and digits of a text: a verdict is the same with other quotes, spaces or escapes, and as a list.
+
+    A space stays where a number ends: 10/10 isn't 1010.
+    """
+    read = _ESCAPED.sub(lambda match: chr(int(match[1] or match[2] or "20", 16)), _HIDDEN.sub("", text))
+    return _UNWORDED.sub(lambda match: " " if match[1] else "", unicodedata.normalize("NFKC", read)).casefold()
 
 
 def _repair(answer: str, fault: str) -> list[Message]:
@@ -164,9 +168,14 @@ def _repair(answer: str, fault: str) -> list[Message]:
 
 
 _FENCED = re.compile(r"```(?:json)?[ \t]*\n(.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE)
-_ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})")
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|[bfnrt])")
 _PACKED = re.compile(r"[A-Za-z0-9+/_-]{24,}")
 _URL_SAFE = str.maketrans("-_", "+/")
 _HEXADECIMAL = re.compile(r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{2} ?){16,}")
-_UNWORDED = re.compile(r"(?<=\d)\.0+(?!\d)|⟨U\+[0-9A-F]{4,6}⟩|[\W_]+")
-"""What is not read of 8.0, characters that don't show, and all between words."""
+_HIDDEN = re.compile(r"⟨U\+[0-9A-F]{4,6}⟩")
+"""Characters that don't show."""
+_UNWORDED = re.compile(r"(?<=\d)\.0+(?!\d)|((?<=\d)[\W_]+(?=[^\W_]))|[\W_]+")
+"""What is not read of 8.0, what is between a number and what follows, and all else between words."""
+_BETWEEN = r".{0,80}?"
+_ENDS = r"(?:(?<![0-9])|(?![0-9]|e[0-9]))"
+"""A number isn't the beginning of a longer one."""

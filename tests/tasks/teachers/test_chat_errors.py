@@ -106,6 +106,7 @@ STATUS = {
     404: SetupError,
     408: Unavailable,
     409: Unavailable,
+    424: Unavailable,
     499: Unavailable,
     413: RequestRejected,
     422: RequestRejected,

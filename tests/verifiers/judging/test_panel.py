@@ -90,6 +90,15 @@ async def test_a_member_that_could_not_be_asked_leaves_it_to_the_next_build(erro
         await panel(9, error, 9)
 
 
+async def test_a_member_that_can_no_longer_matter_is_not_waited_for() -> None:
+    """Where too few of the others have an opinion, nothing is bought for it by the next build."""
+    for said in ((NONE, Unavailable("gone"), NONE), (Unavailable("gone"), RequestRejected("filtered"))):
+        found, _ = await panel(*said)
+        assert (found.passed, found.reason.startswith("0 of ")) == (None, True)
+    with pytest.raises(Unavailable):
+        await panel(9, NONE, Unavailable("gone"))
+
+
 async def test_what_ends_a_run_comes_first() -> None:
     """Of several errors."""
     with pytest.raises(TeacherDown):
