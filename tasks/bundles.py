@@ -61,24 +61,26 @@ class Bundles:
             self._timer.cancel()
             self._timer = None
         gathered, self._gathered, self._chars = self._gathered, [], 0
-        sent = asyncio.get_running_loop().create_task(self._make(gathered))
+        self._begin(gathered)
+
+    def _begin(self, waiting: Sequence[_Waiting]) -> None:
+        sent = asyncio.get_running_loop().create_task(self._make(waiting))
         self._sent.add(sent)
         sent.add_done_callback(self._sent.discard)
 
     async def _make(self, waiting: Sequence[_Waiting]) -> None:
-        """Have workers make checks; each call takes on as many as there is time for."""
-        while True:
-            waiting = [(check, done) for check, done in waiting if not done.done()]
-            checks = [check for check, _ in waiting]
-            limit_s = max((verifier.limit_s for verifier, _, _ in checks), default=60.0)
-            try:
-                found = await self._threads.submit(partial(check_all, checks, limit_s))
-            except Exception as error:  # noqa: BLE001 - one of them hangs, say: each tells by itself whether it is the one
-                self._off = self._off or isinstance(error, SetupError)
-                found = [ALONE] * len(checks)
-            for (_, done), each in zip(waiting, found, strict=False):
-                if not done.done():
-                    done.set_result(each)
-            waiting = waiting[len(found) :]
-            if not waiting:
-                return
+        """Have a worker make checks: as many as there is time for. The rest takes long, so that more of them share it."""
+        waiting = [(check, done) for check, done in waiting if not done.done()]
+        try:
+            found = await self._threads.submit(partial(check_all, [check for check, _ in waiting]))
+        except Exception as error:  # noqa: BLE001 - one of them hangs, say: each tells by itself whether it is the one
+            self._off = self._off or isinstance(error, SetupError)
+            found = [ALONE] * len(waiting)
+        for (_, done), each in zip(waiting, found, strict=False):
+            if not done.done():
+                done.set_result(each)
+        rest = waiting[len(found) :]
+        half = len(rest) // 2
+        for part in (rest[:half], rest[half:]):
+            if part:
+                self._begin(part)

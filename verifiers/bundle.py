@@ -27,13 +27,20 @@ def pure(verifier: Verifier) -> bool:
     return bool(getattr(verifier, "pure", False)) and all(pure(part.verifier) for part in parts)
 
 
-def check_all(checks: Sequence[Check], timeout_s: float) -> list[Checked]:
-    """Make checks in a worker, as many of the first of them as there is time for; `timeout_s` is for the longest of them.
+def limit_s(verifier: Verifier) -> float:
+    """Return the seconds that a check may take in a bundle: by itself, or a part of it by itself, none of it takes longer."""
+    parts = verifier.of if isinstance(verifier, Combinator) else ()
+    return min([verifier.limit_s, *(limit_s(part.verifier) for part in parts)])
+
+
+def check_all(checks: Sequence[Check]) -> list[Checked]:
+    """Make checks in a worker, as many of the first of them as there is time for. The shortest of their limits is that of each.
 
     Raise what `Workers.call` raises: then nobody knows which of the checks it was.
     """
+    shortest_s = min((limit_s(verifier) for verifier, _, _ in checks), default=60.0)
     light = [(verifier, prompt, sample.light()) for verifier, prompt, sample in checks]
-    return workers.default().call(_made, light, timeout_s=timeout_s + SLICE_S)
+    return workers.default().call(_made, light, timeout_s=shortest_s + SLICE_S)
 
 
 def _made(checks: Sequence[Check]) -> list[Checked]:

@@ -208,8 +208,8 @@ def verifier(
     """Make a class a verifier: a frozen, keyword-only dataclass that refuses unknown options.
 
     Raise `version` whenever the same options would decide some sample otherwise: stored verdicts of other versions then no
-    longer count. `isolated` (True), `limit_s` (60) and `pure` (False) are as above; left out, they are the base class's, and a
-    class whose options decide defines them itself, as properties.
+    longer count. `isolated` (True) and `limit_s` (60) are as above; left out, they are the base class's, and a class whose
+    options decide defines them itself, as properties. `pure` is as above too, and holds for this class alone.
     """
 
     def decorate(cls: type[C]) -> type[C]:

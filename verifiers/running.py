@@ -86,6 +86,8 @@ def finding(checked: Checked | Awaitable[Checked]) -> Finding:
 
 def _undecided(name: str, sample: Sample, error: BaseException) -> Finding:
     """Return what one sample's trouble is to it. Raise again what isn't its own: the user can mend it, or a later build can."""
+    if workers.NONE_WITHIN.get():
+        raise workers.NeedsWorker  # a part's: once the whole is made by itself, it is told where the build's log is
     if isinstance(error, UserError) or (isinstance(error, TeacherError) and not isinstance(error, RequestRejected)):
         raise error
     if isinstance(error, RequestRejected):

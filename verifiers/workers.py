@@ -42,7 +42,7 @@ NONE_WITHIN: ContextVar[bool] = ContextVar("none_within", default=False)
 
 
 class NeedsWorker(BaseException):
-    """A check asks for a worker where it may have none. Not for the check itself to handle."""
+    """A check asks for a worker where it may have none, or comes to no good end there. Not for the check itself to handle."""
 
 
 @contextlib.contextmanager

@@ -65,9 +65,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     noted: list[int] = []
     check_all = bundles.check_all
 
-    def noting(checks: list, timeout_s: float) -> list:
+    def noting(checks: list) -> list:
         noted.append(len(checks))
-        return check_all(checks, timeout_s)
+        return check_all(checks)
 
     monkeypatch.setattr(bundles, "check_all", noting)
     return noted
@@ -123,12 +123,12 @@ async def test_long_texts_make_small_bundles(threads: Threads, calls: list[int],
 
 @pytest.mark.usefixtures("many")
 async def test_what_there_is_no_time_for_is_handed_over_again(threads: Threads, calls: list[int]) -> None:
-    """A worker ends a bundle early, so that one that hangs is told from many that take a while."""
+    """A worker ends a bundle early, so that one that hangs is told from many that take a while. Other workers share the rest."""
     made = Bundles(threads)
     found = await asyncio.gather(*(made.check(Where(), make_prompt(), sample("sleeps")) for _ in range(20)))
     assert {finding and finding.passed for finding, _ in found} == {True}
-    assert len(calls) > 2
-    assert calls == sorted(calls, reverse=True)
+    assert calls[0] == 20
+    assert calls[1] <= calls[2] <= 10
 
 
 @pytest.mark.usefixtures("many")
@@ -160,7 +160,7 @@ async def test_no_process_can_be_had(threads: Threads, monkeypatch: pytest.Monke
     """Then checks are made in threads, as those of a small build are."""
     tried: list[int] = []
 
-    def refuse(checks: list, timeout_s: float) -> list:
+    def refuse(checks: list) -> list:
         tried.append(len(checks))
         raise SetupError("no process can be started for a check")
 
