@@ -30,7 +30,7 @@ from tasks.dedup import held
 from tasks.duplicates import semantic
 from tasks.duplicates.embedding import load
 from tasks.duplicates.options import SemanticOptions
-from tasks.duplicates.semantic import drop_semantic
+from tasks.duplicates.semantic import Semantic
 from tasks.outcomes import NO_DOUBLE
 
 WORDS = 20_000
@@ -121,7 +121,8 @@ def main() -> int:
             semantic._embed = timed  # noqa: SLF001
             Path("/proc/self/clear_refs").write_text("5")  # the peak of what follows, not of what made the documents
             began = clocks()
-            drop_semantic(workspace, SemanticOptions(model=model, threshold=THRESHOLD), by="response", within="dataset")
+            options = SemanticOptions(model=model, threshold=THRESHOLD)
+            Semantic(workspace, options, by="response", within="dataset").drop()
             seconds, processor = clocks() - began
             peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
             rows = workspace.rows("SELECT ord, split_part(reason, ' ', 3) FROM candidates WHERE stage = 'dedup'")
