@@ -131,9 +131,7 @@ def _configured(folder: Folder, configs: Sequence[Mapping[str, Any]], *, split: 
         case [*each] if all(isinstance(entry, dict) for entry in each):
             named = [str(entry.get("split", "train")) for entry in each]
             if twice := next((name for place, name in enumerate(named) if name in named[:place]), None):
-                raise SourceError(
-                    f"{folder.name}/README.md: `data_files` has the split {twice!r} twice; make one list of its paths"
-                )
+                raise SourceError(f"{folder.name}/README.md: `data_files` has the split {twice!r} twice; list its paths together")
             patterns = {name: entry.get("path") for name, entry in zip(named, each, strict=True)}
         case _:
             patterns = {"train": given}
