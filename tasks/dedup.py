@@ -9,8 +9,21 @@ from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
 from tasks.duplicates.digests import TEXT, normalised
 from tasks.duplicates.near import drop_near
-from tasks.duplicates.options import ORDER, DedupOptions
-from tasks.duplicates.semantic import drop_semantic
+from tasks.duplicates.options import ORDER, DedupOptions, SemanticOptions
+from tasks.duplicates.semantic import Semantic
+
+_STANDS_FOR = """
+    theirs.ord = mine.kept_ord AND theirs.arm = mine.kept_arm AND theirs.sample_index = mine.kept_index
+        AND mine.stage = 'dedup' AND theirs.stage = 'dedup'
+"""
+"""That one was dropped for the sake of another, which is dropped itself."""
+_BEREFT = f"SELECT mine.ord, mine.arm, mine.sample_index FROM candidates AS mine JOIN candidates AS theirs ON {_STANDS_FOR}"
+_TAKEN_ALONG = f"""
+    UPDATE candidates AS mine SET reason = theirs.reason,
+        kept_ord = theirs.kept_ord, kept_arm = theirs.kept_arm, kept_index = theirs.kept_index
+    FROM candidates AS theirs WHERE {_STANDS_FOR} AND theirs.digest = mine.digest
+"""
+"""Gives what says the same as one that is dropped that one's reason."""
 
 
 def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: str) -> None:
@@ -21,14 +34,54 @@ def dedup(workspace: Workspace, options: DedupOptions, lake: Lake, *, build_id: 
     if not options.on:
         return
     held(workspace, options.against, lake)
+    _by_words(workspace, options, lake, build_id)
+    if options.semantic is not None:
+        _by_meaning(workspace, options, options.semantic, lake, build_id)
+    workspace.execute("DROP VIEW held")
+
+
+def _by_words(workspace: Workspace, options: DedupOptions, lake: Lake, build_id: str) -> None:
+    """Reject what is the same, or nearly the same, as a kept one."""
     if options.near is not None:
         drop_near(workspace, options.near, lake, by=options.by, within=options.within, build_id=build_id)
     elif options.exact:
         with workspace.sparing():
             _exact(workspace, options)
-    if options.semantic is not None:
-        drop_semantic(workspace, options.semantic, by=options.by, within=options.within)
-    workspace.execute("DROP VIEW held")
+
+
+def _by_meaning(workspace: Workspace, options: DedupOptions, semantic: SemanticOptions, lake: Lake, build_id: str) -> None:
+    """Reject what says the same as a kept one.
+
+    What is dropped here may stand for others that were dropped by their words. Those that say the same go with it. The others
+    come back, and are compared with what is kept: first by meaning, since most of them mean what it does, then by words, and
+    again where that leaves some without theirs. In each round the first that came back is settled.
+    """
+    meaning = Semantic(workspace, semantic, by=options.by, within=options.within)
+    meaning.drop()
+    workspace.execute(_TAKEN_ALONG)
+    while bring_back(workspace, _BEREFT):
+        meaning.drop()
+        _by_words(workspace, options, lake, build_id)
+        workspace.execute(_TAKEN_ALONG)
+    meaning.close()
+
+
+def bring_back(workspace: Workspace, slots: str) -> bool:
+    """Put the slots of a query back in, behind all that has stayed. Return whether there are any."""
+    workspace.execute(f"CREATE OR REPLACE TABLE back AS {slots}")
+    some = bool(workspace.rows("SELECT 1 FROM back LIMIT 1"))
+    if some:
+        workspace.execute("UPDATE candidates SET returned = FALSE WHERE returned AND stage IS NULL")
+        workspace.execute(
+            """
+            UPDATE candidates SET stage = NULL, reason = NULL, returned = TRUE,
+                kept_ord = NULL, kept_arm = NULL, kept_index = NULL
+            FROM back
+            WHERE candidates.ord = back.ord AND candidates.arm = back.arm AND candidates.sample_index = back.sample_index
+            """
+        )
+    workspace.execute("DROP TABLE back")
+    return some
 
 
 def check_against(options: DedupOptions, lake: Lake, *, dataset: str, where: str) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.decontaminate import STAGE, Decontamination
-from tasks.dedup import dedup
+from tasks.dedup import bring_back, dedup
 from tasks.duplicates.options import DedupOptions
 
 
@@ -31,7 +31,7 @@ def dedup_and_decontaminate(
     if workspace.rows("SELECT 1 FROM bereft LIMIT 1"):
         heldout.clear(workspace, "bereft")
         if workspace.rows("SELECT 1 FROM bereft LIMIT 1"):
-            _bring_back(workspace)
+            bring_back(workspace, "SELECT ord, arm, sample_index FROM bereft")
             dedup(workspace, options, lake, build_id=build_id)
     workspace.execute("DROP TABLE bereft")
 
@@ -66,16 +66,3 @@ def _bereft(workspace: Workspace, *, by_prompt: bool) -> None:
             """
         )
     workspace.execute("DROP TABLE doubles")
-
-
-def _bring_back(workspace: Workspace) -> None:
-    """Put those that are left of `bereft` back in, behind all that had stayed."""
-    workspace.execute(
-        """
-        UPDATE candidates SET stage = NULL, reason = NULL, returned = TRUE,
-            kept_ord = NULL, kept_arm = NULL, kept_index = NULL
-        FROM bereft
-        WHERE candidates.ord = bereft.ord AND candidates.arm = bereft.arm
-            AND candidates.sample_index = bereft.sample_index
-        """
-    )

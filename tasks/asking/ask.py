@@ -243,7 +243,9 @@ class Desk:
         return self._controls.well > so_far.well_then
 
     def _gives_up(self, state: tenacity.RetryCallState, so_far: Try) -> bool:
-        """Whether not to try again: the run stops, it is this request's fault, or there is no hope."""
+        """Whether not to try again: the run stops, it is this request's fault, or there is no hope, as of what is recorded."""
+        if isinstance(self.teacher, Recorded):
+            return True
         if so_far.billed_again and not so_far.may_repeat():
             return True
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from storage.workspace import JOIN_BYTES, Workspace
 from tasks.duplicates.cells import Cells, by_key, by_means
 from tasks.duplicates.digests import TEXT
-from tasks.duplicates.embedding import Embedder, load
+from tasks.duplicates.embedding import load
 from tasks.duplicates.greedy import KEPT, Pairs, greedy, most_similar
 from tasks.duplicates.leaders import checked, similar_pairs
 from tasks.duplicates.options import ORDER, SemanticOptions
@@ -29,33 +29,83 @@ BATCH = 500
 SCALE = 32_767
 """Of a vector's coordinates, which are kept as whole numbers of 16 bits: evenly spread, where half precision isn't, and with
 products that are the same on any machine."""
+_COPIED = 10_000
+"""Vectors that are copied at a time."""
+_BEFORE = """
+    SELECT number, min(place) AS place FROM semantic_rows AS mine JOIN semantic_before AS theirs
+        ON mine.sample_id = theirs.sample_id AND mine.source IS NOT DISTINCT FROM theirs.source
+    GROUP BY number
+"""
+"""The rows that were embedded before, and where."""
 ACROSS = 3
 """Rounds in which those that stand for others are compared in cells of their own, and times within each."""
 ROUNDS = 16
 """Of searching, at most. Beyond it some duplicates may both stay; who is dropped duplicates a kept one in any case."""
 
 
-def drop_semantic(
-    workspace: Workspace,
-    options: SemanticOptions,
-    *,
-    by: Literal["response", "prompt", "both"],
-    within: Literal["dataset", "prompt"],
-) -> None:
-    """Reject what says the same as a kept one among the `candidates` still in; `held` must be there."""
-    embedder = load(options.model, what="dedup.semantic.model")
-    alone = by == "both" or within == "prompt"
-    workspace.make_room(workspace.rows("SELECT count(*) FROM candidates")[0][0], each=JOIN_BYTES)
-    total, settled = _rows(workspace, alone=alone)
-    vectors = _embed(workspace, embedder, total)
-    known = np.flatnonzero(_filled(vectors))
-    if alone:
-        keys = workspace.table("SELECT number, prompt FROM semantic_rows ORDER BY number")["prompt"].to_numpy()
-        cells = by_key(keys, known)
-    else:
-        cells = by_means(vectors, known)
-    _reject(workspace, search(vectors, cells, options.threshold, settled=settled, across=not alone))
-    workspace.execute("DROP TABLE semantic_rows")
+class Semantic:
+    """One search, which may be made again where samples came back: a text is embedded once."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        options: SemanticOptions,
+        *,
+        by: Literal["response", "prompt", "both"],
+        within: Literal["dataset", "prompt"],
+    ) -> None:
+        """Load the model. Raise SetupError where it can't be had."""
+        self._workspace = workspace
+        self._embedder = load(options.model, what="dedup.semantic.model")
+        self._threshold = options.threshold
+        self._alone = by == "both" or within == "prompt"
+        self._vectors: NDArray[np.int16] | None = None
+        self._rounds = 0
+
+    def drop(self) -> None:
+        """Reject what says the same as a kept one among the `candidates` still in; `held` must be there."""
+        workspace = self._workspace
+        workspace.make_room(workspace.rows("SELECT count(*) FROM candidates")[0][0], each=JOIN_BYTES)
+        total, settled = _rows(workspace, alone=self._alone)
+        vectors = self._embed(total)
+        known = np.flatnonzero(_filled(vectors))
+        if self._alone:
+            keys = workspace.table("SELECT number, prompt FROM semantic_rows ORDER BY number")["prompt"].to_numpy()
+            cells = by_key(keys, known)
+        else:
+            cells = by_means(vectors, known)
+        _reject(workspace, search(vectors, cells, self._threshold, settled=settled, across=not self._alone))
+        workspace.execute(
+            "CREATE OR REPLACE TABLE semantic_before AS SELECT number AS place, source, sample_id FROM semantic_rows"
+        )
+        workspace.execute("DROP TABLE semantic_rows")
+        self._vectors = vectors
+
+    def close(self) -> None:
+        """Forget what was embedded."""
+        self._workspace.execute("DROP TABLE IF EXISTS semantic_before")
+
+    def _embed(self, total: int) -> NDArray[np.int16]:
+        """Return the rows' vectors, as a file in the workspace."""
+        self._rounds += 1
+        path = self._workspace.folder / f"vectors{self._rounds % 2}.i16"
+        if not total:
+            return np.zeros((0, self._embedder.dim), np.int16)
+        path.unlink(missing_ok=True)
+        vectors: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(total, self._embedder.dim))
+        if self._vectors is not None:
+            for batch in self._workspace.stream(_BEFORE, rows=_COPIED):
+                vectors[batch["number"].to_numpy()] = self._vectors[batch["place"].to_numpy()]
+        seen = np.zeros(total, np.uint64)
+        for numbers, texts in _texts(self._workspace, again=self._vectors is not None):
+            # Lakes may be merged by hand, so a sample may stand there twice: whatever is read first, the same one counts.
+            marks = np.array([_mark(text) for text in texts], np.uint64)
+            made = np.rint(self._embedder.embed(texts) * SCALE).astype(np.int16)
+            for place, number in enumerate(numbers):
+                if marks[place] > seen[number]:
+                    seen[number] = marks[place]
+                    vectors[number] = made[place]
+        return vectors  # type: ignore[no-any-return]
 
 
 def search(vectors: NDArray[np.int16], cells: Cells, threshold: float, *, settled: int = 0, across: bool = False) -> Pairs:
@@ -163,28 +213,11 @@ def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
     return total, total - came_back if came_back else settled
 
 
-def _embed(workspace: Workspace, embedder: Embedder, total: int) -> NDArray[np.int16]:
-    """Return the rows' vectors, as a file in the workspace."""
-    path = workspace.folder / "vectors.i16"
-    if not total:
-        return np.zeros((0, embedder.dim), np.int16)
-    vectors: Any = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=(total, embedder.dim))
-    seen = np.zeros(total, np.uint64)
-    for numbers, texts in _texts(workspace):
-        # Lakes may be merged by hand, so a sample may stand there twice: whatever is read first, the same one counts.
-        marks = np.array([_mark(text) for text in texts], np.uint64)
-        made = np.rint(embedder.embed(texts) * SCALE).astype(np.int16)
-        for place, number in enumerate(numbers):
-            if marks[place] > seen[number]:
-                seen[number] = marks[place]
-                vectors[number] = made[place]
-    return vectors  # type: ignore[no-any-return]
-
-
-def _texts(workspace: Workspace) -> Iterator[tuple[list[int], list[str]]]:
-    rows = "semantic_rows"
+def _texts(workspace: Workspace, *, again: bool) -> Iterator[tuple[list[int], list[str]]]:
+    """Yield numbers and texts of the rows: of those alone that weren't embedded before, where it is done `again`."""
+    rows = f"(FROM semantic_rows WHERE number NOT IN (SELECT number FROM ({_BEFORE})))" if again else "semantic_rows"
     mine = f"SELECT number, {TEXT} AS said FROM samples JOIN (FROM {rows} WHERE source IS NULL) USING (sample_id)"
-    theirs = f"SELECT number, {TEXT} AS said FROM held JOIN {rows} USING (source, sample_id)"
+    theirs = f"SELECT number, {TEXT} AS said FROM held JOIN {rows} AS rows USING (source, sample_id)"
     for query in (mine, theirs):
         for batch in workspace.stream(query, rows=BATCH):
             yield batch["number"].to_pylist(), batch["said"].to_pylist()

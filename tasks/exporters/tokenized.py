@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,7 +26,9 @@ from tasks.options import PathText
 from tasks.rights.conjunction import conjunction
 
 BATCH = 256
-"""Conversations that are tokenized at a time."""
+"""Conversations that are tokenized at a time, at most."""
+CHARS = 2_000_000
+"""Characters that are: a token takes some hundred bytes until it is an id alone."""
 MASKED = -100
 """The label that Hugging Face's losses pass over."""
 _IDS = pa.list_(pa.int32())
@@ -173,8 +174,8 @@ class Tokenized(Shown):
         return turn | ({"reasoning_content": trace["reasoning"]} if self.reasoning == "turn" and trace["reasoning"] else {})
 
     def _sequences(self, traces: Iterable[Mapping[str, Any]]) -> Iterator[Conversation]:
-        chat, counts, source = self._chat, self._counts, iter(traces)
-        while batch := list(itertools.islice(source, BATCH)):
+        chat, counts = self._chat, self._counts
+        for batch in _batches(traces):
             shown = [(trace, rendered) for trace in batch if (rendered := self._rendered(chat, trace)) is not None]
             encoded = chat.encode([rendered for _, rendered in shown], offsets=self.offsets)
             for (trace, rendered), whole in zip(shown, encoded, strict=True):
@@ -236,3 +237,17 @@ class Tokenized(Shown):
         if self.position_ids:
             row["position_ids"] = [place for each in sequences for place in range(len(each))]
         return row
+
+
+def _batches(traces: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """Yield traces together that are to be tokenized at a time."""
+    batch: list[Mapping[str, Any]] = []
+    chars = 0
+    for trace in traces:
+        batch.append(trace)
+        chars += len(trace["response"]) + len(trace["reasoning"] or "") + sum(len(turn["content"]) for turn in trace["messages"])
+        if len(batch) >= BATCH or chars >= CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch

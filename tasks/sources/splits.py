@@ -20,7 +20,7 @@ from storage.plugins import nearest
 from tasks.sources.file import File
 from tasks.sources.readers import READERS, readable
 
-_SHARD = re.compile(r"^(?:.*/)?data/(\w+(?:\.\w+)*)-[0-9]{5}-of-[0-9]{5}[^/]*$")
+_SHARD = re.compile(r"^data/(\w+(?:\.\w+)*)-[0-9]{5}-of-[0-9]{5}[^/]*$")
 _WORDS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "dev", "val"),
@@ -65,7 +65,7 @@ class Folder:
         file = self.files[path]
         try:
             with file.open() as stream:
-                return stream.read(_HEAD).decode("utf-8", errors="replace")
+                return stream.read(_HEAD).decode("utf-8-sig", errors="replace")
         except OSError as error:
             raise SourceError(f"{file.name}: can't be read: {error.strerror or error}") from error
 
@@ -79,7 +79,12 @@ class Folder:
         except yaml.YAMLError as error:
             raise SourceError(f"{self.files['README.md'].name}: its head isn't YAML") from error
         listed = said.get("configs") if isinstance(said, dict) else None
-        return [each for each in listed if isinstance(each, dict) and each.get("config_name")] if isinstance(listed, list) else []
+        if not isinstance(listed, list):
+            return []
+        for each in listed:
+            if not isinstance(each, dict) or not each.get("config_name"):
+                raise SourceError(f"{self.files['README.md'].name}: `configs` lists one without a `config_name`")
+        return listed
 
 
 def chosen(folder: Folder, *, split: str | None, config: str | None) -> list[File]:
@@ -124,7 +129,10 @@ def _configured(folder: Folder, configs: Sequence[Mapping[str, Any]], *, split: 
         case dict():
             patterns = given
         case [*each] if all(isinstance(entry, dict) for entry in each):
-            patterns = {str(entry.get("split", "train")): entry.get("path") for entry in each}
+            named = [str(entry.get("split", "train")) for entry in each]
+            if twice := next((name for place, name in enumerate(named) if name in named[:place]), None):
+                raise SourceError(f"{folder.name}/README.md: `data_files` has the split {twice!r} twice; list its paths together")
+            patterns = {name: entry.get("path") for name, entry in zip(named, each, strict=True)}
         case _:
             patterns = {"train": given}
     wanted = patterns[_pick(list(patterns), split, "split", folder)]
@@ -143,28 +151,45 @@ def _matching(folder: Folder, patterns: Any) -> list[File]:
         if not matched:
             raise SourceError(f"{folder.name}/{pattern}: no such file, and the README lists it")
         found += [path for path in matched if path not in found]
-    return _readable([folder.files[path] for path in found])
+    return _of_one_kind(folder, _readable([folder.files[path] for path in found]))
 
 
 def _by_name(folder: Folder, split: str | None) -> list[File]:
     files = {path: file for path, file in folder.files.items() if readable(file)}
     if not files:
         raise SourceError(f"{folder.name}: no files in it that can be read, such as *.jsonl; what can be is {', '.join(READERS)}")
-    splits: dict[str, list[File]] = {}
-    for path, file in files.items():
-        if (name := _split_of(path)) is not None:
-            splits.setdefault(name, []).append(file)
-    if (split is None and len(splits) < 2) or (split == "train" and not splits):  # noqa: PLR2004 - nothing to choose from
+    splits, others = _splits(list(files))
+    if not splits and split in {None, "train"}:
         return _of_one_kind(folder, list(files.values()))
-    return _of_one_kind(folder, splits[_pick(list(splits), split, "split", folder)])
+    if split is None and len(splits) == 1 and others:
+        (name,) = splits
+        raise SourceError(
+            f"{folder.name}: names tell the split {name!r} of some files, and none of {others[0]}: "
+            f"name the split, as in `split: {name}`, or the files, as in {folder.name}/*{next(iter(files.values())).endings[0]}"
+        )
+    return _of_one_kind(folder, [files[path] for path in splits[_pick(list(splits), split, "split", folder)]])
 
 
-def _split_of(path: str) -> str | None:
-    if shard := _SHARD.match(path):
-        return shard[1]
-    # A folder's name goes before a file's.
-    above, _, name = path.rpartition("/")
-    return next((split for part in (above, name) for split, names in _NAMES.items() if part and names.search(part)), None)
+def _splits(paths: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
+    """Return the files of each split, and those that are in none though others are.
+
+    Shards below `data` go before all, and are meant alone; folders' names go before files'. What has the names of two is in both.
+    """
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        if shard := _SHARD.match(path):
+            found.setdefault(shard[1], []).append(path)
+    if found:
+        return found, []
+    for part in (0, 2):  # of what `rpartition` returns
+        for path in paths:
+            for split, names in _NAMES.items():
+                if names.search(path.rpartition("/")[part]):
+                    found.setdefault(split, []).append(path)
+        if found:
+            known = {path for named in found.values() for path in named}
+            return found, [path for path in paths if path not in known]
+    return {}, []
 
 
 def _of_one_kind(folder: Folder, files: list[File]) -> list[File]:

@@ -616,11 +616,12 @@ class TestTeacherDown:
         assert (in_virtual_time(main()) >= 60) == (refusals > 5)
 
     @pytest.mark.parametrize("error", [RequestRejected("no answer"), completion("")], ids=repr)
-    def test_what_is_recorded(self, error: Exception | Completion):
-        """A replay isn't down for what it lacks, or for empty responses that it has: nothing is waited for, or is said in the end."""
+    @pytest.mark.parametrize("attempts", [1, 5])
+    def test_what_is_recorded(self, error: Exception | Completion, attempts: int):
+        """A replay isn't down for what it lacks, or for empty responses that it has: nothing is waited for, or asked for again."""
 
         async def main() -> tuple[set[type], float]:
-            desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": 1})), teacher, Stop())
+            desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": attempts})), teacher, Stop())
             found = await asyncio.gather(*(desk.ask(make_request(f"{n}")) for n in range(90)), return_exceptions=True)
             await desk.conclude()
             return {type(each) for each in found}, asyncio.get_running_loop().time()

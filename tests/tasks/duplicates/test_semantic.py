@@ -111,6 +111,24 @@ async def test_after_near(lake: Lake, model: str):
     assert sorted(row["reason"].split()[0] for row in built.tables["outcomes"] if row["reason"]) == ["duplicates", "semantically"]
 
 
+@pytest.mark.parametrize("given", [{}, {"near": True}], ids=str)
+async def test_who_stands_for_others(lake: Lake, model: str, given: dict[str, Any]):
+    """What was dropped for the sake of one that is then dropped by its meaning names the one that is kept."""
+    built = await run(lake, model, {"a": ["big cat", "large cat", "LARGE  cat"]}, **given)
+    (kept,) = [row["sample_id"] for row in built.tables["outcomes"] if row["outcome"] == "kept"]
+    reasons = [row["reason"] for row in built.tables["outcomes"] if row["reason"]]
+    assert [reason.split(" (")[0] for reason in reasons] == [f"semantically duplicates {kept}"] * 2
+
+
+async def test_comes_back(lake: Lake, model: str):
+    """What is near to one that is dropped by its meaning, and doesn't mean what the kept one does, is kept itself."""
+    texts = {"a": ["big sleeps", "large rests", "large rests dog dog", "large large rests dog dog"]}
+    built = await run(lake, model, texts, near={"threshold": 0.6, "ngram": 1}, threshold=0.98)
+    words = [(row["reason"] or "kept").split()[0] for row in built.tables["outcomes"]]
+    assert words == ["kept", "semantically", "kept", "near-duplicates"]
+    assert built.tables["outcomes"][2]["sample_id"] in built.tables["outcomes"][3]["reason"]
+
+
 async def test_again(lake: Lake, model: str):
     """A rerun drops the same ones."""
     texts = {"a": ["big cat sleeps", "large cat rests", "small dog"], "b": ["small dog rests", "dog", "big"]}

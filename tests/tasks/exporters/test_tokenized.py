@@ -106,8 +106,26 @@ class TestTokens:
         """How many are tokenized at a time changes nothing."""
         traces = [make_trace(n) for n in range(7)]
         expected = rows(folders[name], *traces)
-        monkeypatch.setattr(tokenized, "BATCH", 2)
-        assert rows(folders[name], *traces) == expected
+        for bound, number in (("BATCH", 2), ("CHARS", 50)):
+            with monkeypatch.context() as patch:
+                patch.setattr(tokenized, bound, number)
+                assert rows(folders[name], *traces) == expected
+
+
+def test_long_ones(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch):
+    """Of long conversations fewer are tokenized at a time: each of their tokens takes a hundred bytes meanwhile."""
+    sizes: list[int] = []
+    encode = chat.Chat.encode
+
+    def watched(self: chat.Chat, rendered: list[Rendered], **given: Any) -> Any:
+        sizes.append(sum(len(each.text) for each in rendered))
+        return encode(self, rendered, **given)
+
+    monkeypatch.setattr(chat.Chat, "encode", watched)
+    monkeypatch.setattr(tokenized, "CHARS", 10_000)
+    assert len(rows(folders["chatml"], *(make_trace(n, response="It is. " * 500) for n in range(9)))) == 9
+    assert len(sizes) == 3
+    assert max(sizes) < 12_000
 
 
 class TestTemplates:

@@ -118,6 +118,38 @@ class TestRepository:
         with pytest.raises(SourceError, match=r"/data/\*\.parquet: no such file, and the README lists it"):
             texts(tmp_path)
 
+    def test_a_split_that_stands_twice(self, tmp_path: Path):
+        """Files of a split that a README lists in two entries would be lost, so it is told."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        jsonl(tmp_path, {"prompt": "b"}, name="b.jsonl")
+        files = [{"split": "train", "path": "a.jsonl"}, {"split": "train", "path": "b.jsonl"}]
+        readme(tmp_path, {"configs": [{"config_name": "x", "data_files": files}]})
+        with pytest.raises(SourceError, match=r"README\.md: `data_files` has the split 'train' twice; list its paths together"):
+            texts(tmp_path)
+
+    def test_a_config_without_a_name(self, tmp_path: Path):
+        """Files that a config without a name lists aren't those of the folder."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        readme(tmp_path, {"configs": [{"data_files": "a.jsonl"}]})
+        with pytest.raises(SourceError, match=r"README\.md: `configs` lists one without a `config_name`"):
+            texts(tmp_path)
+
+    def test_several_kinds(self, tmp_path: Path):
+        """The same rows in two forms would count twice, also where a README's pattern matches both."""
+        jsonl(tmp_path, {"prompt": "a"}, name="data/a.jsonl")
+        parquet(tmp_path, "data/a.parquet", "a")
+        readme(tmp_path, {"configs": [{"config_name": "x", "data_files": "data/*"}]})
+        with pytest.raises(SourceError, match=r"has \.jsonl and \.parquet files; name those of one kind"):
+            texts(tmp_path)
+
+    def test_a_byte_order_mark(self, tmp_path: Path):
+        """A README that begins with one has its head all the same."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        jsonl(tmp_path, {"prompt": "b"}, name="b.jsonl")
+        readme(tmp_path, {"configs": [{"config_name": "x", "data_files": "b.jsonl"}]})
+        (tmp_path / "README.md").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "README.md").read_bytes())
+        assert texts(tmp_path) == ["b"]
+
     @pytest.mark.parametrize("head", ["---\n: {\n---\n", "---\nconfigs: 4\n---\n", "# No head\n"])
     def test_a_readme_that_says_nothing(self, tmp_path: Path, head: str):
         """Without a list of configs names tell; a head that isn't YAML is told."""
@@ -148,6 +180,36 @@ class TestRepository:
         theirs = datasets.load_dataset(str(tmp_path), cache_dir=str(tmp_path / ".cache"))
         assert {name: each["prompt"][:] for name, each in theirs.items()} == {"train": ["a"], "test": ["b"]}
         with pytest.raises(SourceError, match=r"has several splits \((train, test|test, train)\)"):
+            texts(tmp_path)
+
+    @pytest.mark.parametrize(
+        ("names", "split"),
+        [
+            (["data/train-00000-of-00001.parquet", "extra.parquet"], None),
+            (["data/train-00000-of-00001.parquet", "data/extra.parquet", "test.parquet"], None),
+            (["main/data/hard-00000-of-00001.parquet", "main/data/easy-00000-of-00001.parquet"], "train"),
+            (["train.parquet", "corpus.parquet"], "train"),
+            (["train/a.parquet", "other/b.parquet"], "train"),
+            (["valid.parquet", "val/x.parquet"], "validation"),
+            (["train/validation/a.parquet", "test/b.parquet"], "validation"),
+            (["train-test.parquet"], "test"),
+        ],
+        ids=str,
+    )
+    def test_as_the_library_reads(self, tmp_path: Path, names: list[str], split: str | None):
+        """Where names tell the splits of some files alone, or tell two, the rows are those that the library reads."""
+        for name in names:
+            parquet(tmp_path / "d", name, name)
+        theirs = datasets.load_dataset(str(tmp_path / "d"), split=split or "train", cache_dir=str(tmp_path / "cache"))
+        assert sorted(texts(tmp_path / "d", split=split)) == sorted(theirs["prompt"])
+
+    def test_names_that_tell_one_split(self, tmp_path: Path):
+        """Of files beside it nobody can say whether they are meant, so the split is named."""
+        parquet(tmp_path, "train.parquet", "a")
+        parquet(tmp_path, "corpus.parquet", "b")
+        with pytest.raises(
+            SourceError, match=r"the split 'train' of some files, and none of corpus\.parquet: name the split, as in `spl"
+        ):
             texts(tmp_path)
 
     def test_splits_of_any_name(self, tmp_path: Path):
