@@ -23,8 +23,8 @@ from tasks.teachers.embedded import MODEL, EmbeddedServer
 from tasks.teachers.weights import revision
 from tests.tasks.exporters import students
 from tests.tasks.exporters.distributions import drawn
-from tests.tasks.exporters.test_tokenized import decode, loaded
-from tests.tasks.exporters.test_tokenized import rows as plain_rows
+from tests.tasks.exporters.tokenizing import decode, loaded
+from tests.tasks.exporters.tokenizing import rows as plain_rows
 from tests.tasks.exporters.traces import make_trace
 from tests.tasks.teachers.test_embedded import ask
 
