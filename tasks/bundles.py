@@ -9,7 +9,7 @@ from functools import partial
 from storage.errors import SetupError
 from storage.records import Prompt, Sample
 from tasks.threads import Threads
-from verifiers.bundle import Check, Checked, check_all
+from verifiers.bundle import Check, Found, check_all
 from verifiers.protocol import Verifier
 
 MOST = 64
@@ -20,8 +20,8 @@ GATHER_S = 0.005
 """A bundle waits so long for more checks."""
 FEW = 400
 """So many are made without a worker first: where no more come, none need be started. At half of them one is."""
-ALONE: Checked = (None, 0.0)
-_Waiting = tuple[Check, "asyncio.Future[Checked]"]
+ALONE: Found = (None, 0.0)
+_Waiting = tuple[Check, "asyncio.Future[Found]"]
 
 
 class Bundles:
@@ -38,7 +38,7 @@ class Bundles:
         self._timer: asyncio.TimerHandle | None = None
         self._sent: set[asyncio.Task[None]] = set()
 
-    async def check(self, verifier: Verifier, prompt: Prompt, sample: Sample) -> Checked:
+    async def check(self, verifier: Verifier, prompt: Prompt, sample: Sample) -> Found:
         """Return what a pure verifier finds, and the seconds that it took. None: the check is to be made by itself."""
         if self._few:
             self._few -= 1
@@ -47,7 +47,7 @@ class Bundles:
             return ALONE
         if self._off:
             return ALONE
-        done: asyncio.Future[Checked] = asyncio.get_running_loop().create_future()
+        done: asyncio.Future[Found] = asyncio.get_running_loop().create_future()
         self._gathered.append(((verifier, prompt, sample), done))
         self._chars += len(prompt.prompt) + len(sample.response) + len(sample.reasoning or "")
         if len(self._gathered) >= MOST or self._chars >= MOST_CHARS:

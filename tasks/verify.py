@@ -116,7 +116,7 @@ class Verification:
 
         `waste` is where later runs find what a judge was paid that gave no verdict, and `answers` what it had said by then.
         """
-        self._verifiers = [(named, running.waits(named.verifier)) for named in alone(verifiers)]
+        self._verifiers = [(named, running.waits(named.verifier), bundle.pure(named.verifier)) for named in alone(verifiers)]
         self._together = together(verifiers)
         self._store = store
         self._stop = stop
@@ -128,7 +128,7 @@ class Verification:
     @property
     def fingerprints(self) -> frozenset[str]:
         """Return those of the verifiers that judge a sample by itself."""
-        return frozenset(named.fingerprint for named, _ in self._verifiers)
+        return frozenset(named.fingerprint for named, *_ in self._verifiers)
 
     def close(self) -> None:
         """Let go of the threads."""
@@ -146,14 +146,14 @@ class Verification:
         """
         inputs = check_inputs(prompt)
         checks: list[tuple[int, Awaitable[Verdict | None]]] = []
-        for named, waits in self._verifiers:
+        for named, waits, pure in self._verifiers:
             for i, case in enumerate(cases):
                 if case.fingerprints is not None and named.fingerprint not in case.fingerprints:
                     continue
                 if waits:
                     checks.append((i, self._paid(named, prompt, case.sample, inputs)))
                 else:
-                    made = self._bundled if bundle.pure(named.verifier) else self._alone
+                    made = self._bundled if pure else self._alone
                     checks.append((i, self._kept(made(named, prompt, case.sample, inputs))))
         kept = [check for _, check in checks]
         if len(kept) == 1:

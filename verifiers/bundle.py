@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import cast
 
 from storage.records import Prompt, Sample
 from verifiers import running, workers
 from verifiers.parts import Combinator
-from verifiers.protocol import Finding, Verifier
+from verifiers.protocol import Checked, Finding, Verifier
 
 SLICE_S = 0.05
 """After so long no other check of a bundle is begun: the limit of the call is then that of one check, and little more."""
 Check = tuple[Verifier, Prompt, Sample]
-Checked = tuple[Finding | None, float]
+Found = tuple[Finding | None, float]
 """What was found, and the seconds that it took. None: the check wants to be made by itself."""
 
 
@@ -33,7 +34,7 @@ def limit_s(verifier: Verifier) -> float:
     return min([verifier.limit_s, *(limit_s(part.verifier) for part in parts)])
 
 
-def check_all(checks: Sequence[Check]) -> list[Checked]:
+def check_all(checks: Sequence[Check]) -> list[Found]:
     """Make checks in a worker, as many of the first of them as there is time for. The shortest of their limits is that of each.
 
     Raise what `Workers.call` raises: then nobody knows which of the checks it was.
@@ -43,8 +44,8 @@ def check_all(checks: Sequence[Check]) -> list[Checked]:
     return workers.default().call(_made, light, timeout_s=shortest_s + SLICE_S)
 
 
-def _made(checks: Sequence[Check]) -> list[Checked]:
-    found: list[Checked] = []
+def _made(checks: Sequence[Check]) -> list[Found]:
+    found: list[Found] = []
     began = at = time.perf_counter()
     with workers.none_within():
         for verifier, prompt, sample in checks:
@@ -58,6 +59,6 @@ def _made(checks: Sequence[Check]) -> list[Checked]:
 
 def _finding(verifier: Verifier, prompt: Prompt, sample: Sample) -> Finding | None:
     try:
-        return running.finding(verifier.check(prompt, sample))
+        return running.finding(cast("Checked", verifier.check(prompt, sample)))
     except (Exception, SystemExit, workers.NeedsWorker):  # noqa: BLE001 - whoever makes it by itself tells what it is
         return None

@@ -72,9 +72,9 @@ async def wait(name: str, verifier: Verifier, prompt: Prompt, sample: Sample) ->
         return _undecided(name, sample, error)
 
 
-def finding(checked: Checked | Awaitable[Checked]) -> Finding:
+def finding(checked: Checked) -> Finding:
     """Return what a check said. Raise TypeError for what no table could hold: a plug-in's author is told, and nobody else."""
-    found = checked if isinstance(checked, Finding) else Finding(passed=cast("bool | None", checked))
+    found = checked if isinstance(checked, Finding) else Finding(passed=checked)
     for name, kinds in (("passed", bool | None), ("score", int | float | None), ("reason", str), ("answer", str | None)):
         value: object = getattr(found, name)
         if not isinstance(value, kinds):

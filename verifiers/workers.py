@@ -36,9 +36,8 @@ LOADING_S = 60.0
 """For the imports of what a call needs, the first time."""
 CALLS = 10_000
 """After so many, a worker is replaced: what somebody's code leaks must not grow for as long as a build runs."""
-
-
 NONE_WITHIN: ContextVar[bool] = ContextVar("none_within", default=False)
+"""Whether no call may be made."""
 
 
 class NeedsWorker(BaseException):
