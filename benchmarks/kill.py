@@ -128,8 +128,7 @@ class Result:
                 (self.lost, f"{self.lost} samples were lost"),
                 (self.twice, f"{self.twice} samples are in the lake twice"),
                 (self.again > sum(self.in_flight), f"bought again: {self.again}, in flight: {sum(self.in_flight)}"),
-                # A response makes room for the next request when it has come, a moment before it is on disk.
-                (most > 2 * CONCURRENCY, f"{most} in flight at one kill, where {CONCURRENCY} may be asked for at a time"),
+                (most > CONCURRENCY, f"{most} in flight at one kill, where {CONCURRENCY} may be asked for at a time"),
                 (self.sold - self.again != self.wanted, f"{self.sold - self.again} different samples of {self.wanted}"),
                 (not self.same, "the snapshot differs from an undisturbed build's"),
             )

@@ -129,6 +129,7 @@ class Asks(Protocol):
         may_send: Callable[[], bool],
         billed: Callable[[Usage], object],
         may_repeat: Callable[[], bool],
+        keeps_place: bool,
     ) -> Answer:
         """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
@@ -244,15 +245,18 @@ class Draw:
             except UserError as error:
                 self.stop.set(_named(error, question.desk))
                 return
-            samples = self._samples(question, request, answer)
             try:
-                await self.journal.append(samples)
-            except StorageError as error:
-                self.stop.set(error)  # asking on would buy what can't be kept
-                return
-            except asyncio.CancelledError:
-                self._bought(samples, drawn)  # the journal writes them all the same
-                raise
+                samples = self._samples(question, request, answer)
+                try:
+                    await self.journal.append(samples)
+                except StorageError as error:
+                    self.stop.set(error)  # asking on would buy what can't be kept
+                    return
+                except asyncio.CancelledError:
+                    self._bought(samples, drawn)  # the journal writes them all the same
+                    raise
+            finally:
+                answer.safe()
             self._bought(samples, drawn)
             indices = indices[len(samples) :]
 
@@ -281,7 +285,9 @@ class Draw:
             billed.append(usage)
 
         try:
-            return await question.desk.ask(request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat)
+            return await question.desk.ask(
+                request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat, keeps_place=True
+            )
         except BaseException:
             failed = True
             self._in_vain(question, request, billed)

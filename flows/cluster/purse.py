@@ -116,12 +116,15 @@ class MeteredDesk(Desk):
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
+        keeps_place: bool = False,
     ) -> Answer:
         """See `Desk.ask`."""
         while True:
             await self._allowance.wait()
             try:
-                return await super().ask(request, may_send=may_send, billed=billed, may_repeat=may_repeat, certain=certain)
+                return await super().ask(
+                    request, may_send=may_send, billed=billed, may_repeat=may_repeat, certain=certain, keeps_place=keeps_place
+                )
             except Withheld:
                 if self._stop:
                     raise

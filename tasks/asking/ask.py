@@ -26,7 +26,7 @@ from storage.errors import (
     Withheld,
 )
 from tasks.asking.control import Controls, alike, control
-from tasks.asking.limits import Lease
+from tasks.asking.limits import Lease, Place
 from tasks.asking.line import Line
 from tasks.asking.lines import Lines
 from tasks.asking.meter import LineState
@@ -56,6 +56,13 @@ class Answer:
     """Of the last of them."""
     wasted: tuple[Usage, ...] = ()
     """What responses were billed for that were asked for again."""
+    place: Place | None = None
+    """Its place among the requests in flight, where that was kept."""
+
+    def safe(self) -> None:
+        """Make room for the next request: this one's answer is on disk, or never will be."""
+        if self.place is not None:
+            self.place.leave()
 
 
 class Desk:
@@ -96,6 +103,7 @@ class Desk:
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
+        keeps_place: bool = False,
     ) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
@@ -103,8 +111,10 @@ class Desk:
         of every response, also of one that is asked for again. `certain`: find out of a response that is none, and of a refusal,
         whether it is `by_itself`.
         `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
+        `keeps_place`: the request counts as in flight until the caller calls `Answer.safe`. So what a kill may cost is never
+        more than the limit on requests in flight, however long a disk takes.
         """
-        so_far = Try(request, may_send, billed, may_repeat, well_then=self._controls.well)
+        so_far = Try(request, may_send, billed, may_repeat, keeps_place=keeps_place, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -254,17 +264,26 @@ class Desk:
         return isinstance(error, TeacherError) and self._ways.lost(error, so_far)
 
     async def _once(self, so_far: Try) -> Completion:
-        completion = None
-        while completion is None:
+        while True:
             line = self._ways.pick()
-            async with line.limiter.place() as entered:
-                if not entered:
+            async with line.limiter.place() as place:
+                if place is None:
                     continue
                 try:
                     completion = await self._through(line, so_far)
                 except (BrokenOff, NoChoices) as error:
                     so_far.bill(error.usage)
                     raise
+                if completion is None:
+                    continue
+                completion = self._taken(completion, so_far)
+                if so_far.keeps_place:
+                    place.keep()
+                    so_far.place = place
+                return completion
+
+    def _taken(self, completion: Completion, so_far: Try) -> Completion:
+        """Return what is wanted of a response. Raise BadResponse or Unwanted where it is to be asked for again."""
         try:
             completion = self._distributions.check(completion, so_far.request)
         except BadResponse:
@@ -346,4 +365,6 @@ class Desk:
 
 
 def _answer(completion: Completion, so_far: Try) -> Answer:
-    return Answer(completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted)
+    return Answer(
+        completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted, place=so_far.place
+    )

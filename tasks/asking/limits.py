@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tasks.asking.capacity import Capacity
 from tasks.asking.pace import Cell, Pace, open_cells
@@ -95,21 +96,32 @@ class _Gate:
                 place.set_result(False)
 
 
-class _Place:
-    """A place within a gate, as a context; `contextlib` would make it cost twice as much."""
+class Place:
+    """A place among the requests in flight, as a context; `contextlib` would make it cost twice as much."""
 
-    __slots__ = ("_entered", "_gate", "_limit")
+    __slots__ = ("_entered", "_gate", "_kept", "_limit")
 
     def __init__(self, gate: _Gate, limit: Callable[[], int]) -> None:
+        """Wait at a gate."""
         self._gate, self._limit = gate, limit
-        self._entered = False
+        self._entered = self._kept = False
 
-    async def __aenter__(self) -> bool:
+    async def __aenter__(self) -> Self | None:
         self._entered = await self._gate.enter(self._limit)
-        return self._entered
+        return self if self._entered else None
 
     async def __aexit__(self, *exc: object) -> None:
+        if not self._kept:
+            self.leave()
+
+    def keep(self) -> None:
+        """Have it until `leave` is called, and not only to the end of the context."""
+        self._kept = True
+
+    def leave(self) -> None:
+        """Make room for the next request."""
         if self._entered:
+            self._entered = False
             self._gate.leave(self._limit)
 
 
@@ -147,7 +159,7 @@ class Limiter:
 
     @property
     def inside(self) -> int:
-        """Requests that have a place: in flight, or about to be sent."""
+        """Requests that have a place: in flight, about to be sent, or answered with what isn't on disk yet."""
         return self._gate.inside
 
     @property
@@ -183,9 +195,9 @@ class Limiter:
         """Whether the server wants nothing just now."""
         return self._pause_s() > 0
 
-    def place(self) -> _Place:
-        """Wait until there is room for one more request in flight. Give False where `dismiss` was called meanwhile."""
-        return _Place(self._gate, self._window)
+    def place(self) -> Place:
+        """Wait until there is room for one more request in flight. Give None where `dismiss` was called meanwhile."""
+        return Place(self._gate, self._window)
 
     def dismiss(self) -> None:
         """Send everybody away who waits for a place."""

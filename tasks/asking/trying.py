@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage.errors import TeacherError
+from tasks.asking.limits import Place
 from tasks.asking.line import Line
 from tasks.teachers.protocol import Completion, Request, Usage
 
@@ -38,6 +39,10 @@ class Try:
     """What was billed for responses that were asked for again."""
     in_hand: Completion | None = None
     """A response that is there, though another was asked for."""
+    keeps_place: bool = False
+    """Whether it is in flight, for the limits, until its answer is `Answer.safe`."""
+    place: Place | None = None
+    """Where it keeps it: its place."""
     error: TeacherError | None = None
     """What the last attempt ended with."""
     well_then: int = 0

@@ -133,6 +133,7 @@ class BatchDesk:
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
+        keeps_place: bool = False,  # noqa: ARG002 - a batch is fetched again for nothing
     ) -> Answer:
         """Return the answer to one request, which may take a day. Raise as `tasks.asking.ask.Desk.ask` does.
 

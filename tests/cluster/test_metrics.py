@@ -31,7 +31,7 @@ def test_metrics_of_all_workers(lone_workplace: Workplace) -> None:
     """Requests, the latency histogram and refusals add up to what the teacher saw; in flight and the limit are the workers' own."""
     place = lone_workplace
     seen: defaultdict[str, list[float]] = defaultdict(list)
-    with LoopbackTeacher(delay_s=0.05) as teacher:
+    with LoopbackTeacher(delay_s=0.06) as teacher:
         spec(place, teacher.url, workers=2, limits={"concurrency": 16})
         with place.start("build", str(place.write()), "--lake", str(place.lake), "--metrics", "0") as running:
             lines: list[str] = []

@@ -189,6 +189,24 @@ class TestRequests:
         assert [sample.response for sample in drawn.values() if isinstance(sample, Sample)] == ["a", "b", "c"]
         assert [request.sample_index for request in till.teacher.requests] == [0, 2]
 
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_a_slow_disk(self, fails: bool):
+        """Until its samples are on disk a request is in flight: a kill never costs more than may be."""
+        on_the_way = []
+
+        class SlowJournal(FakeJournal):
+            async def append(self, samples: list[Sample]) -> None:
+                for _ in range(9):
+                    on_the_way.append(len(till.teacher.requests) - len(self.samples))
+                    await asyncio.sleep(0)
+                await super().append(samples)
+
+        till = Till(limits={"concurrency": 3})
+        till.draw.journal = till.journal = SlowJournal(refuse=StorageError("no space") if fails else None)
+        drawn = await till.ask(range(12))
+        assert max(on_the_way) == 3
+        assert len(drawn) == len(till.teacher.requests) == len(till.journal.samples) == 12 or fails
+
 
 class TestShares:
     """One bill, several samples."""

@@ -263,6 +263,30 @@ def test_an_error_gives_the_slot_back():
     assert in_virtual_time(main()) == pytest.approx(1)
 
 
+def test_a_place_that_is_kept():
+    """A place may outlive its context: the next has it when it is left, once, however often that is said."""
+
+    async def main() -> list[float]:
+        loop = asyncio.get_running_loop()
+        limiter = Limiter(LimitOptions(concurrency=1))
+        async with limiter.place() as place:
+            assert place is not None
+            place.keep()
+
+        async def hold() -> float:
+            async with limiter.place():
+                await asyncio.sleep(10)
+                return loop.time()
+
+        tasks = [asyncio.create_task(hold()) for _ in range(2)]
+        await asyncio.sleep(5)
+        place.leave()
+        place.leave()
+        return await asyncio.gather(*tasks)
+
+    assert in_virtual_time(main()) == pytest.approx([15, 25])
+
+
 def test_many_are_cancelled_at_once():
     """Whoever waits for a place may be cancelled in any number, and the places are all there afterwards."""
 
