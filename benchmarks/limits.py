@@ -16,6 +16,7 @@ import tempfile
 import time
 from typing import Any
 
+import uvloop
 from teacher import Running, running
 
 from storage.records import Message
@@ -65,17 +66,17 @@ def say(name: str, used: float, stats: dict[str, Any]) -> None:
 def requests() -> None:
     """Keep to 3,000 requests a minute."""
     with running(latency=0.5, requests_per_minute=3_000, burst=1.0) as teacher:
-        answers = asyncio.run(ask_for(teacher.url, RUN_S, limits={"requests_per_minute": 3_000, "concurrency": 256}))
+        answers = uvloop.run(ask_for(teacher.url, RUN_S, limits={"requests_per_minute": 3_000, "concurrency": 256}))
         say("3,000 requests a minute", answers / (3_000 / 60 * (RUN_S - 0.5)), teacher.stats())
     with running(latency=0.5, requests_per_minute=3_000, burst=1.0, headers=True) as teacher:
-        answers = asyncio.run(ask_for(teacher.url, RUN_S, limits={"concurrency": 256}))
+        answers = uvloop.run(ask_for(teacher.url, RUN_S, limits={"concurrency": 256}))
         say("the same, known from the server's headers alone", answers / (3_000 / 60 * (RUN_S - 0.5)), teacher.stats())
 
 
 def tokens() -> None:
     """Keep to 300,000 tokens a minute, by answers whose length varies tenfold."""
     with running(latency=1.0, tokens=200, tenfold=True, tokens_per_minute=300_000, burst=1.0) as teacher:
-        asyncio.run(ask_for(teacher.url, RUN_S, limits={"tokens_per_minute": 300_000, "concurrency": 256}))
+        uvloop.run(ask_for(teacher.url, RUN_S, limits={"tokens_per_minute": 300_000, "concurrency": 256}))
         stats = teacher.stats()
         say("300,000 tokens a minute, lengths vary tenfold", stats["tokens"] / (300_000 / 60 * (RUN_S - 1.0)), stats)
 
@@ -93,7 +94,7 @@ def capacity() -> None:
                 teacher.set(places=50)
                 await asking
 
-            asyncio.run(halved())
+            uvloop.run(halved())
             stats = teacher.stats()
             late = int(time.monotonic() - before)
             kind = "queues" if queue else "refuses"
@@ -106,7 +107,7 @@ def capacity() -> None:
 
 
 def _process(url: str, seconds: float) -> None:
-    asyncio.run(ask_for(url, seconds, account="benchmark", limits={"requests_per_minute": 3_000, "concurrency": 256}))
+    uvloop.run(ask_for(url, seconds, account="benchmark", limits={"requests_per_minute": 3_000, "concurrency": 256}))
 
 
 def processes() -> None:
@@ -150,7 +151,7 @@ def faults() -> None:
             await made.aclose()
             return sum(found)
 
-        answers = asyncio.run(main())
+        answers = uvloop.run(main())
         stats = teacher.stats()
         cut = stats["faults"].get("cut", 0)
         print(

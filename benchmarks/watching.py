@@ -10,13 +10,13 @@ verifiers and three tags, which the draw's own time above has of the request alo
 from __future__ import annotations
 
 import argparse
-import asyncio
 import statistics
 import threading
 import time
 import timeit
 import urllib.request
 
+import uvloop
 from draw import LATENCY_S, draw
 from teacher import running
 
@@ -78,7 +78,7 @@ def drawn(url: str, samples: int, *, scraped: bool) -> float:
         scraping = threading.Thread(target=scrape)
         scraping.start()
         before = time.process_time()
-        asyncio.run(draw(url, samples))
+        uvloop.run(draw(url, samples))
         took = time.process_time() - before
         done.set()
         scraping.join()
