@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -48,6 +48,7 @@ PUTS = 16
 class _Pending:
     lines: list[bytes]
     done: asyncio.Future[None]
+    on_disk: Callable[[], object]
 
 
 class Journal:
@@ -101,9 +102,10 @@ class Journal:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def append(self, samples: Sequence[Sample] | Sequence[Score]) -> None:
-        """Return once the samples are on disk. Raise StorageError where the disk refuses.
+    async def append(self, samples: Sequence[Sample] | Sequence[Score], *, on_disk: Callable[[], object] = lambda: None) -> None:
+        """Return once the samples are on disk, and with a mirror there too. Raise StorageError where one of them refuses.
 
+        `on_disk` is called in between: when they are on this machine's disk, and no kill loses them.
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
         queued before the first suspension: a caller that is cancelled while it waits loses nothing.
         """
@@ -111,7 +113,7 @@ class Journal:
             raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
-        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future())
+        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future(), on_disk)
         self._queue.append(pending)
         self._wake.set()
         await pending.done
@@ -160,6 +162,8 @@ class Journal:
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
                 self._refuse(batch, error)
                 continue
+            for pending in batch:
+                pending.on_disk()
             if self._mirror is None:
                 _count(batch)
             else:

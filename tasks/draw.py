@@ -109,8 +109,8 @@ class Spending:
 class Durable(Protocol):
     """What draw needs of the journal."""
 
-    async def append(self, samples: list[Sample]) -> None:
-        """Return once the samples are on disk."""
+    async def append(self, samples: list[Sample], *, on_disk: Callable[[], object]) -> None:
+        """Return once the samples count. `on_disk` is called as soon as no kill loses them."""
         ...
 
 
@@ -248,7 +248,7 @@ class Draw:
             try:
                 samples = self._samples(question, request, answer)
                 try:
-                    await self.journal.append(samples)
+                    await self.journal.append(samples, on_disk=answer.safe)
                 except StorageError as error:
                     self.stop.set(error)  # asking on would buy what can't be kept
                     return

@@ -304,11 +304,12 @@ class FakeJournal:
     samples: list[Sample] = field(default_factory=list)
     refuse: Exception | None = None
 
-    async def append(self, samples: list[Sample]) -> None:
+    async def append(self, samples: list[Sample], *, on_disk: Callable[[], object] = lambda: None) -> None:
         """Keep them."""
         if self.refuse is not None:
             raise self.refuse
         self.samples += samples
+        on_disk()
         await asyncio.sleep(0)
 
 

@@ -62,11 +62,13 @@ def mirror() -> FakeMirror:
 
 
 async def test_counts_once_it_is_in_both(tmp_path: Path, mirror: FakeMirror):
-    """`append` returns when the mirror has the sample; the disk has it before."""
+    """`append` returns when the mirror has the sample; the disk has it before, and says so then."""
     async with Journal(tmp_path, tmp_path / "parts", run="r", mirror=mirror) as log:
         mirror.hold.clear()
-        appending = asyncio.create_task(log.append([make_sample("a")]))
+        on_disk = asyncio.Event()
+        appending = asyncio.create_task(log.append([make_sample("a")], on_disk=on_disk.set))
         await mirror.trying.wait()
+        assert on_disk.is_set()
         assert [row["sample_id"] for row in read(tmp_path / "r-000000.jsonl")] == ["a"]
         assert not appending.done()
         mirror.hold.set()

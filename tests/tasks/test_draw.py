@@ -195,11 +195,11 @@ class TestRequests:
         on_the_way = []
 
         class SlowJournal(FakeJournal):
-            async def append(self, samples: list[Sample]) -> None:
+            async def append(self, samples: list[Sample], *, on_disk: Callable[[], object] = lambda: None) -> None:
                 for _ in range(9):
                     on_the_way.append(len(till.teacher.requests) - len(self.samples))
                     await asyncio.sleep(0)
-                await super().append(samples)
+                await super().append(samples, on_disk=on_disk)
 
         till = Till(limits={"concurrency": 3})
         till.draw.journal = till.journal = SlowJournal(refuse=StorageError("no space") if fails else None)
