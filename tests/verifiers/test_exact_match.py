@@ -373,6 +373,8 @@ def test_a_bound_answers_who_asks_for_one() -> None:
         "答案是至少5",
         "Es sind mindestens 5.",
         "Al menos 5",
+        "The answer is 5 at least.",
+        "5 minimum",
     ):
         for asked, passed in (("How many coins must she take at least?", True), ("How many coins has she?", False)):
             found = ExactMatch(kind="number").check(replace(prompt("5"), prompt=asked), sample(said, "stop"))

@@ -6,6 +6,8 @@ Of a language it is a verb of helping that makes "I can't" a refusal: "I can't d
 
 from __future__ import annotations
 
+import re
+
 REGRETS = r"""(?:
     (?:unfortunately | regrettably | regretfully | sadly | sorry | (?:my\ )?(?:sincere\ )?apologies
     # German, French
@@ -236,3 +238,13 @@ DECLINES_SORRY = rf"""
     | (?:ขออภัย|ขอโทษ)[^\n]{{0,30}}?ไม่สามารถ[^\n]{{0,30}}?(?:ช่วย|ให้ข้อมูล|ตอบ|ดำเนินการ|สร้าง)
     """
 """What declines behind words of regret alone."""
+KNOWS_NOT = re.compile(
+    r"""(?:sorry,?\s)?(?:i|we)\s(?:(?:do\snot|don['\u2019]t)\s(?:actually\s|really\s)?know | have\sno\sidea
+        | (?:can\s?not|can['\u2019]t)\s(?:determine|answer|say|tell|know|find))\b
+    | (?:i\sam|i['\u2019]m|we\sare)\s(?:not\s(?:sure|certain)|unsure)\b | (?:i\shave\s)?no\sidea\b
+    | (?:it|this)\s(?:can\s?not|can['\u2019]t)\sbe\sdetermined\b | ich\sweiß\s(?:es\s)?(?:leider\s)?nicht\b
+    | je\sne\s(?:le\s)?sais\spas\b | no\s(?:lo\s)?sé\b | não\ssei\b | non\s(?:lo\s)?so\b | (?:я\s)?не\sзнаю\b
+    | 我?不知道 | わかりません | 分かりません | 모르겠""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How an answer begins that is none: nobody knows it."""
