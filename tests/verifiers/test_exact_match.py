@@ -363,6 +363,35 @@ def test_a_part_of_all_is_a_count_where_the_prompt_asks_how_many() -> None:
     assert check("1", "6 out of 6", kind="number").passed is True
 
 
+@pytest.mark.parametrize(
+    ("kind", "right", "other"),
+    [
+        ("number", "7", "8"),
+        ("choice", "A", "B"),
+        ("math", "2x", "3x"),
+        ("text", "Paris", "London"),
+        ("set", "{1, 2}", "{3, 4}"),
+        ("date", "4 March 2024", "5 March 2024"),
+    ],
+)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        " If x were 2, the answer would be {}.",
+        "\n\nNote: if instead x were 2, the correct answer would be {}.",
+        "\nWithout the discount, the answer would be {}.",
+        " Otherwise the answer would be {}.",
+    ],
+)
+def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: str, behind: str) -> None:
+    """It is none, behind one that is stated."""
+    for stated in (f"The answer is {right}.", f"\\boxed{{{right}}}."):
+        said = stated + behind.format(other)
+        assert [check(reference, said, kind=kind).passed for reference in (right, other)] == [True, False], said
+    alone = f"The answer is found by adding. If we add them, the answer would be {other}."
+    assert check(other, alone, kind=kind).passed is True
+
+
 def test_a_bound_answers_who_asks_for_one() -> None:
     """Elsewhere "at least 5" is no number, in any language; where the reference is a bound, so may the answer be."""
     for said in (

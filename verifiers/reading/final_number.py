@@ -160,6 +160,11 @@ _CONDITION = re.compile(
     re.IGNORECASE,
 )
 """Between a number and another one for which it holds: "12 when n = 4"."""
+_COMES_TO = re.compile(
+    rf"{_CONDITION.pattern}[\d.,]+(?:\s(?:(?!and\b|or\b)[a-z]+\s){{0,3}}(?:is|are|equals|makes|gives)\s|\s?=\s?)\D{{0,3}}\d",
+    re.IGNORECASE,
+)
+"""Behind a number that isn't all: "3 boxes with n = 4 are 12"."""
 _ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z](?:_?\d{1,3}|\w)?\s*=\s*")
 OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
 _NOT_THE_NEXT = re.compile(
@@ -241,7 +246,7 @@ def in_sentence(sentence: str) -> Read:
         found = [numeral for numeral in found if has_digits(numeral)] or found
     first = found[0]
     lead, behind = sentence[: first.start], sentence[first.end :]
-    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end)
+    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end) or _COMES_TO.match(sentence, first.end)
     if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {quote(sentence)}", end=first.end)
     return refuse(lead, first, behind) or _follow(sentence, found, finished=not (ROOT.search(lead) or _OPERAND.search(lead)))

@@ -260,7 +260,7 @@ NOT_A_NUMBER = [
     "\u202e27", "two three", "twenty third", "5 M", "1/0", "1/2/3", "9\\cancel{5}", "\\phantom{7}5", "3(98)", "(72)(10)",
 ]  # fmt: skip
 SEVERAL = [
-    "5 when n=4 and 20 when n=6", "5 for n = 4, 20 for n = 6",
+    "5 when n=4 and 20 when n=6", "5 for n = 4, 20 for n = 6", "5 boxes with n = 4 are 20",
     "5 or 6", "either 5 or 6", "5 to 6", "5-6", "5\u20136", "5 and 6", "5, 6", "5; 6", "5 | 6", "[5, 6]", "(5, 6)", "{5, 6}", "5 6", "5 ± 1",
     "between 5 and 6", "probably 5, possibly 6", "5, no wait, 6", "5 if it rains, otherwise 6", "5 feet 6 inches", "2 dollars and 50 cents",
     "5 apples and 3 pears", "x = 5 or x = 6", "x = 5, y = 6", "x = 5 and y = 6", "5. Or 6.", "5. Alternatively, 6.",
