@@ -118,8 +118,8 @@ class SelfConsistency(ExactMatch):
 def _with_unit(found: Answer, response: str) -> str:
     """Return a number with the unit that stands beside it, as it is read again; empty where there is none."""
     unit = found.unit or units.currency(response, found.text)
-    squared = unit.replace("\u2191", "\u00b2")
-    for written in (found.text, f"{unit}{found.text}", f"{found.text} {squared}") if unit else ():
+    spelled = unit.replace("\u2191\u2191", "\u00b3").replace("\u2191", "\u00b2")
+    for written in (found.text, f"{unit}{found.text}", f"{found.text} {spelled}") if unit else ():
         read = find_number(written)
         if isinstance(read, Answer) and read.value == found.value and unit in {read.unit, units.currency(written, read.text)}:
             return written

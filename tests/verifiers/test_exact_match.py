@@ -364,6 +364,32 @@ def test_a_part_of_all_is_a_count_where_the_prompt_asks_how_many() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reference", "response", "passed"),
+    [
+        ("5 cm", "The answer is $5 \\text{ cm}$.", True),
+        ("5 m/s", "$$5 \\frac{m}{s}$$", True),
+        ("$5", "The answer is $5 \\text{ dollars}$.", True),
+        ("5 cm", "The answer is $5.", False),
+        ("5 cm^3", "The answer is $5 \\text{ cm}^3$.", True),
+        ("5 cm^3", "5cm³", True),
+        ("5 cubic cm", "5 cm^3", True),
+        ("25 cm^2", "The area is 25cm².", True),
+        ("5 square meters", "5 m²", True),
+        ("5 sq. ft", "5 square feet", True),
+        ("5 m²", "5 m³", False),
+        ("5 m^2", "5 cubic meters", False),
+        ("5 cm^2", "\\boxed{5\\ \\mathrm{cm}^3}", False),
+        ("5 miles", "5 square miles", False),
+        ("5", "5 cubic feet", True),
+        ("5 square tiles", "5", True),
+    ],
+)
+def test_areas_volumes_and_units_in_formulas(reference: str, response: str, passed: bool) -> None:
+    """An area is no volume, and LaTeX's fences are no dollars."""
+    assert check(reference, response, kind="number").passed is passed
+
+
+@pytest.mark.parametrize(
     ("kind", "right", "other"),
     [
         ("number", "7", "8"),

@@ -81,6 +81,7 @@ def test_a_refusal_is_no_answer():
         (["$5", "€5", "5 dollars"], [True, False, True]),
         (["50%", "50", "0.5"], [True, True, False]),
         (["5 m²", "5 m", "5 m^2"], [True, False, True]),
+        (["5 m²", "5 m³", "5 cubic meters"], [False, True, True]),
         (["5", "5 km", "6"], [True, True, False]),
     ],
 )
