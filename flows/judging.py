@@ -21,6 +21,7 @@ from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Spending
 from tasks.problems import Location
 from tasks.stop import Stop
+from tasks.teachers.namesakes import one_model
 from tasks.verify import Named, Rule
 from verifiers.making import make
 from verifiers.parts import Combinator
@@ -117,13 +118,14 @@ def _judging(name: str, made: Verifier, spec: Spec, path: Path, location: Locati
 
 def biased(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
     """Yield a line for each verifier that has a model judge its own responses: it prefers them (Panickssery et al. 2024)."""
-    drawing = {(teacher.vendor, teacher.model): teacher.name for teacher in spec.drawing}
-    judging = {teacher.name: (teacher.vendor, teacher.model) for teacher in spec.teachers}
+    own_of = {
+        judge.name: drawing.name for judge in spec.teachers for drawing in reversed(spec.drawing) if one_model(judge, drawing)
+    }
     for number, each in enumerate(named):
         asked = asks(each.verifier)
-        own = [name for name in asked if judging[name] in drawing]
+        own = [name for name in asked if name in own_of]
         if own:
-            whose = ", ".join(f"{name!r} (the model of {drawing[judging[name]]!r})" for name in own)
+            whose = ", ".join(f"{name!r} (the model of {own_of[name]!r})" for name in own)
             panel = f", {len(own)} of a panel of {len(asked)}," if len(asked) > 1 else ""
             yield (
                 f"verify[{number}] ({each.name}): {whose}{panel} would judge what the same model draws, "

@@ -13,11 +13,13 @@ from storage.errors import VerifierError
 from storage.records import Prompt, Sample
 from verifiers.exact_match import ExactMatch, shown
 from verifiers.protocol import Brought, Finding, Trial, verifier
-from verifiers.reading.answers import NoAnswer
+from verifiers.reading import units
+from verifiers.reading.answers import Answer, NoAnswer, find_number
+from verifiers.reading.declining import KNOWS_NOT
 from verifiers.refusal import declines
 
 
-@verifier(version="10")
+@verifier(version="11")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 
@@ -40,7 +42,9 @@ class SelfConsistency(ExactMatch):
         """Let the samples vote. An answer is compared with one of each group of answers that were found to be equal."""
         groups: list[tuple[str, list[int]]] = []
         without: dict[int, Finding] = {}
-        for number, sample in enumerate(samples):
+        # With a unit first: "5" is as good as "5 km" and as "5 m", which differ.
+        for number in sorted(range(len(samples)), key=lambda each: not self._measured(samples[each])):
+            sample = samples[number]
             for answer, members in groups:
                 if self._against(answer, prompt, sample).passed:
                     members.append(number)
@@ -62,9 +66,11 @@ class SelfConsistency(ExactMatch):
         if self.kind == "text" and declines(sample.response):
             return "", Finding(passed=False, reason="it declines to answer", score=0.0)
         try:
-            answer = self.answer(sample.response)
+            answer = self._measured(sample) or self.answer(sample.response)
         except VerifierError as error:
             return "", Finding(passed=None, reason=str(error))
+        if answer is not None and self.kind == "text" and KNOWS_NOT.match(answer):
+            return "", Finding(passed=False, reason="it gives no answer", score=0.0)
         if answer is None:
             lacking = self._texts(sample.response) if self.kind == "text" else self._found(sample.response)
             return "", Finding(
@@ -72,6 +78,16 @@ class SelfConsistency(ExactMatch):
             )
         found = self._against(answer, prompt, sample)
         return answer, found if found.passed is None else dataclasses.replace(found, score=0.0)
+
+    def _measured(self, sample: Sample) -> str:
+        """Return a sample's number with its unit, as it would stand in a reference; empty where it has none."""
+        if self.kind != "number":
+            return ""
+        try:
+            found = self._found(sample.response)
+            return _with_unit(found, sample.response) if isinstance(found, Answer) else ""
+        except VerifierError:  # told where it is alone
+            return ""
 
     def _against(self, reference: str, prompt: Prompt, sample: Sample) -> Finding:
         try:
@@ -97,3 +113,14 @@ class SelfConsistency(ExactMatch):
             score = len(members) / voters
             found |= dict.fromkeys(members, Finding(passed=passed, reason=reason, score=score, answer=answer))
         return [found[number] for number in range(voters)]
+
+
+def _with_unit(found: Answer, response: str) -> str:
+    """Return a number with the unit that stands beside it, as it is read again; empty where there is none."""
+    unit = found.unit or units.currency(response, found.text)
+    spelled = unit.replace("\u2191\u2191", "\u00b3").replace("\u2191", "\u00b2")
+    for written in (found.text, f"{unit}{found.text}", f"{found.text} {spelled}") if unit else ():
+        read = find_number(written)
+        if isinstance(read, Answer) and read.value == found.value and unit in {read.unit, units.currency(written, read.text)}:
+            return written
+    return ""

@@ -19,15 +19,15 @@ _NO_SENTENCE = re.compile(r"[-*+•]\s|[>#|]|\d{1,3}[.)]\s")
 _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1362"
 """Full stops, exclamation and question marks: Latin, Chinese and Japanese, Arabic, Urdu, Devanagari, Armenian, Ethiopic."""
 _MARKS = "\"'`*_~ "
-_NO_WORDS = re.compile(r"(?:\\[\])]|\$|\\[a-zA-Z]+\{[^\n]*\}|https?://\S+)[\s)\]*_.]*$")
-"""What ends a line without a full stop: a formula, an address."""
+_NO_WORDS = re.compile(r"(?:\\[\])]|\$|\\[a-zA-Z]+\{[^\n]*\}|https?://\S+)[\s)\]*_.]*$|[:;]-?\)$")
+"""What ends a line without a full stop: a formula, an address, a smiley."""
 _CLOSING = {"Pe", "Pf", "Pi"}
 _SYMBOLS = {"So", "Sm", "Sc", "Sk"}
 _WORD = re.compile(r"[\u2e80-\u9fff]{1,3}|[^\W\u2e80-\u9fff]+")
 """Chinese and Japanese put no space between words, which have one to three characters."""
 
 
-@verifier(version="3", isolated=False, pure=True)
+@verifier(version="4", isolated=False, pure=True)
 class Truncation:
     """Passes a response that is whole: the server didn't break it off, and every code block and chain of thought in it is closed.
 

@@ -25,6 +25,7 @@ from tasks.score.answers import PROBE, Answer, behind, ending, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
 from tasks.teachers import local
+from tasks.teachers.discreet import without
 from tasks.teachers.embedded import EmbeddedServer
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.sdk import MALFORMED
@@ -66,6 +67,8 @@ class LlamaCppScorer:
     """The spec's."""
     context: int = 2048
     """Tokens of a conversation and response together, at most."""
+    key: str | None = field(default=None, repr=False)
+    """What none of the server's words may show, where the spec names one."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
     _server: EmbeddedServer | None = field(default=None, init=False, repr=False)
     _revision: str | None = field(default=None, init=False, repr=False)
@@ -204,11 +207,10 @@ class LlamaCppScorer:
             raise Unavailable("llama.cpp's server has been stopped")
         return self._wire, self._server.base_url.removesuffix("/v1") + path
 
-    @staticmethod
-    def _read(path: str, reply: Reply) -> Any:
+    def _read(self, path: str, reply: Reply) -> Any:
         if reply.status == _OK:
             return orjson.loads(reply.content)
-        said = " ".join(reply.content.decode(errors="replace").split())[:300]
+        said = " ".join(without(self.key, reply.content.decode(errors="replace")).split())[:300]
         if reply.status == _BAD_REQUEST:
             raise RequestRejected(f"llama.cpp's server refuses {path}: {said}")
         raise (Overloaded if reply.status == _UNAVAILABLE else Unavailable)(f"llama.cpp's server: {reply.status} {said}")
@@ -250,4 +252,4 @@ def _within(whole: _Position, token: int, top: int) -> _Position | None:
 def make(options: TeacherOptions, *, api_key: str | None) -> LlamaCppScorer:
     """Return the scorer of a teacher's options, where they make a teacher."""
     local.make(options, api_key=api_key)
-    return LlamaCppScorer(options=options)
+    return LlamaCppScorer(options=options, key=api_key)

@@ -158,7 +158,7 @@ class AnthropicBatchTeacher:
             custom_id, result = str(line["custom_id"]), line["result"]
             kind = result["type"]
         except (BadResponse, LookupError, TypeError):
-            raise Unavailable(self.one.line(f"a line of the results can't be read: {raw[:80]!r}")) from None
+            raise Unavailable(f"a line of the results can't be read: {self.one.beginning(raw)}") from None
         if kind == "succeeded":
             try:
                 return custom_id, self.one.answered(result.get("message"))

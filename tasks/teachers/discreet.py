@@ -48,6 +48,11 @@ def hiding(key: str | None) -> Iterator[None]:
         if not key or key not in (told := "".join(traceback.format_exception(error))):
             raise
         if isinstance(error, StillhouseError):
-            error.args = tuple(each.replace(key, HIDDEN) if isinstance(each, str) else each for each in error.args)
+            error.args = tuple(without(key, each) if isinstance(each, str) else each for each in error.args)
             raise error.with_traceback(None) from None
-        raise RuntimeError(told.replace(key, HIDDEN)) from None
+        raise RuntimeError(without(key, told)) from None
+
+
+def without(key: str | None, text: str) -> str:
+    """Return a text less the key. Whoever cuts a text does so afterwards: a part of a key would be found no more."""
+    return text.replace(key, HIDDEN) if key else text

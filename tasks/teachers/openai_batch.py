@@ -146,7 +146,7 @@ class OpenAIBatchTeacher:
             line = parsed(raw)
             custom_id, response, error = str(line["custom_id"]), line.get("response"), line.get("error")
         except (BadResponse, LookupError, TypeError, AttributeError):
-            raise Unavailable(self.one.line(f"a line of the results can't be read: {raw[:80]!r}")) from None
+            raise Unavailable(f"a line of the results can't be read: {self.one.beginning(raw)}") from None
         try:
             return custom_id, self._outcome(response, error)
         except BadResponse as bad:

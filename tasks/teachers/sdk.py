@@ -237,8 +237,7 @@ class SdkTeacher(ABC):
             completion = _counted(request, self._completion(parsed(raw)))
             object.__setattr__(self, "_has_answered", True)
         except BadResponse as error:
-            begins = self.line(raw.decode(errors="replace"))[:80]
-            told = self.line(f"{error}; it begins {begins!r}")
+            told = self.line(f"{error}; it begins {self.beginning(raw)}")
             raise (NoChoices(told, usage=error.usage) if isinstance(error, NoChoices) else BadResponse(told)) from None
         allowance = self._allowance(headers)
         return completion if allowance is None else replace(completion, allowance=allowance)
@@ -322,6 +321,10 @@ class SdkTeacher(ABC):
         unquoted = error.message == f"Error code: {error.status_code}"
         said = self.line(f"{error.status_code} {error.message} {error.response.text if unquoted else ''}")
         return refusals.classified(error, said=said, base_url=self.base_url, answered=self._has_answered)
+
+    def beginning(self, raw: bytes) -> str:
+        """Return how a body begins. It is cut once the key is out of it: a part of a key would be found no more."""
+        return repr(self.line(raw.decode(errors="replace"))[:80])
 
     def line(self, text: str) -> str:
         """Return a text as one line without the key, and what else the environment has the SDK send."""

@@ -273,6 +273,15 @@ def test_a_judge_of_its_own_responses(verify: dict[str, Any], model: str, said: 
     assert all("\n" not in line for line in found)
 
 
+def test_a_judge_of_its_own_responses_at_another_server() -> None:
+    """Is warned of too: a model prefers what it wrote, whoever serves it."""
+    given = panel(model="openai/gpt-4o", base_url="http://router.example/v1").model_dump()
+    given["teachers"][0]["model"] = "gpt-4o-2024-08-06"
+    found = Spec.model_validate(given)
+    (line,) = judging.biased(found, judging.make_verifiers(found, PATH))
+    assert line.startswith("verify[0] (judge): 'b' (the model of 't'), 1 of a panel of 2, would judge what the same model draws")
+
+
 def test_the_version_of_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a part's version is raised, the verifier that has it judges anew."""
     listed = spec(verify=({"use": "all", "of": [{"use": "any", "of": [{"use": "exact_match"}]}]},))

@@ -116,6 +116,8 @@ def test_what_is_true_passes(text: str, where: str) -> None:
 
 
 FALSE = {
+    "3 - 5 = 4": "3 - 5 = 4, but it is -2",
+    "3-5 = -3": "3-5 = -3, but it is -2",
     "√16 = 8": "√16 = 8, but it is 4",
     "\\sqrt{9 + 16} = 7": "√{9 + 16} = 7, but it is 5",
     "√2 = 1.5": "√2 = 1.5, but it is 1.414",
@@ -177,6 +179,9 @@ def test_what_is_false_fails_by_name(text: str, said: str, where: str) -> None:
 
 
 LEFT_ALONE = [
+    "He ruled 1999-2003 = 5 years.",
+    "Score: 10-20 = 2 points",
+    "Lines 2-4 = 3 lines",
     "",
     "The answer is 72.",
     "x + 3 + 4 = 10",

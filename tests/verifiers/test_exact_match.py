@@ -363,6 +363,61 @@ def test_a_part_of_all_is_a_count_where_the_prompt_asks_how_many() -> None:
     assert check("1", "6 out of 6", kind="number").passed is True
 
 
+@pytest.mark.parametrize(
+    ("reference", "response", "passed"),
+    [
+        ("5 cm", "The answer is $5 \\text{ cm}$.", True),
+        ("5 m/s", "$$5 \\frac{m}{s}$$", True),
+        ("$5", "The answer is $5 \\text{ dollars}$.", True),
+        ("5 cm", "The answer is $5.", False),
+        ("5 cm^3", "The answer is $5 \\text{ cm}^3$.", True),
+        ("5 cm^3", "5cm³", True),
+        ("5 cubic cm", "5 cm^3", True),
+        ("25 cm^2", "The area is 25cm².", True),
+        ("5 square meters", "5 m²", True),
+        ("5 sq. ft", "5 square feet", True),
+        ("5 m²", "5 m³", False),
+        ("5 m^2", "5 cubic meters", False),
+        ("5 cm^2", "\\boxed{5\\ \\mathrm{cm}^3}", False),
+        ("5 miles", "5 square miles", False),
+        ("5", "5 cubic feet", True),
+        ("5 square tiles", "5", True),
+    ],
+)
+def test_areas_volumes_and_units_in_formulas(reference: str, response: str, passed: bool) -> None:
+    """An area is no volume, and LaTeX's fences are no dollars."""
+    assert check(reference, response, kind="number").passed is passed
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "other"),
+    [
+        ("number", "7", "8"),
+        ("choice", "A", "B"),
+        ("math", "2x", "3x"),
+        ("text", "Paris", "London"),
+        ("set", "{1, 2}", "{3, 4}"),
+        ("date", "4 March 2024", "5 March 2024"),
+    ],
+)
+@pytest.mark.parametrize(
+    "behind",
+    [
+        " If x were 2, the answer would be {}.",
+        "\n\nNote: if instead x were 2, the correct answer would be {}.",
+        "\nWithout the discount, the answer would be {}.",
+        " Otherwise the answer would be {}.",
+    ],
+)
+def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: str, behind: str) -> None:
+    """It is none, behind one that is stated."""
+    for stated in (f"The answer is {right}.", f"\\boxed{{{right}}}."):
+        said = stated + behind.format(other)
+        assert [check(reference, said, kind=kind).passed for reference in (right, other)] == [True, False], said
+    alone = f"The answer is found by adding. If we add them, the answer would be {other}."
+    assert check(other, alone, kind=kind).passed is True
+
+
 def test_a_bound_answers_who_asks_for_one() -> None:
     """Elsewhere "at least 5" is no number, in any language; where the reference is a bound, so may the answer be."""
     for said in (
@@ -373,6 +428,8 @@ def test_a_bound_answers_who_asks_for_one() -> None:
         "答案是至少5",
         "Es sind mindestens 5.",
         "Al menos 5",
+        "The answer is 5 at least.",
+        "5 minimum",
     ):
         for asked, passed in (("How many coins must she take at least?", True), ("How many coins has she?", False)):
             found = ExactMatch(kind="number").check(replace(prompt("5"), prompt=asked), sample(said, "stop"))

@@ -73,6 +73,35 @@ def test_a_refusal_is_no_answer():
     assert found[0].reason == "it declines to answer"
 
 
+@pytest.mark.parametrize(
+    ("responses", "passed"),
+    [
+        (["5 km", "5 m", "5 km"], [True, False, True]),
+        (["5", "5 m", "5 km", "5 km"], [None] * 4),
+        (["$5", "€5", "5 dollars"], [True, False, True]),
+        (["50%", "50", "0.5"], [True, True, False]),
+        (["5 m²", "5 m", "5 m^2"], [True, False, True]),
+        (["5 m²", "5 m³", "5 cubic meters"], [False, True, True]),
+        (["5", "5 km", "6"], [True, True, False]),
+    ],
+)
+def test_units(responses: list[str], passed: list[bool | None]):
+    """Numbers of two units are two answers, also where one without a unit comes first; the first that has one is how it is told."""
+    found = vote(responses)
+    assert [each.passed for each in found] == passed
+    assert vote(["5", "$5"])[0].reason == "$5 has 2 of 2 votes"
+
+
+@pytest.mark.parametrize(
+    "response", ["I don't know.", "The answer is: I have no idea.", "We can’t determine that.", "Je ne sais pas.", "不知道"]
+)
+def test_who_knows_no_answer(response: str):
+    """They win no vote, however many say so."""
+    found = vote([response, response, "Paris"], kind="text")
+    assert [each.passed for each in found] == [False, False, None]
+    assert found[0].score == 0
+
+
 def test_what_was_cut_off():
     """Half a number is no vote."""
     samples = [make_sample(str(n), response="It is 5", finish_reason="length" if n else "stop") for n in range(2)]

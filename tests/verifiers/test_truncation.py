@@ -62,6 +62,8 @@ def test_code_blocks(response: str, passed: bool | None) -> None:
     "response",
     [
         "This is a whole sentence.",
+        "I hope that this helps you a lot :)",
+        "Thanks for asking such a question ;-)",
         "Is this a whole sentence?",
         'He said that it was "whole."',
         "This is a whole sentence (or so it seems).",

@@ -92,7 +92,8 @@ def excused(
         return True
     if about and other and abs(value - other) <= _TENTH * abs(value):
         return True
-    if _is_share(left) and abs(other) >= 1:  # 3/4 = 15 students
+    # 3/4 = 15 students; 1999-2003 = 5 years, 10-20 = 2 points
+    if (_is_share(left) and abs(other) >= 1) or (_is_range(left) and other > 0):
         return True
     number = right.single
     if not strict and number is not None and value.denominator != 1 and not number.places and abs(value - other) < 1:
@@ -115,6 +116,14 @@ def _is_share(left: Expression) -> bool:
     """Whether an expression is a proper fraction and nothing else: of what, isn't said."""
     kinds = [token.kind for token in left.tokens]
     return kinds == ["number", "/", "number"] and left.tokens[0].value < left.tokens[2].value
+
+
+def _is_range(left: Expression) -> bool:
+    """Whether an expression is a number and a greater one, with a dash and no space between."""
+    if [token.kind for token in left.tokens] != ["number", "-", "number"]:
+        return False
+    least, dash, most = left.tokens
+    return least.value < most.value and least.end == dash.start and dash.end == most.start
 
 
 def _begins_clean(line: Line, first: int, begin: int) -> bool:  # noqa: PLR0911 - a table, in effect

@@ -6,6 +6,8 @@ Of a language it is a verb of helping that makes "I can't" a refusal: "I can't d
 
 from __future__ import annotations
 
+import re
+
 REGRETS = r"""(?:
     (?:unfortunately | regrettably | regretfully | sadly | sorry | (?:my\ )?(?:sincere\ )?apologies
     # German, French
@@ -70,17 +72,29 @@ _I = (
 )
 _RULES = r"(?:guidelines?|polic(?:y|ies)|programming|safety\ \w+)"
 _DEEPLY = r"(?:(?:very|so|truly|deeply)\ )?(?:sorry|apologi[sz]e)"
-_CLEARLY = rf"""(?:{_I}{_CANNOT},?\ (?:(?:in\ good\ conscience,?|currently|directly|legally|ethically|really|just)\ )?
-        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|a\ better|anything\ but|without))
+_FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
+_ASKED = r"(?:requests?|prompts?|questions?|content|information|advice|help|assistance|instructions?|guidance)"
+_TO_US = rf"""(?!we\b[^.!?\n]{{0,30}}?\ (?:write|create|generate|produce|offer|give|supply|share|support|answer|continue|complete
+        |process|translate|provide|do|show|tell)\b(?!{_FEW}\b{_ASKED}\b))"""
+"""Not what "we" can't do in an answer: write √2 as a fraction, complete the square."""
+_CLEARLY = rf"""(?:{_TO_US}{_I}{_CANNOT},?
+        \ (?:(?:in\ good\ (?:conscience|faith),?|currently|directly|legally|ethically|really|just)\ )?
+        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every)\b
+            | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud)\b)
         | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
         | help(?=[.,!;]|$)))"""
-_FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
+_OF_ITSELF = r"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
+        (?:understand|appreciate|hear|see|realize|recognize|know|get)
+    | i\ (?:aim|try|strive|want|would\ (?:like|love))\ to\ (?:be\ )?help(?:ful)? | let\ me\ be\ clear
+    | i(?:'m|\ am)\ (?:\w{1,15},\ )?(?:just\ |only\ )?(?:an?\ (?:\w{1,15}\ )?(?:ai|assistant|language\ model)|programmed|designed)
+    | my\ (?:purpose|goal|aim|role)\ is)\b"""
+"""What it says of itself before it declines."""
 DECLINES = rf"""
     # English
     {_CLEARLY}
-    | (?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?(?:understand|appreciate|hear|see|realize|recognize|know
-        |get)\b[^.!?\n]{{0,120}}?
-        [,;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?)\ ){{0,2}}{_CLEARLY}
+    | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}{_CLEARLY}
+    | {_OF_ITSELF}[^.!?\n]{{0,80}}?,?\ (?:and|so)\ {_CANNOT}\ (?:{_VERBS}|help)\b
+    | (?:cannot|can\ not|can't|unable\ to|won't)\ (?:help|assist|comply|fulfill?)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | {_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?(?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
     | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)
         \ (?:help|assist)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
@@ -92,11 +106,12 @@ DECLINES = rf"""
     | {_I}(?:won't|will\ not|not\ going\ to)\ be\ (?:providing|helping|assisting|generating|writing|sharing|creating)\b
     | {_I}(?:will|going\ to|'ll)?\ ?have\ to\ pass\ on\ (?:this|that)\b
     | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|help\ with)\ (?:this|that)\b
-    | my\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\ me\b
+    | my\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow|(?:don't|doesn't)\ allow)\ me\b
+    | (?:that|this|it)(?:'s|\ is|\ falls)\ outside\ (?:of\ )?what\ i(?:\ can|(?:'m|\ am)\ able\ to)\ (?:help|assist)\b
     | it(?:'s|\ is|\ would\ be)\ against\ my\ (?:\w+\ )?{_RULES}\b
-    | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate)\ for\ me\ to\ (?:help|{_VERBS})\b
+    | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate|unethical|irresponsible|illegal|wrong)
+        \ for\ me\ to\ (?:help|{_VERBS})\b
     | i\ regret\ (?:that\ )?i\ {_CANNOT}\ (?:help|assist|comply)\b
-    | i(?:'m|\ am)\ (?:just\ |only\ )?an?\ (?:ai|language\ model)[^.,!?]{{0,40}}[.,;]\ (?:and\ |so\ )?i\ {_CANNOT}\ {_VERBS}\b
     | i(?:'m|\ am)\ not\ in\ a\ position\ to\ (?:help|assist)\b
     | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ (?:help|assist)\b
     | {_I}(?:must|have\ to|need\ to|will|am\ going\ to|would\ like\ to)\ (?:(?:respectfully|politely)\ )?(?:decline|refuse)\b
@@ -111,7 +126,7 @@ DECLINES = rf"""
         (?:helfen|weiterhelfen|beantworten|unterstützen|bereitstellen|erfüllen|geben|erstellen|schreiben|nachkommen)\b
     | ich\ bin\ (?:leider\ )?nicht\ in\ der\ lage\b{_SOME}\b(?:helfen|beantworten|bereitzustellen|erfüllen|geben|erstellen
         |schreiben)\b
-    | das\ (?:kann|darf|werde)\ ich\ (?:leider\ )?nicht\ (?:tun|machen)(?=[.,!]|$)
+    | (?:das\ (?:kann|darf|werde)\ ich|ich\ (?:kann|darf|werde)\ das)\ (?:leider\ )?nicht\ (?:tun|machen)(?=[.,!]|$)
     | ich\ (?:muss|möchte)\ (?:diese|die|deine|ihre)\ (?:anfrage|bitte|frage|aufforderung)\b{_SOME}\bablehnen\b
     # French
     | je\ ne\ (?:peux|puis|pourrai|suis)\ pas\b{_FEW}\b
@@ -163,7 +178,7 @@ DECLINES = rf"""
     | (?:saya|kami|aku)\ (?:tidak|tak)\ (?:dapat|bisa|boleh|mampu|diizinkan)\b{_FEW}\b
         (?:membantu|memberikan|menjawab|memenuhi|menyediakan|membuat|menulis|membagikan|mendukung)\b
     # Romanian, Hungarian
-    | nu\ (?:te\ |vă\ )?pot\b{_FEW}\b(?:ajuta|răspunde|oferi|furniza|îndeplini|crea|scrie)\b
+    | nu\ (?:te\ |vă\ )?pot\b{_FEW}\b(?:ajuta?|ajut|răspunde|oferi|furniza|îndeplini|crea|scrie)\b
     | (?:(?:ebben|ezzel|erre|ezt|sajnos|a|kérés\w*|kérdés\w*)\ ){{0,4}}nem\ (?:tudok|áll\ módomban)\b{_FEW}\b(?:segíteni
         |válaszolni|adni|nyújtani|teljesíteni)\b
     # Greek, Hebrew
@@ -183,7 +198,7 @@ DECLINES = rf"""
     | (?:这个|这类|该|此|您的|你的)(?:问题|请求|话题|内容|要求)[^\u3002\uff01\uff1f\n]{{0,8}}?
         (?:无法|不能|没办法)(?:为您|向您|继续)?(?:回答|完成|处理|提供|满足|讨论|协助)
     | (?:我|本人)们?(?:无法|不能|無法|不会|不可以|没有办法|没办法)(?:为您|为你|向您|向你|对您|直接|在此)?
-        (?:提供|回答|协助|協助|帮助|幫助|满足|滿足|完成|处理|處理|参与|生成|讨论|討論|给出)
+        (?:提供|回答|协助|協助|帮助|幫助|满足|滿足|参与|讨论|討論|(?<!们无法)(?<!们不能)(?:完成|处理|處理|生成|给出))
     # Japanese
     | [^\u3002\uff01\uff1f\n]{{0,40}}?
         (?:(?:お答え|お手伝い|提供|お応え|対応|お役に立つこと)(?:すること)?[はが]?(?:できません|致しかねます|いたしかねます)
@@ -197,7 +212,12 @@ DECLINES = rf"""
 MAY_DECLINE = rf"""
     (?!we\b){_I}{_CANNOT},?\ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
         |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
+    | (?=we\b){_I}{_CANNOT}\ {_VERBS}\b
     | {_I}{_DEEPLY}\b
+    | i\ (?:don't|do\ not)\ (?:(?:want|feel\ right|have\ the\ (?:ability|capability))\b|{_VERBS}\b)
+    | i(?:'d|\ would)?\ (?:rather|prefer)\ (?:to\ )?not\b | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ (?:decline|refuse)\b
+    | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate|unethical)\ to\b
+    | (?:that|this|it)(?:'s|\ is|\ falls)\ outside\ (?:of\ )?what\ i\b
     | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)\ (?:help|assist|answer|provide|share)\b
     | (?:that|this|it)(?:'s|\ is)\ not\ (?:something|a\ (?:topic|request|subject))
         \ (?:that\ )?(?:i|we)(?:\ can|'m\ able|\ am\ able)\b
@@ -218,3 +238,13 @@ DECLINES_SORRY = rf"""
     | (?:ขออภัย|ขอโทษ)[^\n]{{0,30}}?ไม่สามารถ[^\n]{{0,30}}?(?:ช่วย|ให้ข้อมูล|ตอบ|ดำเนินการ|สร้าง)
     """
 """What declines behind words of regret alone."""
+KNOWS_NOT = re.compile(
+    r"""(?:sorry,?\s)?(?:i|we)\s(?:(?:do\snot|don['\u2019]t)\s(?:actually\s|really\s)?know | have\sno\sidea
+        | (?:can\s?not|can['\u2019]t)\s(?:determine|answer|say|tell|know|find))\b
+    | (?:i\sam|i['\u2019]m|we\sare)\s(?:not\s(?:sure|certain)|unsure)\b | (?:i\shave\s)?no\sidea\b
+    | (?:it|this)\s(?:can\s?not|can['\u2019]t)\sbe\sdetermined\b | ich\sweiß\s(?:es\s)?(?:leider\s)?nicht\b
+    | je\sne\s(?:le\s)?sais\spas\b | no\s(?:lo\s)?sé\b | não\ssei\b | non\s(?:lo\s)?so\b | (?:я\s)?не\sзнаю\b
+    | 我?不知道 | わかりません | 分かりません | 모르겠""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""How an answer begins that is none: nobody knows it."""

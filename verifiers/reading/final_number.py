@@ -84,6 +84,11 @@ _AT_LEAST = re.compile(
     re.IGNORECASE,
 )
 """A bound that is the answer where the prompt asks for one."""
+_BOUND_BEHIND = re.compile(
+    r"\s(?:[a-z]+\s)?at\s(?:the\svery\s|a\s)?(?:least|most|minimum|maximum)\b|\s(?:minimum|maximum|max|tops)(?=[\s.,;)]*$)",
+    re.IGNORECASE,
+)
+"""Likewise, behind the number."""
 _RISES = re.compile(
     r"\b(?:round|add|sum|total|com|go|went|ris|rose|increas|grow|grew|amount|mak|bring|brought|work|end|climb|get|got)\w*\s(?:it\s|them\s)?up\sto\s*$",
     re.IGNORECASE,
@@ -148,6 +153,18 @@ _ALTERNATIVE = re.compile(
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
+_NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?"
+_CONDITION = re.compile(
+    rf"[),\s]*(?:\w+\s+){{0,4}}?(?:\(\s?|(?:when|whenever|if|where|for|at|with|since|because|as|given|by|using)\s+)"
+    rf"(?:[a-z]{{2,}}\s+){{0,2}}{_NAME}\s?=\s?",
+    re.IGNORECASE,
+)
+"""Between a number and another one for which it holds: "12 when n = 4"."""
+_COMES_TO = re.compile(
+    rf"{_CONDITION.pattern}[\d.,]+(?:\s(?:(?!and\b|or\b)[a-z]+\s){{0,3}}(?:is|are|equals|makes|gives)\s|\s?=\s?)\D{{0,3}}\d",
+    re.IGNORECASE,
+)
+"""Behind a number that isn't all: "3 boxes with n = 4 are 12"."""
 _ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z](?:_?\d{1,3}|\w)?\s*=\s*")
 OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
 _NOT_THE_NEXT = re.compile(
@@ -176,7 +193,9 @@ _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\
 _NEXT_CLAUSE = re.compile(r"\s*[.;!?]\s+[^\W\d]|[^,(]*(?:\(|\[|\s—\s)|[^,]*,\s+[a-z]")
 UNFINISHED = re.compile(
     rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
-    r"|(?:or|and) (?:more|less|fewer|so|above|under)\b|squared\b|cubed\b|plus\b|minus\b|divided by\b|multiplied by\b"
+    r"|(?:or|and) (?:more|less|fewer|so|above|under|below|over|beyond|up|upwards?|higher|greater|larger|lower|smaller)\b"
+    r"|upwards?\b|squared\b|cubed\b|factorial\b|(?:hundred|thousand|million)ths?\b"
+    r"|plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
     r"|\s*(?:değil\b|ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
@@ -205,7 +224,7 @@ _TO_PLACES = re.compile(
 _DECIMALS = re.compile(r"[^.]*\.(\d+)[ %]*")
 OF = re.compile(r"\s+of\s")
 _IN_CASES = re.compile(
-    r"\s*(?:\([^()\n]{1,40}\)|(?:when|if|for|where)\s[^,;\n]{1,40})[,;]\s(?:(?:and|or|but)\s)?-?\d[\d.,]*\s*(?:\(|(?:when|if|for|where|otherwise|else)\b)"
+    r"\s*(?:\([^()\n]{1,40}\)|(?:when|if|for|where)\s[^,;\n]{1,40})(?:[,;]\s(?:(?:and|or|but)\s)?|\s(?:and|or|but)\s)-?\d[\d.,]*\s*(?:\(|(?:when|if|for|where|otherwise|else)\b)"
 )
 """Behind a number that holds in one case: "7 (for x > 0), 8 (for x < 0)"."""
 _LABEL = re.compile(
@@ -227,7 +246,7 @@ def in_sentence(sentence: str) -> Read:
         found = [numeral for numeral in found if has_digits(numeral)] or found
     first = found[0]
     lead, behind = sentence[: first.start], sentence[first.end :]
-    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end)
+    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end) or _COMES_TO.match(sentence, first.end)
     if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {quote(sentence)}", end=first.end)
     return refuse(lead, first, behind) or _follow(sentence, found, finished=not (ROOT.search(lead) or _OPERAND.search(lead)))
@@ -294,7 +313,8 @@ def is_bound(lead: str) -> bool:
 def reading(text: str, numeral: Numeral, value: Fraction) -> Reading:
     """Return a number of a text with what stands beside it."""
     unit = unit_behind(text, numeral.end, numeral.text)
-    return Reading(numeral.text.strip(), value, numeral.end, unit, bound=is_bound(text[: numeral.start]))
+    bound = is_bound(text[: numeral.start]) or _BOUND_BEHIND.match(text, numeral.end) is not None
+    return Reading(numeral.text.strip(), value, numeral.end, unit, bound=bound)
 
 
 def restated(text: str, one: Numeral, other: Numeral, *, equated: bool = False) -> tuple[Reading, Reading] | None:
@@ -347,7 +367,7 @@ def join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> J
     made: Join
     if following.signed and gap.isspace():
         made = "operator"
-    elif finished and _NOT_THE_NEXT.search(gap):
+    elif finished and (_NOT_THE_NEXT.search(gap) or _CONDITION.fullmatch(gap)):
         made = "stops"
     elif first == "conclusion" and not finished:
         made = "equals"

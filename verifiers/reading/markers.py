@@ -66,6 +66,10 @@ _ONLY_IF = re.compile(r"[^.!?\n]{0,60}?\b(?:if|unless|had)\b", re.IGNORECASE)
 _HAD_IT_BEEN = re.compile(
     r"(?:^|[.!?\n])\s{0,3}(?:had|were)\b[^.!?\n]{1,100},\s(?:then\s)?(?:the\s(?:\w{1,10}\s)?)?$", re.IGNORECASE
 )
+_OTHER_CASE = re.compile(r"\b(?:if|were|had|without|otherwise|instead|suppos\w+|unless)\b", re.IGNORECASE)
+_ENDS = re.compile(r"[.!?]\s|\n")
+_STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
+"""Behind a marker: an answer, and not "found by adding"."""
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
 _COLON = re.compile(
     r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
@@ -180,7 +184,23 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
         for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
         if not options or m["word"] != "A"  # "A: Paris" is an option there, and an answer elsewhere
     ]
-    return sorted(found, key=lambda marker: marker.end)
+    found.sort(key=lambda marker: marker.end)
+    stated = next((marker.end for marker in found if _states(text, marker)), len(text))
+    return [marker for marker in found if marker.end <= stated or not _in_another_case(text, marker)]
+
+
+def _states(text: str, marker: Marker) -> bool:
+    """Whether a marker has an answer behind it that holds, rather than words on it."""
+    sure = not (marker.doubt or marker.negated or _in_another_case(text, marker))
+    return sure and (marker.form in {"box", "hashes", "tag"} or _STATED.match(text, marker.end) is not None)
+
+
+def _in_another_case(text: str, marker: Marker) -> bool:
+    """Whether a marker is of what would be: "If x were 2, the answer would be"."""
+    if "would" not in text[marker.start : marker.end].lower():
+        return False
+    before = text[max(0, marker.start - 160) : marker.start]
+    return _OTHER_CASE.search(before[max((end.end() for end in _ENDS.finditer(before)), default=0) :]) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,10 @@ _POWER_OF_TEN = re.compile(
     r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
 )
 _ORDINAL = re.compile(r"(?<=\d)\s?\^\s?\{?\s?(st|nd|rd|th)\s?\}?(?!\w)")
+_GLUED_UNIT = re.compile(r"(?<=\d)(?=(?:[ckm]m|ft|yd)\s?\^)")
+"""25cm^2: no variable is called so."""
+_CUBED_UNIT = re.compile(r"(?<=\d)(\s{0,3}[a-zA-Z]{1,12})\s?\^\s?(?:\{3\}|3(?!\w))")
+"""5 cm^3, which is no area."""
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")
 
 
@@ -155,7 +159,7 @@ def plain(text: str) -> str:
         text = _ORDINAL.sub(r"\1", text)
         text = text.replace("^{°}", "°").replace("^°", "°")
         text = _POWER_OF_TEN.sub(r"1e\1\2\3", _SCIENTIFIC.sub(r"e\1", text))
-        text = _EXPONENT.sub("↑", text)
+        text = _EXPONENT.sub("↑", _CUBED_UNIT.sub(r"\1↑↑", _GLUED_UNIT.sub(" ", text)))
     if "$" in text:
         text = _DOLLAR.sub(_dollar, text)
     return text.replace("{", "").replace("}", "").replace("`", "")

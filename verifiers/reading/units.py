@@ -53,7 +53,8 @@ UNITS = {
 
 _TAIL = re.compile(r"(?:[a-zA-Z]+|\s?(?:%|percent|per cent|pct))$")
 _UNIT = re.compile(
-    r"[ \t-]?(?P<base>[a-zA-Z]{1,12}|[%°])(?P<power>↑?)(?:(?:\s?/\s?|\sper\s)(?P<below>[a-zA-Z]{1,12}↑?))?(?![\w'↑])"
+    r"(?:[ \t]{0,3}|-)(?:(?P<shape>square|sq\.?|cubic|cu\.?)[ \t])?"
+    r"(?P<base>[a-zA-Z]{1,12}|[%°])(?P<power>↑{0,2})(?:(?:\s?/\s?|\sper\s)(?P<below>[a-zA-Z]{1,12}↑{0,2}))?(?![\w'↑])"
 )
 _PREPOSITION = re.compile(r"[ \t]in\s\w")
 _NONE = frozenset(["unit"])
@@ -68,7 +69,8 @@ def unit_behind(text: str, end: int, written: str) -> str:
     if match is None or not base:
         return ""
     below = _known(match["below"].rstrip("↑")) if match["below"] else ""
-    return base + match["power"] + ("/" + below if below else "")
+    shape = {"s": "↑", "c": "↑↑"}[match["shape"][0]] if match["shape"] else ""
+    return base + (shape or match["power"]) + ("/" + below if below else "")
 
 
 def _known(word: str) -> str:
@@ -125,6 +127,8 @@ def spelled(text: str, *, glued: bool = False) -> str:
 
 
 _MONEY = frozenset("$€£¥₹¢")
+_FORMULA = re.compile(r"[^$\n]{0,200}\\[^$\n]{0,200}\$")
+"""What stands behind the first of LaTeX's fences, and is no price: $5 \\text{ cm}$."""
 _DIGITS = re.compile(r"\d[\d.,]*")
 
 
@@ -136,6 +140,6 @@ def currency(text: str, number: str = "") -> str:
     if at < 0:
         return ""
     before, behind = text[:at].rstrip(" -")[-1:], text[at + len(number) :].lstrip()[:1]
-    if before == behind == "$":
+    if before == "$" and (behind == "$" or _FORMULA.match(text, at)):
         return ""
     return next((each for each in (before, behind) if each and each in _MONEY), "")

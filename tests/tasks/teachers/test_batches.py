@@ -162,6 +162,15 @@ class TestBatches:
                     await outcomes(teacher, name)
                 assert len(await outcomes(teacher, name)) == 5
 
+    async def test_a_line_that_quotes_the_key(self, provider: str):
+        """What can't be read is quoted in part, and none of the key is in that part."""
+        with BatchServer() as server:
+            async with opened(provider, server.url) as teacher:
+                line = b"unauthorized: ".ljust(80 - len("sk-can")) + b"sk-canary is no key\n"
+                with pytest.raises(Unavailable, match="a line of the results can't be read") as raised:
+                    teacher._result(line)  # type: ignore[attr-defined]
+                assert "sk-can" not in str(raised.value)
+
     async def test_results_that_are_gone(self, provider: str):
         """Results that a server keeps no more are no error of the model's name."""
         with BatchServer() as server:

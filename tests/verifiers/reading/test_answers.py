@@ -80,6 +80,13 @@ RESTATED = [
     ("The answer is 6. The reasoning behind the answer is simple.", 6),
 ]
 CLAUSES = [
+    ("The answer is 5 when n = 4.", 5),
+    ("The answer is 5 (n = 4).", 5),
+    ("The answer is $5$ for $n = 4$.", 5),
+    ("**Answer: 5** when n = 4", 5),
+    ("The answer is 5 apples, attained at x = 4.", 5),
+    ("The answer is 3 + n = 5 with n = 2", 5),
+    ("#### 5 because n = 4 and m = 1", 5),
     ("The answer is 12 apples.", 12),
     ("The answer is not 5 but 6", 6),
     ("The answer is not 5. It is 6.", 6),
@@ -253,6 +260,7 @@ NOT_A_NUMBER = [
     "\u202e27", "two three", "twenty third", "5 M", "1/0", "1/2/3", "9\\cancel{5}", "\\phantom{7}5", "3(98)", "(72)(10)",
 ]  # fmt: skip
 SEVERAL = [
+    "5 when n=4 and 20 when n=6", "5 for n = 4, 20 for n = 6", "5 boxes with n = 4 are 20",
     "5 or 6", "either 5 or 6", "5 to 6", "5-6", "5\u20136", "5 and 6", "5, 6", "5; 6", "5 | 6", "[5, 6]", "(5, 6)", "{5, 6}", "5 6", "5 ± 1",
     "between 5 and 6", "probably 5, possibly 6", "5, no wait, 6", "5 if it rains, otherwise 6", "5 feet 6 inches", "2 dollars and 50 cents",
     "5 apples and 3 pears", "x = 5 or x = 6", "x = 5, y = 6", "x = 5 and y = 6", "5. Or 6.", "5. Alternatively, 6.",
@@ -263,7 +271,8 @@ UNFINISHED = [
     "3 × 4", "3 * 4", "3 times 4", "10 - 2", "10 -2", "5 plus 3", "5 plus tax", "half of 50", "twice 5", "50% of 40", "1/2 of 40", "5 squared", "5 + x",
     "5 less than 7", "5 fewer than 7", "the sum of 5 and 3", "the square root of 16", "the factorial of 5", "more than 5", "just under 5",
     "log 5", "sin(5)", "f(5)", "x/5", "\\frac{\\pi}{5}", "\\frac{x}{5}", "x + 5", "π - 5", "5 to the power 3", "the 5th root of 7", "5 times x",
-    "5 more than y", "exceeding 5", "shown in Figure 5", "given by equation (5)", "in question 5", "> 5", "\\le 5", "5+", "5 or more", "anything but 5", "other than 5", "not 5", "certainly not 5",
+    "5 more than y", "exceeding 5", "shown in Figure 5", "given by equation (5)", "in question 5", "> 5", "\\le 5", "5+", "5 or more",
+    "5 or higher", "5 or greater", "5 and up", "5 upwards", "5 and below", "5 factorial", "5 hundredths", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
     "8\n\n7 would be wrong.",
