@@ -16,7 +16,7 @@ from tasks.sources.file import File, missing
 from tasks.sources.options import PromptSource
 from tasks.sources.readers import readable
 from tasks.sources.shown import first_line, shown
-from tasks.sources.splits import Folder, chosen
+from tasks.sources.splits import HIDDEN, Folder, chosen
 
 _PATTERN = "*?["
 _HUB = re.compile(r"[\w-][\w.-]*/[\w-]+")
@@ -28,11 +28,22 @@ def files(source: PromptSource) -> list[File]:
     """Return a source's files. Raise SourceError where there are none, SetupError where a URL needs a package."""
     named = _remote(source.source) if "://" in source.source else _local(source.source)
     if isinstance(named, Folder):
-        return chosen(named, split=source.split, config=source.config)
+        named = chosen(named, split=source.split, config=source.config)
+        _check_there(named)
+        return named
+    _check_there(named)
     for option in ("split", "config"):
         if getattr(source, option) is not None:
             raise SourceError(f"{shown(source.source)}: only a folder has a {option}, and this is a file; leave `{option}` out")
     return named
+
+
+def _check_there(found: list[File]) -> None:
+    """Raise SourceError where a name leads to no file: to nothing, as a link may, or to what can be read but once."""
+    for file in found:
+        if file.system is None and not (path := Path(file.path)).is_file():
+            what = "is no file but a pipe or a device" if path.exists() else "is a link to a file that isn't there"
+            raise SourceError(f"{file.name}: {what}")
 
 
 def _local(pattern: str) -> list[File] | Folder:
@@ -45,7 +56,7 @@ def _local(pattern: str) -> list[File] | Folder:
     if path.exists():
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
     # Once each: of `**/**` each file is found as often as there are ways to it.
-    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if Path(name).is_file())  # noqa: PTH207 - absolute or not
+    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if not Path(name).is_dir())  # noqa: PTH207 - absolute or not
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
@@ -65,7 +76,14 @@ def _below(folder: Path) -> Iterator[str]:
     def unreadable(error: OSError) -> None:
         raise SourceError(f"{error.filename}: can't be read: {error.strerror}") from error
 
-    for at, _, names in os.walk(folder, onerror=unreadable):
+    seen: set[tuple[int, int]] = set()
+    for at, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        facts = Path(at).stat()
+        if (facts.st_dev, facts.st_ino) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        folders[:] = sorted(name for name in folders if not HIDDEN.match(name))
         for name in names:
             yield str(Path(at) / name)
 
