@@ -13,9 +13,9 @@ _NAMES = re.compile(
 """As LICENSE, LICENSE-data.txt and README.txt."""
 _DESCRIPTIONS = {
     *("config.json", "dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json"),
-    *("croissant.json", "manifest.json"),
+    *("dummy_data.zip", "croissant.json", "manifest.json"),
 }
-"""What `datasets` writes of a dataset beside it, and what an export here does."""
+"""What `datasets` writes of a dataset beside it, or passes over, and what an export here writes."""
 _ENDINGS = {
     *(".md", ".rst", ".html", ".htm", ".pdf", ".bib", ".cff", ".log"),
     *(".py", ".ipynb", ".sh", ".yaml", ".yml", ".toml", ".cfg", ".ini", ".lock"),

@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import SetupError, SourceError, UserError
+from tasks.sources.asides import aside
 from tasks.sources.file import File, missing
 from tasks.sources.options import PromptSource
 from tasks.sources.readers import readable
@@ -60,7 +61,18 @@ def _local(pattern: str) -> list[File] | Folder:
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
-    return [_file(name) for name in found]
+    return _meant(pattern, [_file(name) for name in found])
+
+
+def _meant(pattern: str, found: list[File]) -> list[File]:
+    """Return those of a pattern's files that are meant: one without an ending, as `data/*`, finds what lies beside rows too."""
+    if PurePosixPath(pattern).suffix:
+        return found
+
+    def beside(file: File) -> bool:
+        return aside(file.path) or (not readable(file) and HIDDEN.match(PurePosixPath(file.path).name) is not None)
+
+    return [file for file in found if not beside(file)] or found
 
 
 def _file(path: str) -> File:
@@ -102,7 +114,7 @@ def _remote(url: str) -> list[File] | Folder:
             found = sorted(name for name, facts in listed.items() if facts["type"] == "file")
             if not found:
                 raise SourceError(f"{shown(url)}: no such file")
-            return [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found]
+            return _meant(path, [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found])
         one = File(name=shown(url), path=path, system=system)
         if not readable(one) and system.isdir(path):
             below = (name.removeprefix(path.rstrip("/")).lstrip("/") for name in system.find(path))

@@ -272,7 +272,15 @@ class TestPlain:
                 "CITATION.cff",
                 "card.pdf",
             ),
-            *("dataset_infos.json", "dataset_info.json", "config.json", "manifest.json", "croissant.json", "SHA256SUMS"),
+            *(
+                "dataset_infos.json",
+                "dataset_info.json",
+                "config.json",
+                "manifest.json",
+                "croissant.json",
+                "SHA256SUMS",
+                "dummy_data.zip",
+            ),
             *(
                 ".gitattributes",
                 ".DS_Store",
@@ -287,7 +295,17 @@ class TestPlain:
             text(tmp_path, "-", name)
         if listed:
             readme(tmp_path, {"configs": [{"config_name": "x", "data_files": "*"}]})
-        assert texts(tmp_path) == ["a"]
+        assert texts(tmp_path) == texts(tmp_path / "*") == ["a"]
+
+    def test_a_pattern_that_finds_more(self, tmp_path: Path):
+        """A pattern's file that can't be read is told as well; one that names an ending means all that it finds."""
+        jsonl(tmp_path, {"prompt": "a"}, name="_a.jsonl")
+        jsonl(tmp_path, {"prompt": "b"}, name="config.json")
+        assert texts(tmp_path / "*") == ["a"]
+        assert texts(tmp_path / "*.json") == ["b"]
+        text(tmp_path, "b", "b.txt")
+        with pytest.raises(SourceError, match=r"/b\.txt: can't read \.txt; use"):
+            texts(tmp_path / "*")
 
     def test_another_split_s_file(self, tmp_path: Path):
         """One that can't be read is in nobody's way where its name is another split's."""
