@@ -13,6 +13,7 @@ from typing import Any
 from storage import memory
 from storage.errors import StorageError
 from storage.lake import Lake, Manifest
+from storage.rot import verify_build
 from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import diff as comparing
@@ -106,6 +107,8 @@ def diff(lake: Lake, dataset: str, *, before: str | None, after: str | None) -> 
     """Compare two builds of a dataset: by default the newest with the one before it."""
     memory.settle()
     was, now = _builds(lake, dataset, before, after)
+    for build in (was, now):
+        verify_build(lake, build)
     with tempfile.TemporaryDirectory(prefix="stillhouse-diff-") as folder, Workspace(lake, Path(folder) / "work") as workspace:
         comparing.load(workspace, lake, was, now)
         moves = comparing.moves(workspace)

@@ -15,10 +15,11 @@ from flows.spec import Spec
 from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
+from storage.rot import verify, verify_build
 from storage.wording import counted
 from tasks.destinations.choose import destination_at
 from tasks.export import ExportOptions, check_exports, export, make, scores_of
-from tasks.exporters.protocol import needs_refuted
+from tasks.exporters.protocol import needs_distributions, needs_refuted
 from tasks.license import LicenseOptions, gate
 from tasks.problems import dotted
 from tasks.publishing.mix import licensed
@@ -137,10 +138,14 @@ def export_dataset(
     """
     check_exports([options], lake.root, where="exports")
     landed = lake.build(dataset, build_id)
+    verify_build(lake, landed)
     check_export(lake, landed, spec.licenses if spec else None, mixed=options.mix)
     scorer_of(landed, options, spec)  # before a lock is waited for
     refuted_of(lake, landed, options, spec.licenses if spec else None)
+    exporter = make(options)
     with lake.writing(say):
+        if needs_refuted(exporter) or needs_distributions(exporter):
+            verify(lake, say)
         manifest = export_build(lake, landed, options, spec=spec)
         catalog.write(lake)
     for warning in manifest["warnings"]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from storage import memory
 from storage.lake import Lake, Manifest
+from storage.rot import verify_build
 from storage.workspace import Workspace
 from tasks.measures import breakdown
 
@@ -21,6 +22,7 @@ def looking(lake: Lake, dataset: str, build_id: str | None) -> Iterator[tuple[Wo
     """
     memory.settle()
     build = lake.build(dataset, build_id)
+    verify_build(lake, build)
     with tempfile.TemporaryDirectory(prefix="stillhouse-look-") as folder, Workspace(lake, Path(folder) / "work") as workspace:
         breakdown.views(workspace, lake, build)
         yield workspace, build

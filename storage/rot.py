@@ -17,9 +17,9 @@ from pathlib import Path
 from storage import footers
 from storage.damage import gone, stored
 from storage.errors import LakeDamaged
-from storage.lake import Lake
-from storage.parquet import UNREADABLE, unreadable
-from storage.schemas import STORES
+from storage.lake import Lake, Manifest
+from storage.parquet import UNREADABLE, count_rows, unreadable
+from storage.schemas import SNAPSHOTS, STORES
 from storage.wording import counted
 
 WEEK_S = 7 * 86_400.0
@@ -58,6 +58,20 @@ def complete(lake: Lake) -> None:
     """Raise LakeDamaged where a part isn't there any more: what was in it would be paid for again."""
     for part in lake.missing():
         raise LakeDamaged(part, f"{gone(part)}: put it back if there is a copy")
+
+
+def verify_build(lake: Lake, build: Manifest) -> None:
+    """Compare a build's snapshot with its checksums. Raise LakeDamaged at the first part that differs, or isn't there any more.
+
+    Each time, since it is small beside what is read of it then. A build of an earlier version has none, and is left to doctor.
+    """
+    for table in SNAPSHOTS:
+        folder = lake.snapshot(table, build["dataset"], build["build_id"])
+        for part in filter(None, map(footers.part_of, sorted(folder.glob("*.footer")))):
+            if not part.exists():
+                raise LakeDamaged(part, gone(part))
+            count_rows(part)  # which names one that was cut
+            _verify(part)
 
 
 def _due(part: Path) -> bool:

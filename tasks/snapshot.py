@@ -68,7 +68,7 @@ def _write(workspace: Workspace, table: str, schema: pa.Schema, source: Iterable
     batch = next(batches, None)
     number = 0
     while batch is not None or number == 0:
-        with PartWriter(workspace.staged(table) / f"part-{number:05d}.parquet", schema) as writer:
+        with PartWriter(workspace.staged(table) / f"part-{number:05d}.parquet", schema, keep_footer=True) as writer:
             while batch is not None and writer.written < PART_ROWS:
                 writer.write_batch(batch)
                 batch = next(batches, None)

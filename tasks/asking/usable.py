@@ -28,7 +28,7 @@ def _numbers(usage: Usage) -> dict[str, int]:
 
 def usable(completion: Completion, n: int) -> Completion:
     """Return a response without what no table can hold, and with `n` samples at most. Raise EmptyResponse where there is none."""
-    choices = tuple(_clean(choice) for choice in completion.choices if _says_something(choice))
+    choices = tuple(choice for choice in map(_clean, completion.choices) if _says_something(choice))
     if not choices:
         raise EmptyResponse(EMPTY)
     return Completion(choices=choices[:n], allowance=completion.allowance, revision=completion.revision, **_numbers(completion))
@@ -77,7 +77,12 @@ def _says_something(choice: Choice) -> bool:
 
 
 def _clean(choice: Choice) -> Choice:
-    """Put U+FFFD in place of lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't."""
+    """Put U+FFFD in place of lone surrogates, which JSON can carry and UTF-8 (the journal, Parquet) can't.
+
+    Reasoning of nothing but white space, which servers give where a model was told not to think, is none.
+    """
+    if choice.reasoning is not None and not choice.reasoning.strip():
+        choice = replace(choice, reasoning=None)
     texts = [choice.response, choice.reasoning or "", choice.finish_reason]
     if all(text.isascii() or _encodes(text) for text in texts):
         return choice

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +15,9 @@ from tasks.publishing.containers import Container
 from tasks.publishing.spool import Spool
 from tasks.publishing.traces import BATCH_BYTES, BATCH_ROWS
 
+_NUMBER = 4
+"""Bytes of a number, about."""
+
 
 def fill(
     spool: Spool,
@@ -27,15 +29,14 @@ def fill(
     traces: int,
     see: Callable[[Sequence[Mapping[str, Any]]], None] | None = None,
 ) -> None:
-    """Pack what an exporter makes of its source into a spool, as many rows at a time as their size allows, and close it.
+    """Pack what an exporter makes of its source into a spool, some rows at a time, and close it.
 
     `traces` is what the source gives; `see` is shown the rows. Raise SpecError, in one line, where the exporter breaks a promise;
     it may raise one itself.
     """
     rows, schema = _checked(exporter, name, source), exporter.schema
-    size, packed = 16, 0
     try:
-        while taken := list(itertools.islice(rows, size)):
+        for taken in _together(rows):
             try:
                 batch = container.pack(taken, schema)
             except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, orjson.JSONEncodeError) as error:
@@ -43,8 +44,6 @@ def fill(
             spool.add(batch)
             if see is not None:
                 see(taken)
-            packed += batch.nbytes
-            size = max(1, min(BATCH_ROWS, BATCH_BYTES * spool.rows // max(1, packed)))
     except NoRows:
         spool.close()
         raise
@@ -54,6 +53,35 @@ def fill(
             f"exports: the exporter {name!r} promised {counted(traces, 'row')} and gave another number; "
             "mend it, or its `one_to_one`"
         )
+
+
+def _together(rows: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Yield rows that are to be packed at a time: each is weighed, since one may be a thousand times as large as those before."""
+    taken: list[dict[str, Any]] = []
+    weight = 0
+    for row in rows:
+        taken.append(row)
+        weight += sum(map(_weight, row.values()))
+        if len(taken) >= BATCH_ROWS or weight >= BATCH_BYTES:
+            yield taken
+            taken, weight = [], 0
+    if taken:
+        yield taken
+
+
+def _weight(value: Any) -> int:
+    """Return about how many bytes a value takes once it is packed."""
+    match value:
+        case str() | bytes():
+            return len(value)
+        case Mapping():
+            return sum(map(_weight, value.values()))
+        case [Mapping() | list() | str(), *_]:
+            return sum(map(_weight, value))
+        case list():
+            return _NUMBER * len(value)
+        case _:
+            return _NUMBER
 
 
 def _checked(exporter: Exporter, name: str, source: Iterable[Any]) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
+import lzma
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
@@ -16,7 +17,7 @@ import pyarrow as pa
 from storage.errors import SourceError
 from tasks.sources.shown import first_line
 
-PACKED = (".gz", ".zst", ".bz2")
+PACKED = (".gz", ".zst", ".bz2", ".xz")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,8 @@ class File:
                 return cast("IO[bytes]", _Owning(gzip.GzipFile(fileobj=file), file))
             case ".bz2":
                 return cast("IO[bytes]", _Owning(bz2.BZ2File(file), file))
+            case ".xz":
+                return cast("IO[bytes]", _Owning(lzma.LZMAFile(file), file))
             case ".zst":
                 stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
                 return cast("IO[bytes]", _Owning(stream, file))

@@ -5,20 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import orjson
 
 from storage.errors import SourceError
+from tasks.sources import objects
 from tasks.sources.columns import once, read_of
 from tasks.sources.file import File
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
-
-_LONG = re.compile(rb"\d{19}")
 
 
 def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
@@ -30,51 +24,7 @@ def jsonl(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
             if not line.strip():
                 continue
             place = f"{file.name}:{number}"
-            try:
-                line.decode("utf-8")
-                row = orjson.loads(line)
-                # Of two keys, readers take the last: each that they leave out has two quotes. What else changes their number is
-                # looked at as well.
-                if b"\\u0022" in line or orjson.dumps(row).count(b'"') != line.count(b'"'):
-                    _refuse_keys(json.loads(line, object_pairs_hook=_Object), fields, columns, place)
-                if _LONG.search(line):
-                    row = json.loads(line)  # orjson makes an inexact float of an integer that has more than 64 bits
-            except UnicodeDecodeError as error:
-                raise SourceError(f"{place}: {_other_encoding(line, error)}") from error
-            except orjson.JSONDecodeError as error:
-                array = "; a line must be a JSON object, and this is an array over several" if line.lstrip()[:1] == b"[" else ""
-                raise SourceError(f"{place}: not JSON: {error.msg} at column {error.colno}{array}") from error
-            except RecursionError as error:
-                raise SourceError(f"{place}: nested too deeply") from error
-            if not isinstance(row, dict):
-                raise SourceError(f"{place}: a line must be a JSON object, and this is a {type(row).__name__}")
-            yield place, row
-
-
-class _Object(dict[str, Any]):
-    """An object of JSON that knows its keys, each as often as it stands there."""
-
-    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
-        super().__init__(pairs)
-        self.names = [name for name, _ in pairs]
-
-
-def _refuse_keys(row: Any, fields: Fields, columns: Sequence[str], place: str) -> None:
-    """Raise SourceError where a column that is read stands several times in a row, or a key in an object in one."""
-    if not isinstance(row, _Object):
-        return
-    once(fields, row.names, place)
-    for name in columns:
-        if (key := _key_within(row.get(name))) is not None:
-            raise SourceError(f"{place}: {name}: an object in it has the key {key!r} several times; leave the one that is meant")
-
-
-def _key_within(value: Any) -> str | None:
-    """Return a key that stands several times in an object, however deep."""
-    if isinstance(value, _Object) and len(value) < len(value.names):
-        return next(name for at, name in enumerate(value.names) if name in value.names[:at])
-    within = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return next((key for each in within if (key := _key_within(each)) is not None), None)
+            yield place, objects.row(line, fields, columns, place)
 
 
 def csv_(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
@@ -131,11 +81,5 @@ def _not_utf8(file: File) -> str:
             try:
                 line.decode("utf-8")
             except UnicodeDecodeError as error:
-                return f"{number}: {_other_encoding(line, error)}"
+                return f"{number}: {objects.other_encoding(line, error)}"
     return "1: not UTF-8; save it as such"
-
-
-def _other_encoding(line: bytes, error: UnicodeDecodeError) -> str:
-    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "this is UTF-16; save it as UTF-8"
-    return f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}; save it as UTF-8"

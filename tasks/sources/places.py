@@ -7,16 +7,17 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from storage.errors import SetupError, SourceError, UserError
+from tasks.sources.asides import aside
 from tasks.sources.file import File, missing
 from tasks.sources.options import PromptSource
 from tasks.sources.readers import readable
 from tasks.sources.shown import first_line, shown
-from tasks.sources.splits import Folder, chosen
+from tasks.sources.splits import HIDDEN, Folder, chosen
 
 _PATTERN = "*?["
 _HUB = re.compile(r"[\w-][\w.-]*/[\w-]+")
@@ -28,11 +29,22 @@ def files(source: PromptSource) -> list[File]:
     """Return a source's files. Raise SourceError where there are none, SetupError where a URL needs a package."""
     named = _remote(source.source) if "://" in source.source else _local(source.source)
     if isinstance(named, Folder):
-        return chosen(named, split=source.split, config=source.config)
+        named = chosen(named, split=source.split, config=source.config)
+        _check_there(named)
+        return named
+    _check_there(named)
     for option in ("split", "config"):
         if getattr(source, option) is not None:
             raise SourceError(f"{shown(source.source)}: only a folder has a {option}, and this is a file; leave `{option}` out")
     return named
+
+
+def _check_there(found: list[File]) -> None:
+    """Raise SourceError where a name leads to no file: to nothing, as a link may, or to what can be read but once."""
+    for file in found:
+        if file.system is None and not (path := Path(file.path)).is_file():
+            what = "is no file but a pipe or a device" if path.exists() else "is a link to a file that isn't there"
+            raise SourceError(f"{file.name}: {what}")
 
 
 def _local(pattern: str) -> list[File] | Folder:
@@ -45,11 +57,22 @@ def _local(pattern: str) -> list[File] | Folder:
     if path.exists():
         raise SourceError(f"{pattern}: is no file but a pipe or a device, and a source is read more than once")
     # Once each: of `**/**` each file is found as often as there are ways to it.
-    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if Path(name).is_file())  # noqa: PTH207 - absolute or not
+    found = sorted(name for name in set(glob.glob(str(path), recursive=True)) if not Path(name).is_dir())  # noqa: PTH207 - absolute or not
     if not found:
         hub = f"; a dataset of the Hub is called hf://datasets/{pattern}" if _HUB.fullmatch(pattern) else ""
         raise SourceError(f"{pattern}: no such file (looked in {Path.cwd()}){hub}")
-    return [_file(name) for name in found]
+    return _meant(pattern, [_file(name) for name in found])
+
+
+def _meant(pattern: str, found: list[File]) -> list[File]:
+    """Return those of a pattern's files that are meant: one without an ending, as `data/*`, finds what lies beside rows too."""
+    if PurePosixPath(pattern).suffix:
+        return found
+
+    def beside(file: File) -> bool:
+        return aside(file.path) or (not readable(file) and HIDDEN.match(PurePosixPath(file.path).name) is not None)
+
+    return [file for file in found if not beside(file)] or found
 
 
 def _file(path: str) -> File:
@@ -65,7 +88,14 @@ def _below(folder: Path) -> Iterator[str]:
     def unreadable(error: OSError) -> None:
         raise SourceError(f"{error.filename}: can't be read: {error.strerror}") from error
 
-    for at, _, names in os.walk(folder, onerror=unreadable):
+    seen: set[tuple[int, int]] = set()
+    for at, folders, names in os.walk(folder, onerror=unreadable, followlinks=True):
+        facts = Path(at).stat()
+        if (facts.st_dev, facts.st_ino) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        folders[:] = sorted(name for name in folders if not HIDDEN.match(name))
         for name in names:
             yield str(Path(at) / name)
 
@@ -84,7 +114,7 @@ def _remote(url: str) -> list[File] | Folder:
             found = sorted(name for name, facts in listed.items() if facts["type"] == "file")
             if not found:
                 raise SourceError(f"{shown(url)}: no such file")
-            return [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found]
+            return _meant(path, [File(name=shown(system.unstrip_protocol(name)), path=name, system=system) for name in found])
         one = File(name=shown(url), path=path, system=system)
         if not readable(one) and system.isdir(path):
             below = (name.removeprefix(path.rstrip("/")).lstrip("/") for name in system.find(path))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 import zlib
 from collections.abc import Callable, Iterator
 
 from storage.errors import SourceError, UserError
-from tasks.sources import lines, tables
+from tasks.sources import arrays, lines, tables
 from tasks.sources.file import File, missing
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
 from tasks.sources.shown import first_line
 
 Reader = Callable[[File, Fields], Iterator[tuple[str, Row]]]
-LINES: dict[str, Reader] = {".jsonl": lines.jsonl, ".ndjson": lines.jsonl, ".csv": lines.csv_, ".tsv": lines.tsv}
+LINES: dict[str, Reader] = {
+    ".jsonl": lines.jsonl,
+    ".ndjson": lines.jsonl,
+    ".json": arrays.json_,
+    ".csv": lines.csv_,
+    ".tsv": lines.tsv,
+}
 """Readers of texts, which may be packed."""
 TABLES: dict[str, Reader] = {".parquet": tables.parquet, ".arrow": tables.arrow, ".feather": tables.arrow}
 READERS = LINES | TABLES
@@ -38,7 +45,7 @@ def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
         yield from reader(file, fields)
     except UserError:
         raise
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError) as error:
         raise SourceError(f"{file.name}: can't be unpacked: {error}") from error
     except FileNotFoundError as error:
         raise missing(file.name, error, url=file.path) from error

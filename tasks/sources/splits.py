@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,9 +18,12 @@ import yaml
 
 from storage.errors import SourceError
 from storage.plugins import nearest
+from tasks.sources.asides import aside
 from tasks.sources.file import File
 from tasks.sources.readers import READERS, readable
 
+HIDDEN = re.compile(r"(?:^|/)[._]")
+"""Begins a name, or stands in a path, that isn't meant."""
 _SHARD = re.compile(r"^data/(\w+(?:\.\w+)*)-[0-9]{5}-of-[0-9]{5}[^/]*$")
 _WORDS = {
     "train": ("train", "training"),
@@ -43,7 +47,7 @@ class Folder:
     @classmethod
     def of(cls, name: str, files: Mapping[str, File]) -> Self:
         """Return a folder of these files, by their paths in it."""
-        shown = {path: file for path, file in sorted(files.items()) if not re.search(r"(^|/)[._]", path)}
+        shown = {path: file for path, file in sorted(files.items()) if not HIDDEN.search(path)}
         return cls(name=name, files=shown)
 
     def within(self, path: str) -> Folder:
@@ -151,12 +155,13 @@ def _matching(folder: Folder, patterns: Any) -> list[File]:
         if not matched:
             raise SourceError(f"{folder.name}/{pattern}: no such file, and the README lists it")
         found += [path for path in matched if path not in found]
-    return _of_one_kind(folder, _readable([folder.files[path] for path in found]))
+    return _of_one_kind(folder, [folder.files[path] for path in found if not aside(path)])
 
 
 def _by_name(folder: Folder, split: str | None) -> list[File]:
-    files = {path: file for path, file in folder.files.items() if readable(file)}
-    if not files:
+    files = {path: file for path, file in folder.files.items() if not aside(path)}
+    usual = next((file.endings[0] for file in files.values() if readable(file)), None)
+    if usual is None:
         raise SourceError(f"{folder.name}: no files in it that can be read, such as *.jsonl; what can be is {', '.join(READERS)}")
     splits, others = _splits(list(files))
     if not splits and split in {None, "train"}:
@@ -165,7 +170,7 @@ def _by_name(folder: Folder, split: str | None) -> list[File]:
         (name,) = splits
         raise SourceError(
             f"{folder.name}: names tell the split {name!r} of some files, and none of {others[0]}: "
-            f"name the split, as in `split: {name}`, or the files, as in {folder.name}/*{next(iter(files.values())).endings[0]}"
+            f"name the split, as in `split: {name}`, or the files, as in {folder.name}/*{usual}"
         )
     return _of_one_kind(folder, [files[path] for path in splits[_pick(list(splits), split, "split", folder)]])
 
@@ -193,17 +198,22 @@ def _splits(paths: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
 
 
 def _of_one_kind(folder: Folder, files: list[File]) -> list[File]:
-    """Return files that have one form: the same rows often lie beside each other in several."""
-    kinds = sorted({file.endings[0] for file in files})
+    """Return files that have one form: the same rows often lie beside each other in several.
+
+    Raise SourceError where one can't be read too: what is in it would be missing without a word.
+    """
+    kinds = Counter(file.endings[0] for file in files if readable(file))
+    usual = max(sorted(kinds), key=kinds.__getitem__, default="")
+    if other := next((file for file in files if not readable(file)), None) if kinds else None:
+        raise SourceError(
+            f"{other.name}: can't be read, and lies beside files that can: name those that are meant, as in "
+            f"{folder.name}/*{usual}, or take it away"
+        )
     if len(kinds) > 1:
         raise SourceError(
-            f"{folder.name}: has {' and '.join(kinds)} files; name those of one kind, as in {folder.name}/*{kinds[0]}"
+            f"{folder.name}: has {' and '.join(sorted(kinds))} files; name those of one kind, as in {folder.name}/*{usual}"
         )
     return files
-
-
-def _readable(files: list[File]) -> list[File]:
-    return [file for file in files if readable(file)] or files
 
 
 def _pick(names: Sequence[str], wanted: str | None, what: str, folder: Folder) -> str:

@@ -29,6 +29,13 @@ def part(workplace: Workplace) -> Path:
     return path
 
 
+def flip_one(path: Path) -> None:
+    """Flip a bit of a part's first page."""
+    content = bytearray(path.read_bytes())
+    content[40] ^= 1
+    path.write_bytes(content)
+
+
 def doctor(workplace: Workplace, *arguments: str) -> tuple[int, dict]:
     """Run doctor and return its code and what it says."""
     done = workplace.run("doctor", "--lake", str(workplace.lake), "--json", *arguments)
@@ -133,19 +140,34 @@ def journal_of(path: Path) -> list[bytes]:
     return [pack(sample_of(row)) for row in pq.read_table(path).to_pylist()]
 
 
-@pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "gone"])
-def test_a_damaged_snapshot(workplace: Workplace, teacher: LoopbackTeacher, damage: Callable[[Path], None]) -> None:
-    """A build whose traces are damaged can't be exported; a repair takes it out, and building again costs nothing."""
+@pytest.mark.parametrize(
+    ("table", "damage"),
+    [("traces", truncate), ("traces", Path.unlink), ("outcomes", flip_one)],
+    ids=["truncated", "gone", "a bit"],
+)
+def test_a_damaged_snapshot(workplace: Workplace, teacher: LoopbackTeacher, table: str, damage: Callable[[Path], None]) -> None:
+    """A build whose snapshot is damaged can't be exported, nor compared; a repair takes it out, and building again costs nothing."""
     spec(workplace, teacher.url, prompts=5)
     build = workplace.build()["build_id"]
-    damage(workplace.lake / "traces" / "dataset=sums" / f"build={build}" / "part-00000.parquet")
+    workplace.build()
+    damage(workplace.lake / table / "dataset=sums" / f"build={build}" / "part-00000.parquet")
     assert doctor(workplace)[0] == 2
-    if damage is truncate:
-        assert "part-00000.parquet" in refused(workplace, "export", "sums", "--to", str(workplace.folder / "out"))
+    to = str(workplace.folder / "out")
+    for command in (("export", "sums", "--build", build, "--to", to), ("diff", "sums"), ("report", "sums", "--build", build)):
+        assert f"{table}/dataset=sums/build={build}/part-00000.parquet: " in refused(workplace, *command)
     code, done = doctor(workplace, "--repair")
     assert (code, done["findings"][0]["kind"]) == (0, "build")
     assert workplace.build()["paid"] == 0
-    assert workplace.query("SELECT count(*) FROM builds") == [(1,)]
+    assert workplace.query("SELECT count(*) FROM builds") == [(2,)]
+
+
+def test_refuted_samples_that_are_damaged(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """Pairs are exported of the lake's samples, so these are compared with their checksums first."""
+    spec(workplace, teacher.url, prompts=5)
+    workplace.build()
+    flip_one(part(workplace))
+    said = refused(workplace, "export", "sums", "--format", "preference", "--to", str(workplace.folder / "out"))
+    assert f"{part(workplace)}: isn't byte for byte what was written" in said
 
 
 def test_a_damaged_manifest(workplace: Workplace, teacher: LoopbackTeacher) -> None:

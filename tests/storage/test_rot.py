@@ -13,8 +13,8 @@ from storage import footers, rot
 from storage.errors import Interrupted, LakeDamaged
 from storage.lake import Lake
 from storage.parquet import write_rows
-from storage.rot import WEEK_S, verify
-from storage.schemas import SAMPLES
+from storage.rot import WEEK_S, verify, verify_build
+from storage.schemas import SAMPLES, SNAPSHOTS
 from tests.storage.damaging import fill, flip, keep_footer, sample_row
 
 
@@ -97,6 +97,25 @@ def test_of_another_user(lake: Lake, part: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(os, "utime", refused)
     assert [verify(lake, print), verify(lake, print)] == [2, 2]
+
+
+@pytest.mark.parametrize("table", SNAPSHOTS)
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_build_s_snapshot(lake: Lake, part: Path, table: str, gone: bool):
+    """A part of a snapshot is compared each time, and one that isn't there any more is missed."""
+    build = lake.build("sums")
+    theirs = lake.snapshot(table, "sums", build["build_id"]) / "part-00000.parquet"
+    keep_footer(theirs)
+    verify_build(lake, build)
+    if gone:
+        theirs.unlink()
+    else:
+        flip(theirs, group=0, column="prompt_id")
+    said = "isn't there any more, and its 3 rows with it" if gone else "isn't byte for byte what was written"
+    with pytest.raises(LakeDamaged, match=rf"part-00000\.parquet: {said}"):
+        verify_build(lake, build)
+    footers.beside(theirs).unlink()
+    verify_build(lake, build)  # of an earlier version, which kept none
 
 
 def test_no_lake(lake: Lake):

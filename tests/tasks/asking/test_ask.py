@@ -98,6 +98,13 @@ class TestAnswer:
         answer, _ = run(FakeTeacher(answer=lambda request: completion(choice)))
         assert answer.completion.choices == (Choice(response=clean, reasoning=clean, finish_reason=clean),)
 
+    @pytest.mark.parametrize("thought", ["", "\n\n", " \t"])
+    def test_blank_reasoning(self, thought: str):
+        """Reasoning of white space alone is none: an export would teach to open and close it. A choice of it alone is empty."""
+        choices = [Choice(response=text, reasoning=thought) for text in ("", "4")]
+        answer, _ = run(FakeTeacher(answer=lambda request: completion(*choices)))
+        assert answer.completion.choices == (Choice(response="4", reasoning=None),)
+
     def test_empty_choices_are_left_out(self):
         """Of several choices, the empty ones are dropped."""
         answer, _ = run(FakeTeacher(answer=lambda request: completion(" ", "4")))

@@ -206,15 +206,15 @@ class TestFiles:
         with pytest.raises(SourceError, match=r"p\.jsonl: `sample: 1e-09` takes none of its 2 rows$"):
             read(jsonl(tmp_path, GOOD, GOOD), sample=1e-9)
 
-    @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending"), ("p.json", r"\.json")])
+    @pytest.mark.parametrize(("name", "said"), [("p.txt", r"\.txt"), ("p", "a file without an ending")])
     def test_ending(self, tmp_path: Path, name: str, said: str):
         """A file of another kind is named, with the kinds that can be read."""
         with pytest.raises(
-            SourceError, match=rf"{name}: can't read {said}; use \.jsonl, \.ndjson, \.csv, \.tsv, \.parquet, \.arrow"
+            SourceError, match=rf"{name}: can't read {said}; use \.jsonl, \.ndjson, \.json, \.csv, \.tsv, \.parquet, \.arrow"
         ):
             read(text(tmp_path, "", name))
 
-    @pytest.mark.parametrize("name", ["p.jsonl", "p.csv"])
+    @pytest.mark.parametrize("name", ["p.jsonl", "p.csv", "p.json"])
     def test_empty(self, tmp_path: Path, name: str):
         """A source without prompts is an error: a build of nothing helps nobody."""
         with pytest.raises(SourceError, match=rf"{name}: no prompts in it"):
@@ -231,7 +231,7 @@ class TestFiles:
         with pytest.raises(SourceError, match=r"p\.arrow: not Arrow: "):
             read(text(tmp_path, content, "p.arrow"))
 
-    @pytest.mark.parametrize("name", ["p.jsonl.gz", "p.csv.bz2", "p.jsonl.zst"])
+    @pytest.mark.parametrize("name", ["p.jsonl.gz", "p.csv.bz2", "p.jsonl.zst", "p.jsonl.xz"])
     @pytest.mark.parametrize("cut", [True, False])
     def test_not_packed(self, tmp_path: Path, name: str, cut: bool):
         """A packed file that isn't, or that lacks its end, is named."""
@@ -293,6 +293,39 @@ class TestFiles:
         pq.write_table(pa.table({"prompt": ["a", None]}), tmp_path / "p.parquet")
         with pytest.raises(SourceError, match=r"p\.parquet: row 2: the prompt \('prompt'\) is empty"):
             read(tmp_path / "p.parquet")
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ('[{"prompt": "a"}, 4]', "row 2: an array's item must be a JSON object"),
+            ('[{"prompt": "a"}, ["b"]]', "row 2: an array's item must be a JSON object"),
+            ('[{"prompt": "a"},]', "row 2: an array's item must be a JSON object"),
+            ('[{"prompt": "a"} {"prompt": "b"}]', "row 1: not JSON: neither a comma nor the array's end is behind it"),
+            ('[{"prompt": "a"}', "row 1: not JSON: neither a comma nor the array's end is behind it"),
+            ('[{"prompt": "a"},\n', "row 2: not JSON: the file ends in front of it"),
+            ("[", "row 1: not JSON: the file ends in front of it"),
+            ('[{"prompt": "a"}, {"prompt": "b', "row 2: not JSON: the file ends in it"),
+            (
+                '[{"prompt": "a"}, {"prompt":\n b}]',
+                "row 2: not JSON: unexpected character, expected a JSON value at line 2 of it, column 2",
+            ),
+            ('[{"prompt": "a"]]', "row 1: not JSON: "),
+            ('[{"prompt": "a"}]\n[{"prompt": "b"}]', "goes on behind its array; write one array, or one object a line"),
+            ('[{"prompt": "a", "prompt": "b"}]', "row 1: has several columns 'prompt'"),
+            ('[{"prompt": 4}]', "row 1: the prompt ('prompt') is no text"),
+            (
+                '{"data": [\n{"prompt": "a"}]}',
+                "1: not JSON: unexpected end of data at column 1; a line must be a whole JSON object",
+            ),
+            ("[]", "no prompts in it"),
+        ],
+    )
+    def test_array(self, tmp_path: Path, content: str, said: str):
+        """An array that isn't whole, or isn't one of objects, is told with the row."""
+        path = text(tmp_path, content, "p.json")
+        with pytest.raises(SourceError) as caught:
+            read(path)
+        assert str(caught.value).startswith(f"{path}:{'' if said[:2] == '1:' else ' '}{said}")
 
     def test_the_second_of_a_glob(self, tmp_path: Path):
         """In a pattern, the file is named and not the pattern."""

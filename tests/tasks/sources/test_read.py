@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import lzma
 import os
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +32,8 @@ def pack(content: bytes, ending: str) -> bytes:
             return gzip.compress(content)
         case ".bz2":
             return bz2.compress(content)
+        case ".xz":
+            return lzma.compress(content)
     sink = pa.BufferOutputStream()
     with pa.CompressedOutputStream(sink, "zstd") as stream:
         stream.write(content)
@@ -142,7 +145,25 @@ class TestForms:
         path = text(tmp_path, '{"prompt": "a"}\r\n\n  \n{"prompt": "b\\n\\u2028"}', f"p{ending}")
         assert texts(path) == ["a", "b\n\u2028"]
 
-    @pytest.mark.parametrize(("name", "content"), [("p.jsonl", b'{"prompt": "a"}\n'), ("p.csv", b"prompt\na\n")])
+    @pytest.mark.parametrize("indent", [None, 2])
+    def test_array(self, tmp_path: Path, indent: int | None, monkeypatch: pytest.MonkeyPatch):
+        """`.json` is an array of objects, however it is written, read in pieces of any size."""
+        odd = ['"', "\\", '\\"', "]}", "{[,", "\n\u2028", "ä😀" * 40, ""]
+        rows = [{"prompt": f"{n} {text_}", "more": {"list": [text_, {"x": []}]}} for n, text_ in enumerate(odd * 3)]
+        path = text(tmp_path, BOM + json.dumps(rows, indent=indent, ensure_ascii=indent is None).encode() + b"\n", "p.json")
+        for size in (*range(3, 40), 1 << 20):
+            monkeypatch.setattr("tasks.sources.arrays._CHUNK", size)
+            assert texts(path) == [row["prompt"] for row in rows]
+        assert read(path)[1].place == f"{path}: row 2"
+
+    def test_lines_of_json(self, tmp_path: Path):
+        """One object a line is read under that ending too, as many write it."""
+        path = jsonl(tmp_path, {"prompt": "a"}, {"prompt": "b"}, name="p.json")
+        assert [each.place for each in read(path)] == [f"{path}:1", f"{path}:2"]
+
+    @pytest.mark.parametrize(
+        ("name", "content"), [("p.json", b'[{"prompt": "a"}]'), ("p.jsonl", b'{"prompt": "a"}\n'), ("p.csv", b"prompt\na\n")]
+    )
     def test_byte_order_mark(self, tmp_path: Path, name: str, content: bytes):
         """The byte order mark that Windows' editors write is no part of the text."""
         assert texts(text(tmp_path, BOM + content, name)) == ["a"]
@@ -180,13 +201,15 @@ class TestForms:
         assert [each.prompt.prompt for each in found] == table["prompt"].to_pylist()
         assert found[-1].place == f"{path}: row 2500"
 
-    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst", ".GZ"])
-    @pytest.mark.parametrize(("ending", "content"), [(".jsonl", b'{"prompt": "a"}\n'), (".csv", b"prompt\na\n")])
+    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst", ".xz", ".GZ"])
+    @pytest.mark.parametrize(
+        ("ending", "content"), [(".jsonl", b'{"prompt": "a"}\n'), (".csv", b"prompt\na\n"), (".json", b'[{"prompt": "a"}]')]
+    )
     def test_packed(self, tmp_path: Path, ending: str, content: bytes, packed: str):
-        """JSONL and CSV may be packed."""
+        """JSONL, CSV and JSON may be packed."""
         assert texts(text(tmp_path, pack(content, packed), f"p{ending}{packed}")) == ["a"]
 
-    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst"])
+    @pytest.mark.parametrize("packed", [".gz", ".bz2", ".zst", ".xz"])
     def test_packed_in_pieces(self, tmp_path: Path, packed: str):
         """Packed files that were put one behind the other are one file."""
         content = b"".join(pack(b'{"prompt": "%d"}\n' % n, packed) for n in range(3))

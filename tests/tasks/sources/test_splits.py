@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -230,13 +231,113 @@ class TestPlain:
     """Any other folder."""
 
     def test_all_files(self, tmp_path: Path):
-        """All files that can be read are, in the order of their paths; hidden ones and others aren't."""
+        """All files that have rows are read, in the order of their paths; hidden ones aren't."""
         jsonl(tmp_path, {"prompt": "b"}, name="b/1.jsonl")
         jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
         jsonl(tmp_path, {"prompt": "no"}, name=".hidden/a.jsonl")
         jsonl(tmp_path, {"prompt": "no"}, name="_tmp.jsonl")
-        text(tmp_path, "notes", "notes.txt")
         assert texts(tmp_path) == texts(f"{tmp_path}/") == ["a", "b"]
+
+    @pytest.mark.parametrize(
+        "name", ["b.txt", "b.jsonl.zip", "b.jsonl.lz4", "b.parquet.gz", "part-00001", "old/b.jsonl.bak", "b.xml"]
+    )
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_what_can_t_be_read(self, tmp_path: Path, name: str, listed: bool):
+        """A file beside them that may have rows, and can't be read, is told: they would be missing without a word."""
+        jsonl(tmp_path, {"prompt": "a"}, name="d/a.jsonl")
+        (tmp_path / "d" / name).parent.mkdir(exist_ok=True)
+        text(tmp_path / "d", "b", name)
+        if listed:
+            readme(tmp_path / "d", {"configs": [{"config_name": "x", "data_files": "**"}]})
+        with pytest.raises(SourceError) as caught:
+            texts(tmp_path / "d")
+        assert str(caught.value) == (
+            f"{tmp_path}/d/{name}: can't be read, and lies beside files that can: name those that are meant, as in "
+            f"{tmp_path}/d/*.jsonl, or take it away"
+        )
+
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_what_lies_beside(self, tmp_path: Path, listed: bool):
+        """What everybody knows to have no rows is in nobody's way."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        for name in (
+            *(
+                "README.md",
+                "README.txt",
+                "readme",
+                "LICENSE",
+                "LICENSE-data.txt",
+                "LICENCE.txt",
+                "NOTICE",
+                "CITATION.cff",
+                "card.pdf",
+            ),
+            *(
+                "dataset_infos.json",
+                "dataset_info.json",
+                "config.json",
+                "manifest.json",
+                "croissant.json",
+                "SHA256SUMS",
+                "dummy_data.zip",
+            ),
+            *(
+                ".gitattributes",
+                ".DS_Store",
+                "_SUCCESS",
+                "load.py",
+                "requirements.txt",
+                "shot.PNG",
+                "a.jsonl.lock",
+                "a.jsonl.md5",
+            ),
+        ):
+            text(tmp_path, "-", name)
+        if listed:
+            readme(tmp_path, {"configs": [{"config_name": "x", "data_files": "*"}]})
+        assert texts(tmp_path) == texts(tmp_path / "*") == ["a"]
+
+    def test_a_pattern_that_finds_more(self, tmp_path: Path):
+        """A pattern's file that can't be read is told as well; one that names an ending means all that it finds."""
+        jsonl(tmp_path, {"prompt": "a"}, name="_a.jsonl")
+        jsonl(tmp_path, {"prompt": "b"}, name="config.json")
+        assert texts(tmp_path / "*") == ["a"]
+        assert texts(tmp_path / "*.json") == ["b"]
+        text(tmp_path, "b", "b.txt")
+        with pytest.raises(SourceError, match=r"/b\.txt: can't read \.txt; use"):
+            texts(tmp_path / "*")
+
+    def test_another_split_s_file(self, tmp_path: Path):
+        """One that can't be read is in nobody's way where its name is another split's."""
+        jsonl(tmp_path, {"prompt": "a"}, name="train.jsonl")
+        text(tmp_path, "b", "test.txt")
+        assert texts(tmp_path, split="train") == ["a"]
+        with pytest.raises(SourceError, match=r"test\.txt: can't read \.txt; use"):
+            texts(tmp_path, split="test")
+
+    def test_linked_folders(self, tmp_path: Path):
+        """A link to a folder is that folder; one that leads back is passed over."""
+        jsonl(tmp_path, {"prompt": "a"}, name="elsewhere/_kept/a.jsonl")
+        jsonl(tmp_path, {"prompt": "b"}, name="d/b.jsonl")
+        (tmp_path / "d" / "linked").symlink_to(tmp_path / "elsewhere" / "_kept")
+        (tmp_path / "elsewhere" / "_kept" / "back").symlink_to(tmp_path / "d")
+        assert texts(tmp_path / "d") == ["b", "a"]
+
+    @pytest.mark.parametrize("pattern", ["", "*.jsonl"])
+    def test_links_to_nothing(self, tmp_path: Path, pattern: str):
+        """A link whose file is gone isn't passed over, in a folder or by a pattern."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        (tmp_path / "b.jsonl").symlink_to(tmp_path / "blob")
+        with pytest.raises(SourceError, match=r"/b\.jsonl: is a link to a file that isn't there$"):
+            texts(tmp_path / pattern)
+
+    @pytest.mark.parametrize("pattern", ["", "*.jsonl"])
+    def test_pipes(self, tmp_path: Path, pattern: str):
+        """Nor is a pipe waited for."""
+        jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
+        os.mkfifo(tmp_path / "b.jsonl")
+        with pytest.raises(SourceError, match=r"/b\.jsonl: is no file but a pipe or a device"):
+            texts(tmp_path / pattern)
 
     def test_from_within(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """The folder may be the one in which the command runs."""
@@ -256,6 +357,9 @@ class TestPlain:
         jsonl(tmp_path, {"prompt": "a"}, name="a.jsonl")
         parquet(tmp_path, "a.parquet", "a")
         with pytest.raises(SourceError, match=r"has \.jsonl and \.parquet files; name those of one kind, as in .*/\*\.jsonl$"):
+            texts(tmp_path)
+        parquet(tmp_path, "b.parquet", "b")
+        with pytest.raises(SourceError, match=r"name those of one kind, as in .*/\*\.parquet$"):  # of which there are more
             texts(tmp_path)
 
     def test_nothing_to_read(self, tmp_path: Path):
