@@ -20,6 +20,7 @@ from rich.text import Text
 from flows.commands import evaluations, lakes, samples, shards, specs
 from flows.commands.printing import err, out, plain, results_alone
 from flows.process.leaving import leave, whole_process
+from flows.process.streams import reader_gone
 from storage.errors import Interrupted, SpecError, StorageError, UserError
 from storage.memory import YOUNG
 
@@ -108,7 +109,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         err.print("interrupted")
         code = Interrupted.exit_code
-    except OSError as error:
+    except (OSError, SystemExit) as error:
         code = _unwritten(error)
     finally:
         gc.freeze()  # all of it goes with the process: to look through it for cycles first would take half a second
@@ -132,15 +133,17 @@ def _refused_by_stdout(error: OSError) -> bool:
     return False
 
 
-def _unwritten(error: OSError) -> int:
+def _unwritten(error: OSError | SystemExit) -> int:
     """Return the exit code of a command that couldn't write to stdout, and tell why. Raise what is another's error."""
-    gone = isinstance(error, BrokenPipeError)  # the reader is, which is no error
+    if isinstance(error, SystemExit):  # what typer makes of a pipe that nobody reads any more, whichever it is
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise error
+        error = error.__context__
+    gone = isinstance(error, BrokenPipeError) and reader_gone()  # which is no error
     if not gone and not _refused_by_stdout(error):
         raise error
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the last flush must not fail as well
-    if gone:
-        return 0
-    code = _told(StorageError(f"stdout: can't be written: {error.strerror}"))
+    code = 0 if gone else _told(StorageError(f"stdout: can't be written: {error.strerror}"))
     return _told(error.__context__) if isinstance(error.__context__, UserError) else code  # what was to be written
 
 
@@ -154,5 +157,6 @@ def _command(error: Any) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    run()
+    from flows import main as script
+
+    script.run()

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 def run() -> None:
     """Be a process of the command line's own."""
+    from flows.process import streams
+
+    streams.mend()  # which what is loaded next looks at
+
     from flows import cli
 
     cli.run()

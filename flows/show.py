@@ -9,6 +9,7 @@ import duckdb
 import pyarrow.parquet as pq
 
 from flows.looking import looking
+from storage import waste
 from storage.errors import SpecError
 from storage.intents import Intents
 from storage.lake import Lake, Manifest
@@ -43,11 +44,16 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
 
 
 def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | None) -> list[dict[str, Any]]:
-    """Return what each teacher's samples and each judge's verdicts cost, over all runs: of the lake, or of a dataset's builds."""
+    """Return what each teacher's samples and each judge's verdicts cost, and what either was paid in vain, over all runs.
+
+    Of the lake, or of a dataset's builds.
+    """
     asked = ""
     if dataset is not None:
         outcomes = [lake.snapshot("outcomes", dataset, build["build_id"]) for build in lake.builds(dataset)]
-        union = " UNION ALL ".join(f"SELECT sample_id FROM {parquet_in(folder)}" for folder in outcomes)
+        union = " UNION ALL ".join(
+            f"SELECT unnest([sample_id, asked_id]) FROM {parquet_in(folder, later='asked_id')}" for folder in outcomes
+        )
         asked = f"WHERE sample_id IN ({union})"
     samples, verdicts = (parquet(lake.glob(table)) for table in ("samples", "verdicts"))
     rows: list[dict[str, Any]] = (
@@ -59,6 +65,9 @@ def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | Non
             UNION ALL
             SELECT 'judge', verifier, NULL, count(*), NULL, NULL, sum(cost_usd)
             FROM {verdicts} {asked} GROUP BY verifier HAVING sum(cost_usd) > 0
+            UNION ALL
+            SELECT 'in vain', teacher, NULL, count(*), nullif(sum(tokens_in), 0)::BIGINT, sum(tokens_out)::BIGINT, sum(cost_usd)
+            FROM ({waste.view(lake.waste)}) {asked} GROUP BY teacher
             ORDER BY kind DESC, cost_usd DESC, name, model
             """
         )

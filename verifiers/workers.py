@@ -16,6 +16,7 @@ import queue
 import resource
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -36,6 +37,10 @@ LOADING_S = 60.0
 """For the imports of what a call needs, the first time."""
 CALLS = 10_000
 """After so many, a worker is replaced: what somebody's code leaks must not grow for as long as a build runs."""
+SERVERS = 3
+"""So many servers of forks are asked for a worker, one after the other: the kernel may have killed one where memory is short."""
+ENDING_S = 0.1
+"""It takes a moment until the end of one is known."""
 NONE_WITHIN: ContextVar[bool] = ContextVar("none_within", default=False)
 """Whether no call may be made."""
 
@@ -125,13 +130,25 @@ class _Worker:
 
     def __init__(self, context: ForkServerContext) -> None:
         self.calls = 0
+        for left in reversed(range(SERVERS)):
+            try:
+                self._start(context)
+            except (OSError, EOFError) as error:
+                if left and isinstance(error, EOFError | ConnectionError):  # the server ended, and the next to ask starts another
+                    time.sleep(ENDING_S)
+                    continue
+                raise SetupError(f"no process can be started for a check: {type(error).__name__}: {error}") from error
+            return
+
+    def _start(self, context: ForkServerContext) -> None:
+        self._connection, theirs = context.Pipe()
         try:
-            self._connection, theirs = context.Pipe()
             with self._starting, _deaf(), theirs:
                 self._process: ForkServerProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
                 self._process.start()
-        except (OSError, EOFError) as error:
-            raise SetupError(f"no process can be started for a check: {type(error).__name__}: {error}") from error
+        except BaseException:
+            self._connection.close()
+            raise
 
     def run(self, job: bytes, timeout_s: float) -> tuple[bool, Any]:
         """Return whether the function returned, and what it returned or raised."""

@@ -16,6 +16,9 @@ from flows.commands.printing import out, plain, print_exported, print_json, prin
 from storage.errors import SpecError
 from storage.wording import counted
 
+_BOUGHT = {"teacher": "sample", "judge": "verdict", "in vain": "request"}
+"""What is counted, by the kind of what was spent."""
+
 
 def status(
     dataset: Annotated[str | None, typer.Argument(metavar="DATASET", help="One dataset only.")] = None,
@@ -53,7 +56,7 @@ def status(
     else:
         out.print("no builds yet" if at.root.exists() else "no lake is there yet")
     for each in found["spend"]:
-        what, bought = (f"{each['name']} ({each['model']})", "sample") if each["model"] else (each["name"], "verdict")
+        what, bought = (f"{each['name']} ({each['model']})" if each["model"] else each["name"]), _BOUGHT[each["kind"]]
         tokens = "" if each["tokens_in"] is None else f", {counted(each['tokens_in'], 'token')} in, {each['tokens_out']:,} out"
         out.print(Text(plain(f"{each['kind']} {what}: {counted(each['number'], bought)}, ${each['cost_usd']:,.4f}{tokens}")))
 

@@ -114,6 +114,7 @@ def print_json(value: dict[str, Any]) -> None:
     kept = _JSON.get() or _Kept(sys.stdout)
     whole = (kept.stdout.encoding or "utf-8").lower().replace("-", "") == "utf8"
     kept.stdout.write(json.dumps(value, ensure_ascii=not whole, default=str) + "\n")
+    kept.stdout.flush()  # here it is known whether anybody can take it
     kept.written = True
 
 

@@ -26,11 +26,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from flows.process.leaving import forsake
+from storage import proxies
 from storage.errors import SetupError
 from storage.memory import YOUNG
 
@@ -106,6 +108,10 @@ class Server:
     def __enter__(self) -> Self:
         if "prefect" in sys.modules:
             raise AssertionError("prefect was imported before its settings were made")
+        if proxies.by_socks() and find_spec("socksio") is None:
+            raise SetupError(
+                "the environment names a SOCKS proxy, for which Prefect's client lacks a package: pip install socksio"
+            )
         self._folder = Path(tempfile.mkdtemp(prefix="stillhouse-prefect-"))
         try:
             settings = self._folder / "logging.yml"
@@ -171,6 +177,7 @@ class Server:
                 start_new_session=True,  # Ctrl-C is for us alone
             )
         environment["PREFECT_API_URL"] = f"http://127.0.0.1:{self._port}/api"
+        proxies.spare(f"127.0.0.1:{self._port}")
         environment["PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED"] = "false"
 
     def wait(self, check: Callable[[], None] = lambda: None) -> None:

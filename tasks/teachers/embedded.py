@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
+from storage import proxies
 from storage.errors import SetupError
 from tasks.teachers import llama_server
 from tasks.teachers.weights import revision
@@ -164,6 +165,7 @@ class EmbeddedServer:
         address = line.removeprefix(llama_server.READY).strip()
         if not await healthy(address):
             raise self._failed(f"can't be reached at {address}")
+        proxies.spare(urlsplit(address).netloc)
         return address
 
     async def _drain(self, process: Process) -> None:

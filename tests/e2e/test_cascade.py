@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,31 @@ def test_spend_by_teacher(workplace: Workplace) -> None:
     assert "teacher strong (strong): 40 samples, $0.0088, 400 tokens in, 240 out" in said
     assert "judge judge: 100 verdicts, $0.0080" in said
     assert "· cheap · sample 0 · $0.000022 ──" in workplace.run("show", "sums", "--lake", str(workplace.lake)).stdout
+
+
+def test_what_was_paid_in_vain(workplace: Workplace) -> None:
+    """What `status` says was spent is the builds' cost: with what teachers were paid for nothing of use."""
+    prices = {"cheap": 22e-6, "strong": 220e-6, "judge": 80e-6}
+
+    def reply(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+        status, document = laddered(body, sold)
+        if body["model"] != "judge" and "case 3?" in body["messages"][-1]["content"]:
+            document["choices"][0]["message"]["content"] = ""
+        return status, document
+
+    with LoopbackTeacher(reply) as teacher:
+        cascade(workplace, teacher.url)
+        judged(workplace, teacher.url)
+        workplace.spec["teachers"] = [each | {"retry": {"attempts": 1}} for each in workplace.spec["teachers"]]
+        cost = workplace.build()["cost_usd"]
+        assert cost == pytest.approx(sum(prices[body["model"]] for body in teacher.bodies))
+    for arguments in (["status"], ["status", "sums"]):
+        spend = json.loads(workplace.run(*arguments, "--lake", str(workplace.lake), "--json").stdout)["spend"]
+        vain = {each["name"]: each["cost_usd"] for each in spend if each["kind"] == "in vain"}
+        assert vain == {"cheap": pytest.approx(2 * prices["cheap"]), "strong": pytest.approx(2 * prices["strong"])}
+        assert sum(each["cost_usd"] for each in spend) == pytest.approx(cost)
+    said = workplace.run("status", "--lake", str(workplace.lake)).stdout
+    assert "in vain strong: 2 requests, $0.0004, 20 tokens in, 12 out" in said
 
 
 def test_plan_foretells_a_build(workplace: Workplace) -> None:

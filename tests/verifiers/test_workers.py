@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,20 @@ def test_memory_is_bounded(pool: Workers):
     """A check that wants too much hears of it, and the machine doesn't."""
     with pytest.raises(MemoryError):
         pool.call(bytearray, workers.MEMORY_BYTES, timeout_s=60)
+
+
+def test_the_server_of_forks_is_killed(pool: Workers):
+    """Where it ends before it has made a worker, as by the kernel's hand, another makes it."""
+    pool.call(math.sqrt, 4, timeout_s=10)
+    server = forkserver._forkserver._forkserver_pid
+    os.kill(server, signal.SIGSTOP)  # so that it is asked, and doesn't answer
+    another = Workers(1)
+    killing = threading.Timer(1, os.kill, (server, signal.SIGKILL))
+    killing.start()
+    assert another.call(math.sqrt, 9, timeout_s=10) == 3.0
+    assert pool.call(math.sqrt, 4, timeout_s=10) == 2.0
+    assert forkserver._forkserver._forkserver_pid != server
+    another.close()
 
 
 def test_no_process_to_be_had(monkeypatch: pytest.MonkeyPatch):

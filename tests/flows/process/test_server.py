@@ -14,6 +14,8 @@ import pytest
 from flows.process import server as servers
 from flows.process.server import Server, configured_url
 from storage.errors import Interrupted, SetupError
+from tests.loopback import Handler
+from tests.loopback import Server as ProxyServer
 
 PROFILES = 'active = "mine"\n[profiles.mine]\nPREFECT_API_URL = "http://profile/api"\n[profiles.bare]\n'
 
@@ -59,10 +61,10 @@ with Server() as server:
 """
 
 
-def run(tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], int]:
+def run(tmp_path: Path, *arguments: str, **more: str) -> tuple[subprocess.CompletedProcess[str], int]:
     """Run a flow on a temporary server in a child process; return it and the server's process id."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
-    environment |= {"PREFECT_HOME": str(tmp_path), "SECRET_KEY": "sk-canary"}
+    environment |= {"PREFECT_HOME": str(tmp_path), "SECRET_KEY": "sk-canary"} | more
     done = subprocess.run(
         [sys.executable, "-c", CODE, *arguments], env=environment, text=True, capture_output=True, timeout=120, check=False
     )
@@ -94,6 +96,32 @@ def test_a_temporary_server_dies_with_its_killed_parent(tmp_path: Path) -> None:
     done, server = run(tmp_path, "die")
     assert done.returncode == -9
     assert gone(server)
+
+
+@pytest.mark.slow
+def test_a_proxy(tmp_path: Path) -> None:
+    """A temporary server is asked without the proxy that the environment names for the world."""
+    asked: list[str] = []
+
+    class Proxy(Handler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.answer(502)
+
+        do_POST = do_GET
+        do_CONNECT = do_GET
+
+    with ProxyServer(Proxy) as proxy:
+        done, _ = run(tmp_path, http_proxy=proxy.url, https_proxy=proxy.url, all_proxy=proxy.url, NO_PROXY="", no_proxy="")
+    assert (done.returncode, done.stderr, asked) == (0, "", [])
+
+
+def test_a_socks_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefect's client would end in a traceback: what it needs is said."""
+    monkeypatch.setenv("all_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.delitem(sys.modules, "prefect", raising=False)
+    with pytest.raises(SetupError, match="pip install socksio"), Server():
+        pass
 
 
 def test_a_server_that_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from storage.errors import SetupError
+from storage.records import Message
 from tasks.teachers import embedded
+from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.embedded import EmbeddedServer, child_environment, cores, find_model
+from tasks.teachers.protocol import Request
 
 ROOT = Path(embedded.__file__).parents[2]
 PARENT = """
@@ -80,6 +83,18 @@ async def test_answers_the_same_to_the_same_seed_and_stops() -> None:
     assert first == again != other
     assert answers[0][1]["usage"]["completion_tokens"] == 24
     assert not listens(base_url)
+
+
+@pytest.mark.model
+async def test_no_proxy_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy that the environment names is for the world."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "example.com")
+    async with EmbeddedServer(slots=1, context=256) as server:
+        teacher = OpenAITeacher(model=embedded.MODEL, base_url=server.base_url)
+        request = Request(prompt_id="p", messages=(Message(role="user", content="Hi"),), parameters={"max_tokens": 2})
+        assert (await teacher.complete(request)).choices
+        await teacher.aclose()
 
 
 @pytest.mark.model
