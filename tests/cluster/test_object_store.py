@@ -192,6 +192,7 @@ def test_a_store_that_fails_often(lone_workplace: Workplace, bucket: Bucket, mac
 def test_a_store_that_stays_away(lone_workplace: Workplace, bucket: Bucket, machine: Machine) -> None:
     """The build ends by a line, and the next one has all that was bought: it is on the disk that they shared."""
     place, away = lone_workplace, threading.Event()
+    place.environment["STILLHOUSE_STORE_PATIENCE_SECONDS"] = "3"  # the teacher would have sold all within ten
     bucket.fault = lambda method, path: "503" if away.is_set() else None
     with LoopbackTeacher(delay_s=0.1) as teacher:
         spec(place, teacher.url, limits={"concurrency": CONCURRENCY})
