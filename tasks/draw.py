@@ -245,16 +245,15 @@ class Draw:
             except UserError as error:
                 self.stop.set(_named(error, question.desk))
                 return
+            samples = self._samples(question, request, answer)
             try:
-                samples = self._samples(question, request, answer)
-                try:
-                    await self.journal.append(samples, on_disk=answer.safe)
-                except StorageError as error:
-                    self.stop.set(error)  # asking on would buy what can't be kept
-                    return
-                except asyncio.CancelledError:
-                    self._bought(samples, drawn)  # the journal writes them all the same
-                    raise
+                await self.journal.append(samples, on_disk=answer.safe)
+            except StorageError as error:
+                self.stop.set(error)  # asking on would buy what can't be kept
+                return
+            except asyncio.CancelledError:
+                self._bought(samples, drawn)  # the journal writes them all the same
+                raise
             finally:
                 answer.safe()
             self._bought(samples, drawn)

@@ -23,6 +23,7 @@ import orjson
 from storage.errors import BadResponse, StillhouseError, Unavailable, Unreachable
 from tasks.asking.usable import billable
 from tasks.teachers import refusals
+from tasks.teachers.discreet import without
 from tasks.teachers.headers import Allowance
 from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, NoChoices, Request
 from tasks.teachers.wire import Reply, Wire
@@ -330,7 +331,7 @@ class SdkTeacher(ABC):
         """Return a text as one line without the key, and what else the environment has the SDK send."""
         # Servers like to quote the key that they refuse.
         for secret in self._hidden:
-            text = text.replace(secret, "***")
+            text = without(secret, text)
         return " ".join(text.split())[:500]
 
 
