@@ -160,6 +160,9 @@ class Server:
         own = {
             "PREFECT_SERVER_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}",
             "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+            # Else it loads what is installed for Prefect, as Dask's and Kubernetes' clients, to see whether that has changed.
+            "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+            "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",  # it has no automations
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
             "PREFECT_UI_ENABLED": "0",
