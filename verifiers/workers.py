@@ -31,8 +31,8 @@ T = TypeVar("T")
 
 MEMORY_BYTES = 4 << 30
 """Address space of a worker: past it, a check gets a MemoryError in place of the machine's memory."""
-PRELOADED = ("verifiers.workers", "verifiers.protocol")
-"""What the server of forks imports once, and so no worker: most of what a verifier is made of."""
+PRELOADED = ("verifiers.workers", "verifiers.protocol", "verifiers.bundle", "verifiers.exact_match")
+"""What the server of forks imports once, and so no worker: most of what verifiers are made of, and most of a worker's start."""
 LOADING_S = 60.0
 """For the imports of what a call needs, the first time."""
 CALLS = 10_000
