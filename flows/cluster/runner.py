@@ -85,6 +85,7 @@ def opened(options: RunnerOptions, parts: Collection[str] = ()) -> Iterator[Clus
 @contextlib.contextmanager
 def _dask(options: RunnerOptions) -> Iterator[Cluster]:
     import dask
+    import dask.config
     import distributed
     from prefect_dask.task_runners import DaskTaskRunner
 
