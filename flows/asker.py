@@ -135,7 +135,14 @@ class DeskAsker:
             check.bill.append(self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
-            answer = await self._desk.ask(request, may_send=self._left, billed=bill, may_repeat=may_repeat, certain=True)
+            answer = await self._desk.ask(
+                request,
+                may_send=self._left,
+                billed=bill,
+                in_vain=lambda _: self._answers.spent(check),
+                may_repeat=may_repeat,
+                certain=True,
+            )
         except Withheld:
             if not self._stop:
                 self._stop.set(self._budget.exhausted())

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before anything else is loaded, some of which looks at the streams
+    from flows import main as script
+
+    script.run()
+
 import contextlib
 import errno
 import gc
@@ -154,9 +159,3 @@ def _interrupted(number: int, frame: object) -> None:  # noqa: ARG001 - the sign
 
 def _command(error: Any) -> str:
     return str(error.ctx.command_path) if error.ctx is not None else "stillhouse"
-
-
-if __name__ == "__main__":
-    from flows import main as script
-
-    script.run()

@@ -30,7 +30,7 @@ from storage.errors import SpecError
 from storage.lake import Lake
 from storage.plugins import nearest
 from storage.wording import counted
-from tasks import outcomes, undecidable
+from tasks import lapsed, outcomes, undecidable
 from tasks.duplicates.digests import digests
 from tasks.evaluation import grades as grading
 from tasks.evaluation.comparison import Design, compare, manners, sums
@@ -192,7 +192,7 @@ class Contest(Run):
         spending = self.progress.spending
         found |= spending.totals() | {"elapsed_s": round(time.monotonic() - self._began, 3)}
         found["stored"] = str(self.lake.evaluations / f"{self.build_id}.json")
-        self.lake.record_evaluation(found)
+        self.lake.record_evaluation(found, lapsed.of_slots(workspace))
         catalog.write(self.lake)
         return found
 

@@ -221,7 +221,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
             few = "few of them are asked for unless these come now, and only what is said at most has them"
-            say(f"{counted(failed, 'missing sample')} failed in the last build: {few}")
+            say(f"{counted(failed, 'missing sample')} failed in the last run: {few}")
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 

@@ -67,8 +67,14 @@ class Answers:
         check.answered[key] = answer
         self._checks.note(check, key)
 
+    def spent(self, check: Check) -> None:
+        """Note what a check that is under way has cost, whatever it was answered. Raise StorageError where that can't be done."""
+        if sum(check.bill) and not check.ended:
+            self._checks.note(check)
+
     def end(self, check: Check, *, decided: bool) -> None:
         """Hear that a check is over. Where it wasn't `decided`, what it was answered is kept for the next build."""
+        check.ended = True
         if not decided and check.answered:
             self.keep(check.answered)
         self._checks.over(check)

@@ -36,6 +36,8 @@ class Check:
     """By address, what it was answered so far."""
     number: int | None = None
     """In the file; None: nothing of it is there."""
+    ended: bool = False
+    """Whether it is over. A control may be asked for it all the same, when all else is done."""
 
 
 class Checks:
@@ -49,8 +51,8 @@ class Checks:
         self._number = self._size = 0
         self._large = LARGE
 
-    def note(self, check: Check, key: str) -> None:
-        """Have an answer of a check on disk, with what the check has cost. Raise StorageError where it can't be written."""
+    def note(self, check: Check, key: str | None = None) -> None:
+        """Have an answer of a check on disk, and what the check has cost. Raise StorageError where it can't be written."""
         if check.number is None:
             check.number = self._number = self._number + 1
             self._open[check.number] = check
@@ -78,7 +80,7 @@ class Checks:
 
     def _renew(self) -> None:
         """Write the file anew, with the lines of the checks that are under way."""
-        data = b"".join(_line(check, key) for check in self._open.values() for key in check.answered)
+        data = b"".join(_line(check, key) for check in self._open.values() for key in check.answered or (None,))
         temporary = self._path.with_suffix(".new")
         with writing(temporary):
             temporary.write_bytes(data)
@@ -101,7 +103,7 @@ def land(path: Path, answers: Path, waste: Path) -> None:
     left: dict[int, list[dict[str, Any]]] = {}
     for line in lines:
         match _read(line):
-            case {"check": int(number), "key": str(), "answer": str()} as row:
+            case {"check": int(number), "usd": float() | int()} as row:
                 left.setdefault(number, []).append(row)
             case {"check": int(number), **more} if not more:
                 left.pop(number, None)
@@ -113,22 +115,21 @@ def land(path: Path, answers: Path, waste: Path) -> None:
     ]
     name = f"{path.stem}-left.jsonl"
     _replace(waste / name, [_bytes(row) for row in spent])
-    _replace(answers / name, [_bytes([row["key"], row["answer"]]) for rows in left.values() for row in rows])
+    _replace(answers / name, [_bytes([row["key"], row["answer"]]) for rows in left.values() for row in rows if "key" in row])
     with writing(path):
         path.unlink()
 
 
-def _line(check: Check, key: str) -> bytes:
-    return _bytes(
-        {
-            "check": check.number,
-            "sample_id": check.sample_id,
-            "verifier": check.verifier,
-            "usd": sum(check.bill),
-            "key": key,
-            "answer": check.answered[key].encode("utf-8", "replace").decode(),
-        }
-    )
+def _line(check: Check, key: str | None) -> bytes:
+    row: dict[str, Any] = {
+        "check": check.number,
+        "sample_id": check.sample_id,
+        "verifier": check.verifier,
+        "usd": sum(check.bill),
+    }
+    if key is not None:
+        row |= {"key": key, "answer": check.answered[key].encode("utf-8", "replace").decode()}
+    return _bytes(row)
 
 
 def _bytes(value: object) -> bytes:

@@ -288,11 +288,23 @@ class Lake:
         """Write an export's manifest."""
         self._write(self.root / "manifests" / "exports" / f"{manifest['export_id']}.json", manifest)
 
-    def record_evaluation(self, found: dict[str, Any]) -> Path:
-        """Write what an evaluation found, and return where."""
+    def record_evaluation(self, found: dict[str, Any], failed: dict[str, str]) -> Path:
+        """Write what an evaluation found, beside it why slots `failed`, by `sample_id`, and return where the first is."""
         path = self.evaluations / f"{found['evaluation_id']}.json"
+        if failed:
+            self._write(path.with_suffix(".failed.json"), failed)
         self._write(path, found)
         return path
+
+    def failed_in_evaluations(self) -> dict[str, str]:
+        """Return why slots failed in evaluations, by the last one, by `sample_id`. Raise StorageError where that is damaged."""
+        failed: dict[str, str] = {}
+        for path in sorted(self.evaluations.glob("*.failed.json")):
+            try:
+                failed |= json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, TypeError, OSError) as error:
+                raise StorageError(f"{path}: damaged: {error}; move it out of the lake, and all of it is asked again") from error
+        return failed
 
     def _write(self, path: Path, manifest: Manifest) -> None:
         write_text(path, _dump(manifest))

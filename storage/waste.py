@@ -1,7 +1,8 @@
 """Waste: what responses cost that gave no sample. A budget is for all runs of a dataset, so a later run must know of it.
 
-A line of JSON for each request that was billed and failed for good, in a file of each run. There are few, so each is written as
-it comes; a line that a crash tore is left out when they are read.
+A line of JSON for each response that is of no use, or of none yet, in a file of each run. There are few, so each is written as
+it comes; a line that a crash tore is left out when they are read. Where a sample comes that carries their cost, another line
+takes them back.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ COLUMNS = {
     "cost_usd": "DOUBLE",
     "tokens_in": "BIGINT",
     "tokens_out": "BIGINT",
+    "responses": "BIGINT",
 }
 
 
@@ -36,14 +38,18 @@ class Waste:
     def __exit__(self, *exc: object) -> None:
         self._lines.close(sync=True)
 
-    def note(self, *, sample_id: str, teacher: str, cost_usd: float, tokens_in: int, tokens_out: int) -> None:
-        """Note what was billed in vain for the slot of a sample. Raise StorageError where it can't be written."""
+    def note(self, *, sample_id: str, teacher: str, cost_usd: float, tokens_in: int, tokens_out: int, responses: int = 1) -> None:
+        """Note what was billed in vain for the slot of a sample, or (negative) take it back.
+
+        Raise StorageError where it can't be written.
+        """
         row = {
             "sample_id": sample_id,
             "teacher": teacher,
             "cost_usd": cost_usd,
             "tokens_in": tokens_in,
             "tokens_out": tokens_out,
+            "responses": responses,
         }
         self._lines.write(orjson.dumps(row) + b"\n")
 

@@ -17,6 +17,7 @@ from storage.waste import Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
+from tasks.bill import Bill
 from tasks.lapsed import Lapsed
 from tasks.stop import Stop
 from tasks.teachers.options import PriceOptions, TeacherOptions
@@ -128,6 +129,7 @@ class Asks(Protocol):
         *,
         may_send: Callable[[], bool],
         billed: Callable[[Usage], object],
+        in_vain: Callable[[Usage], object],
         may_repeat: Callable[[], bool],
         keeps_place: bool,
     ) -> Answer:
@@ -229,8 +231,9 @@ class Draw:
         # A server may return fewer choices than it was asked for: the rest is asked for again.
         while indices:
             request = self._request(question, indices)
+            bill = Bill(waste=self.waste, sample_id=sample_id(question.key, request.sample_index), options=question.desk.options)
             try:
-                answer = await self._asked(question, request, may_repeat)
+                answer = await self._asked(question, request, bill, may_repeat)
             except Withheld:
                 if not self.stop:
                     self.stop.set(self.budget.exhausted())
@@ -253,10 +256,12 @@ class Draw:
                 return
             except asyncio.CancelledError:
                 self._bought(samples, drawn)  # the journal writes them all the same
+                bill.carried(answer.told)
                 raise
             finally:
                 answer.safe()
             self._bought(samples, drawn)
+            bill.carried(answer.told)
             indices = indices[len(samples) :]
 
     def _leave(self, desk: Asks, error: QuotaSpent) -> None:
@@ -271,36 +276,25 @@ class Draw:
         else:
             self.stop.conclude()
 
-    async def _asked(self, question: Question, request: Request, may_repeat: Callable[[], bool]) -> Answer:
+    async def _asked(self, question: Question, request: Request, bill: Bill, may_repeat: Callable[[], bool]) -> Answer:
         """Ask. Where no answer comes, note what was billed all the same."""
-        billed: list[Usage] = []
-        options = question.desk.options
-        failed = False
 
-        def bill(usage: Usage) -> None:
-            self.spending.bill(usage, options, self.budget)
-            if failed:  # a control that was asked later on
-                self._in_vain(question, request, [usage])
-            billed.append(usage)
+        def billed(usage: Usage) -> None:
+            self.spending.bill(usage, bill.options, self.budget)
+            bill.add(usage)
 
         try:
             return await question.desk.ask(
-                request, may_send=lambda: self.budget.left, billed=bill, may_repeat=may_repeat, keeps_place=True
+                request,
+                may_send=lambda: self.budget.left,
+                billed=billed,
+                in_vain=bill.in_vain,
+                may_repeat=may_repeat,
+                keeps_place=True,
             )
         except BaseException:
-            failed = True
-            self._in_vain(question, request, billed)
+            bill.lost()
             raise
-
-    def _in_vain(self, question: Question, request: Request, billed: Sequence[Usage]) -> None:
-        if billed and self.waste is not None:
-            self.waste.note(
-                sample_id=sample_id(question.key, request.sample_index),
-                teacher=question.desk.options.name,
-                cost_usd=_cost(question.desk.options.price, Usage(), billed) or 0.0,
-                tokens_in=sum(usage.tokens_in for usage in billed),
-                tokens_out=sum(usage.tokens_out for usage in billed),
-            )
 
     def _bought(self, samples: Sequence[Sample], drawn: Drawn) -> None:
         for sample in samples:

@@ -1,4 +1,4 @@
-"""Lapsed: slots that failed in the dataset's last build. A rerun must not ask for all of them again, each time.
+"""Lapsed: slots that failed in the dataset's last build, or in an evaluation. A rerun must not ask for all of them, each time.
 
 Half of the prompts may have something in them that a filter refuses, or that a server breaks on. So of a teacher's lapsed slots
 with one kind of error a hundred are asked for again, and the others only while more than one in twenty of these get a response:
@@ -16,24 +16,39 @@ from storage.sql import literal
 from storage.workspace import Workspace
 from tasks.asking.control import VARIES
 from tasks.asking.retries import FREE, HELPED
+from tasks.outcomes import FAILED
 
 KINDS = 50
 """Of errors that are told apart: a server whose errors are all different is none the better for it."""
 
 
 def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
-    """Make `lapsed`: the slots without a sample that failed in the dataset's last build as well, and why."""
+    """Make `lapsed`: the slots without a sample that failed in the dataset's last build or in an evaluation as well, and why."""
     builds = lake.builds(dataset)
     parts = sorted(lake.snapshot("outcomes", dataset, builds[-1]["build_id"]).glob("*.parquet")) if builds else []
     workspace.execute("CREATE OR REPLACE TABLE lapsed (ord BIGINT, arm SMALLINT, sample_index INTEGER, why VARCHAR)")
+    failed = lake.failed_in_evaluations()
+    asked = "SELECT unnest(?::VARCHAR[]) AS asked_id, unnest(?::VARCHAR[]) AS reason"
     # A build of an earlier version didn't note what its failed slots had asked for.
     if told := [part for part in parts if "asked_id" in column_names(part)]:
         listed = ", ".join(map(literal, told))
+        asked += f" UNION ALL SELECT asked_id, reason FROM read_parquet([{listed}], hive_partitioning = false)"
+    if told or failed:
         workspace.execute(
-            "INSERT INTO lapsed SELECT ord, arm, sample_index, why FROM slots JOIN ("
-            f"SELECT asked_id AS sample_id, min(reason) AS why FROM read_parquet([{listed}], hive_partitioning = false) "
-            "WHERE asked_id IS NOT NULL GROUP BY asked_id) USING (sample_id) WHERE NOT stored ORDER BY ord"
+            f"INSERT INTO lapsed SELECT ord, arm, sample_index, why FROM slots JOIN ("
+            f"SELECT asked_id AS sample_id, min(reason) AS why FROM ({asked}) WHERE asked_id IS NOT NULL GROUP BY asked_id"
+            ") USING (sample_id) WHERE NOT stored ORDER BY ord",
+            [list(failed), list(failed.values())],
         )
+
+
+def of_slots(workspace: Workspace) -> dict[str, str]:
+    """Return why slots of `candidates` failed, by the `sample_id` that they asked for."""
+    rows = workspace.rows(
+        "SELECT slots.sample_id, min(failed.reason) FROM slots "
+        f"JOIN (FROM candidates WHERE {FAILED}) AS failed USING (ord, arm, sample_index) GROUP BY slots.sample_id"
+    )
+    return dict(rows)
 
 
 class Lapsed:
@@ -88,7 +103,7 @@ class Again:
     def said(self, error: str) -> str:
         """Return what is said then, with one of the errors."""
         return (
-            f"{self.asked} requests that failed in the last build were sent again, and {self.came} got an answer: the others of "
+            f"{self.asked} requests that failed in the last run were sent again, and {self.came} got an answer: the others of "
             f"them are left as they are, as one with the error {error}"
         )
 

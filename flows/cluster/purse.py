@@ -114,6 +114,7 @@ class MeteredDesk(Desk):
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
         keeps_place: bool = False,
@@ -123,7 +124,13 @@ class MeteredDesk(Desk):
             await self._allowance.wait()
             try:
                 return await super().ask(
-                    request, may_send=may_send, billed=billed, may_repeat=may_repeat, certain=certain, keeps_place=keeps_place
+                    request,
+                    may_send=may_send,
+                    billed=billed,
+                    in_vain=in_vain,
+                    may_repeat=may_repeat,
+                    certain=certain,
+                    keeps_place=keeps_place,
                 )
             except Withheld:
                 if self._stop:

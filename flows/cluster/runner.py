@@ -17,13 +17,13 @@ from flows.cluster.apart import DRAW, VERIFY
 from flows.cluster.options import RunnerOptions
 from storage.errors import SetupError
 
-QUIET = """
-import logging, signal
+DEAF = """
+import signal
 signal.signal(signal.SIGINT, signal.SIG_IGN)
-logging.getLogger("distributed").setLevel(logging.CRITICAL)
 """
-"""What our own Dask workers do first. Ctrl-C reaches all processes of a terminal: the run hears it, and tells its workers. What
-Dask says in a worker whose scheduler ended before it tells nothing of the build."""
+"""What our own Dask workers do first. Ctrl-C reaches all processes of a terminal: the run hears it, and tells its workers."""
+QUIET = {"distributed.nanny.pre-spawn-environ": {"DASK_LOGGING__DISTRIBUTED": "critical"}}
+"""What Dask says in a worker, as of this very first step, or of a scheduler that ended before it, tells nothing of the build."""
 CONNECT_S = 30.0
 
 
@@ -85,6 +85,7 @@ def opened(options: RunnerOptions, parts: Collection[str] = ()) -> Iterator[Clus
 @contextlib.contextmanager
 def _dask(options: RunnerOptions) -> Iterator[Cluster]:
     import dask
+    import dask.config
     import distributed
     from prefect_dask.task_runners import DaskTaskRunner
 
@@ -95,7 +96,8 @@ def _dask(options: RunnerOptions) -> Iterator[Cluster]:
             drawing = {"nthreads": options.shards, "resources": {DRAW: options.shards}}
             judging = {"nthreads": 1, "resources": {VERIFY: 1}}
             every = [drawing] * options.workers + [judging] * options.verdict_workers
-            own = {"host": "127.0.0.1", "preload": QUIET, "dashboard": False}
+            stack.enter_context(dask.config.set(QUIET))
+            own = {"host": "127.0.0.1", "preload": DEAF, "dashboard": False}
             cluster: Any = stack.enter_context(
                 distributed.SpecCluster(  # type: ignore[no-untyped-call]
                     scheduler={"cls": distributed.Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}},

@@ -36,7 +36,7 @@ from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable
 from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Recorded, Request, Teacher, Usage
+from tasks.teachers.protocol import Completion, Recorded, Request, Teacher, Usage
 
 CONTROLS = 3
 """Times that a control is asked which fails for a passing reason."""
@@ -56,6 +56,8 @@ class Answer:
     """Of the last of them."""
     wasted: tuple[Usage, ...] = ()
     """What responses were billed for that were asked for again."""
+    told: tuple[Usage, ...] = ()
+    """Of all that it was billed for, what was said to be in vain."""
     place: Place | None = None
     """Its place among the requests in flight, where that was kept."""
 
@@ -101,6 +103,7 @@ class Desk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
         certain: bool = False,
         keeps_place: bool = False,
@@ -108,13 +111,14 @@ class Desk:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
 
         `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again. `certain`: find out of a response that is none, and of a refusal,
-        whether it is `by_itself`.
+        of every response, also of one that is asked for again; `in_vain` hears of that one again before it is, since a kill may
+        come before a sample that carries its cost. A response may be the answer all the same, where nothing better comes.
+        `certain`: find out of a response that is none, and of a refusal, whether it is `by_itself`.
         `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
         `keeps_place`: the request counts as in flight until the caller calls `Answer.safe`. So what a kill may cost is never
         more than the limit on requests in flight, however long a disk takes.
         """
-        so_far = Try(request, may_send, billed, may_repeat, keeps_place=keeps_place, well_then=self._controls.well)
+        so_far = Try(request, may_send, billed, in_vain, may_repeat, keeps_place=keeps_place, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -122,14 +126,14 @@ class Desk:
                 completion = await self._again(error, so_far)
         except (TeacherError, UserError) as error:
             if so_far.in_hand is not None and not self._ends_early(error, so_far):
-                return _answer(so_far.in_hand, so_far)
+                return _answer(so_far.in_hand, so_far, told=(*so_far.wasted, billable(so_far.in_hand)))
             if isinstance(error, UserError):
                 raise
             error.attempts = so_far.attempts
             if not self._stop and not isinstance(error, Withheld):
                 await self._blame(error, so_far, certain=certain)
             raise
-        return _answer(completion, so_far)
+        return _answer(completion, so_far, told=so_far.wasted)
 
     def _ends_early(self, error: TeacherError | UserError, so_far: Try) -> bool:
         """Whether the run ends before a request was asked again as often as it may be.
@@ -269,11 +273,7 @@ class Desk:
             async with line.limiter.place() as place:
                 if place is None:
                     continue
-                try:
-                    completion = await self._through(line, so_far)
-                except (BrokenOff, NoChoices) as error:
-                    so_far.bill(error.usage)
-                    raise
+                completion = await self._through(line, so_far)
                 if completion is None:
                     continue
                 completion = self._taken(completion, so_far)
@@ -287,7 +287,7 @@ class Desk:
         try:
             completion = self._distributions.check(completion, so_far.request)
         except BadResponse:
-            so_far.wasted += (billable(completion),)
+            so_far.waste(billable(completion))
             so_far.failures += 1
             so_far.billed_again = True
             raise
@@ -300,6 +300,7 @@ class Desk:
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
+        so_far.in_vain(billable(completion))
         so_far.in_hand = completion
         so_far.failures += 1
         so_far.billed_again = True
@@ -350,21 +351,25 @@ class Desk:
     async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
         """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
         self._controls.refusal = None
-        asked = Try(self._controlling(so_far.request), so_far.may_send, so_far.billed, control=True)
+        asked = Try(self._controlling(so_far.request), so_far.may_send, so_far.billed, so_far.in_vain, control=True)
         lease.sent = True
         try:
             completion = await self._sending.send(line, lease, asked, probe=probe)
         except (RequestRejected, BadResponse) as error:
-            if isinstance(error, NoChoices):
-                asked.bill(error.usage)
-            so_far.wasted += asked.wasted
             self._controls.refused_by(error)
             return
-        so_far.wasted += (billable(completion),)
+        finally:
+            so_far.wasted += asked.wasted
+        so_far.waste(billable(completion))
         self._controls.passed += 1
 
 
-def _answer(completion: Completion, so_far: Try) -> Answer:
+def _answer(completion: Completion, so_far: Try, *, told: tuple[Usage, ...]) -> Answer:
     return Answer(
-        completion=completion, attempts=so_far.attempts, latency_s=so_far.latency_s, wasted=so_far.wasted, place=so_far.place
+        completion=completion,
+        attempts=so_far.attempts,
+        latency_s=so_far.latency_s,
+        wasted=so_far.wasted,
+        told=told,
+        place=so_far.place,
     )

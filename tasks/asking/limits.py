@@ -300,7 +300,9 @@ class Limiter:
             self._gate.admit(self._window)
         if allowance is not None:
             _follow(self._requests, allowance.requests)
-            _follow(self._tokens, allowance.tokens)
+            tokens = allowance.tokens
+            if tokens is not None and tokens.limit >= (lease.used or 0):  # less than what was just let through is no limit
+                _follow(self._tokens, tokens)
 
     def heard(self) -> None:
         """Hear that the server serves: whatever it says of its limits is known by now."""

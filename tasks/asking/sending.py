@@ -83,6 +83,7 @@ class Sending:
             if isinstance(error, BrokenOff | NoChoices):
                 error.usage = self._counts.checked(error.usage, request)
                 lease.used = error.usage.tokens_in + error.usage.tokens_out
+                so_far.bill(error.usage)
             # What is no response may well come from a proxy, or from a server whose model is gone.
             self._failed(line, so_far, error, probe=probe)
             raise
@@ -100,7 +101,7 @@ class Sending:
         try:
             completion = usable(completion, so_far.request.n)
         except BadResponse as error:
-            so_far.wasted += (usage,)
+            so_far.waste(usage)
             self._failed(line, so_far, error, probe=probe)
             raise
         line.breaker.answered()

@@ -21,6 +21,8 @@ class Try:
     """Asked last thing before each attempt."""
     billed: Callable[[Usage], object]
     """Hears of the usage of every response."""
+    in_vain: Callable[[Usage], object] = lambda usage: None  # noqa: ARG005
+    """Hears of each that is asked for again, as soon as that is known."""
     may_repeat: Callable[[], bool] = lambda: True
     """Whether it may be sent again after a failure that may have been billed."""
     control: bool = False
@@ -54,6 +56,11 @@ class Try:
     def bill(self, usage: Usage) -> None:
         """Take note of what was billed for something that is of no use."""
         self.billed(usage)
+        self.waste(usage)
+
+    def waste(self, usage: Usage) -> None:
+        """Take note that what was billed is of no use."""
+        self.in_vain(usage)
         self.wasted += (usage,)
 
     def fails_alone(self, line: Line) -> bool:

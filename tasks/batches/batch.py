@@ -132,6 +132,7 @@ class BatchDesk:
         *,
         may_send: Callable[[], bool] = lambda: True,
         billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
+        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
         may_repeat: Callable[[], bool] = lambda: True,
         keeps_place: bool = False,  # noqa: ARG002 - a batch is fetched again for nothing
     ) -> Answer:
@@ -162,9 +163,12 @@ class BatchDesk:
             try:
                 completion, latency_s = await slot.future
                 self.known = True
-                return Answer(completion=completion, attempts=attempt, latency_s=latency_s, wasted=tuple(wasted))
+                vain = tuple(wasted)
+                return Answer(completion=completion, attempts=attempt, latency_s=latency_s, wasted=vain, told=vain)
             except TeacherError as error:
                 wasted += bills  # an answer that says nothing
+                for usage in bills:
+                    in_vain(usage)
                 error.attempts = attempt
                 if isinstance(error, BadResponse | RequestRejected):
                     self._useless = error

@@ -19,12 +19,15 @@ from storage.records import Message, Score
 from storage.sql import literal
 from storage.waste import Waste
 from storage.workspace import Workspace
+from tasks.asking.ask import Answer as Answered
 from tasks.asking.ask import Desk
+from tasks.asking.usable import billable
+from tasks.bill import Bill
 from tasks.draw import Budget, Spending
 from tasks.score import as_teacher
 from tasks.score.answers import Answer, Shown
 from tasks.stop import Stop
-from tasks.teachers.protocol import Choice, Usage
+from tasks.teachers.protocol import Choice, Request, Usage
 
 BATCH = 64
 """Samples that are read at a time."""
@@ -119,16 +122,12 @@ class Grade:
     async def _one(self, row: Mapping[str, Any]) -> None:
         messages = tuple(Message(role=turn["role"], content=turn["content"]) for turn in row["messages"])
         request = as_teacher.request(row["sample_id"], messages, Answer.of(row["response"], row["reasoning"], self.shown))
-        billed: list[Usage] = []
-
-        def bill(usage: Usage) -> None:
-            billed.append(usage)
-            self.spending.bill(usage, self.desk.options, self.budget)
-
+        bill = Bill(waste=self.waste, sample_id=row["sample_id"], options=self.desk.options)
         try:
-            answer = await self.desk.ask(request, may_send=lambda: self.budget.left, billed=bill)
-            completion = answer.completion
+            answer = await self._asked(request, bill)
+            completion, billed = answer.completion, (billable(answer.completion), *answer.wasted)
             await self._keep(self._score(row, completion.choices[0], billed, revision=completion.revision))
+            bill.carried(answer.told)
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -136,18 +135,26 @@ class Grade:
                 self.stop.set(self.budget.exhausted())
         except TeacherError as error:
             if not self.stop:
-                await self._fail(row, error, billed)
+                await self._fail(row, error)
         except UserError as error:
             self.stop.set(error)
+
+    async def _asked(self, request: Request, bill: Bill) -> Answered:
+        def billed(usage: Usage) -> None:
+            self.spending.bill(usage, bill.options, self.budget)
+            bill.add(usage)
+
+        try:
+            return await self.desk.ask(request, may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain)
         except BaseException:
-            self._note(row["sample_id"], billed)
+            bill.lost()
             raise
 
     def _score(
         self,
         row: Mapping[str, Any],
         choice: Choice | None,
-        billed: list[Usage],
+        billed: Sequence[Usage] = (),
         *,
         reason: str | None = None,
         revision: str | None = None,
@@ -174,14 +181,13 @@ class Grade:
         held, self._held = self._held, []
         await self.journal.append([*held, score])
 
-    async def _fail(self, row: Mapping[str, Any], error: TeacherError, billed: list[Usage]) -> None:
+    async def _fail(self, row: Mapping[str, Any], error: TeacherError) -> None:
         """Count a response that got no score. A refusal is kept, so that whoever reads scores knows that there will be none."""
         self.failed[f"{type(error).__name__}: {error}"[:SHOWN]] += 1
         if not isinstance(error, RequestRejected):
-            self._note(row["sample_id"], billed)
             return
         if row["refused"] != str(error):
-            self._held.append(self._score(row, None, billed, reason=str(error)))
+            self._held.append(self._score(row, None, reason=str(error)))
         if self.scored:
             held, self._held = self._held, []
             try:
@@ -194,18 +200,6 @@ class Grade:
                     f"teacher {self.desk.options.name!r} could score none of the first {self.failed.total():,} responses; "
                     f"the last: {error}"
                 )
-            )
-
-    def _note(self, sample_id: str, billed: list[Usage]) -> None:
-        options = self.desk.options
-        cost = sum(map(options.price.cost, billed)) if options.price else 0.0
-        if billed:
-            self.waste.note(
-                sample_id=sample_id,
-                teacher=options.name,
-                cost_usd=cost,
-                tokens_in=sum(usage.tokens_in for usage in billed),
-                tokens_out=sum(usage.tokens_out for usage in billed),
             )
 
 

@@ -14,6 +14,8 @@ _DURATION = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?
 _UNITS_S = (86_400.0, 3_600.0, 60.0, 1.0, 1e-3)
 _EPOCH_S, _EPOCH_MS = 1e9, 1e11
 """A number from which on it is no duration, but a time since 1970: in seconds, and in milliseconds."""
+_LONGEST_S = 100 * 365 * 86_400.0
+"""A wait that is longer ends at no date that could be named."""
 _FAR_S = 86_400.0
 """A limit that is full again only after a day and more says nothing of how fast to ask."""
 
@@ -53,10 +55,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         seconds = float(value) * unit
     except ValueError:
         then = _date(value)
-        return None if then is None else max(0.0, then - _now(headers))
-    if not math.isfinite(seconds):
-        return None
-    return max(0.0, _from_now(seconds, headers))
+        seconds = math.nan if then is None else then - _now(headers)
+    else:
+        seconds = _from_now(seconds, headers)
+    return min(max(0.0, seconds), _LONGEST_S) if math.isfinite(seconds) else None
 
 
 def openai_allowance(headers: Mapping[str, str]) -> Allowance | None:

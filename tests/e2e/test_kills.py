@@ -170,6 +170,43 @@ def test_interrupted_twice(lone_workplace: Workplace) -> None:
     assert not list(temporary.glob("stillhouse-prefect-*"))
 
 
+def test_killed_while_much_is_asked_again(workplace: Workplace) -> None:
+    """What was paid for and is asked for again is known to later runs, however sudden the end was, and is billed once."""
+    late = threading.Event()
+
+    def cutting(body: dict, sold: int) -> tuple[int, dict]:
+        if sold >= 30:
+            late.wait(60)
+        status, document = counting(body, sold)
+        if sold < 30:
+            document["choices"][0]["finish_reason"] = "length"
+        return status, document
+
+    each = (10 * 1 + 6 * 2) / 1e6
+    with LoopbackTeacher(cutting) as teacher:
+        retry = {"attempts": 40, "first_wait_s": 0.01, "max_wait_s": 0.05, "length": "retry"}
+        spec(workplace, teacher.url, prompts=30, k=1, limits={"concurrency": 4}, retry=retry)
+        running = workplace.start("build", str(workplace.write()), "--lake", str(workplace.lake))
+        until = time.monotonic() + 120
+        while teacher.sold < 30 and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.5)  # so that others are on their way
+        running.kill()
+        running.communicate(timeout=60)
+        plan = ("plan", str(workplace.write()), "--lake", str(workplace.lake), "--json")
+        assert json.loads(workplace.run(*plan).stdout)["spent_usd"] == pytest.approx(30 * each)
+        late.set()
+        built = workplace.build()
+        assert (built["paid"], built["cost_usd"]) == (30, pytest.approx(30 * each))
+        assert json.loads(workplace.run(*plan).stdout)["spent_usd"] == pytest.approx(60 * each)
+        assert teacher.sold <= 64  # four were in flight
+    spend = json.loads(workplace.run("status", "--lake", str(workplace.lake), "--json").stdout)["spend"]
+    assert [(row["kind"], row["number"], row["cost_usd"]) for row in spend] == [
+        ("teacher", 30, pytest.approx(30 * each)),
+        ("in vain", 30, pytest.approx(30 * each)),
+    ]
+
+
 def test_two_specs_that_share_prompts(workplace: Workplace) -> None:
     """Two builds at once of two specs that share prompts buy each sample once; both end well, and the lake is whole."""
     with LoopbackTeacher(delay_s=0.05) as teacher:

@@ -17,6 +17,8 @@ from storage.errors import SourceError, SpecError, StorageError
 from storage.lake import Lake
 from storage.parquet import write_rows
 from storage.schemas import TABLES
+from tasks import lapsed
+from tests.e2e.teacher import LoopbackTeacher, completion
 from tests.tasks.benchmarks import prose
 from tests.tasks.landed import trace
 
@@ -99,6 +101,39 @@ def test_rates(tmp_path: Path, spec: dict[str, Any]):
     changing = {"evaluation_id", "created_at", "elapsed_s", "stored", "paid", "contamination"}
     assert {name for name in found if found[name] != again[name]} <= changing
     assert json.loads(Path(again["stored"]).read_text()) == again
+
+
+def test_what_failed_before(tmp_path: Path, spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch):
+    """What failed in an earlier evaluation is asked for again a few at first, and keeps its error where that is in vain."""
+
+    def refusing(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:
+        if body["messages"][-1]["content"] in refused:
+            return 400, {"error": {"message": "a filter"}}
+        return 200, completion([RIGHT])
+
+    monkeypatch.setattr(lapsed, "FREE", 3)
+    refused = {json.loads(line)["prompt"] for line in (tmp_path / "exam.jsonl").read_text().splitlines()[::2]}
+    asked = []
+    spec["sampling"] = {"k": 1}
+    with LoopbackTeacher(refusing) as teacher:
+        spec["teachers"] = [{"name": "t", "provider": "openai", "model": "m", "base_url": teacher.url}]
+        for _ in range(3):
+            found = evaluate(tmp_path, spec)
+            asked.append(len(teacher.bodies))
+            assert grades(found["contestants"][0]) == [12, 6, 0, 0, 0, 6]
+        refused.clear()
+        assert grades(evaluate(tmp_path, spec)["contestants"][0]) == [12, 12, 0, 0, 0, 0]
+    assert asked == [12, 15, 18]
+    noted = Lake(tmp_path / "lake").failed_in_evaluations()
+    assert (len(noted), {"a filter" in why for why in noted.values()}) == (6, {True})
+
+
+def test_a_damaged_note(tmp_path: Path, spec: dict[str, Any]):
+    """A note of what failed that can't be read is one line that names it."""
+    evaluate(tmp_path, spec)
+    (tmp_path / "lake" / "evaluations" / "x.failed.json").write_text("{")
+    with pytest.raises(StorageError, match=r"x\.failed\.json: damaged"):
+        evaluate(tmp_path, spec)
 
 
 def test_markdown(tmp_path: Path, spec: dict[str, Any]):

@@ -57,6 +57,25 @@ def test_a_kill(lake: Lake):
         assert [answers.get(key) for key in "klmno"] == ["yes", "no ?", None, "yes", "free"]
 
 
+def test_a_kill_before_an_answer(lake: Lake):
+    """What a check has cost is known though nothing that it was answered is of use; of one that was over, nothing is."""
+    with answering(lake, "r") as answers:
+        for number in range(3):
+            check = Check(f"s{number}", "judge", bill=[0.25, 0.5])
+            answers.spent(check)
+            if number == 1:
+                answers.end(check, decided=True)
+                answers.spent(check)  # a control
+            if number == 2:
+                check.bill.append(0.25)
+                answers.add(check, "k", "yes")
+        answers.spent(Check("free", "judge", bill=[0.0]))
+    with lake.writing(print):
+        assert wasted(lake) == [("s0", 0.75), ("s2", 1.0)]
+    with answering(lake, "s") as answers:
+        assert answers.get("k") == "yes"
+
+
 def test_nothing_under_way(lake: Lake):
     """A run that ends in order leaves nothing."""
     with answering(lake, "r") as answers:

@@ -40,7 +40,7 @@ def test_of_several_runs(lake: Lake):
     with Waste(lake.waste, run="two") as waste:
         note(waste, "c")
         found = noted(lake)  # nothing was closed yet
-    assert found == [("a", "t", 0.5, 10, 20), ("b", "t", 0.25, 10, 20), ("c", "t", 0.5, 10, 20)]
+    assert found == [("a", "t", 0.5, 10, 20, 1), ("b", "t", 0.25, 10, 20, 1), ("c", "t", 0.5, 10, 20, 1)]
 
 
 def test_torn(lake: Lake):

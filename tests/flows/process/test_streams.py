@@ -58,6 +58,13 @@ def test_commands(arguments: str, streams: str, code: int, error: str) -> None:
     assert (found, stderr) == (code, error)
 
 
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_the_module(streams: str) -> None:
+    """The command line as a module does the same."""
+    code, _, stderr = shell(f"{sys.executable} -m flows.cli --help {streams}")
+    assert (code, stderr) == (0, "")
+
+
 @pytest.mark.parametrize("streams", [">&-", ">/dev/full", "2>/dev/full", "2>&-", "| head -c0", "2>&1 | head -c0"])
 def test_an_error(streams: str) -> None:
     """Its exit code is the same, whoever hears of it."""

@@ -65,6 +65,12 @@ class TestLimiter:
         assert started[63] < 4
         assert max(later - sooner for sooner, later in itertools.pairwise(started)) < 4
 
+    @pytest.mark.parametrize(("limit", "last"), [(99, 4), (100, 184)])
+    def test_a_token_limit_that_can_not_be(self, limit: float, last: float):
+        """A limit that is less than what one request was let through with is none: a build would wait for minutes a request."""
+        told = Allowance(tokens=Window(limit=limit, remaining=0, reset_s=1))
+        assert starts(5, tokens=100, used=100, takes=1, told=told, concurrency=1)[-1] == pytest.approx(last, abs=60)
+
     @pytest.mark.parametrize("concurrency", [1, 3, 7])
     def test_concurrency(self, concurrency: int):
         """No more are in flight than allowed, and no fewer."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ from tasks.score.as_teacher import ScoringTeacher
 from tasks.score.grade import REFUSED, Grade, Missing, find
 from tasks.score.protocol import Scored
 from tasks.stop import Stop
+from tasks.teachers.protocol import NoChoices, Usage
 from tests.fakes import make_desk, make_options, make_sample
 
 TOP = 1
@@ -249,6 +251,18 @@ async def test_budget(lake: Lake):
     assert 1 <= len(stored(lake)) == found.grade.scored <= 2
     await ran(lake, FakeScorer(), "r2", usd=100.0)
     assert set(stored(lake)) == {"s0", "s1", "s2", "thought"}
+
+
+async def test_billed_in_vain(lake: Lake):
+    """What was billed for no score is known to later runs, also where the budget is spent by it."""
+
+    def unanswered(response: str) -> None:
+        raise NoChoices("no choices", usage=Usage(tokens_in=100))
+
+    found = await ran(lake, FakeScorer(before=unanswered), usd=1.5)  # each costs a dollar
+    assert isinstance(found.grade.stop.reason, BudgetSpent)
+    noted = [json.loads(line)["cost_usd"] for path in lake.waste.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert sum(noted) == found.grade.budget.spent >= 2
 
 
 async def test_stopped(lake: Lake):

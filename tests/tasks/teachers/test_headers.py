@@ -10,6 +10,7 @@ import pytest
 from tasks.teachers.headers import Allowance, Window, anthropic_allowance, openai_allowance, retry_after
 
 NOW = 1_800_000_000
+CENTURY = 100 * 365 * 86_400.0
 
 
 class TestRetryAfter:
@@ -28,6 +29,8 @@ class TestRetryAfter:
             ({"retry-after": "nan"}, None),
             ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
             ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+            ({"retry-after": "1e300"}, CENTURY),
+            ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, CENTURY),
         ],
         ids=repr,
     )

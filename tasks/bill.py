@@ -1,0 +1,59 @@
+"""What one request is billed for: what is of no use, or of none yet, is noted at once. A kill may come before the sample."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from storage.errors import StorageError
+from storage.waste import Waste
+from tasks.teachers.options import TeacherOptions
+from tasks.teachers.protocol import Usage
+
+
+@dataclass(slots=True, kw_only=True)
+class Bill:
+    """The bill for one request, from its first attempt to its last."""
+
+    waste: Waste | None
+    """Where later runs find what was billed in vain. None: nowhere."""
+    sample_id: str
+    """The slot that it is asked for."""
+    options: TeacherOptions
+    """The teacher's."""
+    _open: list[Usage] = field(default_factory=list)
+    """Of responses that something may come of."""
+
+    def add(self, usage: Usage) -> None:
+        """Hear of a response."""
+        self._open.append(usage)
+
+    def in_vain(self, usage: Usage) -> None:
+        """Hear that it is asked for again. Raise StorageError where that can't be noted."""
+        if usage in self._open:
+            self._open.remove(usage)
+        self._note([usage])
+
+    def lost(self) -> None:
+        """Hear that nothing comes of it any more. Raise StorageError where that can't be noted."""
+        left, self._open = self._open, []
+        self._note(left)
+
+    def carried(self, told: Sequence[Usage]) -> None:
+        """Hear that a sample on disk carries the cost of what it was told is in vain, so that it isn't any more."""
+        with contextlib.suppress(StorageError):  # it counts twice then: better than not at all, and the run ends by that disk
+            self._note(told, sign=-1)
+
+    def _note(self, usages: Sequence[Usage], *, sign: int = 1) -> None:
+        if self.waste is None or not usages:
+            return
+        price = self.options.price
+        self.waste.note(
+            sample_id=self.sample_id,
+            teacher=self.options.name,
+            cost_usd=sign * sum(map(price.cost, usages)) if price else 0.0,
+            tokens_in=sign * sum(usage.tokens_in for usage in usages),
+            tokens_out=sign * sum(usage.tokens_out for usage in usages),
+            responses=sign * len(usages),
+        )
