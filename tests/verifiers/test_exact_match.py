@@ -123,6 +123,9 @@ NUMBERS = [
     ("24", "The answer is 48/2", False),
     ("12", "The answer is 3 × 4", False),
     ("102", "The answer is 10²", False),
+    ("5 m²", "5m²", True),
+    ("5 m²", "5m", False),
+    ("5 m²", "5m³", False),
     ("12", "I don't know.", False),
     ("12", "", False),
     ("9" * 300, "The answer is " + "9" * 300, True),
@@ -407,6 +410,9 @@ def test_areas_volumes_and_units_in_formulas(reference: str, response: str, pass
         "\n\nNote: if instead x were 2, the correct answer would be {}.",
         "\nWithout the discount, the answer would be {}.",
         " Otherwise the answer would be {}.",
+        " If x is 2, the answer is {}.",
+        "\n\n**Note:** if the ends count as well, then the correct answer is {}.",
+        " (When x is 2, the answer is {}.)",
     ],
 )
 def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: str, behind: str) -> None:

@@ -100,6 +100,10 @@ _CONCLUDED = re.compile(
     re.IGNORECASE,
 )
 """What a sentence that begins with a number concludes from."""
+_REALLY = re.compile(
+    r"\bbut\s(?:it|the\sanswer|that)(?:\sis|['\u2019]s)\s(?:actually|really|in\sfact)\s(?=\W{0,4}\d)", re.IGNORECASE
+)
+"""Between a supposition and what holds: "You might think that the answer is 12, but it is actually 15"."""
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -113,7 +117,7 @@ def find_number(text: str) -> Found:
     denied: list[Fraction | None] = []
     for marker in reversed(marks):
         read = _number_at(body, marker)
-        if read is None and says_none(body, marker.end):
+        if says_none(body, marker.end, numbers=read is not None):
             return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
@@ -127,7 +131,8 @@ def find_number(text: str) -> Found:
         elif read.value in denied:
             return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
         else:
-            return other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+            other = other_box(body, marks, marker, _number_in_box) or _other_case(body, marks, marker, read)
+            return other or _unless_taken_back(body, marker, read)
     return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
 
 
@@ -292,7 +297,12 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
     """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
-    read = last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    if not marker.doubt:
+        return None
+    sentence = first_sentence(body[marker.end : marker.end + WINDOW])
+    if really := _REALLY.search(sentence.text):
+        return _number(final_number.in_sentence(tidy(sentence.text[really.end() :])), "at the end")
+    read = last_number(first_sentence(body[marker.end :]).rest)
     return _number(read, "at the end") if read else None
 
 
@@ -306,6 +316,15 @@ def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[s
     if not several(between) or value(one) == value(other):
         return None
     return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
+
+
+def _other_case(body: str, marks: list[Marker], marker: Marker, read: Reading) -> NoAnswer | None:
+    """Refuse "If n is even, the answer is 7. If n is odd, the answer is 8."."""
+    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
+    found = _number_at(body, others[-1]) if others else None
+    if found is None or (isinstance(found, Reading) and found.value == read.value):
+        return None
+    return NoAnswer(why=f"several cases, of which {read.text} is the answer in one")
 
 
 def _number_in_box(inside: str) -> Fraction | None:

@@ -92,6 +92,8 @@ def _unannounced_choice(body: str, choices: str) -> Found:
             back = taken_back(short, line.end() - 1)
             if back and (instead := _choice_behind(short, back.end, choices, of=f"after '{back.word}'")):
                 return instead
+            if back and back.final and "\n" not in short[line.end() : back.end]:
+                return NoAnswer(why=f"taken back: '{back.word}'")
         return Answer(text=read.letter, how="the whole response")
     return NoAnswer(why=read.why if read else "no choice found")
 

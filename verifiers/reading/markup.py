@@ -133,8 +133,8 @@ _POWER_OF_TEN = re.compile(
     r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
 )
 _ORDINAL = re.compile(r"(?<=\d)\s?\^\s?\{?\s?(st|nd|rd|th)\s?\}?(?!\w)")
-_GLUED_UNIT = re.compile(r"(?<=\d)(?=(?:[ckm]m|ft|yd)\s?\^)")
-"""25cm^2: no variable is called so."""
+_GLUED_UNIT = re.compile(r"(?<=\d)(?=(?:[cdkm]?m|ft|yd|in|mi)\s?\^\s?\{?[23])")
+"""25cm^2, 5m²: of a number that is an answer it is a unit, and no variable."""
 _CUBED_UNIT = re.compile(r"(?<=\d)(\s{0,3}[a-zA-Z]{1,12})\s?\^\s?(?:\{3\}|3(?!\w))")
 """5 cm^3, which is no area."""
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")

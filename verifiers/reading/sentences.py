@@ -157,6 +157,10 @@ _NONE = re.compile(
     r"|not\s(?:determinable|known|defined|possible)\b|no\s(?:real\s)?solutions?\b|(?:determined|found|known|computed|calculated|answered)\b(?=[^.\n]{0,80}(?:\.|\n|$)))",
     re.IGNORECASE,
 )
+_HAS_NONE = re.compile(
+    r"[\s*_:]{0,8}(?:undefined|indeterminate|undetermined|no\s(?:real\s)?solutions?)\b(?!.{0,80}\bbut\b)", re.IGNORECASE
+)
+"""Likewise, whatever numbers explain it."""
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
@@ -264,9 +268,12 @@ def no_answer(text: str, last: int) -> str:
     return ""
 
 
-def says_none(text: str, begin: int) -> bool:
-    """Whether what is announced there is that there is no answer: "the answer is undefined", "cannot be determined"."""
-    return _NONE.match(text, begin) is not None
+def says_none(text: str, begin: int, *, numbers: bool = False) -> bool:
+    """Whether what is announced there is that there is no answer: "the answer is undefined", "cannot be determined".
+
+    `numbers`: where numbers follow, too, as in "undefined, since we would divide by 0".
+    """
+    return (_HAS_NONE if numbers else _NONE).match(text, begin) is not None
 
 
 def taken_back(text: str, begin: int) -> Retraction | None:
