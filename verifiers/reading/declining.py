@@ -79,12 +79,14 @@ _TO_US = rf"""(?!we\b[^.!?\n]{{0,30}}?\ (?:write|create|generate|produce|offer|g
         |process|translate|provide|do|show|tell)\b(?!{_FEW}\b{_ASKED}\b))"""
 """Not what "we" can't do in an answer: write √2 as a fraction, complete the square."""
 _FREELY = r"(?:(?:in\ good\ (?:conscience|faith),?|currently|directly|legally|ethically|really|just)\ )?"
-_INMOST = r"""(?:system|internal|hidden|initial|prompts?|instructions?|guidelines?|rules|polic|program\w*|training|source|code|config\w*
-        |(?:own\ )?(?:opinion|view|thought|feeling|belief|reasoning)s?|identity|knowledge|data|creators?|developers?)\b"""
+_INMOST = r"""(?:system|internal|hidden|initial|prompts?|instructions?|guidelines?|rules|polic\w*|program\w*|training
+        |source|code|config\w*|(?:own\ )?(?:opinion|view|thought|feeling|belief|reasoning)s?|identity|knowledge|data
+        |creators?|developers?)\b"""
 """What a model has of its own, and may not share."""
 _CLEARLY = rf"""(?:{_TO_US}{_I}{_CANNOT},?
         \ {_FREELY}
-        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every|(?:you\ )?up|the\ square)\b
+        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every|(?:you\ )?up
+                |the\ square)\b
             | \ my\ (?!(?:\w+\ ){{0,2}}{_INMOST}) | \ for\ (?:my|him|her|them)\b
             | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud)\b)
         | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
@@ -104,7 +106,8 @@ DECLINES = rf"""
     # English
     {_CLEARLY}
     | (?:{_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?)?{_PAST}
-    | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}(?:{_CLEARLY}|{_PAST})
+    | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}
+        (?:{_CLEARLY}|{_PAST})
     | {_OF_ITSELF}[^.!?\n]{{0,80}}?,?\ (?:and|so)\ {_CANNOT}\ (?:{_VERBS}|help)\b
     | (?:cannot|can\ not|can't|unable\ to|won't)\ (?:help|assist|comply|fulfill?)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | {_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?(?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
@@ -222,7 +225,8 @@ DECLINES = rf"""
     | {_FEW}(?:제공할|답변할)\ 수\ 없(?:습니다|어요|음|다)(?=[\s.!]|$)
     """
 MAY_DECLINE = rf"""
-    (?!we\b){_I}(?:{_CANNOT}|{_COULD_NOT}(?!\ \w+\ (?:my|our|him|her|his|them|their|a\ single|until|because)\b)),?\ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
+    (?!we\b){_I}(?:{_CANNOT}|{_COULD_NOT}(?!\ \w+\ (?:my|our|him|her|his|them|their|a\ single|until|because)\b)),?
+        \ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
         |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
     | (?=we\b){_I}(?:{_CANNOT}|{_COULD_NOT})\ {_VERBS}\b
     | {_I}{_DEEPLY}\b
