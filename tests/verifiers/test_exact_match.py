@@ -424,6 +424,23 @@ def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: 
     assert check(other, alone, kind=kind).passed is True
 
 
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("number", "7", "8"),
+        ("choice", "A", "B"),
+        ("math", "2x", "3x"),
+        ("set", "{1, 2}", "{3, 4}"),
+        ("date", "4 March 2024", "5 March 2024"),
+    ],
+)
+def test_an_answer_for_each_case_is_none(kind: Any, one: str, other: str) -> None:
+    """Where each is supposed, the last is no better than the first; where both are the same, it is the answer."""
+    said = f"If n is even, the answer is {one}. If n is odd, the answer is "
+    assert [check(reference, f"{said}{other}.", kind=kind).passed for reference in (one, other)] == [False, False]
+    assert check(one, f"{said}{one}.", kind=kind).passed is True
+
+
 def test_a_bound_answers_who_asks_for_one() -> None:
     """Elsewhere "at least 5" is no number, in any language; where the reference is a bound, so may the answer be."""
     for said in (

@@ -24,7 +24,7 @@ from typing import TypeVar
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.reading.last_number import last_number, nothing_follows
-from verifiers.reading.markers import Marker, markers, several
+from verifiers.reading.markers import Marker, markers, other_case, several
 from verifiers.reading.numerals import numerals
 from verifiers.reading.sentences import (
     Sentence,
@@ -73,6 +73,7 @@ Found = Answer | NoAnswer
 T = TypeVar("T")
 
 UNENDING = NoAnswer(why="the chain of thought never ends")
+SEVERAL_CASES = NoAnswer(why="several cases, with an answer of their own each")
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
@@ -319,12 +320,11 @@ def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[s
 
 
 def _other_case(body: str, marks: list[Marker], marker: Marker, read: Reading) -> NoAnswer | None:
-    """Refuse "If n is even, the answer is 7. If n is odd, the answer is 8."."""
-    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
-    found = _number_at(body, others[-1]) if others else None
+    other = other_case(marks, marker)
+    found = _number_at(body, other) if other else None
     if found is None or (isinstance(found, Reading) and found.value == read.value):
         return None
-    return NoAnswer(why=f"several cases, of which {read.text} is the answer in one")
+    return SEVERAL_CASES
 
 
 def _number_in_box(inside: str) -> Fraction | None:

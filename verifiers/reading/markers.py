@@ -224,6 +224,12 @@ def _supposed(text: str, marker: Marker) -> bool:
     return marker.form in {"is", "heading"} and _SUPPOSES.match(_sentence_before(text, marker)) is not None
 
 
+def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
+    """Return the marker of another case before one: "If n is even, the answer is 7. If n is odd, the answer is 8."."""
+    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
+    return others[-1] if others else None
+
+
 def _sentence_before(text: str, marker: Marker) -> str:
     """Return what stands before a marker in its sentence."""
     before = text[max(0, marker.start - 160) : marker.start]

@@ -261,7 +261,8 @@ def without_check(text: str) -> str:
 def no_answer(text: str, last: int) -> str:
     """Return the words by which a text says that it has no answer, in the sentence of its last number, or behind it."""
     end = max(0, last)
-    begin = max(text.rfind(mark, max(0, end - _NEAR), end) for mark in (". ", "! ", "? ", "\n")) + 1
+    begin = max(0, end - _NEAR)
+    begin = max(begin, *(text.rfind(mark, begin, end) + 1 for mark in (". ", "! ", "? ", "\n")))
     for match in _NO_ANSWER.finditer(text, begin, min(len(text), end + _NEAR)):
         if match.end() > end or not _BUT.search(text, match.end(), end):
             return " ".join(match[0].split())

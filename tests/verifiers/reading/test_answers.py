@@ -156,6 +156,7 @@ SOLUTIONS = [
 ]
 AT_THE_END = [
     ("Therefore the maximum is 12 when n = 4.", 12),
+    ("It cannot be solved by guessing, " + "and on, " * 400 + "and it is 12", 12),
     ("So the maximum value is 12, attained when n = 4.", 12),
     ("Hence the largest possible product is 36, when both numbers are 6.", 36),
     ("Thus the maximum profit is **$450** when 30 units are sold.", 450),
