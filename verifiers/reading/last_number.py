@@ -59,7 +59,7 @@ _ATTAINED = re.compile(
 """Behind it, up to the last number: "12, attained when x = 2 and y = 3"."""
 _QUALIFIED = re.compile(
     r"(?:\s(?:is|are|was|were)\s(?:left|remaining|needed|required|sold|made)\b|\s(?!(?:and|but|so|then|or|not|than|is|are|was|were|be|has|have|had|get|gets|leave|leaves|leaving|giv\w+|mak\w+|need\w*|cost\w*"
-    r"|equal\w*|which|who|that)\b)[a-z][a-z'\u2019-]*){0,8}?\s(?:in|for|per|after|within|during|over|from|of|on|at|with|to)"
+    r"|equal\w*|which|who|that)\b)(?:[a-z][a-z'\u2019-]*|\d[\d.,]*)){0,8}?\s(?:in|for|per|after|within|during|over|from|of|on|at|with|to)"
     r"(?:\s(?:(?!and\b|but\b|or\b)[a-z]+)){0,3}\s",
     re.IGNORECASE,
 )
@@ -81,6 +81,14 @@ _COUNTS = re.compile(
     r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
     re.IGNORECASE,
 )
+_CONFIDENCE, _SURE = (
+    re.compile(r"^\W*(?:\w+\s)?confidence(?:\s(?:level|score))?\W*[:=]\W*$", re.IGNORECASE),
+    re.compile(r"\s(?:sure|certain|confident|positive|confidence)\b", re.IGNORECASE),
+)
+"""Before and behind a number that says how sure the writer is."""
+_SINCE = re.compile(r"(?:(?:but|and|now|so)\s)?(?:since|because|as|given|when|if)\b", re.IGNORECASE)
+"""How a sentence begins that concludes from one number another: "Since x > 3, x = 4"."""
+_CONCLUDES = re.compile(rf",\s(?:then\s)?{_NAME}")
 _GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
@@ -121,6 +129,8 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
     levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
     places = _PLACES.match(window, numeral.end)
+    if "%" in numeral.text and (_CONFIDENCE.search(line) or _SURE.match(window, numeral.end)):
+        return True
     return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))
 
 
@@ -159,6 +169,9 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
             return None
     divided = _DIVIDED.search(window[: before.start])
     if divided and re.fullmatch(rf"[,;]?\s(?:and|so)\s{divided['name']}\s?=\s?", gap):  # "2x = 12 and x = 6"
+        return None
+    begin = max(window.rfind(mark, 0, before.start) for mark in (". ", "! ", "? ", "\n")) + 1
+    if _CONCLUDES.fullmatch(gap) and _SINCE.match(window[begin:].lstrip()):
         return None
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = OR.search(gap) and restated(window, before, last)

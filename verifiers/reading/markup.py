@@ -60,6 +60,7 @@ def fold(text: str) -> str:
 
 
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,80})\}|(\d))\s*(?:\{([^{}]{1,80})\}|(\d))")
+_BINOMIAL = re.compile(r"\\[dt]?binom\s*\{\s?(\d{1,9})\s?\}\s*\{\s?(\d{1,9})\s?\}")
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|bb)|mbox|hbox|operatorname|emph|underline|bm|boxed|fbox)\*?\s*"
     r"\{([^{}]{0,400})\}"
@@ -106,7 +107,7 @@ def latex(text: str) -> str:
     text = _LATEX_GROUP.sub(",", text)
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
-    text = _FRACTION.sub(_fraction, text)
+    text = _BINOMIAL.sub(r"C(\1, \2)", _FRACTION.sub(_fraction, text))
     text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # before spaces: a line may end with two backslashes and one
     text = _LINED_UP.sub(" ", text)
     text = _ESCAPED.sub(r"\1", _MODULO.sub(r" (mod \1)", text))

@@ -155,6 +155,14 @@ SOLUTIONS = [
     ("#### Step 1: 5\nShe has 5.\n#### 2. Add them\nSo she has 7 apples", 7),
 ]
 AT_THE_END = [
+    ("4\n\nConfidence: 95%", 4),
+    ("Total is 40. I am 99% confident.", 40),
+    ("So the share of the sick is 30%.", 30),
+    ("So $\\binom{5}{2} = 10$.", 10),
+    ("40 + 50 = 90 pages over 2 days", 90),
+    ("The roots are 2 and 4. Since x > 3, x = 4.", 4),
+    ("Since y = 3, x = 6.", 6),
+    ("10 * 4 = 40\n\nTherefore, Tom pays 40 dollars for 10 items at $4 each.", 40),
     ("Therefore the maximum is 12 when n = 4.", 12),
     ("It cannot be solved by guessing, " + "and on, " * 400 + "and it is 12", 12),
     ("So the maximum value is 12, attained when n = 4.", 12),
@@ -303,6 +311,8 @@ UNFINISHED = [
     "5 or higher", "5 or greater", "5 and up", "5 upwards", "5 and below", "5 factorial", "5 hundredths", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
+    "So there are $\\binom{5}{2}$ ways.", "The answer is $\\binom{5}{2}$.", "\\boxed{\\binom{n}{2}}", "So it is $\\binom{5}{2} \\cdot 3$.",
+    "The answer is 90 over 2.",
     "The value of x is 7, and y is 3.", "So 2x = 12 and y = 6.", "The answer is undefined, since we would divide by 0.",
     "If n is even, the answer is 7. If n is odd, the answer is 8.", "If n is even, the answer is 7; otherwise, the answer is 8.",
     "The answer is 4x^2.", "The answer is 5m^5.",
