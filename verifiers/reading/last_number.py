@@ -88,7 +88,7 @@ _CONFIDENCE, _SURE = (
 """Before and behind a number that says how sure the writer is."""
 _SINCE = re.compile(r"(?:(?:but|and|now|so)\s)?(?:since|because|as|given|when|if)\b", re.IGNORECASE)
 """How a sentence begins that concludes from one number another: "Since x > 3, x = 4"."""
-_CONCLUDES = re.compile(rf",\s(?:then\s)?{_NAME}")
+_CONCLUDES = re.compile(r"[,;]?\s(?:(?:and|so|then)\s){0,2}(?P<name>[a-zA-Z](?:_?\d{1,3}|\w)?)\s?(?:=|is|equals)\s?")
 _GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
@@ -167,11 +167,7 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
         line = window[window.rfind("\n", 0, before.start) + 1 :]
         if item["blank"] or _ITEM.match(line):
             return None
-    divided = _DIVIDED.search(window[: before.start])
-    if divided and re.fullmatch(rf"[,;]?\s(?:and|so)\s{divided['name']}\s?=\s?", gap):  # "2x = 12 and x = 6"
-        return None
-    begin = max(window.rfind(mark, 0, before.start) for mark in (". ", "! ", "? ", "\n")) + 1
-    if _CONCLUDES.fullmatch(gap) and _SINCE.match(window[begin:].lstrip()):
+    if _leads(window, before, gap):
         return None
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = OR.search(gap) and restated(window, before, last)
@@ -183,10 +179,24 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     return None
 
 
+def _leads(window: str, before: Numeral, gap: str) -> bool:
+    """Whether the last number is concluded from the one before: "2x = 12 and x = 6", "Since x > 3, x = 4"."""
+    named = _CONCLUDES.fullmatch(gap)
+    if named is None:
+        return False
+    begin = max(window.rfind(mark, 0, before.start) for mark in (". ", "! ", "? ", "\n")) + 1
+    if gap[0] == "," and _SINCE.match(window[begin:].lstrip()):
+        return True
+    divided = _DIVIDED.search(window, max(0, before.start - 8), before.start)
+    return divided is not None and divided["name"] == named["name"]
+
+
 def _result_before(window: str, found: list[Numeral]) -> Numeral | None:
     """Return 5 for "120/24 = 5 hours to read 120 pages": what follows a result in its sentence may only qualify it."""
-    if (restated := _extreme(window, found) or _said_again(window, found)) is not None:
-        return restated
+    begin = max((match.end() for match in _SENTENCE_ENDS.finditer(window, 0, found[-1].start)), default=0)
+    within = [numeral for numeral in found[:-1] if numeral.start >= begin]
+    if within and (told := _extreme(window, begin, within, found[-1]) or _said_again(window, begin, within, found)):
+        return told
     at = window.rfind("=", 0, found[-1].start)
     behind = [numeral for numeral in found if numeral.start > at]
     if at < 0 or len(behind) < 2 or not NOTHING.fullmatch(window[at + 1 : behind[0].start]):  # noqa: PLR2004
@@ -199,22 +209,14 @@ def _result_before(window: str, found: list[Numeral]) -> Numeral | None:
     return None if UNFINISHED.match(window, result.end) else result
 
 
-def _sentence(window: str, found: list[Numeral]) -> tuple[int, list[Numeral]]:
-    """Return where the sentence of the last number begins, and which numbers stand in it before that."""
-    begin = max((match.end() for match in _SENTENCE_ENDS.finditer(window, 0, found[-1].start)), default=0)
-    return begin, [numeral for numeral in found[:-1] if numeral.start >= begin]
-
-
-def _extreme(window: str, found: list[Numeral]) -> Numeral | None:
-    """Return 12 for "The maximum is 12 when n = 4"."""
-    begin, within = _sentence(window, found)
+def _extreme(window: str, begin: int, within: list[Numeral], last: Numeral) -> Numeral | None:
+    """Return 12 for "The maximum is 12 when n = 4"; `within` its sentence, the last number stands behind."""
     extremes = [numeral for numeral in within if numeral.value is not None and _EXTREME.search(window[begin : numeral.start])]
-    return next((each for each in extremes if _ATTAINED.fullmatch(window, each.end, found[-1].start)), None)
+    return next((each for each in extremes if _ATTAINED.fullmatch(window, each.end, last.start)), None)
 
 
-def _said_again(window: str, found: list[Numeral]) -> Numeral | None:
+def _said_again(window: str, begin: int, within: list[Numeral], found: list[Numeral]) -> Numeral | None:
     """Return 72 for "48 + 24 = 72. She sold 72 clips in 2 months": the sentence behind a result says it again."""
-    begin, within = _sentence(window, found)
     before = next((numeral for numeral in reversed(found) if numeral.start < begin), None)
     if before is None or not window[: before.start].rstrip(" (").endswith("="):
         return None

@@ -197,6 +197,8 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
         for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
         if not options or m["word"] != "A"  # "A: Paris" is an option there, and an answer elsewhere
     ]
+    if len(found) < 2:  # noqa: PLR2004 - one alone is of the only case
+        return found
     found.sort(key=lambda marker: marker.end)
     found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
     stated = next((marker.end for marker in found if _states(text, marker)), len(text))
