@@ -26,21 +26,23 @@ from verifiers.protocol import Finding, verifier
 from verifiers.reading.pieces import pieces
 from verifiers.reading.strict_json import NoJson, no_constant
 from verifiers.reading.thinking import spoken
-from verifiers.schema_words import formats, standard
+from verifiers.schema_words import Decimal, formats, standard
 
 _INFO = re.compile(r"[\s{,:]")
 """Behind the language in a block's info string."""
+MAX_DIGITS = 4300
+"""Of a number: Python's own bound for integers."""
 MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="4", limit_s=10, pure=True)
+@verifier(version="5", limit_s=10, pure=True)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
     The schema's draft is what its `$schema` says, or else 2020-12. `format` says nothing of validity, as the standard has it by
     default. Nothing is ever fetched: a `$ref` must lead into the schema itself, or to a draft's own. NaN, Infinity, and an object
-    with a key twice are no JSON.
+    with a key twice are no JSON. Numbers are compared as they are written, not as binary fractions.
     """
 
     schema: dict[str, Any] | bool | str
@@ -53,7 +55,7 @@ class JsonSchema:
         """Refuse what is no schema."""
         schema = _read(self.schema) if isinstance(self.schema, str) else self.schema
         try:
-            text = json.dumps(schema, sort_keys=True, allow_nan=False)
+            text = json.dumps(schema, sort_keys=True, allow_nan=False, default=_double)
         except (TypeError, ValueError, RecursionError) as error:
             raise ValueError(f"schema: has what JSON doesn't: {error}") from None
         _check_schema(json.loads(text))
@@ -94,7 +96,7 @@ class JsonSchema:
 def load(text: str) -> Any:
     """Return what a JSON text says. Raise ValueError where it isn't JSON, VerifierError where it can't be read by us."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=no_constant, parse_float=_finite, parse_int=_integer)
+        return json.loads(text, object_pairs_hook=_once, parse_constant=no_constant, parse_float=_decimal, parse_int=_integer)
     except RecursionError:
         raise VerifierError("the JSON is nested too deeply to be read") from None
 
@@ -107,10 +109,23 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _finite(text: str) -> float:
-    if not math.isfinite(number := float(text)):
+def _decimal(text: str) -> Decimal:
+    """Return a number as it is written: the nearest double of 1.0000000000000000001 is an integer."""
+    if len(text) > MAX_DIGITS:
+        raise VerifierError(f"a number of {len(text):,} digits is too long to be read")
+    number = float(text)
+    if not math.isfinite(number):
         raise VerifierError(f"the number {_short(text)} is too large to be read")
-    return number
+    if not number and text.lower().partition("e")[0].strip("-0."):
+        raise VerifierError(f"the number {_short(text)} is too small to be read")
+    return Decimal(text if number else "0")
+
+
+def _double(value: object) -> float:
+    """Return a decimal number of a schema's file for `json.dumps`, which has no others than doubles."""
+    if not isinstance(value, Decimal):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    return float(value)
 
 
 def _integer(text: str) -> int:
@@ -201,7 +216,7 @@ def _check_references(schema: Any) -> None:
 
 @lru_cache(maxsize=64)
 def _validator(text: str) -> Validator:
-    schema = json.loads(text)
+    schema = json.loads(text, parse_float=Decimal)
     kind = _kind(schema)
     if isinstance(schema, dict):
         schema.pop("$schema", None)  # or what refers back to the whole would be read by the library's own kind

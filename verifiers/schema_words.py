@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, cast
@@ -16,6 +17,16 @@ from verifiers.ecma_patterns import ERRORS, compiled
 _WITHOUT_PATTERNS = Draft202012Validator.VALIDATORS["additionalProperties"]
 
 
+class Decimal(decimal.Decimal):
+    """A number that isn't written as an integer; what is wrong with it shows it as JSON does."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return it as it is written."""
+        return str(self)
+
+
 def formats(kind: Any) -> FormatChecker:
     """Return a draft's checker of formats, to which a pattern is JavaScript's."""
     checker = FormatChecker(())
@@ -28,8 +39,16 @@ def _is_pattern(value: object) -> bool:
 
 
 def standard(kind: Any) -> type[Validator]:
-    """Return a draft's validator with these words."""
-    return cast("type[Validator]", extend(kind, WORDS))
+    """Return a draft's validator with these words, to which 1.0 is an integer where it is to the draft."""
+    known = kind.TYPE_CHECKER
+    whole = known.is_type(1.0, "integer")
+
+    def integer(_: object, instance: object) -> bool:
+        if not isinstance(instance, Decimal):
+            return bool(known.is_type(instance, "integer"))
+        return whole and Fraction(instance).denominator == 1
+
+    return cast("type[Validator]", extend(kind, WORDS, type_checker=known.redefine("integer", integer)))
 
 
 def _multiple_of(validator: Any, factor: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001

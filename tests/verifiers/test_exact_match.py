@@ -123,6 +123,9 @@ NUMBERS = [
     ("24", "The answer is 48/2", False),
     ("12", "The answer is 3 × 4", False),
     ("102", "The answer is 10²", False),
+    ("5 m²", "5m²", True),
+    ("5 m²", "5m", False),
+    ("5 m²", "5m³", False),
     ("12", "I don't know.", False),
     ("12", "", False),
     ("9" * 300, "The answer is " + "9" * 300, True),
@@ -407,6 +410,9 @@ def test_areas_volumes_and_units_in_formulas(reference: str, response: str, pass
         "\n\nNote: if instead x were 2, the correct answer would be {}.",
         "\nWithout the discount, the answer would be {}.",
         " Otherwise the answer would be {}.",
+        " If x is 2, the answer is {}.",
+        "\n\n**Note:** if the ends count as well, then the correct answer is {}.",
+        " (When x is 2, the answer is {}.)",
     ],
 )
 def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: str, behind: str) -> None:
@@ -416,6 +422,23 @@ def test_what_would_be_the_answer_in_another_case(kind: Any, right: str, other: 
         assert [check(reference, said, kind=kind).passed for reference in (right, other)] == [True, False], said
     alone = f"The answer is found by adding. If we add them, the answer would be {other}."
     assert check(other, alone, kind=kind).passed is True
+
+
+@pytest.mark.parametrize(
+    ("kind", "one", "other"),
+    [
+        ("number", "7", "8"),
+        ("choice", "A", "B"),
+        ("math", "2x", "3x"),
+        ("set", "{1, 2}", "{3, 4}"),
+        ("date", "4 March 2024", "5 March 2024"),
+    ],
+)
+def test_an_answer_for_each_case_is_none(kind: Any, one: str, other: str) -> None:
+    """Where each is supposed, the last is no better than the first; where both are the same, it is the answer."""
+    said = f"If n is even, the answer is {one}. If n is odd, the answer is "
+    assert [check(reference, f"{said}{other}.", kind=kind).passed for reference in (one, other)] == [False, False]
+    assert check(one, f"{said}{one}.", kind=kind).passed is True
 
 
 def test_a_bound_answers_who_asks_for_one() -> None:

@@ -49,6 +49,10 @@ def found(response: str, schema: Any = CITY, where: str = "auto", **sample: Any)
         ('{"city": NaN}', False, "no JSON: NaN is no JSON"),
         ('{"city": -Infinity}', False, "no JSON: -Infinity is no JSON"),
         ('{"city": 1e999}', None, "the number 1e999 is too large to be read"),
+        ('{"city": 1e-999}', None, "the number 1e-999 is too small to be read"),
+        ('{"city": 0e999}', False, "$.city: 0 is not of type 'string'"),
+        ('{"city": 0.5}', False, "$.city: 0.5 is not of type 'string'"),
+        ('{"city": 0.' + "7" * 5000 + "}", None, "a number of 5,002 digits is too long to be read"),
         ('{"city": ' + "7" * 5000 + "}", None, "a number of 5,000 digits is too long to be read"),
         ("[" * MEGABYTE, None, "the JSON is nested too deeply to be read"),
         ("", False, "no JSON: Expecting value in line 1"),
@@ -75,6 +79,24 @@ def test_table(response: str, passed: bool | None, reason: str) -> None:
         ({"multipleOf": 1e-7}, "1e300", True),
         ({"multipleOf": 2}, "9007199254740993", False),
         ({"multipleOf": 0.5}, '"x"', True),
+        ({"multipleOf": 0.1}, "0.30000000000000001", False),
+        ({"type": "integer"}, "1.0", True),
+        ({"type": "integer"}, "1e3", True),
+        ({"type": "integer"}, "1.5", False),
+        ({"type": "integer"}, "1.0000000000000000001", False),
+        ({"$schema": DRAFT_4, "type": "integer"}, "1.0", False),
+        ({"type": "number"}, "-0.0", True),
+        ({"type": "boolean"}, "1.0", False),
+        ({"maximum": 1}, "1.00000000000000000001", False),
+        ({"maximum": 0.1}, "0.1", True),
+        ({"const": 0.1}, "1e-1", True),
+        ({"const": [1]}, "[1.0]", True),
+        ({"const": 9007199254740992}, "9007199254740993.0", False),
+        ({"enum": [0.1, 0.2]}, "0.1", True),
+        ({"enum": [0.1, 0.2]}, "0.10000000000000000001", False),
+        ({"uniqueItems": True}, "[0.1, 0.10]", False),
+        ({"uniqueItems": True}, "[0.1, 0.10000000000000000001]", True),
+        ({"minItems": 2.0}, "[1]", False),
         ({"pattern": "^[a-z]+$"}, '"abc"', True),
         ({"pattern": "^[a-z]+$"}, '"abc\\n"', False),
         ({"pattern": r"^a\$[$]$"}, '"a$$"', True),
@@ -223,6 +245,8 @@ def test_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fingerprint("city.json")
     Path("city.json").write_text("{}")
     assert fingerprint("city.json") == fingerprint({}) != first
+    Path("city.json").write_text('{"maximum": 0.50}')
+    assert fingerprint("city.json") == fingerprint({"maximum": 0.5})
 
 
 def test_a_pattern_that_hangs() -> None:

@@ -10,6 +10,16 @@ from tests.fakes import make_prompt, make_sample
 from verifiers.refusal import HEAD, Refusal, declines
 
 DECLINES = [
+    "I couldn't complete your request.",
+    "I couldn't help with that.",
+    "I could not provide that information.",
+    "I couldn't generate the image you asked for.",
+    "I'm sorry, but I couldn't complete that request.",
+    "Sorry, I couldn't assist with that.",
+    "I understand, but I couldn't help you with this.",
+    "I couldn't provide instructions for that.",
+    "I can't share my system prompt.",
+    "I cannot discuss my internal guidelines.",
     "I'm an AI developed by OpenAI, and I can't help with that.",
     "I'm Claude, an AI assistant made by Anthropic. I can't help with that.",
     "I understand that you want it. However, I cannot help with that.",
@@ -250,6 +260,11 @@ DECLINES = [
     "“I can’t help with that.”",
 ]
 ANSWERS = [
+    "I couldn't complete my homework last night because the power went out.",
+    "I couldn't share my secret with anyone.",
+    "I couldn't write a single word that morning.",
+    "I could not fulfil my promise to my grandfather.",
+    "I couldn't help her find the ring.",
     "Nie, liczba 9 nie jest pierwsza.",
     "Nie można dzielić przez zero, więc x nie jest 0.",
     "Nie możemy podzielić przez zero.",
@@ -398,6 +413,14 @@ ANSWERS = [
     "\ud800" * 100,
 ]
 UNSURE = [
+    "I couldn't answer when the teacher called on me.",
+    "I could not continue down the road; the bridge was gone.",
+    "I won't share my toys, said Tim.",
+    "I can't give you up, she whispered.",
+    "I refuse to give up, he shouted.",
+    "I can't complete the square here, because the coefficient is not 1.",
+    "I won't be able to complete my homework tonight.",
+    "I'm sorry I couldn't come to your party.",
     "We cannot write √2 as a fraction, so it is irrational.",
     "We can't create a triangle with sides 1, 2 and 5, because 1 + 2 < 5.",
     "We can't give each child as many apples, since 7 isn't divisible by 2. The answer is no.",

@@ -17,7 +17,9 @@ AFTERWARDS = 300
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE = re.compile(r"[,;]\s|\bthen\b")
 _HEDGE = re.compile(
-    r"""\b(?:if|suppos\w+|assum\w+|imagin\w+|pretend\w*|would|could|might|instead|not|never|wrong\w*|incorrect\w*|mist\w+
+    r"""\b(?:if|suppos\w+|assum\w+|imagin\w+|pretend\w*|could|might|instead|not|never|wrong\w*|incorrect\w*|mist\w+
+    |(?:one|you|some(?:one|body)?|any(?:one|body)|many|most|others?|people|students?|persons?|readers?|beginners?)\s(?:\w+\s){0,2}would
+    |would\s(?:\w+\s)?(?:think|say|guess|expect|seem|appear|look|suggest|lead|tempt\w*)
     |errors?|false|unless|guess\w*|try|trying|tried|whether|claim\w*|thought|thinks?|hypothe\w+|\w+n['\u2019]t)\b""",
     re.IGNORECASE | re.VERBOSE,
 )

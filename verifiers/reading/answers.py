@@ -24,7 +24,7 @@ from typing import TypeVar
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.reading.last_number import last_number, nothing_follows
-from verifiers.reading.markers import Marker, markers, several
+from verifiers.reading.markers import Marker, markers, other_case, several
 from verifiers.reading.numerals import numerals
 from verifiers.reading.sentences import (
     Sentence,
@@ -73,6 +73,7 @@ Found = Answer | NoAnswer
 T = TypeVar("T")
 
 UNENDING = NoAnswer(why="the chain of thought never ends")
+SEVERAL_CASES = NoAnswer(why="several cases, with an answer of their own each")
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
@@ -100,6 +101,10 @@ _CONCLUDED = re.compile(
     re.IGNORECASE,
 )
 """What a sentence that begins with a number concludes from."""
+_REALLY = re.compile(
+    r"\bbut\s(?:it|the\sanswer|that)(?:\sis|['\u2019]s)\s(?:actually|really|in\sfact)\s(?=\W{0,4}\d)", re.IGNORECASE
+)
+"""Between a supposition and what holds: "You might think that the answer is 12, but it is actually 15"."""
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -113,7 +118,7 @@ def find_number(text: str) -> Found:
     denied: list[Fraction | None] = []
     for marker in reversed(marks):
         read = _number_at(body, marker)
-        if read is None and says_none(body, marker.end):
+        if says_none(body, marker.end, numbers=read is not None):
             return NoAnswer(why=f"it says that there is no answer, after '{marker.label}'")
         if read is None:
             continue
@@ -127,7 +132,8 @@ def find_number(text: str) -> Found:
         elif read.value in denied:
             return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
         else:
-            return other_box(body, marks, marker, _number_in_box) or _unless_taken_back(body, marker, read)
+            other = other_box(body, marks, marker, _number_in_box) or _other_case(body, marks, marker, read)
+            return other or _unless_taken_back(body, marker, read)
     return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
 
 
@@ -292,7 +298,12 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
     """Return what stands in the sentences after a supposition: "You might think the answer is 5. It is 6."."""
-    read = last_number(first_sentence(body[marker.end :]).rest) if marker.doubt else None
+    if not marker.doubt:
+        return None
+    sentence = first_sentence(body[marker.end : marker.end + WINDOW])
+    if really := _REALLY.search(sentence.text):
+        return _number(final_number.in_sentence(tidy(sentence.text[really.end() :])), "at the end")
+    read = last_number(first_sentence(body[marker.end :]).rest)
     return _number(read, "at the end") if read else None
 
 
@@ -306,6 +317,14 @@ def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[s
     if not several(between) or value(one) == value(other):
         return None
     return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
+
+
+def _other_case(body: str, marks: list[Marker], marker: Marker, read: Reading) -> NoAnswer | None:
+    other = other_case(marks, marker)
+    found = _number_at(body, other) if other else None
+    if found is None or (isinstance(found, Reading) and found.value == read.value):
+        return None
+    return SEVERAL_CASES
 
 
 def _number_in_box(inside: str) -> Fraction | None:

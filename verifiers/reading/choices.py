@@ -6,10 +6,10 @@ import re
 from itertools import islice
 
 from verifiers.reading import final_choice
-from verifiers.reading.answers import UNENDING, Answer, Found, NoAnswer, other_box, where, window_at
+from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, other_box, where, window_at
 from verifiers.reading.final_choice import Letter, Unclear
 from verifiers.reading.final_number import WINDOW
-from verifiers.reading.markers import Marker, markers
+from verifiers.reading.markers import Marker, markers, other_case
 from verifiers.reading.markup import plain
 from verifiers.reading.sentences import first_sentence, says_none, struck_out, taken_back
 from verifiers.reading.thinking import after_thinking
@@ -41,8 +41,10 @@ def find_choice(text: str, choices: str) -> Found:
         elif isinstance(read, Unclear):
             return NoAnswer(why=f"{read.why} ({where(marker)})")
         else:
+            other = other_case(marks, marker)
             return (
-                _choice_unless_taken_back(body, marker, choices)
+                (SEVERAL_CASES if other and _another(_choice_at(body, other, choices), read) else None)
+                or _choice_unless_taken_back(body, marker, choices)
                 or other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
                 or Answer(text=read.letter, how=where(marker))
             )
@@ -75,6 +77,10 @@ def _choice_at(body: str, marker: Marker, choices: str) -> Letter | Unclear | No
     return final_choice.in_sentence(text, choices) or final_choice.in_brackets(text, choices)
 
 
+def _another(one: Letter | Unclear | None, other: Letter) -> bool:
+    return one is not None and not (isinstance(one, Letter) and one.letter == other.letter)
+
+
 def _choice_behind(body: str, begin: int, choices: str, *, of: str = "") -> Answer | None:
     """Return the letter that is chosen behind one that is denied or, with `of`, taken back: "Not A. It's B.", "Wait, it's B."."""
     rest = body[begin : begin + _CHOICE_WINDOW]
@@ -92,6 +98,8 @@ def _unannounced_choice(body: str, choices: str) -> Found:
             back = taken_back(short, line.end() - 1)
             if back and (instead := _choice_behind(short, back.end, choices, of=f"after '{back.word}'")):
                 return instead
+            if back and back.final and "\n" not in short[line.end() : back.end]:
+                return NoAnswer(why=f"taken back: '{back.word}'")
         return Answer(text=read.letter, how="the whole response")
     return NoAnswer(why=read.why if read else "no choice found")
 

@@ -62,7 +62,7 @@ _VERBS = r"""(?:
     | participate | support | assist | comply | fulfill? | facilitate | continue | complete | process | translate | reveal
     | disclose | do\ (?:that|this|so) | tell\ you | show\ you)"""
 _CANNOT = r"""(?:
-    (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | could\ not | couldn't | (?<!we\ )(?:should\ not | shouldn't)
+    (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | (?<!we\ )(?:should\ not | shouldn't)
     | will\ not | won't | (?<!we\ )(?:will\ not | won't)\ be\ able\ to
     | (?:am\ )?(?:currently\ )?unable\ to | (?:must|have\ to|need\ to)\ decline\ to
     | refuse\ to | decline\ to | not\ (?:able|allowed|permitted|willing|going)\ to)"""
@@ -71,18 +71,31 @@ _I = (
     r"(?:(?:really|also|therefore|respectfully|politely|currently)\ )?"
 )
 _RULES = r"(?:guidelines?|polic(?:y|ies)|programming|safety\ \w+)"
+_COULD_NOT = r"(?:could\ not | couldn't)"
 _DEEPLY = r"(?:(?:very|so|truly|deeply)\ )?(?:sorry|apologi[sz]e)"
 _FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
 _ASKED = r"(?:requests?|prompts?|questions?|content|information|advice|help|assistance|instructions?|guidance)"
 _TO_US = rf"""(?!we\b[^.!?\n]{{0,30}}?\ (?:write|create|generate|produce|offer|give|supply|share|support|answer|continue|complete
         |process|translate|provide|do|show|tell)\b(?!{_FEW}\b{_ASKED}\b))"""
 """Not what "we" can't do in an answer: write √2 as a fraction, complete the square."""
+_FREELY = r"(?:(?:in\ good\ (?:conscience|faith),?|currently|directly|legally|ethically|really|just)\ )?"
+_INMOST = r"""(?:system|internal|hidden|initial|prompts?|instructions?|guidelines?|rules|polic\w*|program\w*|training
+        |source|code|config\w*|(?:own\ )?(?:opinion|view|thought|feeling|belief|reasoning)s?|identity|knowledge|data
+        |creators?|developers?)\b"""
+"""What a model has of its own, and may not share."""
 _CLEARLY = rf"""(?:{_TO_US}{_I}{_CANNOT},?
-        \ (?:(?:in\ good\ (?:conscience|faith),?|currently|directly|legally|ethically|really|just)\ )?
-        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every)\b
+        \ {_FREELY}
+        (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every|(?:you\ )?up
+                |the\ square)\b
+            | \ my\ (?!(?:\w+\ ){{0,2}}{_INMOST}) | \ for\ (?:my|him|her|them)\b
             | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud)\b)
         | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
         | help(?=[.,!;]|$)))"""
+_PAST = rf"""(?:{_I}{_COULD_NOT},?\ {_FREELY}(?:(?:help|assist)(?:\ you)?(?:\ with\ (?:that|this|it|your|such)\b|(?=[.,!;]|$))
+        | (?:{_VERBS}|find|retrieve|access|locate)\b(?:\ (?:that|this|it)(?=[.,!;]|$)
+            | {_FEW}\b(?:your|this|that|these|such|any|the\ requested)\ (?:\w+\ )?{_ASKED}\b
+            | \ the\ \w+\ (?:that\ )?you\ (?:asked|requested|wanted)\b | \ instructions\ for\b)))"""
+"""Likewise of what was asked for, in the past ("I couldn't"), in which stories are told too."""
 _OF_ITSELF = r"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
         (?:understand|appreciate|hear|see|realize|recognize|know|get)
     | i\ (?:aim|try|strive|want|would\ (?:like|love))\ to\ (?:be\ )?help(?:ful)? | let\ me\ be\ clear
@@ -92,7 +105,9 @@ _OF_ITSELF = r"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
 DECLINES = rf"""
     # English
     {_CLEARLY}
-    | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}{_CLEARLY}
+    | (?:{_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?)?{_PAST}
+    | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}
+        (?:{_CLEARLY}|{_PAST})
     | {_OF_ITSELF}[^.!?\n]{{0,80}}?,?\ (?:and|so)\ {_CANNOT}\ (?:{_VERBS}|help)\b
     | (?:cannot|can\ not|can't|unable\ to|won't)\ (?:help|assist|comply|fulfill?)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | {_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?(?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
@@ -117,7 +132,7 @@ DECLINES = rf"""
     | {_I}(?:must|have\ to|need\ to|will|am\ going\ to|would\ like\ to)\ (?:(?:respectfully|politely)\ )?(?:decline|refuse)\b
     | {_I}(?:not|don't\ feel|do\ not\ feel)\ comfortable\ (?:with|\w+ing)\b
     | {_I}(?:decline|refuse)\ (?:this|that|your)\ (?:request|prompt|question)\b
-    | {_I}(?:decline|refuse)\ to\ (?:help|{_VERBS})\b
+    | {_I}(?:decline|refuse)\ to\ (?:help|{_VERBS})\b(?!\ (?:you\ )?up\b)
     | (?:this|that|your)\ (?:request|prompt)\ (?:violates|goes\ against|is\ against|conflicts\ with)
         \ (?:our|my|the)\ (?:\w+\ ){{0,2}}{_RULES}\b
     # German
@@ -210,9 +225,10 @@ DECLINES = rf"""
     | {_FEW}(?:제공할|답변할)\ 수\ 없(?:습니다|어요|음|다)(?=[\s.!]|$)
     """
 MAY_DECLINE = rf"""
-    (?!we\b){_I}{_CANNOT},?\ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
+    (?!we\b){_I}(?:{_CANNOT}|{_COULD_NOT}(?!\ \w+\ (?:my|our|him|her|his|them|their|a\ single|until|because)\b)),?
+        \ (?!stress|emphasi|overstate|imagine|help\ but|help\ \w+ing|help\ my|wait
         |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
-    | (?=we\b){_I}{_CANNOT}\ {_VERBS}\b
+    | (?=we\b){_I}(?:{_CANNOT}|{_COULD_NOT})\ {_VERBS}\b
     | {_I}{_DEEPLY}\b
     | i\ (?:don't|do\ not)\ (?:(?:want|feel\ right|have\ the\ (?:ability|capability))\b|{_VERBS}\b)
     | i(?:'d|\ would)?\ (?:rather|prefer)\ (?:to\ )?not\b | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ (?:decline|refuse)\b
@@ -224,7 +240,7 @@ MAY_DECLINE = rf"""
     | i(?:'d|\ would)\ (?:rather|prefer)\ (?:not(?:\ to)?)\ (?:answer|discuss|share|say|help|talk|engage|provide)\b
     | (?:my|our)\ {_RULES}\ (?:prevents?|forbids?|prohibits?|(?:do|does)\ not\ allow)\b
     | it(?:'s|\ is|\ would\ be)\ (?:against\ my|not\ appropriate\ for\ me\ to|inappropriate\ for\ me\ to)\b
-    | i\ regret\ (?:that\ )?i\ {_CANNOT}\b
+    | i\ regret\ (?:that\ )?i\ (?:{_CANNOT}|{_COULD_NOT})\b
     | i(?:'m|\ am)\ not\ in\ a\ position\ to\ {_VERBS}\b | i\ (?:don't|do\ not)\ have\ the\ ability\ to\ {_VERBS}\b
     | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ have\ to\ (?:decline|refuse)\b
     | (?:this|that|your)\ (?:request|prompt|content|question)\ (?:violates|goes\ against|is\ against|conflicts\ with)\b

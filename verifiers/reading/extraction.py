@@ -16,8 +16,8 @@ import regex  # type: ignore[import-untyped]
 from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
-from verifiers.reading.answers import Answer, Found, NoAnswer
-from verifiers.reading.markers import Marker, boxes, hashes, markers, several, tags
+from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer
+from verifiers.reading.markers import Marker, boxes, hashes, markers, other_case, several, tags
 from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
 from verifiers.reading.thinking import after_thinking
 
@@ -178,6 +178,8 @@ def announced(body: str) -> Found:
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
         if back := taken_back(body, marker.close or marker.end):
             return NoAnswer(why=f"taken back: '{back.word}'")
+        if (other := other_case(marks, marker)) and (first := _behind(body, other)) and first.text != found.text:
+            return SEVERAL_CASES
         if marker.form == "box":
             return _several(body, [each for each in marks if each.form == "box"]) or found
         return found

@@ -185,8 +185,8 @@ OPERATOR = re.compile(
     r"[\s)\]]*(?:[a-z°↑./]+\s+){0,4}[a-z°↑]*[)\]]*\s*(?:[-+\u00d7÷*/^√]|(?<=\s)x(?=\s))[\s(\[√]*", re.IGNORECASE
 )
 _SPOKEN_OPERATOR = re.compile(
-    r"\s(?:[a-z]+\s){0,2}(?:plus|minus|times|divided by|multiplied by|over"
-    r"|(?:more|less|fewer|greater) than|to the power of)\s",
+    r"\s(?:[a-z]+\s){0,2}(?:plus|minus|times|divided by|multiplied by"
+    r"|(?:more|less|fewer|greater) than|to the power of)\s|\sover\s",
     re.IGNORECASE,
 )
 _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\s", re.IGNORECASE)

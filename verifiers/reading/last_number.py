@@ -36,13 +36,35 @@ _ADDED = re.compile(r"\b[a-zA-Zπ]\s?[+\u00d7*÷]\s?$")
 _NEXT_ITEM = re.compile(r"[^\n]*\n(?P<blank>\s*\n)?[ \t]*-\s+$")
 _ITEM = re.compile(r"[ \t]*-\s")
 _BETWEEN = re.compile(r"\bbetween\s+\W{0,2}$", re.IGNORECASE)
-_NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?\s?=\s?"
+_NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?\s?(?:=|is|equals)\s?"
 """Of a solution, and no unit: x_1 = 7."""
+_DIVIDED = re.compile(r"\d\s?(?P<name>[a-zA-Z])\s?=\s?$")
+"""Before a number that is no solution yet: 2x = 12."""
 _APART = re.compile(
     rf"\s*[,;]?\s*(?:\b(?:and|und|et|y|и)\b|&)\s*(?:{_NAME})?|\s*[,;]\s*{_NAME}|\s*[,:]\s*|\s*-\s*|\s+to\s+"
     r"|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
     re.IGNORECASE | re.DOTALL,
 )
+_EXTREME = re.compile(
+    r"\b(?:max(?:imum|imal)?|min(?:imum|imal)?|largest|smallest|greatest|least|highest|lowest|biggest|fewest|most)\b[^.,;:=\d]{0,60}"
+    r"\s(?:is|are|was|equals|of)\s\W{0,3}$",
+    re.IGNORECASE,
+)
+"""Before what is the answer, wherever it is attained."""
+_ATTAINED = re.compile(
+    rf"[^\d.,;:=]{{0,40}}?,?\s(?:(?:and|which|it|is|are)\s){{0,3}}(?:(?:attained|achieved|reached|obtained|occur\w*|happen\w*)\s)?(?:only\s)?"
+    rf"(?:when|where|if|for|at|with)\s(?!(?:the\s)?\w+\s(?:starts?|begins?)\b)(?:(?!\b(?:and|but|so|then|or|being|the\s\w+est)\b)[^.,;:!?\n]|\.\d|(?:,|\sand)\s(?={_NAME}))*",
+    re.IGNORECASE,
+)
+"""Behind it, up to the last number: "12, attained when x = 2 and y = 3"."""
+_QUALIFIED = re.compile(
+    r"(?:\s(?:is|are|was|were)\s(?:left|remaining|needed|required|sold|made)\b|\s(?!(?:and|but|so|then|or|not|than|is|are|was|were|be|has|have|had|get|gets|leave|leaves|leaving|giv\w+|mak\w+|need\w*|cost\w*"
+    r"|equal\w*|which|who|that)\b)(?:[a-z][a-z'\u2019-]*|\d[\d.,]*)){0,8}?\s(?:in|for|per|after|within|during|over|from|of|on|at|with|to)"
+    r"(?:\s(?:(?!and\b|but\b|or\b)[a-z]+)){0,3}\s",
+    re.IGNORECASE,
+)
+"""Between a result and what only says of what it is: "72 clips in the 2 months"."""
+_SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _SAME = re.compile(
     r"[^,;=≈\n]{0,20}(?:(?:[=≈≅]\s*)+|,?\s(?:or|oder|ou|или)\s)(?:about|approximately|approx\.?)?\s*", re.IGNORECASE
 )
@@ -59,6 +81,14 @@ _COUNTS = re.compile(
     r"\b(?:step|part|question|problem|exercise|note|example|figure|table|equation|section)\s+\(?$",
     re.IGNORECASE,
 )
+_CONFIDENCE, _SURE = (
+    re.compile(r"^\W*(?:\w+\s)?confidence(?:\s(?:level|score))?\W*[:=]\W*$", re.IGNORECASE),
+    re.compile(r"\s(?:sure|certain|confident|positive|confidence)\b", re.IGNORECASE),
+)
+"""Before and behind a number that says how sure the writer is."""
+_SINCE = re.compile(r"(?:(?:but|and|now|so)\s)?(?:since|because|as|given|when|if)\b", re.IGNORECASE)
+"""How a sentence begins that concludes from one number another: "Since x > 3, x = 4"."""
+_CONCLUDES = re.compile(r"[,;]?\s(?:(?:and|so|then)\s){0,2}(?P<name>[a-zA-Z](?:_?\d{1,3}|\w)?)\s?(?:=|is|equals)\s?")
 _GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
@@ -99,6 +129,8 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
     levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
     places = _PLACES.match(window, numeral.end)
+    if "%" in numeral.text and (_CONFIDENCE.search(line) or _SURE.match(window, numeral.end)):
+        return True
     return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))
 
 
@@ -135,6 +167,8 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
         line = window[window.rfind("\n", 0, before.start) + 1 :]
         if item["blank"] or _ITEM.match(line):
             return None
+    if _leads(window, before, gap):
+        return None
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = OR.search(gap) and restated(window, before, last)
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
@@ -145,8 +179,24 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     return None
 
 
+def _leads(window: str, before: Numeral, gap: str) -> bool:
+    """Whether the last number is concluded from the one before: "2x = 12 and x = 6", "Since x > 3, x = 4"."""
+    named = _CONCLUDES.fullmatch(gap)
+    if named is None:
+        return False
+    begin = max(window.rfind(mark, 0, before.start) for mark in (". ", "! ", "? ", "\n")) + 1
+    if gap[0] == "," and _SINCE.match(window[begin:].lstrip()):
+        return True
+    divided = _DIVIDED.search(window, max(0, before.start - 8), before.start)
+    return divided is not None and divided["name"] == named["name"]
+
+
 def _result_before(window: str, found: list[Numeral]) -> Numeral | None:
     """Return 5 for "120/24 = 5 hours to read 120 pages": what follows a result in its sentence may only qualify it."""
+    begin = max((match.end() for match in _SENTENCE_ENDS.finditer(window, 0, found[-1].start)), default=0)
+    within = [numeral for numeral in found[:-1] if numeral.start >= begin]
+    if within and (told := _extreme(window, begin, within, found[-1]) or _said_again(window, begin, within, found)):
+        return told
     at = window.rfind("=", 0, found[-1].start)
     behind = [numeral for numeral in found if numeral.start > at]
     if at < 0 or len(behind) < 2 or not NOTHING.fullmatch(window[at + 1 : behind[0].start]):  # noqa: PLR2004
@@ -157,3 +207,20 @@ def _result_before(window: str, found: list[Numeral]) -> Numeral | None:
     if not qualified or result.value is None or re.search(r"[,;:\n]|[.!?]\s", window[result.end : found[-1].start]):
         return None
     return None if UNFINISHED.match(window, result.end) else result
+
+
+def _extreme(window: str, begin: int, within: list[Numeral], last: Numeral) -> Numeral | None:
+    """Return 12 for "The maximum is 12 when n = 4"; `within` its sentence, the last number stands behind."""
+    extremes = [numeral for numeral in within if numeral.value is not None and _EXTREME.search(window[begin : numeral.start])]
+    return next((each for each in extremes if _ATTAINED.fullmatch(window, each.end, last.start)), None)
+
+
+def _said_again(window: str, begin: int, within: list[Numeral], found: list[Numeral]) -> Numeral | None:
+    """Return 72 for "48 + 24 = 72. She sold 72 clips in 2 months": the sentence behind a result says it again."""
+    before = next((numeral for numeral in reversed(found) if numeral.start < begin), None)
+    if before is None or not window[: before.start].rstrip(" (").endswith("="):
+        return None
+    again = [numeral for numeral in within if numeral.value is not None and numeral.value == before.value]
+    if len(again) != 1 or not _QUALIFIED.fullmatch(window, again[0].end, found[-1].start):
+        return None
+    return again[0]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 MAX_MARKERS = 32
@@ -36,6 +36,8 @@ class Marker:
     """It isn't the writer's own claim: "if the answer is", "you might think that the answer is"."""
     negated: bool = False
     """It says what the answer isn't."""
+    supposed: bool = False
+    """Its sentence begins with a supposition: "If n is even, the answer is"."""
 
 
 _WORD = re.compile(r"[aA](?<![\w-].)(?i:nswers?)(?![\w-])", re.DOTALL)
@@ -68,9 +70,20 @@ _HAD_IT_BEEN = re.compile(
     r"(?:^|[.!?\n])\s{0,3}(?:had|were)\b[^.!?\n]{1,100},\s(?:then\s)?(?:the\s(?:\w{1,10}\s)?)?$", re.IGNORECASE
 )
 _OTHER_CASE = re.compile(r"\b(?:if|were|had|without|otherwise|instead|suppos\w+|unless)\b", re.IGNORECASE)
+_SUPPOSES = re.compile(
+    r"""\W*(?:(?:note(?:\sthat)?|remark|but|and|also|however|similarly|likewise)\b\W*){0,2}
+    (?:if|when|unless|without|otherwise|should|suppos(?:e|ing)|assum(?:e|ing))\b
+    (?!\s(?:we|you|i|one|he|she|they)\s(?:then|now|add|sum|combine|multiply|divide|subtract|round|simplify|convert|check|verify
+        |compute|calculate|plug|substitute|solve|work|put|express|want)\b)
+    (?!.*\b(?:so|thus|therefore|hence)\b)""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+"""How a sentence begins that tells of another case, and doesn't go on with this one, as "If we then add 3" does."""
 _ENDS = re.compile(r"[.!?]\s|\n")
 _STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
 """Behind a marker: an answer, and not "found by adding"."""
+_TELLS = re.compile(r"[ \t*_]{0,8}(?:\n\s{0,8}\d{1,2}[.)]\s+[*_]{0,2}[A-Za-z]|\s{0,8}[*_]{0,2}[A-Z][\w'\u2019]*,?\s+[a-z])")
+"""Behind a marker: the beginning of a solution."""
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
 _COLON = re.compile(
     r"""["'*_)\]}]{0,4}[ \t]{0,2}(?:\([^()\n]{0,40}\)[*_]{0,3}[ \t]{0,2})?(?:[:\uff1a][*_"']{0,4}|-{1,2}>|[\u2013—-][ \t])"""
@@ -185,23 +198,45 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
         for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
         if not options or m["word"] != "A"  # "A: Paris" is an option there, and an answer elsewhere
     ]
+    if len(found) < 2:  # noqa: PLR2004 - one alone is of the only case
+        return found
     found.sort(key=lambda marker: marker.end)
+    found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
     stated = next((marker.end for marker in found if _states(text, marker)), len(text))
-    return [marker for marker in found if marker.end <= stated or not _in_another_case(text, marker)]
+    alone = next((marker.end for marker in found if _states(text, marker) and not _TELLS.match(text, marker.end)), len(text))
+    return [
+        marker
+        for marker in found
+        if not (marker.end > stated and _in_another_case(text, marker)) and not (marker.end > alone and marker.supposed)
+    ]
 
 
 def _states(text: str, marker: Marker) -> bool:
     """Whether a marker has an answer behind it that holds, rather than words on it."""
-    sure = not (marker.doubt or marker.negated or _in_another_case(text, marker))
+    sure = not (marker.doubt or marker.negated or marker.supposed or _in_another_case(text, marker))
     return sure and (marker.form in {"box", "hashes", "tag"} or _STATED.match(text, marker.end) is not None)
 
 
 def _in_another_case(text: str, marker: Marker) -> bool:
     """Whether a marker is of what would be: "If x were 2, the answer would be"."""
-    if "would" not in text[marker.start : marker.end].lower():
-        return False
+    would = "would" in text[marker.start : marker.end].lower()
+    return would and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
+
+
+def _supposed(text: str, marker: Marker) -> bool:
+    return marker.form in {"is", "heading"} and _SUPPOSES.match(_sentence_before(text, marker)) is not None
+
+
+def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
+    """Return the marker of another case before one: "If n is even, the answer is 7. If n is odd, the answer is 8."."""
+    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
+    return others[-1] if others else None
+
+
+def _sentence_before(text: str, marker: Marker) -> str:
+    """Return what stands before a marker in its sentence."""
     before = text[max(0, marker.start - 160) : marker.start]
-    return _OTHER_CASE.search(before[max((end.end() for end in _ENDS.finditer(before)), default=0) :]) is not None
+    return before[max((end.end() for end in _ENDS.finditer(before)), default=0) :]
 
 
 @dataclass(frozen=True, slots=True)

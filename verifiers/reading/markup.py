@@ -73,6 +73,7 @@ def _folded(text: str) -> bool:
 
 
 _FRACTION = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]{1,80})\}|(\d))\s*(?:\{([^{}]{1,80})\}|(\d))")
+_BINOMIAL = re.compile(r"\\[dt]?binom\s*\{\s?(\d{1,9})\s?\}\s*\{\s?(\d{1,9})\s?\}")
 _WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|bb)|mbox|hbox|operatorname|emph|underline|bm|boxed|fbox)\*?\s*"
     r"\{([^{}]{0,400})\}"
@@ -119,7 +120,7 @@ def latex(text: str) -> str:
     text = _LATEX_GROUP.sub(",", text)
     for _ in range(3):  # nested wrappers, as deep as people write them
         text = _WRAPPER.sub(r"\1", text)
-    text = _FRACTION.sub(_fraction, text)
+    text = _BINOMIAL.sub(r"C(\1, \2)", _FRACTION.sub(_fraction, text))
     text = _SPACE.sub(" ", text.replace("\\\\", "\n"))  # before spaces: a line may end with two backslashes and one
     text = _LINED_UP.sub(" ", text)
     text = _ESCAPED.sub(r"\1", _MODULO.sub(r" (mod \1)", text))
@@ -146,8 +147,8 @@ _POWER_OF_TEN = re.compile(
     r"(?<![\w.,^)}])(?<![\u00d7*/x\u00b7^]\s)10\s?\^\s?(?:\{\s?([-+]?\d{1,3})\s?\}|\(([-+]?\d{1,3})\)|([-+]?\d{1,3}))(?![\w^])(?!\.\d)"
 )
 _ORDINAL = re.compile(r"(?<=\d)\s?\^\s?\{?\s?(st|nd|rd|th)\s?\}?(?!\w)")
-_GLUED_UNIT = re.compile(r"(?<=\d)(?=(?:[ckm]m|ft|yd)\s?\^)")
-"""25cm^2: no variable is called so."""
+_GLUED_UNIT = re.compile(r"(?<=\d)(?=(?:[cdkm]?m|ft|yd|in|mi)\s?\^\s?\{?[23])")
+"""25cm^2, 5m²: of a number that is an answer it is a unit, and no variable."""
 _CUBED_UNIT = re.compile(r"(?<=\d)(\s{0,3}[a-zA-Z]{1,12})\s?\^\s?(?:\{3\}|3(?!\w))")
 """5 cm^3, which is no area."""
 _EXPONENT = re.compile(r"\s?\^\s?(?:\{[^{}]{0,40}\}|\([^()]{0,40}\)|[-+]?[\w.]{1,40}|°)")

@@ -157,6 +157,10 @@ _NONE = re.compile(
     r"|not\s(?:determinable|known|defined|possible)\b|no\s(?:real\s)?solutions?\b|(?:determined|found|known|computed|calculated|answered)\b(?=[^.\n]{0,80}(?:\.|\n|$)))",
     re.IGNORECASE,
 )
+_HAS_NONE = re.compile(
+    r"[\s*_:]{0,8}(?:undefined|indeterminate|undetermined|no\s(?:real\s)?solutions?)\b(?!.{0,80}\bbut\b)", re.IGNORECASE
+)
+"""Likewise, whatever numbers explain it."""
 _APPROVED = re.compile(r"\s{0,4}(?:[\u2705\u2713\u2714\u2611]\ufe0f?|\((?:correct|[\u2713\u2714])\))[.!]?$")
 _IT_IS = re.compile(r"(?:that|this|it)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[,;(—…]\s?")
@@ -257,16 +261,20 @@ def without_check(text: str) -> str:
 def no_answer(text: str, last: int) -> str:
     """Return the words by which a text says that it has no answer, in the sentence of its last number, or behind it."""
     end = max(0, last)
-    begin = max(text.rfind(mark, max(0, end - _NEAR), end) for mark in (". ", "! ", "? ", "\n")) + 1
+    begin = max(0, end - _NEAR)
+    begin = max(begin, *(text.rfind(mark, begin, end) + 1 for mark in (". ", "! ", "? ", "\n")))
     for match in _NO_ANSWER.finditer(text, begin, min(len(text), end + _NEAR)):
         if match.end() > end or not _BUT.search(text, match.end(), end):
             return " ".join(match[0].split())
     return ""
 
 
-def says_none(text: str, begin: int) -> bool:
-    """Whether what is announced there is that there is no answer: "the answer is undefined", "cannot be determined"."""
-    return _NONE.match(text, begin) is not None
+def says_none(text: str, begin: int, *, numbers: bool = False) -> bool:
+    """Whether what is announced there is that there is no answer: "the answer is undefined", "cannot be determined".
+
+    `numbers`: where numbers follow, too, as in "undefined, since we would divide by 0".
+    """
+    return (_HAS_NONE if numbers else _NONE).match(text, begin) is not None
 
 
 def taken_back(text: str, begin: int) -> Retraction | None:

@@ -15,6 +15,10 @@ def ids(case: object) -> str | None:
 
 
 CHOICES = [
+    ("B. Wait, that's wrong.", None),
+    ("B. Paris. Hold on, I made a mistake.", None),
+    ("B. Let me check that: yes.", "B"),
+    ("B\n\nA is 5, but that's wrong.", "B"),
     (
         "Let's analyze each option:\n\n**A) Berlin** – This is the capital of Germany. ❌\n\n**B) Paris** – This is the capital of France. ✅\n\n**C) Rome** – capital of Italy. ❌\n\n",
         "B",
