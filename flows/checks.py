@@ -57,7 +57,7 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: 
     if spec.select.student_loss is not None:
         scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
     _check_taught(spec, path)
-    check_exports(spec.exports, lake.root)
+    check_exports(spec.exports, lake)
 
 
 def _check_taught(spec: Spec, path: Path) -> None:

@@ -14,6 +14,7 @@ from flows.loading import problem
 from storage.errors import SpecError
 from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
+from storage.rot import verify_build
 from storage.wording import counted
 from tasks.decontaminate import PLACES, Decontamination, prompt_texts, response_texts
 from tasks.heldout.benchmarks import Benchmark, check_names
@@ -115,6 +116,7 @@ def contaminated(lake: Lake, dataset: str, benchmarks: Sequence[Benchmark], *, b
     except ValueError as error:
         raise SpecError(str(error)) from error
     build = lake.build(dataset, build_id)
+    verify_build(lake, build, ["prompts", "traces"])
     heldout = Decontamination(benchmarks, seed=0)
     asked = Matching(index=heldout.index)
     hits = _all(asked, _prompts(lake, build))

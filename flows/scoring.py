@@ -25,7 +25,7 @@ from storage.errors import SpecError
 from storage.identity import showing
 from storage.journal import Journal
 from storage.lake import Lake
-from storage.rot import verify
+from storage.rot import verify, verify_build
 from storage.schemas import SCORES
 from storage.sql import parquet
 from storage.waste import Waste
@@ -216,6 +216,7 @@ class _Scoring:
         """Make `wanted` of the samples that are asked about."""
         if which == "kept":
             build = self.lake.build(self.spec.dataset)
+            verify_build(self.lake, build, ["traces"])
             source = parquet(self.lake.snapshot("traces", self.spec.dataset, build["build_id"]) / "*.parquet")
         else:
             async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:

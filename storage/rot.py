@@ -10,7 +10,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -60,12 +60,13 @@ def complete(lake: Lake) -> None:
         raise LakeDamaged(part, f"{gone(part)}: put it back if there is a copy")
 
 
-def verify_build(lake: Lake, build: Manifest) -> None:
+def verify_build(lake: Lake, build: Manifest, tables: Sequence[str] = SNAPSHOTS) -> None:
     """Compare a build's snapshot with its checksums. Raise LakeDamaged at the first part that differs, or isn't there any more.
 
-    Each time, since it is small beside what is read of it then. A build of an earlier version has none, and is left to doctor.
+    Each time, since it is small beside what is read of it then: `tables`, where that isn't all. A build of an earlier version
+    has none, and is left to doctor.
     """
-    for table in SNAPSHOTS:
+    for table in tables:
         folder = lake.snapshot(table, build["dataset"], build["build_id"])
         for part in filter(None, map(footers.part_of, sorted(folder.glob("*.footer")))):
             if not part.exists():

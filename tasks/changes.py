@@ -11,6 +11,7 @@ import pyarrow as pa
 from storage.identity import VOTE_INPUTS, check_inputs
 from storage.lake import Lake, Manifest
 from storage.parquet import PartWriter
+from storage.rot import verify_build
 from storage.rows import prompt_of
 from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
@@ -112,9 +113,9 @@ def _before(workspace: Workspace, lake: Lake, build: Manifest | None, verifiers:
     judges = _numbered(build["verifiers"] if build else [], verifiers)
     if build is None or not judges:
         return
-    outcomes, prompts = (
-        parquet_in(lake.snapshot(table, build["dataset"], build["build_id"])) for table in ("outcomes", "prompts")
-    )
+    read = ("outcomes", "prompts")
+    verify_build(lake, build, read)
+    outcomes, prompts = (parquet_in(lake.snapshot(table, build["dataset"], build["build_id"])) for table in read)
     path = workspace.folder / "before.parquet"
     with PartWriter(path, BEFORE) as writer:
         for batch in workspace.stream(f"FROM {prompts}"):

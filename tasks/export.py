@@ -113,7 +113,7 @@ def scores_of(options: ExportOptions, *, where: str = "exports") -> str | None:
     return getattr(exporter, "scores", None) if needs_distributions(exporter) else None
 
 
-def check_exports(exports: Sequence[ExportOptions], lake: Path, *, where: str | None = None) -> None:
+def check_exports(exports: Sequence[ExportOptions], lake: Lake, *, where: str | None = None) -> None:
     """Raise what can be known of exports before anything is spent: forms, options, and where they go.
 
     A message names the entry, `exports[0]`, or `where`.

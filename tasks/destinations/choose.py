@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from storage.errors import SpecError
+from storage.lake import Lake
 from tasks.destinations.folder import Folder
 from tasks.destinations.place import Destination
 
@@ -36,9 +37,16 @@ def destination_at(to: str) -> Destination:
     return Remote(to)
 
 
-def check_apart(targets: Sequence[str], lake: Path) -> None:
-    """Raise SpecError where an export and the lake, or two exports, lie in one another: one would replace the other."""
-    places = [("the lake", str(lake.resolve()))]
+_SAME = {"s3a": "s3", "gcs": "gs", "abfss": "abfs"}
+"""Protocols that are another's under another name."""
+
+
+def check_apart(targets: Sequence[str], lake: Lake) -> None:
+    """Raise SpecError where an export and the lake, or two exports, lie in one another: one would replace the other.
+
+    Of a lake on an object store, both it and its working copy count.
+    """
+    places = [("the lake", _spot(each)) for each in dict.fromkeys((str(lake.root), lake.where))]
     for number, to in enumerate(targets):
         place = _spot(to)
         for name, other in places:
@@ -50,6 +58,6 @@ def check_apart(targets: Sequence[str], lake: Path) -> None:
 def _spot(to: str) -> str:
     scheme, colon, rest = to.partition("://")
     if colon and scheme not in {"file", "local"}:
-        return to.rstrip("/")
+        return f"{_SAME.get(scheme, scheme)}://{'/'.join(filter(None, rest.split('/')))}"
     place = str(Path(rest if colon else to).expanduser().resolve())
     return place.rstrip("/")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from storage.errors import SourceError
 from storage.lake import Lake, Manifest
 from storage.parquet import read_batches
+from storage.rot import verify_build
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
 from tasks.heldout.benchmarks import Benchmark
 from tasks.heldout.blocks import Text
@@ -81,6 +82,7 @@ def landed(lake: Lake, build: Manifest, *, held: Collection[str] = ("test",)) ->
     def texts() -> Iterator[Text]:
         columns = ["sample_id", "prompt_id", "messages", "response", "reasoning", "split"]
         last = None
+        verify_build(lake, build, ["traces"])
         for path in sorted(lake.snapshot("traces", build["dataset"], build["build_id"]).glob("*.parquet")):
             for batch in read_batches(path, rows=ROWS, columns=columns):
                 for row in batch.to_pylist():

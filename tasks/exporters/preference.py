@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from storage.errors import SpecError
+from storage.records import CUT_OFF
 from tasks.exporters.protocol import exporter
 from tasks.exporters.turns import Either, origin
 from tasks.publishing.refuted import PromptSamples
@@ -71,8 +72,9 @@ class Preference(Either):
         Of similar length, since what DPO learns most readily is that longer is better (Park et al. 2024, arXiv:2403.19159).
         """
         seen: set[tuple[Any, ...]] = set()
-        refuted = [(row, _plain(self.response(row)), self._said(row)) for row in prompt.refuted]
-        for chosen in sorted(prompt.kept, key=lambda row: -_score(row)):
+        # One that was cut off is neither: what is learnt of it would be its length.
+        refuted = [(row, _plain(self.response(row)), self._said(row)) for row in filter(_whole, prompt.refuted)]
+        for chosen in sorted(filter(_whole, prompt.kept), key=lambda row: -_score(row)):
             text, said, asked = _plain(self.response(chosen)), self._said(chosen), self.asked(chosen)
             turns = tuple(turn["content"] for turn in asked)
             for rejected, against, its in sorted(refuted, key=lambda other: _distance(other[0], chosen)):
@@ -103,6 +105,10 @@ class Preference(Either):
             | origin(chosen)
             | {"license": conjunction((chosen["license"], rejected["license"]))}
         )
+
+
+def _whole(row: Row) -> bool:
+    return row.get("finish_reason") not in CUT_OFF
 
 
 def _distance(row: Row, chosen: Row) -> tuple[bool, float, int]:

@@ -16,11 +16,14 @@ import numpy.typing as npt
 
 from tasks.exporters.alignment import Pair, Shared, Span, joined, pairs, placed, shared, spelled
 from tasks.publishing.distributions import Positions
+from tasks.teachers.distribution import SAME
 from tasks.vocabulary import Vocabulary
 
 Numbers = npt.NDArray[np.int64]
 How = Literal["ids", "bytes"]
 Why = Literal["no_distributions", "unknown_ids", "other_text"]
+HALF = 2.0**-10
+"""By what part a number may differ from itself where a store keeps it in half precision."""
 GAP = -1
 """In the place of an id, where a server left positions out."""
 NOTHING: npt.NDArray[np.int32] = np.empty(0, np.int32)
@@ -181,12 +184,20 @@ class _Names:
     def __init__(self, given: Positions, tokens: Sequence[bytes]) -> None:
         by_ids = given.ids is not None and given.top_ids is not None
         self._given = given
+        self._by_ids = by_ids
         self._one: Any = given.ids if by_ids else np.array([*tokens, None], object)[:-1]
         self._all: Any = given.top_ids if by_ids else np.array([*(given.top_tokens or ()), None], object)[:-1]
 
     def sampled(self) -> npt.NDArray[np.bool_]:
         """Return which alternatives are the tokens that were sampled."""
-        return np.asarray(self._all == np.repeat(self._one, self._given.counts), bool)
+        given = self._given
+        same = np.asarray(self._all == np.repeat(self._one, given.counts), bool)
+        if self._by_ids:
+            return same
+        # Several tokens may have the same bytes, as a line break and <0x0A> have: the one that was sampled has its probability.
+        own = np.repeat(given.logprobs, given.counts)
+        near: npt.NDArray[np.bool_] = np.isclose(given.top_logprobs, own, rtol=HALF, atol=SAME) | np.isnan(own)
+        return same & near
 
     def same_as(self, position: int) -> npt.NDArray[np.bool_]:
         """Return which alternatives are the token that was sampled at a position."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from storage.identity import prompt_id
 from storage.lake import Lake
 from storage.parquet import read_batches
+from storage.rot import verify_build
 from tasks.sources import prompts
 from tasks.sources.options import PromptSource
 from tasks.sources.prompts import Found, Row
@@ -22,7 +23,9 @@ def rows(source: PromptSource) -> Iterator[tuple[str, Row]]:
     path, dataset = source.lake
     lake = Lake.at(path)
     table = source.take or "traces"
-    folder = lake.snapshot(table, dataset, lake.build(dataset, source.build)["build_id"])
+    build = lake.build(dataset, source.build)
+    verify_build(lake, build, [table])
+    folder = lake.snapshot(table, dataset, build["build_id"])
     for part in sorted(folder.glob("*.parquet")):
         number = 0
         for batch in read_batches(part, rows=ROWS):

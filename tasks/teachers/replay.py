@@ -90,7 +90,7 @@ class ReplayTeacher:
         try:
             choices = tuple(_choice(answer, logprobs=bool(request.parameters.get("logprobs"))) for answer in wanted)
         except ValueError as error:
-            raise RequestRejected(f"{self.path}: prompt {request.prompt_id}: {error}") from None
+            raise RequestRejected(f"{self.path} has an answer that can't be used: prompt {request.prompt_id}: {error}") from None
         return Completion(
             choices=choices,
             tokens_in=sum(answer.get("tokens_in") or 0 for answer in wanted),

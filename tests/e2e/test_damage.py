@@ -161,6 +161,33 @@ def test_a_damaged_snapshot(workplace: Workplace, teacher: LoopbackTeacher, tabl
     assert workplace.query("SELECT count(*) FROM builds") == [(2,)]
 
 
+def test_another_build_s_snapshot(workplace: Workplace, teacher: LoopbackTeacher) -> None:
+    """What a command reads of a build that has landed is compared first: nothing is made of a flipped bit, or bought for it."""
+    spec(workplace, teacher.url, prompts=5)
+    place = f"dataset=sums/build={workplace.build()['build_id']}/part-00000.parquet"
+    (workplace.folder / "held.jsonl").write_text('{"prompt": "What is the capital of France?"}\n')
+    first, of_lake = workplace.spec, {"source": f"lake:{workplace.lake}#sums", "take": "prompts"}
+    for name, entries in {
+        "against": {"dataset": "more", "dedup": {"against": ["sums"]}},
+        "traces": {"dataset": "more", "prompts": [of_lake | {"take": "traces"}]},
+        "prompts": {"dataset": "more", "prompts": [of_lake]},
+    }.items():
+        (workplace.folder / f"{name}.yaml").write_text(json.dumps(first | entries))
+    commands = {
+        "traces": (("build", "against.yaml"), ("build", "traces.yaml"), ("contaminated", "sums", "--against", "held.jsonl")),
+        "prompts": (("build", "prompts.yaml"), ("plan", "prompts.yaml"), ("verify", "spec.yaml")),
+        "outcomes": (("build", "spec.yaml"), ("verify", "spec.yaml")),
+    }
+    for table, those in commands.items():
+        path = workplace.lake / table / place
+        whole = path.read_bytes()
+        flip_one(path)
+        for command in those:
+            assert f"{path}: isn't byte for byte what was written" in refused(workplace, *command)
+        path.write_bytes(whole)
+    assert teacher.sold == 15
+
+
 def test_refuted_samples_that_are_damaged(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Pairs are exported of the lake's samples, so these are compared with their checksums first."""
     spec(workplace, teacher.url, prompts=5)

@@ -9,14 +9,16 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from storage import catalog, journal
+from storage import catalog, footers, journal
 from storage.errors import StorageError
 from storage.journal import Journal
 from storage.lake import Lake
+from storage.parquet import PartWriter
+from storage.schemas import SAMPLES
 from storage.segments import recover
 from storage.workspace import Workspace
 from tests.fakes import make_sample
-from tests.storage.damaging import fill
+from tests.storage.damaging import fill, sample_row
 from tests.storage.disk import SmallDisk, small_disk
 
 
@@ -70,6 +72,24 @@ async def test_no_room_for_the_reserve(disk: SmallDisk) -> None:
     with pytest.raises(StorageError, match="reserve: can't be written: No space left on device"):
         await Journal(disk.root, disk.root / "parts", run="r").__aenter__()
     assert [path.name for path in disk.root.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize("free", [0, 4096, 40_000])
+def test_what_is_kept_beside_a_part(disk: SmallDisk, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the disk is full only when a part's footer is copied, the part isn't there either, nor anything half written."""
+    copy = footers.copy
+
+    def copied(part: Path, target: Path) -> None:
+        disk.leave(free)
+        copy(part, target)
+
+    monkeypatch.setattr(footers, "copy", copied)
+    part = disk.root / "part.parquet"
+    rows = [sample_row(number) for number in range(100)]  # in a row group each, which makes a footer larger than what is left
+    writer = PartWriter(part, SAMPLES, row_group=1, keep_footer=True)
+    with pytest.raises(StorageError, match=r"part\.parquet: can't be written: No space left on device"), writer:
+        any(map(writer.write, rows))
+    assert [each.name for each in disk.root.iterdir()] == ["filler"]
 
 
 def test_every_other_writer(disk: SmallDisk) -> None:

@@ -301,7 +301,7 @@ class TestCheck:
         """A message names the entry and the option."""
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SpecError, match=said):
-            check_exports([ExportOptions(to="one"), ExportOptions(**({"to": "two"} | given))], tmp_path / "lake")
+            check_exports([ExportOptions(to="one"), ExportOptions(**({"to": "two"} | given))], Lake(tmp_path / "lake"))
 
 
 class Doubling:
@@ -648,4 +648,4 @@ class TestMix:
         """What makes no sense is found before anything is spent."""
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SpecError, match=said):
-            check_exports([ExportOptions(**({"to": "one"} | given))], tmp_path / "lake")
+            check_exports([ExportOptions(**({"to": "one"} | given))], Lake(tmp_path / "lake"))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from storage.errors import SpecError
+from storage.lake import Lake
 from tasks.destinations.choose import check_apart, destination_at
 
 
@@ -28,13 +31,23 @@ def test_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: list[st
     """An export in the lake, around it, or in another export would replace what must stay: it is refused."""
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SpecError, match="keep them apart"):
-        check_apart(targets, tmp_path / "lake")
+        check_apart(targets, Lake(tmp_path / "lake"))
 
 
 def test_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Names that only begin alike are apart."""
     monkeypatch.chdir(tmp_path)
-    check_apart(["lake2", "out", "out2", "s3://b/out", "s3://b/out2", "gs://b/out"], tmp_path / "lake")
+    check_apart(["lake2", "out", "out2", "s3://b/out", "s3://b/out2", "gs://b/out"], Lake(tmp_path / "lake"))
+
+
+@pytest.mark.parametrize("to", ["s3://b/lake", "s3://b/lake/out", "s3a://b//lake/samples/out/", "s3://b", "working/copy/out"])
+def test_apart_from_a_lake_on_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str):
+    """Shards below a lake's URL would be taken for its parts: that is refused, as is the folder of its working copy."""
+    monkeypatch.chdir(tmp_path)
+    lake = Lake(tmp_path / "working" / "copy", replica=cast("Any", SimpleNamespace(url="s3://b/lake")))
+    with pytest.raises(SpecError, match="keep them apart"):
+        check_apart([to], lake)
+    check_apart(["s3://b/lakes", "s3://c/lake"], lake)
 
 
 @pytest.mark.parametrize("to", ["s3://key:secret@bucket/x", "ftp://me:secret@host/x", "s3://bucket/x?token=secret"])

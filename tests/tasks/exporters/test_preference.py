@@ -60,6 +60,16 @@ def test_a_row():
     }
 
 
+def test_cut_off():
+    """What was cut off is on neither side, and a prompt that has nothing else there has no pair."""
+    kept = [sample("4", 1.0, finish_reason="length"), sample("four", 0.5, finish_reason="stop")]
+    refuted = [sample("5", 0.0, finish_reason="max_tokens"), sample("five", 0.5)]
+    assert pairs(prompt(kept, refuted), pairs="all") == [("four", "five")]
+    made = make("preference", {})
+    assert len(list(made.rows([prompt(kept, refuted), prompt(kept[:1], refuted), prompt(kept, refuted[:1])]))) == 1
+    assert protocol.facts(made)["prompts_unpaired"] == {"none_refuted": 0, "none_comparable": 2}
+
+
 def test_what_it_is_given():
     """It is given prompts, not traces, and how many rows they make isn't known."""
     made = make("preference", {})

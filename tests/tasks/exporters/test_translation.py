@@ -72,6 +72,16 @@ class TestBytes:
         assert shares(taught) == [{0: 0.7, 6: 0.2}, {1: 0.5, 4: 0.25}, {2: 0.9}, {3: 0.8, END: 0.1}, {END: 0.6, 7: 0.3}]
         assert taught.rest.round(4).tolist() == pytest.approx([0.1, 0.25, 0.1, 0.1, 0.1])
 
+    @pytest.mark.parametrize(("drawn", "line"), [(0.6, 0.625), (0.025, 0.625), (0.01, 0.635)])
+    def test_two_of_the_same_bytes(self, drawn: float, line: float):
+        """Of two tokens with the same bytes, as a line break and <0x0A> have, each has its own probability, as has a third that was drawn."""
+        twice = [(token, math.log(share)) for token, share in ((b" is", 0.2), (b"\n", 0.6), (b"\n", 0.025))]
+        first = [(b"It", math.log(0.7))]
+        given = positions(logprobs(tokens=[b"It", b"\n"], others=[first, twice], sampled=[math.log(0.7), math.log(drawn)]))
+        taught = Translator(STUDENT).translate(learnt([0, 7], "It\n", ended=False, parts=("It\n",)), given)
+        assert shares(taught)[1] == {1: 0.2, 7: pytest.approx(line, abs=1e-3)}
+        assert taught.rest[1] == pytest.approx(0.8 - line, abs=1e-3)
+
     def test_another_cut(self):
         """Tokens that end elsewhere have nothing; those behind them are aligned again."""
         joined = [b"It", b" is 4", b".", b"<eot>"]

@@ -100,7 +100,7 @@ class TestAnswers:
     async def test_malformed_logprobs(self, tmp_path: Path):
         """Recorded distributions that are none are a rejected request, which names the file and the prompt."""
         path = write(tmp_path, {"prompt_id": "p", "response": "4", "logprobs": {"content": [{"token": "4"}]}})
-        with pytest.raises(RequestRejected, match=r"replay\.jsonl: prompt p: logprobs: "):
+        with pytest.raises(RequestRejected, match=r"replay\.jsonl has an answer that can't be used: prompt p: logprobs: "):
             await ask(path, prompt_id="p", parameters={"logprobs": True, "top_logprobs": 1})
 
     async def test_unknown_prompt(self, tmp_path: Path):
