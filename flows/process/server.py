@@ -279,7 +279,7 @@ def _drain() -> None:
     for module, name in (("prefect.logging.handlers", "APILogWorker"), ("prefect.events.worker", "EventsWorker")):
         worker = getattr(sys.modules.get(module), name, None)
         if worker is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # its own trouble: what it can't send is missing in the UI, and nowhere else
                 _, unsent = worker.drain_all(timeout=DRAIN_S)
                 if unsent:  # it would be waited for again at exit, for ever
                     forsake(name)
