@@ -92,7 +92,7 @@ class Run:
 
     async def __aenter__(self) -> Self:
         """Take the lake's lock and make everything that the steps use."""
-        self._check()
+        await asyncio.to_thread(self._check)  # which may read tokenizers, and ask an export's store whether it may write
         try:
             await self._open_lake()
             await self._open_desks()

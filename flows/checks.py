@@ -8,6 +8,7 @@ from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
 from flows.cluster.options import check as check_runner
+from flows.loading import where
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
@@ -36,7 +37,7 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: 
     """
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
-    gate(rights.licensed(spec), spec.licenses)
+    gate(rights.licensed(spec, path), spec.licenses)
     asked = watched and spec.approve is not None and spec.approve.unacknowledged_license
     if not asked:
         gate_terms([*bounds, *rights.grower_bounds(spec, path, terms).values(), *rights.scorer_bounds(spec, path, terms)])
@@ -57,16 +58,17 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: 
     if spec.select.student_loss is not None:
         scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
     _check_taught(spec, path)
-    check_exports(spec.exports, lake)
+    check_exports(spec.exports, lake, where=lambda number: where(path, ("exports", number)))
 
 
 def _check_taught(spec: Spec, path: Path) -> None:
     """Raise SpecError where an export needs distributions and no sample is asked for with any."""
     for number, each in enumerate(spec.exports):
-        form = make(each, where=f"exports[{number}]")
+        place = where(path, ("exports", number))
+        form = make(each, where=place)
         if needs_distributions(form) and getattr(form, "scores", None) is None and not spec.sampling.logprobs:
             raise SpecError(
-                f"{path}: exports[{number}]: {each.format} needs what the teacher gave to each token: set sampling.logprobs, or "
+                f"{place}: {each.format} needs what the teacher gave to each token: set sampling.logprobs, or "
                 "name a scorer with `scores`"
             )
 

@@ -23,7 +23,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from flows.commands import evaluations, lakes, samples, shards, specs
-from flows.commands.printing import err, out, plain, results_alone
+from flows.commands.printing import err, out, plain, print_json, results_alone
 from flows.process.leaving import leave, whole_process
 from flows.process.streams import reader_gone
 from storage.errors import Interrupted, SpecError, StorageError, UserError
@@ -102,13 +102,7 @@ def main() -> None:
     except UserError as error:
         code = _told(error)
     except typer.TyperException as error:
-        said = error.format_message().strip()
-        for theirs, ours in _WORDS:
-            said = said.replace(theirs, ours)
-        if said:
-            ended = said if said.endswith((".", "?")) else f"{said}."
-            err.print(Text(f"error: {plain(ended)} See `{_command(error)} --help`."), soft_wrap=True)
-        code = SpecError.exit_code
+        code = _mistyped(error)
     except typer.Exit as error:
         code = error.exit_code
     except (KeyboardInterrupt, typer.Abort):
@@ -125,6 +119,19 @@ def _told(error: UserError) -> int:
     """Tell an error, and return its exit code."""
     err.print(Text(f"error: {plain(str(error))}", style="red" if err.is_terminal else ""), soft_wrap=True)
     return error.exit_code
+
+
+def _mistyped(error: typer.TyperException) -> int:
+    """Tell what is wrong with a command itself, and return its exit code."""
+    said = error.format_message().strip()
+    for theirs, ours in _WORDS:
+        said = said.replace(theirs, ours)
+    if said:  # a command alone has shown its help
+        said = f"{said if said.endswith(('.', '?')) else f'{said}.'} See `{_command(error)} --help`."
+        if "--json" in sys.argv:
+            print_json({"error": said, "exit": SpecError.exit_code})
+        err.print(Text(f"error: {plain(said)}"), soft_wrap=True)
+    return SpecError.exit_code
 
 
 def _refused_by_stdout(error: OSError) -> bool:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Literal
+from uuid import UUID
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import acreate_markdown_artifact, acreate_progress_artifact, aupdate_progress_artifact
@@ -166,25 +167,27 @@ async def _watched(seen: _Seen, watch: distilling.Watch, name: str) -> AsyncIter
 
 async def _watching(seen: _Seen, key: str) -> None:
     logger = get_run_logger()
-    artifact = await acreate_progress_artifact(0.0, key=f"{key}-progress", description="Steps")
+    artifact: UUID | None = None
     shown, looks = 0, 0
     async with get_client() as client:
         while True:
-            await asyncio.sleep(UPDATE_S)
             try:
+                if artifact is None:
+                    artifact = await acreate_progress_artifact(0.0, key=f"{key}-progress", description="Steps")
                 last = seen.last
                 if last is not None and last["step"] != shown:
+                    text = f"step {last['step']:,} of {last['of']:,}; {distilling.losses(last)}"
+                    await aupdate_progress_artifact(artifact, progress=100.0 * last["step"] / last["of"], description=text)
                     shown = last["step"]
-                    text = f"step {shown:,} of {last['of']:,}; {distilling.losses(last)}"
-                    await aupdate_progress_artifact(artifact, progress=100.0 * shown / last["of"], description=text)
                 if looks != (now := sum("held_out" in row for row in list(seen.rows))):
-                    looks = now
                     await acreate_markdown_artifact(table(seen.rows), key=f"{key}-loss", description="Loss by step")
+                    looks = now
                 state = (await client.read_flow_run(flow_run.id)).state
                 if state is not None and state.is_cancelling():
                     seen.stop.set()
             except Exception as error:  # noqa: BLE001 - a server that restarts must not end a training
                 logger.debug("Prefect can't be reached: %s", error)
+            await asyncio.sleep(UPDATE_S)
 
 
 def table(rows: list[dict[str, Any]]) -> str:

@@ -83,13 +83,16 @@ def _languages() -> str:
 
 
 def _model() -> str:
+    from flows.process.server import how_ended
     from tasks.teachers.embedded import find_model
 
     model = find_model(None)
     # In a process of its own: what it is linked with may be missing, and it is slow to load.
     loaded = subprocess.run([sys.executable, "-c", "import xllamacpp"], capture_output=True, text=True, check=False)
     if loaded.returncode != 0:
-        raise SetupError(f"xllamacpp can't be loaded: {loaded.stderr.strip().splitlines()[-1]}")
+        # One that a signal ended, as for an instruction that the processor hasn't got, says nothing of its own.
+        said = loaded.stderr.strip().splitlines() or [f"its process ended ({how_ended(loaded.returncode)})"]
+        raise SetupError(f"xllamacpp can't be loaded: {said[-1]}")
     return f"{model.name}, xllamacpp {version('xllamacpp')}"
 
 

@@ -38,20 +38,20 @@ GENERATED = frozenset({"response", "reasoning", "answer"})
 """Columns of a trace that a model wrote."""
 
 
-def licensed(spec: Spec) -> Iterator[Licensed]:
+def licensed(spec: Spec, path: Path) -> Iterator[Licensed]:
     """Yield what the licence gate judges."""
     for number, source in enumerate(spec.prompts):
         if source.license is None and source.licensed_by_row:
             continue  # each row has its own, and is barred by itself
-        yield Licensed(what=f"prompts[{number}] ({shown(source.source)})", license=source.license)
+        yield Licensed(what=f"{where(path, ('prompts', number))} ({shown(source.source)})", license=source.license)
     if spec.template.license is not None:
-        yield Licensed(what="template", license=spec.template.license)
-    scorers = scoring(spec)
+        yield Licensed(what=where(path, ("template",)), license=spec.template.license)
+    scorers = scoring(spec, path)
     for number, teacher in enumerate(spec.teachers):
         if teacher.draw or teacher.name in spec.growers or teacher.name in scorers:
-            yield Licensed(what=f"teachers[{number}] ({teacher.name})", license=teacher.license)
+            yield Licensed(what=f"{where(path, ('teachers', number))} ({teacher.name})", license=teacher.license)
     for number, export in enumerate(spec.exports):
-        yield from mix.licensed(export.mix, where=f"exports[{number}].mix")
+        yield from mix.licensed(export.mix, where=where(path, ("exports", number, "mix")))
 
 
 def bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
@@ -66,11 +66,11 @@ def grower_bounds(spec: Spec, path: Path, terms: Terms) -> dict[str, Bound]:
     return {name: bound(spec, path, terms, name) for name in spec.growers}
 
 
-def scoring(spec: Spec) -> list[str]:
+def scoring(spec: Spec, path: Path) -> list[str]:
     """Return the names of the teachers whose scores exports want. Raise SpecError, with the place, where there is no such."""
     found = []
     for number, export in enumerate(spec.exports):
-        place = f"exports[{number}]"
+        place = where(path, ("exports", number))
         if (name := scores_of(export, where=place)) is not None:
             found.append(named(name, spec.teachers, where=f"{place}.scores").name)
     return list(dict.fromkeys(found))
@@ -78,7 +78,7 @@ def scoring(spec: Spec) -> list[str]:
 
 def scorer_bounds(spec: Spec, path: Path, terms: Terms) -> list[Bound]:
     """Return what binds the teachers whose scores exports want."""
-    return [bound(spec, path, terms, name) for name in scoring(spec)]
+    return [bound(spec, path, terms, name) for name in scoring(spec, path)]
 
 
 def bound(spec: Spec, path: Path, terms: Terms, name: str) -> Bound:

@@ -53,7 +53,7 @@ class SelfTested:
 
 def test(spec: Spec, path: Path, *, prompts: int) -> SelfTested:
     """Try a spec's verifiers on so many of its prompts, each as likely as any other. Nobody is asked, and nothing is stored."""
-    gate(rights.licensed(spec), spec.licenses)
+    gate(rights.licensed(spec, path), spec.licenses)
     verifiers = judging.make_verifiers(spec, path)
     asyncio.run(ready(verifiers))
     chosen = [found.prompt for found in some(wiring.read(spec), prompts, seed=spec.seed)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -32,7 +33,7 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
             for table in ("samples", "verdicts")
         }
         spend = _spend(connection, lake, dataset)
-    waiting = sum(1 for segment in lake.journal.glob("*.jsonl") for _ in segment.open("rb"))
+    waiting = sum(map(_lines, lake.journal.glob("*.jsonl")))
     batches = [
         {name: value for name, value in asdict(intent).items() if name != "items"} | {"to_fetch": len(intent.items)}
         for intent in Intents(lake.batches).all()
@@ -41,6 +42,15 @@ def status(lake: Lake, dataset: str | None) -> dict[str, Any]:
         {name: value for name, value in build.items() if name not in {"spec", "measures"}} for build in lake.builds(dataset)
     ]
     return {"lake": lake.where, **counted, "journal": waiting, "batches": batches, "builds": builds, "spend": spend}
+
+
+def _lines(segment: Path) -> int:
+    """Return how many lines a segment of the journal has; none where a build has landed it meanwhile."""
+    try:
+        with segment.open("rb") as file:
+            return sum(1 for _ in file)
+    except FileNotFoundError:
+        return 0
 
 
 def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | None) -> list[dict[str, Any]]:
@@ -96,9 +106,11 @@ def show(
             for sample in entry.samples
         ]
         stored = _logprobs(workspace, lake) if rows else {}
+        known = rows or filters.prompt is None or workspace.rows("FROM prompts WHERE prompt_id = ? LIMIT 1", [filters.prompt])
     if not rows and filters.prompt is not None:
-        kind = f"no {filters.outcome} sample" if filters.outcome else "no such sample"
-        raise SpecError(f"--prompt: build {build['build_id']} has {kind} of prompt {filters.prompt!r}")
+        kind = f"{filters.outcome} sample" if filters.outcome else "such sample"
+        lacks = f"no {kind} of prompt {filters.prompt!r}" if known else f"no prompt {filters.prompt!r}"
+        raise SpecError(f"--prompt: build {build['build_id']} has {lacks}")
     return build, [row | {"logprobs": stored.get(row["sample_id"])} for row in rows]
 
 

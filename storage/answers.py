@@ -15,7 +15,7 @@ import orjson
 
 from storage.appended import Appended
 from storage.checks import Check, Checks
-from storage.parquet import writing
+from storage.errors import StorageError
 
 
 class Answers:
@@ -35,8 +35,10 @@ class Answers:
 
     def __enter__(self) -> Self:
         for path in sorted(self._folder.glob("*.jsonl")):
-            with writing(path):
+            try:
                 lines = path.read_bytes().splitlines()
+            except OSError as error:
+                raise StorageError(f"{path}: can't be read: {error.strerror or error}") from error
             for line in lines:
                 self._read(line)
         return self

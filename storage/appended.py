@@ -18,12 +18,19 @@ class Appended:
         self._file: io.FileIO | None = None
 
     def write(self, lines: bytes) -> int:
-        """Add whole lines, and return how many bytes were written."""
+        """Add whole lines, all or none of them, and return how many bytes were written."""
         with writing(self.path):
             if self._file is None:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = self.path.open("ab", buffering=0)
-            return self._file.write(lines) or 0
+            begun, written = self._file.seek(0, os.SEEK_END), 0
+            try:
+                while written < len(lines):  # a disk that is almost full takes a part, and only then refuses
+                    written += self._file.write(lines[written:]) or 0
+            except OSError:
+                self._file.truncate(begun)  # else the next line would be one with what is torn
+                raise
+            return written
 
     def anew(self) -> None:
         """Hear that another file stands in its place: what comes next goes behind that."""

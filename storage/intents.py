@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from storage.errors import StorageError
 from storage.identity import sample_id
 from storage.mirror import Keeper
-from storage.parquet import write_text
+from storage.parquet import write_text, writing
 from storage.workspace import Workspace
 
 
@@ -79,7 +79,8 @@ class Intents:
 
     def remove(self, key: str) -> None:
         """Forget a batch."""
-        self.path(key).unlink(missing_ok=True)
+        with writing(self.path(key)):
+            self.path(key).unlink(missing_ok=True)
         if self._keeper is not None:
             self._keeper.drop(self.path(key))
 

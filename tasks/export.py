@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from importlib.metadata import version
@@ -113,19 +113,18 @@ def scores_of(options: ExportOptions, *, where: str = "exports") -> str | None:
     return getattr(exporter, "scores", None) if needs_distributions(exporter) else None
 
 
-def check_exports(exports: Sequence[ExportOptions], lake: Lake, *, where: str | None = None) -> None:
+def check_exports(exports: Sequence[ExportOptions], lake: Lake, *, where: Callable[[int], str] = "exports[{}]".format) -> None:
     """Raise what can be known of exports before anything is spent: forms, options, and where they go.
 
-    A message names the entry, `exports[0]`, or `where`.
+    A message names the entry by what `where` says of its number.
     """
     check_apart([each.to for each in exports], lake)
     for number, each in enumerate(exports):
-        exporter = make(each, where=where or f"exports[{number}]")
+        place = where(number)
+        exporter = make(each, where=place)
         if each.mix and needs_refuted(exporter):
-            raise SpecError(
-                f"{where or f'exports[{number}]'}.mix: {each.format} sets samples against each other; leave `mix` out of it"
-            )
-        check_mix(each.mix, where=f"{where or f'exports[{number}]'}.mix")
+            raise SpecError(f"{place}.mix: {each.format} sets samples against each other; leave `mix` out of it")
+        check_mix(each.mix, where=f"{place}.mix")
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
         destination_at(each.to).check()

@@ -93,7 +93,7 @@ def work(folder: str, shard: int, kind: str, attempt: int) -> dict[str, int]:
     try:
         return worker.work(shard, kind, attempt)
     except Exception:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # the run has ended, and nobody looks for it
             order.with_suffix(".failed").touch()
         raise
 

@@ -33,7 +33,7 @@ class Watch:
     outcome: Outcome | None = None
     """Is told what the run comes to, where somebody in this process waits for it."""
     leave: Callable[[], None] = lambda: None
-    """Gives back what an end at once would leave: the terminal, temporary folders."""
+    """Tidies up before the process ends at once, by a second signal: gives the terminal back, removes temporary folders."""
 
 
 WATCH: ContextVar[Watch] = ContextVar("watch")

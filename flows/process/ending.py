@@ -17,8 +17,9 @@ from flows.process.signals import handled
 from storage.errors import Interrupted, SetupError
 
 CANCEL_S = 0.5
-"""Between two attempts to have Prefect's engine end, which tells the server of each, and so may wait again."""
+"""Between two cancellations of Prefect's engine. It tells the server of each, and may wait for the server again."""
 CANCELS = 20
+"""Of the engine, at most."""
 BEGIN_S = 5.0
 """A run that is interrupted before it begins still gets so long to begin: then it is Cancelled for the server too."""
 HASTE_S = 15.0
@@ -76,10 +77,12 @@ async def outlasting(
     leave: Callable[[], None],
     say: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Run a flow that notes its outcome, and return that, or raise it. Prefect gets `end_s` to hear of it, or until a signal.
+    """Run a flow that notes its outcome, and return what it found, or raise what ended it.
 
-    `begin_s`: raise SetupError where the flow hasn't begun by then; None: it takes what it takes. `pending` gets the signals that
-    come before that: raise Interrupted where it still doesn't begin. `leave` gives the server up.
+    Once the outcome is known, Prefect's server gets `end_s` seconds to hear of it, or until a signal; `say` is told where it
+    didn't. `begin_s`: raise SetupError where the flow hasn't begun by then; None: wait for it. `pending` has the signals that
+    came before the flow could hear them, and gets those that come now: raise Interrupted where it doesn't begin within BEGIN_S
+    either. `leave` gives the server up.
     """
     impatient = asyncio.Event()
 

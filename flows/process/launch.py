@@ -66,11 +66,10 @@ class Launch:
         """Return the signals that came by now."""
         return self._pending
 
-    def wait(self) -> bool:
-        """Return once the server is there: whether it is one that somebody looks at."""
+    def wait(self) -> None:
+        """Return once the server is there."""
         self._server.wait(self.check)
         self.check()
-        return not self._server.temporary
 
     @property
     def watched(self) -> bool:
@@ -134,11 +133,12 @@ class Launch:
 
                 from flows.process.context import WATCH, Watch
 
-                show, outcome = self.wait(), Outcome()
+                self.wait()
+                outcome = Outcome()
                 watch = Watch(
                     progress=progress,
                     say=display.say,
-                    show=show,
+                    show=self.watched,
                     pending=self._pending,
                     leave=lambda: self.leave(display.stop),
                     outcome=outcome,
@@ -146,14 +146,14 @@ class Launch:
                 )
                 WATCH.set(watch)
                 # For whoever looks: nobody does on a server that ends with the command.
-                with tags("stillhouse", f"dataset:{dataset}") if show else contextlib.nullcontext():
+                with tags("stillhouse", f"dataset:{dataset}") if self.watched else contextlib.nullcontext():
                     return self.outlast(flow, outcome, display.say)
         except BaseException as error:
             self.explain(error)
             raise
 
     def leave(self, stop: Callable[[], None]) -> None:
-        """Give back what an end at once would leave: `stop` the display, and end a temporary server."""
+        """Tidy up before the process ends at once: `stop` the display, which has the terminal, and end a temporary server."""
         stop()
         self._server.end()
 

@@ -43,18 +43,19 @@ def launch(shards: Path, student: str, to: Path, recipe: Recipe, device: str, co
         def flow() -> Any:
             return distill(str(shards), student, str(to), recipe, device=cast("Any", device))
 
-        show, outcome = started.wait(), Outcome()
+        started.wait()
+        outcome = Outcome()
         watch = distilling.Watch(
             say=display.say,
             tell=display.tell,
-            show=show,
+            show=started.watched,
             pending=started.pending,
             outcome=outcome,
             leave=lambda: started.leave(display.stop),
         )
         distilling.WATCH.set(watch)
         try:
-            with tags("stillhouse", "distill") if show else contextlib.nullcontext():
+            with tags("stillhouse", "distill") if started.watched else contextlib.nullcontext():
                 return started.outlast(flow, outcome, display.say)
         except BaseException as error:
             started.explain(error)

@@ -216,7 +216,7 @@ class Server:
         failed = httpx is not None and isinstance(error, httpx.HTTPError)
         ended = self._process.poll() if self._process is not None else None
         if ended is not None and (failed or type(error).__module__.startswith("prefect.")):
-            return SetupError(f"Prefect's temporary server ended in mid-run ({_ending(ended)}); {_GOES_ON}")
+            return SetupError(f"Prefect's temporary server ended in mid-run ({how_ended(ended)}); {_GOES_ON}")
         if failed:
             why = " ".join(str(error).split()) or type(error).__name__
             return SetupError(f"Prefect's server at {configured_url()} failed the run ({why}); {_GOES_ON}")
@@ -279,13 +279,13 @@ def _drain() -> None:
     for module, name in (("prefect.logging.handlers", "APILogWorker"), ("prefect.events.worker", "EventsWorker")):
         worker = getattr(sys.modules.get(module), name, None)
         if worker is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # its own trouble: what it can't send is missing in the UI, and nowhere else
                 _, unsent = worker.drain_all(timeout=DRAIN_S)
                 if unsent:  # it would be waited for again at exit, for ever
                     forsake(name)
 
 
-def _ending(code: int) -> str:
+def how_ended(code: int) -> str:
     """Return how a process ended, for a person."""
     if code >= 0:
         return f"exit {code}"

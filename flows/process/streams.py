@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 _stdout = [1]
-"""Where it is polled, the last: rich puts the null device in the place of a pipe that nobody reads any more."""
+"""Descriptors of stdout, of which the last is polled: a copy, since rich puts the null device in the place of a pipe that nobody
+reads any more."""
 
 
 def mend() -> None:

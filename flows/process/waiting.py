@@ -16,7 +16,7 @@ GRACE_S = 5.0
 
 
 async def with_grace(stop: Stop, work: Coroutine[Any, Any, T], *, grace_s: float = GRACE_S) -> T | None:
-    """Await work. Where the run stops, what is in flight gets a moment and is then cancelled: None."""
+    """Return what work returns. Where the run stops first, the work gets `grace_s` to end and is then cancelled: return None."""
     working, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -33,7 +33,7 @@ async def with_grace(stop: Stop, work: Coroutine[Any, Any, T], *, grace_s: float
 
 @contextlib.asynccontextmanager
 async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave, in threads, what may take its time for either. It isn't told what ended the block."""
+    """Enter and leave a context manager in threads, since either may block. It isn't told of an error that ends the block."""
     given = await asyncio.to_thread(manager.__enter__)
     try:
         yield given
@@ -43,7 +43,7 @@ async def entered(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
 
 @contextlib.asynccontextmanager
 async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do some work until this is left. What it raised by then is raised on leaving."""
+    """Do some work beside the block, and cancel it where the block ends. An error that had ended it before is raised then."""
     working = asyncio.create_task(work)
     try:
         yield

@@ -65,7 +65,7 @@ class When:
 
     def __str__(self) -> str:
         parts = [f"at {each!r} ({self.timezone})" for each in self.cron]
-        return " and ".join([*parts, *([f"every {self.interval}"] if self.interval else [])]) or "where it is asked for"
+        return " and ".join([*parts, *([f"every {_spelled(self.interval)}"] if self.interval else [])]) or "where it is asked for"
 
 
 def _interval(text: str) -> timedelta:
@@ -76,6 +76,12 @@ def _interval(text: str) -> timedelta:
         return timedelta(**{_UNITS[numbers[2]]: int(numbers[1])})
     except OverflowError:
         raise SpecError(f"--interval: {text!r} is too long") from None
+
+
+def _spelled(interval: timedelta) -> str:
+    """Return an interval as the flag takes it, in the largest unit of which it is a whole number."""
+    unit = next(unit for unit in reversed(_UNITS) if not interval % timedelta(**{_UNITS[unit]: 1}))
+    return f"{interval // timedelta(**{_UNITS[unit]: 1})}{unit}"
 
 
 def distinct(specs: Sequence[tuple[Spec, Path]]) -> list[tuple[Spec, Path]]:

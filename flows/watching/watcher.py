@@ -27,7 +27,7 @@ LOOK_S = 2.0
 PROGRESS_S, TABLES_S = (2.0, 30.0), (10.0, 60.0)
 """Between two updates of progress, and of tables: at first, and at most. Each is a request and an event that Prefect stores."""
 SLOWER = 0.01
-"""In between they wait for so much of the time that the run has taken by then."""
+"""Between these two, an update waits for this share of the time that the run has taken so far."""
 LAST_S = 60.0
 """What the last update may take, where the server is away."""
 

@@ -42,6 +42,8 @@ class ReplayTeacher:
     def __post_init__(self) -> None:
         try:
             file = self.path.open("rb")
+        except FileNotFoundError:
+            raise SourceError(f"{self.path}: no such file (looked in {Path.cwd()})") from None
         except OSError as error:
             raise SourceError(f"{self.path}: can't be read: {error.strerror}") from error
         folder = tempfile.TemporaryDirectory(prefix="stillhouse-replay-")

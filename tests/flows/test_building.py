@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flows.building import Run
 from flows.loading import load_spec
 from flows.plan import plan
 from flows.working import work_shards
-from storage.errors import QuotaSpent
+from storage.errors import QuotaSpent, SpecError
 from storage.lake import Lake
 from tests.e2e.teacher import LoopbackTeacher, completion
 
@@ -43,6 +44,24 @@ async def test_a_judge_whose_day_ends_over_what_a_lost_worker_left(tmp_path: Pat
         await run.judge_together()
         with pytest.raises(QuotaSpent, match="'j': requests_per_day: the 1 of today are used"):
             run.stop.check()
+
+
+async def test_what_can_be_known_beforehand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A tokenizer is read and a store asked beside the loop, which hears of a signal meanwhile."""
+    threads = []
+
+    def check(*_: object) -> None:
+        threads.append(threading.current_thread())
+        raise SpecError("wrong")
+
+    monkeypatch.setattr("flows.building.check", check)
+    (tmp_path / "spec.yaml").write_text(
+        "{dataset: d, prompts: [{source: p.jsonl}], teachers: [{name: t, provider: replay, model: m, path: a.jsonl}]}"
+    )
+    with pytest.raises(SpecError, match="wrong"):
+        async with Run(load_spec(tmp_path / "spec.yaml"), tmp_path / "spec.yaml", Lake(tmp_path / "lake")):
+            pass
+    assert threads != [threading.main_thread()]
 
 
 def _asked(teacher: LoopbackTeacher) -> int:

@@ -102,10 +102,14 @@ BAD_SPECS = {
     "a budget without prices": (changed(budget={"usd": 1}), ["budget", "'t'", "price"]),
     "a licence that isn't SPDX": (
         changed(prompts=source(license="Apache2")),
-        ["prompts[0]", "'Apache2'", "did you mean Apache-2.0?"],
+        ["spec.yaml:1: prompts[0] (p.jsonl): 'Apache2' isn't an SPDX licence expression; did you mean Apache-2.0?"],
     ),
     "an allowed licence that isn't SPDX": (changed(licenses={"allow": ["MTI"]}), ["licenses.allow[0]", "'MTI'"]),
     "a template that doesn't parse": (changed(template={"user": "{{ prompt"}), ["template.user"]),
+    "an unknown format": (
+        changed(exports=[{"to": "out", "format": "mesages"}]),
+        ["spec.yaml:1: exports[0]: unknown format 'mesages'; did you mean 'messages'?"],
+    ),
     "an undefined variable": (changed(template={"user": "{{ promt }}"}), ["template.user", "p.jsonl:1", "'promt' is undefined"]),
     "an export on a file": (changed(exports=[{"to": "p.jsonl"}]), ["exports", "p.jsonl", "is a file"]),
     "two teachers that are one": (
@@ -354,7 +358,7 @@ def test_the_gate_in_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     """`plan` exits 3 where the licence gate refuses."""
     (folder / "spec.yaml").write_text(changed(teachers=teacher(license=None)))
     assert run(monkeypatch, "plan", "spec.yaml") == 3
-    assert "teachers[0] (t)" in capsys.readouterr().err
+    assert "spec.yaml:1: teachers[0] (t) has no license" in capsys.readouterr().err
 
 
 def test_init(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -509,6 +513,20 @@ def test_json_of_an_error(
     captured = capsys.readouterr()
     said = json.loads(captured.out)
     assert said["exit"] == 3
+    assert captured.err == f"error: {said['error']}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["show", "d", "--stage", "verfy"], ["plan"], ["build", "spec.yaml", "--bogus"]], ids=" ".join
+)
+def test_json_of_a_mistyped_command(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """With `--json`, stdout is one JSON object also where the command itself is wrong."""
+    assert run(monkeypatch, *arguments, "--json") == 2
+    captured = capsys.readouterr()
+    said = json.loads(captured.out)
+    assert said["exit"] == 2
     assert captured.err == f"error: {said['error']}\n"
 
 

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
-from flows.show import show
+from flows.show import show, status
+from storage.errors import SpecError
 from storage.lake import Lake
 from tasks.browse.choose import Filters
 from tests.flows.test_diff import land
@@ -30,3 +32,18 @@ async def test_earlier_samples(lake: Lake, tmp_path: Path):
     _, rows = show(lake, "d", Filters(outcome="kept"), build_id=None, number=3)
     assert rows
     assert [row["logprobs"] for row in rows] == [None] * len(rows)
+
+
+async def test_a_segment_that_lands_meanwhile(lake: Lake, tmp_path: Path):
+    """A segment of the journal that a build lands while it is counted is no reason to end in a traceback."""
+    await land(lake, Spec(), "1", tmp_path, COUNTS)
+    (lake.journal / "run-000000.jsonl").symlink_to(lake.journal / "landed")  # listed, and not there when it is opened
+    (lake.journal / "run-000001.jsonl").write_bytes(b"one\ntwo\n")
+    assert status(lake, None)["journal"] == 2
+
+
+async def test_a_prompt_that_is_not_there(lake: Lake, tmp_path: Path):
+    """A prompt that the build hasn't got is told from one that has no sample of the kind."""
+    await land(lake, Spec(), "1", tmp_path, COUNTS)
+    with pytest.raises(SpecError, match=r"--prompt: build \S+ has no prompt 'nothere'"):
+        show(lake, "d", Filters(prompt="nothere"), build_id=None, number=3)

@@ -37,3 +37,13 @@ def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "answers").write_text("a file")
     with Answers(tmp_path / "answers", tmp_path / "checks", run="r") as answers, pytest.raises(StorageError):
         answers.keep({"k": "v"})
+
+
+def test_a_file_that_can_not_be_read(lake: Lake) -> None:
+    """It is one line that says so, and names the file."""
+    (lake.answers / "r.jsonl").mkdir(parents=True)
+    with (
+        pytest.raises(StorageError, match=r"r\.jsonl: can't be read: Is a directory"),
+        Answers(lake.answers, lake.checks, run="s"),
+    ):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,20 @@ def test_where_no_file_can_be(tmp_path: Path):
     (tmp_path / "folder").write_bytes(b"")
     with pytest.raises(StorageError, match=r"run\.jsonl: can't be written"):
         Appended(tmp_path / "folder" / "run.jsonl").write(b"one\n")
+
+
+def test_where_the_disk_takes_a_part(tmp_path: Path):
+    """Of lines that a disk takes only the beginning of nothing is kept, and this is told: the next ones stand by themselves."""
+    path = tmp_path / "run.jsonl"
+    lines = Appended(path)
+    lines.write(b"one\n")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"run\.jsonl: can't be written"):
+            lines.write(b"a line that is longer\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    lines.write(b"two\n")
+    lines.close(sync=True)
+    assert path.read_bytes() == b"one\ntwo\n"

@@ -50,6 +50,12 @@ class TestNotes:
         intents.write(known)
         assert intents.all() == [known]
 
+    def test_one_that_can_not_be_removed(self, intents: Intents):
+        """It is a line that names the note."""
+        intents.path("k").mkdir(parents=True)
+        with pytest.raises(StorageError, match=r"k\.json: can't be written"):
+            intents.remove("k")
+
     def test_oldest_first(self, intents: Intents):
         """Of two notes the newer one comes last, so that it counts."""
         intents.write(replace(INTENT, key="a", created_at=2.0))

@@ -49,7 +49,8 @@ def test_schedules() -> None:
         ("0 2 * * *", None, "Europe/Berlin"),
         (None, timedelta(hours=6), "Europe/Berlin"),
     ]
-    assert str(both) == "at '0 2 * * *' (Europe/Berlin) and every 6:00:00"
+    assert str(both) == "at '0 2 * * *' (Europe/Berlin) and every 6h"
+    assert [str(when(interval=each)) for each in ("90m", "24h", "20s")] == ["every 90m", "every 1d", "every 20s"]
     assert when().schedules() == []
     with pytest.raises(SpecError, match=r"^--cron: 'every night'"):
         when("every night").schedules()

@@ -163,7 +163,7 @@ def test_wrong_line(tmp_path: Path, row: Any, message: str):
 
 def test_missing_file(tmp_path: Path):
     """A file that isn't there is named."""
-    with pytest.raises(SourceError, match=r"nowhere\.jsonl: can't be read: No such file"):
+    with pytest.raises(SourceError, match=r"nowhere\.jsonl: no such file \(looked in "):
         ReplayTeacher(path=tmp_path / "nowhere.jsonl")
 
 
