@@ -3,8 +3,9 @@
     python benchmarks/sandbox.py [--workers 2] [--rounds 3]
 
 The samples are HumanEval's 164 canonical solutions. The plain process has no walls at all: no namespaces, no limits, and the
-code under test in the same process as its tests. Neither has "fork", which a warm interpreter does for each sample: it is what
-any sandbox that gives each sample a process of its own takes at least, before it has one wall.
+code under test in the same process as its tests. It is of this environment and, in a line of its own, of the interpreter that
+this environment was made of, which loads what that one has installed for every start (`.pth` files). "fork" is a warm interpreter
+that forks for each sample, without a wall either: what any sandbox takes at least that gives each sample a process of its own.
 
 On a machine that others use as well, the clock mostly measures them. Processor time, of all processes that take part, doesn't.
 """
@@ -21,6 +22,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -59,10 +61,8 @@ def tree_s(process: int) -> float:
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK") + sum(tree_s(int(child)) for child in alive)
 
 
-def plain(task: dict[str, Any]) -> bool:
-    return (
-        subprocess.run([sys.executable, "-I", "-"], input=whole(task).encode(), capture_output=True, check=False).returncode == 0
-    )
+def plain(task: dict[str, Any], python: str) -> bool:
+    return subprocess.run([python, "-I", "-"], input=whole(task).encode(), capture_output=True, check=False).returncode == 0
 
 
 FORKING = """
@@ -120,23 +120,27 @@ def main() -> None:
 
     tasks = problems()
     measure(sealed, tasks[:8], options.workers)  # the jails are started once, not for each sample
-    rounds = []
+    ways = {
+        "sandbox": sealed,
+        "python -I": partial(plain, python=sys.executable),
+        "its base's": partial(plain, python=os.path.realpath(sys.executable)),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    took: dict[str, list[float]] = {name: [] for name in (*ways, "fork")}
     for _ in range(options.rounds):
-        before = processor_s(sandbox)
-        jailed = measure(sealed, tasks, options.workers)
-        between = processor_s(sandbox)
-        bare = measure(plain, tasks, options.workers)
-        bare_s = processor_s(sandbox) - between
-        forks_s = forked(tasks, 3) - forked(tasks, 2)  # less what it takes to start and to warm up
-        rounds.append((jailed, bare, between - before, bare_s, forks_s))
+        for name, judge in ways.items():
+            before = processor_s(sandbox)
+            rates[name].append(measure(judge, tasks, options.workers))
+            took[name].append(processor_s(sandbox) - before)
+        took["fork"].append(forked(tasks, 3) - forked(tasks, 2))  # less what it takes to start and to warm up
     sandbox.close()
-    jailed, bare, jailed_s, bare_s, forks_s = (median(column) for column in zip(*rounds, strict=True))
-    print(f"of {options.workers} workers, median of {options.rounds}")
-    print(f"sandbox        {jailed:7.1f} samples/s {1000 * jailed_s / len(tasks):7.1f} ms of processor time a sample")
-    print(f"python -I      {bare:7.1f} samples/s {1000 * bare_s / len(tasks):7.1f} ms")
-    print(f"fork           {'':7}           {1000 * forks_s / len(tasks):7.1f} ms")
-    print(f"ratio          {jailed / bare:7.1f}           {bare_s / jailed_s:7.1f}")
-    print(f"of fork                          {bare_s / forks_s:7.1f}")
+    rate = {name: median(each) for name, each in rates.items()}
+    cpu = {name: 1000 * median(each) / len(tasks) for name, each in took.items()}
+    print(f"of {options.workers} workers, median of {options.rounds}; how many times as much the sandbox does beside it")
+    print(f"{'':10} {'samples/s':>9} {'ms of processor time a sample':>30} {'by the clock':>13} {'by processor':>13}")
+    for name, ms in cpu.items():
+        clock = (f"{rate[name]:9.1f}", f"{rate['sandbox'] / rate[name]:13.1f}") if name in rate else (" " * 9, " " * 13)
+        print(f"{name:10} {clock[0]} {ms:30.1f} {clock[1]} {ms / cpu['sandbox']:13.1f}")
 
 
 if __name__ == "__main__":

@@ -26,14 +26,18 @@ _GROUPS = re.compile(r"(?<![\d.,/])(?<![\d.,/] )\d{1,3}(?: \d{3})* 000(?![\d.,]?
 
 
 def tidy(text: str) -> str:
-    """Return a window of a text as numbers are read from it."""
-    text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
+    """Return a window of a text as numbers are read from it. What can't be there isn't looked for."""
+    if "!" in text or "\u2026" in text or "..." in text:
+        text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
     text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
-    text = _GROUPS.sub(lambda match: match[0].replace(" ", ","), text)
+    if " 000" in text:
+        text = _GROUPS.sub(lambda match: match[0].replace(" ", ","), text)
     if ")/(" in text:
         text = _BROKEN.sub(_fraction, text)
-    text = _MINUS_BRACKET.sub(r"-\1", text)
-    return _SPOKEN_MINUS.sub(r" \1-", text)
+    lowered = text.lower()
+    if "-" in text or "minus" in lowered or "negative" in lowered:
+        text = _SPOKEN_MINUS.sub(r" \1-", _MINUS_BRACKET.sub(r"-\1", text))
+    return text
 
 
 def _fraction(match: re.Match[str]) -> str:
