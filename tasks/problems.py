@@ -16,6 +16,7 @@ _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
 _SAID = {
     "model_type": "must be a mapping",
     "dataclass_type": "must be a mapping",
+    "dict_type": "must be a mapping",
     "byte_size": "must be a size, as in 500MB",
     "byte_size_unit": "must be a size, as in 500MB",
     "string_type": "must be a text",

@@ -271,9 +271,15 @@ def _loaded(name: str, local: bool) -> Any:
     try:
         found = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
     except Exception as error:  # whatever a foreign folder's files, or the way to the Hub, do to it
+        if local and not (Path(name) / "tokenizer.json").exists():
+            raise _without_one(name) from error
         said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
         where = "can't be read" if local else "is no local folder, and can't be had from the Hub"
         raise SetupError(f"exports: tokenizer: {name} {where}: {said}") from error
     if not found.is_fast:
-        raise SetupError(f"exports: tokenizer: {name} has no tokenizer.json, by which texts and tokens are matched")
+        raise _without_one(name)
     return found
+
+
+def _without_one(name: str) -> SetupError:
+    return SetupError(f"exports: tokenizer: {name} has no tokenizer.json, by which texts and tokens are matched")

@@ -112,6 +112,11 @@ def test_what_an_exporter_says_of_itself():
         ("undecorated", {"sise": 1}, "exports[1].sise: unknown key; did you mean 'size'?"),
         ("undecorated", {"size": "x"}, "exports[1].size: must be a whole number"),
         (
+            "tokenized",
+            {"tokenizer": "x", "chat_template_kwargs": "no"},
+            "exports[1].chat_template_kwargs: must be a mapping, and this is 'no'",
+        ),
+        (
             "soft",
             {"tokenizer": "x", "layout": "distillkit", "codec": {"polynomial_term": [0]}},
             "exports[1].codec.polynomial_term: unknown key; did you mean 'polynomial_terms'?",

@@ -341,8 +341,11 @@ class TestMistakes:
         assert "\n" not in str(caught.value)
 
     def test_no_tokenizer_in_it(self, tmp_path: Path):
-        """A folder without a tokenizer is one line too."""
-        with pytest.raises(SetupError, match="can't be read") as caught:
+        """A folder without a tokenizer says what it lacks; one with a tokenizer that is none is one line, too."""
+        with pytest.raises(SetupError, match=r"has no tokenizer\.json, by which texts and tokens are matched"):
+            make("tokenized", {"tokenizer": str(tmp_path)}).ready()
+        (tmp_path / "tokenizer.json").write_text("{}")
+        with pytest.raises(SetupError, match="can't be read: ") as caught:
             make("tokenized", {"tokenizer": str(tmp_path)}).ready()
         assert "\n" not in str(caught.value)
 
