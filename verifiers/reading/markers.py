@@ -79,7 +79,7 @@ _SUPPOSES = re.compile(
 )
 """How a sentence begins that tells of another case, and doesn't go on with this one, as "If we then add 3" does."""
 _ENDS = re.compile(r"[.!?]\s|\n")
-_STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
+_STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|(?<=\\)[a-z]|[a-z]\s?[=^+/]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
 """Behind a marker: an answer, and not "found by adding"."""
 _TELLS = re.compile(r"[ \t*_]{0,8}(?:\n\s{0,8}\d{1,2}[.)]\s+[*_]{0,2}[A-Za-z]|\s{0,8}[*_]{0,2}[A-Z][\w'\u2019]*,?\s+[a-z])")
 """Behind a marker: the beginning of a solution."""
