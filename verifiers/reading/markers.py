@@ -218,8 +218,7 @@ def _states(text: str, marker: Marker) -> bool:
 
 def _in_another_case(text: str, marker: Marker) -> bool:
     """Whether a marker is of what would be: "If x were 2, the answer would be"."""
-    would = "would" in text[marker.start : marker.end].lower()
-    return would and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
+    return "would" in text[marker.start : marker.end].lower() and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
 
 
 def _supposed(text: str, marker: Marker) -> bool:
@@ -228,8 +227,7 @@ def _supposed(text: str, marker: Marker) -> bool:
 
 def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
     """Return the marker of another case before one: "If n is even, the answer is 7. If n is odd, the answer is 8."."""
-    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
-    return others[-1] if others else None
+    return next((each for each in reversed(marks) if marker.supposed and each.supposed and each.end < marker.end), None)
 
 
 def _sentence_before(text: str, marker: Marker) -> str:
