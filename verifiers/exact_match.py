@@ -209,8 +209,8 @@ class ExactMatch:
             return _finding(found, expected.text, equal=None, why=f"the answer can't be read: {other}")
         paid = units.conflict(one.unit or units.currency(expected.text), other.unit or units.currency(found.text))
         try:
-            equal = None if paid else equality.equal(one, equality.result(other), self._margin)
-            if not equal and rounded and not paid and (approximate := equality.rounds(equality.result(other), rounded)):
+            equal = None if paid else equality.equal(one, equality.result(other, one), self._margin)
+            if not equal and rounded and not paid and (approximate := equality.rounds(equality.result(other, one), rounded)):
                 equal = equality.equal(one, approximate, self._margin) or equal
             if equal is None and equality.same_signs(expected.text, found.text):
                 equal = True

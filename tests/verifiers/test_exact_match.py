@@ -398,6 +398,8 @@ def test_areas_volumes_and_units_in_formulas(reference: str, response: str, pass
         ("number", "7", "8"),
         ("choice", "A", "B"),
         ("math", "2x", "3x"),
+        ("math", "$\\frac{1}{2}$", "$\\frac{1}{3}$"),
+        ("math", "x^2", "x^3"),
         ("text", "Paris", "London"),
         ("set", "{1, 2}", "{3, 4}"),
         ("date", "4 March 2024", "5 March 2024"),

@@ -64,6 +64,8 @@ _QUALIFIED = re.compile(
     re.IGNORECASE,
 )
 """Between a result and what only says of what it is: "72 clips in the 2 months"."""
+_SPOKEN_OF = re.compile(r"\b(?:the|these|those|all|his|her|their|its|of|with)\s\W*$", re.IGNORECASE)
+"""Before a result from which the sentence goes on: "He sells the 12 boxes for 60 dollars"."""
 _SENTENCE_ENDS = re.compile(r"[.!?]\s|\n")
 _SAME = re.compile(
     r"[^,;=≈\n]{0,20}(?:(?:[=≈≅]\s*)+|,?\s(?:or|oder|ou|или)\s)(?:about|approximately|approx\.?)?\s*", re.IGNORECASE
@@ -221,6 +223,10 @@ def _said_again(window: str, begin: int, within: list[Numeral], found: list[Nume
     if before is None or not window[: before.start].rstrip(" (").endswith("="):
         return None
     again = [numeral for numeral in within if numeral.value is not None and numeral.value == before.value]
-    if len(again) != 1 or not _QUALIFIED.fullmatch(window, again[0].end, found[-1].start):
+    if (
+        len(again) != 1
+        or _SPOKEN_OF.search(window[begin : again[0].start])
+        or not _QUALIFIED.fullmatch(window, again[0].end, found[-1].start)
+    ):
         return None
     return again[0]

@@ -80,7 +80,7 @@ _SUPPOSES = re.compile(
 )
 """How a sentence begins that tells of another case, and doesn't go on with this one, as "If we then add 3" does."""
 _ENDS = re.compile(r"[.!?]\s|\n")
-_STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
+_STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|(?<=\\)[a-z]|[a-z]\s?[=^+/]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
 """Behind a marker: an answer, and not "found by adding"."""
 _TELLS = re.compile(r"[ \t*_]{0,8}(?:\n\s{0,8}\d{1,2}[.)]\s+[*_]{0,2}[A-Za-z]|\s{0,8}[*_]{0,2}[A-Z][\w'\u2019]*,?\s+[a-z])")
 """Behind a marker: the beginning of a solution."""
@@ -219,8 +219,7 @@ def _states(text: str, marker: Marker) -> bool:
 
 def _in_another_case(text: str, marker: Marker) -> bool:
     """Whether a marker is of what would be: "If x were 2, the answer would be"."""
-    would = "would" in text[marker.start : marker.end].lower()
-    return would and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
+    return "would" in text[marker.start : marker.end].lower() and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
 
 
 def _supposed(text: str, marker: Marker) -> bool:
@@ -229,8 +228,7 @@ def _supposed(text: str, marker: Marker) -> bool:
 
 def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
     """Return the marker of another case before one: "If n is even, the answer is 7. If n is odd, the answer is 8."."""
-    others = [each for each in marks if marker.supposed and each.supposed and each.end < marker.end]
-    return others[-1] if others else None
+    return next((each for each in reversed(marks) if marker.supposed and each.supposed and each.end < marker.end), None)
 
 
 def _sentence_before(text: str, marker: Marker) -> str:

@@ -179,6 +179,7 @@ AT_THE_END = [
     ("60 / 12 = 5.\nShe pays 5 dollars to each of her 12 friends.", 5),
     ("10 - 3 = 7.\nSo 7 apples are left after 3 days.", 7),
     ("6 * 4 = 24.\nOf the 24 apples he ate 3.", 3),
+    ("6 * 4 = 24.\nHe sells the 24 boxes for 60 dollars.", 60),
     ("6 * 4 = 24.\nWith 24 eggs he makes 8 cakes.", 8),
     ("6 * 4 = 24.\nHe has 24 of them and gives 5.", 5),
     ("He sold 72 clips at first.\nHe sold 72 clips in 2.", 2),
