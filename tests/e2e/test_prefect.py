@@ -183,7 +183,7 @@ def test_several_specs_by_interval(workplace: Workplace) -> None:
             serving.send_signal(signal.SIGTERM)
             _, stderr = serving.communicate(timeout=60)
         assert "Traceback" not in stderr
-        assert "serving build/hourly-1 every 0:00:20" in stderr
+        assert "serving build/hourly-1 every 20s" in stderr
 
 
 @pytest.mark.slow
