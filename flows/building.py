@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from flows import judging, landing, rights, scorers, wiring
-from flows.checks import bar, check, check_prompts, ready
+from flows.checks import bar, check, check_prompts, ready, verify_parts
 from flows.exporting import export_all
 from flows.foresight import foresee
 from flows.growth import Growth
@@ -33,7 +33,6 @@ from storage.intents import Intents, settle
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.parquet import PartWriter
-from storage.rot import verify, verify_build
 from storage.verdicts import VerdictStore
 from storage.waste import Waste
 from storage.wording import counted
@@ -108,7 +107,7 @@ class Run:
         stack, lake, run = self._stack, self.lake, self.build_id
         self.teachers = await stack.enter_async_context(wiring.open_teachers(self.spec, self.path, keys=True))
         await stack.enter_async_context(entered(lake.writing(self.say, check=self.stop.check, lost=self.stop.from_threads())))
-        await asyncio.to_thread(self._verify_parts)
+        await asyncio.to_thread(verify_parts, lake, self.spec, self.say, check=self.stop.check)
         self._workspace = stack.enter_context(Workspace(lake, lake.staging / run))
         self._intents = intents = Intents(lake.batches, keeper=lake.replica)
         await asyncio.to_thread(settle, intents, self._workspace)
@@ -121,14 +120,6 @@ class Run:
         self._journal = await stack.enter_async_context(journal)
         self._waste = stack.enter_context(Waste(lake.waste, run=run))
         self._answers = stack.enter_context(Answers(lake.answers, lake.checks, run=run))
-
-    def _verify_parts(self) -> None:
-        """Raise LakeDamaged where what the run is going to read of the lake isn't what was written, before anything is spent."""
-        verify(self.lake, self.say, check=self.stop.check)
-        for build in self.lake.builds(self.spec.dataset)[-1:]:
-            verify_build(self.lake, build, ("outcomes", "grown"))
-        for dataset in self.spec.dedup.against:
-            verify_build(self.lake, self.lake.build(dataset), ("traces",))
 
     async def _open_desks(self) -> None:
         opened = partial(wiring.open_desk, intents=self._intents, budget=self._budget, say=self.say, board=self.progress.batches)

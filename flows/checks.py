@@ -12,6 +12,7 @@ from flows.loading import where
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
+from storage.rot import verify, verify_build
 from storage.wording import counted
 from storage.workspace import Workspace
 from tasks import barred, guard, undecidable
@@ -59,6 +60,15 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: 
         scorers.check(spec, path, spec.select.student_loss.student, where="select.student_loss.student")
     _check_taught(spec, path)
     check_exports(spec.exports, lake, where=lambda number: where(path, ("exports", number)))
+
+
+def verify_parts(lake: Lake, spec: Spec, say: Callable[[str], None], *, check: Callable[[], None]) -> None:
+    """Raise LakeDamaged where what a build is going to read of its lake isn't what was written. `check` may raise to give up."""
+    verify(lake, say, check=check)
+    for build in lake.builds(spec.dataset)[-1:]:
+        verify_build(lake, build, ("outcomes", "grown"))
+    for dataset in spec.dedup.against:
+        verify_build(lake, lake.build(dataset), ("traces",))
 
 
 def _check_taught(spec: Spec, path: Path) -> None:

@@ -202,13 +202,11 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
         return found
     found.sort(key=lambda marker: marker.end)
     found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
-    stated = next((marker.end for marker in found if _states(text, marker)), len(text))
-    alone = next((marker.end for marker in found if _states(text, marker) and not _TELLS.match(text, marker.end)), len(text))
-    return [
-        marker
-        for marker in found
-        if not (marker.end > stated and _in_another_case(text, marker)) and not (marker.end > alone and marker.supposed)
-    ]
+    stating = [each for each in found if _states(text, each)]
+    stated = next((each.end for each in stating), len(text))
+    alone = next((each.end for each in stating if not _TELLS.match(text, each.end)), len(text))
+    found = [each for each in found if each.end <= alone or not each.supposed]
+    return [each for each in found if each.end <= stated or not _in_another_case(text, each)]
 
 
 def _states(text: str, marker: Marker) -> bool:
