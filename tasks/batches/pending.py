@@ -244,13 +244,16 @@ class Pending:
         async for custom_id, result in self._around.teacher.results(self.intent.batch_id or ""):
             if not custom_id.startswith(f"{self.intent.key}-"):
                 continue  # a stranger's
+            twice = custom_id in come
             come.add(custom_id)
             place = places.get(custom_id)
             if place is None:
                 continue  # struck out, since it is in the lake
             if not isinstance(result, Completion):
-                failed[place] = result
+                if not twice:
+                    failed[place] = result
             elif place in wanted:
+                failed.pop(place, None)  # where both stand there, it is the answer that was sold
                 try:
                     self._answer(place, result)
                 except (BadResponse, SetupError) as error:

@@ -112,6 +112,29 @@ class TestWaiting:
         assert texts(run(house.ask_all([request(text) for text in "abc"]))) == ["a #0", "b #0", "c #0"]
         assert (len(house.teacher.batches), len(house.billed), house.teacher.read) == (1, 3, 2)
 
+    @pytest.mark.parametrize("failed", [Unavailable("500"), RequestRejected("400")], ids=repr)
+    @pytest.mark.parametrize("first", [True, False])
+    def test_a_result_that_stands_twice(self, house: House, failed: StillhouseError, first: bool):
+        """A request with an answer and an error has its answer, whichever is first, and its note stays until that is on disk."""
+
+        class Twice(FakeBatchTeacher):
+            async def results(self, batch_id: str) -> AsyncIterator[tuple[str, Completion | StillhouseError]]:
+                async for custom_id, result in super().results(batch_id):
+                    for each in (failed, result) if first else (result, failed):
+                        yield custom_id, each
+
+        async def main() -> Answer:
+            async with house.desk() as desk:
+                answer = await house.ask(desk, request("a"))
+                await asyncio.sleep(60)  # the note may be written later
+                return answer
+
+        house.teacher = Twice()
+        assert texts([run(main())]) == ["a #0"]
+        assert (len(house.teacher.batches), len(house.billed)) == (1, 1)
+        (note,) = house.intents.all()
+        assert len(note.items) == 1
+
     def test_results_that_stay_away(self, house: House):
         """Where some never come, the rest is delivered, and the run ends with a line that says how to buy those again."""
         house.teacher.torn = 1_000
