@@ -15,8 +15,10 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx2
 
-from storage.errors import Unavailable, Unreachable
+from storage.errors import BadResponse, Unavailable, Unreachable
 
+MOST_BYTES = 256 * 2**20
+"""Of a body, decompressed: a few bytes may unpack to any size. A thousand tokens with 50 alternatives each take five million."""
 CONNECT_S = 30.0
 """A server that doesn't take a connection for so long isn't there."""
 _KEEPALIVE = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
@@ -47,7 +49,10 @@ class Wire:
         self._proxy_headers: dict[str, str] = {}
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """Send a request, once. Raise Unreachable where nobody is there, and Unavailable where no whole response came."""
+        """Send a request, once.
+
+        Raise Unreachable where nobody is there, Unavailable where no whole response came, BadResponse where it is too large.
+        """
         return await self._send("POST", url, headers, body)
 
     async def get(self, url: str) -> Reply:
@@ -61,7 +66,7 @@ class Wire:
             tunnel = self._proxy_headers if url.startswith("https") else None
             sent = headers if tunnel is not None else {**headers, **self._proxy_headers}
             async with session.request(method, url, data=body, headers=sent, proxy=self._proxy, proxy_headers=tunnel) as response:
-                return Reply(status=response.status, headers=response.headers, content=await response.read())
+                return Reply(status=response.status, headers=response.headers, content=await _whole(response))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from None
         except TimeoutError:
@@ -92,6 +97,18 @@ class Wire:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)  # lets the transports close
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Return a body, whose memory is bounded: with many requests in flight, one that has no end would take the machine's."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > MOST_BYTES:
+            raise BadResponse(f"the response is larger than {MOST_BYTES >> 20} MiB")
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _let_open(more: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import resource
 import socket
@@ -22,6 +23,7 @@ from storage.errors import (
     Unavailable,
     Unreachable,
 )
+from tasks.teachers import wire
 from tasks.teachers.chat import OpenAITeacher
 from tests.fakes import make_request
 from tests.tasks.teachers.server import Reply, chat, serving
@@ -214,3 +216,17 @@ async def test_kept_alive():
         if hasattr(socket, "TCP_KEEPIDLE"):
             assert used.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 60
         await teacher.aclose()
+
+
+async def test_a_body_without_end(monkeypatch: pytest.MonkeyPatch):
+    """What unpacks to more than any response has is a malformed response, and is read no further."""
+    monkeypatch.setattr(wire, "MOST_BYTES", 2**20)
+    bomb = gzip.compress(b" " * 2**24)
+    assert len(bomb) < 2**16
+    with serving(lambda _: (200, JSON | {"content-encoding": "gzip"}, bomb)) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url, api_key="sk-secret")
+        try:
+            with pytest.raises(BadResponse, match="larger than 1 MiB"):
+                await teacher.complete(make_request())
+        finally:
+            await teacher.aclose()
