@@ -443,6 +443,19 @@ def test_an_answer_for_each_case_is_none(kind: Any, one: str, other: str) -> Non
     assert check(one, f"{said}{one}.", kind=kind).passed is True
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "First, the answer for one day is 8. If he works 5 days, the answer is 40.",
+        "The answer to part one is 8. If we take all five, the answer is 40.",
+        "The answer is 8. If we take all five, as we are asked to, the final answer is 40.",
+    ],
+)
+def test_what_is_supposed_may_be_what_was_asked(said: str) -> None:
+    """The answer to a part is no answer, and a final one is final."""
+    assert [check(reference, said, kind="number").passed for reference in ("8", "40")] == [False, True]
+
+
 def test_a_bound_answers_who_asks_for_one() -> None:
     """Elsewhere "at least 5" is no number, in any language; where the reference is a bound, so may the answer be."""
     for said in (

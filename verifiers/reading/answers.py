@@ -24,7 +24,7 @@ from typing import TypeVar
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.reading.last_number import last_number, nothing_follows
-from verifiers.reading.markers import Marker, markers, other_case, several
+from verifiers.reading.markers import markers, other_case
 from verifiers.reading.numerals import numerals
 from verifiers.reading.sentences import (
     Sentence,
@@ -37,6 +37,7 @@ from verifiers.reading.sentences import (
     without_check,
     without_offer,
 )
+from verifiers.reading.signs import Marker, several
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import tidy
 

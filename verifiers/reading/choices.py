@@ -9,9 +9,10 @@ from verifiers.reading import final_choice
 from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, other_box, where, window_at
 from verifiers.reading.final_choice import Letter, Unclear
 from verifiers.reading.final_number import WINDOW
-from verifiers.reading.markers import Marker, markers, other_case
+from verifiers.reading.markers import markers, other_case
 from verifiers.reading.markup import plain
 from verifiers.reading.sentences import first_sentence, says_none, struck_out, taken_back
+from verifiers.reading.signs import Marker
 from verifiers.reading.thinking import after_thinking
 
 _CHOICE_WINDOW = 4000

@@ -17,8 +17,9 @@ from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
 from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer
-from verifiers.reading.markers import Marker, boxes, hashes, markers, other_case, several, tags
+from verifiers.reading.markers import markers, other_case
 from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
+from verifiers.reading.signs import Marker, boxes, hashes, several, tags
 from verifiers.reading.thinking import after_thinking
 
 UNANNOUNCED = "no answer is announced"

@@ -9,8 +9,8 @@ from typing import Any
 
 from verifiers.reading.answers import Answer, Found, NoAnswer
 from verifiers.reading.extraction import last_block
-from verifiers.reading.markers import tags
 from verifiers.reading.sentences import dismissed, guessed, taken_back
+from verifiers.reading.signs import tags
 from verifiers.reading.strict_json import NoJson, no_constant, once
 from verifiers.reading.thinking import after_thinking
 

@@ -1,4 +1,4 @@
-r"""Where a response says its final answer: "The answer is", "Answer:", "A:", "####", `\boxed{}`, `<answer>`.
+"""Where a response says its final answer, in words or by a sign: "The answer is", "Answer:", "A:", "####".
 
 Every pattern is anchored at a fixed word or bounded in length, so that a hostile megabyte costs as much as a plain one.
 """
@@ -8,37 +8,8 @@ from __future__ import annotations
 import re
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Literal
 
-MAX_MARKERS = 32
-"""Of each form, from the end: no honest response has more."""
-MAX_BOX = 2000
-"""Characters that a box may hold."""
-
-Form = Literal["is", "heading", "hashes", "box", "tag"]
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """A place where an answer is announced."""
-
-    start: int
-    """Where the announcement begins."""
-    end: int
-    """Where what it announces begins."""
-    close: int | None
-    """Where what it announces ends; None: the text decides."""
-    form: Form
-    """What kind of announcement."""
-    label: str
-    """As written, for the verdict's reason."""
-    doubt: bool = False
-    """It isn't the writer's own claim: "if the answer is", "you might think that the answer is"."""
-    negated: bool = False
-    """It says what the answer isn't."""
-    supposed: bool = False
-    """Its sentence begins with a supposition: "If n is even, the answer is"."""
-
+from verifiers.reading.signs import MAX_MARKERS, Form, Marker, boxes, hashes, tags
 
 _WORD = re.compile(r"[aA](?<![\w-].)(?i:nswers?)(?![\w-])", re.DOTALL)
 """Its first letter comes first: to look behind every character would take longer than to find those."""
@@ -82,6 +53,12 @@ _SUPPOSES = re.compile(
 _ENDS = re.compile(r"[.!?]\s|\n")
 _STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|(?<=\\)[a-z]|[a-z]\s?[=^+/]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
 """Behind a marker: an answer, and not "found by adding"."""
+_OF_A_PART = re.compile(
+    r"\banswers?\s(?:for|to|of|in|on|at|per|after|before|with)\s"
+    r"(?!(?:the|this|that|your|our)\s(?:\w{1,12}\s)?(?:question|problem|exercise|puzzle|riddle|task)\b)",
+    re.IGNORECASE,
+)
+"""What is announced isn't all that is asked for: "the answer for one day is"."""
 _TELLS = re.compile(r"[ \t*_]{0,8}(?:\n\s{0,8}\d{1,2}[.)]\s+[*_]{0,2}[A-Za-z]|\s{0,8}[*_]{0,2}[A-Z][\w'\u2019]*,?\s+[a-z])")
 """Behind a marker: the beginning of a solution."""
 _ISNT = re.compile(r"\s{1,2}(?:is|was|ca|could|would|wo)n['\u2019]t(?: be)?\b|\s{1,2}cannot be\b", re.IGNORECASE)
@@ -135,21 +112,6 @@ _SUPPOSED = re.compile(
     r"(?:\b(?:wenn|falls|ob|als|si|se|caso|если|jeśli|om|hvis|pokud|якщо|eğer|nếu|jika|dacă|yanl\u0131ş|felaktig\w*|chybná|falsche?|vorherige|incorrect[ao]?|fausse|errata|errad[ao])\b|如果|若|もし|错误|만약)[^.!?\n]{0,20}$",
     re.IGNORECASE,
 )
-_HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
-_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
-_NOT_THIS_BOX = re.compile(
-    r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
-    re.IGNORECASE,
-)
-MAX_BETWEEN = 60
-"""Characters between two boxes that belong together."""
-_SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
-_BETWEEN_BOXES = re.compile(
-    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
-    re.IGNORECASE,
-)
-_TAG = re.compile(r"<answer>", re.IGNORECASE)
-_TAG_END = re.compile(r"</answer>", re.IGNORECASE)
 _OPTION = re.compile(
     r"\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
     r"|\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
@@ -204,7 +166,7 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
     found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
     stating = [each for each in found if _states(text, each)]
     stated = next((each.end for each in stating), len(text))
-    alone = next((each.end for each in stating if not _TELLS.match(text, each.end)), len(text))
+    alone = next((each.end for each in stating if not (_TELLS.match(text, each.end) or _of_a_part(text, each))), len(text))
     found = [each for each in found if each.end <= alone or not each.supposed]
     return [each for each in found if each.end <= stated or not _in_another_case(text, each)]
 
@@ -220,8 +182,13 @@ def _in_another_case(text: str, marker: Marker) -> bool:
     return "would" in text[marker.start : marker.end].lower() and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
 
 
+def _of_a_part(text: str, marker: Marker) -> bool:
+    return _OF_A_PART.search(text, marker.start, marker.end) is not None
+
+
 def _supposed(text: str, marker: Marker) -> bool:
-    return marker.form in {"is", "heading"} and _SUPPOSES.match(_sentence_before(text, marker)) is not None
+    final = "final" in text[marker.start : marker.end].lower()  # whatever is supposed then is what the question says
+    return marker.form in {"is", "heading"} and not final and _SUPPOSES.match(_sentence_before(text, marker)) is not None
 
 
 def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
@@ -350,49 +317,6 @@ def _doubtful(text: str, start: int) -> bool:
     before = text[max(0, start - 120) : start]
     statement = before[max(map(before.rfind, ".;!?\n")) + 1 :]
     return bool(statement.strip() and _DOUBT.search(statement))
-
-
-def hashes(text: str) -> list[Marker]:
-    """Return the last of its "####", by which GSM8K announces an answer."""
-    if "####" not in text:
-        return []
-    return [Marker(m.start(), m.end(), None, "hashes", "####") for m in deque(_HASHES.finditer(text), MAX_MARKERS)]
-
-
-def boxes(text: str) -> list[Marker]:
-    """Return the last of its boxes that close and aren't empty."""
-    found = []
-    for match in deque(_BOX.finditer(text), MAX_MARKERS):
-        close = _closing(text, match.end())
-        if close is not None and text[match.end() : close].strip():
-            before = text[max(0, match.start() - 120) : match.start()]
-            doubt = _NOT_THIS_BOX.search(before) is not None
-            found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
-    return found
-
-
-def several(between: str) -> bool:
-    r"""Whether what stands between two boxes makes them two answers: "\boxed{3} \text{ or } x = \boxed{4}"."""
-    return len(between) <= MAX_BETWEEN and _BETWEEN_BOXES.fullmatch(_SPACED.sub(r" \1 ", between)) is not None
-
-
-def _closing(text: str, begin: int) -> int | None:
-    depth = 1
-    for match in re.finditer(r"\\.|[{}]", text[begin : begin + MAX_BOX], re.DOTALL):
-        depth += {"{": 1, "}": -1}.get(match[0], 0)
-        if depth == 0:
-            return begin + match.start()
-    return None
-
-
-def tags(text: str) -> list[Marker]:
-    """Return the last of its <answer> tags that close."""
-    found = []
-    for match in deque(_TAG.finditer(text), MAX_MARKERS):
-        close = _TAG_END.search(text, match.end(), match.end() + MAX_BOX)
-        if close:
-            found.append(Marker(match.start(), match.end(), close.start(), "tag", "<answer>"))
-    return found
 
 
 def _label(text: str) -> str:
