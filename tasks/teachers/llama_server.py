@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from importlib import import_module
 from typing import Any
 
@@ -20,6 +21,8 @@ READY = "ready "
 """What the line on standard output begins with; the address follows."""
 HOST = "127.0.0.1"
 ERRORS_ONLY = 1
+LAST_WORDS_S = 0.5
+"""In seconds: what llama.cpp can't do it says on stderr, from a thread of its own that an exit would cut off."""
 
 
 def main() -> int:
@@ -33,7 +36,8 @@ def main() -> int:
     try:
         server = _start(options)  # it serves for as long as this name holds it
     except RuntimeError:
-        return 1  # llama.cpp has said why on stderr
+        time.sleep(LAST_WORDS_S)
+        return 1
     os.write(answer, f"{READY}{server.listening_address}\n".encode())
     closed.join()
     return 0

@@ -162,6 +162,7 @@ def test_terms_are_refused_in_the_ui(workplace: Workplace) -> None:
         assert teacher.sold == 0
 
 
+@pytest.mark.slow
 def test_nobody_to_ask(lone_workplace: Workplace) -> None:
     """Without a server that somebody watches, it is refused at once by a line that says how to approve; `--approve` does."""
     with LoopbackTeacher() as teacher:

@@ -70,6 +70,7 @@ def test_snapshots_are_the_same(workplace: Workplace, teacher: LoopbackTeacher) 
         assert first.equals(second), table
 
 
+@pytest.mark.slow
 def test_a_changed_verifier_judges_again(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Another option of a verifier judges what is stored, and asks no teacher."""
     spec(workplace, teacher.url)
@@ -94,6 +95,7 @@ def test_a_corrected_reference_judges_again(workplace: Workplace, teacher: Loopb
     assert teacher.sold == 30
 
 
+@pytest.mark.slow
 def test_several_samples_a_request(workplace: Workplace) -> None:
     """`samples_per_request` asks with n, and what a server leaves out is asked for again."""
 
@@ -106,6 +108,7 @@ def test_several_samples_a_request(workplace: Workplace) -> None:
         assert sorted(body.get("n", 1) for body in teacher.bodies) == [2] * 10 + [4] * 10
 
 
+@pytest.mark.slow
 def test_seeds_and_parameters_are_sent_and_stored(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """The i-th sample is asked for with seed + i; what the spec leaves out is not sent."""
     spec(workplace, teacher.url, prompts=1)
@@ -180,6 +183,7 @@ def test_a_spent_budget_stops_and_goes_on(workplace: Workplace, teacher: Loopbac
     assert teacher.sold == 180
 
 
+@pytest.mark.slow
 def test_a_teacher_that_is_down(workplace: Workplace) -> None:
     """Exit 5 when a teacher stays unavailable; what was paid for is landed, and a rerun goes on."""
 
@@ -250,6 +254,7 @@ def test_killed(workplace: Workplace) -> None:
         assert workplace.query("SELECT count(*), count(DISTINCT sample_id) FROM samples") == [(180, 180)]
 
 
+@pytest.mark.slow
 def test_two_builds_at_once(workplace: Workplace) -> None:
     """Two builds of one spec on one lake neither harm it nor buy a sample twice: the second waits and says so."""
     with LoopbackTeacher(delay_s=0.1) as teacher:
@@ -263,6 +268,7 @@ def test_two_builds_at_once(workplace: Workplace) -> None:
     assert sum("another process" in stderr for _, stderr in done) == 1
 
 
+@pytest.mark.slow
 def test_duplicates_name_what_they_repeat(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Exact dedup keeps one of the responses that say the same, and every other one's outcome names it."""
     spec(workplace, teacher.url)
@@ -318,6 +324,7 @@ def test_quiet(lone_workplace: Workplace, teacher: LoopbackTeacher) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_judge(workplace: Workplace) -> None:
     """A judge asks a teacher of the spec that draws nothing; its verdicts are stored, and a rerun asks it nothing."""
 
@@ -392,6 +399,7 @@ def test_adaptive_k(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     assert (again["paid"], again["requested"], again["kept"]) == (0, 60, 30)
 
 
+@pytest.mark.slow
 def test_two_teachers(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Each teacher draws k samples of each prompt, and a trace carries its own teacher's licence."""
     spec(workplace, teacher.url, prompts=6)

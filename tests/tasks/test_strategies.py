@@ -284,6 +284,7 @@ class TestBuild:
         assert [(each.strategy, each.missing) for each in (short, long)] == [("short", 9), ("wordy", 3)]
         assert long.tokens_in > 5 * short.tokens_in
 
+    @pytest.mark.slow
     @settings(max_examples=15, deadline=None)
     @given(
         tags=st.lists(st.sampled_from(["x", "y", "z"]), min_size=1, max_size=4),
