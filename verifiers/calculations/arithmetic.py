@@ -28,7 +28,7 @@ NEAR = Fraction(1, 10**40)
 """By what part of it a value may differ that is equal, but for roots."""
 MAX_FACTORIAL = 25
 MAX_CHOSEN = 100
-MAX_UNITS = 4
+MAX_UNITS = 6
 """Words behind a number that may be its unit: "3 boxes of red apples + 2"."""
 
 Mode = Literal["share", "unit", "relative"]
@@ -69,6 +69,17 @@ class Expression:
         """Its number, where it is nothing else."""
         numbers = [token for token in self.tokens if token.kind == "number"]
         return numbers[0] if len(numbers) == 1 and not self.operators else None
+
+    @property
+    def scientific(self) -> tuple[Token, int] | None:
+        """Its mantissa and its exponent, where it is a number in scientific notation: 2.10 * 10^-16."""
+        kinds = [token.kind for token in self.tokens]
+        powers = [["number", "*", "number", "^", *rest] for rest in (["number"], ["-", "number"], ["(", "-", "number", ")"])]
+        if kinds not in powers or self.tokens[2].text != "10":
+            return None
+        *_, exponent = (token for token in self.tokens if token.kind == "number")
+        sign = -1 if "-" in kinds else 1
+        return (self.tokens[0], sign * int(exponent.value)) if exponent.value <= MAX_POWER else None
 
     @property
     def lead(self) -> tuple[Token, ...]:
@@ -352,6 +363,9 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
     """Whether two values are the same, to the digits of the second where it is a number: rounded or cut off there."""
     if value == other or abs(value - other) <= NEAR * abs(value):
         return True
+    if shown.scientific:
+        mantissa, exponent = shown.scientific
+        return abs(value - other) <= Fraction(10) ** (exponent - mantissa.places) / 2
     number = shown.single
     if number is None:
         return False

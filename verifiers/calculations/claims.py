@@ -7,13 +7,15 @@ back, quoted from the prompt, rounded, or stated in other units is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.calculations.excuses import AFTERWARDS, Line, article, excused, excused_conversion, goes_on
-from verifiers.calculations.lexer import Token, tokens
+from verifiers.calculations.excuses import excused, excused_conversion, goes_on
+from verifiers.calculations.hedges import AFTERWARDS
+from verifiers.calculations.lexer import Token, tokens, unit_letters
+from verifiers.calculations.line import Line, article
 from verifiers.reading.markup import fold, latex
 
 MAX_LINE = 2_000
@@ -31,9 +33,16 @@ _CHOSEN = re.compile(
 _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
 _TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
+_ONE_STAR = re.compile(r"(?<=[\w)%])[ ]?\*[ ]?(?=[\d($.€£])")
+"""Of a line that has no other star, and so no emphasis."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
 _DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
+_AGAIN = re.compile(
+    r"\b(?:wait|again|actually|mistake\w*|correct\w*|check\w*|no|not|sorry|let\sme|let's|oops|hmm+|error|wrong|instead|re-?\w*(?:do|comput|calculat)\w*)\b",
+    re.IGNORECASE,
+)
+"""Words of somebody who computes something a second time."""
 _SIGNS = ("=", "≈", "≅", "≃", r"\approx", r"\simeq")
 _SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600}
 """Units that mean the same in every story: a day may have eight hours of work, a week five days, and a map a scale."""
@@ -60,8 +69,9 @@ def claims(text: str, *, strict: bool = False, prompt: str = "") -> list[Claim]:
     without a word is left alone. What stands in the `prompt` may be quoted from it. Linear in the text's length.
     """
     rounded: dict[Fraction, Fraction] = {}
-    found = [claim for line in _lines(text, rounded) for claim in _of_line(line, strict=strict)]
-    mended = {claim.left: i for i, claim in enumerate(found) if claim.true}
+    letters = unit_letters(f"{text}\n{prompt}")
+    found = [claim for line in _lines(text, rounded, letters) for claim in _of_line(line, strict=strict)]
+    mended = {claim.left: i for i, claim in enumerate(found) if claim.true} if _AGAIN.search(text) else {}
     asked = _squeezed(prompt)
     return [
         Claim(claim.text, claim.left, None)
@@ -75,7 +85,7 @@ def _squeezed(text: str) -> str:
     return "".join(fold(text).split())
 
 
-def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
+def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str]) -> Iterator[Line]:
     text = _CALCULATOR.sub("", _CODE.sub(" § ", _PASSED_OVER.sub("\n", fold(text))))
     lines = text.split("\n")
     for number, whole in enumerate(lines):
@@ -89,10 +99,12 @@ def _lines(text: str, rounded: dict[Fraction, Fraction]) -> Iterator[Line]:
             for line in plain.split("\n"):
                 bullet = _BULLET.match(line)
                 shown = line[bullet.end() :] if bullet else line
+                if shown.count("*") == 1:
+                    shown = _ONE_STAR.sub(_times, shown)
                 if "*" in shown:
                     shown = _TIMES.sub(_times, _POWER.sub("^", shown)).replace("*", "")
                 behind = lines[number + 1] if number + 1 < len(lines) else ""
-                yield Line(shown, tokens(shown), behind[:AFTERWARDS], bool(bullet and bullet["dash"]), rounded)
+                yield Line(shown, tokens(shown, letters), behind[:AFTERWARDS], bool(bullet and bullet["dash"]), rounded)
 
 
 def _chosen(match: re.Match[str]) -> str:
@@ -207,7 +219,7 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[start : left.tokens[-1].end])
     if article(line.tokens, right.end):
         beside.pop()
-    if any(token.kind == "word" and len(token.text) == 1 for token in beside):
+    if any(token.kind == "word" and len(token.text) == 1 for token in beside) or _may_be_solved(line.tokens, left, right):
         return None
     if same(value, other, right, about=about) or same_in_percent(left, right, about=about):
         if value != other and right.single is not None:
@@ -224,6 +236,20 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
     if excused(line, left, right, value, other, about=about, strict=strict, begin=equation.begin):
         return Claim(text, written, true=None)
     return Claim(text, written, true=False, truth=_shown(value))
+
+
+def _may_be_solved(line: Sequence[Token], left: Expression, right: Expression) -> bool:
+    """Whether a letter behind a number may be a variable rather than a unit, as not all that is added up has it: 2 m + 3 = 7."""
+    lettered = [False]
+    for token in line[left.first : left.units_end]:
+        if token.kind in {"+", "-"}:
+            lettered.append(False)
+        lettered[-1] |= _is_letter(token)
+    return len(lettered) > 1 and any(lettered) and not all([*lettered, *map(_is_letter, line[right.end : right.end + 1])])
+
+
+def _is_letter(token: Token) -> bool:
+    return token.kind == "word" and token.end - token.start == 1 < len(token.text)
 
 
 def _shown(value: Fraction) -> str:

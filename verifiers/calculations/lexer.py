@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import zip_longest
 from typing import Literal
 
 MAX_DIGITS = 24
@@ -41,6 +40,23 @@ def words(text: str) -> frozenset[str]:
     """Return the words of a text."""
     return frozenset(text.split())
 
+
+UNIT_LETTERS: Mapping[str, str] = {
+    "m": "meter",
+    "g": "gram",
+    "s": "second",
+    "h": "hour",
+    "l": "liter",
+    "L": "liter",
+    "J": "joule",
+    "N": "newton",
+    "W": "watt",
+    "V": "volt",
+}
+_GLUED = "g"
+"""Letters that may stand right behind a number: with others that is a variable more often."""
+_VARIABLE = re.compile(rf"(?<![\d.,/^] )(?<![\w.,/])[{''.join(UNIT_LETTERS)}](?![\w'\u2019])")
+"""One of these letters that is no unit's, as no number stands before it."""
 
 _TOKEN = re.compile(
     r"""(?P<code>0[xX][0-9a-fA-F]+|0[bBoO][0-7]+)|(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
@@ -80,8 +96,13 @@ _ABOUT = words("about approximately approx roughly around nearly almost ~")
 _OPERAND_ENDS = words("number ) % ! word")
 
 
-def tokens(text: str) -> list[Token]:
-    """Return the tokens of a line, whose markup is off."""
+def unit_letters(text: str) -> frozenset[str]:
+    """Return the letters that are units in a text, as none of them stands where a variable may: 5 m, but not where m = 7."""
+    return frozenset(UNIT_LETTERS) - {match[0] for match in _VARIABLE.finditer(text)}
+
+
+def tokens(text: str, letters: Collection[str] = ()) -> list[Token]:
+    """Return the tokens of a line, whose markup is off; those of the `letters` that stand for a unit are spelled out."""
     found: list[Token] = []
     money = -1
     for match in _TOKEN.finditer(text):
@@ -99,9 +120,18 @@ def tokens(text: str) -> list[Token]:
                 found.append(Token("odd", written, start, end))
         elif kind == "sign":
             found.append(Token(_SIGNS[written], written, start, end))
+        elif written in letters and _measures(found, written, start):
+            found.append(Token("word", UNIT_LETTERS[written], start, end))
         else:
             found.append(Token({"word": "word", "stop": "stop"}.get(kind or "", "other"), written, start, end))  # type: ignore[arg-type]
     return _worded(found)
+
+
+def _measures(found: Sequence[Token], letter: str, start: int) -> bool:
+    """Whether a letter that begins at `start`, behind what was `found`, stands where a unit does: 3 m, 200g, km/h."""
+    if not found or (found[-1].end == start and found[-1].kind == "number" and letter not in _GLUED):
+        return False
+    return found[-1].kind == "number" or (len(found) > 1 and found[-1].kind == "/" and found[-2].kind == "word")
 
 
 def _worded(found: list[Token]) -> list[Token]:
@@ -170,8 +200,14 @@ def disturbs(token: Token) -> bool:
 
 
 def disturbed(line: Sequence[Token]) -> bool:
-    """Whether one of the words does. "7 cards per pack" is a unit."""
-    return any(disturbs(token) and not (after and is_per(token, after)) for token, after in zip_longest(line, line[1:]))
+    """Whether one of the words does. "7 cards per pack", "2 guests/couple" and "40 times/minute" have units."""
+    for i, token in enumerate(line):
+        per = i + 1 < len(line) and is_per(token, line[i + 1])
+        below = i > 1 and line[i - 1].kind == "/" and line[i - 2].kind == "word"
+        above = token.text == "times" and i + 1 < len(line) and (line[i + 1].kind == "/" or line[i + 1].text == "per")
+        if disturbs(token) and not (per or below or above):
+            return True
+    return False
 
 
 def is_per(token: Token, after: Token) -> bool:

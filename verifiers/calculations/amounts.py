@@ -1,0 +1,115 @@
+"""The units of an equation's two sides, and whether these explain that the numbers differ."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from fractions import Fraction
+
+from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate
+from verifiers.calculations.lexer import Token, words
+
+NO_UNITS = words(
+    """total altogether left in for per each and a an the of on at to so he she they we it this that which there remaining
+    all together more by is are was were has have had because since then while when but or as with from overall after before
+    during until"""
+)
+"""Words behind a number that are no unit of it."""
+_MEASURES: Sequence[tuple[Collection[str], Collection[int]]] = (
+    (
+        words("ms millisecond second sec minute min hour hr day week fortnight month year yr decade century"),
+        (7, 12, 24, 30, 52, 60, 365, 1440, 3600),
+    ),
+    (
+        words(
+            """inch in foot feet ft yard yd mile mi mm cm m km millimeter millimetre centimeter centimetre meter metre kilometer
+            kilometre"""
+        ),
+        (3, 12, 36, 100, 1000, 1760, 5280),
+    ),
+    (words("mg g gram kg kilogram kilo tonne ton oz ounce lb pound"), (16, 1000, 2000)),
+    (
+        words("ml l liter litre milliliter millilitre cup pint quart gallon tablespoon tbsp teaspoon tsp oz ounce"),
+        (4, 8, 16, 1000),
+    ),
+    (words("$ dollar buck cent \u00a2 penny pennie nickel dime quarter euro pound pence usd eur gbp yen rupee"), (100,)),
+    (words("bit byte kb mb gb tb kilobyte megabyte gigabyte terabyte"), (8, 1000, 1024)),
+    (words("degree celsius fahrenheit kelvin c f"), ()),
+)
+"""The units of what is measured, and how many of one may be one of another where that one isn't named."""
+_PLURALS = ("ches", "shes", "xes", "sses")
+MAX_TERMS = 20
+_Term = tuple[Sequence[Token], frozenset[str]]
+"""What is added or subtracted, and its units."""
+
+
+def explained(line: Sequence[Token], left: Expression, right: Expression, value: Fraction, other: Fraction) -> bool:
+    """Whether the sides of an equation may differ, as they do, since they are in other units, or add up unlike things."""
+    mine = units([*left.tokens, *line[left.end : left.units_end]])
+    theirs = units([*right.tokens, *line[right.end : right.end + 1]])
+    terms = _terms([*left.tokens, *line[left.end : left.units_end]])
+    if any(kind.isdisjoint(terms[0][1]) for _, kind in terms[1:]) and _unlike(terms, theirs, value, other):
+        return True
+    ratio = max(value / other, other / value) if value * other > 0 else Fraction()
+    whole = ratio > 1 and ratio.denominator == 1
+    if whole and convertible(mine, mine):  # 2 ms * 5 MB/s
+        return True
+    if mine and theirs and not theirs <= mine and mine.isdisjoint(units([*right.tokens, *line[right.end : right.units_end]])):
+        return convertible(mine, theirs) or whole
+    return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
+
+
+def units(line: Sequence[Token]) -> frozenset[str]:
+    """Return the words that may be units, in the singular; "$" for any currency's sign."""
+    found = {_singular(token.text.lower()) for token in line if token.kind == "word" and token.text.lower() not in NO_UNITS}
+    return frozenset(found | ({"$"} if any(token.money for token in line) else set()))
+
+
+def _singular(word: str) -> str:
+    if word.endswith(_PLURALS):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and len(word) > 2 else word  # noqa: PLR2004 - not "is"
+
+
+def convertible(some: Collection[str], others: Collection[str]) -> bool:
+    """Whether two different units measure the same."""
+    pairs = [(one, other) for one in some for other in others if one != other]
+    return any(one in measured and other in measured for one, other in pairs for measured, _ in _MEASURES)
+
+
+def _terms(line: Sequence[Token]) -> list[_Term]:
+    """Return what is added up, and the units of each; of what has units."""
+    split: list[list[Token]] = [[]]
+    for token in line:
+        if token.kind in {"+", "-"}:
+            split.append([])
+        split[-1].append(token)
+    return [(term, kind) for term in split if (kind := units(term))]
+
+
+def _unlike(terms: Sequence[_Term], theirs: frozenset[str], value: Fraction, other: Fraction) -> bool:
+    """Whether a sum of unlike things may be another number: of the same things, by some whole number of one in the other.
+
+    2 feet + 6 inches = 30 inches, 2 boxes + 3 apples = 15 apples; but 14 girls + 11 boys are 25 children.
+    """
+    if len(terms) > MAX_TERMS or any(token.kind in {"(", ")"} for term, _ in terms for token in term):
+        return True
+    kinds = [kind for _, kind in terms]
+    if any(convertible(one, two) for i, one in enumerate(kinds) for two in (*kinds[i + 1 :], theirs)):
+        return True
+    try:
+        values = [evaluate(term) for term, _ in terms]
+    except Unreadable:
+        return True
+    return any(_is_whole((other - value + part) / part) for part in _parts(values, kinds) if part)
+
+
+def _parts(values: Sequence[Fraction], kinds: Sequence[frozenset[str]]) -> Iterator[Fraction]:
+    """Yield each term, and the sum of those of one unit."""
+    yield from values
+    for kind in set(kinds):
+        yield sum((value for value, each in zip(values, kinds, strict=True) if each == kind), Fraction())
+
+
+def _is_whole(ratio: Fraction) -> bool:
+    """Whether it is so many times more or less."""
+    return ratio > 0 and ratio != 1 and 1 in {ratio.numerator, ratio.denominator}
