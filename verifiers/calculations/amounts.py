@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
-from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate
+from verifiers.calculations.arithmetic import Expression
 from verifiers.calculations.lexer import Token, words
 
 NO_UNITS = words(
@@ -37,24 +37,19 @@ _MEASURES: Sequence[tuple[Collection[str], Collection[int]]] = (
 )
 """The units of what is measured, and how many of one may be one of another where that one isn't named."""
 _PLURALS = ("ches", "shes", "xes", "sses")
-MAX_TERMS = 20
-_Term = tuple[Sequence[Token], frozenset[str]]
-"""What is added or subtracted, and its units."""
 
 
 def explained(line: Sequence[Token], left: Expression, right: Expression, value: Fraction, other: Fraction) -> bool:
-    """Whether the sides of an equation may differ, as they do, since they are in other units, or add up unlike things."""
+    """Whether the sides of an equation may differ, as they do, since amounts in them are in different units of one measure."""
     mine = units([*left.tokens, *line[left.end : left.units_end]])
     theirs = units([*right.tokens, *line[right.end : right.end + 1]])
-    terms = _terms([*left.tokens, *line[left.end : left.units_end]])
-    if any(kind.isdisjoint(terms[0][1]) for _, kind in terms[1:]) and _unlike(terms, theirs, value, other):
+    if _adds_up_amounts(line[left.first : left.units_end]):
         return True
     ratio = max(value / other, other / value) if value * other > 0 else Fraction()
-    whole = ratio > 1 and ratio.denominator == 1
-    if whole and convertible(mine, mine):  # 2 ms * 5 MB/s
+    if convertible(mine, mine) and ratio.denominator == 1:  # 2 ms * 5 MB/s
         return True
     if mine and theirs and not theirs <= mine and mine.isdisjoint(units([*right.tokens, *line[right.end : right.units_end]])):
-        return convertible(mine, theirs) or whole
+        return convertible(mine, theirs)
     return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
 
 
@@ -76,40 +71,12 @@ def convertible(some: Collection[str], others: Collection[str]) -> bool:
     return any(one in measured and other in measured for one, other in pairs for measured, _ in _MEASURES)
 
 
-def _terms(line: Sequence[Token]) -> list[_Term]:
-    """Return what is added up, and the units of each; of what has units."""
-    split: list[list[Token]] = [[]]
+def _adds_up_amounts(line: Sequence[Token]) -> bool:
+    """Whether amounts in different units are added or subtracted: 2 feet + 6 inches."""
+    terms: list[list[Token]] = [[]]
     for token in line:
         if token.kind in {"+", "-"}:
-            split.append([])
-        split[-1].append(token)
-    return [(term, kind) for term in split if (kind := units(term))]
-
-
-def _unlike(terms: Sequence[_Term], theirs: frozenset[str], value: Fraction, other: Fraction) -> bool:
-    """Whether a sum of unlike things may be another number: of the same things, by some whole number of one in the other.
-
-    2 feet + 6 inches = 30 inches, 2 boxes + 3 apples = 15 apples; but 14 girls + 11 boys are 25 children.
-    """
-    if len(terms) > MAX_TERMS or any(token.kind in {"(", ")"} for term, _ in terms for token in term):
-        return True
-    kinds = [kind for _, kind in terms]
-    if any(convertible(one, two) for i, one in enumerate(kinds) for two in (*kinds[i + 1 :], theirs)):
-        return True
-    try:
-        values = [evaluate(term) for term, _ in terms]
-    except Unreadable:
-        return True
-    return any(_is_whole((other - value + part) / part) for part in _parts(values, kinds) if part)
-
-
-def _parts(values: Sequence[Fraction], kinds: Sequence[frozenset[str]]) -> Iterator[Fraction]:
-    """Yield each term, and the sum of those of one unit."""
-    yield from values
-    for kind in set(kinds):
-        yield sum((value for value, each in zip(values, kinds, strict=True) if each == kind), Fraction())
-
-
-def _is_whole(ratio: Fraction) -> bool:
-    """Whether it is so many times more or less."""
-    return ratio > 0 and ratio != 1 and 1 in {ratio.numerator, ratio.denominator}
+            terms.append([])
+        terms[-1].append(token)
+    kinds = [kind for term in terms if (kind := units(term))]
+    return any(convertible(one, other) for i, one in enumerate(kinds) for other in kinds[i + 1 :] if one.isdisjoint(other))

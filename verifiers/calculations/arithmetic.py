@@ -28,7 +28,7 @@ NEAR = Fraction(1, 10**40)
 """By what part of it a value may differ that is equal, but for roots."""
 MAX_FACTORIAL = 25
 MAX_CHOSEN = 100
-MAX_UNITS = 6
+MAX_UNITS = 12
 """Words behind a number that may be its unit: "3 boxes of red apples + 2"."""
 
 Mode = Literal["share", "unit", "relative"]

@@ -211,7 +211,10 @@ def _bare(line: Line, left: Expression, right: Expression) -> bool:
 def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
     """Return the claim that two sides make; None where a letter beside them may be a variable. Raise Unreadable."""
     left, right, about = equation.left, equation.right, equation.about
-    beside = [*line.tokens[left.end : left.units_end], *line.tokens[right.end : right.end + 1]]
+    beside = [
+        *(token for token in line.tokens[left.end : left.units_end] if token.text != "a" or token is line.tokens[left.end]),
+        *line.tokens[right.end : right.end + 1],
+    ]
     if _DENIES.search(line.text[left.tokens[-1].end : right.tokens[0].start]):
         return None
     value, other = left.value(), right.value()

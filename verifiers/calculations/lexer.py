@@ -92,6 +92,9 @@ _DISTURBING = words(
     squared cubed pair pairs couple th st nd rd mod and or to than times percent percentage root factorial choose per"""
 )
 """Words by which a number isn't what it seems."""
+_JOINING = words("a an and or to")
+"""Those of them that leave a number as it is between words that belong to a unit."""
+_FRACTIONS = words("a an one half quarter third fourth fifth eighth tenth")
 _ABOUT = words("about approximately approx roughly around nearly almost ~")
 _OPERAND_ENDS = words("number ) % ! word")
 
@@ -200,14 +203,20 @@ def disturbs(token: Token) -> bool:
 
 
 def disturbed(line: Sequence[Token]) -> bool:
-    """Whether one of the words does. "7 cards per pack", "2 guests/couple" and "40 times/minute" have units."""
-    for i, token in enumerate(line):
-        per = i + 1 < len(line) and is_per(token, line[i + 1])
-        below = i > 1 and line[i - 1].kind == "/" and line[i - 2].kind == "word"
-        above = token.text == "times" and i + 1 < len(line) and (line[i + 1].kind == "/" or line[i + 1].text == "per")
-        if disturbs(token) and not (per or below or above):
-            return True
-    return False
+    """Whether one of the words does, where it stands: not in "7 cards per pack", "4 times/day", "2 bags of rice and beans"."""
+    return any(disturbs(token) and not _within_a_unit(line, i) for i, token in enumerate(line))
+
+
+def _within_a_unit(line: Sequence[Token], i: int) -> bool:
+    token, before, behind = line[i], line[i - 1 : i] if i else [], line[i + 1 : i + 2]
+    if behind and is_per(token, behind[0]):
+        return True
+    if i > 1 and line[i - 1].kind == "/" and line[i - 2].kind == "word":  # guests/couple
+        return True
+    if token.text == "times":
+        return bool(behind) and (behind[0].kind == "/" or behind[0].text == "per")
+    between_words = [each.kind for each in (*before, *behind)] == ["word", "word"]
+    return token.text in _JOINING and between_words and behind[0].text.lower() not in _FRACTIONS
 
 
 def is_per(token: Token, after: Token) -> bool:
