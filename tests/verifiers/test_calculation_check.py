@@ -112,6 +112,7 @@ TRUE = [
     "It costs $1 + $3 = $4 to make each bracelet.",
     "6 - 2 = 4th floor",
     "32 / 2 = $16 million",
+    "2/3 * 100 = 66.7%",
 ]
 
 
@@ -369,6 +370,10 @@ LEFT_ALONE = [
     "The average of 10 + 20 = 15",
     "3 hours + 20 minutes = 200 minutes",
     "5 dollars + 3 quarters = 575 cents",
+    "5 boxes of 12 - 8 = 52",
+    "60 mph * 30 minutes = 30 miles",
+    "1 + 1 = 11 as strings",
+    "bitwise: 5 ^ 3 = 6",
     "This is not 12 × 7 = 74.",
     "It doesn't give 12 × 7 = 74.",
     "12 × 7 = 74 does not hold.",

@@ -48,8 +48,9 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
     ratio = max(value / other, other / value) if value * other > 0 else Fraction()
     if convertible(mine, mine) and ratio.denominator == 1:  # 2 ms * 5 MB/s
         return True
-    if mine and theirs and not theirs <= mine and mine.isdisjoint(units([*right.tokens, *line[right.end : right.units_end]])):
-        return convertible(mine, theirs)
+    behind = units([*right.tokens, *line[right.end : right.units_end]])  # "15 green balls"
+    if not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs):
+        return True
     return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
 
 

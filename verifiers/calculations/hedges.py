@@ -13,8 +13,9 @@ AFTERWARDS = 300
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE = re.compile(r"[,;]\s|\b(?:then|because|since)\b")
 _OTHER_ARITHMETIC = re.compile(
-    r"\b(?:binary|hexadecimal|octal|boolean|xor|modul\w+|mod|base[ -](?:\d+|two|eight|sixteen)|gf\s?\(|f_\d|z_\d|z/\d)",
-    re.IGNORECASE,
+    r"""\b(?:binary|hexadecimal|octal|boolean|bitwise|xor|strings?|concatenat\w+|modul\w+|mod
+    |base[ -](?:\d+|two|eight|sixteen)|gf\s?\(|[fz]_\d|z/\d)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _DIGITS = re.compile(r"\b(?:carr(?:y|ie[sd]|ying)|borrow\w*|regroup\w*|ones|tens|units?)\b", re.IGNORECASE)
 """By which a digit alone is written down: 8 + 7 = 5, carry 1."""

@@ -88,7 +88,7 @@ def _follows(  # noqa: PLR0911 - a table, in effect
     if word in _MEAN or (word == "of" and said in _MEAN):
         return (value / other if other else 0) not in range(2, 100)
     if word == "of":
-        return bool(said) and said not in _PART_OF
+        return bool(said) and said not in _PART_OF and not _so_many_of(line, left, value, other)
     if word in _LABELS:
         return said in _WHICH or token.money or line.tokens[left.first + 1].kind == "word"
     if word in _CHANGES:
@@ -96,6 +96,12 @@ def _follows(  # noqa: PLR0911 - a table, in effect
     if word not in NO_UNITS and not token.money and number_before:
         return False  # 2 hours 30 + 1
     return word not in _BEFORE
+
+
+def _so_many_of(line: Line, left: Expression, value: Fraction, other: Fraction) -> bool:
+    """Whether the first number counts as often as a number before says: 5 boxes of 12 - 8 = 52."""
+    first, many = line.tokens[left.first], line.tokens[left.first - 3 : left.first - 2] if left.first > 2 else ()  # noqa: PLR2004
+    return bool(many) and many[0].kind == "number" and other - value == (many[0].value - 1) * first.value
 
 
 def _is_named(line: Sequence[Token], i: int) -> bool:
