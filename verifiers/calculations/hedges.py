@@ -10,6 +10,8 @@ from verifiers.reading.sentences import taken_back
 
 AFTERWARDS = 300
 """Characters behind an equation in which it may be taken back."""
+REACH = 300
+"""Characters before and behind an equation that may say how it is meant."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE = re.compile(r"[,;]\s|\b(?:then|because|since)\b")
 _OTHER_ARITHMETIC = re.compile(
@@ -67,8 +69,8 @@ def hedged(text: str, behind: str, left: Expression, right: Expression, apart: F
     digit = right.single is not None and right.single.value in range(10)
     if (digit and apart % 10 == 0 and _DIGITS.search(sentence)) or (abs(apart) in {12, 24} and _CLOCK.search(sentence)):
         return True
-    head = _RELATIVE.sub("", _CLAUSE.split(text[begin:start])[-1])
-    tail = _RELATIVE.sub("", _COUNTED.sub("", _CLAUSE.split(text[end : begin + len(sentence)])[0]))
+    head = _RELATIVE.sub("", _CLAUSE.split(text[max(begin, start - REACH) : start])[-1])
+    tail = _RELATIVE.sub("", _COUNTED.sub("", _CLAUSE.split(text[end : min(end + REACH, begin + len(sentence))])[0]))
     if _HEDGE.search(head) or _HEDGE.search(tail) or _TRIED.search(head):
         return True
     if _DENIED_BEFORE.search(head) or _DENIED_BEHIND.search(tail) or _IF_COUNTED.search(tail):
