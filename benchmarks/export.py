@@ -1,10 +1,12 @@
 """Rows a second and peak memory of an export, by number of traces, container and shuffle.
 
     .venv/bin/python benchmarks/export.py 100000 1000000
+    PYTHONPATH=. .venv/bin/python benchmarks/export.py --long 1000000 7900000
 
 Traces are synthetic, with prompts of 60 words and responses of 200. Prints, for each export: rows a second
 by the clock and by the processor's time, the peak resident memory of its process, what of that its imports take, and the size of
-the shards.
+the shards. With `--long`, the export is `tokenized`, by SmolLM2's tokenizer, of one response with so many characters, and what it
+takes is told for each of them.
 """
 
 from __future__ import annotations
@@ -34,8 +36,8 @@ WAYS = (
 )
 
 
-def write_lake(lake: Lake, number: int) -> None:
-    """Write a landed build of so many traces."""
+def write_lake(lake: Lake, number: int, *, chars: int = 1_100) -> None:
+    """Write a landed build of so many traces, whose responses have so many characters."""
     rng = random.Random(number)
     letters = "abcdefghijklmnopqrstuvwxyz"
     words = ["".join(rng.choices(letters, k=rng.randint(2, 9))) for _ in range(20_000)]
@@ -51,7 +53,7 @@ def write_lake(lake: Lake, number: int) -> None:
         for first in range(0, number, PART):
             with pq.ParquetWriter(folder / f"part-{first // PART:05d}.parquet", TRACES, compression="zstd") as writer:
                 for start in range(first, min(first + PART, number), 10_000):
-                    rows = [row(n, text) for n in range(start, min(start + 10_000, number))]
+                    rows = [row(n, text, chars) for n in range(start, min(start + 10_000, number))]
                     writer.write_batch(pa.RecordBatch.from_pylist(rows, schema=TRACES))
         outcomes = lake.snapshot("outcomes", "bench", "b")
         outcomes.mkdir(parents=True)
@@ -62,7 +64,7 @@ def write_lake(lake: Lake, number: int) -> None:
         path.write_text(json.dumps(manifest))
 
 
-def row(n: int, text) -> dict[str, object]:
+def row(n: int, text, chars: int) -> dict[str, object]:
     """Return a trace."""
     prompt = text(330)
     turns = [{"role": "system", "content": "Think step by step."}, {"role": "user", "content": prompt}]
@@ -75,7 +77,7 @@ def row(n: int, text) -> dict[str, object]:
         "model": f"m-{n % 3}",
         "prompt": prompt,
         "messages": turns,
-        "response": text(1_100),
+        "response": text(chars),
         "prompt_source": "prompts.jsonl",
         "prompt_license": "CC-BY-4.0",
         "teacher_license": "Apache-2.0",
@@ -98,12 +100,16 @@ def one(folder: str, options: str) -> None:
     began, used = time.monotonic(), time.process_time()
     manifest = export(lake, build, ExportOptions(to=f"{folder}/out", shards=16, **json.loads(options)))
     elapsed, used = time.monotonic() - began, time.process_time() - used
-    size = sum(shard["bytes"] for shard in manifest["shards"])
-    print(
-        json.dumps(
-            {"rows": manifest["rows"], "s": elapsed, "cpu": used, "before": before, "peak": resident("VmHWM"), "bytes": size}
-        )
-    )
+    took = {
+        "rows": manifest["rows"],
+        "s": elapsed,
+        "cpu": used,
+        "before": before,
+        "peak": resident("VmHWM"),
+        "bytes": sum(shard["bytes"] for shard in manifest["shards"]),
+        "tokens": manifest["splits"]["train"].get("facts", {}).get("tokens"),
+    }
+    print(json.dumps(took))
 
 
 def resident(what: str) -> float:
@@ -112,16 +118,41 @@ def resident(what: str) -> float:
     return int(line.split()[1]) / 1_000
 
 
+def exported(folder: str, options: dict[str, object]) -> dict[str, float]:
+    """Export in a process of its own, and return what it took."""
+    command = [sys.executable, __file__, "--one", folder, json.dumps(options)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def long(sizes: list[int]) -> int:
+    """Export one long response after the other as tokens."""
+    from tests.tasks.exporters import students
+
+    print(f"{'characters':>11} {'tokens':>10} {'s':>6} {'MB':>6} {'imports':>8} {'bytes a character':>18}")
+    for chars in sizes:
+        with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
+            write_lake(Lake(Path(folder) / "lake"), 1, chars=chars)
+            took = exported(folder, {"format": "tokenized", "tokenizer": students.smollm(Path(folder) / "student")})
+            each = (took["peak"] - took["before"]) * 1e6 / chars
+            print(
+                f"{chars:>11,} {took['tokens']:>10,} {took['s']:>6.1f} {took['peak']:>6,.0f} {took['before']:>8,.0f} "
+                f"{each:>18,.0f}",
+                flush=True,
+            )
+    return 0
+
+
 def main() -> int:
     """Export each way for each number on the command line."""
+    if sys.argv[1:2] == ["--long"]:
+        return long(list(map(int, sys.argv[2:])))
     print(f"{'traces':>10} {'file':>8} {'shuffled':>9} {'rows/s':>8} {'by CPU':>8} {'MB':>6} {'imports':>8} {'MB of shards':>13}")
     for number in map(int, sys.argv[1:] or ["100000", "1000000"]):
         with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR")) as folder:
             write_lake(Lake(Path(folder) / "lake"), number)
             for options in WAYS:
-                command = [sys.executable, __file__, "--one", folder, json.dumps(options)]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                took = json.loads(done.stdout.splitlines()[-1])
+                took = exported(folder, options)
                 print(
                     f"{number:>10,} {options['file']:>8} {'yes' if options.get('shuffle') else 'no':>9} "
                     f"{took['rows'] / took['s']:>8,.0f} {took['rows'] / took['cpu']:>8,.0f} {took['peak']:>6,.0f} "

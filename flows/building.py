@@ -338,7 +338,7 @@ class Run:
         fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         with workspace.sparing():
             counts: dict[str, Any] = outcomes.counts(workspace) | outcomes.answered(workspace)
-            warnings = [told for told in (lost, *concerns(workspace, counts), *fallen) if told]
+            warnings = [told for told in (lost, *concerns(workspace, counts, spec.select.split), *fallen) if told]
         counts |= {"measures": measures, "warnings": warnings}
         if spec.template.strategies:
             counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)

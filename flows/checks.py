@@ -18,12 +18,13 @@ from storage.workspace import Workspace
 from tasks import barred, guard, undecidable
 from tasks.decontaminate import Decontamination
 from tasks.dedup import check_against
-from tasks.export import check_exports, make
+from tasks.export import check_exports, make, scores_of
 from tasks.exporters.protocol import needs_distributions
 from tasks.labels import check_labels
 from tasks.license import bar_unlicensed, gate
 from tasks.prepare import Prepared, unbarred
 from tasks.rights.bound import gate_terms
+from tasks.rights.scorers import named
 from tasks.rights.terms import load
 from tasks.strategies import conditions, remarks
 from tasks.verify import Named, Rule
@@ -72,11 +73,14 @@ def verify_parts(lake: Lake, spec: Spec, say: Callable[[str], None], *, check: C
 
 
 def _check_taught(spec: Spec, path: Path) -> None:
-    """Raise SpecError where an export needs distributions and no sample is asked for with any."""
+    """Raise SpecError where an export needs distributions and no sample is asked for with any, or its scorer can't give them."""
     for number, each in enumerate(spec.exports):
         place = where(path, ("exports", number))
-        form = make(each, where=place)
-        if needs_distributions(form) and getattr(form, "scores", None) is None and not spec.sampling.logprobs:
+        scorer = scores_of(each, where=place)
+        if scorer is not None:
+            name = named(scorer, spec.teachers, where=f"{place}.scores").name
+            scorers.check(spec, path, name, where=f"exports[{number}].scores")
+        elif needs_distributions(make(each, where=place)) and not spec.sampling.logprobs:
             raise SpecError(
                 f"{place}: {each.format} needs what the teacher gave to each token: set sampling.logprobs, or "
                 "name a scorer with `scores`"
@@ -133,6 +137,6 @@ def nobody_decides(path: Path, prompts: int, verifiers: Sequence[Named], rule: R
 
 async def ready(verifiers: Iterable[Named]) -> None:
     """Raise SetupError where a verifier needs something of this machine that isn't there."""
-    for named in verifiers:
-        if isinstance(named.verifier, NeedsMachine):
-            await asyncio.to_thread(named.verifier.ready)
+    for each in verifiers:
+        if isinstance(each.verifier, NeedsMachine):
+            await asyncio.to_thread(each.verifier.ready)

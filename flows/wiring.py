@@ -36,7 +36,7 @@ from tasks.teachers import registry
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.discreet import Discreet, hiding
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Particular, Teacher
+from tasks.teachers.protocol import Particular, Personal, Teacher
 from tasks.teachers.registry import KEYS, TEACHERS, Maker
 from tasks.templates import Template
 
@@ -256,7 +256,9 @@ def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
 
 
 def _asked(options: TeacherOptions, lines: Sequence[Connected]) -> Asked:
-    return Asked(provider=options.vendor, model=options.model, identity=lines[0].teacher.identity)
+    teacher = lines[0].teacher
+    knows = teacher.knows if isinstance(teacher, Personal) else None
+    return Asked(provider=options.vendor, model=options.model, identity=teacher.identity, knows=knows)
 
 
 def growing(

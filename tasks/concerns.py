@@ -10,13 +10,14 @@ from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks.cut_off import cut_off
 from tasks.diff import KIND_OF
+from tasks.selection.split import SplitOptions
 
 _MOST = 3
 """Reasons that are named."""
 
 
-def concerns(workspace: Workspace, counts: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is to be said of a staged snapshot with these counts."""
+def concerns(workspace: Workspace, counts: Mapping[str, Any], split: SplitOptions | None = None) -> Iterator[str]:
+    """Yield what is to be said of a staged snapshot with these counts, of which this was to be held back."""
     found = workspace.staged("outcomes")
     if failed := counts["failed"]:
         why = _reasons(workspace, found, "failed")
@@ -25,6 +26,18 @@ def concerns(workspace: Workspace, counts: Mapping[str, Any]) -> Iterator[str]:
         yield f"nothing was kept: {_reasons(workspace, found, 'rejected')}"
     if (cut := cut_off(workspace.staged("traces"))) is not None:
         yield cut
+    if split is not None and counts["kept"]:
+        yield from _lacking(workspace, split)
+
+
+def _lacking(workspace: Workspace, split: SplitOptions) -> Iterator[str]:
+    """Yield which splits have no trace, since shares are met by chance, or all that was for them was rejected."""
+    there = {name for (name,) in workspace.rows(f"SELECT DISTINCT split FROM {parquet_in(workspace.staged('traces'))}")}
+    what = "prompts" if split.group is None else "groups"
+    hint = "" if split.group is None else "; groups that share a text are one"
+    for name, share in (("validation", split.validation), ("test", split.test)):
+        if share and name not in there:
+            yield f"select.split: no trace is in the split {name!r}, for which {share:g} of the {what} were to be held back{hint}"
 
 
 def _reasons(workspace: Workspace, outcomes: Path, outcome: str) -> str:

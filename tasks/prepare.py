@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
@@ -63,6 +63,13 @@ class Asked:
     """`Teacher.identity`."""
     strategy: str | None = None
     """The strategy; None: the plain template."""
+    knows: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
+    """`Personal.knows`, of such a teacher."""
+
+    def identity_for(self, prompt_id: str) -> Mapping[str, Any]:
+        """Return what decides the answer to a prompt: its id too, where the teacher goes by that."""
+        by_id = self.knows is not None and self.knows(prompt_id)
+        return {**self.identity, "prompt_id": prompt_id} if by_id else self.identity
 
     @property
     def who(self) -> tuple[str, str, Mapping[str, Any]]:
@@ -248,7 +255,7 @@ def _stage(
                         model=asked.model,
                         messages=by_strategy[asked.strategy],
                         parameters=parameters,
-                        identity=asked.identity,
+                        identity=asked.identity_for(found.prompt.prompt_id),
                     )
                     row = {"ord": number, "arm": arm, "key": key, "inputs": own["inputs"]}
                     requests.write(row | sizes[asked.strategy])

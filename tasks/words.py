@@ -82,6 +82,8 @@ _BEFORE, _BEHIND = (
 """What stands before a sign, and behind it: a number, a variable or a bracket. So it is no hyphen, and none of Markdown's."""
 _UNSPACED = ("CJK ", "HIRAGANA ", "KATAKANA ", "THAI ", "LAO ", "KHMER ", "MYANMAR ")
 """Scripts that write no spaces between words, as Unicode begins their letters' names: each letter stands for a word."""
+_VARIANTS = {0x034F, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+"""Marks that nobody sees: they say which of its forms a letter or a picture has."""
 _PIECE = 1 << 16
 """Bytes that are hashed at a time."""
 _WORD_BASE, _CHAR_BASE, _GRAM_BASE = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0xBF58476D1CE4E5B9
@@ -92,7 +94,7 @@ def normal(text: str) -> str:
     """Return a text's words in lower case, with one space between two; a letter of a script without spaces is a word."""
     text = _SIGN.sub(_word_of, _GROUPED.sub("", _bare(text)))
     if not text.isascii():
-        text = _MARKS.sub(" ", _APOSTROPHES.sub("", text))
+        text = _MARKS.sub(" ", _APOSTROPHES.sub("", text.replace("\ufe0f", "")))  # which makes pictures coloured
     if text.isascii():
         return b" ".join(text.encode().translate(_LOWER, b"'").split()).decode()
     folded = _APOSTROPHES.sub("", unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
@@ -128,7 +130,7 @@ class _Letters(dict[int, str | None]):
         char = chr(point)
         kind = unicodedata.category(char)
         made: str | None = " "
-        if kind == "Cf":  # soft hyphens, joiners and the like
+        if kind in {"Cf", "Me"} or point in _VARIANTS:  # soft hyphens, joiners, what is drawn around a letter, and the like
             made = None
         elif kind[0] == "M":
             made = char

@@ -83,7 +83,7 @@ class Driver:
         with writing(self._orders.folder):
             self._orders.folder.mkdir(parents=True, exist_ok=True)
         with open_run(self._folder):
-            spec = self._run.spec.model_dump(mode="json", exclude={"runner"})
+            spec = self._run.spec.model_dump(mode="json", exclude={"runner"}, exclude_unset=True)
             replica = self._run.lake.replica
             brief = Brief(
                 build_id=self._run.build_id,

@@ -27,8 +27,13 @@ from tasks.rights.conjunction import conjunction
 
 BATCH = 256
 """Conversations that are tokenized at a time, at most."""
-CHARS = 2_000_000
-"""Characters that are: a token takes some hundred bytes until it is an id alone."""
+BYTES = 1_000_000
+"""Bytes of text that are: each takes some hundred, in digits four hundred, until it is part of an id alone."""
+LONGEST = 8_000_000
+"""Bytes of a conversation that is tokenized at all."""
+SPARSE = 30
+"""Bytes for each token of a row with which a conversation of more than BYTES is too long, whatever its tokens are: in none of the
+world's scripts, and in no code, do tokens of so many follow one another for a megabyte."""
 MASKED = -100
 """The label that Hugging Face's losses pass over."""
 _IDS = pa.list_(pa.int32())
@@ -197,6 +202,8 @@ class Tokenized(Shown):
 
     def _rendered(self, chat: Chat, trace: Mapping[str, Any]) -> Rendered | None:
         self._counts["traces"] += 1
+        if self._vast(trace):
+            return None
         asked, answered = self.asked(trace), self._turn(trace)
         thought = (trace["reasoning"] or "") if self.reasoning != "omit" else ""
         if chat.has_special([*(turn["content"] for turn in asked), thought, trace["response"]]):
@@ -212,6 +219,20 @@ class Tokenized(Shown):
                 ) from error
             self._counts["dropped altered"] += 1
             return None
+
+    def _vast(self, trace: Mapping[str, Any]) -> bool:
+        """Return whether a trace is far too long for a row, and count it. Raise SpecError where it is so for any memory."""
+        size = _size(trace)
+        if self.max_length is not None and self.too_long == "drop" and size > max(BYTES, SPARSE * self.max_length):
+            self._counts["dropped too_long"] += 1
+            return True
+        if size > LONGEST:
+            raise SpecError(
+                f"exports: {self.form}: prompt {trace['prompt_id']!r}: its sample {trace['sample_id']} makes a conversation of "
+                f"{size:,} bytes, of which {LONGEST:,} can be tokenized; leave it out by `max_length`, with `too_long: drop`, or "
+                "by the verifier `length`"
+            )
+        return False
 
     def _fitting(self, tokens: Encoded) -> Encoded | None:
         """Return what fits a row, or None, and count what doesn't."""
@@ -242,12 +263,18 @@ class Tokenized(Shown):
 def _batches(traces: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
     """Yield traces together that are to be tokenized at a time."""
     batch: list[Mapping[str, Any]] = []
-    chars = 0
+    size = 0
     for trace in traces:
         batch.append(trace)
-        chars += len(trace["response"]) + len(trace["reasoning"] or "") + sum(len(turn["content"]) for turn in trace["messages"])
-        if len(batch) >= BATCH or chars >= CHARS:
+        size += _size(trace)
+        if len(batch) >= BATCH or size >= BYTES:
             yield batch
-            batch, chars = [], 0
+            batch, size = [], 0
     if batch:
         yield batch
+
+
+def _size(trace: Mapping[str, Any]) -> int:
+    """Return how many bytes a conversation's texts are."""
+    texts = (trace["response"], trace["reasoning"] or "", *(turn["content"] for turn in trace["messages"]))
+    return sum(len(text.encode()) for text in texts)

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -15,11 +16,16 @@ from tasks.sources.columns import once
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
 
-_LONG = re.compile(rb"\d{19}")
+_LONG = re.compile(rb"\d[\d.]{15}")
+"""In an object that may have a number of more digits than a double holds."""
+LARGEST = 1 << 30
+"""Bytes of an object at most: it is in memory as a whole, several times over."""
 
 
 def row(data: bytes, fields: Fields, columns: Sequence[str], place: str, *, item: str = "a line") -> Row:
     """Return an object. Raise SourceError where it is none, or nobody can say what is meant. `columns`: those that are read."""
+    if len(data) > LARGEST:
+        raise SourceError(f"{place}: {item} has {len(data):,} bytes, and may have {LARGEST:,}; is it one row?")
     try:
         data.decode("utf-8")
         found = orjson.loads(data)
@@ -28,7 +34,8 @@ def row(data: bytes, fields: Fields, columns: Sequence[str], place: str, *, item
         if b"\\u0022" in data or orjson.dumps(found).count(b'"') != data.count(b'"'):
             _refuse_keys(json.loads(data, object_pairs_hook=_Object), fields, columns, place)
         if _LONG.search(data):
-            found = json.loads(data)  # orjson makes an inexact float of an integer that has more than 64 bits
+            # orjson makes an inexact float of an integer that has more than 64 bits, and of a decimal that a float can't say.
+            found = json.loads(data, parse_float=_exact)
     except UnicodeDecodeError as error:
         raise SourceError(f"{place}: {other_encoding(data, error)}") from error
     except orjson.JSONDecodeError as error:
@@ -44,6 +51,12 @@ def row(data: bytes, fields: Fields, columns: Sequence[str], place: str, *, item
     if not isinstance(found, dict):
         raise SourceError(f"{place}: {item} must be a JSON object, and this is a {type(found).__name__}")
     return found
+
+
+def _exact(digits: str) -> float | Decimal:
+    """Return a decimal as Python's float where that is written as the same number, and else with all of its digits."""
+    number, whole = float(digits), Decimal(digits)
+    return number if Decimal(repr(number)) == whole else whole
 
 
 class _Object(dict[str, Any]):

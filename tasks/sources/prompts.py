@@ -120,10 +120,19 @@ def _tests(row: Row, named: str | None, place: str) -> str | None:
 
 def _json(value: Any, name: str, place: str, *, ascii_only: bool) -> str:
     """Return the JSON of what stands in a column. Raise SourceError where it has none, as a table's dates."""
+    if isinstance(value, Decimal):
+        return str(value)
     try:
-        return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False)
+        return json.dumps(value, ensure_ascii=ascii_only, allow_nan=False, default=_digits)
     except (TypeError, ValueError) as error:
         raise SourceError(f"{place}: {name}: can't be written as JSON: {error}") from error
+
+
+def _digits(value: Any) -> str:
+    """Return what stands for a decimal, of which JSON's readers would lose digits."""
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def _tags(row: Row, named: str | list[str] | None, place: str) -> dict[str, str]:
@@ -138,7 +147,9 @@ def _tags(row: Row, named: str | list[str] | None, place: str) -> dict[str, str]
     if not isinstance(value, dict):
         raise SourceError(f"{place}: {named or 'tags'} must be a mapping of names to texts")
     return {
-        str(name): text if isinstance(text, str) else _json(text, f"{named or 'tags'}: {name}", place, ascii_only=True)
+        str(name): str(text)
+        if isinstance(text, str | Decimal)
+        else _json(text, f"{named or 'tags'}: {name}", place, ascii_only=True)
         for name, text in value.items()
         if text is not None
     }

@@ -130,6 +130,15 @@ class Recorded(Protocol):
 
 
 @runtime_checkable
+class Personal(Protocol):
+    """A teacher that has answers under some prompts' ids, so that two of these which say the same ask for different things."""
+
+    def knows(self, prompt_id: str) -> bool:
+        """Return whether it answers this prompt by its id."""
+        ...
+
+
+@runtime_checkable
 class Particular(Protocol):
     """A teacher whose API can't say everything that a spec's `sampling` may."""
 

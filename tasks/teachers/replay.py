@@ -35,6 +35,8 @@ class ReplayTeacher:
     """The JSONL file."""
     identity: Mapping[str, Any] = field(init=False)
     """The file's checksum: other answers are other samples."""
+    _by_id: bool = field(init=False, repr=False)
+    """Whether a line names its prompt by an id."""
     _file: BinaryIO = field(init=False, repr=False)
     _index: sqlite3.Connection = field(init=False, repr=False)
     _folder: tempfile.TemporaryDirectory[str] = field(init=False, repr=False)
@@ -54,7 +56,9 @@ class ReplayTeacher:
                 "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
                 "CREATE TABLE answers (key BLOB PRIMARY KEY, offset INTEGER, place TEXT) WITHOUT ROWID; BEGIN"
             )
-            for key, offset, place in _entries(file, self.path, digest):
+            by_id = False
+            for kind, key, offset, place in _entries(file, self.path, digest):
+                by_id |= kind == "prompt_id"
                 try:
                     index.execute("INSERT INTO answers VALUES (?, ?, ?)", (key, offset, place))
                 except sqlite3.IntegrityError:
@@ -67,6 +71,7 @@ class ReplayTeacher:
             folder.cleanup()
             raise
         for name, value in (
+            ("_by_id", by_id),
             ("_file", file),
             ("_index", index),
             ("_folder", folder),
@@ -74,17 +79,21 @@ class ReplayTeacher:
         ):
             object.__setattr__(self, name, value)
 
+    def knows(self, prompt_id: str) -> bool:
+        """Return whether a line has answers under this id."""
+        return self._by_id and self._offset(_key("prompt_id", prompt_id)) is not None
+
     async def complete(self, request: Request) -> Completion:
         """Return the recorded answers from `request.sample_index` on."""
         return self._complete(request)
 
     def _complete(self, request: Request) -> Completion:
-        found = None
-        for key in (_key("prompt_id", request.prompt_id), _key("prompt", request.messages[-1].content)):
-            found = found or self._index.execute("SELECT offset FROM answers WHERE key = ?", (key,)).fetchone()
-        if found is None:
+        offset = self._offset(_key("prompt_id", request.prompt_id))
+        if offset is None:
+            offset = self._offset(_key("prompt", request.messages[-1].content))
+        if offset is None:
             raise RequestRejected(f"{self.path} has no answer: prompt {request.prompt_id}")
-        self._file.seek(found[0])
+        self._file.seek(offset)
         answers = _answers(orjson.loads(self._file.readline()))
         wanted = answers[request.sample_index : request.sample_index + request.n]
         if not wanted:
@@ -98,6 +107,11 @@ class ReplayTeacher:
             tokens_in=sum(answer.get("tokens_in") or 0 for answer in wanted),
             tokens_out=sum(answer.get("tokens_out") or 0 for answer in wanted),
         )
+
+    def _offset(self, key: bytes) -> int | None:
+        """Return where the line of a key begins."""
+        found = self._index.execute("SELECT offset FROM answers WHERE key = ?", (key,)).fetchone()
+        return None if found is None else int(found[0])
 
     async def aclose(self) -> None:
         """Close the file and remove the index."""
@@ -119,7 +133,8 @@ def _key(kind: str, text: str) -> bytes:
     return hashlib.sha256(f"{kind}\0{text}".encode(errors="surrogatepass")).digest()[:16]
 
 
-def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, int, str]]:
+def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[str, bytes, int, str]]:
+    """Yield what a line names its prompt by, the key of that, where the line begins, and what it is called."""
     offset = 0
     for number, line in enumerate(file, start=1):
         digest.update(line)
@@ -143,7 +158,7 @@ def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, i
                 f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`; "
                 "`reasoning` and `finish_reason` are texts, `tokens_in` and `tokens_out` whole numbers, `logprobs` an object"
             ) from None
-        yield _key(kind, row[kind]), start, place
+        yield kind, _key(kind, row[kind]), start, place
 
 
 def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:

@@ -212,6 +212,10 @@ BAD_SPECS = {
         changed(exports=[{"format": "soft", "to": "out", "tokenizer": "students/mine"}]),
         ["exports[0]", "soft needs", "sampling.logprobs", "`scores`"],
     ),
+    "soft labels by a teacher that gives none of a text": (
+        changed(exports=[{"format": "soft", "to": "out", "tokenizer": "students/mine", "scores": "t"}]),
+        ["exports[0].scores", "'t' can't score", "'replay'"],
+    ),
     "a tag that no prompt has": (
         changed(select={"cap": {"by": "tag:topic", "at": 1}}),
         ["spec.yaml: select.cap[0].by", "no prompt has a tag 'topic'"],

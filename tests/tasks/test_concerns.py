@@ -13,6 +13,7 @@ from storage.parquet import write_rows
 from storage.schemas import OUTCOMES, TRACES
 from storage.workspace import Workspace
 from tasks.concerns import concerns
+from tasks.selection.split import SplitOptions
 
 
 @pytest.fixture
@@ -50,3 +51,30 @@ def test_nothing_kept(workspace: Workspace):
     """A build that keeps nothing says where it was lost."""
     counts = _staged(workspace, *[("rejected", "verify", "exact_match: no number found")] * 2, ("rejected", "draw", "cut off"))
     assert list(concerns(workspace, counts)) == ["nothing was kept: verify: exact_match (2), draw: cut off (1)"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"validation": 0.5}, None),
+        ({"test": 0.25}, "for which 0.25 of the prompts were to be held back"),
+        (
+            {"validation": 0.2, "test": 0.005, "group": "tag:family"},
+            "for which 0.005 of the groups were to be held back; groups that share a text are one",
+        ),
+    ],
+    ids=["all there", "a split", "a split by groups"],
+)
+def test_a_split_without_a_trace(workspace: Workspace, options: dict[str, Any], said: str | None):
+    """What was to be held back, and isn't there, is said: whoever trains on the rest would find out late."""
+    traces = [dict.fromkeys(TRACES.names) | {"sample_id": name, "split": name} for name in ("train", "validation")]
+    write_rows(workspace.staged("traces") / "part.parquet", TRACES, traces)
+    counts = _staged(workspace, ("kept", None, None), ("kept", None, None))
+    expected = [] if said is None else [f"select.split: no trace is in the split 'test', {said}"]
+    assert list(concerns(workspace, counts, SplitOptions.model_validate(options))) == expected
+
+
+def test_a_split_of_nothing(workspace: Workspace):
+    """Where nothing is kept, that is said alone."""
+    counts = _staged(workspace, ("rejected", "dedup", "duplicates a"))
+    assert list(concerns(workspace, counts, SplitOptions(test=0.5))) == ["nothing was kept: dedup: duplicates a (1)"]

@@ -21,6 +21,8 @@ SAME = {
     "full width": ("ＨＯＷ １，０００", "how 1000"),
     "composed": ("cafe\u0301", "café"),
     "ligatures": ("ﬁne", "fine"),
+    "pictures in colour": ("how ❤\ufe0f many ➡\ufe0f clips 1\ufe0f\u20e3", "how many clips 1"),
+    "variants of one letter": ("葛\U000e0100飾 a\u034fb", "葛 飾 ab"),
     "soft hyphens": ("how ma\u00adny \u200bclips", "how many clips"),
     "sharp s": ("GROSS groß", "gross gross"),
     "underscores": ("has_close_elements", "has close elements"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from flows.cluster.apart import DRAW
 from flows.cluster.driver import ATTEMPTS, Driver
 from flows.cluster.options import RunnerOptions
 from flows.cluster.shards import shard as task
+from flows.spec import Spec
 from storage.errors import SetupError, StorageError, UserError
 from storage.lake import Lake
 from storage.outbox import Outbox
@@ -52,6 +54,8 @@ class House:
     stop: Stop = field(default_factory=Stop)
     orders: int = 0
     """That went out."""
+    spec: Any = field(default_factory=lambda: SimpleNamespace(dataset="d", model_dump=lambda **_: {}))
+    """What is built."""
 
     def extend(self, rows: list[dict[str, Any]]) -> None:
         """Note them, or not."""
@@ -67,7 +71,7 @@ class House:
             stop=self.stop,
             build_id="b",
             say=print,
-            spec=SimpleNamespace(dataset="d", model_dump=lambda **_: {}),
+            spec=self.spec,
             progress=SimpleNamespace(budget=Budget(None), spending=Spending(), tally=Tally(), passing=Passing(), afar={}),
             at_work=SimpleNamespace(source=source, asked=self, worked={}, verdicts_lost=False),
         )
@@ -199,3 +203,25 @@ async def test_a_cluster_that_does_not_say_that_a_worker_is_gone(house: House, m
         await house.work(monkeypatch, killed_at_first)
     assert sorted(row["ord"] for row in house.rows) == [0, 1]
     assert house.orders == 3
+
+
+async def test_the_spec_that_workers_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is the run's: what a spec leaves out isn't said in its stead, where that would contradict what it says."""
+    house.spec = Spec.model_validate(
+        {
+            "dataset": "d",
+            "prompts": [{"source": "p.jsonl", "license": "MIT"}],
+            "teachers": [{"name": "t", "provider": "replay", "model": "m", "path": "a.jsonl", "license": "MIT"}],
+            "dedup": {"near": True},
+            "exports": [{"to": "out", "shard_bytes": "500MB", "reasoning": "omit"}],
+            "runner": {"use": "dask"},
+        }
+    )
+    read: list[dict[str, Any]] = []
+
+    def works(folder: Path, _: Path) -> dict[str, int]:
+        read.append(json.loads((folder / "brief.json").read_bytes())["spec"])
+        return {"unseen": 1}
+
+    await house.work(monkeypatch, works)
+    assert Spec.model_validate(read[0]).hash == house.spec.hash

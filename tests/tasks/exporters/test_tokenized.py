@@ -47,24 +47,31 @@ class TestTokens:
         """How many are tokenized at a time changes nothing."""
         traces = [make_trace(n) for n in range(7)]
         expected = rows(folders[name], *traces)
-        for bound, number in (("BATCH", 2), ("CHARS", 50)):
+        for bound, number in (("BATCH", 2), ("BYTES", 50)):
             with monkeypatch.context() as patch:
                 patch.setattr(tokenized, bound, number)
                 assert rows(folders[name], *traces) == expected
 
 
-def test_long_ones(folders: dict[str, str], monkeypatch: pytest.MonkeyPatch):
-    """Of long conversations fewer are tokenized at a time: each of their tokens takes a hundred bytes meanwhile."""
-    sizes: list[int] = []
+@pytest.fixture
+def sizes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Give the bytes that are tokenized at a time."""
+    found: list[int] = []
     encode = chat.Chat.encode
 
     def watched(self: chat.Chat, rendered: list[Rendered], **given: Any) -> Any:
-        sizes.append(sum(len(each.text) for each in rendered))
+        found.append(sum(len(each.text.encode()) for each in rendered))
         return encode(self, rendered, **given)
 
     monkeypatch.setattr(chat.Chat, "encode", watched)
-    monkeypatch.setattr(tokenized, "CHARS", 10_000)
-    assert len(rows(folders["chatml"], *(make_trace(n, response="It is. " * 500) for n in range(9)))) == 9
+    return found
+
+
+@pytest.mark.parametrize("response", ["It is. " * 500, "它是。" * 400], ids=["English", "Chinese"])
+def test_long_ones(folders: dict[str, str], sizes: list[int], monkeypatch: pytest.MonkeyPatch, response: str):
+    """Of long conversations fewer are tokenized at a time: each of their bytes takes some hundred meanwhile."""
+    monkeypatch.setattr(tokenized, "BYTES", 10_000)
+    assert len(rows(folders["chatml"], *(make_trace(n, response=response) for n in range(9)))) == 9
     assert len(sizes) == 3
     assert max(sizes) < 12_000
 
@@ -203,6 +210,24 @@ class TestTooLong:
         assert set(learnt(folders["chatml"], found[1])) == {"x"}
         told = protocol.facts(made)
         assert (told["truncated"], told["dropped"]["too_long"]) == (1, 1)
+
+    def test_far_too_long(self, folders: dict[str, str], sizes: list[int], monkeypatch: pytest.MonkeyPatch):
+        """What can't be as few tokens is left out likewise, and takes no time and no memory for it."""
+        monkeypatch.setattr(tokenized, "BYTES", 1_000)
+        traces = [make_trace(0), make_trace(1, messages=[user("y" * 3_000)]), make_trace(2, response="x" * 3_000)]
+        made = make("tokenized", {"tokenizer": folders["chatml"], "max_length": 80})
+        assert [row["sample_id"] for row in made.rows(traces)] == ["s0"]
+        told = protocol.facts(made)
+        assert (told["traces"], told["sequences"], told["dropped"]["too_long"]) == (3, 1, 2)
+        assert sum(sizes) < 1_000
+
+    @pytest.mark.parametrize("options", [{}, {"max_length": 80, "too_long": "truncate"}], ids=["unbounded", "truncated"])
+    def test_far_too_long_to_be_a_row(self, folders: dict[str, str], monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]):
+        """Where it isn't to be left out it is an error, with its name, before it takes the machine's memory."""
+        monkeypatch.setattr(tokenized, "LONGEST", 2_000)
+        assert len(rows(folders["chatml"], make_trace(response="x" * 1_900), **options)) == 1
+        with pytest.raises(SpecError, match=r"prompt 'p1': its sample s1 makes a conversation of 3,0\d\d bytes"):
+            rows(folders["chatml"], make_trace(0), make_trace(1, response="x" * 3_000), **options)
 
     def test_told(self, folders: dict[str, str]):
         """A person hears of both, over all splits."""

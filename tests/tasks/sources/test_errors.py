@@ -327,6 +327,15 @@ class TestFiles:
             read(path)
         assert str(caught.value).startswith(f"{path}:{'' if said[:2] == '1:' else ' '}{said}")
 
+    @pytest.mark.parametrize(("name", "where"), [("p.jsonl", ":2: a line"), ("p.json", ": row 2: an array's item")])
+    def test_what_is_too_large(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, where: str):
+        """A row of a gigabyte, as where a file lacks its line breaks, is told by its size."""
+        monkeypatch.setattr("tasks.sources.objects.LARGEST", 100)
+        rows = [json.dumps({"prompt": "x" * length}) for length in (10, 100)]
+        path = text(tmp_path, "\n".join(rows) if name == "p.jsonl" else f"[{', '.join(rows)}]", name)
+        with pytest.raises(SourceError, match=rf"{name}{where} has 114 bytes, and may have 100; is it one row\?"):
+            read(path)
+
     def test_the_second_of_a_glob(self, tmp_path: Path):
         """In a pattern, the file is named and not the pattern."""
         jsonl(tmp_path, GOOD, name="1.jsonl")

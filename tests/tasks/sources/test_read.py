@@ -104,6 +104,25 @@ class TestFields:
         (one,) = read(jsonl(tmp_path, {"prompt": "Hi", "reference": number}))
         assert one.prompt.reference == str(number)
 
+    @pytest.mark.parametrize("digits", ["3.14159265358979323846", "1234567890123456.78", "9007199254740993.0", "0.5", "1e23"])
+    def test_long_decimals_stay_exact(self, tmp_path: Path, digits: str):
+        """So is a decimal that has more digits than a double holds, as a text and in a mapping; any other is as Python writes it."""
+        line = f'{{"prompt": "Hi", "reference": {digits}, "tags": {{"one": {digits}, "list": [{digits}]}}}}'
+        (one,) = read(jsonl(tmp_path, line.encode()))
+        long = len(digits) > 5
+        assert one.prompt.reference == one.prompt.tags["one"] == (digits if long else str(float(digits)))
+        assert one.prompt.tags["list"] == (f'["{digits}"]' if long else f"[{float(digits)}]")
+
+    def test_ids_that_differ_in_their_last_digit(self, tmp_path: Path):
+        """They are two, of integers beyond 64 bits too, in each form that has numbers."""
+        numbers = [2**64, 2**64 + 1, -(2**63) - 1, -(2**63) - 2]
+        rows = [{"id": number, "prompt": "Hi"} for number in numbers]
+        (tmp_path / "array.json").write_text(json.dumps(rows))
+        table = pa.table({"id": pa.array(list(map(Decimal, numbers)), pa.decimal128(38, 0)), "prompt": ["Hi"] * len(numbers)})
+        pq.write_table(table, tmp_path / "table.parquet")
+        for path in (jsonl(tmp_path, *rows), tmp_path / "array.json", tmp_path / "table.parquet"):
+            assert [each.prompt.prompt_id for each in read(path)] == list(map(str, numbers))
+
 
 class TestLicenses:
     """Each row's own licence."""

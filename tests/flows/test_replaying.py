@@ -1,0 +1,65 @@
+"""Builds of recorded answers: whose they are, where several prompts say the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from storage.lake import Lake
+from tests.flows.test_landing import build
+
+TEXT = "What is 2 + 2?"
+
+
+def write(path: Path, *rows: dict[str, Any]) -> None:
+    """Write JSONL."""
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+async def answers(folder: Path, *prompts: str, k: int = 2) -> dict[str, list[str]]:
+    """Build a dataset of prompts that say the same, and return which responses each id kept."""
+    write(folder / "p.jsonl", *({"id": each, "prompt": TEXT} for each in prompts))
+    teacher = {"name": "t", "provider": "replay", "model": "m", "path": "a.jsonl", "license": "MIT"}
+    spec = {
+        "dataset": "d",
+        "prompts": [{"source": "p.jsonl", "license": "MIT"}],
+        "teachers": [teacher],
+        "sampling": {"k": k},
+        "dedup": {"exact": False},
+    }
+    (folder / "spec.yaml").write_text(json.dumps(spec))
+    lake = Lake(folder / "lake")
+    landed = await build(folder / "spec.yaml", lake)
+    rows = pq.read_table(lake.snapshot("traces", "d", landed["build_id"])).to_pylist()
+    return {each: sorted(row["response"] for row in rows if row["prompt_id"] == each) for each in prompts}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder in which the command runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def test_by_id(folder: Path):
+    """Each prompt has the answers that the file has under its id, whichever was asked first, and in another build too."""
+    recorded = {"p": ["a", "b"], "q": ["c", "d"]}
+    write(folder / "a.jsonl", *({"prompt_id": each, "responses": texts} for each, texts in recorded.items()))
+    assert await answers(folder, "q") == {"q": recorded["q"]}
+    assert await answers(folder, "p", "q") == recorded
+
+
+async def test_by_text(folder: Path):
+    """By the text they share them, as everything that asks the same does: they are samples of one request."""
+    write(folder / "a.jsonl", {"prompt": TEXT, "responses": ["a", "b"]})
+    assert await answers(folder, "p", "q") == {"p": ["a", "b"], "q": ["a", "b"]}
+
+
+async def test_by_both(folder: Path):
+    """Whoever has answers under its id has these, and all others those of the text."""
+    write(folder / "a.jsonl", {"prompt": TEXT, "responses": ["a"]}, {"prompt_id": "q", "responses": ["b"]})
+    assert await answers(folder, "p", "q", "r", k=1) == {"p": ["a"], "q": ["b"], "r": ["a"]}
