@@ -143,6 +143,8 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("5", "x = \\boxed{5} or x = \\boxed{6}", False),
+    ("6", "x = \\boxed{5} or x = \\boxed{6}", False),
     ("Paris", "The answer is **Paris**, the capital of France.", True),
     ("Paris", "The answer is Paris because it's the capital.", True),
     ("Paris", "The answer is **Paris** or **London**.", False),
@@ -273,6 +275,24 @@ def test_a_finding_says_what_was_compared(
 def test_a_number_at_which_the_response_was_cut_off_does_not_count(response: str, finish_reason: str, passed: bool) -> None:
     """A 7 at the cut may be the beginning of 72."""
     assert check("7", response, finish_reason, kind="number").passed is passed
+
+
+@pytest.mark.parametrize(
+    ("reference", "response", "passed"),
+    [
+        ("5", "The answer is >5.", None),
+        ("5", "The answer is:\n> 5", True),
+        ("1, 2, 3", "The answer is 1, 2, 3, ...", None),
+        ("0.333", "The answer is 0.333...", None),
+        ("5", "The answer is 5...", True),
+        ("\\$5", "\\$5.00", True),
+        ("6", "x = \\boxed{5} or x = \\boxed{6}", False),
+        ("6", "<answer>5</answer> or <answer>6</answer>", False),
+    ],
+)
+def test_where_announced_mathematics_begins_and_ends(reference: str, response: str, passed: bool | None) -> None:
+    """A sign before it and an ellipsis behind it belong to it."""
+    assert check(reference, response, kind="math").passed is passed
 
 
 def test_a_text_at_which_the_response_was_cut_off_does_not_count() -> None:

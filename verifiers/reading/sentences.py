@@ -39,7 +39,7 @@ _INSTEAD = r"(?=[^\w\s]{0,4}(?-i:[A-Z0-9]|\\))"
 _REFUSED = re.compile(
     rf"""[\W_]{{0,20}}+{_LEAD}(?P<word>
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
-        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s{_RIGHT}|(?:that|this)\scontradicts\b
+        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe(?:\s{_RIGHT}|(?=[,.;!]|\s(?:because|since|as)\b))|(?:that|this)\scontradicts\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
         |(?:but\s)?{DISAGREES}
         |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:

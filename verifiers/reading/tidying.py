@@ -13,9 +13,9 @@ _SPOKEN_MINUS = re.compile(
 )
 _MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
 _FACTORIAL = re.compile(
-    r"(?<=[0-9)])!+(?=\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
+    r"(?<=[0-9)])!+(?=[.,;]|\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
 )
-"""Not "**72!**", nor "72! - great"."""
+"""Also "3!.": who only exclaims writes no full stop behind it. Not "**72!**", nor "72! - great"."""
 _ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 
 

@@ -15,6 +15,22 @@ def ids(case: object) -> str | None:
 
 
 CHOICES = [
+    ("The answer is B if the car is moving.", None),
+    ("The answer is B if x > 0, C otherwise.", None),
+    ("The answer is B unless the car is moving.", None),
+    ("The answer is B only if x = 0.", None),
+    ("The answer is B, provided that x > 0.", None),
+    ("The answer is (B) when the car is moving.", "B"),
+    ("The answer is B if we look closely.", "B"),
+    ("The answer is B in the first case, C in the second.", None),
+    ("The answer is B for men and C for women.", None),
+    ("The answer is B. C is also correct.", None),
+    ("The answer is B. But C could also be right.", None),
+    ("The answer is B. C is also a mammal, but it is small.", "B"),
+    ("I don't think the answer is B.", None),
+    ("You claim that the answer is B.", None),
+    ("The answer is B. But that can't be, since the car moves.", None),
+    ("<answer>B</answer> or <answer>C</answer>", None),
     ("B. Wait, that's wrong.", None),
     ("B. Paris. Hold on, I made a mistake.", None),
     ("B. Let me check that: yes.", "B"),
