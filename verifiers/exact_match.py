@@ -156,7 +156,7 @@ class ExactMatch:
         return read if isinstance(read, NoAnswer) else replace(read, how=where.how, at_end=where.at_end)
 
     def _read(self, response: str, *, whole: bool) -> Found:
-        if self.kind == "number" and self.tolerance:
+        if self.kind in {"number", "math"} and self.tolerance:
             response = ended(response)  # 1.414... is as near as its digits
         match self.kind:
             case "number":

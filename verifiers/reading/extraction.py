@@ -21,6 +21,7 @@ from verifiers.reading.markers import markers, other_case
 from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
 from verifiers.reading.signs import Marker, boxes, hashes, tags
 from verifiers.reading.thinking import after_thinking
+from verifiers.reading.tidying import FACTORIAL
 
 UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0
@@ -43,8 +44,8 @@ MAX_LINE = 4000
 _DRESS = " \t\r\n*_`>"
 _DRESSED = re.compile(r"(?:[ \t\r*_`:]|\n[ \t>]{0,8})*")
 """Before an answer; only where a line begins ">" is a quotation's, and no sign."""
-_FACTORIAL = re.compile(r"(?<=[0-9)])!(?=[.,;)]|\s*[-=+*/^\\])|(?:(?<=[\s$(][a-z])|(?<=^[a-z]))!")
-"""No end of a sentence: "n!", "3! = 6"."""
+_SYMBOLIC = re.compile(r"(?:(?<=[\s$(][a-z])|(?<=^[a-z]))!")
+"""No end of a sentence: "n!"."""
 _SHIELD = "\u01c3"
 """In its place while sentences are told apart."""
 _GOES_ON = re.compile(r"(?:,\s?|\.\d+)$")
@@ -204,7 +205,8 @@ def _behind(body: str, marker: Marker) -> Answer | None:
 def _sentence(rest: str) -> tuple[str, int, bool]:
     """Return an answer without what explains it, where it ends, and whether it is a question. Fenced mathematics is one word."""
     end, at = 0, 0
-    rest = _FACTORIAL.sub(_SHIELD, rest)
+    if "!" in rest:
+        rest = _SYMBOLIC.sub(_SHIELD, FACTORIAL.sub(lambda match: _SHIELD * len(match[0]), rest))
     while (opener := _OPENER.match(rest, at)) is not None:
         close = _OPENERS[opener[0]]
         closed = rest.find(close, opener.end())
