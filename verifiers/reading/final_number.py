@@ -143,7 +143,7 @@ _FUNCTION = re.compile(
     re.IGNORECASE,
 )
 ROOT = re.compile(
-    r"(?:√|\b(?:log|ln|lg|sin|cos|tan|cot|arcsin|arccos|arctan)(?=[\s(])|\b(?:sqrt|exp|floor|ceil|gcd|lcm|max|min|abs|[a-zA-Z])(?=\())\s*\(?\s*$"
+    r"(?:[√⌊⌈]|\b(?:log(?:[_₀-₉]?[\d{}₀-₉]{1,4})?|ln|lg|sin|cos|tan|cot|arcsin|arccos|arctan)(?=[\s(])|\b(?:sqrt|exp|floor|ceil|gcd|lcm|max|min|abs|[a-zA-Z])(?=\())\s*\(?\s*$"
 )
 _OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s*\(?\s*$")
 """Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
@@ -192,8 +192,8 @@ _SPOKEN_OPERATOR = re.compile(
 _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\s", re.IGNORECASE)
 _NEXT_CLAUSE = re.compile(r"\s*[.;!?]\s+[^\W\d]|[^,(]*(?:\(|\[|\s—\s)|[^,]*,\s+[a-z]")
 UNFINISHED = re.compile(
-    rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
-    r"|(?:or|and) (?:more|less|fewer|so|above|under|below|over|beyond|up|upwards?|higher|greater|larger|lower|smaller)\b"
+    rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^≤≥{UNKNOWN}]|pi\b|times pi\b|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
+    r"|(?:or|and|if not) (?:more|less|fewer|so|above|under|below|over|beyond|up|upwards?|higher|greater|larger|lower|smaller)\b"
     r"|upwards?\b|squared\b|cubed\b|factorial\b|(?:hundred|thousand|million)ths?\b"
     r"|(?:, )?plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"

@@ -111,7 +111,7 @@ _SAID_BY_OTHERS = re.compile(
 _OF_THINGS = re.compile(r"\s(?!(?:is|was|would|but|because|since|as|if|when|here|instead|by|for|and|or)\b)[a-z]", re.IGNORECASE)
 """Behind a number of things, which may be the answer: "they could answer 7 questions"."""
 _DENIED = re.compile(
-    rf"\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\sthe\sanswer)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
+    rf"\s?\((?:extraneous|rejected?|invalid)\)|\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\s(?:the\sanswer|valid|a\ssolution)|extraneous|rejected|invalid)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
     rf"|\s(?:is|was|would)n['\u2019]t\s(?:be\s)?{_RIGHT}\b(?!\s(?:by|for|to|in|if|when|about)\b)",
     re.IGNORECASE,
 )
