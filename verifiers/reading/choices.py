@@ -16,11 +16,15 @@ from verifiers.reading.signs import Marker
 from verifiers.reading.thinking import after_thinking
 
 _CHOICE_WINDOW = 4000
+_OPTION = r"(?:(?i:option|choice|answer)\s)?\(?"
 _ALSO = re.compile(
-    r"[.;,!]\s(?:(?i:but|and|however|although|though),?\s)?(?:(?i:option|choice|answer)\s)?\(?(?P<letter>[A-Z])\)?\s(?:is\s(?:also|equally)"
-    r"|(?:could|might|may)\s(?:also|equally)\sbe|would\salso\sbe|(?:could|might)\sbe)\s(?:a(?:nother)?\s)?(?:correct|right|true|valid|acceptable|the\sanswer)\b"
+    r"[.;,!]\s(?:(?i:but|and|however|although|though),?\s)?"
+    rf"{_OPTION}(?P<also>[A-Z])\)?\s(?:(?:is|would\sbe)\s(?:also|equally)|(?:could|might|may)\s(?:also\s|equally\s)?be)"
+    r"\s(?:a(?:nother)?\s)?(?:correct|right|true|valid|acceptable|the\sanswer)\b"
+    rf"|[.;!]\s(?i:but|however|yet|actually),?\s{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
+    rf"|[.;,!]\s(?i:but\s)?(?i:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)\s{_OPTION}(?P<now>[A-Z])(?=\)?[.,;!]|$)"
 )
-"""Behind a letter: "C is also correct"."""
+"""Behind a letter: "C is also correct", "However, C is correct", "It is now C"."""
 _LINES = 8
 """That begin with the letter: no honest response has more."""
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
@@ -69,10 +73,11 @@ def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found 
 
 def _also(body: str, marker: Marker, letter: str, choices: str) -> NoAnswer | None:
     """Refuse "The answer is B. C is also correct."."""
-    also = _ALSO.search(plain(body[marker.end : marker.end + WINDOW]))
-    if also is None or also["letter"] == letter or also["letter"] not in choices:
-        return None
-    return NoAnswer(why=f"several choices: {letter} and {also['letter']}")
+    for also in _ALSO.finditer(plain(body[marker.end : marker.end + WINDOW])):
+        other = also["also"] or also["instead"] or also["now"]
+        if other != letter and other in choices:
+            return NoAnswer(why=f"several choices: {letter} and {other}")
+    return None
 
 
 def whole_choice(text: str, choices: str) -> Found:
