@@ -120,6 +120,12 @@ def _marked(body: str, extract: Literal["boxed", "tag", "hashes", "last_line", "
     found = boxes(body) if extract == "boxed" else tags(body)
     if not found:
         return NoAnswer(why="no \\boxed{} found" if extract == "boxed" else "no <answer> found")
+    return _last(body, found)
+
+
+def _last(body: str, found: list[Marker]) -> Found:
+    if found[-1].doubt:
+        return NoAnswer(why="what is in the last box is not the answer")
     return several_answers(body, found, found[-1], str.strip) or _closed(body, found[-1])
 
 

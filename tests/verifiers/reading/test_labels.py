@@ -22,6 +22,8 @@ SEVERAL_PARTS = [
     "(a) The probability is $\\boxed{3}$.\n\n(b) The expected value is $\\boxed{5}$.",
     "Part (a): \\boxed{3}\nPart (b): \\boxed{5}",
     "<answer>3</answer> or <answer>5</answer>",
+    "If $n$ is even, $\\boxed{3}$; if odd, $\\boxed{5}$.",
+    "\\boxed{3}\\text{ if }n\\text{ is even}, \\boxed{5}\\text{ otherwise}",
 ]
 LISTED = [
     "a) 3\nb) 5",
@@ -72,3 +74,37 @@ def test_parts_of_a_solution_have_one_answer(response, value):
 def test_choices_for_several_questions_are_none(response):
     """A response that answers two questions chooses nothing."""
     assert not isinstance(find_choice(response, "ABCDE"), Answer)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "$x = -\\boxed{5}$",
+        "$\\boxed{5}\\pi$",
+        "$\\boxed{5}\\sqrt{2}$",
+        "$\\boxed{5}^2$",
+        "$x \\ne \\boxed{5}$",
+        "\\boxed{5}\\cdot 10^3",
+    ],
+)
+def test_a_part_of_an_answer_in_a_box_is_none(response):
+    """What stands right beside the box belongs to the answer, too."""
+    assert number(response) is None
+    assert not isinstance(announced(response), Answer)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "$\\boxed{5}^\\circ$",
+        "$\\boxed{5}\\%$",
+        "$2 \\cdot \\boxed{5} = 10$",
+        "$\\boxed{5} \\times 2 = 10$",
+        "$10 - \\boxed{5} = 5$",
+        "$7-2=\\boxed{5}$",
+        "\\boxed{5}!",
+    ],
+)
+def test_a_box_in_an_equation_or_before_a_unit_holds_the_answer(response):
+    """It fills a gap there."""
+    assert number(response) == 5
