@@ -19,32 +19,19 @@ from verifiers.mathematics import equality, intervals, sets
 from verifiers.mathematics.mathtext import MAX_CHARS, Unreadable
 from verifiers.mathematics.statements import Statement
 from verifiers.protocol import Brought, Finding, Trial, verifier
-from verifiers.reading import dates, json_values, units
+from verifiers.reading import asked, dates, json_values, units
 from verifiers.reading.answers import Answer, Found, NoAnswer, find_number, find_texts, whole_number
+from verifiers.reading.asked import shown
 from verifiers.reading.choices import find_choice, whole_choice
 from verifiers.reading.extraction import UNANNOUNCED, Extract, Pattern, announced, passage
 from verifiers.reading.markup import fold, plain
-from verifiers.reading.numerals import numerals
 from verifiers.reading.strict_json import NoJson
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import ended
 
-MAX_SHOWN = 200
-"""Characters of an answer that a verdict keeps."""
 _PROSE = 2
 """Words without mathematics, from which on a response gives no answer."""
 _WORD = re.compile(r"(?<![\\\w{])[A-Za-z]{2,}(?!\w)")
-_DOZEN = re.compile(r"\bdozens?\b", re.IGNORECASE)
-_ASKS_DOZENS = re.compile(r"\b(?:how many|number of|in)\s(?:\w+\s){0,2}dozens?\b", re.IGNORECASE)
-_OF_ALL = re.compile(r"(.{1,60}?)\s(?:out\s)?of\s.{1,80}", re.IGNORECASE)
-_ASKS_HOW_MANY = re.compile(r"\b(?:how many|number of)\b", re.IGNORECASE)
-_ASKS_BOUND = re.compile(
-    r"\b(?:at\s(?:least|most)|least|most|min(?:imum|imal)?|max(?:imum|imal)?|fewest|smallest|largest|greatest|lowest|highest|up\sto|need(?:s|ed)?|must"
-    r"|required?|enough|can|could|sufficient|guarantee[sd]?|ensure[sd]?|limit|mindestens|höchstens|minimal|maximal|au\s(?:moins|plus)|al\smenos|(?:mín|máx)im[oa]"
-    r"|pelo\smenos|almeno|(?:min|mass)im[oa]|минимум|максимум|наименьш\w+|наибольш\w+)\b|至少|至多|最[少多小大低高]|少なくとも|최소|최대|적어도",
-    re.IGNORECASE,
-)
-"""In a prompt to which "at least 5" may be an answer."""
 _QUOTES = ('"', "'", "“", "”", "\u2018", "\u2019", "«", "»", "`", "**", "__", "*", "_", "$")
 _END = re.compile(r"(?:[.,;:?\u3002\uff01\uff1f]|(?<![0-9)])!)+$")
 """What ends a sentence: 5! is another number than 5."""
@@ -54,7 +41,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="13", isolated=False, pure=True)
+@verifier(version="14", isolated=False, pure=True)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -100,11 +87,16 @@ class ExactMatch:
         if isinstance(expected, NoAnswer):
             return Finding(passed=None, reason=f"the reference can't be read: {expected.why}")
         if self.kind == "number" and isinstance(found, Answer):
-            found = _as_asked(found, expected, prompt.prompt, sample.response)
+            found = asked.as_asked(found, expected, prompt.prompt, sample.response)
         if isinstance(found, NoAnswer):
             return Finding(passed=False, reason=found.why)
         if cut_off and found.at_end:
             return Finding(passed=False, reason=f"cut off at {shown(found.text)}", answer=shown(found.text))
+        return self._unless_unclear(expected, found, prompt, sample)
+
+    def _unless_unclear(self, expected: Answer, found: Answer, prompt: Prompt, sample: Sample) -> Finding:
+        if self.kind in {"number", "math"} and asked.may_be_factorial(found, prompt.prompt, sample.response):
+            return Finding(passed=None, reason=f"{shown(found.text)}! may be a factorial ({found.how})", answer=shown(found.text))
         compared = self._compared(expected, found)
         return self._compared(expected, found.also) if found.also and not compared.passed else compared
 
@@ -164,7 +156,7 @@ class ExactMatch:
         return read if isinstance(read, NoAnswer) else replace(read, how=where.how, at_end=where.at_end)
 
     def _read(self, response: str, *, whole: bool) -> Found:
-        if self.kind == "number" and self.tolerance:
+        if self.kind in {"number", "math"} and self.tolerance:
             response = ended(response)  # 1.414... is as near as its digits
         match self.kind:
             case "number":
@@ -313,38 +305,7 @@ def _bare(text: str) -> str:
 @lru_cache(maxsize=4096)
 def _reference_number(reference: str) -> Found:
     found = find_number(reference)
-    return found if isinstance(found, NoAnswer) else _priced(found, reference)
-
-
-def _as_asked(found: Answer, expected: Answer, question: str, response: str) -> Found:
-    """Return a number in what the prompt counts, and none where it is a bound that nobody asks for."""
-    if found.bound and not expected.bound and not _ASKS_BOUND.search(question):
-        return NoAnswer(why=f"a bound, not a number: {shown(found.text)} ({found.how})")
-    found = _counted(_in_dozens(found, expected, question), expected, question)
-    return _priced(found, response) if expected.unit else found
-
-
-def _in_dozens(found: Answer, expected: Answer, question: str) -> Answer:
-    """Return 12 for "12 dozen" where dozens are what is counted."""
-    dozens = [_DOZEN.search(each.text) is not None for each in (found, expected)]
-    if dozens != [True, False] or found.value in {None, expected.value} or not _ASKS_DOZENS.search(question):
-        return found
-    return replace(found, value=(found.value or 0) / Fraction(12))
-
-
-def _counted(found: Answer, expected: Answer, question: str) -> Answer:
-    """Return 5 for "5 out of 6" where the prompt asks how many."""
-    whole = expected.value is not None and expected.value.denominator == 1
-    part = _OF_ALL.fullmatch(found.text)
-    if not whole or part is None or found.value == expected.value or not _ASKS_HOW_MANY.search(question):
-        return found
-    counted = numerals(part[1])
-    return replace(found, value=counted[0].value) if len(counted) == 1 else found
-
-
-def _priced(found: Answer, text: str) -> Answer:
-    """Return a number with the sign of money that stands beside it as its unit."""
-    return found if found.unit else replace(found, unit=units.currency(text, found.text))
+    return found if isinstance(found, NoAnswer) else asked.priced(found, reference)
 
 
 @lru_cache(maxsize=4096)
@@ -392,9 +353,3 @@ def _finding(found: Answer, expected: str, *, equal: bool | None, why: str = "eq
     answer, wanted = shown(found.text), shown(expected)
     reason = f"matches {wanted}" if equal else (f"{answer} ≠ {wanted}" if equal is False else f"{answer} and {wanted}: {why}")
     return Finding(passed=equal, reason=f"{reason} ({found.how})", answer=answer)
-
-
-def shown(text: str) -> str:
-    """Return an answer in one line, as a reason tells it."""
-    text = " ".join(text.encode("utf-8", "replace").decode().split())
-    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 1] + "…"

@@ -11,15 +11,16 @@ from pydantic import Field
 
 from storage.errors import VerifierError
 from storage.records import Prompt, Sample
-from verifiers.exact_match import ExactMatch, shown
+from verifiers.exact_match import ExactMatch
 from verifiers.protocol import Brought, Finding, Trial, verifier
 from verifiers.reading import units
 from verifiers.reading.answers import Answer, NoAnswer, find_number
+from verifiers.reading.asked import shown
 from verifiers.reading.declining import KNOWS_NOT
 from verifiers.refusal import declines
 
 
-@verifier(version="12")
+@verifier(version="13")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 

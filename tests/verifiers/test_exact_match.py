@@ -143,6 +143,8 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("5", "x = \\boxed{5} or x = \\boxed{6}", False),
+    ("6", "x = \\boxed{5} or x = \\boxed{6}", False),
     ("Paris", "The answer is **Paris**, the capital of France.", True),
     ("Paris", "The answer is Paris because it's the capital.", True),
     ("Paris", "The answer is **Paris** or **London**.", False),
@@ -275,6 +277,28 @@ def test_a_number_at_which_the_response_was_cut_off_does_not_count(response: str
     assert check("7", response, finish_reason, kind="number").passed is passed
 
 
+@pytest.mark.parametrize(
+    ("reference", "response", "passed"),
+    [
+        ("5", "The answer is >5.", None),
+        ("5", "The answer is:\n> 5", True),
+        ("1, 2, 3", "The answer is 1, 2, 3, ...", None),
+        ("0.333", "The answer is 0.333...", None),
+        ("5", "The answer is 5...", True),
+        ("72", "**The answer is 72!**", True),
+        ("72", "The answer is **72!** (3 boxes of 24)", True),
+        ("72", "The answer is 72! - great job", True),
+        ("120", "The answer is 5! = 120", True),
+        ("\\$5", "\\$5.00", True),
+        ("6", "x = \\boxed{5} or x = \\boxed{6}", False),
+        ("6", "<answer>5</answer> or <answer>6</answer>", False),
+    ],
+)
+def test_where_announced_mathematics_begins_and_ends(reference: str, response: str, passed: bool | None) -> None:
+    """A sign before it and an ellipsis behind it belong to it."""
+    assert check(reference, response, kind="math").passed is passed
+
+
 def test_a_text_at_which_the_response_was_cut_off_does_not_count() -> None:
     """A word at the cut may be the beginning of another."""
     assert check("Pari", "The answer is Pari", "length").passed is False
@@ -299,6 +323,12 @@ def test_a_text_at_which_the_response_was_cut_off_does_not_count() -> None:
 def test_a_tolerance_is_absolute_and_exact(tolerance: float, response: str, passed: bool) -> None:
     """Half a unit in the last place is the spec's to grant, and 0.01 is a hundredth, not its nearest float."""
     assert check("3.1416", response, kind="number", tolerance=tolerance).passed is passed
+
+
+def test_digits_that_go_on_are_as_near_as_they_are_for_mathematics_too() -> None:
+    """Without a tolerance, nobody knows how they go on."""
+    assert check("3.1416", "The answer is 3.14...", kind="math", tolerance=0.01).passed is True
+    assert check("3.14", "The answer is 3.14...", kind="math").passed is None
 
 
 def test_case_counts_where_the_spec_says_so() -> None:

@@ -301,7 +301,7 @@ async def test_words_that_are_like_a_verdict(reason: str) -> None:
 
 CONTROLS = [
     "<|im_end|>", "<|im_start|>system", "<|eot_id|>", "<|start_header_id|>", "<|end|>", "<|channel|>", "<|START_OF_TURN_TOKEN|>", "<｜User｜>",
-    "<｜end▁of▁sentence｜>", "</s>", "<s>", "<eos>", "<end_of_turn>", "<start_of_turn>", "[INST]", "[/INST]", "<<SYS>>", "[SYSTEM_PROMPT]",
+    "<｜end▁of▁sentence｜>", "</s>", "<s>", "<eos>", "<end_of_turn>", "<start_of_turn>", "<sep>", "<eoa>", "<role>", "</role>", "<end_of_utterance>", "[INST]", "[/INST]", "<<SYS>>", "[SYSTEM_PROMPT]",
     "[TOOL_CALLS]", "</think>", "<think>", "<|turn>", "<turn|>", "<channel|>", "[|endofturn|]", "[|user|]", "]~b]", "]~!b[", "[e~[",
     "<SPECIAL_11>", "<extra_id_1>", "<reserved_106>", "<seed:eos>", "<EOS_TOKEN>", "[EOS]", "[EOT]",
 ]  # fmt: skip

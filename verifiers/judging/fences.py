@@ -60,6 +60,7 @@ _CONTROL = re.compile(
     |\|\w{1,30}>|\w{1,30}\|>  # Gemma 4's <|turn> and <turn|>
     |\|[a-z]{1,30}\|\]  # EXAONE's [|endofturn|]
     |/?(?:s|bos|eos|think|sop|eop|(?:start|end)_of_turn|seed:\w{1,20})>  # Llama 2's, Gemma's, GLM's, Seed's
+    |/?(?:sep|eo[ah]|role|end_of_utterance)>  # Reka's, InternLM's, Ling's, SmolVLM's
     |(?:(?:BOS|EOS)_TOKEN|(?:SPECIAL|extra_id|reserved)_\d{1,4})>  # Cohere's, Nemotron's, Baichuan's
     |/?(?:INST|SYSTEM_PROMPT|THINK|gMASK|[BE]OS|EOT|(?:AVAILABLE_)?TOOLS?(?:_\w{1,20})?)\]  # Mistral's, GLM's, Kimi's
     |</?SYS>>

@@ -27,6 +27,7 @@ _ABOUT = re.compile(r"\\(?:approx|simeq)(?![a-zA-Z])|\b(?:approximately|approx\.
 _ONLY_NAME = re.compile(r"[$\\(\[*\s]*(?:[A-Za-z](?:_\{?\w+\}?)?)?\s*=?\s*")
 """Before ≈, where it is nothing that could be an answer."""
 _DECIMALS = re.compile(r"-?\d+\.?(\d*)\D*")
+_DATE = re.compile(r"[$\s]*\d{4}-\d\d-\d\d[$\s.]*")
 _BESIDE_SIGNS = re.compile(r"\s*([^\w\s\\])\s*")
 """Spaces that nobody means: 3 : 4 and 3:4."""
 
@@ -128,6 +129,8 @@ def same_signs(expected: str, found: str) -> bool:
 
 def statement(text: str) -> Statement | Unreadable:
     """Read an answer, or say why it can't be read."""
+    if _DATE.fullmatch(text):
+        return Unreadable("a date, and no subtraction")
     try:
         return read(text)
     except Unreadable as error:

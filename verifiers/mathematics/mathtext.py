@@ -240,6 +240,8 @@ def _command(found: list[Token], name: str, text: str, at: int) -> int:
         environment = _ENVIRONMENT.match(text, at)
         if environment is None:
             raise Unreadable(f"“\\{name}” of something that is no matrix")
+        if environment[1] == "vmatrix":
+            raise Unreadable("a determinant, not worked out")
         found.append(Token("command", name, ""))
         return environment.end()
     if name in _SIGNS:

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.reading.labels import of_several_parts
 from verifiers.reading.last_number import last_number, nothing_follows
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.numerals import numerals
@@ -75,6 +76,7 @@ T = TypeVar("T")
 
 UNENDING = NoAnswer(why="the chain of thought never ends")
 SEVERAL_CASES = NoAnswer(why="several cases, with an answer of their own each")
+SEVERAL_PARTS = NoAnswer(why="several parts, with an answer of their own each")
 _LEADING = re.compile(r"[\s*_:>#|$\[\](){}`]*")
 _LIST_ITEM = re.compile(r"\s*(?:[-*+•>]\s+|\d{1,2}[.)]\s+(?=\S))")
 _HEADING_NUMBER = re.compile(r"\s*\d{1,2}(?:[.)]|:)\s+\S")
@@ -106,6 +108,13 @@ _REALLY = re.compile(
     r"\bbut\s(?:it|the\sanswer|that)(?:\sis|['\u2019]s)\s(?:actually|really|in\sfact)\s(?=\W{0,4}\d)", re.IGNORECASE
 )
 """Between a supposition and what holds: "You might think that the answer is 12, but it is actually 15"."""
+_EXPLAINS = re.compile(r"\W{0,4}(?:because|since|as)\b", re.IGNORECASE)
+"""Behind "that's wrong": what its sentence has is no other answer."""
+_ITEM = r"(?:(?:[-*+•]|\d{1,2}[.)])\s+)?[*_$]{0,3}-?\d[\d.,/]{0,20}(?:\s[a-z]{1,12})?[*_$.,;]{0,4}[^\S\n]*"
+_ITEMS = re.compile(rf"[^\S\n]*{_ITEM}(?:\n\s*{_ITEM}){{1,20}}\s*$", re.IGNORECASE)
+"""Several numbers, on a line each."""
+_LATER_PART, _FIRST_PART = re.compile(r"[\s*_]{0,6}\(?[b-h]\)[^\n]*\d"), re.compile(r"(?m)^[\s*_]{0,6}\(?a\)[^\n]*\d")
+"""Lines that answer a part of a question each: "(b) 5"."""
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -133,7 +142,7 @@ def find_number(text: str) -> Found:
         elif read.value in denied:
             return NoAnswer(why=f"it says that the answer is {read.text} and that it isn't")
         else:
-            other = other_box(body, marks, marker, _number_in_box) or _other_case(body, marks, marker, read)
+            other = several_answers(body, marks, marker, _number_in_box) or _other_case(body, marks, marker, read)
             return other or _unless_taken_back(body, marker, read)
     return (_despite_doubt(body, marks[-1]) or NoAnswer(why=doubts[0])) if doubts else _unannounced_number(body)
 
@@ -145,6 +154,8 @@ def _unannounced_number(body: str) -> Found:
         return NoAnswer(why=f"it says that there is no answer: '{said}'")
     if (back := taken_back(body, last) if last >= 0 else None) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")
+    if _LATER_PART.match(body, body.rfind("\n", 0, last + 1) + 1) and _FIRST_PART.search(body):
+        return SEVERAL_PARTS
     if len(body) <= WINDOW and (only := _led_number(tidy(body), concluding=True)):
         return _number(only, "the whole response", at_end=True)
     if (bold := _in_bold(body, last)) is not None:
@@ -184,7 +195,8 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
     body = after_thinking(text)
     if body is None:
         return UNENDING
-    for marker in reversed(markers(body)):
+    marks = markers(body)
+    for marker in reversed(marks):
         # In "The answer is not guilty" the marker took "not" with it.
         begin = marker.end - len("not ") if marker.negated and body[: marker.end].lower().endswith(" not ") else marker.end
         rest = body[begin : marker.close].strip()
@@ -193,8 +205,9 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             continue
         if marker.negated and begin == marker.end:  # "The answer isn't Paris"
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
-        if back := taken_back(body, marker.close or marker.end):
-            return NoAnswer(why=f"taken back: '{back.word}'")
+        back = taken_back(body, marker.close or marker.end)
+        if refused := NoAnswer(why=f"taken back: '{back.word}'") if back else several_answers(body, marks, marker, str.strip):
+            return refused
         if marker.close is not None:
             return [Answer(text=rest, how=where(marker))]
         lead = _LEAD.match(rest)
@@ -231,8 +244,10 @@ def _number_at(body: str, marker: Marker) -> Read:
     numbered = _HEADING_NUMBER.match(window) is not None
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
         return None
-    if on_next_line and numbered:
-        return last_number(body[marker.end :])
+    listed = on_next_line and _ITEMS.match(window)
+    if listed or (on_next_line and numbered):
+        several = f"several numbers: {final_number.quote(window)}"
+        return Refusal(several, end=len(window)) if listed else last_number(body[marker.end :])
     if on_next_line:
         window = _LIST_ITEM.sub("", window, count=1)
     sentence = first_sentence(tidy(window))
@@ -287,7 +302,8 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
         return _number(read, where(marker))
-    instead = last_number(body[back.end :])
+    rest = body[back.end :]
+    instead = last_number(first_sentence(rest).rest if _EXPLAINS.match(rest) else rest)
     if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
         return NoAnswer(why=f"several answers: {read.text} and {instead.text} (after '{back.word}')")
     if back.hedges:
@@ -308,16 +324,21 @@ def _despite_doubt(body: str, marker: Marker) -> Found | None:
     return _number(read, "at the end") if read else None
 
 
-def other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
-    r"""Refuse "x = \boxed{3} or x = \boxed{4}"."""
-    before = next((each for each in reversed(marks) if each.form == "box" and each.end < marker.end), None)
-    if marker.form != "box" or before is None or before.close is None or before.close > marker.start:  # one within the other
+def several_answers(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+    """Refuse what is announced beside another answer: of another part of the question, or in a box or tag of its own."""
+    return SEVERAL_PARTS if of_several_parts(body, marks, marker) else _other_box(body, marks, marker, value)
+
+
+def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
+    r"""Refuse "x = \boxed{3} or x = \boxed{4}", and the same with tags."""
+    before = next((each for each in reversed(marks) if each.form == marker.form and each.end < marker.end), None)
+    if marker.close is None or before is None or before.close is None or before.close > marker.start:  # one within the other
         return None
-    between = body[before.close + 1 : marker.start]
+    between = body[before.close : marker.start].removeprefix("}").removeprefix("</answer>")
     one, other = body[before.end : before.close], body[marker.end : marker.close]
     if not several(between) or value(one) == value(other):
         return None
-    return NoAnswer(why=f"several boxes: {one.strip()[:20]} and {other.strip()[:20]}")
+    return NoAnswer(why=f"several answers: {one.strip()[:20]} and {other.strip()[:20]}")
 
 
 def _other_case(body: str, marks: list[Marker], marker: Marker, read: Reading) -> NoAnswer | None:

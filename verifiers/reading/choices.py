@@ -6,7 +6,7 @@ import re
 from itertools import islice
 
 from verifiers.reading import final_choice
-from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, other_box, where, window_at
+from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, several_answers, where, window_at
 from verifiers.reading.final_choice import Letter, Unclear
 from verifiers.reading.final_number import WINDOW
 from verifiers.reading.markers import markers, other_case
@@ -16,6 +16,15 @@ from verifiers.reading.signs import Marker
 from verifiers.reading.thinking import after_thinking
 
 _CHOICE_WINDOW = 4000
+_OPTION = r"(?:(?i:option|choice|answer)\s)?\(?"
+_ALSO = re.compile(
+    r"[.;,!]\s(?:(?i:but|and|however|although|though),?\s)?"
+    rf"{_OPTION}(?P<also>[A-Z])\)?\s(?:(?:is|would\sbe)\s(?:also|equally)|(?:could|might|may)\s(?:also\s|equally\s)?be)"
+    r"\s(?:a(?:nother)?\s)?(?:correct|right|true|valid|acceptable|the\sanswer)\b"
+    rf"|[.;!]\s(?i:but|however|yet|actually),?\s{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
+    rf"|[.;,!]\s(?i:but\s)?(?i:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)\s{_OPTION}(?P<now>[A-Z])(?=\)?[.,;!]|$)"
+)
+"""Behind a letter: "C is also correct", "However, C is correct", "It is now C"."""
 _LINES = 8
 """That begin with the letter: no honest response has more."""
 _ONLY_A_CHOICE = re.compile(r"[\W_]*(?:(?:option|choice|answer)\b[\W_]*)?([A-Za-z])[\W_]*", re.IGNORECASE)
@@ -46,7 +55,8 @@ def find_choice(text: str, choices: str) -> Found:
             return (
                 (SEVERAL_CASES if other and _another(_choice_at(body, other, choices), read) else None)
                 or _choice_unless_taken_back(body, marker, choices)
-                or other_box(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
+                or several_answers(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
+                or _also(body, marker, read.letter, choices)
                 or Answer(text=read.letter, how=where(marker))
             )
     return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
@@ -59,6 +69,15 @@ def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found 
         return None
     instead = None if back.hedges else _choice_behind(body, back.end, choices, of=f"after '{back.word}'")
     return instead or NoAnswer(why=f"taken back: '{back.word}'")
+
+
+def _also(body: str, marker: Marker, letter: str, choices: str) -> NoAnswer | None:
+    """Refuse "The answer is B. C is also correct."."""
+    for also in _ALSO.finditer(plain(body[marker.end : marker.end + WINDOW])):
+        other = also["also"] or also["instead"] or also["now"]
+        if other != letter and other in choices:
+            return NoAnswer(why=f"several choices: {letter} and {other}")
+    return None
 
 
 def whole_choice(text: str, choices: str) -> Found:

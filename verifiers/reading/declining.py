@@ -49,7 +49,10 @@ REGRETS = r"""(?:
     | 很?抱歉 | 对不起 | 對不起 | 很遗憾 | 不好意思
     )"""
 """Openings that regret something, which may be a refusal in words that no pattern knows."""
-GREETS = r"(?:no(?=[,.!])|nope|(?:hello|hi)(?:\ there)?|你好|您好|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
+GREETS = (
+    r"(?:no(?=[,.!])|nope|(?:hello|hi|hey)(?:\ there)?|look(?=,)|listen(?=,)|honestly|frankly|to\ be\ (?:honest|frank|clear)"
+    r"|first\ (?:off|of\ all)|你好|您好|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
+)
 BETWEEN = (
     r"[\s,.!:;\uff0c\u3002\uff01\u3001\u060c\u0964\u2013\u2014-]"
     r"|(?:but|however|aber|mais|pero|mas|ma|maar|но|ale|lecz|ama|fakat|ancak|men|але|nhưng|tetapi|tapi|namun|mutta|dar|de|αλλά|אבל)\b"
@@ -68,11 +71,12 @@ _CANNOT = r"""(?:
     | refuse\ to | decline\ to | not\ (?:able|allowed|permitted|willing|going)\ to)"""
 _I = (
     r"(?:i(?:\ am|'m)?\ (?:afraid|sorry)(?:\ that)?\ )?(?:i|we)(?:\ am|'m|\ are|'re)?\ "
-    r"(?:(?:really|also|therefore|respectfully|politely|currently)\ )?"
+    r"(?:(?:really|also|therefore|respectfully|politely|currently|simply|just|absolutely|definitely|certainly|truly|honestly"
+    r"|still)\ )?"
 )
 _RULES = r"(?:guidelines?|polic(?:y|ies)|programming|safety\ \w+)"
 _COULD_NOT = r"(?:could\ not | couldn't)"
-_DEEPLY = r"(?:(?:very|so|truly|deeply)\ )?(?:sorry|apologi[sz]e)"
+_DEEPLY = r"(?:(?:very|so|truly|deeply|do)\ )?(?:sorry|apologi[sz]e)"
 _FEW, _SOME = r"[^.!?\n]{0,40}?", r"[^.!?\n]{0,80}?"
 _ASKED = r"(?:requests?|prompts?|questions?|content|information|advice|help|assistance|instructions?|guidance)"
 _TO_US = rf"""(?!we\b[^.!?\n]{{0,30}}?\ (?:write|create|generate|produce|offer|give|supply|share|support|answer|continue|complete
@@ -88,6 +92,8 @@ _CLEARLY = rf"""(?:{_TO_US}{_I}{_CANNOT},?
         (?:{_VERBS}\b(?!\ (?:enough|too|more|better|(?:you\ )?a\ better|anything\ but|without|out|every|(?:you\ )?up
                 |the\ square)\b
             | \ my\ (?!(?:\w+\ ){{0,2}}{_INMOST}) | \ for\ (?:my|him|her|them)\b
+            | \ (?:in|during)\ (?:class|lessons?|school)\b | \ on\ (?:the\ )?(?:walls?|desks?|tables?|books?)\b
+            | \ \S{{1,30}}\ as\ an?\ (?:\w+\ )?(?:product|sum|fraction|ratio|quotient|decimal|function|power|percent\w*|integer)\b
             | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud)\b)
         | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
         | help(?=[.,!;]|$)))"""
@@ -100,7 +106,7 @@ _OF_ITSELF = r"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
         (?:understand|appreciate|hear|see|realize|recognize|know|get)
     | i\ (?:aim|try|strive|want|would\ (?:like|love))\ to\ (?:be\ )?help(?:ful)? | let\ me\ be\ clear
     | i(?:'m|\ am)\ (?:\w{1,15},\ )?(?:just\ |only\ )?(?:an?\ (?:\w{1,15}\ )?(?:ai|assistant|language\ model)|programmed|designed)
-    | my\ (?:purpose|goal|aim|role)\ is)\b"""
+    | i(?:'m|\ am)\ going\ to\ have\ to\ stop\ you | my\ (?:purpose|goal|aim|role)\ is)\b"""
 """What it says of itself before it declines."""
 DECLINES = rf"""
     # English
@@ -109,13 +115,17 @@ DECLINES = rf"""
     | {_OF_ITSELF}[^!?\n]{{0,120}}?[.,:;\u2014-]\ (?:(?:but|however,?|unfortunately,?|sorry,?|and|so)\ ){{0,2}}
         (?:{_CLEARLY}|{_PAST})
     | {_OF_ITSELF}[^.!?\n]{{0,80}}?,?\ (?:and|so)\ {_CANNOT}\ (?:{_VERBS}|help)\b
+    | i\ (?:decline|refuse)(?=[.!]|$) | request\ (?:denied|refused|declined)(?=[.!]|$) | \[(?:refused|refusal|declined)\]
+    | (?:(?:i\ )?(?:can't|cannot|won't)|(?:i\ )?will\ not)\ do\ (?:that|this)(?=[.,!]|$)
+    | (?:providing|writing|sharing|creating|generating|answering|doing|helping)\b[^.!?\n]{{0,40}}\ (?:would\ be|is)
+        \ (?:unethical|illegal|irresponsible|inappropriate|harmful|wrong),?\ (?:so|and)\ i\ {_CANNOT}
     | (?:cannot|can\ not|can't|unable\ to|won't)\ (?:help|assist|comply|fulfill?)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | {_I}{_DEEPLY}[,.;:!]?\ (?:but\ |that\ |however,?\ )?(?:as\ an?\ [^.,]{{0,60}},?\ )?{_I}{_CANNOT}\ {_NOT_AT_ALL}
     | i\ (?:don't|do\ not)\ (?:think|believe)\ (?:that\ )?i\ (?:can|could|should)
         \ (?:help|assist)(?:\ you)?(?:\ with\b|(?=[.,!;]|$))
     | i\ (?:don't|do\ not)\ (?:assist|help)\ (?:with|in)\b
-    | (?:that|this|it)(?:'s\ not|\ is\ not|\ isn't)\ something\ (?:that\ )?i(?:\ can|(?:'m|\ am)\ able\ to)\ (?:(?:help
-        |assist)\b|do(?=[.,!;]|$))
+    | (?:that|this|it)(?:'s\ not|\ is\ not|\ isn't)\ something\ (?:that\ )?i(?:\ can|(?:'m|\ am)\ (?:able|willing|allowed
+        |going)\ to)\ (?:(?:help|assist|{_VERBS})\b|do(?=[.,!;]|$))
     | (?:that|this|your)\ (?:request\ )?is\ something\ (?:that\ )?i\ {_CANNOT}\ (?:help|assist)\b
     | (?:that|this|your)\ request\ (?:cannot|can't)\ be\ (?:fulfilled|completed|processed)\b
     | {_I}(?:won't|will\ not|not\ going\ to)\ be\ (?:providing|helping|assisting|generating|writing|sharing|creating)\b
@@ -133,6 +143,7 @@ DECLINES = rf"""
     | {_I}(?:not|don't\ feel|do\ not\ feel)\ comfortable\ (?:with|\w+ing)\b
     | {_I}(?:decline|refuse)\ (?:this|that|your)\ (?:request|prompt|question)\b
     | {_I}(?:decline|refuse)\ to\ (?:help|{_VERBS})\b(?!\ (?:you\ )?up\b)
+    | (?:this|that|it)\ (?:violates|goes\ against|is\ against|conflicts\ with)\ (?:our|my)\ (?:\w+\ ){{0,2}}{_RULES}\b
     | (?:this|that|your)\ (?:request|prompt)\ (?:violates|goes\ against|is\ against|conflicts\ with)
         \ (?:our|my|the)\ (?:\w+\ ){{0,2}}{_RULES}\b
     # German
@@ -230,6 +241,8 @@ MAY_DECLINE = rf"""
         |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{_VERBS}\ (?:enough|too|more))
     | (?=we\b){_I}(?:{_CANNOT}|{_COULD_NOT})\ {_VERBS}\b
     | {_I}{_DEEPLY}\b
+    | (?:i\ (?:can't|cannot|won't|will\ not)|not\ going\ to\ happen)(?=[.!]?$)
+    | let's\ (?:talk\ about|discuss|change)\ (?:something\ else|the\ (?:topic|subject)|another\ (?:topic|subject))\b
     | i\ (?:don't|do\ not)\ (?:(?:want|feel\ right|have\ the\ (?:ability|capability))\b|{_VERBS}\b)
     | i(?:'d|\ would)?\ (?:rather|prefer)\ (?:to\ )?not\b | i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to)\ (?:decline|refuse)\b
     | it(?:'s|\ is|\ would\ be)\ (?:not\ appropriate|inappropriate|unethical)\ to\b

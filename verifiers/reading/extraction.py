@@ -16,11 +16,12 @@ import regex  # type: ignore[import-untyped]
 from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
-from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer
+from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer, several_answers
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
-from verifiers.reading.signs import Marker, boxes, hashes, several, tags
+from verifiers.reading.signs import Marker, boxes, hashes, tags
 from verifiers.reading.thinking import after_thinking
+from verifiers.reading.tidying import FACTORIAL
 
 UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0
@@ -30,7 +31,7 @@ MAX_PASSAGE = 8000
 _UNENDING = NoAnswer(why="the chain of thought never ends")
 _FENCE = re.compile(r"(?m)^[ \t]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]{0,40})$")
 _OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
-_OPENER = re.compile(r"\$\$|\$|\\\(|\\\[")
+_OPENER = re.compile(r"(?<!\\)\$\$|(?<!\\)\$|\\\(|\\\[")
 _SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
 _ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
 _REMARK = re.compile(
@@ -41,6 +42,14 @@ _REMARK = re.compile(
 MAX_LINE = 4000
 """Characters of the end in which mathematics may stand that nothing announces."""
 _DRESS = " \t\r\n*_`>"
+_DRESSED = re.compile(r"(?:[ \t\r*_`:]|\n[ \t>]{0,8})*")
+"""Before an answer; only where a line begins ">" is a quotation's, and no sign."""
+_SYMBOLIC = re.compile(r"(?:(?<=[\s$(][a-z])|(?<=^[a-z]))!")
+"""No end of a sentence: "n!"."""
+_SHIELD = "\u01c3"
+"""In its place while sentences are told apart."""
+_GOES_ON = re.compile(r"(?:,\s?|\.\d+)$")
+"""Before "...", where an answer goes on, and no sentence trails off: "1, 2, 3, ...", "0.333..."."""
 _EXPLAINS = re.compile(
     r"(?:^|(?<!\s),?\s++)(?:\(?(?:because|since|as|which|so that|where we)|\((?:approximately|approx|about|roughly))\b",
     re.IGNORECASE,
@@ -111,22 +120,18 @@ def _marked(body: str, extract: Literal["boxed", "tag", "hashes", "last_line", "
     found = boxes(body) if extract == "boxed" else tags(body)
     if not found:
         return NoAnswer(why="no \\boxed{} found" if extract == "boxed" else "no <answer> found")
-    return _several(body, found) or _closed(body, found[-1])
+    return _last(body, found)
+
+
+def _last(body: str, found: list[Marker]) -> Found:
+    if found[-1].doubt:
+        return NoAnswer(why="what is in the last box is not the answer")
+    return several_answers(body, found, found[-1], str.strip) or _closed(body, found[-1])
 
 
 def _closed(body: str, marker: Marker) -> Answer:
     how = "in \\boxed{}" if marker.form == "box" else f"in {marker.label}"
     return Answer(text=body[marker.end : marker.close].strip(), how=how)
-
-
-def _several(body: str, found: list[Marker]) -> NoAnswer | None:
-    r"""Refuse "\boxed{3} or \boxed{4}"."""
-    if len(found) < 2 or found[-1].form != "box" or found[-2].close is None:  # noqa: PLR2004 - two
-        return None
-    one, other = _closed(body, found[-2]).text, _closed(body, found[-1]).text
-    if one == other or found[-2].close > found[-1].start or not several(body[found[-2].close + 1 : found[-1].start]):
-        return None
-    return NoAnswer(why=f"several boxes: {one[:20]} and {other[:20]}")
 
 
 def last_block(body: str) -> tuple[Answer, int] | None:
@@ -181,9 +186,7 @@ def announced(body: str) -> Found:
             return NoAnswer(why=f"taken back: '{back.word}'")
         if (other := other_case(marks, marker)) and (first := _behind(body, other)) and first.text != found.text:
             return SEVERAL_CASES
-        if marker.form == "box":
-            return _several(body, [each for each in marks if each.form == "box"]) or found
-        return found
+        return several_answers(body, marks, marker, str.strip) or found
     return doubt or _unannounced(without_check(without_offer(body)))
 
 
@@ -196,7 +199,8 @@ def _behind(body: str, marker: Marker) -> Answer | None:
         window = window.partition("\n")[0]
     if listed := _LIST.match(window):
         return Answer(text=listed[0].strip(), how=how, at_end=not body[marker.end + listed.end() :].strip())
-    rest = window.lstrip(_DRESS + ":")
+    dressed = _DRESSED.match(window)
+    rest = window[dressed.end() :] if dressed else window
     begin = marker.end + len(window) - len(rest)
     text, end, asks = _sentence(rest)
     if not text or asks:
@@ -207,6 +211,8 @@ def _behind(body: str, marker: Marker) -> Answer | None:
 def _sentence(rest: str) -> tuple[str, int, bool]:
     """Return an answer without what explains it, where it ends, and whether it is a question. Fenced mathematics is one word."""
     end, at = 0, 0
+    if "!" in rest:
+        rest = _SYMBOLIC.sub(_SHIELD, FACTORIAL.sub(lambda match: _SHIELD * len(match[0]), rest))
     while (opener := _OPENER.match(rest, at)) is not None:
         close = _OPENERS[opener[0]]
         closed = rest.find(close, opener.end())
@@ -228,8 +234,10 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
     if excluded := _EXCLUDES.search(rest[:end] + tail, max(end - 1, 0)):
         tail = tail[: max(excluded.start() - end, 0)]
     tail = approved(tail)
-    text = _COPULA.sub("", (rest[:end] + (" " if end else "") + tail).strip(_DRESS + ".,\u3002"))
-    return text, (rest.find(tail, end) + len(tail)) if tail else end, asks
+    text = _COPULA.sub("", (rest[:end] + (" " if end else "") + tail).strip(_DRESS.replace(">", "") + ".,\u3002"))
+    if tail and _GOES_ON.search(tail) and rest.startswith("...", rest.find(tail, end) + len(tail)):
+        text += "..."
+    return text.replace(_SHIELD, "!"), (rest.find(tail, end) + len(tail)) if tail else end, asks
 
 
 def _unannounced(body: str) -> Found:

@@ -63,6 +63,16 @@ _CASES = (
     r"[\s(\[](?P<letter>(?!I\b|A\s[a-z])[{}])(?![\w'\u2019])"
 )
 """Behind a letter: "; otherwise it is C"."""
+_ONLY_IF = re.compile(
+    r",?\s(?:(?:but|and)\s)?(?:only\s)?(?:if|when|unless|provided|assuming|except)\b(?!\s(?:we|you|i|one|all|rounded|simplified|reduced)\b)",
+    re.IGNORECASE,
+)
+"""Behind a letter without brackets, which is the answer in one case: "B if x > 0". "(B) if it rains" may be the option's text."""
+_BY_CASES = (
+    r".{{0,60}}?(?:,|;|\b(?:and|or|but))\s(?:(?i:option|choice)\s)?"
+    r"\(?(?P<letter>[{}])\)?\s(?:for|in|when|if|on|otherwise)\b"
+)
+"""Behind a letter: "for men and C for women"."""
 _RULED_OUT = re.compile(
     r"\W{0,4}\s(?:değil\b|(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
@@ -186,8 +196,10 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
     letter, rest = match["letter"], match["rest"]
     if not _is_choice(match):
         return None
-    if _RULED_OUT.match(rest):
-        return Unclear(f"only what it isn't: {letter}", negated=True)
+    ruled_out, only_if = _RULED_OUT.match(rest), not match["close"] and _ONLY_IF.match(rest)
+    if ruled_out or only_if:
+        why = "what it isn't" if ruled_out else "in one case"
+        return Unclear(f"only {why}: {letter}", negated=ruled_out is not None)
     other = re.match(rf"{_OTHER}[(\[]?(?P<letter>[{choices}])(?![\w'\u2019])", rest)
     if match["not"]:
         but = re.search(
@@ -197,7 +209,7 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         )
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
-    other = other or re.match(_CASES.format(choices), rest, re.DOTALL)
+    other = other or re.match(_CASES.format(choices), rest, re.DOTALL) or re.match(_BY_CASES.format(choices), rest)
     if other and other["letter"] != letter.upper():
         return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
     return Letter(letter.upper(), match.start("rest"))

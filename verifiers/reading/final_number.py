@@ -71,7 +71,7 @@ _NEGATED = re.compile(
 )
 _EXCLUDED = re.compile(r"\b(?:but|except|excluding|besides)\s*$", re.IGNORECASE)
 _BOUND = re.compile(
-    r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?)"
+    r"(?:\b(?:more|less|fewer|greater|higher|lower|larger|smaller|bigger|other|rather)\s+than|\b(?:over|under|above|below|almost|nearly|exceed(?:s|ing)?|hardly|far\s+from|(?:close|near)r?\s+to)"
     r"|(?:超过|超過|大于|小于|多于|少于|不到)"
     r"|[<>≤≥≠±]|!=)\s*$",
     re.IGNORECASE,
@@ -143,7 +143,7 @@ _FUNCTION = re.compile(
     re.IGNORECASE,
 )
 ROOT = re.compile(
-    r"(?:√|\b(?:log|ln|lg|sin|cos|tan|cot|arcsin|arccos|arctan)(?=[\s(])|\b(?:sqrt|exp|floor|ceil|gcd|lcm|max|min|abs|[a-zA-Z])(?=\())\s*\(?\s*$"
+    r"(?:[√⌊⌈]|\b(?:log(?:[_₀-₉]?[\d{}₀-₉]{1,4})?|ln|lg|sin|cos|tan|cot|arcsin|arccos|arctan)(?=[\s(])|\b(?:sqrt|exp|floor|ceil|gcd|lcm|max|min|abs|[a-zA-Z])(?=\())\s*\(?\s*$"
 )
 _OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s*\(?\s*$")
 """Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
@@ -152,16 +152,16 @@ _ALTERNATIVE = re.compile(
     r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch|oder|ou|или)\b|[&±]|或|または|あるいは|또는|혹은",
     re.IGNORECASE,
 )
-_OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively)\b", re.IGNORECASE)
+_OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively|unless|in the (?:first|former|one) case)\b", re.IGNORECASE)
 _NAME = r"[a-zA-Z](?:_?\d{1,3}|\w)?"
-_CONDITION = re.compile(
-    rf"[),\s]*(?:\w+\s+){{0,4}}?(?:\(\s?|(?:when|whenever|if|where|for|at|with|since|because|as|given|by|using)\s+)"
+CONDITION = re.compile(
+    rf"[),\s]*(?:\w+,?\s+){{0,4}}?(?:\(\s?|(?:when|whenever|if|where|for|at|with|since|because|as|given|by|using|assuming|provided(?:\sthat)?)\s+)"
     rf"(?:[a-z]{{2,}}\s+){{0,2}}{_NAME}\s?=\s?",
     re.IGNORECASE,
 )
 """Between a number and another one for which it holds: "12 when n = 4"."""
 _COMES_TO = re.compile(
-    rf"{_CONDITION.pattern}[\d.,]+(?:\s(?:(?!and\b|or\b)[a-z]+\s){{0,3}}(?:is|are|equals|makes|gives)\s|\s?=\s?)\D{{0,3}}\d",
+    rf"{CONDITION.pattern}[\d.,]+(?:\s(?:(?!and\b|or\b)[a-z]+\s){{0,3}}(?:is|are|equals|makes|gives)\s|\s?=\s?)\D{{0,3}}\d",
     re.IGNORECASE,
 )
 """Behind a number that isn't all: "3 boxes with n = 4 are 12"."""
@@ -192,10 +192,10 @@ _SPOKEN_OPERATOR = re.compile(
 _IS = re.compile(r"\s(?:[a-z]+\s){0,3}(?:is|are|equals|is equal to|makes|gives)\s", re.IGNORECASE)
 _NEXT_CLAUSE = re.compile(r"\s*[.;!?]\s+[^\W\d]|[^,(]*(?:\(|\[|\s—\s)|[^,]*,\s+[a-z]")
 UNFINISHED = re.compile(
-    rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^{UNKNOWN}]|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
-    r"|(?:or|and) (?:more|less|fewer|so|above|under|below|over|beyond|up|upwards?|higher|greater|larger|lower|smaller)\b"
+    rf"\)*\(\s?\d[\d.,]*\)|\s?[rR]\s?\d+\b|\s*(?:[↑√π\u00d7÷±^≤≥{UNKNOWN}]|pi\b|times pi\b|\.{UNKNOWN}|\+|[*/](?!\s?[a-z])"
+    r"|(?:or|and|if not) (?:more|less|fewer|so|above|under|below|over|beyond|up|upwards?|higher|greater|larger|lower|smaller)\b"
     r"|upwards?\b|squared\b|cubed\b|factorial\b|(?:hundred|thousand|million)ths?\b"
-    r"|plus\b|minus\b|divided by\b|multiplied by\b"
+    r"|(?:, )?plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
     r"|\s*(?:değil\b|ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
@@ -228,7 +228,7 @@ _IN_CASES = re.compile(
 )
 """Behind a number that holds in one case: "7 (for x > 0), 8 (for x < 0)"."""
 _LABEL = re.compile(
-    r"\b(?:figure|fig\.?|equation|eq\.?|table|section|theorem|lemma|(?:in|of|to|see) (?:question|problem|part))\s*\(?$",
+    r"\b(?:figure|fig\.?|equation|eq\.?|table|section|theorem|lemma|(?:in|of|to|see) (?:question|problem|part|step|line))\s*\(?$",
     re.IGNORECASE,
 )
 
@@ -246,14 +246,19 @@ def in_sentence(sentence: str) -> Read:
         found = [numeral for numeral in found if has_digits(numeral)] or found
     first = found[0]
     lead, behind = sentence[: first.start], sentence[first.end :]
-    cases = _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end) or _COMES_TO.match(sentence, first.end)
-    if len(found) > 1 and (cases or _QUALIFIED.search(lead)):
+    if len(found) > 1 and (_by_cases(sentence, first) or _QUALIFIED.search(lead)):
         return Refusal(f"several numbers: {quote(sentence)}", end=first.end)
     return refuse(lead, first, behind) or _follow(sentence, found, finished=not (ROOT.search(lead) or _OPERAND.search(lead)))
 
 
+def _by_cases(sentence: str, first: Numeral) -> re.Match[str] | None:
+    return _OTHERWISE.search(sentence) or _IN_CASES.match(sentence, first.end) or _COMES_TO.match(sentence, first.end)
+
+
 def refuse(lead: str, first: Numeral, behind: str) -> Refusal | None:  # noqa: PLR0911 - a table, in effect
     """Refuse a number for what stands before it, or right behind."""
+    if not lead.strip(" $") and not dismissed("", behind):  # most answers: nothing to look through
+        return None
     written = quote(lead + first.text)
     if UNKNOWN in lead:
         return Refusal(f"{written} can't be read", end=first.end)
@@ -367,7 +372,7 @@ def join(gap: str, current: Numeral, following: Numeral, *, finished: bool) -> J
     made: Join
     if following.signed and gap.isspace():
         made = "operator"
-    elif finished and (_NOT_THE_NEXT.search(gap) or _CONDITION.fullmatch(gap)):
+    elif finished and (_NOT_THE_NEXT.search(gap) or CONDITION.fullmatch(gap)):
         made = "stops"
     elif first == "conclusion" and not finished:
         made = "equals"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from verifiers.reading.final_number import (
     CONCLUSION,
+    CONDITION,
     EXPLANATION,
     LOOK_AHEAD,
     NOTHING,
@@ -174,11 +175,19 @@ def _refuse_pair(window: str, before: Numeral, last: Numeral) -> Refusal | None:
     together = _APART.fullmatch(gap) or _SMALLER_UNIT.fullmatch(gap) or (gap.isspace() and not last.signed)
     same = OR.search(gap) and restated(window, before, last)
     between = _BETWEEN.search(window[: before.start]) and re.fullmatch(r"[^.\n]{0,30}\band\b[^.\n]{0,10}", gap)
-    if (together or between) and "\n" not in gap and not same:
+    if (together or between or _conditional(window, before, gap)) and "\n" not in gap and not same:
         return Refusal(f"several numbers: {both}")
     if OPERATOR.fullmatch(gap) or (gap.isspace() and last.signed) or (before.part and OF.match(gap)):
         return Refusal(f"a calculation, not a number: {both}")
     return None
+
+
+def _conditional(window: str, before: Numeral, gap: str) -> bool:
+    """Whether the last number is only that for which the one before holds: "12 if n = 4", but not "x + 3 = 7 when x = 4"."""
+    if CONDITION.fullmatch(gap) is None:
+        return False
+    name = gap.rstrip(" =").rpartition(" ")[2].strip("(")
+    return re.search(rf"(?<![a-zA-Z]){re.escape(name)}(?![a-zA-Z])", window[: before.start]) is None
 
 
 def _leads(window: str, before: Numeral, gap: str) -> bool:

@@ -14,6 +14,7 @@ _ABBREVIATIONS = frozenset(
 _MONTHS = frozenset(["jan", "feb", "mar", "apr", "jun", "jul", "aug", "sep", "sept", "oct", "nov", "dec"])
 _END = re.compile(r"[.!?]+(?=[\"')\]*_”\u2019]{0,3}(?:\s|$))|[\u3002\u0964\uff01\uff1f]+|\n")
 _LEAD = r"(?:(?:oh|but|hmm|uh|no|wait|actually|however|unfortunately|sorry|so|and|i\s(?:think|believe))(?:,|\.{1,3})?\s){0,2}"
+_INSTEAD = r"(?=[^\w\s]{0,4}(?-i:[A-Z0-9]|\\))"
 _TAKEN_BACK = re.compile(
     rf"""(?:^|[.!?,;\n—(…\u3002]|\.\.\.)[\s*_"']{{0,4}}+{_LEAD}(?P<word>
         wait\b|hold\son\b|oops\b|correction\b|scratch\sthat|sorry\b|no,|actually\b|on\ssecond\sthought|let\sme\s(?:re|correct|fix|try\sagain)
@@ -23,6 +24,11 @@ _TAKEN_BACK = re.compile(
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
         |(?:however|but),?\s(?:the\s)?(?:correct|actual|real|true|right)\b
+        |(?:however|but|yet),?(?=\s{_INSTEAD}[^.!?\n]{{1,40}}\sis\s(?:the\s)?(?:correct|right|actual)\b)
+        |(?:however|but),?\s(?:this|that|it|i|we)\s(?:ignor|overlook|forg[eo]t|neglect|omit|miss(?:es|ed)|double[\s-]?count)\w*
+            (?=[^.\n]{{0,60}}\bso\b[^.\n]{{0,12}}\s{_INSTEAD})
+        |(?:it|the\s(?:\w{{1,12}}\s)?answer)\sshould\shave\sbeen\b
+        |(?:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)(?=\s{_INSTEAD})
         |(?P<hedge>alternatively\b|(?:hmm+[,.\u2026]*\s)?(?:maybe|perhaps)\s(?:it(?:\sis|['\u2019]s)\s)?\(?(?:(?-i:[A-Z])|[-\d.,]{{1,20}})\)?(?=\s*(?:[.?!]|$))|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",
     re.IGNORECASE | re.VERBOSE,
@@ -35,11 +41,10 @@ DISAGREES = (
     r"(?:\swith\s(?:that|this|it)(?:\s(?:answer|choice|claim|conclusion|statement))?)?(?=\s*(?:[.!]|$|\n))"
 )
 """With what was said right before; "I disagree with this wording" is of something else."""
-_INSTEAD = r"(?=[^\w\s]{0,4}(?-i:[A-Z0-9]|\\))"
 _REFUSED = re.compile(
     rf"""[\W_]{{0,20}}+{_LEAD}(?P<word>
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
-        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe\s{_RIGHT}|(?:that|this)\scontradicts\b
+        |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe(?:\s{_RIGHT}|(?=[,.;!]|\s(?:because|since|as)\b))|(?:that|this)\scontradicts\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
         |(?:but\s)?{DISAGREES}
         |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:
@@ -111,7 +116,7 @@ _SAID_BY_OTHERS = re.compile(
 _OF_THINGS = re.compile(r"\s(?!(?:is|was|would|but|because|since|as|if|when|here|instead|by|for|and|or)\b)[a-z]", re.IGNORECASE)
 """Behind a number of things, which may be the answer: "they could answer 7 questions"."""
 _DENIED = re.compile(
-    rf"\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\sthe\sanswer)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
+    rf"\s?\((?:extraneous|rejected?|invalid)\)|\s(?:is|was|would\sbe)\s(?:{_WRONG_SO}|not\s(?:the\sanswer|valid|a\ssolution)|extraneous|rejected|invalid)\b(?!\s(?:by|for|to|in|if|when|about)\b)"
     rf"|\s(?:is|was|would)n['\u2019]t\s(?:be\s)?{_RIGHT}\b(?!\s(?:by|for|to|in|if|when|about)\b)",
     re.IGNORECASE,
 )

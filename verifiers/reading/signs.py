@@ -43,14 +43,18 @@ class Marker:
 _HASHES = re.compile(r"(?<!#)####(?!#)[ \t]{0,8}")
 _BOX = re.compile(r"\\(?:boxed|fbox)[ \t]{0,4}\{")
 _NOT_THIS_BOX = re.compile(
-    r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$",
+    r"(?:\b(?:not|instead\sof|rather\sthan)\s|\b(?:common|typical|frequent)\s(?:mistake|error|pitfall)[^.!?\n]{0,80})[$\\(\[\s]{0,6}$"
+    r"|(?:[=:≈]|^|(?<!\w)\$)\s{0,2}[-\u2212]\s{0,2}$|\\neq?\s{0,2}$",
     re.IGNORECASE,
 )
+"""Before a box: it isn't the answer, or only what a minus is before."""
+_GOES_ON = re.compile(r"\}\s?(?:\^(?!\{?\\circ)|\\(?:pi|sqrt|cdot|times|frac)(?![a-zA-Z]))(?![^$\n]{0,60}=)")
+"""Behind a box that holds only a part of the answer: 5 of 5√2. In an equation it is what fills a gap."""
 MAX_BETWEEN = 60
 """Characters between two boxes that belong together."""
 _SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
 _BETWEEN_BOXES = re.compile(
-    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
+    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|if|when|otherwise|else|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<answer>", re.IGNORECASE)
@@ -71,7 +75,7 @@ def boxes(text: str) -> list[Marker]:
         close = _closing(text, match.end())
         if close is not None and text[match.end() : close].strip():
             before = text[max(0, match.start() - 120) : match.start()]
-            doubt = _NOT_THIS_BOX.search(before) is not None
+            doubt = _NOT_THIS_BOX.search(before) is not None or _GOES_ON.match(text, close) is not None
             found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
 

@@ -12,10 +12,10 @@ _SPOKEN_MINUS = re.compile(
     re.IGNORECASE,
 )
 _MINUS_BRACKET = re.compile(r"(?<![\w)])-\s?\(\s?([0-9][0-9.,/]*)\s?\)(?!\s?[\d(^])")
-_FACTORIAL = re.compile(
-    r"(?<=[0-9)])!+(?=\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
+FACTORIAL = re.compile(
+    r"(?<=[0-9)])!+(?=[.,;]|\s*(?:[$=}]|\\[)\]]|(?:[+/^\u00d7÷·-]|\\(?:times|cdot|div)\b)\s*[\d(\[])|\*[\d(\[]|\s+\*\s+[\d(\[])"
 )
-"""Not "**72!**", nor "72! - great"."""
+"""Also "3!.": who only exclaims writes no full stop behind it. Not "**72!**", nor "72! - great"."""
 _ENDLESS = re.compile(r"(?<=[0-9])(\.[0-9]+)(?:\.{3,}|\u2026)(?=(\s+[A-Z]|\s*$)?)")
 
 
@@ -28,7 +28,7 @@ _GROUPS = re.compile(r"(?<![\d.,/])(?<![\d.,/] )\d{1,3}(?: \d{3})* 000(?![\d.,]?
 def tidy(text: str) -> str:
     """Return a window of a text as numbers are read from it. What can't be there isn't looked for."""
     if "!" in text or "\u2026" in text or "..." in text:
-        text = _FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
+        text = FACTORIAL.sub("↑", _ENDLESS.sub(r"\1↑", text))  # 5! is no 5, and 0.333... isn't 0.333
     text = plain(text).translate(CURRENCY).replace("=>", "= ").replace("->", " ")
     if " 000" in text:
         text = _GROUPS.sub(lambda match: match[0].replace(" ", ","), text)

@@ -258,6 +258,8 @@ UNDECIDED = [
     # two readings
     ("(1,2)", "]1,2["),
     ("1,2", "1.2"),
+    ("2020-01-05", "2020-05-01"),
+    (r"\begin{vmatrix}1&2\\3&4\end{vmatrix}", r"\begin{pmatrix}1&2\\3&4\end{pmatrix}"),
     ("(1,234)", "1234"),
     ("1/2x", r"\frac{x}{2}"),
     (r"\sin(x)^2", r"\sin^2 x"),

@@ -297,6 +297,7 @@ NOT_A_NUMBER = [
     "\u202e27", "two three", "twenty third", "5 M", "1/0", "1/2/3", "9\\cancel{5}", "\\phantom{7}5", "3(98)", "(72)(10)",
 ]  # fmt: skip
 SEVERAL = [
+    "5 unless it rains, then 6", "5 in the first case, 6 in the second",
     "5 when n=4 and 20 when n=6", "5 for n = 4, 20 for n = 6", "5 boxes with n = 4 are 20",
     "5 or 6", "either 5 or 6", "5 to 6", "5-6", "5\u20136", "5 and 6", "5, 6", "5; 6", "5 | 6", "[5, 6]", "(5, 6)", "{5, 6}", "5 6", "5 ± 1",
     "between 5 and 6", "probably 5, possibly 6", "5, no wait, 6", "5 if it rains, otherwise 6", "5 feet 6 inches", "2 dollars and 50 cents",
@@ -309,6 +310,8 @@ UNFINISHED = [
     "5 less than 7", "5 fewer than 7", "the sum of 5 and 3", "the square root of 16", "the factorial of 5", "more than 5", "just under 5",
     "log 5", "sin(5)", "f(5)", "x/5", "\\frac{\\pi}{5}", "\\frac{x}{5}", "x + 5", "π - 5", "5 to the power 3", "the 5th root of 7", "5 times x",
     "5 more than y", "exceeding 5", "shown in Figure 5", "given by equation (5)", "in question 5", "> 5", "\\le 5", "5+", "5 or more",
+    "5 pi", "5 times pi", "log2(5)", "log_2 5", "log\u2082 5", "\u230a5.5\u230b", "\u23085.5\u2309", "5\u2264x", "5 if not more",
+    "far from 5", "hardly 5", "closer to 5 than to 6", "5, plus 2 more for Ann", "given in line 5", "shown in step 5", "5!.",
     "5 or higher", "5 or greater", "5 and up", "5 upwards", "5 and below", "5 factorial", "5 hundredths", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
@@ -316,6 +319,10 @@ NO_ANSWER = [
     "The answer is 90 over 2.",
     "The value of x is 7, and y is 3.", "So 2x = 12 and y = 6.", "The answer is undefined, since we would divide by 0.",
     "If n is even, the answer is 7. If n is odd, the answer is 8.", "If n is even, the answer is 7; otherwise, the answer is 8.",
+    "No solution; x = 12 is extraneous.", "x = 12 (extraneous)", "Answer: none (12 is not valid)",
+    "I don't think the answer is 5.", "I don't believe that the answer is 5.", "It isn't true that the answer is 5.",
+    "You claim that the answer is 5.", "According to the user, the answer is 5.", "I wouldn't say that the answer is 5.",
+    "The answer is 5. But that can't be, since there are only 3.", "The answer is 5. That's wrong because 2 + 2 = 4.",
     "The answer is 4x^2.", "The answer is 5m^5.",
     "8\n\n7 would be wrong.",
     "8\n\nSome might say 7.",

@@ -41,7 +41,8 @@ PLACES: list[tuple[Extract, str, str]] = [
 NOWHERE: list[tuple[Extract, str, str]] = [
     ("boxed", "#### 5", "no \\boxed{} found"),
     ("boxed", "\\boxed{5", "no \\boxed{} found"),
-    ("boxed", "\\boxed{5} or \\boxed{6}", "several boxes: 5 and 6"),
+    ("boxed", "$x = -\\boxed{5}$", "what is in the last box is not the answer"),
+    ("boxed", "\\boxed{5} or \\boxed{6}", "several answers: 5 and 6"),
     ("tag", "<answer>5", "no <answer> found"),
     ("hashes", "\\boxed{5}", "no '####' found"),
     ("hashes", "####  \n5", "no '####' found"),

@@ -60,6 +60,11 @@ TAKEN_BACK = [
     "Not quite.",
 ]
 REPLACED = [
+    "However, {} is correct.",
+    "But {} is right.",
+    "It is now {}.",
+    "However, this ignores the host, so it is {}.",
+    "Rechecking the sum, the answer should have been {}.",
     "Upon reflection, it should be {}.",
     "On closer inspection, {} is better.",
     "It should have been {}.",
