@@ -184,7 +184,7 @@ class Plan:
 async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
     """Read everything and return the plan. Raise what a build would raise before its first request."""
     check(spec, path, lake)
-    for warning in scorers.gaps(spec):
+    for warning in (*scorers.gaps(spec), *wiring.unset_keys(spec)):
         say(warning)
     async with wiring.open_teachers(spec, path, keys=False) as made:
         return _read(spec, path, lake, made, say)
