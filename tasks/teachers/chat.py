@@ -13,7 +13,7 @@ from storage.errors import SpecError
 from storage.records import REFUSED, Logprobs
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.headers import Allowance, openai_allowance
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Request, Usage
 from tasks.teachers.sdk import Client, Sdk, SdkTeacher, texts
 from tasks.teachers.usage import billed, count, section
 
@@ -66,13 +66,15 @@ class OpenAITeacher(SdkTeacher):
             parameters["n"] = request.n
         return {"messages": [{"role": m.role, "content": m.content} for m in request.messages], **parameters}
 
-    def read(self, document: Any) -> Completion:
-        """Return the choices and what is billed."""
-        choices = tuple(_choice(choice) for choice in document["choices"])
+    def choices(self, document: Any) -> tuple[Choice, ...]:
+        """Return the samples."""
+        return tuple(_choice(choice) for choice in document["choices"])
+
+    def usage(self, document: Mapping[str, Any]) -> Usage:
+        """Return what is billed."""
         usage = section(document, "usage")
         sent = section(usage, "prompt_tokens_details")
         return billed(
-            choices,
             tokens_in=count(usage, "prompt_tokens"),
             tokens_out=count(usage, "completion_tokens"),
             tokens_total=count(usage, "total_tokens"),
