@@ -14,7 +14,7 @@ from storage.records import REFUSED, Logprobs
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.headers import Allowance, openai_allowance
 from tasks.teachers.protocol import Choice, Request, Usage
-from tasks.teachers.sdk import Client, Sdk, SdkTeacher, texts
+from tasks.teachers.sdk import MALFORMED, Client, Sdk, SdkTeacher, texts
 from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -67,8 +67,17 @@ class OpenAITeacher(SdkTeacher):
         return {"messages": [{"role": m.role, "content": m.content} for m in request.messages], **parameters}
 
     def choices(self, document: Any) -> tuple[Choice, ...]:
-        """Return the samples."""
-        return tuple(_choice(choice) for choice in document["choices"])
+        """Return the samples. One that is malformed takes along none of the others, which are paid for as well."""
+        found: list[Choice] = []
+        wrong: Exception | None = None
+        for choice in document["choices"]:
+            try:
+                found.append(_choice(choice))
+            except MALFORMED as error:
+                wrong = error
+        if wrong is not None and not found:
+            raise wrong
+        return tuple(found)
 
     def usage(self, document: Mapping[str, Any]) -> Usage:
         """Return what is billed."""

@@ -476,6 +476,12 @@ async def test_malformed_and_billed(name: str):
     assert caught.value.usage == Usage(tokens_in=5, tokens_out=7)
 
 
+async def test_one_of_several_malformed():
+    """Where others are whole, they are kept: they were paid for."""
+    found = await ask(body("4", "5") | {"choices": [*body("4", "5")["choices"], {"message": None}]})
+    assert [each.response for each in found.choices] == ["4", "5"]
+
+
 async def test_no_choice_that_is_billed():
     """A response without a choice, as some servers give for a prompt that they refuse, says what it cost all the same."""
     with pytest.raises(NoChoices, match="has no choices") as caught:
