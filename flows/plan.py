@@ -218,7 +218,8 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
         growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         doubtful = doubts(verifiers, some_prompts(workspace, TRIED))
-        for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
+        unset = judging.unset_keys(verifiers)
+        for warning in (*unset, *judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
             say(warning)
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:

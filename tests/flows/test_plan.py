@@ -135,12 +135,16 @@ async def test_a_key_that_is_not_here(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "p.jsonl").write_text(json.dumps({"id": "p", "prompt": "Why?"}) + "\n")
     teacher = {"provider": "openai", "model": "m", "license": "MIT"}
     home, there = teacher | {"name": "home"}, teacher | {"name": "there", "model": "n", "base_url": "http://server/v1"}
+    reward = {"url": "http://server/v1", "api": "classify", "model": "r", "scale": "sigmoid", "pass_at": 0.5}
     replicas = [{"api_key_env": name} for name in ("FULL_KEY", "EMPTY_KEY", "MISSING_KEY", "MISSING_KEY")]
     spec = {
         "dataset": "d",
         "prompts": [{"source": "p.jsonl", "license": "MIT"}],
         "licenses": {"acknowledge": [{"teacher": "home", "who": "we", "why": "a test", "agreement": "ours"}]},
         "teachers": [home, there, there | {"name": "several", "model": "o", "replicas": replicas}],
+        "verify": [
+            {"use": "all", "of": [{"use": "length", "min_chars": 1}, {"use": "reward_model", "api_key_env": "RM_KEY"} | reward]}
+        ],
     }
     (tmp_path / "spec.yaml").write_text(json.dumps(spec))
     said: list[str] = []
@@ -149,5 +153,6 @@ async def test_a_key_that_is_not_here(tmp_path: Path, monkeypatch: pytest.Monkey
         "teacher 'home': the environment variable OPENAI_API_KEY is not set, or empty; a build needs it",
         "teacher 'several': the environment variable EMPTY_KEY is not set, or empty; a build needs it",
         "teacher 'several': the environment variable MISSING_KEY is not set, or empty; a build needs it",
+        "verify[0] (all): the environment variable RM_KEY is not set, or empty; a build needs it",
     ]
     assert "canary" not in " ".join(said)
