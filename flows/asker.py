@@ -129,10 +129,10 @@ class DeskAsker:
         return self._budget.left
 
     async def _asked(self, request: Request, may_repeat: Callable[[], bool]) -> str:
-        check = CHECK.get()  # a control that is asked in the end is asked outside of it
+        check = CHECK.get()  # a control that is asked in the end is asked outside of it, when it is over
 
         def bill(usage: Usage) -> None:
-            check.bill.append(self._spending.bill(usage, self._desk.options, self._budget))
+            self._answers.bill(check, self._spending.bill(usage, self._desk.options, self._budget))
 
         try:
             answer = await self._desk.ask(

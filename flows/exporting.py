@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,6 +32,9 @@ from tasks.rights.scorers import admitted
 from tasks.rights.terms import load
 from tasks.teachers.options import TeacherOptions
 
+_PLACE = re.compile(r"exports(?:\[0\])?(?:\.(\w+)(\S*))?: ")
+"""What begins an error about an entry of `exports`, with the option and what is within it."""
+
 
 def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[str] = ()) -> ExportOptions:
     """Return what flags, `KEY=VALUE` pairs and entries of `mix` say. A value is read as in a spec.
@@ -52,8 +57,26 @@ def options_of(flags: Mapping[str, Any], pairs: Sequence[str], *, mix: Sequence[
         return ExportOptions(**given)
     except ValidationError as error:
         location, message = problem(error, ExportOptions)
-        flag = f"--{dotted((str(location[0]).replace('_', '-'), *location[1:]))}: " if location else ""
-        raise SpecError(f"{flag}{message}") from error
+        place = f"{_flag(str(location[0]))}{dotted(location).removeprefix(str(location[0]))}: " if location else ""
+        raise SpecError(f"{place}{message}") from error
+
+
+@contextlib.contextmanager
+def by_flags() -> Iterator[None]:
+    """Name the flag where an error names a place in a spec's `exports`: whoever typed a command has no such file before them."""
+    try:
+        yield
+    except UserError as error:
+        found = _PLACE.match(str(error))
+        if found is not None:
+            name, within = found.groups()
+            error.args = (f"{_flag(name)}{within}: {found.string[found.end() :]}" if name else found.string[found.end() :],)
+        raise
+
+
+def _flag(option: str) -> str:
+    """Return the flag that says what an option of an export is."""
+    return f"--{option.replace('_', '-')}" if option in ExportOptions.model_fields else f"--option {option}"
 
 
 def _entry(text: str) -> Mapping[str, Any]:

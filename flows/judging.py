@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from storage.answers import Answers
 from storage.errors import SetupError, SpecError
 from storage.identity import address, fingerprint
 from storage.plugins import nearest
+from storage.variables import shown
 from tasks.asking.ask import Desk
 from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget, Spending
@@ -149,6 +151,23 @@ def undecided(spec: Spec, named: Sequence[Named]) -> Iterator[str]:
                 f"verify[{number}] ({each.name}): decides by a prompt's reference or tests, and grown prompts have none: "
                 "nothing of theirs would pass it; self_consistency and judge decide without, beside `select: {require: any}`"
             )
+
+
+def unset_keys(named: Sequence[Named]) -> Iterator[str]:
+    """Yield a line for each key of a verifier's own server that a build will want and that isn't here."""
+    for number, each in enumerate(named):
+        for variable in dict.fromkeys(_variables(each.verifier)):
+            if not os.environ.get(variable):
+                missing = f"the environment variable {shown(variable)} is not set, or empty"
+                yield f"verify[{number}] ({each.name}): {missing}; a build needs it"
+
+
+def _variables(made: Verifier) -> Iterator[str]:
+    if isinstance(made, Combinator):
+        for part in made.of:
+            yield from _variables(part.verifier)
+    elif isinstance(variable := getattr(made, "api_key_env", None), str):
+        yield variable
 
 
 def with_desks(

@@ -31,6 +31,7 @@ from tasks.prepare import Prepared, first_asked, some_prompts
 from tasks.rights.bound import Bound
 from tasks.rights.terms import load
 from tasks.self_test import doubts
+from tasks.stop import Stop
 from tasks.verify import Named, alone
 
 PAIRS = 20
@@ -181,16 +182,16 @@ class Plan:
         return [*pairs[:PAIRS], *more, *((f"terms of {name}", said) for name, said in self.terms.items())]
 
 
-async def plan(spec: Spec, path: Path, lake: Lake, say: Say) -> Plan:
-    """Read everything and return the plan. Raise what a build would raise before its first request."""
+async def plan(spec: Spec, path: Path, lake: Lake, say: Say, stop: Stop | None = None) -> Plan:
+    """Read everything and return the plan. Raise what a build would before its first request, and what `stop` was set for."""
     check(spec, path, lake)
-    for warning in scorers.gaps(spec):
+    for warning in (*scorers.gaps(spec), *wiring.unset_keys(spec)):
         say(warning)
     async with wiring.open_teachers(spec, path, keys=False) as made:
-        return _read(spec, path, lake, made, say)
+        return _read(spec, path, lake, made, say, Stop() if stop is None else stop)
 
 
-def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: Say) -> Plan:
+def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: Say, stop: Stop) -> Plan:
     try:
         idle = lake.recover_if_idle()
     except LakeDamaged:
@@ -206,22 +207,25 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
             f"{counted(sent, 'request', 'is', 'are')} in batches that were sent already; what they ask for counts as missing here"
         )
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
-        heldout = wiring.heldout(spec, path, say)
+        heldout = wiring.heldout(spec, path, say, stop)
         grown = wiring.growing(spec, workspace, made, heldout)
-        from_store(spec, grown)
-        prepared = wiring.prepared(spec, path, workspace, made, grown=grown)
+        from_store(spec, grown, stop)
+        prepared = wiring.prepared(spec, path, workspace, made, stop=stop, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
         verifiers = judging.make_verifiers(spec, path)
+        stop.check()
         prepared = bar(workspace, spec, path, prepared, heldout, verifiers, say)
         growth = foresight.check(spec, workspace, lake, grown, say)
         underway.check(workspace, intents, [arm.teacher for arm in spec.arms])
         doubtful = doubts(verifiers, some_prompts(workspace, TRIED))
-        for warning in (*judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
+        unset = judging.unset_keys(verifiers)
+        for warning in (*unset, *judging.biased(spec, verifiers), *judging.undecided(spec, verifiers), *doubtful):
             say(warning)
         lapsed.find(workspace, lake, spec.dataset)
         if failed := workspace.rows("SELECT count(*) FROM lapsed")[0][0]:
             few = "few of them are asked for unless these come now, and only what is said at most has them"
             say(f"{counted(failed, 'missing sample')} failed in the last run: {few}")
+        stop.check()
         return _plan(spec, path, verifiers, prepared, workspace, growth)
 
 

@@ -235,10 +235,24 @@ def _maker(options: TeacherOptions, path: Path, number: int) -> Maker:
         ) from None
 
 
+def unset_keys(spec: Spec) -> Iterator[str]:
+    """Yield a line for each key that a build will want and that isn't here: whoever looks at noon needn't learn it at night."""
+    for options in spec.teachers:
+        for variable in dict.fromkeys(filter(None, map(_variable, options.lines))):
+            if not os.environ.get(variable):
+                missing = f"the environment variable {shown(variable)} is not set, or empty"
+                yield f"teacher {options.name!r}: {missing}; a build needs it"
+
+
+def _variable(options: TeacherOptions) -> str | None:
+    """Return the name of the environment variable that holds a teacher's key; None where it needs none."""
+    if options.api_key_env is None and options.base_url is None:
+        return KEYS.get(options.vendor)
+    return options.api_key_env
+
+
 def _key(options: TeacherOptions, path: Path, number: int, *, needed: bool) -> str | None:
-    variable = options.api_key_env
-    if variable is None and options.base_url is None:
-        variable = KEYS.get(options.vendor)
+    variable = _variable(options)
     key = os.environ.get(variable) if variable else None
     if needed and variable and not key:
         place = where(path, ("teachers", number, "api_key_env"))

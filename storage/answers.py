@@ -69,6 +69,13 @@ class Answers:
         check.answered[key] = answer
         self._checks.note(check, key)
 
+    def bill(self, check: Check, usd: float) -> None:
+        """Bill a check. Where it is over, no verdict carries that: it is noted as one that doesn't end, and becomes waste."""
+        if not check.ended:
+            check.bill.append(usd)
+        elif usd:
+            self._checks.note(Check(check.sample_id, check.verifier, bill=[usd]))
+
     def spent(self, check: Check) -> None:
         """Note what a check that is under way has cost, whatever it was answered. Raise StorageError where that can't be done."""
         if sum(check.bill) and not check.ended:

@@ -17,7 +17,7 @@
     │   └── Interrupted      130    SIGINT or SIGTERM; a rerun goes on
     ├── TeacherError                one request failed; it becomes the outcome of its sample slots
     │   ├── RateLimited             429: nothing was done or billed; retried
-    │   ├── Unavailable             5xx, a time limit, a connection or a response that broke off; retried
+    │   ├── Unavailable             5xx, 408, 409, 421, 423, 424, 425, 499, a time limit, what broke off; retried
     │   │   ├── Unreachable         no connection at all; retried
     │   │   ├── TimedOut            no answer within the time limit; retried
     │   │   └── Overloaded          503 and 529: too much to do just now; retried

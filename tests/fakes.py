@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import math
+import os
 import selectors
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
@@ -350,6 +352,11 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109
         await super().shutdown_default_executor()  # for which no time is to pass here
+
+
+def full(*_: object) -> NoReturn:
+    """Refuse to write, as a disk does that is full."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def in_virtual_time(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -173,12 +173,14 @@ def export(
 
     The licence gate looks again.
     """
-    from flows.exporting import export_dataset, options_of
+    from flows.exporting import by_flags, export_dataset, options_of
 
     flags = {"format": form, "to": to, "file": file, "shards": shards, "shard_bytes": shard_bytes, "shuffle": shuffle}
     flags["erase_system"] = {"true": True, "false": False}.get(erase_system or "", erase_system)
     options = options_of(flags, option or [], mix=mix or [])
-    manifest = export_dataset(lake_at(lake), dataset, options, say, build_id=build_id, spec=loaded_spec(spec) if spec else None)
+    at, other = lake_at(lake), loaded_spec(spec) if spec else None
+    with by_flags():
+        manifest = export_dataset(at, dataset, options, say, build_id=build_id, spec=other)
     if as_json:
         print_json(manifest)
     else:

@@ -207,6 +207,8 @@ def serve(
     server = Server()
     if server.temporary:
         raise SetupError("serve needs a Prefect server: start one with `prefect server start`, and set PREFECT_API_URL to it")
+    with at.alone():  # nothing is done: a lake that can't be written is known before a build needs it
+        pass
     serving.prepare()
     with server:
         server.wait()

@@ -108,7 +108,7 @@ async def _cost(spec: Spec, path: Path, lake: Lake, say: Say, stop: Stop) -> flo
     """Return what a build may cost, in USD: what the plan expects where that has a basis, else the most; None: nobody knows."""
 
     def read() -> Plan:
-        return asyncio.run(make_plan(spec, path, lake, say))
+        return asyncio.run(make_plan(spec, path, lake, say, stop))
 
     planning, stopping = asyncio.create_task(asyncio.to_thread(read)), asyncio.create_task(stop.wait())
     try:

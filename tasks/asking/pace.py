@@ -107,6 +107,7 @@ def open_cells(folder: Path, key: str, number: int) -> list[Shared]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        os.posix_fallocate(handle, 0, number * _SLOT.size)  # a disk that is full says so now, and not in mid-run
     except OSError as error:
         raise StorageError(f"{path}: can't be written: {error.strerror}; teachers' limits are kept there") from error
     return [Shared(handle, i * _SLOT.size) for i in range(number)]

@@ -32,6 +32,7 @@ class Quota:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            os.posix_fallocate(self._handle, 0, _COUNTS.size)  # a disk that is full says so now, and not in mid-run
         except OSError as error:
             raise StorageError(
                 f"{path}: can't be written: {error.strerror}; what teachers were asked today is kept there"

@@ -25,7 +25,7 @@ from tasks.asking.retries import asked_s
 from tasks.asking.trying import Try
 from tasks.asking.usable import billable, usable
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import BrokenOff, Completion, NoChoices, Recorded
+from tasks.teachers.protocol import Completion, InVain, Recorded
 
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
@@ -80,7 +80,7 @@ class Sending:
                 lease.used = 0
             if isinstance(error, RateLimited | Overloaded):
                 line.limiter.refused(lease)
-            if isinstance(error, BrokenOff | NoChoices):
+            if isinstance(error, InVain):
                 error.usage = self._counts.checked(error.usage, request)
                 lease.used = error.usage.tokens_in + error.usage.tokens_out
                 so_far.bill(error.usage)

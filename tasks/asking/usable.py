@@ -17,9 +17,9 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKENS = tuple(field.name for field in fields(Usage))
 
 
-def billable(completion: Completion) -> Usage:
+def billable(usage: Usage) -> Usage:
     """Return what a response is billed for, in numbers that the tables can hold."""
-    return Usage(**_numbers(completion))
+    return Usage(**_numbers(usage))
 
 
 def _numbers(usage: Usage) -> dict[str, int]:

@@ -27,7 +27,7 @@ from tasks.asking.shares import divided, total
 from tasks.asking.usable import billable, usable
 from tasks.batches.waiting import Around, Place, Slot
 from tasks.teachers.batches import BatchState
-from tasks.teachers.protocol import Completion, Request
+from tasks.teachers.protocol import Completion, InVain, Request
 
 T = TypeVar("T")
 SETTLE_S = 30.0
@@ -227,6 +227,8 @@ class Pending:
         for place in wanted - failed.keys():
             failed[place] = Unavailable(f"{self._name} has no result for it")
         for place, error in failed.items():
+            if isinstance(error, InVain):
+                self._bill(place, error)
             if state.cancelled and not self._overdue and isinstance(error, Unavailable):
                 failed[place] = RequestRejected(f"{self._name} was cancelled at the provider; a rerun asks again")
             self._around.ended(place, None)
@@ -294,6 +296,13 @@ class Pending:
             slot.future.set_result((replace(answer, choices=choices, **asdict(usage)), latency_s))
         self._around.ended(place, total(usage for number, usage in enumerate(usages) if number not in unbilled))
         self.waiting.pop(place)
+
+    def _bill(self, place: Place, error: InVain) -> None:
+        """Bill what is no answer to whoever waits for one."""
+        for slot in self.waiting.get(place, ())[:1]:
+            usage = self._around.counts.checked(error.usage, slot.request)
+            slot.billed(usage)
+            self._around.ended(place, usage)
 
     async def _refused(self, error: StillhouseError) -> None:
         """Nothing of it was begun. Where that will pass, send it again after a while, under a new key."""

@@ -9,11 +9,11 @@ said. A whole response is one forward pass.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from storage.errors import BadResponse, SetupError, SpecError
-from storage.records import Message
+from storage.records import Logprobs, Message
 from tasks.positions import NEVER, Top, by_id
 from tasks.score.answers import PROBE, Answer, behind, ending, opened, turns
 from tasks.score.conversations import Conversations
@@ -21,8 +21,8 @@ from tasks.score.protocol import Scored
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import connection
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.sdk import MALFORMED
-from tasks.teachers.usage import count, section
+from tasks.teachers.protocol import Malformed
+from tasks.teachers.sdk import MALFORMED, useless
 
 _SAME = ("chat_template", "tools", "add_special_tokens")
 _NAMED = ("documents", "reasoning_effort")
@@ -73,12 +73,21 @@ class VllmScorer(OpenAITeacher):
             "prompt_logprobs": top,
         }
         document = await self._asked(self.base_url.rstrip("/") + self.path, body)
+        usage = self.billed(document)
         try:
-            found = _read(document, given, top, ended=bool(template.ends))
+            logprobs = _read(document, given, top)
         except MALFORMED as error:
-            raise BadResponse(self.line(f"not what {self.path} answers: {type(error).__name__}: {error}; {NEEDED}")) from None
+            said = self.line(f"not what {self.path} answers: {type(error).__name__}: {error}; {NEEDED}")
+            raise useless(Malformed, said, usage) from None
         object.__setattr__(self, "_has_answered", True)
-        return replace(found, revision=self.served(document))
+        return Scored(
+            logprobs=logprobs,
+            ended=bool(template.ends),
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_cached=usage.tokens_cached,
+            revision=self.served(document),
+        )
 
     async def _laid_out(self, messages: Sequence[Message], answer: Answer, template: _Template) -> tuple[list[int], list[int]]:
         """Return the tokens of a conversation and of an answer to it."""
@@ -158,7 +167,7 @@ def _of_template(extra_body: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({"chat_template_kwargs": variables} if variables else {})
 
 
-def _read(document: Any, tokens: Sequence[int], top: int, *, ended: bool) -> Scored:
+def _read(document: Any, tokens: Sequence[int], top: int) -> Logprobs:
     """Return what a completion says of the last tokens of its prompt."""
     (choice,) = document["choices"]
     given = choice["prompt_logprobs"]
@@ -174,15 +183,7 @@ def _read(document: Any, tokens: Sequence[int], top: int, *, ended: bool) -> Sco
         # The token that stands there comes with them, wherever it ranks.
         likeliest: Top = [(other, logprob) for _, other, logprob in ranked[:top]]
         tops.append(likeliest)
-    usage = section(document, "usage")
-    sent = section(usage, "prompt_tokens_details")
-    return Scored(
-        logprobs=by_id(tokens, logprobs, tops),
-        ended=ended,
-        tokens_in=count(usage, "prompt_tokens"),
-        tokens_out=count(usage, "completion_tokens"),
-        tokens_cached=count(sent, "cached_tokens"),
-    )
+    return by_id(tokens, logprobs, tops)
 
 
 def _logprob(given: Mapping[str, Any]) -> float:

@@ -14,7 +14,7 @@ from storage.errors import SpecError
 from tasks.teachers import reasoning
 from tasks.teachers.headers import Allowance, anthropic_allowance
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Request, Usage
 from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher, blocks, texts
 from tasks.teachers.usage import billed, count, section
 
@@ -107,12 +107,15 @@ class AnthropicTeacher(SdkTeacher):
             fields["output_config"] = output
         return fields
 
-    def read(self, document: Any) -> Completion:
-        """Return the answer and what is billed."""
+    def choices(self, document: Any) -> tuple[Choice, ...]:
+        """Return the one sample."""
+        return (_choice(document),)
+
+    def usage(self, document: Mapping[str, Any]) -> Usage:
+        """Return what is billed."""
         usage = section(document, "usage")
         read, written = count(usage, "cache_read_input_tokens"), count(usage, "cache_creation_input_tokens")
         return billed(
-            (_choice(document),),
             tokens_in=count(usage, "input_tokens") + read + written,
             tokens_out=count(usage, "output_tokens"),
             tokens_reasoning=count(section(usage, "output_tokens_details"), "thinking_tokens"),

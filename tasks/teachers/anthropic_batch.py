@@ -163,7 +163,8 @@ class AnthropicBatchTeacher:
             try:
                 return custom_id, self.one.answered(result.get("message"))
             except BadResponse as bad:
-                return custom_id, BadResponse(self.one.line(str(bad)))
+                bad.args = (self.one.line(str(bad)),)
+                return custom_id, bad.with_traceback(None)
         if kind == "errored":
             error = result.get("error") or {}
             inner = error.get("error") or {}

@@ -13,8 +13,8 @@ from storage.errors import SpecError
 from storage.records import REFUSED, Logprobs
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.headers import Allowance, openai_allowance
-from tasks.teachers.protocol import Choice, Completion, Request
-from tasks.teachers.sdk import Client, Sdk, SdkTeacher, texts
+from tasks.teachers.protocol import Choice, Request, Usage
+from tasks.teachers.sdk import MALFORMED, Client, Sdk, SdkTeacher, texts
 from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.openai.com/v1"
@@ -66,13 +66,24 @@ class OpenAITeacher(SdkTeacher):
             parameters["n"] = request.n
         return {"messages": [{"role": m.role, "content": m.content} for m in request.messages], **parameters}
 
-    def read(self, document: Any) -> Completion:
-        """Return the choices and what is billed."""
-        choices = tuple(_choice(choice) for choice in document["choices"])
+    def choices(self, document: Any) -> tuple[Choice, ...]:
+        """Return the samples. One that is malformed takes along none of the others, which are paid for as well."""
+        found: list[Choice] = []
+        wrong: Exception | None = None
+        for choice in document["choices"]:
+            try:
+                found.append(_choice(choice))
+            except MALFORMED as error:
+                wrong = error
+        if wrong is not None and not found:
+            raise wrong
+        return tuple(found)
+
+    def usage(self, document: Mapping[str, Any]) -> Usage:
+        """Return what is billed."""
         usage = section(document, "usage")
         sent = section(usage, "prompt_tokens_details")
         return billed(
-            choices,
             tokens_in=count(usage, "prompt_tokens"),
             tokens_out=count(usage, "completion_tokens"),
             tokens_total=count(usage, "total_tokens"),

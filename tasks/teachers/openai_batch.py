@@ -150,7 +150,8 @@ class OpenAIBatchTeacher:
         try:
             return custom_id, self._outcome(response, error)
         except BadResponse as bad:
-            return custom_id, BadResponse(self.one.line(str(bad)))
+            bad.args = (self.one.line(str(bad)),)
+            return custom_id, bad.with_traceback(None)
 
     def _outcome(self, response: dict[str, Any] | None, error: dict[str, Any] | None) -> Completion | StillhouseError:
         if response is not None and response.get("status_code") == 200:  # noqa: PLR2004

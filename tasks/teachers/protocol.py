@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from storage.errors import BadResponse, Unavailable
 from storage.records import Logprobs, Message
@@ -88,20 +88,32 @@ class Completion(Usage):
     """Which revision of the model answered, as `storage.records.Sample.revision` has it."""
 
 
+NOTHING = Usage()
+"""Where nobody says what is billed."""
+
+
 class BrokenOff(Unavailable):
     """A server gave up its response in the middle: it is no sample, but `usage` is what may be billed for it."""
 
-    def __init__(self, message: str, *, usage: Usage) -> None:
+    def __init__(self, message: str, *, usage: Usage = NOTHING) -> None:
         super().__init__(message)
         self.usage = usage
 
 
-class NoChoices(BadResponse):
-    """A server answered with no choice at all, which it bills: some do where they refuse a prompt."""
+class Malformed(BadResponse):
+    """A server answered with something that is no response, and says that it bills `usage` for it."""
 
-    def __init__(self, message: str, *, usage: Usage) -> None:
+    def __init__(self, message: str, *, usage: Usage = NOTHING) -> None:
         super().__init__(message)
         self.usage = usage
+
+
+class NoChoices(Malformed):
+    """There is no choice at all in it: some servers answer so where they refuse a prompt."""
+
+
+InVain: TypeAlias = BrokenOff | Malformed
+"""What is no sample, and billed all the same."""
 
 
 class Teacher(Protocol):

@@ -16,9 +16,20 @@ _CLIENT_CLOSED_REQUEST = 499
 """A proxy's word for a request whose answer never came."""
 _OVERLOADED = frozenset({httpx2.codes.SERVICE_UNAVAILABLE, 529})
 _PASSING = frozenset(
-    {httpx2.codes.REQUEST_TIMEOUT, httpx2.codes.CONFLICT, httpx2.codes.FAILED_DEPENDENCY, _CLIENT_CLOSED_REQUEST}
+    {
+        httpx2.codes.REQUEST_TIMEOUT,
+        httpx2.codes.CONFLICT,
+        httpx2.codes.MISDIRECTED_REQUEST,
+        httpx2.codes.LOCKED,
+        httpx2.codes.FAILED_DEPENDENCY,
+        httpx2.codes.TOO_EARLY,
+        _CLIENT_CLOSED_REQUEST,
+    }
 )
-"""FAILED_DEPENDENCY is Text Generation Inference's word for a model that failed at work."""
+"""What says nothing against a request, but when or by which connection it came. The SDKs ask again at the first two.
+
+FAILED_DEPENDENCY is Text Generation Inference's word for a model that failed at work.
+"""
 _NOT_HERE = frozenset({httpx2.codes.FORBIDDEN, httpx2.codes.NOT_FOUND})
 _ACCOUNT = frozenset(
     {

@@ -10,7 +10,7 @@ from storage.errors import SpecError
 from tasks.teachers import distribution, reasoning
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Request, Usage
 from tasks.teachers.sdk import blocks, texts
 from tasks.teachers.usage import billed, count, section
 
@@ -56,15 +56,18 @@ class ResponsesTeacher(OpenAITeacher):
             fields["text"] = {"format": {"type": form["type"], **form.get("json_schema", {})}}
         return fields
 
-    def read(self, document: Any) -> Completion:
-        """Return the answer and what is billed."""
+    def choices(self, document: Any) -> tuple[Choice, ...]:
+        """Return the one sample."""
         status = document["status"]
         if status not in {"completed", "incomplete"}:
             raise ValueError(f"the response is {status}: {(document.get('error') or {}).get('message')}")
+        return (_choice(document),)
+
+    def usage(self, document: Mapping[str, Any]) -> Usage:
+        """Return what is billed."""
         usage = section(document, "usage")
         sent = section(usage, "input_tokens_details")
         return billed(
-            (_choice(document),),
             tokens_in=count(usage, "input_tokens"),
             tokens_out=count(usage, "output_tokens"),
             tokens_total=count(usage, "total_tokens"),

@@ -25,7 +25,7 @@ from tasks.asking.usable import billable
 from tasks.teachers import refusals
 from tasks.teachers.discreet import without
 from tasks.teachers.headers import Allowance
-from tasks.teachers.protocol import CHARS_PER_TOKEN, BrokenOff, Completion, NoChoices, Request
+from tasks.teachers.protocol import CHARS_PER_TOKEN, NOTHING, BrokenOff, Choice, Completion, Malformed, NoChoices, Request, Usage
 from tasks.teachers.wire import Reply, Wire
 
 NO_KEY = "unused"
@@ -170,8 +170,12 @@ class SdkTeacher(ABC):
         """Return the fields of a request's body, but for the model and what the spec adds."""
 
     @abstractmethod
-    def read(self, document: Any) -> Completion:
-        """Return what a response's JSON says. Where it isn't as it should be, any of `MALFORMED` may be raised."""
+    def choices(self, document: Any) -> tuple[Choice, ...]:
+        """Return the samples in a response's JSON. Where it isn't as it should be, any of `MALFORMED` may be raised."""
+
+    @abstractmethod
+    def usage(self, document: Mapping[str, Any]) -> Usage:
+        """Return what a response's JSON says is billed for it."""
 
     @abstractmethod
     def _allowance(self, headers: Mapping[str, str]) -> Allowance | None:
@@ -238,8 +242,8 @@ class SdkTeacher(ABC):
             completion = _counted(request, self._completion(parsed(raw)))
             object.__setattr__(self, "_has_answered", True)
         except BadResponse as error:
-            told = self.line(f"{error}; it begins {self.beginning(raw)}")
-            raise (NoChoices(told, usage=error.usage) if isinstance(error, NoChoices) else BadResponse(told)) from None
+            error.args = (self.line(f"{error}; it begins {self.beginning(raw)}"),)
+            raise
         allowance = self._allowance(headers)
         return completion if allowance is None else replace(completion, allowance=allowance)
 
@@ -276,20 +280,30 @@ class SdkTeacher(ABC):
     def _completion(self, document: Any) -> Completion:
         if refusal := refusals.in_answer(document):
             raise self.refused(*refusal)
+        usage = self.billed(document)
         try:
-            completion = self.read(document)
+            choices = self.choices(document)
         except MALFORMED as error:
-            raise BadResponse(f"not what {self.path} answers: {type(error).__name__}: {error}") from None
-        if not completion.choices:
-            usage, said = billable(completion), "the response has no choices"
-            raise NoChoices(said, usage=usage) if usage.tokens_in or usage.tokens_out else BadResponse(said)
-        whole = tuple(choice for choice in completion.choices if choice.finish_reason not in BROKEN_OFF)
+            raise useless(Malformed, f"not what {self.path} answers: {type(error).__name__}: {error}", usage) from None
+        if not choices:
+            raise useless(NoChoices, "the response has no choices", usage)
+        whole = tuple(choice for choice in choices if choice.finish_reason not in BROKEN_OFF)
         if not whole:
-            ended = completion.choices[0].finish_reason
-            raise BrokenOff(f"the server broke off its response: finish_reason {ended}", usage=billable(completion))
-        completion = completion if len(whole) == len(completion.choices) else replace(completion, choices=whole)
-        served = self.served(document)
-        return completion if served is None else replace(completion, revision=served)
+            ended = choices[0].finish_reason
+            raise BrokenOff(f"the server broke off its response: finish_reason {ended}", usage=billable(usage))
+        return Completion(
+            choices=whole,
+            tokens_in=usage.tokens_in,
+            tokens_out=usage.tokens_out,
+            tokens_reasoning=usage.tokens_reasoning,
+            tokens_cached=usage.tokens_cached,
+            tokens_cache_written=usage.tokens_cache_written,
+            revision=self.served(document),
+        )
+
+    def billed(self, document: Any) -> Usage:
+        """Return what is billed for a response, whatever else is in it."""
+        return self.usage(cast("dict[str, Any]", document)) if isinstance(document, dict) else NOTHING
 
     def served(self, document: Any) -> str | None:
         """Return the name by which a model answered, where it is another than was asked for: mostly one with a date.
@@ -362,6 +376,11 @@ def _counted(request: Request, completion: Completion) -> Completion:
         tokens_in=completion.tokens_in or -(-sent // CHARS_PER_TOKEN),
         tokens_out=completion.tokens_out or -(-come // CHARS_PER_TOKEN),
     )
+
+
+def useless(kind: type[Malformed], said: str, usage: Usage) -> BadResponse:
+    """Return the error of a response that is none: of this kind where it is billed."""
+    return kind(said, usage=billable(usage)) if usage.tokens_in or usage.tokens_out else BadResponse(said)
 
 
 def parsed(raw: bytes) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from tasks.teachers.protocol import Choice, Completion
+from tasks.teachers.protocol import Usage
 
 
 def section(document: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -23,7 +23,6 @@ def count(section: Mapping[str, Any], name: str) -> int:
 
 
 def billed(
-    choices: tuple[Choice, ...],
     *,
     tokens_in: int,
     tokens_out: int,
@@ -31,8 +30,8 @@ def billed(
     tokens_reasoning: int = 0,
     tokens_cached: int = 0,
     tokens_cache_written: int = 0,
-) -> Completion:
-    """Return a response with its usage, in which parts are never more than the whole: else a cost could be negative.
+) -> Usage:
+    """Return a usage in which parts are never more than the whole: else a cost could be negative.
 
     Some servers count reasoning beside the completion, not in it: xAI's and Gemini's totals tell.
     """
@@ -40,8 +39,7 @@ def billed(
     if tokens_reasoning > tokens_out:
         tokens_out += tokens_reasoning
     tokens_cached = min(tokens_cached, tokens_in)
-    return Completion(
-        choices=choices,
+    return Usage(
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         tokens_reasoning=tokens_reasoning,

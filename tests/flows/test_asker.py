@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from flows.asker import DeskAsker
 from storage.answers import Answers
-from storage.checks import Check
+from storage.checks import Check, recover
 from storage.errors import (
     BadResponse,
     QuotaSpent,
@@ -45,9 +46,9 @@ class Bench:
         self.answers = Answers(folder / "answers", folder / "checks", run="r")
         self._asker = DeskAsker(self.desk, self.spending, Budget(None), self.stop, self.answers, waits=waits)
 
-    async def ask(self, text: str) -> str:
+    async def ask(self, text: str, check: Check | None = None) -> str:
         """Ask as a check does, in a task of its own."""
-        CHECK.set(Check("s", "judge"))
+        CHECK.set(check or Check("s", "judge"))
         return await self._asker.ask(user(text), schema={})
 
     async def side_by_side(self, *texts: str) -> list[str | BaseException]:
@@ -160,21 +161,6 @@ async def test_a_refused_request(made: Callable[..., Bench], answered: set[str],
     assert asked == (0 if "a" in answered else 1 if answered else 2)
 
 
-async def test_a_control_in_the_end(made: Callable[..., Bench]):
-    """It is billed, where no check is under way any more."""
-
-    def given(request: Request) -> Completion:
-        if request.prompt_id == "control":
-            return completion("7")
-        raise Unavailable("500")
-
-    bench = made(given)
-    with pytest.raises(Unavailable):
-        await asyncio.create_task(bench.ask("a"))
-    await bench.desk.conclude()
-    assert bench.spending.tokens_in == 10
-
-
 @pytest.mark.parametrize("waits", [True, False])
 async def test_a_day_that_is_used(made: Callable[..., Bench], waits: bool):
     """What a judge was to judge waits for another day, and the run goes on, unless verdicts decide what is asked for next."""
@@ -209,3 +195,23 @@ async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mende
     assert len(asked) == FREE + 1 + 30 * mended
     assert sum(isinstance(each, Withheld) for each in found) == 30 * (not mended)
     assert found[-1] == "new #0"
+
+
+async def test_a_control_in_the_end(made: Callable[..., Bench], tmp_path: Path):
+    """It is for a check that is over, with its bill: the next run's budget counts it as well."""
+
+    def given(request: Request) -> Completion:
+        if request.prompt_id == "control":
+            return completion("7")
+        raise Unavailable("500")
+
+    bench = made(given, price={"input": 1e6, "output": 0})
+    check = Check("s", "judge")
+    with pytest.raises(Unavailable):
+        await bench.ask("a", check)
+    bench.answers.end(check, decided=False)
+    await bench.desk.conclude()
+    assert (bench.spending.cost_usd, check.bill) == (10, [])
+    recover(tmp_path / "checks", tmp_path / "answers", tmp_path / "waste")
+    (line,) = [json.loads(line) for path in (tmp_path / "waste").iterdir() for line in path.read_text().splitlines()]
+    assert (line["sample_id"], line["teacher"], line["cost_usd"]) == ("s", "judge", 10)

@@ -311,6 +311,16 @@ def test_a_bad_command(
         assert part in captured.err
 
 
+def test_serving_a_lake_that_cannot_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is one line and exit 2 at once: the builds, at night, would find that out one after the other."""
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    assert run(monkeypatch, "serve", "spec.yaml", "--lake", "p.jsonl/lake") == 2
+    assert capsys.readouterr().err == f"error: {folder / 'p.jsonl' / 'lake'}: can't be written: Not a directory\n"
+    assert (folder / "p.jsonl").is_file()
+
+
 def test_plan(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`plan` counts what is missing, shows the first prompt as it will be sent, and leaves no lake behind."""
     text = changed(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flows.exporting import export_all, options_of
-from storage.errors import SpecError, UserError
+from flows.exporting import by_flags, export_all, options_of
+from storage.errors import SetupError, SpecError, UserError
 from storage.lake import Lake
 from tasks.export import ExportOptions
 from tests.tasks.landed import land, trace
@@ -51,6 +51,25 @@ def test_mistyped(flags: dict[str, object], pairs: list[str], said: str):
     with pytest.raises(SpecError, match=said) as caught:
         options_of(FLAGS | flags, pairs)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("exports.foo: unknown key; known: to", "--option foo: unknown key; known: to"),
+        ("exports.tokenizer: is missing", "--option tokenizer: is missing"),
+        ("exports[0].to: out and the lake: too near", "--to: out and the lake: too near"),
+        ("exports.mix[1].share: is missing", "--mix[1].share: is missing"),
+        ("exports.shard_bytes: is missing", "--shard-bytes: is missing"),
+        ("exports: out: is a file", "out: is a file"),
+        ("out: can't be written; see exports.to: it", "out: can't be written; see exports.to: it"),
+    ],
+)
+def test_a_place_in_no_file(said: str, told: str):
+    """An error names the flag that was typed, and no place in a spec."""
+    with pytest.raises(SetupError) as caught, by_flags():
+        raise SetupError(said)
+    assert str(caught.value) == told
 
 
 def test_one_that_is_refused_keeps_none_of_the_others_from_being_written(lake: Lake):

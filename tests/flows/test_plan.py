@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from flows.plan import Plan, _judge
+from flows.loading import load_spec
+from flows.plan import Plan, _judge, plan
 from flows.probe import Probed
 from flows.spec import Spec
+from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.verify import Named
 from verifiers.judge import Judge
@@ -120,3 +124,35 @@ def test_a_probe_that_only_judged() -> None:
     """A probe says what was judged, since that has its price."""
     ((_, said),) = Probed(prompts=20, paid=0, judged=40, cost_usd=0.22, tokens_in=9, tokens_out=9).lines()
     assert said.startswith("20 prompts: 0 samples bought and 40 stored ones judged for $0.2200")
+
+
+async def test_a_key_that_is_not_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan needs no key, and names the variables that a build will look for in vain; what is in the others isn't told."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.setenv("FULL_KEY", "sk-canary")
+    monkeypatch.setenv("EMPTY_KEY", "")
+    (tmp_path / "p.jsonl").write_text(json.dumps({"id": "p", "prompt": "Why?"}) + "\n")
+    teacher = {"provider": "openai", "model": "m", "license": "MIT"}
+    home, there = teacher | {"name": "home"}, teacher | {"name": "there", "model": "n", "base_url": "http://server/v1"}
+    reward = {"url": "http://server/v1", "api": "classify", "model": "r", "scale": "sigmoid", "pass_at": 0.5}
+    replicas = [{"api_key_env": name} for name in ("FULL_KEY", "EMPTY_KEY", "MISSING_KEY", "MISSING_KEY")]
+    spec = {
+        "dataset": "d",
+        "prompts": [{"source": "p.jsonl", "license": "MIT"}],
+        "licenses": {"acknowledge": [{"teacher": "home", "who": "we", "why": "a test", "agreement": "ours"}]},
+        "teachers": [home, there, there | {"name": "several", "model": "o", "replicas": replicas}],
+        "verify": [
+            {"use": "all", "of": [{"use": "length", "min_chars": 1}, {"use": "reward_model", "api_key_env": "RM_KEY"} | reward]}
+        ],
+    }
+    (tmp_path / "spec.yaml").write_text(json.dumps(spec))
+    said: list[str] = []
+    await plan(load_spec(tmp_path / "spec.yaml"), tmp_path / "spec.yaml", Lake(tmp_path / "lake"), said.append)
+    assert [line for line in said if "variable" in line] == [
+        "teacher 'home': the environment variable OPENAI_API_KEY is not set, or empty; a build needs it",
+        "teacher 'several': the environment variable EMPTY_KEY is not set, or empty; a build needs it",
+        "teacher 'several': the environment variable MISSING_KEY is not set, or empty; a build needs it",
+        "verify[0] (all): the environment variable RM_KEY is not set, or empty; a build needs it",
+    ]
+    assert "canary" not in " ".join(said)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.loading import load_spec
+from flows.plan import plan
 from flows.process.context import Watch
+from flows.progress import Say
 from flows.spec import Spec
+from flows.watching import approval
 from flows.watching.approval import approved, refused
-from storage.errors import CostRefused
+from storage.errors import CostRefused, Interrupted
 from storage.lake import Lake
+from tasks.stop import Stop
 
 TERMS = """
 terms:
@@ -67,6 +75,32 @@ async def test_a_cost_that_nobody_knows(tmp_path: Path) -> None:
     """Without a price nothing bounds it, and no flag covers that."""
     with pytest.raises(CostRefused, match=r"nobody knows what it may cost.*every teacher needs a price"):
         await ask(tmp_path, teacher={"price": None}, approve={"over_usd": 1_000_000}, flag=1e9)
+
+
+async def test_a_signal_while_it_is_reckoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads all prompts for it, in a thread, hears of the signal as well: the process would else wait for its end."""
+    ended = threading.Event()
+
+    async def endless(spec: Spec, path: Path, lake: Lake, say: Say, stop: Stop) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        with contextlib.suppress(Interrupted):
+            while True:
+                stop.check()
+        ended.set()
+
+    monkeypatch.setattr(approval, "make_plan", endless)
+    with pytest.raises(Interrupted):
+        await ask(tmp_path, approve={"over_usd": 0.5})
+    assert ended.wait(10)
+
+
+async def test_a_plan_that_is_told_to_stop(tmp_path: Path) -> None:
+    """It reads no further."""
+    spec, path = made(tmp_path)
+    stop = Stop()
+    stop.set(Interrupted("interrupted"))
+    with pytest.raises(Interrupted):
+        await plan(spec, path, Lake.at(str(tmp_path / "lake")), lambda _: None, stop)
 
 
 def test_which_terms_are_asked_about(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from storage.errors import StorageError
 from tasks.asking.pace import BURST_S, Pace, Shared, open_cells
+from tests.fakes import full
 
 
 def turns(pace: Pace, number: int, *, since: float, amount: float = 1) -> list[float]:
@@ -123,6 +125,12 @@ class TestShared:
         requests.take(10.0, 5.0)
         assert isinstance(tokens, Shared)
         assert tokens.take(1.0, 1.0) == 0
+
+    def test_a_disk_that_is_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """It is one line before anything is asked, and no defect in mid-run."""
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(StorageError, match="No space left on device"):
+            open_cells(tmp_path, "one", 2)
 
     def test_a_folder_that_cannot_be(self, tmp_path: Path):
         """A place that can't be written is one line."""

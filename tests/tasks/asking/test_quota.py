@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from storage.errors import QuotaSpent, StorageError
 from tasks.asking.quota import Quota
 from tasks.teachers.options import LimitOptions
+from tests.fakes import full
 
 
 def quota(path: Path, *, day: int = 1, **limits: int) -> Quota:
@@ -66,6 +68,13 @@ def test_a_clock_that_is_set_back(tmp_path: Path):
     quota(tmp_path, day=2, requests_per_day=1).take(1)
     with pytest.raises(QuotaSpent):
         quota(tmp_path, day=1, requests_per_day=1).take(1)
+
+
+def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is one line before anything is asked, and no defect in mid-run."""
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(StorageError, match="No space left on device"):
+        quota(tmp_path, requests_per_day=1)
 
 
 def test_a_folder_that_cannot_be(tmp_path: Path):

@@ -19,7 +19,7 @@ from storage.errors import (
     UserError,
 )
 from tasks.stop import Stop
-from tasks.teachers.protocol import BrokenOff, Completion, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, Malformed, NoChoices, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_request
 from tests.tasks.asking.scripted import RETRY, raise_, run, script, script_of
 
@@ -50,10 +50,11 @@ class TestRetries:
             run(teacher)
         assert (caught.value.attempts, len(teacher.requests)) == (4, 4)
 
-    def test_broken_off(self):
-        """What a server gave up in the middle is asked again, and its bill is told."""
+    @pytest.mark.parametrize("kind", [BrokenOff, Malformed, NoChoices])
+    def test_billed_in_vain(self, kind: type[BrokenOff | Malformed]):
+        """What a server gave up in the middle, or is none of a response, is asked again, and its bill is told."""
         usage = Usage(tokens_in=10, tokens_out=5)
-        answer, _ = run(FakeTeacher(answer=script(BrokenOff("error", usage=usage), completion("4"))))
+        answer, _ = run(FakeTeacher(answer=script(kind("error", usage=usage), completion("4"))))
         assert (answer.attempts, answer.wasted) == (2, (usage,))
 
     def test_empty_to_the_end(self):

@@ -20,7 +20,7 @@ from storage.errors import (
     UserError,
 )
 from tasks.asking.ask import Answer
-from tasks.teachers.protocol import Completion, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, Malformed, Request, Usage
 from tests.fakes import FakeBatchTeacher, completion
 from tests.tasks.batches.house import House, failing, request, run, texts
 
@@ -37,6 +37,16 @@ class TestErrors:
         assert [len(batch.requests) for batch in house.teacher.batches.values()] == [3, 1]
         assert [answer.attempts for answer in answers] == [1, 2, 1]
         assert len(house.billed) == 3 + isinstance(error, Completion)
+
+    @pytest.mark.parametrize("kind", [BrokenOff, Malformed])
+    def test_billed_in_vain(self, house: House, kind: type[BrokenOff | Malformed]):
+        """What is no answer and says what it used is billed, once, to the sample that was asked for."""
+        house.teacher.answer = failing(kind("?", usage=Usage(tokens_out=9)))
+        answers = run(house.ask_all([request(text) for text in "abb"]))
+        assert texts(answers) == ["a #0", "b #0", "b #0"]
+        assert [usage.tokens_out for usage in house.billed].count(9) == 1
+        assert len(house.billed) == 3
+        assert sorted(len(answer.wasted) for answer in answers) == [0, 0, 1]
 
     def test_to_the_end(self, house: House):
         """After `retry.attempts` batches the error stands, for its own slot alone."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from storage.errors import BadResponse, RequestRejected, SetupError, SpecError
+from storage.errors import RequestRejected, SetupError, SpecError
 from storage.records import Message
 from tasks.score.answers import Answer, Shown
 from tasks.score.protocol import Scored
 from tasks.score.vllm import VllmScorer, make
+from tasks.teachers.protocol import Malformed
 from tests.fakes import make_options, user
 from tests.tasks.score import fake_vllm
 from tests.tasks.teachers.server import Reply, Serving, serving
@@ -229,9 +230,9 @@ def nowhere(body: dict[str, Any]) -> Reply:
     return 404, {"content-type": "application/json"}, json.dumps({"detail": "Not Found"}).encode()
 
 
-@pytest.mark.parametrize(("served", "error"), [(without, BadResponse), (nowhere, SetupError)])
+@pytest.mark.parametrize(("served", "error"), [(without, Malformed), (nowhere, SetupError)])
 async def test_no_vllm(served: Callable[[dict[str, Any]], Reply], error: type[Exception]):
-    """Another server is told from a vLLM server in a line that says what is needed."""
+    """Another server is told from a vLLM server in a line that says what is needed; what it bills is told."""
     with serving(served) as seen:
         asked = scorer(seen)
         with pytest.raises(error, match="vLLM server"):

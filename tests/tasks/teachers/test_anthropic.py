@@ -12,7 +12,7 @@ from storage.errors import BadResponse, SpecError
 from storage.records import Message
 from tasks.teachers.anthropic import JUDGE_TOKENS, AnthropicTeacher, make
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Malformed, Request, Usage
 from tests.fakes import make_options, make_request
 from tests.tasks.teachers import test_chat
 
@@ -320,3 +320,10 @@ async def test_malformed(content: Any):
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     with pytest.raises(BadResponse):
         await ask(raw)
+
+
+async def test_malformed_and_billed():
+    """Where it says what it used, that is told: it was paid for."""
+    with pytest.raises(Malformed) as caught:
+        await ask(MALFORMED["content that is null"])
+    assert caught.value.usage == Usage(tokens_in=5, tokens_out=7)

@@ -62,7 +62,10 @@ STATUS = {
     412: RequestRejected,
     413: RequestRejected,
     418: RequestRejected,
+    421: Unavailable,
     422: RequestRejected,
+    423: Unavailable,
+    425: Unavailable,
     429: RateLimited,
     431: RequestRejected,
     499: Unavailable,
@@ -71,6 +74,7 @@ STATUS = {
     502: Unavailable,
     503: Overloaded,
     504: Unavailable,
+    524: Unavailable,
     529: Overloaded,
 }
 # Codes that say more than their status does.

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from storage.errors import (
-    BadResponse,
     RateLimited,
     RequestRejected,
     SetupError,
@@ -22,7 +21,7 @@ from storage.errors import (
 )
 from tasks.teachers.batches import BatchTeacher
 from tasks.teachers.options import BATCH
-from tasks.teachers.protocol import Completion, Request
+from tasks.teachers.protocol import Completion, Malformed, Request
 from tasks.teachers.registry import TEACHERS
 from tests.fakes import make_options, make_request
 from tests.tasks.teachers.batch_server import BatchServer, Fate, fine
@@ -110,7 +109,7 @@ class TestBatches:
         assert "no such model" in str(found["k1-0"])
 
     async def test_a_malformed_answer(self, provider: str):
-        """An answer that is none is a bad response, and no other suffers from it."""
+        """An answer that is none is a bad response, which says what it is billed for, and no other suffers from it."""
         requests = REQUESTS | {"k1-5": make_request("prompt 5", parameters={"max_tokens": 9})}
         with BatchServer() as server:
             async with opened(provider, server.url) as teacher:
@@ -119,7 +118,9 @@ class TestBatches:
                 _spoil(server, provider)
                 found = await outcomes(teacher, name)
         kinds = [type(result) for result in found.values()]
-        assert (kinds.count(Completion), kinds.count(BadResponse)) == (5, 1)
+        assert (kinds.count(Completion), kinds.count(Malformed)) == (5, 1)
+        (usage,) = (result.usage for result in found.values() if isinstance(result, Malformed))
+        assert usage.tokens_out > 0
 
     async def test_cancelled(self, provider: str):
         """A batch that is cancelled ends with what was answered by then."""
@@ -325,7 +326,8 @@ def _spoil(server: BatchServer, provider: str) -> None:
     """Let one of the answers be none."""
     (batch,) = server.batches.values()
     if provider == "openai-batch":
-        server._chat = lambda body: {} if "prompt 5" in str(body) else BatchServer._chat(server, body)  # type: ignore[method-assign]
+        usage = {"usage": {"prompt_tokens": 3, "completion_tokens": 2}}
+        server._chat = lambda body: usage if "prompt 5" in str(body) else BatchServer._chat(server, body)  # type: ignore[method-assign]
         return
     results = server._anthropic_results(batch.name).replace(b'"role": "assistant", "model": "fake-1", "content"', b'"x"', 1)
     server._anthropic_results = lambda name: results  # type: ignore[method-assign]

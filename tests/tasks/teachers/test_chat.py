@@ -15,7 +15,7 @@ from storage.records import Logprobs, Message
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import make
 from tasks.teachers.options import PriceOptions
-from tasks.teachers.protocol import BrokenOff, Choice, Completion, NoChoices, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Choice, Completion, Malformed, NoChoices, Request, Usage
 from tasks.teachers.sampling import SamplingOptions
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_options, make_request
@@ -463,6 +463,23 @@ async def test_malformed(content: Any):
     raw = content if isinstance(content, bytes) else json.dumps(content).encode()
     with pytest.raises(BadResponse):
         await ask(raw)
+
+
+@pytest.mark.parametrize(
+    "name", ["no choices at all", "choices that are null", "a choice that is null", "content that is a number"]
+)
+async def test_malformed_and_billed(name: str):
+    """Where it says what it used, that is told: it was paid for."""
+    usage = {"prompt_tokens": 5, "completion_tokens": 7}
+    with pytest.raises(Malformed, match="it begins") as caught:
+        await ask(MALFORMED[name] | {"usage": usage})
+    assert caught.value.usage == Usage(tokens_in=5, tokens_out=7)
+
+
+async def test_one_of_several_malformed():
+    """Where others are whole, they are kept: they were paid for."""
+    found = await ask(body("4", "5") | {"choices": [*body("4", "5")["choices"], {"message": None}]})
+    assert [each.response for each in found.choices] == ["4", "5"]
 
 
 async def test_no_choice_that_is_billed():

@@ -11,7 +11,7 @@ from openai.types.responses import Response
 from storage.errors import BadResponse, SpecError
 from storage.records import Message
 from tasks.teachers.openai import make
-from tasks.teachers.protocol import Choice, Completion, Request
+from tasks.teachers.protocol import Choice, Completion, Malformed, Request
 from tasks.teachers.responses import ResponsesTeacher
 from tests.fakes import make_options, make_request
 from tests.tasks.teachers import test_chat
@@ -244,6 +244,7 @@ async def test_malformed(content: Any):
 
 
 async def test_why_it_failed():
-    """What the server says of its failure is told."""
-    with pytest.raises(BadResponse, match="the response is failed: overloaded"):
+    """What the server says of its failure is told, and what it bills for it."""
+    with pytest.raises(Malformed, match="the response is failed: overloaded") as caught:
         await ask(body(status="failed", error={"code": "server_error", "message": "overloaded"}))
+    assert (caught.value.usage.tokens_in, caught.value.usage.tokens_out) == (50, 70)
