@@ -113,6 +113,10 @@ TRUE = [
     "6 - 2 = 4th floor",
     "32 / 2 = $16 million",
     "2/3 * 100 = 66.7%",
+    "There are (2 + 2) = 4 apples.",
+    "(5 + 3) = 8",
+    "100% - 30% = 70%",
+    "19 × 21 ≈ 20 × 20 = 400",
 ]
 
 
@@ -211,6 +215,17 @@ FALSE = {
     "5 kg * 9.8 m/s^2 = 51 N": "5 kg × 9.8 m/s^2 = 51, but it is 49",
     "9.11 × (2.30 × 10^{-17}) = 2.20 × 10^{-16}": "9.11 × (2.30 × 10^{-17}) = 2.20 × 10^{-16}, but it is 2.095e-16",
     "1.5 h = 80 min": "1.5 h = 80 min, but it is 90",
+    "There are (2 + 2) = 5 apples.": "(2 + 2) = 5, but it is 4",
+    "5 + 3 = 9. No problem.": "5 + 3 = 9, but it is 8",
+    "5 + 3 = 9, no doubt": "5 + 3 = 9, but it is 8",
+    "(5 + 3) = 9": "(5 + 3) = 9, but it is 8",
+    "50% + 25% = 80%": "50% + 25% = 80%, but it is 0.75",
+    "100% - 30% = 60%": "100% - 30% = 60%, but it is 0.7",
+    "30/50 = 65%": "30/50 = 65%, but it is 0.6",
+    "30/50 * 100% = 65%": "30/50 × 100% = 65%, but it is 0.6",
+    "- 2^2 + 1 = 6": "2^2 + 1 = 6, but it is 5",
+    "19 × 21 ≈ 20 × 30 = 600": "19 × 21 ≈ 20 × 30, but it is 399",
+    "5 kJ + 3 kJ = 8000 kJ": "5 kJ + 3 kJ = 8000, but it is 8",
 }
 
 
@@ -382,6 +397,41 @@ LEFT_ALONE = [
     "One could say that 12 × 7 = 74.",
     "10 / 2 = 6 if we count both ends.",
     "If the product of these was 12 × 7 = 74,",
+    "98 + 53 ≈ 100 + 50 = 150",
+    "λ = 3 × 10^8 / 6 × 10^14 = 5 × 10^-7 m",
+    "- (-3) + 2 = 5",
+    "5 tens + 3 ones = 53",
+    "5 hundreds + 3 = 503",
+    "two-thirds of 30 + 5 = 25",
+    "2 hours at $15 + $5 tip = $35",
+    "9am - 5pm = 8 hours",
+    "A working day is 9 - 5 = 8 hours.",
+    "The cost for everyone (2 + 3) = $50",
+    "(9-12) = 4 chapters",
+    "(1/2) = 3 pieces",
+    "50% + 20% of the rest = 60%",
+    "$50 - 10% = $40",
+    "33% + 33% + 33% = 100%",
+    "x = 4: 4 + 5 = 10, false.",
+    "4 + 5 = 10 (no)",
+    "4 + 5 = 10 ✗",
+    "4 + 5 = 10 — no.",
+    "That gives 2 + 2 = 5, which is absurd.",
+    "2 + 2 = 5, a contradiction.",
+    "Since 4 + 4 = 9 is impossible, there is none.",
+    "Digital root: 9 + 8 = 17 = 1 + 7 = 8.",
+    "100 W × 3600 s = 360 kJ",
+    "100 W × 2 h = 0.2 kWh",
+    "8 × 2^20 = 8 MB",
+    "255 + 1 = 0 since it overflows",
+    "From left to right, 3 + 4 × 2 = 14.",
+    "All arithmetic is mod 7.\n5 + 4 = 2\n3^2 × 2 = 2 × 2",
+    "In the field F_5:\n3 + 4 = 2",
+    "\\mathbb{Z}_7 is a field.\n5 + 4 = 2",
+    "In octal:\n\n7 + 1 = 10",
+    "We work in base 12. Thus 8 + 8 = 14.",
+    "On a 12-hour clock:\n9 + 5 = 2",
+    "Define a * b = a + 2b. Then 3 * 4 = 3 + 8 = 11.",
 ]
 
 
@@ -404,6 +454,16 @@ def test_what_is_quoted_from_the_prompt_is_left_alone() -> None:
     """It is not the response's own claim."""
     assert check("You say 12 × 7 = 74.", prompt="Somebody says 12 × 7 = 74. Right?").passed is None
     assert check("You say 12 × 7 = 74.", prompt="What is 12 × 7?").passed is False
+
+
+def test_another_arithmetic_excuses_only_what_is_true_in_it() -> None:
+    """A text that speaks of a modulus, a base or an operation of its own states false equations still."""
+    assert check("Modulo 7:\n5 + 4 = 3").passed is False
+    assert check("Modulo 7:\n5 + 4 = 16").passed is False
+    assert check("In octal:\n7 + 1 = 11").passed is False
+    assert check("In octal:\n8 + 1 = 10").passed is False
+    assert check("Define a * b = a + 2b.\n3 + 4 = 11").passed is False
+    assert check("3 + 4 = 2", prompt="What is 3 + 4 in base 5, modulo 5?").passed is None
 
 
 def test_rounded_values_are_carried_along() -> None:
@@ -486,6 +546,8 @@ HOSTILE = {
     "spaces": "1 + 1 =" + " " * 1_000_000 + "3",
     "bullets": (" " * 1900 + "1=1\n") * 520,
     "false ones": "1+1=3. " * 140_000,
+    "moduli": "".join(f"mod {i} base {i % 37} " for i in range(5_000)) + "1+1=99999. " * 90_000,
+    "operations": "define a " * 120_000,
 }
 
 

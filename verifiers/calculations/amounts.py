@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from fractions import Fraction
 
@@ -36,6 +37,9 @@ _MEASURES: Sequence[tuple[Collection[str], Collection[int]]] = (
     (words("degree celsius fahrenheit kelvin c f"), ()),
 )
 """The units of what is measured, and how many of one may be one of another where that one isn't named."""
+_PREFIXED = re.compile(r"(?:[kmgtµn](?:j|wh?|n|pa|v|a|hz|ev|cal|mol|b|bps)|(?:kilo|mega|giga|tera|milli|micro|nano)[a-z]+)")
+"""A unit that is a power of a thousand, or of 1024, of another one."""
+_POWERS = frozenset(Fraction(thousand**n) for thousand in (1000, 1024) for n in (1, 2, 3, 4))
 _PLURALS = ("ches", "shes", "xes", "sses")
 
 
@@ -50,6 +54,8 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
         return True
     behind = units([*right.tokens, *line[right.end : right.units_end]])  # "15 green balls"
     if not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs):
+        return True
+    if ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs):  # 100 W * 3600 s = 360 kJ
         return True
     return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
 

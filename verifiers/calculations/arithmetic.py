@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Literal
 
 from verifiers.calculations.lexer import Kind, Token, disturbed, is_per
@@ -58,7 +59,7 @@ class Expression:
     units_end: int
     """Index behind the words that follow it."""
     operators: int
-    """How many it has, at the top; roots and factorials count as one."""
+    """How many it has, at the top; roots, factorials and calculations in brackets count as one."""
 
     def value(self, mode: Mode = "share", swapped: Mapping[Fraction, Fraction] | None = None) -> Fraction:
         """Return its value, with some numbers `swapped` for others. Raise Unreadable."""
@@ -152,7 +153,9 @@ def _expression(line: Sequence[Token], first: int, stop: int, pairs: Mapping[int
 
 
 def _by_itself(line: Sequence[Token]) -> bool:
-    return any(token.kind in _BY_ITSELF for token in line)
+    kinds = [token.kind for token in line]
+    bracketed = any(kind in {"number", ")"} and behind in _OPERATORS for kind, behind in pairwise(kinds))
+    return bracketed or not _BY_ITSELF.isdisjoint(kinds)
 
 
 def _unit(line: Sequence[Token], i: int, stop: int) -> int:
@@ -206,9 +209,8 @@ def _mixed(line: Sequence[Token]) -> bool:
 
 def evaluate(line: Sequence[Token], mode: Mode = "share", swapped: Mapping[Fraction, Fraction] | None = None) -> Fraction:
     """Return the value of an expression's tokens. Raise Unreadable where it has none for certain."""
-    if len(line) > MAX_TOKENS or sum(len(token.text) for token in line if token.kind == "number") > MAX_ALL_DIGITS:
-        raise Unreadable
-    if disturbed(line):
+    digits = sum(len(token.text) for token in line if token.kind == "number")
+    if len(line) > MAX_TOKENS or digits > MAX_ALL_DIGITS or disturbed(line):
         raise Unreadable
     reader = _Reader(line, mode, swapped or {})
     try:
@@ -245,7 +247,7 @@ class _Reader:
         while True:
             kind = self._kind()
             if kind in {"*", "/", "mod"}:
-                if kind == "/" and self._divides_by_fraction():
+                if kind == "/" and self._divides_by_more():
                     raise Unreadable
                 self.at += 1
                 factor, _ = self._signed()
@@ -262,10 +264,13 @@ class _Reader:
                 value = value / factor if kind == "/" else value * factor
             percent = False
 
-    def _divides_by_fraction(self) -> bool:
-        """Whether "6 / 1/30" may be meant as 6 / (1/30): by its spaces."""
-        slash, *behind = self._line[self.at : self.at + 4]
-        if [token.kind for token in behind] != ["number", "/", "number"] or not self.at:
+    def _divides_by_more(self) -> bool:
+        """Whether "6 / 1/30" may be meant as 6 / (1/30), by its spaces, or "3 / 6 * 10^14" as 3 / (6 * 10^14)."""
+        slash, *behind = self._line[self.at : self.at + 5]
+        kinds = [token.kind for token in behind]
+        if kinds == ["number", "*", "number", "^"]:
+            return behind[2].text == "10"
+        if kinds[:3] != ["number", "/", "number"] or not self.at:
             return False
         glued = behind[0].end == behind[1].start and behind[1].end == behind[2].start
         return glued and (self._line[self.at - 1].end < slash.start or slash.end < behind[0].start)
@@ -388,6 +393,8 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
 
 def same_in_percent(left: Expression, right: Expression, *, about: bool) -> bool:
     """Whether two sides with percentages are the same in some reading of these: 100 - 20 = 80%, 50 + 10% = 55."""
-    if not any(token.kind == "%" for token in (*left.tokens, *right.tokens)):
+    both = (*left.tokens, *right.tokens)
+    if all(token.kind != "%" for token in both):
         return False
-    return any(same(left.value(mode), right.value(each), right, about=about) for mode in _MODES for each in _MODES)
+    modes: Sequence[Mode] = ("share", "relative") if any(token.money for token in both) else _MODES  # $50 - 10% isn't $40
+    return any(same(left.value(mode), right.value(each), right, about=about) for mode in modes for each in modes)

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.calculations.excuses import excused, excused_conversion, goes_on
+from verifiers.calculations.excuses import excused, excused_conversion, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
 from verifiers.calculations.lexer import Token, tokens, unit_letters
 from verifiers.calculations.line import Line, article
+from verifiers.calculations.systems import Systems
 from verifiers.reading.markup import fold, latex
 
 MAX_LINE = 2_000
@@ -69,8 +70,9 @@ def claims(text: str, *, strict: bool = False, prompt: str = "") -> list[Claim]:
     without a word is left alone. What stands in the `prompt` may be quoted from it. Linear in the text's length.
     """
     rounded: dict[Fraction, Fraction] = {}
-    letters = unit_letters(f"{text}\n{prompt}")
-    found = [claim for line in _lines(text, rounded, letters) for claim in _of_line(line, strict=strict)]
+    everything = f"{text}\n{prompt}"
+    letters, systems = unit_letters(everything), Systems.of(everything)
+    found = [claim for line in _lines(text, rounded, letters, systems) for claim in _of_line(line, strict=strict)]
     mended = {claim.left: i for i, claim in enumerate(found) if claim.true} if _AGAIN.search(text) else {}
     asked = _squeezed(prompt)
     return [
@@ -85,7 +87,7 @@ def _squeezed(text: str) -> str:
     return "".join(fold(text).split())
 
 
-def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str]) -> Iterator[Line]:
+def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str], systems: Systems) -> Iterator[Line]:
     text = _CALCULATOR.sub("", _CODE.sub(" § ", _PASSED_OVER.sub("\n", fold(text))))
     lines = text.split("\n")
     for number, whole in enumerate(lines):
@@ -104,7 +106,8 @@ def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str]
                 if "*" in shown:
                     shown = _TIMES.sub(_times, _POWER.sub("^", shown)).replace("*", "")
                 behind = lines[number + 1] if number + 1 < len(lines) else ""
-                yield Line(shown, tokens(shown, letters), behind[:AFTERWARDS], bool(bullet and bullet["dash"]), rounded)
+                dash = bool(bullet and bullet["dash"])
+                yield Line(shown, tokens(shown, letters), behind[:AFTERWARDS], dash, systems, rounded)
 
 
 def _chosen(match: re.Match[str]) -> str:
@@ -147,7 +150,7 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
             continue
         left, right = equation.left, equation.right
         computed = computed and equation.goes_on
-        if left.operators or (computed and right.operators):
+        if left.operators or (computed and right.operators and not sum_of_digits(left, right)):
             try:
                 claim = _judged(line, equation, strict=strict)
             except Unreadable:  # in one of the ways in which it may be read
@@ -233,7 +236,7 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
         shown = Expression(right.lead, right.first, right.end, right.units_end, 0)
         if same(value, lead, shown, about=about):
             return Claim(text, written, true=True)
-        if right.end < len(line.tokens) and line.tokens[right.end].kind in {"=", "~"}:
+        if not about and right.end < len(line.tokens) and line.tokens[right.end].kind in {"=", "~"}:  # 98 + 53 ≈ 100 + 50 = 150
             end, other, right = shown.tokens[-1].end, lead, shown
             text = " ".join(line.text[start:end].split())
     if excused(line, left, right, value, other, about=about, strict=strict, begin=equation.begin):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.calculations.amounts import explained
+from verifiers.calculations.amounts import explained, units
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, same, unclear_roots
 from verifiers.calculations.hedges import hedged
 from verifiers.calculations.lexer import Token, words
@@ -20,7 +20,10 @@ _PARTS = words("and so then thus which because since as hence therefore")
 """Between two calculations that are two."""
 _DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})+")
 """1.200, which is 1200 to many."""
+_HALF_A_DAY = 12
+_HOUR = "hour"
 _TENTH = Fraction(1, 10)
+_PERCENT = Fraction(1, 100)
 _ROUNDED = Fraction(1, 200)
 """By what part of it a value may differ from what is computed further from rounded numbers: 6(10 - 3.333) = 6 * 6.67."""
 
@@ -44,8 +47,10 @@ def excused(
     if (_is_share(left) and abs(other) >= 1) or (_is_range(left) and other > 0):
         return True
     return (
-        _is_rounded(right, value, other, about=about, strict=strict)
+        _is_time_span(line, left, right, value + other)
+        or _is_rounded(right, value, other, about=about, strict=strict)
         or _other_reading(line, left, right, about=about)
+        or line.systems.explain(left, right, value, other)
         or explained(line.tokens, left, right, value, other)
         or hedged(line.text, line.behind, left, right, value - other)
     )
@@ -66,31 +71,51 @@ def _is_rounded(right: Expression, value: Fraction, other: Fraction, *, about: b
         return True
     if right.operators and any(token.places for token in right.tokens) and apart <= _ROUNDED * abs(value):
         return True
-    return not strict and number is not None and value.denominator != 1 and not number.places and apart < 1
+    unit = _PERCENT if any(token.kind == "%" for token in right.tokens) else 1
+    return not strict and number is not None and value.denominator != 1 and not number.places and apart < unit
+
+
+def sum_of_digits(left: Expression, right: Expression) -> bool:
+    """Whether the right side begins with the digits of the left one, as in 9 + 8 = 17 = 1 + 7 = 8."""
+    digits = [token.text for token in right.tokens if token.kind == "number"]
+    return left.single is not None and right.operators > 0 and "".join(digits) == left.single.text
 
 
 def _is_share(left: Expression) -> bool:
     """Whether an expression is a proper fraction or a percentage and nothing else: of what, isn't said."""
-    kinds = [token.kind for token in left.tokens]
+    inner = _inner(left)
+    kinds = [token.kind for token in inner]
     if kinds != ["number", "/", "number"]:
         return kinds == ["number", "%"]
-    above, slash, below = left.tokens
+    above, slash, below = inner
     written = above.end == slash.start and slash.end == below.start and not (above.money or above.places or below.places)
     return written and above.value < below.value
 
 
+def _is_time_span(line: Line, left: Expression, right: Expression, both: Fraction) -> bool:
+    """Whether the hours between two times of a clock may be counted, with half a day between the values: 9 - 5 = 8 hours."""
+    kinds = [token.kind for token in _inner(left)]
+    return kinds == ["number", "-", "number"] and both == _HALF_A_DAY and _HOUR in units(line.tokens[right.end : right.units_end])
+
+
+def _inner(left: Expression) -> Sequence[Token]:
+    """Return its tokens without a bracket around them."""
+    return left.tokens[1:-1] if left.tokens[0].kind == "(" and left.tokens[-1].kind == ")" else left.tokens
+
+
 def _is_range(left: Expression) -> bool:
     """Whether an expression is a number and a greater one, with a dash and no space between."""
-    if [token.kind for token in left.tokens] != ["number", "-", "number"]:
+    inner = _inner(left)
+    if [token.kind for token in inner] != ["number", "-", "number"]:
         return False
-    least, dash, most = left.tokens
+    least, dash, most = inner
     return least.value < most.value and least.end == dash.start and dash.end == most.start
 
 
 def _other_reading(line: Line, left: Expression, right: Expression, *, about: bool) -> bool:
     """Whether the claim is true when it is read otherwise."""
     percent = any(token.kind == "%" for token in left.tokens)
-    if percent and any(token.kind in {"+", "-"} for token in left.tokens):
+    if percent and any(token.kind in {"+", "-"} for token in left.tokens) and not _is_sum_of_shares(left, right):
         return True
     other = right.value()
     if any(same(value, other, right, about=about) for value in _other_values(line, left)):
@@ -99,11 +124,20 @@ def _other_reading(line: Line, left: Expression, right: Expression, *, about: bo
     return dotted != [left.tokens, right.tokens] and evaluate(dotted[0]) == evaluate(dotted[1])
 
 
+def _is_sum_of_shares(left: Expression, right: Expression) -> bool:
+    """Whether percentages, and nothing else, are added up to one: 50% + 25% = 80%."""
+    if left.end < left.units_end or abs(left.value() - right.value()) <= _PERCENT:  # of the rest; 33% + 33% + 33% = 100%
+        return False
+    sides = [[token.kind for token in side.tokens] for side in (left, right)]
+    return all(set(kinds) <= {"number", "%", "+", "-"} and kinds.count("number") == kinds.count("%") for kinds in sides)
+
+
 def _other_values(line: Line, left: Expression) -> list[Fraction]:
     """Return what the left side may be worth otherwise."""
     values = [left.value(swapped=line.rounded)] if line.rounded else []
     if line.dash and left.first == 0:
-        values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)) if left.tokens[0].kind == "number" else -left.value())
+        with contextlib.suppress(Unreadable):
+            values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)))
     if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
         values.append(-left.value())
     for behind in _behind_a_label(line, left):

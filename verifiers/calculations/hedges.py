@@ -16,11 +16,18 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE = re.compile(r"[,;]\s|\b(?:then|because|since)\b")
 _OTHER_ARITHMETIC = re.compile(
     r"""\b(?:binary|hexadecimal|octal|boolean|bitwise|xor|strings?|concatenat\w+|modul\w+|mod
-    |base[ -](?:\d+|two|eight|sixteen)|gf\s?\(|[fz]_\d|z/\d)""",
+    |base[ -](?:\d+|two|eight|sixteen)|gf\s?\(|[fz]_\d|z/\d
+    |overflow\w*|left[ -]to[ -]right|without\s(?:the\s)?(?:precedence|order))""",
     re.IGNORECASE | re.VERBOSE,
 )
 _DIGITS = re.compile(r"\b(?:carr(?:y|ie[sd]|ying)|borrow\w*|regroup\w*|ones|tens|units?)\b", re.IGNORECASE)
 """By which a digit alone is written down: 8 + 7 = 5, carry 1."""
+_REJECTED = re.compile(
+    r"^[^\w.]{0,4}(?:(?:(?:which|that|this|it)(?:\s(?:is|would\sbe)|['\u2019]s)|is|an?)\s){0,2}"
+    r"(?:false|no(?=\W*$|[).;])|impossible|absurd|nonsense|an?\scontradiction|contradict\w+|\u2717|\u2718|\u274c)(?!\w)",
+    re.IGNORECASE,
+)
+"""Right behind an equation: what one finds that tries it."""
 _CLOCK = re.compile(r"\b(?:o['\u2019]?clock|[ap]\.?m|noon|midnight|morning|afternoon|evening|night)\b", re.IGNORECASE)
 _SAY = r"(?:say|think|write|claim|argue|assume|guess|believe|conclude|mistake|misread|imagine|object|answer|reply)"
 _NOT = r"(?:not|never|cannot|neither|\w+n['\u2019]t)"
@@ -64,7 +71,7 @@ def hedged(text: str, behind: str, left: Expression, right: Expression, apart: F
     begin = max((match.end() for match in _SENTENCE.finditer(text, 0, start)), default=0)
     close = _SENTENCE.search(text, end)
     sentence = text[begin : close.start() if close else len(text)]
-    if sentence.rstrip().endswith("?") or _OTHER_ARITHMETIC.search(sentence):
+    if sentence.rstrip().endswith("?") or _OTHER_ARITHMETIC.search(sentence) or _REJECTED.search(text[end : end + REACH]):
         return True
     digit = right.single is not None and right.single.value in range(10)
     if (digit and apart % 10 == 0 and _DIGITS.search(sentence)) or (abs(apart) in {12, 24} and _CLOCK.search(sentence)):

@@ -88,8 +88,9 @@ _WORDS: Mapping[tuple[str, ...], Kind] = {
     ("gives",): "=", ("makes",): "=", ("choose",): "choose", ("mod",): "mod",
 }  # fmt: skip
 _DISTURBING = words(
-    """dozen dozens hundred thousand million billion trillion more less fewer half halved twice double doubled triple tripled
-    squared cubed pair pairs couple th st nd rd mod and or to than times percent percentage root factorial choose per"""
+    """dozen dozens hundred thousand million billion trillion tens hundreds thousands millions billions more less fewer half
+    halved twice double doubled triple tripled squared cubed pair pairs couple am pm th st nd rd mod and or to than times
+    percent percentage root factorial choose per"""
 )
 """Words by which a number isn't what it seems."""
 _JOINING = words("a an and or to")

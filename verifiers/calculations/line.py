@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from verifiers.calculations.arithmetic import brackets
 from verifiers.calculations.lexer import Token
+from verifiers.calculations.systems import Systems
 
 
 @dataclass(slots=True)
@@ -20,6 +21,8 @@ class Line:
     """What follows it in the text."""
     dash: bool
     """It began with a dash, which may be a bullet or a minus."""
+    systems: Systems
+    """Of which its text speaks."""
     rounded: dict[Fraction, Fraction]
     """Exact values of what was rounded so far, by what is shown."""
     pairs: Mapping[int, int] = field(init=False)

@@ -36,6 +36,8 @@ _PART_OF = words(
     each all one two three out ratio median"""
 )
 """Words before "of" that make another number of what follows."""
+_EACH = words("of at for")
+"""Words between how many there are and what each of them is."""
 _COMPARED = words("more less fewer times")
 _ALTERS = words("remainder rem modulo am pm o'clock o\u2019clock")
 _ORDINALS = words("st nd rd th")
@@ -83,12 +85,14 @@ def _follows(  # noqa: PLR0911 - a table, in effect
     token, word = line.tokens[left.first], line.tokens[left.first - 1].text.lower()
     number_before = earlier is not None and earlier.kind in {"number", "odd", "%"}
     said = earlier.text.lower() if earlier is not None and earlier.kind == "word" else ""
-    if token.kind == "(" and word in _FUNCTIONS:
+    if token.kind == "(" and (word in _FUNCTIONS or _in_brackets(line, left)):  # the cost for everyone (2 + 3) = $50
         return False
     if word in _MEAN or (word == "of" and said in _MEAN):
         return (value / other if other else 0) not in range(2, 100)
+    if word in _EACH and _so_many_of(line, left, value, other):
+        return False
     if word == "of":
-        return bool(said) and said not in _PART_OF and not _so_many_of(line, left, value, other)
+        return bool(said) and said.rpartition("-")[2] not in _PART_OF  # two-thirds
     if word in _LABELS:
         return said in _WHICH or token.money or line.tokens[left.first + 1].kind == "word"
     if word in _CHANGES:
@@ -98,8 +102,12 @@ def _follows(  # noqa: PLR0911 - a table, in effect
     return word not in _BEFORE
 
 
+def _in_brackets(line: Line, left: Expression) -> bool:
+    return line.pairs.get(left.first) == left.end - 1
+
+
 def _so_many_of(line: Line, left: Expression, value: Fraction, other: Fraction) -> bool:
-    """Whether the first number counts as often as a number before says: 5 boxes of 12 - 8 = 52."""
+    """Whether the first number counts as often as a number before says: 5 boxes of 12 - 8 = 52, 2 hours at $15 + $5 = $35."""
     first, many = line.tokens[left.first], line.tokens[left.first - 3 : left.first - 2] if left.first > 2 else ()  # noqa: PLR2004
     return bool(many) and many[0].kind == "number" and other - value == (many[0].value - 1) * first.value
 
