@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent
-from verifiers.calculations.excuses import excused, excused_conversion, goes_on, sum_of_digits
+from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent, unclear_roots
+from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
 from verifiers.calculations.lexer import Token, tokens, unit_letters
 from verifiers.calculations.line import Line, article
@@ -32,12 +32,13 @@ _CHOSEN = re.compile(
     r"|\bC\((\d{1,3}), ?(\d{1,3})\)(?=[^\n]{0,200}\b(?:ways?|choos\w+|combin\w+|select\w*|subsets?)\b)"  # no point of a plane
 )
 _BULLET = re.compile(r"^\s*(?:#+\s+|>\s*)*(?:(?P<dash>[-+\u2013])|[*•]|\(?\d{1,2}[.)]|\(?[a-zA-Z][.)])\s+")
+_HEADING = re.compile(r"^\s*(?:#+\s+|>\s*)+(?P<dash>(?!))?")
 _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
 _TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _ONE_STAR = re.compile(r"(?<=[\w)%])[ ]?\*[ ]?(?=[\d($.€£])")
 """Of a line that has no other star, and so no emphasis."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
-_SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes)\b[^.!?]{0,30}\d")
+_SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes|comes)\b[^.!?]{0,30}\d")
 _DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
 _AGAIN = re.compile(
     r"\b(?:wait|again|actually|mistake\w*|correct\w*|check\w*|no|not|sorry|let\sme|let's|oops|hmm+|error|wrong|instead|re-?\w*(?:do|comput|calculat)\w*)\b",
@@ -99,7 +100,7 @@ def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str]
             marked = "\\" in cells or "{,}" in cells
             plain = latex(_ENVIRONMENT.sub("\n", cells.replace(r"\bmod", " mod "))) if marked else cells
             for line in plain.split("\n"):
-                bullet = _BULLET.match(line)
+                bullet = _BULLET.match(line) or _HEADING.match(line)
                 shown = line[bullet.end() :] if bullet else line
                 if shown.count("*") == 1:
                     shown = _ONE_STAR.sub(_times, shown)
@@ -162,6 +163,8 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
             claim = _judged(line, equation, strict=strict)
             if claim is not None and claim.true is not False:  # "48 / 2 = 24 = 72" is false; 24 = 24 computes nothing
                 claim = None
+        elif right.operators and equation.sign.text == "=" and not sum_of_digits(left, right):
+            claim = _turned(line, equation)
         else:
             claim = _converted(line, equation)
         if claim is not None:
@@ -178,6 +181,27 @@ def _equations(line: Line) -> Iterator[_Equation | None]:
             yield _Equation(here[-1], line.tokens[sign], there[0], begin, here[-2] if len(here) > 1 else None)
         else:
             yield None
+
+
+def _turned(line: Line, equation: _Equation) -> Claim | None:
+    """Return the claim of an equation whose result stands first, as all that a sentence says: 8 = 3 + 5."""
+    left, right, behind = equation.left, equation.right, line.tokens[equation.right.end :]
+    result = [token.kind for token in left.tokens] == ["number"] and left.units_end == left.end
+    begins = left.first == equation.begin or line.tokens[left.first - 1].kind == "stop"
+    ends = not behind or (behind[0].kind in {"stop", "="} and behind[0].text != "!")
+    if not (result and begins and ends) or unclear_roots(right.tokens):
+        return None
+    try:
+        value, other = right.value(), left.value()
+    except Unreadable:
+        return None
+    start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
+    text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[right.tokens[0].start : end])
+    if same(value, other, left, about=equation.about) or same_in_percent(right, left, about=equation.about):
+        return Claim(text, written, true=True)
+    if excused_result(line, right, left, value, other, about=equation.about):
+        return Claim(text, written, true=None)
+    return Claim(text, written, true=False, truth=_shown(value))
 
 
 def _converted(line: Line, equation: _Equation) -> Claim | None:

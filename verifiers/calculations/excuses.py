@@ -64,6 +64,18 @@ def excused_conversion(line: Line, left: Expression, right: Expression, value: F
     return rounded or not by_itself or hedged(line.text, line.behind, left, right, value - other)
 
 
+def excused_result(line: Line, left: Expression, right: Expression, value: Fraction, other: Fraction, *, about: bool) -> bool:
+    """Whether a calculation behind its result, `right`, that looks false may be meant otherwise."""
+    return (
+        _is_share(left)
+        or _is_range(left)
+        or _is_rounded(right, value, other, about=about, strict=False)
+        or _other_reading(line, left, right, about=about)
+        or line.systems.explain(left, right, value, other)
+        or hedged(line.text, line.behind, right, left, value - other)
+    )
+
+
 def _is_rounded(right: Expression, value: Fraction, other: Fraction, *, about: bool, strict: bool) -> bool:
     """Whether the right side may be rounded, or computed from rounded numbers."""
     apart, number = abs(value - other), right.single

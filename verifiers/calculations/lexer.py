@@ -85,7 +85,7 @@ _SIGNS: Mapping[str, Kind] = {
 _WORDS: Mapping[tuple[str, ...], Kind] = {
     ("plus",): "+", ("minus",): "-", ("times",): "*", ("multiplied", "by"): "*", ("divided", "by"): "/", ("x",): "*",
     ("equals",): "=", ("equal",): "=", ("is", "equal", "to"): "=", ("equal", "to"): "=", ("is",): "=", ("are",): "=",
-    ("gives",): "=", ("makes",): "=", ("choose",): "choose", ("mod",): "mod",
+    ("gives",): "=", ("makes",): "=", ("gives", "us"): "=", ("comes", "to"): "=", ("choose",): "choose", ("mod",): "mod",
 }  # fmt: skip
 _DISTURBING = words(
     """dozen dozens hundred thousand million billion trillion tens hundreds thousands millions billions more less fewer half
