@@ -20,13 +20,9 @@ MAX_TOKENS = 80
 """Of an expression."""
 MAX_ALL_DIGITS = 200
 """Of an expression: with that, no value takes long to compute."""
-NOISE = 10
-"""Digits behind the point from which on a computer's floating point shows: 0.1 + 0.2 = 0.30000000000000004."""
 MAX_POWER = 32
 """Exponents beyond are left alone."""
 ROOT_DIGITS = 50
-NEAR = Fraction(1, 10**40)
-"""By what part of it a value may differ that is equal, but for roots."""
 MAX_FACTORIAL = 25
 MAX_CHOSEN = 100
 MAX_UNITS = 12
@@ -34,7 +30,6 @@ MAX_UNITS = 12
 
 Mode = Literal["share", "unit", "relative"]
 """What 20% is: 0.2, 20 (of the same unit), or, behind a plus or minus, that share of what stands before."""
-_MODES: Sequence[Mode] = ("share", "unit", "relative")
 _OPERATORS = frozenset(["+", "-", "*", "/", "^", "choose", "mod"])
 _BY_ITSELF = frozenset(["root", "!", "choose"])
 """What computes something within an operand, so that there is a calculation without an operator between two."""
@@ -362,39 +357,3 @@ def _square_root(value: Fraction) -> Fraction:
     if (above**2, below**2) == (value.numerator, value.denominator):
         return Fraction(above, below)
     return Fraction(math.isqrt(value.numerator * 10 ** (2 * ROOT_DIGITS) // value.denominator), 10**ROOT_DIGITS)
-
-
-def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) -> bool:  # noqa: PLR0911 - a table, in effect
-    """Whether two values are the same, to the digits of the second where it is a number: rounded or cut off there."""
-    if value == other or abs(value - other) <= NEAR * abs(value):
-        return True
-    if shown.scientific:
-        mantissa, exponent = shown.scientific
-        return abs(value - other) <= Fraction(10) ** (exponent - mantissa.places) / 2
-    number = shown.single
-    if number is None:
-        return False
-    percent = any(token.kind == "%" for token in shown.tokens)
-    if not number.places and not about and not percent:
-        return False
-    share = percent and abs(other) == number.value / 100  # and not 66.7 of the same unit
-    unit = Fraction(1, 10**number.places) / (100 if share else 1)
-    digits = number.text.replace(",", "")
-    if about and not number.places and (zeros := len(digits) - len(digits.rstrip("0"))) and zeros < len(digits):
-        coarse = unit * 10**zeros
-        if abs(value - other) <= coarse / 2:
-            return True
-    if number.places >= NOISE and abs(value - other) <= unit * 10 ** (number.places - NOISE):
-        return True
-    if about:
-        return abs(value - other) < unit
-    return abs(value - other) <= unit / 2 or (value * other >= 0 and 0 <= abs(value) - abs(other) < unit)
-
-
-def same_in_percent(left: Expression, right: Expression, *, about: bool) -> bool:
-    """Whether two sides with percentages are the same in some reading of these: 100 - 20 = 80%, 50 + 10% = 55."""
-    both = (*left.tokens, *right.tokens)
-    if all(token.kind != "%" for token in both):
-        return False
-    modes: Sequence[Mode] = ("share", "relative") if any(token.money for token in both) else _MODES  # $50 - 10% isn't $40
-    return any(same(left.value(mode), right.value(each), right, about=about) for mode in modes for each in modes)

@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, same, same_in_percent, unclear_roots
+from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, unclear_roots
 from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
 from verifiers.calculations.lexer import Token, tokens, unit_letters
 from verifiers.calculations.line import Line, article
+from verifiers.calculations.sameness import is_markup, same, same_in_percent
 from verifiers.calculations.systems import Systems
 from verifiers.reading.markup import fold, latex
 
@@ -265,7 +266,7 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
             text = " ".join(line.text[start:end].split())
     if excused(line, left, right, value, other, about=about, strict=strict, begin=equation.begin):
         return Claim(text, written, true=None)
-    return Claim(text, written, true=False, truth=_shown(value))
+    return Claim(text, written, true=False, truth=_shown(left.value("relative") if is_markup(left) else value))
 
 
 def _may_be_solved(line: Sequence[Token], left: Expression, right: Expression) -> bool:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from fractions import Fraction
 
 from verifiers.calculations.amounts import explained, units
-from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, same, unclear_roots
+from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, unclear_roots
 from verifiers.calculations.hedges import hedged
 from verifiers.calculations.lexer import Token, words
 from verifiers.calculations.line import Line
+from verifiers.calculations.sameness import is_markup, same
 from verifiers.calculations.surroundings import begins_by_itself, ends_by_itself
 
 _LABELS_NOTHING = words("so then thus hence therefore and is are now that gives get have")
@@ -126,10 +127,13 @@ def _is_range(left: Expression) -> bool:
 
 def _other_reading(line: Line, left: Expression, right: Expression, *, about: bool) -> bool:
     """Whether the claim is true when it is read otherwise."""
-    percent = any(token.kind == "%" for token in left.tokens)
-    if percent and any(token.kind in {"+", "-"} for token in left.tokens) and not _is_sum_of_shares(left, right):
+    kinds, other = {token.kind for token in left.tokens}, right.value()
+    if (
+        "%" in kinds
+        and kinds & {"+", "-"}
+        and not (_is_sum_of_shares(left, right) or _is_marked_up(left, other) or _is_of_something(left))
+    ):
         return True
-    other = right.value()
     if any(same(value, other, right, about=about) for value in _other_values(line, left)):
         return True
     dotted = [_dotted(each.tokens) for each in (left, right)]
@@ -144,6 +148,17 @@ def _is_sum_of_shares(left: Expression, right: Expression) -> bool:
     return all(set(kinds) <= {"number", "%", "+", "-"} and kinds.count("number") == kinds.count("%") for kinds in sides)
 
 
+def _is_marked_up(left: Expression, other: Fraction) -> bool:
+    """Whether a percentage is added to a number, of nothing else, and that isn't the result, rounded: $100 + 20% = $130."""
+    return is_markup(left) and left.end == left.units_end and abs(left.value("relative") - other) >= 1
+
+
+def _is_of_something(left: Expression) -> bool:
+    """Whether each percentage says of what it is: 20% of 50 + 5."""
+    kinds = [token.kind for token in left.tokens]
+    return all("*" in kinds[max(i - 2, 0) : i + 2] for i, kind in enumerate(kinds) if kind == "%")
+
+
 def _other_values(line: Line, left: Expression) -> list[Fraction]:
     """Return what the left side may be worth otherwise."""
     values = [left.value(swapped=line.rounded)] if line.rounded else []
@@ -152,6 +167,8 @@ def _other_values(line: Line, left: Expression) -> list[Fraction]:
             values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)))
     if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
         values.append(-left.value())
+    if [token.kind for token in left.tokens[:3]] == ["number", "%", "*"]:  # 20% of (50 + 5)
+        values.append(evaluate(left.tokens[:2]) * evaluate(left.tokens[3:]))
     for behind in _behind_a_label(line, left):
         with contextlib.suppress(Unreadable):
             values.append(evaluate(behind))
