@@ -271,8 +271,8 @@ def asked(spec: Spec, made: Sequence[Sequence[Connected]]) -> list[Asked]:
 
 def _asked(options: TeacherOptions, lines: Sequence[Connected]) -> Asked:
     teacher = lines[0].teacher
-    knows = teacher.knows if isinstance(teacher, Personal) else None
-    return Asked(provider=options.vendor, model=options.model, identity=teacher.identity, knows=knows)
+    by_id = teacher.answers_by_id if isinstance(teacher, Personal) else None
+    return Asked(provider=options.vendor, model=options.model, identity=teacher.identity, by_id=by_id)
 
 
 def growing(

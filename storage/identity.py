@@ -54,8 +54,8 @@ def request_key(
     """Return the address of what is asked, apart from the sample index.
 
     `parameters` are the sampling parameters that are sent. `identity` is what else decides the answer: a teacher's `extra_body`,
-    a replay file's checksum and, where that goes by it, the prompt's id. A server's address, limits, prices and names are no part
-    of it.
+    a replay file's checksum and, where that goes by the prompt's id, what it has under that. A server's address, limits, prices
+    and names are no part of it.
     """
     return address(
         {

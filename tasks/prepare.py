@@ -63,13 +63,13 @@ class Asked:
     """`Teacher.identity`."""
     strategy: str | None = None
     """The strategy; None: the plain template."""
-    knows: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
-    """`Personal.knows`, of such a teacher."""
+    by_id: Callable[[str], str | None] | None = field(default=None, compare=False, repr=False)
+    """`Personal.answers_by_id`, of such a teacher."""
 
     def identity_for(self, prompt_id: str) -> Mapping[str, Any]:
-        """Return what decides the answer to a prompt: its id too, where the teacher goes by that."""
-        by_id = self.knows is not None and self.knows(prompt_id)
-        return {**self.identity, "prompt_id": prompt_id} if by_id else self.identity
+        """Return what decides the answer to a prompt: what is recorded under its id too, where the teacher goes by that."""
+        recorded = None if self.by_id is None else self.by_id(prompt_id)
+        return self.identity if recorded is None else {**self.identity, "recorded": recorded}
 
     @property
     def who(self) -> tuple[str, str, Mapping[str, Any]]:

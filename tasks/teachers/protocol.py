@@ -143,10 +143,10 @@ class Recorded(Protocol):
 
 @runtime_checkable
 class Personal(Protocol):
-    """A teacher that has answers under some prompts' ids, so that two of these which say the same ask for different things."""
+    """A teacher that has answers under some prompts' ids, so that two of these which say the same may get different ones."""
 
-    def knows(self, prompt_id: str) -> bool:
-        """Return whether it answers this prompt by its id."""
+    def answers_by_id(self, prompt_id: str) -> str | None:
+        """Return the digest of its answers to a prompt, where it answers that by its id."""
         ...
 
 

@@ -36,7 +36,7 @@ class ReplayTeacher:
     identity: Mapping[str, Any] = field(init=False)
     """The file's checksum: other answers are other samples."""
     _by_id: bool = field(init=False, repr=False)
-    """Whether a line names its prompt by an id."""
+    """Whether any line names its prompt by an id."""
     _file: BinaryIO = field(init=False, repr=False)
     _index: sqlite3.Connection = field(init=False, repr=False)
     _folder: tempfile.TemporaryDirectory[str] = field(init=False, repr=False)
@@ -54,13 +54,13 @@ class ReplayTeacher:
         try:
             index.executescript(
                 "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA cache_size=-8000;"
-                "CREATE TABLE answers (key BLOB PRIMARY KEY, offset INTEGER, place TEXT) WITHOUT ROWID; BEGIN"
+                "CREATE TABLE answers (key BLOB PRIMARY KEY, offset INTEGER, place TEXT, said TEXT) WITHOUT ROWID; BEGIN"
             )
             by_id = False
-            for kind, key, offset, place in _entries(file, self.path, digest):
-                by_id |= kind == "prompt_id"
+            for key, offset, place, said in _entries(file, self.path, digest):
+                by_id |= said is not None
                 try:
-                    index.execute("INSERT INTO answers VALUES (?, ?, ?)", (key, offset, place))
+                    index.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", (key, offset, place, said))
                 except sqlite3.IntegrityError:
                     (first,) = index.execute("SELECT place FROM answers WHERE key = ?", (key,)).fetchone()
                     raise SourceError(f"{place}: has the same prompt as {first}; put all its answers into one line") from None
@@ -79,9 +79,12 @@ class ReplayTeacher:
         ):
             object.__setattr__(self, name, value)
 
-    def knows(self, prompt_id: str) -> bool:
-        """Return whether a line has answers under this id."""
-        return self._by_id and self._offset(_key("prompt_id", prompt_id)) is not None
+    def answers_by_id(self, prompt_id: str) -> str | None:
+        """Return the digest of the answers under this id, where a line has some."""
+        found = (
+            self._index.execute("SELECT said FROM answers WHERE key = ?", (_key("prompt_id", prompt_id),)) if self._by_id else ()
+        )
+        return next((said for (said,) in found), None)
 
     async def complete(self, request: Request) -> Completion:
         """Return the recorded answers from `request.sample_index` on."""
@@ -133,8 +136,8 @@ def _key(kind: str, text: str) -> bytes:
     return hashlib.sha256(f"{kind}\0{text}".encode(errors="surrogatepass")).digest()[:16]
 
 
-def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[str, bytes, int, str]]:
-    """Yield what a line names its prompt by, the key of that, where the line begins, and what it is called."""
+def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[bytes, int, str, str | None]]:
+    """Yield a line's key, where it begins, what it is called and, where it is of a prompt's id, the digest of its answers."""
     offset = 0
     for number, line in enumerate(file, start=1):
         digest.update(line)
@@ -152,17 +155,18 @@ def _entries(file: BinaryIO, path: Path, digest: Any) -> Iterator[tuple[str, byt
         if kind is None:
             raise SourceError(f"{place}: needs `prompt_id` or `prompt`, a text")
         try:
-            _answers(row)
+            answers = _answers(row)
         except (KeyError, TypeError, ValueError):
             raise SourceError(
                 f"{place}: needs `responses`, a list of texts or of objects with `response`, or `response`; "
                 "`reasoning` and `finish_reason` are texts, `tokens_in` and `tokens_out` whole numbers, `logprobs` an object"
             ) from None
-        yield kind, _key(kind, row[kind]), start, place
+        said = hashlib.sha256(orjson.dumps(answers, option=orjson.OPT_SORT_KEYS)).hexdigest() if kind == "prompt_id" else None
+        yield _key(kind, row[kind]), start, place, said
 
 
 def _answers(row: dict[str, Any]) -> list[dict[str, Any]]:
-    given = row.get("responses", [row])
+    given = row.get("responses", [{name: row[name] for name in row.keys() - {"prompt_id", "prompt"}}])
     if not isinstance(given, list):
         raise TypeError
     answers = [{"response": answer} if isinstance(answer, str) else dict(answer) for answer in given]

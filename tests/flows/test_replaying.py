@@ -63,3 +63,12 @@ async def test_by_both(folder: Path):
     """Whoever has answers under its id has these, and all others those of the text."""
     write(folder / "a.jsonl", {"prompt": TEXT, "responses": ["a"]}, {"prompt_id": "q", "responses": ["b"]})
     assert await answers(folder, "p", "q", "r", k=1) == {"p": ["a"], "q": ["b"], "r": ["a"]}
+
+
+async def test_the_same_under_two_ids(folder: Path):
+    """Prompts that say the same, and have the same answers, ask for one sample, as they would of any teacher."""
+    write(folder / "a.jsonl", *({"prompt_id": each, "responses": ["a", "b"]} for each in "pq"))
+    assert await answers(folder, "p", "q") == {"p": ["a", "b"], "q": ["a", "b"]}
+    lake = Lake(folder / "lake")
+    stored = [row for part in sorted((lake.root / "samples").glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
+    assert sorted(row["response"] for row in stored) == ["a", "b"]
