@@ -244,6 +244,10 @@ FALSE = {
     "50 + 10% = 60": "50 + 10% = 60, but it is 55",
     "20% of 50 + 5 = 20": "20% of 50 + 5 = 20, but it is 15",
     "100 + 10% of 50 = 115": "100 + 10% of 50 = 115, but it is 105",
+    "2 hours * 60 = 130 minutes": "2 hours × 60 = 130, but it is 120",
+    "1000 × (1 + 5%)^2 = 1100": "1000 × (1 + 5%)^2 = 1100, but it is 1102.5",
+    "3 minus 4 is 1": "3 minus 4 is 1, but it is -1",
+    "5 - 8 = 3": "5 - 8 = 3, but it is -3",
     "5 kJ + 3 kJ = 8000 kJ": "5 kJ + 3 kJ = 8000, but it is 8",
 }
 
@@ -417,6 +421,9 @@ LEFT_ALONE = [
     "10 / 2 = 6 if we count both ends.",
     "If the product of these was 12 × 7 = 74,",
     "12 = 3 + 9x",
+    "1.5 hours * 2 = 180 minutes",
+    "200 minutes / 2 = 1.67 hours",
+    "2020 - 2023 = 3 years",
     "Row 8 = 3 + 4",
     "0 = 5 - 3, a contradiction",
     "Is 8 = 3 + 4?",

@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression
 from verifiers.calculations.lexer import Token, words
+from verifiers.calculations.sameness import same
 
 NO_UNITS = words(
     """total altogether left in for per each and a an the of on at to so he she they we it this that which there remaining
@@ -37,6 +38,8 @@ _MEASURES: Sequence[tuple[Collection[str], Collection[int]]] = (
     (words("degree celsius fahrenheit kelvin c f"), ()),
 )
 """The units of what is measured, and how many of one may be one of another where that one isn't named."""
+SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600}
+"""Units that mean the same in every story: a day may have eight hours of work, a week five days, and a map a scale."""
 _PREFIXED = re.compile(r"(?:[kmgtµn](?:j|wh?|n|pa|v|a|hz|ev|cal|mol|b|bps)|(?:kilo|mega|giga|tera|milli|micro|nano)[a-z]+)")
 """A unit that is a power of a thousand, or of 1024, of another one."""
 _POWERS = frozenset(Fraction(thousand**n) for thousand in (1000, 1024) for n in (1, 2, 3, 4))
@@ -47,6 +50,11 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
     """Whether the sides of an equation may differ, as they do, since amounts in them are in different units of one measure."""
     mine = units([*left.tokens, *line[left.end : left.units_end]])
     theirs = units([*right.tokens, *line[right.end : right.end + 1]])
+    if _is_multiple_of_time(left, mine, theirs):
+        (one,), (two,) = mine, theirs
+        converted = value * SECONDS[one] / SECONDS[two]
+        if same(converted, other, right, about=False):  # 1.5 hours * 2 = 180 minutes
+            return True
     if _adds_up_amounts(line[left.first : left.units_end]):
         return True
     ratio = max(value / other, other / value) if value * other > 0 else Fraction()
@@ -54,10 +62,16 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
         return True
     behind = units([*right.tokens, *line[right.end : right.units_end]])  # "15 green balls"
     if not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs):
-        return True
+        return not _is_multiple_of_time(left, mine, theirs)
     if ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs):  # 100 W * 3600 s = 360 kJ
         return True
     return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
+
+
+def _is_multiple_of_time(left: Expression, mine: Collection[str], theirs: Collection[str]) -> bool:
+    """Whether a time is multiplied or divided, so that its conversion would have been seen: 2 hours * 60 = 130 minutes."""
+    operators = {token.kind for token in left.tokens} - {"number", "word"}
+    return len(mine) == len(theirs) == 1 and SECONDS.keys() >= {*mine, *theirs} and operators <= {"*", "/"}
 
 
 def units(line: Sequence[Token]) -> frozenset[str]:

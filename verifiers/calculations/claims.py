@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from verifiers.calculations.amounts import SECONDS
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, unclear_roots
 from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
@@ -47,8 +48,6 @@ _AGAIN = re.compile(
 )
 """Words of somebody who computes something a second time."""
 _SIGNS = ("=", "≈", "≅", "≃", r"\approx", r"\simeq")
-_SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3600}
-"""Units that mean the same in every story: a day may have eight hours of work, a week five days, and a map a scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +208,10 @@ def _converted(line: Line, equation: _Equation) -> Claim | None:
     """Return the claim that an amount is another one of another unit: 1.5 hours = 90 minutes."""
     left, right, about = equation.left, equation.right, equation.about
     units = _units(line, left, right)
-    known = _SECONDS.keys() >= set(units) and left.single is not None and right.single is not None
+    known = SECONDS.keys() >= set(units) and left.single is not None and right.single is not None
     if not known or not (about or equation.sign.text in {"=", "equals", "equal"}):
         return None
-    value, other = left.value() * Fraction(*[_SECONDS[unit] for unit in units]), right.value()
+    value, other = left.value() * Fraction(*[SECONDS[unit] for unit in units]), right.value()
     start = left.tokens[0].start
     text = " ".join(line.text[start : line.tokens[right.units_end - 1].end].split())
     written = _squeezed(line.text[start : line.tokens[left.units_end - 1].end])

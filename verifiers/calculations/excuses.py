@@ -154,9 +154,19 @@ def _is_marked_up(left: Expression, other: Fraction) -> bool:
 
 
 def _is_of_something(left: Expression) -> bool:
-    """Whether each percentage says of what it is: 20% of 50 + 5."""
+    """Whether each percentage says of what it is: 20% of 50 + 5, 1000 * (1 + 5%)^2."""
     kinds = [token.kind for token in left.tokens]
-    return all("*" in kinds[max(i - 2, 0) : i + 2] for i, kind in enumerate(kinds) if kind == "%")
+    grows = (["(", "number", "+", "number", "%", ")"], ["(", "number", "-", "number", "%", ")"])
+    return all(
+        "*" in kinds[max(i - 2, 0) : i + 2] or (kinds[max(i - 4, 0) : i + 2] in grows and left.tokens[i - 3].value == 1)
+        for i, kind in enumerate(kinds)
+        if kind == "%"
+    )
+
+
+def _is_of_years(left: Expression) -> bool:
+    """Whether its numbers may be years: 2020 - 2023."""
+    return all(token.value in range(1000, 3000) for token in left.tokens if token.kind == "number")
 
 
 def _other_values(line: Line, left: Expression) -> list[Fraction]:
@@ -165,7 +175,7 @@ def _other_values(line: Line, left: Expression) -> list[Fraction]:
     if line.dash and left.first == 0:
         with contextlib.suppress(Unreadable):
             values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)))
-    if len(left.tokens) == 3 and left.tokens[1].kind == "-":  # noqa: PLR2004 - 2020-2023, a range
+    if _is_range(left) or ([token.kind for token in left.tokens] == ["number", "-", "number"] and _is_of_years(left)):
         values.append(-left.value())
     if [token.kind for token in left.tokens[:3]] == ["number", "%", "*"]:  # 20% of (50 + 5)
         values.append(evaluate(left.tokens[:2]) * evaluate(left.tokens[3:]))
