@@ -421,6 +421,7 @@ LEFT_ALONE = [
     "10 / 2 = 6 if we count both ends.",
     "If the product of these was 12 × 7 = 74,",
     "12 = 3 + 9x",
+    "1/3 = 0.33\n5 = 1 / (0.33 - 1/3)",
     "1.5 hours * 2 = 180 minutes",
     "200 minutes / 2 = 1.67 hours",
     "2020 - 2023 = 3 years",

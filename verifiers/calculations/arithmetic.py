@@ -61,6 +61,11 @@ class Expression:
         return evaluate(self.tokens, mode, swapped)
 
     @property
+    def kinds(self) -> list[Kind]:
+        """Of its tokens."""
+        return [token.kind for token in self.tokens]
+
+    @property
     def single(self) -> Token | None:
         """Its number, where it is nothing else."""
         numbers = [token for token in self.tokens if token.kind == "number"]
@@ -69,7 +74,7 @@ class Expression:
     @property
     def scientific(self) -> tuple[Token, int] | None:
         """Its mantissa and its exponent, where it is a number in scientific notation: 2.10 * 10^-16."""
-        kinds = [token.kind for token in self.tokens]
+        kinds = self.kinds
         powers = [["number", "*", "number", "^", *rest] for rest in (["number"], ["-", "number"], ["(", "-", "number", ")"])]
         if kinds not in powers or self.tokens[2].text != "10":
             return None
@@ -80,7 +85,7 @@ class Expression:
     @property
     def lead(self) -> tuple[Token, ...]:
         """Its first operand, where that is a number."""
-        kinds = [token.kind for token in self.tokens[:2]]
+        kinds = self.kinds[:2]
         if kinds[0] != "number":
             return ()
         return self.tokens[:2] if kinds[-1] == "%" else self.tokens[:1]

@@ -7,7 +7,7 @@ back, quoted from the prompt, rounded, or stated in other units is left alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -15,7 +15,7 @@ from verifiers.calculations.amounts import SECONDS
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, unclear_roots
 from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
-from verifiers.calculations.lexer import Token, tokens, unit_letters
+from verifiers.calculations.lexer import Token, terms, tokens, unit_letters
 from verifiers.calculations.line import Line, article
 from verifiers.calculations.sameness import is_markup, same, same_in_percent
 from verifiers.calculations.systems import Systems
@@ -152,10 +152,7 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
         left, right = equation.left, equation.right
         computed = computed and equation.goes_on
         if left.operators or (computed and right.operators and not sum_of_digits(left, right)):
-            try:
-                claim = _judged(line, equation, strict=strict)
-            except Unreadable:  # in one of the ways in which it may be read
-                claim = None
+            claim = _unless_unreadable(_judged, line, equation, strict=strict)
             if claim is not None and claim.true is False and equation.beside is not None and goes_on(line, equation.beside, left):
                 claim = replace(claim, true=None)
             computed = True
@@ -164,11 +161,19 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
             if claim is not None and claim.true is not False:  # "48 / 2 = 24 = 72" is false; 24 = 24 computes nothing
                 claim = None
         elif right.operators and equation.sign.text == "=" and not sum_of_digits(left, right):
-            claim = _turned(line, equation)
+            claim = _unless_unreadable(_turned, line, equation)
         else:
             claim = _converted(line, equation)
         if claim is not None:
             yield claim
+
+
+def _unless_unreadable(read: Callable[..., Claim | None], line: Line, equation: _Equation, **options: bool) -> Claim | None:
+    """Return the claim of an equation, and none where it can't be read in one of the ways in which it may be."""
+    try:
+        return read(line, equation, **options)
+    except Unreadable:
+        return None
 
 
 def _equations(line: Line) -> Iterator[_Equation | None]:
@@ -184,17 +189,14 @@ def _equations(line: Line) -> Iterator[_Equation | None]:
 
 
 def _turned(line: Line, equation: _Equation) -> Claim | None:
-    """Return the claim of an equation whose result stands first, as all that a sentence says: 8 = 3 + 5."""
+    """Return the claim of an equation whose result stands first, as all that a sentence says: 8 = 3 + 5. Raise Unreadable."""
     left, right, behind = equation.left, equation.right, line.tokens[equation.right.end :]
-    result = [token.kind for token in left.tokens] == ["number"] and left.units_end == left.end
+    result = left.kinds == ["number"] and left.units_end == left.end
     begins = left.first == equation.begin or line.tokens[left.first - 1].kind == "stop"
     ends = not behind or (behind[0].kind in {"stop", "="} and behind[0].text != "!")
     if not (result and begins and ends) or unclear_roots(right.tokens):
         return None
-    try:
-        value, other = right.value(), left.value()
-    except Unreadable:
-        return None
+    value, other = right.value(), left.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
     text, written = " ".join(line.text[start:end].split()), _squeezed(line.text[right.tokens[0].start : end])
     if same(value, other, left, about=equation.about) or same_in_percent(right, left, about=equation.about):
@@ -270,11 +272,7 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
 
 def _may_be_solved(line: Sequence[Token], left: Expression, right: Expression) -> bool:
     """Whether a letter behind a number may be a variable rather than a unit, as not all that is added up has it: 2 m + 3 = 7."""
-    lettered = [False]
-    for token in line[left.first : left.units_end]:
-        if token.kind in {"+", "-"}:
-            lettered.append(False)
-        lettered[-1] |= _is_letter(token)
+    lettered = [any(map(_is_letter, term)) for term in terms(line[left.first : left.units_end])]
     return len(lettered) > 1 and any(lettered) and not all([*lettered, *map(_is_letter, line[right.end : right.end + 1])])
 
 

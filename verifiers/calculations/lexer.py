@@ -198,6 +198,16 @@ def _is_share(made: list[Token]) -> bool:
     return made[-1].kind == "%" or (len(made) > 1 and made[-1].kind == "number" and made[-2].kind == "/")
 
 
+def terms(line: Sequence[Token]) -> list[list[Token]]:
+    """Return what is added up or subtracted, each but the first with its sign. Brackets aren't looked at."""
+    found: list[list[Token]] = [[]]
+    for token in line:
+        if token.kind in {"+", "-"}:
+            found.append([])
+        found[-1].append(token)
+    return found
+
+
 def disturbs(token: Token) -> bool:
     """Whether a word beside a number may change its value, or be a variable."""
     return token.kind == "word" and (len(token.text) == 1 or token.text.lower() in _DISTURBING)
