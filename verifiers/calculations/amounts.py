@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression
-from verifiers.calculations.lexer import Token, words
+from verifiers.calculations.lexer import Token, terms, words
 from verifiers.calculations.sameness import same
 
 NO_UNITS = words(
@@ -50,11 +50,9 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
     """Whether the sides of an equation may differ, as they do, since amounts in them are in different units of one measure."""
     mine = units([*left.tokens, *line[left.end : left.units_end]])
     theirs = units([*right.tokens, *line[right.end : right.end + 1]])
-    if _is_multiple_of_time(left, mine, theirs):
+    if mine != theirs and _is_multiple_of_time(left, mine, theirs):  # 1.5 hours * 2 = 180 minutes
         (one,), (two,) = mine, theirs
-        converted = value * SECONDS[one] / SECONDS[two]
-        if same(converted, other, right, about=False):  # 1.5 hours * 2 = 180 minutes
-            return True
+        return same(value * SECONDS[one] / SECONDS[two], other, right, about=False)
     if _adds_up_amounts(line[left.first : left.units_end]):
         return True
     ratio = max(value / other, other / value) if value * other > 0 else Fraction()
@@ -62,14 +60,14 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
         return True
     behind = units([*right.tokens, *line[right.end : right.units_end]])  # "15 green balls"
     if not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs):
-        return not _is_multiple_of_time(left, mine, theirs)
+        return True
     if ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs):  # 100 W * 3600 s = 360 kJ
         return True
     return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
 
 
 def _is_multiple_of_time(left: Expression, mine: Collection[str], theirs: Collection[str]) -> bool:
-    """Whether a time is multiplied or divided, so that its conversion would have been seen: 2 hours * 60 = 130 minutes."""
+    """Whether a time is multiplied or divided, so that its conversion is known: 2 hours * 60."""
     operators = {token.kind for token in left.tokens} - {"number", "word"}
     return len(mine) == len(theirs) == 1 and SECONDS.keys() >= {*mine, *theirs} and operators <= {"*", "/"}
 
@@ -94,10 +92,5 @@ def convertible(some: Collection[str], others: Collection[str]) -> bool:
 
 def _adds_up_amounts(line: Sequence[Token]) -> bool:
     """Whether amounts in different units are added or subtracted: 2 feet + 6 inches."""
-    terms: list[list[Token]] = [[]]
-    for token in line:
-        if token.kind in {"+", "-"}:
-            terms.append([])
-        terms[-1].append(token)
-    kinds = [kind for term in terms if (kind := units(term))]
+    kinds = [kind for term in terms(line) if (kind := units(term))]
     return any(convertible(one, other) for i, one in enumerate(kinds) for other in kinds[i + 1 :] if one.isdisjoint(other))

@@ -127,7 +127,7 @@ def _is_range(left: Expression) -> bool:
 
 def _other_reading(line: Line, left: Expression, right: Expression, *, about: bool) -> bool:
     """Whether the claim is true when it is read otherwise."""
-    kinds, other = {token.kind for token in left.tokens}, right.value()
+    kinds, other = set(left.kinds), right.value()
     if (
         "%" in kinds
         and kinds & {"+", "-"}
@@ -144,7 +144,7 @@ def _is_sum_of_shares(left: Expression, right: Expression) -> bool:
     """Whether percentages, and nothing else, are added up to one: 50% + 25% = 80%."""
     if left.end < left.units_end or abs(left.value() - right.value()) <= _PERCENT:  # of the rest; 33% + 33% + 33% = 100%
         return False
-    sides = [[token.kind for token in side.tokens] for side in (left, right)]
+    sides = [side.kinds for side in (left, right)]
     return all(set(kinds) <= {"number", "%", "+", "-"} and kinds.count("number") == kinds.count("%") for kinds in sides)
 
 
@@ -155,7 +155,7 @@ def _is_marked_up(left: Expression, other: Fraction) -> bool:
 
 def _is_of_something(left: Expression) -> bool:
     """Whether each percentage says of what it is: 20% of 50 + 5, 1000 * (1 + 5%)^2."""
-    kinds = [token.kind for token in left.tokens]
+    kinds = left.kinds
     grows = (["(", "number", "+", "number", "%", ")"], ["(", "number", "-", "number", "%", ")"])
     return all(
         "*" in kinds[max(i - 2, 0) : i + 2] or (kinds[max(i - 4, 0) : i + 2] in grows and left.tokens[i - 3].value == 1)
@@ -175,9 +175,9 @@ def _other_values(line: Line, left: Expression) -> list[Fraction]:
     if line.dash and left.first == 0:
         with contextlib.suppress(Unreadable):
             values.append(evaluate((Token("-", "-", 0, 0), *left.tokens)))
-    if _is_range(left) or ([token.kind for token in left.tokens] == ["number", "-", "number"] and _is_of_years(left)):
+    if _is_range(left) or (left.kinds == ["number", "-", "number"] and _is_of_years(left)):
         values.append(-left.value())
-    if [token.kind for token in left.tokens[:3]] == ["number", "%", "*"]:  # 20% of (50 + 5)
+    if left.kinds[:3] == ["number", "%", "*"]:  # 20% of (50 + 5)
         values.append(evaluate(left.tokens[:2]) * evaluate(left.tokens[3:]))
     for behind in _behind_a_label(line, left):
         with contextlib.suppress(Unreadable):

@@ -54,5 +54,4 @@ def same_in_percent(left: Expression, right: Expression, *, about: bool) -> bool
 
 def is_markup(left: Expression) -> bool:
     """Whether a percentage, and nothing else, is added to a number or taken off it: $100 + 20%."""
-    kinds = [token.kind for token in left.tokens]
-    return kinds in (["number", "+", "number", "%"], ["number", "-", "number", "%"])
+    return left.kinds in (["number", "+", "number", "%"], ["number", "-", "number", "%"])

@@ -54,7 +54,8 @@ _SCALES: Mapping[str, int] = {
     "trillion": 10**12,
 }
 """Words by which the number before them is more."""
-_MEASURED = words("hour minute day week year foot pound dollar")
+_DIVIDED = words("hour minute day week year foot pound dollar")
+"""Units of which the smaller one's name may be left out: 1 hour 15."""
 _PLACES = words("dozen ten tens hundred hundreds thousand thousands")
 _ROUNDED = Fraction(1, 20)
 """By what part a scaled number may differ: 1,852,000 = 1.85 million."""
@@ -119,7 +120,7 @@ def _is_named(line: Sequence[Token], i: int) -> bool:
 
 def _changed(line: Line, left: Expression, word: str, value: Fraction, other: Fraction) -> bool:
     """Whether a result may be that of a number named before, changed by the calculation, or this is no more than a range."""
-    if word == "from" and [token.kind for token in left.tokens] == ["number", "-", "number"]:
+    if word == "from" and left.kinds == ["number", "-", "number"]:
         return True  # from 9 - 5 = 8 hours
     if word == "by" and _MULTIPLIES.search(line.text[: left.tokens[0].start]):
         return True
@@ -139,10 +140,8 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
     if right.end >= len(line):
         return True
     after, behind = line[right.end], line[right.end + 1 : right.end + 4]
-    if after.kind == "word" and (_in_two_units(after, behind)):
-        return False
     if after.kind == "word":
-        return _goes_with(line, right, value, other)
+        return not _in_two_units(after, behind) and _goes_with(line, right, value, other)
     if after.kind == "stop":
         return after.text != "!" and not (behind and behind[0].start == after.end)
     if after.kind == "-":  # a dash between two thoughts
@@ -157,8 +156,8 @@ def _in_two_units(after: Token, behind: Sequence[Token]) -> bool:
     rest = behind[1:] if behind and behind[0].text.lower() in {",", "and"} else behind
     if not rest or rest[0].kind != "number":
         return False
-    named = rest[1].kind == "word" if len(rest) > 1 else False  # 1 hour 15
-    return after.text.lower() in _PLACES or convertible(units([after]), units(rest[1:2]) if named else _MEASURED)
+    named = len(rest) > 1 and rest[1].kind == "word"
+    return after.text.lower() in _PLACES or convertible(units([after]), units(rest[1:2]) if named else _DIVIDED)
 
 
 def _goes_with(line: Sequence[Token], right: Expression, value: Fraction, other: Fraction) -> bool:  # noqa: PLR0911 - likewise
