@@ -35,8 +35,13 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what may take longest, and leave the embedded language model to one process, so that it runs but once."""
+    """Begin with what may take longest, and leave the embedded language model and Prefect's server to one process each.
+
+    The slow tests take longer than a server's start, so that each process has its own.
+    """
     items.sort(key=lambda item: not item.get_closest_marker("timeout"))
     for item in items:
         if item.get_closest_marker("model"):
             item.add_marker(pytest.mark.xdist_group("model"))
+        elif "prefect_url" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group("server"))

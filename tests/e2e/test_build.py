@@ -168,6 +168,7 @@ def test_the_licence_gate(workplace: Workplace, teacher: LoopbackTeacher) -> Non
     assert teacher.sold == 0
 
 
+@pytest.mark.slow
 def test_a_spent_budget_stops_and_goes_on(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Exit 4 when the budget is spent; what was paid for is landed; a larger budget buys only the rest."""
     spec(workplace, teacher.url, limits={"concurrency": 4})
@@ -214,7 +215,8 @@ def test_a_refused_key(workplace: Workplace) -> None:
     assert "canary" not in error
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted(lone_workplace: Workplace, number: int) -> None:
     """SIGINT and SIGTERM stop asking, land what was paid for, and exit 130; a rerun buys only the rest; nothing of Prefect's shows."""
     with LoopbackTeacher(delay_s=0.05) as teacher:
@@ -281,6 +283,7 @@ def test_duplicates_name_what_they_repeat(workplace: Workplace, teacher: Loopbac
     assert named == [(0,)]
 
 
+@pytest.mark.slow
 def test_exports(workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """A spec's exports are written when the build lands: conversations in shards of equal size, with a manifest."""
     spec(workplace, teacher.url)
@@ -307,6 +310,7 @@ def test_the_key_is_nowhere(workplace: Workplace, teacher: LoopbackTeacher) -> N
     assert "sk-canary" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_quiet(lone_workplace: Workplace, teacher: LoopbackTeacher) -> None:
     """Results are on stdout, plain progress on stderr, and nothing of Prefect's on either."""
     spec(lone_workplace, teacher.url, prompts=5)

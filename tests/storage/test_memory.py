@@ -105,6 +105,7 @@ assert pa.array(frame["a"]).to_pylist() == [1]
     subprocess.run([sys.executable, "-W", "error", "-c", script], check=True)
 
 
+@pytest.mark.slow
 def test_no_module_loads_pandas():
     """Importing any module of ours, before it could be told to spare it, loads no pandas."""
     pytest.importorskip("pandas")

@@ -65,7 +65,7 @@ async def test_same(lake: Lake, pair: tuple[str, str]):
     assert by_outcome["rejected"]["reason"] == f"duplicates {by_outcome['kept']['sample_id']}"
 
 
-@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("again", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_long_texts(lake: Lake, again: bool, monkeypatch: pytest.MonkeyPatch):
     """Texts that together are larger than what DuckDB may hold are no trouble, nor are they in a build that reads some anew."""
     monkeypatch.delenv("STILLHOUSE_DUCKDB_MEMORY", raising=False)

@@ -82,6 +82,7 @@ def specs(draw: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @given(specs())
 def test_add_up(drawn: dict[str, Any]):

@@ -582,6 +582,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_a_hostile_text_takes_not_much_longer_than_an_honest_one(text: str) -> None:
     """A megabyte is left undecided, and the longest text that isn't takes a bounded multiple of what plain sums take."""

@@ -124,6 +124,7 @@ def test_z_function() -> None:
         assert _z_function(text) == naive
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["words", "letters", "blank", "fibonacci"])
 def test_linear(kind: str) -> None:
     """Four times the text takes about four times as long, whatever is in it."""

@@ -117,7 +117,8 @@ def test_too_little_to_do_says_nothing():
     assert work(Server(1_000, 0.1, queues=True), seconds=20, requests=10).window == 64
 
 
-@pytest.mark.parametrize("share", [pytest.param(0.01, marks=pytest.mark.slow), 0.03])
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.01, 0.03])
 def test_refusals_now_and_then(share: float):
     """A gateway that refuses a few, whatever is in flight, doesn't make the window small."""
 
