@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 # Tests run side by side, those that share a costly thing (`xdist_group`) in one process. Builds wait much for servers and teachers: three
 # keep two cores busy.
 WORKERS ?= 3
-# They wait for the disk no less: where memory is a file system with room that lets files be run, theirs lie there.
+# They wait for the disk too: their files lie in /dev/shm where that is memory, has 4 GB free and lets files be run.
 SCRATCH := $(shell grep -sE '^\S+ /dev/shm tmpfs ' /proc/mounts | grep -qv noexec && df -k /dev/shm | awk 'NR == 2 && $$4 > 4000000 {print $$6}')
 PYTEST := $(if $(SCRATCH),PYTEST_DEBUG_TEMPROOT=$(SCRATCH)) $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
