@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -73,6 +74,7 @@ class Workspace:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._readers: weakref.WeakSet[pa.RecordBatchReader] = weakref.WeakSet()
         with contextlib.ExitStack() as undone:
             undone.callback(shutil.rmtree, folder, ignore_errors=True)
             self._connect()
@@ -232,9 +234,13 @@ class Workspace:
             self._connection.execute(f"SET memory_limit = '{limit}'")
 
     def let_go(self) -> None:
-        """Have DuckDB hold nothing of tables that it has read, and the heaps nothing that is free: what comes next is large."""
+        """Have DuckDB hold nothing of tables that it has read, and the heaps nothing that is free: what comes next is large.
+
+        While a stream isn't at its end, DuckDB holds what it holds.
+        """
         with self._lock:
-            self._set_limit(f"{LEAST}MB")
+            if not self._readers:  # one that isn't at its end reads ahead, and would find no room
+                self._set_limit(f"{LEAST}MB")
             self._set_limit(self._limit)
         trim()
 
@@ -311,4 +317,6 @@ class Workspace:
 
     def _reader(self, sql: str, rows: int) -> pa.RecordBatchReader:
         # What joins and sorts need is needed here, before the first row; so it may be asked for again.
-        return self._with_room(lambda: self._connection.cursor().sql(sql).to_arrow_reader(rows), alone=False)
+        reader = self._with_room(lambda: self._connection.cursor().sql(sql).to_arrow_reader(rows), alone=False)
+        self._readers.add(reader)
+        return reader

@@ -29,7 +29,7 @@ def alive(process: int) -> bool:
     """Say whether a process runs."""
     try:
         return (Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]) != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it may end between the opening and the reading
         return False
 
 
