@@ -124,7 +124,8 @@ class TeacherError(StillhouseError):
     policy sets it before it gives up.
     """
 
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
+    """Whether the like passes. Of a single one the server may say otherwise."""
     by_itself: bool = False
     """Whether the server is known to answer others, so that asking this again is of no use."""
 
@@ -137,13 +138,13 @@ class TeacherError(StillhouseError):
 class RateLimited(TeacherError):
     """The server has had enough requests for now. Nothing was done or billed."""
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 class Unavailable(TeacherError):
     """An error of the server's own, no answer within the time limit, or a connection that broke. It may have been billed."""
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 class Unreachable(Unavailable):
@@ -161,7 +162,7 @@ class Overloaded(Unavailable):
 class BadResponse(TeacherError):
     """The server answered with something that is no response."""
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 class EmptyResponse(BadResponse):
@@ -171,7 +172,7 @@ class EmptyResponse(BadResponse):
 class Unwanted(TeacherError):
     """The server answered with a response that the spec's `retry` wants to be asked for again."""
 
-    retryable: ClassVar[bool] = True
+    retryable: bool = True
 
 
 class RequestRejected(TeacherError):

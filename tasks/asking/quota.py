@@ -13,10 +13,17 @@ from storage.errors import QuotaSpent, StorageError
 from tasks.teachers.options import LimitOptions
 
 _COUNTS = struct.Struct("<qqq")
+"""A day, and the requests and tokens that were counted on it."""
+_DAYS = 4
+"""Days in a file, today first."""
 
 
 class Quota:
-    """Counts requests and tokens of the present day in a file that all processes of this machine use under a lock."""
+    """Counts requests and tokens of the present day in a file that all processes of this machine use under a lock.
+
+    A clock that is set must not give a day away again. What is counted for tomorrow counts today as well: around midnight a clock
+    may be set back and come again. What is counted for a later day was so by a clock that was wrong, and becomes today's.
+    """
 
     def __init__(
         self, path: Path | None, options: LimitOptions, *, today: Callable[[], int] = lambda: datetime.now(UTC).toordinal()
@@ -32,7 +39,7 @@ class Quota:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            os.posix_fallocate(self._handle, 0, _COUNTS.size)  # a disk that is full says so now, and not in mid-run
+            os.posix_fallocate(self._handle, 0, _DAYS * _COUNTS.size)  # a disk that is full says so now, and not in mid-run
         except OSError as error:
             raise StorageError(
                 f"{path}: can't be written: {error.strerror}; what teachers were asked today is kept there"
@@ -78,17 +85,33 @@ class Quota:
         self._add(requests, difference, since=since)
 
     def _add(self, requests: int, tokens: int, *, since: int | None = None) -> tuple[int, int]:
-        today = self._today()
+        """Count, and return what counts today by now."""
+        self.day = today = self._today()
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         try:
-            day, *counts = _COUNTS.unpack(os.pread(self._handle, _COUNTS.size, 0).ljust(_COUNTS.size, b"\0"))
-            today += day == today + 1  # a clock that is set back a little at midnight must not give the day away again
-            before = counts if day == today else (0, 0)
-            self.day = today
+            days = self._read(today)
             if since not in {None, today}:
+                if since in days:
+                    days[since] = _sum(days[since], (min(0, requests), min(0, tokens)))
                 requests, tokens = max(0, requests), max(0, tokens)
-            after = max(0, before[0] + requests), max(0, before[1] + tokens)
-            os.pwrite(self._handle, _COUNTS.pack(today, *after), 0)
+            days[today] = _sum(days[today], (requests, tokens))
+            kept = sorted(days, key=lambda day: abs(day - today))[:_DAYS]
+            data = b"".join(_COUNTS.pack(day, *days[day]) for day in kept)
+            os.pwrite(self._handle, data.ljust(_DAYS * _COUNTS.size, b"\0"), 0)
         finally:
             fcntl.flock(self._handle, fcntl.LOCK_UN)
-        return after
+        return _sum(days[today], days.get(today + 1, (0, 0)))
+
+    def _read(self, today: int) -> dict[int, tuple[int, int]]:
+        """Return the counts by day: today, those before it, and tomorrow, where a clock has seen that already."""
+        data = os.pread(self._handle, _DAYS * _COUNTS.size, 0)
+        whole = data[: len(data) // _COUNTS.size * _COUNTS.size]
+        days = {day: (requests, tokens) for day, requests, tokens in _COUNTS.iter_unpack(whole) if day}
+        days.setdefault(today, (0, 0))
+        for day in [day for day in days if day > today + 1]:
+            days[today] = _sum(days[today], days.pop(day))
+        return days
+
+
+def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    return max(0, one[0] + other[0]), max(0, one[1] + other[1])

@@ -69,8 +69,9 @@ class Sending:
             error = TimedOut(f"no answer within {self._options.timeout_s:g} s")
             self._failed(line, so_far, error, probe=probe)
             raise error from None
-        except RequestRejected:  # it is there
+        except RequestRejected as error:  # it is there
             lease.used = 0
+            self._bill(error, lease, so_far)
             line.limiter.heard()
             if not so_far.control:
                 line.breaker.answered()
@@ -80,10 +81,7 @@ class Sending:
                 lease.used = 0
             if isinstance(error, RateLimited | Overloaded):
                 line.limiter.refused(lease)
-            if isinstance(error, InVain):
-                error.usage = self._counts.checked(error.usage, request)
-                lease.used = error.usage.tokens_in + error.usage.tokens_out
-                so_far.bill(error.usage)
+            self._bill(error, lease, so_far)
             # What is no response may well come from a proxy, or from a server whose model is gone.
             self._failed(line, so_far, error, probe=probe)
             raise
@@ -91,6 +89,13 @@ class Sending:
             self.expected.ended(sent_at)
         so_far.latency_s = loop.time() - sent_at
         return self._used(line, lease, so_far, completion, probe=probe)
+
+    def _bill(self, error: TeacherError, lease: Lease, so_far: Try) -> None:
+        """Bill what is no response, where it says that it is billed."""
+        if isinstance(error, InVain):
+            error.usage = self._counts.checked(error.usage, so_far.request)
+            lease.used = error.usage.tokens_in + error.usage.tokens_out
+            so_far.bill(error.usage)
 
     def _used(self, line: Line, lease: Lease, so_far: Try, completion: Completion, *, probe: bool) -> Completion:
         """Bill a response, and return what can be used of it. Raise BadResponse where that is nothing."""

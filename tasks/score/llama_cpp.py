@@ -25,10 +25,10 @@ from tasks.score.answers import PROBE, Answer, behind, ending, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
 from tasks.teachers import local
+from tasks.teachers.bodies import MALFORMED
 from tasks.teachers.discreet import without
 from tasks.teachers.embedded import EmbeddedServer
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.sdk import MALFORMED
 from tasks.teachers.wire import Reply, Wire
 
 FORCED = 1e6

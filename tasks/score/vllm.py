@@ -18,11 +18,12 @@ from tasks.positions import NEVER, Top, by_id
 from tasks.score.answers import PROBE, Answer, behind, ending, opened, turns
 from tasks.score.conversations import Conversations
 from tasks.score.protocol import Scored
+from tasks.teachers.bodies import MALFORMED
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import connection
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Malformed
-from tasks.teachers.sdk import MALFORMED, useless
+from tasks.teachers.sdk import useless
 
 _SAME = ("chat_template", "tools", "add_special_tokens")
 _NAMED = ("documents", "reasoning_effort")

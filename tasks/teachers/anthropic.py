@@ -12,10 +12,11 @@ import httpx2
 
 from storage.errors import SpecError
 from tasks.teachers import reasoning
+from tasks.teachers.bodies import blocks, texts
 from tasks.teachers.headers import Allowance, anthropic_allowance
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Request, Usage
-from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher, blocks, texts
+from tasks.teachers.sdk import NO_KEY, Client, Sdk, SdkTeacher
 from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.anthropic.com/v1"

@@ -19,9 +19,9 @@ from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.anthropic import make as make_one
 from tasks.teachers.batch_sdk import understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
+from tasks.teachers.bodies import parsed, texts
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
-from tasks.teachers.sdk import parsed, texts
 
 PAGE = 100
 """Batches in one page of the list."""

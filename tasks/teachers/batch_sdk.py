@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from storage.errors import BadResponse
-from tasks.teachers.sdk import MALFORMED, SdkTeacher
+from tasks.teachers.bodies import MALFORMED
+from tasks.teachers.sdk import SdkTeacher
 
 
 @contextlib.contextmanager

@@ -12,9 +12,10 @@ import openai as official
 from storage.errors import SpecError
 from storage.records import REFUSED, Logprobs
 from tasks.teachers import distribution, reasoning
+from tasks.teachers.bodies import MALFORMED, texts
 from tasks.teachers.headers import Allowance, openai_allowance
 from tasks.teachers.protocol import Choice, Request, Usage
-from tasks.teachers.sdk import MALFORMED, Client, Sdk, SdkTeacher, texts
+from tasks.teachers.sdk import Client, Sdk, SdkTeacher
 from tasks.teachers.usage import billed, count, section
 
 DEFAULT_URL = "https://api.openai.com/v1"

@@ -12,11 +12,11 @@ import orjson
 from storage.errors import BadResponse, RateLimited, SetupError, StillhouseError, Unavailable
 from tasks.teachers.batch_sdk import understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
+from tasks.teachers.bodies import parsed, texts
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.openai import make as make_one
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Completion, Request
-from tasks.teachers.sdk import parsed, texts
 
 KEY = "stillhouse_key"
 """The name under which a batch's metadata has our key."""

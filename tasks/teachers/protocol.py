@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
-from storage.errors import BadResponse, Unavailable
+from storage.errors import BadResponse, RequestRejected, Unavailable
 from storage.records import Logprobs, Message
 from tasks.teachers.headers import Allowance
 
@@ -112,7 +112,15 @@ class NoChoices(Malformed):
     """There is no choice at all in it: some servers answer so where they refuse a prompt."""
 
 
-InVain: TypeAlias = BrokenOff | Malformed
+class RejectedMidway(RequestRejected):
+    """A server refused a request when it had begun its response, and says that it bills `usage` for that."""
+
+    def __init__(self, message: str, *, usage: Usage = NOTHING) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+InVain: TypeAlias = BrokenOff | Malformed | RejectedMidway
 """What is no sample, and billed all the same."""
 
 

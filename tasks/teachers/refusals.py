@@ -79,8 +79,23 @@ class Refusal:
     response: httpx2.Response
 
 
-def classified(refusal: Any, *, said: str, base_url: str, answered: bool) -> StillhouseError:  # noqa: PLR0911 - a table, in effect
+def classified(refusal: Any, *, said: str, base_url: str, answered: bool) -> StillhouseError:
     """Return the error that a refusal stands for; `refusal` is a `Refusal`, or an SDK's error about a status.
+
+    `x-should-retry`, by which the SDKs go as well, is followed too, but not where it says that too many requests, or too much to
+    do, won't pass: there is always a later time.
+    """
+    error = _classified(refusal, said=said, base_url=base_url, answered=answered)
+    told = refusal.response.headers.get("x-should-retry")
+    if told == "true" and isinstance(error, RequestRejected):
+        return Unavailable(said, retry_after_s=retry_after(refusal.response.headers))
+    if told == "false" and isinstance(error, Unavailable) and not isinstance(error, Overloaded):
+        error.retryable = False
+    return error
+
+
+def _classified(refusal: Any, *, said: str, base_url: str, answered: bool) -> StillhouseError:  # noqa: PLR0911 - a table, in effect
+    """Return what status and body say.
 
     403 and 404 mean many things. About a request that was flagged they are the request's fault. Before the server has `answered`
     anything, the key, the model or the address is wrong. Afterwards they can't be: a firewall takes offence, or servers are just

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 
 from storage.errors import SpecError
 from tasks.teachers import distribution, reasoning
+from tasks.teachers.bodies import blocks, texts
 from tasks.teachers.chat import OpenAITeacher
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Choice, Request, Usage
-from tasks.teachers.sdk import blocks, texts
 from tasks.teachers.usage import billed, count, section
 
 _NAMES = {"max_tokens": "max_output_tokens"}

@@ -7,7 +7,6 @@ out by `tasks.teachers.wire`, and the body of an answer is read with orjson.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -20,12 +19,24 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 
-from storage.errors import BadResponse, StillhouseError, Unavailable, Unreachable
+from storage.errors import BadResponse, RequestRejected, StillhouseError, Unavailable, Unreachable
 from tasks.asking.usable import billable
 from tasks.teachers import refusals
+from tasks.teachers.bodies import MALFORMED, parsed
 from tasks.teachers.discreet import without
 from tasks.teachers.headers import Allowance
-from tasks.teachers.protocol import CHARS_PER_TOKEN, NOTHING, BrokenOff, Choice, Completion, Malformed, NoChoices, Request, Usage
+from tasks.teachers.protocol import (
+    CHARS_PER_TOKEN,
+    NOTHING,
+    BrokenOff,
+    Choice,
+    Completion,
+    Malformed,
+    NoChoices,
+    RejectedMidway,
+    Request,
+    Usage,
+)
 from tasks.teachers.wire import Reply, Wire
 
 NO_KEY = "unused"
@@ -206,7 +217,7 @@ class SdkTeacher(ABC):
             _, raw = await self._post(body, url)
         document = parsed(raw)
         if refusal := refusals.in_answer(document):
-            raise self.refused(*refusal)
+            raise _midway(self.refused(*refusal), self.billed(document))
         return document
 
     async def _post(self, body: Mapping[str, Any], url: str | None = None) -> tuple[Mapping[str, str], bytes]:
@@ -278,9 +289,9 @@ class SdkTeacher(ABC):
         return self._status(refusals.Refusal(status, message, dict(body), httpx2.Response(status)))
 
     def _completion(self, document: Any) -> Completion:
-        if refusal := refusals.in_answer(document):
-            raise self.refused(*refusal)
         usage = self.billed(document)
+        if refusal := refusals.in_answer(document):
+            raise _midway(self.refused(*refusal), usage)
         try:
             choices = self.choices(document)
         except MALFORMED as error:
@@ -349,22 +360,6 @@ class SdkTeacher(ABC):
         return " ".join(text.split())[:500]
 
 
-MALFORMED = (orjson.JSONDecodeError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
-"""What reading a body raises that isn't as it should be."""
-
-
-def texts(**given: Any) -> None:
-    """Raise TypeError where one of these isn't a text: no table could hold it."""
-    for name, value in given.items():
-        if not isinstance(value, str):
-            raise TypeError(f"{name} is a {type(value).__name__}")
-
-
-def blocks(given: list[Any]) -> str:
-    """Return a provider's reasoning blocks as JSON. In ASCII: what JSON can carry and UTF-8 can't stays escaped."""
-    return json.dumps(given, separators=(",", ":"))
-
-
 def _counted(request: Request, completion: Completion) -> Completion:
     """Count the tokens of a response whose server doesn't, by a rule of thumb: at nothing, a budget would never be spent."""
     if completion.tokens_in and completion.tokens_out:
@@ -383,12 +378,12 @@ def useless(kind: type[Malformed], said: str, usage: Usage) -> BadResponse:
     return kind(said, usage=billable(usage)) if usage.tokens_in or usage.tokens_out else BadResponse(said)
 
 
-def parsed(raw: bytes) -> Any:
-    """Return the value of JSON, also where it is no JSON to orjson, yet was paid for. Raise BadResponse where it is none."""
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        try:
-            return json.loads(raw)  # half a surrogate pair, or NaN for a probability
-        except (ValueError, RecursionError) as error:
-            raise BadResponse(f"not JSON: {type(error).__name__}: {error}") from None
+def _midway(error: StillhouseError, usage: Usage) -> StillhouseError:
+    """Return the error of a refusal that stands in an answer: where that is billed, it came when a model was at work already.
+
+    What would end the run does so by the next answer, which is then a refusal from the start.
+    """
+    if not (usage.tokens_in or usage.tokens_out):
+        return error
+    kind = RejectedMidway if isinstance(error, RequestRejected) else BrokenOff
+    return kind(str(error), usage=billable(usage))

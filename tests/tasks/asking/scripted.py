@@ -14,7 +14,7 @@ from storage.errors import (
 from tasks.asking.ask import Answer, Desk
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
-from tasks.teachers.protocol import Completion, Request
+from tasks.teachers.protocol import Completion, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_request
 
 RETRY = RetryOptions(attempts=4, first_wait_s=1, max_wait_s=8)
@@ -42,13 +42,18 @@ def script_of(left: list[Completion | Exception]) -> Completion:
 
 
 def run(
-    teacher: FakeTeacher, *, stop: Stop | None = None, may_send: Callable[[], bool] = lambda: True, **given: Any
+    teacher: FakeTeacher,
+    *,
+    stop: Stop | None = None,
+    may_send: Callable[[], bool] = lambda: True,
+    billed: Callable[[Usage], object] = lambda usage: None,
+    **given: Any,
 ) -> tuple[Answer, float]:
     """Ask once, and return the answer and the (virtual) seconds that it took."""
 
     async def main() -> tuple[Answer, float]:
         desk = make_desk(make_options(**({"retry": RETRY} | given)), teacher, Stop() if stop is None else stop)
-        answer = await desk.ask(make_request(n=2), may_send=may_send)
+        answer = await desk.ask(make_request(n=2), may_send=may_send, billed=billed)
         return answer, asyncio.get_running_loop().time()
 
     return in_virtual_time(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,56 @@ def test_a_clock_that_is_set_back(tmp_path: Path):
     quota(tmp_path, day=2, requests_per_day=1).take(1)
     with pytest.raises(QuotaSpent):
         quota(tmp_path, day=1, requests_per_day=1).take(1)
+
+
+def test_a_clock_that_is_set_back_and_comes_again(tmp_path: Path):
+    """Each day has its own count, whichever of them a clock shows."""
+    quota(tmp_path, day=1, requests_per_day=3).take(1)
+    quota(tmp_path, day=2, requests_per_day=3).take(1)
+    quota(tmp_path, day=1, requests_per_day=3).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=1, requests_per_day=3).take(1)
+    for _ in range(2):
+        quota(tmp_path, day=2, requests_per_day=3).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=2, requests_per_day=3).take(1)
+
+
+@pytest.mark.parametrize("ahead", [2, 3, 30, 4_000])
+def test_a_clock_that_was_days_ahead(tmp_path: Path, ahead: int):
+    """What was counted by it, and before it was wrong, counts today; the days that follow begin at nothing."""
+    for day in (10, 10 + ahead, 10):
+        quota(tmp_path, day=day, requests_per_day=3).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, day=10, requests_per_day=3).take(1)
+    for day in range(11, 10 + 2 * min(ahead, 5)):
+        for _ in range(3):
+            quota(tmp_path, day=day, requests_per_day=3).take(1)
+        with pytest.raises(QuotaSpent):
+            quota(tmp_path, day=day, requests_per_day=3).take(1)
+
+
+def test_what_is_given_back_on_another_day(tmp_path: Path):
+    """It is given back to the day on which it was taken, and what is to be added is today's."""
+    days = [1]
+    one = Quota(tmp_path / "account-day", LimitOptions(tokens_per_day=100), today=lambda: days[0])
+    one.take(60)
+    days[0] = 2
+    one.take(100)
+    one.settle(-60, since=1)
+    with pytest.raises(QuotaSpent):
+        one.check()
+    days[0] = 1
+    one.settle(-100, since=2)
+    assert one.take(100)
+
+
+def test_a_file_of_an_earlier_version(tmp_path: Path):
+    """It has one day."""
+    (tmp_path / "account-day").write_bytes(struct.pack("<qqq", 1, 2, 50))
+    quota(tmp_path, requests_per_day=3).take(1)
+    with pytest.raises(QuotaSpent):
+        quota(tmp_path, requests_per_day=3).take(1)
 
 
 def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

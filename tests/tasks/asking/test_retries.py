@@ -19,7 +19,7 @@ from storage.errors import (
     UserError,
 )
 from tasks.stop import Stop
-from tasks.teachers.protocol import BrokenOff, Completion, Malformed, NoChoices, Request, Usage
+from tasks.teachers.protocol import BrokenOff, Completion, Malformed, NoChoices, RejectedMidway, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_options, make_request
 from tests.tasks.asking.scripted import RETRY, raise_, run, script, script_of
 
@@ -56,6 +56,14 @@ class TestRetries:
         usage = Usage(tokens_in=10, tokens_out=5)
         answer, _ = run(FakeTeacher(answer=script(kind("error", usage=usage), completion("4"))))
         assert (answer.attempts, answer.wasted) == (2, (usage,))
+
+    def test_rejected_midway(self):
+        """What was refused when its response had begun isn't sent again, and its bill is told."""
+        usage = Usage(tokens_in=10, tokens_out=5)
+        bills: list[Usage] = []
+        with pytest.raises(RejectedMidway):
+            run(FakeTeacher(answer=script(RejectedMidway("400", usage=usage))), billed=bills.append)
+        assert bills == [usage]
 
     def test_empty_to_the_end(self):
         """A teacher that only gives empty responses fails the request, and isn't down."""

@@ -19,6 +19,7 @@ from storage.errors import (
 )
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.chat import OpenAITeacher
+from tasks.teachers.protocol import BrokenOff, RejectedMidway, Usage
 from tasks.teachers.sdk import SdkTeacher
 from tests.fakes import make_request
 from tests.tasks.teachers import test_anthropic, test_chat
@@ -33,11 +34,17 @@ def told(message: str, **more: Any) -> dict[str, Any]:
 
 
 async def refused(
-    status: int, body: object, *, kind: type[SdkTeacher] = OpenAITeacher, after: dict[str, Any] | None = None
+    status: int,
+    body: object,
+    *,
+    kind: type[SdkTeacher] = OpenAITeacher,
+    after: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
 ) -> StillhouseError:
     """Return the error of a teacher that is refused so, by its first answer or after another."""
     answers = [httpx2.Response(200, json=after)] if after else []
-    answers.append(httpx2.Response(status, content=body.encode() if isinstance(body, str) else json.dumps(body).encode()))
+    content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    answers.append(httpx2.Response(status, content=content, headers=headers))
     transport = httpx2.MockTransport(lambda http: answers.pop(0))
     teacher = kind(model="m", base_url="http://server/v1", transport=transport)
     try:
@@ -180,8 +187,49 @@ class TestInAnswer:
         assert type(error) is expected
         assert "what is wrong" in str(error)
 
+    @pytest.mark.parametrize(
+        ("code", "expected"),
+        [(400, RejectedMidway), (402, BrokenOff), (429, BrokenOff), (502, BrokenOff), (503, BrokenOff)],
+    )
+    async def test_billed(self, code: int, expected: type[BrokenOff | RejectedMidway]):
+        """Where tokens are counted a model was at work: they are told, and what concerns the whole run shows by the next answer."""
+        error = await refused(200, told("what is wrong", code=code) | {"usage": {"prompt_tokens": 5, "completion_tokens": 7}})
+        assert type(error) is expected
+        assert error.usage == Usage(tokens_in=5, tokens_out=7)
+        assert "what is wrong" in str(error)
+
     async def test_in_a_file(self):
         """In a batch's file, it is the outcome of that line alone."""
         teacher = OpenAITeacher(model="m", base_url="http://server/v1")
         assert type(teacher.answered(told("no", code=502))) is Unavailable
         await teacher.aclose()
+
+
+class TestShouldRetry:
+    """`x-should-retry`: servers say by it what is of use, and the SDKs go by it."""
+
+    @pytest.mark.parametrize("kind", [OpenAITeacher, AnthropicTeacher])
+    @pytest.mark.parametrize(
+        ("status", "said", "expected", "again"),
+        [
+            (400, "true", Unavailable, True),
+            (422, "true", Unavailable, True),
+            (400, "false", RequestRejected, False),
+            (400, "perhaps", RequestRejected, False),
+            (401, "true", SetupError, None),
+            (402, "true", SetupError, None),
+            (409, "false", Unavailable, False),
+            (500, "false", Unavailable, False),
+            (500, "true", Unavailable, True),
+            (429, "false", RateLimited, True),
+            (503, "false", Overloaded, True),
+            (529, "false", Overloaded, True),
+        ],
+    )
+    async def test_header(
+        self, status: int, said: str, expected: type[StillhouseError], again: bool | None, kind: type[SdkTeacher]
+    ):
+        """A key or an account isn't mended by asking again, and where there is too much to do there is a later time."""
+        error = await refused(status, told("no"), kind=kind, headers={"x-should-retry": said})
+        assert type(error) is expected
+        assert getattr(error, "retryable", None) is again
