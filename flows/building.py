@@ -113,12 +113,12 @@ class Run:
         await asyncio.to_thread(settle, intents, self._workspace)
         # Once the journal has landed, whatever ended the run.
         stack.push_async_callback(asyncio.to_thread, settle, intents, self._workspace)
-        # Left after the journal, which gives its reserve back to a full disk first.
+        # Left after the journal, which gives its reserve back to a full disk first, and takes back waste that its samples carry.
         store = VerdictStore(lake.root / "verdicts", lake.judged, run=run, mirror=lake.replica)
         self._store = await stack.enter_async_context(store)
+        self._waste = stack.enter_context(Waste(lake.waste, run=run))
         journal = Journal(lake.journal, lake.root / "samples", run=run, mirror=lake.replica)
         self._journal = await stack.enter_async_context(journal)
-        self._waste = stack.enter_context(Waste(lake.waste, run=run))
         self._answers = stack.enter_context(Answers(lake.answers, lake.checks, run=run))
 
     async def _open_desks(self) -> None:

@@ -176,8 +176,8 @@ class _Scoring:
             self._check_shown(missing)
             budget.spent = await asyncio.to_thread(lambda: costs.spent(workspace, among="wanted"))
             scores = lake.root / "scores"
-            async with Journal(lake.segments["scores"], scores, run=run, schema=SCORES, mirror=lake.replica) as journal:
-                with Waste(lake.waste, run=run) as waste:
+            with Waste(lake.waste, run=run) as waste:
+                async with Journal(lake.segments["scores"], scores, run=run, schema=SCORES, mirror=lake.replica) as journal:
                     grade = Grade(
                         desk=wiring.one_by_one(options, made, stop),
                         fingerprint=fingerprint,

@@ -8,18 +8,24 @@ that the next run finds, and waste that its budget counts.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow.parquet as pq
 
 from storage.appended import Appended
-from storage.parquet import writing
+from storage.parquet import UNREADABLE, writing
 
 LARGE = 1 << 20
 """Bytes of the file, from which it is written anew where half of it is over."""
+OF_VERDICT = ("sample_id", "fingerprint", "inputs")
+"""By these, of a check, its verdict is found."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +36,10 @@ class Check:
     """What is judged."""
     verifier: str
     """Its name in the spec."""
+    fingerprint: str = ""
+    """The verifier's; with `inputs` it is what the verdict has."""
+    inputs: str = ""
+    """`storage.identity.check_inputs`."""
     bill: list[float] = field(default_factory=list)
     """USD that it has cost so far; whoever asks a teacher for it adds to it."""
     answered: dict[str, str] = field(default_factory=dict)
@@ -37,7 +47,7 @@ class Check:
     number: int | None = None
     """In the file; None: nothing of it is there."""
     ended: bool = False
-    """Whether it is over. A control may be asked for it all the same, when all else is done."""
+    """Whether it has its verdict, or gets none. A control may be asked for it all the same, when all else is done."""
 
 
 class Checks:
@@ -90,14 +100,20 @@ class Checks:
         self._large = max(LARGE, 2 * self._size)
 
 
-def recover(folder: Path, answers: Path, waste: Path) -> None:
-    """Make answers and waste of what killed runs left. The caller holds the lake's lock. Safe to repeat."""
+def recover(folder: Path, answers: Path, waste: Path, verdicts: Path) -> None:
+    """Make answers and waste of what killed runs left. The caller holds the lake's lock. Safe to repeat.
+
+    What those runs were paid verdicts for is in the folder `verdicts` by now.
+    """
     for path in sorted(folder.glob("*.jsonl")):
-        land(path, answers, waste)
+        land(path, answers, waste, verdicts)
 
 
-def land(path: Path, answers: Path, waste: Path) -> None:
-    """Make answers and waste of what a run left that writes no more. A line that a crash tore is left out."""
+def land(path: Path, answers: Path, waste: Path, verdicts: Path) -> None:
+    """Make answers and waste of what a run left that writes no more. A line that a crash tore is left out.
+
+    So is a check that has a verdict, which carries its cost: a kill may come before the line that says that the check is over.
+    """
     with writing(path):
         lines = path.read_bytes().splitlines()
     left: dict[int, list[dict[str, Any]]] = {}
@@ -107,6 +123,9 @@ def land(path: Path, answers: Path, waste: Path) -> None:
                 left.setdefault(number, []).append(row)
             case {"check": int(number), **more} if not more:
                 left.pop(number, None)
+    if left:
+        decided = _decided(verdicts.glob(f"{escape(path.stem)}-*.parquet"))
+        left = {number: rows for number, rows in left.items() if tuple(rows[-1].get(name) for name in OF_VERDICT) not in decided}
     spent = [
         {"sample_id": rows[-1]["sample_id"], "teacher": rows[-1]["verifier"], "cost_usd": rows[-1]["usd"]}
         | {"tokens_in": 0, "tokens_out": 0}
@@ -120,11 +139,22 @@ def land(path: Path, answers: Path, waste: Path) -> None:
         path.unlink()
 
 
+def _decided(parts: Iterable[Path]) -> set[tuple[str, ...]]:
+    """Return which checks have a verdict in these parts."""
+    found: set[tuple[str, ...]] = set()
+    for part in parts:
+        with contextlib.suppress(*UNREADABLE):  # whoever reads verdicts says so; what a check cost counts twice until then
+            found |= {tuple(row.values()) for row in pq.read_table(part, columns=list(OF_VERDICT)).to_pylist()}
+    return found
+
+
 def _line(check: Check, key: str | None) -> bytes:
     row: dict[str, Any] = {
         "check": check.number,
         "sample_id": check.sample_id,
         "verifier": check.verifier,
+        "fingerprint": check.fingerprint,
+        "inputs": check.inputs,
         "usd": sum(check.bill),
     }
     if key is not None:

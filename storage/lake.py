@@ -197,7 +197,7 @@ class Lake:
         for table, folder in self.segments.items():
             segments.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
-        checks.recover(self.checks, self.answers, self.waste)
+        checks.recover(self.checks, self.answers, self.waste, self.root / "verdicts")
         depots = self.replica.depots if self.replica is not None else None
         outbox.settle(self.outboxes, self.root, self.waste, self.answers, depots=depots, patience_s=patience_s, check=check)
 

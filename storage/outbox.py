@@ -84,12 +84,12 @@ class Outbox:
         judged = _move(sorted(self.judged.glob("*.jsonl")), root / "journal" / "verdicts")
         _move(sorted(self.waste.glob("*.jsonl")), waste)
         _move(sorted(self.answers.glob("*.jsonl")), answers)
-        checks.recover(self.checks, answers, waste)
         # By name: a run that lives has segments of its own in these folders.
         for segment in bought:
             segments.land(segment, root / "samples")
         for segment in judged:
             verdicts.land(segment, root / "verdicts", root / "quarantine" / "verdicts")
+        checks.recover(self.checks, answers, waste, root / "verdicts")
         if depots is not None:
             depots.clear(self.folder)
         with writing(self.folder):

@@ -8,6 +8,7 @@ that a killed run left behind becomes its part at the start of the next run.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Coroutine, Iterable
@@ -112,7 +113,7 @@ class VerdictStore:
             if paid:
                 part.paid.append(pack(verdict))
         if paid:
-            await self._commit(part)
+            await _whatever(self._commit(part))
         if len(self._parts[-1]) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
@@ -180,7 +181,9 @@ async def _whatever(work: Coroutine[Any, Any, T]) -> T:
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:
-        await asyncio.wait({working})
+        while not working.done():  # it may be cancelled once more
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait({working})
         if (error := working.exception()) is not None:
             raise error from None
         raise

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
@@ -250,18 +251,16 @@ class Draw:
                 return
             samples = self._samples(question, request, answer)
             try:
-                await self.journal.append(samples, on_disk=answer.safe)
+                await self.journal.append(samples, on_disk=partial(_safe, answer, bill))
             except StorageError as error:
                 self.stop.set(error)  # asking on would buy what can't be kept
                 return
             except asyncio.CancelledError:
                 self._bought(samples, drawn)  # the journal writes them all the same
-                bill.carried(answer.told)
                 raise
             finally:
                 answer.safe()
             self._bought(samples, drawn)
-            bill.carried(answer.told)
             indices = indices[len(samples) :]
 
     def _leave(self, desk: Asks, error: QuotaSpent) -> None:
@@ -350,6 +349,11 @@ class Draw:
             )
             for number, (choice, usage) in enumerate(zip(completion.choices, usages, strict=True))
         ]
+
+
+def _safe(answer: Answer, bill: Bill) -> None:
+    bill.carried(answer.told)
+    answer.safe()
 
 
 def _chunks(indices: list[int], width: int) -> list[list[int]]:

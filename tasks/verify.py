@@ -198,7 +198,7 @@ class Verification:
 
     async def _paid(self, named: Named, prompt: Prompt, sample: Sample, inputs: str) -> Verdict | None:
         """Check what may cost something, whether or not a price is known."""
-        check = Check(sample.sample_id, named.name)
+        check = Check(sample.sample_id, named.name, named.fingerprint, inputs)
         try:
             verdict = await self._judged(named, prompt, sample, inputs, check)
             if verdict is not None:
@@ -225,6 +225,7 @@ class Verification:
         finally:
             if verdict is None:
                 self._end(check, decided=False)
+            check.ended = True  # what it is billed from here on isn't in its verdict
         return verdict and replace(verdict, cost_usd=sum(check.bill))
 
     def _end(self, check: Check, *, decided: bool) -> None:

@@ -178,8 +178,8 @@ class Worker:
             stack.enter_context(depot.kept(self._stop.from_threads()))
             await depot.certain()  # what was bought before that might not count
         store = await stack.enter_async_context(VerdictStore(box.verdicts, box.judged, run=box.name, mirror=depot))
-        journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name, mirror=depot))
         waste = stack.enter_context(Waste(box.waste, run=box.name))
+        journal = await stack.enter_async_context(Journal(box.journal, box.samples, run=box.name, mirror=depot))
         answers = stack.enter_context(Answers(self._lake.answers, box.checks, run=box.name, to=box.answers))
         budget = Budget(None)
         self._allowance = Allowance(budget) if spec.budget else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -126,8 +126,8 @@ class Grade:
         try:
             answer = await self._asked(request, bill)
             completion, billed = answer.completion, (billable(answer.completion), *answer.wasted)
-            await self._keep(self._score(row, completion.choices[0], billed, revision=completion.revision))
-            bill.carried(answer.told)
+            score = self._score(row, completion.choices[0], billed, revision=completion.revision)
+            await self._keep(score, on_disk=lambda: bill.carried(answer.told))
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -177,9 +177,9 @@ class Grade:
             created_at=datetime.now(UTC),
         )
 
-    async def _keep(self, score: Score) -> None:
+    async def _keep(self, score: Score, *, on_disk: Callable[[], object]) -> None:
         held, self._held = self._held, []
-        await self.journal.append([*held, score])
+        await self.journal.append([*held, score], on_disk=on_disk)
 
     async def _fail(self, row: Mapping[str, Any], error: TeacherError) -> None:
         """Count a response that got no score. A refusal is kept, so that whoever reads scores knows that there will be none."""

@@ -212,6 +212,6 @@ async def test_a_control_in_the_end(made: Callable[..., Bench], tmp_path: Path):
     bench.answers.end(check, decided=False)
     await bench.desk.conclude()
     assert (bench.spending.cost_usd, check.bill) == (10, [])
-    recover(tmp_path / "checks", tmp_path / "answers", tmp_path / "waste")
+    recover(tmp_path / "checks", tmp_path / "answers", tmp_path / "waste", tmp_path / "verdicts")
     (line,) = [json.loads(line) for path in (tmp_path / "waste").iterdir() for line in path.read_text().splitlines()]
     assert (line["sample_id"], line["teacher"], line["cost_usd"]) == ("s", "judge", 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from storage.answers import Answers
 from storage.checks import Check, Checks
 from storage.errors import StorageError
 from storage.lake import Lake
+from storage.verdicts import VerdictStore
+from tests.fakes import make_verdict
 
 
 @contextlib.contextmanager
@@ -76,6 +79,44 @@ def test_a_kill_before_an_answer(lake: Lake):
         assert answers.get("k") == "yes"
 
 
+@pytest.mark.parametrize("landed", [False, True], ids=["in a segment", "in a part"])
+def test_a_kill_behind_a_verdict(lake: Lake, landed: bool):
+    """A verdict on disk carries what its check has cost: that isn't waste, though the kill came before the check was over."""
+
+    async def judged(*names: str) -> None:
+        store = VerdictStore(lake.root / "verdicts", lake.judged, run="r")
+        await store.add([make_verdict(name, cost_usd=0.25) for name in names], paid=True)
+        if landed:
+            await store.flush()
+        else:
+            store._parts[0].segment.close()  # killed
+
+    verdict = make_verdict()
+    asyncio.run(judged("s1", "s2"))
+    with answering(lake, "r") as answers:
+        for name, inputs in (("s1", verdict.inputs), ("s2", "others"), ("s3", verdict.inputs)):
+            check = Check(name, "judge", verdict.fingerprint, inputs, bill=[0.25])
+            answers.add(check, name, "yes")
+            if name == "s1":
+                check.ended = True
+                answers.bill(check, 0.5)  # when it had its verdict
+    with lake.writing(print):
+        assert not list(lake.checks.iterdir())
+    assert wasted(lake) == [("s1", 0.5), ("s2", 0.25), ("s3", 0.25)]
+    with answering(lake, "s") as answers:
+        assert [answers.get(key) for key in ("s1", "s2", "s3")] == [None, "yes", "yes"]
+
+
+def test_a_part_that_is_damaged(lake: Lake):
+    """It ends no run here: what the checks cost counts as waste too."""
+    (lake.root / "verdicts").mkdir(parents=True)
+    (lake.root / "verdicts" / "r-000000.parquet").write_bytes(b"PAR1")
+    with answering(lake, "r") as answers:
+        answered(answers, "s1", {"k": "yes"})
+    checks.recover(lake.checks, lake.answers, lake.waste, lake.root / "verdicts")
+    assert wasted(lake) == [("s1", 0.25)]
+
+
 def test_nothing_under_way(lake: Lake):
     """A run that ends in order leaves nothing."""
     with answering(lake, "r") as answers:
@@ -99,7 +140,7 @@ def test_what_is_over_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         writer.over(check)
         assert path.stat().st_size < 2_000
     writer.close()
-    checks.land(path, tmp_path / "answers", tmp_path / "waste")
+    checks.land(path, tmp_path / "answers", tmp_path / "waste", tmp_path / "verdicts")
     assert (tmp_path / "answers" / "r-left.jsonl").read_text() == '["k","yes"]\n'
 
 

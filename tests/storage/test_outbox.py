@@ -93,6 +93,22 @@ def test_checks_of_a_killed_worker(lake: Lake) -> None:
     assert '"cost_usd":0.25' in next(lake.waste.glob("*.jsonl")).read_text()
 
 
+async def test_a_verdict_of_a_killed_worker(lake: Lake) -> None:
+    """One that is only in a segment yet is landed before its check is looked at, which isn't waste then."""
+    box = Outbox(lake.outboxes / "run" / "w1")
+    verdict = make_verdict("s", cost_usd=0.25)
+    store = VerdictStore(box.verdicts, box.judged, run=box.name)
+    await store.add([verdict], paid=True)
+    store._parts[0].segment.close()  # killed
+    answers = Answers(lake.answers, box.checks, run=box.name, to=box.answers)
+    answers.add(Check("s", "judge", verdict.fingerprint, verdict.inputs, bill=[0.25]), "k", "yes")
+    answers._checks._lines.close(sync=False)
+    with lake.writing(print):
+        assert not list(lake.outboxes.glob("*"))
+    assert not list(lake.waste.glob("*.jsonl"))
+    assert pq.read_table(lake.root / "verdicts" / f"{box.name}-000000.parquet")["cost_usd"].to_pylist() == [0.25]
+
+
 async def test_taking_over_is_safe_to_repeat(lake: Lake) -> None:
     """Broken off after a part was moved and before its segment went, it ends with each sample once."""
     run = lake.outboxes / "run"

@@ -177,6 +177,32 @@ class TestPaid:
             await asyncio.gather(*adding)
         assert writes == [1, 50]
 
+    async def test_cancelled_while_others_are_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+        """Whoever is cancelled, and cancelled again, while the disk is busy hears of it when its verdict is on disk."""
+        began, go_on = threading.Event(), threading.Event()
+
+        def slow(file: BinaryIO, at: int, data: bytes) -> int:
+            began.set()
+            go_on.wait(10)
+            return put(file, at, data)
+
+        monkeypatch.setattr(verdicts, "put", slow)
+        segments = tmp_path / "segments"
+        async with VerdictStore(tmp_path, segments, run="r") as store:
+            adding = [asyncio.create_task(store.add([make_verdict("a")], paid=True))]
+            await asyncio.to_thread(began.wait, 10)
+            adding.append(asyncio.create_task(store.add([make_verdict("b")], paid=True)))
+            for _ in range(2):
+                await asyncio.sleep(0.01)
+                adding[1].cancel()
+            await asyncio.sleep(0.01)
+            assert not adding[1].done()
+            go_on.set()
+            with pytest.raises(asyncio.CancelledError):
+                await adding[1]
+            assert left(segments) == ["a", "b"]
+            await adding[0]
+
     async def test_killed(self, tmp_path: Path):
         """What a killed run left becomes its part, once; a torn last line is no verdict."""
         segments, parts = tmp_path / "segments", tmp_path / "verdicts"

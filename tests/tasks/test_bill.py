@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from storage.errors import StorageError, Unavailable
+from storage.records import Sample
 from storage.waste import Waste
 from tasks.teachers.protocol import Choice, Completion, Request
-from tests.fakes import completion
+from tests.fakes import FakeJournal, completion
 from tests.tasks.test_draw import PRICE, Till
 
 CUT = completion(Choice(response="I was", finish_reason="length"), tokens_in=5, tokens_out=2)
@@ -86,6 +89,28 @@ async def test_a_run_that_ends(tmp_path: Path):
     book.till.budget.usd = 7
     assert await book.draw() is None
     assert (book.noted, book.till.budget.spent, len(book.then)) == (7, 7, 1)
+
+
+async def test_a_cancelled_run(tmp_path: Path):
+    """It stays noted until the journal, which may be slow, has the sample on disk: a kill may come before."""
+
+    class SlowJournal(FakeJournal):
+        async def append(self, samples: list[Sample], *, on_disk: Callable[[], object] = lambda: None) -> None:
+            self.on_disk = on_disk
+            began.set()
+            await asyncio.sleep(60)
+
+    began, book = asyncio.Event(), Book(tmp_path, CUT, GOOD)
+    journal = book.till.draw.journal = SlowJournal()
+    with Waste(tmp_path, run="r") as book.till.draw.waste:
+        drawing = asyncio.create_task(book.till.ask())
+        await began.wait()
+        drawing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await drawing
+        assert book.noted == 7
+        journal.on_disk()
+        assert book.noted == 0
 
 
 async def test_what_is_not_stored(tmp_path: Path):
