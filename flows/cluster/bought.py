@@ -10,44 +10,50 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from storage.outbox import Outbox
+from storage.lake import Lake
 from tasks.draw import Spending
 
 
-def wasted(box: Outbox) -> list[dict[str, Any]]:
-    """Return what a worker was billed in vain; a line that was torn is left out."""
-    found = []
-    for path in box.waste.glob("*.jsonl"):
-        for line in path.read_bytes().splitlines():
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-    return found
+def bought(lake: Lake, name: str, parts: Sequence[Path]) -> Spending:
+    """Return what an outbox of this name had, which the lake has taken over with these parts of samples.
 
-
-def bought(parts: Sequence[Path], vain: Sequence[dict[str, Any]]) -> Spending:
-    """Return what parts of samples cost, and what was billed beside them."""
+    What judges were paid is in the sum alone: a verdict doesn't say which teacher was asked for it.
+    """
     total = Spending()
     for part in parts:
         for row in pq.read_table(part, columns=["teacher", "cost_usd", "tokens_in", "tokens_out"]).to_pylist():
             _sum(total, row, paid=1)
-    for row in vain:
-        _sum(total, row, paid=0)
+    for kind in ("", "-left"):  # the latter of checks
+        for row in _rows(lake.waste / f"{name}{kind}.jsonl"):
+            _sum(total, row, paid=0)
+    for part in (lake.root / "verdicts").glob(f"{name}-*.parquet"):
+        total.count(cost_usd=sum(cost or 0.0 for cost in pq.read_table(part, columns=["cost_usd"])["cost_usd"].to_pylist()))
     return total
 
 
 def untold(told: Spending, found: Spending) -> Spending:
-    """Return what was found of each teacher beyond what had been told."""
-    more = Spending()
+    """Return what was found beyond what had been told: the money in all, and of each teacher what can be told apart."""
+    more = Spending(cost_usd=max(0.0, found.cost_usd - told.cost_usd))
     for name, each in found.by_teacher.items():
         was = told.by_teacher.get(name, Spending())
-        for total in (more, more.of(name)):
-            total.count(
-                paid=max(0, each.paid - was.paid),
-                cost_usd=max(0.0, each.cost_usd - was.cost_usd),
-                tokens_in=max(0, each.tokens_in - was.tokens_in),
-                tokens_out=max(0, each.tokens_out - was.tokens_out),
-            )
+        of_teacher = more.of(name)
+        of_teacher.count(
+            paid=max(0, each.paid - was.paid),
+            cost_usd=max(0.0, each.cost_usd - was.cost_usd),
+            tokens_in=max(0, each.tokens_in - was.tokens_in),
+            tokens_out=max(0, each.tokens_out - was.tokens_out),
+        )
+        more.count(paid=of_teacher.paid, tokens_in=of_teacher.tokens_in, tokens_out=of_teacher.tokens_out)
     return more
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file that may not be there; one that was torn is left out."""
+    found = []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        with contextlib.suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def _sum(total: Spending, row: dict[str, Any], *, paid: int) -> None:

@@ -16,7 +16,7 @@ from flows.building import Run
 from flows.cluster import notes
 from flows.cluster.allotments import give_back
 from flows.cluster.apart import DRAW, VERIFY
-from flows.cluster.bought import bought, untold, wasted
+from flows.cluster.bought import bought, untold
 from flows.cluster.notes import TICK_S, Brief, Ledger, Refusal, Saved, State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.purse import Purse
@@ -275,13 +275,12 @@ class Driver:
             number, kind = path.stem.split("-")
             if kind == VERIFY or int(number) not in self._run.at_work.worked:
                 self._asked[int(number), kind] = await asyncio.to_thread(notes.asked, path)
-        vain = await asyncio.to_thread(wasted, box)
         lake = self._run.lake
         depots = lake.replica.depots if lake.replica is not None else None
         seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers, depots)
         if not ledger.closed:
             self._run.at_work.verdicts_lost = True  # those that cost nothing may not have been on disk
-            self._make_good(seen, await asyncio.to_thread(bought, seen.parts, vain))
+            self._make_good(seen, await asyncio.to_thread(bought, lake, box.name, seen.parts))
             await give_back(ledger.leases)
 
     def _make_good(self, seen: _Seen, found: Spending) -> None:
