@@ -41,7 +41,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="14", isolated=False, pure=True)
+@verifier(version="15", isolated=False, pure=True)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -171,7 +171,7 @@ class ExactMatch:
                 return self._listed(response) if self.kind == "set" else passage(response, "auto")
 
     def _listed(self, response: str) -> Found:
-        """Return what is announced as a set, or what "The solutions are" stands before at the end."""
+        """Return what is announced as a set, what "The solutions are" stands before at the end, or a list of lines."""
         found = passage(response, "auto")
         body = after_thinking(response)
         unannounced = found.why == UNANNOUNCED if isinstance(found, NoAnswer) else found.how == "the whole response"

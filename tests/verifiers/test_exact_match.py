@@ -144,6 +144,9 @@ CHOICES = [
 ]
 TEXTS = [
     ("5", "x = \\boxed{5} or x = \\boxed{6}", False),
+    ("6", "(1) \\boxed{5}\n(2) \\boxed{6}", False),
+    ("6", "First, $\\boxed{5}$. Second, $\\boxed{6}$.", False),
+    ("6", "(1) \\boxed{6}\n(2) \\boxed{6}", True),
     ("6", "x = \\boxed{5} or x = \\boxed{6}", False),
     ("Paris", "The answer is **Paris**, the capital of France.", True),
     ("Paris", "The answer is Paris because it's the capital.", True),

@@ -48,8 +48,16 @@ _SOLVED = re.compile(
 )
 
 
+_LINES = re.compile(r"(?:[^\n.!?:;]|\.\d){1,60}+(?:\n\s*+(?:[^\n.!?:;]|\.\d){1,60}+){1,500}")
+
+
 def concluded(response: str) -> str | None:
-    """Return what "The solutions are" stands before, in a response's last line; None where it doesn't."""
+    """Return what "The solutions are" stands before, in a response's last line, or a response that is a list of short lines.
+
+    None where it is neither.
+    """
+    if len(response) <= MAX_CHARS and _LINES.fullmatch(response.strip()):
+        return response.strip()
     line = response.rstrip().rpartition("\n")[2][:MAX_CHARS].strip()
     line = line[2:-2] if line.startswith("**") and line.endswith("**") else line
     return line[found.end() :] if (found := _SOLVED.match(line)) else None

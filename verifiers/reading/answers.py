@@ -23,6 +23,7 @@ from typing import TypeVar
 
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.reading.items import side_by_side
 from verifiers.reading.labels import of_several_parts
 from verifiers.reading.last_number import last_number, nothing_follows
 from verifiers.reading.markers import markers, other_case
@@ -115,6 +116,17 @@ _ITEMS = re.compile(rf"[^\S\n]*{_ITEM}(?:\n\s*{_ITEM}){{1,20}}\s*$", re.IGNORECA
 """Several numbers, on a line each."""
 _LATER_PART, _FIRST_PART = re.compile(r"[\s*_]{0,6}\(?[b-h]\)[^\n]*\d"), re.compile(r"(?m)^[\s*_]{0,6}\(?a\)[^\n]*\d")
 """Lines that answer a part of a question each: "(b) 5"."""
+_IN_OTHER_CASE = re.compile(r"\W{0,4}(?:if|when|for|otherwise|else|in\sthe\s(?:other|second))\b", re.IGNORECASE)
+_SO = re.compile(
+    r"(?:[.!?:\n]|\s[\u2013\u2014-])\s*(?:so|thus|therefore|hence),?\s(?:(?:it|that)(?:\sis|['\u2019]s)\s)?(?P<number>\W{0,4}\d[\d.,/]{0,20})\W*$",
+    re.IGNORECASE,
+)
+"""How a text ends that concludes once more, in few words: "So 12."."""
+_MEMBER = re.compile(r"\s*:?\s*\"?([^\",{}\[\]\n]{1,40})\"?\s*[,}]")
+"""Behind a name in JSON."""
+_ONLY_CODE = re.compile(
+    r"\s*```[ \t]*(?:py|python\d?|js|javascript|typescript|java|c|cpp|c\+\+|go|rust|bash|sh|ruby|r)\b[^`]*```\s*", re.IGNORECASE
+)
 _FACTORIAL = re.compile(r"(?<=[0-9)])\s?!")
 
 
@@ -160,7 +172,14 @@ def _unannounced_number(body: str) -> Found:
         return _number(only, "the whole response", at_end=True)
     if (bold := _in_bold(body, last)) is not None:
         return _number(bold, "in bold, at the end")
-    return _number(last_number(body), "at the end")
+    return _no_single_one(body, last) or _number(last_number(body), "at the end")
+
+
+def _no_single_one(body: str, last: int) -> NoAnswer | None:
+    if _ONLY_CODE.fullmatch(body):
+        return NoAnswer(why="only code, which nobody ran")
+    items = side_by_side(body, last) if last >= 0 else ""
+    return NoAnswer(why=f"several numbers: {final_number.quote(items)} (at the end)") if items else None
 
 
 def _in_bold(body: str, last: int) -> Reading | None:
@@ -230,6 +249,8 @@ def where(marker: Marker) -> str:
 def window_at(body: str, marker: Marker) -> tuple[str, bool]:
     """Return what a marker announces, and whether it begins on another line."""
     window = body[marker.end : min(marker.close or len(body), marker.end + WINDOW)]
+    if marker.label.endswith('"') and (member := _MEMBER.match(window)):
+        return member[1], False
     leading = _LEADING.match(window)
     skipped = leading[0] if leading else ""
     return (window[skipped.rindex("\n") + 1 :], True) if "\n" in skipped else (window, False)
@@ -301,6 +322,9 @@ def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | N
 def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
+        again = last_number(so["number"]) if (so := _SO.search(body, max(marker.end, len(body) - WINDOW))) else None
+        if isinstance(again, Reading) and again.value != read.value:
+            return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
         return _number(read, where(marker))
     rest = body[back.end :]
     instead = last_number(first_sentence(rest).rest if _EXPLAINS.match(rest) else rest)
@@ -344,6 +368,9 @@ def _other_box(body: str, marks: list[Marker], marker: Marker, value: Callable[[
 def _other_case(body: str, marks: list[Marker], marker: Marker, read: Reading) -> NoAnswer | None:
     other = other_case(marks, marker)
     found = _number_at(body, other) if other else None
+    if other is None and marker.supposed:  # the other case may be told in other words
+        following = first_sentence(first_sentence(body[marker.end : marker.end + WINDOW]).rest).text
+        found = last_number(following) if _IN_OTHER_CASE.match(following) else None
     if found is None or (isinstance(found, Reading) and found.value == read.value):
         return None
     return SEVERAL_CASES

@@ -21,7 +21,7 @@ _ALSO = re.compile(
     r"[.;,!]\s(?:(?i:but|and|however|although|though),?\s)?"
     rf"{_OPTION}(?P<also>[A-Z])\)?\s(?:(?:is|would\sbe)\s(?:also|equally)|(?:could|might|may)\s(?:also\s|equally\s)?be)"
     r"\s(?:a(?:nother)?\s)?(?:correct|right|true|valid|acceptable|the\sanswer)\b"
-    rf"|[.;!]\s(?i:but|however|yet|actually),?\s{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
+    rf"|[.;!]\s(?i:but|however|yet|actually),?\s(?:(?i:(?:up)?on\s\w+(?:\s\w+)?),?\s)?{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
     rf"|[.;,!]\s(?i:but\s)?(?i:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)\s{_OPTION}(?P<now>[A-Z])(?=\)?[.,;!]|$)"
 )
 """Behind a letter: "C is also correct", "However, C is correct", "It is now C"."""
@@ -56,7 +56,7 @@ def find_choice(text: str, choices: str) -> Found:
                 (SEVERAL_CASES if other and _another(_choice_at(body, other, choices), read) else None)
                 or _choice_unless_taken_back(body, marker, choices)
                 or several_answers(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
-                or _also(body, marker, read.letter, choices)
+                or _also(body[marker.end : marker.end + WINDOW], read.letter, choices)
                 or Answer(text=read.letter, how=where(marker))
             )
     return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
@@ -71,9 +71,9 @@ def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found 
     return instead or NoAnswer(why=f"taken back: '{back.word}'")
 
 
-def _also(body: str, marker: Marker, letter: str, choices: str) -> NoAnswer | None:
+def _also(text: str, letter: str, choices: str) -> NoAnswer | None:
     """Refuse "The answer is B. C is also correct."."""
-    for also in _ALSO.finditer(plain(body[marker.end : marker.end + WINDOW])):
+    for also in _ALSO.finditer(plain(text)):
         other = also["also"] or also["instead"] or also["now"]
         if other != letter and other in choices:
             return NoAnswer(why=f"several choices: {letter} and {other}")
@@ -120,7 +120,7 @@ def _unannounced_choice(body: str, choices: str) -> Found:
                 return instead
             if back and back.final and "\n" not in short[line.end() : back.end]:
                 return NoAnswer(why=f"taken back: '{back.word}'")
-        return Answer(text=read.letter, how="the whole response")
+        return _also(short, read.letter, choices) or Answer(text=read.letter, how="the whole response")
     return NoAnswer(why=read.why if read else "no choice found")
 
 

@@ -149,7 +149,8 @@ _OPERAND = re.compile(r"(?:[\w)π°%]\s*[+\u00d7*/÷]|(?:\b[a-zA-Zπ]|\))\s*-)\s
 """Before a number that is only the last part of a calculation: "x/3", "π - 3"."""
 _ALTERNATIVE = re.compile(
     r"\b(?:or|and|nor|vs|versus|to(?=\s*$)|but|through|until|except|actually|instead|otherwise|alternatively|maybe"
-    r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch|oder|ou|или)\b|[&±]|或|または|あるいは|또는|혹은",
+    r"|perhaps|possibly|wait|i mean|make that|sorry|correction|oops|no|scratch"
+    r"|oder|ou|или|veya|ya\sda)\b|[&±]|或|または|あるいは|또는|혹은",
     re.IGNORECASE,
 )
 _OTHERWISE = re.compile(r"\b(?:otherwise|or else|alternatively|unless|in the (?:first|former|one) case)\b", re.IGNORECASE)
@@ -166,9 +167,9 @@ _COMES_TO = re.compile(
 )
 """Behind a number that isn't all: "3 boxes with n = 4 are 12"."""
 _ANOTHER = re.compile(r"[^,;]*[,;]\s*(?:and\s+)?[a-zA-Z](?:_?\d{1,3}|\w)?\s*=\s*")
-OR = re.compile(r"\b(?:or|oder|ou|или)\b|或|または|또는", re.IGNORECASE)
+OR = re.compile(r"\b(?:or|oder|ou|или|veya|ya\sda)\b|或|または|또는", re.IGNORECASE)
 _NOT_THE_NEXT = re.compile(
-    r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)|,\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
+    r"(?:\b(?:and|but)\s+not(?:\s+the)?|\b(?:instead\s+of|rather\s+than)(?:\s+the)?|(?:,|\b(?:und|et|y|e|en|и))\s+(?:nicht|no|pas|non|não|niet|не))\s+\W{0,2}$|不是\s*$",
     re.IGNORECASE,
 )
 CONCLUSION = re.compile(
@@ -198,6 +199,7 @@ UNFINISHED = re.compile(
     r"|(?:, )?plus\b|minus\b|divided by\b|multiplied by\b"
     r"|(?:raised )?to the (?:\w+ )?power\b|(?:root|power) of\b|(?:times|(?:more|less|fewer|greater) than) [b-zB-HJ-Z]\b(?!'))"
     r"|\s*\(?(?:in\s)?base[\s-](?!10\b|ten\b)(?:\d|two|three|five|seven|eight|nine|sixteen)"
+    r"|\s*\(?(?:in\s)?(?:binary|hex(?:adecimal)?|octal)\b(?!\s[a-z])"
     r"|\s*(?:değil\b|ではな|ではあり|じゃな|[가이은는]?\s?아니|[가이은는]?\s?아닙)"
 )
 

@@ -43,7 +43,7 @@ _DIVIDED = re.compile(r"\d\s?(?P<name>[a-zA-Z])\s?=\s?$")
 """Before a number that is no solution yet: 2x = 12."""
 _APART = re.compile(
     rf"\s*[,;]?\s*(?:\b(?:and|und|et|y|и)\b|&)\s*(?:{_NAME})?|\s*[,;]\s*{_NAME}|\s*[,:]\s*|\s*-\s*|\s+to\s+"
-    r"|.*(?:\b(?:or|oder|ou|или)\b|或|または|또는).*",
+    r"|.*(?:\b(?:or|oder|ou|или|veya|ya\sda)\b|或|または|또는).*",
     re.IGNORECASE | re.DOTALL,
 )
 _EXTREME = re.compile(
@@ -89,6 +89,12 @@ _CONFIDENCE, _SURE = (
     re.compile(r"\s(?:sure|certain|confident|positive|confidence)\b", re.IGNORECASE),
 )
 """Before and behind a number that says how sure the writer is."""
+_NOTE = re.compile(
+    r"^[\W_]*(?:(?:\w+\s)?confidence(?:\s(?:level|score))?[\W_]*[:=]|(?:please\s)?note(?:[\W_]*:|\sthat\b))", re.IGNORECASE
+)
+"""How a line begins that says something of the answer above it."""
+_CITED = re.compile(r"[.!?\w)]\[(?:\d{1,2}[,\s]{1,2})?$")
+"""Before the number of a footnote: "12 apples.[1]"."""
 _SINCE = re.compile(r"(?:(?:but|and|now|so)\s)?(?:since|because|as|given|when|if)\b", re.IGNORECASE)
 """How a sentence begins that concludes from one number another: "Since x > 3, x = 4"."""
 _CONCLUDES = re.compile(r"[,;]?\s(?:(?:and|so|then)\s){0,2}(?P<name>[a-zA-Z](?:_?\d{1,3}|\w)?)\s?(?:=|is|equals)\s?")
@@ -132,6 +138,10 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     bracketed = _IN_BRACKETS.search(before) and re.match(r"[^()\n]*\)", window[numeral.end :])
     levelled = _GRADE.search(line) and _LEVELLED.match(window, numeral.end)
     places = _PLACES.match(window, numeral.end)
+    if _NOTE.match(line) and any(map(str.isdecimal, before[: len(before) - len(line)])):
+        return True
+    if _CITED.search(line) and re.match(r"\][\s.]*(?:\n|$)", window[numeral.end :]):
+        return True
     if "%" in numeral.text and (_CONFIDENCE.search(line) or _SURE.match(window, numeral.end)):
         return True
     return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))

@@ -133,7 +133,7 @@ _DOUBT = re.compile(
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?|claim(?:s|ed)?|suggests?|argues?|insists?)
-    |(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase|clear|known|obvious|evident)\b)[^,.;:!?\n]{0,40}$
+    |\b(?:impossible|not\spossible)\sfor\b|(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase|clear|known|obvious|evident)\b)[^,.;:!?\n]{0,40}$
     |\baccording\sto\s(?:you|the\s(?:user|book|textbook|author|key|student)|h(?:im|er)|them|some|others)\b[^.;:!?\n]{0,20}$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -162,10 +162,10 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
         for m in deque(_LINE_START.finditer(text), MAX_MARKERS)
         if not options or m["word"] != "A"  # "A: Paris" is an option there, and an answer elsewhere
     ]
-    if len(found) < 2:  # noqa: PLR2004 - one alone is of the only case
-        return found
     found.sort(key=lambda marker: marker.end)
     found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
+    if len(found) < 2:  # noqa: PLR2004 - nothing is left out of one
+        return found
     stating = [each for each in found if _states(text, each)]
     stated = next((each.end for each in stating), len(text))
     alone = next((each.end for each in stating if not (_TELLS.match(text, each.end) or _of_a_part(text, each))), len(text))

@@ -28,6 +28,9 @@ _TAKEN_BACK = re.compile(
         |(?:however|but),?\s(?:this|that|it|i|we)\s(?:ignor|overlook|forg[eo]t|neglect|omit|miss(?:es|ed)|double[\s-]?count)\w*
             (?=[^.\n]{{0,60}}\bso\b[^.\n]{{0,12}}\s{_INSTEAD})
         |(?:it|the\s(?:\w{{1,12}}\s)?answer)\sshould\shave\sbeen\b
+        |(?:up)?on\s(?:\w{{3,12}}\s)?(?:reflection|review|inspection|examination|re-?\w{{4,12}}),?\s
+            (?=(?:option\s)?\(?(?-i:[A-Z])\)?\s(?:is|should\sbe)\s(?:the\s)?(?:correct|right|best)\b
+            |[^.!?\n]{{0,60}}\b(?:is|should\sbe|must\sbe)\s[^\w\s]{{0,4}}(?-i:[A-Z0-9]|\\))
         |(?:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)(?=\s{_INSTEAD})
         |(?P<hedge>alternatively\b|(?:hmm+[,.\u2026]*\s)?(?:maybe|perhaps)\s(?:it(?:\sis|['\u2019]s)\s)?\(?(?:(?-i:[A-Z])|[-\d.,]{{1,20}})\)?(?=\s*(?:[.?!]|$))|(?<![,;]\s)or\b|(?:it|the\sanswer)\s(?:could|might|may)\s(?:also\s)?be\b(?!\s(?:\w+(?:ed|ful|ing|ten|wn|id|ble)|worth|good|nice|easier|better)\b)
             |another\s(?:possible|valid|correct|acceptable)\s(?:answer|solution|value)\b))""",

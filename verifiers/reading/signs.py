@@ -54,7 +54,7 @@ MAX_BETWEEN = 60
 """Characters between two boxes that belong together."""
 _SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
 _BETWEEN_BOXES = re.compile(
-    r"[\s$\\()\[\],.;&*]{0,20}(?:(?:and|or|if|when|otherwise|else|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
+    r"[\s$\\()\[\],.;&*]{0,20}(?:[b-h2-9]\)[\s$*]{0,4}|(?:second|third|fourth)(?:ly)?\b[\s,:$*]{0,6}|(?:and|or|if|when|otherwise|else|und|oder|et|ou|y|o|e|и|или)\b[^.\n]{0,30}|[a-zA-Z](?:_?\{?\w\}?)?\s?=\s?|[和或]|または|또는)?\s*",
     re.IGNORECASE,
 )
 _TAG = re.compile(r"<answer>", re.IGNORECASE)

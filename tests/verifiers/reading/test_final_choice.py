@@ -30,6 +30,8 @@ CHOICES = [
     ("My answer was B; now it is C.", "C"),
     ("The answer was B. It is now C.", "C"),
     ("The answer is B. However, C is cheaper.", "B"),
+    ("I would choose B. However, on closer inspection C is correct.", None),
+    ('{"answer": "B", "confidence": 0.9}', "B"),
     ("The answer is B. C is also a mammal, but it is small.", "B"),
     ("I don't think the answer is B.", None),
     ("You claim that the answer is B.", None),
