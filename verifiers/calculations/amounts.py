@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 
 from verifiers.calculations.arithmetic import Expression
+from verifiers.calculations.dimensions import cancels, singular
 from verifiers.calculations.lexer import Token, terms, words
 from verifiers.calculations.sameness import same
 
@@ -43,7 +44,17 @@ SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3
 _PREFIXED = re.compile(r"(?:[kmgtµn](?:j|wh?|n|pa|v|a|hz|ev|cal|mol|b|bps)|(?:kilo|mega|giga|tera|milli|micro|nano)[a-z]+)")
 """A unit that is a power of a thousand, or of 1024, of another one."""
 _POWERS = frozenset(Fraction(thousand**n) for thousand in (1000, 1024) for n in (1, 2, 3, 4))
-_PLURALS = ("ches", "shes", "xes", "sses")
+_LENGTHS: Mapping[str, int] = {
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 10),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 100),
+    **dict.fromkeys(("in", "inch"), 254),
+    **dict.fromkeys(("ft", "foot", "feet"), 3_048),
+    **dict.fromkeys(("yd", "yard"), 9_144),
+    **dict.fromkeys(("m", "meter", "metre"), 10_000),
+    **dict.fromkeys(("km", "kilometer", "kilometre"), 10_000_000),
+    **dict.fromkeys(("mi", "mile"), 16_093_440),
+}
+"""Tenths of a millimeter."""
 
 
 def explained(line: Sequence[Token], left: Expression, right: Expression, value: Fraction, other: Fraction) -> bool:
@@ -53,17 +64,27 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
     if mine != theirs and _is_multiple_of_time(left, mine, theirs):  # 1.5 hours * 2 = 180 minutes
         (one,), (two,) = mine, theirs
         return same(value * SECONDS[one] / SECONDS[two], other, right, about=False)
-    if _adds_up_amounts(line[left.first : left.units_end]):
-        return True
+    if not mine and (lengths := [_LENGTHS[unit] for unit in theirs if unit in _LENGTHS]):
+        return any(value * one == other * two for one in _LENGTHS.values() for two in lengths)
     ratio = max(value / other, other / value) if value * other > 0 else Fraction()
-    if convertible(mine, mine) and ratio.denominator == 1:  # 2 ms * 5 MB/s
-        return True
     behind = units([*right.tokens, *line[right.end : right.units_end]])  # "15 green balls"
-    if not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs):
-        return True
-    if ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs):  # 100 W * 3600 s = 360 kJ
-        return True
-    return any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
+    return (
+        _adds_up_amounts(line[left.first : left.units_end])
+        or (convertible(mine, mine) and ratio.denominator == 1)  # 2 ms * 5 MB/s
+        or (not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs))
+        or (ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs))  # 100 W * 3600 s = 360 kJ
+        or any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
+    )
+
+
+def cancel(line: Sequence[Token], left: Expression, right: Expression) -> bool:
+    """Whether the units of a left side come to the right one's, so that none is to be converted: 2 pills/day * 7 days."""
+    for end in range(right.end, right.units_end + 1):  # the words behind it may go on with the sentence
+        following = line[end : end + 1]
+        ends = not following or not (following[0].kind == "/" or following[0].text.lower() in {"per", "a", "an"})
+        if ends and cancels(line[left.first : left.units_end], line[right.first : end]):
+            return True
+    return False
 
 
 def _is_multiple_of_time(left: Expression, mine: Collection[str], theirs: Collection[str]) -> bool:
@@ -74,14 +95,8 @@ def _is_multiple_of_time(left: Expression, mine: Collection[str], theirs: Collec
 
 def units(line: Sequence[Token]) -> frozenset[str]:
     """Return the words that may be units, in the singular; "$" for any currency's sign."""
-    found = {_singular(token.text.lower()) for token in line if token.kind == "word" and token.text.lower() not in NO_UNITS}
+    found = {singular(token.text.lower()) for token in line if token.kind == "word" and token.text.lower() not in NO_UNITS}
     return frozenset(found | ({"$"} if any(token.money for token in line) else set()))
-
-
-def _singular(word: str) -> str:
-    if word.endswith(_PLURALS):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") and len(word) > 2 else word  # noqa: PLR2004 - not "is"
 
 
 def convertible(some: Collection[str], others: Collection[str]) -> bool:

@@ -39,9 +39,28 @@ _POWER = re.compile(r"(?<=[\d)])\*\*(?=[\d(])")
 _TIMES = re.compile(r"(?<=[a-zA-Z])(?<!\*)\*(?=[\d($.])|(?<=[\d)%])[ ]?\*[ ]?(?=[\d($.€£])|[ ]\*[ ]")
 _ONE_STAR = re.compile(r"(?<=[\w)%])[ ]?\*[ ]?(?=[\d($.€£])")
 """Of a line that has no other star, and so no emphasis."""
+_OWNER = re.compile(r"(?<=[-+\u00d7*/=\u2013] )[A-Z][a-z]{1,20}['\u2019]s? (?=[$\d])")
+"""Before an operand: whose it is, as in "8 + Riley's 5"."""
+_REMARK = re.compile(
+    r"(?<=[\d%])[ ]\((?!(?:dozen|pair|couple|hundred|thousand|million|billion|percent|mod|base|times|squared|cubed|half))"
+    r"[a-zA-Z][a-zA-Z ,'\u2019-]{0,40}\)(?=[ ]?[-+\u00d7*/=\u2013])"
+)
+"""Behind one, in brackets: of what it is."""
+_NAMED = re.compile(
+    r"(?<=[-+x\u00d7*/\u2013] )the (?!half|third|quarter|square|cube|sum|product|difference|quotient|double|rest|ratio|root)"
+    r"[a-z]{3,20} of (?=[$\d])"
+)
+"""Before one: "3 x the height of 12 inches"."""
+_LABEL = re.compile(r"^(\W{0,4}(?:day|step|week|month|year|round|trip|part|case) \d{1,2}):(?=\d)", re.IGNORECASE)
+_TWICE = re.compile(r"=[ ]+=(?=[ ]?[$\d])")
+_SHORT = re.compile(
+    r"(?:(?<=\d)|(?<=\d )|(?<=per )|(?<=/ )|(?<=/))(?P<square>(?:sq|cu)\.?[ ])?"
+    r"(?P<unit>ft|in|lbs?|oz|yds?|hrs?|mins?|secs?|gal|tbsp|tsp)\.(?=[ ]?[-+\u00d7*/=]|[ ][a-z])"
+)
+"""A unit with a full stop that ends no sentence: "400 sq. ft. per can"."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes|comes)\b[^.!?]{0,30}\d")
-_DENIES = re.compile(r"\b(?:not|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
+_DENIES = re.compile(r"\b(?:not(?!\s\w+ing\b)|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
 _AGAIN = re.compile(
     r"\b(?:wait|again|actually|mistake\w*|correct\w*|check\w*|no|not|sorry|let\sme|let's|oops|hmm+|error|wrong|instead|re-?\w*(?:do|comput|calculat)\w*)\b",
     re.IGNORECASE,
@@ -106,9 +125,29 @@ def _lines(text: str, rounded: dict[Fraction, Fraction], letters: frozenset[str]
                     shown = _ONE_STAR.sub(_times, shown)
                 if "*" in shown:
                     shown = _TIMES.sub(_times, _POWER.sub("^", shown)).replace("*", "")
+                shown = _plainly(shown)
                 behind = lines[number + 1] if number + 1 < len(lines) else ""
                 dash = bool(bullet and bullet["dash"])
                 yield Line(shown, tokens(shown, letters), behind[:AFTERWARDS], dash, systems, rounded)
+
+
+def _plainly(line: str) -> str:
+    """Return a line in which operands stand without what only says whose or of what they are."""
+    if "(" in line:
+        line = _REMARK.sub("", line)
+    if "'s " in line or "\u2019s " in line:
+        line = _OWNER.sub("", line)
+    if " the " in line:
+        line = _NAMED.sub("", line)
+    if ":" in line:
+        line = _LABEL.sub(r"\1: ", line)
+    if "= " in line:
+        line = _TWICE.sub("=", line)
+    return _SHORT.sub(_spelled, line) if "." in line else line
+
+
+def _spelled(match: re.Match[str]) -> str:
+    return ("square" if match["square"] else "") + match["unit"]
 
 
 def _chosen(match: re.Match[str]) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from verifiers.calculations.amounts import explained, units
+from verifiers.calculations.amounts import cancel, explained, units
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, unclear_roots
 from verifiers.calculations.hedges import hedged
-from verifiers.calculations.lexer import Token, words
+from verifiers.calculations.lexer import Token, is_per, words
 from verifiers.calculations.line import Line
 from verifiers.calculations.sameness import is_markup, same
 from verifiers.calculations.surroundings import begins_by_itself, ends_by_itself
@@ -45,14 +45,14 @@ def excused(
     if unclear_roots(left.tokens) or unclear_roots(right.tokens):
         return True
     # 3/4 = 15 students, 6% = $1,200; 1999-2003 = 5 years, 10-20 = 2 points
-    if (_is_share(left) and abs(other) >= 1) or (_is_range(left) and other > 0):
+    if (_is_share(left) and abs(other) >= 1 and not _is_rate(line, right)) or (_is_range(left) and other > 0):
         return True
     return (
         _is_time_span(line, left, right, value + other)
         or _is_rounded(right, value, other, about=about, strict=strict)
         or _other_reading(line, left, right, about=about)
         or line.systems.explain(left, right, value, other)
-        or explained(line.tokens, left, right, value, other)
+        or (not cancel(line.tokens, left, right) and explained(line.tokens, left, right, value, other))
         or hedged(line.text, line.behind, left, right, value - other)
     )
 
@@ -103,6 +103,12 @@ def _is_share(left: Expression) -> bool:
     above, slash, below = inner
     written = above.end == slash.start and slash.end == below.start and not (above.money or above.places or below.places)
     return written and above.value < below.value
+
+
+def _is_rate(line: Line, right: Expression) -> bool:
+    """Whether a result is of money for one of something: $0.2 per minute."""
+    behind = line.tokens[right.end : right.end + 2]
+    return right.tokens[0].money and len(behind) > 1 and is_per(*behind)
 
 
 def _is_time_span(line: Line, left: Expression, right: Expression, both: Fraction) -> bool:

@@ -15,7 +15,7 @@ REACH = 300
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _CLAUSE = re.compile(r"[,;]\s|\b(?:then|because|since)\b")
 _OTHER_ARITHMETIC = re.compile(
-    r"""\b(?:binary|hexadecimal|octal|boolean|bitwise|xor|strings?|concatenat\w+|modul\w+|mod
+    r"""\b(?:binary|hexadecimal|octal|boolean|bitwise|xor|strings?|concatenat\w+|modul(?:us|o|ar)\b|mod\b
     |base[ -](?:\d+|two|eight|sixteen)|gf\s?\(|[fz]_\d|z/\d
     |overflow\w*|left[ -]to[ -]right|without\s(?:the\s)?(?:precedence|order))""",
     re.IGNORECASE | re.VERBOSE,
@@ -23,20 +23,25 @@ _OTHER_ARITHMETIC = re.compile(
 _DIGITS = re.compile(r"\b(?:carr(?:y|ie[sd]|ying)|borrow\w*|regroup\w*|ones|tens|units?)\b", re.IGNORECASE)
 """By which a digit alone is written down: 8 + 7 = 5, carry 1."""
 _REJECTED = re.compile(
-    r"^[^\w.]{0,4}(?:(?:(?:which|that|this|it)(?:\s(?:is|would\sbe)|['\u2019]s)|is|an?)\s){0,2}"
-    r"(?:false|no(?=\W*$|[).;])|impossible|absurd|nonsense|an?\scontradiction|contradict\w+|\u2717|\u2718|\u274c)(?!\w)",
+    r"^[^\w.]{0,4}(?:(?:(?:which|that|this|it)(?:\s(?:is|would\sbe)|['\u2019]s)?|is|an?)\s){0,2}"
+    r"(?:(?:can|could)(?:not|n['\u2019]t|\snot)\sbe\s(?:right|true|correct|so|possible)|false|no(?=\W*$|[).;])|impossible|absurd|nonsense|an?\scontradiction|contradict\w+|\u2717|\u2718|\u274c)(?!\w)",
     re.IGNORECASE,
 )
 """Right behind an equation: what one finds that tries it."""
 _CLOCK = re.compile(r"\b(?:o['\u2019]?clock|[ap]\.?m|noon|midnight|morning|afternoon|evening|night)\b", re.IGNORECASE)
 _SAY = r"(?:say|think|write|claim|argue|assume|guess|believe|conclude|mistake|misread|imagine|object|answer|reply)"
+_SAID = (
+    r"(?:said|thought|claimed|argued|assumed|guessed|believed|concluded|misread|imagined|objected|answered|tempted|mistaken|written"
+    r"|expected)"
+)
 _NOT = r"(?:not|never|cannot|neither|\w+n['\u2019]t)"
 _RIGHT = r"(?:right|true|correct|valid|possible|the\scase|so|what|how)"
 _IS = (
-    r"(?:equal|mean|make|give|yield|get|say|claim|imply|follow|add|come|become|result|work|hold|match|fit|satisf\w+|agree|check)"
+    r"(?:equal|mean|make|give|yield|get|say|claim|imply|follow|add|come(?=\s(?:to|out)\b)|become|result|work|hold|match|fit|satisf\w+"
+    r"|agree|check)"
 )
 _HEDGE = re.compile(
-    rf"""\b(?:suppos\w+|assum\w+|imagin\w+|pretend\w*|might|instead|wrong\w*|incorrect\w*|mist\w+|could\s(?:\w+\s)?(?:be|{_SAY})
+    rf"""\b(?:suppos\w+|assum\w+|imagin\w+|pretend\w*|might|instead|wrong\w*|incorrect\w*|mist\w+|could\s(?:\w+\s)?(?:be\b(?!\s(?!{_SAID})\w+(?:ed|en)\b)|{_SAY})
     |(?:one|you|some(?:one|body)?|any(?:one|body)|many|most|others?|people|students?|persons?|readers?|beginners?)\s(?:\w+\s){{0,2}}would
         (?!\s(?:\w+\s)?(?:have\sto|need|pay|cost|take|save|earn|owe|require)\b)
     |would\s(?:\w+\s)?(?:think|say|guess|expect|seem|appear|look|suggest|lead|tempt\w*)
@@ -56,8 +61,18 @@ _RELATIVE = re.compile(
     re.IGNORECASE,
 )
 """A clause that says what something doesn't do: "flowers that are not roses"."""
-_DENIED_BEFORE = re.compile(rf"\b{_NOT}\b(?=(?:\s\w+){{0,2}}\W*$|\s(?:\w+\s)?(?:{_RIGHT}|{_IS}|{_SAY}|be)\b)", re.IGNORECASE)
-_DENIED_BEHIND = re.compile(rf"\b{_NOT}\b(?=\W*$|\s(?:\w+\s)?(?:{_RIGHT}|{_IS}|an?|the|be|enough|whole)\b|\s\d)", re.IGNORECASE)
+_DENIED_BEFORE = re.compile(
+    rf"\b{_NOT}\b(?!\s(?:exceed|surpass|pass)\b)"
+    rf"(?=(?:\s\w+){{0,2}}\W*$|\s(?:\w+\s)?(?:{_RIGHT}|{_IS}|{_SAY}|be)\b)",
+    re.IGNORECASE,
+)
+_DENIED_BEHIND = re.compile(
+    rf"\b{_NOT}\b(?=\W*$|\s(?:\w+\s)?(?:{_RIGHT}|{_IS}|an?|the|enough|whole)\b|\s\d"
+    rf"|\s(?:\w+\s)?be(?:\W*$|\s(?:\w+\s)?(?:{_RIGHT}|equal|more|less|greater|smaller|larger|negative|an?|the)\b|\s\d))",
+    re.IGNORECASE,
+)
+_THAN_THOUGHT = re.compile(r"\bthan\s(?:\w+\s){1,3}(?:thought|supposed|assumed|guessed|imagined)\b", re.IGNORECASE)
+"""What is only compared with: "$12 more than she had thought"."""
 _COUNTED = re.compile(r"^\W{0,3}(?:\w+\s)?(?:mistakes|errors|guesses|claims|thoughts)\b", re.IGNORECASE)
 """Right behind a number they are what is counted."""
 
@@ -78,6 +93,7 @@ def hedged(text: str, behind: str, left: Expression, right: Expression, apart: F
         return True
     head = _RELATIVE.sub("", _CLAUSE.split(text[max(begin, start - REACH) : start])[-1])
     tail = _RELATIVE.sub("", _COUNTED.sub("", _CLAUSE.split(text[end : min(end + REACH, begin + len(sentence))])[0]))
+    tail = _THAN_THOUGHT.sub("", tail)
     if _HEDGE.search(head) or _HEDGE.search(tail) or _TRIED.search(head):
         return True
     if _DENIED_BEFORE.search(head) or _DENIED_BEHIND.search(tail) or _IF_COUNTED.search(tail):

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from verifiers.calculations.amounts import NO_UNITS, convertible, units
 from verifiers.calculations.arithmetic import Expression
-from verifiers.calculations.lexer import Token, disturbed, disturbs, is_per, words
+from verifiers.calculations.lexer import Kind, Token, disturbed, disturbs, is_per, words
 from verifiers.calculations.line import Line, article
 
 _BEFORE = words("twice double half triple thrice than times negative minus plus squared root per dozen sqrt")
@@ -24,7 +24,9 @@ _WHICH = words(
 """Words before a label that has no number: each day."""
 _CHANGES = words("by from another")
 """Words after which the result may be that of more than the calculation: "from 12, another 5 - 2 = 15"."""
-_MULTIPLIES = re.compile(r"\b(?:multipl|divid|rais|times|product|quotient|split|scal)", re.IGNORECASE)
+_MULTIPLIES = re.compile(
+    r"\b(?:multipl|factor|halv|doubl|tripl|enlarg|shr[iu]nk|divid|rais|times|product(?!i)|quotient|split|scal)", re.IGNORECASE
+)
 _FUNCTIONS = words(
     "sqrt root log ln lg sin cos tan cot sec csc exp floor ceil ceiling round max min gcd lcm hcf gcf abs det mod combinations"
 )
@@ -36,6 +38,9 @@ _PART_OF = words(
     each all one two three out ratio median"""
 )
 """Words before "of" that make another number of what follows."""
+_FRACTIONS = words("half third thirds quarter quarters fourth fourths fifth fifths tenth tenths twice double triple square root")
+_ADDS: Mapping[str, Kind] = {"difference": "-", "product": "*", "quotient": "/"}
+"""The sign of what is called so."""
 _EACH = words("of at for")
 """Words between how many there are and what each of them is."""
 _COMPARED = words("more less fewer times")
@@ -56,6 +61,10 @@ _SCALES: Mapping[str, int] = {
 """Words by which the number before them is more."""
 _DIVIDED = words("hour minute day week year foot pound dollar")
 """Units of which the smaller one's name may be left out: 1 hour 15."""
+_HOURS = 12
+"""Of a clock."""
+_QUOTES = frozenset('"\u201d\u2033')
+"""Behind a number: the end of a quotation, or inches."""
 _PLACES = words("dozen ten tens hundred hundreds thousand thousands")
 _ROUNDED = Fraction(1, 20)
 """By what part a scaled number may differ: 1,852,000 = 1.85 million."""
@@ -93,7 +102,10 @@ def _follows(  # noqa: PLR0911 - a table, in effect
     if word in _EACH and _so_many_of(line, left, value, other):
         return False
     if word == "of":
-        return bool(said) and said.rpartition("-")[2] not in _PART_OF  # two-thirds
+        whole = {each.text.lower() for each in line.tokens[max(left.first - 5, 0) : max(left.first - 2, 0)]}
+        if "of" in whole and not whole.isdisjoint(_FRACTIONS):  # half of the sum of 3 + 4
+            return False
+        return bool(said) and (_ADDS.get(said) in left.kinds or said.rpartition("-")[2] not in _PART_OF)  # two-thirds
     if word in _LABELS:
         return said in _WHICH or token.money or line.tokens[left.first + 1].kind == "word"
     if word in _CHANGES:
@@ -121,10 +133,14 @@ def _is_named(line: Sequence[Token], i: int) -> bool:
 def _changed(line: Line, left: Expression, word: str, value: Fraction, other: Fraction) -> bool:
     """Whether a result may be that of a number named before, changed by the calculation, or this is no more than a range."""
     if word == "from" and left.kinds == ["number", "-", "number"]:
-        return True  # from 9 - 5 = 8 hours
+        least, _, most = left.tokens
+        if least.value <= _HOURS or least.value <= most.value:
+            return True  # from 9 - 5 = 8 hours, from 10 - 20
     if word == "by" and _MULTIPLIES.search(line.text[: left.tokens[0].start]):
         return True
     numbers = {token.value for token in (*line.tokens[: left.first], *left.tokens) if token.kind == "number"} - {0, 1}
+    if word == "by":
+        return any(other in {number + value, abs(number - value)} for number in numbers)
     return any(
         other in {number + value, abs(number - value), number * value, number / value if value else None, value / number}
         for number in numbers
@@ -135,7 +151,8 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
     line: Sequence[Token], left: Expression, right: Expression, value: Fraction, other: Fraction
 ) -> bool:
     """Whether nothing between the sides of an equation, or behind it, seems to change them."""
-    if disturbed(line[left.end : left.units_end]):
+    unit = line[left.end : left.units_end]
+    if disturbed(unit) and not _scaled_alike(unit, line[right.end : right.end + 1]):
         return False
     if right.end >= len(line):
         return True
@@ -148,7 +165,16 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
         return bool(behind) and behind[0].kind == "word" and after.end < behind[0].start
     if after.kind == "/":
         return bool(behind) and behind[0].kind == "word"
+    if after.text in _QUOTES:
+        return not behind or behind[0].kind in {"word", "stop"}
     return after.kind in {"=", "~", ")", "("}
+
+
+def _scaled_alike(unit: Sequence[Token], after: Sequence[Token]) -> bool:
+    """Whether both sides are in pairs, or dozens: 40 * 3 pairs of boxes = 120 pairs."""
+    scales = {token.text.lower().removesuffix("s") for token in unit if token.text.lower() in _SCALES}
+    rest = [token for token in unit if token.text.lower() not in _SCALES]
+    return scales == {token.text.lower().removesuffix("s") for token in after} and not disturbed(rest)
 
 
 def _in_two_units(after: Token, behind: Sequence[Token]) -> bool:
@@ -179,5 +205,8 @@ def _goes_with(line: Sequence[Token], right: Expression, value: Fraction, other:
     if word == "with":
         return bool(behind) and not any(token.kind == "number" or token.text.lower() in _LEFT_OVER for token in behind)
     if word == "per":
-        return bool(behind) and is_per(after, behind[0])
+        shift = [token.kind for token in behind] == ["number", "-", "word"] and behind[0].end == behind[
+            1
+        ].start  # per 8-hour shift
+        return bool(behind) and (is_per(after, behind[0]) or shift)
     return article(line, right.end) or not (disturbs(after) or word in _ALTERS)
