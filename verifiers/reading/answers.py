@@ -42,6 +42,7 @@ from verifiers.reading.sentences import (
 from verifiers.reading.signs import Marker, several
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import tidy
+from verifiers.reading.units import same_amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,10 +323,7 @@ def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | N
 def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     back = taken_back(body, marker.close or marker.end)
     if back is None:
-        again = last_number(so["number"]) if (so := _SO.search(body, max(marker.end, len(body) - WINDOW))) else None
-        if isinstance(again, Reading) and again.value != read.value:
-            return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
-        return _number(read, where(marker))
+        return _concluded_otherwise(body, marker, read) or _number(read, where(marker))
     rest = body[back.end :]
     instead = last_number(first_sentence(rest).rest if _EXPLAINS.match(rest) else rest)
     if back.hedges and isinstance(instead, Reading) and instead.value != read.value:
@@ -335,6 +333,19 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
     if instead is not None:
         return _number(instead, f"at the end, after '{back.word}'")
     return NoAnswer(why=f"taken back: '{back.word}'") if back.final else _number(read, where(marker))
+
+
+def _concluded_otherwise(body: str, marker: Marker, read: Reading) -> NoAnswer | None:
+    """Refuse "The answer is 15. Let me check: 5 + 7 = 12. So 12."; "The answer is 50%. So 0.5." says it twice."""
+    so = _SO.search(body, max(marker.end, len(body) - WINDOW))
+    again = last_number(so["number"]) if so else None
+    if not isinstance(again, Reading) or again.value == read.value:
+        return None
+    amounts = (read.value, read.unit), (again.value, again.unit)
+    steps = [Fraction(1, 10 ** len(each.text.rpartition(".")[2])) if "." in each.text else Fraction(0) for each in (again, read)]
+    if same_amount(*amounts, steps[0]) or same_amount(*amounts[::-1], steps[1]):
+        return None
+    return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:

@@ -544,6 +544,8 @@ def test_a_number_that_nobody_stands_by_is_no_answer(text: str) -> None:
         "Note: 7",
         "Die Antwort lautet 7 und nicht 8.",
         "The answer is 7 instead of the 8 that one might expect.",
+        "The answer is 7. As a share, 7/1. So 7.0.",
+        "The answer is 7.0. So 21/3.",
         "The answer is 7. Double-checking: 3 + 4 = 7. So 7.",
         "If x = 3, then the answer is 7. If that is unclear, ask.",
         "If he has 3, the answer is 7. If x = 3, it is 7.",
