@@ -52,7 +52,7 @@ class Patience:
                 return answer
 
     def _is_down(self, error: TeacherError, attempts: int, failing_s: float, *, has_ours: bool) -> bool:
-        if not error.retryable:
+        if not type(error).retryable:  # whatever a server says of a single answer: what it works on is paid for
             return True
         patience_s = max(self.retry.patience_s, PATIENCE_S) if has_ours else self.retry.patience_s
         if isinstance(error, Unreachable) and not self.answered and not has_ours:

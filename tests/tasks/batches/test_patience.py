@@ -55,6 +55,14 @@ def test_patience_ends() -> None:
     assert 60 <= after < 60 + 2 * 30
 
 
+def test_a_server_that_says_not_to_ask_again() -> None:
+    """It is asked again all the same: what it works on is paid for. A refusal of the request isn't waited for."""
+    error = Unavailable("500")
+    error.retryable = False
+    assert ask(error, 50)[0] == "here"
+    assert "stayed unavailable for 0 s (1 attempts" in ask(RequestRejected("400"), 50)[0]
+
+
 def test_the_users_patience() -> None:
     """`retry.patience_s` is honoured, also where it is longer."""
     assert ask(Unavailable("503"), 3_000, patience_s=4_000)[0] == "here"
