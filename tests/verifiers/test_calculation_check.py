@@ -277,6 +277,13 @@ FALSE = {
     "9 kilometers * 1000 meters/kilometer = 90000 meters": "9 kilometers × 1000 meters/kilometer = 90000, but it is 9000",
     "It is 50 feet * $8/foot = $4000": "50 feet × $8/foot = $4000, but it is 400",
     "It takes 180 minutes / 60 minutes/hour = 30 hours": "180 minutes / 60 minutes/hour = 30, but it is 3",
+    "He pays $280k purchase price - $40k deposit = $241k": "$280000 purchase price - $40000 deposit = $241000, but it is 240000",
+    "They blew up 60 balloons from Kris + 180 balloons from Kris' brother = 241": "60 balloons from Kris + 180 balloons from Kris "
+    "brother = 241, but it is 240",
+    "It is 105 flowers - 45 flowers that are not pink or purple = 61": "105 flowers - 45 flowers that are not pink or purple = 61, "
+    "but it is 60",
+    "He has 50 balloons - the 12 balloons Ashley has = 39": "50 balloons - 12 balloons Ashley has = 39, but it is 38",
+    "18 pints * 2 = 37 cups": "18 pints × 2 = 37, but it is 36",
     "He threw the ball 16+4 = 60 yards": "16+4 = 60, but it is 20",
 }
 
@@ -509,6 +516,12 @@ LEFT_ALONE = [
     "24 / 12 = 6 feet",
     "2 days * 8 hours = 960 minutes",
     "54 hours * 60 minutes = 32400 minutes",
+    "2 yards * 10 = 18.3 meters",
+    "2 quarts * 10 = 18.9 liters",
+    "Some say 12 people that 12 × 7 is not = 74",
+    "18 pints * 2 = 72 cups",
+    "2k + 3 = 7",
+    "$2 + $3 - the half of 2 = 3",
     "5 yards - 2 = 9 feet",
     "Define a * b = a + 2b. Then 3 * 4 = 3 + 8 = 11.",
 ]

@@ -44,6 +44,9 @@ SECONDS = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 3
 _PREFIXED = re.compile(r"(?:[kmgtµn](?:j|wh?|n|pa|v|a|hz|ev|cal|mol|b|bps)|(?:kilo|mega|giga|tera|milli|micro|nano)[a-z]+)")
 """A unit that is a power of a thousand, or of 1024, of another one."""
 _POWERS = frozenset(Fraction(thousand**n) for thousand in (1000, 1024) for n in (1, 2, 3, 4))
+_ALIKE = words("quart liter litre l yard yd meter metre m")
+"""Units that are about as much as another one."""
+_NEAR = Fraction(109, 100)
 _LENGTHS: Mapping[str, int] = {
     **dict.fromkeys(("mm", "millimeter", "millimetre"), 10),
     **dict.fromkeys(("cm", "centimeter", "centimetre"), 100),
@@ -71,10 +74,15 @@ def explained(line: Sequence[Token], left: Expression, right: Expression, value:
     return (
         _adds_up_amounts(line[left.first : left.units_end])
         or (convertible(mine, mine) and ratio.denominator == 1)  # 2 ms * 5 MB/s
-        or (not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs))
+        or (not theirs <= mine and mine.isdisjoint(behind) and convertible(mine, theirs) and not _is_near(ratio, mine | theirs))
         or (ratio in _POWERS and any(_PREFIXED.fullmatch(unit) for unit in mine ^ theirs))  # 100 W * 3600 s = 360 kJ
         or any(ratio in factors for unit in mine ^ theirs for measured, factors in _MEASURES if unit in measured)
     )
+
+
+def _is_near(ratio: Fraction, both: Collection[str]) -> bool:
+    """Whether amounts differ by less than different units of one measure would have them: 18 pints * 2 = 37 cups."""
+    return 0 < ratio < _NEAR and _ALIKE.isdisjoint(both)
 
 
 def cancel(line: Sequence[Token], left: Expression, right: Expression) -> bool:

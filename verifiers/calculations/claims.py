@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from fractions import Fraction
 
 from verifiers.calculations.amounts import SECONDS
@@ -47,10 +48,13 @@ _REMARK = re.compile(
 )
 """Behind one, in brackets: of what it is."""
 _NAMED = re.compile(
-    r"(?<=[-+x\u00d7*/\u2013] )the (?!half|third|quarter|square|cube|sum|product|difference|quotient|double|rest|ratio|root)"
-    r"[a-z]{3,20} of (?=[$\d])"
+    r"(?<=[-+x\u00d7*/\u2013] )the (?:(?!half|third|quarter|square|cube|sum|product|difference|quotient|double|rest|ratio|root)"
+    r"[a-z]{3,20} of )?(?=[$\d])"
 )
 """Before one: "3 x the height of 12 inches"."""
+_OF_SEVERAL = re.compile(r"(?<=[a-z]s)['\u2019] (?=[a-z])")
+"""Kris' brother"""
+_THOUSANDS = re.compile(r"(?P<sign>[$€£])(?P<number>\d{1,6}(?:\.\d{1,3})?)[kK]\b")
 _LABEL = re.compile(r"^(\W{0,4}(?:day|step|week|month|year|round|trip|part|case) \d{1,2}):(?=\d)", re.IGNORECASE)
 _TWICE = re.compile(r"=[ ]+=(?=[ ]?[$\d])")
 _SHORT = re.compile(
@@ -61,6 +65,10 @@ _SHORT = re.compile(
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 _SAYS_EQUAL = re.compile(r"\d[^.!?]{0,60}\b(?:is|are|equals?|gives|makes|comes)\b[^.!?]{0,30}\d")
 _DENIES = re.compile(r"\b(?:not(?!\s\w+ing\b)|never|cannot|neither)\b|n['\u2019]t\b|≠", re.IGNORECASE)
+_THAT_ARE_NOT = re.compile(
+    r"\b(?:that|who|which)\s(?:(?:are|is|were|was|do|does|did|have|has)(?:\snot\b|n['\u2019]t\b)|cannot\b|never\b)", re.IGNORECASE
+)
+"""Of things, and not of what is computed."""
 _AGAIN = re.compile(
     r"\b(?:wait|again|actually|mistake\w*|correct\w*|check\w*|no|not|sorry|let\sme|let's|oops|hmm+|error|wrong|instead|re-?\w*(?:do|comput|calculat)\w*)\b",
     re.IGNORECASE,
@@ -135,6 +143,10 @@ def _plainly(line: str) -> str:
     """Return a line in which operands stand without what only says whose or of what they are."""
     if "(" in line:
         line = _REMARK.sub("", line)
+    if "k" in line or "K" in line:
+        line = _THOUSANDS.sub(_in_full, line)
+    if "s' " in line or "s\u2019 " in line:
+        line = _OF_SEVERAL.sub(" ", line)
     if "'s " in line or "\u2019s " in line:
         line = _OWNER.sub("", line)
     if " the " in line:
@@ -144,6 +156,10 @@ def _plainly(line: str) -> str:
     if "= " in line:
         line = _TWICE.sub("=", line)
     return _SHORT.sub(_spelled, line) if "." in line else line
+
+
+def _in_full(match: re.Match[str]) -> str:
+    return f"{match['sign']}{Decimal(match['number']) * 1000:f}".removesuffix(".0")
 
 
 def _spelled(match: re.Match[str]) -> str:
@@ -283,7 +299,7 @@ def _judged(line: Line, equation: _Equation, *, strict: bool) -> Claim | None:
         *(token for token in line.tokens[left.end : left.units_end] if token.text != "a" or token is line.tokens[left.end]),
         *line.tokens[right.end : right.end + 1],
     ]
-    if _DENIES.search(line.text[left.tokens[-1].end : right.tokens[0].start]):
+    if _DENIES.search(_THAT_ARE_NOT.sub("", line.text[left.tokens[-1].end : right.tokens[0].start])):
         return None
     value, other = left.value(), right.value()
     start, end = left.tokens[0].start - left.tokens[0].money, right.tokens[-1].end
