@@ -341,11 +341,16 @@ def _concluded_otherwise(body: str, marker: Marker, read: Reading) -> NoAnswer |
     again = last_number(so["number"]) if so else None
     if not isinstance(again, Reading) or again.value == read.value:
         return None
-    amounts = (read.value, read.unit), (again.value, again.unit)
-    steps = [Fraction(1, 10 ** len(each.text.rpartition(".")[2])) if "." in each.text else Fraction(0) for each in (again, read)]
-    if same_amount(*amounts, steps[0]) or same_amount(*amounts[::-1], steps[1]):
+    if _says(read, again) or _says(again, read):
         return None
     return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
+
+
+def _says(one: Reading, other: Reading) -> bool:
+    """Whether the second number says the first, perhaps rounded to its digits."""
+    places = len(other.text.rpartition(".")[2]) if "." in other.text else None
+    step = Fraction(0) if places is None else Fraction(1, 10**places)
+    return same_amount((one.value, one.unit), (other.value, other.unit), step)
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
