@@ -6,6 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import NodeId
 from hypothesis import HealthCheck, settings
 
 from storage.lake import Lake
@@ -42,6 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.get_closest_marker("timeout"))
     for item in items:
         if item.get_closest_marker("model"):
-            item.add_marker(pytest.mark.xdist_group("model"))
+            _keep_together(item, "model")
         elif "prefect_url" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group("server"))
+            _keep_together(item, "server")
+
+
+def _keep_together(item: pytest.Item, group: str) -> None:
+    """Have a test run in the process that runs the others of a group.
+
+    pytest-xdist 3.8 goes by what it adds to a test's id, and its own way to add that has no effect since pytest 9.2.
+    """
+    item._id = NodeId.parse(f"{item.nodeid}@{group}")  # type: ignore[attr-defined]
