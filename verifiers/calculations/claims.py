@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from fractions import Fraction
 
 from verifiers.calculations.amounts import SECONDS
@@ -54,7 +53,6 @@ _NAMED = re.compile(
 """Before one: "3 x the height of 12 inches"."""
 _OF_SEVERAL = re.compile(r"(?<=[a-z]s)['\u2019] (?=[a-z])")
 """Kris' brother"""
-_THOUSANDS = re.compile(r"(?P<sign>[$€£])(?P<number>\d{1,6}(?:\.\d{1,3})?)[kK]\b")
 _LABEL = re.compile(r"^(\W{0,4}(?:day|step|week|month|year|round|trip|part|case) \d{1,2}):(?=\d)", re.IGNORECASE)
 _TWICE = re.compile(r"=[ ]+=(?=[ ]?[$\d])")
 _SHORT = re.compile(
@@ -143,8 +141,6 @@ def _plainly(line: str) -> str:
     """Return a line in which operands stand without what only says whose or of what they are."""
     if "(" in line:
         line = _REMARK.sub("", line)
-    if "k" in line or "K" in line:
-        line = _THOUSANDS.sub(_in_full, line)
     if "s' " in line or "s\u2019 " in line:
         line = _OF_SEVERAL.sub(" ", line)
     if "'s " in line or "\u2019s " in line:
@@ -156,10 +152,6 @@ def _plainly(line: str) -> str:
     if "= " in line:
         line = _TWICE.sub("=", line)
     return _SHORT.sub(_spelled, line) if "." in line else line
-
-
-def _in_full(match: re.Match[str]) -> str:
-    return f"{match['sign']}{Decimal(match['number']) * 1000:f}".removesuffix(".0")
 
 
 def _spelled(match: re.Match[str]) -> str:
