@@ -31,6 +31,7 @@ from storage.parquet import refused, sync
 from storage.records import Sample, Score
 from storage.schemas import SAMPLES
 from storage.segments import land
+from storage.waste import CARRIED, Note
 
 SEGMENT_ROWS = 20_000
 """Samples in a segment, and so in a Parquet part."""
@@ -102,8 +103,16 @@ class Journal:
     async def __aexit__(self, *exc: object) -> None:
         await self.close()
 
-    async def append(self, samples: Sequence[Sample] | Sequence[Score], *, on_disk: Callable[[], object] = lambda: None) -> None:
+    async def append(
+        self,
+        samples: Sequence[Sample] | Sequence[Score],
+        *,
+        carries: Note | None = None,
+        on_disk: Callable[[], object] = lambda: None,
+    ) -> None:
         """Return once the samples are on disk, and with a mirror there too. Raise StorageError where one of them refuses.
+
+        `carries`: what was noted as billed in vain whose cost one of them carries, so that it isn't any more.
 
         `on_disk` is called in between: when they are on this machine's disk, and no kill loses them.
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
@@ -113,7 +122,9 @@ class Journal:
             raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
-        pending = _Pending([_line(sample) for sample in samples], asyncio.get_running_loop().create_future(), on_disk)
+        carrier = carries["sample_id"] if carries is not None else None
+        lines = [_line(sample, carries if sample.sample_id == carrier else None) for sample in samples]
+        pending = _Pending(lines, asyncio.get_running_loop().create_future(), on_disk)
         self._queue.append(pending)
         self._wake.set()
         await pending.done
@@ -284,7 +295,10 @@ def _fail(batch: list[_Pending], error: Exception) -> None:
             pending.done.set_exception(error)
 
 
-def _line(sample: Sample | Score) -> bytes:
-    if sample.logprobs is None:
+def _line(sample: Sample | Score, carries: Note | None) -> bytes:
+    if sample.logprobs is None and carries is None:
         return pack(sample)
-    return pack({each.name: getattr(sample, each.name) for each in fields(sample)} | {"logprobs": packed(sample.logprobs)})
+    row = {each.name: getattr(sample, each.name) for each in fields(sample)}
+    if sample.logprobs is not None:
+        row["logprobs"] = packed(sample.logprobs)
+    return pack(row if carries is None else row | {CARRIED: carries})

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from storage import checks, footers, outbox, segments, verdicts
+from storage import checks, footers, outbox, segments, verdicts, waste
 from storage.errors import LakeDamaged, StorageError
 from storage.locks import taken
 from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
@@ -195,6 +195,8 @@ class Lake:
 
     def _recover(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> None:
         for table, folder in self.segments.items():
+            for segment in sorted(folder.glob("*.jsonl")):
+                waste.settle(segment, self.waste)
             segments.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
         checks.recover(self.checks, self.answers, self.waste, self.root / "verdicts")

@@ -25,6 +25,7 @@ from storage.errors import StorageError
 from storage.locks import taken
 from storage.mirror import Depots
 from storage.parquet import sync, writing
+from storage.waste import settle as settle_waste
 
 LOOK_S = 0.2
 """Between two looks at a lock that somebody holds."""
@@ -86,6 +87,7 @@ class Outbox:
         _move(sorted(self.answers.glob("*.jsonl")), answers)
         # By name: a run that lives has segments of its own in these folders.
         for segment in bought:
+            settle_waste(segment, waste)
             segments.land(segment, root / "samples")
         for segment in judged:
             verdicts.land(segment, root / "verdicts", root / "quarantine" / "verdicts")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from storage.errors import StorageError
-from storage.waste import Waste
+from storage.waste import Note, Waste
 from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Usage
 
@@ -40,20 +40,27 @@ class Bill:
         left, self._open = self._open, []
         self._note(left)
 
-    def carried(self, told: Sequence[Usage]) -> None:
-        """Hear that a sample on disk carries the cost of what it was told is in vain, so that it isn't any more."""
-        with contextlib.suppress(StorageError):  # it counts twice then: better than not at all, and the run ends by that disk
-            self._note(told, sign=-1)
+    def carries(self, told: Sequence[Usage]) -> Note | None:
+        """Return what was noted as in vain and isn't any more once a sample that carries its cost is on disk."""
+        return self._of(told) if self.waste is not None and told else None
 
-    def _note(self, usages: Sequence[Usage], *, sign: int = 1) -> None:
-        if self.waste is None or not usages:
-            return
+    def carried(self, told: Sequence[Usage]) -> None:
+        """Hear that the sample is on disk. Where a kill comes before, `storage.waste.settle` finds that in the journal."""
+        if self.waste is not None and (note := self.carries(told)) is not None:
+            with contextlib.suppress(StorageError):  # it counts twice then: better than not at all, and the run ends by that disk
+                self.waste.take_back(note)
+
+    def _note(self, usages: Sequence[Usage]) -> None:
+        if self.waste is not None and usages:
+            self.waste.note(**self._of(usages))
+
+    def _of(self, usages: Sequence[Usage]) -> Note:
         price = self.options.price
-        self.waste.note(
-            sample_id=self.sample_id,
-            teacher=self.options.name,
-            cost_usd=sign * sum(map(price.cost, usages)) if price else 0.0,
-            tokens_in=sign * sum(usage.tokens_in for usage in usages),
-            tokens_out=sign * sum(usage.tokens_out for usage in usages),
-            responses=sign * len(usages),
-        )
+        return {
+            "sample_id": self.sample_id,
+            "teacher": self.options.name,
+            "cost_usd": sum(map(price.cost, usages)) if price else 0.0,
+            "tokens_in": sum(usage.tokens_in for usage in usages),
+            "tokens_out": sum(usage.tokens_out for usage in usages),
+            "responses": len(usages),
+        }

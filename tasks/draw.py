@@ -14,7 +14,7 @@ from typing import Protocol
 from storage.errors import BudgetSpent, QuotaSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
 from storage.records import Message, Sample
-from storage.waste import Waste
+from storage.waste import Note, Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
@@ -111,8 +111,8 @@ class Spending:
 class Durable(Protocol):
     """What draw needs of the journal."""
 
-    async def append(self, samples: list[Sample], *, on_disk: Callable[[], object]) -> None:
-        """Return once the samples count. `on_disk` is called as soon as no kill loses them."""
+    async def append(self, samples: list[Sample], *, carries: Note | None, on_disk: Callable[[], object]) -> None:
+        """Return once the samples count. `on_disk` is called as soon as no kill loses them, with what one of them `carries`."""
         ...
 
 
@@ -251,7 +251,7 @@ class Draw:
                 return
             samples = self._samples(question, request, answer)
             try:
-                await self.journal.append(samples, on_disk=partial(_safe, answer, bill))
+                await self.journal.append(samples, carries=bill.carries(answer.told), on_disk=partial(_safe, answer, bill))
             except StorageError as error:
                 self.stop.set(error)  # asking on would buy what can't be kept
                 return

@@ -17,6 +17,7 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 from storage.errors import StillhouseError
 from storage.identity import check_inputs, fingerprint
 from storage.records import Logprobs, Message, Prompt, Sample, Verdict
+from storage.waste import Note
 from tasks.asking.ask import Desk
 from tasks.asking.line import open_line
 from tasks.sources import Found
@@ -306,7 +307,9 @@ class FakeJournal:
     samples: list[Sample] = field(default_factory=list)
     refuse: Exception | None = None
 
-    async def append(self, samples: list[Sample], *, on_disk: Callable[[], object] = lambda: None) -> None:
+    async def append(
+        self, samples: list[Sample], *, carries: Note | None = None, on_disk: Callable[[], object] = lambda: None
+    ) -> None:
         """Keep them."""
         if self.refuse is not None:
             raise self.refuse

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from storage.errors import StorageError
+from storage.journal import Journal
 from storage.lake import Lake
-from storage.waste import Waste
+from storage.waste import Note, Waste
 from storage.workspace import Workspace
+from tests.fakes import make_sample
 
 
 def note(waste: Waste, sample_id: str = "s", cost_usd: float = 0.5) -> None:
@@ -50,6 +53,60 @@ def test_torn(lake: Lake):
     with (lake.waste / "one.jsonl").open("a") as file:
         file.write('{"sample_id":"b","teacher":"t","co')
     assert [row[0] for row in noted(lake)] == ["a"]
+
+
+class TestKilled:
+    """A kill may come between a sample on disk and the line that takes back what it carries."""
+
+    CARRIED: Note = {"sample_id": "a", "teacher": "t", "cost_usd": 0.5, "tokens_in": 10, "tokens_out": 20, "responses": 1}
+
+    async def _left(self, lake: Lake, *, told: bool, noted: bool = True) -> None:
+        """Leave the segment of a killed run, whose sample took back what it carries or, not `told`, had not got to that."""
+        with Waste(lake.waste, run="r") as waste:
+            if noted:
+                note(waste, "a")
+            note(waste, "b")
+            waste.note(sample_id="a", teacher="a judge", cost_usd=2.0, tokens_in=0, tokens_out=0)
+            journal = Journal(lake.journal, lake.root / "samples", run="r")
+            await journal.__aenter__()
+            await journal.append([make_sample("b")])
+            await journal.append(
+                [make_sample("a"), make_sample("c")],
+                carries=self.CARRIED,
+                on_disk=lambda: waste.take_back(self.CARRIED) if told else None,
+            )
+            assert journal._file is not None
+            assert journal._writer is not None
+            journal._file.close()
+            journal._writer.cancel()
+
+    @pytest.mark.parametrize("told", [True, False])
+    @pytest.mark.parametrize("torn", [True, False])
+    async def test_it_is_taken_back_once(self, lake: Lake, told: bool, torn: bool):
+        """What a judge was billed for the same sample isn't, nor what another sample was; and a torn line takes none along."""
+        await self._left(lake, told=told)
+        if torn:
+            with (lake.waste / "r.jsonl").open("a") as file:
+                file.write('{"sample_id":"b","teacher":"t","co')
+        left = next(lake.journal.glob("r-*.jsonl")).read_bytes()
+        for _ in range(2):  # the second time as if the first had been broken off
+            (lake.journal / "r-000000.jsonl").write_bytes(left)
+            with lake.writing(print):
+                pass
+            found = {(row[0], row[1]): 0.0 for row in noted(lake)}
+            for sample_id, teacher, cost, *_ in noted(lake):
+                found[sample_id, teacher] += cost
+            assert found == {("a", "t"): 0.0, ("a", "a judge"): 2.0, ("b", "t"): 0.5}
+        part = pq.read_table(lake.root / "samples" / "r-000000.parquet")
+        assert part["sample_id"].to_pylist() == ["b", "a", "c"]
+        assert "carried" not in part.column_names
+
+    async def test_what_was_not_noted_is_not_taken_back(self, lake: Lake):
+        """As where the notes are on a disk that is lost."""
+        await self._left(lake, told=False, noted=False)
+        with lake.writing(print):
+            pass
+        assert sorted((row[0], row[1], row[2]) for row in noted(lake)) == [("a", "a judge", 2.0), ("b", "t", 0.5)]
 
 
 def test_a_disk_that_refuses(tmp_path: Path):

@@ -11,7 +11,7 @@ import pytest
 
 from storage.errors import StorageError, Unavailable
 from storage.records import Sample
-from storage.waste import Waste
+from storage.waste import Note, Waste
 from tasks.teachers.protocol import Choice, Completion, Request
 from tests.fakes import FakeJournal, completion
 from tests.tasks.test_draw import PRICE, Till
@@ -95,7 +95,9 @@ async def test_a_cancelled_run(tmp_path: Path):
     """It stays noted until the journal, which may be slow, has the sample on disk: a kill may come before."""
 
     class SlowJournal(FakeJournal):
-        async def append(self, samples: list[Sample], *, on_disk: Callable[[], object] = lambda: None) -> None:
+        async def append(
+            self, samples: list[Sample], *, carries: Note | None = None, on_disk: Callable[[], object] = lambda: None
+        ) -> None:
             self.on_disk = on_disk
             began.set()
             await asyncio.sleep(60)
