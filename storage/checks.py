@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from storage.appended import Appended
 from storage.parquet import UNREADABLE, writing
+from storage.waste import rows_of
 
 LARGE = 1 << 20
 """Bytes of the file, from which it is written anew where half of it is over."""
@@ -126,11 +127,13 @@ def land(path: Path, answers: Path, waste: Path, verdicts: Path) -> None:
     if left:
         decided = _decided(verdicts.glob(f"{escape(path.stem)}-*.parquet"))
         left = {number: rows for number, rows in left.items() if tuple(rows[-1].get(name) for name in OF_VERDICT) not in decided}
+    noted = {(row["sample_id"], row["teacher"]): row["cost_usd"] for row in rows_of(waste / path.name)}
     spent = [
         {"sample_id": rows[-1]["sample_id"], "teacher": rows[-1]["verifier"], "cost_usd": rows[-1]["usd"]}
-        | {"tokens_in": 0, "tokens_out": 0}
+        | {"tokens_in": 0, "tokens_out": 0, "responses": 1}
         for rows in left.values()
-        if rows[-1]["usd"]
+        # One that came to nothing is noted before it is over.
+        if rows[-1]["usd"] and noted.get((rows[-1]["sample_id"], rows[-1]["verifier"]), 0.0) < rows[-1]["usd"]
     ]
     name = f"{path.stem}-left.jsonl"
     _replace(waste / name, [_bytes(row) for row in spent])

@@ -50,6 +50,11 @@ class _Pending:
     lines: list[bytes]
     done: asyncio.Future[None]
     on_disk: Callable[[], object]
+    carried: Callable[[], object]
+
+
+class _FullError(OSError):
+    """The disk is full, and took this from its reserve."""
 
 
 class Journal:
@@ -107,12 +112,15 @@ class Journal:
         self,
         samples: Sequence[Sample] | Sequence[Score],
         *,
-        carries: Note | None = None,
+        carries: Sequence[Note] = (),
+        carried: Callable[[], object] = lambda: None,
         on_disk: Callable[[], object] = lambda: None,
     ) -> None:
         """Return once the samples are on disk, and with a mirror there too. Raise StorageError where one of them refuses.
 
-        `carries`: what was noted as billed in vain whose cost one of them carries, so that it isn't any more.
+        `carries`: what was noted as billed in vain, and one of them carries the cost of. `carried` is called to take that back,
+        once they are where they are to be, or are on this machine's disk and will be nowhere else. Where a kill comes before,
+        `storage.waste.settle` does it.
 
         `on_disk` is called in between: when they are on this machine's disk, and no kill loses them.
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
@@ -122,9 +130,9 @@ class Journal:
             raise self._broken
         if self._closing:
             raise StorageError("the journal is closed")
-        carrier = carries["sample_id"] if carries is not None else None
-        lines = [_line(sample, carries if sample.sample_id == carrier else None) for sample in samples]
-        pending = _Pending(lines, asyncio.get_running_loop().create_future(), on_disk)
+        carrier = carries[0]["sample_id"] if carries else None
+        lines = [_line(sample, carries if sample.sample_id == carrier else ()) for sample in samples]
+        pending = _Pending(lines, asyncio.get_running_loop().create_future(), on_disk, carried)
         self._queue.append(pending)
         self._wake.set()
         await pending.done
@@ -171,11 +179,14 @@ class Journal:
             try:
                 await loop.run_in_executor(self._disk, self._commit, b"".join(lines))
             except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+                if isinstance(error, _FullError):
+                    _told(batch)
+                    _carry(batch)
                 self._refuse(batch, error)
                 continue
-            for pending in batch:
-                pending.on_disk()
+            _told(batch)
             if self._mirror is None:
+                _carry(batch)
                 _count(batch)
             else:
                 self._puts.add(loop.create_task(self._put_away(self._mirror, batch, self._path, self._committed)))
@@ -188,6 +199,7 @@ class Journal:
         """Have the mirror keep a commit, and let it count. What the mirror refuses is on disk all the same, and not counted."""
         async with self._lines:
             if self._away is not None:
+                _carry(batch)
                 _fail(batch, self._away)
                 return
             try:
@@ -197,8 +209,10 @@ class Journal:
                     self._away = error  # it was patient; whoever queues behind this isn't kept waiting as long again
                 else:
                     self._broken = error
+                _carry(batch)
                 _fail(batch, error)
                 return
+        _carry(batch)
         _count(batch)
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:
@@ -220,7 +234,7 @@ class Journal:
                 raise
             self._full = True
             self._put(data)
-            raise
+            raise _FullError(error.errno, error.strerror) from error
         self.commits += 1
 
     def _put(self, data: bytes) -> None:
@@ -268,19 +282,29 @@ class Journal:
             self._landings.append(self._land(self._path, puts))
 
     def _land(self, segment: Path, puts: set[asyncio.Task[None]]) -> asyncio.Future[int]:
-        landing = asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts, self._schema)
         if self._mirror is None:
-            return landing
-        return asyncio.ensure_future(self._land_there(self._mirror, segment, puts, landing))
+            return self._land_here(segment)
+        return asyncio.ensure_future(self._land_there(self._mirror, segment, puts))
 
-    async def _land_there(
-        self, mirror: Mirror, segment: Path, puts: set[asyncio.Task[None]], landing: asyncio.Future[int]
-    ) -> int:
-        rows = await landing
-        if puts:
-            await asyncio.wait(puts)  # else one might arrive after the part's commits were removed
+    def _land_here(self, segment: Path) -> asyncio.Future[int]:
+        return asyncio.get_running_loop().run_in_executor(self._lander, land, segment, self._parts, self._schema)
+
+    async def _land_there(self, mirror: Mirror, segment: Path, puts: set[asyncio.Task[None]]) -> int:
+        if puts:  # else one might arrive after the part's commits were removed, or take back what it carries after a kill
+            await asyncio.wait(puts)
+        rows = await self._land_here(segment)
         await mirror.landed(segment, self._parts / f"{segment.stem}.parquet")
         return rows
+
+
+def _told(batch: list[_Pending]) -> None:
+    for pending in batch:
+        pending.on_disk()
+
+
+def _carry(batch: list[_Pending]) -> None:
+    for pending in batch:
+        pending.carried()
 
 
 def _count(batch: list[_Pending]) -> None:
@@ -295,10 +319,10 @@ def _fail(batch: list[_Pending], error: Exception) -> None:
             pending.done.set_exception(error)
 
 
-def _line(sample: Sample | Score, carries: Note | None) -> bytes:
-    if sample.logprobs is None and carries is None:
+def _line(sample: Sample | Score, carries: Sequence[Note]) -> bytes:
+    if sample.logprobs is None and not carries:
         return pack(sample)
     row = {each.name: getattr(sample, each.name) for each in fields(sample)}
     if sample.logprobs is not None:
         row["logprobs"] = packed(sample.logprobs)
-    return pack(row if carries is None else row | {CARRIED: carries})
+    return pack(row | {CARRIED: carries} if carries else row)

@@ -80,11 +80,12 @@ class Outbox:
         """
         if depots is not None:
             depots.bring(self.folder)
+        # Before the segments, which are landed even where this is broken off, and then have their waste settled.
+        for folder, target in ((self.waste, waste), (self.answers, answers)):
+            _move_grown(sorted(folder.glob("*.jsonl")), target)
         self.move_parts(root)
         bought = _move(sorted(self.journal.glob("*.jsonl")), root / "journal")
         judged = _move(sorted(self.judged.glob("*.jsonl")), root / "journal" / "verdicts")
-        _move(sorted(self.waste.glob("*.jsonl")), waste)
-        _move(sorted(self.answers.glob("*.jsonl")), answers)
         # By name: a run that lives has segments of its own in these folders.
         for segment in bought:
             settle_waste(segment, waste)
@@ -168,6 +169,16 @@ def settle(
                 )
         if not outboxes(run):
             shutil.rmtree(run, ignore_errors=True)
+
+
+def _move_grown(paths: list[Path], target: Path) -> None:
+    """Move files that only grew, but not over one that has more: what is brought from a store again may be older."""
+    for path in paths:
+        with writing(path):
+            there = target / path.name
+            if there.exists() and there.stat().st_size >= path.stat().st_size:
+                path.unlink()
+    _move([path for path in paths if path.exists()], target)
 
 
 def _move(paths: list[Path], target: Path) -> list[Path]:

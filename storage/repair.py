@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import catalog, footers, segments
+from storage import catalog, footers, segments, waste
 from storage.damage import Finding, Kind, examine, is_lake, salvage
 from storage.errors import StorageError
 from storage.lake import Lake
@@ -92,6 +92,8 @@ class _Mending:
 
     def all(self) -> None:
         """Mend every finding, then put in order what a killed writer left, as any writer does."""
+        for segment in (each for folder in self._lake.segments.values() for each in sorted(folder.glob("*.jsonl"))):
+            waste.settle(segment, self._lake.waste)  # while it is there
         parts = {finding.path for finding in self._of("part")}
         missing = {part for part in parts if not part.exists()}
         self._stores({finding.path for finding in self._of("journal")}, parts - missing)

@@ -7,9 +7,11 @@ takes them back; the sample's own line in the journal has that too, since a kill
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Self, TypeAlias, TypedDict
 
 import orjson
 
@@ -29,7 +31,7 @@ COLUMNS = {
 
 
 CARRIED = "carried"
-"""The name, in a line of the journal, of what its sample takes back."""
+"""The name, in a line of the journal, of the notes that its sample takes back."""
 
 
 class Note(TypedDict):
@@ -68,45 +70,67 @@ class Waste:
         )
         self._lines.write(orjson.dumps(note) + b"\n")
 
-    def take_back(self, note: Note) -> None:
+    def take_back(self, notes: Sequence[Note]) -> None:
         """Take back what was noted. Raise StorageError where that can't be written."""
-        self._lines.write(_taken_back(note))
+        self._lines.write(b"".join(map(_taken_back, notes)))
 
 
 def settle(segment: Path, folder: Path) -> None:
     """Take back what the samples of a segment carry that a killed run left, where it hadn't got to that. Safe to repeat.
 
-    `folder` has the run's file. What was noted in none, as on a disk that is lost, can't be taken back.
+    `folder` has the run's file, which nobody but the run adds to: this goes into another one. What was noted in neither, as on a
+    disk that is lost, can't be taken back.
     """
-    mark = b'"%s":{' % CARRIED.encode()
+    mark = b'"%s":[' % CARRIED.encode()
     with writing(segment), segment.open("rb") as file:
-        rows = [row for line in file if mark in line and (row := unpack(line)) is not None]
-    carried: list[Note] = [row[CARRIED] for row in rows if isinstance(row.get(CARRIED), dict)]
-    path = folder / f"{segment.stem.rpartition('-')[0]}.jsonl"
-    if not carried or not path.exists():
+        rows = [unpack(line if line.endswith(b"\n") else line + b"\n") for line in file if mark in line]
+    carried = Counter(_key(note) for row in rows if row is not None for note in row.get(CARRIED) or ())
+    run = segment.stem.rpartition("-")[0]
+    own, settled = folder / f"{run}.jsonl", folder / f"{run}-settled.jsonl"
+    if not carried or not own.exists():
         return
-    with writing(path):
-        data = path.read_bytes()
-    noted: Counter[tuple[str, str]] = Counter()
-    for row in filter(None, map(_read, data.splitlines())):
-        noted[row["sample_id"], row["teacher"]] += row.get("responses") or 0
-    missing = [note for note in carried if noted[note["sample_id"], note["teacher"]] >= note["responses"]]
-    if missing:
-        lines = Appended(path)
-        lines.write(b"\n" * (not data.endswith(b"\n")) + b"".join(map(_taken_back, missing)))
+    noted, taken = Counter[_Key](), Counter[_Key]()
+    for row in (row for path in (own, settled) for row in rows_of(path)):
+        if row["responses"] > 0:
+            noted[_key(row)] += 1
+        else:
+            taken[_key(row, sign=-1)] += 1
+    missing = Counter({key: min(noted[key], times) - taken[key] for key, times in carried.items()})
+    if notes := [Note(**dict(zip(COLUMNS, key, strict=True))) for key in (+missing).elements()]:  # type: ignore[typeddict-item]
+        lines = Appended(settled)
+        lines.write(b"".join(map(_taken_back, notes)))
         lines.close(sync=True)
 
 
+def rows_of(path: Path) -> list[Note]:
+    """Return what a file has, which may not be there; a line that was torn, or is of an earlier version, is left out."""
+    with writing(path):
+        lines = path.read_bytes().splitlines() if path.exists() else []
+    found: list[Note] = []
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError):
+            row = orjson.loads(line)
+            if COLUMNS.keys() <= row.keys():
+                found.append(row)
+    return found
+
+
+_Key: TypeAlias = tuple[str, str, float, int, int, int]
+
+
+def _key(note: Note, *, sign: int = 1) -> _Key:
+    return (
+        note["sample_id"],
+        note["teacher"],
+        sign * note["cost_usd"],
+        sign * note["tokens_in"],
+        sign * note["tokens_out"],
+        sign * note["responses"],
+    )
+
+
 def _taken_back(note: Note) -> bytes:
-    return orjson.dumps({name: -value if isinstance(value, int | float) else value for name, value in note.items()}) + b"\n"
-
-
-def _read(line: bytes) -> dict[str, Any] | None:
-    try:
-        row: dict[str, Any] = orjson.loads(line)
-    except ValueError:
-        return None
-    return row
+    return orjson.dumps(dict(zip(COLUMNS, _key(note, sign=-1), strict=True))) + b"\n"
 
 
 def view(folder: Path) -> str:

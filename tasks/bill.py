@@ -40,15 +40,15 @@ class Bill:
         left, self._open = self._open, []
         self._note(left)
 
-    def carries(self, told: Sequence[Usage]) -> Note | None:
-        """Return what was noted as in vain and isn't any more once a sample that carries its cost is on disk."""
-        return self._of(told) if self.waste is not None and told else None
+    def carries(self, told: Sequence[Usage]) -> list[Note]:
+        """Return the notes of what isn't in vain any more once a sample that carries its cost is on disk."""
+        return [self._of([usage]) for usage in told] if self.waste is not None else []
 
     def carried(self, told: Sequence[Usage]) -> None:
         """Hear that the sample is on disk. Where a kill comes before, `storage.waste.settle` finds that in the journal."""
-        if self.waste is not None and (note := self.carries(told)) is not None:
+        if self.waste is not None and told:
             with contextlib.suppress(StorageError):  # it counts twice then: better than not at all, and the run ends by that disk
-                self.waste.take_back(note)
+                self.waste.take_back(self.carries(told))
 
     def _note(self, usages: Sequence[Usage]) -> None:
         if self.waste is not None and usages:

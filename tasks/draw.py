@@ -111,8 +111,13 @@ class Spending:
 class Durable(Protocol):
     """What draw needs of the journal."""
 
-    async def append(self, samples: list[Sample], *, carries: Note | None, on_disk: Callable[[], object]) -> None:
-        """Return once the samples count. `on_disk` is called as soon as no kill loses them, with what one of them `carries`."""
+    async def append(
+        self, samples: list[Sample], *, carries: Sequence[Note], carried: Callable[[], object], on_disk: Callable[[], object]
+    ) -> None:
+        """Return once the samples count. `on_disk` is called as soon as no kill loses them.
+
+        `carried` is called once what one of them `carries` is to be taken back.
+        """
         ...
 
 
@@ -251,7 +256,8 @@ class Draw:
                 return
             samples = self._samples(question, request, answer)
             try:
-                await self.journal.append(samples, carries=bill.carries(answer.told), on_disk=partial(_safe, answer, bill))
+                carries, carried = bill.carries(answer.told), partial(bill.carried, answer.told)
+                await self.journal.append(samples, carries=carries, carried=carried, on_disk=answer.safe)
             except StorageError as error:
                 self.stop.set(error)  # asking on would buy what can't be kept
                 return
@@ -349,11 +355,6 @@ class Draw:
             )
             for number, (choice, usage) in enumerate(zip(completion.choices, usages, strict=True))
         ]
-
-
-def _safe(answer: Answer, bill: Bill) -> None:
-    bill.carried(answer.told)
-    answer.safe()
 
 
 def _chunks(indices: list[int], width: int) -> list[list[int]]:

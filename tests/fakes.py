@@ -308,13 +308,19 @@ class FakeJournal:
     refuse: Exception | None = None
 
     async def append(
-        self, samples: list[Sample], *, carries: Note | None = None, on_disk: Callable[[], object] = lambda: None
+        self,
+        samples: list[Sample],
+        *,
+        carries: Sequence[Note] = (),
+        carried: Callable[[], object] = lambda: None,
+        on_disk: Callable[[], object] = lambda: None,
     ) -> None:
         """Keep them."""
         if self.refuse is not None:
             raise self.refuse
         self.samples += samples
         on_disk()
+        carried()
         await asyncio.sleep(0)
 
 

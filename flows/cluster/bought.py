@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from storage.lake import Lake
+from storage.parquet import UNREADABLE
+from storage.waste import rows_of
 from tasks.draw import Spending
 
 
-def bought(lake: Lake, name: str, parts: Sequence[Path]) -> Spending:
+def bought(lake: Lake, name: str, parts: Sequence[Path], teachers: Collection[str]) -> Spending:
     """Return what an outbox of this name had, which the lake has taken over with these parts of samples.
 
-    What judges were paid is in the sum alone: a verdict doesn't say which teacher was asked for it.
+    What judges were paid is in the sum alone: neither a verdict nor a check says which of the `teachers` was asked for it.
     """
     total = Spending()
     for part in parts:
         for row in pq.read_table(part, columns=["teacher", "cost_usd", "tokens_in", "tokens_out"]).to_pylist():
             _sum(total, row, paid=1)
-    for kind in ("", "-left"):  # the latter of checks
-        for row in _rows(lake.waste / f"{name}{kind}.jsonl"):
-            _sum(total, row, paid=0)
+    for kind in ("", "-settled", "-left"):  # the last of checks
+        for row in rows_of(lake.waste / f"{name}{kind}.jsonl"):
+            _sum(total, dict(row), paid=0, apart=row["teacher"] in teachers)
     for part in (lake.root / "verdicts").glob(f"{name}-*.parquet"):
-        total.count(cost_usd=sum(cost or 0.0 for cost in pq.read_table(part, columns=["cost_usd"])["cost_usd"].to_pylist()))
+        with contextlib.suppress(*UNREADABLE):  # whoever reads verdicts says so
+            total.count(cost_usd=sum(cost or 0.0 for cost in pq.read_table(part, columns=["cost_usd"])["cost_usd"].to_pylist()))
     return total
 
 
@@ -47,15 +49,6 @@ def untold(told: Spending, found: Spending) -> Spending:
     return more
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a file that may not be there; one that was torn is left out."""
-    found = []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
-        with contextlib.suppress(ValueError):
-            found.append(json.loads(line))
-    return found
-
-
-def _sum(total: Spending, row: dict[str, Any], *, paid: int) -> None:
-    for each in (total, total.of(row["teacher"])):
+def _sum(total: Spending, row: dict[str, Any], *, paid: int, apart: bool = True) -> None:
+    for each in (total, total.of(row["teacher"])) if apart else (total,):
         each.count(paid=paid, cost_usd=row["cost_usd"] or 0.0, tokens_in=row["tokens_in"], tokens_out=row["tokens_out"])

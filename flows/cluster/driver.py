@@ -280,7 +280,8 @@ class Driver:
         seen.parts = await asyncio.to_thread(box.take_over, lake.root, lake.waste, lake.answers, depots)
         if not ledger.closed:
             self._run.at_work.verdicts_lost = True  # those that cost nothing may not have been on disk
-            self._make_good(seen, await asyncio.to_thread(bought, lake, box.name, seen.parts))
+            teachers = [each.name for each in self._run.spec.teachers]
+            self._make_good(seen, await asyncio.to_thread(bought, lake, box.name, seen.parts, teachers))
             await give_back(ledger.leases)
 
     def _make_good(self, seen: _Seen, found: Spending) -> None:

@@ -127,7 +127,7 @@ class Grade:
             answer = await self._asked(request, bill)
             completion, billed = answer.completion, (billable(answer.completion), *answer.wasted)
             score = self._score(row, completion.choices[0], billed, revision=completion.revision)
-            await self._keep(score, carries=bill.carries(answer.told), on_disk=lambda: bill.carried(answer.told))
+            await self._keep(score, carries=bill.carries(answer.told), carried=lambda: bill.carried(answer.told))
             self.scored += 1
             self.spending.paid += 1
         except Withheld:
@@ -177,9 +177,9 @@ class Grade:
             created_at=datetime.now(UTC),
         )
 
-    async def _keep(self, score: Score, *, carries: Note | None, on_disk: Callable[[], object]) -> None:
+    async def _keep(self, score: Score, *, carries: Sequence[Note], carried: Callable[[], object]) -> None:
         held, self._held = self._held, []
-        await self.journal.append([*held, score], carries=carries, on_disk=on_disk)
+        await self.journal.append([*held, score], carries=carries, carried=carried)
 
     async def _fail(self, row: Mapping[str, Any], error: TeacherError) -> None:
         """Count a response that got no score. A refusal is kept, so that whoever reads scores knows that there will be none."""

@@ -16,6 +16,7 @@ from storage.checks import Check, Checks
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.verdicts import VerdictStore
+from storage.waste import Waste
 from tests.fakes import make_verdict
 
 
@@ -105,6 +106,19 @@ def test_a_kill_behind_a_verdict(lake: Lake, landed: bool):
     assert wasted(lake) == [("s1", 0.5), ("s2", 0.25), ("s3", 0.25)]
     with answering(lake, "s") as answers:
         assert [answers.get(key) for key in ("s1", "s2", "s3")] == [None, "yes", "yes"]
+
+
+def test_a_kill_behind_a_note(lake: Lake):
+    """What a check that came to nothing has cost is noted before it is over: a kill between counts it once."""
+    with Waste(lake.waste, run="r") as waste, answering(lake, "r") as answers:
+        for name in ("s1", "s2"):
+            answered(answers, name, {name: "yes"})
+        waste.note(sample_id="s1", teacher="judge", cost_usd=0.25, tokens_in=0, tokens_out=0)
+    with lake.writing(print):
+        pass
+    assert wasted(lake) == [("s1", 0.25), ("s2", 0.25)]
+    with answering(lake, "s") as answers:
+        assert [answers.get(key) for key in ("s1", "s2")] == ["yes", "yes"]
 
 
 def test_a_part_that_is_damaged(lake: Lake):

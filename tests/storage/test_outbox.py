@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from storage import outbox
 from storage.answers import Answers
 from storage.checks import Check
 from storage.errors import LakeDamaged, StorageError
@@ -18,6 +20,7 @@ from storage.lake import Lake
 from storage.outbox import Outbox, open_run, outboxes, run_lives
 from storage.repair import repair
 from storage.verdicts import VerdictStore
+from storage.waste import Note, Waste
 from tests.fakes import make_sample, make_verdict
 from tests.storage.lines import line, segment
 
@@ -107,6 +110,41 @@ async def test_a_verdict_of_a_killed_worker(lake: Lake) -> None:
         assert not list(lake.outboxes.glob("*"))
     assert not list(lake.waste.glob("*.jsonl"))
     assert pq.read_table(lake.root / "verdicts" / f"{box.name}-000000.parquet")["cost_usd"].to_pylist() == [0.25]
+
+
+async def test_notes_are_there_before_a_sample_that_carries_them_lands(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed anywhere in taking over, what a sample carries is taken back once; what a store has of older notes replaces none."""
+    box = Outbox(lake.outboxes / "run" / "w1")
+    carried: Note = {"sample_id": "a", "teacher": "t", "cost_usd": 0.5, "tokens_in": 1, "tokens_out": 1, "responses": 1}
+    with Waste(box.waste, run=box.name) as waste:
+        waste.note(**carried)
+    journal = Journal(box.journal, box.samples, run=box.name)
+    await journal.__aenter__()
+    await journal.append([make_sample("a")], carries=[carried])
+    assert journal._file is not None
+    assert journal._writer is not None
+    journal._file.close()
+    journal._writer.cancel()
+    older = (box.waste / f"{box.name}.jsonl").read_bytes()
+    moved = outbox._move
+
+    def killed(paths: list[Path], target: Path) -> list[Path]:
+        if target == lake.root / "journal":
+            moved(paths, target)
+            raise KeyboardInterrupt
+        return moved(paths, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outbox, "_move", killed)
+        with pytest.raises(KeyboardInterrupt):
+            box.take_over(lake.root, lake.waste, lake.answers)
+    with lake.writing(print):
+        pass
+    box.waste.mkdir(parents=True)
+    (box.waste / f"{box.name}.jsonl").write_bytes(older)
+    box.take_over(lake.root, lake.waste, lake.answers)
+    lines = [json.loads(line) for path in lake.waste.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert [line["responses"] for line in lines].count(1) == [line["responses"] for line in lines].count(-1) == 1
 
 
 async def test_taking_over_is_safe_to_repeat(lake: Lake) -> None:

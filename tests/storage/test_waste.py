@@ -11,6 +11,7 @@ import pytest
 from storage.errors import StorageError
 from storage.journal import Journal
 from storage.lake import Lake
+from storage.repair import repair
 from storage.waste import Note, Waste
 from storage.workspace import Workspace
 from tests.fakes import make_sample
@@ -59,11 +60,15 @@ class TestKilled:
     """A kill may come between a sample on disk and the line that takes back what it carries."""
 
     CARRIED: Note = {"sample_id": "a", "teacher": "t", "cost_usd": 0.5, "tokens_in": 10, "tokens_out": 20, "responses": 1}
+    LOST = 7.0
+    """Of the same slot, billed for a request that gave no sample."""
 
     async def _left(self, lake: Lake, *, told: bool, noted: bool = True) -> None:
         """Leave the segment of a killed run, whose sample took back what it carries or, not `told`, had not got to that."""
         with Waste(lake.waste, run="r") as waste:
             if noted:
+                note(waste, "a", self.LOST)
+                note(waste, "a")
                 note(waste, "a")
             note(waste, "b")
             waste.note(sample_id="a", teacher="a judge", cost_usd=2.0, tokens_in=0, tokens_out=0)
@@ -72,8 +77,8 @@ class TestKilled:
             await journal.append([make_sample("b")])
             await journal.append(
                 [make_sample("a"), make_sample("c")],
-                carries=self.CARRIED,
-                on_disk=lambda: waste.take_back(self.CARRIED) if told else None,
+                carries=[self.CARRIED] * 2,
+                carried=lambda: waste.take_back([self.CARRIED] * 2) if told else None,
             )
             assert journal._file is not None
             assert journal._writer is not None
@@ -96,10 +101,29 @@ class TestKilled:
             found = {(row[0], row[1]): 0.0 for row in noted(lake)}
             for sample_id, teacher, cost, *_ in noted(lake):
                 found[sample_id, teacher] += cost
-            assert found == {("a", "t"): 0.0, ("a", "a judge"): 2.0, ("b", "t"): 0.5}
+            assert found == {("a", "t"): self.LOST, ("a", "a judge"): 2.0, ("b", "t"): 0.5}
         part = pq.read_table(lake.root / "samples" / "r-000000.parquet")
         assert part["sample_id"].to_pylist() == ["b", "a", "c"]
         assert "carried" not in part.column_names
+
+    async def test_of_what_was_noted_alone(self, lake: Lake):
+        """A note that came late to where another machine finds it isn't there: the others are taken back."""
+        await self._left(lake, told=False)
+        path = lake.waste / "r.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join([*lines[:2], *lines[3:]]))
+        with lake.writing(print):
+            pass
+        assert sum(row[2] for row in noted(lake) if row[:2] == ("a", "t")) == self.LOST
+
+    async def test_a_repair(self, lake: Lake):
+        """It salvages what a damaged segment has, and takes back what that carries."""
+        await self._left(lake, told=False)
+        segment = next(lake.journal.glob("r-*.jsonl"))
+        lines = segment.read_bytes().splitlines(keepends=True)
+        segment.write_bytes(lines[0].replace(b"smol", b"smal") + b"".join(lines[1:]))
+        repair(lake)
+        assert sum(row[2] for row in noted(lake) if row[:2] == ("a", "t")) == self.LOST
 
     async def test_what_was_not_noted_is_not_taken_back(self, lake: Lake):
         """As where the notes are on a disk that is lost."""

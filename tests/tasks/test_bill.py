@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -96,9 +96,14 @@ async def test_a_cancelled_run(tmp_path: Path):
 
     class SlowJournal(FakeJournal):
         async def append(
-            self, samples: list[Sample], *, carries: Note | None = None, on_disk: Callable[[], object] = lambda: None
+            self,
+            samples: list[Sample],
+            *,
+            carries: Sequence[Note] = (),
+            carried: Callable[[], object] = lambda: None,
+            on_disk: Callable[[], object] = lambda: None,
         ) -> None:
-            self.on_disk = on_disk
+            self.carried = carried
             began.set()
             await asyncio.sleep(60)
 
@@ -111,7 +116,7 @@ async def test_a_cancelled_run(tmp_path: Path):
         with pytest.raises(asyncio.CancelledError):
             await drawing
         assert book.noted == 7
-        journal.on_disk()
+        journal.carried()
         assert book.noted == 0
 
 

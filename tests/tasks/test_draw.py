@@ -196,12 +196,17 @@ class TestRequests:
 
         class SlowJournal(FakeJournal):
             async def append(
-                self, samples: list[Sample], *, carries: Note | None = None, on_disk: Callable[[], object] = lambda: None
+                self,
+                samples: list[Sample],
+                *,
+                carries: Sequence[Note] = (),
+                carried: Callable[[], object] = lambda: None,
+                on_disk: Callable[[], object] = lambda: None,
             ) -> None:
                 for _ in range(9):
                     on_the_way.append(len(till.teacher.requests) - len(self.samples))
                     await asyncio.sleep(0)
-                await super().append(samples, carries=carries, on_disk=on_disk)
+                await super().append(samples, carries=carries, carried=carried, on_disk=on_disk)
 
         till = Till(limits={"concurrency": 3})
         till.draw.journal = till.journal = SlowJournal(refuse=StorageError("no space") if fails else None)

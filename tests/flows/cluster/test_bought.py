@@ -43,7 +43,8 @@ async def left(lake: Lake) -> tuple[str, list[Path]]:
 def test_all_that_was_billed(lake: Lake, told: float):
     """Samples, waste, verdicts of judges, and checks that a judge had begun to answer: each once."""
     name, parts = asyncio.run(left(lake))
-    found = bought(lake, name, parts)
+    found = bought(lake, name, parts, ["smol"])
     assert (found.paid, found.cost_usd, found.tokens_in, found.tokens_out) == (1, 1.875, 12, 6)
+    assert found.by_teacher.keys() == {"smol"}
     more = untold(Spending(cost_usd=told, by_teacher={"smol": Spending(tokens_in=12, tokens_out=3)}), found)
     assert (more.paid, more.cost_usd, more.tokens_in, more.tokens_out) == (1, max(0.0, 1.875 - told), 0, 3)

@@ -54,7 +54,7 @@ class House:
     stop: Stop = field(default_factory=Stop)
     orders: int = 0
     """That went out."""
-    spec: Any = field(default_factory=lambda: SimpleNamespace(dataset="d", model_dump=lambda **_: {}))
+    spec: Any = field(default_factory=lambda: SimpleNamespace(dataset="d", teachers=[], model_dump=lambda **_: {}))
     """What is built."""
 
     def extend(self, rows: list[dict[str, Any]]) -> None:
