@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -40,12 +41,13 @@ async def test_what_is_in_flight_is_kept(disk: SmallDisk) -> None:
     folder.mkdir()
     log = await Journal(folder, parts, run="r").__aenter__()
     disk.leave(500_000)
-    bought = 0
+    bought, taken_back = 0, list[int]()
     with pytest.raises(StorageError, match="the journal can't be written: No space left on device"):  # noqa: PT012
         while bought < 100:
             bought += 1
-            await log.append([make_sample(f"s{bought}", response="x" * 20_000)])
+            await log.append([make_sample(f"s{bought}", response="x" * 20_000)], carried=partial(taken_back.append, bought))
     assert bought < 30
+    assert taken_back == list(range(1, bought + 1))  # what it carries isn't waste
     in_flight = [log.append([make_sample(f"s{bought + each}", response="x" * 20_000)]) for each in range(1, 65)]
     await asyncio.gather(*in_flight)
     disk.leave(0)  # so that no part can be written

@@ -76,6 +76,22 @@ async def test_counts_once_it_is_in_both(tmp_path: Path, mirror: FakeMirror):
         assert mirror.ids() == ["a"]
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_what_a_sample_carries(tmp_path: Path, mirror: FakeMirror, refused: bool):
+    """It is taken back once the mirror has the sample, or never will: with this machine, notes and sample would be lost alike."""
+    taken_back = asyncio.Event()
+    async with Journal(tmp_path, tmp_path / "parts", run="r", mirror=mirror) as log:
+        mirror.hold.clear()
+        mirror.refuse = StorageError("away") if refused else None
+        appending = asyncio.create_task(log.append([make_sample("a")], carried=taken_back.set))
+        await mirror.trying.wait()
+        await asyncio.sleep(0.01)
+        assert not taken_back.is_set()
+        mirror.hold.set()
+        await asyncio.gather(appending, return_exceptions=True)
+        assert taken_back.is_set()
+
+
 async def test_puts_overlap_and_are_shared(tmp_path: Path, mirror: FakeMirror):
     """Puts that take long don't wait for one another, up to a number, and each takes along what came in its round."""
     async with Journal(tmp_path, tmp_path / "parts", run="r", mirror=mirror) as log:
