@@ -197,9 +197,14 @@ class Journal:
 
     async def _put_away(self, mirror: Mirror, batch: list[_Pending], segment: Path, number: int) -> None:
         """Have the mirror keep a commit, and let it count. What the mirror refuses is on disk all the same, and not counted."""
+        try:
+            await self._put_or_tell(mirror, batch, segment, number)
+        finally:
+            _carry(batch)
+
+    async def _put_or_tell(self, mirror: Mirror, batch: list[_Pending], segment: Path, number: int) -> None:
         async with self._lines:
             if self._away is not None:
-                _carry(batch)
                 _fail(batch, self._away)
                 return
             try:
@@ -209,10 +214,8 @@ class Journal:
                     self._away = error  # it was patient; whoever queues behind this isn't kept waiting as long again
                 else:
                     self._broken = error
-                _carry(batch)
                 _fail(batch, error)
                 return
-        _carry(batch)
         _count(batch)
 
     def _refuse(self, batch: list[_Pending], error: Exception) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from storage.errors import StorageError, Unavailable
 from storage.records import Sample
-from storage.waste import Note, Waste
+from storage.waste import Waste
 from tasks.teachers.protocol import Choice, Completion, Request
 from tests.fakes import FakeJournal, completion
 from tests.tasks.test_draw import PRICE, Till
@@ -95,15 +95,8 @@ async def test_a_cancelled_run(tmp_path: Path):
     """It stays noted until the journal, which may be slow, has the sample on disk: a kill may come before."""
 
     class SlowJournal(FakeJournal):
-        async def append(
-            self,
-            samples: list[Sample],
-            *,
-            carries: Sequence[Note] = (),
-            carried: Callable[[], object] = lambda: None,
-            on_disk: Callable[[], object] = lambda: None,
-        ) -> None:
-            self.carried = carried
+        async def append(self, samples: list[Sample], **how: Any) -> None:
+            self.carried = how["carried"]
             began.set()
             await asyncio.sleep(60)
 

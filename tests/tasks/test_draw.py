@@ -27,7 +27,7 @@ from storage.errors import (
 )
 from storage.identity import sample_id
 from storage.records import Message, Sample
-from storage.waste import Note, Waste
+from storage.waste import Waste
 from tasks.asking.ask import Desk
 from tasks.draw import Budget, Draw, Drawn, Question, _chunks
 from tasks.stop import Stop
@@ -195,18 +195,11 @@ class TestRequests:
         on_the_way = []
 
         class SlowJournal(FakeJournal):
-            async def append(
-                self,
-                samples: list[Sample],
-                *,
-                carries: Sequence[Note] = (),
-                carried: Callable[[], object] = lambda: None,
-                on_disk: Callable[[], object] = lambda: None,
-            ) -> None:
+            async def append(self, samples: list[Sample], **how: Any) -> None:
                 for _ in range(9):
                     on_the_way.append(len(till.teacher.requests) - len(self.samples))
                     await asyncio.sleep(0)
-                await super().append(samples, carries=carries, carried=carried, on_disk=on_disk)
+                await super().append(samples, **how)
 
         till = Till(limits={"concurrency": 3})
         till.draw.journal = till.journal = SlowJournal(refuse=StorageError("no space") if fails else None)
