@@ -63,7 +63,7 @@ def main() -> None:
             start, end = match.span("shown")
             for way, result in wrong(match["shown"]):
                 made = plain(f"{text[:start]}{result}{text[end:]}")
-                hit = len(false_ones(made, row["question"])) > len(as_written)
+                hit = not {claim.text for claim in false_ones(made, row["question"])} <= {claim.text for claim in as_written}
                 found[way] = found.get(way, 0) + hit
                 stated[way] = stated.get(way, 0) + 1
                 if options.missed and way == "by one" and not hit:

@@ -23,6 +23,14 @@ def check(response: str, thought: str | None = None, *, prompt: str = "How many?
 
 
 TRUE = [
+    "$3 per dozen * 24 eggs = $6",
+    "$3/dozen * 5 dozen = $15",
+    "40 people * 2 pairs of skates = 160 skates",
+    "40 people * 2 pairs of skates = 80 pairs",
+    "4 pairs of trousers + 3 pairs of shoes = 10 things to count",
+    "2 dozen + 6 = 30",
+    "5 dozen / 2 = 2.5 dozen",
+    "5 chips + 5 more = 10",
     "√16 = 4",
     "√16 + 2 = 6",
     "√2 ≈ 1.414",
@@ -139,6 +147,17 @@ def test_what_is_true_passes(text: str, where: str) -> None:
 
 
 FALSE = {
+    "40 people * 2 pairs of skates = 81 pairs": "40 people × 2 pairs of skates = 81, but it is 80",
+    "The number of eggs is 6 dozen * 12 eggs/dozen = 73 eggs": "6 dozen × 12 eggs/dozen = 73, but it is 72",
+    "$3 per dozen * 5 dozen = $16": "$3 per dozen × 5 dozen = $16, but it is 15",
+    "3 dozen cookies - 2 dozen = 2 dozen left": "3 dozen cookies - 2 dozen = 2, but it is 1",
+    "5 chips + 5 more = 11 chips": "5 chips + 5 more = 11, but it is 10",
+    "It takes another 7 - 5 = 3 years": "7 - 5 = 3, but it is 2",
+    "He can store 2400 / 200 = 13 200-page books": "2400 / 200 = 13, but it is 12",
+    "because20 - 3 = 18": "20 - 3 = 18, but it is 17",
+    "Then 3/5 of the points earns 3/5 * 150 points = 91 points": "3/5 × 150 points = 91, but it is 90",
+    "260 gallons divided by 20 gallons a second, or 260/20 = 14 seconds": "260/20 = 14, but it is 13",
+    "With 2/5 times more, they grow by 2/5*60 = 25": "2/5×60 = 25, but it is 24",
     "3 - 5 = 4": "3 - 5 = 4, but it is -2",
     "3-5 = -3": "3-5 = -3, but it is -2",
     "√16 = 8": "√16 = 8, but it is 4",
@@ -299,6 +318,12 @@ def test_what_is_false_fails_by_name(text: str, said: str, where: str) -> None:
 
 
 LEFT_ALONE = [
+    "1/2 dozen + 3 dozen = 42",
+    "half a dozen + 2 dozen = 30",
+    "2 pairs of gloves, 1 pair of socks, 3 pairs of shoes, 2 pairs of skis, 1 pair of poles: 5 pairs + 1 = 12",
+    "1/2 of the 20 + 10 = 15",
+    "From 12, another 5 - 2 = 15",
+    "increased by a factor of 3, by 4 + 4 = 24 from 3",
     "He ruled 1999-2003 = 5 years.",
     "Score: 10-20 = 2 points",
     "Lines 2-4 = 3 lines",

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from verifiers.calculations.amounts import SECONDS
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, unclear_roots
+from verifiers.calculations.counts import readings
 from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
 from verifiers.calculations.hedges import AFTERWARDS
 from verifiers.calculations.lexer import Token, terms, tokens, unit_letters
@@ -98,7 +99,7 @@ def claims(text: str, *, strict: bool = False, prompt: str = "") -> list[Claim]:
     rounded: dict[Fraction, Fraction] = {}
     everything = f"{text}\n{prompt}"
     letters, systems = unit_letters(everything), Systems.of(everything)
-    found = [claim for line in _lines(text, rounded, letters, systems) for claim in _of_line(line, strict=strict)]
+    found = [claim for line in _lines(text, rounded, letters, systems) for claim in _in_every_reading(line, strict=strict)]
     mended = {claim.left: i for i, claim in enumerate(found) if claim.true} if _AGAIN.search(text) else {}
     asked = _squeezed(prompt)
     return [
@@ -190,6 +191,17 @@ class _Equation:
         return self.begin > 0 and self.left.first == self.begin
 
 
+def _in_every_reading(line: Line, *, strict: bool) -> Iterator[Claim]:
+    """Yield a line's claims; false are those that are so however its pairs and dozens are counted."""
+    first, *others = [list(_of_line(each, strict=strict)) for each in readings(line)]
+    for claim in first:
+        verdicts = [claim.true, *(other.true for each in others for other in each if other.text == claim.text)]
+        if True in verdicts:
+            yield replace(claim, true=True, truth="")
+        else:
+            yield claim if set(verdicts) == {False} and len(verdicts) > len(others) else replace(claim, true=None, truth="")
+
+
 def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
     computed = False  # whether the number before the sign is itself a result
     for equation in _equations(line):
@@ -200,7 +212,12 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
         computed = computed and equation.goes_on
         if left.operators or (computed and right.operators and not sum_of_digits(left, right)):
             claim = _unless_unreadable(_judged, line, equation, strict=strict)
-            if claim is not None and claim.true is False and equation.beside is not None and goes_on(line, equation.beside, left):
+            if (
+                claim is not None
+                and claim.true is False
+                and equation.beside is not None
+                and goes_on(line, equation.beside, left, right.value())
+            ):
                 claim = replace(claim, true=None)
             computed = True
         elif computed and _bare(line, left, right):

@@ -29,10 +29,16 @@ _ROUNDED = Fraction(1, 200)
 """By what part of it a value may differ from what is computed further from rounded numbers: 6(10 - 3.333) = 6 * 6.67."""
 
 
-def goes_on(line: Line, first: Expression, second: Expression) -> bool:
-    """Whether two calculations are one in words: "20 + 10 boxes to the 29 + 24 that are there"."""
+def goes_on(line: Line, first: Expression, second: Expression, other: Fraction) -> bool:
+    """Whether two calculations are one in words, whose result is `other`: "20 + 10 boxes to the 29 + 24 that are there"."""
     between = line.tokens[first.end : second.first]
-    return first.operators > 0 and not any(token.kind == "stop" or token.text.lower() in _PARTS for token in between)
+    if not first.operators or any(token.kind == "stop" or token.text.lower() in _PARTS for token in between):
+        return False
+    value, part = second.value(), first.value()
+    if value == part:  # 260 gallons divided by 20 gallons per second, 260 / 20
+        return False
+    written = first.kinds == ["number", "/", "number"] and first.tokens[0].end == first.tokens[1].start
+    return not written or other in {part * value, value - part, value + part, part and value / part}  # 1/2 of the 20 + 10
 
 
 def excused(

@@ -81,11 +81,16 @@ def begins_by_itself(line: Line, left: Expression, right: Expression, value: Fra
     if before.kind == "stop":
         said = before.text == ":" and earlier is not None and earlier.kind == "word"  # Total:5 + 3
         return before.text != "!" and (said or before.end < token.start)
-    if before.kind != "word" or before.end == token.start:
+    if before.kind != "word" or (before.end == token.start and not _lacks_a_space(before)):
         return False
     if len(before.text) == 1:
         return before.text == "a" and (token.money or _is_named(line.tokens, right.end))
     return _follows(line, left, earlier, value, other)
+
+
+def _lacks_a_space(word: Token) -> bool:
+    """Whether a word that a number follows at once is none of a name's or a function's: because20 - 3 = 17."""
+    return len(word.text) > 1 and word.text.lower() in NO_UNITS
 
 
 def _follows(  # noqa: PLR0911 - a table, in effect
@@ -136,10 +141,9 @@ def _changed(line: Line, left: Expression, word: str, value: Fraction, other: Fr
         least, _, most = left.tokens
         if least.value <= _HOURS or least.value <= most.value:
             return True  # from 9 - 5 = 8 hours, from 10 - 20
-    if word == "by" and _MULTIPLIES.search(line.text[: left.tokens[0].start]):
-        return True
-    numbers = {token.value for token in (*line.tokens[: left.first], *left.tokens) if token.kind == "number"} - {0, 1}
-    if word == "by":
+    multiplied = word == "by" and _MULTIPLIES.search(line.text[: left.tokens[0].start])
+    numbers = {token.value for token in line.tokens[: left.first] if token.kind == "number"} - {0, 1}
+    if word == "by" and not multiplied:
         return any(other in {number + value, abs(number - value)} for number in numbers)
     return any(
         other in {number + value, abs(number - value), number * value, number / value if value else None, value / number}
@@ -152,6 +156,10 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
 ) -> bool:
     """Whether nothing between the sides of an equation, or behind it, seems to change them."""
     unit = line[left.end : left.units_end]
+    if (
+        left.kinds[-2:-1] == ["+"] and [token.text for token in unit] == ["more"] and "!" not in left.kinds
+    ):  # 5 chips + 3 more = 8
+        unit = []
     if disturbed(unit) and not _scaled_alike(unit, line[right.end : right.end + 1]):
         return False
     if right.end >= len(line):
@@ -165,6 +173,9 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
         return bool(behind) and behind[0].kind == "word" and after.end < behind[0].start
     if after.kind == "/":
         return bool(behind) and behind[0].kind == "word"
+    if after.kind == "number":  # 12 200-page books
+        glued = [token.kind for token in behind[:2]] == ["-", "word"] and after.end == behind[0].start
+        return glued and behind[0].end == behind[1].start
     if after.text in _QUOTES:
         return not behind or behind[0].kind in {"word", "stop"}
     return after.kind in {"=", "~", ")", "("}
