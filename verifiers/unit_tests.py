@@ -30,7 +30,7 @@ Where = Annotated[
 ]
 
 
-@verifier(version="8", isolated=False)
+@verifier(version="9", isolated=False)
 class UnitTests:
     """Passes a response whose code passes the prompt's tests: Python source, or pairs of standard input and output."""
 

@@ -111,6 +111,14 @@ BLOCKS = {
     "python3": ("```python3\nx = 1\n```", "x = 1\n"),
     "more in the info string": ("``` python title='a.py'\nx = 1\n```", "x = 1\n"),
     "attributes": ("```{.python .numbered}\nx = 1\n```", "x = 1\n"),
+    "py3": ("```py3\nx = 1\n```", "x = 1\n"),
+    "ipython3": ("```ipython3\nx = 1\n```", "x = 1\n"),
+    "a text of its own": ("````markdown\n# Code\n```python\nx = 1\n```\n````", "x = 1\n"),
+    "fences in a docstring": (
+        '```python\n"""\n    ```\n    f(1)\n    ```\n"""\nx = 1\n```\nDone.',
+        '"""\n    ```\n    f(1)\n    ```\n"""\nx = 1\n',
+    ),
+    "a list's block whose end has slipped": ("1. So:\n      ```python\n      x = 1\n   ```", "x = 1\n"),
     "tildes": ("~~~python\nx = 1\n~~~", "x = 1\n"),
     "tildes around backticks": ("~~~python\nx = '''\n```\n'''\n~~~", "x = '''\n```\n'''\n"),
     "a longer fence": ("````python\nx = '''\n```\n'''\n````", "x = '''\n```\n'''\n"),
@@ -127,6 +135,21 @@ BLOCKS = {
 }
 DEFINED = "```python\ndef add(a, b):\n    return a + b\n```\nUsage:\n```python\nprint(add(2, 3))\n```\n"
 SHOWN = {
+    "an untagged one before a tagged one that calls it": (
+        DEFINED.replace("```python", "```", 1),
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "one within a condition": (
+        "```python\nimport sys\nif sys.version_info > (3,):\n    def add(a, b): return a + b\n```\n```python\nprint(add(1, 2))\n```",
+        "assert add(1, 2) == 3",
+        None,
+    ),
+    "a memo before it": (
+        "```python\nmemo = {}  # of sums\n```\n```python\ndef add(a, b):\n    memo[a] = b\n    return a + b\n```",
+        "assert add(1, 2) == 3",
+        None,
+    ),
     "an entry point": (DEFINED, "def check(candidate): assert candidate(1, 2) == 3", "add"),
     "a name that the tests call": (DEFINED, "assert add(1, 2) == 3", None),
     "a name that the tests import": (DEFINED, "from solution import add\nassert add(1, 2) == 3", None),
@@ -352,7 +375,7 @@ def test_options_that_cannot_work_are_refused():
 def test_the_registry_knows_it():
     """A spec finds it by name."""
     assert VERIFIERS.find("unit_tests") is UnitTests
-    assert UnitTests.version == "8"
+    assert UnitTests.version == "9"
 
 
 LANGUAGES = {

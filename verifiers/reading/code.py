@@ -11,6 +11,7 @@ from functools import lru_cache
 from verifiers.reading.pieces import pieces
 
 INDENT = "    "
+_MARKDOWN = {"markdown", "md"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,15 @@ class Block:
 
 
 def blocks_of(text: str) -> list[Block]:
-    """Return the fenced blocks. One that is never closed, because the response was cut off, ends with the text."""
+    """Return the fenced blocks. One that is never closed, because the response was cut off, ends with the text.
+
+    Where a block is a Markdown text of its own, the blocks in it stand for it.
+    """
+    found = _blocks(text)
+    return [each for block in found for each in ((_blocks(block.code) if block.language in _MARKDOWN else ()) or (block,))]
+
+
+def _blocks(text: str) -> list[Block]:
     return [_block(piece.text, piece.indent, piece.info) for piece in pieces(text) if piece.info is not None]
 
 
@@ -42,24 +51,37 @@ def code_of(response: str, fences: frozenset[str], wanted: frozenset[str] = froz
     """Return the code that a response means: its last block of the language, else its last block of none, else all of it.
 
     Of Python blocks, it is the last that defines one of the `wanted` names, where any does: after it, many show how to call it.
-    Before it, some write the helpers and the imports in blocks of their own.
+    Before it, some write the helpers and the imports in blocks of their own. A definition in an `if` or a `try` counts where
+    there is no other.
     """
     response = response.removeprefix("\ufeff")
     blocks = blocks_of(response)
     if not blocks:
         return response.replace("\r\n", "\n")
-    for languages in (fences, {""}):
-        fitting = [block.code for block in blocks if block.language in languages]
-        if fitting and not wanted:
-            return fitting[-1]
-        if fitting:
-            chosen = next((n for n, code in reversed([*enumerate(fitting)]) if _defining(wanted).search(code)), len(fitting) - 1)
-            return _with_parts(fitting[:chosen], fitting[chosen], wanted)
-    return None
+    kinds = [[block.code for block in blocks if block.language in languages] for languages in (fences, {""})]
+    for defining in (_defining(wanted), _defining(wanted, within=True)) if wanted else ():
+        for fitting in kinds:
+            chosen = next((n for n, code in reversed([*enumerate(fitting)]) if defining.search(code)), None)
+            if chosen is not None:
+                return _with_parts(fitting[:chosen], fitting[chosen], wanted)
+    last = next(filter(None, kinds), None)
+    if last is None:
+        return None
+    return _with_parts(last[:-1], last[-1], wanted) if wanted else last[-1]
 
 
-_TOP = re.compile(r"^(?=\S)(?!(?:async[ \t]+def|def|class|import|from)\b|[@#)\]}]|[A-Z][A-Z0-9_]*[ \t]*=).*$", re.MULTILINE)
-_NAMED = re.compile(r"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^([A-Z][A-Z0-9_]*)[ \t]*=|^((?:import|from)\b.*)", re.MULTILINE)
+_EMPTY = (
+    r"\w+[ \t]*(?::[^=\n]{0,80})?=[ \t]*(?:\{\}|\[\]|\(\)|None|True|False|-?\d[\d_.]*"
+    r"|(?:dict|list|set|defaultdict|deque|Counter|OrderedDict)\(\w{0,20}\))[ \t]*(?:#.*)?$"
+)
+"""What gives a name its first value: a memo's, a counter's."""
+_TOP = re.compile(
+    rf"^(?=\S)(?!(?:async[ \t]+def|def|class|import|from)\b|[@#)\]}}]|[A-Z][A-Z0-9_]*[ \t]*=|{_EMPTY}).*$", re.MULTILINE
+)
+_NAMED = re.compile(
+    rf"^(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^([A-Z][A-Z0-9_]*)[ \t]*=|^(?={_EMPTY})(\w+)|^((?:import|from)\b.*)",
+    re.MULTILINE,
+)
 _WORD = re.compile(r"\w+")
 _USED = re.compile(r"(?<![\w.])\w+")
 _TEXT = re.compile(  # one that nothing closes goes to the end: looking for its end from each place would take forever
@@ -108,12 +130,13 @@ def _bound_in(code: str) -> frozenset[str]:
 
 
 @lru_cache(maxsize=256)
-def _defining(names: frozenset[str]) -> re.Pattern[str]:
-    """Return what finds a definition of one of these names at the top of a module."""
+def _defining(names: frozenset[str], *, within: bool = False) -> re.Pattern[str]:
+    """Return what finds a definition of one of these names at the top of a module, or `within` a block of it."""
     known = "|".join(map(re.escape, sorted(names)))
     defined = rf"(?:(?:async[ \t]+)?def|class)[ \t]+(?:{known})\b"
     assigned = rf"(?:{known})[ \t]*(?::[^=\n]{{0,80}})?=(?!=)"
-    return re.compile(rf"^(?:{defined}|{assigned})", re.MULTILINE)
+    indent = r"[ \t]+" if within else ""
+    return re.compile(rf"^{indent}(?:{defined}|{assigned})", re.MULTILINE)
 
 
 def continued(prompt: str, code: str, entry_point: str | None) -> tuple[str, str]:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>.*)")
+_DEEPER = 4
+"""Columns behind its opening fence from which on a fence is of a block's own text: a docstring's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +35,14 @@ def pieces(text: str) -> Iterator[Piece]:
         elif info is None and not (fence["mark"][0] == "`" and "`" in fence["info"]):
             yield Piece(text="\n".join(lines), info=None)
             mark, indent, info, lines = fence["mark"], fence["indent"], fence["info"].strip(), []
-        elif info is not None and fence["mark"].startswith(mark) and not fence["info"].strip():
+        elif info is not None and _closes(fence, mark, indent):
             yield Piece(text="\n".join(lines), info=info, indent=indent)
             indent, info, lines = "", None, []
         else:
             lines.append(line)
     yield Piece(text="\n".join(lines), info=info, indent=indent, closed=info is None)
+
+
+def _closes(fence: re.Match[str], mark: str, indent: str) -> bool:
+    inside = len(fence["indent"].expandtabs(_DEEPER)) - len(indent.expandtabs(_DEEPER)) >= _DEEPER
+    return fence["mark"].startswith(mark) and not fence["info"].strip() and not inside

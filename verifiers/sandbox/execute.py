@@ -32,6 +32,24 @@ def pipes(count: int) -> Iterator[list[tuple[FileIO, FileIO]]]:
         yield [(stack.enter_context(FileIO(reading)), stack.enter_context(FileIO(writing, "w"))) for reading, writing in pairs]
 
 
+@contextmanager
+def _input(language: Language, text: str) -> Iterator[tuple[FileIO, Feed | None]]:
+    """Return what a program reads, and what writes to it: a file in memory for Python, whose size some programs ask.
+
+    A pipe for the others: a shell's commands read on where those before have stopped, by whatever name they open it.
+    """
+    if language.command:
+        with pipes(1) as [(reading, writing)]:
+            yield reading, Feed(writing, text)
+        return
+    with FileIO(os.memfd_create("stdin", os.MFD_CLOEXEC), "r+") as file:
+        rest = memoryview(text.encode(errors="surrogatepass"))
+        while rest:
+            rest = rest[file.write(rest) :]
+        file.seek(0)
+        yield file, None
+
+
 def how(status: int | None, limits: Limits) -> str:
     """Say how a process ended."""
     if status is None:
@@ -48,8 +66,8 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
     """Run a program in the one jail. Past a limit, the jail is thrown out."""
     language = LANGUAGES[program.language]
     limits = replace(limits, processes=limits.processes + language.threads)
-    with pipes(3) as ((input_in, input_out), (output_in, output_out), (error_in, error_out)):
-        inner = (input_in, output_out, error_out)
+    with _input(language, stdin) as (given, feed), pipes(2) as ((output_in, output_out), (error_in, error_out)):
+        inner = (given, output_out, error_out)
         if language.command and os.geteuid() == 0:  # who isn't a pipe's owner can't open it as /dev/stdin
             for pipe in inner:
                 os.fchown(pipe.fileno(), HOST_USER, HOST_USER)
@@ -62,7 +80,7 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
         output = Stream(output_in, limits.output_bytes, keep=True)
         errors = Stream(error_in, limits.output_bytes, keep=True)
         try:
-            status = _status(jails, [output, errors], Feed(input_out, stdin), limits, started)
+            status = _status(jails, [output, errors], feed, limits, started)
             jail.wait_end()
             if jail.used:
                 throw_out(jails, jail)
@@ -78,7 +96,7 @@ def run_once(program: Program, stdin: str, limits: Limits, jails: list[Jail], pr
     return Execution(stdout=output.text(), stderr=errors.text(), fault=fault, exit_code=code)
 
 
-def _status(jails: list[Jail], streams: list[Stream], feed: Feed, limits: Limits, started: float) -> int:
+def _status(jails: list[Jail], streams: list[Stream], feed: Feed | None, limits: Limits, started: float) -> int:
     """Read what a program prints, and return the wait status of its process. Ask the jail to end the sample."""
     [jail] = jails
     status: list[int] = []
@@ -97,7 +115,7 @@ def _status(jails: list[Jail], streams: list[Stream], feed: Feed, limits: Limits
 
     watch(jails, streams, limits, started, done=ended, feed=feed)
     if streams:
-        rest = None if feed.pipe.closed else feed
+        rest = feed if feed and not feed.pipe.closed else None
         with suppress(TimeUp):  # "> >(sort)" prints when the program itself is gone
             watch(jails, streams, _until(limits, started, GRACE_S), started, done=drained, feed=rest)
     jail.ask_end()  # whatever else it left running holds the pipes open

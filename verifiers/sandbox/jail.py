@@ -27,6 +27,8 @@ START_S = 60
 END_S = 5
 VERDICT_BYTES = 1 << 14
 PAGE = os.sysconf("SC_PAGE_SIZE")
+FILES = 32 << 20
+"""Bytes that a process shares as a rule, of its interpreter's files. What is beyond may be memory."""
 
 
 class Damaged(Exception):
@@ -55,6 +57,16 @@ class Standing:
         self.suits = suits
         """The limits and the processor that it is bound to."""
         self.samples = 0
+
+
+def _shared(folder: Path) -> int:
+    """Return the bytes of memory that a process shares and that is no file's: its part of it, where the system says it."""
+    for name, field in (("smaps_rollup", "Pss_Shmem:"), ("status", "RssShmem:")):
+        with suppress(OSError):
+            found = next((line for line in (folder / name).read_text().splitlines() if line.startswith(field)), None)
+            if found is not None:
+                return int(found.split()[1]) << 10
+    return 0
 
 
 class Line:
@@ -248,6 +260,8 @@ class Jail:
                     waiting += map(int, (thread / "children").read_text().split())
                 _, resident, shared, *_ = map(int, (folder / "statm").read_text().split())
                 total += (resident - shared) * PAGE
+                if shared * PAGE > FILES:
+                    total += _shared(folder)
         return total
 
     def kill(self) -> None:

@@ -86,14 +86,14 @@ _ROWS = (
     Language(
         name="python",
         title="Python",
-        fences=frozenset({"py", "python", "python3"}),
+        fences=frozenset({"py", "py3", "python", "python2", "python3", "ipython", "ipython3"}),
         remote="python",
         probe="print(6 * 7)",
     ),
     Language(
         name="javascript",
         title="JavaScript",
-        fences=frozenset({"javascript", "js", "node", "nodejs", "mjs", "cjs"}),
+        fences=frozenset({"javascript", "js", "node", "node.js", "nodejs", "mjs", "cjs"}),
         remote="nodejs",
         probe="console.log(6 * 7)",
         command=("/usr/bin/node", "--max-old-space-size={memory_mb}", "--random-seed={seed}", "{file}"),

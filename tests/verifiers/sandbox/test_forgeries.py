@@ -38,6 +38,14 @@ CASE = (
 # name: (code, tests). `add` should add.
 PLAIN = "assert add(2, 3) == 5\nassert add(0, 1) == 1"
 FORGERIES = {
+    "a_module_by_a_star": ("class math:\n    isclose = staticmethod(lambda *a, **k: True)\ndef add(a, b): return 0", "import math\nfrom solution import *\nassert math.isclose(add(2, 3), 5)"),
+    "a_helper_by_a_star": ("def close(a, b): return True\ndef add(a, b): return 0", "def close(a, b): return abs(a - b) < 1e-6\nfrom solution import *\nassert close(add(2, 3), 5)"),
+    "the_cases_by_a_star": ("CASES = []\ndef add(a, b): return 0", "CASES = [(2, 3, 5)]\nfrom solution import *\nfor a, b, c in CASES: assert add(a, b) == c"),
+    "a_class_of_tests_by_a_star": ("class T: pass\ndef add(a, b): return 0", "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(add(2, 3), 5)\nfrom solution import *\nadd(0, 0)"),
+    "an_assertion_in_a_thread": ("def add(a, b): return 0", "import threading\ndef work(): assert add(2, 3) == 5\nt = threading.Thread(target=work)\nt.start()\nt.join()"),
+    "a_check_that_is_awaited": ("def add(a, b): return 0", "async def check(candidate): assert candidate(2, 3) == 5\nadd(1, 1)"),
+    "exit_before_the_tests": ("import sys\ndef add(a, b): sys.exit(0)", "add(2, 3)"),
+    "a_script_that_says_that_it_failed": ("def add(a, b): return 0", "import sys\nsys.exit(0 if add(2, 3) == 5 else 1)"),
     "ending_the_process_on_loading": ("import os\nos._exit(0)", PLAIN),
     "ending_the_process_when_called": ("import os\ndef add(a, b): os._exit(0)", PLAIN),
     "ending_the_process_in_a_swallowed_call": ("import os\ndef add(a, b): os._exit(0)", "try: add(2, 3)\nexcept BaseException: pass"),
@@ -290,7 +298,7 @@ def test_no_forgery_passes(judge, name):
     """Code that doesn't do what was asked fails, whatever it returns, raises, patches, kills or reads."""
     source, tests = FORGERIES[name]
     prelude = "def near(a, b): return abs(a - b) < 1e-6" if "near(" in tests else ""
-    result = judge(source, tests, prelude=prelude, wall_s=1.5)
+    result = judge(source, tests, entry_point="add", prelude=prelude, wall_s=1.5)
     assert result.passed is False
     assert result.reason
 
@@ -313,6 +321,24 @@ def test_hostile_bytes_are_no_answer(judge, name):
     result = judge(source, "try:\n    assert add(2, 3) == 6\nexcept Exception:\n    assert add(2, 3) == 6", wall_s=1.5)
     assert result.passed is False
     assert result.reason
+
+
+OBLIGING = """
+class Sum:
+    def add(self, a, b): return self
+    def __contains__(self, other): return True
+    __lt__ = __gt__ = __le__ = __ge__ = __contains__
+    def startswith(self, other): return True
+"""
+ASKED = ["4.9 < Sum().add(2, 3) < 5.1", "5 in Sum().add(2, 3)", "Sum().add(2, 3).startswith('5')", "min(Sum().add(2, 3), 6) != 6"]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_an_object_that_the_code_answers_with_decides_nothing_about_data(judge, asked):
+    """Of a class that the tests name, it may be right; only of one that they have made themselves is it believed."""
+    result = judge(OBLIGING, f"assert {asked}")
+    assert result.passed is None
+    assert result.reason.endswith("a Sum that the code has answered with")
 
 
 def test_a_library_of_the_codes_making_decides_nothing(judge):

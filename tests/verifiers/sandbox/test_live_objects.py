@@ -348,6 +348,10 @@ def test_wrong_code_fails_with_the_assertion(judge, name):
 
 
 UNDECIDED = {
+    "a_value_in_itself": (
+        "x = []\nx.append(x)\nassert f(x) == 1",
+        "the tests hand the code what can't cross: a value contains itself",
+    ),
     "syntax": ("assert f( == 1", "the tests are broken: SyntaxError"),
     "an_undefined_name": ("assert almost(f(), 1)", "the tests are broken: they use almost"),
     "an_unbound_local": ("def check():\n    x += f()\n    x = 1\ncheck()", "the tests are broken: UnboundLocalError"),
@@ -377,7 +381,7 @@ UNDECIDED = {
 def test_broken_tests_decide_nothing(judge, name):
     """Where the tests are at fault, the sample is undecided: it has neither passed nor failed."""
     tests, reason = UNDECIDED[name]
-    result = judge("def f(): return 1", tests)
+    result = judge("def f(*x): return 1", tests)
     assert (result.passed, result.score) == (None, None)
     assert result.reason.startswith(reason)
 

@@ -39,6 +39,8 @@ out = FastIO(sys.stdout)
 out.write(b"%d" % (2 * int(FastIO(sys.stdin).readline())))
 """
 RIGHT = {
+    "the_size_of_the_input": "import io, os\nprint(2 * int(io.BytesIO(os.read(0, os.fstat(0).st_size)).readline()))",
+    "a_mapped_input": "import mmap\nprint(2 * int(mmap.mmap(0, 0, access=mmap.ACCESS_READ).readline()))",
     "exit": "print(2 * int(input()))\nexit()",
     "quit_in_a_function": "def main():\n    print(2 * int(input()))\n    quit(0)\nmain()",
     "streams_wrapped": "import io, sys\nsys.stdin = io.TextIOWrapper(sys.stdin.buffer)\nsys.stdout = io.TextIOWrapper(sys.stdout.buffer)\nprint(2 * int(input()))",

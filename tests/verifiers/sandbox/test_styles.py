@@ -30,7 +30,18 @@ class L(UserList): pass
 class T(UserString): pass
 """
 
+VERSION = "import functools\n@functools.total_ordering\nclass V:\n    def __init__(self, n): self.n = n\n    def __lt__(self, o): return self.n < (o.n if isinstance(o, V) else o)\n    def next(self): return V(self.n + 1)\n"
+BAG = "class Bag:\n    def __init__(self, x): self.x = set(x)\n    def __iter__(self): return iter(self.x)\n    def issubset(self, o): return self.x <= o.x\n    def union(self, o): return Bag(self.x | o.x)\n"
+
 RIGHT = {
+    "an_order_against_data": (VERSION, "assert V(1) < 2 and V(3) > 2 and V(1).next() < V(3)"),
+    "what_is_in_an_answer": (BAG, "assert 2 in Bag([1]).union(Bag([2])) and 3 not in Bag([1]).union(Bag([2]))\nassert Bag([1]).union(Bag([2])).issubset(Bag([1, 2, 3]))"),
+    "a_script_that_ends_itself": ("def add(a, b): return a + b", "import sys\ndef test_a(): assert add(1, 1) == 2\nassert add(2, 3) == 5\nsys.exit(0)"),
+    "a_script_that_exits": ("def add(a, b): return a + b", "assert add(2, 3) == 5\nexit()"),
+    "a_runner_that_exits": ("def add(a, b): return a + b", "import sys, unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(add(2, 3), 5)\nif __name__ == '__main__':\n    done = unittest.TextTestRunner().run(unittest.defaultTestLoader.loadTestsFromTestCase(T))\n    sys.exit(not done.wasSuccessful())"),
+    "dicts_with_a_default_of_the_code_s": ("from collections import defaultdict\ndef f(): return defaultdict(lambda: 7)\ndef g(): return defaultdict(lambda: defaultdict(int))", "assert f()['x'] == 7 and f() == {}\nd = g()\nd['x']['y'] += 1\nassert d == {'x': {'y': 1}}"),
+    "dicts_with_a_default_of_the_tests_": ("def f(d): return d['x'] + 1", "from collections import defaultdict\nassert f(defaultdict(lambda: 4)) == 5"),
+    "numbers_with_names": ("def f(x): return x + 1", "from enum import IntEnum\nclass L(IntEnum):\n    A = 1\nassert f(L.A) == 2"),
     "a_signature": ("def f(a, b=2):\n    'doc'", "import inspect\ns = inspect.signature(f)\nassert list(s.parameters) == ['a', 'b'] and s.parameters['b'].default == 2"),
     "a_docstring": ("def f():\n    'doc'\nclass A:\n    def go(self): 'method'", "assert f.__doc__ == 'doc' and f.__name__ == 'f' and A().go.__doc__ == 'method'"),
     "kinds_of_functions": ("async def a(): pass\ndef g(): yield\ndef f(): pass", "import asyncio, inspect\nassert asyncio.iscoroutinefunction(a) and inspect.iscoroutinefunction(a) and not inspect.iscoroutinefunction(f)\nassert inspect.isgeneratorfunction(g) and not inspect.isgeneratorfunction(f) and inspect.isfunction(f)"),

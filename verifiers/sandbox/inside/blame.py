@@ -64,6 +64,14 @@ def _statement(source: str, line: int) -> str:
     return (ast.get_source_segment(source, node) or "").partition("\n")[0]
 
 
+def is_of_tests(error: BaseException) -> bool:
+    """Whether the tests have raised an exception themselves, and not the code that they asked."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and trace.tb_frame.f_code.co_filename == FILE
+
+
 def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:
     """Return the verdict and its reason."""
     line, last = 0, ""

@@ -147,8 +147,7 @@ def _write_zone(zone: Any) -> Any:
 
 
 def _write_default(packer: Packer, value: defaultdict[Any, Any], depth: int) -> list[Any]:
-    factory = CLASS_NAMES.get(value.default_factory) if isinstance(value.default_factory, type) else None
-    return ["dd", factory, packer.pairs("d", value, depth)]
+    return ["dd", packer.pack(value.default_factory, depth), packer.pairs("d", value, depth)]
 
 
 WRITE: dict[type, Callable[[Packer, Any, int], list[Any]]] = {
@@ -289,7 +288,7 @@ def _read_deque(unpacker: Unpacker, packed: list[Any]) -> Any:
 
 
 def _read_default(unpacker: Unpacker, packed: list[Any]) -> Any:
-    return unpacker.fill(defaultdict(None if packed[1] is None else CLASSES[_text(packed[1])]), packed[2])
+    return unpacker.fill(defaultdict(unpacker.unpack(packed[1])), packed[2])
 
 
 def _read_bytearray(unpacker: Unpacker, packed: list[Any]) -> bytearray:

@@ -5,7 +5,8 @@ A solution may answer a call with an object of its own making. Three ways to che
 * *Answers that are made to fit.* `abs(candidate(x) - 0.5) < 1e-6` shows the 0.5 to whatever `candidate` returned. So no data of
   the tests is shown to an object of the code in an operation whose outcome is data: an order, `in`, arithmetic, `.startswith(…)`.
   Objects of a class whose name the tests themselves spell as a class (`Vector(1, 2) * 3`) may do arithmetic, but what comes of it
-  must be an object again, and is then not turned into a number.
+  must be an object again, and is then not turned into a number. One that the tests have made themselves may be ordered and asked
+  (`Version("1.2") < "1.3"`); one that the code has answered with decides nothing by that.
 * *An assertion that is passed over.* A context manager of the code's can't swallow an assertion, nor what is raised in a block
   that tests something (`held.py`), and an object whose class the tests don't name isn't empty while it says that it has parts.
 * *Reading the tests through an object of theirs.* A callback may be called, and that is all: `callback.__globals__` is refused.
@@ -22,10 +23,11 @@ from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import attributes, console, held, lent
 from verifiers.sandbox.inside.attributes import OURS
-from verifiers.sandbox.inside.codec import Packer
+from verifiers.sandbox.inside.codec import CodecError, Packer
 from verifiers.sandbox.inside.lent import Lender
-from verifiers.sandbox.inside.mirror import RemoteMeta
+from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
+from verifiers.sandbox.inside.parts import has, length, searching
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
@@ -49,60 +51,13 @@ ASSERTIONS = {
     for name in (what, f"not_{what}", f"{what}_once", f"{what}_with", f"{what}_once_with")
 } | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
 """What mocks assert."""
-BYTE = 256
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
 OFFERED = {
     *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
-    "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit",
+    "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit", "data",
 }  # fmt: skip
-
-
-def is_remote(value: Any) -> bool:
-    """Whether a value stands for something of the solution process."""
-    return isinstance(type(value), RemoteMeta) or isinstance(value, RemoteMeta)
-
-
-def _searching(name: str, subject: Any, method: Any) -> Callable[..., Any]:
-    """Return a method that looks for data here, among the parts of an object. Where it has no parts, it is asked."""
-
-    def search(*arguments: Any, **named: Any) -> Any:
-        no_data = any(is_remote(argument) or callable(argument) for argument in arguments)
-        if named or not arguments or no_data or not _has_parts(subject):
-            return method(*arguments, **named)
-        return getattr(_like(arguments[0], list(subject)), name)(*arguments)
-
-    return search
-
-
-def _like(wanted: Any, parts: list[Any]) -> Any:
-    """Return parts as the text whose parts they are, where they are looked through for a text."""
-    if type(wanted) is str and all(type(part) is str and len(part) == 1 for part in parts):
-        return "".join(parts)
-    if type(wanted) is bytes and all(type(part) is int and 0 <= part < BYTE for part in parts):
-        return bytes(parts)
-    return parts
-
-
-def _has(subject: Any, method: str) -> bool:
-    return any(method in vars(kind) for kind in type(subject).__mro__)
-
-
-def _has_parts(subject: Any) -> bool:
-    """Whether an object can be iterated. A class can't be, as a rule."""
-    sequence = _has(subject, "__getitem__") and _has(subject, "__len__")
-    return not isinstance(subject, RemoteMeta) and (sequence or _has(subject, "__iter__"))
-
-
-def _length(subject: Any) -> int | None:
-    """Return how many parts something says that it has; None for a class that has none."""
-    try:
-        return len(subject)
-    except TypeError:
-        if isinstance(subject, RemoteMeta):
-            return None
-        raise
 
 
 def _asserted_here(error: AssertionError) -> bool:
@@ -176,6 +131,10 @@ class Guard(Peer):
             finally:
                 self.share()
 
+    def unsent(self, error: CodecError) -> BaseException:
+        """Return that the tests can't ask: nobody is wrong."""
+        return Broken(f"the tests hand the code what can't cross: {error}")
+
     def write_back(self) -> None:
         """Have the code find changed what the tests have changed of its own."""
         self.changes += bool(self.lender.held) and self.lender.write_back(super().ask)
@@ -223,6 +182,8 @@ class Guard(Peer):
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
         if answer is ABSENT and not subject._trusted_:
             answer = self.of_a_stranger(operation, arguments, subject)
+        elif answer is ABSENT and operation == "attr" and not subject._made_ and not isinstance(subject, RemoteMeta):
+            answer = self.of_a_returned(operation, arguments, subject)
         if answer is not ABSENT:
             return answer
         if operation in {"exit", "aexit"}:
@@ -233,7 +194,10 @@ class Guard(Peer):
             return self.steady(operation, arguments)
         if operation == "data":
             return self.data(subject)
-        return self.ask(operation, *arguments)
+        result = self.ask(operation, *arguments)
+        if operation == "call" and isinstance(subject, RemoteMeta) and is_remote(result):
+            object.__setattr__(result, "_made_", True)
+        return result
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what comes of an operation with data; ABSENT: it may be asked. Raise TypeError where data isn't shown."""
@@ -250,7 +214,11 @@ class Guard(Peer):
             return self.unequal(subject, arguments)
         if operation in ORDER and not (trusted and not subject._tainted_):
             raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
-        if operation == "contains" and not subject._trusted_:
+        if operation in ORDER and not subject._made_:
+            raise Broken(f"the tests order data against a {type(subject).__name__} that the code has answered with")
+        if operation == "contains" and (not subject._trusted_ or (trusted and not subject._made_)):
+            if trusted and not has(subject, "__iter__"):
+                raise Broken(f"the tests look for data in a {type(subject).__name__} that the code has answered with")
             item = arguments[1]
             return any(part is item or part == item for part in iter(subject))
         return ABSENT
@@ -266,9 +234,9 @@ class Guard(Peer):
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
-        if operation in {"iter", "reversed"} and _has(subject, "__len__"):
+        if operation in {"iter", "reversed"} and has(subject, "__len__"):
             return self.counted(operation, subject)
-        if operation == "getitem" and _has(subject, "__len__") and type(arguments[1]) is int:
+        if operation == "getitem" and has(subject, "__len__") and type(arguments[1]) is int:
             return self.part(subject, arguments[1])
         if operation == "len" and not isinstance(subject, RemoteMeta):
             return self.steady(operation, arguments)
@@ -278,15 +246,30 @@ class Guard(Peer):
                     return getattr(self.data(subject), arguments[1])
                 raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
             if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
-                return _searching(arguments[1], subject, found)
+                return searching(arguments[1], subject, found)
         return ABSENT
+
+    def of_a_returned(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
+        """Return a method that can't say of data that it suits an object that the code has answered with; ABSENT: another one."""
+        name = arguments[1]
+        if name not in PREDICATES | SEARCHES or not is_remote(found := self.ask(operation, *arguments)):
+            return ABSENT
+        if name in SEARCHES:
+            return searching(name, subject, found)
+
+        def say(*given: Any, **named: Any) -> Any:
+            if not all(map(is_remote, (*given, *named.values()))):
+                raise Broken(f"the tests ask .{name} of a {type(subject).__name__} that the code has answered with")
+            return found(*given, **named)
+
+        return say
 
     def part(self, subject: Any, number: int) -> Any:
         """Return a part of an object. Raise TypeError where it says that it has one of that number, and hasn't."""
         try:
             return self.ask("getitem", subject, number)
         except IndexError:
-            if 0 <= number < (_length(subject) or 0) and self.expecting.isdisjoint(held.lines()):
+            if 0 <= number < (length(subject) or 0) and self.expecting.isdisjoint(held.lines()):
                 raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
             raise
 
@@ -296,11 +279,11 @@ class Guard(Peer):
         `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it. A length
         may count something else, such as the letters of a document that consists of lines.
         """
-        iterator, before, empty = self.ask(operation, subject), _length(subject), True
+        iterator, before, empty = self.ask(operation, subject), length(subject), True
         for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
             empty = False
             yield part
-        if empty and before and _length(subject):
+        if empty and before and length(subject):
             raise TypeError(f"{type(subject).__name__} says that it has {before} parts, and has none")
 
     def left(self, operation: str, arguments: tuple[Any, ...]) -> Any:

@@ -85,6 +85,8 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _number_: int
     _trusted_ = False
     _tainted_ = False
+    _made_ = False
+    """Whether the tests have made this object themselves, and the code hasn't answered with it since."""
     _answers_: Any = None
     _data_: Any = None
     """Of DATA, the class that this one's derives from and compares as."""
@@ -144,6 +146,11 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     @property
     def __dict__(self) -> Any:  # type: ignore[override]
         return self._world_.request("attr", self, "__dict__")
+
+
+def is_remote(value: Any) -> bool:
+    """Whether a value stands for something of the solution process."""
+    return isinstance(type(value), RemoteMeta) or isinstance(value, RemoteMeta)
 
 
 def _unary(operation: str) -> Callable[..., Any]:
@@ -344,6 +351,7 @@ class World:
         kind = self.classes[class_number]
         known = self.alive.get(number)
         if known is not None and type(known) is kind:
+            object.__setattr__(known, "_made_", False)
             return known
         if type(number) is not int:
             raise ValueError("malformed")

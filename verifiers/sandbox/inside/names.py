@@ -20,7 +20,9 @@ from verifiers.sandbox.inside.uses import Uses
 
 MODULES = sys.stdlib_module_names - {"antigravity", "this", "idlelib", "test", "lib2to3", "turtledemo"}
 # What decides whether an answer is right is never the code's, even where the tests forgot to import it.
-JUDGES: dict[str, Any] = {"isclose": math.isclose, "approx": Approx, "raises": shim.raises, "fail": shim.fail}
+JUDGES: dict[str, Any] = {
+    "isclose": math.isclose, "approx": Approx, "raises": shim.raises, "fail": shim.fail, "exit": sys.exit, "quit": sys.exit,
+}  # fmt: skip
 FOREIGN = {"np", "numpy", "pd", "pandas", "sp", "scipy", "sympy", "torch", "tf", "pytest", "mock", "hypothesis"}
 
 
@@ -90,7 +92,8 @@ class SolutionModule(types.ModuleType):
     def __init__(self, names: Names) -> None:
         super().__init__("solution")
         self._names_ = names
-        self.__all__ = [name for name in names.offered if names.sees(name) and name[0] != "_"]
+        theirs = names.uses.bound - {names.root}  # `from solution import *` replaces nothing that the tests have of their own
+        self.__all__ = [name for name in names.offered if names.sees(name) and name[0] != "_" and name not in theirs]
 
     def __getattr__(self, name: str) -> Any:
         if name not in self._names_.offered or name.startswith("__"):

@@ -115,6 +115,10 @@ class Peer:
     def lend(self, containers: list[Any], kept: Any, changed: Any, held: Any) -> None:
         """Note which arguments the other side has kept, which it had kept and has changed, and what of its own it holds."""
 
+    def unsent(self, error: CodecError) -> BaseException:
+        """Return what to raise where a question can't be sent."""
+        return error
+
     # Messages.
 
     def encode(self, message: list[Any]) -> bytes:
@@ -184,7 +188,10 @@ class Peer:
             if self.depth >= NESTING:
                 raise RecursionError("the two processes call each other too deeply")
             packer = self.packer()
-            body = self.encode(["ask", operation, [packer.pack(argument) for argument in arguments]])
+            try:
+                body = self.encode(["ask", operation, [packer.pack(argument) for argument in arguments]])
+            except CodecError as error:
+                raise self.unsent(error) from None
             self.depth += 1
             self.asked += 1
             settled = False

@@ -7,7 +7,8 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from verifiers.sandbox.inside.guard import Guard, is_remote
+from verifiers.sandbox.inside.guard import Guard
+from verifiers.sandbox.inside.mirror import is_remote
 from verifiers.sandbox.inside.operations import OPERATIONS
 
 OPERATION = "standard"

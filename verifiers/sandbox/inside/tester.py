@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import console, fixtures, patches, shim, standard
-from verifiers.sandbox.inside.blame import Missing, blame, one_line
+from verifiers.sandbox.inside.blame import Missing, blame, is_of_tests, one_line
 from verifiers.sandbox.inside.codec import CodecError
 from verifiers.sandbox.inside.guard import Guard
 from verifiers.sandbox.inside.held import FILE
@@ -104,7 +104,7 @@ def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
 def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    uses = Uses(job["called"], job["free"], job["functions"], job["replaced"])
+    uses = Uses(job["called"], job["free"], job["functions"], job["bound"], job["started"], job["replaced"])
     peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
@@ -113,20 +113,15 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         names, given = _meet(peer, job, uses)
     except NotLoaded as error:
         return *_counted(tally, "failed", str(error)), _leaves_no_trace(job, peer)
-    _set_up(peer, job)
+    lost: list[BaseException] = []
+    _set_up(peer, job, lost)
     try:
         peer.share()
         names.fetch(given)
         peer.asked = 0
-        if tally:
-            run_parts(job, names, tally)
-        else:
-            exec(code, names)  # noqa: S102 - the prompt's tests
-        for test in _tests(names, uses, job["entry_point"]):
-            if tally:
-                tally.run(test, names, job["tests"])
-            else:
-                test()
+        _run(job, code, names, tally)
+        if lost:
+            raise lost[0]  # noqa: TRY301 - as if it had been raised here
     except BaseException as error:  # noqa: BLE001 - tests raise anything
         if peer.trouble:
             return "undecided", peer.trouble, None, False
@@ -137,9 +132,34 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
     return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
 
 
-def _set_up(peer: Guard, job: dict[str, Any]) -> None:
-    """Have what the tests do to their own process reach the code, or be refused."""
+def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally | None) -> None:
+    """Run the text of the tests, and then what tests it defines and hasn't run itself."""
+    try:
+        if tally:
+            run_parts(job, names, tally)
+        else:
+            exec(code, names)  # noqa: S102 - the prompt's tests
+    except SystemExit as end:  # sys.exit(0) at the end of a script; with anything else it says that they have failed
+        if end.code or not is_of_tests(end):
+            raise
+    for test in _tests(names, names.uses, job["entry_point"]):
+        if tally:
+            tally.run(test, names, job["tests"])
+        else:
+            test()
+
+
+def _set_up(peer: Guard, job: dict[str, Any], lost: list[BaseException]) -> None:
+    """Have what the tests do to their own process reach the code, or be refused; note assertions that fail in their threads."""
     patches.watch(job["tests"])
+    if "hread" in job["tests"]:  # Thread, threading
+        import threading
+
+        def note(raised: Any) -> None:
+            if isinstance(raised.exc_value, AssertionError):
+                lost.append(raised.exc_value)
+
+        threading.excepthook = note
     if not job["plain"]:
         standard.reach(peer, job["tests"])
     if peer.surroundings:
@@ -199,12 +219,15 @@ def _tests(names: Names, uses: Uses, entry_point: str | None) -> Iterator[Callab
     """Yield what the tests define and don't run themselves."""
     own = {name: value for name, value in names.items() if getattr(value, "__module__", None) == "__main__"}
     check = own.get("check")
-    if isinstance(check, types.FunctionType) and "check" not in uses.called and _takes_any(check):
+    if isinstance(check, types.FunctionType) and "check" not in uses.started and _takes_any(check):
         if entry_point is None:
             raise shim.Broken("the tests define check(candidate), but the prompt has no entry_point")
         if names.root not in names and names.root not in names.offered:
             raise Missing(names.root)
-        yield lambda: check(names[entry_point] if entry_point in names else eval(compile(entry_point, FILE, "eval"), names))  # noqa: S307 - the prompt's own text
+        yield lambda: _finish(
+            check,
+            check(names[entry_point] if entry_point in names else eval(compile(entry_point, FILE, "eval"), names)),  # noqa: S307 - the prompt's own text
+        )
     yield from _collected(own, names, uses)
 
 
@@ -216,7 +239,7 @@ def _collected(own: dict[str, Any], names: Names, uses: Uses) -> Iterator[Callab
     if wrapped := next(_wrapped(names, uses, kinds), None):
         raise shim.Broken(f"the code has wrapped the test {wrapped}, so nobody knows whether it is run")
     cases = shim.cases_of(kinds) if "unittest" in sys.modules else []
-    for name, value in [(name, value) for name, value in own.items() if name not in uses.called]:
+    for name, value in [(name, value) for name, value in own.items() if name not in uses.started]:
         if name.startswith("test") and isinstance(value, types.FunctionType):
             yield functools.partial(_run_between, value, own)
         elif isinstance(value, type) and value.__name__.startswith("Test") and value not in cases:
@@ -230,7 +253,7 @@ def _collected(own: dict[str, Any], names: Names, uses: Uses) -> Iterator[Callab
 
 def _wrapped(names: Names, uses: Uses, kinds: list[type]) -> Iterator[str]:
     """Yield what of the tests a decorator of the code's has put something else in the place of."""
-    for name in sorted(uses.functions - uses.called):
+    for name in sorted(uses.functions - uses.started):
         owner, _, method = name.rpartition(".")
         known = vars(names[owner]) if owner and names.get(owner) in kinds else names
         value = known.get(method if owner else name, _wrapped)
@@ -249,9 +272,14 @@ def _run_between(function: types.FunctionType, own: dict[str, Any]) -> None:
 
 def _run_function(function: Callable[..., Any]) -> None:
     for made in fixtures.call(function):
-        if inspect.isgenerator(made) or inspect.isasyncgen(made):
-            raise shim.Broken(f"the test {function.__name__} is a generator, which nobody runs")
-        if inspect.iscoroutine(made):
-            import asyncio
+        _finish(function, made)
 
-            asyncio.run(made)
+
+def _finish(function: Callable[..., Any], made: Any) -> None:
+    """Do what a test has returned that isn't done yet."""
+    if inspect.isgenerator(made) or inspect.isasyncgen(made):
+        raise shim.Broken(f"the test {function.__name__} is a generator, which nobody runs")
+    if inspect.iscoroutine(made):
+        import asyncio
+
+        asyncio.run(made)

@@ -13,6 +13,7 @@ from typing import Any
 from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
+from verifiers.sandbox.inside.started import started
 
 AROUND = {
     "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
@@ -42,9 +43,15 @@ DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class Uses:
     """The names in the tests."""
 
-    def __init__(self, called: set[str], free: set[str], functions: set[str], replaced: str = "") -> None:
+    def __init__(
+        self, called: set[str], free: set[str], functions: set[str], bound: set[str], started: set[str], replaced: str = ""
+    ) -> None:
         self.called = called
         self.free = free
+        self.bound = bound
+        """What they give a meaning of their own, wherever that is."""
+        self.started = started
+        """What is called as they are loaded, or by a test (`started.py`)."""
         self.functions = functions
         """What a `def` or a `class` of the tests defines, with its methods: `TestA.test_it`."""
         self.replaced = replaced
@@ -68,7 +75,8 @@ def uses_of(tree: ast.Module) -> Uses:
             bound.add(node.arg)
         elif isinstance(node, ast.alias):
             bound.add(node.asname or node.name.partition(".")[0])
-    return Uses(called, loaded - bound - functions - set(vars(builtins)), _defined(tree), _replaced(tree))
+    bound |= functions
+    return Uses(called, loaded - bound - set(vars(builtins)), _defined(tree), bound, started(tree), _replaced(tree))
 
 
 def _defined(tree: ast.AST, within: str = "") -> set[str]:
@@ -104,8 +112,8 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
     A test is what asserts, or calls a function of the tests; and a function called test…, or check, which is run later.
     """
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    called = uses_of(tree).called
-    known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in called})
+    run = started(tree)
+    known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in run})
     parts: list[tuple[bytes, bool]] = []
     for node in tree.body:
         is_test = _asserts(node) or (
@@ -195,6 +203,8 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "called": uses.called,
         "free": uses.free,
         "functions": uses.functions,
+        "bound": uses.bound,
+        "started": uses.started,
         "replaced": uses.replaced,
         "plain": plain,
         "shares": shares,

@@ -1,0 +1,118 @@
+"""Which of the tests' functions and classes their own text runs: these aren't run a second time, and all other tests are.
+
+Worked out by the host, once for all samples of a prompt. A call counts where it is reached: in what runs as the tests are
+loaded, in a test that is run, or in what these name. A function's call of itself, or of a name of its own, is no call of the
+test of that name.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Definition = Function | ast.ClassDef
+TESTS = ("test", "check")
+"""How the names of what is run begin, where it is a function."""
+AROUND = ("setup", "setUp", "teardown", "tearDown")
+"""And of what is run around it."""
+
+
+class _Code(NamedTuple):
+    """What a piece of code does with names that aren't its own."""
+
+    called: frozenset[str]
+    named: frozenset[str]
+
+
+def started(tree: ast.Module) -> set[str]:
+    """Return the names of what is called as the tests are loaded, or by a test."""
+    definitions = {node.name: node for node in _definitions(tree)}
+    code: Mapping[str, _Code] = {name: _code([node]) for name, node in definitions.items()}
+    tests = [name for name, node in definitions.items() if _is_test(node)]
+    called: set[str] = set()
+    reached: set[str] = set()
+
+    def reach(names: Iterable[str]) -> None:
+        left = [name for name in names if name in code]
+        while left:
+            name = left.pop()
+            if name not in reached:
+                reached.add(name)
+                called.update(code[name].called - {name})
+                left += code[name].named & code.keys()
+
+    loaded = _code(tree.body, outside=True)
+    called |= loaded.called
+    reach(loaded.named)
+    reach(name for name, node in definitions.items() if _is_run_by_others(node))
+    run = {
+        name for name in tests if name not in called and not any(name in code[other].called for other in code if other != name)
+    }
+    reach(run)
+    for name in tests:  # that call each other, or that something calls which nobody calls
+        if name not in called:
+            run.add(name)
+            reach([name])
+    return called - run
+
+
+def _definitions(tree: ast.AST) -> Iterator[Definition]:
+    """Yield the functions and classes that are there once the tests are loaded."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, Definition):
+            yield node
+        elif isinstance(node, ast.stmt | ast.excepthandler):
+            yield from _definitions(node)
+
+
+def _is_test(node: Definition) -> bool:
+    if isinstance(node, Function):
+        return node.name.startswith(TESTS)
+    return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
+
+
+def _is_run_by_others(node: Definition) -> bool:
+    """Whether something is run that nobody names: a fixture, what is done around tests, a class of cases."""
+    if isinstance(node, ast.ClassDef):
+        return _is_test(node) or bool(node.bases)
+    return bool(node.decorator_list) or node.name.startswith(AROUND)
+
+
+def _code(nodes: Iterable[ast.AST], *, outside: bool = False) -> _Code:
+    """Return what is called and named; `outside` of functions and classes, but for what runs as these are defined."""
+    called: set[str] = set()
+    named: set[str] = set()
+    left: list[tuple[ast.AST, frozenset[str]]] = [(node, frozenset()) for node in nodes]
+    while left:
+        node, own = left.pop()
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in own:
+            called.add(node.func.id)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in own:
+            named.add(node.id)
+        children = list(ast.iter_child_nodes(node))
+        if outside and isinstance(node, Definition):
+            children = [child for child in children if child not in node.body]
+        if isinstance(node, Function):
+            own |= _own(node)
+        left += [(child, own) for child in children]
+    return _Code(frozenset(called), frozenset(named))
+
+
+def _own(function: Function) -> frozenset[str]:
+    """Return the names that a function binds for itself, or a function in it."""
+    found: set[str] = set()
+    shared: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            found.add(node.id)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, Definition) and node is not function:
+            found.add(node.name)
+        elif isinstance(node, ast.alias):
+            found.add(node.asname or node.name.partition(".")[0])
+        elif isinstance(node, ast.Global):
+            shared.update(node.names)
+    return frozenset(found - shared)
