@@ -78,7 +78,7 @@ ESCAPES = {
     "a_flood_of_threads": "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n    except RuntimeError: pass",
     "a_flood_of_sockets": "import socket\nheld = []\nwhile True: held.append(socket.socketpair())",
     "memory_without_end": "held = []\nwhile True: held.append(bytearray(1 << 20))",
-    "shared_mappings_of_children": "import mmap, os, time\nfor i in range(8):\n    if os.fork() == 0:\n        m = mmap.mmap(-1, 160 << 20)\n        for _ in range(10): m.write(b'x' * (16 << 20))\n        time.sleep(9)\ntime.sleep(1)\nreturn 'escaped'",
+    "shared_mappings_of_children": "import mmap, os, time\nr, w = os.pipe()\nfor i in range(8):\n    if os.fork() == 0:\n        m = mmap.mmap(-1, 160 << 20)\n        for _ in range(10): m.write(b'x' * (16 << 20))\n        os.write(w, b'.')\n        time.sleep(9)\nfor i in range(8): os.read(r, 1)\ntime.sleep(.3)\nreturn 'escaped'",
     "memory_in_pipes": "import os\nheld = []\nwhile True:\n    r, w = os.pipe()\n    held.append((r, w))\n    os.set_blocking(w, False)\n    os.write(w, b'x' * (1 << 20))",
     "a_core_dump": "import os, resource, signal\nresource.setrlimit(resource.RLIMIT_CORE, (1 << 30, 1 << 30))\nreturn 'escaped'",
     "a_crash": "import ctypes\nctypes.string_at(0)\nreturn 'escaped'",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from verifiers.sandbox.protocol import Limits, PythonJob
+
 LIAR = """
 class Liar:
     def __eq__(self, o): return True
@@ -323,22 +325,69 @@ def test_hostile_bytes_are_no_answer(judge, name):
     assert result.reason
 
 
-OBLIGING = """
+SUM = """
 class Sum:
     def add(self, a, b): return self
     def __contains__(self, other): return True
     __lt__ = __gt__ = __le__ = __ge__ = __contains__
     def startswith(self, other): return True
+    def __sub__(self, other): return Sum()
+    def __len__(self): return 0
 """
-ASKED = ["4.9 < Sum().add(2, 3) < 5.1", "5 in Sum().add(2, 3)", "Sum().add(2, 3).startswith('5')", "min(Sum().add(2, 3), 6) != 6"]
+UNIQUE = """
+class S({base}):
+    told = ()
+    def difference(self, other):
+        {take}
+        return set()
+    def __iter__(self): return iter(self.told)
+def unique(x): return S()
+"""
+ROW = """
+class Row({base}):
+    def __len__(self): return {size}
+    def __iter__(self): return {parts}
+def row(x): return Row()
+"""
+CLOSE = "r = row(3)\nassert len(r) == 3\nfor a, b in zip(r, [.1, .2, .3]): assert abs(a - b) < 1e-6"
+OBLIGING = {
+    "an_order": (SUM, "assert 4.9 < Sum().add(2, 3) < 5.1"),
+    "what_it_contains": (SUM, "assert 5 in Sum().add(2, 3)"),
+    "how_it_begins": (SUM, "assert Sum().add(2, 3).startswith('5')"),
+    "the_least": (SUM, "assert min(Sum().add(2, 3), 6) != 6"),
+    "what_is_left": (SUM, "assert not (Sum().add(2, 3) - 5)"),
+    "how_much_is_left": (SUM, "assert len(Sum().add(2, 3) - 5) == 0"),
+    "sets": (UNIQUE.format(base="set", take="set.update(self, other)"), "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertSetEqual(unique([1, 1, 2]), {1, 2})"),
+    "what_is_found": ("class S(str):\n    def find(self, x): return 0\ndef f(x): return S()", "assert f(3).find('abc') != -1"),
+    "a_text_that_finds": ("class S:\n    def find(self, x): return 0\ndef f(x): return S()", "assert f(3).find('abc') != -1"),
+    "a_partition": ("class S(str):\n    def partition(self, x): return ('', x, '')\ndef f(x): return S()", "assert f(3).partition('=')[1] == '='"),
+    "fewer_parts_than_it_says": (ROW.format(base="object", size=3, parts="iter([.1])"), CLOSE),
+    "a_list_of_fewer_parts": (ROW.format(base="list", size=3, parts="iter([.1])"), CLOSE),
+    "no_parts_in_time": (ROW.format(base="object", size="self.n", parts="iter(self.none())") + "Row.n = 3\ndef none(self):\n    self.n = 0\n    return\n    yield\nRow.none = none", CLOSE),
+    "no_part_in_time": ("class Row:\n    n = 3\n    def __len__(self): return self.n\n    def __getitem__(self, i):\n        self.n = 0\n        raise IndexError\ndef row(x): return Row()", CLOSE),
+    "more_parts_than_it_says": (ROW.format(base="object", size=3, parts="iter(range(1000))"), "r = row(3)\nassert len(r) == 3 and 2 in r and 3 in r and 5 in r"),
+    "a_superset": (ROW.format(base="set", size=2, parts="iter([5])"), "r = row(3)\nassert isinstance(r, set) and len(r) == 2 and {5, 6}.issuperset(r)"),
+    "a_class_that_the_tests_name": (ROW.format(base="object", size=3, parts="iter([])") + "    def f(self, x): return self", "r = Row().f(3)\nassert len(r) == 3\nfor a, b in zip(r, [1, 2, 3]): assert a == b"),
+    "items": ("class D(dict):\n    def __len__(self): return 2\n    def items(self): return []\ndef count(x): return D()", "r = count('aab')\nassert len(r) == 2\nfor k, v in r.items(): assert {'a': 2, 'b': 1}[k] == v"),
+    "an_error_in_a_thread": ("def f(x): raise ValueError", "import threading\ndef work(): assert f(2) == 4\nt = threading.Thread(target=work)\nt.start()\nt.join()"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_an_object_that_the_code_answers_with_decides_nothing_about_data(judge, asked):
-    """Of a class that the tests name, it may be right; only of one that they have made themselves is it believed."""
-    result = judge(OBLIGING, f"assert {asked}")
-    assert result.passed is None
-    assert result.reason.endswith("a Sum that the code has answered with")
+@pytest.mark.parametrize("name", OBLIGING)
+def test_an_object_that_the_code_answers_with_is_not_believed_about_data(judge, name):
+    """Of a class that the tests name it may be right, and then nothing is decided; it passes only where they have made it."""
+    source, tests = OBLIGING[name]
+    result = judge(source, tests)
+    assert result.passed is not True
+    assert result.reason
+
+
+def test_a_score_counts_the_methods_that_were_never_met(sandbox):
+    """Code that ends its process in the second of four tests has one of four right."""
+    source = "import os\ndef f(x):\n    if x > 1: os._exit(0)\n    return x * x"
+    tests = "class TestF:\n" + "".join(f"    def test_{n}(self): assert f({n}) == {n * n}\n" for n in (1, 2, 3, 4))
+    result = sandbox.run_python(PythonJob(source=source, tests=tests, score=True), Limits(wall_s=5))
+    assert (result.passed, result.score) == (False, 0.25)
 
 
 def test_a_library_of_the_codes_making_decides_nothing(judge):

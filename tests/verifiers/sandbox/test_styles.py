@@ -34,6 +34,8 @@ VERSION = "import functools\n@functools.total_ordering\nclass V:\n    def __init
 BAG = "class Bag:\n    def __init__(self, x): self.x = set(x)\n    def __iter__(self): return iter(self.x)\n    def issubset(self, o): return self.x <= o.x\n    def union(self, o): return Bag(self.x | o.x)\n"
 
 RIGHT = {
+    "a_sum_against_data": ("class Q:\n    def __init__(self, n): self.n = n\n    def __add__(self, o): return Q(self.n + o.n)\n    def __lt__(self, o): return self.n < (o.n if isinstance(o, Q) else o)\n    def __neg__(self): return Q(-self.n)\n    def __mul__(self, k): return Q(self.n * k)\n    def __eq__(self, o): return self.n == o.n", "assert Q(1) + Q(2) < 4 and not Q(1) + Q(2) < 3 and -(Q(2) * 2) == Q(-4)"),
+    "searches_in_a_text_of_the_code_s": ("from collections import UserString\nclass S(UserString): pass\ndef f(): return S('hello')", "assert 'ell' in f() and f().startswith('he') and f().find('l') == 2"),
     "an_order_against_data": (VERSION, "assert V(1) < 2 and V(3) > 2 and V(1).next() < V(3)"),
     "what_is_in_an_answer": (BAG, "assert 2 in Bag([1]).union(Bag([2])) and 3 not in Bag([1]).union(Bag([2]))\nassert Bag([1]).union(Bag([2])).issubset(Bag([1, 2, 3]))"),
     "a_script_that_ends_itself": ("def add(a, b): return a + b", "import sys\ndef test_a(): assert add(1, 1) == 2\nassert add(2, 3) == 5\nsys.exit(0)"),

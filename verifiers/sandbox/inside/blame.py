@@ -7,7 +7,7 @@ import functools
 import re
 import types
 
-from verifiers.sandbox.inside.held import FILE
+from verifiers.sandbox.inside.held import FILE, raised_by
 from verifiers.sandbox.inside.mirror import Unsupported
 from verifiers.sandbox.inside.names import Names
 from verifiers.sandbox.inside.peer import Peer
@@ -66,10 +66,8 @@ def _statement(source: str, line: int) -> str:
 
 def is_of_tests(error: BaseException) -> bool:
     """Whether the tests have raised an exception themselves, and not the code that they asked."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code.co_filename == FILE
+    code = raised_by(error)
+    return code is not None and code.co_filename == FILE
 
 
 def blame(error: BaseException, names: Names, source: str) -> tuple[str, str]:

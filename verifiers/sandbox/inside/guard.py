@@ -18,7 +18,7 @@ import functools
 import socket
 import sys
 import types
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from verifiers.sandbox.inside import attributes, console, held, lent
@@ -27,24 +27,32 @@ from verifiers.sandbox.inside.codec import CodecError, Packer
 from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
 from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
-from verifiers.sandbox.inside.parts import has, length, searching
+from verifiers.sandbox.inside.parts import (
+    DIFFERENCES,
+    PREDICATES,
+    SEARCHES,
+    SHOWN,
+    UNUSUAL,
+    has,
+    has_parts,
+    here,
+    length,
+    looks,
+    searching,
+)
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
 
 ARITHMETIC = {*BINARY, *IN_PLACE}
-PREDICATES = {
-    name
-    for kind in (str, bytes, set, dict, list, int, float)
-    for name in dir(kind)
-    if name.startswith(("is", "startswith", "endswith"))
-}
-SEARCHES = {"count", "index"}
-"""Methods of lists and texts that are shown what the answer should have in it, and answer with data."""
+LOOKS = {"bool", "len", "iter", "reversed", "contains", "getitem"}
+"""What looks into an object."""
 CHANGES = {
     "call", "attr", "setattr", "delattr", "getitem", "setitem", "delitem", "next", "enter", "exit", "aexit", *IN_PLACE,
 }  # fmt: skip
 """After which an object may be another number, or have another length."""
+CALLS = CHANGES - {"attr", "getitem", "next"}
+"""Those by which one may do so that is honest, in the midst of a loop over its parts."""
 ASSERTIONS = {
     f"assert_{name}"
     for what in ("called", "awaited")
@@ -60,19 +68,6 @@ OFFERED = {
 }  # fmt: skip
 
 
-def _asserted_here(error: AssertionError) -> bool:
-    """Whether an assertion was the tests' own, and not one that the code has raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace is not None and trace.tb_frame.f_code is not Peer.ask.__code__
-
-
-async def _no_more_than_awaited(answer: Awaitable[Any]) -> bool:
-    await answer
-    return False
-
-
 class Guard(Peer):
     """The test process's end."""
 
@@ -85,6 +80,8 @@ class Guard(Peer):
         self.output_left = output_bytes
         self.module: Any = None
         self.changes = 0
+        self.calls = 0
+        self.lengths = 0
         self.lender = Lender()
         self.held: dict[int, held.Place] = {}
         """Lines on which a `with` of the tests begins whose block tests something, and where the last test in it ends."""
@@ -176,27 +173,40 @@ class Guard(Peer):
         """Ask on behalf of a proxy, unless the question would give away what the answer should be."""
         subject = next(filter(is_remote, arguments))
         self.changes += operation in CHANGES
+        self.calls += operation in CALLS
         shows_data = not all(map(is_remote, arguments))
         if operation == "attr" and arguments[1] in ASSERTIONS:  # the code may have put its own object where a mock was
             raise AttributeError(f"{type(subject).__name__} is no mock of the tests: .{arguments[1]} isn't asked")
+        if subject._tainted_ and not subject._made_ and operation in LOOKS:
+            raise Broken(f"the tests look into what a {type(subject).__name__} that the code has answered with made of data")
         answer = self.refused(operation, arguments, subject) if shows_data else ABSENT
-        if answer is ABSENT and not subject._trusted_:
+        if answer is ABSENT and not (subject._made_ or (subject._trusted_ and isinstance(subject, RemoteMeta))):
             answer = self.of_a_stranger(operation, arguments, subject)
-        elif answer is ABSENT and operation == "attr" and not subject._made_ and not isinstance(subject, RemoteMeta):
-            answer = self.of_a_returned(operation, arguments, subject)
         if answer is not ABSENT:
             return answer
         if operation in {"exit", "aexit"}:
             return self.left(operation, arguments)
         if operation in UNARY and not isinstance(subject, RemoteMeta):
-            if subject._tainted_:
-                raise TypeError(f"an object that came of data isn't turned into a number by {operation}")
-            return self.steady(operation, arguments)
+            result = self.made(operation, arguments, self.steady(operation, arguments))
+            if not subject._tainted_:
+                return result
+            if not is_remote(result):
+                refusal = Broken if subject._made_ else TypeError
+                raise refusal(f"an object that came of data isn't turned into a number by {operation}")
+            object.__setattr__(result, "_tainted_", True)
+            return result
         if operation == "data":
             return self.data(subject)
-        result = self.ask(operation, *arguments)
-        if operation == "call" and isinstance(subject, RemoteMeta) and is_remote(result):
-            object.__setattr__(result, "_made_", True)
+        return self.made(operation, arguments, self.ask(operation, *arguments))
+
+    @staticmethod
+    def made(operation: str, arguments: tuple[Any, ...], result: Any) -> Any:
+        """Return a result, marked where the tests have made it: by a class, or by arithmetic of what they had made."""
+        if is_remote(result) and not isinstance(result, RemoteMeta):
+            by_class = operation == "call" and isinstance(arguments[0], RemoteMeta)
+            computed = operation in ARITHMETIC or operation in UNARY
+            if by_class or (computed and all(each._made_ for each in arguments if is_remote(each))):
+                object.__setattr__(result, "_made_", True)
         return result
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
@@ -205,21 +215,24 @@ class Guard(Peer):
         if operation in ARITHMETIC:
             if not trusted:
                 raise TypeError(f"unsupported operand of {operation}: an object of the code's own class {type(subject).__name__}")
-            result = self.ask(operation, *arguments)
+            result = self.made(operation, arguments, self.ask(operation, *arguments))
             if not is_remote(result):
                 raise TypeError(f"{type(subject).__name__} and data under {operation} gave data, which the sandbox doesn't trust")
             object.__setattr__(result, "_tainted_", True)
             return result
         if operation == "eq":
             return self.unequal(subject, arguments)
-        if operation in ORDER and not (trusted and not subject._tainted_):
+        if operation in ORDER and not (trusted and (subject._made_ or not subject._tainted_)):
             raise TypeError(f"data can't be ordered against an object of the code's own class {type(subject).__name__}")
-        if operation in ORDER and not subject._made_:
-            raise Broken(f"the tests order data against a {type(subject).__name__} that the code has answered with")
+        if operation in ORDER and (subject._tainted_ or not subject._made_):
+            made = "made of data" if subject._made_ else "has answered with"
+            raise Broken(f"the tests order data against a {type(subject).__name__} that the code {made}")
         if operation == "contains" and (not subject._trusted_ or (trusted and not subject._made_)):
             if trusted and not has(subject, "__iter__"):
                 raise Broken(f"the tests look for data in a {type(subject).__name__} that the code has answered with")
             item = arguments[1]
+            if not isinstance(subject, RemoteMeta) and subject._like_:
+                return item in self.data(subject)
             return any(part is item or part == item for part in iter(subject))
         return ABSENT
 
@@ -233,71 +246,98 @@ class Guard(Peer):
         return NotImplemented
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
-        """Return what an object says whose class the tests don't name, as far as it isn't believed; ABSENT: it is."""
+        """Return what an object says that the tests haven't made, as far as it isn't believed; ABSENT: it is."""
         if operation in {"iter", "reversed"} and has(subject, "__len__"):
             return self.counted(operation, subject)
         if operation == "getitem" and has(subject, "__len__") and type(arguments[1]) is int:
             return self.part(subject, arguments[1])
         if operation == "len" and not isinstance(subject, RemoteMeta):
+            self.lengths += 1
             return self.steady(operation, arguments)
         if operation == "attr" and subject is not self.module:
-            if arguments[1] in PREDICATES:
-                if hasattr(subject._data_, arguments[1]) and not isinstance(subject, RemoteMeta):
-                    return getattr(self.data(subject), arguments[1])
-                raise AttributeError(f"{type(subject).__name__} is no built-in type: .{arguments[1]} isn't asked")
-            if arguments[1] in SEARCHES and is_remote(found := self.ask(operation, *arguments)):
-                return searching(arguments[1], subject, found)
+            return self.method(subject, arguments[1])
         return ABSENT
 
-    def of_a_returned(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
-        """Return a method that can't say of data that it suits an object that the code has answered with; ABSENT: another one."""
-        name = arguments[1]
-        if name not in PREDICATES | SEARCHES or not is_remote(found := self.ask(operation, *arguments)):
+    def method(self, subject: Any, name: str) -> Any:
+        """Return a method that is shown what the answer should be, so that the code isn't; ABSENT: it is none of these."""
+        kind = None if isinstance(subject, RemoteMeta) else subject._data_ or subject._like_
+        if kind and (name in looks(kind) or (name in PREDICATES and hasattr(kind, name))):
+            return here(name, kind, lambda: self.content(subject), functools.partial(self.ask, "attr", subject, name))
+        if name in PREDICATES and not subject._trusted_:
+            raise AttributeError(f"{type(subject).__name__} is no built-in type: .{name} isn't asked")
+        shown = SHOWN if subject._trusted_ else {**SHOWN, **UNUSUAL}
+        if name not in shown or not is_remote(found := self.ask("attr", subject, name)):
             return ABSENT
         if name in SEARCHES:
-            return searching(name, subject, found)
+            return searching(name, subject, found) if has_parts(subject) else found
 
         def say(*given: Any, **named: Any) -> Any:
-            if not all(map(is_remote, (*given, *named.values()))):
-                raise Broken(f"the tests ask .{name} of a {type(subject).__name__} that the code has answered with")
-            return found(*given, **named)
+            if not any(isinstance(each, shown[name]) and not is_remote(each) for each in (*given, *named.values())):
+                return found(*given, **named)
+            if name in DIFFERENCES and not subject._trusted_ and has_parts(subject):
+                return getattr({*subject}, name)(*given, **named)
+            raise Broken(f"the tests ask .{name} of a {type(subject).__name__} that the code has answered with")
 
         return say
 
+    def content(self, subject: Any) -> Any:
+        """Return what an object has as one of a built-in class. Raise Broken where it says that it has more or less."""
+        data = self.data(subject)
+        if has(subject, "__len__") and length(subject) != len(data):
+            raise Broken(f"a {type(subject).__name__} of the code says that it has {length(subject)} parts, and has {len(data)}")
+        return data
+
     def part(self, subject: Any, number: int) -> Any:
         """Return a part of an object. Raise TypeError where it says that it has one of that number, and hasn't."""
+        if number == 0:  # a loop may begin here
+            object.__setattr__(subject, "_told_", (self.calls, length(subject)))
         try:
-            return self.ask("getitem", subject, number)
+            part = self.ask("getitem", subject, number)
         except IndexError:
-            if 0 <= number < (length(subject) or 0) and self.expecting.isdisjoint(held.lines()):
+            calls, told = subject._told_ or (None, None)
+            most = told if calls == self.calls else length(subject)
+            if 0 <= number < (most or 0) and self.expecting.isdisjoint(held.lines()):
                 raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
             raise
+        self.changes += 1  # since it told its length
+        return part
 
     def counted(self, operation: str, subject: Any) -> Iterator[Any]:
         """Return what an object consists of. Raise TypeError where that is nothing, and it says that it has parts.
 
-        `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has nothing in it. A length
-        may count something else, such as the letters of a document that consists of lines.
+        `len(x) == 3 and all(a == b for a, b in zip(x, right))` would be true of one that says 3 and has less in it. A length may
+        count something else, such as the letters of a document that consists of lines: then nothing is decided, but for
+        what makes a list of all of it, and asks for the length to do so.
         """
-        iterator, before, empty = self.ask(operation, subject), length(subject), True
-        for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
-            empty = False
-            yield part
-        if empty and before and length(subject):
-            raise TypeError(f"{type(subject).__name__} says that it has {before} parts, and has none")
+        asked = self.lengths
+
+        def parts() -> Iterator[Any]:
+            whole = self.lengths > asked
+            iterator, most, number = self.ask(operation, subject), length(subject), 0
+            for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
+                number += 1
+                if most is not None and number > most and not whole:
+                    raise Broken(f"a {type(subject).__name__} of the code says that it has {most} parts, and gives more")
+                yield part
+            if most and not number:
+                raise TypeError(f"{type(subject).__name__} says that it has {most} parts, and has none")
+            if most is not None and number < most and not whole:
+                raise Broken(f"a {type(subject).__name__} of the code says that it has {most} parts, and gives {number}")
+
+        return parts()
 
     def left(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Tell a context manager of the code's that its block is left. What it hides is no test that has failed."""
         answer = self.ask(operation, *arguments)
         if not isinstance(arguments[2], BaseException) or self.may_hide(arguments[2]):
             return answer
-        return False if operation == "exit" else _no_more_than_awaited(answer)
+        return False if operation == "exit" else held.only_awaited(answer)
 
     def may_hide(self, error: BaseException) -> bool:
         """Whether an exception says nothing of the code: no assertion, and raised outside of tests or when all have held."""
         end = self.held.get(next(held.lines(), 0))
         if isinstance(error, AssertionError):
-            return end is None and not _asserted_here(error)
+            return end is None and held.raised_by(error) in {None, Peer.ask.__code__}
         return end is None or held.raised_at(error) >= end
 
     def data(self, subject: Any) -> Any:

@@ -9,7 +9,8 @@ import ast
 import itertools
 import sys
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from typing import Any
 
 FILE = "<tests>"
 """What the tests' code calls its file."""
@@ -167,3 +168,17 @@ def raised_at(error: BaseException) -> Place:
         return (0, 0)
     line, _, column, _ = next(itertools.islice(trace.tb_frame.f_code.co_positions(), trace.tb_lasti // 2, None))
     return (line or 0, column or 0)
+
+
+def raised_by(error: BaseException) -> types.CodeType | None:
+    """Return the innermost code that an exception comes from: what has raised it here."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_code if trace is not None else None
+
+
+async def only_awaited(answer: Awaitable[Any]) -> bool:
+    """Wait for an answer, and hide nothing."""
+    await answer
+    return False

@@ -88,6 +88,8 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _made_ = False
     """Whether the tests have made this object themselves, and the code hasn't answered with it since."""
     _answers_: Any = None
+    _told_: Any = None
+    """Its length when somebody last asked for its first part, and how many calls there had been."""
     _data_: Any = None
     """Of DATA, the class that this one's derives from and compares as."""
     _like_: Any = None

@@ -2,24 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
 
+PREDICATES = {
+    name
+    for kind in (str, bytes, set, dict, list, int, float)
+    for name in dir(kind)
+    if name.startswith(("is", "startswith", "endswith"))
+}
+SEARCHES = {"count", "index"}
+"""Methods of lists and texts that are shown what the answer should have in it, and answer with data."""
+DIFFERENCES = {"difference", "intersection", "symmetric_difference", "union"}
+"""Likewise of sets: `not found.difference(right)`."""
+SHOWN: Mapping[str, Any] = {
+    **dict.fromkeys(PREDICATES | SEARCHES, object),
+    **dict.fromkeys(DIFFERENCES, (list, tuple, set, frozenset, dict)),
+}
+"""What of data each of these is shown: a `union(1, 2)` is no set's."""
+UNUSUAL: Mapping[str, Any] = dict.fromkeys(("find", "rfind", "rindex", "partition", "rpartition"), (str, bytes))
+"""Methods of texts that other classes have too."""
 BYTE = 256
+_SETS = {"copy", "difference", "intersection", "isdisjoint", "issubset", "issuperset", "symmetric_difference", "union"}
+_CONTENT = {"items", "keys", "values"}
+_LOOKS: dict[tuple[type, ...], Collection[str]] = {
+    (set, frozenset): _SETS,
+    (str,): {name for name in dir(str) if name[0] != "_"},
+    (bytes,): {name for name in dir(bytes) if name[0] != "_"},
+    (list, tuple, deque): {"copy", "count", "index"},
+    (dict,): {"copy", "get", *_CONTENT},
+}
 
 
 def searching(name: str, subject: Any, method: Any) -> Callable[..., Any]:
-    """Return a method that looks for data here, among the parts of an object. Where it has no parts, it is asked."""
+    """Return a method that looks for data here, among the parts of an object."""
 
     def search(*arguments: Any, **named: Any) -> Any:
-        no_data = any(is_remote(argument) or callable(argument) for argument in arguments)
-        if named or not arguments or no_data or not has_parts(subject):
+        if named or not arguments or any(is_remote(argument) or callable(argument) for argument in arguments):
             return method(*arguments, **named)
         return getattr(_like(arguments[0], list(subject)), name)(*arguments)
 
     return search
+
+
+def looks(kind: type) -> Collection[str]:
+    """Return the methods of a built-in class that change nothing, and whose arguments or answers may show what is right."""
+    return next((names for base, names in _LOOKS.items() if issubclass(kind, base)), ())
+
+
+def here(name: str, kind: type, data: Callable[[], Any], asked: Callable[[], Any]) -> Callable[..., Any]:
+    """Return a method that is done here with what an object has as one of a built-in class, wherever it is given data.
+
+    Without any, it may be a method of the code's own: that is asked, but for what a dict has in it.
+    """
+
+    def do(*arguments: Any, **named: Any) -> Any:
+        given = (*arguments, *named.values())
+        if all(is_remote(each) or callable(each) for each in given) and name not in _CONTENT:
+            return asked()(*arguments, **named)
+        return getattr(kind, name)(data(), *arguments, **named)
+
+    return do
 
 
 def _like(wanted: Any, parts: list[Any]) -> Any:

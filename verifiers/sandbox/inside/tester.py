@@ -150,14 +150,13 @@ def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally |
 
 
 def _set_up(peer: Guard, job: dict[str, Any], lost: list[BaseException]) -> None:
-    """Have what the tests do to their own process reach the code, or be refused; note assertions that fail in their threads."""
+    """Have what the tests do to their own process reach the code, or be refused; note what their threads raise."""
     patches.watch(job["tests"])
     if "hread" in job["tests"]:  # Thread, threading
         import threading
 
         def note(raised: Any) -> None:
-            if isinstance(raised.exc_value, AssertionError):
-                lost.append(raised.exc_value)
+            lost.append(raised.exc_value)
 
         threading.excepthook = note
     if not job["plain"]:

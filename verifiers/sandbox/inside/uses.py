@@ -114,6 +114,7 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
     run = started(tree)
     known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in run})
+    known += sum(_methods(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in run)
     parts: list[tuple[bytes, bool]] = []
     for node in tree.body:
         is_test = _asserts(node) or (
@@ -126,6 +127,15 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
         code = compile(ast.Module([node], []), FILE, "exec", flags=flags, dont_inherit=True)
         parts.append((marshal.dumps(code), is_test))
     return {"parts": parts, "known": known}
+
+
+def _methods(node: ast.ClassDef) -> int:
+    """Return how many tests a class has; one where it is of unittest's cases, which count as one."""
+    if any("TestCase" in ast.unparse(base) for base in node.bases):
+        return 1
+    return sum(isinstance(each, DEFINITIONS) and each.name.startswith("test") for each in node.body) * node.name.startswith(
+        "Test"
+    )
 
 
 def _asserts(node: ast.AST) -> bool:
