@@ -219,10 +219,10 @@ class _Scoring:
             verify_build(self.lake, build, ["traces"])
             source = parquet(self.lake.snapshot("traces", self.spec.dataset, build["build_id"]) / "*.parquet")
         else:
-            async with wiring.open_teachers(self.spec, self.path, keys=False) as teachers:
-                made = teachers  # of which only what they add to a request's address counts here
             verifiers = judging.make_verifiers(self.spec, self.path)
-            await asyncio.to_thread(stage, self.spec, self.path, workspace, made, verifiers, self.stop, self._say)
+            # Of the teachers, only what they add to a request's address counts here.
+            async with wiring.open_teachers(self.spec, self.path, keys=False) as made:
+                await asyncio.to_thread(stage, self.spec, self.path, workspace, made, verifiers, self.stop, self._say)
             source = "slots ANTI JOIN unwanted USING (ord, arm, sample_index) WHERE stored"
         await asyncio.to_thread(workspace.execute, f"CREATE TABLE wanted AS SELECT DISTINCT sample_id FROM {source}")
 

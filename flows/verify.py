@@ -98,9 +98,9 @@ async def _verify(spec: Spec, path: Path, lake: Lake, console: Console, *, again
     verifiers = judging.make_verifiers(spec, path)
     await ready(verifiers)
     run = new_id()
-    async with wiring.open_teachers(spec, path, keys=False) as made:
-        teachers = made  # of which only what they add to a request's address counts here
     async with contextlib.AsyncExitStack() as stack:
+        # Of which only what they add to a request's address counts here.
+        teachers = await stack.enter_async_context(wiring.open_teachers(spec, path, keys=False))
         stack.enter_context(signals(stop, say))
         await stack.enter_async_context(entered(lake.writing(say, check=stop.check, lost=stop.from_threads())))
         workspace = stack.enter_context(Workspace(lake, lake.staging / run))

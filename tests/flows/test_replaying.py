@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from flows.loading import load_spec
+from flows.scoring import Asked, score
+from flows.verify import verify
 from storage.lake import Lake
+from tasks.draw import Spending
+from tests.e2e.teacher import LoopbackTeacher
 from tests.flows.test_landing import build
+from tests.tasks.score import fake_vllm
 
 TEXT = "What is 2 + 2?"
 
@@ -72,3 +81,27 @@ async def test_the_same_under_two_ids(folder: Path):
     lake = Lake(folder / "lake")
     stored = [row for part in sorted((lake.root / "samples").glob("*.parquet")) for row in pq.read_table(part).to_pylist()]
     assert sorted(row["response"] for row in stored) == ["a", "b"]
+
+
+def test_judged_again(folder: Path):
+    """What is stored of answers under an id is found, and judged, with no build."""
+    write(folder / "a.jsonl", {"prompt_id": "p", "responses": ["a", "b"]})
+    asyncio.run(answers(folder, "p"))
+    path = folder / "spec.yaml"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verify": [{"use": "truncation"}]}))
+    found = verify(load_spec(path), path, Lake(folder / "lake"), Console(file=io.StringIO()), again=False)
+    assert (found.samples, found.judged) == (2, 2)
+
+
+def test_scored(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is stored of them is found by a scorer, too."""
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    write(folder / "a.jsonl", {"prompt_id": "p", "responses": ["a", "b"]})
+    asyncio.run(answers(folder, "p"))
+    path, console, asked = folder / "spec.yaml", Console(file=io.StringIO()), Asked(teacher="s", top=1, which="all")
+    with LoopbackTeacher(lambda body, _: fake_vllm.answer(body)) as scorer:
+        given = json.loads(path.read_text())
+        one = {"name": "s", "provider": "openai", "base_url": scorer.url, "model": "m", "license": "MIT", "draw": False}
+        path.write_text(json.dumps(given | {"teachers": [*given["teachers"], one]}))
+        found = score(load_spec(path), path, Lake(folder / "lake"), console, asked=asked, spending=Spending())
+    assert (found.samples, found.scored) == (2, 2)
