@@ -12,7 +12,7 @@ import duckdb
 
 from storage.lake import Lake
 from storage.parquet import writing
-from storage.schemas import SNAPSHOTS, STORES
+from storage.schemas import SNAPSHOTS, STORES, TABLES
 from storage.sql import explained, parquet
 
 _BUILDS = """
@@ -49,7 +49,11 @@ def write(lake: Lake) -> None:
             if not any((lake.root / table).glob("*/*/*.parquet")):
                 continue  # no build grew prompts
             folder = "regexp_extract(filename, '.*/dataset=([^/]*)/build=([^/]*)/[^/]*$', ['dataset', 'build'])"
-            columns = "* EXCLUDE (filename)" if table == "traces" else f"* EXCLUDE (filename), {folder}.dataset AS dataset"
+            columns = "* EXCLUDE (filename)"
+            if "generation" in TABLES[table].names:
+                columns += " REPLACE (generation::SMALLINT AS generation)"  # parts of an earlier version have int32
+            if "dataset" not in TABLES[table].names:
+                columns += f", {folder}.dataset AS dataset"
             source = parquet(lake.glob(table), filename=True)
             connection.execute(f"CREATE VIEW {table} AS SELECT {columns}, {folder}.build AS build FROM {source}")
             connection.execute(

@@ -1,6 +1,6 @@
 """The lake's tables as Arrow schemas.
 
-Columns may be added; none is renamed, retyped or dropped.
+Columns may be added; none is renamed, retyped or dropped. Parts of an earlier version have `generation` as int32.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ PROMPTS = pa.schema(
         ("tags", pa.map_(pa.string(), pa.string())),
         ("source", pa.string()),
         ("license", pa.string()),
-        ("generation", pa.int32()),
+        ("generation", pa.int16()),
         ("parents", pa.list_(pa.string())),
         ("grown_by", pa.string()),
     ]
@@ -147,7 +147,7 @@ TRACES = pa.schema(
         ("train_use", pa.string()),
         ("terms", pa.string()),
         ("acknowledgement", pa.string()),
-        ("generation", pa.int32()),
+        ("generation", pa.int16()),
         ("split", pa.string()),
         ("created_at", _TIME),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from storage.errors import SourceError
 from storage.identity import prompt_id
 from storage.lake import Lake
 from storage.parquet import read_batches
@@ -16,6 +17,8 @@ from tasks.sources.tables import short
 
 ROWS = 1_000
 """Rows that become Python values at a time."""
+LATEST = 32_000
+"""The latest generation that a prompt may be of: the lake's tables have 16 bits for it, and growth adds some."""
 
 
 def rows(source: PromptSource) -> Iterator[tuple[str, Row]]:
@@ -64,4 +67,6 @@ def _prompt(row: Row, place: str, source: PromptSource) -> Found:
 
 def _raised(made: Found, generation: int) -> Found:
     higher = max(made.prompt.generation, generation)
+    if higher > LATEST:
+        raise SourceError(f"{made.place}: would be of generation {higher:,}, and the latest that can be is {LATEST:,}")
     return dataclasses.replace(made, prompt=dataclasses.replace(made.prompt, generation=higher))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from storage import catalog
@@ -75,6 +76,19 @@ class TestViews:
         )
         numbers = (9, 2, 4, 3, None)
         assert rows == [("maps", "other", *numbers), ("sums", "z-first", *numbers), ("sums", "a-second", *numbers)]
+
+    @pytest.mark.parametrize("table", ["traces", "prompts"])
+    def test_generations_of_an_earlier_version(self, written: Lake, table: str):
+        """Parts that have generations in 32 bits are read beside those of 16, as which the views give all of them."""
+        part = next(written.snapshot(table, "sums", "z-first").glob("*.parquet"))
+        schema = TABLES[table]
+        place = schema.get_field_index("generation")
+        write_rows(part, schema.set(place, pa.field("generation", pa.int32())), [{"prompt_id": "old", "generation": 3}])
+        catalog.write(written)
+        for view in (table, f"current_{table}"):
+            described = f"SELECT column_type FROM (DESCRIBE {view}) WHERE column_name = 'generation'"
+            assert query(written, described) == [("SMALLINT",)]
+        assert query(written, f"SELECT generation FROM {table} WHERE prompt_id = 'old'") == [(3,)]
 
     def test_exports(self, written: Lake):
         """Each export is a row."""

@@ -40,8 +40,9 @@ TYPES = {
     ("samples", "seed"): pa.int64(),
     ("samples", "created_at"): pa.timestamp("us", tz="UTC"),
     ("verdicts", "passed"): pa.bool_(),
-    ("traces", "generation"): pa.int32(),
+    ("traces", "generation"): pa.int16(),
     ("traces", "created_at"): pa.timestamp("us", tz="UTC"),
+    ("prompts", "generation"): pa.int16(),
     ("prompts", "tags"): pa.map_(pa.string(), pa.string()),
 }
 

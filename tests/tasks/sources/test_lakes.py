@@ -61,6 +61,14 @@ async def test_a_higher_generation(lake: Lake):
     assert [each.prompt.generation for each in read(lake, generation=5)] == [5, 8]
 
 
+async def test_too_high_a_generation(lake: Lake):
+    """A generation for which the lake's tables have no room is refused by its row."""
+    await landed(lake, Spec(prompts=[make_prompt("a", generation=32_000)]))
+    assert read(lake, take="prompts")[0].prompt.generation == 32_000
+    with pytest.raises(SourceError, match=r"part-00000.parquet: row 1: would be of generation 32,001"):
+        read(lake)
+
+
 async def test_prompts(lake: Lake):
     """Prompts come as they stood there: turns, tags, licence, generation and the source's own id."""
     prompt = make_prompt("2 + 2?", prompt_id="p7", messages=TURNS, reference="4", tags={"topic": "sums"}, generation=1)
