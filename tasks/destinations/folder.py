@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from storage.errors import SpecError
-from storage.parquet import refused, sync
+from storage.errors import SpecError, StorageError
+from storage.locks import taken
+from storage.parquet import sync, writing
 from tasks.destinations.place import MANIFEST, Place, foreign, own
 from tasks.options import NAME_BYTES
 
-_BESIDE = len("..new")
+logger = logging.getLogger(__name__)
+_SUFFIX = ".stillhouse"
+_BESIDE = len(f".{_SUFFIX}")
 """Bytes more that the name has of the folder beside it, in which it is made."""
+_LOCK = "export.lock"
+"""A file of that folder, which is locked while an export is made there, and by which it is known to be ours."""
 
 
 class Folder:
@@ -42,6 +48,9 @@ class Folder:
             raise SpecError(f"exports: {self._to}: can't be written: {above} is not yours to write to")
         if len(os.fsencode(path.resolve().name)) > NAME_BYTES - _BESIDE:
             raise SpecError(f"exports: {self._to}: its name is longer than {NAME_BYTES - _BESIDE} bytes; choose a shorter one")
+        beside = _beside(path.resolve())
+        if _foreign(beside):
+            raise SpecError(f"exports: {self._to}: is made in {beside}, where somebody else's files are; move them")
         if self._path.exists() and not self._path.is_dir():
             raise SpecError(f"exports: {self._to}: is a file, and an export is a folder")
         if self._path.is_dir():
@@ -59,27 +68,73 @@ class Folder:
         """Give a folder beside it, which takes its place once it is whole."""
         self.check()
         target = self._path.resolve()
-        fresh, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
-        try:
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir(parents=True)
+        with _alone(target) as (fresh, old):
+            self.check()  # what stands there now
+            with writing(target):
+                fresh.mkdir()
             yield _Beside(fresh)
-            sync(fresh)
-            shutil.rmtree(old, ignore_errors=True)
-            if target.exists():
-                target.rename(old)
-            try:
-                fresh.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
-            sync(target.parent)
-            shutil.rmtree(old, ignore_errors=True)
-        except OSError as error:
-            raise refused(target, error) from error
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
+            with writing(target):
+                sync(fresh)
+                if target.exists():
+                    target.rename(old)
+                try:
+                    fresh.rename(target)
+                except OSError:
+                    if old.exists():
+                        old.rename(target)
+                    raise
+                sync(target.parent)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}{_SUFFIX}")
+
+
+def _foreign(beside: Path) -> bool:
+    """Whether somebody else's file or folder has the name of the one beside an export."""
+    if not beside.is_dir():
+        return os.path.lexists(beside)
+    return not (beside / _LOCK).exists() and any(beside.iterdir())
+
+
+@contextmanager
+def _alone(target: Path) -> Iterator[tuple[Path, Path]]:
+    """Give one process at a time where an export is made, and where the earlier one waits for it. Nothing is left of both."""
+    beside = _beside(target)
+    fresh, old = beside / "new", beside / "old"
+    with writing(target):
+        lock = _locked(target, beside)
+    try:
+        with writing(target):
+            if old.exists() and not target.exists():
+                old.rename(target)
+                logger.warning("%s: an export was killed as it replaced this one, which is back", target)
+        _clear(fresh, old)
+        yield fresh, old
+    finally:
+        _clear(fresh, old)
+        (beside / _LOCK).unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.rmdir()
+        os.close(lock)
+
+
+def _locked(target: Path, beside: Path) -> int:
+    while True:
+        with suppress(FileNotFoundError):  # whoever had it removes it
+            beside.mkdir(parents=True, exist_ok=True)
+            lock = os.open(beside / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            if not taken(lock):
+                os.close(lock)
+                raise StorageError(f"{target}: another export is being written there; wait for its end, or name another folder")
+            if os.fstat(lock).st_nlink:
+                return lock
+            os.close(lock)
+
+
+def _clear(*folders: Path) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Beside:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
+from storage.parquet import writing
 from tasks.destinations.place import MANIFEST, Place, foreign, own
 
 _URL = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?")
@@ -48,9 +49,11 @@ class Hub:
 
         with self._told("written"):
             earlier = self._earlier()
+        with writing(scratch):
             scratch.mkdir(parents=True, exist_ok=True)
-            place = _Gathering(scratch)
-            yield place
+        place = _Gathering(scratch)
+        yield place
+        with self._told("written"):
             self._api.create_repo(self._repository, repo_type="dataset", private=True, exist_ok=True)
             new = [CommitOperationAdd(path.name, str(path)) for path in place.files]
             gone = sorted(earlier - {path.name for path in place.files})

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
+from storage.parquet import writing
 from tasks.destinations.place import MANIFEST, UNFINISHED, Place, foreign, own
 
 _NEW = ".new"
@@ -52,20 +53,23 @@ class Remote:
     @contextmanager
     def filling(self, scratch: Path) -> Iterator[Place]:
         """Give a folder whose files are sent as they are done."""
-        with self._told("written"):
+        with writing(scratch):
+            scratch.mkdir(parents=True, exist_ok=True)
+        with self._written():
             files, root = self._open()
             earlier = self._earlier(files, root)
-            scratch.mkdir(parents=True, exist_ok=True)
-            place = _Sending(files, root, f"{root}/{_NEW}" if earlier else root, scratch)
-            try:
+            place = _Sending(files, root, f"{root}/{_NEW}" if earlier else root, scratch, self._written)
+        try:
+            with self._written():
                 if not earlier:
                     place.unfinished()
-                yield place
+            yield place
+            with self._written():
                 place.settle(earlier)
-            except BaseException:
-                with suppress(Exception):
-                    place.take_back()
-                raise
+        except BaseException:
+            with suppress(Exception):
+                place.take_back()
+            raise
 
     def _open(self) -> tuple[Any, str]:
         import fsspec
@@ -90,6 +94,9 @@ class Remote:
             raise foreign(self.shown, others)
         return ours
 
+    def _written(self) -> AbstractContextManager[None]:
+        return self._told("written")
+
     @contextmanager
     def _told(self, done: str) -> Iterator[None]:
         try:
@@ -102,7 +109,8 @@ class Remote:
 
 
 class _Sending:
-    def __init__(self, files: Any, root: str, to: str, folder: Path) -> None:
+    def __init__(self, files: Any, root: str, to: str, folder: Path, written: Callable[[], AbstractContextManager[None]]) -> None:
+        self._written = written
         self._files, self._root, self._to, self.folder = files, root, to, folder
         self._sent: list[str] = []
         if to != root and files.exists(to):  # of an upload that was killed
@@ -112,7 +120,8 @@ class _Sending:
     def done(self, path: Path) -> None:
         """Send it; the manifest waits for `settle`."""
         if path.name != MANIFEST:
-            self._files.put_file(str(path), f"{self._to}/{path.name}")
+            with self._written():
+                self._files.put_file(str(path), f"{self._to}/{path.name}")
             self._sent.append(path.name)
             path.unlink()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from storage.parquet import writing
 from tasks.destinations.place import Place
 from tasks.publishing.containers import CONTAINERS, Look
 from tasks.publishing.spool import Spool
@@ -58,9 +59,11 @@ def write(
         first = 0
         for index, size in enumerate(sizes):
             path = place.folder / f"{split.name}-{index:05d}-of-{number:05d}.{file}"
-            container.write(path, container.schema(schema), feed.take(size), first=first, look=look)
+            with writing(path):
+                container.write(path, container.schema(schema), feed.take(size), first=first, look=look)
+                described = describe(path)
             first += size
-            yield describe(path) | {"rows": size, "split": split.name}
+            yield described | {"rows": size, "split": split.name}
             place.done(path)
 
 

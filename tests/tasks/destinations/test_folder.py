@@ -99,9 +99,9 @@ class TestReplacing:
 
     def test_a_long_name(self, lake: Lake, tmp_path: Path):
         """A name that leaves no room for the folder beside it is told before anything is spent; one byte less does."""
-        with pytest.raises(SpecError, match=r"its name is longer than 250 bytes; choose a shorter one$"):
-            destination_at(str(tmp_path / ("x" * 251))).check()
-        assert run(lake, to="x" * 250)["rows"] == 10
+        with pytest.raises(SpecError, match=r"its name is longer than 243 bytes; choose a shorter one$"):
+            destination_at(str(tmp_path / ("x" * 244))).check()
+        assert run(lake, to="x" * 243)["rows"] == 10
 
     @pytest.mark.parametrize("to", ["locked/out", "locked"])
     def test_not_ours(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str):
@@ -113,11 +113,53 @@ class TestReplacing:
 
     def test_what_a_killed_export_left(self, lake: Lake, tmp_path: Path):
         """What a killed export left beside the folder is in nobody's way, and is cleared away."""
-        (tmp_path / ".out.new").mkdir()
-        (tmp_path / ".out.old").mkdir()
-        (tmp_path / ".out.new" / "train-00000-of-00009.parquet").write_text("half")
+        run(lake)
+        beside = tmp_path / ".out.stillhouse"
+        for name in ("new", "old"):
+            (beside / name).mkdir(parents=True)
+        (beside / "export.lock").touch()
+        (beside / "new" / "train-00000-of-00009.parquet").write_text("half")
         run(lake)
         assert listing(tmp_path) == ["lake", "out"]
+
+    def test_killed_between_the_renames(self, lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+        """An earlier export that a kill left aside is back, and said to be, also where the next export fails."""
+        run(lake)
+        before = content(tmp_path / "out")
+        beside = tmp_path / ".out.stillhouse"
+        beside.mkdir()
+        (beside / "export.lock").touch()
+        (tmp_path / "out").rename(beside / "old")
+        with pytest.raises(ZeroDivisionError), destination_at(str(tmp_path / "out")).filling(tmp_path):
+            _ = 1 / 0
+        assert content(tmp_path / "out") == before
+        assert listing(tmp_path) == ["lake", "out"]
+        assert "out: an export was killed as it replaced this one, which is back" in caplog.text
+
+    @pytest.mark.parametrize("name", [".out.new", ".out.old"])
+    def test_folders_with_like_names(self, lake: Lake, tmp_path: Path, name: str):
+        """Somebody's own folders beside it stay, whatever they are called."""
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "thesis.txt").write_text("mine")
+        run(lake)
+        assert content(tmp_path / name) == {"thesis.txt": b"mine"}
+
+    def test_a_folder_with_the_very_name(self, lake: Lake, tmp_path: Path):
+        """Even where one has the name of the folder in which an export is made, it stays: the export is refused."""
+        beside = tmp_path / ".out.stillhouse"
+        (beside / "new").mkdir(parents=True)
+        with pytest.raises(SpecError, match=r"out: is made in .*\.out\.stillhouse, where somebody else's files are; move them"):
+            run(lake)
+        assert listing(beside) == ["new"]
+
+    def test_two_at_once(self, lake: Lake, tmp_path: Path):
+        """A second export to the same place is refused while one is being written, which it doesn't disturb."""
+        place = destination_at(str(tmp_path / "out"))
+        with place.filling(tmp_path) as first:
+            (first.folder / "manifest.json").write_text("{}")
+            with pytest.raises(StorageError, match="out: another export is being written there"), place.filling(tmp_path):
+                pass
+        assert content(tmp_path / "out") == {"manifest.json": b"{}"}
 
     def test_symbolic_link(self, lake: Lake, tmp_path: Path):
         """A link to a folder stays a link; what it points to is replaced, again and again."""
