@@ -24,6 +24,7 @@ from flows.checks import bar, check, check_prompts, ready, verify_parts
 from flows.exporting import export_all
 from flows.foresight import foresee
 from flows.growth import Growth
+from flows.loading import placed
 from flows.process.waiting import entered
 from flows.progress import Progress, Say
 from flows.spec import Spec
@@ -185,7 +186,8 @@ class Run:
             say=self.say,
             wants=self.progress.wants,
         )
-        await self._growth.grow(most)
+        with placed(self.path):
+            await self._growth.grow(most)
         return self._growth.counts()
 
     def _foresee(self, *, probing: bool) -> float:

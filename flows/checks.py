@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows import judging, rights, scorers, wiring
 from flows.cluster.options import check as check_runner
-from flows.loading import where
+from flows.loading import placed, where
 from flows.spec import Spec
 from storage.errors import SpecError
 from storage.lake import Lake
@@ -37,6 +37,11 @@ def check(spec: Spec, path: Path, lake: Lake, *, watched: bool = False, asking: 
     `watched`: a person can be asked, and the spec's `approve` may leave terms that nobody has acknowledged to them.
     `asking`: teachers may be asked, from this machine.
     """
+    with placed(path):
+        _check(spec, path, lake, watched=watched, asking=asking)
+
+
+def _check(spec: Spec, path: Path, lake: Lake, *, watched: bool, asking: bool) -> None:
     terms = load(spec.licenses.terms)
     bounds = rights.bounds(spec, path, terms)
     gate(rights.licensed(spec, path), spec.licenses)
@@ -89,7 +94,8 @@ def _check_taught(spec: Spec, path: Path) -> None:
 
 def check_prompts(workspace: Workspace, spec: Spec, path: Path, prepared: Prepared, say: Callable[[str], None]) -> None:
     """Raise SpecError where the spec names a tag that none of its prompts has, and say which strategies are for few of them."""
-    check_labels(workspace, [*conditions(spec.template.strategies), *spec.select.labels], where=str(path))
+    with placed(path):
+        check_labels(workspace, [*conditions(spec.template.strategies), *spec.select.labels], where=str(path))
     for line in remarks(prepared.by_strategy, spec.template.strategies):
         say(line)
 
@@ -110,7 +116,8 @@ def bar(
     if heldout is not None:
         exempt = {source.source for source in spec.prompts if not source.decontaminate}
         heldout.bar(workspace, exempt, wiring.template(spec, path))
-    bar_unlicensed(workspace, spec.licenses)
+    with placed(path):
+        bar_unlicensed(workspace, spec.licenses)
     guard.check_prompts(workspace, spec.guard)
     rule = judging.rule(spec, verifiers)
     if (query := undecidable.query(verifiers, rule)) is not None:
@@ -129,8 +136,9 @@ def nobody_decides(path: Path, prompts: int, verifiers: Sequence[Named], rule: R
     needs = undecidable.needed(verifiers, rule)
     names = ", ".join(dict.fromkeys(named.name for named in verifiers if named.fingerprint in rule.counted))
     fields = " or ".join(f"prompts[].fields.{name}" for name in sorted(needs))
+    place = where(path, ("verify",))
     return SpecError(
-        f"{path}: verify: none of {counted(prompts, 'prompt')} has {undecidable.said(needs)}, without which nothing could pass "
+        f"{place}: none of {counted(prompts, 'prompt')} has {undecidable.said(needs)}, without which nothing could pass "
         f"{names}: name the column by {fields}"
     )
 

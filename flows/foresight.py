@@ -46,7 +46,7 @@ def foresee(
     if spec.budget is None and not spec.guard.of_prompts:
         return 0.0
     grown = wiring.growing(spec, workspace, teachers, heldout)
-    from_store(spec, grown, stop)
+    from_store(spec, path, grown, stop)
     prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     spent = costs.spent(workspace)
     if spec.guard.of_prompts:

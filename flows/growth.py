@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from flows import wiring
+from flows.loading import placed
 from flows.process.waiting import with_grace
 from flows.progress import Say
 from flows.spec import Spec
@@ -29,10 +30,11 @@ from tasks.sources.shown import shown
 from tasks.stop import Stop
 
 
-def from_store(spec: Spec, grown: Mapping[int, Growing], stop: Stop | None = None) -> None:
+def from_store(spec: Spec, path: Path, grown: Mapping[int, Growing], stop: Stop | None = None) -> None:
     """Grow what the lake's answers give, having asked nobody."""
     for number, growing in grown.items():
-        growing.stage(_seeds(spec, number, stop))
+        with placed(path):
+            growing.stage(_seeds(spec, number, stop))
         for _ in range(growing.options.rounds):
             growing.ask()
             growing.read()

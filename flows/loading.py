@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from flows.spec import Spec
-from storage.errors import SpecError
+from storage.errors import LakeDamaged, SetupError, SourceError, SpecError, StorageError, UserError
 from tasks import problems
 from tasks.problems import Location, dotted
 
@@ -104,6 +106,34 @@ def where(path: Path, location: Location) -> str:
     return f"{path}{line}: {dotted(location)}"
 
 
+@contextlib.contextmanager
+def placed(path: Path) -> Iterator[None]:
+    """Name the spec's file and line where an error begins with a place in it, as those do that are raised without either."""
+    try:
+        yield
+    except UserError as error:
+        said = str(error).removeprefix(f"{path}: ")
+        named = _NAMED.match(said)
+        if named and said[named.end() :].startswith((":", ",")) and _keys(named)[0] in Spec.model_fields:
+            error.args = (f"{where(path, _keys(named))}{said[named.end() :]}", *error.args[1:])
+        raise
+
+
+@contextlib.contextmanager
+def within(place: str) -> Iterator[None]:
+    """Begin with a place in the spec what is said of an input that it names; a damaged lake says all itself."""
+    try:
+        yield
+    except LakeDamaged:
+        raise
+    except (SourceError, SetupError, StorageError) as error:
+        raise type(error)(f"{place}: {error}") from error
+
+
+def _keys(named: re.Match[str]) -> Location:
+    return tuple(int(key) if key.isdigit() else key for key in _KEY.findall(named[0]))
+
+
 @functools.lru_cache(maxsize=4)
 def _composed(text: str) -> yaml.Node | None:
     """Return a spec's nodes: places are named for every teacher and verifier, mostly for errors that never come."""
@@ -119,7 +149,7 @@ def _first(path: Path, root: yaml.Node, error: ValidationError) -> str:
     location, message = problem(error, Spec)
     # What a whole model finds wrong begins with the place in it.
     named = _NAMED.match(message)
-    within = tuple(int(key) if key.isdigit() else key for key in _KEY.findall(named[0])) if named else ()
+    within = _keys(named) if named else ()
     place = f"{path}:{_line(root, (*location, *within))}"
     return f"{place}: {dotted(location)}: {message}" if location else f"{place}: {message}"
 

@@ -209,7 +209,7 @@ def _read(spec: Spec, path: Path, lake: Lake, made: list[list[Connected]], say: 
     with tempfile.TemporaryDirectory(prefix="stillhouse-plan-") as folder, Workspace(lake, Path(folder)) as workspace:
         heldout = wiring.heldout(spec, path, say, stop)
         grown = wiring.growing(spec, workspace, made, heldout)
-        from_store(spec, grown, stop)
+        from_store(spec, path, grown, stop)
         prepared = wiring.prepared(spec, path, workspace, made, stop=stop, grown=grown)
         check_prompts(workspace, spec, path, prepared, say)
         verifiers = judging.make_verifiers(spec, path)

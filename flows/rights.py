@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flows.loading import where
+from flows.loading import where, within
 from flows.spec import Spec
 from storage.lake import Lake
 from storage.workspace import Workspace
@@ -125,12 +125,13 @@ def _grown(spec: Spec, source: PromptSource, grow: GrowOptions, bound: Bound, se
 
 def _from_lakes(spec: Spec, terms: Terms) -> list[Inherited]:
     found = []
-    for source in spec.prompts:
+    for number, source in enumerate(spec.prompts):
         if not source.of_lake:
             continue
         path, dataset = source.lake
-        lake = Lake.at(path)
-        build = lake.build(dataset, source.build)
+        with within(f"prompts[{number}].source"):
+            lake = Lake.at(path)
+            build = lake.build(dataset, source.build)
         licensing = with_untraced(build.get("licensing", {})) if source.take == "prompts" else build.get("licensing", {})
         gate_origins({"licensing": licensing}, terms)
         if source.take != "prompts" and set(source.fields.named) & GENERATED:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flows import judging, rights, wiring
 from flows.checks import ready
+from flows.loading import placed
 from flows.spec import Spec
 from storage.wording import counted
 from tasks.license import gate
@@ -53,9 +54,10 @@ class SelfTested:
 
 def test(spec: Spec, path: Path, *, prompts: int) -> SelfTested:
     """Try a spec's verifiers on so many of its prompts, each as likely as any other. Nobody is asked, and nothing is stored."""
-    gate(rights.licensed(spec, path), spec.licenses)
-    verifiers = judging.make_verifiers(spec, path)
-    asyncio.run(ready(verifiers))
-    chosen = [found.prompt for found in some(wiring.read(spec), prompts, seed=spec.seed)]
+    with placed(path):
+        gate(rights.licensed(spec, path), spec.licenses)
+        verifiers = judging.make_verifiers(spec, path)
+        asyncio.run(ready(verifiers))
+        chosen = [found.prompt for found in some(wiring.read(spec), prompts, seed=spec.seed)]
     tested, faults = self_test(verifiers, chosen)
     return SelfTested(dataset=spec.dataset, prompts=len(chosen), verifiers=tested, faults=faults)

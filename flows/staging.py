@@ -29,7 +29,7 @@ def stage(
     """Fill `prompts`, `slots` and `unwanted`. As in a build, what was bought for a prompt that is barred is no slot."""
     heldout = wiring.heldout(spec, path, say, stop)
     grown = wiring.growing(spec, workspace, teachers, heldout)
-    from_store(spec, grown, stop)
+    from_store(spec, path, grown, stop)
     prepared = wiring.prepared(spec, path, workspace, teachers, stop=stop, grown=grown)
     bar(workspace, spec, path, prepared, heldout, verifiers)
     unwanted.find(workspace, [arm.teacher.retry for arm in spec.arms])

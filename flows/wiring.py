@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from flows.loading import where
+from flows.loading import placed, where, within
 from flows.spec import Spec
-from storage.errors import SetupError, SpecError
+from storage.errors import SetupError, SourceError, SpecError
 from storage.identity import address
 from storage.intents import Intents
 from storage.plugins import nearest
@@ -67,17 +67,24 @@ def read(spec: Spec, stop: Stop | None = None, grown: Mapping[int, Growing] | No
 
 
 def read_source(spec: Spec, number: int) -> Iterator[Found]:
-    """Yield the prompts of one source."""
+    """Yield the prompts of one source. Raise what is wrong with it, with its place in the spec."""
     source = spec.prompts[number]
-    return read_prompts(source, license=source.license, seed=spec.seed)
+    with within(f"prompts[{number}].source"):
+        yield from read_prompts(source, license=source.license, seed=spec.seed)
 
 
 def heldout(spec: Spec, path: Path, say: Callable[[str], None], stop: Stop | None = None) -> Decontamination | None:
     """Read the spec's benchmarks, where it has any. Raise what they and a contaminated template raise."""
     if not spec.decontaminate:
         return None
-    found = Decontamination(spec.decontaminate, seed=spec.seed, check=stop.check if stop is not None else lambda: None)
-    found.check_template(dict(spec.template.texts), where=str(path))
+    with placed(path):
+        found = Decontamination(
+            spec.decontaminate,
+            seed=spec.seed,
+            check=stop.check if stop is not None else lambda: None,
+            where="decontaminate[{}].source".format,
+        )
+        found.check_template(dict(spec.template.texts), where=str(path))
     for line in found.lines():
         say(f"decontaminate: {line}")
     return found
@@ -118,8 +125,9 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
         for number, lines in enumerate(wanted):
             made.append([])
             for options, key in lines:
-                with hiding(key):
-                    teacher = await asyncio.to_thread(_maker(options, path, number), options, api_key=key)
+                make = _maker(options, path, number)
+                with _of_teacher(path, number), hiding(key):
+                    teacher = await asyncio.to_thread(make, options, api_key=key)
                 # A batch teacher is an SDK's, and hides its key itself.
                 guarded = Discreet(teacher, key) if key and not isinstance(teacher, BatchTeacher) else teacher
                 stack.push_async_callback(guarded.aclose)
@@ -127,6 +135,16 @@ async def open_teachers(spec: Spec, path: Path, *, keys: bool) -> AsyncIterator[
                 if isinstance(teacher, Particular):
                     _check_sampling(teacher, spec, path, number)
         yield made
+
+
+@contextlib.contextmanager
+def _of_teacher(path: Path, number: int) -> Iterator[None]:
+    """Name the place in the spec where a teacher can't be made of what it says."""
+    try:
+        yield
+    except (SpecError, SourceError, SetupError) as error:
+        place = ("teachers", number, "path") if isinstance(error, SourceError) else ("teachers", number)
+        raise type(error)(f"{where(path, place)}: {error}") from error
 
 
 @contextlib.asynccontextmanager
@@ -298,7 +316,8 @@ def growing(
 
 def template(spec: Spec, path: Path) -> Template:
     """Return the compiled template. Raise SpecError where a text doesn't parse."""
-    return Template(spec.template, where=str(path), seed=spec.seed)
+    with placed(path):
+        return Template(spec.template, where=str(path), seed=spec.seed)
 
 
 def prepared(
@@ -312,7 +331,7 @@ def prepared(
 ) -> Prepared:
     """Stage a spec's prompts, those that were `grown` among them, and what its teachers would be asked for; return the counts."""
     prompts, asks, sampling = read(spec, stop, grown), asked(spec, made), spec.sampling
-    with workspace.sparing():
+    with placed(path), workspace.sparing():
         return prepare(workspace, prompts, template(spec, path), asks, sampling.parameters(), sampling.k)
 
 

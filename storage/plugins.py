@@ -51,5 +51,10 @@ def _loaded(point: EntryPoint) -> object:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return what to say of an unknown name: the nearest known one, or all of them."""
+    return meant(name, known) or f"known: {', '.join(sorted(known)) or 'none'}"
+
+
+def meant(name: str, known: Sequence[str]) -> str:
+    """Return what to say of a name that isn't known where one is near; else nothing."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+    return f"did you mean {close[0]!r}?" if close else ""

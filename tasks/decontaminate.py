@@ -50,9 +50,19 @@ Check = Callable[[], None]
 class Decontamination:
     """The benchmarks of a spec, in memory while a build lasts."""
 
-    def __init__(self, benchmarks: Sequence[Benchmark], *, seed: int, check: Check = lambda: None) -> None:
-        """Read the benchmarks. `check` may raise to stop what takes long. Raise SourceError where one can't be read."""
-        self.heldout: Heldout = read_heldout(benchmarks, seed=seed)
+    def __init__(
+        self,
+        benchmarks: Sequence[Benchmark],
+        *,
+        seed: int,
+        check: Check = lambda: None,
+        where: Callable[[int], str] | None = None,
+    ) -> None:
+        """Read the benchmarks. `check` may raise to stop what takes long. Raise SourceError where one can't be read.
+
+        `where` names a benchmark by its number for messages, in place of its title.
+        """
+        self.heldout: Heldout = read_heldout(benchmarks, seed=seed, where=where)
         self.index: Index = make_index(self.heldout)
         self._check = check
         self._prompts: Matching = Matching(index=self.index)

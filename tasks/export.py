@@ -19,7 +19,7 @@ from typing import Annotated, Any, Self
 import pyarrow as pa
 from pydantic import ByteSize, Field, StringConstraints, model_validator
 
-from storage.errors import SpecError
+from storage.errors import SpecError, UserError
 from storage.lake import Lake, Manifest
 from storage.parquet import write_text
 from storage.sql import parquet_in
@@ -127,7 +127,12 @@ def check_exports(exports: Sequence[ExportOptions], lake: Lake, *, where: Callab
         check_mix(each.mix, where=f"{place}.mix")
         if isinstance(exporter, NeedsFiles):
             exporter.ready()
-        destination_at(each.to).check()
+        try:
+            destination_at(each.to).check()
+        except UserError as error:
+            said = str(error).removeprefix("exports: ")
+            error.args = (f"{place}.to: {said}",)
+            raise
 
 
 def export(

@@ -27,6 +27,8 @@ from tasks.rights.terms import Training
 MOST = 1_000
 """Different licences among the rows of all sources; what has more is no column of licences."""
 _REFERENCE = re.compile(r"\b(?:DocumentRef-[\w.-]+:)?LicenseRef-[\w.-]+")
+_REFERENCES = re.compile(r"\b(license|document)ref-", re.IGNORECASE)
+"""In whichever case these are written: it says nothing."""
 _LATER = re.compile(r"(?<![\w.-])([\w.-]+)\+(?![\w.+-])")
 """An id and the sign by which later versions of that licence do as well."""
 _NO_EXCEPTION = re.compile(r".*-with-.*|eCos-2\.0")
@@ -71,7 +73,8 @@ class Effective:
 
 def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     """Return the parsed expression. Raise SpecError where it isn't SPDX, with the nearest that is."""
-    licensing = _licensing()
+    licensing, given = _licensing(), expression
+    expression = _REFERENCES.sub(lambda found: f"{found[1].title()}Ref-", expression)
     # Case says nothing in an id, so two that differ in nothing else are one: the first.
     added = {name.casefold(): name for name in [*_later(expression), *reversed(_REFERENCE.findall(expression))]}
     if added:
@@ -83,8 +86,8 @@ def parse(expression: str, *, what: str, suggest: bool = True) -> Any:
     try:
         return licensing.parse(expression, validate=True, strict=True)
     except (ExpressionError, AssertionError, LookupError, TypeError, ValueError, RecursionError) as error:
-        near = _near(expression) if suggest else ""
-        raise SpecError(f"{what}: {expression!r} isn't an SPDX licence expression{near}") from error
+        near = _near(given) if suggest else ""
+        raise SpecError(f"{what}: {given!r} isn't an SPDX licence expression{near}") from error
 
 
 def gate(parts: Iterable[Licensed], options: LicenseOptions) -> None:
@@ -232,10 +235,10 @@ def _near(expression: str) -> str:
     known = {name.casefold(): name for name in _licensing().known_symbols}
     family = re.compile(re.escape(expression.casefold()) + r"-\d+(\.\d+)*(-only)?")
     if versions := sorted(name for name in known if family.fullmatch(name)):
-        return f"; did you mean {known[versions[-1]]}?"
+        return f"; did you mean {known[versions[-1]]!r}?"
     close = difflib.get_close_matches(expression.casefold(), known, n=1, cutoff=0.75)
     if close and known[close[0]] != expression:
-        return f"; did you mean {known[close[0]]}?"
+        return f"; did you mean {known[close[0]]!r}?"
     return "; see spdx.org/licenses, or call one of your own LicenseRef-NAME"
 
 

@@ -8,7 +8,7 @@ from datetime import date
 
 from pydantic import ValidationError
 
-from storage.plugins import nearest
+from storage.plugins import meant, nearest
 
 Location = tuple[int | str, ...]
 _UNKNOWN = {"extra_forbidden", "unexpected_keyword_argument"}
@@ -41,6 +41,8 @@ _PATTERNS = {
 }
 """What a person is told in place of a regular expression, by the expression."""
 _BOUNDS = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}
+_QUOTED = re.compile(r"'([^']*)'")
+"""The values of which one is expected, in pydantic's words."""
 _SHOULD = re.compile(r"^\w+ should ")
 """With what its sentences begin: Input, String, List, …"""
 
@@ -64,6 +66,9 @@ def problem(error: ValidationError, known: Callable[[Location], Sequence[str]]) 
     said = first["input"]
     shown = str(said).lower() if isinstance(said, bool) else repr(said)
     given = f", and this is {shown}" if isinstance(said, str | int | float | bool) and first["type"] != "value_error" else ""
+    if first["type"] == "literal_error" and isinstance(said, str):
+        near = meant(said, _QUOTED.findall(str(first.get("ctx", {}).get("expected"))))
+        given += f"; {near}" if near else ""
     if first["type"] == "string_type" and isinstance(said, int | float | date):
         given += "; put it in quotes"
     return location, " ".join((message + given).splitlines())

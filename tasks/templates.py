@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Self
 
@@ -11,11 +12,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, model_validator
 
 from storage.errors import SpecError
+from storage.plugins import nearest
 from storage.records import Message, Prompt
 from tasks.options import Options
 from tasks.strategies import StrategyOptions, fitting, lot
 
 AS_IT_IS = "{{ prompt }}"
+VARIABLES = ("prompt", "reference", "tests", "tags", "id", "source")
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
+"""What Jinja says of a variable that there isn't."""
 
 
 class TemplateOptions(Options):
@@ -99,7 +104,9 @@ class _Way:
         try:
             text = renderer(prompt)
         except Exception as error:  # a template is a program of the user's: whatever it raises, its author can mend
-            raise SpecError(f"{self._where}: {name}, for the prompt at {place}: {error}") from error
+            unknown = _UNDEFINED.fullmatch(str(error))
+            near = f"; {nearest(unknown[1], VARIABLES)}" if unknown else ""
+            raise SpecError(f"{self._where}: {name}, for the prompt at {place}: {error}{near}") from error
         if not text.strip():
             raise SpecError(f"{self._where}: {name}: the text for the prompt at {place} is empty")
         return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Literal, Self
@@ -76,8 +76,8 @@ def check_names(benchmarks: Sequence[Benchmark], *, where: str) -> None:
             raise ValueError(f"{where}[{number}]: two benchmarks are called {title!r}; give one of them another `name`")
 
 
-def read_heldout(benchmarks: Sequence[Benchmark], *, seed: int) -> Heldout:
-    """Read all benchmarks. Raise SourceError where one can't be read; the text names the benchmark."""
+def read_heldout(benchmarks: Sequence[Benchmark], *, seed: int, where: Callable[[int], str] | None = None) -> Heldout:
+    """Read all benchmarks. Raise SourceError where one can't be read; the text names the benchmark, as `where` does by number."""
     items: list[tuple[int, str]] = []
     parts: list[Part] = []
     for number, benchmark in enumerate(benchmarks):
@@ -86,7 +86,8 @@ def read_heldout(benchmarks: Sequence[Benchmark], *, seed: int) -> Heldout:
                 parts += _parts(found.prompt, benchmark, number, len(items))
                 items.append((number, found.prompt.prompt_id if found.given else found.place))
         except SourceError as error:
-            raise SourceError(f"benchmark {benchmark.title}: {error}") from error
+            named = f"benchmark {benchmark.title}" if where is None else where(number)
+            raise SourceError(f"{named}: {error}") from error
     return Heldout(benchmarks=benchmarks, items=items, parts=parts)
 
 

@@ -92,7 +92,10 @@ BAD_SPECS = {
         changed(verify=[{"use": "exact_match", "knd": "number"}]),
         ["verify[0].knd", "did you mean 'kind'?"],
     ),
-    "a wrong option of a verifier": (changed(verify=[{"use": "exact_match", "kind": "nmber"}]), ["verify[0].kind", "'number'"]),
+    "a wrong option of a verifier": (
+        changed(verify=[{"use": "exact_match", "kind": "nmber"}]),
+        ["spec.yaml:1: verify[0].kind: ", "did you mean 'number'?"],
+    ),
     "a judge without its teacher": (
         changed(verify=[{"use": "judge", "teacher": "s", "rubric": "r", "pass_at": 5}]),
         ["verify[0].teacher", "no teacher is named 's'"],
@@ -102,16 +105,41 @@ BAD_SPECS = {
     "a budget without prices": (changed(budget={"usd": 1}), ["budget", "'t'", "price"]),
     "a licence that isn't SPDX": (
         changed(prompts=source(license="Apache2")),
-        ["spec.yaml:1: prompts[0] (p.jsonl): 'Apache2' isn't an SPDX licence expression; did you mean Apache-2.0?"],
+        ["spec.yaml:1: prompts[0] (p.jsonl): 'Apache2' isn't an SPDX licence expression; did you mean 'Apache-2.0'?"],
     ),
-    "an allowed licence that isn't SPDX": (changed(licenses={"allow": ["MTI"]}), ["licenses.allow[0]", "'MTI'"]),
-    "a template that doesn't parse": (changed(template={"user": "{{ prompt"}), ["template.user"]),
+    "an allowed licence that isn't SPDX": (
+        changed(licenses={"allow": ["MITT"]}),
+        ["spec.yaml:1: licenses.allow[0]: 'MITT'", "did you mean 'MIT'?"],
+    ),
+    "a template that doesn't parse": (changed(template={"user": "{{ prompt"}), ["spec.yaml:1: template.user, line 1: "]),
     "an unknown format": (
         changed(exports=[{"to": "out", "format": "mesages"}]),
         ["spec.yaml:1: exports[0]: unknown format 'mesages'; did you mean 'messages'?"],
     ),
-    "an undefined variable": (changed(template={"user": "{{ promt }}"}), ["template.user", "p.jsonl:1", "'promt' is undefined"]),
-    "an export on a file": (changed(exports=[{"to": "p.jsonl"}]), ["exports", "p.jsonl", "is a file"]),
+    "an undefined variable": (
+        changed(template={"user": "{{ promt }}"}),
+        ["spec.yaml:1: template.user, ", "p.jsonl:1", "'promt' is undefined; did you mean 'prompt'?"],
+    ),
+    "an export on a file": (changed(exports=[{"to": "p.jsonl"}]), ["spec.yaml:1: exports[0].to: p.jsonl: is a file"]),
+    "exports in one another": (changed(exports=[{"to": "out"}, {"to": "out/b"}]), ["spec.yaml:1: exports[1].to: out/b and "]),
+    "a password of an export": (
+        changed(exports=[{"to": "s3://u:p@bucket/x"}]),
+        ["spec.yaml:1: exports[0].to: s3://…: has a password"],
+    ),
+    "prompts that aren't there": (
+        changed(prompts=source(source="q.jsonl")),
+        ["spec.yaml:1: prompts[0].source: q.jsonl: no such"],
+    ),
+    "answers that aren't there": (changed(teachers=teacher(path="z.jsonl")), ["spec.yaml:1: teachers[0].path: z.jsonl: no such"]),
+    "a benchmark that isn't there": (
+        changed(decontaminate=[{"source": "nope.jsonl"}]),
+        ["spec.yaml:1: decontaminate[0].source: nope.jsonl: no such"],
+    ),
+    "a column that isn't there": (
+        changed(prompts=source(fields={"prompt": "promt"})),
+        ["spec.yaml:1: prompts[0].source: p.jsonl:1: no column 'promt'"],
+    ),
+    "an unknown preference": (changed(select={"prefer": "shortst"}), ["select.prefer", "did you mean 'shortest'?"]),
     "two teachers that are one": (
         changed(teachers=[*teacher(), *teacher(name="u", license="Apache-2.0")]),
         ["teachers", "'t' and 'u'", "the same samples"],
@@ -218,12 +246,15 @@ BAD_SPECS = {
     ),
     "a tag that no prompt has": (
         changed(select={"cap": {"by": "tag:topic", "at": 1}}),
-        ["spec.yaml: select.cap[0].by", "no prompt has a tag 'topic'"],
+        ["spec.yaml:1: select.cap[0].by", "no prompt has a tag 'topic'"],
     ),
     "a label of another form": (changed(select={"cap": {"by": "topic", "at": 1}}), ["select.cap[0].by", "is it tag:topic?"]),
     "a split of everything": (changed(select={"split": {"test": 0.5, "validation": 0.5}}), ["select.split", "less than 1"]),
     "a lake without a dataset": (changed(prompts=[{"source": "lake:./lake"}]), ["prompts[0]", "lake:PATH#DATASET"]),
-    "a lake that isn't there": (changed(prompts=[{"source": "lake:./lake#sums"}]), ["no build of 'sums'", "nothing yet"]),
+    "a lake that isn't there": (
+        changed(prompts=[{"source": "lake:./lake#sums"}]),
+        ["spec.yaml:1: prompts[0].source: ", "no build of 'sums'", "nothing yet"],
+    ),
     "a split of a file": (changed(prompts=source(split="train")), ["p.jsonl", "only a folder has a split"]),
     "a local model that isn't embedded": (changed(teachers=teacher(provider="local", path=None)), ["'t'", "model", "'m'"]),
 }
@@ -240,7 +271,7 @@ def test_a_bad_spec(
     assert run(monkeypatch, "plan", "spec.yaml") == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.startswith("error: ")
+    assert captured.err.startswith("error: spec.yaml:")
     assert captured.err.count("\n") == 1
     for part in said:
         assert part in captured.err

@@ -41,19 +41,20 @@ VALID = {
     "MPL-1.1+ AND GFDL-1.1+": "MPL-1.1+ AND GFDL-1.1-or-later",
     "LicenseRef-ours": "LicenseRef-ours",
     "LicenseRef-ours AND MIT AND LicenseRef-ours": "LicenseRef-ours AND MIT AND LicenseRef-ours",
+    "licenseref-ours AND LICENSEREF-ours": "LicenseRef-ours AND LicenseRef-ours",
     "LicenseRef-Ours AND LicenseRef-ours": "LicenseRef-Ours AND LicenseRef-Ours",
     "DocumentRef-a:LicenseRef-b OR MIT": "DocumentRef-a:LicenseRef-b OR MIT",
     "LicenseRef-scancode-public-domain": "LicenseRef-scancode-public-domain",
     "LicenseRef-apache-2.0 AND LicenseRef-ours": "Apache-2.0 AND LicenseRef-ours",
 }
 WRONG = {
-    "Apache 2.0": "did you mean Apache-2.0?",
-    "MITT": "did you mean MIT?",
-    "CC-BY-NC": "did you mean CC-BY-NC-4.0?",
-    "CC0": "did you mean CC0-1.0?",
-    "mpl": "did you mean MPL-2.0?",
+    "Apache 2.0": "did you mean 'Apache-2.0'?",
+    "MITT": "did you mean 'MIT'?",
+    "CC-BY-NC": "did you mean 'CC-BY-NC-4.0'?",
+    "CC0": "did you mean 'CC0-1.0'?",
+    "mpl": "did you mean 'MPL-2.0'?",
     "MIT AND": "see spdx.org/licenses",
-    "(MIT": "did you mean MIT?",
+    "(MIT": "did you mean 'MIT'?",
     "( AND MIT": "see spdx.org/licenses",
     "MIT WITH Apache-2.0": "see spdx.org/licenses",
     "Classpath-exception-2.0": "see spdx.org/licenses",
@@ -142,12 +143,20 @@ def test_refused(expression: str, options: dict[str, list[str]]):
 
 
 @pytest.mark.parametrize(
-    ("name", "listed", "said"), [("allow", "Apache 2", "did you mean Apache"), ("deny", "GPLL", "isn't an SPDX")]
+    ("name", "listed", "said"), [("allow", "Apache 2", "did you mean 'Apache-2.0'"), ("deny", "GPLL", "isn't an SPDX")]
 )
 def test_lists_are_spdx_too(name: str, listed: str, said: str):
     """A mistyped id in a list is an error: it would allow, or deny, nothing."""
     with pytest.raises(SpecError, match=rf"licenses\.{name}\[1\]: '{listed}' .*{said}"):
         judge("MIT", **{name: ["CC0-1.0", listed]})
+
+
+@pytest.mark.parametrize("written", ["licenseref-ours", "LICENSEREF-OURS"])
+def test_lists_in_any_case(written: str):
+    """A reference of one's own may be written in any case, in a list as in a part."""
+    judge("LicenseRef-ours", allow=[written])
+    with pytest.raises(LicenseRefused):
+        judge("licenseref-Ours", deny=[written])
 
 
 @pytest.mark.parametrize("listed", ["MIT OR Apache-2.0", "", "MIT AND MIT"])
