@@ -33,8 +33,8 @@ class Check:
     """What was found, or what to do."""
 
 
-def examine(lake: Lake) -> Iterator[Check]:
-    """Yield what was found, one check at a time."""
+def examine(lake: Lake, *, named: bool = False) -> Iterator[Check]:
+    """Yield what was found, one check at a time. `named`: somebody said which lake, and so may have mistyped it."""
     cores, memory = len(os.sched_getaffinity(0)), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     yield Check(name="machine", state="ok", detail=f"Python {platform.python_version()}, {cores} cores, {memory:.0f} GiB")
     packages = ("stillhouse", "prefect", "duckdb", "pyarrow", "openai", "anthropic")
@@ -42,7 +42,7 @@ def examine(lake: Lake) -> Iterator[Check]:
     yield _tried("sandbox (unit_tests)", _sandbox)
     yield _tried("languages (unit_tests)", _languages)
     yield _tried("embedded model (local)", _model)
-    yield from _lake(lake)
+    yield from _lake(lake, named=named)
     yield from _working_copy(lake)
     yield from _batches(lake)
     from flows.process.server import configured_url
@@ -108,10 +108,10 @@ def mend(lake: Lake) -> tuple[list[Check], dict[str, Any]]:
     return checks, {"lake": lake.where} | done.as_dict()
 
 
-def _lake(lake: Lake) -> Iterator[Check]:
+def _lake(lake: Lake, *, named: bool) -> Iterator[Check]:
     try:
         if not is_lake(lake):
-            yield Check(name="lake", state="ok", detail=f"{lake.where}: nothing built yet")
+            yield Check(name="lake", state="note" if named else "ok", detail=f"{lake.where}: no lake is there yet")
             return
         with lake.alone() as free:
             found = damage.examine(lake) if free else []

@@ -68,9 +68,9 @@ class Repaired:
 
 
 def repair(lake: Lake) -> Repaired:
-    """Mend what `examine` finds. Raise StorageError where another process writes to the lake."""
+    """Mend what `examine` finds. Raise StorageError where there is no lake, or another process writes to it."""
     if not is_lake(lake):
-        return Repaired(findings=[])
+        raise StorageError(f"{lake.where}: no lake is there, and so nothing to mend; name it by --lake")
     with lake.alone() as free:
         if not free:
             raise StorageError(f"{lake.where}: a build is writing to it; repair it once that has ended")

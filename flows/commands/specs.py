@@ -220,6 +220,7 @@ def serve(
 
 
 def doctor(
+    context: typer.Context,
     lake: LakePath = "lake",
     repair: Annotated[bool, typer.Option("--repair", help="Mend the lake; what is damaged goes into its quarantine.")] = False,
     load: Annotated[
@@ -243,7 +244,8 @@ def doctor(
         return
 
     at = lake_at(lake)
-    checks, done = mend(at) if repair else (examine(at), None)
+    source = context.get_parameter_source("lake")
+    checks, done = mend(at) if repair else (examine(at, named=source is not None and source.name != "DEFAULT"), None)
     found = {}
     for check in checks:
         found[check.name] = {"state": check.state, "detail": check.detail}

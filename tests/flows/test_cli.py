@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from flows import cli
+from flows import cli, doctor
 from flows.commands import printing
 from flows.loading import load_spec
 from flows.process.launch import Launch
@@ -437,6 +437,21 @@ def test_status_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "no lake is there yet" in capsys.readouterr().out
     assert run(monkeypatch, "status", "--json") == 0
     assert json.loads(capsys.readouterr().out)["builds"] == []
+
+
+def test_doctor_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lake that was named, and isn't there, is told, as it may be mistyped; to mend it is an error."""
+    monkeypatch.setattr("flows.doctor._tried", lambda name, _: doctor.Check(name=name, state="ok", detail=""))
+    for arguments, variable, state in ((["--lake", "typo"], None, "note"), ([], "typo", "note"), ([], None, "ok")):
+        with monkeypatch.context() as patch:
+            if variable:
+                patch.setenv("STILLHOUSE_LAKE", variable)
+            assert run(patch, "doctor", "--json", *arguments) == 0
+        found = json.loads(capsys.readouterr().out)["lake"]
+        name = "lake" if state == "ok" else "typo"
+        assert found == {"state": state, "detail": f"{folder / name}: no lake is there yet"}
+    assert run(monkeypatch, "doctor", "--lake", "typo", "--repair") == 2
+    assert capsys.readouterr().err == f"error: {folder / 'typo'}: no lake is there, and so nothing to mend; name it by --lake\n"
 
 
 def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

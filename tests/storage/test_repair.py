@@ -352,9 +352,10 @@ class TestRepair:
         assert stored_ids(lake) == sorted([*ALL, ALL[0]])
 
     def test_no_lake_is_made(self, tmp_path: Path):
-        """A folder that is no lake doesn't become one."""
+        """A folder that is no lake doesn't become one: there is nothing to mend, which is an error."""
         (tmp_path / "notes.txt").write_text("x")
-        assert not repair(Lake(tmp_path)).findings
+        with pytest.raises(StorageError, match=f"^{tmp_path}: no lake is there"):
+            repair(Lake(tmp_path))
         assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
     def test_refused_under_a_writer(self, lake: Lake, part: Path):
