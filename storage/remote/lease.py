@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 
 from storage.errors import LeaseLost, SetupError, StorageError
 from storage.remote.objects import Found, Objects, Taken
+from storage.variables import seconds_in
 
 NAME = "journal/lease"
 LEASE_S = 30.0
@@ -236,7 +237,7 @@ class Lease:
 
 def lease_seconds() -> float:
     """Return for how long leases are given here."""
-    return float(os.environ.get("STILLHOUSE_LEASE_SECONDS", LEASE_S))
+    return seconds_in("STILLHOUSE_LEASE_SECONDS", LEASE_S)
 
 
 def taken_over(url: str, seconds: float) -> LeaseLost:

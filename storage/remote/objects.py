@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from storage.errors import SetupError, StorageError
 from storage.parquet import sync, writing
+from storage.variables import seconds_in
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -70,7 +71,7 @@ class Objects:
     @classmethod
     def at(cls, url: str, *, patience_s: float | None = None, request_s: float = REQUEST_S) -> Self:
         """Open what a URL names, by the credentials in the environment. Nothing is asked of the store yet."""
-        patience_s = patience_s or float(os.environ.get("STILLHOUSE_STORE_PATIENCE_SECONDS", PATIENCE_S))
+        patience_s = patience_s or seconds_in("STILLHOUSE_STORE_PATIENCE_SECONDS", PATIENCE_S)
         scheme = urlsplit(url).scheme
         check_url(url)
         try:
