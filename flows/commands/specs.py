@@ -14,6 +14,11 @@ from flows.commands.arguments import AsJson, LakePath, Metrics, SpecPath, lake_a
 from flows.commands.printing import err, out, plain, print_exported, print_json, print_lines, say, spending_told
 from storage.errors import SetupError, SpecError, UserError
 
+_TRIED = 200
+"""Prompts that a self-test tries where nobody says how many."""
+_REHEARSED = 1_000
+"""Likewise a rehearsal."""
+
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to.")] = Path(),
@@ -103,14 +108,17 @@ def verify(
         bool, typer.Option("--self-test", help="Judge nothing that is stored: try the verifiers on the prompts' references.")
     ] = False,
     prompts: Annotated[
-        int, typer.Option("--prompts", min=1, metavar="N", help="With --self-test: how many prompts to try.")
-    ] = 200,
+        int | None,
+        typer.Option("--prompts", min=1, metavar="N", help="With --self-test: how many prompts to try.", show_default="200"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge what is stored by the spec's verifiers, and say what that changes. Asks no teacher."""
     if self_test:
-        _self_test(spec, prompts, as_json=as_json)
+        _self_test(spec, prompts or _TRIED, as_json=as_json)
         return
+    if prompts is not None:
+        raise SpecError("--prompts says how many prompts a self-test tries: add --self-test")
     from flows.verify import verify as judge
 
     found = judge(loaded_spec(spec), spec, lake_at(lake), err, again=again)
@@ -227,7 +235,10 @@ def doctor(
         Path | None,
         typer.Option("--load", metavar="SPEC", help="Rehearse a spec's draw on simulated teachers; costs nothing."),
     ] = None,
-    prompts: Annotated[int, typer.Option("--prompts", min=1, metavar="N", help="With --load: how many prompts to ask.")] = 1_000,
+    prompts: Annotated[
+        int | None,
+        typer.Option("--prompts", min=1, metavar="N", help="With --load: how many prompts to ask.", show_default="1,000"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say whether this machine has what stillhouse needs, and whether the lake is whole."""
@@ -236,12 +247,14 @@ def doctor(
     if load is not None:
         from flows.rehearse import rehearse
 
-        rehearsed = rehearse(loaded_spec(load), load, err, prompts=prompts)
+        rehearsed = rehearse(loaded_spec(load), load, err, prompts=prompts or _REHEARSED)
         if as_json:
             print_json(rehearsed.as_dict())
         else:
             print_lines(rehearsed.lines())
         return
+    if prompts is not None:
+        raise SpecError("--prompts says how many prompts a rehearsal asks: add --load SPEC")
 
     at = lake_at(lake)
     source = context.get_parameter_source("lake")

@@ -321,6 +321,8 @@ BAD_COMMANDS = {
     "a dataset that isn't there": (["show", "nothing"], ["'nothing'"]),
     "a diff of a dataset that isn't there": (["diff", "nothing"], ["'nothing'"]),
     "a lake that is a file": (["status", "--lake", "p.jsonl"], ["p.jsonl", "folder"]),
+    "prompts to try without a self-test": (["verify", "spec.yaml", "--prompts", "3"], ["--prompts", "add --self-test"]),
+    "prompts to ask without a rehearsal": (["doctor", "--prompts", "3"], ["--prompts", "add --load SPEC"]),
     "a lake in the cloud": (["status", "--lake", "sftp://host/lake"], ["sftp://", "s3://"]),
     "an export into a foreign folder": (["export", "d", "--to", "."], ["."]),
     "a schedule without a server": (["serve", "spec.yaml", "--cron", "0 2 * * *"], ["PREFECT_API_URL"]),
