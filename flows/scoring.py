@@ -27,7 +27,7 @@ from storage.journal import Journal
 from storage.lake import Lake
 from storage.rot import verify, verify_build
 from storage.schemas import SCORES
-from storage.sql import parquet
+from storage.sql import parquet_in
 from storage.waste import Waste
 from storage.wording import counted
 from storage.workspace import Workspace
@@ -217,7 +217,7 @@ class _Scoring:
         if which == "kept":
             build = self.lake.build(self.spec.dataset)
             verify_build(self.lake, build, ["traces"])
-            source = parquet(self.lake.snapshot("traces", self.spec.dataset, build["build_id"]) / "*.parquet")
+            source = parquet_in(self.lake.snapshot("traces", self.spec.dataset, build["build_id"]))
         else:
             verifiers = judging.make_verifiers(self.spec, self.path)
             # Of the teachers, only what they add to a request's address counts here.

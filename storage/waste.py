@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import Self, TypeAlias, TypedDict
 
@@ -140,6 +141,6 @@ def view(folder: Path) -> str:
         return f"SELECT {names} WHERE FALSE"
     columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in COLUMNS.items())
     return (
-        f"FROM read_json({literal(folder / '*.jsonl')}, format='newline_delimited', ignore_errors=true, "
+        f"FROM read_json({literal(f'{escape(str(folder))}/*.jsonl')}, format='newline_delimited', ignore_errors=true, "
         f"columns={{{columns}}}) WHERE sample_id IS NOT NULL"
     )

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from flows.loading import load_spec
-from flows.scoring import Asked, score
+from flows.scoring import Asked, Which, score
 from flows.verify import verify
 from storage.lake import Lake
 from tasks.draw import Spending
@@ -93,12 +93,16 @@ def test_judged_again(folder: Path):
     assert (found.samples, found.judged) == (2, 2)
 
 
-def test_scored(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    """What is stored of them is found by a scorer, too."""
+@pytest.mark.parametrize("which", ["all", "kept"])
+def test_scored(folder: Path, monkeypatch: pytest.MonkeyPatch, which: Which):
+    """What is stored of them is found by a scorer, too, also where the lake's path looks like a pattern."""
+    folder = folder / "run[1]"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("OPENAI_API_KEY", "k")
     write(folder / "a.jsonl", {"prompt_id": "p", "responses": ["a", "b"]})
     asyncio.run(answers(folder, "p"))
-    path, console, asked = folder / "spec.yaml", Console(file=io.StringIO()), Asked(teacher="s", top=1, which="all")
+    path, console, asked = folder / "spec.yaml", Console(file=io.StringIO()), Asked(teacher="s", top=1, which=which)
     with LoopbackTeacher(lambda body, _: fake_vllm.answer(body)) as scorer:
         given = json.loads(path.read_text())
         one = {"name": "s", "provider": "openai", "base_url": scorer.url, "model": "m", "license": "MIT", "draw": False}

@@ -36,6 +36,14 @@ def test_none(lake: Lake):
     assert noted(lake) == []
 
 
+def test_a_folder_with_signs_of_patterns(tmp_path: Path):
+    """A lake's path is no pattern, whatever signs are in it."""
+    lake = Lake(tmp_path / "run[1]" / "l*ke")
+    with Waste(lake.waste, run="a") as waste:
+        note(waste)
+    assert len(noted(lake)) == 1
+
+
 def test_of_several_runs(lake: Lake):
     """All runs' are read, also those of one that was killed before it could close its file."""
     with Waste(lake.waste, run="one") as waste:
