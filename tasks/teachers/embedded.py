@@ -135,8 +135,9 @@ class EmbeddedServer:
         if process.stdin:
             process.stdin.close()
         try:
-            async with asyncio.timeout(STOP_LIMIT_S):
-                await process.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_LIMIT_S):
+                    await process.wait()
         finally:  # also where we are cancelled: it has to go, and SIGKILL takes no time
             _signal(process, signal.SIGKILL)
             await process.wait()

@@ -225,6 +225,19 @@ async def test_closing_what_never_started_does_nothing() -> None:
         _ = server.base_url
 
 
+async def test_a_child_that_will_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that neither SIGTERM nor the end of its input ends is killed, which is no error of whoever closes it."""
+    monkeypatch.setattr(embedded, "STOP_LIMIT_S", 0.1)
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", deaf, stdin=PIPE, stdout=PIPE)
+    assert child.stdout
+    assert await child.stdout.readline() == b"deaf\n"
+    server = EmbeddedServer()
+    server._process = child
+    await server.aclose()
+    assert child.returncode == -signal.SIGKILL
+
+
 def test_cores_are_those_of_this_process() -> None:
     """At least one, whatever a container allows."""
     assert 1 <= cores() <= (os.cpu_count() or 1)
