@@ -268,17 +268,34 @@ def _loaded(name: str, local: bool) -> Any:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise SetupError("exports: tokenizers need transformers: pip install 'stillhouse[tokenize]'") from error
+    unreached = None if local else _unreached(name)
     try:
-        found = AutoTokenizer.from_pretrained(name, local_files_only=local, trust_remote_code=False)
+        # What the Hub's cache has does, where the Hub can't be asked.
+        found = AutoTokenizer.from_pretrained(name, local_files_only=local or unreached is not None, trust_remote_code=False)
     except Exception as error:  # whatever a foreign folder's files, or the way to the Hub, do to it
         if local and not (Path(name) / "tokenizer.json").exists():
             raise _without_one(name) from error
-        said = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        why = unreached or error
+        said = next((line for line in str(why).splitlines() if line.strip()), type(why).__name__)
         where = "can't be read" if local else "is no local folder, and can't be had from the Hub"
         raise SetupError(f"exports: tokenizer: {name} {where}: {said}") from error
     if not found.is_fast:
         raise _without_one(name)
     return found
+
+
+def _unreached(name: str) -> Exception | None:
+    """Ask the Hub once, and return why it can't be asked: the loader would find that out by trying for most of a minute."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        get_hf_file_metadata(hf_hub_url(name, "tokenizer_config.json"))
+    except HfHubHTTPError:  # an answer, with which the loader may do better
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever stands between us and the Hub
+        return error
+    return None
 
 
 def _without_one(name: str) -> SetupError:

@@ -365,6 +365,15 @@ class TestMistakes:
             make("tokenized", {"tokenizer": "nobody/none"}).ready()
         assert "\n" not in str(caught.value)
 
+    def test_without_a_network(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture):
+        """Where the Hub can't be reached it is asked once, and one line says so: not a warning for each of a minute's tries."""
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", "http://127.0.0.1:9/{repo_id}")
+        monkeypatch.setattr("time.sleep", lambda _: pytest.fail("it is asked again"))
+        with pytest.raises(SetupError, match=r"nope is no local folder, and can't be had from the Hub: .*refused"):
+            make("tokenized", {"tokenizer": "nope"}).ready()
+        assert caplog.records == []
+
     def test_no_tokenizer_in_it(self, tmp_path: Path):
         """A folder without a tokenizer says what it lacks; one with a tokenizer that is none is one line, too."""
         with pytest.raises(SetupError, match=r"has no tokenizer\.json, by which texts and tokens are matched"):
