@@ -52,6 +52,11 @@ def footer(path: str) -> str:
     return footers.beside(PurePosixPath(path)).as_posix()
 
 
+def growing(path: str) -> bool:
+    """Return whether a path's content grows during a run."""
+    return any(below(path, folder) for folder in GROWING)
+
+
 def immutable(path: str) -> bool:
     """Return whether a path's content is the same for ever, once it is there."""
     return path.endswith((".parquet", ".footer")) and not path.endswith(EMPTY)

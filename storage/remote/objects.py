@@ -30,7 +30,8 @@ PATIENCE_S = 120
 REQUEST_S = 300
 """That one try may take: a part of 64 MiB over a slow line."""
 SINGLE_BYTES = 64 * 2**20
-"""An object up to this is put by one request, from memory, so that the store itself refuses one whose name is taken."""
+"""An object up to this is put by one request, from memory; so is a larger one that must be new, which the store itself refuses
+then where its name is taken."""
 _CHUNK = 8 * 2**20
 _MANY = 1_000
 """Objects that a store lists or deletes in one request."""
@@ -129,7 +130,7 @@ class Objects:
             path=path, size=len(data), etag=put.get("e_tag"), version=put.get("version"), modified=datetime.now().astimezone()
         )
 
-    def _conditionally(self, path: str, data: bytes | Path, mode: Any) -> Any:
+    def _conditionally(self, path: str, data: bytes, mode: Any) -> Any:
         from obstore import exceptions
 
         try:
@@ -137,8 +138,7 @@ class Objects:
         except (exceptions.AlreadyExistsError, exceptions.PreconditionError):
             # A put whose answer was lost is tried again, and then finds itself.
             there = self.get(path)
-            ours = data if isinstance(data, bytes) else data.read_bytes()
-            if there is not None and there[0] == ours:
+            if there is not None and there[0] == data:
                 return {"e_tag": there[1].etag, "version": there[1].version}
             raise Taken(path) from None
 
@@ -148,15 +148,20 @@ class Objects:
             await self._store.put_async(path, data, use_multipart=False)
 
     def upload(self, path: str, file: Path, *, new: bool = False) -> Found:
-        """Put a file, and compare what has arrived with it. Raise Taken where it must be `new` and something else is there."""
+        """Put a file, and compare what has arrived with it. Raise Taken where it must be `new` and something else is there.
+
+        It may grow meanwhile: as much of it is put as there was, or more.
+        """
         size = file.stat().st_size
         with self._told(path, "written"):
-            if size <= SINGLE_BYTES:
-                self._conditionally(path, file, "create" if new else "overwrite")
+            if new or size <= SINGLE_BYTES:
+                data = file.read_bytes()
+                size = len(data)
+                self._conditionally(path, data, "create" if new else "overwrite")
             else:
                 self._store.put(path, file, chunk_size=_CHUNK, max_concurrency=4)
             arrived = _found(self._store.head(path))
-        if arrived.size != size:
+        if arrived.size < size:
             self.delete([path])
             raise StorageError(
                 f"{self.url}/{path}: {arrived.size:,} bytes arrived of the {size:,} that were sent; what is between here and "

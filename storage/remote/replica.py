@@ -73,6 +73,7 @@ class Replica:
         self._inherited: list[str] = []
         self._cut: set[str] = set()
         """Parts that are whole here alone."""
+        self._in_turn = threading.Lock()
         with writing(self._own):
             self._own.mkdir(parents=True, exist_ok=True)
             if not (self._own / "url").exists():
@@ -215,7 +216,7 @@ class Replica:
         if layout.part(path) and not readable(incoming):  # its upload was cut short, and who sent it died
             self._cut.add(path)
             return True
-        return any(layout.below(path, folder) for folder in layout.GROWING) and here.startswith(there)
+        return layout.growing(path) and here.startswith(there)
 
     # Holding it
 
@@ -263,7 +264,7 @@ class Replica:
         """Send what is new or changed here, in an order in which whoever sees a file finds what it counts on."""
         self.lease.check()
         for _, paths in groupby(self.unsent, layout.order):
-            self._all("sending", [self._here(path) for path in paths], lambda found: self._send(found.path))
+            self._all("sending", [self._here(path) for path in paths], lambda found: self.keep(self.root / found.path))
         if self._inherited:
             self._objects.delete(self._inherited)
             self._inherited = []
@@ -283,8 +284,10 @@ class Replica:
     def keep(self, path: Path) -> None:
         """Send a file that is new, or has changed."""
         name = self._path(path)
-        if not self._known.unchanged(name, path):
-            self._send(name)
+        # One at a time of what is swept beside: else what was read before might arrive after what was read later.
+        with self._in_turn if layout.growing(name) else contextlib.nullcontext():
+            if not self._known.unchanged(name, path):
+                self._send(name)
 
     def adopt(self, found: Found, path: Path) -> None:
         """Have the store copy to a file's place there what a worker has put of it."""

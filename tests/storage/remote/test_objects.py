@@ -10,6 +10,7 @@ import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError
 
 from storage.errors import StorageError
+from storage.remote import objects as objects_module
 from storage.remote.objects import Found, Objects, Taken, explained
 
 
@@ -55,10 +56,42 @@ def test_an_upload_that_was_cut(objects: Objects, tmp_path: Path, monkeypatch: p
     """What arrives shorter than it was sent is taken away again, and said."""
     (tmp_path / "file").write_bytes(b"x" * 100)
     put = objects._conditionally
-    monkeypatch.setattr(objects, "_conditionally", lambda path, data, mode: put(path, data.read_bytes()[:50], mode))
+    monkeypatch.setattr(objects, "_conditionally", lambda path, data, mode: put(path, data[:50], mode))
     with pytest.raises(StorageError, match="memory://lake/file: 50 bytes arrived of the 100"):
         objects.upload("file", tmp_path / "file", new=True)
     assert objects.get("file") is None
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_a_file_that_grows(objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: bool):
+    """What is added to a file while it is sent takes nothing away of what was there."""
+    monkeypatch.setattr(objects_module, "SINGLE_BYTES", 100 if single else 1)
+    (tmp_path / "file").write_bytes(b"1\n")
+
+    class Growing:
+        def __getattr__(self, name: str) -> Any:
+            with (tmp_path / "file").open("ab") as file:
+                file.write(b"2\n")
+            return getattr(memory, name)
+
+    memory = objects._store
+    sent = Objects(Growing(), objects.url).upload("file", tmp_path / "file")
+    found = objects.get("file")
+    assert found is not None
+    assert found[0].startswith(b"1\n")
+    assert sent.size == len(found[0])
+
+
+def test_large_ones_are_new_too(objects: Objects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However large a file is that must be new, it takes no other's place."""
+    monkeypatch.setattr(objects_module, "SINGLE_BYTES", 1)
+    (tmp_path / "file").write_bytes(b"ours")
+    objects.put("file", b"theirs")
+    with pytest.raises(Taken):
+        objects.upload("file", tmp_path / "file", new=True)
+    found = objects.get("file")
+    assert found is not None
+    assert found[0] == b"theirs"
 
 
 FAILED = "Generic S3 error: Error performing PUT http://127.0.0.1:9/b/k in 1s, after 7 retries, max_retries: 10 - "
