@@ -196,7 +196,7 @@ class Lake:
     def _recover(self, patience_s: float = 0.0, check: Callable[[], None] = lambda: None) -> None:
         for table, folder in self.segments.items():
             for segment in sorted(folder.glob("*.jsonl")):
-                waste.settle(segment, self.waste)
+                waste.settle_segment(segment, self.waste)
             segments.recover(folder, self.root / table, TABLES[table])
         verdicts.recover(self.judged, self.root / "verdicts", self.quarantine / "verdicts")
         checks.recover(self.checks, self.answers, self.waste, self.root / "verdicts")

@@ -25,7 +25,7 @@ from storage.errors import StorageError
 from storage.locks import taken
 from storage.mirror import Depots
 from storage.parquet import sync, writing
-from storage.waste import settle as settle_waste
+from storage.waste import settle_segment as settle_waste
 
 LOOK_S = 0.2
 """Between two looks at a lock that somebody holds."""

@@ -93,7 +93,7 @@ class _Mending:
     def all(self) -> None:
         """Mend every finding, then put in order what a killed writer left, as any writer does."""
         for segment in (each for folder in self._lake.segments.values() for each in sorted(folder.glob("*.jsonl"))):
-            waste.settle(segment, self._lake.waste)  # while it is there
+            waste.settle_segment(segment, self._lake.waste)  # while it is there
         parts = {finding.path for finding in self._of("part")}
         missing = {part for part in parts if not part.exists()}
         self._stores({finding.path for finding in self._of("journal")}, parts - missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from glob import escape
 from pathlib import Path
 from typing import Self, TypeAlias, TypedDict
@@ -76,17 +76,22 @@ class Waste:
         self._lines.write(b"".join(map(_taken_back, notes)))
 
 
-def settle(segment: Path, folder: Path) -> None:
-    """Take back what the samples of a segment carry that a killed run left, where it hadn't got to that. Safe to repeat.
+def settle_segment(segment: Path, folder: Path) -> None:
+    """Take back what the samples of a segment carry that a killed run left: see `settle`."""
+    with writing(segment), segment.open("rb") as file:
+        settle(segment.stem, file, folder)
+
+
+def settle(segment: str, lines: Iterable[bytes], folder: Path) -> None:
+    """Take back what the samples of a segment's lines carry, where a killed run hadn't got to that. Safe to repeat.
 
     `folder` has the run's file, which nobody but the run adds to: this goes into another one. What was noted in neither, as on a
     disk that is lost, can't be taken back.
     """
     mark = b'"%s":[' % CARRIED.encode()
-    with writing(segment), segment.open("rb") as file:
-        rows = [unpack(line if line.endswith(b"\n") else line + b"\n") for line in file if mark in line]
+    rows = [unpack(line if line.endswith(b"\n") else line + b"\n") for line in lines if mark in line]
     carried = Counter(_key(note) for row in rows if row is not None for note in row.get(CARRIED) or ())
-    run = segment.stem.rpartition("-")[0]
+    run = segment.rpartition("-")[0]
     own, settled = folder / f"{run}.jsonl", folder / f"{run}-settled.jsonl"
     if not carried or not own.exists():
         return
@@ -98,9 +103,9 @@ def settle(segment: Path, folder: Path) -> None:
             taken[_key(row, sign=-1)] += 1
     missing = Counter({key: min(noted[key], times) - taken[key] for key, times in carried.items()})
     if notes := [Note(**dict(zip(COLUMNS, key, strict=True))) for key in (+missing).elements()]:  # type: ignore[typeddict-item]
-        lines = Appended(settled)
-        lines.write(b"".join(map(_taken_back, notes)))
-        lines.close(sync=True)
+        file = Appended(settled)
+        file.write(b"".join(map(_taken_back, notes)))
+        file.close(sync=True)
 
 
 def rows_of(path: Path) -> list[Note]:

@@ -24,6 +24,7 @@ from storage.parquet import PartWriter, read_batches, sync, writing
 from storage.remote.objects import Objects
 from storage.schemas import KEYS, TABLES
 from storage.sql import explained, parquet
+from storage.waste import settle
 
 logger = logging.getLogger(__name__)
 _COMMIT = re.compile(r"(?P<folder>.+)/(?P<segment>[^/]+)/commit-\d+")
@@ -46,10 +47,11 @@ def by_segment(paths: Iterable[str]) -> dict[tuple[str, str], list[str]]:
     return found
 
 
-def inherit(objects: Objects, root: Path, segments: Mapping[str, Path], paths: Iterable[str]) -> list[str]:
+def inherit(objects: Objects, root: Path, segments: Mapping[str, Path], paths: Iterable[str], *, waste: Path) -> list[str]:
     """Make segments of all commits, and return the commits, which may go once what the segments become is in the store.
 
-    `segments` has the folder of each table's segments. The caller holds the lake.
+    `segments` has the folder of each table's segments. What their samples carry is taken back in `waste`, of those too that are
+    in a part by now. The caller holds the lake.
     """
     commits = by_segment(paths)
     used: list[str] = []
@@ -64,6 +66,7 @@ def inherit(objects: Objects, root: Path, segments: Mapping[str, Path], paths: I
                 seen = set(lines)
                 for got in threads.map(objects.get, there.get(segment, ())):
                     lines += [line for line in (got[0] if got else b"").splitlines(keepends=True) if line not in seen]
+                settle(segment, lines, waste)
                 _write(path, _missing(root, table, lines), part=root / table / f"{segment}.parquet")
                 used += there.get(segment, ())
     return used

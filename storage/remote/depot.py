@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from glob import escape
@@ -42,6 +43,7 @@ class Depot:
         self._objects, self._watch, self._root, self._box = objects, watch, root, box
         self._sizes: dict[Path, int] = {}
         """Of what was swept."""
+        self._in_turn = threading.Lock()
         self._away: StorageError | None = None
         """What the store said last, after all patience."""
 
@@ -81,6 +83,9 @@ class Depot:
             if path.exists():
                 await self.certain()
                 await asyncio.to_thread(self._put, path)
+        for path in self._box.waste.glob("*.jsonl"):  # what takes back what the commits carry
+            await self.certain()
+            await asyncio.to_thread(self._put_grown, path)
         await self.certain()  # whoever has taken the lake over may be reading them
         await asyncio.to_thread(self._remove, segment)
 
@@ -97,10 +102,15 @@ class Depot:
         self._objects.delete([found.path for found in self._objects.list(self._path(segment.with_suffix("")))])
 
     def _sweep(self, path: Path) -> None:
-        size = path.stat().st_size
-        if self._watch.sure and self._sizes.get(path) != size:
-            self._objects.put(self._path(path), path.read_bytes())
-            self._sizes[path] = size
+        if self._watch.sure:
+            self._put_grown(path)
+
+    def _put_grown(self, path: Path) -> None:
+        with self._in_turn:  # else what was read before might arrive after what was read later
+            size = path.stat().st_size
+            if self._sizes.get(path) != size:
+                self._objects.put(self._path(path), path.read_bytes())
+                self._sizes[path] = size
 
     def _path(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
@@ -161,7 +171,7 @@ class Depots:
                 else:
                     moved.update(self._root / table / name for name in (part.name, footers.beside(part).name))
         box.move_parts(self._root)
-        commits.inherit(self._objects, self._root, box.segments, there)
+        commits.inherit(self._objects, self._root, box.segments, there, waste=box.waste)
 
     def _fetch(self, found: Found) -> None:
         target = self._root / found.path

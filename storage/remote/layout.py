@@ -16,9 +16,10 @@ OWN = ".replica"
 BATCHES = "journal/batches"
 OUTBOXES = "journal/outbox"
 """What workers have put, each below RUN/WORKER: see `depot`. It isn't shared: the two sides have other files there."""
-SMALL = ("manifests", "evaluations", "waste", "answers", BATCHES)
+WASTE = "waste"
+SMALL = ("manifests", "evaluations", WASTE, "answers", BATCHES)
 """What every command gets, before anything else."""
-GROWING = ("waste", "answers")
+GROWING = (WASTE, "answers")
 """What grows during a run, a line at a time."""
 LASTING = tuple(folder for folder in SMALL if folder not in {*GROWING, BATCHES})
 """What of the small may come while a writer is at work here: the rest it appends to, and removes."""

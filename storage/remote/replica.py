@@ -195,7 +195,7 @@ class Replica:
         file, incoming = self.root / found.path, self._own / "incoming" / secrets.token_hex(8)
         got = self._objects.download(found, incoming)
         with writing(file):
-            if file.exists() and self._known.get(found.path) is None:
+            if file.exists() and (layout.growing(found.path) or self._known.get(found.path) is None):
                 if self._keeps(found.path, file, incoming):
                     incoming.unlink()
                     return
@@ -208,7 +208,7 @@ class Replica:
         self._known.add(found.path, file.stat(), got.etag)
 
     def _keeps(self, path: str, file: Path, incoming: Path) -> bool:
-        """Return whether a file that was never agreed on stays: it is the same, the same with more lines, or the whole one."""
+        """Return whether a file that grows, or was never agreed on, stays: it is the same, has more, or is the whole one."""
         here, there = file.read_bytes(), incoming.read_bytes()
         if here == there:
             self._known.add(path, file.stat(), self._remote[path].etag)
@@ -246,7 +246,8 @@ class Replica:
                 self._pull(lambda path: not any(layout.below(path, table) for table in SNAPSHOTS), tidy=True, check=check)
             for late in sorted((self._own / "late").rglob("*.parquet")):
                 commits.merge(self.root, late.relative_to(self._own / "late").parts[0], late)
-            self._inherited = commits.inherit(self._objects, self.root, segments, self._remote)
+            waste = self.root / layout.WASTE
+            self._inherited = commits.inherit(self._objects, self.root, segments, self._remote, waste=waste)
             with sweeping([self.root / folder for folder in layout.GROWING], self.keep):
                 yield True
 
@@ -346,6 +347,8 @@ class Replica:
         for path in (part, footers.beside(part)):
             if path.exists():
                 self.keep(path)
+        for path in (self.root / layout.WASTE).glob("*.jsonl"):
+            self.keep(path)  # what takes back what the commits carry, which say so themselves for as long as they are there
         self.lease.check()  # whoever has taken the lake over meanwhile may be reading them
         self._objects.delete([found.path for found in self._objects.list(self._path(segment.with_suffix("")))])
 

@@ -23,9 +23,9 @@ from storage.remote.lease import taken_over
 from storage.remote.objects import Objects
 from storage.remote.watch import Watch
 from storage.verdicts import VerdictStore
-from storage.waste import Waste
+from storage.waste import Waste, rows_of
 from tests.fakes import make_sample, make_verdict
-from tests.storage.remote.test_replica import keys, stored
+from tests.storage.remote.test_replica import CARRIED, keys, stored
 
 Machine = Callable[[str], Lake]
 BOX = "journal/outbox/run/w1"
@@ -137,6 +137,32 @@ async def test_full_segments(machine: Machine, objects: Objects, watch: Certain,
     assert copied is not None
     assert copied[0] == part[0]
     assert sorted(sent) == ["samples/_run-w1-000001.footer", "samples/run-w1-000001.parquet"]
+    assert keys(objects, "journal") == ["journal/lease"]
+
+
+@pytest.mark.parametrize("until", ["the part", "all"])
+async def test_what_a_sample_carries(machine: Machine, objects: Objects, watch: Certain, until: str):
+    """It counts once, however far a worker gets that is gone then, and with it what was to be swept yet."""
+    first = machine("a")
+    async with working(first, objects, watch) as worker:
+        with Waste(worker.box.waste, run=worker.box.name) as waste:
+            waste.note(**CARRIED)
+            worker.depot._sweep(worker.box.waste / "run-w1.jsonl")
+            swept = {key: objects.get(key) for key in keys(objects, f"{BOX}/waste")}
+            await worker.buy()
+            await worker.journal.append([make_sample("s1")], carries=[CARRIED], carried=lambda: waste.take_back([CARRIED]))
+            swept |= {key: objects.get(key) for key in keys(objects, f"{BOX}/journal")}
+            await worker.journal.settle()
+        if until == "the part":
+            for key, found in swept.items():
+                assert found is not None
+                objects.put(key, found[0])
+        shutil.rmtree(first.outboxes)
+    shutil.rmtree(first.root)
+    assert machine("b").recover_if_idle()
+    third = machine("c")
+    assert stored(third) == ["s1"]
+    assert sum(row["cost_usd"] for path in third.waste.glob("*.jsonl") for row in rows_of(path)) == 0
     assert keys(objects, "journal") == ["journal/lease"]
 
 

@@ -24,6 +24,7 @@ from storage.remote.replica import Replica
 from storage.repair import repair
 from storage.rot import verify
 from storage.schemas import SNAPSHOTS, TABLES
+from storage.waste import Note, Waste, rows_of
 from tests.fakes import listing, make_sample
 from tests.storage.damaging import flip
 from tests.storage.lines import line, segment
@@ -118,6 +119,57 @@ async def test_a_disk_that_is_gone(machine: Machine, objects: Objects):
     assert stored(second) == ["s1", "s2"]
     assert "samples/r-000000.parquet" in keys(objects)
     assert not any("commit" in key for key in keys(objects))
+
+
+CARRIED: Note = {"sample_id": "s1", "teacher": "t", "cost_usd": 0.5, "tokens_in": 10, "tokens_out": 20, "responses": 1}
+
+
+@pytest.mark.parametrize("until", ["the commit", "the part", "all"])
+async def test_what_a_sample_carries(machine: Machine, objects: Objects, until: str):
+    """It counts once, however far a machine gets that is gone then, and with it what was to be swept yet."""
+    lake = machine("a")
+    with lake.writing(pytest.fail), Waste(lake.waste, run="r") as waste:
+        assert lake.replica is not None
+        log = Journal(lake.journal, lake.root / "samples", run="r", mirror=lake.replica)
+        await log.__aenter__()
+        waste.note(**CARRIED)
+        lake.replica.keep(lake.waste / "r.jsonl")
+        swept = objects.get("waste/r.jsonl")
+        await log.append([make_sample("s1")], carries=[CARRIED], carried=lambda: waste.take_back([CARRIED]))
+        left = {key: objects.get(key) for key in keys(objects, "journal/r-000000")}
+        await log.settle()
+        there = objects.get("waste/r.jsonl")
+        await log.close()
+    assert swept is not None
+    assert there is not None
+    for key, found in {**left, "waste/r.jsonl": swept}.items() if until != "all" else [("waste/r.jsonl", there)]:
+        assert found is not None
+        objects.put(key, found[0])
+    if until == "the commit":
+        objects.delete([key for key in keys(objects, "samples") if "empty" not in key])
+    shutil.rmtree(lake.root)
+    with machine("b").writing(pytest.fail):
+        pass
+    third = machine("c")
+    assert stored(third) == ["s1"]
+    assert sum(row["cost_usd"] for path in third.waste.glob("*.jsonl") for row in rows_of(path)) == 0
+    assert not any("commit" in key for key in keys(objects))
+
+
+def test_waste_that_was_sent_and_not_agreed_on(machine: Machine, objects: Objects):
+    """What a killed run noted here after its last sweep is kept, and sent, also where it was killed before it knew of that."""
+    lake = machine("a")
+    with lake.writing(pytest.fail), Waste(lake.waste, run="r") as waste:
+        waste.note(**CARRIED)
+    with Waste(lake.waste, run="r") as waste:
+        waste.note(**CARRIED)
+        objects.put("waste/r.jsonl", (lake.waste / "r.jsonl").read_bytes())
+        waste.note(**CARRIED)
+    whole = (lake.waste / "r.jsonl").read_bytes()
+    assert (machine("a").waste / "r.jsonl").read_bytes() == whole
+    with machine("a").writing(pytest.fail):
+        pass
+    assert (machine("b").waste / "r.jsonl").read_bytes() == whole
 
 
 async def test_a_machine_that_comes_back_late(machine: Machine, objects: Objects):
