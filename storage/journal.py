@@ -31,6 +31,7 @@ from storage.parquet import refused, sync
 from storage.records import Sample, Score
 from storage.schemas import SAMPLES
 from storage.segments import land
+from storage.shielded import whatever
 from storage.waste import CARRIED, Note
 
 SEGMENT_ROWS = 20_000
@@ -138,26 +139,33 @@ class Journal:
         await pending.done
 
     async def settle(self) -> None:
-        """Land what was appended so far; more may follow. Nobody may append meanwhile."""
+        """Land what was appended so far; more may follow. Nobody may append meanwhile. Raise the first error met."""
         self._seal()
-        landings, self._landings = self._landings, []
-        await asyncio.gather(*landings)
+        await whatever(self._landed())
 
     async def close(self) -> None:
         """Write what is queued, land every segment, and raise the first error that this met, or the defect that broke it."""
-        if self._writer is None:
-            return
+        if self._writer is not None:
+            await whatever(self._close(self._writer))
+
+    async def _close(self, writer: asyncio.Task[None]) -> None:
         self._closing = True
         self._wake.set()
-        await self._writer
+        await writer
         self._writer = None
         self._release()
         self._seal()
         self._landings += [self._land(segment, puts) for segment, puts in self._later]
-        # All of them, whatever one meets: the lake's lock must not be free while a part is being written.
-        landed = await asyncio.gather(*self._landings, return_exceptions=True)
-        self._disk.shutdown(wait=False)
-        self._lander.shutdown(wait=False)
+        try:
+            await self._landed()
+        finally:
+            self._disk.shutdown(wait=False)
+            self._lander.shutdown(wait=False)
+
+    async def _landed(self) -> None:
+        """Wait for all landings, whatever one meets: the lake's lock must not be free while a part is being written."""
+        landings, self._landings = self._landings, []
+        landed = await asyncio.gather(*landings, return_exceptions=True)
         for error in (self._broken, *landed):
             if isinstance(error, BaseException):
                 raise error

@@ -8,14 +8,13 @@ that a killed run left behind becomes its part at the start of the next run.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,9 +26,9 @@ from storage.mirror import Mirror
 from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, sync, write_batches, write_rows, writing
 from storage.records import Verdict
 from storage.schemas import VERDICTS
+from storage.shielded import whatever
 from storage.wording import counted
 
-T = TypeVar("T")
 logger = logging.getLogger(__name__)
 PART_ROWS = 20_000
 """Verdicts in a part, at most."""
@@ -113,7 +112,7 @@ class VerdictStore:
             if paid:
                 part.paid.append(pack(verdict))
         if paid:
-            await _whatever(self._commit(part))
+            await whatever(self._commit(part))
         if len(self._parts[-1]) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
@@ -124,7 +123,7 @@ class VerdictStore:
             if not lines or part not in self._parts:  # somebody took these along
                 return
             try:
-                await _whatever(self._keep(part, b"".join(lines)))
+                await whatever(self._keep(part, b"".join(lines)))
             except StorageError:
                 part.paid = lines + part.paid  # whoever waits for them hears of it too
                 raise
@@ -157,7 +156,7 @@ class VerdictStore:
             while len(self._parts) > 1:
                 part = self._parts[0]
                 async with part.commit:
-                    await _whatever(self._move(part))
+                    await whatever(self._move(part))
                     self._parts.remove(part)  # only now: a disk that was full may have room when the run ends
 
     async def _move(self, part: _Part) -> None:
@@ -173,20 +172,6 @@ class VerdictStore:
                 part.segment.close()
                 part.segment = None
                 self._segment(part).unlink()
-
-
-async def _whatever(work: Coroutine[Any, Any, T]) -> T:
-    """Return what work on the disk does. Whoever is cancelled meanwhile waits for its end, and hears where it fails."""
-    working = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(working)
-    except asyncio.CancelledError:
-        while not working.done():  # it may be cancelled once more
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({working})
-        if (error := working.exception()) is not None:
-            raise error from None
-        raise
 
 
 def recover(segments: Path, folder: Path, quarantine: Path) -> None:

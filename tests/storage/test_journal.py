@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import threading
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from storage import journal
 from storage.errors import StorageError
 from storage.journal import Journal
-from storage.segments import read
+from storage.segments import land, read
 from tests.fakes import listing, make_sample
 from tests.storage.lines import line
 
@@ -128,6 +130,72 @@ class TestAppend:
         async with Journal(tmp_path, parts, run="r"):
             pass
         assert listing(tmp_path) == []
+
+
+class TestLeft:
+    """Nobody is told that a journal is settled or closed while something is still written: the lake's lock would be free."""
+
+    @pytest.fixture(params=["settle", "close"])
+    async def leaving(self, request: pytest.FixtureRequest, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """Return a task that settles or closes a journal of two segments, the first refused and the second held."""
+        monkeypatch.setattr(journal, "SEGMENT_ROWS", 1)
+        monkeypatch.setattr(journal, "land", self._slow)
+        log = Journal(tmp_path, parts, run="r")
+        await log.__aenter__()
+        for name in "ab":
+            await log.append([make_sample(name)])
+        yield asyncio.create_task(getattr(log, request.param)())
+        self._go_on.set()
+        await log.close()
+
+    def setup_method(self) -> None:
+        """Hold what lands later."""
+        self._began, self._go_on = threading.Event(), threading.Event()
+
+    def _slow(self, segment: Path, parts: Path, schema: pa.Schema) -> int:
+        if segment.stem.endswith("0"):
+            raise StorageError("refused")
+        self._began.set()
+        self._go_on.wait(10)
+        return land(segment, parts, schema)
+
+    @pytest.mark.parametrize("cancelled", [0, 1, 2])
+    async def test_all_of_it_is_waited_for(self, parts: Path, leaving: asyncio.Task[None], cancelled: int):
+        """Whatever one segment meets, and however often the caller is cancelled."""
+        await asyncio.to_thread(self._began.wait, 10)
+        for _ in range(cancelled):
+            leaving.cancel()
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+        assert not leaving.done()
+        self._go_on.set()
+        with pytest.raises(StorageError, match="refused"):
+            await leaving
+        assert ids(parts) == ["b"]
+
+    async def test_what_is_queued_is_written(self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch):
+        """Also where whoever closes is cancelled while the disk is busy."""
+        log = await Journal(tmp_path, parts, run="r").__aenter__()
+        commit = log._commit
+
+        def slow(data: bytes) -> None:
+            self._began.set()
+            self._go_on.wait(10)
+            commit(data)
+
+        monkeypatch.setattr(log, "_commit", slow)
+        appending = asyncio.create_task(log.append([make_sample("a")]))
+        await asyncio.to_thread(self._began.wait, 10)
+        closing = asyncio.create_task(log.close())
+        await asyncio.sleep(0.01)
+        closing.cancel()
+        await asyncio.sleep(0.01)
+        self._go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        await appending
+        assert ids(parts) == ["a"]
+        assert listing(tmp_path, "r-*") == []
 
 
 class TestRotation:
