@@ -125,7 +125,7 @@ class Journal:
 
         `on_disk` is called in between: when they are on this machine's disk, and no kill loses them.
         Where it is full they are on disk all the same, as long as the reserve lasts: nobody should ask for more. The lines are
-        queued before the first suspension: a caller that is cancelled while it waits loses nothing.
+        queued before the first suspension, and a caller that is cancelled hears of it when they count: it loses nothing.
         """
         if self._broken is not None:
             raise self._broken
@@ -136,7 +136,7 @@ class Journal:
         pending = _Pending(lines, asyncio.get_running_loop().create_future(), on_disk, carried)
         self._queue.append(pending)
         self._wake.set()
-        await pending.done
+        await whatever(pending.done)
 
     async def settle(self) -> None:
         """Land what was appended so far; more may follow. Nobody may append meanwhile. Raise the first error met."""
@@ -320,14 +320,12 @@ def _carry(batch: list[_Pending]) -> None:
 
 def _count(batch: list[_Pending]) -> None:
     for pending in batch:
-        if not pending.done.done():
-            pending.done.set_result(None)
+        pending.done.set_result(None)
 
 
 def _fail(batch: list[_Pending], error: Exception) -> None:
     for pending in batch:
-        if not pending.done.done():  # a waiter that is gone leaves the error to whoever appends next
-            pending.done.set_exception(error)
+        pending.done.set_exception(error)
 
 
 def _line(sample: Sample | Score, carries: Sequence[Note]) -> bytes:

@@ -40,12 +40,18 @@ class Bill:
         left, self._open = self._open, []
         self._note(left)
 
+    def refused(self) -> None:
+        """Hear that no disk, as it says, takes the sample: what that cost is noted, unless it is on one all the same."""
+        with contextlib.suppress(StorageError):  # the run ends by that disk
+            self.lost()
+
     def carries(self, told: Sequence[Usage]) -> list[Note]:
         """Return the notes of what isn't in vain any more once a sample that carries its cost is on disk."""
         return [self._of([usage]) for usage in told] if self.waste is not None else []
 
     def carried(self, told: Sequence[Usage]) -> None:
         """Hear that the sample is on disk. Where a kill comes before, `storage.waste.settle` finds that in the journal."""
+        self._open = []
         if self.waste is not None and told:
             with contextlib.suppress(StorageError):  # it counts twice then: better than not at all, and the run ends by that disk
                 self.waste.take_back(self.carries(told))

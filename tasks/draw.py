@@ -260,9 +260,10 @@ class Draw:
                 await self.journal.append(samples, carries=carries, carried=carried, on_disk=answer.safe)
             except StorageError as error:
                 self.stop.set(error)  # asking on would buy what can't be kept
+                bill.refused()
                 return
             except asyncio.CancelledError:
-                self._bought(samples, drawn)  # the journal writes them all the same
+                self._bought(samples, drawn)  # the journal has them all the same
                 raise
             finally:
                 answer.safe()

@@ -127,7 +127,11 @@ class Grade:
             answer = await self._asked(request, bill)
             completion, billed = answer.completion, (billable(answer.completion), *answer.wasted)
             score = self._score(row, completion.choices[0], billed, revision=completion.revision)
-            await self._keep(score, carries=bill.carries(answer.told), carried=lambda: bill.carried(answer.told))
+            try:
+                await self._keep(score, carries=bill.carries(answer.told), carried=lambda: bill.carried(answer.told))
+            except StorageError:
+                bill.refused()
+                raise
             self.scored += 1
             self.spending.paid += 1
         except Withheld:

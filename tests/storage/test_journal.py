@@ -111,6 +111,22 @@ class TestAppend:
                 await task
         assert ids(parts) == ["a"]
 
+    async def test_cancelled_append_hears_what_the_disk_refuses(
+        self, tmp_path: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        """It doesn't take for written what never will be."""
+
+        def refusing(handle: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+        monkeypatch.setattr(os, "fdatasync", refusing)
+        async with Journal(tmp_path, parts, run="r") as log:
+            task = asyncio.create_task(log.append([make_sample("a")]))
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(StorageError, match="Input/output error"):
+                await task
+
     async def test_closed(self, tmp_path: Path, parts: Path):
         """A journal that is closed refuses, in place of losing what it is given."""
         async with Journal(tmp_path, parts, run="r") as log:

@@ -114,8 +114,22 @@ async def test_a_cancelled_run(tmp_path: Path):
 
 
 async def test_what_is_not_stored(tmp_path: Path):
-    """Where the disk takes no sample, what came before it stays noted."""
+    """Where the disk takes no sample, what came before it stays noted, and what it cost itself is."""
     book = Book(tmp_path, CUT, GOOD)
     book.till.journal.refuse = StorageError("full")
     assert await book.draw() is None
-    assert book.noted == 7
+    assert (book.noted, book.till.budget.spent) == (11, 11)
+
+
+async def test_what_is_stored_all_the_same(tmp_path: Path):
+    """Where a disk that is full took the sample from its reserve, it carries its cost, and nothing stays noted."""
+
+    class Full(FakeJournal):
+        async def append(self, samples: list[Sample], **how: Any) -> None:
+            await super().append(samples, **how)
+            raise StorageError("full")
+
+    book = Book(tmp_path, CUT, GOOD)
+    book.till.draw.journal = Full()
+    assert await book.draw() is None
+    assert book.noted == 0

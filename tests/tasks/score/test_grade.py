@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from storage.errors import BudgetSpent, Interrupted, RequestRejected, SetupError, Unavailable
+from storage.errors import BudgetSpent, Interrupted, RequestRejected, SetupError, StorageError, Unavailable
 from storage.identity import showing
 from storage.journal import Journal
 from storage.lake import Lake
@@ -286,3 +286,16 @@ async def test_killed(lake: Lake):
     await ran(lake, again, "r2")
     assert again.asked == []
     assert set(stored(lake)) == {"s0", "s1", "s2", "thought"}
+
+
+async def test_what_is_not_stored(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """Where the disk takes no score, what it cost is known to the next run."""
+
+    async def refuse(*args: object, **how: object) -> None:
+        raise StorageError("full")
+
+    monkeypatch.setattr(Journal, "append", refuse)
+    found = await ran(lake, FakeScorer())
+    assert isinstance(found.grade.stop.reason, StorageError)
+    noted = [json.loads(line)["cost_usd"] for path in lake.waste.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert sum(noted) == found.grade.budget.spent > 0
