@@ -9,20 +9,34 @@ from tasks.teachers.protocol import Choice, Usage
 
 
 def divided(whole: Usage, choices: Sequence[Choice]) -> list[Usage]:
-    """Return each choice's share of a usage: of the prompt evenly, of the rest by length. The shares sum to the whole."""
+    """Return each choice's share of a usage, which sum to the whole.
+
+    Of the prompt each has as much; of the reasoning as much as its own is long, or where it is hidden as the others; of the rest
+    as much as its response is long.
+    """
     if len(choices) == 1:
         return [whole]
     even = [1] * len(choices)
-    thoughts = [len(choice.reasoning or "") for choice in choices]
-    lengths = [len(choice.response) + thought for choice, thought in zip(choices, thoughts, strict=True)]
-    columns = {
-        "tokens_in": shares(whole.tokens_in, even),
-        "tokens_out": shares(whole.tokens_out, lengths),
-        "tokens_reasoning": shares(whole.tokens_reasoning, thoughts),
-        "tokens_cached": shares(whole.tokens_cached, even),
-        "tokens_cache_written": shares(whole.tokens_cache_written, even),
-    }
-    return [Usage(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
+    cached, written, thought = whole.tokens_cached, whole.tokens_cache_written, whole.tokens_reasoning
+    # What no other part has is divided too, rather than the sum: no share has more of a part than of the whole.
+    parts = zip(
+        shares(whole.tokens_in - cached - written, even),
+        shares(cached, even),
+        shares(written, even),
+        shares(whole.tokens_out - thought, [len(choice.response) for choice in choices]),
+        shares(thought, [len(choice.reasoning or "") for choice in choices]),
+        strict=True,
+    )
+    return [
+        Usage(
+            tokens_in=fresh + cached + written,
+            tokens_out=said + thought,
+            tokens_reasoning=thought,
+            tokens_cached=cached,
+            tokens_cache_written=written,
+        )
+        for fresh, cached, written, said, thought in parts
+    ]
 
 
 def shares(total: int, weights: Sequence[int]) -> list[int]:
