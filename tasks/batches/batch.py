@@ -286,8 +286,10 @@ class BatchDesk:
         try:
             await asyncio.to_thread(self._intents.write, intent)
         except Exception as error:
-            for slot in (slot for slots in taken.values() for slot in slots):
-                slot.fail(error)
+            for place, slots in taken.items():
+                self._reservations.release(place, None)
+                for slot in slots:
+                    slot.fail(error)
             raise
         pending = Pending(intent, self._around, requests={place: slots[0].request for place, slots in taken.items()})
         self._list(pending)

@@ -22,7 +22,7 @@ from storage.errors import (
 from tasks.asking.ask import Answer
 from tasks.teachers.protocol import BrokenOff, Completion, Malformed, Request, Usage
 from tests.fakes import FakeBatchTeacher, completion
-from tests.tasks.batches.house import House, failing, request, run, texts
+from tests.tasks.batches.house import PRICE, House, failing, request, run, texts
 
 
 class TestErrors:
@@ -186,8 +186,10 @@ class TestErrors:
         assert isinstance(answer, ZeroDivisionError)
 
     def test_a_full_disk(self, house: House):
-        """Where a batch can't be noted, it isn't sent."""
+        """Where a batch can't be noted, it isn't sent, and nothing is reserved for it."""
+        house.options["price"] = PRICE
         house.folder.write_text("in the way")
         (answer,) = run(house.ask_all([request("a")]))
         assert isinstance(answer, StorageError)
         assert house.teacher.batches == {}
+        assert house.budget.reserved == pytest.approx(0)
