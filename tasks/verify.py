@@ -156,10 +156,8 @@ class Verification:
                     made = self._bundled if pure else self._alone
                     checks.append((i, self._kept(made(named, prompt, case.sample, inputs))))
         kept = [check for _, check in checks]
-        if len(kept) == 1:
-            found: list[Verdict | BaseException | None] = [await kept[0]]
-        else:  # all of them, whatever one raises: the rest may be on its way from a judge that is paid
-            found = await asyncio.gather(*kept, return_exceptions=True)
+        # All of them, whatever one raises: the rest may be on its way from a judge that is paid.
+        found = await asyncio.gather(*kept, return_exceptions=True)
         verdicts: list[list[Verdict]] = [[] for _ in cases]
         for (i, _), verdict in zip(checks, found, strict=True):
             if isinstance(verdict, BaseException):

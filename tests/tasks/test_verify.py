@@ -382,6 +382,19 @@ class TestTrouble:
         with Answers(tmp_path / "answers", tmp_path / "checks", run="s") as answers:
             assert (answers.get("s0"), answers.get("s1")) == (None, "well")
 
+    @pytest.mark.parametrize("samples", [1, 2])
+    async def test_a_check_is_known_to_itself_alone(self, tmp_path: Path, samples: int):
+        """What asks a teacher later, in the same task, is no part of a check that is over."""
+        known: list[str] = []
+
+        def note(prompt: Prompt, sample: Sample) -> bool:
+            known.append(CHECK.get().sample_id)
+            return True
+
+        await judge(tmp_path, named("j", note, kind=FakeAsyncVerifier), samples=samples)
+        assert known == ["s0", "s1"][:samples]
+        assert CHECK.get(None) is None
+
     async def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         """Verdicts that can't be kept stop the run, rather than let it judge on for nothing."""
         stopped: list[UserError] = []
