@@ -20,7 +20,7 @@ import orjson
 import pyarrow.parquet as pq
 
 from storage.appended import Appended
-from storage.parquet import UNREADABLE, writing
+from storage.parquet import UNREADABLE, sync, writing
 from storage.waste import rows_of
 
 LARGE = 1 << 20
@@ -95,7 +95,9 @@ class Checks:
         temporary = self._path.with_suffix(".new")
         with writing(temporary):
             temporary.write_bytes(data)
+            sync(temporary)
             temporary.replace(self._path)
+            sync(self._path.parent)
         self._lines.anew()
         self._size = len(data)
         self._large = max(LARGE, 2 * self._size)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -156,6 +157,27 @@ def test_what_is_over_takes_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     writer.close()
     checks.land(path, tmp_path / "answers", tmp_path / "waste", tmp_path / "verdicts")
     assert (tmp_path / "answers" / "r-left.jsonl").read_text() == '["k","yes"]\n'
+
+
+def test_what_is_written_anew_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What takes the place of the only record of paid answers was synced before, and its name after."""
+    monkeypatch.setattr(checks, "LARGE", 0)
+    path, synced, sync = tmp_path / "checks" / "r.jsonl", list[tuple[Path, int]](), os.fsync
+
+    def watching(handle: int) -> None:
+        sync(handle)
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink(), path.stat().st_ino))
+
+    writer = Checks(path)
+    for sample_id in ("old", "s"):
+        writer.note(check := Check(sample_id, "judge", answered={"k": "yes"}), "k")
+    before = path.stat().st_ino
+    monkeypatch.setattr(os, "fsync", watching)
+    writer.over(check)
+    (file, then), (folder, now) = synced
+    assert (file.parent, then) == (path.parent, before)
+    assert (folder, now) == (path.parent, path.stat().st_ino)
+    assert now != before
 
 
 def test_a_folder_that_can_not_be_written(tmp_path: Path):
