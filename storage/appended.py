@@ -6,7 +6,7 @@ import io
 import os
 from pathlib import Path
 
-from storage.parquet import writing
+from storage.disk import writing
 
 
 class Appended:

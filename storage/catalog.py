@@ -10,8 +10,8 @@ from pathlib import Path
 
 import duckdb
 
+from storage.disk import writing
 from storage.lake import Lake
-from storage.parquet import writing
 from storage.schemas import SNAPSHOTS, STORES, TABLES
 from storage.sql import explained, parquet
 

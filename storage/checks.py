@@ -9,7 +9,6 @@ that the next run finds, and waste that its budget counts.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from glob import escape
@@ -20,7 +19,8 @@ import orjson
 import pyarrow.parquet as pq
 
 from storage.appended import Appended
-from storage.parquet import UNREADABLE, sync, writing
+from storage.disk import write_bytes, writing
+from storage.parquet import UNREADABLE
 from storage.waste import rows_of
 
 LARGE = 1 << 20
@@ -92,12 +92,7 @@ class Checks:
     def _renew(self) -> None:
         """Write the file anew, with the lines of the checks that are under way."""
         data = b"".join(_line(check, key) for check in self._open.values() for key in check.answered or (None,))
-        temporary = self._path.with_suffix(".new")
-        with writing(temporary):
-            temporary.write_bytes(data)
-            sync(temporary)
-            temporary.replace(self._path)
-            sync(self._path.parent)
+        write_bytes(self._path, data)
         self._lines.anew()
         self._size = len(data)
         self._large = max(LARGE, 2 * self._size)
@@ -138,8 +133,10 @@ def land(path: Path, answers: Path, waste: Path, verdicts: Path) -> None:
         if rows[-1]["usd"] and noted.get((rows[-1]["sample_id"], rows[-1]["verifier"]), 0.0) < rows[-1]["usd"]
     ]
     name = f"{path.stem}-left.jsonl"
-    _replace(waste / name, [_bytes(row) for row in spent])
-    _replace(answers / name, [_bytes([row["key"], row["answer"]]) for rows in left.values() for row in rows if "key" in row])
+    kept = [_bytes([row["key"], row["answer"]]) for rows in left.values() for row in rows if "key" in row]
+    for folder, found in ((waste, list(map(_bytes, spent))), (answers, kept)):
+        if found:
+            write_bytes(folder / name, b"".join(found))
     with writing(path):
         path.unlink()
 
@@ -176,16 +173,3 @@ def _read(line: bytes) -> Any:
         return orjson.loads(line)
     except ValueError:
         return None
-
-
-def _replace(path: Path, lines: list[bytes]) -> None:
-    if not lines:
-        return
-    temporary = path.with_suffix(".new")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(b"".join(lines))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)

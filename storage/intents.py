@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from storage.disk import write_text, writing
 from storage.errors import StorageError
 from storage.identity import sample_id
 from storage.mirror import Keeper
-from storage.parquet import write_text, writing
 from storage.workspace import Workspace
 
 

@@ -23,11 +23,11 @@ from typing import BinaryIO, Self
 
 import pyarrow as pa
 
+from storage.disk import refused, sync
 from storage.errors import StorageError
 from storage.lines import pack, put
 from storage.logprobs import packed
 from storage.mirror import Mirror
-from storage.parquet import refused, sync
 from storage.records import Sample, Score
 from storage.schemas import SAMPLES
 from storage.segments import land

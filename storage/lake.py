@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from storage import checks, footers, outbox, segments, verdicts, waste
+from storage.disk import sync, write_text, writing
 from storage.errors import LakeDamaged, StorageError
 from storage.locks import taken
-from storage.parquet import UNREADABLE, sync, write_rows, write_text, writing
+from storage.parquet import UNREADABLE, write_rows
 from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES, TABLES
 
 if TYPE_CHECKING:
@@ -242,8 +243,10 @@ class Lake:
             part = footers.part_of(footer)
             if part is None or self._is_aside(part) or footers.rows(part) == 0:
                 found.append(footer)
-        for folder in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
-            found += (self.root / folder).glob("**/.*.tmp")
+        for name in (*TABLES, self.index.name, self.evaluations.name, "manifests"):
+            found += (self.root / name).glob("**/.*.tmp")
+        for folder in (self.waste, self.answers, self.batches, self.checks, self.judged, *self.segments.values()):
+            found += folder.glob(".*.tmp")
         found += self.root.glob(f".{self.catalog.name}.tmp*")
         return [path for path in sorted(found) if not any(path.is_relative_to(other) for other in found if other != path)]
 

@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from storage import checks, segments, verdicts
+from storage.disk import sync, writing
 from storage.errors import StorageError
 from storage.locks import taken
 from storage.mirror import Depots
-from storage.parquet import sync, writing
 from storage.waste import settle_segment as settle_waste
 
 LOOK_S = 0.2

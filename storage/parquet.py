@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import footers
+from storage.disk import refused, sync
 from storage.encodings import encodings
 from storage.errors import LakeDamaged, StorageError
 
@@ -164,46 +164,6 @@ def write_batches(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatc
     with PartWriter(path, schema, keep_footer=True) as writer:
         for batch in batches:
             writer.write_batch(batch)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small text file that is whole or absent."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        sync(temporary)
-        temporary.rename(path)
-        sync(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise refused(path, error) from error
-
-
-def sync(path: Path) -> None:
-    """Wait until a file or a folder's entries are on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def refused(path: Path, error: OSError) -> StorageError:
-    """Return what to raise where the disk refuses a write."""
-    # Arrow has its own words for it; the system's are the ones that people know.
-    said = os.strerror(error.errno) if error.errno else error
-    return StorageError(f"{path}: can't be written: {said}")
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk says while `path` is made, moved or removed into a StorageError that names it."""
-    try:
-        yield
-    except OSError as error:
-        raise refused(path, error) from error
 
 
 def count_rows(path: Path) -> int:

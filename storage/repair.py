@@ -21,9 +21,10 @@ import pyarrow.parquet as pq
 
 from storage import catalog, footers, segments, waste
 from storage.damage import Finding, Kind, examine, is_lake, salvage
+from storage.disk import sync, write_text, writing
 from storage.errors import StorageError
 from storage.lake import Lake
-from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter, sync, write_text, writing
+from storage.parquet import STORE_GROUP, UNREADABLE, PartWriter
 from storage.schemas import KEYS, SNAPSHOTS, TABLES
 from storage.wording import counted
 

@@ -12,10 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from storage import footers
+from storage.disk import writing
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import HEAD_BYTES, unpack
 from storage.logprobs import unpacked
-from storage.parquet import count_rows, write_rows, writing
+from storage.parquet import count_rows, write_rows
 from storage.schemas import SAMPLES
 
 _HEAD = re.compile(rb"[0-9a-f]{8} \{")

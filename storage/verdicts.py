@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from storage import footers
+from storage.disk import sync, writing
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put, unpack
 from storage.mirror import Mirror
-from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, sync, write_batches, write_rows, writing
+from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, write_batches, write_rows
 from storage.records import Verdict
 from storage.schemas import VERDICTS
 from storage.shielded import whatever

@@ -17,8 +17,8 @@ from typing import Self, TypeAlias, TypedDict
 import orjson
 
 from storage.appended import Appended
+from storage.disk import writing
 from storage.lines import unpack
-from storage.parquet import writing
 from storage.sql import literal
 
 COLUMNS = {

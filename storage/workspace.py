@@ -21,10 +21,11 @@ import pyarrow as pa
 
 from storage import dealing, waste
 from storage.dealing import DEALT_ROWS, by_bucket
+from storage.disk import writing
 from storage.errors import StorageError
 from storage.lake import Lake
 from storage.memory import trim
-from storage.parquet import write_rows, writing
+from storage.parquet import write_rows
 from storage.schemas import EMPTY, STORES, TABLES
 from storage.sql import explained, literal, parquet, parquet_files, streamed
 

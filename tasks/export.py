@@ -19,9 +19,9 @@ from typing import Annotated, Any, Self
 import pyarrow as pa
 from pydantic import ByteSize, Field, StringConstraints, model_validator
 
+from storage.disk import write_text
 from storage.errors import SpecError, UserError
 from storage.lake import Lake, Manifest
-from storage.parquet import write_text
 from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks.cut_off import cut_off

@@ -23,9 +23,9 @@ from flows.cluster.purse import Purse
 from flows.cluster.runner import Cluster, opened
 from flows.process.waiting import beside, entered, with_grace
 from flows.working import first
+from storage.disk import writing
 from storage.errors import SetupError, StorageError, UserError
 from storage.outbox import Outbox, open_run, outboxes
-from storage.parquet import writing
 from tasks.draw import Spending
 from tasks.orders import Ordered, Staged
 from tasks.tally import Tally

@@ -14,8 +14,8 @@ import orjson
 import pyarrow.parquet as pq
 
 from storage import errors
+from storage.disk import writing
 from storage.errors import Interrupted, StorageError, UserError
-from storage.parquet import writing
 from tasks.asking.meter import LineState
 from tasks.draw import Spending
 

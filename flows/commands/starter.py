@@ -9,8 +9,8 @@ from pathlib import Path
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from storage.disk import write_text
 from storage.errors import SpecError
-from storage.parquet import write_text
 from tasks.teachers.options import Name
 
 SPEC = """\

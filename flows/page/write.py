@@ -23,9 +23,9 @@ from flows.page import assets
 from flows.page.embed import as_json, packed, policy
 from flows.page.samples import Chunks, Index
 from flows.report import Report, measured
+from storage.disk import replacing
 from storage.errors import SpecError
 from storage.lake import Lake, Manifest
-from storage.parquet import sync, writing
 from storage.wording import counted
 from storage.workspace import Workspace
 from tasks.browse import choose
@@ -147,14 +147,5 @@ def _written(path: Path) -> Iterator[IO[str]]:
     """Give a text file that takes the path's place once it is whole."""
     if not path.name:
         raise SpecError(f"{str(path)!r} names no file to write the page to")
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w", encoding="utf-8", newline="") as file:
-                yield file
-            sync(temporary)
-            temporary.replace(path)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        yield file

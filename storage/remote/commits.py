@@ -18,9 +18,10 @@ import duckdb
 import pyarrow as pa
 
 from storage import footers
+from storage.disk import sync, write_bytes, writing
 from storage.errors import LakeDamaged
 from storage.lines import unpack
-from storage.parquet import PartWriter, read_batches, sync, writing
+from storage.parquet import PartWriter, read_batches
 from storage.remote.objects import Objects
 from storage.schemas import KEYS, TABLES
 from storage.sql import explained, parquet
@@ -92,15 +93,11 @@ def _write(path: Path, lines: Sequence[bytes], *, part: Path) -> None:
     target = path
     if part.exists():  # with other rows
         target = path.with_name(f"{_late(part).stem}.jsonl")
-    temporary = path.with_name(f".{path.name}.tmp")
-    with writing(target):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(b"".join(lines))
-        sync(temporary)
-        temporary.replace(target)
-        if target != path:
+    write_bytes(target, b"".join(lines))
+    if target != path:
+        with writing(path):
             path.unlink(missing_ok=True)
-        sync(path.parent)
+            sync(path.parent)
 
 
 def _late(part: Path) -> Path:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Protocol, Self, TypeVar
 
 from storage import footers
+from storage.disk import writing
 from storage.errors import StorageError
 from storage.outbox import Outbox
-from storage.parquet import readable, writing
+from storage.parquet import readable
 from storage.remote import commits, layout
 from storage.remote.lease import Lease, lease_seconds
 from storage.remote.objects import Found, Objects

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage.parquet import writing
+from storage.disk import write_text, writing
 from storage.remote.layout import immutable
 
 
@@ -86,10 +86,7 @@ class Known:
         """Write the file anew where most of it is history. The caller is alone in the working copy."""
         if not self._stale:
             return
-        temporary = self._path.with_suffix(".new")
-        with writing(self._path):
-            temporary.write_text("".join(json.dumps([name, *_values(each)]) + "\n" for name, each in self._all.items()))
-            temporary.replace(self._path)
+        write_text(self._path, "".join(json.dumps([name, *_values(each)]) + "\n" for name, each in self._all.items()))
         self._stale = False
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from storage.disk import sync, writing
 from storage.errors import SetupError, StorageError
-from storage.parquet import sync, writing
 from storage.variables import seconds_in
 
 if TYPE_CHECKING:

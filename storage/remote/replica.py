@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from storage import footers
+from storage.disk import write_text, writing
 from storage.errors import StorageError
 from storage.locks import taken
-from storage.parquet import readable, write_text, writing
+from storage.parquet import readable
 from storage.remote import commits, layout
 from storage.remote.depot import Depots
 from storage.remote.known import Known

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from storage.disk import sync, writing
 from storage.errors import SpecError, StorageError
 from storage.locks import taken
-from storage.parquet import sync, writing
 from tasks.destinations.place import MANIFEST, Place, foreign, own
 from tasks.options import NAME_BYTES
 

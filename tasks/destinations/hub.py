@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from storage.disk import writing
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
-from storage.parquet import writing
 from tasks.destinations.place import MANIFEST, Place, foreign, own
 
 _URL = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?")

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from storage.disk import writing
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
-from storage.parquet import writing
 from tasks.destinations.place import MANIFEST, UNFINISHED, Place, foreign, own
 
 _NEW = ".new"

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from storage.disk import write_text
 from storage.errors import Interrupted, SourceError, SpecError
 from tasks.distillation import checkpoints
 from tasks.distillation.batches import Batch, Batches
@@ -378,12 +379,8 @@ def _cut(path: Path, step: int) -> None:
         with contextlib.suppress(ValueError, KeyError):
             if json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, "".join(kept))
 
 
 def _write(path: Path, found: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    write_text(path, json.dumps(found, indent=2) + "\n")

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from storage.parquet import writing
+from storage.disk import writing
 from tasks.duplicates.minhash import Hashes, Offsets
 
 Numbers = npt.NDArray[np.int64]

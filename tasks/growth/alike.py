@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from storage.parquet import writing
+from storage.disk import writing
 from tasks.duplicates.candidates import Candidates, similar
 from tasks.duplicates.greedy import Numbers, Pairs, most_similar
 from tasks.duplicates.jaccard import Grams

@@ -18,10 +18,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from storage.disk import writing
 from storage.errors import SpecError
 from storage.identity import showing
 from storage.lake import Lake
-from storage.parquet import read_batches, writing
+from storage.parquet import read_batches
 from storage.schemas import LOGPROBS
 from storage.scores import NONE, together
 from storage.sql import literal, parquet, parquet_in

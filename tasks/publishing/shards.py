@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from storage.parquet import writing
+from storage.disk import writing
 from tasks.destinations.place import Place
 from tasks.publishing.containers import CONTAINERS, Look
 from tasks.publishing.spool import Spool

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from storage.parquet import writing
+from storage.disk import writing
 from tasks.splitmix import mixed
 
 BUCKET_BYTES = 8_000_000

@@ -216,6 +216,15 @@ class TestMend:
             for table in SNAPSHOTS:
                 assert [path.name for path in lake.snapshot(table, "sums", "x").parent.iterdir()] == ["build=landed"]
 
+    @pytest.mark.parametrize("folder", ["waste", "answers", "journal", "journal/checks", "journal/batches", "journal/scores"])
+    def test_removes_what_was_to_be_written_anew(self, lake: Lake, folder: str):
+        """Of a file of lines, or a note, that a killed run was replacing, the half that is there is gone."""
+        (lake.root / folder).mkdir(parents=True)
+        (lake.root / folder / ".r.jsonl.tmp").write_text("half")
+        lake.land(manifest(), stage(lake))
+        with lake.writing(nobody):
+            assert not list(lake.root.rglob("*.tmp"))
+
     @pytest.mark.parametrize("table", [*STORES, *SNAPSHOTS])
     def test_removes_temporary_files(self, lake: Lake, table: str):
         """A file that a killed run had half written is gone, whichever table it was for."""

@@ -13,7 +13,7 @@ import pytest
 
 from storage import footers
 from storage.errors import LakeDamaged, StorageError
-from storage.parquet import GROUP_CHARS, PartWriter, count_rows, read_batches, some_rows, write_rows, write_text
+from storage.parquet import GROUP_CHARS, PartWriter, count_rows, read_batches, some_rows, write_rows
 from tests.fakes import listing
 from tests.storage.damaging import flip
 
@@ -178,24 +178,6 @@ class TestReading:
         path.write_bytes(path.read_bytes().replace(b"text", b"te\x9at"))
         with pytest.raises(LakeDamaged, match=r"part\.parquet: can't be read"):
             count_rows(path)
-
-
-class TestWriteText:
-    """One small text file."""
-
-    def test_replaces(self, tmp_path: Path):
-        """A file that was there is replaced as a whole."""
-        write_text(tmp_path / "new" / "m.json", "a much longer text\n")
-        write_text(tmp_path / "new" / "m.json", "ä\n")
-        assert (tmp_path / "new" / "m.json").read_text(encoding="utf-8") == "ä\n"
-        assert listing(tmp_path / "new") == ["m.json"]
-
-    def test_refused(self, tmp_path: Path):
-        """What the disk refuses is a StorageError that names the file, and leaves nothing."""
-        (tmp_path / "m.json").mkdir()
-        with pytest.raises(StorageError, match=r"m\.json: can't be written: Is a directory"):
-            write_text(tmp_path / "m.json", "text")
-        assert listing(tmp_path) == ["m.json"]
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 500])

@@ -126,7 +126,7 @@ async def test_whole_or_absent(lake: Lake, tmp_path: Path, monkeypatch: pytest.M
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("flows.page.write.sync", full)
+    monkeypatch.setattr("storage.disk.sync", full)
     with pytest.raises(StorageError, match=r"page\.html: can't be written: No space left"):
         write_page(lake, "d", None, page)
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
