@@ -18,6 +18,7 @@ from storage.waste import Note, Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.shares import divided
+from tasks.asking.terms import Terms
 from tasks.bill import Bill
 from tasks.lapsed import Lapsed
 from tasks.stop import Stop
@@ -129,16 +130,7 @@ class Asks(Protocol):
         """The teacher's, with the price that is really paid."""
         ...
 
-    async def ask(
-        self,
-        request: Request,
-        *,
-        may_send: Callable[[], bool],
-        billed: Callable[[Usage], object],
-        in_vain: Callable[[Usage], object],
-        may_repeat: Callable[[], bool],
-        keeps_place: bool,
-    ) -> Answer:
+    async def ask(self, request: Request, terms: Terms) -> Answer:
         """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
 
@@ -289,15 +281,11 @@ class Draw:
             self.spending.bill(usage, bill.options, self.budget)
             bill.add(usage)
 
+        terms = Terms(
+            may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain, may_repeat=may_repeat, keeps_place=True
+        )
         try:
-            return await question.desk.ask(
-                request,
-                may_send=lambda: self.budget.left,
-                billed=billed,
-                in_vain=bill.in_vain,
-                may_repeat=may_repeat,
-                keeps_place=True,
-            )
+            return await question.desk.ask(request, terms)
         except BaseException:
             bill.lost()
             raise

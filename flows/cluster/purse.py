@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from flows.cluster.notes import Ledger
 from storage.errors import Withheld
 from tasks.asking.ask import Answer, Desk
+from tasks.asking.terms import ANY, Terms
 from tasks.draw import Budget
 from tasks.stop import Stop
-from tasks.teachers.protocol import Request, Usage
+from tasks.teachers.protocol import Request
 
 PARTS = 2
 """A block is what is free, divided by the workers and by this."""
@@ -108,30 +109,12 @@ class MeteredDesk(Desk):
         super().__init__(desk.options, desk.lines, stop)
         self._allowance = allowance
 
-    async def ask(
-        self,
-        request: Request,
-        *,
-        may_send: Callable[[], bool] = lambda: True,
-        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        may_repeat: Callable[[], bool] = lambda: True,
-        certain: bool = False,
-        keeps_place: bool = False,
-    ) -> Answer:
+    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
         """See `Desk.ask`."""
         while True:
             await self._allowance.wait()
             try:
-                return await super().ask(
-                    request,
-                    may_send=may_send,
-                    billed=billed,
-                    in_vain=in_vain,
-                    may_repeat=may_repeat,
-                    certain=certain,
-                    keeps_place=keeps_place,
-                )
+                return await super().ask(request, terms)
             except Withheld:
                 if self._stop:
                     raise

@@ -7,7 +7,7 @@ breaker, and a request takes the line that has the least to do.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import tenacity
@@ -32,6 +32,7 @@ from tasks.asking.lines import Lines
 from tasks.asking.meter import LineState
 from tasks.asking.retries import Retries, RetriesSpent, retrying
 from tasks.asking.sending import Sending
+from tasks.asking.terms import ANY, Terms
 from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable
 from tasks.stop import Stop
@@ -97,28 +98,9 @@ class Desk:
         """Whether the teacher has answered requests before, in this run or an earlier one."""
         return bool(self._controls.answers) or any(line.breaker.answered_before for line in self.lines)
 
-    async def ask(
-        self,
-        request: Request,
-        *,
-        may_send: Callable[[], bool] = lambda: True,
-        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        may_repeat: Callable[[], bool] = lambda: True,
-        certain: bool = False,
-        keeps_place: bool = False,
-    ) -> Answer:
-        """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one.
-
-        `may_send` is asked last thing before each attempt, when the request has waited for its turn. `billed` hears of the usage
-        of every response, also of one that is asked for again; `in_vain` hears of that one again before it is, since a kill may
-        come before a sample that carries its cost. A response may be the answer all the same, where nothing better comes.
-        `certain`: find out of a response that is none, and of a refusal, whether it is `by_itself`.
-        `may_repeat`: whether it is of use to send it again where it failed in a way that may have been billed.
-        `keeps_place`: the request counts as in flight until the caller calls `Answer.safe`. So what a kill may cost is never
-        more than the limit on requests in flight, however long a disk takes.
-        """
-        so_far = Try(request, may_send, billed, in_vain, may_repeat, keeps_place=keeps_place, well_then=self._controls.well)
+    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
+        """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one."""
+        so_far = Try(request, terms, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -131,7 +113,7 @@ class Desk:
                 raise
             error.attempts = so_far.attempts
             if not self._stop and not isinstance(error, Withheld):
-                await self._blame(error, so_far, certain=certain)
+                await self._blame(error, so_far)
             raise
         return _answer(completion, so_far, told=so_far.wasted)
 
@@ -147,12 +129,12 @@ class Desk:
     def _is_down(self, error: TeacherError, so_far: Try) -> bool:
         return isinstance(error, RateLimited | Unavailable | BadResponse) and self._ways.lost(error, so_far)
 
-    async def _blame(self, error: TeacherError, so_far: Try, *, certain: bool) -> None:
+    async def _blame(self, error: TeacherError, so_far: Try) -> None:
         """Raise TeacherDown or SetupError where it is no fault of a request's own that it got no answer."""
         controls, last = self._controls, f"({so_far.attempts} attempts, the last: {error})"
         so_far.error = error
         controls.unanswered = so_far
-        if certain and isinstance(error, BadResponse | RequestRejected):
+        if so_far.terms.certain and isinstance(error, BadResponse | RequestRejected):
             refused = isinstance(error, RequestRejected)
             error.by_itself = (refused and controls.well > 0) or await self._fails_by_itself(so_far)
             if not error.by_itself and controls.garbled and not refused:
@@ -260,7 +242,7 @@ class Desk:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope, as of what is recorded."""
         if isinstance(self.teacher, Recorded):
             return True
-        if so_far.billed_again and not so_far.may_repeat():
+        if so_far.billed_again and not so_far.terms.may_repeat():
             return True
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
@@ -277,7 +259,7 @@ class Desk:
                 if completion is None:
                     continue
                 completion = self._taken(completion, so_far)
-                if so_far.keeps_place:
+                if so_far.terms.keeps_place:
                     place.keep()
                     so_far.place = place
                 return completion
@@ -300,7 +282,7 @@ class Desk:
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
-        so_far.in_vain(billable(completion))
+        so_far.terms.in_vain(billable(completion))
         so_far.in_hand = completion
         so_far.failures += 1
         so_far.billed_again = True
@@ -321,7 +303,7 @@ class Desk:
             if line.closed or (leave() and not self._stop):
                 return None
             async with line.limiter.lease(lambda: self._sending.expected.tokens(so_far.request), leave) as lease:
-                if self._stop or not so_far.may_send():
+                if self._stop or not so_far.terms.may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
                     return None
@@ -351,7 +333,7 @@ class Desk:
     async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
         """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
         self._controls.refusal = None
-        asked = Try(self._controlling(so_far.request), so_far.may_send, so_far.billed, so_far.in_vain, control=True)
+        asked = Try(self._controlling(so_far.request), so_far.terms, control=True)
         lease.sent = True
         try:
             completion = await self._sending.send(line, lease, asked, probe=probe)

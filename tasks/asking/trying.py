@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from storage.errors import TeacherError
 from tasks.asking.limits import Place
 from tasks.asking.line import Line
+from tasks.asking.terms import Terms
 from tasks.teachers.protocol import Completion, Request, Usage
 
 
@@ -17,14 +17,8 @@ class Try:
 
     request: Request
     """What is asked."""
-    may_send: Callable[[], bool]
-    """Asked last thing before each attempt."""
-    billed: Callable[[Usage], object]
-    """Hears of the usage of every response."""
-    in_vain: Callable[[Usage], object] = lambda usage: None  # noqa: ARG005
-    """Hears of each that is asked for again, as soon as that is known."""
-    may_repeat: Callable[[], bool] = lambda: True
-    """Whether it may be sent again after a failure that may have been billed."""
+    terms: Terms
+    """On what terms."""
     control: bool = False
     """Whether it is a control: only a response to it says anything of the teacher."""
     attempts: int = 0
@@ -41,10 +35,8 @@ class Try:
     """What was billed for responses that were asked for again."""
     in_hand: Completion | None = None
     """A response that is there, though another was asked for."""
-    keeps_place: bool = False
-    """Whether it is in flight, for the limits, until its answer is `Answer.safe`."""
     place: Place | None = None
-    """Where it keeps it: its place."""
+    """Its place among the requests in flight, where it keeps that."""
     error: TeacherError | None = None
     """What the last attempt ended with."""
     well_then: int = 0
@@ -55,12 +47,12 @@ class Try:
 
     def bill(self, usage: Usage) -> None:
         """Take note of what was billed for something that is of no use."""
-        self.billed(usage)
+        self.terms.billed(usage)
         self.waste(usage)
 
     def waste(self, usage: Usage) -> None:
         """Take note that what was billed is of no use."""
-        self.in_vain(usage)
+        self.terms.in_vain(usage)
         self.wasted += (usage,)
 
     def fails_alone(self, line: Line) -> bool:

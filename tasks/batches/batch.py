@@ -22,6 +22,7 @@ from storage.intents import Intents, Item
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.counts import Counts
+from tasks.asking.terms import ANY, Terms
 from tasks.asking.usable import Distributions
 from tasks.batches.patience import Patience
 from tasks.batches.pending import KEY_BYTES, Pending
@@ -126,19 +127,11 @@ class BatchDesk:
                 task.cancel()
         await asyncio.gather(*tasks, *sending, return_exceptions=True)
 
-    async def ask(
-        self,
-        request: Request,
-        *,
-        may_send: Callable[[], bool] = lambda: True,
-        billed: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        in_vain: Callable[[Usage], object] = lambda usage: None,  # noqa: ARG005
-        may_repeat: Callable[[], bool] = lambda: True,
-        keeps_place: bool = False,  # noqa: ARG002 - a batch is fetched again for nothing
-    ) -> Answer:
+    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
         """Return the answer to one request, which may take a day. Raise as `tasks.asking.ask.Desk.ask` does.
 
-        `may_send` is asked when a batch is about to be sent. What is in a batch already is waited for, whatever it says.
+        `may_send` is asked when a batch is about to be sent. What is in a batch already is waited for, whatever it says. No place
+        is kept: a batch is fetched again for nothing.
         """
         if not request.key:
             raise RequestRejected("only samples are asked for through a batch")
@@ -150,12 +143,12 @@ class BatchDesk:
 
             def bill(usage: Usage, bills: list[Usage] = bills) -> None:
                 bills.append(usage)
-                billed(usage)
+                terms.billed(usage)
 
             slot = Slot(
                 place=(request.key, request.sample_index),
                 request=request,
-                may_send=may_send,
+                may_send=terms.may_send,
                 billed=bill,
                 future=asyncio.get_running_loop().create_future(),
             )
@@ -168,7 +161,7 @@ class BatchDesk:
             except TeacherError as error:
                 wasted += bills  # an answer that says nothing
                 for usage in bills:
-                    in_vain(usage)
+                    terms.in_vain(usage)
                 error.attempts = attempt
                 if isinstance(error, BadResponse | RequestRejected):
                     self._useless = error
@@ -176,7 +169,7 @@ class BatchDesk:
                     not self.options.retry.again(error)
                     or attempt >= self.options.retry.attempts
                     or self._stop
-                    or not may_repeat()
+                    or not terms.may_repeat()
                 ):
                     raise
         raise AssertionError("one attempt is the last")
