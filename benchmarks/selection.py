@@ -22,7 +22,8 @@ import pyarrow.parquet as pq
 from storage.lake import Lake
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.select import SelectOptions, select
+from tasks.select import SelectOptions, choose, sift
+from tasks.selection.split import split
 
 K = 4
 PARTS: dict[str, dict[str, Any]] = {
@@ -77,7 +78,7 @@ def ready(workspace: Workspace, folder: Path, samples: int) -> None:
         CREATE TABLE candidates AS
         SELECT i // {K} AS ord, 0::SMALLINT AS arm, (i % {K})::INTEGER AS sample_index,
             md5((i // {K}) || '-' || (i % {K})) AS sample_id, 500 + (i * 7919) % 500 AS length, ((i * 31) % 10) / 10 AS score,
-            CASE WHEN i % {K} < (i // {K}) % 3 THEN 'verify' END AS stage, NULL::VARCHAR AS reason
+            CASE WHEN i % {K} < (i // {K}) % 3 THEN 'verify' END AS stage, NULL::VARCHAR AS reason, FALSE AS returned
         FROM range({samples}) AS indices(i)
         """
     )
@@ -122,7 +123,10 @@ def main() -> int:
                     ready(workspace, folder, samples)
                     began, busy = time.monotonic(), time.process_time()
                     with Peak() as peak:
-                        select(workspace, SelectOptions(**given), seed=0)
+                        options = SelectOptions(**given)
+                        sift(workspace, options)
+                        choose(workspace, options, seed=0)
+                        split(workspace, options.split, seed=0)
                     seconds, busy = time.monotonic() - began, time.process_time() - busy
                     ((out,),) = workspace.rows("SELECT count(*) FROM candidates WHERE stage = 'select'")
                     ((held,),) = workspace.rows("SELECT count(*) FROM splits")

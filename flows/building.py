@@ -54,9 +54,10 @@ from tasks.prepare import Prepared, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
 from tasks.rights.terms import load
-from tasks.second_chance import dedup_and_decontaminate
-from tasks.select import select
+from tasks.second_chance import dedup_and_decontaminate, narrow
+from tasks.select import sift
 from tasks.selection import student_loss
+from tasks.selection.split import split
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import snapshot, snapshot_grown
 from tasks.stop import Stop
@@ -320,9 +321,11 @@ class Run:
         with workspace.sparing():
             digests(workspace, self.lake, build_id=self.build_id)
             outcomes.judge_slots(workspace, self._rule, self._verifiers, worked=self.at_work.worked, asked=self._asked)
-        dedup_and_decontaminate(workspace, spec.dedup, self._heldout, self.lake, build_id=self.build_id)
         lost = student_loss.drop(workspace, spec.select.student_loss, student) if spec.select.student_loss else None
-        select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
+        sift(workspace, spec.select, tags=tags_of(spec.template.strategies))
+        dedup_and_decontaminate(workspace, spec.dedup, self._heldout, self.lake, build_id=self.build_id)
+        narrow(workspace, spec.select, spec.dedup, self._heldout, self.lake, build_id=self.build_id, seed=spec.seed)
+        split(workspace, spec.select.split, seed=spec.seed)
         with workspace.sparing():
             snapshot(
                 workspace,

@@ -103,12 +103,16 @@ class Decontamination:
         self._write(hits, self._prompts, self._staged(workspace, set(exempt), template), key="ord")
         return bar(workspace, STAGE, _largest(hits, "ord"))
 
-    def reject(self, workspace: Workspace) -> None:
-        """Reject the `candidates` still in whose response or reasoning is contaminated."""
+    def reject(self, workspace: Workspace, *, again: bool = False) -> None:
+        """Reject the `candidates` still in whose response or reasoning is contaminated; `again`: of those that came back."""
         hits = workspace.folder / "contaminated-responses.parquet"
         wanted = "SELECT sample_id FROM candidates ANTI JOIN exempt USING (ord) WHERE stage IS NULL"
-        self._samples = matching = Matching(index=self.index, common=self._prompts.common)
-        self._write(hits, matching, self._responses(workspace, wanted), key="sample_id")
+        if again:  # what is common was found at first
+            wanted += " AND returned"
+            self._samples.counts = False
+        else:
+            self._samples = Matching(index=self.index, common=self._prompts.common)
+        self._write(hits, self._samples, self._responses(workspace, wanted), key="sample_id")
         workspace.execute(f"CREATE TABLE contaminated AS {_largest(hits, 'sample_id')}")
         workspace.execute(
             f"UPDATE candidates SET stage = '{STAGE}', reason = contaminated.reason FROM contaminated "

@@ -1,4 +1,4 @@
-"""Dedup, then decontaminate, so that the two together don't cost a clean text.
+"""Dedup, then decontaminate and choose, so that none of it costs a text that is wanted.
 
 Of texts that say nearly the same, one may have a held-out item in it and another not. Where dedup prefers the one that has, and
 decontaminate then rejects it, the clean one has been dropped for the sake of nothing: so it comes back, unless it duplicates what
@@ -6,6 +6,10 @@ is still there. What duplicates a contaminated sample and is contaminated itself
 sample. Texts that are exactly the same have the same items in them, but for those of an exempt source, which come back too.
 
 One round is enough, since whatever comes back is clean. Only ids are joined, and where nothing comes back it costs a look.
+
+So it is with what was dropped for the sake of one that `per_prompt` or a cap then leaves out: it comes back, unless there is no
+place for it or it duplicates what is still there. That is chosen from again, and so on. What has been chosen stays: each round
+settles all that came back, but for the duplicates of what a prompt got too much of in that very round.
 """
 
 from __future__ import annotations
@@ -15,6 +19,10 @@ from storage.workspace import Workspace
 from tasks.decontaminate import STAGE, Decontamination
 from tasks.dedup import bring_back, dedup
 from tasks.duplicates.options import DedupOptions
+from tasks.select import SelectOptions, choose, turn_away
+
+_CHOSEN = "select"
+"""The stage of what is left out."""
 
 
 def dedup_and_decontaminate(
@@ -27,7 +35,7 @@ def dedup_and_decontaminate(
     heldout.reject(workspace)
     if not options.on:
         return
-    _bereft(workspace, by_prompt=options.by == "prompt")
+    _bereft(workspace, STAGE, by_prompt=options.by == "prompt")
     if workspace.rows("SELECT 1 FROM bereft LIMIT 1"):
         heldout.clear(workspace, "bereft")
         if workspace.rows("SELECT 1 FROM bereft LIMIT 1"):
@@ -36,15 +44,45 @@ def dedup_and_decontaminate(
     workspace.execute("DROP TABLE bereft")
 
 
-def _bereft(workspace: Workspace, *, by_prompt: bool) -> None:
-    """Make `bereft`: the slots that were dropped for the sake of one that is contaminated.
+def narrow(
+    workspace: Workspace,
+    select: SelectOptions,
+    options: DedupOptions,
+    heldout: Decontamination | None,
+    lake: Lake,
+    *,
+    build_id: str,
+    seed: int,
+) -> None:
+    """Choose among the `candidates` still in, and among what then comes back."""
+    workspace.execute("UPDATE candidates SET returned = FALSE WHERE returned")
+    choose(workspace, select, seed=seed)
+    while options.on and _back(workspace, by_prompt=options.by == "prompt"):
+        turn_away(workspace, select, seed=seed)
+        if heldout is not None:
+            heldout.reject(workspace, again=True)
+        if workspace.rows("SELECT 1 FROM candidates WHERE returned AND stage IS NULL LIMIT 1"):
+            dedup(workspace, options, lake, build_id=build_id)
+            choose(workspace, select, seed=seed)
+
+
+def _back(workspace: Workspace, *, by_prompt: bool) -> bool:
+    """Bring back what was dropped for the sake of one that is left out. Return whether there is any."""
+    _bereft(workspace, _CHOSEN, by_prompt=by_prompt)
+    some = bring_back(workspace, "SELECT ord, arm, sample_index FROM bereft")
+    workspace.execute("DROP TABLE bereft")
+    return some
+
+
+def _bereft(workspace: Workspace, stage: str, *, by_prompt: bool) -> None:
+    """Make `bereft`: the slots that were dropped for the sake of one that was rejected at a stage.
 
     By prompt, they are those of prompts that were dropped for the sake of one that has no sample left.
     """
     doubles = "SELECT ord, arm, sample_index, sample_id, kept_ord, kept_arm, kept_index FROM candidates"
     workspace.execute(f"CREATE TABLE doubles AS {doubles} WHERE stage = 'dedup' AND kept_ord IS NOT NULL")
     if by_prompt:
-        none_left = f"bool_or(stage = '{STAGE}') AND count(*) FILTER (stage IS NULL) = 0"
+        none_left = f"bool_or(stage = '{stage}') AND count(*) FILTER (stage IS NULL) = 0"
         prompts = f"SELECT ord FROM candidates GROUP BY ord HAVING {none_left}"
         workspace.execute(
             f"CREATE TABLE bereft AS SELECT ord, arm, sample_index, sample_id FROM doubles WHERE kept_ord IN ({prompts})"
@@ -56,7 +94,7 @@ def _bereft(workspace: Workspace, *, by_prompt: bool) -> None:
             CREATE TABLE bereft AS
             WITH RECURSIVE gone AS (
                 SELECT ord, arm, sample_index, sample_id, FALSE AS dropped FROM candidates
-                WHERE stage = '{STAGE}' AND sample_id IS NOT NULL
+                WHERE stage = '{stage}' AND sample_id IS NOT NULL
                 UNION ALL
                 SELECT doubles.ord, doubles.arm, doubles.sample_index, doubles.sample_id, TRUE
                 FROM doubles JOIN gone

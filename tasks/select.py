@@ -1,12 +1,13 @@
 """Select: which accepted samples of a prompt become traces, which prompts are worth it, and how many of a kind.
 
-In this order: prompts outside the band of pass rates go, then all strategies' samples but the best one's, then what is more than
-`per_prompt`, then what is more than a cap. None of it decides which split a prompt is in.
+In this order: prompts outside the band of pass rates go, then all strategies' samples but the best one's; that is done before
+duplicates are looked for, so that nothing is one of what isn't wanted. Then goes what is more than `per_prompt`, then what is
+more than a cap (see `tasks.second_chance`). None of it decides which split a prompt is in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,7 +19,7 @@ from tasks.labels import PromptLabel, label_sql, labelled
 from tasks.options import Options
 from tasks.selection.best_strategy import keep_best_strategy
 from tasks.selection.diverse import keep_diverse
-from tasks.selection.split import SplitOptions, split
+from tasks.selection.split import SplitOptions
 from tasks.selection.student_loss import StudentLossOptions
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -94,8 +95,8 @@ class SelectOptions(Options):
                 yield f"select.split.{name}", label
 
 
-def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Sequence[str] = ()) -> None:
-    """Reject what isn't wanted among the `candidates` that are still in, and make `splits`.
+def sift(workspace: Workspace, options: SelectOptions, *, tags: Sequence[str] = ()) -> None:
+    """Reject what isn't wanted among the `candidates` still in, whatever else there is of them.
 
     `tags`: those by which strategies are for a prompt.
     """
@@ -103,6 +104,13 @@ def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Seq
         _band(workspace, *options.pass_rate)
     if options.prefer == "best_strategy":
         keep_best_strategy(workspace, options.strategy_by or [f"tag:{tag}" for tag in tags])
+
+
+def choose(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:
+    """Reject what is more than is wanted among the `candidates` still in. Of what came back, no more stays than has a place."""
+    diverse = options.prefer == "diverse"
+    if diverse and options.per_prompt is not None:
+        keep_diverse(workspace, options.per_prompt, _preferred(options))
     order = {
         "shortest": "length",
         "longest": "length DESC",
@@ -111,20 +119,35 @@ def select(workspace: Workspace, options: SelectOptions, *, seed: int, tags: Seq
         "diverse": _BEST,
         "best_strategy": _BEST,
     }[options.prefer]
-    if options.per_prompt is not None:
-        reason = f"per_prompt: {counted(options.per_prompt, 'other', 'was', 'were')} preferred ({options.prefer})"
-        if options.prefer == "diverse":
-            keep_diverse(workspace, options.per_prompt, reason)
-        else:
-            ranked = f"SELECT ord, arm, sample_index, {_rank('ord', order)} AS rank FROM candidates WHERE stage IS NULL"
-            _reject(workspace, ranked, options.per_prompt, literal(reason))
+
+    def rank(kind: str, first: str) -> str:
+        return f"row_number() OVER (PARTITION BY {kind} ORDER BY returned, {first}{order}, sample_id, arm, sample_index)"
+
+    _narrow(workspace, options, rank, seed=seed, per_prompt=None if diverse else options.per_prompt)
+
+
+def turn_away(workspace: Workspace, options: SelectOptions, *, seed: int) -> None:
+    """Reject of the `candidates` that came back those that have no place any more, even if all others that came back go."""
+
+    def rank(kind: str, _first: str) -> str:
+        return f"rank() OVER (PARTITION BY {kind} ORDER BY returned)"
+
+    _narrow(workspace, options, rank, seed=seed, per_prompt=options.per_prompt)
+
+
+def _narrow(
+    workspace: Workspace, options: SelectOptions, rank: Callable[[str, str], str], *, seed: int, per_prompt: int | None
+) -> None:
+    """Reject what a rank, in SQL by its kind and what counts first, puts behind `per_prompt` or what a cap lets in."""
+    if per_prompt is not None:
+        ranked = f"SELECT ord, arm, sample_index, {rank('ord', '')} AS rank FROM candidates WHERE stage IS NULL"
+        _reject(workspace, ranked, per_prompt, literal(_preferred(options)))
     for cap in options.cap:
-        _cap(workspace, cap, order, seed=seed)
-    split(workspace, options.split, seed=seed)
+        _cap(workspace, cap, rank, seed=seed)
 
 
-def _rank(kind: str, order: str) -> str:
-    return f"row_number() OVER (PARTITION BY {kind} ORDER BY {order}, sample_id, arm, sample_index)"
+def _preferred(options: SelectOptions) -> str:
+    return f"per_prompt: {counted(options.per_prompt or 0, 'other', 'was', 'were')} preferred ({options.prefer})"
 
 
 def _reject(workspace: Workspace, ranked: str, bound: int, reason: str) -> None:
@@ -153,7 +176,7 @@ def _band(workspace: Workspace, low: float, high: float) -> None:
     )
 
 
-def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> None:
+def _cap(workspace: Workspace, cap: CapOptions, rank: Callable[[str, str], str], *, seed: int) -> None:
     """Keep `at` traces of a kind: those of the prompts whose hashes are least.
 
     So a prompt that is added later takes the place of one other at most, and the rest stays.
@@ -167,7 +190,7 @@ def _cap(workspace: Workspace, cap: CapOptions, order: str, *, seed: int) -> Non
     if cap.by in _ARMS:
         kind, what = f"arms.{_ARMS[cap.by]}", f"'of this {cap.by}'"
     ranked = (
-        f"SELECT ord, arm, sample_index, name, {_rank(kind, f'chance, ord, {order}')} AS rank "
+        f"SELECT ord, arm, sample_index, name, {rank(kind, 'chance, ord, ')} AS rank "
         "FROM candidates JOIN kinds USING (ord) JOIN arms USING (arm) WHERE stage IS NULL"
     )
     were = "was" if cap.at == 1 else "were"

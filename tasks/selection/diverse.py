@@ -46,13 +46,17 @@ def grams(text: str) -> AbstractSet[str]:
     return set(map(" ".join, zip(*(words[start:] for start in range(NGRAM)), strict=False)))
 
 
-def farthest(texts: Sequence[str], many: int) -> list[int]:
-    """Return which texts to take, in the order of taking. The first is taken first; of equals, the one that stands first."""
+def farthest(texts: Sequence[str], many: int, *, settled: int = 0) -> list[int]:
+    """Return which texts to take, in the order of taking. The first is taken first; of equals, the one that stands first.
+
+    The first `settled` ones are taken in any case.
+    """
     sets = [grams(text) for text in texts]
     gap = [2.0] * len(texts)
     chosen: list[int] = []
     while len(chosen) < min(many, len(texts)):
-        last = max(range(len(texts)), key=lambda number: (gap[number], -number))
+        furthest = max(range(len(texts)), key=lambda number: (gap[number], -number))
+        last = len(chosen) if len(chosen) < settled else furthest
         chosen.append(last)
         gap = [min(old, _distance(sets[number], sets[last])) for number, old in enumerate(gap)]
         for number in chosen:
@@ -74,11 +78,11 @@ def keep_diverse(workspace: Workspace, per_prompt: int, reason: str) -> None:
     workspace.execute(
         f"""
         CREATE TABLE crowded AS
-        SELECT ord, arm, sample_index, sample_id, place, row_number() OVER (ORDER BY ord, place) - 1 AS rank
+        SELECT ord, arm, sample_index, sample_id, returned, place, row_number() OVER (ORDER BY ord, place) - 1 AS rank
         FROM (
-            SELECT ord, arm, sample_index, sample_id, count(*) OVER (PARTITION BY ord) AS many,
+            SELECT ord, arm, sample_index, sample_id, returned, count(*) OVER (PARTITION BY ord) AS many,
                 row_number() OVER (
-                    PARTITION BY ord ORDER BY score DESC NULLS LAST, length, sample_id, arm, sample_index
+                    PARTITION BY ord ORDER BY returned, score DESC NULLS LAST, length, sample_id, arm, sample_index
                 ) AS place
             FROM candidates WHERE stage IS NULL
         )
@@ -101,7 +105,10 @@ def _reject(workspace: Workspace, per_prompt: int, total: int, reason: str) -> N
     with PartWriter(path, _LEFT_OUT) as writer:
         for bucket in range(-(-total // size)):
             for rows in _prompts(workspace, bucket):
-                taken = set(farthest([row["text"] for row in rows], per_prompt))
+                stayed = sum(not row["returned"] for row in rows)
+                # Where none came back, nothing was chosen before.
+                settled = stayed if stayed < len(rows) else 0
+                taken = set(farthest([row["text"] for row in rows], per_prompt, settled=settled))
                 writer.extend([row for number, row in enumerate(rows) if number not in taken])
     workspace.execute(
         f"""
@@ -117,7 +124,7 @@ def _prompts(workspace: Workspace, bucket: int) -> Iterator[list[dict[str, Any]]
     """Yield each prompt's samples, the best first."""
     table = workspace.table(
         f"""
-        SELECT ord, arm, sample_index, text
+        SELECT ord, arm, sample_index, returned, text
         FROM (SELECT *, concat_ws(chr(10), reasoning, response) AS text FROM {workspace.dealt("crowds", bucket)})
         JOIN crowded USING (rank)
         QUALIFY row_number() OVER (PARTITION BY rank ORDER BY created_at, text) = 1

@@ -29,8 +29,9 @@ from tasks.orders import Staged
 from tasks.prepare import Asked, Prepared, prepare, unbarred
 from tasks.rejudge import judge_stored
 from tasks.report import Saved, TeacherCounts
-from tasks.second_chance import dedup_and_decontaminate
-from tasks.select import SelectOptions, select
+from tasks.second_chance import dedup_and_decontaminate, narrow
+from tasks.select import SelectOptions, sift
+from tasks.selection.split import split
 from tasks.shard import ASKED, Shards
 from tasks.snapshot import TeacherFacts, snapshot
 from tasks.stop import Stop
@@ -207,8 +208,10 @@ class House:
         digests(workspace, self.lake, build_id=build_id)
         assert self.shards is not None
         outcomes.judge_slots(workspace, self.rule_of(spec.verifiers), spec.verifiers, worked=self.shards.worked, asked=self.asked)
+        sift(workspace, spec.select, tags=tags_of(spec.template.strategies))
         dedup_and_decontaminate(workspace, spec.dedup, spec.heldout, self.lake, build_id=build_id)
-        select(workspace, spec.select, seed=spec.seed, tags=tags_of(spec.template.strategies))
+        narrow(workspace, spec.select, spec.dedup, spec.heldout, self.lake, build_id=build_id, seed=spec.seed)
+        split(workspace, spec.select.split, seed=spec.seed)
         licenses = sorted({prompt.license for prompt in spec.prompts if prompt.license})
         facts = [
             TeacherFacts(

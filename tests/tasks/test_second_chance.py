@@ -1,9 +1,11 @@
-"""Second chance: dedup and decontaminate together don't cost a clean text."""
+"""Second chance: dedup, decontaminate and select together don't cost a text that is wanted."""
 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from storage.records import Message, Prompt
 from tasks.decontaminate import Decontamination
 from tasks.duplicates.options import DedupOptions
 from tasks.heldout.benchmarks import Benchmark
+from tasks.select import SelectOptions
 from tests.fakes import FakeTeacher, completion, make_prompt, named
 from tests.tasks.benchmarks import prose
 from tests.tasks.duplicates.test_semantic import MEANINGS, WORDS
@@ -175,3 +178,96 @@ async def test_in_doubt_it_is_contaminated(lake: Lake, held: Decontamination):
     texts = {f"p{number:02}": f"{saying(str(number), with_item=False)} {some}" for number in range(14)}
     built = await tried(lake, held, NEAR, texts)
     assert ends(built) == {name: "dedup" if number else "decontaminate" for number, name in enumerate(texts)}
+
+
+async def chosen(lake: Lake, said: Mapping[tuple[str, int], str], *, run: str = "run", **given: Any) -> Built:
+    """Build prompts whose samples these are; shorter ones have better verdicts."""
+    teacher = FakeTeacher(answer=lambda request: completion(said[request.prompt_id, request.sample_index]))
+    prompts = given.pop("prompts", [make_prompt(name) for name in dict.fromkeys(name for name, _ in said)])
+    k = 1 + max(number for _, number in said)
+    return await build(lake, Spec(prompts=prompts, k=k, teachers={"smol": teacher}, **given), run=run)
+
+
+def stages(built: Built) -> dict[tuple[str, int], str | None]:
+    """Return the stage of each slot."""
+    return {key: stage for key, (_, stage) in built.outcomes.items()}
+
+
+async def test_none_is_a_double_of_what_is_out_of_the_band(lake: Lake):
+    """A hard prompt keeps a text that an easy one has as well."""
+    said = {("easy", 0): "same", ("easy", 1): "other", ("hard", 0): "Same", ("hard", 1): "wrong"}
+    right = [named(judge=lambda prompt, sample: sample.response != "wrong")]
+    built = await chosen(lake, said, verifiers=right, select=SelectOptions(pass_rate=(0.1, 0.9)))
+    assert stages(built) == {("easy", 0): "select", ("easy", 1): "select", ("hard", 0): None, ("hard", 1): "verify"}
+
+
+@pytest.mark.parametrize("prefer", ["longest", "diverse"])
+async def test_a_double_of_what_is_left_out_comes_back(lake: Lake, prefer: Any):
+    """Where a prompt prefers another sample than the one that is kept of its doubles, one of these is kept in its place."""
+    best = "a" if prefer == "diverse" else "a much longer text"
+    said = {
+        ("p", 0): "same text",
+        ("p", 1): best,
+        ("q", 0): "Same text",
+        ("q", 1): "Same  text",
+        ("r", 0): "SAME text",
+        ("r", 1): "b",
+    }
+    built = await chosen(lake, said, select=SelectOptions(per_prompt=1, prefer=prefer))
+    kept = {key for key, stage in stages(built).items() if stage is None}
+    assert len(kept) == 3
+    assert kept & {("q", 0), ("q", 1)}
+    assert ("p", 1) in kept
+
+
+async def test_a_double_of_what_a_cap_leaves_out_comes_back(lake: Lake):
+    """So it is with caps."""
+    said = {(name, 0): "same" if name < "q" else name for name in "abcdpqrs"}
+    prompts = [make_prompt(name, source="few" if name in "aqrs" else "many") for name, _ in said]
+    for seed in range(3):
+        built = await chosen(
+            lake, said, prompts=prompts, select=SelectOptions(cap={"by": "source", "at": 1}), seed=seed, run=f"seed{seed}"
+        )
+        assert sorted(row["prompt_source"] for row in built.tables["traces"]) == ["few", "many"]
+
+
+async def test_prompts_that_are_the_same_as_one_left_out(lake: Lake):
+    """By prompt, another one comes back where a cap leaves all samples of the first out."""
+    prompts = [replace(asking("What is it?", prompt_id=name), source=source) for name, source in (("a", "full"), ("b", "own"))]
+    prompts.append(make_prompt("x", source="full"))
+    said = {("a", 0): "1", ("b", 0): "22", ("x", 0): "333"}
+    found = set()
+    for seed in range(6):
+        cap = SelectOptions(cap={"by": "source", "at": 1})
+        built = await chosen(lake, said, prompts=prompts, select=cap, dedup=DedupOptions(by="prompt"), seed=seed, run=f"s{seed}")
+        found.add(tuple(sorted(row["prompt_id"] for row in built.tables["traces"])))
+    assert found == {("a",), ("b", "x")}
+
+
+async def test_what_comes_back_is_looked_at(lake: Lake, held: Decontamination):
+    """What comes back and has a held-out item in it is told as contaminated."""
+    said = {("p", 0): saying("one", with_item=False), ("p", 1): prose("longer", 300)}
+    said |= {("q", number): saying(f"two {number}", with_item=True) for number in range(2)}
+    select = SelectOptions(per_prompt=1, prefer="longest")
+    built = await chosen(lake, said, select=select, dedup=NEAR, heldout=held)
+    assert stages(built) == {("p", 0): "select", ("p", 1): None, ("q", 0): "decontaminate", ("q", 1): "decontaminate"}
+
+
+@pytest.mark.parametrize("dedup", [DedupOptions(), NEAR, DedupOptions(by="both")], ids=["exact", "near", "both"])
+@pytest.mark.parametrize("prefer", ["longest", "random", "diverse"])
+async def test_who_is_dropped_duplicates_a_kept_one(lake: Lake, dedup: DedupOptions, prefer: Any):
+    """Whatever is chosen, each double's outcome names a trace, and no prompt lacks what it might have."""
+    rng = random.Random(f"{dedup}{prefer}")
+    texts = [f"{prose(str(number), 3 + number % 5)}" for number in range(40)]
+    said = {(f"p{number:02}", index): rng.choice(texts) for number in range(40) for index in range(4)}
+    prompts = [make_prompt(f"p{number:02}", source=f"s{number % 3}") for number in range(40)]
+    select = SelectOptions(per_prompt=2, prefer=prefer, cap={"by": "source", "at": 9})
+    built = await chosen(lake, said, prompts=prompts, select=select, dedup=dedup)
+    again = await chosen(lake, said, prompts=prompts, select=select, dedup=dedup, run="again")
+    assert built.tables["outcomes"] == again.tables["outcomes"]
+    kept = {row["sample_id"] for row in built.tables["traces"]}
+    rows = built.tables["outcomes"]
+    assert all(row["reason"].split(" (")[0].rpartition(" ")[2] in kept for row in rows if row["stage"] == "dedup")
+    for row in rows:
+        if row["stage"] == "select" and row["reason"].startswith("per_prompt"):
+            assert sum(each["prompt_id"] == row["prompt_id"] and each["stage"] != "dedup" for each in rows) > 2
