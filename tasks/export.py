@@ -28,6 +28,7 @@ from tasks.cut_off import cut_off
 from tasks.decontaminate import Decontamination
 from tasks.destinations.choose import check_apart, destination_at
 from tasks.destinations.place import MANIFEST, Place
+from tasks.duplicates.digests import numbers
 from tasks.exporters import making
 from tasks.exporters.protocol import (
     Exporter,
@@ -50,7 +51,7 @@ from tasks.publishing.contents import Contents, gather
 from tasks.publishing.croissant import croissant
 from tasks.publishing.distributions import Distributions, Wanted
 from tasks.publishing.filling import fill
-from tasks.publishing.mix import MIXED, Mix, check_mix, prompt_key
+from tasks.publishing.mix import MIXED, Mix, check_mix
 from tasks.publishing.mix import plan as plan_mix
 from tasks.publishing.mix_sources import MixSource
 from tasks.publishing.notice import license_text, notice
@@ -300,7 +301,7 @@ class _Rows:
 def _mix(wanted: Sequence[MixSource], counts: Mapping[str, int], traces: Path, seed: int, heldout: Decontamination | None) -> Mix:
     """Choose what is mixed in: nothing of which the prompt stands in another split."""
     others = counts.keys() - {MIXED} if wanted else ()
-    elsewhere = {prompt_key(trace["prompt"]) for name in others for trace in read_traces(traces, name)}
+    elsewhere = set(numbers(trace["prompt"] for name in others for trace in read_traces(traces, name)))
     return plan_mix(wanted, traces=counts.get(MIXED, 0), seed=seed, heldout=heldout, elsewhere=elsewhere)
 
 

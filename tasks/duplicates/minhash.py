@@ -26,7 +26,7 @@ from tasks.splitmix import mixed
 Hashes = npt.NDArray[np.uint64]
 Offsets = npt.NDArray[np.int64]
 
-VERSION = 5
+VERSION = 6
 """Of the signatures, hashes and words below, of the texts that they are of, and of what the index has of them."""
 RECALL = 0.998
 """Part of the pairs of exactly the threshold's similarity that share a band; of closer ones, more do."""

@@ -7,8 +7,6 @@ Where the build was decontaminated, two more readings leave out the rows that ha
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -23,6 +21,7 @@ from storage.identity import address
 from storage.schemas import TRACES
 from storage.wording import counted
 from tasks.decontaminate import Decontamination, prompt_texts, response_texts
+from tasks.duplicates.digests import numbers
 from tasks.heldout.blocks import Text
 from tasks.heldout.matching import Matching
 from tasks.license import Licensed, effective, parse
@@ -186,12 +185,6 @@ class Mix:
             raise AssertionError(f"{seen} traces were mixed into, and {self.traces} were promised")
 
 
-def prompt_key(text: str) -> int:
-    """Return a number for a prompt's text, the same for texts that differ only in case, white space and Unicode form."""
-    normal = " ".join(unicodedata.normalize("NFC", text).lower().split())
-    return int.from_bytes(hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=8).digest())
-
-
 def plan(
     options: Sequence[MixSource],
     *,
@@ -200,7 +193,7 @@ def plan(
     heldout: Decontamination | None = None,
     elsewhere: Collection[int] = frozenset(),
 ) -> Mix:
-    """Choose what to mix into so many traces, without what is held out. `elsewhere`: `prompt_key` of what other splits hold.
+    """Choose what to mix into so many traces, without what is held out. `elsewhere`: the `numbers` of what other splits ask.
 
     Raise SourceError where a row can't be read or has no response. Where a source has too few rows all of them are taken, and the
     others keep their shares of what the export then is.
@@ -246,11 +239,14 @@ def _looked_at(
 ) -> _Chosen:
     """Return a source with the hashes of all of its different rows that may be taken, the least first: not those of `earlier`."""
     license_ = str(parse(options.license or "", what=f"mix: {shown(options.source)}"))
-    found, back = array("Q"), array("Q")
-    for each in read(options, license_, seed):
-        found.append(hash_of(each, seed))
-        if prompt_key(each.prompt.prompt) in elsewhere:
-            back.append(found[-1])
+    found = array("Q")
+
+    def asked() -> Iterator[str]:
+        for each in read(options, license_, seed):
+            found.append(hash_of(each, seed))
+            yield each.prompt.prompt
+
+    back = array("Q", (found[place] for place, number in enumerate(numbers(asked())) if number in elsewhere))
     hashes, held = _different(found), _different(back)
     bad = _contaminated(options, license_, seed, heldout) if heldout is not None else ()
     clean = hashes[~np.isin(hashes, np.array(sorted(bad), dtype=np.uint64))]

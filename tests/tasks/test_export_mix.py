@@ -79,6 +79,16 @@ class TestMix:
         said = [row["messages"][-1]["content"] for row in rows_of(lake, manifest)]
         assert not {"I say 3", "I say 4"} & set(said)
 
+    def test_the_same_prompt_in_other_letters(self, tmp_path: Path):
+        """Prompts are the same here that dedup and the splits take for the same."""
+        pairs = {"İSTANBUL?": "istanbul?", "Straße?": "STRASSE?", "ποιος;": "ΠΟΙΟΣ;", "a b": "a\x1cb"}
+        path = tmp_path / "letters.jsonl"
+        path.write_text("".join(json.dumps({"prompt": text, "response": "yes"}) + "\n" for text in [*pairs.values(), "other"]))
+        rows = [trace(n) for n in range(6)] + [trace(7 + n, split="test", prompt=text) for n, text in enumerate(pairs)]
+        mix = [{"source": str(path), "share": 0.1, "license": "MIT"}]
+        manifest = run(Lake.at(str(tmp_path / "lake")), rows, mix=mix)
+        assert (manifest["mix"][0]["held_back"], manifest["mix"][0]["available"]) == (4, 1)
+
     def test_too_few_are_told(self, tmp_path: Path, human: str):
         """The manifest says which share was reached."""
         lake = Lake.at(str(tmp_path / "lake"))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import unicodedata
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from storage.parquet import write_rows
 from storage.schemas import SAMPLES
 from storage.sql import literal
 from storage.workspace import Workspace
-from tasks.duplicates.digests import TEXT, digests, index, normalised
+from tasks.duplicates.digests import TEXT, digests, index, normalised, numbers
 from tasks.duplicates.options import DedupOptions
 from tests.fakes import FakeTeacher, completion, make_prompt
 from tests.tasks.house import Spec, build
@@ -112,3 +114,31 @@ async def test_the_same_outcomes(lake: Lake):
     shutil.rmtree(lake.index)
     assert partly == wholly == await snapshot("abc")
     assert [row["stage"] for row in partly["outcomes"]].count("dedup") == 3
+
+
+def forms(letter: str) -> set[str]:
+    """Return a letter within a word and alone, in both cases and in each form of Unicode that says the same."""
+    cases = {letter, letter.lower(), letter.upper(), letter.title(), letter.casefold()}
+    return {unicodedata.normalize(form, each) for each in cases for form in ("NFC", "NFD")}
+
+
+@pytest.mark.parametrize("around", ["{}", "a{}", "Straße {}b Σ"])
+def test_case_and_form_of_all_of_unicode(around: str):
+    """Whatever letter stands in a text, its case and its form say nothing, and nor does white space around it."""
+    every = [chr(point) for point in range(1, sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+    # Capitals spell the iota below an ancient vowel out; nobody writes them so.
+    every = [letter for letter in every if "\u0345" not in unicodedata.normalize("NFD", letter)]
+    pairs = [(letter, form) for letter in every for form in forms(letter) - {letter}]
+    ones, others = (list(numbers(around.format(each) for each in side)) for side in zip(*pairs, strict=True))
+    assert [pair for pair, one, other in zip(pairs, ones, others, strict=True) if one != other] == []
+    spaces = [letter for letter in every if letter.isspace()]
+    assert set(numbers(around.format(f" {space}x{space}") for space in spaces)) == set(numbers([around.format(" x ")]))
+
+
+def test_letters_are_told_apart():
+    """Letters are the same only where they are in some case: i without a dot is a capital I, too."""
+    every = [chr(point) for point in range(1, sys.maxunicode + 1) if chr(point).isalnum()]
+    same: dict[int, set[str]] = {}
+    for letter, number in zip(every, numbers(every), strict=True):
+        same.setdefault(number, set()).add(unicodedata.normalize("NFC", letter.casefold()))
+    assert [sorted(each) for each in same.values() if len(each) > 1] == [["i", "i\u0307", "ı"]]
