@@ -122,10 +122,10 @@ def _exact(workspace: Workspace, options: DedupOptions) -> None:
         workspace.execute(f"CREATE TABLE asked_digests AS {asked}")
     # What other datasets hold has no ordinal, and is there to stay.
     compared = f"""
-        SELECT ord, arm, sample_index, sample_id, NULL::VARCHAR AS dataset, returned, score, length, {_named(mine)}
+        SELECT ord, arm, sample_index, sample_id, NULL::VARCHAR AS dataset, returned, score, length, rights, {_named(mine)}
         FROM candidates {joined} WHERE stage IS NULL
         UNION ALL
-        SELECT NULL, NULL, NULL, sample_id, dataset, FALSE, NULL, source, {theirs} FROM held
+        SELECT NULL, NULL, NULL, sample_id, dataset, FALSE, NULL, source, NULL, {theirs} FROM held
         """
     another = "ranked.ord IS DISTINCT FROM first_ord" if prompts else "rank > 1"
     said = "its prompt duplicates that of " if prompts else "duplicates "

@@ -132,6 +132,25 @@ def licenses(workspace: Workspace) -> list[str]:
     return [license_ for (license_,) in rows]
 
 
+def freest_first(workspace: Workspace) -> None:
+    """Give the `candidates` the places of their prompts' licences: the freest first, and then by their texts.
+
+    What several sources have may be taken from any of them. So which one it is never depends on their order.
+    """
+    known = licenses(workspace)
+    if len(known) < 2:  # noqa: PLR2004 - nothing to choose from
+        return
+    uses: Sequence[Training] = ("allowed", "unknown", "restricted")
+    known.sort(key=lambda license_: uses.index(effective(license_, license_).train_use))
+    workspace.execute("CREATE TABLE places (license VARCHAR, rights SMALLINT)")
+    workspace.execute(f"INSERT INTO places VALUES {', '.join(f'({literal(each)}, {n})' for n, each in enumerate(known))}")
+    workspace.execute(
+        "UPDATE candidates SET rights = found.rights FROM (SELECT ord, rights FROM prompts JOIN places USING (license)) AS found "
+        "WHERE candidates.ord = found.ord AND stage IS NULL AND found.rights > 0"
+    )
+    workspace.execute("DROP TABLE places")
+
+
 def refusal(license_: str | None, options: LicenseOptions) -> str | None:
     """Return why a prompt's own licence isn't let through; None where it is."""
     if license_ is None or not license_.strip():

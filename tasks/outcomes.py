@@ -12,14 +12,16 @@ from pathlib import Path
 from storage.sql import literal
 from storage.workspace import Workspace
 from tasks import barred, orders
+from tasks.license import freest_first
 from tasks.stretches import stretches
 from tasks.verify import Named, Rule
 
 NOT_JUDGED = "not judged: a judge could not be asked; a rerun judges it"
 FAILED = "coalesce(stage = 'draw' AND sample_id IS NULL, FALSE)"
 """Whether a candidate was asked for and no response came; nothing was asked of a barred prompt."""
-NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_arm, NULL::INTEGER AS kept_index"
-"""Columns of `candidates`: the slot for whose sake one was dropped by dedup; null where another dataset has that sample."""
+NO_DOUBLE = "NULL::BIGINT AS kept_ord, NULL::SMALLINT AS kept_arm, NULL::INTEGER AS kept_index, 0::SMALLINT AS rights"
+"""Columns of `candidates`: the slot for whose sake one was dropped by dedup; null where another dataset has that sample. And
+`rights`, the place of its prompt's licence (`tasks.license.freest_first`)."""
 _REQUEST = "ord * 32768 + arm"
 """A number for a prompt and an arm, in the order of both."""
 ADDRESSED = (
@@ -134,6 +136,7 @@ def judge_slots(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *,
     for table in ("asked", "wanted", "heard", "read"):
         workspace.execute(f"DROP TABLE {table}")
     barred.reject(workspace)
+    freest_first(workspace)
 
 
 def reasons(workspace: Workspace, verifiers: Sequence[Named]) -> None:

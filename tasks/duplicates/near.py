@@ -112,7 +112,7 @@ class _Near:
                 sample_id, returned, asked, {key} AS key,
                 {"digest" if self._by == "response" else "NULL::UHUGEINT"} AS digest
             FROM (
-                SELECT returned, score, length, ord, arm, sample_index, sample_id, digest, {mine} AS asked
+                SELECT returned, score, length, rights, ord, arm, sample_index, sample_id, digest, {mine} AS asked
                 FROM candidates {joined} WHERE stage IS NULL {one}
             )
             """

@@ -9,8 +9,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from tasks.duplicates.minhash import Shape, shape
 from tasks.options import Options, PathText
 
-ORDER = "returned, score DESC NULLS LAST, length, sample_id, ord, arm, sample_index"
-"""The order in which samples are preferred. What came back (`tasks.second_chance`) drops nothing that had stayed."""
+ORDER = "returned, score DESC NULLS LAST, length, sample_id, rights, ord, arm, sample_index"
+"""The order in which samples are preferred. What came back (`tasks.second_chance`) drops nothing that had stayed, and of prompts
+that share a sample the one of the freest licence comes first."""
 
 
 class NearOptions(Options):

@@ -200,11 +200,11 @@ def _rows(workspace: Workspace, *, alone: bool) -> tuple[int, int]:
         SELECT row_number() OVER (ORDER BY source NULLS LAST, {ORDER}) - 1 AS number, source, dataset, ord, arm, sample_index,
             sample_id, returned, {number} AS prompt
         FROM (
-            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, returned, score, length, ord, arm, sample_index,
+            SELECT NULL::INTEGER AS source, NULL::VARCHAR AS dataset, returned, score, length, rights, ord, arm, sample_index,
                 sample_id, {mine} AS asked
             FROM candidates {joined} WHERE stage IS NULL
             UNION ALL
-            SELECT source, dataset, FALSE, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} FROM held
+            SELECT source, dataset, FALSE, NULL, NULL, NULL, NULL, NULL, NULL, sample_id, {theirs} FROM held
         )
         """
     )

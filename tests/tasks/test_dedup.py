@@ -133,3 +133,23 @@ async def test_by_both_is_not_by_id(lake: Lake):
     """Two prompts with the same text are the same prompt here, whatever their ids."""
     prompts = [make_prompt("a"), make_prompt("a", prompt_id="b")]
     assert (await build(lake, Spec(prompts=prompts, dedup=DedupOptions(by="both")))).counts["kept"] == 1
+
+
+@pytest.mark.parametrize(
+    "dedup", [DedupOptions(), DedupOptions(near=True), DedupOptions(by="prompt")], ids=["exact", "near", "prompt"]
+)
+@pytest.mark.parametrize(
+    ("licenses", "expected"),
+    [
+        (("CC-BY-NC-4.0", "MIT"), "MIT"),
+        (("LicenseRef-own", "CC-BY-NC-4.0"), "LicenseRef-own"),
+        (("MIT", "Apache-2.0"), "Apache-2.0"),
+    ],
+)
+async def test_the_same_prompt_under_two_licences(lake: Lake, dedup: DedupOptions, licenses: tuple[str, str], expected: str):
+    """The freest counts, whichever source stands first."""
+    for order in (licenses, licenses[::-1]):
+        prompts = [make_prompt("same", prompt_id=each, license=each, source=each) for each in order]
+        teacher = FakeTeacher(answer=lambda request: completion("yes"))
+        built = await build(lake, Spec(prompts=prompts, teachers={"smol": teacher}, dedup=dedup), run=order[0])
+        assert [(row["prompt_source"], row["prompt_license"]) for row in built.tables["traces"]] == [(expected, expected)]
