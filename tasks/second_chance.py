@@ -18,7 +18,7 @@ from storage.lake import Lake
 from storage.workspace import Workspace
 from tasks.decontaminate import STAGE, Decontamination
 from tasks.dedup import bring_back, dedup
-from tasks.duplicates.options import DedupOptions
+from tasks.duplicates.options import ORDER, DedupOptions
 from tasks.select import SelectOptions, choose, turn_away
 
 _CHOSEN = "select"
@@ -64,6 +64,23 @@ def narrow(
         if workspace.rows("SELECT 1 FROM candidates WHERE returned AND stage IS NULL LIMIT 1"):
             dedup(workspace, options, lake, build_id=build_id)
             choose(workspace, select, seed=seed)
+    if options.by == "prompt":
+        _rename(workspace)
+
+
+def _rename(workspace: Workspace) -> None:
+    """Let outcomes name a kept sample of the prompt whose best one was left out, or is contaminated, after they named it."""
+    workspace.execute(
+        f"""
+        UPDATE candidates AS mine SET reason = replace(mine.reason, gone.sample_id, stayed.sample_id),
+            kept_arm = stayed.arm, kept_index = stayed.sample_index
+        FROM candidates AS gone JOIN (
+            FROM candidates WHERE stage IS NULL QUALIFY row_number() OVER (PARTITION BY ord ORDER BY {ORDER}) = 1
+        ) AS stayed USING (ord)
+        WHERE mine.stage = 'dedup' AND gone.stage IS NOT NULL AND gone.ord = mine.kept_ord
+            AND gone.arm = mine.kept_arm AND gone.sample_index = mine.kept_index
+        """
+    )
 
 
 def _back(workspace: Workspace, *, by_prompt: bool) -> bool:

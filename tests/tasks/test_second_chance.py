@@ -271,3 +271,16 @@ async def test_who_is_dropped_duplicates_a_kept_one(lake: Lake, dedup: DedupOpti
     for row in rows:
         if row["stage"] == "select" and row["reason"].startswith("per_prompt"):
             assert sum(each["prompt_id"] == row["prompt_id"] and each["stage"] != "dedup" for each in rows) > 2
+
+
+@pytest.mark.parametrize("near", [None, True])
+async def test_a_prompt_is_named_by_what_it_keeps(lake: Lake, near: bool | None):
+    """By prompt, the outcome names a sample that is kept, also where the prompt's best one is left out."""
+    prompts = [asking(prose("a question", 30), prompt_id=name) for name in "ab"]
+    said = {("a", 0): "1", ("a", 1): "longest of all", ("b", 0): "other", ("b", 1): "another"}
+    select = SelectOptions(per_prompt=1, prefer="longest")
+    built = await chosen(lake, said, prompts=prompts, select=select, dedup=DedupOptions(by="prompt", near=near))
+    assert stages(built) == {("a", 0): "select", ("a", 1): None, ("b", 0): "dedup", ("b", 1): "dedup"}
+    (kept,) = built.tables["traces"]
+    told_ = {row["reason"].split(" (")[0].rpartition(" ")[2] for row in built.tables["outcomes"] if row["stage"] == "dedup"}
+    assert told_ == {kept["sample_id"]}
