@@ -51,6 +51,16 @@ _SUPPOSES = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 """How a sentence begins that tells of another case, and doesn't go on with this one, as "If we then add 3" does."""
+_SETTING = re.compile(
+    r"""\W*(?:(?:and|but|also|however|note(?:\sthat)?)\W+)?(?:(?:ignoring|neglecting|disregarding|excluding|leaving\s(?:out|aside)|not\scounting)\b
+    |before\s(?!(?:we|you|i|that|this|it)\b|\w+ing\b)|for\s(?:part|question|problem|exercise|example|instance)\b
+    |in\s(?:the|an?)\s(?:previous|first|original|other|next|similar|simpler|worst|best|general|special|extreme)(?:[-\s]\w+)?\s(?:problem|question|case|part|example
+        |exercise|scenario|version)\b
+    |with\s(?:only\s|just\s)?(?:one|two|three|four|five|six|seven|eight|nine|ten|\d+|no|more|fewer|another)\s)
+    (?!.*\b(?:so|thus|therefore|hence)\b)""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+"""How a sentence begins whose answer is of another setting, where one was announced before: "Before tax, the answer is"."""
 _ENDS = re.compile(r"[.!?]\s|\n")
 _STATED = re.compile(r"[\s*_$(\[{\\`\"'-]{0,8}(?:\d|[A-Z]|(?<=\\)[a-z]|[a-z]\s?[=^+/]|\w+[*_]{0,2}\s*(?:[.(]|\n|$))")
 """Behind a marker: an answer, and not "found by adding"."""
@@ -114,7 +124,8 @@ _SUPPOSED = re.compile(
     re.IGNORECASE,
 )
 _OPTION = re.compile(
-    r"\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)\s{1,2}(?:is|would be)(?P<not>\snot\b)?[ \t]*:?[ \t]*"
+    r"\b(?:correct|right|best|final|selected|chosen|true)\s(?:option|choice|statement|alternative|letter)\s{1,2}(?:is|would be)"
+    r"(?P<not>\snot\b)?[ \t]*:?[ \t]*"
     r"|\b(?:correct|right|best|final|selected|chosen)\s(?:option|choice)[*_]{0,3}[ \t]*:[*_]{0,3}[ \t]*"
     r"|(?:^|\n)[ \t>*_#]{0,6}(?:(?:my|the)\s)?(?:final(?:\s(?:verdict|selection|pick|result))?"
     r"|pick|verdict|selection|choice|answer|conclusion|result|solution|response)[*_]{0,3}[ \t]?[:=\u2013\u2014-]"
@@ -128,17 +139,21 @@ _OPTION = re.compile(
 _DOUBT = re.compile(
     r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
     |(?:\b|(?<=\w)(?=n['\u2019]t\s))(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
+    |(?:\b(?:is|was|been)|it['\u2019]s)\s(?:\w+ly\s|often\s|sometimes\s)?(?:thought|believed|assumed|claimed|supposed|guessed|said|rumou?red)
     |\bi\s?(?:['\u2019]d|would)?\s?(?:guess|suppose)|\b(?:my|a|the)\s(?:\w{1,8}\s)?guess(?!\W+and\W)|\bguessing|\b(?:maybe|perhaps|possibly|unsure)
     |(?:\bnot\s(?:\w{1,10}\s)?(?:sure|certain)|\bunsure)(?:,?\s(?:but|though)\b)?
     |(?:might|may|could|would)\s(?:\w{1,12}\s)?(?:think|say|guess|assume|believe|conclude|expect|argue)
     |(?:mistake|error|trap|temptation|misconception|tempting)\s(?:\w{1,12}\s){0,3}(?:to|that)\b
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?|claim(?:s|ed)?|suggests?|argues?|insists?)
     |\b(?:impossible|not\spossible)\sfor\b|(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase|clear|known|obvious|evident)\b)[^,.;:!?\n]{0,40}$
+    |^\W*(?:(?:and|but|so|now|while)\W+)?(?:na[iï]vely|superficially|(?:at|on)\s(?:a\s)?first(?:\s(?:glance|sight|blush|look|reading|thought))?|on\sthe\ssurface)\b
+        [^.;:!?\n]{0,40}$
     |\baccording\sto\s(?:you|the\s(?:user|book|textbook|author|key|student)|h(?:im|er)|them|some|others)\b[^.;:!?\n]{0,20}$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OTHER_ANSWER = re.compile(
-    r"\b(?:wrong|incorrect|previous|initial|original|old|alternative|another|other|possible|naive|tempting|his|her|their|first|second|third)\s{1,2}$",
+    r"\b(?:wrong|incorrect|previous|initial|original|old|alternative|another|other|possible|naive|tempting|his|her|their|first|second|third|sample|example|somebody['\u2019]s|someone['\u2019]s"
+    r"|(?:student|pupil|user|learner|candidate|classmate|friend|child)['\u2019]?s['\u2019]?)\s{1,2}$",
     re.IGNORECASE,
 )
 _BEGINS = re.compile(r"(?:^|[\n.:;,!?)*_#>\"—-]|\b(?:so|and|thus|therefore|hence|then))\s{0,3}$", re.IGNORECASE)
@@ -170,6 +185,8 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
     stated = next((each.end for each in stating), len(text))
     alone = next((each.end for each in stating if not (_TELLS.match(text, each.end) or _of_a_part(text, each))), len(text))
     found = [each for each in found if each.end <= alone or not each.supposed]
+    plain = next((each.end for each in stating if each.end >= alone and not _supposed(text, each, _SETTING)), len(text))
+    found = [each for each in found if each.end <= plain or not _supposed(text, each, _SETTING)]
     return [each for each in found if each.end <= stated or not _in_another_case(text, each)]
 
 
@@ -188,9 +205,9 @@ def _of_a_part(text: str, marker: Marker) -> bool:
     return _OF_A_PART.search(text, marker.start, marker.end) is not None
 
 
-def _supposed(text: str, marker: Marker) -> bool:
+def _supposed(text: str, marker: Marker, begins: re.Pattern[str] = _SUPPOSES) -> bool:
     final = "final" in text[marker.start : marker.end].lower()  # whatever is supposed then is what the question says
-    return marker.form in {"is", "heading"} and not final and _SUPPOSES.match(_sentence_before(text, marker)) is not None
+    return marker.form in {"is", "heading"} and not final and begins.match(_sentence_before(text, marker)) is not None
 
 
 def other_case(marks: list[Marker], marker: Marker) -> Marker | None:

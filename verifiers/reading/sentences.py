@@ -50,6 +50,7 @@ _REFUSED = re.compile(
         |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe(?:\s{_RIGHT}|(?=[,.;!]|\s(?:because|since|as)\b))|(?:that|this)\scontradicts\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
         |(?:but\s)?{DISAGREES}
+        |(?:that|this|it)\s(?:was|is)\s(?:only\s|just\s)?my\s(?:first|initial|original)\s(?:guess|thought|impression|instinct)\b
         |(?:my\s)?apologies\b|i\sapologi[sz]e\b|(?:erratum|typo|revised|corrected)[*_]{{0,2}}:
         |(?:this|that)\s(?:solution|value|root|result)\sis\s(?:extraneous|rejected|invalid|wrong|incorrect|not\svalid)\b
         |(?:that|this)\sshould\s(?:have\sbeen|be)\s{_INSTEAD}

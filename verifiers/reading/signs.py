@@ -50,6 +50,12 @@ _NOT_THIS_BOX = re.compile(
 """Before a box: it isn't the answer, or only what a minus is before."""
 _GOES_ON = re.compile(r"\}\s?(?:\^(?!\{?\\circ)|\\(?:pi|sqrt|cdot|times|frac)(?![a-zA-Z]))(?![^$\n]{0,60}=)")
 """Behind a box that holds only a part of the answer: 5 of 5√2. In an equation it is what fills a gap."""
+_IS_WRONGLY = re.compile(
+    r"\}[$\\\])*\s]{0,6}\s(?:is|was|would\sbe)\s(?:what|the\s\w+(?:\sthat)?)\s(?:one|you|we|people|students|someone|many)\s[^.!?\n]{0,30}?"
+    r"\b(?:ignor|neglect|forg[eo]t|omit|leav|miss|overlook|disregard|not\b)",
+    re.IGNORECASE,
+)
+"""Behind a box that holds what a mistake leads to: "is what one gets by ignoring the tax"."""
 MAX_BETWEEN = 60
 """Characters between two boxes that belong together."""
 _SPACED = re.compile(r"\\(?:text|mathrm|mbox)\s?\{([^{}]*)\}|\\(?:q?quad\b|[,;:!])()")
@@ -75,7 +81,8 @@ def boxes(text: str) -> list[Marker]:
         close = _closing(text, match.end())
         if close is not None and text[match.end() : close].strip():
             before = text[max(0, match.start() - 120) : match.start()]
-            doubt = _NOT_THIS_BOX.search(before) is not None or _GOES_ON.match(text, close) is not None
+            behind = _GOES_ON.match(text, close) or _IS_WRONGLY.match(text, close)
+            doubt = _NOT_THIS_BOX.search(before) is not None or behind is not None
             found.append(Marker(match.start(), match.end(), close, "box", "\\boxed{}", doubt=doubt))
     return found
 

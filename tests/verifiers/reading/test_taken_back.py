@@ -214,3 +214,61 @@ def test_json_is_taken_back_too(form: str) -> None:
 def test_a_text_may_sound_like_a_retraction(answer: str) -> None:
     """Where it is the answer."""
     assert check(answer, f"Answer: {answer}").passed is True
+
+
+ELSEWHERE = [
+    *("It is often thought that", "It is widely believed that", "Naively,", "At first glance,", "It's said that"),
+    *("It is commonly assumed that", "It was claimed that", "Ignoring the tax,", "Before tax,", "For part (a),"),
+    *("In the previous problem,", "With two dogs,", "However, in the worst case,", "Note that for example"),
+]
+HERE = [
+    "Therefore,",
+    "With this,",
+    "In conclusion,",
+    "For these reasons,",
+    "Adding them up,",
+    "Before we go on: so",
+    "In this case,",
+]
+
+
+@pytest.mark.parametrize("lead", ELSEWHERE)
+@pytest.mark.parametrize("kind", ["number", "math", "choice", "text"])
+def test_an_answer_of_others_or_of_another_case_leaves_the_answer_what_it_is(kind: str, lead: str) -> None:
+    """What is commonly thought, or holds before tax, is no final answer behind one."""
+    response = f"The answer is {ANSWERS[kind]}. {lead} the answer is {OTHERS[kind]}."
+    assert (check(ANSWERS[kind], response, kind=kind).passed, check(OTHERS[kind], response, kind=kind).passed) == (True, False)
+
+
+@pytest.mark.parametrize("lead", HERE)
+def test_an_answer_that_is_concluded_last_counts(lead: str) -> None:
+    """Not every sentence that begins with a preposition is of another case."""
+    assert check("5", f"Of step 1 the answer is 7. {lead} the answer is 5.", kind="number").passed is True
+    assert check("5", f"{lead} the answer is 5.", kind="number").passed is True
+
+
+def test_a_case_alone_has_the_answer() -> None:
+    """Where nothing was announced before, the question may ask for it."""
+    assert check("5", "Before tax, the answer is 5.", kind="number").passed is True
+    assert check("5", "The answer is 7 in all. Excluding the driver, the final answer is 5.", kind="number").passed is True
+
+
+@pytest.mark.parametrize(
+    ("reference", "response", "kind"),
+    [
+        ("5", "$\\boxed{5}$ is what one gets by ignoring muffins; including them gives 7.", "number"),
+        ("5", "$\\boxed{5}$ would be the result that you get if you forget the muffins.", "math"),
+        ("B", "Student's answer: B", "choice"),
+        ("B", "Sample answer: B", "choice"),
+        ("B", "The answer is B. That was my first guess; C is right.", "choice"),
+    ],
+)
+def test_an_answer_that_is_called_another_s_is_none(reference: str, response: str, kind: str) -> None:
+    """A box may hold a mistake, and a heading stand over what somebody else said."""
+    assert check(reference, response, kind=kind).passed is False
+
+
+@pytest.mark.parametrize("response", ["$\\boxed{5}$ is what we get.", "$\\boxed{5}$ is what she makes, and not 7."])
+def test_a_box_as_a_subject_holds_the_answer(response: str) -> None:
+    """It does where the sentence names no mistake."""
+    assert check("5", response, kind="number").passed is True
