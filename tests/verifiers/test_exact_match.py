@@ -143,6 +143,12 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("yes", "The answer is **yes** only when x>0, **no** otherwise", False),
+    ("yes", "Answer: **Yes** if x>0", False),
+    ("yes", "The answer is **Yes**, because if x>0 it holds.", True),
+    ("Paris", "The answer is **Paris** for France, **Rome** for Italy.", False),
+    ("Paris", "The answer is **Paris**, the capital of **France**.", True),
+    ("1912", "The answer is **1912**, when the Titanic sank.", True),
     ("5", "x = \\boxed{5} or x = \\boxed{6}", False),
     ("6", "(1) \\boxed{5}\n(2) \\boxed{6}", False),
     ("6", "First, $\\boxed{5}$. Second, $\\boxed{6}$.", False),

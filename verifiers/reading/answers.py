@@ -23,9 +23,10 @@ from typing import TypeVar
 
 from verifiers.reading import final_number
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
+from verifiers.reading.granted import granted
 from verifiers.reading.items import side_by_side
 from verifiers.reading.labels import of_several_parts
-from verifiers.reading.last_number import last_number, nothing_follows
+from verifiers.reading.last_number import last_number, nothing_follows, says
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.numerals import numerals
 from verifiers.reading.sentences import (
@@ -42,7 +43,6 @@ from verifiers.reading.sentences import (
 from verifiers.reading.signs import Marker, several
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import tidy
-from verifiers.reading.units import same_amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,8 @@ _TERSE = re.compile(r"\s*(?:$|[(,;:—]|(?:(?:[^\W\d_]|[$%°/↑]){1,20}\s*){1,3
 _INSTEAD = re.compile(r"^\W*(?:(?:but|it|is|'s|rather|instead|it's)\b\s*)*")
 _COPULA = re.compile(r"(?<=\w)(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 _LEAD = re.compile(
-    r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but)\b)"
+    r"(?:\*\*(?P<bold>[^*\n]{1,200})\*\*(?=[\s,.;:(\u2014\u2013-])(?![^.\n]{0,200}\b(?:or|and|nor|not|but|otherwise)\b|\s(?:only\s)?(?:if|when|unless)\b"
+    r"|[^.\n]{0,80}[,;]\s\*\*[^*\n]{1,80}\*\*\s(?:for|in|if|when|is)\b)"
     r"|(?P<plain>[^.,;\n]{1,200}?),?\s(?:because|since)\s)"
 )
 """A text in bold that something explains, or one before "because"."""
@@ -261,8 +262,7 @@ def _number_at(body: str, marker: Marker) -> Read:
     """Return what a marker announces."""
     window, on_next_line = window_at(body, marker)
     if marker.close is not None:
-        window = _FACTORIAL.sub("↑", window)
-        return final_number.in_sentence(" ".join(tidy(window).split()))
+        return final_number.in_sentence(" ".join(tidy(_FACTORIAL.sub("↑", window)).split()))
     numbered = _HEADING_NUMBER.match(window) is not None
     if marker.form == "hashes" and numbered:  # "#### 2. Add them up"
         return None
@@ -317,6 +317,8 @@ def _led_number(tidy: str, *, concluding: bool = False) -> Reading | Refusal | N
         return None
     if concluding and (concluded := _CONCLUDED.match(sentence.text)):
         return _led_number(sentence.text[concluded.end() :])
+    if also := granted(sentence.text, 0, str.strip):
+        return Refusal(f"several numbers: {also}, too")
     return final_number.in_sentence(sentence.text)
 
 
@@ -341,16 +343,9 @@ def _concluded_otherwise(body: str, marker: Marker, read: Reading) -> NoAnswer |
     again = last_number(so["number"]) if so else None
     if not isinstance(again, Reading) or again.value == read.value:
         return None
-    if _says(read, again) or _says(again, read):
+    if says(read, again) or says(again, read):
         return None
     return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
-
-
-def _says(one: Reading, other: Reading) -> bool:
-    """Whether the second number says the first, perhaps rounded to its digits."""
-    places = len(other.text.rpartition(".")[2]) if "." in other.text else None
-    step = Fraction(0) if places is None else Fraction(1, 10**places)
-    return same_amount((one.value, one.unit), (other.value, other.unit), step)
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:
@@ -365,7 +360,9 @@ def _despite_doubt(body: str, marker: Marker) -> Found | None:
 
 
 def several_answers(body: str, marks: list[Marker], marker: Marker, value: Callable[[str], T | None]) -> NoAnswer | None:
-    """Refuse what is announced beside another answer: of another part of the question, or in a box or tag of its own."""
+    """Refuse what is announced beside another answer: of another part of the question, in a box or tag of its own, or granted."""
+    if also := granted(body, marker.close or marker.end, value, body[marker.end : marker.close] if marker.close else ""):
+        return NoAnswer(why=f"several answers: {also}, too")
     return SEVERAL_PARTS if of_several_parts(body, marks, marker) else _other_box(body, marks, marker, value)
 
 

@@ -9,6 +9,7 @@ from verifiers.reading import final_choice
 from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, several_answers, where, window_at
 from verifiers.reading.final_choice import Letter, Unclear
 from verifiers.reading.final_number import WINDOW
+from verifiers.reading.granted import granted
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.markup import plain
 from verifiers.reading.sentences import first_sentence, says_none, struck_out, taken_back
@@ -21,7 +22,7 @@ _ALSO = re.compile(
     r"[.;,!]\s(?:(?i:but|and|however|although|though),?\s)?"
     rf"{_OPTION}(?P<also>[A-Z])\)?\s(?:(?:is|would\sbe)\s(?:also|equally)|(?:could|might|may)\s(?:also\s|equally\s)?be)"
     r"\s(?:a(?:nother)?\s)?(?:correct|right|true|valid|acceptable|the\sanswer)\b"
-    rf"|[.;!]\s(?i:but|however|yet|actually),?\s(?:(?i:(?:up)?on\s\w+(?:\s\w+)?),?\s)?{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
+    rf"|[.;!\n]\s?(?i:but|however|yet|actually|so|hence|thus|therefore),?\s(?:(?i:(?:up)?on\s\w+(?:\s\w+)?),?\s)?{_OPTION}(?P<instead>[A-Z])\)?\sis\s(?:the\s)?(?:correct|right|best|better)\b"
     rf"|[.;,!]\s(?i:but\s)?(?i:now\sit(?:\sis|['\u2019]s)|it(?:\sis|['\u2019]s)\snow)\s{_OPTION}(?P<now>[A-Z])(?=\)?[.,;!]|$)"
 )
 """Behind a letter: "C is also correct", "However, C is correct", "It is now C"."""
@@ -120,6 +121,8 @@ def _unannounced_choice(body: str, choices: str) -> Found:
                 return instead
             if back and back.final and "\n" not in short[line.end() : back.end]:
                 return NoAnswer(why=f"taken back: '{back.word}'")
+        if also := granted(short.lstrip(), 0, lambda each: _letter_in_box(each, choices)):
+            return NoAnswer(why=f"several choices: {read.letter} and {also}")
         return _also(short, read.letter, choices) or Answer(text=read.letter, how="the whole response")
     return NoAnswer(why=read.why if read else "no choice found")
 

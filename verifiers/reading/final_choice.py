@@ -36,7 +36,7 @@ _HEAD = re.compile(
     (?P<open>[(\[])?\s?(?P<letter>[A-Za-z])(?P<close>\s?[)\]])?(?![\w'\u2019&/-]\S|[+#]|\s?=|\.[a-z](?:\.|$))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL | re.VERBOSE,
 )
-_PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
+_PUNCTUATED = re.compile(r"""["'”\u2019」』]?\s*(?:$|[\u2705\u2713\u2714\u2611]|[.,:;)\]!\u3002]|[—\u2013-]\s)""")
 _COPULA = re.compile(
     r"(?<![A-Za-z])([A-Z][」』]?)(?:です|でした|である|だ|입니다|이다|예요|이에요|\sहै|['\u2019]?d[\u0131iuü]r)(?=[\s.!,\u3002\u0964]|$)"
 )
@@ -105,6 +105,24 @@ _REFUSED = re.compile(
 """Right behind "B is correct", which somebody else said."""
 _SUPPOSES = re.compile(r",?\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only|provided)\b", re.IGNORECASE)
 """Behind "B would be correct"."""
+_BUT_IT_IS = (
+    r".{{0,60}}?\bbut\s(?:it(?:\sis|['\u2019]s)|the\s(?:\w{{1,12}}\s)?answer(?:\sis|['\u2019]s))\s(?:actually\s|really\s|in\sfact\s)?"
+    r"(?:option\s|choice\s)?\(?(?P<letter>[{}])(?=[).,;!]|\s*$|\s(?:because|since|as)\b)|\s?(?:\u2192|\u21d2|->|=>)\s?\(?(?P<to>[{}])(?![\w'\u2019])"
+    r"|\.\s\(?(?P<next>[{}])\)?\.\s*$"
+)
+"""Behind a letter that another one replaces in its own sentence: "looks right but it's C", "→ C"."""
+_TICKED = re.compile(
+    r"^[ \t>•*+-]{0,6}(?:[\u2705\u2713\u2714\u2611]\ufe0f?[\s*(]{0,4}([A-Z])[).:*]{0,3}"
+    r"|[*(]{0,3}([A-Z])[).*]{0,3}\s?[\u2705\u2713\u2714\u2611]\ufe0f?)\s*$",
+    re.MULTILINE,
+)
+"""A letter with a tick on a line of its own."""
+_ONLY_TRUE = re.compile(
+    r"(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore),?\s)?[Oo]nly\s"
+    r"(?:(?:option|choice|statement|answer)\s)?"
+    r"[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\sis\s(?:true|correct|right|valid)(?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as)\b)",
+    re.MULTILINE,
+)
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
 _CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
 _JUDGED_LINE = re.compile(
@@ -177,7 +195,7 @@ _ONE_MORE = (
 )
 _SAYS_OF_IT = re.compile(r"\s+(?:is|was|are|would|could|may|might|seems|looks|and|or)\b")
 _STANDS_ALONE = re.compile(
-    r"""["'”\u2019」』】]?\s*(?:$|[.,:;)\]!\u3002]|[—\u2013-]\s|(?:because|since|as|due|rather\sthan|instead\sof)\b|\((?:not|because|since|most\slikely)\b)"""
+    r"""["'”\u2019」』】]?\s*(?:$|[.,:;)\]!\u3002\u2705\u2713\u2714\u2611]|[—\u2013-]\s|(?:because|since|as|due|rather\sthan|instead\sof)\b|\((?:not|because|since|most\slikely)\b)"""
 )
 _EXPLAINED = re.compile(
     r"\W{0,6}(?:explanation|reasoning|justification|rationale|analysis|why|here['\u2019]s\swhy|because)\b", re.IGNORECASE
@@ -210,8 +228,9 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
     other = other or re.match(_CASES.format(choices), rest, re.DOTALL) or re.match(_BY_CASES.format(choices), rest)
-    if other and other["letter"] != letter.upper():
-        return Unclear(f"several choices: {letter.upper()} and {other['letter']}")
+    other = other or re.match(_BUT_IT_IS.format(choices, choices, choices), rest)
+    if other and (another := next(filter(None, other.groups()))) != letter.upper():
+        return Unclear(f"several choices: {letter.upper()} and {another}")
     return Letter(letter.upper(), match.start("rest"))
 
 
@@ -258,6 +277,8 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
     fitting = set(_stated(_FITS, text, choices))
     yield from fitting if len(fitting) == 1 else ()  # "A best describes mammals. B best describes birds." tells them apart
     yield from _stated(_CORRECT_ELSEWHERE, text, choices)
+    yield from _stated(_ONLY_TRUE, text, choices)
+    yield from (letter for ticked in _TICKED.findall(text) for letter in ticked if letter and letter in choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
         supposed = " would " in match[0] and _SUPPOSES.match(text, match.end())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from fractions import Fraction
 
 from verifiers.reading.final_number import (
     CONCLUSION,
@@ -30,6 +31,7 @@ from verifiers.reading.final_number import (
 from verifiers.reading.markup import fold
 from verifiers.reading.numerals import Numeral, numerals
 from verifiers.reading.tidying import tidy
+from verifiers.reading.units import same_amount
 
 _LOOK_BACK = 160
 _FOLD_BACK = 20_000
@@ -128,6 +130,13 @@ def last_number(text: str) -> Read:
 def nothing_follows(text: str, end: int) -> bool:
     """Whether nothing is behind `end` but what may belong to a number: "7." may become "7.25"."""
     return not text[end:].strip(" \t\n.,)")
+
+
+def says(one: Reading, other: Reading) -> bool:
+    """Whether the second number says the first, perhaps rounded to its digits."""
+    places = len(other.text.rpartition(".")[2]) if "." in other.text else None
+    step = Fraction(0) if places is None else Fraction(1, 10**places)
+    return same_amount((one.value, one.unit), (other.value, other.unit), step)
 
 
 def _skipped(window: str, numeral: Numeral) -> bool:
