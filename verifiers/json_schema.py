@@ -36,7 +36,7 @@ MAX_REASON = 300
 """Characters of what is wrong that a verdict keeps."""
 
 
-@verifier(version="5", limit_s=10, pure=True)
+@verifier(version="6", limit_s=10, pure=True)
 class JsonSchema:
     """Passes a response whose JSON a JSON schema accepts.
 
@@ -75,9 +75,10 @@ class JsonSchema:
         response = spoken(sample.response)
         if response is None:
             return Finding(passed=False, reason=f"the chain of thought never ends{cut_off}")
-        text = _find(response, self.where)
-        if text is None:
-            return Finding(passed=False, reason=f"no fenced block with JSON{cut_off}")
+        text, whole = _find(response, self.where)
+        if text is None or (cut_off and not whole):
+            lacking = f"no fenced block with JSON{cut_off}" if text is None else f"cut off at {text[-40:]}"
+            return Finding(passed=False, reason=_short(lacking))
         try:
             value = load(text)
         except json.JSONDecodeError as error:
@@ -135,16 +136,17 @@ def _integer(text: str) -> int:
         raise VerifierError(f"a number of {len(text):,} digits is too long to be read") from None
 
 
-def _find(response: str, where: str) -> str | None:
+def _find(response: str, where: str) -> tuple[str | None, bool]:
+    """Return the JSON text, and whether it is whole, cut off or not: what ends in a digit may be half a number."""
     if where != "whole":
         blocks = [piece for piece in pieces(response) if piece.info is not None]
         for language in ("json", ""):
-            fitting = [piece.text for piece in blocks if _INFO.split(cast("str", piece.info).lower(), maxsplit=1)[0] == language]
+            fitting = [piece for piece in blocks if _INFO.split(cast("str", piece.info).lower(), maxsplit=1)[0] == language]
             if fitting:
-                return fitting[-1].strip()
+                return fitting[-1].text.strip(), fitting[-1].closed
         if where == "block":
-            return None
-    return response.strip()
+            return None, True
+    return response.strip(), not response.rstrip()[-1:].isdecimal()
 
 
 def _read(path: str) -> Any:

@@ -15,6 +15,7 @@ from flows.spec import Spec
 from storage.errors import SpecError
 from tests.fakes import make_prompt, make_sample
 from verifiers import running
+from verifiers.json_schema import JsonSchema
 from verifiers.making import make
 from verifiers.protocol import Finding
 
@@ -150,6 +151,20 @@ def test_where() -> None:
 def test_cut_off() -> None:
     """The reason says that it may be the server's doing."""
     assert found('{"city": "Par', finish_reason="length").reason.startswith("no JSON (cut off): ")
+
+
+@pytest.mark.parametrize("response", ["12", "1.5", "```json\n12", "```json\n[1]"])
+def test_what_may_be_half_a_value_fails_where_the_server_broke_off(response: str) -> None:
+    """Of 1234 the 12 may be left, and of a block its first lines."""
+    verifier = JsonSchema(schema=True)
+    whole, broken = (make_sample(response=response, finish_reason=reason) for reason in ("stop", "length"))
+    assert (verifier.check(make_prompt(), whole).passed, verifier.check(make_prompt(), broken).passed) == (True, False)
+
+
+@pytest.mark.parametrize("response", ['{"a": 12}', "```json\n12\n```", "```json\n12\n```\nThis is the num"])
+def test_a_whole_value_counts_wherever_the_server_broke_off(response: str) -> None:
+    """Its last bracket, or its fence, ends it."""
+    assert JsonSchema(schema=True).check(make_prompt(), make_sample(response=response, finish_reason="length")).passed is True
 
 
 @pytest.mark.parametrize(
