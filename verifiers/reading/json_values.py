@@ -32,6 +32,30 @@ _ASKS = re.compile(r"[`*]{0,3}\s?[?\uff1f]")
 _NEAR = 120
 """Characters before a value that may deny it."""
 _BRACKET = re.compile(r"[{}\[\]]")
+_CITED = re.compile(
+    r"(?:[\w.)]|\b(?:in|within|from|between|references?|refs?|sources?|see|section|note|range|interval|footnote|cf\.?)\s|∈\s?)$",
+    re.IGNORECASE,
+)
+"""Before a list beside an object: a footnote's number, or an interval."""
+_OF_INPUT = re.compile(
+    r"(?:^\W*(?:\w+\s)?inputs?\W*|\b(?:previously|formerly|originally|previous(?:\s\w+)?(?:\swas)?)\W*)$", re.IGNORECASE
+)
+"""Before a value that isn't the answer, but what came before it."""
+_ANNOUNCES = re.compile(
+    r":\W*$|\b(?:is|are|be|as|get|have|use|want|obtain|gives?|yields?|returns?|becomes?|produces?|now|so|thus|hence|therefore|into"
+    r"|(?:answer|result|output|solution|response|json|object)s?)\b[^.\n]{0,40}$",
+    re.IGNORECASE,
+)
+_CORRECTS = re.compile(
+    r"\b(?:actually|should|correct(?:ed|ion)?|instead|final(?:ly)?|rather|revised|fixed|updated|oops|wait|sorry|answer)\b[^.\n]{0,80}$",
+    re.IGNORECASE,
+)
+"""Before a value behind the one that is given: it replaces that."""
+_IS_OTHERWISE = re.compile(
+    r"\W{0,20}(?:actually|wait|correction|sorry|oops|hmm|no)\b[^.\n]{0,80}\b(?:should|must|ought\sto|needs\sto|has\sto)\s(?:have\s)?be(?:en)?\b",
+    re.IGNORECASE,
+)
+"""Right behind a value: a part of it is wrong."""
 
 
 def parse(text: str) -> Any:
@@ -87,9 +111,44 @@ def find(text: str) -> Found:
     if len(body) > MAX_CHARS:
         return NoAnswer(why="it is too long for a JSON value")
     found, end = _given(body)
-    if isinstance(found, Answer) and (back := taken_back(body, end - 1)) and back.final:
+    if not isinstance(found, Answer):
+        return found
+    if (back := taken_back(body, end - 1)) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")
-    return found
+    return NoAnswer(why="taken back: something should be otherwise") if _otherwise(body, found, end) else found
+
+
+def _otherwise(body: str, found: Answer, end: int) -> bool:
+    """Whether a text says behind a value that another one is right, or that a part of it is another."""
+    if _IS_OTHERWISE.match(body, end):
+        return True
+    at = end
+    for _ in range(MAX_TRIES):
+        if (begin := _BEGIN.search(body, at)) is None:
+            return False
+        before, at = at, _end(body, begin.start())
+        if _NOT_THIS.fullmatch(body, before, begin.start()):
+            continue
+        if _CORRECTS.search(_lead(body, begin.start(), before)) and _differs(found.text, body[begin.start() : at]):
+            return True
+    return True
+
+
+def _end(body: str, begin: int) -> int:
+    """Return where the value, or what is none, that a bracket begins ends."""
+    try:
+        return _DECODER.raw_decode(body, begin)[1]
+    except (NoJson, RecursionError, ValueError):
+        return _closing(body, begin)
+
+
+def _differs(one: str, other: str) -> bool:
+    """Whether two texts are values of one kind, and not the same; what can't be read says nothing."""
+    try:
+        first, second = parse(one), parse(other)
+        return type(first) is type(second) and not equal(first, second)
+    except NoJson:
+        return False
 
 
 def _given(body: str) -> tuple[Found, int]:
@@ -130,6 +189,14 @@ def _last(body: str) -> tuple[Found, int]:
                 return NoAnswer(why="several values"), at
             if isinstance(found, Answer) and _NOT_THIS.fullmatch(body, ended, begin.start()):
                 continue
+            lead = _lead(body, begin.start(), ended)
+            cited = begin[0] == "[" and (body[ended : begin.start()] in {"", " "} or _CITED.search(lead))
+            if isinstance(found, Answer) and (_OF_INPUT.search(lead) or (found.text[0] == "{" and cited)):
+                continue
+            above = body[max(ended, begin.start() - _NEAR) : begin.start()].rstrip().rpartition("\n")[2]
+            told = _ANNOUNCES.search(lead.strip() or above)
+            if isinstance(found, Answer) and begin[0] == "{" and not told and _differs(found.text, body[begin.start() : at]):
+                return NoAnswer(why="several values, and none is announced"), at
             unsure = _unsure(body, begin.start(), at)
             found = NoAnswer(why=unsure) if unsure else Answer(text=body[begin.start() : at], how="the last value")
         ended = at
@@ -138,13 +205,20 @@ def _last(body: str) -> tuple[Found, int]:
 
 def _unsure(body: str, begin: int, end: int) -> str:
     """Return why a value that is part of a sentence isn't the answer; empty where it is."""
-    before = body[max(0, begin - _NEAR) : begin]
-    lead = before[max(map(before.rfind, ("\n", ". ", "! ", "? "))) + 1 :]
+    lead = _lead(body, begin)
+    if _OF_INPUT.search(lead):
+        return "its last value is of the input"
     if _ASKS.match(body, end):
         return "its last value is asked for"
     if guessed(lead):
         return "its last value is only guessed"
     return "only what it isn't" if _NOT.search(lead) or dismissed(lead, body[end : end + _NEAR]) else ""
+
+
+def _lead(body: str, begin: int, behind: int = 0) -> str:
+    """Return what stands before a value in its sentence, and behind the value before."""
+    before = body[max(behind, begin - _NEAR) : begin]
+    return before[max(map(before.rfind, ("\n", ". ", "! ", "? "))) + 1 :]
 
 
 def _closing(body: str, begin: int) -> int:
