@@ -589,6 +589,12 @@ def test_rounded_values_are_carried_along() -> None:
     assert check("0.33 * 12 = 4", strict=True).passed is False
 
 
+@pytest.mark.parametrize("text", ["1/3 ≈ 0.34", "10 / 3 ≈ 3.4"])
+def test_about_is_no_wider_than_the_digits(text: str) -> None:
+    """What is neither rounded nor cut off to them isn't counted as true; an estimate may be meant."""
+    assert check(text).passed is None
+
+
 @pytest.mark.parametrize("text", ["2 + 3 = 5 × 2 = 10", "10 / 3 = 3", "5 + 1 = 6 - 2 = 4 * 3 = 12"])
 def test_strict(text: str) -> None:
     """A running total and silent rounding are as people write; `strict` takes an equals sign at its word."""

@@ -36,8 +36,6 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
             return True
     if number.places >= NOISE and abs(value - other) <= unit * 10 ** (number.places - NOISE):
         return True
-    if about:
-        return abs(value - other) < unit
     return abs(value - other) <= unit / 2 or (value * other >= 0 and 0 <= abs(value) - abs(other) < unit)
 
 
