@@ -26,11 +26,15 @@ TOP = {2: 0.20, 3: 0.18, 4: 0.16}
 """By n: the share of characters in the most frequent n-gram."""
 DUPLICATE = {5: 0.15, 6: 0.14, 7: 0.13, 8: 0.12, 9: 0.11, 10: 0.10}
 """By n: the share of characters in n-grams that stand more than once."""
-_WORD = re.compile(r"\S+")
+SHORT = 30
+"""Words of a line that may be a list's or a table's: such lines have words in common, and each says something else."""
+_WORD = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\s\u2e80-\u9fff\uf900-\ufaff]+")
+"""Chinese and Japanese put no space between words: each of their characters is one here, and two of them a word."""
+_NUMBER = re.compile(r"\d[\d.,]*")
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-@verifier(version="2", limit_s=20, pure=True)
+@verifier(version="3", limit_s=20, pure=True)
 class Repetition:
     """Passes a response that doesn't repeat itself: neither in a loop at its end, nor too much overall.
 
@@ -55,9 +59,10 @@ class Repetition:
         if times:
             return Finding(passed=False, reason=f"ends in a loop: {_short(unit)!r} {times} times and more")
         words = _WORD.findall(text)
-        if len(words) < self.min_words:
-            return Finding(passed=True, reason=f"no loop at the end of {len(words)} words")
-        for what, share, bound in _shares(text, words):
+        scale = 2 if sum(map(_is_ideograph, words)) > len(words) / 2 else 1
+        if len(words) < self.min_words * scale:
+            return Finding(passed=True, reason=f"no loop at the end of {len(words) // scale} words")
+        for what, share, bound in _shares(text, scale):
             if share > bound * self.slack:
                 return Finding(passed=False, reason=f"{what}: {share:.0%}, more than {bound * self.slack:.0%}")
         return Finding(passed=True, reason="no more repetition than usual")
@@ -90,7 +95,11 @@ def _z_function(text: str) -> list[int]:
     return reach
 
 
-def _shares(text: str, words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
+def _is_ideograph(word: str) -> bool:
+    return len(word) == 1 and word >= "\u2e80"
+
+
+def _shares(text: str, scale: int) -> Iterator[tuple[str, float, float]]:
     """Yield each share with what it is of and its bound."""
     for what, parts, bounds in (
         ("lines that repeat", text.splitlines(), LINES),
@@ -103,30 +112,43 @@ def _shares(text: str, words: Sequence[str]) -> Iterator[tuple[str, float, float
         yield f"{what}, by number", again.total() / len(stripped), bounds[0]
         chars = sum(map(len, stripped))
         yield f"{what}, by characters", sum(len(part) * times for part, times in again.items()) / chars, bounds[1]
-    if said := [word.casefold() for word in words if any(map(str.isalnum, word))]:
-        yield from _ngrams(said)
+    lines = [[word.casefold() for word in _WORD.findall(line) if any(map(str.isalnum, word))] for line in text.splitlines()]
+    if said := [word for line in lines for word in line]:
+        yield from _ngrams(said, [place for line in lines for place in [_says(line, scale)] * len(line)], scale)
 
 
-def _ngrams(words: Sequence[str]) -> Iterator[tuple[str, float, float]]:
+def _says(line: Sequence[str], scale: int) -> str:
+    """Return by what a short line is told from others, whose words repeat its own only where all do; empty for a long one.
+
+    The first number may only count the lines: "Step 5: I will check that again" says what step 4 said.
+    """
+    return "" if len(line) > SHORT * scale else _NUMBER.sub("", " ".join(line), count=1)
+
+
+def _ngrams(words: Sequence[str], within: Sequence[str] = (), scale: int = 1) -> Iterator[tuple[str, float, float]]:
+    """Yield the shares of n-grams of words, each of them the same as another only `within` the same; of `scale` to a word."""
     total = sum(map(len, words))
     numbers: dict[object, int] = {}
-    single = [numbers.setdefault(word, len(numbers)) for word in words]
+    single = [numbers.setdefault(word, len(numbers)) for word in (zip(within, words, strict=True) if within else words)]
     grams = single
-    for n in range(2, max(DUPLICATE) + 1):
+    for size in range(2, max(DUPLICATE) * scale + 1):
         # An n-gram is the n-1-gram before it and one word more: numbering these pairs compares no word twice.
         numbers = {}
-        grams = [numbers.setdefault(pair, len(numbers)) for pair in zip(grams, single[n - 1 :], strict=False)]
+        grams = [numbers.setdefault(pair, len(numbers)) for pair in zip(grams, single[size - 1 :], strict=False)]
         if not grams:
             return
+        if size % scale:
+            continue
+        n = size // scale
         counted = Counter(grams)
         if n in TOP:
             gram, times = counted.most_common(1)[0]
             at = grams.index(gram)
             if times > 1:
-                yield f"the most frequent {n}-gram", times * sum(map(len, words[at : at + n])) / total, TOP[n]
+                yield f"the most frequent {n}-gram", times * sum(map(len, words[at : at + size])) / total, TOP[n]
         if n in DUPLICATE:
             places = [place for place, gram in enumerate(grams) if counted[gram] > 1]
-            yield f"{n}-grams that repeat", _covered(places, n, words) / total, DUPLICATE[n]
+            yield f"{n}-grams that repeat", _covered(places, size, words) / total, DUPLICATE[n]
 
 
 def _covered(places: Sequence[int], n: int, words: Sequence[str]) -> int:

@@ -87,6 +87,40 @@ def test_repetition_overall() -> None:
     assert found(lines).reason == "lines that repeat, by characters: 49%, more than 20%"
 
 
+CHINESE = (
+    "要解决这个问题,我们先看一下题目给出的条件。小明早上买了十二个苹果,中午吃掉了三个,下午又送给邻居五个。为了知道晚上还剩多少,"
+    "只需要从总数里减去吃掉和送出的数量。首先计算一共少了几个:三加五等于八。接着用十二减八,得到四。因此晚上篮子里还有四个水果。"
+    "最后检查一遍:剩余的四个加上送人的五个,再加上中午的三个,正好是起初的数目,说明推理没有错误。如果第二天他想让每位同学都分到一个,"
+    "而班里共有二十名学生,那么还得再去市场补货,至少要另外购买十六个才够。"
+)
+FRAMES = {
+    "a times table": "\n".join(f"{a} x {b} = {a * b}" for a in range(2, 10) for b in range(1, 11)),
+    "a list of values": "\n".join(f"- Item number {i}: the value is {i * i}" for i in range(59)),
+    "steps": "\n".join(f"Step {i}: We add {i} to the running total, which makes {i * (i + 1) // 2}." for i in range(1, 50)),
+    "names": "\n".join(f"- The capital of {a} is the city of {b}." for a, b in pairwise(WORDS[:60])),
+    "Chinese": CHINESE,
+}
+AGAIN = {
+    "a counter": "\n".join(f"Step {i}: I will check that the answer is right once more." for i in range(40)),
+    "one line": " ".join(f"Let me check that the answer {i} is right once more." for i in range(40)),
+    "in turns": "\n".join(f"Let me try x = {i}.\nThat isn't right, so I go on with the next one." for i in range(40)),
+    "Chinese": "答案如下。" + "我们再检查一遍这个答案,因为它可能是错误的。" * 60 + "所以答案是七。",
+    "Japanese": "この答えをもう一度確認します。" * 60 + "以上です。",
+}
+
+
+@pytest.mark.parametrize("response", FRAMES.values(), ids=FRAMES)
+def test_lines_that_say_something_else_each_repeat_nothing(response: str) -> None:
+    """Tables and lists have words in common, and Chinese has few characters that it needs all the time."""
+    assert found(response).passed is True
+
+
+@pytest.mark.parametrize("response", AGAIN.values(), ids=AGAIN)
+def test_what_is_said_again_repeats_itself(response: str) -> None:
+    """Whatever counts it, and in languages that put no space between words."""
+    assert found(response).passed is False
+
+
 def test_few_words() -> None:
     """A short text repeats some by chance, and only its end is looked at."""
     response = "yes no yes no maybe yes no indeed"
