@@ -41,6 +41,8 @@ class SelfConsistency(ExactMatch):
 
     def check_together(self, prompt: Prompt, samples: Sequence[Sample]) -> list[Finding]:
         """Let the samples vote. An answer is compared with one of each group of answers that were found to be equal."""
+        if self.tolerance:
+            return self._counted(*self._near(prompt, samples), len(samples))
         groups: list[tuple[str, list[int]]] = []
         without: dict[int, Finding] = {}
         # With a unit first: "5" is as good as "5 km" and as "5 m", which differ.
@@ -57,6 +59,24 @@ class SelfConsistency(ExactMatch):
                 else:
                     without[number] = alone
         return self._counted(groups, without, len(samples))
+
+    def _near(self, prompt: Prompt, samples: Sequence[Sample]) -> tuple[list[tuple[str, list[int]]], dict[int, Finding]]:
+        """Return groups where being near isn't passed on: the largest around one answer, then of the others."""
+        alone = [self._alone(prompt, sample) for sample in samples]
+        without = {number: finding for number, (_, finding) in enumerate(alone) if not finding.passed}
+        left = {number for number in range(len(samples)) if number not in without}
+        near = {
+            answer: frozenset(number for number in left if self._against(answer, prompt, samples[number]).passed)
+            for answer in sorted({alone[number][0] for number in left})
+        }
+        groups: list[tuple[str, list[int]]] = []
+        while left:
+            around = {near[answer] & left: answer for answer in sorted({alone[number][0] for number in left}, reverse=True)}
+            most = max(map(len, around))
+            # Of two that are as large, both: it is a tie.
+            groups += [(answer, sorted(members)) for members, answer in around.items() if len(members) == most]
+            left -= frozenset[int]().union(*(members for members in around if len(members) == most))
+        return groups, without
 
     def trials(self, prompt: Prompt) -> Iterator[Trial]:  # noqa: ARG002 - of the protocol
         """Yield nothing: a vote looks at no reference."""

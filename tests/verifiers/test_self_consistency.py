@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -65,6 +66,24 @@ def test_a_larger_share():
     assert [each.passed for each in vote(["5", "5", "6"], share=1)] == [None, None, None]
 
 
+@pytest.mark.parametrize(
+    ("votes", "tolerance"),
+    [
+        ({"1.0": True, "1.1": True, "1.2": True}, 0.1),
+        ({"1.0": None, "1.1": None, "1.2": None, "1.3": None}, 0.1),
+        ({"1.0": True, "1.1": True, "1.2": True, "5": False, "5.05": False}, 0.1),
+        ({"1.0": None, "1.1": None, "5": None, "5.05": None}, 0.1),
+        ({"1.0": True, "1.00": True, "1.3": False}, 0.2),
+    ],
+)
+def test_a_tolerance_counts_in_whatever_order(votes: dict[str, bool | None], tolerance: float):
+    """The largest group around an answer wins, and of two that are as large neither."""
+    for responses in itertools.permutations(votes):
+        assert {
+            text: each.passed for text, each in zip(responses, vote(list(responses), tolerance=tolerance), strict=True)
+        } == votes
+
+
 def test_a_refusal_is_no_answer():
     """However many decline in the same words, they agree on nothing."""
     declined = "I'm sorry, but I can't help with that."
@@ -93,7 +112,18 @@ def test_units(responses: list[str], passed: list[bool | None]):
 
 
 @pytest.mark.parametrize(
-    "response", ["I don't know.", "The answer is: I have no idea.", "We can’t determine that.", "Je ne sais pas.", "不知道"]
+    "response",
+    [
+        "N/A",
+        "**Unknown**",
+        "The answer is: not enough information.",
+        "Cannot be determined.",
+        "I don't know.",
+        "The answer is: I have no idea.",
+        "We can’t determine that.",
+        "Je ne sais pas.",
+        "不知道",
+    ],
 )
 def test_who_knows_no_answer(response: str):
     """They win no vote, however many say so."""
