@@ -42,7 +42,7 @@ _SEEN = str.maketrans("\u2019\u2018\u02bc\u00a0", "''' ", '*_#>"“”„«»')
 """Quotes of one kind, and no Markdown."""
 
 
-@verifier(version="7", isolated=False, pure=True)
+@verifier(version="8", isolated=False, pure=True)
 class Refusal:
     """Passes a response that doesn't decline to answer, by its finish reason and by how it begins.
 

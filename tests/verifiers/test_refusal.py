@@ -10,6 +10,9 @@ from tests.fakes import make_prompt, make_sample
 from verifiers.refusal import HEAD, Refusal, declines
 
 DECLINES = [
+    "Great question! However, I can't help with it.",
+    "# Response\n\nI can't help with that.",
+    "**Answer:** I cannot help with that.",
     "I simply cannot do this.",
     "I just can't help with that one.",
     "I absolutely cannot provide this.",
@@ -279,6 +282,8 @@ DECLINES = [
     "“I can’t help with that.”",
 ]
 ANSWERS = [
+    "Great question! You can't divide by zero.",
+    "Response times can't help with that, they are too long.",
     "I couldn't complete my homework last night because the power went out.",
     "I couldn't share my secret with anyone.",
     "I couldn't write a single word that morning.",

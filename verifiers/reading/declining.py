@@ -51,6 +51,8 @@ REGRETS = r"""(?:
 """Openings that regret something, which may be a refusal in words that no pattern knows."""
 GREETS = (
     r"(?:no(?=[,.!])|nope|(?:hello|hi|hey)(?:\ there)?|look(?=,)|listen(?=,)|honestly|frankly|to\ be\ (?:honest|frank|clear)"
+    r"|(?:(?:that's|that\ is|what)\ an?\ )?(?:great|good|excellent|interesting|nice|thoughtful|fair|important)\ question"
+    r"|(?:(?:my|the|final)\ )?(?:response|answer|reply)(?=[ :])"
     r"|first\ (?:off|of\ all)|你好|您好|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
 )
 BETWEEN = (
@@ -273,7 +275,11 @@ KNOWS_NOT = re.compile(
     | (?:i\sam|i['\u2019]m|we\sare)\s(?:not\s(?:sure|certain)|unsure)\b | (?:i\shave\s)?no\sidea\b
     | (?:it|this)\s(?:can\s?not|can['\u2019]t)\sbe\sdetermined\b | ich\sweiß\s(?:es\s)?(?:leider\s)?nicht\b
     | je\sne\s(?:le\s)?sais\spas\b | no\s(?:lo\s)?sé\b | não\ssei\b | non\s(?:lo\s)?so\b | (?:я\s)?не\sзнаю\b
-    | 我?不知道 | わかりません | 分かりません | 모르겠""",
+    | 我?不知道 | わかりません | 分かりません | 모르겠
+    | [*_"'(]{0,4}(?:n\s?/\s?a | unknown | undetermined | indeterminate
+        | not\s(?:available|applicable|known|specified|given|provided|sure)
+        | (?:insufficient|not\senough)\s(?:information|data) | (?:can\s?not|can['\u2019]t)\s(?:be\s)?(?:determined?|say|tell|know)
+        | unable\sto\s(?:determine|answer|say|tell))\b[\s.!*_"')]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 """How an answer begins that is none: nobody knows it."""
