@@ -14,6 +14,10 @@ TAIL = 2_000
 """Characters of the end in which the last sentence is looked for."""
 FEW_WORDS = 4
 """A last line of fewer words is a label, a name or an answer, rather than a sentence."""
+INDENTED = 4
+"""Columns from which on a line outside of a list is code."""
+_LISTED = re.compile(r"(?m)^[ \t]{0,12}(?:[-*+]|\d{1,3}[.)])[ \t]")
+_IN_BRACKETS = re.compile(r"\([^()\n]*\)")
 _NO_SENTENCE = re.compile(r"[-*+•]\s|[>#|]|\d{1,3}[.)]\s")
 """How a list's item, a quotation, a heading or a table's row begins."""
 _END = ".!?\u2026\u3002\uff01\uff1f\uff0e\uff61\u061f\u06d4\u0964\u0965\u0589\u1362"
@@ -27,7 +31,7 @@ _WORD = re.compile(r"[\u2e80-\u9fff]{1,3}|[^\W\u2e80-\u9fff]+")
 """Chinese and Japanese put no space between words, which have one to three characters."""
 
 
-@verifier(version="4", isolated=False, pure=True)
+@verifier(version="5", isolated=False, pure=True)
 class Truncation:
     """Passes a response that is whole: the server didn't break it off, and every code block and chain of thought in it is closed.
 
@@ -46,7 +50,8 @@ class Truncation:
         if spoken(sample.response) is None:
             return Finding(passed=False, reason="the chain of thought never ends")
         *_, last = pieces(sample.response)
-        if not last.closed:
+        shown = len(last.indent.expandtabs(4)) >= INDENTED and not _LISTED.search(sample.response)  # a fence within indented code
+        if not last.closed and not shown:
             return Finding(passed=False, reason="a code block is not closed")
         if self.sentence and (end := _unfinished(last.text)):
             return Finding(passed=False, reason=f"the last sentence is not finished: {end!r}")
@@ -59,7 +64,7 @@ def _unfinished(text: str) -> str | None:
     line = text.rpartition("\n")[2].strip()
     if _NO_WORDS.search(line) and not line.endswith((",", ":", ";")):
         return None
-    if len(_WORD.findall(line)) < FEW_WORDS or _NO_SENTENCE.match(line):
+    if len(_WORD.findall(_IN_BRACKETS.sub("", line))) < FEW_WORDS or _NO_SENTENCE.match(line):
         return line[-40:] if line.endswith((",", ":", ";")) else None
     end = len(line)
     while end and (line[end - 1] in _MARKS or unicodedata.category(line[end - 1]) in _CLOSING):

@@ -37,6 +37,8 @@ def test_the_server_broke_it_off(ended: str) -> None:
         ("````\n```\n````", True),
         ("```\na\n```\n```\nb\n", False),
         ("Use ```inline``` fences.", True),
+        ("A block begins with a fence:\n\n    ```\n\nAnd so on.", True),
+        ("1. Run this:\n\n    ```\n    make\n", False),
         ("```not a fence``` either", True),
         ("  ```\r\nx\r\n  ```\r\n", True),
         ("", None),
@@ -123,4 +125,10 @@ def test_an_unfinished_sentence(response: str) -> None:
 )
 def test_a_sentence_without_spaces_has_words_as_well(response: str, passed: bool) -> None:
     """In Chinese, a long line without a full stop is a sentence that isn't finished, and a short one an answer."""
+    assert found(response, sentence=True).passed is passed
+
+
+@pytest.mark.parametrize(("response", "passed"), [("O(n log n)", True), ("We take the one that (n log n)", False)])
+def test_what_stands_in_brackets_makes_no_sentence(response: str, passed: bool) -> None:
+    """An answer may have many words there."""
     assert found(response, sentence=True).passed is passed
