@@ -121,6 +121,10 @@ MATHS = [
     ("9^{9^{9^9}}", "5", None),
 ]
 SETS = [
+    ("{∅}", "{}", False),
+    ("{}", "{∅}", False),
+    ("∅", "{}", True),
+    ("{∅}", "The answer is {∅}.", True),
     ("2, 3", "We factor.\n\nTherefore, the solutions to the equation are $x = 2$ and $x = 3$.", True),
     ("2, 3", "(x-2)(x-3) = 0.\n**The solution set is {3, 2}.**", True),
     ("2, 3", "The roots are 2, 3.", True),
@@ -259,6 +263,9 @@ INTERVALS = [
     ("(-2, 3)", "The solution is not (-2, 3).", None),
 ]
 DATES = [
+    ("2024-03-04", "March 4th, 2024 at 5pm", True),
+    ("2024-03-04", "March 4th, 2024 at 17:30", True),
+    ("2024-03-04", "March 4th, 2024 at 5 people", False),
     ("2024-03-15", "The answer is 15. März 2024.", True),
     ("2024-03-15", "Ответ: 15 марта 2024", True),
     ("2024-03-15", "15 marca 2024", True),

@@ -24,6 +24,7 @@ _BOTH = re.compile(r"^both\s+(?=.*\sand\s)", re.IGNORECASE)
 _EMPTY = re.compile(
     r"\\emptyset|\\varnothing|∅|(?:there\s(?:is|are)\s)?no\s(?:real\s)?solutions?|(?:the\s)?empty\sset", re.IGNORECASE
 )
+_EMPTY_SIGNS = frozenset(("\\emptyset", "\\varnothing", "∅"))
 _LISTED = re.compile(r"\s*[,;\n]\s*(?:(?:and|or|&)\s+)?")
 _WORDED = re.compile(r"\s+(?:and|or|&)\s+")
 _BULLET = re.compile(r"(?m)^[ \t]*(?:[-*•]|\d{1,3}[.)])[ \t]+")
@@ -97,7 +98,7 @@ def read(text: str, normal: Callable[[str], str]) -> list[Element]:
     text = _BOTH.sub("", _BULLET.sub("", _TEXT.sub(r"\1", text)).strip())
     if max(accumulate((each in _LEFT) - (each in _RIGHT) for each in text or " ")) > MAX_DEPTH:
         raise Unclear("it is nested too deeply")
-    if not text or _EMPTY.fullmatch(text):
+    if not text or (_EMPTY.fullmatch(text) and not (braced and text in _EMPTY_SIGNS)):  # {∅} has an element
         return []
     parts = [each for part in _parts(text, braced=braced) for each in _signs(part)]
     if len(parts) > MAX_ELEMENTS:

@@ -61,7 +61,7 @@ _FORMS = tuple(
     )
 )
 _NEUTRAL = re.compile(
-    r"(?:(?:on|the|correct|final|right|exact|it|was|is|date|of|born|happened|in|answer|event|day|this|that|so|thus|therefore|hence|took|place|am|den|der|le|el|il|op|war|est|es|è|ist|era)\b|[\s,.:;*_'\"()\u3002是为]|です|입니다|这一天)*",
+    r"(?:(?:on|the|correct|final|right|exact|it|was|is|date|of|born|happened|in|answer|event|day|this|that|so|thus|therefore|hence|took|place|am|den|der|le|el|il|op|war|est|es|è|ist|era)\b|[\s,.:;*_'\"()\u3002是为]|です|입니다|这一天|\bat\s\d{1,2}(?::\d{2}){0,2}(?:\s?[ap]\.?m\b\.?)?(?![\w:]))*",
     re.IGNORECASE,
 )
 

@@ -22,6 +22,8 @@ from verifiers.reading.final_number import (
     Reading,
     Refusal,
     has_digits,
+    in_sentence,
+    is_led,
     join,
     quote,
     reading,
@@ -30,6 +32,7 @@ from verifiers.reading.final_number import (
 )
 from verifiers.reading.markup import fold
 from verifiers.reading.numerals import Numeral, numerals
+from verifiers.reading.sentences import first_sentence
 from verifiers.reading.tidying import tidy
 from verifiers.reading.units import same_amount
 
@@ -100,6 +103,11 @@ _CITED = re.compile(r"[.!?\w)]\[(?:\d{1,2}[,\s]{1,2})?$")
 _SINCE = re.compile(r"(?:(?:but|and|now|so)\s)?(?:since|because|as|given|when|if)\b", re.IGNORECASE)
 """How a sentence begins that concludes from one number another: "Since x > 3, x = 4"."""
 _CONCLUDES = re.compile(r"[,;]?\s(?:(?:and|so|then)\s){0,2}(?P<name>[a-zA-Z](?:_?\d{1,3}|\w)?)\s?(?:=|is|equals)\s?")
+_THERE_ARE = re.compile(
+    r"\W*(?:(?:so|thus|therefore|hence|in\stotal|altogether),?\s)?there\s(?:is|are|were|will\sbe)\s(?=\w)"
+    r"(?!\w+\s(?:cases|steps|things|parts|reasons|options|possibilities|approaches|methods)\b)",
+    re.IGNORECASE,
+)
 _GRADE, _LEVELLED = re.compile(r"\bgrade\s+$", re.IGNORECASE), re.compile(r"\s(?:problem|question|exercise)\b", re.IGNORECASE)
 _NOT_THIS = re.compile(r"\d[^.!?\n]*(?:\bnot|n['\u2019]t(?: be)?|\binstead of|\brather than)\s+$", re.IGNORECASE)
 
@@ -112,7 +120,7 @@ def last_number(text: str) -> Read:
     for _ in range(20):
         at = max(text.rfind(digit, 0, end) for digit in "0123456789")
         if at < 0:
-            return None
+            return _in_words(text) if end == len(text) else None
         begin = max(0, at - _LOOK_BACK)
         window = tidy(text[begin : at + LOOK_AHEAD])
         found = [numeral for numeral in numerals(window) if has_digits(numeral)]
@@ -125,6 +133,15 @@ def last_number(text: str) -> Read:
             return replace(read, at_end=nothing_follows(window, read.end)) if isinstance(read, Reading) else read
         end = begin
     return None
+
+
+def _in_words(text: str) -> Read:
+    """Return ten for a text that only says "There are ten ways."."""
+    there = _THERE_ARE.match(text)
+    sentence = first_sentence(tidy(text[there.end() :])) if there else None
+    if sentence is None or sentence.asks or sentence.rest.strip() or not is_led(sentence.text):
+        return None
+    return in_sentence(sentence.text)
 
 
 def nothing_follows(text: str, end: int) -> bool:

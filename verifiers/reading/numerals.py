@@ -100,6 +100,11 @@ _ALONE = re.compile(
     re.IGNORECASE,
 )
 """A text that begins with a part, and has no number before: "half of them", "a third"."""
+_CHINESE_DIGITS = "零一二三四五六七八九"
+_CHINESE = re.compile(
+    r"\s*(?P<number>[一二三四五六七八九]?十[一二三四五六七八九]?|[零一二三四五六七八九])[个個]?\s*[\u3002.!\uff01]?\s*$"
+)
+"""A text that is a number up to 99 in Chinese, alone."""
 _PRONOUN = re.compile(
     r"\b(?:the|no|any|this|that|each|every|which|only|another|last|first|correct|right|wrong)\s$", re.IGNORECASE
 )
@@ -201,6 +206,10 @@ def _decimal(blob: str) -> Fraction | None:
 
 
 def _in_words(text: str) -> Iterator[Numeral]:
+    if chinese := _CHINESE.match(text):
+        tens, ten, ones = chinese["number"].rpartition("十")
+        whole = 10 * _CHINESE_DIGITS.index(tens or "一") if ten else 0
+        yield Numeral(*chinese.span("number"), chinese["number"], Fraction(whole + _CHINESE_DIGITS.index(ones or "零")))
     for match in _A_DOZEN.finditer(text):
         if not _EACH.search(text, max(0, match.start() - 20), match.start()):  # $3 a dozen
             yield Numeral(match.start(), match.end(), match[0], Fraction(6 if match["half"] else 12))

@@ -155,6 +155,13 @@ SOLUTIONS = [
     ("#### Step 1: 5\nShe has 5.\n#### 2. Add them\nSo she has 7 apples", 7),
 ]
 AT_THE_END = [
+    ("There are ten ways.", 10),
+    ("So there are twelve apples.", 12),
+    ("Therefore, there are forty-two of them.", 42),
+    ("答案是七。", 7),
+    ("答案:七", 7),
+    ("答案是十二。", 12),
+    ("答案是二十个。", 20),
     ("4\n\nConfidence: 95%", 4),
     ("Total is 40. I am 99% confident.", 40),
     ("So the share of the sick is 30%.", 30),
@@ -315,6 +322,8 @@ UNFINISHED = [
     "5 or higher", "5 or greater", "5 and up", "5 upwards", "5 and below", "5 factorial", "5 hundredths", "anything but 5", "other than 5", "not 5", "certainly not 5",
 ]  # fmt: skip
 NO_ANSWER = [
+    "There are two cases to consider.", "There are ten ways or eleven.", "There are no ways.", "There are ten red ones. Some are blue.",
+    "答案是七或八。",
     "So there are $\\binom{5}{2}$ ways.", "The answer is $\\binom{5}{2}$.", "\\boxed{\\binom{n}{2}}", "So it is $\\binom{5}{2} \\cdot 3$.",
     "The answer is 90 over 2.",
     "The value of x is 7, and y is 3.", "So 2x = 12 and y = 6.", "The answer is undefined, since we would divide by 0.",
