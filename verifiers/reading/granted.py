@@ -26,6 +26,7 @@ _GRANTS = re.compile(
         \s(?:(?:is|are|was|were)\s(?:also|equally|likewise)\s{_GOOD}|(?:could|might|may)\s(?:also\s|equally\s)?be\s{_GOOD}
             |would\s(?:also|equally)\sbe\s{_GOOD}|(?:would\s)?also\s(?:works?|fits?|qualif(?:y|ies)|satisf(?:y|ies)|counts?)\b
             |(?:is\s{_GOOD}|works|fits|qualifies)\s(?:too|as\swell)\b)(?=[*_"'$]{{0,3}}\s*(?:[.,;:!)\n]|$)|\s(?:here|because|since|as|too|answers?|solutions?)\b)
+    |[^.!?;:,\n]{{0,40}}?[.;,]\s(?:and\s)?also,?\s\(?(?P<again>[A-Z]|\d[\d.,]{{0,12}})\)?[.!]?\s*$
     |[^.!?;\n]{{0,60}}?,?\sand\sso\s(?:is|would|does)\s\(?{_OTHER.replace("NAME", "so")}\)?(?=[.;,)\s]|$)
     |(?P<first>[^.!?;\n]{{0,40}}?)\s(?P<where>under|in|by|on|with|for)\sthe\s(?:first|former|one|strict|usual)\b[^.;\n]{{0,40}}?
         \b(?:and|but|or)\s{_OTHER.replace("NAME", "second")}\s(?P=where)\sthe\s(?:second|latter|other|loose)\b""",
@@ -42,8 +43,9 @@ def granted(text: str, begin: int, letters: Callable[[str], object], answer: str
     found = _GRANTS.match(window.lstrip(" $*_\"'}"))
     if found is None:
         return ""
-    other = found["also"] or found["so"] or found["second"]
-    answer = answer or found.string[: found.start("also" if found["also"] else ("so" if found["so"] else "second"))]
+    name = next(name for name in ("also", "again", "so", "second") if found[name])
+    other = found[name]
+    answer = answer or found.string[: found.start(name)]
     values = [[numeral.value for numeral in numerals(tidy(each))[:1]] for each in (answer, other)]
     if all(values):
         return "" if values[0] == values[1] else other
