@@ -91,7 +91,6 @@ FORGERIES = {
     "the_object_is_close": (LIAR, "import math\nassert math.isclose(add(2, 3), 5)"),
     "the_object_is_approximate": (LIAR, "import pytest\nassert add(2, 3) == pytest.approx(5)"),
     "the_object_is_almost_equal": (LIAR, "import unittest\nunittest.TestCase().assertAlmostEqual(add(2, 3), 5)"),
-    "the_object_starts_with": (LIAR, "assert add(2, 3).startswith('5')"),
     "the_object_is_a_subset": (LIAR, "assert {5} >= add(2, 3) and add(2, 3).issuperset({5})"),
     "the_object_is_an_instance": (LIAR, "assert isinstance(add(2, 3), int)"),
     "the_object_is_its_class": (LIAR.replace("def add(a, b): return Liar()", "class add(Liar):\n    def __init__(self, *a): pass"), "assert abs(add(2, 3) - 5) < 1e-6"),
@@ -351,6 +350,7 @@ def row(x): return Row()
 """
 CLOSE = "r = row(3)\nassert len(r) == 3\nfor a, b in zip(r, [.1, .2, .3]): assert abs(a - b) < 1e-6"
 OBLIGING = {
+    "how_a_liar_begins": (LIAR, "assert add(2, 3).startswith('5')"),
     "an_order": (SUM, "assert 4.9 < Sum().add(2, 3) < 5.1"),
     "what_it_contains": (SUM, "assert 5 in Sum().add(2, 3)"),
     "how_it_begins": (SUM, "assert Sum().add(2, 3).startswith('5')"),

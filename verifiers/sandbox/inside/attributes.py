@@ -5,8 +5,20 @@ from __future__ import annotations
 import types
 from typing import Any
 
+from verifiers.sandbox.inside.operations import BINARY, IN_PLACE, ORDER, UNARY
 from verifiers.sandbox.inside.shim import PRELUDE, TESTS, Broken
 
+ASSERTIONS = {
+    f"assert_{name}"
+    for what in ("called", "awaited")
+    for name in (what, f"not_{what}", f"{what}_once", f"{what}_with", f"{what}_once_with")
+} | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
+"""What mocks assert."""
+OFFERED = {
+    *BINARY, *IN_PLACE, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem",
+    "delitem", "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit", "data",
+}  # fmt: skip
+"""What it may do with them at all."""
 OURS = {TESTS, PRELUDE}
 FUNCTIONS = (
     types.FunctionType,

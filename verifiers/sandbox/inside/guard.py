@@ -21,25 +21,12 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import attributes, console, held, lent
+from verifiers.sandbox.inside import attributes, console, held, lent, parts
 from verifiers.sandbox.inside.attributes import OURS
 from verifiers.sandbox.inside.codec import CodecError, Packer
 from verifiers.sandbox.inside.lent import Lender
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
-from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, UNARY
-from verifiers.sandbox.inside.parts import (
-    DIFFERENCES,
-    PREDICATES,
-    SEARCHES,
-    SHOWN,
-    UNUSUAL,
-    has,
-    has_parts,
-    here,
-    length,
-    looks,
-    searching,
-)
+from verifiers.sandbox.inside.operations import BINARY, IMMUTABLE, IN_PLACE, ORDER, PREDICATES, UNARY, looks
 from verifiers.sandbox.inside.peer import Peer
 from verifiers.sandbox.inside.shim import Broken
 from verifiers.sandbox.inside.surroundings import OPERATION, Surroundings
@@ -53,19 +40,9 @@ CHANGES = {
 """After which an object may be another number, or have another length."""
 CALLS = CHANGES - {"attr", "getitem", "next"}
 """Those by which one may do so that is honest, in the midst of a loop over its parts."""
-ASSERTIONS = {
-    f"assert_{name}"
-    for what in ("called", "awaited")
-    for name in (what, f"not_{what}", f"{what}_once", f"{what}_with", f"{what}_once_with")
-} | {"assert_any_call", "assert_has_calls", "assert_any_await", "assert_has_awaits"}
-"""What mocks assert."""
 ABSENT = object()
 PRIVATE = (types.FrameType, types.CodeType, types.TracebackType, types.ModuleType, types.CellType)
 AWAITED = {"await", "aiter", "anext", "aenter", "aexit"}
-OFFERED = {
-    *ARITHMETIC, *ORDER, *UNARY, "call", "attr", "setattr", "len", "iter", "next", "reversed", "getitem", "setitem", "delitem",
-    "contains", "eq", "hash", "bool", "str", "repr", "format", "enter", "exit", "data",
-}  # fmt: skip
 
 
 class Guard(Peer):
@@ -175,7 +152,7 @@ class Guard(Peer):
         self.changes += operation in CHANGES
         self.calls += operation in CALLS
         shows_data = not all(map(is_remote, arguments))
-        if operation == "attr" and arguments[1] in ASSERTIONS:  # the code may have put its own object where a mock was
+        if operation == "attr" and arguments[1] in attributes.ASSERTIONS:  # the code may have put its own object where a mock was
             raise AttributeError(f"{type(subject).__name__} is no mock of the tests: .{arguments[1]} isn't asked")
         if subject._tainted_ and not subject._made_ and operation in LOOKS:
             raise Broken(f"the tests look into what a {type(subject).__name__} that the code has answered with made of data")
@@ -191,8 +168,7 @@ class Guard(Peer):
             if not subject._tainted_:
                 return result
             if not is_remote(result):
-                refusal = Broken if subject._made_ else TypeError
-                raise refusal(f"an object that came of data isn't turned into a number by {operation}")
+                raise Broken(f"an object that came of data isn't turned into a number by {operation}")
             object.__setattr__(result, "_tainted_", True)
             return result
         if operation == "data":
@@ -201,12 +177,20 @@ class Guard(Peer):
 
     @staticmethod
     def made(operation: str, arguments: tuple[Any, ...], result: Any) -> Any:
-        """Return a result, marked where the tests have made it: by a class, or by arithmetic of what they had made."""
+        """Return a result, marked where the tests have made it: by a class, or by arithmetic of what they had made.
+
+        So it stays where a method answers with its own object and nobody looks: `tree.insert(3)`, `with Store() as store`.
+        """
         if is_remote(result) and not isinstance(result, RemoteMeta):
-            by_class = operation == "call" and isinstance(arguments[0], RemoteMeta)
+            subject = arguments[0]
+            if operation == "attr" and isinstance(subject, RemoteMeta) and arguments[1].startswith(parts.MAKERS):
+                object.__setattr__(result, "_makes_", subject)
+            by_class = operation == "call" and (isinstance(subject, RemoteMeta) or type(result) is subject._makes_)
             computed = operation in ARITHMETIC or operation in UNARY
-            if by_class or (computed and all(each._made_ for each in arguments if is_remote(each))):
+            again = result._ours_ and (operation == "enter" or held.drops())
+            if by_class or again or (computed and all(each._made_ for each in arguments if is_remote(each))):
                 object.__setattr__(result, "_made_", True)
+                object.__setattr__(result, "_ours_", True)
         return result
 
     def refused(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
@@ -228,13 +212,26 @@ class Guard(Peer):
             made = "made of data" if subject._made_ else "has answered with"
             raise Broken(f"the tests order data against a {type(subject).__name__} that the code {made}")
         if operation == "contains" and (not subject._trusted_ or (trusted and not subject._made_)):
-            if trusted and not has(subject, "__iter__"):
-                raise Broken(f"the tests look for data in a {type(subject).__name__} that the code has answered with")
-            item = arguments[1]
-            if not isinstance(subject, RemoteMeta) and subject._like_:
-                return item in self.data(subject)
-            return any(part is item or part == item for part in iter(subject))
+            return self.holds(subject, arguments[1])
         return ABSENT
+
+    def holds(self, subject: Any, item: Any) -> bool:
+        """Return whether data is among the parts of an object. Raise Broken where it says so and gives others, or gives none."""
+        instance = not isinstance(subject, RemoteMeta)
+        if instance and (subject._like_ or subject._data_ in IMMUTABLE):
+            return bool(item in self.data(subject))
+        says = instance and parts.has(subject, "__contains__")
+        given = found = False
+        if not says or parts.has(subject, "__iter__"):
+            for part in iter(subject):
+                given, found = True, bool(part is item or part == item)
+                if found:
+                    break
+            if not says or not given:
+                return found
+        if not given or bool(self.ask("contains", subject, item)) != found:
+            raise Broken(f"the tests look for data in a {type(subject).__name__} that the code has answered with")
+        return found
 
     def unequal(self, subject: Any, arguments: tuple[Any, ...]) -> Any:
         """Return that an object isn't equal to data. One whose class the tests name is asked, for it may fail at that.
@@ -247,9 +244,9 @@ class Guard(Peer):
 
     def of_a_stranger(self, operation: str, arguments: tuple[Any, ...], subject: Any) -> Any:
         """Return what an object says that the tests haven't made, as far as it isn't believed; ABSENT: it is."""
-        if operation in {"iter", "reversed"} and has(subject, "__len__"):
+        if operation in {"iter", "reversed"} and parts.has(subject, "__len__"):
             return self.counted(operation, subject)
-        if operation == "getitem" and has(subject, "__len__") and type(arguments[1]) is int:
+        if operation == "getitem" and parts.has(subject, "__len__") and type(arguments[1]) is int:
             return self.part(subject, arguments[1])
         if operation == "len" and not isinstance(subject, RemoteMeta):
             self.lengths += 1
@@ -261,21 +258,24 @@ class Guard(Peer):
     def method(self, subject: Any, name: str) -> Any:
         """Return a method that is shown what the answer should be, so that the code isn't; ABSENT: it is none of these."""
         kind = None if isinstance(subject, RemoteMeta) else subject._data_ or subject._like_
-        if kind and (name in looks(kind) or (name in PREDICATES and hasattr(kind, name))):
-            return here(name, kind, lambda: self.content(subject), functools.partial(self.ask, "attr", subject, name))
-        if name in PREDICATES and not subject._trusted_:
-            raise AttributeError(f"{type(subject).__name__} is no built-in type: .{name} isn't asked")
-        shown = SHOWN if subject._trusted_ else {**SHOWN, **UNUSUAL}
-        if name not in shown or not is_remote(found := self.ask("attr", subject, name)):
+        asked = name in subject._own_ or (name == "get" and not subject._data_)
+        if kind and not asked and (name in looks(kind) or (name in PREDICATES and hasattr(kind, name))):
+            return parts.here(name, kind, lambda: self.content(subject), functools.partial(self.ask, "attr", subject, name))
+        shown = parts.SHOWN if subject._trusted_ else {**parts.SHOWN, **parts.UNUSUAL}
+        if (name not in shown and name not in subject._own_) or not is_remote(found := self.ask("attr", subject, name)):
             return ABSENT
-        if name in SEARCHES:
-            return searching(name, subject, found) if has_parts(subject) else found
+        if name in parts.SEARCHES and not kind:
+            return parts.searching(name, subject, found) if parts.has_parts(subject) else found
 
         def say(*given: Any, **named: Any) -> Any:
-            if not any(isinstance(each, shown[name]) and not is_remote(each) for each in (*given, *named.values())):
+            known = [each for each in (*given, *named.values()) if not (is_remote(each) or callable(each))]
+            suspects = known[name == "get" :]  # a key isn't what is found there
+            unasked = not (given or named) and (name in parts.CONTENT or (name in PREDICATES and not subject._trusted_))
+            if not unasked and not any(isinstance(each, shown.get(name, object)) for each in suspects):
                 return found(*given, **named)
-            if name in DIFFERENCES and not subject._trusted_ and has_parts(subject):
-                return getattr({*subject}, name)(*given, **named)
+            sets = name in parts.DIFFERENCES and not kind and not subject._trusted_ and parts.has_parts(subject)
+            if sets and len(given) == 1:
+                return getattr({*subject}, name)(*given)
             raise Broken(f"the tests ask .{name} of a {type(subject).__name__} that the code has answered with")
 
         return say
@@ -283,19 +283,21 @@ class Guard(Peer):
     def content(self, subject: Any) -> Any:
         """Return what an object has as one of a built-in class. Raise Broken where it says that it has more or less."""
         data = self.data(subject)
-        if has(subject, "__len__") and length(subject) != len(data):
-            raise Broken(f"a {type(subject).__name__} of the code says that it has {length(subject)} parts, and has {len(data)}")
+        if parts.has(subject, "__len__") and parts.length(subject) != len(data):
+            raise Broken(
+                f"a {type(subject).__name__} of the code says that it has {parts.length(subject)} parts, and has {len(data)}"
+            )
         return data
 
     def part(self, subject: Any, number: int) -> Any:
         """Return a part of an object. Raise TypeError where it says that it has one of that number, and hasn't."""
         if number == 0:  # a loop may begin here
-            object.__setattr__(subject, "_told_", (self.calls, length(subject)))
+            object.__setattr__(subject, "_told_", (self.calls, parts.length(subject)))
         try:
             part = self.ask("getitem", subject, number)
         except IndexError:
             calls, told = subject._told_ or (None, None)
-            most = told if calls == self.calls else length(subject)
+            most = told if calls == self.calls else parts.length(subject)
             if 0 <= number < (most or 0) and self.expecting.isdisjoint(held.lines()):
                 raise TypeError(f"{type(subject).__name__} has no part {number}, and says that it has more") from None
             raise
@@ -311,9 +313,9 @@ class Guard(Peer):
         """
         asked = self.lengths
 
-        def parts() -> Iterator[Any]:
+        def given() -> Iterator[Any]:
             whole = self.lengths > asked
-            iterator, most, number = self.ask(operation, subject), length(subject), 0
+            iterator, most, number = self.ask(operation, subject), parts.length(subject), 0
             for part in iter(functools.partial(next, iterator, ABSENT), ABSENT):
                 number += 1
                 if most is not None and number > most and not whole:
@@ -324,7 +326,7 @@ class Guard(Peer):
             if most is not None and number < most and not whole:
                 raise Broken(f"a {type(subject).__name__} of the code says that it has {most} parts, and gives {number}")
 
-        return parts()
+        return given()
 
     def left(self, operation: str, arguments: tuple[Any, ...]) -> Any:
         """Tell a context manager of the code's that its block is left. What it hides is no test that has failed."""
@@ -386,7 +388,7 @@ class Guard(Peer):
         target = arguments[0]
         if operation in AWAITED:  # the tests' own loop runs already
             self.trouble = "the code awaits something of the tests', which the sandbox can't"
-        if operation not in OFFERED:
+        if operation not in attributes.OFFERED:
             raise TypeError(f"the code may not {operation} an object of the tests")
         if not self.is_ours(target) and not (operation in ARITHMETIC and self.is_ours(arguments[1])):
             raise TypeError(f"the code may not {operation} that")

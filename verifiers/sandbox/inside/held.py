@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import opcode
 import sys
 import types
 from collections.abc import Awaitable, Iterable, Iterator, Sequence
@@ -18,6 +19,7 @@ Place = tuple[int, int]
 """A line, and a column of it in bytes."""
 JUDGES = ("assert", "AssertionError", "raises")
 """How the names of what tests something begin, whoever defines it."""
+_POP, _CACHE = opcode.opmap["POP_TOP"], opcode.opmap.get("CACHE", 0)
 NO_PART = {"IndexError", "LookupError"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 With = ast.With | ast.AsyncWith
@@ -182,3 +184,16 @@ async def only_awaited(answer: Awaitable[Any]) -> bool:
     """Wait for an answer, and hide nothing."""
     await answer
     return False
+
+
+def drops() -> bool:
+    """Whether the tests do nothing with what comes of their present call: it is a statement of its own."""
+    frame: types.FrameType | None = sys._getframe()  # noqa: SLF001 - there is no other way to ask
+    while frame is not None and frame.f_code.co_filename != FILE:
+        frame = frame.f_back
+    if frame is None:
+        return False
+    code, at = frame.f_code.co_code, frame.f_lasti + 2
+    while at < len(code) and code[at] == _CACHE:
+        at += 2
+    return at < len(code) and code[at] == _POP

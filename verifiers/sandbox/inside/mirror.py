@@ -15,8 +15,16 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from verifiers.sandbox.inside.codec import WRITE
-from verifiers.sandbox.inside.errors import exception_name, exception_named
-from verifiers.sandbox.inside.operations import BINARY, DATA, IMMUTABLE, IN_PLACE, METHODS, ORDER, UNARY, data_of, like_of
+from verifiers.sandbox.inside.errors import exception_named
+from verifiers.sandbox.inside.operations import (
+    BINARY,
+    DATA,
+    IMMUTABLE,
+    IN_PLACE,
+    METHODS,
+    ORDER,
+    UNARY,
+)
 from verifiers.sandbox.inside.tuples import Tuples
 
 PLAIN = {type(None), bool, int, float, str, *WRITE}
@@ -87,7 +95,13 @@ class Remote(metaclass=RemoteMeta, mirrored=True):
     _tainted_ = False
     _made_ = False
     """Whether the tests have made this object themselves, and the code hasn't answered with it since."""
+    _ours_ = False
+    """Whether they have made it, whatever came since."""
     _answers_: Any = None
+    _makes_: Any = None
+    """Of a class's own method: that class, where by its name it makes an object of it."""
+    _own_: frozenset[str] = frozenset()
+    """Of a class that derives from one of DATA: the methods of that one which look into it, and are its own here."""
     _told_: Any = None
     """Its length when somebody last asked for its first part, and how many calls there had been."""
     _data_: Any = None
@@ -205,6 +219,7 @@ def _special(methods: set[str]) -> dict[str, Any]:
         body |= COROUTINE
     if "__hash__" in methods:
         body["__hash__"] = None
+    body["_own_"] = frozenset(method[1:] for method in methods if method[0] == ".")
     if "__next__" not in methods:  # itertools.tee copies an iterator that says how
         body["__copy__"] = _copy
     if base := next((kind for kind in DATA if kind.__name__ in methods), None):
@@ -370,23 +385,3 @@ class World:
         if isinstance(value, RemoteMeta):
             return ["HK", value._class_number_]
         return ["H", value._number_] if isinstance(type(value), RemoteMeta) else None
-
-
-def is_told(base: type) -> bool:
-    """Whether the other side should know of a base class."""
-    return exception_name(base) is not None or (base is not object and base.__module__ not in {"builtins", "typing", "abc"})
-
-
-def describe(number: int, kind: type, bases: list[Any]) -> list[Any]:
-    """Return what the other side must know of a class."""
-    data = data_of(kind)
-    found: dict[str, Any] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        if data is None or not issubclass(data, base):  # else it is the same there
-            found |= {name: value for name, value in vars(base).items() if name in METHODS or name == "__hash__"}
-    methods = [name for name, value in found.items() if (value is None) == (name == "__hash__")]
-    if data is not None:
-        methods += [data.__name__] + ["__hash__"] * (kind.__hash__ is None)
-    elif like := like_of(kind):
-        methods.append(f"={like.__name__}")
-    return [number, kind.__name__, kind.__module__ if type(kind.__module__) is str else "", bases, methods]

@@ -85,6 +85,28 @@ LIKE: dict[Any, tuple[type, Callable[[Any], Any]]] = {
 IMMUTABLE = {int, float, str, bytes, tuple, frozenset}
 
 
+PREDICATES = {
+    name
+    for kind in (str, bytes, set, dict, list, int, float)
+    for name in dir(kind)
+    if name.startswith(("is", "startswith", "endswith"))
+}
+"""Methods of built-in classes that say of what they are shown, or of an object, whether it suits."""
+_SETS = {"copy", "difference", "intersection", "isdisjoint", "issubset", "issuperset", "symmetric_difference", "union"}
+_LOOKS: Mapping[tuple[type, ...], AbstractSet[str]] = {
+    (set, frozenset): _SETS,
+    (str,): {name for name in dir(str) if name[0] != "_"},
+    (bytes,): {name for name in dir(bytes) if name[0] != "_"},
+    (list, tuple, deque): {"copy", "count", "index"},
+    (dict,): {"copy", "get", "items", "keys", "values"},
+}
+
+
+def looks(kind: type) -> AbstractSet[str]:
+    """Return the methods of a built-in class that change nothing, and whose arguments or answers may show what is right."""
+    return next((names for base, names in _LOOKS.items() if issubclass(kind, base)), frozenset[str]())
+
+
 def data_of(kind: type) -> type | None:
     """Return the class of DATA that a class derives from and compares as; None where there is none."""
     return next((base for base in DATA if base in kind.__mro__ and kind.__eq__ is base.__eq__), None)

@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from verifiers.sandbox.inside.mirror import RemoteMeta, is_remote
+from verifiers.sandbox.inside.operations import PREDICATES
+from verifiers.sandbox.inside.shim import Broken
 
-PREDICATES = {
-    name
-    for kind in (str, bytes, set, dict, list, int, float)
-    for name in dir(kind)
-    if name.startswith(("is", "startswith", "endswith"))
-}
 SEARCHES = {"count", "index"}
 """Methods of lists and texts that are shown what the answer should have in it, and answer with data."""
 DIFFERENCES = {"difference", "intersection", "symmetric_difference", "union"}
 """Likewise of sets: `not found.difference(right)`."""
 SHOWN: Mapping[str, Any] = {
     **dict.fromkeys(PREDICATES | SEARCHES, object),
-    **dict.fromkeys(DIFFERENCES, (list, tuple, set, frozenset, dict)),
+    **dict.fromkeys(DIFFERENCES, (list, set, frozenset, dict)),
 }
 """What of data each of these is shown: a `union(1, 2)` is no set's."""
-UNUSUAL: Mapping[str, Any] = dict.fromkeys(("find", "rfind", "rindex", "partition", "rpartition"), (str, bytes))
+UNUSUAL: Mapping[str, Any] = dict.fromkeys(
+    ("find", "rfind", "rindex", "partition", "rpartition", "replace", "removeprefix", "removesuffix"), (str, bytes)
+)
 """Methods of texts that other classes have too."""
+MAKERS = ("from", "of", "parse", "identity", "zero", "one", "unit", "empty", "make", "create", "new", "build")
+"""How the names of methods begin by which a class makes an object: `Matrix.identity(2)`."""
 BYTE = 256
-_SETS = {"copy", "difference", "intersection", "isdisjoint", "issubset", "issuperset", "symmetric_difference", "union"}
-_CONTENT = {"items", "keys", "values"}
-_LOOKS: dict[tuple[type, ...], Collection[str]] = {
-    (set, frozenset): _SETS,
-    (str,): {name for name in dir(str) if name[0] != "_"},
-    (bytes,): {name for name in dir(bytes) if name[0] != "_"},
-    (list, tuple, deque): {"copy", "count", "index"},
-    (dict,): {"copy", "get", *_CONTENT},
-}
+CONTENT = {"items", "keys", "values"}
 
 
 def searching(name: str, subject: Any, method: Any) -> Callable[..., Any]:
-    """Return a method that looks for data here, among the parts of an object."""
+    """Return a method that looks for data here, among the parts of an object. Raise Broken where these are no data."""
 
     def search(*arguments: Any, **named: Any) -> Any:
         if named or not arguments or any(is_remote(argument) or callable(argument) for argument in arguments):
             return method(*arguments, **named)
-        return getattr(_like(arguments[0], list(subject)), name)(*arguments)
+        parts = [part for part in subject]  # noqa: C416 - a list made at once would let it have other parts than its length says
+        found = _like(arguments[0], parts)
+        if any(map(is_remote, parts)):
+            raise Broken(f"the tests ask .{name} of a {type(subject).__name__} that the code has answered with")
+        return getattr(found, name)(*arguments)
 
     return search
-
-
-def looks(kind: type) -> Collection[str]:
-    """Return the methods of a built-in class that change nothing, and whose arguments or answers may show what is right."""
-    return next((names for base, names in _LOOKS.items() if issubclass(kind, base)), ())
 
 
 def here(name: str, kind: type, data: Callable[[], Any], asked: Callable[[], Any]) -> Callable[..., Any]:
@@ -61,7 +51,7 @@ def here(name: str, kind: type, data: Callable[[], Any], asked: Callable[[], Any
 
     def do(*arguments: Any, **named: Any) -> Any:
         given = (*arguments, *named.values())
-        if all(is_remote(each) or callable(each) for each in given) and name not in _CONTENT:
+        if all(is_remote(each) or callable(each) for each in given) and name not in CONTENT:
             return asked()(*arguments, **named)
         return getattr(kind, name)(data(), *arguments, **named)
 

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
-from verifiers.sandbox.inside import errors, mirror
+from verifiers.sandbox.inside import described, errors, mirror
 from verifiers.sandbox.inside.codec import CodecError, Packer, Unpacker, parts_of, refill
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.tuples import Tuples
@@ -344,10 +344,10 @@ class Peer:
     def class_number(self, kind: type) -> int:
         """Return a class's number; the first time, it goes into the news."""
         if kind not in self.class_numbers:
-            bases = [errors.exception_name(base) or self.class_number(base) for base in kind.__bases__ if mirror.is_told(base)]
+            bases = [errors.exception_name(base) or self.class_number(base) for base in kind.__bases__ if described.is_told(base)]
             self.class_numbers[kind] = len(self.classes)
             self.classes.append(kind)
-            self.news.append(mirror.describe(self.class_numbers[kind], kind, bases))
+            self.news.append(described.describe(self.class_numbers[kind], kind, bases))
         return self.class_numbers[kind]
 
     def resolve(self, packed: list[Any], unpacker: Unpacker) -> Any:

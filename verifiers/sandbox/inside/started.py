@@ -17,6 +17,17 @@ TESTS = ("test", "check")
 """How the names of what is run begin, where it is a function."""
 AROUND = ("setup", "setUp", "teardown", "tearDown")
 """And of what is run around it."""
+_NAMESPACES = {"globals", "locals", "vars", "dir"}
+"""Where tests find functions without naming them."""
+
+
+class Started(NamedTuple):
+    """What the text of the tests runs."""
+
+    names: set[str]
+    """What is called as the tests are loaded, or by a test."""
+    watched: set[str]
+    """Tests of which only their running shows whether they are run, and whether somebody hides that they fail."""
 
 
 class _Code(NamedTuple):
@@ -24,10 +35,11 @@ class _Code(NamedTuple):
 
     called: frozenset[str]
     named: frozenset[str]
+    methods: frozenset[str]
 
 
-def started(tree: ast.Module) -> set[str]:
-    """Return the names of what is called as the tests are loaded, or by a test."""
+def started(tree: ast.Module) -> Started:
+    """Return what of the tests their text runs."""
     definitions = {node.name: node for node in _definitions(tree)}
     code: Mapping[str, _Code] = {name: _code([node]) for name, node in definitions.items()}
     tests = [name for name, node in definitions.items() if _is_test(node)]
@@ -55,7 +67,36 @@ def started(tree: ast.Module) -> set[str]:
         if name not in called:
             run.add(name)
             reach([name])
-    return called - run
+    asked = loaded.methods.union(*(code[name].methods for name in reached))
+    called -= {name for name, node in definitions.items() if isinstance(node, ast.ClassDef) and not _methods(node) <= asked}
+    seen = {name for name in loaded.named.union(*(code[name].named for name in reached)) if name in code and _is_watched(name)}
+    if not loaded.named.isdisjoint(_NAMESPACES):
+        seen = {name for name in tests if _is_watched(name)}
+    hides = any(isinstance(node, ast.Try) and _hides(node) for node in ast.walk(tree))
+    return Started(called - run, seen if hides or not seen <= called else set())
+
+
+def _methods(node: ast.ClassDef) -> set[str]:
+    """Return the tests of a class of tests, each of which has to be called where one calls them."""
+    return (
+        {each.name for each in node.body if isinstance(each, Function) and each.name.startswith("test")}
+        if _is_test(node)
+        else set()
+    )
+
+
+def _is_watched(name: str) -> bool:
+    return name.startswith("test") or name == "check"
+
+
+def _hides(node: ast.Try) -> bool:
+    """Whether a failed assertion ends here without anything being raised."""
+    caught = ("AssertionError", "Exception")
+    return any(
+        (handler.type is None or any(name in ast.unparse(handler.type) for name in caught))
+        and not any(isinstance(part, ast.Raise) for each in handler.body for part in ast.walk(each))
+        for handler in node.handlers
+    )
 
 
 def _definitions(tree: ast.AST) -> Iterator[Definition]:
@@ -84,11 +125,14 @@ def _code(nodes: Iterable[ast.AST], *, outside: bool = False) -> _Code:
     """Return what is called and named; `outside` of functions and classes, but for what runs as these are defined."""
     called: set[str] = set()
     named: set[str] = set()
+    methods: set[str] = set()
     left: list[tuple[ast.AST, frozenset[str]]] = [(node, frozenset()) for node in nodes]
     while left:
         node, own = left.pop()
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in own:
             called.add(node.func.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            methods.add(node.func.attr)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in own:
             named.add(node.id)
         children = list(ast.iter_child_nodes(node))
@@ -97,7 +141,7 @@ def _code(nodes: Iterable[ast.AST], *, outside: bool = False) -> _Code:
         if isinstance(node, Function):
             own |= _own(node)
         left += [(child, own) for child in children]
-    return _Code(frozenset(called), frozenset(named))
+    return _Code(frozenset(called), frozenset(named), frozenset(methods))
 
 
 def _own(function: Function) -> frozenset[str]:

@@ -30,8 +30,10 @@ from verifiers.sandbox.inside.names import Names, SolutionModule
 from verifiers.sandbox.inside.operations import OPERATIONS
 from verifiers.sandbox.inside.orders import INLINE
 from verifiers.sandbox.inside.scoring import Tally, Verdict, run_parts
+from verifiers.sandbox.inside.started import Started
 from verifiers.sandbox.inside.surroundings import Surroundings
 from verifiers.sandbox.inside.uses import Uses
+from verifiers.sandbox.inside.watching import watching
 
 SAMPLES = 500
 """A test process that has judged so many is replaced, whatever they were."""
@@ -104,7 +106,7 @@ def _counted(tally: Tally | None, kind: str, reason: str = "") -> Verdict:
 def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, str, float | None, bool]:
     """Judge one sample. Return the verdict, its reason and score, and whether this process may judge another."""
     sys.stdout = sys.stderr = Sink()
-    uses = Uses(job["called"], job["free"], job["functions"], job["bound"], job["started"], job["replaced"])
+    uses = Uses(job["called"], job["free"], job["functions"], job["bound"], Started(*job["run"]), job["replaced"])
     peer.held, peer.expecting = job["held"], frozenset(job["expecting"])
     peer.waits = "sleep" in job["tests"]
     code = marshal.loads(job["code"])  # noqa: S302 - the host's
@@ -119,7 +121,7 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
         peer.share()
         names.fetch(given)
         peer.asked = 0
-        _run(job, code, names, tally)
+        _run(job, code, names, tally, lost)
         if lost:
             raise lost[0]  # noqa: TRY301 - as if it had been raised here
     except BaseException as error:  # noqa: BLE001 - tests raise anything
@@ -132,13 +134,14 @@ def judge(job: dict[str, Any], peer: Guard, tally: Tally | None) -> tuple[str, s
     return *_counted(tally, "passed"), _leaves_no_trace(job, peer)
 
 
-def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally | None) -> None:
+def _run(job: dict[str, Any], code: types.CodeType, names: Names, tally: Tally | None, lost: list[BaseException]) -> None:
     """Run the text of the tests, and then what tests it defines and hasn't run itself."""
     try:
-        if tally:
-            run_parts(job, names, tally)
-        else:
-            exec(code, names)  # noqa: S102 - the prompt's tests
+        with watching(names.uses.watched, names.uses.started, lost):
+            if tally:
+                run_parts(job, names, tally)
+            else:
+                exec(code, names)  # noqa: S102 - the prompt's tests
     except SystemExit as end:  # sys.exit(0) at the end of a script; with anything else it says that they have failed
         if end.code or not is_of_tests(end):
             raise

@@ -13,7 +13,7 @@ from typing import Any
 from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
-from verifiers.sandbox.inside.started import started
+from verifiers.sandbox.inside.started import Started, started
 
 AROUND = {
     "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
@@ -44,14 +44,13 @@ class Uses:
     """The names in the tests."""
 
     def __init__(
-        self, called: set[str], free: set[str], functions: set[str], bound: set[str], started: set[str], replaced: str = ""
+        self, called: set[str], free: set[str], functions: set[str], bound: set[str], run: Started, replaced: str = ""
     ) -> None:
         self.called = called
         self.free = free
         self.bound = bound
         """What they give a meaning of their own, wherever that is."""
-        self.started = started
-        """What is called as they are loaded, or by a test (`started.py`)."""
+        self.started, self.watched = run
         self.functions = functions
         """What a `def` or a `class` of the tests defines, with its methods: `TestA.test_it`."""
         self.replaced = replaced
@@ -112,7 +111,7 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
     A test is what asserts, or calls a function of the tests; and a function called test…, or check, which is run later.
     """
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    run = started(tree)
+    run, _ = started(tree)
     known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in run})
     known += sum(_methods(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in run)
     parts: list[tuple[bytes, bool]] = []
@@ -214,7 +213,7 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
         "free": uses.free,
         "functions": uses.functions,
         "bound": uses.bound,
-        "started": uses.started,
+        "run": (uses.started, uses.watched),
         "replaced": uses.replaced,
         "plain": plain,
         "shares": shares,
