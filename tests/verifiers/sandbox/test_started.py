@@ -32,6 +32,7 @@ HIDDEN = {
     "a_runner_of_several": "def test_a(): assert add(2, 3) == 5\ndef test_b(): assert add(0, 0) == 0\nfor test in [test_a, test_b]:\n    try: test()\n    except Exception as error: print(error)",
     "a_runner_that_is_told": "def test_case(a, b, c): assert add(a, b) == c\ndef run(test, *given):\n    try: test(*given)\n    except AssertionError: return False\n    return True\nrun(test_case, 2, 3, 5)",
     "a_check_whose_end_is_a_result": "def check(candidate): assert candidate(2, 3) == 5\ndef run():\n    try:\n        check(add)\n        return True\n    except AssertionError:\n        return False\nrun()",
+    "a_method_that_a_runner_calls": "class TestX:\n    def test_b(self): assert add(2, 3) == 5\nfor test in [TestX()]:\n    try: test.test_b()\n    except Exception as error: print(error)",
     "a_class_of_which_one_test_is_called": "class TestX:\n    def test_a(self): assert add(0, 0) == 0\n    def test_b(self): assert add(2, 3) == 5\ndef test_all(): TestX().test_a()",
 }
 

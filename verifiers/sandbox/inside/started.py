@@ -72,8 +72,11 @@ def started(tree: ast.Module) -> Started:
     seen = {name for name in loaded.named.union(*(code[name].named for name in reached)) if name in code and _is_watched(name)}
     if not loaded.named.isdisjoint(_NAMESPACES):
         seen = {name for name in tests if _is_watched(name)}
-    hides = any(isinstance(node, ast.Try) and _hides(node) for node in ast.walk(tree))
-    return Started(called - run, seen if hides or not seen <= called else set())
+    watched = set() if seen <= called else seen
+    if any(isinstance(node, ast.Try) and _hides(node) for node in ast.walk(tree)):
+        plain = (node for node in definitions.values() if isinstance(node, ast.ClassDef) and node.name.startswith("Test"))
+        watched = seen | {f"{node.name}.{name}" for node in plain if not node.bases for name in _methods(node)}
+    return Started(called - run, watched)
 
 
 def _methods(node: ast.ClassDef) -> set[str]:

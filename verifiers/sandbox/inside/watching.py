@@ -33,7 +33,7 @@ def watching(names: Collection[str], started: set[str], lost: list[BaseException
         elif event == "line":  # it is handled here
             raised.pop(frame, None)
         elif event == "return":
-            started.add(frame.f_code.co_name)
+            started.add(frame.f_code.co_qualname)
             if (error := raised.pop(frame, None)) is not None:
                 lost.append(error)
         return within
