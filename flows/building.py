@@ -193,18 +193,8 @@ class Run:
 
     def _foresee(self, *, probing: bool) -> float:
         with Workspace(self.lake, self.lake.staging / f"{self.build_id}-before") as own:
-            return foresee(
-                self.spec,
-                self.path,
-                own,
-                self.lake,
-                self.teachers,
-                self._heldout,
-                self._verifiers,
-                stop=self.stop,
-                say=self.say,
-                probing=probing,
-            )
+            given = (self.spec, self.path, own, self.lake, self.teachers, self._heldout, self._verifiers)
+            return foresee(*given, stop=self.stop, say=self.say, probing=probing)
 
     async def prepare(self) -> Prepared:
         """Stage prompts and find what is missing. What a spec grows must have been grown."""

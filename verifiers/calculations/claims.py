@@ -212,12 +212,8 @@ def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:
         computed = computed and equation.goes_on
         if left.operators or (computed and right.operators and not sum_of_digits(left, right)):
             claim = _unless_unreadable(_judged, line, equation, strict=strict)
-            if (
-                claim is not None
-                and claim.true is False
-                and equation.beside is not None
-                and goes_on(line, equation.beside, left, right.value())
-            ):
+            beside = equation.beside
+            if claim is not None and claim.true is False and beside is not None and goes_on(line, beside, left, right.value()):
                 claim = replace(claim, true=None)
             computed = True
         elif computed and _bare(line, left, right):

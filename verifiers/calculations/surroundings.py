@@ -156,9 +156,8 @@ def ends_by_itself(  # noqa: PLR0911 - likewise
 ) -> bool:
     """Whether nothing between the sides of an equation, or behind it, seems to change them."""
     unit = line[left.end : left.units_end]
-    if (
-        left.kinds[-2:-1] == ["+"] and [token.text for token in unit] == ["more"] and "!" not in left.kinds
-    ):  # 5 chips + 3 more = 8
+    added = left.kinds[-2:-1] == ["+"] and "!" not in left.kinds
+    if added and [token.text for token in unit] == ["more"]:  # 5 chips + 3 more = 8
         unit = []
     if disturbed(unit) and not _scaled_alike(unit, line[right.end : right.end + 1]):
         return False

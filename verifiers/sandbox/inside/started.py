@@ -8,7 +8,7 @@ test of that name.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -68,28 +68,34 @@ def started(tree: ast.Module) -> Started:
             run.add(name)
             reach([name])
     asked = loaded.methods.union(*(code[name].methods for name in reached))
-    called -= {name for name, node in definitions.items() if isinstance(node, ast.ClassDef) and not _methods(node) <= asked}
-    seen = {name for name in loaded.named.union(*(code[name].named for name in reached)) if name in code and _is_watched(name)}
-    if not loaded.named.isdisjoint(_NAMESPACES):
-        seen = {name for name in tests if _is_watched(name)}
-    watched = set() if seen <= called else seen
-    if any(isinstance(node, ast.Try) and _hides(node) for node in ast.walk(tree)):
-        plain = (node for node in definitions.values() if isinstance(node, ast.ClassDef) and node.name.startswith("Test"))
-        watched = seen | {f"{node.name}.{name}" for node in plain if not node.bases for name in _methods(node)}
-    return Started(called - run, watched)
+    called -= {name for name, node in definitions.items() if isinstance(node, ast.ClassDef) and not test_methods(node) <= asked}
+    named = loaded.named.union(*(code[name].named for name in reached))
+    return Started(called - run, _watched(tree, definitions, called, named, looks=not loaded.named.isdisjoint(_NAMESPACES)))
 
 
-def _methods(node: ast.ClassDef) -> set[str]:
-    """Return the tests of a class of tests, each of which has to be called where one calls them."""
-    return (
-        {each.name for each in node.body if isinstance(each, Function) and each.name.startswith("test")}
-        if _is_test(node)
-        else set()
-    )
+def _watched(
+    tree: ast.Module, definitions: Mapping[str, Definition], called: set[str], named: Collection[str], *, looks: bool
+) -> set[str]:
+    """Return the tests to watch: those that are `named` and not called, or may be found by one who `looks` around.
+
+    Where something hides that one has failed, all of them, and the methods of classes of tests.
+    """
+    seen = {name for name in definitions if (name.startswith("test") or name == "check") and (looks or name in named)}
+    if not any(isinstance(node, ast.Try) and _hides(node) for node in ast.walk(tree)):
+        return set() if seen <= called else seen
+    plain = [node for node in definitions.values() if isinstance(node, ast.ClassDef) and not node.bases]
+    return seen | {f"{node.name}.{name}" for node in plain for name in test_methods(node)}
 
 
-def _is_watched(name: str) -> bool:
-    return name.startswith("test") or name == "check"
+def test_methods(node: ast.ClassDef) -> set[str]:
+    """Return the tests of a class of tests, each of which has to be called where one calls them; none of any other class."""
+    names = {each.name for each in node.body if isinstance(each, Function) and each.name.startswith("test")}
+    return names if _is_test(node) else set()
+
+
+def is_case(node: ast.ClassDef) -> bool:
+    """Whether a class is of unittest's cases."""
+    return any("TestCase" in ast.unparse(base) for base in node.bases)
 
 
 def _hides(node: ast.Try) -> bool:
@@ -114,7 +120,7 @@ def _definitions(tree: ast.AST) -> Iterator[Definition]:
 def _is_test(node: Definition) -> bool:
     if isinstance(node, Function):
         return node.name.startswith(TESTS)
-    return node.name.startswith("Test") or any("TestCase" in ast.unparse(base) for base in node.bases)
+    return node.name.startswith("Test") or is_case(node)
 
 
 def _is_run_by_others(node: Definition) -> bool:

@@ -7,13 +7,14 @@ import ast
 import builtins
 import functools
 import marshal
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from verifiers.sandbox.inside import held
 from verifiers.sandbox.inside.held import FILE
 from verifiers.sandbox.inside.plain import is_plain
-from verifiers.sandbox.inside.started import Started, started
+from verifiers.sandbox.inside.started import Started, is_case, started, test_methods
 
 AROUND = {
     "open", "os", "pathlib", "Path", "tempfile", "shutil", "glob", "fileinput", "sqlite3", "zipfile", "tarfile", "gzip", "bz2",
@@ -105,15 +106,15 @@ def _replaced(tree: ast.Module) -> str:
     return ""
 
 
-def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
-    """Return the statements of the tests one by one, whether each is a test, and how many tests there are to be seen.
+def _parts(tree: ast.Module, flags: int, run: Collection[str]) -> dict[str, Any]:
+    """Return the statements of the tests one by one, whether each is a test, and how many there are beside what they `run`.
 
     A test is what asserts, or calls a function of the tests; and a function called test…, or check, which is run later.
     """
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    run, _ = started(tree)
     known = len({name for name in functions if (name.startswith("test") or name == "check") and name not in run})
-    known += sum(_methods(node) for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in run)
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name not in run]
+    known += sum(1 if is_case(node) else len(test_methods(node)) for node in classes)
     parts: list[tuple[bytes, bool]] = []
     for node in tree.body:
         is_test = _asserts(node) or (
@@ -126,15 +127,6 @@ def _parts(tree: ast.Module, flags: int) -> dict[str, Any]:
         code = compile(ast.Module([node], []), FILE, "exec", flags=flags, dont_inherit=True)
         parts.append((marshal.dumps(code), is_test))
     return {"parts": parts, "known": known}
-
-
-def _methods(node: ast.ClassDef) -> int:
-    """Return how many tests a class has; one where it is of unittest's cases, which count as one."""
-    if any("TestCase" in ast.unparse(base) for base in node.bases):
-        return 1
-    return sum(isinstance(each, DEFINITIONS) and each.name.startswith("test") for each in node.body) * node.name.startswith(
-        "Test"
-    )
 
 
 def _asserts(node: ast.AST) -> bool:
@@ -204,7 +196,7 @@ def prepare(tests: str, entry_point: str | None, prelude: str, *, score: bool = 
     shares = is_shared(tree, head)
     plain = not score and not shares and is_plain(tree, head)
     job = {
-        **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag) if score else {}),
+        **(_parts(tree, code.co_flags & __future__.annotations.compiler_flag, uses.started) if score else {}),
         "tests": tests,
         "code": marshal.dumps(code),
         "prelude": marshal.dumps(compile(head, "<prelude>", "exec", dont_inherit=True)) if head.body else b"",
