@@ -15,7 +15,7 @@ MAX_CHARS = 200_000
 """Of a response or a chain of thought. Linear as it is, to read a million takes half a minute where somebody means harm."""
 
 
-@verifier(version="11", pure=True)
+@verifier(version="12", pure=True)
 class CalculationCheck:
     """Fails a response, or a chain of thought, that states a false equation; passes one whose equations are true.
 

@@ -23,6 +23,24 @@ def check(response: str, thought: str | None = None, *, prompt: str = "How many?
 
 
 TRUE = [
+    "3 shirts at $20 each is $60.",
+    "She bought 3 shirts at $20 = $60 and 2 hats at $5 = $10.",
+    "90 crocus bulbs at $.50 = $45.00",
+    "560 // 10 = 56",
+    "17//5 = 3",
+    "$280k purchase price - $40k deposit = $240k",
+    "$280k - $40k = $240,000",
+    "$1.5M + $500k = $2M",
+    "$999,600 + $600 = $1M",
+    "9:00-6:00 = 3 hours",
+    "9:00 - 5:00 = 8 hours",
+    "9:00 AM - 5:00 PM = 8 hours",
+    "9 AM to 5 PM = 8 hours",
+    "11:30 PM - 1:00 AM = 1.5 hours",
+    "From 9:00 to 10:40 = 100 minutes",
+    "From 9:00 to 10:40 ≈ 1.7 hours",
+    "2 pairs + 3 pairs = 10 socks",
+    "1 pair of skates + 1 pair of boots = 2 pairs",
     "$3 per dozen * 24 eggs = $6",
     "$3/dozen * 5 dozen = $15",
     "40 people * 2 pairs of skates = 160 skates",
@@ -147,6 +165,16 @@ def test_what_is_true_passes(text: str, where: str) -> None:
 
 
 FALSE = {
+    "3 shirts at $20 each is $61.": "3 shirts at $20 each is $61, but it is 60",
+    "90 crocus bulbs at $.50 = $46.00": "90 crocus bulbs at $.50 = $46.00, but it is 45",
+    "They will last him 560//10 = 57 nights": "560//10 = 57, but it is 56",
+    "$280k purchase price - $40k deposit = $241k": "$280k purchase price - $40k deposit = $241k, but it is 240000",
+    "$240k mortgage balance / 10 years = $25k per year": "$240k mortgage balance / 10 years = $25k, but it is 24000",
+    "The journey takes 9:00-6:00 = 4 hours.": "9:00-6:00 = 4 hours, but it is 3",
+    "She works 9:00 AM - 5:00 PM = 9 hours": "9:00 AM - 5:00 PM = 9 hours, but it is 8",
+    "10:30 - 9:00 = 80 minutes. 4 hours are left.": "10:30 - 9:00 = 80 minutes, but it is 90",
+    "1 pair of skates + 1 pair of boots = 3 pairs": "1 pair of skates + 1 pair of boots = 3, but it is 2",
+    "If there are 400 possible spots - 214 open spots = 187 full spots.": "400 possible spots - 214 open spots = 187, but it is 186",
     "40 people * 2 pairs of skates = 81 pairs": "40 people × 2 pairs of skates = 81, but it is 80",
     "The number of eggs is 6 dozen * 12 eggs/dozen = 73 eggs": "6 dozen × 12 eggs/dozen = 73, but it is 72",
     "$3 per dozen * 5 dozen = $16": "$3 per dozen × 5 dozen = $16, but it is 15",
@@ -318,6 +346,15 @@ def test_what_is_false_fails_by_name(text: str, said: str, where: str) -> None:
 
 
 LEFT_ALONE = [
+    "She sold 3 of the 5 shirts at $20 = $60",
+    "10% off 3 shirts at $20 = $54",
+    "2 adults at $10 and 3 children at $5 = $35",
+    "Let k be 3: $2k + $3 = $9",
+    "From 9:00-6:00 = 4 hours 10 minutes",
+    "Suppose that 9:00-6:00 = 4 hours",
+    "From 9:00 to 10:40 = 2 hours",
+    "3:2 - 2:1 = 5",
+    "If 2 + 2 = 5, pigs can fly.",
     "1/2 dozen + 3 dozen = 42",
     "half a dozen + 2 dozen = 30",
     "2 pairs of gloves, 1 pair of socks, 3 pairs of shoes, 2 pairs of skis, 1 pair of poles: 5 pairs + 1 = 12",

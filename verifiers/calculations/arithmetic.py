@@ -1,8 +1,8 @@
 """Arithmetic as people write it between words: found token by token, and computed exactly, as fractions.
 
 Read: + - * / ^, brackets, percentages ("20% of 50"), fractions and mixed numbers, square roots, factorials, "5 choose 2",
-"17 mod 5", units behind a number ("3 boxes * 4"), "plus", "times" and the like. Whatever else stands in an expression makes it
-unreadable; nobody guesses. A root that is no fraction is taken to ROOT_DIGITS digits.
+"17 mod 5", "17 // 5", units behind a number ("3 boxes * 4"), "plus", "times" and the like. Whatever else stands in an
+expression makes it unreadable; nobody guesses. A root that is no fraction is taken to ROOT_DIGITS digits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_UNITS = 12
 
 Mode = Literal["share", "unit", "relative"]
 """What 20% is: 0.2, 20 (of the same unit), or, behind a plus or minus, that share of what stands before."""
-_OPERATORS = frozenset(["+", "-", "*", "/", "^", "choose", "mod"])
+_OPERATORS = frozenset(["+", "-", "*", "/", "//", "^", "choose", "mod"])
 _BY_ITSELF = frozenset(["root", "!", "choose"])
 """What computes something within an operand, so that there is a calculation without an operator between two."""
 _GLUED = frozenset(["word", "other", "number", ")"])
@@ -246,7 +246,7 @@ class _Reader:
         divided = False
         while True:
             kind = self._kind()
-            if kind in {"*", "/", "mod"}:
+            if kind in {"*", "/", "//", "mod"}:
                 if kind == "/" and self._divides_by_more():
                     raise Unreadable
                 self.at += 1
@@ -260,6 +260,8 @@ class _Reader:
             divided = divided or kind == "/"
             if kind == "mod":
                 value = Fraction(_whole(value) % _whole(factor))
+            elif kind == "//":
+                value = Fraction(value // factor)
             else:
                 value = value / factor if kind == "/" else value * factor
             percent = False

@@ -13,9 +13,10 @@ from fractions import Fraction
 
 from verifiers.calculations.amounts import SECONDS
 from verifiers.calculations.arithmetic import Expression, Unreadable, evaluate, expressions, unclear_roots
+from verifiers.calculations.clock import spans
 from verifiers.calculations.counts import readings
 from verifiers.calculations.excuses import excused, excused_conversion, excused_result, goes_on, sum_of_digits
-from verifiers.calculations.hedges import AFTERWARDS
+from verifiers.calculations.hedges import AFTERWARDS, hedged
 from verifiers.calculations.lexer import Token, terms, tokens, unit_letters
 from verifiers.calculations.line import Line, article
 from verifiers.calculations.sameness import is_markup, same, same_in_percent
@@ -99,7 +100,8 @@ def claims(text: str, *, strict: bool = False, prompt: str = "") -> list[Claim]:
     rounded: dict[Fraction, Fraction] = {}
     everything = f"{text}\n{prompt}"
     letters, systems = unit_letters(everything), Systems.of(everything)
-    found = [claim for line in _lines(text, rounded, letters, systems) for claim in _in_every_reading(line, strict=strict)]
+    lines = _lines(text, rounded, letters, systems)
+    found = [claim for line in lines for claim in (*_in_every_reading(line, strict=strict), *_of_the_clock(line))]
     mended = {claim.left: i for i, claim in enumerate(found) if claim.true} if _AGAIN.search(text) else {}
     asked = _squeezed(prompt)
     return [
@@ -200,6 +202,21 @@ def _in_every_reading(line: Line, *, strict: bool) -> Iterator[Claim]:
             yield replace(claim, true=True, truth="")
         else:
             yield claim if set(verdicts) == {False} and len(verdicts) > len(others) else replace(claim, true=None, truth="")
+
+
+def _of_the_clock(line: Line) -> Iterator[Claim]:
+    """Yield what a line says of the time between two times of a clock."""
+    for span in spans(line.text):
+        left, right = span.left, span.right
+        written = _squeezed(line.text[left.tokens[0].start : right.tokens[0].start])
+        if span.truth is None:
+            yield Claim(span.text, written, true=True)
+            continue
+        apart, whole = span.truth - right.value(), right.value().denominator == 1
+        if (whole and abs(apart) < 1) or hedged(line.text, line.behind, left, right, apart):
+            yield Claim(span.text, written, true=None)
+        else:
+            yield Claim(span.text, written, true=False, truth=_shown(span.truth))
 
 
 def _of_line(line: Line, *, strict: bool) -> Iterator[Claim]:

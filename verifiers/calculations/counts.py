@@ -20,19 +20,24 @@ _MOST = 4
 def readings(line: Line) -> Iterator[Line]:
     """Yield a line once for each way to count its pairs and dozens: 4 pairs and 2 dozen are 4 and 2, 8 and 2, 4 and 24, 8 and 24.
 
-    Where a number is of each of them, $6 per dozen, it is that, or the part of it that one comes to.
+    Where a number is of each of them, $6 per dozen, it is that, or the part of it that one comes to. Where the result is in
+    pairs, all pairs count alike: 1 pair + 1 pair = 3 pairs is false.
     """
     counted = {i: found for i in range(len(line.tokens)) if (found := _counted(line.tokens, i)) is not None}
     if not 0 < len(counted) <= _MOST:
         yield line
         return
-    named = list(line.tokens)
-    for i in counted:
+    named, alike = list(line.tokens), set[str]()
+    for i, (at, _) in counted.items():
         named[i] = replace(named[i], text=_NAMES[_COUNTS[named[i].text.lower()]])
-    for factors in product(*[(Fraction(1), factor) for _, factor in counted.values()]):
+        alike |= {named[i].text} if at and line.tokens[at - 1].kind in {"=", "~"} else set()
+    for ways in product((False, True), repeat=len(counted)):
+        taken = {(named[i].text, whole) for i, whole in zip(counted, ways, strict=True)}
+        if any((name, not whole) in taken for name, whole in taken if name in alike):
+            continue
         made = list(named)
-        for (at, _), factor in zip(counted.values(), factors, strict=True):
-            made[at] = replace(made[at], value=made[at].value * factor)
+        for (at, factor), whole in zip(counted.values(), ways, strict=True):
+            made[at] = replace(made[at], value=made[at].value * (factor if whole else 1))
         yield replace(line, tokens=made)
 
 

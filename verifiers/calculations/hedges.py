@@ -51,6 +51,8 @@ _HEDGE = re.compile(
 _TRIED = re.compile(r"\b(?:try|trying|tried)\b(?:\W+\w+){0,3}\W*$", re.IGNORECASE)
 """Right before an equation."""
 _IF = re.compile(r"\bif\b(?P<what>.*)", re.IGNORECASE | re.DOTALL)
+_NOTHING_MORE = re.compile(r"(?: [a-z-]+){0,3}[.!]?\s*")
+"""Behind an equation: with that, a sentence that began with "if" has nothing that follows from it."""
 _MEANT = 6
 """Words behind an "if" from which on it is of the story, and not of the equation: "if she buys two, it is 2 * 3 = 6"."""
 _IF_COUNTED = re.compile(r"\bif\s(?:we|you|one|i|it|this|that|there|not|count\w*|includ\w+|round\w*|\d)\b", re.IGNORECASE)
@@ -100,6 +102,8 @@ def hedged(text: str, behind: str, left: Expression, right: Expression, apart: F
         return True
     supposed = _IF.search(head)
     if supposed and len(supposed["what"].split()) < _MEANT:
-        return True
+        alone = head == text[begin:start] and not supposed.start()
+        if not (alone and _NOTHING_MORE.fullmatch(text, end, begin + len(sentence))):
+            return True
     taken = taken_back(f"{text[end : end + AFTERWARDS]}\n{behind}", 0)
     return taken is not None and not taken.hedges

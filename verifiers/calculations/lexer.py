@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import takewhile
 from typing import Literal
 
 MAX_DIGITS = 24
 """Of a number."""
 Kind = Literal[
-    "number", "odd", "word", "+", "-", "*", "/", "^", "(", ")", "%", "=", "~", "root", "!", "choose", "mod", "stop", "other"
+    "number", "odd", "word", "+", "-", "*", "/", "//", "^", "(", ")", "%", "=", "~", "root", "!", "choose", "mod", "stop", "other"
 ]  # fmt: skip
 
 
@@ -31,7 +32,7 @@ class Token:
     value: Fraction = Fraction()
     """Of a number."""
     places: int = 0
-    """Of a number: digits behind its decimal point."""
+    """Of a number: digits behind its decimal point; negative where it is shown in thousands."""
     money: bool = False
     """Of a number: a currency's sign stands before it."""
 
@@ -58,6 +59,10 @@ _GLUED = "g"
 _VARIABLE = re.compile(rf"(?<![\d.,/^] )(?<![\w.,/])[{''.join(UNIT_LETTERS)}](?![\w'\u2019])")
 """One of these letters that is no unit's, as no number stands before it."""
 
+_THOUSANDS: Mapping[str, int] = {"k": 3, "K": 3, "M": 6, "B": 9}
+"""Behind an amount of money, the power of ten that it is shown in: $280k."""
+_ALONE = re.compile(r"(?<![\w.,$])[kKMB](?![\w'\u2019])")
+"""A letter that is a variable, and no thousand."""
 _TOKEN = re.compile(
     r"""(?P<code>0[xX][0-9a-fA-F]+|0[bBoO][0-7]+)|(?P<number>\d+(?:[.,:'_]\d+)*|\.\d+)|(?P<word>[^\W\d_]+(?:['\u2019-][^\W\d_]+)*)
     |(?P<other>==+|!=|<=|>=|=>|->|<-|\.\.+|//|\+\+|--|\+-|\+/-)|(?P<sign>[-+*\u00d7✕✖\u2217·⋅∙÷/^(){}\[\]%=≈≅≃~¢√])
@@ -98,6 +103,9 @@ _JOINING = words("a an and or to")
 _FRACTIONS = words("a an one half quarter third fourth fifth eighth tenth")
 _ABOUT = words("about approximately approx roughly around nearly almost ~")
 _OPERAND_ENDS = words("number ) % ! word")
+_EACH = words("each apiece")
+_NAMED = 4
+"""Words behind a number that may be what it counts."""
 
 
 def unit_letters(text: str) -> frozenset[str]:
@@ -108,7 +116,7 @@ def unit_letters(text: str) -> frozenset[str]:
 def tokens(text: str, letters: Collection[str] = ()) -> list[Token]:
     """Return the tokens of a line, whose markup is off; those of the `letters` that stand for a unit are spelled out."""
     found: list[Token] = []
-    money = -1
+    money, scaled = -1, _ALONE.search(text) is None
     for match in _TOKEN.finditer(text):
         kind, written, (start, end) = match.lastgroup, match[0], match.span()
         if kind == "money":
@@ -124,11 +132,22 @@ def tokens(text: str, letters: Collection[str] = ()) -> list[Token]:
                 found.append(Token("odd", written, start, end))
         elif kind == "sign":
             found.append(Token(_SIGNS[written], written, start, end))
+        elif scaled and written in _THOUSANDS and found and found[-1].money and found[-1].end == start:
+            found[-1] = _scaled(found[-1], written)
         elif written in letters and _measures(found, written, start):
             found.append(Token("word", UNIT_LETTERS[written], start, end))
+        elif written == "//":
+            found.append(Token("//", written, start, end))
         else:
             found.append(Token({"word": "word", "stop": "stop"}.get(kind or "", "other"), written, start, end))  # type: ignore[arg-type]
     return _worded(found)
+
+
+def _scaled(amount: Token, letter: str) -> Token:
+    """Return an amount in thousands as what it is."""
+    power = _THOUSANDS[letter]
+    value, places = amount.value * 10**power, amount.places - power
+    return replace(amount, text=amount.text + letter, end=amount.end + 1, value=value, places=places)
 
 
 def _measures(found: Sequence[Token], letter: str, start: int) -> bool:
@@ -180,7 +199,7 @@ def _sign(found: list[Token], i: int, made: list[Token]) -> tuple[Kind, int]:
         return _single(found, i), 1
     if word == "percent" and made[-1].kind == "number":
         return "%", 1
-    if word == "of" and _is_share(made) and _operand_follows(found, i + 1):
+    if (word == "of" and _is_share(made) and _operand_follows(found, i + 1)) or (word == "at" and _is_priced(found, i, made)):
         return "*", 1
     return "word", 1
 
@@ -196,6 +215,18 @@ def _is_share(made: list[Token]) -> bool:
     if not made:
         return False
     return made[-1].kind == "%" or (len(made) > 1 and made[-1].kind == "number" and made[-2].kind == "/")
+
+
+def _is_priced(found: Sequence[Token], i: int, made: Sequence[Token]) -> bool:
+    """Whether an "at" stands between the only number of its clause and the price of each, which a sign of equality follows."""
+    clause = [token.kind for token in takewhile(lambda token: token.kind != "stop", reversed(made))]
+    if set(clause) != {"number", "word"} or clause.count("number") > 1 or clause.index("number") > _NAMED:
+        return False
+    price, *behind = found[i + 1 : i + 4] or [made[-1]]
+    each = bool(behind) and behind[0].text.lower() in _EACH
+    sign = behind[1 if each else 0 :][:1]
+    equal = bool(sign) and (sign[0].kind in {"=", "~"} or (each and sign[0].text.lower() in {"is", "equals"}))
+    return price.money and equal
 
 
 def terms(line: Sequence[Token]) -> list[list[Token]]:

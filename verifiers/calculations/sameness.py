@@ -28,7 +28,7 @@ def same(value: Fraction, other: Fraction, shown: Expression, *, about: bool) ->
     if not number.places and not about and not percent:
         return False
     share = percent and abs(other) == number.value / 100  # and not 66.7 of the same unit
-    unit = Fraction(1, 10**number.places) / (100 if share else 1)
+    unit = Fraction(10) ** -number.places / (100 if share else 1)
     digits = number.text.replace(",", "")
     if about and not number.places and (zeros := len(digits) - len(digits.rstrip("0"))) and zeros < len(digits):
         coarse = unit * 10**zeros
