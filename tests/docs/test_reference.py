@@ -82,3 +82,10 @@ def test_nothing_shows_how_python_spells_a_type() -> None:
         text = make()
         for sign in ("<class", "typing.", " object at 0x", "NoneType", "Annotated["):
             assert sign not in text, f"{place} has {sign!r}"
+
+
+@pytest.mark.parametrize("name", TEACHERS.built_in)
+def test_every_provider_is_in_the_specs_table(name: str) -> None:
+    """Whoever writes `provider:` finds each there is in the spec's guide, beside the made reference."""
+    rows = [line.split("|")[1] for line in (DOCS / "spec.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert any(f"`{name}`" in row for row in rows)
