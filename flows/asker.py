@@ -21,7 +21,7 @@ from storage.errors import (
 from storage.identity import request_key
 from storage.records import Message
 from tasks.asking.ask import Desk
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.draw import Budget, Spending
 from tasks.lapsed import Lapsed
 from tasks.stop import Stop
@@ -135,7 +135,7 @@ class DeskAsker:
         def bill(usage: Usage) -> None:
             self._answers.bill(check, self._spending.bill(usage, self._desk.options, self._budget))
 
-        terms = Terms(
+        conditions = Conditions(
             may_send=self._left,
             billed=bill,
             in_vain=lambda _: self._answers.spent(check),
@@ -143,7 +143,7 @@ class DeskAsker:
             certain=True,
         )
         try:
-            answer = await self._desk.ask(request, terms)
+            answer = await self._desk.ask(request, conditions)
         except Withheld:
             if not self._stop:
                 self._stop.set(self._budget.exhausted())

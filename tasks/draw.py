@@ -17,8 +17,8 @@ from storage.records import Message, Sample
 from storage.waste import Note, Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
+from tasks.asking.conditions import Conditions
 from tasks.asking.shares import divided
-from tasks.asking.terms import Terms
 from tasks.bill import Bill
 from tasks.lapsed import Lapsed
 from tasks.stop import Stop
@@ -130,7 +130,7 @@ class Asks(Protocol):
         """The teacher's, with the price that is really paid."""
         ...
 
-    async def ask(self, request: Request, terms: Terms) -> Answer:
+    async def ask(self, request: Request, conditions: Conditions) -> Answer:
         """Return the answer to one request, as `tasks.asking.ask.Desk.ask` does."""
         ...
 
@@ -281,11 +281,11 @@ class Draw:
             self.spending.bill(usage, bill.options, self.budget)
             bill.add(usage)
 
-        terms = Terms(
+        conditions = Conditions(
             may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain, may_repeat=may_repeat, keeps_place=True
         )
         try:
-            return await question.desk.ask(request, terms)
+            return await question.desk.ask(request, conditions)
         except BaseException:
             bill.lost()
             raise

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from flows.cluster.notes import Ledger
 from storage.errors import Withheld
 from tasks.asking.ask import Answer, Desk
-from tasks.asking.terms import ANY, Terms
+from tasks.asking.conditions import UNCONDITIONAL, Conditions
 from tasks.draw import Budget
 from tasks.stop import Stop
 from tasks.teachers.protocol import Request
@@ -109,12 +109,12 @@ class MeteredDesk(Desk):
         super().__init__(desk.options, desk.lines, stop)
         self._allowance = allowance
 
-    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
+    async def ask(self, request: Request, conditions: Conditions = UNCONDITIONAL) -> Answer:
         """See `Desk.ask`."""
         while True:
             await self._allowance.wait()
             try:
-                return await super().ask(request, terms)
+                return await super().ask(request, conditions)
             except Withheld:
                 if self._stop:
                     raise

@@ -25,6 +25,7 @@ from storage.errors import (
     UserError,
     Withheld,
 )
+from tasks.asking.conditions import UNCONDITIONAL, Conditions
 from tasks.asking.control import Controls, alike, control
 from tasks.asking.limits import Lease, Place
 from tasks.asking.line import Line
@@ -32,7 +33,6 @@ from tasks.asking.lines import Lines
 from tasks.asking.meter import LineState
 from tasks.asking.retries import Retries, RetriesSpent, retrying
 from tasks.asking.sending import Sending
-from tasks.asking.terms import ANY, Terms
 from tasks.asking.trying import Try
 from tasks.asking.usable import Distributions, billable
 from tasks.stop import Stop
@@ -98,9 +98,9 @@ class Desk:
         """Whether the teacher has answered requests before, in this run or an earlier one."""
         return bool(self._controls.answers) or any(line.breaker.answered_before for line in self.lines)
 
-    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
+    async def ask(self, request: Request, conditions: Conditions = UNCONDITIONAL) -> Answer:
         """Return the answer to one request. Raise TeacherError where it gets none, TeacherDown where nobody gets one."""
-        so_far = Try(request, terms, well_then=self._controls.well)
+        so_far = Try(request, conditions, well_then=self._controls.well)
         try:
             try:
                 completion = await self._once(so_far)
@@ -134,7 +134,7 @@ class Desk:
         controls, last = self._controls, f"({so_far.attempts} attempts, the last: {error})"
         so_far.error = error
         controls.unanswered = so_far
-        if so_far.terms.certain and isinstance(error, BadResponse | RequestRejected):
+        if so_far.conditions.certain and isinstance(error, BadResponse | RequestRejected):
             refused = isinstance(error, RequestRejected)
             error.by_itself = (refused and controls.well > 0) or await self._fails_by_itself(so_far)
             if not error.by_itself and controls.garbled and not refused:
@@ -242,7 +242,7 @@ class Desk:
         """Whether not to try again: the run stops, it is this request's fault, or there is no hope, as of what is recorded."""
         if isinstance(self.teacher, Recorded):
             return True
-        if so_far.billed_again and not so_far.terms.may_repeat():
+        if so_far.billed_again and not so_far.conditions.may_repeat():
             return True
         if self._stop or so_far.failures >= self.options.retry.attempts or so_far.refusals >= REFUSALS:
             return True
@@ -259,7 +259,7 @@ class Desk:
                 if completion is None:
                     continue
                 completion = self._taken(completion, so_far)
-                if so_far.terms.keeps_place:
+                if so_far.conditions.keeps_place:
                     place.keep()
                     so_far.place = place
                 return completion
@@ -282,7 +282,7 @@ class Desk:
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)
-        so_far.terms.in_vain(billable(completion))
+        so_far.conditions.in_vain(billable(completion))
         so_far.in_hand = completion
         so_far.failures += 1
         so_far.billed_again = True
@@ -303,7 +303,7 @@ class Desk:
             if line.closed or (leave() and not self._stop):
                 return None
             async with line.limiter.lease(lambda: self._sending.expected.tokens(so_far.request), leave) as lease:
-                if self._stop or not so_far.terms.may_send():
+                if self._stop or not so_far.conditions.may_send():
                     raise Withheld("the run stops")
                 if lease is None or not (line.well or probe):  # as it may be by now
                     return None
@@ -333,7 +333,7 @@ class Desk:
     async def _control(self, line: Line, lease: Lease, so_far: Try, *, probe: bool) -> None:
         """Ask a control in place of a request. A response says that the teacher is well; a refusal says nothing."""
         self._controls.refusal = None
-        asked = Try(self._controlling(so_far.request), so_far.terms, control=True)
+        asked = Try(self._controlling(so_far.request), so_far.conditions, control=True)
         lease.sent = True
         try:
             completion = await self._sending.send(line, lease, asked, probe=probe)

@@ -102,7 +102,7 @@ class Sending:
         usage = billable(completion)
         lease.used = completion.tokens_in + completion.tokens_out
         line.limiter.answered(lease, completion.allowance)
-        so_far.terms.billed(usage)
+        so_far.conditions.billed(usage)
         try:
             completion = usable(completion, so_far.request.n)
         except BadResponse as error:

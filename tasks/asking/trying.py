@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storage.errors import TeacherError
+from tasks.asking.conditions import Conditions
 from tasks.asking.limits import Place
 from tasks.asking.line import Line
-from tasks.asking.terms import Terms
 from tasks.teachers.protocol import Completion, Request, Usage
 
 
@@ -17,8 +17,8 @@ class Try:
 
     request: Request
     """What is asked."""
-    terms: Terms
-    """On what terms."""
+    conditions: Conditions
+    """On what conditions."""
     control: bool = False
     """Whether it is a control: only a response to it says anything of the teacher."""
     attempts: int = 0
@@ -47,12 +47,12 @@ class Try:
 
     def bill(self, usage: Usage) -> None:
         """Take note of what was billed for something that is of no use."""
-        self.terms.billed(usage)
+        self.conditions.billed(usage)
         self.waste(usage)
 
     def waste(self, usage: Usage) -> None:
         """Take note that what was billed is of no use."""
-        self.terms.in_vain(usage)
+        self.conditions.in_vain(usage)
         self.wasted += (usage,)
 
     def fails_alone(self, line: Line) -> bool:

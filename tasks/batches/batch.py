@@ -21,8 +21,8 @@ from storage.errors import BadResponse, RequestRejected, SetupError, TeacherDown
 from storage.intents import Intents, Item
 from storage.wording import counted
 from tasks.asking.ask import Answer
+from tasks.asking.conditions import UNCONDITIONAL, Conditions
 from tasks.asking.counts import Counts
-from tasks.asking.terms import ANY, Terms
 from tasks.asking.usable import Distributions
 from tasks.batches.patience import Patience
 from tasks.batches.pending import KEY_BYTES, Pending
@@ -127,7 +127,7 @@ class BatchDesk:
                 task.cancel()
         await asyncio.gather(*tasks, *sending, return_exceptions=True)
 
-    async def ask(self, request: Request, terms: Terms = ANY) -> Answer:
+    async def ask(self, request: Request, conditions: Conditions = UNCONDITIONAL) -> Answer:
         """Return the answer to one request, which may take a day. Raise as `tasks.asking.ask.Desk.ask` does.
 
         `may_send` is asked when a batch is about to be sent. What is in a batch already is waited for, whatever it says. No place
@@ -143,12 +143,12 @@ class BatchDesk:
 
             def bill(usage: Usage, bills: list[Usage] = bills) -> None:
                 bills.append(usage)
-                terms.billed(usage)
+                conditions.billed(usage)
 
             slot = Slot(
                 place=(request.key, request.sample_index),
                 request=request,
-                may_send=terms.may_send,
+                may_send=conditions.may_send,
                 billed=bill,
                 future=asyncio.get_running_loop().create_future(),
             )
@@ -161,7 +161,7 @@ class BatchDesk:
             except TeacherError as error:
                 wasted += bills  # an answer that says nothing
                 for usage in bills:
-                    terms.in_vain(usage)
+                    conditions.in_vain(usage)
                 error.attempts = attempt
                 if isinstance(error, BadResponse | RequestRejected):
                     self._useless = error
@@ -169,7 +169,7 @@ class BatchDesk:
                     not self.options.retry.again(error)
                     or attempt >= self.options.retry.attempts
                     or self._stop
-                    or not terms.may_repeat()
+                    or not conditions.may_repeat()
                 ):
                     raise
         raise AssertionError("one attempt is the last")

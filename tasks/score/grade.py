@@ -21,7 +21,7 @@ from storage.waste import Note, Waste
 from storage.workspace import Workspace
 from tasks.asking.ask import Answer as Answered
 from tasks.asking.ask import Desk
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.asking.usable import billable
 from tasks.bill import Bill
 from tasks.draw import Budget, Spending
@@ -150,7 +150,9 @@ class Grade:
             bill.add(usage)
 
         try:
-            return await self.desk.ask(request, Terms(may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain))
+            return await self.desk.ask(
+                request, Conditions(may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain)
+            )
         except BaseException:
             bill.lost()
             raise

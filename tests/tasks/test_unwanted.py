@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from storage.errors import BadResponse, EmptyResponse, Interrupted, TeacherDown, Unavailable, Unreachable, Unwanted, Withheld
 from storage.lake import Lake
 from storage.records import CUT_OFF, REFUSED, Prompt, Sample
+from tasks.asking.conditions import Conditions
 from tasks.asking.retries import FREE
-from tasks.asking.terms import Terms
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
@@ -128,7 +128,7 @@ class TestAsking:
         async def main() -> Any:
             desk = make_desk(make_options(retry=retry(length="retry")), teacher, stop)
             asked = asyncio.create_task(
-                desk.ask(make_request(), Terms(may_send=lambda: how != "budget" or not bills, billed=bills.append))
+                desk.ask(make_request(), Conditions(may_send=lambda: how != "budget" or not bills, billed=bills.append))
             )
             await asyncio.sleep(1)
             asked.cancel()

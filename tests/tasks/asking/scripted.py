@@ -12,7 +12,7 @@ from storage.errors import (
     UserError,
 )
 from tasks.asking.ask import Answer, Desk
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Completion, Request, Usage
@@ -54,7 +54,7 @@ def run(
 
     async def main() -> tuple[Answer, float]:
         desk = make_desk(make_options(**({"retry": RETRY} | given)), teacher, Stop() if stop is None else stop)
-        answer = await desk.ask(make_request(n=2), Terms(may_send=may_send, billed=billed))
+        answer = await desk.ask(make_request(n=2), Conditions(may_send=may_send, billed=billed))
         return answer, asyncio.get_running_loop().time()
 
     return in_virtual_time(main())

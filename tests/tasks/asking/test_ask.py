@@ -17,7 +17,7 @@ from storage.errors import (
 )
 from storage.records import Logprobs
 from tasks.asking.ask import Answer
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.stop import Stop
 from tasks.teachers.protocol import Choice, Completion, Request, Usage
 from tests.fakes import FakeTeacher, completion, in_virtual_time, make_desk, make_logprobs, make_options, make_request
@@ -181,7 +181,7 @@ class TestDistributions:
         async def main() -> list[Answer]:
             desk = make_desk(make_options(retry=RETRY), teacher, Stop())
             request = make_request(n=n, parameters={"logprobs": True, "top_logprobs": 5})
-            return [await desk.ask(request, Terms(billed=billed.append)) for _ in range(2)]
+            return [await desk.ask(request, Conditions(billed=billed.append)) for _ in range(2)]
 
         return in_virtual_time(main()), teacher, billed
 

@@ -27,7 +27,7 @@ from storage.errors import (
 )
 from storage.records import Message
 from tasks.asking.ask import Answer
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.stop import Stop
 from tasks.teachers.options import RetryOptions
 from tasks.teachers.protocol import Completion, NoChoices, Request, Usage
@@ -195,7 +195,7 @@ class TestTeacherDown:
 
         async def main() -> Answer:
             desk = make_desk(make_options(retry=RETRY.model_copy(update={"attempts": 8})), teacher, Stop())
-            return await desk.ask(make_request(), Terms(billed=bills.append))
+            return await desk.ask(make_request(), Conditions(billed=bills.append))
 
         left = [*[Unavailable("500")] * 5, completion("1", tokens_out=1), completion("4")]
         teacher = FakeTeacher(answer=script(*left))

@@ -13,7 +13,7 @@ from storage.errors import (
 )
 from storage.intents import Intent, Intents, Item, new
 from tasks.asking.ask import Answer
-from tasks.asking.terms import Terms
+from tasks.asking.conditions import Conditions
 from tasks.batches.batch import BatchDesk
 from tasks.draw import Budget
 from tasks.stop import Stop
@@ -68,7 +68,7 @@ class House:
             self.billed.append(usage)
             self.budget.spent += desk.options.price.cost(usage) if desk.options.price else 0.0
 
-        return await desk.ask(one, Terms(may_send=lambda: self.budget.left, billed=bill))
+        return await desk.ask(one, Conditions(may_send=lambda: self.budget.left, billed=bill))
 
     async def ask_all(self, requests: Iterable[Request]) -> list[Answer | BaseException]:
         """Ask side by side in a run of its own, and return what came."""

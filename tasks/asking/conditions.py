@@ -1,4 +1,4 @@
-"""On what terms a request is asked."""
+"""On what conditions a request is asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tasks.teachers.protocol import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
+class Conditions:
     """What whoever asks has to say while a request is under way, and wants to hear of it."""
 
     may_send: Callable[[], bool] = lambda: True
@@ -28,5 +28,5 @@ class Terms:
     on requests in flight, however long a disk takes."""
 
 
-ANY = Terms()
+UNCONDITIONAL = Conditions()
 """Of whoever has nothing to say."""
