@@ -34,7 +34,7 @@ from teacher import running
 
 from storage.journal import Journal
 from storage.memory import rarely_collected
-from storage.mirror import Mirror
+from storage.protocol import Mirror
 from storage.records import Message
 from tasks.asking.ask import Desk
 from tasks.asking.line import open_line

@@ -28,7 +28,7 @@ from draw import LATENCY_S, drawn
 from teacher import running
 
 from storage.lake import Lake
-from storage.mirror import Mirror
+from storage.protocol import Mirror
 from storage.remote.replica import Replica
 
 BUCKET = "benchmark"

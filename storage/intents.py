@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from storage.disk import write_text, writing
 from storage.errors import StorageError
 from storage.identity import sample_id
-from storage.mirror import Keeper
+from storage.protocol import Keeper
 from storage.workspace import Workspace
 
 

@@ -27,11 +27,11 @@ from storage.disk import refused, sync
 from storage.errors import StorageError
 from storage.lines import pack, put
 from storage.logprobs import packed
-from storage.mirror import Mirror
+from storage.protocol import Mirror
 from storage.records import Sample, Score
 from storage.schemas import SAMPLES
 from storage.segments import land
-from storage.shielded import whatever
+from storage.shielded import uncancelled
 from storage.waste import CARRIED, Note
 
 SEGMENT_ROWS = 20_000
@@ -136,17 +136,17 @@ class Journal:
         pending = _Pending(lines, asyncio.get_running_loop().create_future(), on_disk, carried)
         self._queue.append(pending)
         self._wake.set()
-        await whatever(pending.done)
+        await uncancelled(pending.done)
 
     async def settle(self) -> None:
         """Land what was appended so far; more may follow. Nobody may append meanwhile. Raise the first error met."""
         self._seal()
-        await whatever(self._landed())
+        await uncancelled(self._landed())
 
     async def close(self) -> None:
         """Write what is queued, land every segment, and raise the first error that this met, or the defect that broke it."""
         if self._writer is not None:
-            await whatever(self._close(self._writer))
+            await uncancelled(self._close(self._writer))
 
     async def _close(self, writer: asyncio.Task[None]) -> None:
         self._closing = True

@@ -24,7 +24,7 @@ from storage import checks, segments, verdicts
 from storage.disk import sync, writing
 from storage.errors import StorageError
 from storage.locks import taken
-from storage.mirror import Depots
+from storage.protocol import Depots
 from storage.waste import settle_segment as settle_waste
 
 LOOK_S = 0.2

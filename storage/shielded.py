@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def whatever(work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
+async def uncancelled(work: Coroutine[Any, Any, T] | asyncio.Future[T]) -> T:
     """Return what work on the disk does. Whoever is cancelled meanwhile waits for its end, and hears where it fails."""
     working = asyncio.ensure_future(work)
     try:

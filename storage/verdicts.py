@@ -23,11 +23,11 @@ from storage import footers
 from storage.disk import sync, writing
 from storage.errors import LakeDamaged, StorageError
 from storage.lines import pack, put, unpack
-from storage.mirror import Mirror
 from storage.parquet import GROUP_CHARS, STORE_GROUP, count_rows, write_batches, write_rows
+from storage.protocol import Mirror
 from storage.records import Verdict
 from storage.schemas import VERDICTS
-from storage.shielded import whatever
+from storage.shielded import uncancelled
 from storage.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ class VerdictStore:
             if paid:
                 part.paid.append(pack(verdict))
         if paid:
-            await whatever(self._commit(part))
+            await uncancelled(self._commit(part))
         if len(self._parts[-1]) >= PART_ROWS or time.monotonic() - self._flushed_at > PART_S:
             await self.flush()
 
@@ -124,7 +124,7 @@ class VerdictStore:
             if not lines or part not in self._parts:  # somebody took these along
                 return
             try:
-                await whatever(self._keep(part, b"".join(lines)))
+                await uncancelled(self._keep(part, b"".join(lines)))
             except StorageError:
                 part.paid = lines + part.paid  # whoever waits for them hears of it too
                 raise
@@ -157,7 +157,7 @@ class VerdictStore:
             while len(self._parts) > 1:
                 part = self._parts[0]
                 async with part.commit:
-                    await whatever(self._move(part))
+                    await uncancelled(self._move(part))
                     self._parts.remove(part)  # only now: a disk that was full may have room when the run ends
 
     async def _move(self, part: _Part) -> None:

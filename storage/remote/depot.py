@@ -139,8 +139,8 @@ class Holder(Protocol):
         ...
 
 
-class Depots:
-    """All of a lake's, for whoever holds it. They are the `Depots` of `storage.mirror`."""
+class StoreDepots:
+    """All of a lake's, for whoever holds it. They are the `Depots` of `storage.protocol`."""
 
     def __init__(self, holder: Holder, objects: Objects) -> None:
         """Empty them into a working copy."""

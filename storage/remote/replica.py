@@ -30,7 +30,7 @@ from storage.errors import StorageError
 from storage.locks import taken
 from storage.parquet import readable
 from storage.remote import commits, layout
-from storage.remote.depot import Depots
+from storage.remote.depot import StoreDepots
 from storage.remote.known import Known
 from storage.remote.lease import Lease, lease_seconds
 from storage.remote.objects import Found, Objects, Taken, endpoint
@@ -81,7 +81,7 @@ class Replica:
                 (self._own / "url").write_text(f"{self.url}\n")
         self._known = Known(self._own / "known.jsonl")
         self.lease = Lease(leasing or objects, self._identity())
-        self.depots = Depots(self, objects)
+        self.depots = StoreDepots(self, objects)
 
     @classmethod
     def open(cls, url: str, *, say: Say = logger.info) -> Self:
