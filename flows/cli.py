@@ -22,8 +22,11 @@ import typer
 from rich.logging import RichHandler
 from rich.text import Text
 
-from flows.commands import evaluations, lakes, samples, shards, specs
+from flows.commands import lakes, specs
+from flows.commands.distill import distill
+from flows.commands.evaluate import evaluate
 from flows.commands.printing import err, out, plain, print_json, results_alone
+from flows.commands.show import show
 from flows.process.leaving import leave, whole_process
 from flows.process.streams import reader_gone
 from storage.errors import Interrupted, SpecError, StorageError, UserError
@@ -65,15 +68,15 @@ for command in (
     specs.plan,
     specs.build,
     lakes.status,
-    samples.show,
+    show,
     specs.verify,
     specs.score,
     lakes.report,
     lakes.diff,
     lakes.export,
     lakes.contaminated,
-    shards.distill,
-    evaluations.evaluate,
+    distill,
+    evaluate,
     specs.serve,
     specs.doctor,
 ):

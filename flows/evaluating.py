@@ -35,6 +35,7 @@ from tasks.duplicates.digests import digests
 from tasks.evaluation import grades as grading
 from tasks.evaluation.comparison import Design, compare, manners, sums
 from tasks.evaluation.grades import OPEN, Grades
+from tasks.evaluation.intervals import CONFIDENCE, FEWEST, MOST, RESAMPLES
 from tasks.evaluation.manner import manner
 from tasks.evaluation.seen import Seen, Training, landed, seen, written
 from tasks.evaluation.statement import ENOUGH, statements
@@ -64,9 +65,9 @@ class ContestOptions(Options):
     """What was trained on: datasets, or files. Empty: the spec's own dataset, where it is built."""
     ks: tuple[int, ...] = ()
     """Of pass@k. Empty: 1 and the spec's k."""
-    resamples: int = Field(default=5_000, ge=100, le=1_000_000)
+    resamples: int = Field(default=RESAMPLES, ge=FEWEST, le=MOST)
     """Of the bootstrap."""
-    confidence: float = Field(default=0.95, gt=0, lt=1)
+    confidence: float = Field(default=CONFIDENCE, gt=0, lt=1)
     """Of an interval."""
     seed: int | None = Field(default=None, ge=0)
     """Of the resamples. None: the spec's."""

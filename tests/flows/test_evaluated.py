@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from flows import evaluated
-from flows.commands import evaluations
+from flows.commands import evaluate
 
 
 def rate(value: float, most: float | None = None) -> dict[str, Any]:
@@ -38,10 +38,10 @@ def found(most: float | None = None) -> dict[str, Any]:
 
 def test_a_row_for_each(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     """In 80 columns each contestant has its whole name, rate, interval and difference, by tag too."""
-    monkeypatch.setattr(evaluations, "out", Console(soft_wrap=True, highlight=False, width=80))
+    monkeypatch.setattr(evaluate, "out", Console(soft_wrap=True, highlight=False, width=80))
     all_ = found(most=0.45)
-    evaluations._show(evaluated.rates(all_, all_["contestants"]))
-    evaluations._show(evaluated.by_tag(all_))
+    evaluate._show(evaluated.rates(all_, all_["contestants"]))
+    evaluate._show(evaluated.by_tag(all_))
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["student-of-1b", "1", "35.0%", "[25.0%,", "45.0%]", "45.0%", "+5.0", "[-5.0,", "+15.0]"] in shown
     assert ["student-of-1b", "8", "70.0%", "[60.0%,", "80.0%]", "-20.0", "[-30.0,", "-10.0]", "*"] in shown

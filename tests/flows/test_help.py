@@ -55,6 +55,12 @@ def test_values_have_names() -> None:
             f"{PROBE} must be greater than or equal to 1. See `stillhouse plan --help`.\n",
         ),
         (["plan", "s.yaml", "--probe", "x"], 2, "", f"{PROBE} must be a whole number. See `stillhouse plan --help`.\n"),
+        (
+            ["evaluate", "s.yaml", "--confidence", "95"],
+            2,
+            "",
+            "error: Invalid value for '--confidence': must be less than or equal to 1. See `stillhouse evaluate --help`.\n",
+        ),
         (["biuld"], 2, "", "error: No such command 'biuld'. Did you mean 'build'? See `stillhouse --help`.\n"),
     ],
 )

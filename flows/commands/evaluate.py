@@ -13,6 +13,7 @@ from flows.commands.arguments import AsJson, LakePath, SpecPath, lake_at, loaded
 from flows.commands.printing import err, out, plain, print_json, print_table, spending_told
 from storage.errors import SpecError
 from storage.wording import counted
+from tasks.evaluation.intervals import CONFIDENCE, FEWEST, MOST, RESAMPLES
 
 Shown = tuple[list[str], list[list[str]]]
 
@@ -47,8 +48,8 @@ def evaluate(
         str | None, typer.Option("--k", metavar="NUMBERS", help="Of pass@k, as in 1,4.", show_default="1 and sampling.k")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Of the intervals.", show_default="the spec's")] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, metavar="N", help="Of the bootstrap.")] = 5_000,
-    confidence: Annotated[float, typer.Option(metavar="SHARE", help="Of an interval.")] = 0.95,
+    resamples: Annotated[int, typer.Option(min=FEWEST, max=MOST, metavar="N", help="Of the bootstrap.")] = RESAMPLES,
+    confidence: Annotated[float, typer.Option(min=0, max=1, metavar="SHARE", help="Of an interval.")] = CONFIDENCE,
     as_json: AsJson = False,
 ) -> None:
     """Let the spec's teachers answer its prompts, and compare them: pass@k by its verifiers, style, what was trained on.
