@@ -18,7 +18,7 @@ from storage import catalog
 from storage.errors import SpecError, UserError
 from storage.lake import Lake
 from storage.rot import verify, verify_build
-from storage.wording import counted
+from storage.wording import counted, first_line
 from tasks.destinations.choose import destination_at
 from tasks.export import ExportOptions, check_exports, export, make, scores_of
 from tasks.exporters.protocol import needs_distributions, needs_refuted
@@ -90,7 +90,7 @@ def _read(text: str, flag: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise SpecError(f"{flag}: the value can't be read as YAML: {str(error).splitlines()[0]}") from error
+        raise SpecError(f"{flag}: the value can't be read as YAML: {first_line(error)}") from error
 
 
 def check_export(

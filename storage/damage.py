@@ -22,7 +22,7 @@ from storage.lake import Lake, Manifest, read_manifest
 from storage.parquet import UNREADABLE, count_rows, read_batches, unreadable
 from storage.schemas import EMPTY, LATER, SNAPSHOTS, STORES
 from storage.sql import explained, literal
-from storage.wording import counted
+from storage.wording import counted, first_line
 
 BATCH = 256
 """Rows that are read at a time, and so the most that is lost in front of damage."""
@@ -262,7 +262,7 @@ def _catalog(lake: Lake, builds: set[str]) -> Iterator[Finding]:
         with duckdb.connect(str(path), read_only=True) as connection:
             listed = {row[0] for row in connection.execute("SELECT build_id FROM builds").fetchall()}
     except duckdb.Error as error:
-        yield Finding(kind="catalog", path=path, what=f"can't be opened: {str(error).splitlines()[0]}", remedy=remedy)
+        yield Finding(kind="catalog", path=path, what=f"can't be opened: {first_line(error)}", remedy=remedy)
         return
     if listed != builds:
         what = f"lists {counted(len(listed), 'build')}, and {len(builds):,} are here"

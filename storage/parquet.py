@@ -18,6 +18,7 @@ from storage import footers
 from storage.disk import refused, sync
 from storage.encodings import encodings
 from storage.errors import LakeDamaged, StorageError
+from storage.wording import first_line
 
 ROW_GROUP = 10_000
 """Rows: enough for zstd to do well, few enough to hold one in memory."""
@@ -249,6 +250,6 @@ def some_rows(path: Path, rows: npt.NDArray[np.int64]) -> Iterator[Some]:
 
 def unreadable(path: Path, error: BaseException) -> StorageError:
     """Return what to raise where a file of the lake can't be read: damage, unless it is a matter of rights or of memory."""
-    said = (str(error).splitlines() or [type(error).__name__])[0].rstrip(" .:")
+    said = first_line(error).rstrip(" .:")
     theirs = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno not in {None, errno.EIO})
     return StorageError(f"{path}: can't be read: {said}") if theirs else LakeDamaged(path, f"can't be read: {said}")

@@ -13,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from storage.errors import LakeDamaged, StorageError
+from storage.wording import first_line
 
 _FULL = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 
@@ -59,7 +60,7 @@ def explained() -> Iterator[None]:
         theirs = duckdb.IOException | duckdb.OutOfMemoryException | duckdb.InvalidInputException
         if type(error) is not duckdb.Error and not isinstance(error, theirs):
             raise
-        raise _told(str(error), short=isinstance(error, duckdb.OutOfMemoryException)) from error
+        raise _told(error, short=isinstance(error, duckdb.OutOfMemoryException)) from error
 
 
 def streamed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
@@ -67,11 +68,11 @@ def streamed(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
     except OSError as error:
-        raise _told(str(error), short="Out of Memory Error" in str(error)) from error
+        raise _told(error, short="Out of Memory Error" in str(error)) from error
 
 
-def _told(text: str, *, short: bool) -> StorageError:
-    line = text.splitlines()[0]
+def _told(error: BaseException, *, short: bool) -> StorageError:
+    line = first_line(error)
     if short:
         # Most of what doesn't fit into memory goes to the disk, so either may be short.
         return StorageError(

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from storage.disk import sync, writing
 from storage.errors import SetupError, StorageError
 from storage.variables import seconds_in
+from storage.wording import first_line
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -249,7 +250,7 @@ def explained(error: BaseException) -> str:  # noqa: PLR0911 - one for each thin
     if re.search(r"error sending request|connect|dns|connection|IncompleteMessage|broken pipe", text, re.IGNORECASE):
         where = f" at {endpoint()}" if endpoint() else ""
         return f"the store{where} can't be reached{_tried(text)}"
-    return _without_secrets((text.splitlines() or [type(error).__name__])[0])[:300]
+    return _without_secrets(first_line(error))[:300]
 
 
 def _tried(text: str) -> str:

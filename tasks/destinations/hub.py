@@ -11,6 +11,7 @@ from typing import Any
 
 from storage.disk import writing
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
+from storage.wording import first_line
 from tasks.destinations.place import MANIFEST, Place, foreign, own
 
 _URL = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/?")
@@ -89,8 +90,7 @@ class Hub:
         except StillhouseError:
             raise
         except Exception as error:  # noqa: BLE001 - the client's, the wire's, the disk's
-            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            said = lines[0].replace(self._token or "\0", "…")
+            said = first_line(error).replace(self._token or "\0", "…")
             raise StorageError(f"{self.shown}: can't be {done}: {said}") from None  # its chain may hold the request's headers
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from storage.disk import writing
 from storage.errors import SetupError, SpecError, StillhouseError, StorageError
+from storage.wording import first_line
 from tasks.destinations.place import MANIFEST, UNFINISHED, Place, foreign, own
 
 _NEW = ".new"
@@ -104,8 +105,7 @@ class Remote:
         except StillhouseError:
             raise
         except Exception as error:  # each file system has its own
-            said = (str(error).splitlines() or [""])[0] or type(error).__name__
-            raise StorageError(f"{self.shown}: can't be {done}: {said}") from error
+            raise StorageError(f"{self.shown}: can't be {done}: {first_line(error)}") from error
 
 
 class _Sending:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from storage.errors import SetupError
+from storage.wording import first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,8 +73,7 @@ def _load(name: str) -> Embedder:
     try:
         model: Any = StaticModel.from_pretrained(folder if folder.is_dir() else name, force_download=False)
     except Exception as error:  # its own errors, and those of the Hub's client, the tokenizer's and the file's
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SetupError(f"{name}: can't be loaded as a model2vec model: {said}") from error
+        raise SetupError(f"{name}: can't be loaded as a model2vec model: {first_line(error)}") from error
     if not np.isfinite(model.embedding).all():
         raise SetupError(f"{name}: has vectors that are no numbers; take another model")
     digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from storage.errors import SetupError, SpecError
+from storage.wording import first_line
 from tasks.teachers.reasoning import lost, split
 from tasks.teachers.weights import commit, revision
 from tasks.vocabulary import Vocabulary, vocabulary
@@ -195,8 +196,7 @@ class Chat:
                 )
             )
         except (TemplateError, TypeError, ValueError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise Unclear(f"the chat template refuses it: {said}") from error
+            raise Unclear(f"the chat template refuses it: {first_line(error)}") from error
 
 
 def _unasked(prompt: str, asked: Turns) -> str | None:
@@ -275,10 +275,8 @@ def _loaded(name: str, local: bool) -> Any:
     except Exception as error:  # whatever a foreign folder's files, or the way to the Hub, do to it
         if local and not (Path(name) / "tokenizer.json").exists():
             raise _without_one(name) from error
-        why = unreached or error
-        said = next((line for line in str(why).splitlines() if line.strip()), type(why).__name__)
         where = "can't be read" if local else "is no local folder, and can't be had from the Hub"
-        raise SetupError(f"exports: tokenizer: {name} {where}: {said}") from error
+        raise SetupError(f"exports: tokenizer: {name} {where}: {first_line(unreached or error)}") from error
     if not found.is_fast:
         raise _without_one(name)
     return found

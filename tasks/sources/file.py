@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from storage.errors import SourceError
-from tasks.sources.shown import first_line
+from tasks.sources.shown import said_of
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 
@@ -78,4 +78,4 @@ def missing(name: str, error: FileNotFoundError, *, url: str) -> SourceError:
     cause = error.__cause__
     if cause is None or isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == HTTPStatus.NOT_FOUND:
         return SourceError(f"{name}: no such file")
-    return SourceError(f"{name}: can't be reached: {first_line(cause, url)}")
+    return SourceError(f"{name}: can't be reached: {said_of(url, cause)}")

@@ -16,7 +16,7 @@ from tasks.sources.asides import aside
 from tasks.sources.file import File, missing
 from tasks.sources.options import PromptSource
 from tasks.sources.readers import readable
-from tasks.sources.shown import first_line, shown
+from tasks.sources.shown import said_of, shown
 from tasks.sources.splits import HIDDEN, Folder, chosen
 
 _PATTERN = "*?["
@@ -138,9 +138,9 @@ def _system(url: str) -> tuple[Any, str]:
     except ValueError as error:
         if "Protocol not known" in str(error):
             raise SourceError(f"{shown(url)}: {scheme}:// isn't known; use a path, https://, s3://, gs://, hf://, …") from error
-        raise SourceError(f"{shown(url)}: {first_line(error, url)}") from error
+        raise SourceError(f"{shown(url)}: {said_of(url, error)}") from error
     except OSError as error:  # of an archive that is opened for what is in it
-        raise SourceError(f"{shown(url)}: can't be read: {error.strerror or first_line(error, url)}") from error
+        raise SourceError(f"{shown(url)}: can't be read: {error.strerror or said_of(url, error)}") from error
     return system, path
 
 
@@ -154,5 +154,5 @@ def _asking(url: str) -> Iterator[None]:
         raise missing(shown(url), error, url=url) from error
     except Exception as error:
         # Each file system has errors of its own, and not one class for them.
-        said = first_line(error, url)
+        said = said_of(url, error)
         raise SourceError(f"{shown(url)}: can't be listed: {type(error).__name__}: {said}") from error

@@ -12,7 +12,7 @@ from tasks.sources import arrays, lines, tables
 from tasks.sources.file import File, missing
 from tasks.sources.options import Fields
 from tasks.sources.prompts import Row
-from tasks.sources.shown import first_line
+from tasks.sources.shown import said_of
 
 Reader = Callable[[File, Fields], Iterator[tuple[str, Row]]]
 LINES: dict[str, Reader] = {
@@ -51,10 +51,10 @@ def rows(file: File, fields: Fields) -> Iterator[tuple[str, Row]]:
         raise missing(file.name, error, url=file.path) from error
     except OSError as error:
         what = "can't be unpacked" if packed and error.errno is None else "can't be read"
-        raise SourceError(f"{file.name}: {what}: {error.strerror or first_line(error, file.path)}") from error
+        raise SourceError(f"{file.name}: {what}: {error.strerror or said_of(file.path, error)}") from error
     except Exception as error:
         if file.system is None:
             raise
         # Each file system has errors of its own, and not one class for them.
-        said = first_line(error, file.path)
+        said = said_of(file.path, error)
         raise SourceError(f"{file.name}: can't be read: {type(error).__name__}: {said}") from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from storage.wording import first_line
+
 _QUERY = re.compile(r"(https?://[^\s?'\"<>]*)\?[^\s'\"<>]+", re.IGNORECASE)
 """Of the web alone: elsewhere `?` is a pattern's."""
 
@@ -13,8 +15,8 @@ def shown(text: str) -> str:
     return _QUERY.sub(r"\1?…", text)
 
 
-def first_line(error: BaseException, url: str) -> str:
+def said_of(url: str, error: BaseException) -> str:
     """Return the first line of what a library says of a URL, or its class where it says nothing, without the URL's query."""
-    said = shown((str(error).splitlines() or [""])[0]) or type(error).__name__
+    said = shown(first_line(error))
     _, _, query = url.partition("?") if shown(url) != url else ("", "", "")
     return said.replace(query, "…") if query else said
