@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from dataclasses import dataclass
+from typing import ClassVar, cast
 
 import anthropic as official
 import httpx2
@@ -17,7 +17,7 @@ from anthropic.types.messages.batch_create_params import Request as Entry
 from storage.errors import BadResponse, SetupError, StillhouseError, Unavailable
 from tasks.teachers.anthropic import AnthropicTeacher
 from tasks.teachers.anthropic import make as make_one
-from tasks.teachers.batch_sdk import understood
+from tasks.teachers.batch_sdk import SdkBatchTeacher, understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
 from tasks.teachers.bodies import parsed, texts
 from tasks.teachers.options import TeacherOptions
@@ -46,35 +46,16 @@ _STATUSES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnthropicBatchTeacher:
+class AnthropicBatchTeacher(SdkBatchTeacher[AnthropicTeacher, official.AsyncAnthropic]):
     """Asks `POST {base_url}/messages/batches`."""
 
     most_requests: ClassVar[int] = 100_000
     most_bytes: ClassVar[int] = 256_000_000
 
-    one: AnthropicTeacher
-    """Knows the form of a single request and of its answer."""
-    _client: official.AsyncAnthropic = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
+    def _connected(self) -> official.AsyncAnthropic:
         # The SDK adds /v1 to these paths itself.
         root = self.one.base_url.removesuffix("/").removesuffix("/v1")
-        client = cast("official.AsyncAnthropic", self.one.directly()).copy(base_url=root)
-        object.__setattr__(self, "_client", client)
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """As without batches: they change nothing about the answer."""
-        return self.one.identity
-
-    def check(self, parameters: Mapping[str, Any]) -> None:
-        """Raise SpecError where the API would refuse them."""
-        self.one.check(parameters)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-        await self.one.aclose()
+        return super()._connected().copy(base_url=root)
 
     def measure(self, request: Request) -> int:
         """Return the bytes of a request, with a custom id of the API's longest."""

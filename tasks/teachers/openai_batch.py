@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, cast
 
 import openai as official
 import orjson
 
 from storage.errors import BadResponse, RateLimited, SetupError, StillhouseError, Unavailable
-from tasks.teachers.batch_sdk import understood
+from tasks.teachers.batch_sdk import SdkBatchTeacher, understood
 from tasks.teachers.batches import SLACK_S, BatchState, lines
 from tasks.teachers.bodies import parsed, texts
 from tasks.teachers.chat import OpenAITeacher
@@ -30,33 +30,11 @@ _ENDED = frozenset({"completed", "expired", "cancelled", "failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenAIBatchTeacher:
+class OpenAIBatchTeacher(SdkBatchTeacher[OpenAITeacher, official.AsyncOpenAI]):
     """Asks `POST {base_url}/files` and `{base_url}/batches`."""
 
     most_requests: ClassVar[int] = 50_000
     most_bytes: ClassVar[int] = 200_000_000
-
-    one: OpenAITeacher
-    """Knows the form of a single request and of its answer."""
-
-    _client: official.AsyncOpenAI = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_client", cast("official.AsyncOpenAI", self.one.directly()))
-
-    @property
-    def identity(self) -> Mapping[str, Any]:
-        """As without batches: they change nothing about the answer."""
-        return self.one.identity
-
-    def check(self, parameters: Mapping[str, Any]) -> None:
-        """Raise SpecError where the API has no way to say them."""
-        self.one.check(parameters)
-
-    async def aclose(self) -> None:
-        """Close the connections."""
-        await self._client.close()
-        await self.one.aclose()
 
     def measure(self, request: Request) -> int:
         """Return the bytes of a request's line, with a custom id of the API's longest."""

@@ -177,6 +177,10 @@ class SdkTeacher(ABC):
         """Return the SDK's client over these connections, with retries off."""
 
     @abstractmethod
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Raise SpecError where the API has no way to say them."""
+
+    @abstractmethod
     def fields(self, request: Request) -> dict[str, Any]:
         """Return the fields of a request's body, but for the model and what the spec adds."""
 
