@@ -21,7 +21,7 @@ _LONGEST = 100_000_000
 """Bytes of a header: the format's own bound."""
 
 
-def counted(folder: Path) -> int | None:
+def parameters(folder: Path) -> int | None:
     """Return how many parameters a model's folder has, by the headers of its safetensors. None where there are none to read.
 
     Weights that are tied are saved once, and so count once. Quantised weights that are packed count as they are packed.
@@ -44,7 +44,7 @@ def _elements(path: Path) -> int:
 
 def told(teachers: Mapping[str, float | None], student: Path) -> list[str]:
     """Return a line for each teacher from which a student differs by more than ten times. `teachers`: their billions, by name."""
-    own = counted(student)
+    own = parameters(student)
     if not own:
         return []
     lines = []

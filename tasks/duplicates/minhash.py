@@ -72,9 +72,9 @@ def shape(threshold: float, num_perm: int) -> Shape | None:
     return best
 
 
-def shingles(texts: Sequence[str] | pa.Array, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:
+def shingles(texts: Sequence[str] | pa.Array, n: int) -> tuple[Hashes, Offsets]:
     """Return the hashes of each text's n-grams of words, one text behind the other, and where each text's begin and end."""
-    return ngrams(*words_of(texts), n, other=other)
+    return ngrams(*words_of(texts), n)
 
 
 def ngrams(words: Hashes, counts: Offsets, n: int, *, other: bool = False) -> tuple[Hashes, Offsets]:

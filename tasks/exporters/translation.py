@@ -103,7 +103,6 @@ class Translator:
             same = teacher.sha256 == student.sha256
             found = [number if same else self._id(token) for number, token in enumerate(teacher.tokens)]
             self._table = np.array([-1 if token is None else number for number, token in zip(found, teacher.tokens, strict=True)])
-            self._same = same
 
     def translate(self, learnt: Learnt, given: Positions) -> Taught:
         """Return what is taught of a conversation by the distributions of its sample."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.distillation.capacity_gap import counted, of_spec, told
+from tasks.distillation.capacity_gap import of_spec, parameters, told
 
 
 def weights(path: Path, *shapes: tuple[int, ...]) -> None:
@@ -17,20 +17,20 @@ def weights(path: Path, *shapes: tuple[int, ...]) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text)
 
 
-def test_counted(tmp_path: Path):
+def test_parameters(tmp_path: Path):
     """Parameters are counted over all files, by their shapes; a scalar is one."""
     weights(tmp_path / "model-1.safetensors", (10, 20), (7,))
     weights(tmp_path / "model-2.safetensors", (3, 2, 1), ())
-    assert counted(tmp_path) == 214
+    assert parameters(tmp_path) == 214
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x02\0\0\0\0\0\0\0[]", b'\x08\0\0\0\0\0\0\0{"a": 1}'])
 def test_no_weights(tmp_path: Path, content: bytes):
     """Of what is no file of weights nothing is known; whoever loads it will say why."""
-    assert counted(tmp_path) is None
-    assert counted(tmp_path / "nowhere") is None
+    assert parameters(tmp_path) is None
+    assert parameters(tmp_path / "nowhere") is None
     (tmp_path / "model.safetensors").write_bytes(content)
-    assert counted(tmp_path) is None
+    assert parameters(tmp_path) is None
 
 
 @pytest.mark.parametrize(

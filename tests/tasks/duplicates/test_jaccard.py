@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.duplicates.jaccard import Grams
-from tasks.duplicates.minhash import shingles
+from tasks.duplicates.minhash import ngrams, shingles, words_of
 
 
 def test_by_the_book(tmp_path: Path):
@@ -30,7 +30,7 @@ def test_by_the_book(tmp_path: Path):
 
 def test_of_two_sorts(tmp_path: Path):
     """Where a text has two parts, the lower of their similarities counts."""
-    one, other = shingles(["a", "a"], 1)[0], shingles(["b", "c"], 1, other=True)[0]
+    one, other = shingles(["a", "a"], 1)[0], ngrams(*words_of(["b", "c"]), 1, other=True)[0]
     with Grams(tmp_path / "grams", 2) as grams:
         grams.add(np.arange(2), np.stack([one, other], axis=1).ravel(), np.array([0, 2, 4]))
         assert grams.similarities(np.array([1, 1]), np.array([0, 1])).tolist() == [0.0, 1.0]
