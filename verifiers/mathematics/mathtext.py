@@ -73,6 +73,8 @@ _PLAIN = {
     "⟩": ")",
     "\u2223": "|",
 }
+_WORDED_POWERS = {"square": "^2", "sq": "^2", "cubic": "^3"}
+"""Words before a unit."""
 _CONSTANTS = {
     "pi": "pi",
     "infty": "oo",
@@ -312,7 +314,7 @@ def _words(text: str) -> list[Token]:
     found: list[Token] = []
     words = _PER.sub(r"/\1", text).replace("°", " ° ").replace("%", " % ").split()
     for i, word in enumerate(words):
-        power = {"square": "^2", "sq": "^2", "cubic": "^3"}.get(word.lower().rstrip("."))
+        power = _WORDED_POWERS.get(word.lower().rstrip("."))
         plain = re.sub(r"[.,]$", "", word)
         if plain in _WORDS_OF_LISTS:
             found.append(Token("word", plain, ""))
@@ -327,7 +329,7 @@ def _words(text: str) -> list[Token]:
         elif power and i + 1 < len(words) and words[i + 1].rstrip(".") in UNITS:
             continue
         elif plain in UNITS or plain.lower() in UNITS:
-            before = {"square": "^2", "sq": "^2", "cubic": "^3"}.get(words[i - 1].lower().rstrip(".")) if i else None
+            before = _WORDED_POWERS.get(words[i - 1].lower().rstrip(".")) if i else None
             found.append(Token("unit", (UNITS.get(plain) or UNITS[plain.lower()]) + (before or ""), ""))
         else:
             found += _compound(plain) or [Token("word", word, "")]
