@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -187,21 +187,34 @@ async def _carried_out(
         run.stop = stop
         # What is left then is to show it: who waits for the outcome may leave that, and a signal is for them.
         then = hearing.close if watch.outcome is not None else lambda: None
-        try:
-            with served(watch.metrics, run.progress, run.spec.dataset, say):
-                async with watched(run, show=watch.show) as watcher:
-                    with outcome.noting(then):
-                        async with run:
-                            context.RUN.set(run)
-                            found = await steps(run, watcher)
-                        outcome.found(found)
-                    if after is not None and watcher is not None:
-                        await after(run, watcher, found)
-        except UserError as error:
-            if watch.show and not isinstance(error, Interrupted):
-                events.ended(run.spec.dataset, run.build_id, error, run.progress)
-            raise
+        with _end_shown(run, show=watch.show), served(watch.metrics, run.progress, run.spec.dataset, say):
+            async with watched(run, show=watch.show) as watcher:
+                with outcome.noting(then):
+                    found = await _found(run, watcher, steps)
+                    outcome.found(found)
+                if after is not None and watcher is not None:
+                    await after(run, watcher, found)
         return found
+
+
+@contextlib.contextmanager
+def _end_shown(run: Run, *, show: bool) -> Iterator[None]:
+    """Say in an event what ends a run, where somebody looks: no event of an interruption, which is somebody's own."""
+    try:
+        yield
+    except UserError as error:
+        if show and not isinstance(error, Interrupted):
+            events.ended(run.spec.dataset, run.build_id, error, run.progress)
+        raise
+
+
+async def _found(
+    run: R, watcher: Watcher | None, steps: Callable[[R, Watcher | None], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Return what a run's steps find. The lake is free again by then."""
+    async with run:
+        context.RUN.set(run)
+        return await steps(run, watcher)
 
 
 async def draw(run: Run) -> None:
