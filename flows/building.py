@@ -50,6 +50,7 @@ from tasks.license import licenses
 from tasks.measures import breakdown
 from tasks.measures.measure import measure
 from tasks.orders import PROMPTS, Staged
+from tasks.outcomes import Answered, Counts
 from tasks.prepare import Prepared, spread
 from tasks.rejudge import judge_stored
 from tasks.report import Summary
@@ -332,18 +333,15 @@ class Run:
         before = next((build["measures"]["diversity"] for build in earlier if build.get("measures")), None)
         fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         with workspace.sparing():
-            counts: dict[str, Any] = outcomes.counts(workspace) | outcomes.answered(workspace)
+            counts, answered = outcomes.counts(workspace), outcomes.answered(workspace)
             warnings = [told for told in (lost, *concerns(workspace, counts, spec.select.split), *fallen) if told]
-        counts |= {"measures": measures, "warnings": warnings}
-        if spec.template.strategies:
-            counts["by_strategy"] = breakdown.by_strategy(workspace, breakdown.CURATED)
-            counts["by_tag_and_strategy"] = breakdown.by_tag_and_strategy(workspace, breakdown.CURATED)
         for warning in warnings:
             self.say(warning)
-        return self._summary(counts)
+        return self._summary(counts, answered, measures, warnings)
 
-    def _summary(self, counts: dict[str, Any]) -> Summary:
-        spending, spec = self.progress.spending, self.spec
+    def _summary(self, counts: Counts, answered: Answered, measures: Mapping[str, Any], warnings: Sequence[str]) -> Summary:
+        spending, spec, workspace = self.progress.spending, self.spec, self._workspace
+        apart = bool(spec.template.strategies)
         judging = [teacher.name for teacher in spec.teachers if not teacher.draw]
         return Summary(
             dataset=spec.dataset,
@@ -353,17 +351,20 @@ class Run:
             cost_usd=spending.cost_usd,
             tokens_in=spending.tokens_in,
             tokens_out=spending.tokens_out,
-            by_teacher=costs.by_teacher(
-                self._workspace, spending, drawing=[arm.teacher.name for arm in spec.arms], judging=judging
-            ),
-            saved=costs.saved(self._workspace, spec.sampling, [arm.teacher for arm in spec.arms], spec.cascades),
+            by_teacher=costs.by_teacher(workspace, spending, drawing=[arm.teacher.name for arm in spec.arms], judging=judging),
+            saved=costs.saved(workspace, spec.sampling, [arm.teacher for arm in spec.arms], spec.cascades),
             elapsed_s=time.monotonic() - self._began,
             lake=self.lake.where,
             created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
             spec_hash=spec.hash,
             version=version("stillhouse"),
             grown=self._growth.counts() if self._growth is not None else [],
+            by_strategy=breakdown.by_strategy(workspace, breakdown.CURATED) if apart else {},
+            by_tag_and_strategy=breakdown.by_tag_and_strategy(workspace, breakdown.CURATED) if apart else {},
+            measures=measures,
+            warnings=warnings,
             **counts,
+            **answered,
         )
 
     async def land(self, summary: Summary) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from storage.sql import literal
 from storage.workspace import Workspace
@@ -194,7 +195,31 @@ def _judge(workspace: Workspace, rule: Rule, verifiers: Sequence[Named], *, addr
     workspace.execute("DROP TABLE found")
 
 
-def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
+class Counts(TypedDict):
+    """What became of the slots that were asked for."""
+
+    requested: int
+    """kept + rejected + failed."""
+    reused: int
+    """Samples that the lake had."""
+    kept: int
+    """Traces."""
+    rejected: dict[str, int]
+    """By stage."""
+    failed: int
+    """Without a response."""
+
+
+class Answered(TypedDict):
+    """How many slots that somebody was asked for have responses."""
+
+    responses: int
+    """Those."""
+    accepted: int
+    """Of these, responses that were wanted and that the verifiers accepted."""
+
+
+def counts(workspace: Workspace) -> Counts:
     """Return requested, reused, kept, rejected by stage, and failed. They add up, or this raises: it would be a defect."""
     kept = failed = requested = 0
     rejected: dict[str, int] = {}
@@ -216,7 +241,7 @@ def counts(workspace: Workspace) -> dict[str, int | dict[str, int]]:
     return {"requested": requested, "reused": reused, "kept": kept, "rejected": rejected, "failed": failed}
 
 
-def answered(workspace: Workspace) -> dict[str, int]:
+def answered(workspace: Workspace) -> Answered:
     """Return how many of the slots that somebody was asked for have responses, and of how many these were wanted and accepted."""
     refused = "coalesce(stage IN ('draw', 'verify'), FALSE)"
     ((responses, accepted),) = workspace.rows(
