@@ -12,6 +12,7 @@ import unicodedata
 from storage.records import REFUSED, Prompt, Sample
 from verifiers.protocol import Finding, verifier
 from verifiers.reading.declining import BETWEEN, DECLINES, DECLINES_SORRY, GREETS, MAY_DECLINE, REGRETS
+from verifiers.reading.preambles import DECLINES_AFTER, MAY_DECLINE_AFTER, MAY_PREAMBLE, PREAMBLE
 from verifiers.reading.thinking import spoken
 
 HEAD = 400
@@ -26,7 +27,11 @@ _POLITE = re.compile(unicodedata.normalize("NFC", rf"(?:(?:{REGRETS}|{GREETS})(?
 """What may stand before the words that decline."""
 _SURE, _UNSURE, _SORRY = (
     re.compile(unicodedata.normalize("NFC", pattern), re.VERBOSE)
-    for pattern in (f"{DECLINES}|{DECLINES_SORRY}", MAY_DECLINE, REGRETS)
+    for pattern in (
+        f"{PREAMBLE}?(?:{DECLINES}|{DECLINES_SORRY})|{DECLINES_AFTER}",
+        f"{MAY_PREAMBLE}?(?:{MAY_DECLINE})|{MAY_DECLINE_AFTER}",
+        REGRETS,
+    )
 )
 _EXACT = re.compile(r"\b(?:exact|single\b|exakt|exat|esatt|precis|précis|genau|точн|dokładn|přesn)|精确|准确|正確な|정확")
 """Who can't give the exact number may give another."""
@@ -42,7 +47,7 @@ _SEEN = str.maketrans("\u2019\u2018\u02bc\u00a0", "''' ", '*_#>"“”„«»')
 """Quotes of one kind, and no Markdown."""
 
 
-@verifier(version="8", isolated=False, pure=True)
+@verifier(version="9", isolated=False, pure=True)
 class Refusal:
     """Passes a response that doesn't decline to answer, by its finish reason and by how it begins.
 
