@@ -32,20 +32,27 @@ LIKELY = 0.5
 """A response fails where some other language is at least so probable: what might be anything is no other language."""
 _IDEOGRAPHS = "\u2e80"
 """The first sign of the scripts of which one says as much as several letters."""
+_FORMS = {"wuu": "zh", "yue": "zh", "ary": "ar", "arz": "ar", "nn": "no", "ltg": "lv", "sdh": "ku", "uzs": "uz"}
+"""Codes that the model has for a form of a language, by ISO 639-3, and that language's. It often takes Chinese for `wuu`."""
+_ALIKE = frozenset({"bs", "hr", "sr"})
+"""What the model, and often a reader, can't tell apart: one of them is no other language than the other."""
 _LEFT_OUT = re.compile(
     r"`[^`\n]{1,400}`"  # code in a line
-    r"|\$\$.{1,2000}?\$\$|\$[^$\n]{1,400}\$|\\\[.{1,2000}?\\\]|\\\(.{1,400}?\\\)|\\[a-zA-Z]+"  # formulas
+    r"|\$\$.{1,2000}?\$\$|(?<!\\)\$(?=[^\s$])[^$\n]{1,400}(?<=\S)\$(?!\d)"  # as Pandoc has it: "$5 and $6" are prices
+    r"|\\\[.{1,2000}?\\\]|\\\(.{1,400}?\\\)|\\[a-zA-Z]+"  # formulas
     r"|https?://\S{1,400}|</?[a-zA-Z][^<>\n]{0,200}>",
     re.DOTALL,
 )
+_SIGNS = regex.compile(r"(?:[\p{N}\p{S}\p{Z}\s*#_/\\]|(?<!\p{L})-|-(?!\p{L}))++")
+"""What is of no language, numbers, symbols, Markdown: the more of it, the less sure is the model."""
 _PILED = regex.compile(r"\p{M}{4,}+")
 """Accents upon accents: no language's, and Unicode's normal form takes the square of their number."""
 
 
 # Of a megabyte, 30,000 characters are judged.
-@verifier(version="3", isolated=False, pure=True)
+@verifier(version="4", isolated=False, pure=True)
 class Language:
-    """Passes a response that is written in an expected language. Code, formulas and addresses don't count.
+    """Passes a response that is written in an expected language. Code, formulas, numbers, addresses don't count.
 
     Nor does a chain of thought at its beginning; one that never ends leaves it undecided. Too short a text, or one that might be
     in several languages, is left undecided. The answer is the likeliest language, the score how probable the expected ones are.
@@ -75,13 +82,15 @@ class Language:
         letters = sum(1 + (character >= _IDEOGRAPHS) for character in text if character.isalpha())
         if letters < self.min_letters:
             return Finding(passed=None, reason=f"{letters} letters are too few to tell a language")
-        ranked = _identifier(self._known).rank(text)
+        ranked = self._ranked(text)
         likeliest, probability = ranked[0]
         expected = min(1.0, sum(each for code, each in ranked if code in self.expect))
+        alike = likeliest in _ALIKE and not _ALIKE.isdisjoint(self.expect)
+        another = likeliest not in {*self.expect, NO_LANGUAGE} and not alike and probability >= LIKELY
         passed = None
         if expected >= self.confidence:
             passed = True
-        elif 1 - expected >= self.confidence and likeliest not in {*self.expect, NO_LANGUAGE} and probability >= LIKELY:
+        elif another and 1 - expected >= self.confidence:
             passed = False
         reason = f"{likeliest} at {probability:.0%}, {' or '.join(self.expect)} at {expected:.0%}"
         return Finding(passed=passed, score=expected, reason=reason, answer=likeliest)
@@ -92,6 +101,15 @@ class Language:
         for code in (*self.expect, *self.candidates):
             if code not in known:
                 raise SpecError(f"language: {code!r} is no language that the model knows; {nearest(code, known)}")
+
+    def _ranked(self, text: str) -> list[tuple[str, float]]:
+        """Return the languages with their probabilities, likeliest first; a form counts as its language, unless it is named."""
+        found: dict[str, float] = {}
+        for code, probability in _identifier(self._known).rank(text):
+            named = code in {*self.expect, *self.candidates}
+            language = str(code if named else _FORMS.get(str(code), code))
+            found[language] = found.get(language, 0.0) + float(probability)
+        return sorted(found.items(), key=lambda each: -each[1])
 
     @property
     def _known(self) -> tuple[str, ...]:
@@ -105,7 +123,7 @@ def _prose(text: str) -> str:
         third = MAX_READ // 3
         middle = len(text) // 2
         text = "\n".join((text[:third], text[middle : middle + third], text[-third:]))
-    without: str = _PILED.sub("", _LEFT_OUT.sub(" ", text))
+    without: str = _SIGNS.sub(" ", _PILED.sub("", _LEFT_OUT.sub(" ", text)))
     return without.strip()
 
 
