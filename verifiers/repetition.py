@@ -30,11 +30,16 @@ SHORT = 30
 """Words of a line that may be a list's or a table's: such lines have words in common, and each says something else."""
 _WORD = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\s\u2e80-\u9fff\uf900-\ufaff]+")
 """Chinese and Japanese put no space between words: each of their characters is one here, and two of them a word."""
-_NUMBER = re.compile(r"\d[\d.,]*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SENTENCE = re.compile(r"(?<=[\u3002\uff01\uff1f\uff1b])|(?<=[.!?;])(?=\s)")
+_CLAUSE = re.compile(r"(?<=[\uff0c\u3001])|(?<=,)(?=\s)")
+"""Where a sentence ends within a line, and where a clause does."""
+COMPUTES = 3
+"""Numbers of a sentence that computes something, such as 2 times 7 is 14: others like it say something else."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
 
 
-@verifier(version="3", limit_s=20, pure=True)
+@verifier(version="4", limit_s=20, pure=True)
 class Repetition:
     """Passes a response that doesn't repeat itself: neither in a loop at its end, nor too much overall.
 
@@ -112,17 +117,39 @@ def _shares(text: str, scale: int) -> Iterator[tuple[str, float, float]]:
         yield f"{what}, by number", again.total() / len(stripped), bounds[0]
         chars = sum(map(len, stripped))
         yield f"{what}, by characters", sum(len(part) * times for part, times in again.items()) / chars, bounds[1]
-    lines = [[word.casefold() for word in _WORD.findall(line) if any(map(str.isalnum, word))] for line in text.splitlines()]
-    if said := [word for line in lines for word in line]:
-        yield from _ngrams(said, [place for line in lines for place in [_says(line, scale)] * len(line)], scale)
+    said, within = list[str](), list[str]()
+    for line in text.splitlines():
+        for words, place in _told_apart(line, scale):
+            said += words
+            within += [place] * len(words)
+    if said:
+        yield from _ngrams(said, within, scale)
 
 
-def _says(line: Sequence[str], scale: int) -> str:
-    """Return by what a short line is told from others, whose words repeat its own only where all do; empty for a long one.
+def _told_apart(line: str, scale: int) -> Iterator[tuple[list[str], str]]:
+    """Yield the words of a line, and by what they are told from others that repeat them only where all is the same.
 
-    The first number may only count the lines: "Step 5: I will check that again" says what step 4 said.
+    A short line is told so by what it says but for its first number, which may only count the lines: "Step 5: I will check that
+    again" says what step 4 said. Of a longer one each short sentence or clause is that computes something, but for that number.
     """
-    return "" if len(line) > SHORT * scale else _NUMBER.sub("", " ".join(line), count=1)
+    words = _words(line)
+    if len(words) <= SHORT * scale:
+        yield words, _NUMBER.sub("", " ".join(words), count=1)
+        return
+    for sentence in _SENTENCE.split(line):
+        for clause in [sentence] if len(_words(sentence)) <= SHORT * scale else _CLAUSE.split(sentence):
+            words = _words(clause)
+            yield words, _computed(" ".join(words)) if len(words) <= SHORT * scale else ""
+
+
+def _computed(said: str) -> str:
+    """Return what is computed, but for the first number, wherever it stands; empty where nothing is."""
+    first, *others = _NUMBER.findall(said) or [""]
+    return _NUMBER.sub(lambda number: "" if number[0] == first else number[0], said) if len(others) >= COMPUTES - 1 else ""
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text) if any(map(str.isalnum, word))]
 
 
 def _ngrams(words: Sequence[str], within: Sequence[str] = (), scale: int = 1) -> Iterator[tuple[str, float, float]]:

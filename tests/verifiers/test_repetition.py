@@ -99,10 +99,21 @@ FRAMES = {
     "steps": "\n".join(f"Step {i}: We add {i} to the running total, which makes {i * (i + 1) // 2}." for i in range(1, 50)),
     "names": "\n".join(f"- The capital of {a} is the city of {b}." for a, b in pairwise(WORDS[:60])),
     "Chinese": CHINESE,
+    "Chinese steps": "".join(f"第{i}步：计算{i}乘以7等于{i * 7}。" for i in range(1, 40)),
+    "Chinese clauses": "".join(f"{i}乘以7等于{i * 7}，" for i in range(1, 60)),
+    "steps in a line": " ".join(f"Step {i}: compute {i} times 7, which is {i * 7}." for i in range(1, 40)),
+    "long steps in a line": " ".join(
+        f"Step {i}: we take the number {i} and multiply it by seven, which gives us {i * 7}." for i in range(1, 40)
+    ),
+    "clauses in a line": ", ".join(f"{i} multiplied by 7 is {i * 7}" for i in range(1, 60)),
 }
 AGAIN = {
     "a counter": "\n".join(f"Step {i}: I will check that the answer is right once more." for i in range(40)),
     "one line": " ".join(f"Let me check that the answer {i} is right once more." for i in range(40)),
+    "a Chinese counter": "".join(f"第{i}步：我们再检查一遍这个答案。" for i in range(1, 60)),
+    "a counter named twice": " ".join(f"Step {i}: attempt {i} says what attempt {i} said, once more." for i in range(1, 60)),
+    "one computation": "".join(f"第{i}步：计算6乘以7等于42。" for i in range(1, 60)),
+    "a computation in turns": " ".join(f"Step {i}: that {i} times 7 is {i % 2 * 7} is right." for i in [3, 4] * 25) + " So.",
     "in turns": "\n".join(f"Let me try x = {i}.\nThat isn't right, so I go on with the next one." for i in range(40)),
     "Chinese": "答案如下。" + "我们再检查一遍这个答案,因为它可能是错误的。" * 60 + "所以答案是七。",
     "Japanese": "この答えをもう一度確認します。" * 60 + "以上です。",
