@@ -33,7 +33,9 @@ _SURE, _UNSURE, _SORRY = (
         REGRETS,
     )
 )
-_EXACT = re.compile(r"\b(?:exact|single\b|exakt|exat|esatt|precis|précis|genau|точн|dokładn|přesn)|精确|准确|正確な|정확")
+_EXACT = re.compile(
+    r"\b(?:exact|certainty|single\b|exakt|exat|esatt|precis|précis|genau|точн|dokładn|přesn)|精确|准确|正確な|정확"
+)
 """Who can't give the exact number may give another."""
 _ATTEMPTS = re.compile(
     r"[^.!?\n]{0,120}?[,;\u2014-]? but (?:here(?:'s| is| are)|i(?:'ll| will| can)|let me)\b"
@@ -41,6 +43,15 @@ _ATTEMPTS = re.compile(
     r"|[^.!?\n]{0,30}?\badvice,? but (?:here|in general|generally|i can (?:tell|explain|share))\b"
 )
 """Behind the words that decline: what is asked for follows, as well as it goes. "But here is a hotline" doesn't."""
+_TOLD = re.compile(
+    r"[^.!?\n]{0,80}?[,;\u2014-] ?(?:(?!(?:as|i|like|that)\b)\w+ ){0,2}?"
+    r"(?:said|says|thought|wrote|writes|replied|whispered|shouted|cried|answered|sang|sagte|dachte|dit|dijo|disse|сказал[аи]?)\b"
+    r"|[^\u3002\uff01\uff1f\n]{0,30}?\uff0c\w{1,6}[说想道]\b"
+    r"|[^.!?\n]{0,40}?\b(?:yet|until|unless|without(?! (?:\w+ ){0,2}?(?:permission|consent|authori|knowledge)))\b"
+)
+"""Behind the words that decline: who says so in a story, or what they still want."""
+_OFFERED = re.compile(r"\b(?:your|the|this|kind)\ (?:\w+\ )?(?:offer|invitation|proposal)\b")
+"""What is declined in a letter."""
 _QUOTED = re.compile(r"""\s*(?:"[^"\n]{1,300}"|“[^”\n]{1,300}”|«[^»\n]{1,300}»|„[^“”\n]{1,300}[“”])\s*[\w,]""")
 """A quotation that something follows: "I can't help you," said the wizard."""
 _SEEN = str.maketrans("\u2019\u2018\u02bc\u00a0", "''' ", '*_#>"“”„«»')
@@ -87,9 +98,14 @@ def declines(response: str) -> bool:
 
 
 def _declined(head: str, rest: str) -> bool:
-    """Whether a beginning, or the same without what is only polite, declines for certain: not what lacks exactness alone."""
+    """Whether a beginning, or the same without what is only polite, declines for certain.
+
+    A letter or a story doesn't, nor does what lacks exactness alone.
+    """
     found = _SURE.match(rest) or _SURE.match(head)
-    if found is None or _ATTEMPTS.match(found.string, found.end()):
+    if found is None or _OFFERED.search(found[0]):
+        return False
+    if _ATTEMPTS.match(found.string, found.end()) or _TOLD.match(found.string, found.end()):
         return False
     return not _EXACT.search(found.string, found.start(), found.end() + NEAR)
 

@@ -34,7 +34,8 @@ REGRETS = r"""(?:
     | λυπάμαι | δυστυχώσ | συγγνώμη | (?:אני\ )?מצטער(?:ת)? | לצערי | סליחה)\b
     # What it is that speaks
     | as\ an?\ (?:(?!(?:who|of|in|on|about|for|with|to|that)\b)[\w-]{1,15},?\ ){0,5}?(?:ai|large\ language|language|artificial)\b
-        (?!\ (?:researcher|engineer|scientist|developer|expert|student|teacher|professor)\b)(?>(?:(?!\bi\b)[^.,\n]){0,60})
+        (?!\ (?:\w+\ )?(?:researcher|engineer|scientist|developer|expert|student|teacher|professor)\b)
+        (?>(?:(?!\bi\b)[^.,\n]){0,60})
     | als\ (?:(?:eine?|verantwortungs\w+|reines?|großes)\ ){0,3}(?:ki(?:-\w+)?|sprachmodell|künstliche\ intelligenz)\b
         (?!-)(?>(?:(?!\b(?:kann|darf|werde|möchte|muss|ist)\b)[^.,\n]){0,60})
     | как\ (?:языковая\ модель|ии(?:-\w+)?|искусственный\ интеллект|ответственный\ \w+)(?=,|\ (?:я|не)\b)
@@ -72,7 +73,8 @@ _NOT_AT_ALL = r"(?!stress|emphasi|overstate|imagine|recall|remember|find|see|hel
 VERBS = r"""(?:
     provide | offer | give | condone | supply | share | write | create | generate | produce | answer | respond\ to | discuss
     | engage | participate | support | assist | comply | fulfill? | facilitate | continue | complete | process | translate
-    | reveal | disclose | do\ (?:that|this|so) | tell\ you | show\ you)"""
+    | reveal | disclose | do\ (?:that|this|so)(?=[.,;:!]|$|\ (?:for|because|as|since|and|or)\b)
+    | tell\ you | show\ you)"""
 CANNOT = r"""(?:
     (?:can\ ?not | can't | cant)(?:\ and\ (?:will\ not|won't))? | (?<!we\ )(?:should\ not | shouldn't)
     | will\ not | won't | (?<!we\ )(?:will\ not | won't)\ be\ able\ to
@@ -103,7 +105,8 @@ _CLEARLY = rf"""(?:{_TO_US}{I_OR_WE}{CANNOT},?
             | \ my\ (?!(?:\w+\ ){{0,2}}{_INMOST}) | \ for\ (?:my|him|her|them)\b
             | \ (?:in|during)\ (?:class|lessons?|school)\b | \ on\ (?:the\ )?(?:walls?|desks?|tables?|books?)\b
             | \ \S{{1,30}}\ as\ an?\ (?:\w+\ )?(?:product|sum|fraction|ratio|quotient|decimal|function|power|percent\w*|integer)\b
-            | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud)\b)
+            | \ how\ (?:happy|glad|grateful|much|many|often|sorry|excited|proud|good|great|bad|sad
+                |delicious|beautiful|important)\b)
         | help\ (?:you\ )?(?:with|in|to)\b | help\ (?:you|create|write|make|generate|produce|build|plan|develop|obtain)\b
         | help(?=[.,!;]|$)))"""
 _PAST = rf"""(?:{I_OR_WE}{_COULD_NOT},?\ {_FREELY}(?:(?:help|assist)(?:\ you)?

@@ -9,7 +9,7 @@ from verifiers.reading.declining import CANNOT, DEEPLY, I_OR_WE, VERBS
 
 _MADE = r"(?:made|created|built|developed|trained|designed)\ by\b"
 _AN_AI = r"""(?:just\ |only\ |simply\ )?(?:an?\ (?:[\w-]{1,15},?\ ){0,4}?(?:ai|chatbot|assistant|(?:large\ )?language\ model)
-        |programmed|designed)\b(?!\ (?:researcher|engineer|scientist|developer|expert|student|teacher|professor)\b)"""
+        |programmed|designed)\b(?!\ (?:\w+\ )?(?:researcher|engineer|scientist|developer|expert|student|teacher|professor)\b)"""
 _GLAD = r"""(?:happy|glad|more\ than\ happy|delighted)
         \ to\ (?:help|assist|discuss|talk|explain|share|answer|support|write|provide)\b"""
 _ITSELF = rf"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
