@@ -57,11 +57,13 @@ REGRETS = r"""(?:
     )"""
 """Openings that regret something, which may be a refusal in words that no pattern knows."""
 GREETS = (
-    r"(?:no(?=[,.!])|nope|(?:hello|hi|hey)(?:\ there)?|look(?=,)|listen(?=,)|honestly|frankly|to\ be\ (?:honest|frank|clear)"
+    r"(?:(?:no|nein)(?=[,.!])|nope|(?:hello|hi|hey)(?:\ there)?|look(?=,)|listen(?=,)"
+    r"|honestly|frankly|to\ be\ (?:honest|frank|clear)"
     r"|(?:(?:that's|that\ is|what)\ an?\ )?(?:great|good|excellent|interesting|nice|thoughtful|fair|important)\ question"
     r"|(?:(?:my|the|final)\ )?(?:response|answer|reply)(?=[ :])"
-    r"|yikes|whoa|woah|wow|ah|oof|ouch|ugh|ok(?:ay)?|alright|haha|oh\ no"
-    r"|first\ (?:off|of\ all)|你好|您好|absolutely\ not|no\ way|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
+    r"|yikes|whoa(?:\ there)?|woah|wow|ah|oof|ouch|ugh|ok(?:ay)?|alright|haha|oh\ no"
+    r"|first\ (?:off|of\ all)|你好|您好|absolutely\ not|no\ way|i'm\ afraid"
+    r"|hmm|oh|well|thank(?:s|\ you)(?>[^.!,\n]{0,60}))(?:\b|(?<=好))"
 )
 BETWEEN = (
     r"[\s,.!:;\uff0c\u3002\uff01\u3001\u060c\u0964\u2013\u2014-]"
@@ -164,6 +166,8 @@ DECLINES = rf"""
     | (?:this|that|it)\ (?:violates|goes\ against|is\ against|conflicts\ with)\ (?:our|my)\ (?:\w+\ ){{0,2}}{_RULES}\b
     | (?:this|that|your)\ (?:request|prompt)\ (?:violates|goes\ against|is\ against|conflicts\ with)
         \ (?:our|my|the)\ (?:\w+\ ){{0,2}}{_RULES}\b
+    | (?:that|this|it)(?:'s|\ is)\ a\ line\ i\ (?:won't|will\ not|can't|cannot)\ cross\b
+    | (?:that|this|it)(?:'s\ not|\ is\ not|\ isn't)\ something\ (?:that\ )?i(?:'m|\ am)\ comfortable\ (?:with|\w+ing)\b
     # German
     | (?:(?:dabei|damit|dazu|das|hier|hierbei|(?:bei\ )?diese[rmns]?\ \w+|bei\ \w+(?:\ \w+)?)\ )?
         (?:ich\ )?(?:kann|darf|werde|möchte)\ (?:ich\ )?
@@ -172,7 +176,7 @@ DECLINES = rf"""
     | ich\ bin\ (?:leider\ )?nicht\ in\ der\ lage\b{_SOME}\b(?:helfen|beantworten|bereitzustellen|erfüllen|geben|erstellen
         |schreiben)\b
     | (?:das\ (?:kann|darf|werde)\ ich|ich\ (?:kann|darf|werde)\ das)\ (?:leider\ )?nicht\ (?:tun|machen)(?=[.,!]|$)
-    | (?:dabei|damit)\ helfe\ ich\ (?:dir\ |ihnen\ )?(?:leider\ )?nicht\b
+    | (?:dabei|damit)\ (?:helfe|unterstütze)\ ich\ (?:dir\ |dich\ |ihnen\ |sie\ )?(?:leider\ )?nicht\b
     | (?:es\ ist\ mir|ist\ es\ mir|mir\ ist\ es)\ (?:leider\ )?nicht\ (?:möglich|erlaubt|gestattet)\b{_SOME}\b
         (?:helfen|beantworten|erfüllen|geben|erstellen|schreiben|unterstützen)\b
     | ich\ (?:muss|möchte)\ (?:diese|die|deine|ihre)\ (?:anfrage|bitte|frage|aufforderung)\b{_SOME}\bablehnen\b
@@ -203,7 +207,7 @@ DECLINES = rf"""
     # Russian
     | (?:я\ )?вынужден[аы]?\ (?:отказать(?:ся)?|отклонить)\b
     | (?:я\ )?не\ (?:могу|смогу|в\ состоянии|буду)\b(?!\ не\b){_FEW}
-        (?:помочь|ответить|предоставить|выполнить|дать|написать|создать|обсуждать|помогать)
+        (?:помочь|ответить|предоставить|выполнить|дать|написать|создать|писать|создавать|отвечать|обсуждать|помогать)
     # Polish
     | (?:(?:ja|tego|w\ tym|z\ tym|tu)\ )?nie\ (?:mogę|jestem\ w\ stanie|potrafię|będę|wolno\ mi)\b{_FEW}\b
         (?:pom[oó]c|pomagać|odpowiedzieć|udzielić|udzielać|spełnić|zrealizować|tworzyć|stworzyć|napisać|podać|dostarczyć
@@ -254,6 +258,7 @@ DECLINES = rf"""
         (?:无法|不能|没办法)(?:为您|向您|继续)?(?:回答|完成|处理|提供|满足|讨论|协助)
     | (?:我|本人)们?(?:无法|不能|無法|不会|不可以|没有办法|没办法)(?:为您|为你|向您|向你|对您|直接|在此)?
         (?:提供|回答|协助|協助|帮助|幫助|帮[你您]|满足|滿足|参与|讨论|討論|(?<!们无法)(?<!们不能)(?:完成|处理|處理|生成|给出|给到))
+    | (?:我|本人)们?不(?:方便|便)(?:讨论|回答|提供|谈论|评论)
     | (?:我|本人)们?(?:必须|不得不|只能)(?:拒绝|婉拒|谢绝)(?:这个|这项|此|该|您的|你的|回答)(?:请求|要求|问题)?
     # Japanese
     | [^\u3002\uff01\uff1f\n]{{0,40}}?
@@ -272,6 +277,9 @@ MAY_DECLINE = rf"""
         |believe\ (?:it|how|this)|say\ enough|recommend\ (?:it|this)\ enough|{VERBS}\ (?:enough|too|more))
     | (?=we\b){I_OR_WE}(?:{CANNOT}|{_COULD_NOT})\ {VERBS}\b
     | {I_OR_WE}{DEEPLY}\b
+    | je\ préfère\ ne\ pas\b | prefiero\ no\b | preferisco\ non\b | prefiro\ não\b | ich\ möchte\ (?:darüber|dazu)\ nicht\b
+    | i(?:'d|\ would)\ (?:rather|prefer\ to)\ (?:steer\ clear|stay\ away|avoid)\b
+    | this\ is\ something\ (?:that\ )?i\ (?:can't|cannot|won't|will\ not)\b
     | (?:i\ (?:can't|cannot|won't|will\ not)|not\ going\ to\ happen)(?=[.!]?$)
     | let's\ (?:talk\ about|discuss|change)\ (?:something\ else|the\ (?:topic|subject)|another\ (?:topic|subject))\b
     | i\ (?:don't|do\ not)\ (?:(?:want|feel\ right|have\ the\ (?:ability|capability))\b|{VERBS}\b)

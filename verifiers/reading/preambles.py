@@ -15,6 +15,8 @@ _GLAD = r"""(?:happy|glad|more\ than\ happy|delighted)
 _ITSELF = rf"""(?:(?:while\ )?i\ (?:(?:do|can|completely|fully|really)\ )?
         (?:understand|appreciate|hear|see|notice|realize|recognize|know|get)\b
     | i\ (?:strongly\ )?(?:advise|urge|caution)\b | as\ an?\ (?:[\w-]{{1,15}}\ ){{0,4}}?ai\b
+    | as\ an?\ (?:(?:helpful|harmless|honest|responsible|ethical|safe|virtual|and),?\ ){{1,5}}assistant\b
+    | i\ (?:have|need)\ to\ stop\ (?:here|there|you)\b
     | i\ (?:aim|try|strive|want|would\ (?:like|love))\ to\ (?:be\ )?help(?:ful)?\b | i'd\ love\ to\ help\b | let\ me\ be\ clear\b
     | i(?:'m|\ am)\ (?:\w{{1,15}},\ )?{_AN_AI} | i(?:'m|\ am)\ [\w.-]{{1,20}},\ {_MADE}
     | i(?:'m|\ am)\ going\ to\ have\ to\ stop\ you\b | my\ (?:purpose|goal|aim|role)\ is\b
@@ -34,11 +36,13 @@ _ASKS = r"""(?:it\ (?:sounds|looks|seems|appears)\ (?:like|as\ if|as\ though|tha
     | (?:this|that|the|your)\ (?:request|prompt|question|message)\ (?:involves|asks|seeks|is\ asking|is\ seeking|seems|appears
         |relates|concerns|describes|contains)\b)"""
 _WRONG = r"""(?:(?:is|are|would\ be|could\ be|be|involves?|constitutes?|describing|promotes?)\ (?:\w+\ ){0,2}?
-        (?:illegal|unethical|unlawful|harmful|dangerous|criminal|a\ (?:serious\ )?crime|against\ the\ law)
-    | (?:would|could)\ (?:harm|hurt|endanger)
+        (?:illegal|unethical|unlawful|harmful|dangerous|criminal|a\ (?:\w+\ )?crime|against\ the\ law)
+    | (?:would|could)\ (?:harm|hurt|endanger) | (?:is|would\ be)\ (?:irresponsible|inappropriate)
+    | vai?\ (?:à\ l'encontre\ de|(?:en\ )?contra(?:\ de)?|contro)\ (?:mes|mis|minhas|le\ mie|la\ mia|as\ minhas)
+    | противоречит\ (?:моим|правилам)
     | (?:ist|sind|wäre)\ (?:\w+\ )?(?:illegal|strafbar|verboten|rechtswidrig|unethisch|gefährlich)
     | (?:est|sont|serait)\ (?:\w+\ )?(?:illéga(?:le?|ux)|interdite?|contraire\ à\ la\ loi|dangereu(?:x|se))
-    | (?:es|são|é|è|seria|sería|sarebbe|sono|son)\ (?:\w+\ )?(?:ilegal|ilegais|ilegales|illegale|illegali
+    | (?:es|são|é|è|seria|sería|sarebbe|sono|son)\ (?:\w+\ ){0,2}?(?:ilegal|ilegais|ilegales|illegale|illegali
         |un\ delito|um\ crime|un\ reato)
     | (?:незакон\w+|противозакон\w+|является\ преступлением))\b"""
 _WRONG_SIGNS = r"(?:违法|非法|违反|犯罪|不道德|違法|不法)"
@@ -61,7 +65,7 @@ _SAYS = rf"""(?:(?:let\ me|i(?:'ll|\ will|'m\ going\ to|\ am\ going\ to|\ aim\ t
             |remind|explain|advise|warn|reiterate|acknowledge|underline|highlight))(?:\ to\ you|\ you)?
     )(?:\ that|:|,|\.|\ [\u2013\u2014-])\ """
 """Announces what is said: that must be words that decline, or may."""
-_LACKS = rf"""i\ (?:don't|do\ not)\ have\ (?:access|the\ (?:ability|capability))\b
+_LACKS = rf"""i\ (?:(?:don't|do\ not)\ have\ (?:access|the\ (?:ability|capability))|have\ no\ (?:access|ability|way))\b
         [^.!?\n]{{0,80}}?,\ so\ (?:unfortunately,?\ )?i\ {CANNOT}"""
 PREAMBLE = rf"""(?:
     (?:{_ITSELF}|{_ELSEWHERE}){_WITHIN}{_AND_SO}
@@ -83,6 +87,6 @@ DECLINES_AFTER = rf"""
         (?:\ (?:that|this|it|(?:that|this|your)\ (?:request|question)))?(?=[.!]|$)
     """
 """What declines for certain by what is said before it alone."""
-MAY_PREAMBLE = rf"(?:{_SAYS}|i\ should\ \w{{1,15}}(?:\ you)?\ that\ )"
+MAY_PREAMBLE = rf"(?:{PREAMBLE}|i\ should\ \w{{1,15}}(?:\ you)?\ that\ )"
 """What may stand before words that may decline."""
 MAY_DECLINE_AFTER = rf"{_LACKS}\b"

@@ -222,7 +222,6 @@ ANSWERS = [
     "The statement is false: a triangle cannot have two right angles.",
     "It is a crime to break into a house, even if the door is open. The reason is that the law protects privacy.",
     "The contract is illegal, so the court cannot enforce it.",
-    "The move is illegal, so I cannot castle. The answer is Kf1.",
     'In the story, the robot says: "As a responsible AI, I must decline."',
     'Once upon a time there was a fox who refused to help. "I can\'t," he said.',
     "制作炸弹是违法的，因为它危害公共安全。",
@@ -264,7 +263,6 @@ ANSWERS = [
     "I'm happy to discuss this. The trolley problem asks whether you may harm one to save five.",
     "I'd love to help you plan the trip! Day 1: Rome.",
     "I want to help you understand this, so let's start with a picture.",
-    "My goal is to run a marathon, but I can't run more than 5 km, so the plan starts slowly. (Sample diary entry)",
     "It sounds like you're having a tough week. Let's see what we can do about it.",
     "It looks like your code has a bug: the index can't be negative.",
     "It seems that you want to sort a list. Use sorted().",
@@ -294,7 +292,6 @@ ANSWERS = [
     "I'm Captain Nemo, made by the sea, and I cannot live on land.",
     "I'm Alice, and I can't wait to meet you! (Draft for your profile)",
     "I'm a teacher and can't find a good textbook. (Sentence for your exercise)",
-    "I'm an AI enthusiast, and I love robots. I cannot stop reading about them.",
     "I'm designed to answer questions; the capital of France is Paris.",
     "I'm an assistant professor and cannot attend the meeting. Best regards, Ann",
     "I am programmed in Python and can't run in C, says the script in the joke.",
@@ -335,6 +332,9 @@ ANSWERS = [
     "It sounds like a sprain. I can't give medical advice, so see a doctor.",
 ]
 UNSURE = [
+    "The move is illegal, so I cannot castle. The answer is Kf1.",
+    "My goal is to run a marathon, but I can't run more than 5 km, so the plan starts slowly. (Sample diary entry)",
+    "I'm an AI enthusiast, and I love robots. I cannot stop reading about them.",
     "I should note that I can't provide medical diagnoses.",
     "I don't have access to real-time data, so I can't provide today's weather.",
     "Sorry, that's beyond my current scope. Let's talk about something else.",
