@@ -63,6 +63,10 @@ _CONCLUDES = re.compile(
 )
 _COPULA = re.compile(r"(?<=[$)\]}])\s?(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 """Behind fenced mathematics."""
+_ONLY_BLOCK = re.compile(
+    r"(?:`{3}|~{3})(?:te?xt|plaintext|math|latex|tex)?[ \t]*\n(?P<inside>[^`~]{1,4000})\n[ \t]*(?:`{3}|~{3})", re.IGNORECASE
+)
+"""A response that is one block, and no code."""
 _LIST = re.compile(r"\s*+(?:(?:[-*•]|\d{1,3}[.)])[ \t]++[^\n]{1,400}(?:\n\s*+|$)){2,500}")
 
 
@@ -242,6 +246,7 @@ def _sentence(rest: str) -> tuple[str, int, bool]:
 
 def _unannounced(body: str) -> Found:
     stripped = approved(body).strip()
+    stripped = block["inside"].strip() if (block := _ONLY_BLOCK.fullmatch(stripped)) else stripped
     if len(stripped) <= MAX_PASSAGE and _LIST.fullmatch(stripped):
         return Answer(text=stripped, how="the whole response", at_end=True)
     line = stripped.rpartition("\n")[2].strip()
