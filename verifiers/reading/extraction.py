@@ -138,17 +138,40 @@ def _closed(body: str, marker: Marker) -> Answer:
     return Answer(text=body[marker.end : marker.close].strip(), how=how)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """A block of a response that is closed."""
+
+    text: str
+    """Without its fences."""
+    mark: str
+    """How its fences begin: ``` or ~~~."""
+    info: str
+    """What stands behind the first fence: "json"."""
+    begin: int
+    """Where its first fence begins."""
+    end: int
+    """Where its last fence ends."""
+
+
 def last_block(body: str) -> tuple[Answer, int] | None:
     """Return what the last ``` or ~~~ block that is closed holds, and where it ends."""
+    found = blocks(body)
+    return (Answer(text=found[-1].text, how=f"in the last {found[-1].mark} block"), found[-1].end) if found else None
+
+
+def blocks(body: str) -> list[Block] | None:
+    """Return the ``` and ~~~ blocks of a response; None where the last one isn't closed."""
     opened: re.Match[str] | None = None
-    found: tuple[Answer, int] | None = None
+    found: list[Block] = []
     for fence in _FENCE.finditer(body):
         mark, info = fence["mark"], fence["info"].strip()
         if opened is None:
             opened = fence
         elif mark.startswith(opened["mark"]) and not info:
             text = body[opened.end() + 1 : fence.start()].rstrip("\n")
-            found, opened = (Answer(text=text, how=f"in the last {mark[0] * 3} block"), fence.end()), None
+            found.append(Block(text, mark[0] * 3, opened["info"].strip(), opened.start(), fence.end()))
+            opened = None
         elif mark == opened["mark"]:  # a block within a block, or one that never ended
             opened = fence
     return found if opened is None else None

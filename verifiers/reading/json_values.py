@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from verifiers.reading.answers import Answer, Found, NoAnswer
-from verifiers.reading.extraction import last_block
+from verifiers.reading.extraction import Block, blocks
 from verifiers.reading.sentences import dismissed, guessed, taken_back
 from verifiers.reading.signs import tags
 from verifiers.reading.strict_json import NoJson, no_constant, once
@@ -19,16 +19,34 @@ MAX_CHARS = 200_000
 MAX_TRIES = 200
 """Of places at which a value may begin."""
 _BEGIN = re.compile(r"[{\[]")
-_GLUE = re.compile(r"\s{0,9}(?:,|;|or|and|,\s?or|,\s?and)\s{0,9}")
+_GLUE = re.compile(
+    r"\s{0,9}(?:,|;|[,;.]?\s{0,2}(?:or|and)(?:,?\s(?:alternatively|also|maybe|perhaps|else))?|[,;.]?\s{0,2}alternatively)"
+    r"[,:]?\s{0,9}",
+    re.IGNORECASE,
+)
+_OR_BLOCK = re.compile(
+    r"[\s*_#-]{0,9}(?:or|alternatively|another\s(?:option|possibility|solution|valid\s\w{1,12})|(?:option|alternative|variant|version)\s(?:2|b|two)|either)\b"
+    r"[^\n]{0,60}\s{0,9}",
+    re.IGNORECASE,
+)
+"""Between two blocks: neither is the answer."""
 _NOT_THIS = re.compile(r"[^.\n]{0,40}\b(?:not|rather than|instead of)\s{1,3}[`*]{0,3}")
 """Between two values: the second one isn't the answer."""
 _NOT = re.compile(
-    r"(?:(?:\b(?:not|never|neither|nor)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|(?:^\W{0,4}|\b(?:an?|the)\s)(?:wrong|incorrect)(?:\s(?:answer|one|output|result))?(?:\sis|\swould\sbe)?)"
+    r"(?:(?:\b(?:not|never|neither|nor|cannot)|n['\u2019]t)(?:\s(?:be|equal(?:\sto)?))?|(?:^\W{0,4}|\b(?:an?|the)\s)(?:wrong|incorrect)(?:\s(?:answer|one|output|result))?(?:\sis|\swould\sbe)?)"
     r":?\s{0,3}[`*]{0,3}$",
     re.IGNORECASE,
 )
 """Right before a value: it isn't the answer."""
+_NAIVE = re.compile(
+    r"\b(?:na[iï]ve|tempting|superficial|simplistic|hasty|lazy|invalid|mistaken|flawed)\s(?:\w{1,12}\s)?"
+    r"(?:answer|guess|attempt|approach|output|result|solution|reading|version|response)\b[^.\n]{0,40}$",
+    re.IGNORECASE,
+)
+"""Before a value that somebody else would give."""
 _ASKS = re.compile(r"[`*]{0,3}\s?[?\uff1f]")
+_BLOCKS = 20
+"""From the end, of which one may be chosen: no honest response has more."""
 _NEAR = 120
 """Characters before a value that may deny it."""
 _BRACKET = re.compile(r"[{}\[\]]")
@@ -51,6 +69,11 @@ _CORRECTS = re.compile(
     re.IGNORECASE,
 )
 """Before a value behind the one that is given: it replaces that."""
+_RIGHT_ONE = re.compile(
+    r"\b(?:right|correct(?:ed)?|fixed|revised)\s(?:one|answer|json|object|array|list|value|version|output|result|response)(?:\s(?:is|would\sbe))?:?\s{0,2}[`*]{0,3}$",
+    re.IGNORECASE,
+)
+"""The same, and it says so in plain words: that value is the answer."""
 _IS_OTHERWISE = re.compile(
     r"\W{0,20}(?:actually|wait|correction|sorry|oops|hmm|no)\b[^.\n]{0,80}\b(?:should|must|ought\sto|needs\sto|has\sto)\s(?:have\s)?be(?:en)?\b",
     re.IGNORECASE,
@@ -104,7 +127,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def find(text: str) -> Found:
-    """Return the JSON text that a response gives: its <answer>, its last ``` block, all of it, or the last object or array."""
+    """Return the JSON text that a response gives: its <answer>, a ``` block, all of it, or the last object or array."""
     body = after_thinking(text, boxed=False)
     if body is None:
         return NoAnswer(why="the chain of thought never ends")
@@ -113,24 +136,27 @@ def find(text: str) -> Found:
     found, end = _given(body)
     if not isinstance(found, Answer):
         return found
+    while isinstance(other := _otherwise(body, found, end), tuple):
+        found, end = other
     if (back := taken_back(body, end - 1)) and back.final:
         return NoAnswer(why=f"taken back: '{back.word}'")
-    return NoAnswer(why="taken back: something should be otherwise") if _otherwise(body, found, end) else found
+    return NoAnswer(why="taken back: something should be otherwise") if other else found
 
 
-def _otherwise(body: str, found: Answer, end: int) -> bool:
-    """Whether a text says behind a value that another one is right, or that a part of it is another."""
-    if _IS_OTHERWISE.match(body, end):
-        return True
+def _otherwise(body: str, found: Answer, end: int) -> bool | tuple[Answer, int]:
+    """Whether a text says behind a value that another one is right, or that a part of it is another; or the right one."""
     at = end
     for _ in range(MAX_TRIES):
         if (begin := _BEGIN.search(body, at)) is None:
-            return False
+            return _IS_OTHERWISE.match(body, end) is not None
         before, at = at, _end(body, begin.start())
         if _NOT_THIS.fullmatch(body, before, begin.start()):
             continue
-        if _CORRECTS.search(_lead(body, begin.start(), before)) and _differs(found.text, body[begin.start() : at]):
-            return True
+        lead = _lead(body, begin.start(), before)
+        right = _RIGHT_ONE.search(lead)
+        if (right or _CORRECTS.search(lead)) and not _NAIVE.search(lead) and _differs(found.text, body[begin.start() : at]):
+            taken = right and not _unsure(body, begin.start(), at)
+            return (Answer(text=body[begin.start() : at], how="in place of another one"), at) if taken else True
     return True
 
 
@@ -155,16 +181,45 @@ def _given(body: str) -> tuple[Found, int]:
     """Return the JSON text that a response gives, and where it ends."""
     if tagged := tags(body):
         inside = body[tagged[-1].end : tagged[-1].close]
-        fenced = last_block(inside)
-        text = fenced[0].text if fenced else inside
+        fenced = _chosen(blocks(inside) or [], inside)
+        text = fenced.text if fenced else inside
         return Answer(text=text, how="in <answer>"), (tagged[-1].close or 0) + len("</answer>")
-    if (block := last_block(body)) is not None:
-        return block
+    closed = blocks(body) or []
+    if (block := _chosen(closed, body)) is not None:
+        before = next((each for each in reversed(closed) if each.end < block.begin), None)
+        if before and _OR_BLOCK.fullmatch(body, before.end, block.begin) and _differs(before.text, block.text):
+            return NoAnswer(why="several values"), block.end
+        return Answer(text=block.text, how=f"in the last {block.mark} block"), block.end
     stripped = body.strip()
     if not _BEGIN.search(stripped):
         whole = Answer(text=stripped, how="the whole response", at_end=True) if stripped else NoAnswer(why="no answer found")
         return whole, len(body)
     return _last(body)
+
+
+def _chosen(closed: list[Block], body: str) -> Block | None:
+    """Return the last block that is marked json, or has JSON and no mark; else the last without a mark, or of all."""
+
+    def fits(each: Block) -> bool:
+        if each.info:
+            return each.info.lower().startswith("json")
+        return _is_json(each.text) and not _OF_INPUT.search(_line_above(body, each.begin))
+
+    if not closed:
+        return None
+    fitting = next(filter(fits, reversed(closed[-_BLOCKS:])), None)
+    return fitting or next((each for each in reversed(closed) if not each.info), closed[-1])
+
+
+def _is_json(text: str) -> bool:
+    try:
+        return isinstance(parse(text), dict | list)
+    except NoJson:
+        return False
+
+
+def _line_above(body: str, begin: int) -> str:
+    return body[max(0, begin - _NEAR) : begin].rstrip().rpartition("\n")[2]
 
 
 def _last(body: str) -> tuple[Found, int]:
@@ -191,7 +246,7 @@ def _last(body: str) -> tuple[Found, int]:
                 continue
             lead = _lead(body, begin.start(), ended)
             cited = begin[0] == "[" and (body[ended : begin.start()] in {"", " "} or _CITED.search(lead))
-            if isinstance(found, Answer) and (_OF_INPUT.search(lead) or (found.text[0] == "{" and cited)):
+            if isinstance(found, Answer) and (_OF_INPUT.search(lead) or _NAIVE.search(lead) or (found.text[0] == "{" and cited)):
                 continue
             above = body[max(ended, begin.start() - _NEAR) : begin.start()].rstrip().rpartition("\n")[2]
             told = _ANNOUNCES.search(lead.strip() or above)
@@ -210,7 +265,7 @@ def _unsure(body: str, begin: int, end: int) -> str:
         return "its last value is of the input"
     if _ASKS.match(body, end):
         return "its last value is asked for"
-    if guessed(lead):
+    if guessed(lead) or _NAIVE.search(lead):
         return "its last value is only guessed"
     return "only what it isn't" if _NOT.search(lead) or dismissed(lead, body[end : end + _NEAR]) else ""
 
