@@ -143,6 +143,16 @@ CHOICES = [
     ("A", "All of the above", False),
 ]
 TEXTS = [
+    ("E. coli", "The answer is E. coli.", True),
+    ("E", "The answer is E. coli", False),
+    ("J. K. Rowling", "The answer is J. K. Rowling. She wrote it.", True),
+    ("J.", "The answer is J. K. Rowling", False),
+    ("J. K", "The answer is J. K. Rowling", False),
+    ("John F. Kennedy", "The answer is John F. Kennedy. He was shot.", True),
+    ("John F", "The answer is John F. Kennedy. He was shot.", False),
+    ("vitamin C", "The answer is vitamin C. Oranges have it.", True),
+    ("B", "The answer is B. Paris is the capital.", True),
+    ("B", "The answer is B. because Paris is the capital.", True),
     ("yes", "The answer is **yes** only when x>0, **no** otherwise", False),
     ("yes", "Answer: **Yes** if x>0", False),
     ("yes", "The answer is **Yes**, because if x>0 it holds.", True),

@@ -210,6 +210,14 @@ class Retraction:
     """It takes nothing back but adds another answer: "Or 6"."""
 
 
+_INITIAL = re.compile(r"(?:^|(?<!\d)\s|(?P<after>[A-Z]\.|[A-Z][a-z]{1,20}\s|[A-Z]\.\s)|\()[A-Z]$")
+"""Before a full stop that may be an initial's: "J. K. Rowling", "E. coli", but not "5 N. So"."""
+_OF_A_NAME = re.compile(
+    r"\s?[A-Z]\.\s?(?:[A-Z]\.\s?){0,3}[A-Z][a-z]"
+    r"|\s(?!(?:because|since|as|and|or|but|so|if|when|it|its|is|was|the|this|that|which|not|for|with|in|on|a|an|i)\b)[a-z]{2}"
+)
+_LAST_NAME = re.compile(r"\s?(?!(?:It|He|She|They|We|You|This|That|Yes|No)\b)[A-Z][\w'\u2019-]{1,30}(?:\s*$|[.,;:!?)\"*\n])")
+"""Behind an initial: another one and a name, a word in small letters, or behind a name and one initial the last name."""
 _DAY = re.compile(r"\d{1,2}")
 _MONTH_ABROAD = re.compile(rf"\s(?:de\s)?(?:{'|'.join(ABROAD)})\.?,?\s(?:de\s)?\d{{4}}\b", re.IGNORECASE)
 """Behind the number of a day with a full stop: "15. März"."""
@@ -221,6 +229,9 @@ def first_sentence(text: str, *, abbreviations: bool = True) -> Sentence:
     for match in _END.finditer(text):
         word = text[: match.start()].rpartition(" ")[2].lower().lstrip("(\"'")
         if match[0] == "." and abbreviations and word in _ABBREVIATIONS:
+            continue
+        initial = match[0] == "." and abbreviations and _INITIAL.search(text[max(0, match.start() - 24) : match.start()])
+        if initial and (_OF_A_NAME.match(text, match.end()) or (initial["after"] and _LAST_NAME.match(text, match.end()))):
             continue
         if word in _MONTHS and text[match.end() : match.end() + 2].strip().isdigit():
             continue
