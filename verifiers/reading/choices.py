@@ -7,6 +7,7 @@ from itertools import islice
 
 from verifiers.reading import final_choice
 from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, several_answers, where, window_at
+from verifiers.reading.chosen_letter import bold_options
 from verifiers.reading.final_choice import Letter, Unclear
 from verifiers.reading.final_number import WINDOW
 from verifiers.reading.granted import granted
@@ -111,7 +112,7 @@ def _choice_behind(body: str, begin: int, choices: str, *, of: str = "") -> Answ
 
 def _unannounced_choice(body: str, choices: str) -> Found:
     short = body if len(body) <= 2 * _CHOICE_WINDOW else body[:_CHOICE_WINDOW] + "\n" + body[-_CHOICE_WINDOW:]
-    read = final_choice.unannounced(plain(short), choices)
+    read = final_choice.unannounced(plain(short), choices, bold_options(short))
     if isinstance(read, Letter):
         for line in islice(re.finditer(rf"(?m)^\W{{0,6}}{read.letter}\b", short), _LINES):
             if struck := struck_out(short, line.end() - 1):

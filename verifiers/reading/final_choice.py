@@ -6,7 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from verifiers.reading.sentences import DISAGREES, first_sentence, taken_back
+from verifiers.reading.chosen_letter import (
+    BEST_IS,
+    CORRECT_ELSEWHERE,
+    ELIMINATES,
+    FITS,
+    MOST,
+    ONLY_TRUE,
+    SUPPOSED,
+    UNSURE,
+    named,
+    settled,
+    stated,
+)
+from verifiers.reading.sentences import DISAGREES, first_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +83,12 @@ _ONLY_IF = re.compile(
 """Behind a letter without brackets, which is the answer in one case: "B if x > 0". "(B) if it rains" may be the option's text."""
 _BY_CASES = (
     r".{{0,60}}?(?:,|;|\b(?:and|or|but))\s(?:(?i:option|choice)\s)?"
-    r"\(?(?P<letter>[{}])\)?\s(?:for|in|when|if|on|otherwise)\b"
+    r"\(?(?P<letter>[{}])\)?\s\(?(?:for|in|when|if|on|otherwise)\b"
 )
 """Behind a letter: "for men and C for women"."""
 _RULED_OUT = re.compile(
     r"\W{0,4}\s(?:değil\b|(?:is|was|are|would be|seems|can)\b.{0,20}?(?:\bnot\b|n['\u2019]t\b|wrong|incorrect|false)"
+    r"|(?:is|was|would\sbe)\s(?:only\s|just\s)?(?:an?|the)\s(?:\w{1,12}\s)?(?:distractor|trap|decoy|mistake)\b"
     r"|(?:is|ca|would)n['\u2019]t\b|cannot\b)",
     re.IGNORECASE,
 )
@@ -83,10 +97,13 @@ _IS_CORRECT = re.compile(
     r"(?:\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ss]tatement)\s{1,2}\(?|\("
     r"|^[*_]{0,3}|(?:^[ \t•+-]{1,6}|[.,;!]\s{1,2}(?:(?:[Aa]lso|[Ss]o|[Tt]hen|[Aa]nd|[Bb]ut|[Oo]nly),?\s)?)[*_]{0,3}"
     # "Among vitamins, C is the best known" chooses nothing.
-    r"(?=\S{1,7}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best)?\s?(?:answer|option|choice)?"
+    rf"(?=\S{{1,7}}\s(?:is|would be|must be)\s(?:not\s)?(?:the\s)?(?:(?:in)?correct|right|wrong|best|better|{MOST})?"
+    r"\s?(?:answer|option|choice)?"
     r"[*_]{0,3}(?:[.,;!\n]|\s(?:because|since|as|and|but|too)\b|$)))(?P<letter>[A-Z])\)?[*_]{0,3}[ \t]{1,3}"
     r"(?:is|would be|must be)\s(?P<not>not\s)?(?:the\s|our\s|my\s)?"
-    r"(?P<verdict>correct|right|best|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
+    rf"(?P<verdict>(?:best|{MOST}|better)(?=\s(?:answer|option|choice|one|explanation|response|fit|match)\b(?!\s(?:if|when|to)\b))"
+    rf"|(?:best|{MOST})(?=[.!]|\s*$|,?\s(?:because|since)\b)"
+    r"|correct|right|best(?!\s(?:answer|option|choice|one)\s(?:if|when|to)\b)|answer|final|incorrect|wrong|pick|choice|what\swe\s(?:want|need)"
     r"|one\s(?:that|which)\s(?:fits|matches|works|satisfies))\b",
     re.MULTILINE,
 )
@@ -108,7 +125,8 @@ _SUPPOSES = re.compile(r",?\s(?:answer\s|choice\s|option\s)?(?:if|were|had|only|
 _BUT_IT_IS = (
     r".{{0,60}}?\bbut\s(?:it(?:\sis|['\u2019]s)|the\s(?:\w{{1,12}}\s)?answer(?:\sis|['\u2019]s))\s(?:actually\s|really\s|in\sfact\s)?"
     r"(?:option\s|choice\s)?\(?(?P<letter>[{}])(?=[).,;!]|\s*$|\s(?:because|since|as)\b)|\s?(?:\u2192|\u21d2|->|=>)\s?\(?(?P<to>[{}])(?![\w'\u2019])"
-    r"|\.\s\(?(?P<next>[{}])\)?\.\s*$"
+    r"|\.\s\(?(?P<next>[{}])\)?\.\s*$|.{{0,60}}?,?\sbut\s(?:really\s|actually\s|in\sfact\s|rather\s)?(?:option\s|choice\s)?\(?(?P<but>[{}])\)?[.!]?\s*$"
+    r"|.{{0,60}}?;\s(?:option\s|choice\s)?\(?(?P<then>[{}])\)?\sis\s(?:the\s)?(?:right|correct|best|answer)\b"
 )
 """Behind a letter that another one replaces in its own sentence: "looks right but it's C", "→ C"."""
 _TICKED = re.compile(
@@ -117,12 +135,6 @@ _TICKED = re.compile(
     re.MULTILINE,
 )
 """A letter with a tick on a line of its own."""
-_ONLY_TRUE = re.compile(
-    r"(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}(?:(?:[Ss]o|[Tt]hus|[Hh]ence|[Tt]herefore),?\s)?[Oo]nly\s"
-    r"(?:(?:option|choice|statement|answer)\s)?"
-    r"[*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\sis\s(?:true|correct|right|valid)(?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as)\b)",
-    re.MULTILINE,
-)
 _TRUE_OR_FALSE = re.compile(r"(?:\b(?:[Oo]ption|[Cc]hoice)\s\(?|\()(?P<letter>[A-Z])\)?\sis\s(?P<verdict>true|false)\b")
 _CORRECT_IN_CHINESE = re.compile(r"(?<![A-Za-z])([A-Z])\s?(?:选项|選項|项|項)?(?:的说法|说法)?[是为]?(?:正确|正確)(?![率性])")
 _JUDGED_LINE = re.compile(
@@ -143,7 +155,8 @@ _JUDGED = 3
 _CHOOSES = re.compile(
     r"""(?:(?i:\bi(?:['\u2019](?:d|ll)|\swould|\swill)?\s(?:choose|pick|select|go\swith|say)|\bi(?:['\u2019]m|\sam)\sgoing\swith|\bmy\s(?:choice|pick)\sis
     |(?P<weak>\b(?:which|that|this)\sis|\b(?:corresponds|points|leads)\sto)
-    |(?P<told>(?:^|[.\n]\s?)(?:choose|pick|select))|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
+    |(?P<told>(?:^|[.\n]\s?)(?:choose|pick|select)|\b(?:that|this|which)\s(?:only\s)?leaves(?:\sus)?(?:\s(?:only|with))?
+        |\bwe(?:['\u2019]re|\sare)\s(?:only\s)?left\swith)|\bmatches(?:\swith)?|(?:[\u2192\u21d2]|=>|->)|(?P<bare>(?:^|[.;\n]\s?)(?:it(?:\sis|['\u2019]s)|c['\u2019]est|(?:das|es)\sist|es\sla))
     |\bi\s(?:think|believe|conclude)\s(?:that\s)?(?:it\sis|it['\u2019]s)|\b(?:it|this)\s(?:must|should|has\sto)\sbe
     |(?P<concludes>[,;.]?\s?\b(?:so|thus|hence|therefore)[,:]?(?:\s(?:it\sis|it['\u2019]s|it\smust\sbe|only))?)|\bonly)\s{1,2}(?:the\s)?)
     (?P<named>(?i:answer|option|choice|letter)\s)?[*_]{0,3}(?P<open>\()?(?P<letter>[A-Z])(?(open)\))[*_]{0,3}
@@ -156,36 +169,6 @@ _CHOOSES = re.compile(
     re.VERBOSE,
 )
 """Words of choosing without the word "answer"; a letter that may be a word needs brackets, or "option"."""
-_FITS = re.compile(
-    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}
-    (?:(?i:so|thus|hence|therefore|overall|clearly|in\s(?:conclusion|summary|short)|on\s(?:reflection|balance)|of\s(?:these|the\s(?:[a-z]+\s)?(?:options|choices|answers|statements|three|four|five))
-    |(?:since|because|after)\s[^,.;:!?\n]{1,80}),?\s)?
-    (?:I(?:['\u2019]d|\swould)?\s(?:think|believe|conclude|say)\s(?:that\s)?)?(?:(?i:the\s)?(?i:option|choice|answer)\s{1,2})?
-    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:clearly\s)?
-    (?:(?:fits|works|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?\sbest
-    |best\s(?:fits|matches|suits|describes|answers|completes|represents)(?:\s(?!(?:not|first|second|third|last|next|less)\b)[a-z]+){0,5}?
-    |is\s(?:the\s)?best(?:\s(?:fit|match))?|is\sthe\sbetter\s(?:fit|match))
-    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!]\s|,?\s(?:because|since|as|due)\b)""",
-    re.MULTILINE | re.VERBOSE,
-)
-"""A letter that fits best, in a sentence of one's own: "many say that B fits best" chooses nothing."""
-_CORRECT_ELSEWHERE = re.compile(
-    r"""(?:^|[.!?]\s{1,2})[ \t•+-]{0,6}(?:(?i:also|daher|somit|donc|ainsi|entonces|portanto|quindi|dunque),?\s)?
-    (?:(?i:die|la|[ao])\s|[Ll]['\u2019])?
-    (?:(?i:antwort|option|opci[óo]n|opção|opzione|réponse|respuesta|resposta|risposta|alternativa|letra)\s)?
-    [*_(]{0,3}(?P<letter>[A-Z])[*_)]{0,3}\s(?:ist|est|es|é|è)\s(?:die\s|la\s|a\s|il\s|o\s)?
-    (?:richtig|korrekt|correct[eao]?|corret[ao]|corrett[ao]|just[eao]|bonne\sréponse|richtige\sAntwort|(?:respuesta|resposta|risposta)\scorr\w+)
-    (?=[.!*_]{0,4}\s*(?:$|\n)|[.!][*_]{0,3}\s|,?\s(?:weil|da|denn|car|parce|puisque|porque|pois|perché)\b)""",
-    re.MULTILINE | re.VERBOSE,
-)
-"""The same as "B is correct" in German, French, Spanish, Portuguese, Italian."""
-_UNSURE = re.compile(
-    r"\b(?:if|suppos\w+|assum\w+|unless|whether|might|may|could|not|never|cannot"
-    r"|wenn|falls|ob|weder|nicht|vielleicht|si|ne|ni|pas|peut-être|quiz[áa]s?|se|caso|nem|não|né|non|forse)\b|n['\u2019]t\b",
-    re.IGNORECASE,
-)
-_SUPPOSED = re.compile(r"\b(?:if|suppos\w+|assum\w+|unless|whether|were)\b", re.IGNORECASE)
-"""Before ", so it is B": what is denied there only leads to it."""
 _DIFFERS = re.compile(r"\b(?:not|or|and|nor|but|except|than|of)\b|n['\u2019]t\b", re.IGNORECASE)
 _ENDS = re.compile(r"\s*(?:[.!]?\s*$|[.!]?\s*\n|[.!]\s+[A-Z(\"'])")
 """The end of the sentence: "It is C.", but not "It is C, found in fruit"."""
@@ -202,7 +185,7 @@ _EXPLAINED = re.compile(
 )
 """The line behind an answer, which lists the other options too."""
 _JOINS = re.compile(r"\b(?:or|and|nor|except|but)\b", re.IGNORECASE)
-_LAST_IN_BRACKETS = re.compile(r"(?:^|[^,;(\s]\s)\(([A-Z])\)[.\s]*$")
+_LAST_IN_BRACKETS = re.compile(r"(?:^|[^,;(\s]\s)\((?:(?i:option|choice|answer)\s)?([A-Z])\)[.\s]*$")
 
 
 def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
@@ -228,7 +211,7 @@ def in_sentence(sentence: str, choices: str) -> Letter | Unclear | None:
         return Letter(but["letter"], match.end()) if but else Unclear(f"only what it isn't: {letter}", negated=True)
     other = other or re.match(rf"\s*[,;]?\s*[(\[]?(?P<letter>[{choices}])\s*(?:[)\],;]|$)", rest)
     other = other or re.match(_CASES.format(choices), rest, re.DOTALL) or re.match(_BY_CASES.format(choices), rest)
-    other = other or re.match(_BUT_IT_IS.format(choices, choices, choices), rest)
+    other = other or re.match(_BUT_IT_IS.format(*[choices] * 5), rest)
     if other and (another := next(filter(None, other.groups()))) != letter.upper():
         return Unclear(f"several choices: {letter.upper()} and {another}")
     return Letter(letter.upper(), match.start("rest"))
@@ -267,17 +250,18 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
             continue
         if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
             continue
-        unsure = _SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else _UNSURE
+        unsure = SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else UNSURE
         if unsure.search(statement[max(map(statement.rfind, ".;!?\n")) + 1 :]):
             continue
         yield match["letter"]
         if more := another.match(text, match.end()):
             yield more["letter"]
     yield from (letter for letter in _CORRECT_IN_CHINESE.findall(text) if letter in choices)
-    fitting = set(_stated(_FITS, text, choices))
+    fitting = set(stated(FITS, text, choices))
     yield from fitting if len(fitting) == 1 else ()  # "A best describes mammals. B best describes birds." tells them apart
-    yield from _stated(_CORRECT_ELSEWHERE, text, choices)
-    yield from _stated(_ONLY_TRUE, text, choices)
+    yield from stated(CORRECT_ELSEWHERE, text, choices)
+    yield from stated(ONLY_TRUE, text, choices)
+    yield from stated(BEST_IS, text, choices)
     yield from (letter for ticked in _TICKED.findall(text) for letter in ticked if letter and letter in choices)
     for match in _IS_CORRECT.finditer(text):
         negative = bool(match["not"]) != (match["verdict"] in {"incorrect", "wrong"})
@@ -286,15 +270,6 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
         if negative or supposed or refused:
             continue
         if match["letter"] in choices:
-            yield match["letter"]
-
-
-def _stated(pattern: re.Pattern[str], text: str, choices: str) -> Iterator[str]:
-    """Yield the letters of a pattern's sentences that are neither doubted nor taken back."""
-    for match in pattern.finditer(text):
-        back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
-        doubted = _UNSURE.search(match[0]) or (back and not back.hedges)
-        if match["letter"] in choices and match["letter"] != "I" and not doubted:
             yield match["letter"]
 
 
@@ -324,7 +299,7 @@ def _ends_there(line: str, choice: Letter) -> bool:
 def _last_in_brackets(text: str, line: str, choices: str) -> set[str]:
     """Return the letter in the only brackets of a text, at its end: "The capital is Paris. (B)"."""
     behind = _LAST_IN_BRACKETS.search(line)
-    plain = behind is not None and text.count("(") == 1 and not _UNSURE.search(line) and not _JOINS.search(line)
+    plain = behind is not None and text.count("(") == 1 and not UNSURE.search(line) and not _JOINS.search(line)
     return {behind[1]} & set(choices) if behind and plain else set()
 
 
@@ -337,8 +312,6 @@ def _restated(lines: list[str], choices: str) -> set[str]:
     return {last[1]} if again else set()
 
 
-_NEAR = 60
-"""Characters behind a sentence that may take it back."""
 _LEADS_ELSEWHERE = re.compile(
     r"\b(?:reject|rul(?:e|es|ed|ing)\sout|exclud|eliminat|cross(?:ed|ing)?\sout|discard|dismiss|wrong|incorrect|false|not\b)|n['\u2019]t\b",
     re.IGNORECASE,
@@ -354,7 +327,7 @@ def _names_option(lines: list[str], listed: set[str], choices: str) -> bool:
     return lines[-2].rstrip(" *_").endswith((".", "\u3002")) and not _LEADS_ELSEWHERE.search(lines[-2])
 
 
-def unannounced(text: str, choices: str) -> Letter | Unclear | None:
+def unannounced(text: str, choices: str, bold: frozenset[str] = frozenset()) -> Letter | Unclear | None:
     """Return the letter of a plain response without a marker: it begins the response, is its last line, or "is correct"."""
     lines = [line for line in (text[:2000].strip() + "\n" + text[-2000:].strip()).splitlines() if line.strip()]
     if not lines:
@@ -366,6 +339,7 @@ def unannounced(text: str, choices: str) -> Letter | Unclear | None:
     found = set(_chosen(text[-20_000:], choices))
     found |= _restated([line for line in text.splitlines() if line.strip()], choices)
     found |= {first.letter} if first else set()
+    found |= named(lines[-1], bold, choices) | (named(lines[0], bold, choices) if not listed else set())
     found |= _last(lines, listed, choices)
     found = found or _last_in_brackets(text, lines[-1], choices) or _only_true(text[-20_000:], choices)
     if len(found) > 1:
@@ -382,10 +356,12 @@ def _listed(text: str, first_line: str, choices: str) -> set[str]:
 def _first(lines: list[str], listed: set[str], choices: str) -> Letter | Unclear | None:
     """Return what the first line chooses; Unclear where that is several letters, None where it is none or only denied."""
     explained = len(lines) > 1 and _EXPLAINED.match(lines[1]) is not None
+    if letter := settled(lines[0], choices):
+        return Letter(letter, len(lines[0]))
     first = in_sentence(lines[0], choices) if len(listed) <= 1 or explained else None
     if isinstance(first, Letter):
         return first if _ends_there(lines[0], first) else None
-    return None if first is None or first.negated else first
+    return None if first is None or first.negated or ELIMINATES.match(lines[0]) else first
 
 
 def _last(lines: list[str], listed: set[str], choices: str) -> set[str]:
