@@ -11,6 +11,7 @@ from verifiers.mathematics.expressions import rational
 from verifiers.mathematics.mathtext import Unreadable
 from verifiers.mathematics.statements import Statement, as_intervals, read
 
+_PAIR = 2
 Side = tuple[int, Fraction, int]
 """An end as a place on the line: -1, 0 or 1 for minus infinity, a number or infinity; the number; what lies just beyond it."""
 
@@ -27,15 +28,45 @@ _DESCRIBED = re.compile(
 """{x | 1 < x < 2}, of which the condition says all."""
 
 
+_NAMED = re.compile(r"(?P<fence>[\s$]*)[A-Z]\s?=\s?(?=[\[\](\\])")
+_ALL = re.compile(
+    r"(?:all|the\sset\sof\s(?:all\s)?|every|any)\s?(?:the\s)?reals?(?:\snumbers?)?"
+    r"(?P<except>\s(?:except|other\sthan)(?:\sfor)?\s(?P<value>.{1,60}))?",
+    re.IGNORECASE,
+)
+_TEXT = re.compile(r"^\\text\s?\{([^{}]*)\}$")
+_THAT_IS = re.compile(r"\s?,?\s(?:i\.e\.,?|that\sis,|or\sequivalently,?|equivalently,)\s")
+_ONLY_VALUE = re.compile(r"[\s$]*(?:[a-z]\s?=)?\s?(?P<value>-?[\w.{}\\/]{1,40})[\s$]*")
+
+
 def interval(text: str) -> tuple[Statement, ...]:
     """Read an interval, a union, an inequality, a set of single points or one that is described. Raise Unreadable."""
     text = text[lead.end() :] if (lead := _LEAD.match(text)) else text
+    text = _NAMED.sub(r"\g<fence>", text, count=1) if _NAMED.match(text) else text
+    if len(twice := _THAT_IS.split(text)) == _PAIR:
+        one, other = map(interval, twice)
+        if not equal(one, other, Fraction(0)):
+            raise Unreadable("two intervals, and not the same")
+        return one
+    if every := _ALL.fullmatch(_TEXT.sub(r"\1", text.strip("*_. $"))):
+        left_out = _ONLY_VALUE.fullmatch(every["value"]) if every["value"] else None
+        if every["except"] and not left_out:
+            raise Unreadable("what is left out of the real numbers isn't one of them")
+        return as_intervals(read(f"x \\neq {left_out['value']}" if left_out else "\\mathbb{R}"))
     if described := _DESCRIBED.fullmatch(text.strip()):
         found = read(described["condition"])
+        if _is_unequal(found, described["name"]):
+            return as_intervals(found)
         if found.kind not in {"interval", "union"} or found.name != described["name"]:
             raise Unreadable("a set that is described by something else than its bounds")
         return as_intervals(found)
     return as_intervals(read(text))
+
+
+def _is_unequal(found: Statement, name: str) -> bool:
+    """Whether a condition is x ≠ 2."""
+    node = found.items[0].node if found.kind == "relation" and found.name == "≠" else None
+    return node is not None and node.op == "symbol" and node.name == name
 
 
 def equal(one: tuple[Statement, ...], other: tuple[Statement, ...], tolerance: Fraction) -> bool | None:

@@ -87,6 +87,8 @@ _CONSTANTS = {
     "i": "i",
 }
 _REALS = "\u211d"
+ANGLE = "∠"
+"""Of a name: "∠ABC"."""
 _LETTERS = {"π": "pi", "∞": "infty", "∅": "emptyset", "√": "sqrt", _REALS: "R"}
 _INDEX = re.compile("(?<=[A-Za-z])[\u2080-\u2089]+")
 """x₁, which is x_1."""
@@ -253,6 +255,9 @@ def _command(found: list[Token], name: str, text: str, at: int) -> int:
     if name == "mathbb" and (reals := re.compile(r"\s*\{?\s*R\s*\}?").match(text, at)):
         found.append(Token("constant", "R", ""))
         return reals.end()
+    if name in {"angle", "measuredangle"}:
+        found.append(Token("word", ANGLE, ""))
+        return at
     if name in {"frac", "sqrt", "binom", "dbinom", "tbinom"}:
         name = name[-5:] if name.endswith("binom") else name
         found.append(Token("command", name, f"\\{name}"))

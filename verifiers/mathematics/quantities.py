@@ -6,6 +6,7 @@ A unit is a word of a table: in "5 million" and "5 of them" the words say someth
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,12 @@ _PER_DEGREE = [
     Token("sign", ")", ")"),
 ]
 _SQRT = Token("command", "sqrt", r"\sqrt")
+_THINGS = re.compile(
+    r"people|children|men|women"
+    r"|(?!(?:tens|hundreds|thousands|[mbtr]+illions|lakhs|crores|dozens|scores|pairs|couples|halves|thirds|quarters|\w*ths|times|powers|roots"
+    r"|squares|cubes|always|perhaps|others|points|was|has|does|yes)$)[a-z]{2,20}(?<![sui])s"
+)
+"""What is counted, in the plural; not "5 millions" or "5 twelfths"."""
 _MONEY = {"$", "€", "£"}
 
 
@@ -37,7 +44,7 @@ class Quantity:
 
 def quantities(line: Sequence[Token]) -> list[Quantity]:
     """Read a value, or the two that ± stands for. Raise Unreadable."""
-    kept, unit = _without_unit(_in_radians(line))
+    kept, unit = _without_things(*_without_unit(_in_radians(line)))
     if not kept:
         raise Unreadable("it is only a unit")
     if word := next((token.text for token in kept if token.kind in {"word", "unit"}), None):
@@ -51,6 +58,15 @@ def quantities(line: Sequence[Token]) -> list[Quantity]:
     if not signs:
         return [Quantity(node, latex, unit)]
     return [Quantity(_chosen(node, negative=sign == "-"), latex.replace("±", sign), unit) for sign in "+-"]
+
+
+def _without_things(line: list[Token], unit: str) -> tuple[list[Token], str]:
+    r"""Take what is counted off the end, as a unit: 7 \text{ apples}. It must be a plural, and no number as "dozens" is."""
+    number = line[1:-1] if line and line[0].text == "-" else line[:-1]
+    if unit or len(number) != 1 or number[0].kind != "number" or line[-1].kind != "word":
+        return line, unit
+    word = line[-1].text.lower().rstrip(".")
+    return (line[:-1], word) if _THINGS.fullmatch(word) else (line, unit)
 
 
 def _braced(line: list[Token]) -> list[Token]:

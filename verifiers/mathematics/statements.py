@@ -19,6 +19,7 @@ from typing import Literal
 
 from verifiers.mathematics.expressions import MAX_DEPTH, MINUS_ONE, Node, rational
 from verifiers.mathematics.mathtext import Token, Unreadable, bare, tokens
+from verifiers.mathematics.naming import of_value
 from verifiers.mathematics.quantities import quantities
 from verifiers.reading.numerals import numerals
 
@@ -137,7 +138,8 @@ def _several(parts: list[Sequence[Token]], joints: list[Token]) -> Statement:
     if len(items) > MAX_ITEMS:
         raise Unreadable("it has too many elements")
     names = [item.name if item.kind != "relation" else "" for item in items]
-    words = {joint.text for joint in joints}
+    # In "1/2, or 0.5" the comma joins nothing.
+    words = {joint.text for joint, part, behind in zip(joints, parts[1:], [*joints[1:], None], strict=True) if part or not behind}
     if all(item.kind in {"interval", "union"} for item in items):
         return _several_intervals(items, words)
     if all(names) and len(set(names)) == len(names):
@@ -348,24 +350,11 @@ def _equated(sides: list[Sequence[Token]]) -> Statement:
     if len(sides) > _LEAST:
         raise Unreadable("it is a chain of equations")
     for name, value in (sides, sides[::-1]):
-        label = _label(name)
+        label = of_value(name, value)
         if label and all(token.text != label for token in value):
             assigned = _one(value)
             return replace(assigned, name=label)
     return Statement(kind="relation", name="=", items=(_value(sides[0]), _value(sides[1])))
-
-
-def _label(side: Sequence[Token]) -> str:
-    """Return the name that a value is given: x, f(x) or (x, y)."""
-    texts = [token.text for token in side]
-    if len(side) == 1 and side[0].kind == "symbol":
-        return texts[0]
-    symbols = [token for token in side if token.kind == "symbol"]
-    called = len(side) > 3 and side[0].kind == "symbol" and texts[1] == "(" and texts[-1] == ")"  # noqa: PLR2004 - f(x)
-    pair = len(side) > 3 and texts[0] == "(" and texts[-1] == ")" and "," in texts  # noqa: PLR2004
-    if (called or pair) and all(token.kind == "symbol" or token.text in {"(", ")", ","} for token in side):
-        return "".join(texts) if len(symbols) > 1 else ""
-    return ""
 
 
 def _compared(sides: list[Sequence[Token]], signs: list[str]) -> Statement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from verifiers.mathematics.expressions import rational
+from verifiers.mathematics.naming import SPOKEN
 from verifiers.mathematics.statements import Statement
 
 Leaf = Callable[[Statement, Statement], bool | None]
@@ -55,7 +56,9 @@ def _pair_or_interval(one: Statement, other: Statement, leaf: Leaf) -> bool | No
 
 
 def _named_apart(one: Statement, other: Statement) -> bool | None:
-    """X = 3 isn't y = 3, but x = y is y = x."""
+    """X = 3 isn't y = 3, but x = y is y = x; and an area may be called A."""
+    if SPOKEN in {one.name[0], other.name[0]}:
+        return None
     if one.kind == other.kind == "value" and one.node and other.node:
         turned = (one.node.op, one.node.name, other.node.op, other.node.name) == ("symbol", other.name, "symbol", one.name)
         numeric = rational(one.node) is not None and rational(other.node) is not None

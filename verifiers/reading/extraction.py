@@ -18,10 +18,11 @@ from pydantic import ConfigDict, Field
 from storage.errors import VerifierError
 from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer, several_answers
 from verifiers.reading.markers import markers, other_case
-from verifiers.reading.sentences import approved, first_sentence, struck_out, taken_back, without_check, without_offer
-from verifiers.reading.signs import Marker, boxes, hashes, tags
+from verifiers.reading.sentences import Retraction, approved, first_sentence, struck_out, taken_back, without_check, without_offer
+from verifiers.reading.signs import Marker, boxes, hashes, several, tags
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import FACTORIAL
+from verifiers.reading.units import UNITS
 
 UNANNOUNCED = "no answer is announced"
 REGEX_S = 1.0
@@ -33,7 +34,7 @@ _FENCE = re.compile(r"(?m)^[ \t]{0,3}(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]{0,40})
 _OPENERS = {"$$": "$$", "$": "$", r"\(": r"\)", r"\[": r"\]"}
 _OPENER = re.compile(r"(?<!\\)\$\$|(?<!\\)\$|\\\(|\\\[")
 _SPAN_GLUE = re.compile(r"\s*(?:,|;|or|and|,\s*(?:or|and))\s*")
-_ONE_LETTER = re.compile(r"\$[a-zA-Z]\$|\\\([a-zA-Z]\\\)")
+_ONE_LETTER = re.compile(r"\$[a-zA-Z](?:\([a-zA-Z]\))?\$|\\\([a-zA-Z](?:\([a-zA-Z]\))?\\\)")
 _REMARK = re.compile(
     r"\W*(?:unique|obvious|surprising|trivial|immediate|clear|important|affected|rounded|needed|required|always|necessarily)\b",
     re.IGNORECASE,
@@ -57,10 +58,31 @@ _EXPLAINS = re.compile(
 _EXCLUDES = re.compile(r"(?<=\S),?\s++(?:(?:and|but)\s++)?(?:not|rather\s+than|instead\s+of)\b", re.IGNORECASE)
 _CONCLUDES = re.compile(
     r"""(?:(?:so|thus|hence|therefore|then|finally|and|we|get|have|obtain|find|that|this|which|gives?|is|are|equals?|the|its?|to|be|final
-    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|simplified|form|expression|answer)\b[\s,:*_]*
-    |(?:所以|因此|因而|于是|从而|综上|解得|可得|得到?|即|故)[\s,\uff0c:\uff1a]*)*""",
+    |solutions?|results?|values?|roots?|sum|product|area|total|probability|of|in|at|a|by|simplified|form|expression|answer|set|interval|notation
+    |vertex|minimum|maximum|domain|range|cent(?:er|re)|radius|distance|perimeter|volume|length|width|height|slope|median|mean|average
+    |determinant|remainder|derivative|integral|limit|equation|function|circle|triangle|square|rectangle|line|figure|region
+    |donc|ainsi|alors|d['\u2019]o[uù]|on\sa|on\sobtient|also|gilt|daher|somit|folglich|ist|die|der|das|lösung|lösungsmenge|ergebnis|und
+    |por\s(?:lo\s)?tanto|entonces|luego|portanto|logo|quindi|dunque|pertanto|est|es|é|è|la|le|el|il|solution|solución|solução|soluzione)\b[\s,:*_]*
+    |(?:所以|因此|因而|于是|从而|综上|故|解得|可得|得到?|即|解集|答案|结果|面积|周长|体积|最[大小]值|的值|概率|其|为|是)[\s,\uff0c:\uff1a]*)*""",
     re.IGNORECASE | re.VERBOSE,
 )
+_UNIT_BEHIND = re.compile(
+    r"\s?(?:(?:square|cubic|sq\.?|cu\.?)\s)?(?P<unit>[a-zA-Z]{1,12})(?:\^?[23²³])?"
+    r"|\s?(?:平方|立方)?(?:厘米|分米|毫米|千米|公里|米|个|元|度|人|种|岁|天|小时|分钟|秒|千克|克|升|毫升|单位)"
+)
+"""Behind the mathematics that ends a text: "square units"."""
+_UNITS = frozenset({*UNITS, "unit", "units"})
+_REASON = re.compile(
+    r",?\s(?:since|because|as\s(?!well)|(?:which\sis\s)?(?:attained|achieved|reached|occurring)\s(?:at|when|for))\b[^.!?;\n]{1,160}$"
+    r"|\s\((?:since|because|as|we\s(?:reject|discard|ignore)|rejecting|discarding|ignoring)\b[^()\n]{1,160}\)$",
+    re.IGNORECASE,
+)
+"""Behind it, with mathematics of its own: ", since $x > 0$"."""
+_OR_SAME = re.compile(r"(?P<one>[^()\n]{1,400}?)\s?,?\s?\(or,?\s(?:equivalently,?\s)?(?P<other>[^()\n]{1,100})\)")
+_OR_BEHIND_BOX = re.compile(r"\}[$\\)\s]{0,6}\(or,?\s(?:equivalently,?\s)?(?P<other>[^()\n]{1,100})\)")
+"""A second form of an answer: "(or $0.5$)". Who compares it sees whether it is the same."""
+_PLURAL = re.compile(r"\b(?:solutions|roots|zeroe?s|values|elements)\b[^.!?\n]{0,100}$", re.IGNORECASE)
+_ALTERNATES = re.compile(r"[,;]|\\text|\bor\b|\band\b")
 _COPULA = re.compile(r"(?<=[$)\]}])\s?(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 """Behind fenced mathematics."""
 _ONLY_BLOCK = re.compile(
@@ -209,12 +231,42 @@ def announced(body: str) -> Found:
             continue
         if marker.negated:
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
-        if back := taken_back(body, marker.close or marker.end):
+        back = taken_back(body, marker.close or marker.end)
+        twice = _said_twice(body, marker, found, back) if back else None
+        if back and not twice:
             return NoAnswer(why=f"taken back: '{back.word}'")
+        if together := twice or _together(body, marks, marker):
+            return together
         if (other := other_case(marks, marker)) and (first := _behind(body, other)) and first.text != found.text:
             return SEVERAL_CASES
         return several_answers(body, marks, marker, str.strip) or found
     return doubt or _unannounced(without_check(without_offer(body)))
+
+
+def _said_twice(body: str, marker: Marker, found: Answer, back: Retraction) -> Answer | None:
+    """Return an answer with its second form, "(or 0.5)", where nothing else takes it back."""
+    if not back.hedges or back.word.lower() != "or":
+        return None
+    twice = _OR_BEHIND_BOX.match(body, marker.close) if marker.close is not None else _OR_SAME.fullmatch(found.text)
+    again = taken_back(body, back.end)
+    if twice is None or again:
+        return None
+    one = found.text if marker.close is not None else twice["one"]
+    return dataclasses.replace(found, text=f"{one} or {twice['other']}", at_end=False)
+
+
+def _together(body: str, marks: list[Marker], marker: Marker) -> Answer | None:
+    r"""Return what several boxes hold together: "The solutions are $x = \boxed{2}$ and $x = \boxed{3}$."."""
+    boxed = [each for each in marks if each.form == "box" and each.close is not None and each.end <= marker.end]
+    if marker.form != "box" or len(boxed) <= 1:
+        return None
+    first = len(boxed) - 1
+    while first and several(body[boxed[first - 1].close or 0 : boxed[first].start].removeprefix("}")):
+        first -= 1
+    inside = [body[each.end : each.close].strip() for each in boxed[first:]]
+    led = _PLURAL.search(body[max(0, boxed[first].start - 160) : boxed[first].start])
+    plain = not any(each.doubt or _ALTERNATES.search(text) for each, text in zip(boxed[first:], inside, strict=True))
+    return Answer(text="; ".join(inside), how="in \\boxed{}") if len(inside) > 1 and led and plain else None
 
 
 def _behind(body: str, marker: Marker) -> Answer | None:
@@ -287,10 +339,15 @@ def _unannounced(body: str) -> Found:
 
 def _concluded(body: str) -> Answer | None:
     """Return the mathematics that ends a text: "Therefore $x = 5$.". What stands before it must conclude, not deny or suppose."""
-    text = body[-MAX_LINE:].rstrip(_DRESS + ".!\u3002∎")
+    text = _bare_end(body[-MAX_LINE:])
     spans = _spans(text)
-    if not spans or spans[-1][1] != len(text):
+    if not spans:
         return None
+    behind = text[spans[-1][1] :]
+    unit = _UNIT_BEHIND.fullmatch(behind)
+    if behind and not (unit and (not unit["unit"] or unit["unit"] in _UNITS)):
+        return None
+    text = text[: spans[-1][1]]
     first = len(spans) - 1
     while first and _SPAN_GLUE.fullmatch(text, spans[first - 1][1], spans[first][0]):
         first -= 1
@@ -301,6 +358,14 @@ def _concluded(body: str) -> Answer | None:
     if not lead or not _CONCLUDES.fullmatch(lead):
         return None
     return Answer(text=text[begin:], how="at the end")
+
+
+def _bare_end(text: str) -> str:
+    """Return a text without the full stop and the reason behind the mathematics that ends it."""
+    text = text.rstrip(_DRESS + ".!\u3002∎")
+    begin = text.rfind("\n") + 1
+    reason = _REASON.search(text, begin)
+    return text[: reason.start()].rstrip(_DRESS) if reason else text
 
 
 def _spans(text: str) -> list[tuple[int, int]]:
