@@ -24,6 +24,7 @@ MATHS = [
     ("3", "The solutions are $x = \\boxed{2}$ and $x = \\boxed{3}$.", False),
     ("{2, 3, 4}", "The roots are \\boxed{2}, \\boxed{3}, and \\boxed{4}.", True),
     ("{2, 3}", "The area is $\\boxed{2}$ and the perimeter is $\\boxed{3}$.", False),
+    ("{2, 3}", "The solutions are $x = \\boxed{2}$ and the area is $\\boxed{3}$.", False),
     ("7", "Donc $x=7$.", True),
     ("7", "Also gilt $x = 7$.", True),
     ("7", "Por lo tanto, $x = 7$.", True),

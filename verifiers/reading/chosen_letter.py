@@ -82,11 +82,16 @@ _BOLD_OPTION = re.compile(r"\*\*\(?([A-Z])[).:]{1,2}\s[^*\n]{1,160}\*\*")
 _OF_OTHERS = re.compile(
     r"\b(?:wrong|incorrect|false|distractors?|tempting|mistaken?|trap|decoy|first|second|third|fourth|last|next\soption|another|other|others|also"
     r"|alternative|runner-up|eliminated?|excluded?|rejected?|ruled|dismissed?|some|many|people|students?|user|you|they|someone|example"
-    r"|misconception|guess|if|when|least|except|exception|without|before|until|unlikely|less|seems?|appears?|tempt\w*|supposedly|allegedly)\b"
+    r"|misconception|guess|if|when|can|opposite|previous|nobody|none|initially|originally|perhaps|maybe|possibly|least|except|exception|without|before|until|unlikely|less|seems?|appears?|tempt\w*|supposedly|allegedly)\b"
     r"|\w['\u2019]s\s(?:choice|answer|pick|option)\b",
     re.IGNORECASE,
 )
 """In the sentence of a letter that may not be the writer's own answer."""
+_TOLD = re.compile(r"\baccording\sto\b|\buntil\b", re.IGNORECASE)
+_NOT_MINE = re.compile(
+    r"\b(?:initially|originally|at\sfirst|na[iï]vely|nobody|some|many|people|students?|you|they|user|might|may|could|perhaps|maybe)\b",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"(?<![\w'\u2019])(?!I\b|A\s[a-z])[A-Z](?![\w'\u2019-])")
 _BEFORE = 160
 """Characters of its sentence that may suppose something."""
@@ -106,9 +111,10 @@ def named(line: str, bold: frozenset[str], choices: str) -> set[str]:
         return set()
     lead = found.string[: found.start()]
     lead = lead[max(lead.rfind(mark) for mark in (". ", "! ", "? ", ": ")) + 1 :]
+    told = _TOLD.search(found["text"])
     others = {each for each in _LETTER.findall(f"{lead} {found['text']}") if each in choices} - {found["letter"]}
     doubted = any(doubt.search(each) for doubt in (UNSURE, _OF_OTHERS) for each in (lead, found["text"].partition(",")[2]))
-    return set() if others or doubted or not lead.strip() else {found["letter"]}
+    return set() if others or doubted or told or not lead.strip() else {found["letter"]}
 
 
 def settled(line: str, choices: str) -> str:
@@ -124,7 +130,8 @@ def stated(pattern: re.Pattern[str], text: str, choices: str) -> list[str]:
         letter = match[match.lastgroup or 0]
         back = taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start())
         before = text[max(0, match.start() - _BEFORE) : match.start()]
-        supposed = SUPPOSED.search(before[max(map(before.rfind, ".!?\n")) + 1 :])
+        lead = before[max(map(before.rfind, ".!?\n")) + 1 :]
+        supposed = SUPPOSED.search(lead) or _NOT_MINE.search(lead) or _NOT_MINE.match(match[0].lstrip())
         doubted = UNSURE.search(match[0]) or supposed or (back and not back.hedges)
         if letter in choices and letter != "I" and not doubted:
             found.append(letter)

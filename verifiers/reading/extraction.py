@@ -19,7 +19,7 @@ from storage.errors import VerifierError
 from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer, several_answers
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.sentences import Retraction, approved, first_sentence, struck_out, taken_back, without_check, without_offer
-from verifiers.reading.signs import Marker, boxes, hashes, several, tags
+from verifiers.reading.signs import Marker, boxes, hashes, tags
 from verifiers.reading.thinking import after_thinking
 from verifiers.reading.tidying import FACTORIAL
 from verifiers.reading.units import UNITS
@@ -82,6 +82,11 @@ _OR_SAME = re.compile(r"(?P<one>[^()\n]{1,400}?)\s?,?\s?\(or,?\s(?:equivalently,
 _OR_BEHIND_BOX = re.compile(r"\}[$\\)\s]{0,6}\(or,?\s(?:equivalently,?\s)?(?P<other>[^()\n]{1,100})\)")
 """A second form of an answer: "(or $0.5$)". Who compares it sees whether it is the same."""
 _PLURAL = re.compile(r"\b(?:solutions|roots|zeroe?s|values|elements)\b[^.!?\n]{0,100}$", re.IGNORECASE)
+_BESIDE = re.compile(
+    r"\}?[\s$\\()\[\],;&*]{0,12}(?:(?:and|or|und|et|y)\b|[和或]|\\(?:text|mathrm|mbox)\s?\{\s?,?\s?(?:and|or)\s?\})?[\s$\\()\[\]]{0,12}"
+    r"(?:[a-zA-Z](?:_\{?\w\}?)?\s?=\s?)?"
+)
+"""Between two boxes of one list."""
 _ALTERNATES = re.compile(r"[,;]|\\text|\bor\b|\band\b")
 _COPULA = re.compile(r"(?<=[$)\]}])\s?(?:です|でした|である|だ|입니다|이다|예요|이에요)$")
 """Behind fenced mathematics."""
@@ -261,7 +266,7 @@ def _together(body: str, marks: list[Marker], marker: Marker) -> Answer | None:
     if marker.form != "box" or len(boxed) <= 1:
         return None
     first = len(boxed) - 1
-    while first and several(body[boxed[first - 1].close or 0 : boxed[first].start].removeprefix("}")):
+    while first and _BESIDE.fullmatch(body, boxed[first - 1].close or 0, boxed[first].start):
         first -= 1
     inside = [body[each.end : each.close].strip() for each in boxed[first:]]
     led = _PLURAL.search(body[max(0, boxed[first].start - 160) : boxed[first].start])

@@ -19,7 +19,7 @@ from verifiers.reading.chosen_letter import (
     settled,
     stated,
 )
-from verifiers.reading.sentences import DISAGREES, first_sentence
+from verifiers.reading.sentences import DISAGREES, first_sentence, taken_back
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +248,8 @@ def _chosen(text: str, choices: str) -> Iterator[str]:
         plain = not match["weak"] and match["letter"] not in "AI"
         if match["letter"] not in choices or not (match["open"] or match["named"] or plain):
             continue
+        if match["told"] and taken_back(text[match.start() : match.end() + _NEAR], match.end() - match.start()):
+            continue
         if match["bare"] and not (match["open"] or match["named"] or _ENDS.match(text, match.end())):
             continue
         unsure = SUPPOSED if match["concludes"] and match["concludes"][0] in ",;" else UNSURE
@@ -312,6 +314,8 @@ def _restated(lines: list[str], choices: str) -> set[str]:
     return {last[1]} if again else set()
 
 
+_NEAR = 80
+"""Characters behind a choice that may take it back."""
 _LEADS_ELSEWHERE = re.compile(
     r"\b(?:reject|rul(?:e|es|ed|ing)\sout|exclud|eliminat|cross(?:ed|ing)?\sout|discard|dismiss|wrong|incorrect|false|not\b)|n['\u2019]t\b",
     re.IGNORECASE,
