@@ -41,7 +41,7 @@ _BOLD = ("**", "__")
 _WRAPPERS = (*((q, q) for q in _QUOTES[:2]), ("“", "”"), ("\u2018", "\u2019"), ("«", "»"), *((q, q) for q in _QUOTES[8:]))
 
 
-@verifier(version="16", isolated=False, pure=True)
+@verifier(version="17", isolated=False, pure=True)
 class ExactMatch:
     """Passes a response whose final answer is the reference: a number, a choice, a text, mathematics, a set, a date, JSON.
 
@@ -235,7 +235,7 @@ class ExactMatch:
         """Return what is announced as a date, or the last line that has one."""
         body = after_thinking(response)
         where = NoAnswer(why="the chain of thought never ends") if body is None else announced(body)
-        if body is None or isinstance(where, Answer):
+        if body is None or isinstance(where, Answer) or where.why != UNANNOUNCED:
             return where
         line = body.rstrip().rpartition("\n")[2]
         found = dates.read(line, day_first=self.day_first)

@@ -20,7 +20,7 @@ from verifiers.reading.declining import KNOWS_NOT
 from verifiers.refusal import declines
 
 
-@verifier(version="15")
+@verifier(version="16")
 class SelfConsistency(ExactMatch):
     """Passes the samples whose answer most of a prompt's samples give: a vote, after Wang et al. 2022 (arXiv:2203.11171).
 

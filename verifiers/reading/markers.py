@@ -24,7 +24,10 @@ _NOUN = re.compile(
     |most\s(?:appropriate|likely|accurate|suitable|probable|plausible|reasonable|precise))\s{1,2}$""",
     re.IGNORECASE | re.VERBOSE,
 )
-_VERB = r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
+_VERB = (
+    r"(?:is|are|was|be|equals|(?:must|should|would|will|has to) be|would\shave\sbeen"
+    r"|(?:comes|works) out (?:to|at)|comes to|becomes|remains)"
+)
 _GAP = r"(?:[^\S\n]{1,2}|[^\S\n]?\n(?!\s))"
 """What stands between two words: no blank line, behind which something else begins."""
 _IS = re.compile(
@@ -41,6 +44,21 @@ _ONLY_IF = re.compile(r"[^.!?\n]{0,60}?\b(?:if|unless|had)\b", re.IGNORECASE)
 _HAD_IT_BEEN = re.compile(
     r"(?:^|[.!?\n])\s{0,3}(?:had|were)\b[^.!?\n]{1,100},\s(?:then\s)?(?:the\s(?:\w{1,10}\s)?)?$", re.IGNORECASE
 )
+_UNREAL = re.compile(
+    r"(?:^\W*(?:(?:and|but|so|note(?:\sthat)?|also|however)\W+){0,2}(?:had|were)|\b(?:if|unless|supposing)\b[^.!?\n]{0,80}?\b(?:were|was|had))\b",
+    re.IGNORECASE,
+)
+"""In a sentence that goes on with "would": it tells of what isn't so."""
+_IN_A_RANGE = re.compile(
+    r"\W*(?:(?:and|but|so|now)\W+)?(?:if|when|unless|assuming|suppose)\s[^,;.\n]{0,40}(?:[<>\u2264\u2265\u2260]|\\(?:leq?|geq?|neq?|lt|gt)\b)[^,;\n]{0,40},",
+    re.IGNORECASE,
+)
+"""How a sentence begins whose answer is of one case: "If x > 0, …"."""
+_ANNOUNCED = re.compile(r"\s(?:then\s)?the\s(?:\w{1,12}\s)?answer\sis\W{1,4}", re.IGNORECASE)
+_OF_ANOTHER_QUESTION = re.compile(
+    r"^\W*(?:but\s)?if\s(?:you\s(?:meant?|are\sasking|were\sasking)|(?:it|the\squestion)(?:\sis|['\u2019]s|\swas|\swere)\sabout)\b",
+    re.IGNORECASE,
+)
 _OTHER_CASE = re.compile(r"\b(?:if|were|had|without|otherwise|instead|suppos\w+|unless)\b", re.IGNORECASE)
 _SUPPOSES = re.compile(
     r"""\W*(?:(?:note(?:\sthat)?|remark|but|and|also|however|similarly|likewise)\b\W*){0,2}
@@ -54,6 +72,7 @@ _SUPPOSES = re.compile(
 _SETTING = re.compile(
     r"""\W*(?:(?:and|but|also|however|note(?:\sthat)?)\W+)?(?:(?:ignoring|neglecting|disregarding|excluding|leaving\s(?:out|aside)|not\scounting)\b
     |before\s(?!(?:we|you|i|that|this|it)\b|\w+ing\b)|for\s(?:part|question|problem|exercise|example|instance)\b
+    |for\sthe\s(?:first|second|third|previous|next|other|last)\s(?:part|question|problem|exercise|example|case)\b
     |in\s(?:the|an?)\s(?:previous|first|original|other|next|similar|simpler|worst|best|general|special|extreme)(?:[-\s]\w+)?\s(?:problem|question|case|part|example
         |exercise|scenario|version)\b
     |with\s(?:only\s|just\s)?(?:one|two|three|four|five|six|seven|eight|nine|ten|\d+|no|more|fewer|another)\s)
@@ -137,7 +156,8 @@ _OPTION = re.compile(
 )
 
 _DOUBT = re.compile(
-    r"""\b(?:if|whether|unless|suppose|assuming|assume)\s{1,2}(?:that\s{1,2})?$
+    r"""\b(?:if|whether|unless|suppos(?:e|ing)|assum(?:e|ing)|imagine|pretend|let['\u2019]?s\ssay)\s{1,2}(?:that\s{1,2})?$
+    |^\W*(?:for\s(?:example|instance)|e\.g\.),?\s(?:if|when|with|suppose|take|let|say)\b[^.;:!?\n]*$
     |(?:\b|(?<=\w)(?=n['\u2019]t\s))(?:(?:wrong(?:ly)?|incorrect(?:ly)?|mistaken(?:ly)?|(?<!no\s)doubt|deny|unlikely)\b
     |(?:\b(?:is|was|been)|it['\u2019]s)\s(?:\w+ly\s|often\s|sometimes\s)?(?:thought|believed|assumed|claimed|supposed|guessed|said|rumou?red)
     |\bi\s?(?:['\u2019]d|would)?\s?(?:guess|suppose)|\b(?:my|a|the)\s(?:\w{1,8}\s)?guess(?!\W+and\W)|\bguessing|\b(?:maybe|perhaps|possibly|unsure)
@@ -147,7 +167,7 @@ _DOUBT = re.compile(
     |(?:some|many|most|few|people|students?|others?|they|he|she|who|you|(?:the\s)?(?:user|book|textbook|author|key))\s(?:\w{1,12}\s){0,2}(?:thinks?|thought|says?|said|guess|believes?|claim(?:s|ed)?|suggests?|argues?|insists?)
     |\b(?:impossible|not\spossible)\sfor\b|(?:not|n['\u2019]t|never|cannot)\s(?:\w{1,12}\s)?(?:think|believe|say|claim|agree|accept|mean|true|correct|the\scase|clear|known|obvious|evident)\b)[^,.;:!?\n]{0,40}$
     |^\W*(?:(?:and|but|so|now|while)\W+)?(?:na[iï]vely|superficially|(?:at|on)\s(?:a\s)?first(?:\s(?:glance|sight|blush|look|reading|thought))?|on\sthe\ssurface)\b
-        [^.;:!?\n]{0,40}$
+        (?:(?!,?\sbut\b)[^.;:!?\n]){0,40}$
     |\baccording\sto\s(?:you|the\s(?:user|book|textbook|author|key|student)|h(?:im|er)|them|some|others)\b[^.;:!?\n]{0,20}$""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -179,6 +199,7 @@ def markers(text: str, *, options: bool = False) -> list[Marker]:
     ]
     found.sort(key=lambda marker: marker.end)
     found = [replace(marker, supposed=True) if _supposed(text, marker) else marker for marker in found]
+    found = [replace(marker, doubt=True) if _of_what_is_not(text, marker) else marker for marker in found]
     if len(found) < 2:  # noqa: PLR2004 - nothing is left out of one
         return found
     stating = [each for each in found if _states(text, each)]
@@ -201,13 +222,25 @@ def _in_another_case(text: str, marker: Marker) -> bool:
     return "would" in text[marker.start : marker.end].lower() and _OTHER_CASE.search(_sentence_before(text, marker)) is not None
 
 
+def _of_what_is_not(text: str, marker: Marker) -> bool:
+    """Whether a marker is of a case that may not be the question's: "If there were 3 boxes, the answer would be 12"."""
+    before, said = _sentence_before(text, marker), text[marker.start : marker.end].lower()
+    if marker.form not in {"is", "heading"}:
+        return (found := _IN_A_RANGE.match(before)) is not None and _ANNOUNCED.fullmatch(before, found.end()) is not None
+    if "would have been" in said or ("would" in said and _UNREAL.search(before)) or _OF_ANOTHER_QUESTION.search(before):
+        return True
+    return marker.supposed and _IN_A_RANGE.match(before) is not None
+
+
 def _of_a_part(text: str, marker: Marker) -> bool:
     return _OF_A_PART.search(text, marker.start, marker.end) is not None
 
 
 def _supposed(text: str, marker: Marker, begins: re.Pattern[str] = _SUPPOSES) -> bool:
-    final = "final" in text[marker.start : marker.end].lower()  # whatever is supposed then is what the question says
-    return marker.form in {"is", "heading"} and not final and begins.match(_sentence_before(text, marker)) is not None
+    said = text[marker.start : marker.end].lower()
+    # Whatever is supposed before "final" is what the question says; "so" goes on from it.
+    goes_on = "final" in said or said.startswith(("so ", "thus ", "therefore "))
+    return marker.form in {"is", "heading"} and not goes_on and begins.match(_sentence_before(text, marker)) is not None
 
 
 def other_case(marks: list[Marker], marker: Marker) -> Marker | None:
