@@ -97,6 +97,9 @@ class ExactMatch:
     def _unless_unclear(self, expected: Answer, found: Answer, prompt: Prompt, sample: Sample) -> Finding:
         if self.kind in {"number", "math"} and asked.may_be_factorial(found, prompt.prompt, sample.response):
             return Finding(passed=None, reason=f"{shown(found.text)}! may be a factorial ({found.how})", answer=shown(found.text))
+        if found.later and self._compared(replace(found, later=None), found.later).passed is False:
+            why = f"several answers: {shown(found.text)} ({found.how}) and {shown(found.later.text)} ({found.later.how})"
+            return Finding(passed=False, reason=why, answer=shown(found.text))
         compared = self._compared(expected, found)
         return self._compared(expected, found.also) if found.also and not compared.passed else compared
 

@@ -21,12 +21,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from verifiers.reading import final_number
+from verifiers.reading import final_number, later
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.reading.granted import granted
 from verifiers.reading.items import side_by_side
 from verifiers.reading.labels import of_several_parts
-from verifiers.reading.last_number import last_number, nothing_follows, says
+from verifiers.reading.last_number import last_number, nothing_follows
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.numerals import numerals
 from verifiers.reading.sentences import (
@@ -63,6 +63,8 @@ class Answer:
     """Of a number: it is only a bound, as "at least 5" is."""
     also: Answer | None = None
     """Of a number: the same amount, as the response says it too."""
+    later: Answer | None = None
+    """Of what is compared only as its kind is: what the response concludes behind it, which may be another answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,11 +121,6 @@ _ITEMS = re.compile(rf"[^\S\n]*{_ITEM}(?:\n\s*{_ITEM}){{1,20}}\s*$", re.IGNORECA
 _LATER_PART, _FIRST_PART = re.compile(r"[\s*_]{0,6}\(?[b-h]\)[^\n]*\d"), re.compile(r"(?m)^[\s*_]{0,6}\(?a\)[^\n]*\d")
 """Lines that answer a part of a question each: "(b) 5"."""
 _IN_OTHER_CASE = re.compile(r"\W{0,4}(?:if|when|for|otherwise|else|in\sthe\s(?:other|second))\b", re.IGNORECASE)
-_SO = re.compile(
-    r"(?:[.!?:\n]|\s[\u2013\u2014-])\s*(?:so|thus|therefore|hence),?\s(?:(?:it|that)(?:\sis|['\u2019]s)\s)?(?P<number>\W{0,4}\d[\d.,/]{0,20})\W*$",
-    re.IGNORECASE,
-)
-"""How a text ends that concludes once more, in few words: "So 12."."""
 _MEMBER = re.compile(r"\s*:?\s*\"?([^\",{}\[\]\n]{1,40})\"?\s*[,}]")
 """Behind a name in JSON."""
 _ONLY_CODE = re.compile(
@@ -226,8 +223,7 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             continue
         if marker.negated and begin == marker.end:  # "The answer isn't Paris"
             return NoAnswer(why=f"only what it isn't, after '{marker.label}'")
-        back = taken_back(body, marker.close or marker.end)
-        if refused := NoAnswer(why=f"taken back: '{back.word}'") if back else several_answers(body, marks, marker, str.strip):
+        if refused := _text_refused(body, marks, marker, sentence.text):
             return refused
         if marker.close is not None:
             return [Answer(text=rest, how=where(marker))]
@@ -241,6 +237,15 @@ def find_texts(text: str) -> list[Answer] | NoAnswer:
             for each in readings
         ]
     return [Answer(text=body.strip(), how="the whole response", at_end=True)]
+
+
+def _text_refused(body: str, marks: list[Marker], marker: Marker, text: str) -> NoAnswer | None:
+    end = marker.close or marker.end
+    if back := taken_back(body, end):
+        return NoAnswer(why=f"taken back: '{back.word}'")
+    other = later.other_text(body, end, text)
+    several = NoAnswer(why=f"several answers: {final_number.quote(text)} and {final_number.quote(other)}") if other else None
+    return several or several_answers(body, marks, marker, str.strip)
 
 
 def where(marker: Marker) -> str:
@@ -339,13 +344,12 @@ def _unless_taken_back(body: str, marker: Marker, read: Reading) -> Found:
 
 def _concluded_otherwise(body: str, marker: Marker, read: Reading) -> NoAnswer | None:
     """Refuse "The answer is 15. Let me check: 5 + 7 = 12. So 12."; "The answer is 50%. So 0.5." says it twice."""
-    so = _SO.search(body, max(marker.end, len(body) - WINDOW))
-    again = last_number(so["number"]) if so else None
-    if not isinstance(again, Reading) or again.value == read.value:
-        return None
-    if says(read, again) or says(again, read):
-        return None
-    return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {again.text} (at the end)")
+    begin = marker.close or marker.end
+    if words := later.excluded(body, begin, read.text):
+        return NoAnswer(why=f"taken back: '{words}'")
+    if other := later.other_number(body, begin, read):
+        return NoAnswer(why=f"several answers: {read.text} (after '{marker.label}') and {other.text} (at the end)")
+    return None
 
 
 def _despite_doubt(body: str, marker: Marker) -> Found | None:

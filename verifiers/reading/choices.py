@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from itertools import islice
 
-from verifiers.reading import final_choice
+from verifiers.reading import final_choice, later
 from verifiers.reading.answers import SEVERAL_CASES, UNENDING, Answer, Found, NoAnswer, several_answers, where, window_at
 from verifiers.reading.chosen_letter import bold_options
 from verifiers.reading.final_choice import Letter, Unclear
@@ -59,6 +59,7 @@ def find_choice(text: str, choices: str) -> Found:
                 or _choice_unless_taken_back(body, marker, choices)
                 or several_answers(body, marks, marker, lambda inside: _letter_in_box(inside, choices))
                 or _also(body[marker.end : marker.end + WINDOW], read.letter, choices)
+                or _concluded_otherwise(body, marker, read.letter, choices)
                 or Answer(text=read.letter, how=where(marker))
             )
     return NoAnswer(why=doubts[0]) if doubts else _unannounced_choice(body, choices)
@@ -71,6 +72,12 @@ def _choice_unless_taken_back(body: str, marker: Marker, choices: str) -> Found 
         return None
     instead = None if back.hedges else _choice_behind(body, back.end, choices, of=f"after '{back.word}'")
     return instead or NoAnswer(why=f"taken back: '{back.word}'")
+
+
+def _concluded_otherwise(body: str, marker: Marker, letter: str, choices: str) -> NoAnswer | None:
+    """Refuse "The answer is A. Let me check: Berlin is in Germany. So it should be B."."""
+    other = later.other_letter(body, marker.close or marker.end, letter, choices)
+    return NoAnswer(why=f"several choices: {letter} and {other}") if other else None
 
 
 def _also(text: str, letter: str, choices: str) -> NoAnswer | None:

@@ -16,6 +16,7 @@ import regex  # type: ignore[import-untyped]
 from pydantic import ConfigDict, Field
 
 from storage.errors import VerifierError
+from verifiers.reading import later
 from verifiers.reading.answers import SEVERAL_CASES, Answer, Found, NoAnswer, several_answers
 from verifiers.reading.markers import markers, other_case
 from verifiers.reading.sentences import Retraction, approved, first_sentence, struck_out, taken_back, without_check, without_offer
@@ -241,10 +242,10 @@ def announced(body: str) -> Found:
         if back and not twice:
             return NoAnswer(why=f"taken back: '{back.word}'")
         if together := twice or _together(body, marks, marker):
-            return together
+            return _unless_concluded_otherwise(body, marker, together)
         if (other := other_case(marks, marker)) and (first := _behind(body, other)) and first.text != found.text:
             return SEVERAL_CASES
-        return several_answers(body, marks, marker, str.strip) or found
+        return several_answers(body, marks, marker, str.strip) or _unless_concluded_otherwise(body, marker, found)
     return doubt or _unannounced(without_check(without_offer(body)))
 
 
@@ -272,6 +273,15 @@ def _together(body: str, marks: list[Marker], marker: Marker) -> Answer | None:
     led = _PLURAL.search(body[max(0, boxed[first].start - 160) : boxed[first].start])
     plain = not any(each.doubt or _ALTERNATES.search(text) for each, text in zip(boxed[first:], inside, strict=True))
     return Answer(text="; ".join(inside), how="in \\boxed{}") if len(inside) > 1 and led and plain else None
+
+
+def _unless_concluded_otherwise(body: str, marker: Marker, found: Answer) -> Found:
+    """Return an announced answer, with what is concluded behind it: only who knows its kind can compare the two."""
+    begin = marker.close or marker.end
+    if words := later.excluded(body, begin, found.text):
+        return NoAnswer(why=f"taken back: '{words}'")
+    other = _sentence(later.other_passage(body, begin, found.text))[0]
+    return dataclasses.replace(found, later=Answer(text=other, how="at the end")) if other else found
 
 
 def _behind(body: str, marker: Marker) -> Answer | None:

@@ -20,6 +20,8 @@ _TAKEN_BACK = re.compile(
         wait\b|hold\son\b|oops\b|correction\b|scratch\sthat|sorry\b|no,|actually\b|on\ssecond\sthought|let\sme\s(?:re|correct|fix|try\sagain)
         |(?:that|this|it)(?:\sis|['\u2019]s|\swas)\s(?:wrong|incorrect|not\s(?:right|correct)|a\smistake)
         |i\s(?:have\s)?made\san?\s(?:\w{{1,12}}\s)?(?:mistake|error)|korrektur\b|moment(?:\smal)?[,.]|espera\b|attendez\b|подождите\b|等等|等一下
+        |(?<!\?\s)(?:nein|non|nee|nej),(?=\s(?:es\sist\s|c['\u2019]est\s|het\sis\s|det\s(?:är|er)\s)?{_INSTEAD})|me\sequivoqué\b
+        |je\sme\s(?:suis\stromp|corrige)|mi\ssono\ssbagliat|ich\shabe\smich\s(?:geirrt|verrechnet|vertan)\b|perdón[,:](?=[^.\n]{{0,40}}\d)
         |strike\sthat\b|never\s?mind\b|just\skidding\b|i\stake\s(?:that|it)\sback|i\s(?:was|am)\s(?:wrong|mistaken)\b
         |i\s(?:have\s)?mis(?:read|counted|calculated|computed|understood)\b|i\s(?:need|have)\sto\sre(?:do|consider|compute|calculate)\b
         |(?:please\s)?(?:ignore|disregard)\s(?:that|this|the\sabove|my\s(?:previous|last|earlier))\b
@@ -48,6 +50,7 @@ _REFUSED = re.compile(
     rf"""[\W_]{{0,20}}+{_LEAD}(?P<word>
         (?:that|this|which)\s(?:does\snot|doesn['\u2019]t|did\snot|didn['\u2019]t)\s(?:match|fit|work|hold|agree|satisfy|make\ssense|add\sup)
         |(?:that|this|it)\s(?:can\snot|cannot|can['\u2019]t)\sbe(?:\s{_RIGHT}|(?=[,.;!]|\s(?:because|since|as)\b))|(?:that|this)\scontradicts\b
+        |(?:that|this|it)\s(?:does\snot|doesn['\u2019]t)\s(?:seem|look|sound|feel)\s(?:right|correct)\b
         |(?:that|this|it)\s(?:seems|looks|feels)\s(?:off|wrong|incorrect|too\s\w{{2,6}})\b|not\squite\b|nope\b|almost!|pardon\b
         |(?:but\s)?{DISAGREES}
         |(?:that|this|it)\s(?:was|is)\s(?:only\s|just\s)?my\s(?:first|initial|original)\s(?:guess|thought|impression|instinct)\b
