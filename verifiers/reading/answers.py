@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeVar
 
-from verifiers.reading import final_number, later
+from verifiers.reading import final_number, later, stated
 from verifiers.reading.final_number import WINDOW, Read, Reading, Refusal
 from verifiers.reading.granted import granted
 from verifiers.reading.items import side_by_side
@@ -94,16 +94,6 @@ _LEAD = re.compile(
 )
 """A text in bold that something explains, or one before "because"."""
 _DIGITS = "0123456789"
-_QUALIFIES = re.compile(
-    r"[^,;:=()\u2014]{0,40}?\b(?:for|after|from|in|at|of|per|since|because|with|on|out|within)\s[^,;:=()\u2014]*"
-    r"|[^,;:=()\u2014]{0,40},\swith\s[^,;:=()\u2014]*\b(?:left|remaining|over)\b[^,;:=()\u2014]*"
-)
-_INTRODUCES = re.compile(
-    r"(?:^|[.!?]\s)\W*(?:$|(?:(?:so|thus|therefore|hence|then),?\s)?(?:with|for|after|in|if|of|from|at|since|when|given|out|on|by|as|to)\b"
-    r"[^.!?]*$)",
-    re.IGNORECASE,
-)
-_BOLD = re.compile(r"\*\*(?=\S)[^*\n]{1,80}(?<=\S)\*\*")
 _CONCLUDED = re.compile(
     r"[^\d.!?]{0,40}\d[\d.,]{0,20}[^=.!?]{0,80}?(?:\s(?:is|are|was|were|has|have|had)\b|=)[^.!?]{0,120}?,?\s(?:so|thus|therefore|hence)\b,?(?=[^.!?]*\d)",
     re.IGNORECASE,
@@ -121,6 +111,10 @@ _ITEMS = re.compile(rf"[^\S\n]*{_ITEM}(?:\n\s*{_ITEM}){{1,20}}\s*$", re.IGNORECA
 _LATER_PART, _FIRST_PART = re.compile(r"[\s*_]{0,6}\(?[b-h]\)[^\n]*\d"), re.compile(r"(?m)^[\s*_]{0,6}\(?a\)[^\n]*\d")
 """Lines that answer a part of a question each: "(b) 5"."""
 _IN_OTHER_CASE = re.compile(r"\W{0,4}(?:if|when|for|otherwise|else|in\sthe\s(?:other|second))\b", re.IGNORECASE)
+_NOTE = re.compile(r"\n[^\S\n]*\n[\W_]{0,6}(?:note|remark|n\.b\.|p\.s\.)(?=[^\n]*$)", re.IGNORECASE)
+"""How a last paragraph begins that supposes another case."""
+_SPEAKS_OF = re.compile(r"\W{0,6}(?:so\s|then\s)?the\s\W{0,3}\d[^.!?\n]{0,80}\d", re.IGNORECASE)
+"""How a text begins whose first number is given: "The 4 shirts at $5 each cost $20"."""
 _MEMBER = re.compile(r"\s*:?\s*\"?([^\",{}\[\]\n]{1,40})\"?\s*[,}]")
 """Behind a name in JSON."""
 _ONLY_CODE = re.compile(
@@ -167,10 +161,10 @@ def _unannounced_number(body: str) -> Found:
         return NoAnswer(why=f"taken back: '{back.word}'")
     if _LATER_PART.match(body, body.rfind("\n", 0, last + 1) + 1) and _FIRST_PART.search(body):
         return SEVERAL_PARTS
-    if len(body) <= WINDOW and (only := _led_number(tidy(body), concluding=True)):
+    if len(body) <= WINDOW and not _SPEAKS_OF.match(body) and (only := _led_number(tidy(body), concluding=True)):
         return _number(only, "the whole response", at_end=True)
-    if (bold := _in_bold(body, last)) is not None:
-        return _number(bold, "in bold, at the end")
+    if told := stated.told(body, last):
+        return _number(*told)
     return _no_single_one(body, last) or _number(last_number(body), "at the end")
 
 
@@ -179,23 +173,6 @@ def _no_single_one(body: str, last: int) -> NoAnswer | None:
         return NoAnswer(why="only code, which nobody ran")
     items = side_by_side(body, last) if last >= 0 else ""
     return NoAnswer(why=f"several numbers: {final_number.quote(items)} (at the end)") if items else None
-
-
-def _in_bold(body: str, last: int) -> Reading | None:
-    """Return 64 for "He pays **$64** for the 16 glasses.": what follows the only number in bold just explains it."""
-    begin = body.rfind("\n", 0, last + 1) + 1
-    line = body[begin : begin + WINDOW].partition("\n")[0]
-    found = [match for match in _BOLD.finditer(line) if any(map(str.isdecimal, match[0]))]
-    if len(found) != 1 or found[0].end() > last - begin or taken_back(body, begin + found[0].end() - len("**")):
-        return None
-    if not _QUALIFIES.fullmatch(line, found[0].end()) or _INTRODUCES.search(line[: found[0].start()]):
-        return None
-    sentence = first_sentence(tidy(line[found[0].start() :]))
-    explained = final_number.in_sentence(sentence.text) if final_number.is_led(sentence.text) else None
-    stated = last_number(body[: begin + found[0].end()])
-    if any(map(str.isdecimal, sentence.rest)) or not (isinstance(explained, Reading) and isinstance(stated, Reading)):
-        return None
-    return stated if stated.value == explained.value else None
 
 
 def whole_number(text: str) -> Found:
@@ -360,6 +337,9 @@ def _despite_doubt(body: str, marker: Marker) -> Found | None:
     if really := _REALLY.search(sentence.text):
         return _number(final_number.in_sentence(tidy(sentence.text[really.end() :])), "at the end")
     read = last_number(first_sentence(body[marker.end :]).rest)
+    note = None if read else _NOTE.search(body, max(0, marker.start - WINDOW), marker.end)
+    if note and any(map(str.isdecimal, body[: note.start()])):
+        return _unannounced_number(body[: note.start()])
     return _number(read, "at the end") if read else None
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
+from verifiers.reading import closing
 from verifiers.reading.final_number import (
     CONCLUSION,
     CONDITION,
@@ -129,7 +130,7 @@ def last_number(text: str) -> Read:
         if found:
             if begin and found[-1].start == 0:
                 return Refusal("the last number is too long to be one")
-            read = _last(window, found)
+            read = _last(window, found, text[max(0, begin - closing.CHARS) : begin])
             return replace(read, at_end=nothing_follows(window, read.end)) if isinstance(read, Reading) else read
         end = begin
     return None
@@ -173,17 +174,29 @@ def _skipped(window: str, numeral: Numeral) -> bool:
     return bool(enumerates or bracketed or levelled or places or _NOT_THIS.search(before) or _COUNTS.search(line))
 
 
-def _last(window: str, found: list[Numeral]) -> Reading | Refusal:
+def _last(window: str, found: list[Numeral], before: str) -> Reading | Refusal:
     last = _result_before(window, found) or found[-1]
-    if last is found[-1] and (refusal := _refuse_last(window, found)):
-        return refusal
+    if last is found[-1]:
+        if refusal := _refuse_last(window, found):
+            return refusal
+        told = None if _said_twice(window, found) else closing.which(window, found, before)
+        if isinstance(told, Refusal):
+            return told
+        if told and (refusal := _refuse_last(window, found[: found.index(told) + 1])):
+            return refusal
+        last = told or last
     if last.value is None:
         return Refusal(f"{quote(last.text)} is no plain number")
     read = reading(window, last, last.value)
-    if last is found[-1] and len(found) > 1 and _SAME.fullmatch(window, found[-2].end, last.start):
-        both = restated(window, found[-2], last)
-        return replace(read, also=both[0]) if both else read
-    return read
+    both = _said_twice(window, found) if last is found[-1] else None
+    return replace(read, also=both[0]) if both else read
+
+
+def _said_twice(window: str, found: list[Numeral]) -> tuple[Reading, Reading] | None:
+    """Return the last number and the one before where they say the same: "3/4 or 75%"."""
+    if len(found) < 2 or not _SAME.fullmatch(window, found[-2].end, found[-1].start):  # noqa: PLR2004
+        return None
+    return restated(window, found[-2], found[-1])
 
 
 def _refuse_last(window: str, found: list[Numeral]) -> Refusal | None:

@@ -54,6 +54,7 @@ _RIGHT = re.compile(
 _BEFORE_OPERATOR = re.compile(r"\$?\s?[^\W\d]{0,12}\s?(?:[-+\u00d7*/÷\u2212]\s?\W?[\d(]|\\(?:times|cdot|div)\b)")
 _BEHIND_OPERATOR = re.compile(r"(?:[\d)]\s?[-+\u00d7*/÷\u2212]\s?\(?|\\(?:times|cdot|div)\s?)$")
 _ONLY_A_NUMBER = re.compile(r"\W{0,4}\d[\d.,/]{0,20}\W*")
+_EQUATION = re.compile(r"[\d\s+*/\u00d7÷\u2212().,$-]{3,100}=[\d\s.,$-]{1,30}")
 _IS_NOT = (
     r"(?:\u2260|!=|\\neq?\b|\bis\snot|\bisn['\u2019]t|,\snot|n['\u2019]t\sequal|\bnot\sequal|\binstead\sof|\brather\sthan)"
     r"\s?(?:to\s)?\$?\s?"
@@ -119,6 +120,8 @@ def concluded(body: str, begin: int) -> Conclusion | None:
     said = _SUBJECT.match(sentence, at) if at else _stated(sentence)
     before = behind[: last + (at or (said.start() if said else 0))]
     objects = _OBJECTS.search(behind) is not None
+    if said is None and objects and _EQUATION.fullmatch(sentence):
+        return Conclusion(sentence.rpartition("=")[2], bare=True, named=False, strict=False, objects=True, between=before)
     if said is None:
         return Conclusion(sentence[at:], bare=True, named=False, strict=False, objects=objects, between=before) if at else None
     named = said["subject"].lower() in {"it", "that", "this"} or _NOUN.search(said["subject"].partition(" of ")[0]) is not None

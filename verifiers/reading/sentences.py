@@ -134,6 +134,11 @@ _ASIDE = re.compile(
     r"[^()\[\]\n]{0,40}[)\]][*_.]{0,3}\s*$",
     re.IGNORECASE,
 )
+_IN_BRACKETS = re.compile(
+    r"\n[^\S\n]*\n[*_]{0,2}\((?![^()\n]{0,300}\b(?:so|thus|therefore|hence|total|answer|final)\b)(?=[^()\n]{0,100}[a-z]\s[a-z])[^()\n]{12,300}\)[*_.]{0,3}\s*$",
+    re.IGNORECASE,
+)
+"""A last paragraph that only explains: "(After 12 years he breaks even.)"."""
 _OFFER = re.compile(
     r"\n[^\S\n]*\n[^\w\n]{0,6}(?:(?:would|do)\syou\s(?:like|want|need)|want\sme\sto|shall\si|should\si|let\sme\sknow|feel\sfree|i\shope|hope\sthis"
     r"|if\syou(?:['\u2019]d\slike|\swould\slike|\swant|\sneed|\shave\s(?:any|more))|is\sthere\sanything)\b[^\n]{0,300}\s*$",
@@ -262,8 +267,10 @@ def dismissed(lead: str, behind: str) -> bool:
 
 
 def without_aside(text: str) -> str:
-    """Return a text without a last line in brackets that says what would be wrong: "(7 is wrong)"."""
-    return text[: aside.start()] if (aside := _ASIDE.search(text, max(0, len(text) - _NEAR))) else text
+    """Return a text without a last line in brackets that says what would be wrong, or a paragraph: "(7 is wrong)"."""
+    begin = max(0, len(text) - _NEAR)
+    aside = _ASIDE.search(text, begin) or _IN_BRACKETS.search(text, begin)
+    return text[: aside.start()] if aside and (aside.re is _ASIDE or any(map(str.isdecimal, text[: aside.start()]))) else text
 
 
 def without_offer(text: str) -> str:

@@ -56,6 +56,7 @@ def test_an_answer_is_none_where_another_one_is_concluded(kind: str, form: str) 
         ("number", "12", "Double-check: 10 + 3 = 13 ≠ 12."),
         ("number", "12", "Double-check: 10 + 3 = 13 $\\neq$ 12."),
         ("number", "12", "However, she gave away 3, so she has 9 left."),
+        ("number", "12", "Hmm, but that doesn't account for the 3 that were sold. 12 - 3 = 9."),
         ("number", "12", "However, this doesn't count the 3 that she gave away. The final number is 9."),
         ("number", "12", "Re-reading the problem, each box has 5. So 3 × 5 = 15."),
         ("math", "7", "However, x = 7 is extraneous, so there is no solution."),

@@ -1,0 +1,165 @@
+"""Which number of a last sentence is the answer, where nothing announces one: "She has 7 apples left after giving 3 to Bob."."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from verifiers.reading.final_number import EXPLANATION, NOTHING, Refusal, has_digits, quote
+from verifiers.reading.numerals import Numeral, numerals
+from verifiers.reading.tidying import tidy
+
+CHARS = 600
+"""Characters before a sentence in which the result is looked for that it says again."""
+_ENDS = re.compile(r"[.!?]\s|\n")
+_RESULTS_IN = re.compile(
+    r"(?:\b(?:equals?|equal\sto|makes?|totals|(?:gives?|leaves?|leaving|giving)(?:\s(?:us|you|me|him|her|them|it))?(?:\swith)?|becomes?|comes\sto"
+    r"|(?:adds?|sums?|amounts?|comes?)\s(?:up\s)?to|(?:rounds?|rounded)\s(?:up|down|off)\sto|total\sof"
+    r")|(?:^|[.,;:]|\band)\s?(?:altogether|in\stotal|in\sall)[,:]?(?:\s[a-z]{1,12}){0,3}|=|≈)\s?[($]{0,2}\s?$",
+    re.IGNORECASE,
+)
+_NO_RESULT = re.compile(r"\b(?:after|before|by|from|of|for)\sgiving\b[^,;]{0,20}$", re.IGNORECASE)
+"""Right before a number that a calculation comes to."""
+_CONCLUDES = re.compile(
+    r"\b(?:so|thus|therefore|hence|then|which\s(?:is|equals|gives|makes|means|leaves|rounds)|that\sis|i\.e|making|totall?ing|leaving|leaves|keeping"
+    r"|resulting|means|meaning|equals?|(?<!after\s)(?<!before\s)(?<!by\s)(?<!from\s)(?<!of\s)giving|also|donc|luego)\b|=|->"
+    r"|共|还剩|還剩|剩|因此|所以|合計|全部で",
+    re.IGNORECASE,
+)
+"""Between two numbers, of which the second one is concluded."""
+_INTRODUCED = re.compile(
+    r"\W*(?:(?:so|thus|therefore|hence|then|and|but|now),?\s)?(?:with|for|after|before|in|if|of|from|at|since|when|given|out|on|by|as|to|because"
+    r"|over|during|within|per|once|while|although|though|each\sof|among|between|every|instead|starting|adding|dividing|subtracting|multiplying"
+    r"|nach|mit|für|in|bei|von|aus|après|avec|pour|en|dans|sur|con|para|por|después|de)\b",
+    re.IGNORECASE,
+)
+"""How a sentence begins whose first number is given: "After 3 fights he is at level 7"."""
+_GIVEN = re.compile(
+    r"(?:\b(?:the|all|these|those|both|each|every|another|his|(?:of|in|on|with|for|to|from|by|all)\sher|their|its|our|my|your|first|last"
+    r"|next|past|original|not|never)|n['\u2019]t|['\u2019]s)\s\W{0,3}$",
+    re.IGNORECASE,
+)
+"""Right before a number that the question gave, or that isn't the answer."""
+_COMPOUND = re.compile(r"-[a-zA-Z]")
+"""Behind a number that says of what kind something is: "the 210-page book"."""
+_ORDINAL = re.compile(r"\d(?:st|nd|rd|th)$", re.IGNORECASE)
+_LEFT_OVER = re.compile(r"(?:\s[a-z]+){0,2}\s(?:left|remaining|extra|over|to\sspare)\b", re.IGNORECASE)
+_WITH = re.compile(r"\bwith\s\W{0,3}$", re.IGNORECASE)
+_CLAUSE_BEGINS = re.compile(
+    r"(?:^|[,;:])\W*(?:(?:so|then|thus|therefore|hence|and|but|only|about|a\stotal\sof)\b\W*)*$", re.IGNORECASE
+)
+_QUALIFIES = re.compile(
+    r"\b(?:includ(?:es|ing)|compared|out|between|among|through|instead|all|more\sthan|less\sthan)\b", re.IGNORECASE
+)
+_NOW_SAID = re.compile(r"\b(?:and|but|has|have|is|are|was|were)\b", re.IGNORECASE)
+_A_TOTAL_OF = re.compile(r"\btotal\sof\s\W{0,3}$", re.IGNORECASE)
+_IN_TOTAL = re.compile(
+    r"(?:\s[a-z]+){0,3}\s(?:in\stotal|altogether|in\sall|(?:left|remaining)\s(?:after|from|once|when))\b", re.IGNORECASE
+)
+_COLON = re.compile(r"(?:\s[a-z]+){0,3}:\s", re.IGNORECASE)
+_IS_NAMED = re.compile(r"\b[a-zA-Z]{2,20}\s?=\s?$")
+_NEXT_NAME = re.compile(r"(?:\s[a-z]{1,12})?\s?(?:,|;|and|,\sand)\s{1,2}[a-zA-Z]{2,20}\s?=\s?")
+_VERB = r"(?:is|are|was|were|has|have|had|gets?|got|costs?|pays?|paid|needs?|earns?|makes?|made|takes?|will|can)\b"
+_TELLS = re.compile(rf"\b{_VERB}(?:\s(?!and\b|but\b|or\b)[a-z]+){{0,2}}\s\W{{0,3}}$", re.IGNORECASE)
+"""Right before a number that a sentence tells."""
+_ANY_VERB = re.compile(rf"\b{_VERB}", re.IGNORECASE)
+
+
+def which(window: str, found: list[Numeral], before: str) -> Numeral | Refusal | None:
+    """Return the number that the last sentence of a tidy window is about, if not its last one; refuse where nothing says.
+
+    `before` is the text that stands before the window.
+    """
+    last = found[-1]
+    begin = max((end.end() for end in _ENDS.finditer(window, 0, last.start)), default=0)
+    within = [numeral for numeral in found if numeral.start >= begin]
+    if len(within) < 2:  # noqa: PLR2004 - one says all
+        return None
+    gap = window[within[-2].end : last.start]
+    refusal = Refusal(f"several numbers: {quote(window[within[0].start : last.end])}")
+    if _IS_NAMED.search(window[begin : within[-2].start]) and _NEXT_NAME.fullmatch(gap):
+        return refusal
+    lead = window[begin : last.start]
+    if (_RESULTS_IN.search(lead) and not _NO_RESULT.search(lead)) or _CONCLUDES.search(gap):
+        return None
+    told = _TELLS.search(lead)
+    if told and not _ANY_VERB.search(lead, 0, told.start()):
+        return None
+    at = window.rfind("=", begin, last.start)
+    result = _result(before + window[:begin])
+    if at >= 0:
+        within = [numeral for numeral in within if numeral.start > at]
+        result = _result(before + window[: within[0].end])
+    left = _candidates(window, begin, within) or within
+    if len(left) < 2:  # noqa: PLR2004
+        return None if left[0] is last else _head(window, left[0], within) or refusal
+    return _agreed(window, left, within, result) or refusal
+
+
+def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fraction | None) -> Numeral | None:
+    """Return the one of several numbers that is called the total, or is the last result that was calculated."""
+    totals = [each for each in left if _is_total(window, each, within)]
+    if len(totals) == 1:
+        return totals[0]
+    agreed = [each for each in left if result is not None and each.value == result]
+    if agreed and agreed[-1] is left[-1]:
+        return agreed[-1]
+    return _head(window, agreed[0], within) if agreed else None
+
+
+def _is_total(window: str, numeral: Numeral, within: list[Numeral]) -> bool:
+    if _A_TOTAL_OF.search(window[: numeral.start]) or _IN_TOTAL.match(window, numeral.end):
+        return True
+    parts = [each.value for each in within if each.start > numeral.end]
+    colon = _COLON.match(window, numeral.end)
+    return bool(
+        colon and len(parts) > 1 and None not in parts and numeral.value == sum(part for part in parts if part is not None)
+    )
+
+
+def _head(window: str, head: Numeral, within: list[Numeral]) -> Numeral | None:
+    """Return a number where what follows it only says more of it."""
+    behind = next((each for each in within if each.start > head.start), None)
+    if behind is None:
+        return head
+    gap = window[head.end : behind.start]
+    more = EXPLANATION.search(gap) or _QUALIFIES.search(gap)
+    goes_on = _NOW_SAID.search(gap)
+    given = _is_given(window, behind)
+    return head if more and (given or goes_on is None or more.start() < goes_on.start()) and head.value is not None else None
+
+
+def _candidates(window: str, begin: int, within: list[Numeral]) -> list[Numeral]:
+    """Return the numbers of a sentence that it tells, and doesn't take as given."""
+    given = {id(each) for each in within if _is_given(window, each)}
+    if _INTRODUCED.match(window, begin):
+        comma = window.find(", ", within[0].end, within[-1].start)
+        given |= {id(each) for each in within[:-1] if each is within[0] or each.end <= comma}
+    left = [each for each in within if id(each) not in given]
+    while len(left) > 1 and _is_subject(window, begin, left[0], left[1]):
+        left = left[1:]
+    return left
+
+
+def _is_given(window: str, numeral: Numeral) -> bool:
+    lead = window[max(0, numeral.start - 20) : numeral.start]
+    left_over = _WITH.search(lead) and _LEFT_OVER.match(window, numeral.end)
+    compound = _COMPOUND.match(window, numeral.end) or _ORDINAL.search(numeral.text)
+    return bool(_GIVEN.search(lead) or compound or left_over)
+
+
+def _is_subject(window: str, begin: int, numeral: Numeral, following: Numeral) -> bool:
+    """Whether a number is of what its clause is about: "75 cans have 225 balls"."""
+    gap = window[numeral.end : following.start]
+    return _CLAUSE_BEGINS.search(window[begin : numeral.start]) is not None and not (
+        EXPLANATION.search(gap) or _QUALIFIES.search(gap) or re.search(r"[,;:]", gap)
+    )
+
+
+def _result(text: str) -> Fraction | None:
+    """Return what the last calculation of a text comes to."""
+    tail = tidy(text[-CHARS:])
+    at = tail.rfind("=")
+    behind = numerals(tail[at + 1 : at + 60]) if at >= 0 else []
+    first = next((each for each in behind if has_digits(each)), None)
+    return first.value if first and NOTHING.fullmatch(tail[at + 1 : at + 1 + first.start]) else None
