@@ -5,9 +5,11 @@ r"""The final answer of a response: where a person would look for it, and what s
    Passed over are markers that announce nothing, questions ("The answer is 5?"), and what isn't the writer's own claim ("if the
    answer is 5", "you might think the answer is 5"). "The answer is not 5 but 6" gives 6.
    "####" and "Answer:" are headings too: what follows them is an answer only where it begins with one or stands alone.
-3. What is taken back afterwards ("Wait, …", "that's wrong") no longer counts: then the last number behind that does.
-4. Without a marker: for a number, the last one of the text, or the only one in bold of the last sentence; for a choice, a letter
-   that begins the response, ends it on a line of its own, or "is correct"; for a text, the whole response.
+3. What is taken back afterwards ("Wait, …", "that's wrong") no longer counts: then the last number behind that does. Nor does
+   what the last sentence contradicts ("So it should be 13"): then nothing counts.
+4. Without a marker: for a number, the one above its explanation, the only one in bold of the last sentence, or the one that the
+   last sentence tells (`closing.py`); for a choice, a letter that begins the response, ends it on a line of its own, or "is
+   correct"; for a text, the whole response.
 
 Where a sentence offers several answers ("5 or 6", "5 to 6", "A and B"), there is none: a lucky guess must not become a lesson.
 Of commas and points only 1,234.5 is read; 1.234,5 and 1,2 are refused, since a reader from elsewhere would differ.

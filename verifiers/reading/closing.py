@@ -14,7 +14,7 @@ CHARS = 600
 _ENDS = re.compile(r"[.!?]\s|\n")
 _RESULTS_IN = re.compile(
     r"(?:\b(?:equals?|equal\sto|makes?|totals|(?:gives?|leaves?|leaving|giving)(?:\s(?:us|you|me|him|her|them|it))?(?:\swith)?|becomes?|comes\sto"
-    r"|(?:adds?|sums?|amounts?|comes?)\s(?:up\s)?to|(?:rounds?|rounded)\s(?:up|down|off)\sto|total\sof"
+    r"|(?:adds?|sums?|amounts?|comes?)\s(?:up\s)?to|bring(?:s|ing)(?:\s[a-z]{1,12}){1,3}\sto|(?:rounds?|rounded)\s(?:up|down|off)\sto|total\sof"
     r")|(?:^|[.,;:]|\band)\s?(?:altogether|in\stotal|in\sall)[,:]?(?:\s[a-z]{1,12}){0,3}|=|≈)\s?[($]{0,2}\s?$",
     re.IGNORECASE,
 )
@@ -28,9 +28,9 @@ _CONCLUDES = re.compile(
 )
 """Between two numbers, of which the second one is concluded."""
 _INTRODUCED = re.compile(
-    r"\W*(?:(?:so|thus|therefore|hence|then|and|but|now),?\s)?(?:with|for|after|before|in|if|of|from|at|since|when|given|out|on|by|as|to|because"
-    r"|over|during|within|per|once|while|although|though|each\sof|among|between|every|instead|starting|adding|dividing|subtracting|multiplying"
-    r"|nach|mit|für|in|bei|von|aus|après|avec|pour|en|dans|sur|con|para|por|después|de)\b",
+    r"\W*(?:(?:so|thus|therefore|hence|then|and|but|now),?\s)?(?:with|for|after|before|in|if|of|from|at|since|when|given|out|on|by|as"
+    r"|to|because|over|during|within|per|once|while|although|though|each\sof|[a-z]{2,12}ing\b(?=[^,]{1,80},\s)|among|between|every"
+    r"|instead|starting|adding|dividing|subtracting|multiplying|nach|mit|für|in|bei|von|aus|après|avec|pour|en|dans|sur|con|para|por|después|de)\b",
     re.IGNORECASE,
 )
 """How a sentence begins whose first number is given: "After 3 fights he is at level 7"."""
@@ -51,7 +51,8 @@ _CLAUSE_BEGINS = re.compile(
 _QUALIFIES = re.compile(
     r"\b(?:includ(?:es|ing)|compared|out|between|among|through|instead|all|more\sthan|less\sthan)\b", re.IGNORECASE
 )
-_NOW_SAID = re.compile(r"\b(?:and|but|has|have|is|are|was|were)\b", re.IGNORECASE)
+_GOES_ON = re.compile(r"\b(?:and|but|has|have|is|are|was|were|can|will|now)\b|,\s(?:it|he|she|they|we)\b", re.IGNORECASE)
+"""Where a sentence tells something else."""
 _A_TOTAL_OF = re.compile(r"\btotal\sof\s\W{0,3}$", re.IGNORECASE)
 _IN_TOTAL = re.compile(
     r"(?:\s[a-z]+){0,3}\s(?:in\stotal|altogether|in\sall|(?:left|remaining)\s(?:after|from|once|when))\b", re.IGNORECASE
@@ -60,9 +61,12 @@ _COLON = re.compile(r"(?:\s[a-z]+){0,3}:\s", re.IGNORECASE)
 _IS_NAMED = re.compile(r"\b[a-zA-Z]{2,20}\s?=\s?$")
 _NEXT_NAME = re.compile(r"(?:\s[a-z]{1,12})?\s?(?:,|;|and|,\sand)\s{1,2}[a-zA-Z]{2,20}\s?=\s?")
 _VERB = r"(?:is|are|was|were|has|have|had|gets?|got|costs?|pays?|paid|needs?|earns?|makes?|made|takes?|will|can)\b"
-_TELLS = re.compile(rf"\b{_VERB}(?:\s(?!and\b|but\b|or\b)[a-z]+){{0,2}}\s\W{{0,3}}$", re.IGNORECASE)
+_TELLS = re.compile(
+    rf"(?<!to\s)\b{_VERB}(?:\sin\sgrade|\sat|(?:\s(?!(?:and|but|or|in|for|after|with|of|on|at|by|from|per|to)\b)[a-z]+){{0,2}})\s\W{{0,3}}$",
+    re.IGNORECASE,
+)
 """Right before a number that a sentence tells."""
-_ANY_VERB = re.compile(rf"\b{_VERB}", re.IGNORECASE)
+_ADDED = re.compile(r"\s?[+\u00d7*/÷]|\s[-\u2212\u2013]\s")
 
 
 def which(window: str, found: list[Numeral], before: str) -> Numeral | Refusal | None:
@@ -80,10 +84,12 @@ def which(window: str, found: list[Numeral], before: str) -> Numeral | Refusal |
     if _IS_NAMED.search(window[begin : within[-2].start]) and _NEXT_NAME.fullmatch(gap):
         return refusal
     lead = window[begin : last.start]
-    if (_RESULTS_IN.search(lead) and not _NO_RESULT.search(lead)) or _CONCLUDES.search(gap):
+    if is_concluded(window, begin, within[-2], last):
         return None
-    told = _TELLS.search(lead)
-    if told and not _ANY_VERB.search(lead, 0, told.start()):
+    if _INTRODUCED.match(lead) and lead.rfind(", ") > within[0].end - begin:
+        lead = lead[lead.rfind(", ") :]
+    first = last.start - len(lead)
+    if _TELLS.search(lead) and not any(_TELLS.search(window[first : each.start]) for each in within[:-1] if each.start > first):
         return None
     at = window.rfind("=", begin, last.start)
     result = _result(before + window[:begin])
@@ -94,6 +100,13 @@ def which(window: str, found: list[Numeral], before: str) -> Numeral | Refusal |
     if len(left) < 2:  # noqa: PLR2004
         return None if left[0] is last else _head(window, left[0], within) or refusal
     return _agreed(window, left, within, result) or refusal
+
+
+def is_concluded(window: str, begin: int, before: Numeral, last: Numeral) -> bool:
+    """Whether the last number of a sentence is what the one before comes to: "so 12", "for a total of 12"."""
+    lead = window[begin : last.start]
+    comes_to = _RESULTS_IN.search(lead) is not None and not _NO_RESULT.search(lead)
+    return comes_to or _CONCLUDES.search(window, before.end, last.start) is not None
 
 
 def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fraction | None) -> Numeral | None:
@@ -108,6 +121,9 @@ def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fra
 
 
 def _is_total(window: str, numeral: Numeral, within: list[Numeral]) -> bool:
+    behind = next((each.start for each in within if each.start >= numeral.end), numeral.end)
+    if _ADDED.search(window, numeral.end, behind):
+        return False
     if _A_TOTAL_OF.search(window[: numeral.start]) or _IN_TOTAL.match(window, numeral.end):
         return True
     parts = [each.value for each in within if each.start > numeral.end]
@@ -124,9 +140,10 @@ def _head(window: str, head: Numeral, within: list[Numeral]) -> Numeral | None:
         return head
     gap = window[head.end : behind.start]
     more = EXPLANATION.search(gap) or _QUALIFIES.search(gap)
-    goes_on = _NOW_SAID.search(gap)
-    given = _is_given(window, behind)
-    return head if more and (given or goes_on is None or more.start() < goes_on.start()) and head.value is not None else None
+    if more is None or head.value is None:
+        return None
+    told = [each for each in within if each.start > head.start and not _is_given(window, each)]
+    return None if told and _GOES_ON.search(window, head.end, told[-1].start) else head
 
 
 def _candidates(window: str, begin: int, within: list[Numeral]) -> list[Numeral]:

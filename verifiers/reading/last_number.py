@@ -283,6 +283,7 @@ def _said_again(window: str, begin: int, within: list[Numeral], found: list[Nume
     again = [numeral for numeral in within if numeral.value is not None and numeral.value == before.value]
     if (
         len(again) != 1
+        or closing.is_concluded(window, begin, found[-2], found[-1])
         or _SPOKEN_OF.search(window[begin : again[0].start])
         or not _QUALIFIED.fullmatch(window, again[0].end, found[-1].start)
     ):

@@ -52,6 +52,14 @@ LAST = [
     ("He spent $12 on books and has $8 left.", 8),
     ("The first 3 hours cost 5 dollars, the rest 7, in total 12.", 12),
     ("She had 20 and gave 8 away, so 12 are left.", 12),
+    ("The cost of buying 15 brown socks is $3.", 3),
+    ("The milk costs $6, bringing the total to $20.", 20),
+    ("If the snow on day 2 was 10 inches, then the depth on day 1 was 20 inches.", 20),
+    ("Therefore, the total amount she earns after 3 days is $195.", 195),
+    ("The number of words that he can type in 7 days is 84000 words.", 84_000),
+    ("3 * 9 + 2 = 29\nShe needs 29 flowers per each of the 10 tables for a total of 290 flowers.", 290),
+    ("Working 50 minutes, she earned $10.", 10),
+    ("The number of days that it takes to make 360 drums, 6 a day, is 60 days.", 60),
     ("总共有3个盒子，所以一共12个。", 12),
 ]
 UNCLEAR = [
@@ -60,6 +68,8 @@ UNCLEAR = [
     "Tom is 12 years old and his sister is 6 years old.",
     "Thus, Tom is 12 years old now, and his sister is 6.",
     "Tom = 12, Ann = 6",
+    "3 + 4 = 7\nHe spends 7 dollars on lunch and after 5 days he spends 35 dollars.",
+    "He watched a total of 32 hours + 64 hours with 96 others.",
     "There are 7 red balls out of 12.",
     "There are 36 students in the class, of which 20 are girls.",
     "Tom has 7 more marbles than Ann, who has 5.",
