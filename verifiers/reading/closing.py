@@ -66,6 +66,10 @@ _TELLS = re.compile(
     re.IGNORECASE,
 )
 """Right before a number that a sentence tells."""
+_COMPARES = re.compile(
+    r"\s(?:times\b|(?:[a-z]{1,12}\s){0,2}(?:more|less|fewer|older|younger|taller|shorter)\sthan\b)", re.IGNORECASE
+)
+"""Behind a number that only compares: "which is 3 times Ann's age"."""
 _ADDED = re.compile(r"\s?[+\u00d7*/÷]|\s[-\u2212\u2013]\s")
 
 
@@ -106,7 +110,8 @@ def is_concluded(window: str, begin: int, before: Numeral, last: Numeral) -> boo
     """Whether the last number of a sentence is what the one before comes to: "so 12", "for a total of 12"."""
     lead = window[begin : last.start]
     comes_to = _RESULTS_IN.search(lead) is not None and not _NO_RESULT.search(lead)
-    return comes_to or _CONCLUDES.search(window, before.end, last.start) is not None
+    concluded = _CONCLUDES.search(window, before.end, last.start) is not None
+    return (comes_to or concluded) and _COMPARES.match(window, last.end) is None
 
 
 def _agreed(window: str, left: list[Numeral], within: list[Numeral], result: Fraction | None) -> Numeral | None:

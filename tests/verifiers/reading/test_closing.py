@@ -68,6 +68,7 @@ UNCLEAR = [
     "Tom is 12 years old and his sister is 6 years old.",
     "Thus, Tom is 12 years old now, and his sister is 6.",
     "Tom = 12, Ann = 6",
+    "12 + 6 = 18\n\nTom is 18 years old, which is 3 times her age (6).",
     "3 + 4 = 7\nHe spends 7 dollars on lunch and after 5 days he spends 35 dollars.",
     "He watched a total of 32 hours + 64 hours with 96 others.",
     "There are 7 red balls out of 12.",
