@@ -13,6 +13,7 @@ from verifiers.reading.tidying import tidy
 
 _CHARS = 600
 """Characters of the end in which the last sentence is looked for."""
+_CLOSES = " \t\n*_.!$}])\\`"
 _ENDS = re.compile(r"[.!?]\s+|\n|\u3002")
 _SO = re.compile(
     r"(?:^|[\s(\u2013\u2014-])(?:so|thus|therefore|hence|consequently|which\smeans(?:\sthat)?|meaning(?:\sthat)?)(?:,\s|\s|:\s)",
@@ -58,6 +59,9 @@ _EQUATION = re.compile(r"[\d\s+*/\u00d7÷\u2212().,$-]{3,100}=[\d\s.,$-]{1,30}")
 _IS_NOT = (
     r"(?:\u2260|!=|\\neq?\b|\bis\snot|\bisn['\u2019]t|,\snot|n['\u2019]t\sequal|\bnot\sequal|\binstead\sof|\brather\sthan)"
     r"\s?(?:to\s)?\$?\s?"
+)
+_MAY_EXCLUDE = re.compile(
+    r"\u2260|!=|\\neq?\b|n['\u2019]t\b|\b(?:not|instead|rather|extraneous|rejected|invalid|no)\b", re.IGNORECASE
 )
 _NO_SOLUTION = re.compile(
     r"(?:there\s(?:is|are)\sno\s(?:\w{1,12}\s)?solutions?|(?:the|this)\s(?:equation|system|problem)\shas\sno\s(?:\w{1,12}\s)?solutions?"
@@ -109,9 +113,10 @@ class Conclusion:
 
 def concluded(body: str, begin: int) -> Conclusion | None:
     """Return what the last sentence of a text concludes, behind the one that has what stands at `begin`."""
+    if not body[begin : begin + _CHARS].strip(_CLOSES):
+        return None  # most answers end their response
     text = without_offer(body)
-    from_here = max(begin, len(text) - _CHARS)
-    behind = text[from_here:].rstrip()
+    behind = text[max(begin, len(text) - _CHARS) :].rstrip()
     last = max((end.end() for end in _ENDS.finditer(behind, 0, len(behind) - 1)), default=0)
     sentence = behind[last:]
     if not last or sentence.endswith("?") or _RIGHT.search(sentence) or _SUPPOSES.search(sentence):
@@ -205,6 +210,8 @@ def excluded(body: str, begin: int, answer: str) -> str:
     behind = body[begin : begin + _CHARS]
     if not bare or len(bare) > _SHORT:
         return ""
+    if not _MAY_EXCLUDE.search(behind) and not _MAY_EXCLUDE.search(body, max(begin, len(body) - _CHARS)):
+        return ""  # most answers: no pattern to make
     it = rf"(?<![\w.-]){re.escape(bare)}(?![\w]|[.,]\d)\$?"
     invalid = r"(?:extraneous|rejected|invalid|not\s(?:a\s)?valid|not\sa\s(?:root|solution))\b"
     extraneous = re.search(rf"(?<!\d\s[-+]\s){it}\s(?:is|was|must\sbe)\s(?:an?\s)?{invalid}", behind)
