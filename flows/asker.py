@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from storage.answers import Answers
+from storage.checks import Check
 from storage.errors import (
     BadResponse,
     EmptyResponse,
@@ -126,6 +128,10 @@ class DeskAsker:
                 self._answers.fail(key, str(error))
             raise
 
+    def _lost(self, check: Check, usage: Usage, given_up: bool) -> None:
+        self._answers.bill(check, self._spending.lose(usage, self._desk.options, self._budget, given_up=given_up))
+        self._answers.spent(check)
+
     def _left(self) -> bool:
         return self._budget.left
 
@@ -137,6 +143,7 @@ class DeskAsker:
 
         conditions = Conditions(
             may_send=self._left,
+            unanswered=partial(self._lost, check),
             billed=bill,
             in_vain=lambda _: self._answers.spent(check),
             may_repeat=may_repeat,

@@ -334,7 +334,9 @@ class Run:
         fallen = guard_diversity(spec.guard.min_diversity, measures["diversity"], before)
         with workspace.sparing():
             counts, answered = outcomes.counts(workspace), outcomes.answered(workspace)
-            warnings = [told for told in (lost, *concerns(workspace, counts, spec.select.split), *fallen) if told]
+            batched = [each.name for each in spec.teachers if each.batched]
+            warned = concerns(workspace, counts, spec.select.split, batched=batched)
+            warnings = [told for told in (lost, *warned, *fallen) if told]
         for warning in warnings:
             self.say(warning)
         return self._summary(counts, answered, measures, warnings)
@@ -351,6 +353,9 @@ class Run:
             cost_usd=spending.cost_usd,
             tokens_in=spending.tokens_in,
             tokens_out=spending.tokens_out,
+            unanswered=spending.unanswered,
+            given_up=spending.given_up,
+            unanswered_usd=spending.unanswered_usd,
             by_teacher=costs.by_teacher(workspace, spending, drawing=[arm.teacher.name for arm in spec.arms], judging=judging),
             saved=costs.saved(workspace, spec.sampling, [arm.teacher for arm in spec.arms], spec.cascades),
             elapsed_s=time.monotonic() - self._began,

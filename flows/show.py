@@ -76,9 +76,11 @@ def _spend(connection: duckdb.DuckDBPyConnection, lake: Lake, dataset: str | Non
             SELECT 'judge', verifier, NULL, count(*), NULL, NULL, sum(cost_usd)
             FROM {verdicts} {asked} GROUP BY verifier HAVING sum(cost_usd) > 0
             UNION ALL
-            SELECT 'in vain', teacher, NULL, sum(coalesce(responses, 1))::BIGINT, nullif(sum(tokens_in), 0)::BIGINT,
+            SELECT if(estimated IS NULL, 'in vain', 'unanswered') AS vain, teacher, NULL,
+                sum(coalesce(responses, 1))::BIGINT, nullif(sum(tokens_in), 0)::BIGINT,
                 sum(tokens_out)::BIGINT, sum(cost_usd)
-            FROM ({waste.view(lake.waste)}) {asked} GROUP BY teacher HAVING sum(coalesce(responses, 1)) > 0
+            FROM ({waste.view(lake.waste)}) {asked} GROUP BY vain, teacher
+            HAVING sum(coalesce(responses, 1)) > 0
             ORDER BY kind DESC, cost_usd DESC, name, model
             """
         )

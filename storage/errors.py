@@ -126,6 +126,8 @@ class TeacherError(StillhouseError):
 
     retryable: bool = False
     """Whether the like passes. Of a single one the server may say otherwise."""
+    unanswered: bool = False
+    """Whether the request was sent whole, and no answer seen: it may have been billed."""
     by_itself: bool = False
     """Whether the server is known to answer others, so that asking this again is of no use."""
 
@@ -153,6 +155,8 @@ class Unreachable(Unavailable):
 
 class TimedOut(Unavailable):
     """The server gave no answer within the time limit."""
+
+    unanswered: bool = True
 
 
 class Overloaded(Unavailable):

@@ -1,7 +1,8 @@
 """Waste: what responses cost that gave no sample. A budget is for all runs of a dataset, so a later run must know of it.
 
 A line of JSON for each response that is of no use, or of none yet, in a file of each run. There are few, so each is written as
-it comes; a line that a crash tore is left out when they are read. Where a sample comes that carries their cost, another line
+it comes; a line that a crash tore is left out when they are read. What may have been billed for a request that saw no answer is
+noted too, as an estimate: nobody ever says. Where a sample comes that carries their cost, another line
 takes them back; the sample's own line in the journal has that too, since a kill may come between the two.
 """
 
@@ -12,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from glob import escape
 from pathlib import Path
-from typing import Self, TypeAlias, TypedDict
+from typing import NotRequired, Self, TypeAlias, TypedDict
 
 import orjson
 
@@ -29,7 +30,8 @@ COLUMNS = {
     "tokens_out": "BIGINT",
     "responses": "BIGINT",
 }
-
+ESTIMATED = "estimated"
+"""A further column: why a line's figures are an estimate. Lines whose bill is known don't have it."""
 
 CARRIED = "carried"
 """The name, in a line of the journal, of the notes that its sample takes back."""
@@ -44,6 +46,7 @@ class Note(TypedDict):
     tokens_in: int
     tokens_out: int
     responses: int
+    estimated: NotRequired[str]
 
 
 class Waste:
@@ -59,8 +62,21 @@ class Waste:
     def __exit__(self, *exc: object) -> None:
         self._lines.close(sync=True)
 
-    def note(self, *, sample_id: str, teacher: str, cost_usd: float, tokens_in: int, tokens_out: int, responses: int = 1) -> None:
-        """Note what was billed in vain for the slot of a sample. Raise StorageError where it can't be written."""
+    def note(
+        self,
+        *,
+        sample_id: str,
+        teacher: str,
+        cost_usd: float,
+        tokens_in: int,
+        tokens_out: int,
+        responses: int = 1,
+        estimated: str | None = None,
+    ) -> None:
+        """Note what was billed in vain for the slot of a sample. Raise StorageError where it can't be written.
+
+        `estimated`: why nobody knows that.
+        """
         note = Note(
             sample_id=sample_id,
             teacher=teacher,
@@ -69,6 +85,8 @@ class Waste:
             tokens_out=tokens_out,
             responses=responses,
         )
+        if estimated is not None:
+            note["estimated"] = estimated
         self._lines.write(orjson.dumps(note) + b"\n")
 
     def take_back(self, notes: Sequence[Note]) -> None:
@@ -141,10 +159,11 @@ def _taken_back(note: Note) -> bytes:
 
 def view(folder: Path) -> str:
     """Return the query of all that was noted in a folder."""
-    names = ", ".join(f"NULL::{kind} AS {name}" for name, kind in COLUMNS.items())
+    kinds = COLUMNS | {ESTIMATED: "VARCHAR"}
+    names = ", ".join(f"NULL::{kind} AS {name}" for name, kind in kinds.items())
     if not any(folder.glob("*.jsonl")):
         return f"SELECT {names} WHERE FALSE"
-    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in COLUMNS.items())
+    columns = ", ".join(f"{name}: {literal(kind)}" for name, kind in kinds.items())
     return (
         f"FROM read_json({literal(f'{escape(str(folder))}/*.jsonl')}, format='newline_delimited', ignore_errors=true, "
         f"columns={{{columns}}}) WHERE sample_id IS NOT NULL"

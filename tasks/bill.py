@@ -35,6 +35,13 @@ class Bill:
             self._open.remove(usage)
         self._note([usage])
 
+    def unanswered(self, usage: Usage, given_up: bool) -> None:
+        """Hear of an attempt that saw no answer, and what may be billed for it. Raise StorageError where that can't be noted."""
+        note = self._of([usage])
+        if self.waste is not None and note["cost_usd"]:
+            note["estimated"] = f"{'given up in flight' if given_up else 'no answer seen'}, estimated"
+            self.waste.note(**note)
+
     def lost(self) -> None:
         """Hear that nothing comes of it any more. Raise StorageError where that can't be noted."""
         left, self._open = self._open, []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,26 @@ from storage.sql import parquet_in
 from storage.workspace import Workspace
 from tasks.cut_off import cut_off
 from tasks.diff import KIND_OF
+from tasks.lapsed import asked_again
 from tasks.selection.split import SplitOptions
 
 _MOST = 3
 """Reasons that are named."""
 
 
-def concerns(workspace: Workspace, counts: Mapping[str, Any], split: SplitOptions | None = None) -> Iterator[str]:
-    """Yield what is to be said of a staged snapshot with these counts, of which this was to be held back."""
+def concerns(
+    workspace: Workspace, counts: Mapping[str, Any], split: SplitOptions | None = None, *, batched: Collection[str] = ()
+) -> Iterator[str]:
+    """Yield what is to be said of a staged snapshot with these counts, of which this was to be held back.
+
+    `batched`: the teachers that are asked through batches.
+    """
     found = workspace.staged("outcomes")
     if failed := counts["failed"]:
         why = _reasons(workspace, found, "failed")
-        yield f"{failed:,} of {counts['requested']:,} samples got no response: {why}; a rerun asks for them again"
+        asked = asked_again(workspace, found, batched)
+        again = "them again" if asked == failed else f"{asked:,} of them again, and for the others where these get answers"
+        yield f"{failed:,} of {counts['requested']:,} samples got no response: {why}; a rerun asks for {again}"
     if counts["rejected"] and not counts["kept"]:
         yield f"nothing was kept: {_reasons(workspace, found, 'rejected')}"
     if (cut := cut_off(workspace.staged("traces"))) is not None:

@@ -27,11 +27,14 @@ COLUMNS = ("license", "train_use", "terms", "acknowledgement", "generation", "sp
 """What of a trace may differ though its sample is the same."""
 SHOWN = ("model", "messages", "response", "reasoning")
 """What two samples of a slot may be seen to differ in."""
+_SAID = r"regexp_replace(reason, '^([45][0-9]{2}) Error code: [0-9]{3}( - )?', '\1 ')"
+"""A reason, without what an SDK puts before a server's message: so it stands in lakes of before that was left out."""
 KIND_OF = (
-    "left(regexp_replace(regexp_replace(regexp_extract(reason, '^(undecided: )?[^:]*'), ', item .*$', ''), "
+    f"left(regexp_extract({_SAID}, '^[45][0-9]{{2}} ') || regexp_replace(regexp_replace(regexp_extract("
+    rf"regexp_replace({_SAID}, '^[45][0-9]{{2}} ', ''), '^(undecided: )?[^:]*'), ', item .*$', ''), "
     rf"'(^|[^-\w.])([0-9a-f]{{16,}}|[0-9][0-9.,]*)\b', '\1…', 'g'), {KIND})"
 )
-"""The kind of a reason, in SQL: what stands before the colon, without a benchmark's item, ids and numbers."""
+"""The kind of a reason, in SQL: what stands before the colon, without a benchmark's item, ids and numbers, but for a status."""
 RESPONDED = "sample_id IS NOT NULL AND stage IS DISTINCT FROM 'license'"
 """Whether a slot has a response that anybody looked at: what was rejected for its licence may be stored from an earlier build."""
 ACCEPTED = f"{RESPONDED} AND (stage IS NULL OR stage NOT IN ('draw', 'verify'))"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, fields
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from storage.errors import BudgetSpent, QuotaSpent, SpecError, StorageError, TeacherError, UserError, Withheld
 from storage.identity import sample_id
@@ -18,11 +17,12 @@ from storage.waste import Note, Waste
 from storage.wording import counted
 from tasks.asking.ask import Answer
 from tasks.asking.conditions import Conditions
-from tasks.asking.shares import divided
 from tasks.bill import Bill
 from tasks.lapsed import Lapsed
+from tasks.report import lost
+from tasks.samples import samples_of
 from tasks.stop import Stop
-from tasks.teachers.options import PriceOptions, TeacherOptions
+from tasks.teachers.options import TeacherOptions
 from tasks.teachers.protocol import Request, Usage
 from tasks.teachers.sampling import SamplingOptions
 
@@ -77,6 +77,12 @@ class Spending:
     """Prompt tokens."""
     tokens_out: int = 0
     """Completion tokens."""
+    unanswered: int = 0
+    """Requests that were sent and saw no answer."""
+    given_up: int = 0
+    """Of these, such as were in flight when the run ended."""
+    unanswered_usd: float = 0.0
+    """USD that may have been billed for these, by estimate. The budget counts it, `cost_usd` has what was really billed."""
     by_teacher: dict[str, Spending] = field(default_factory=dict)
     """Of these, each teacher's."""
 
@@ -84,21 +90,20 @@ class Spending:
         """Return what was bought of one teacher."""
         return self.by_teacher.setdefault(teacher, Spending())
 
-    def count(self, *, paid: int = 0, cost_usd: float = 0.0, tokens_in: int = 0, tokens_out: int = 0) -> None:
-        """Add to the sums, not to a teacher's."""
-        self.paid += paid
-        self.cost_usd += cost_usd
-        self.tokens_in += tokens_in
-        self.tokens_out += tokens_out
+    def count(self, **more: float) -> None:
+        """Add to the sums, by their names, not to a teacher's."""
+        for name, number in more.items():
+            setattr(self, name, getattr(self, name) + number)
 
-    def totals(self) -> dict[str, int | float]:
+    def totals(self) -> dict[str, Any]:
         """Return the sums, without the teachers."""
-        return {name: getattr(self, name) for name in ("paid", "cost_usd", "tokens_in", "tokens_out")}
+        return {each.name: getattr(self, each.name) for each in fields(self) if each.name != "by_teacher"}
 
     def line(self) -> str:
         """Return them as a line for a terminal."""
         tokens = f"{counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"
-        return f"this run bought {counted(self.paid, 'sample')} for ${self.cost_usd:,.4f} ({tokens})"
+        more = f"; {lost(self.unanswered, self.given_up, self.unanswered_usd)}" if self.unanswered else ""
+        return f"this run bought {counted(self.paid, 'sample')} for ${self.cost_usd:,.4f} ({tokens}){more}"
 
     def bill(self, usage: Usage, options: TeacherOptions, budget: Budget) -> float:
         """Count what a response costs as soon as it is there, since another may be sent next and must see it; return USD."""
@@ -106,6 +111,14 @@ class Spending:
         budget.spent += cost
         for each in (self, self.of(options.name)):
             each.count(cost_usd=cost, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out)
+        return cost
+
+    def lose(self, usage: Usage, options: TeacherOptions, budget: Budget, *, given_up: bool) -> float:
+        """Count a request that saw no answer, and what may have been billed for it; return USD."""
+        cost = options.price.cost(usage) if options.price else 0.0
+        budget.spent += cost
+        for each in (self, self.of(options.name)):
+            each.count(unanswered=1, given_up=given_up, unanswered_usd=cost)
         return cost
 
 
@@ -246,21 +259,36 @@ class Draw:
             except UserError as error:
                 self.stop.set(_named(error, question.desk))
                 return
-            samples = self._samples(question, request, answer)
-            try:
-                carries, carried = bill.carries(answer.told), partial(bill.carried, answer.told)
-                await self.journal.append(samples, carries=carries, carried=carried, on_disk=answer.safe)
-            except StorageError as error:
-                self.stop.set(error)  # asking on would buy what can't be kept
-                bill.refused()
+            samples = samples_of(question, request, answer)
+            if not await self._kept(samples, answer, bill, drawn):
                 return
-            except asyncio.CancelledError:
-                self._bought(samples, drawn)  # the journal has them all the same
-                raise
-            finally:
-                answer.safe()
-            self._bought(samples, drawn)
             indices = indices[len(samples) :]
+
+    async def _kept(self, samples: list[Sample], answer: Answer, bill: Bill, drawn: Drawn) -> bool:
+        """Have samples on disk, and return whether that takes more."""
+        here = False
+
+        def on_disk() -> None:
+            nonlocal here
+            here = True
+            answer.safe()
+
+        try:
+            carries, carried = bill.carries(answer.told), partial(bill.carried, answer.told)
+            await self.journal.append(samples, carries=carries, carried=carried, on_disk=on_disk)
+        except StorageError as error:
+            self.stop.set(error)  # asking on would buy what can't be kept
+            bill.refused()
+            if here:  # from the journal's reserve: bought, though nobody judges it on a full disk
+                self._bought(samples, {})
+            return False
+        except asyncio.CancelledError:
+            self._bought(samples, drawn)  # the journal has them all the same
+            raise
+        finally:
+            answer.safe()
+        self._bought(samples, drawn)
+        return True
 
     def _leave(self, desk: Asks, error: QuotaSpent) -> None:
         """Leave open what a teacher was to give, and go on with the others', if there are any."""
@@ -281,8 +309,17 @@ class Draw:
             self.spending.bill(usage, bill.options, self.budget)
             bill.add(usage)
 
+        def unanswered(usage: Usage, given_up: bool) -> None:
+            self.spending.lose(usage, bill.options, self.budget, given_up=given_up)
+            bill.unanswered(usage, given_up)
+
         conditions = Conditions(
-            may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain, may_repeat=may_repeat, keeps_place=True
+            may_send=lambda: self.budget.left,
+            billed=billed,
+            in_vain=bill.in_vain,
+            unanswered=unanswered,
+            may_repeat=may_repeat,
+            keeps_place=True,
         )
         try:
             return await question.desk.ask(request, conditions)
@@ -309,42 +346,6 @@ class Draw:
             key=question.key,
         )
 
-    def _samples(self, question: Question, request: Request, answer: Answer) -> list[Sample]:
-        completion, options = answer.completion, question.desk.options
-        usages = divided(completion, completion.choices)
-        system = next((message.content for message in question.messages if message.role == "system"), None)
-        now = datetime.now(UTC)
-        return [
-            Sample(
-                sample_id=sample_id(question.key, request.sample_index + number),
-                prompt_id=question.prompt_id,
-                teacher=options.name,
-                provider=options.provider,
-                model=options.model,
-                sample_index=request.sample_index + number,
-                strategy=question.strategy,
-                system=system,
-                messages=question.messages,
-                response=choice.response,
-                reasoning=choice.reasoning,
-                reasoning_blocks=choice.reasoning_blocks,
-                finish_reason=choice.finish_reason,
-                tokens_in=usage.tokens_in,
-                tokens_out=usage.tokens_out,
-                tokens_reasoning=usage.tokens_reasoning,
-                tokens_cached=usage.tokens_cached,
-                cost_usd=_cost(options.price, usage, answer.wasted if number == 0 else ()),
-                latency_s=answer.latency_s,
-                attempts=answer.attempts,
-                temperature=request.parameters.get("temperature"),
-                seed=request.parameters.get("seed"),
-                revision=options.revision or completion.revision,
-                logprobs=choice.logprobs,
-                created_at=now,
-            )
-            for number, (choice, usage) in enumerate(zip(completion.choices, usages, strict=True))
-        ]
-
 
 def _chunks(indices: list[int], width: int) -> list[list[int]]:
     """Return runs of consecutive indices, none longer than `width`: one request each."""
@@ -355,11 +356,6 @@ def _chunks(indices: list[int], width: int) -> list[list[int]]:
         else:
             chunks.append([index])
     return chunks
-
-
-def _cost(price: PriceOptions | None, usage: Usage, wasted: Sequence[Usage]) -> float | None:
-    """Return what a sample cost in all: also the responses that had to be asked for again."""
-    return sum(map(price.cost, (usage, *wasted))) if price else None
 
 
 def _named(error: UserError, desk: Asks) -> UserError:

@@ -2,24 +2,41 @@
 
 Half of the prompts may have something in them that a filter refuses, or that a server breaks on. So of a teacher's lapsed slots
 with one kind of error a hundred are asked for again, and the others only while more than one in twenty of these get a response:
-a server that was mended is seen by that, and what a filter refuses hides nothing of what an outage left open. Those that
-aren't asked for keep the error that they had.
+a server that was mended is seen by that, and what a filter refuses hides nothing of what an outage left open. Of the others a
+few are asked for all the same, by chance: what would be answered now may stand behind a hundred that never are. Those that aren't
+asked for keep the error that they had.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Collection
+from pathlib import Path
 
 from storage.lake import Lake
 from storage.parquet import column_names
-from storage.sql import literal
+from storage.sql import literal, parquet_in
 from storage.workspace import Workspace
 from tasks.asking.control import VARIES
 from tasks.asking.retries import FREE, HELPED
+from tasks.diff import KIND
 from tasks.outcomes import FAILED
+from tasks.teachers.refusals import tells
 
 KINDS = 50
 """Of errors that are told apart: a server whose errors are all different is none the better for it."""
+LATER = 0.25
+"""Once a hundred were in vain, of those behind them this part of a hundred is sent, each time that there are e times as many."""
+HEARD = 200
+"""Characters of an error by which its kind is known."""
+_SDK = re.compile(r"([45]\d\d) Error code: \d{3}(?: - )?")
+_REFUSED = re.compile(r"([45]\d\d) (?:([A-Za-z][\w.-]*): )?(.*)", re.DOTALL)
+_QUOTED = re.compile(r"""['"]message['"]: ['"](.*)""", re.DOTALL)
+_CLAUSE = re.compile(r"""[:;,.!?](?:\s|$)|(?:^|\s)[("'`“\u2018]""")
+_NUMBERED = re.compile(r"\S*\d\S*")
 
 
 def find(workspace: Workspace, lake: Lake, dataset: str) -> None:
@@ -51,6 +68,35 @@ def of_slots(workspace: Workspace) -> dict[str, str]:
     return dict(rows)
 
 
+def kind(error: str) -> str:
+    """Return what an error's like is known by: the status with its code, or else with how the message begins.
+
+    The message is left out behind a code, and whatever varies: ids, numbers, and what is quoted. Errors of before codes stood
+    first, with an SDK's own words in front, are read as well.
+    """
+    refused = _REFUSED.match(_SDK.sub(r"\1 ", error[:HEARD], count=1))
+    if refused is None:
+        return VARIES.sub("…", error.partition(": ")[0])
+    status, code, message = refused.groups()
+    if code is not None and tells(code):
+        return f"{status} {code}"
+    if message.startswith("{") and (quoted := _QUOTED.search(message)):
+        message = quoted[1]
+    return f"{status} {_NUMBERED.sub('…', _CLAUSE.split(message, maxsplit=1)[0])[:KIND]}".strip()
+
+
+def asked_again(workspace: Workspace, outcomes: Path, batched: Collection[str]) -> int:
+    """Return how many of a snapshot's failed slots the next build asks for, whatever comes of it; of `batched` teachers' all."""
+    lapsed, slots = Lapsed(), Counter[tuple[str, str]]()
+    rows = workspace.stream(
+        f"SELECT teacher, left(reason, {HEARD}) AS why, count(*) AS slots FROM {parquet_in(outcomes)} "
+        "WHERE outcome = 'failed' GROUP BY ALL ORDER BY slots DESC, teacher, why"
+    )
+    for row in (row for batch in rows for row in batch.to_pylist()):
+        slots[lapsed.key(row["teacher"], row["why"] or "")] += row["slots"]
+    return sum(number if key[0] in batched else min(number, FREE) for key, number in slots.items())
+
+
 class Lapsed:
     """What has come of asking for lapsed slots again, by teacher and kind of error."""
 
@@ -60,10 +106,15 @@ class Lapsed:
 
     def of(self, teacher: str, error: str) -> Again:
         """Return that of a teacher's slots which had an error like this one."""
-        key = teacher, VARIES.sub("…", error.partition(": ")[0])
+        return self._by[self.key(teacher, error)]
+
+    def key(self, teacher: str, error: str) -> tuple[str, str]:
+        """Return by what it is known."""
+        key = teacher, kind(error)
         if key not in self._by and len(self._by) >= KINDS:
             key = teacher, "others"
-        return self._by.setdefault(key, Again())
+        self._by.setdefault(key, Again())
+        return key
 
 
 class Again:
@@ -73,7 +124,7 @@ class Again:
         """Nobody was asked yet."""
         self.asked = self.came = 0
         self._told = False
-        self._pending = 0
+        self._pending = self._passed = 0
         self._changed = asyncio.Event()
 
     @property
@@ -89,7 +140,10 @@ class Again:
         """Return whether to ask for one more, once that is known. Who is told so says what came of it: `settled`."""
         while self.in_vain:
             if not self._pending:
-                return False
+                self._passed += 1
+                if random.random() * (FREE + self._passed) >= LATER * FREE:  # noqa: S311 - no secret
+                    return False
+                break
             await self._changed.wait()
         self.asked += 1
         self._pending += 1

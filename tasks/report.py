@@ -99,6 +99,12 @@ class Summary:
     """Billed to this run."""
     tokens_out: int
     """Billed to this run."""
+    unanswered: int = 0
+    """Requests of this run that were sent and saw no answer."""
+    given_up: int = 0
+    """Of these, such as were in flight when it ended."""
+    unanswered_usd: float = 0.0
+    """USD that may have been billed for these, by estimate: `cost_usd` doesn't have it, and the budget does."""
     by_teacher: Mapping[str, TeacherCounts] = field(default_factory=dict)
     """Each teacher's part, judges included, by name."""
     by_strategy: Mapping[str, Any] = field(default_factory=dict)
@@ -161,6 +167,7 @@ class Summary:
             ("rejected by", stages or "nothing"),
             ("pass rate", rate or "no responses"),
             ("spend", f"${self.cost_usd:,.4f}, {counted(self.tokens_in, 'token')} in, {self.tokens_out:,} out"),
+            *([("unanswered", lost(self.unanswered, self.given_up, self.unanswered_usd))] if self.unanswered else []),
             *((f"teacher {name}", counts.line()) for name, counts in self.by_teacher.items() if len(self.by_teacher) > 1),
             *(strategies(self.by_strategy) if whole else ()),
             *(matrix(self.by_tag_and_strategy) if whole else ()),
@@ -174,6 +181,16 @@ class Summary:
         """Return the summary as a table, for Prefect's UI."""
         rows = "\n".join(f"| {name} | {value} |" for name, value in self.lines())
         return f"## {self.dataset}\n\n| | |\n|---|---|\n{rows}\n"
+
+
+def lost(unanswered: int, given_up: int, usd: float) -> str:
+    """Return what is said of requests that saw no answer, some of them since they were given up."""
+    late = unanswered - given_up
+    parts = [
+        *([f"{counted(late, 'request')} got no answer in time"] if late else []),
+        *([f"{counted(given_up, 'request')} in flight {'was' if given_up == 1 else 'were'} given up"] if given_up else []),
+    ]
+    return " and ".join(parts) + (f" and may have been billed, about ${usd:,.4f}, which the budget counts" if usd else "")
 
 
 def strategies(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:

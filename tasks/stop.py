@@ -1,11 +1,13 @@
-"""How a run ends early: nothing new is asked, what is in flight gets a moment, what was paid for lands."""
+"""How a run ends early: nothing new is asked, what was sent is waited for (after a signal not for long), what came lands."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
-from storage.errors import UserError
+from storage.errors import Interrupted, UserError
+from tasks.teachers.protocol import Flight
 
 
 class Stop:
@@ -13,7 +15,9 @@ class Stop:
 
     def __init__(self) -> None:
         """Nothing has happened yet."""
-        self._event = asyncio.Event()
+        self._event, self._hurry = asyncio.Event(), asyncio.Event()
+        self.flying: set[Flight] = set()
+        """What is under way to teachers."""
         self.reason: UserError | None = None
         """Why; what the run raises when it has landed."""
         self.later: UserError | None = None
@@ -24,7 +28,9 @@ class Stop:
         return self.reason is not None
 
     def set(self, reason: UserError) -> None:
-        """Stop. The first reason counts."""
+        """Stop. The first reason counts; whoever interrupts wants the end soon, whatever the first one was."""
+        if isinstance(reason, Interrupted):
+            self.hurry()
         if self.reason is None:
             self.reason = reason
             self._event.set()
@@ -57,6 +63,30 @@ class Stop:
         if self.reason is not None:
             raise self.reason
 
+    def hurry(self) -> None:
+        """End within seconds, where it ends: who waits for answers shall wait no longer."""
+        self._hurry.set()
+
+    @property
+    def hurried(self) -> bool:
+        """Whether somebody wants the end within seconds, and waits for no answer."""
+        return self._hurry.is_set()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were sent, and that no answer has come to."""
+        return sum(flight.sent for flight in self.flying)
+
     async def wait(self) -> None:
         """Return when it is set."""
         await self._event.wait()
+
+    async def wait_for_haste(self) -> None:
+        """Return when it is `hurried`."""
+        await self._hurry.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep so long, or until it is set."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._event.wait()

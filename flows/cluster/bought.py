@@ -34,14 +34,17 @@ def bought(lake: Lake, name: str, parts: Sequence[Path], teachers: Collection[st
 
 
 def untold(told: Spending, found: Spending) -> Spending:
-    """Return what was found beyond what had been told: the money in all, and of each teacher what can be told apart."""
-    more = Spending(cost_usd=max(0.0, found.cost_usd - told.cost_usd))
+    """Return what was found beyond what had been told: the money in all, and of each teacher what can be told apart.
+
+    What may have been billed is found as what was billed is.
+    """
+    more = Spending(cost_usd=max(0.0, found.cost_usd - told.cost_usd - told.unanswered_usd))
     for name, each in found.by_teacher.items():
         was = told.by_teacher.get(name, Spending())
         of_teacher = more.of(name)
         of_teacher.count(
             paid=max(0, each.paid - was.paid),
-            cost_usd=max(0.0, each.cost_usd - was.cost_usd),
+            cost_usd=max(0.0, each.cost_usd - was.cost_usd - was.unanswered_usd),
             tokens_in=max(0, each.tokens_in - was.tokens_in),
             tokens_out=max(0, each.tokens_out - was.tokens_out),
         )

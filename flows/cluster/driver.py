@@ -101,7 +101,7 @@ class Driver:
                 async with entered(opened(self._options, (DRAW, VERIFY) if self._judge is not None else ())) as cluster:
                     try:
                         async with self._attended():
-                            await with_grace(self._run.stop, self._all(cluster, shards))
+                            await with_grace(self._run.stop, self._all(cluster, shards), in_flight=self._in_flight)
                     finally:
                         await self._close(CLOSE_S)
             finally:
@@ -311,6 +311,10 @@ class Driver:
         if ledger.stopped is not None and not self._run.stop:
             self._run.stop.set(notes.raised(ledger.stopped))
 
+    def _in_flight(self) -> int:
+        """Return how many requests workers have in flight, as far as they have told."""
+        return sum(line.in_flight for lines in self._run.progress.afar.values() for line in lines)
+
     def _count(self) -> None:
         self._run.progress.budget.spent = self._before + sum(seen.ledger.spent for seen in self._workers.values())
 
@@ -354,6 +358,7 @@ class Driver:
         reason = self._run.stop.reason
         state = State(
             stop=notes.told(reason) if reason is not None else None,
+            hurried=self._run.stop.hurried,
             closing=closing,
             granted=dict(self._purse.granted) if self._purse is not None else {},
         )

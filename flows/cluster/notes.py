@@ -54,6 +54,8 @@ class State:
 
     stop: Told | None = None
     """Why to ask for nothing more."""
+    hurried: bool = False
+    """Whether to wait for no answer any more."""
     closing: bool = False
     """Whether to land and leave: no orders come any more."""
     granted: dict[str, float] = field(default_factory=dict)
@@ -176,9 +178,5 @@ def add(total: Spending, more: Spending, less: Spending) -> None:
 
 
 def _add(total: Spending, more: Spending, less: Spending) -> None:
-    total.count(
-        paid=more.paid - less.paid,
-        cost_usd=more.cost_usd - less.cost_usd,
-        tokens_in=more.tokens_in - less.tokens_in,
-        tokens_out=more.tokens_out - less.tokens_out,
-    )
+    before = less.totals()
+    total.count(**{name: number - before[name] for name, number in more.totals().items()})

@@ -312,6 +312,8 @@ class Worker:
                 return
             if state.stop is not None:
                 self._stop.set(notes.raised(state.stop))
+            if state.hurried:
+                self._stop.hurry()
             if self._stop and self._allowance is not None:
                 self._allowance.end()
             elif self._allowance is not None:

@@ -16,7 +16,7 @@ from flows.commands.printing import out, plain, print_exported, print_json, prin
 from storage.errors import SpecError
 from storage.wording import counted
 
-_BOUGHT = {"teacher": "sample", "judge": "verdict", "in vain": "request"}
+_BOUGHT = {"teacher": "sample", "judge": "verdict", "in vain": "request", "unanswered": "request"}
 """What is counted, by the kind of what was spent."""
 
 

@@ -153,6 +153,7 @@ def score(
     from flows.scoring import Asked
     from flows.scoring import score as grade
     from tasks.draw import Spending
+    from tasks.report import lost
 
     loaded, at, spending = loaded_spec(spec), lake_at(lake), Spending()
     try:
@@ -162,6 +163,8 @@ def score(
         bought = spending.totals()
         if spending.paid:
             say(f"this run bought {spending.paid:,} scores for ${spending.cost_usd:,.4f}, which are landed")
+        if spending.unanswered:
+            say(lost(spending.unanswered, spending.given_up, spending.unanswered_usd))
         if as_json:
             ended = {"dataset": loaded.dataset, "error": str(error), "exit": error.exit_code, "lake": at.where}
             print_json(ended | {"scored": bought["paid"], "cost_usd": bought["cost_usd"], "tokens_in": bought["tokens_in"]})

@@ -6,7 +6,6 @@ breaker, and a request takes the line that has the least to do.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -81,8 +80,8 @@ class Desk:
         self._controls = Controls()
         self._distributions = Distributions()
         self._ways = Lines(lines, options.retry.attempts)
-        self._sending = Sending(options, self._ways)
-        self._retrying = retrying(options.retry, elsewhere=len(lines) > 1)
+        self._sending = Sending(options, self._ways, stop)
+        self._retrying = retrying(options.retry, elsewhere=len(lines) > 1, sleep=stop.pause)
 
     def states(self) -> list[LineState]:
         """Return how its lines stand just now."""
@@ -164,7 +163,7 @@ class Desk:
                 if found is None or isinstance(found, RequestRejected):
                     break
                 failures += not isinstance(found, RateLimited)  # that says when to ask, and nothing else
-                await asyncio.sleep(self.options.retry.first_wait_s)
+                await self._stop.pause(self.options.retry.first_wait_s)
         if (refuses := self._refuses_all(found)) is not None:
             raise self._named(refuses)
         if found is not None and not (isinstance(found, RequestRejected) and self._known):
@@ -278,7 +277,7 @@ class Desk:
             so_far.in_hand = None
         self._controls.answered(so_far.request)
         self._retries.answered(so_far)
-        self._sending.expected.learn(completion, len(completion.choices), so_far.latency_s)
+        self._sending.expected.learn(so_far.request, completion, len(completion.choices), so_far.latency_s)
         wanted = tuple(choice for choice in completion.choices if self.options.retry.policy(choice.finish_reason) != "retry")
         if wanted:  # the others' slots are asked for again
             return completion if len(wanted) == len(completion.choices) else replace(completion, choices=wanted)

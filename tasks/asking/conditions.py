@@ -19,6 +19,9 @@ class Conditions:
     in_vain: Callable[[Usage], object] = lambda usage: None  # noqa: ARG005
     """Hears of that one again before it is, since a kill may come before a sample that carries its cost. A response may be the
     answer all the same, where nothing better comes."""
+    unanswered: Callable[[Usage, bool], object] = lambda usage, given_up: None  # noqa: ARG005
+    """Hears of each attempt that was sent and saw no answer: an estimate of what may have been billed for it, and whether it was
+    given up, as the run ended."""
     may_repeat: Callable[[], bool] = lambda: True
     """Whether it is of use to send it again where it failed in a way that may have been billed."""
     certain: bool = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import tenacity
 
 from storage.errors import TeacherDown, TeacherError, Unwanted
@@ -17,8 +19,8 @@ LEAST_WAIT_S = 1.0
 """A server that asks for less, or for a time that is past, doesn't say how long to wait."""
 
 
-def retrying(options: RetryOptions, *, elsewhere: bool) -> tenacity.AsyncRetrying:
-    """Return the policy: what is tried again, and after which wait. `elsewhere`: another line may be asked meanwhile."""
+def retrying(options: RetryOptions, *, elsewhere: bool, sleep: Callable[[float], Awaitable[None]]) -> tenacity.AsyncRetrying:
+    """Return the policy: what is tried again, and after which wait, to `sleep`. `elsewhere`: there is another line."""
     jitter = tenacity.wait_random_exponential(multiplier=options.first_wait_s, max=options.max_wait_s)
 
     def wait(state: tenacity.RetryCallState) -> float:
@@ -29,7 +31,7 @@ def retrying(options: RetryOptions, *, elsewhere: bool) -> tenacity.AsyncRetryin
         # Another line may be asked at once; the one that wants a pause has one.
         return (0.0 if elsewhere else asked) if asked else jitter(state)
 
-    return tenacity.AsyncRetrying(retry=tenacity.retry_if_exception(options.again), wait=wait, reraise=True)
+    return tenacity.AsyncRetrying(retry=tenacity.retry_if_exception(options.again), wait=wait, sleep=sleep, reraise=True)
 
 
 def asked_s(error: BaseException | None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 from storage.errors import (
@@ -11,6 +12,7 @@ from storage.errors import (
     QuotaSpent,
     RateLimited,
     RequestRejected,
+    StorageError,
     TeacherError,
     TimedOut,
     Unavailable,
@@ -24,8 +26,9 @@ from tasks.asking.lines import Lines
 from tasks.asking.retries import asked_s
 from tasks.asking.trying import Try
 from tasks.asking.usable import billable, usable
+from tasks.stop import Stop
 from tasks.teachers.options import TeacherOptions
-from tasks.teachers.protocol import Completion, InVain, Recorded
+from tasks.teachers.protocol import FLIGHT, Completion, Flight, InVain, Recorded
 
 LONGEST_WAIT_S = 900.0
 """A server that asks for a longer wait is down for this run."""
@@ -34,9 +37,9 @@ LONGEST_WAIT_S = 900.0
 class Sending:
     """Sends requests to one teacher."""
 
-    def __init__(self, options: TeacherOptions, ways: Lines) -> None:
-        """Send on these lines, with a time limit."""
-        self._options, self._ways = options, ways
+    def __init__(self, options: TeacherOptions, ways: Lines, stop: Stop) -> None:
+        """Send on these lines, with a time limit. `stop` knows what is under way."""
+        self._options, self._ways, self._flying = options, ways, stop.flying
         self._counts = Counts(options.name)
         self.expected = Expected()
         """What requests take."""
@@ -62,11 +65,15 @@ class Sending:
         loop, request = asyncio.get_running_loop(), so_far.request
         lease.sent_at = sent_at = loop.time()
         self.expected.sent(sent_at)
+        flight = Flight()
+        self._flying.add(flight)
+        token = FLIGHT.set(flight)
         try:
             async with asyncio.timeout(self._options.timeout_s):
                 completion = self._counts.checked(await line.teacher.complete(request), request)
         except TimeoutError:
             error = TimedOut(f"no answer within {self._options.timeout_s:g} s")
+            self._unanswered(flight, so_far)
             self._failed(line, so_far, error, probe=probe)
             raise error from None
         except RequestRejected as error:  # it is there
@@ -82,13 +89,26 @@ class Sending:
             if isinstance(error, RateLimited | Overloaded):
                 line.limiter.refused(lease)
             self._bill(error, lease, so_far)
+            if error.unanswered:
+                self._unanswered(flight, so_far)
             # What is no response may well come from a proxy, or from a server whose model is gone.
             self._failed(line, so_far, error, probe=probe)
             raise
+        except asyncio.CancelledError:
+            with contextlib.suppress(StorageError):  # the run ends by that disk
+                self._unanswered(flight, so_far, given_up=True)
+            raise
         finally:
             self.expected.ended(sent_at)
+            self._flying.discard(flight)
+            FLIGHT.reset(token)
         so_far.latency_s = loop.time() - sent_at
         return self._used(line, lease, so_far, completion, probe=probe)
+
+    def _unanswered(self, flight: Flight, so_far: Try, *, given_up: bool = False) -> None:
+        """Say what may have been billed for a request that saw no answer, where it was sent."""
+        if flight.sent:
+            so_far.conditions.unanswered(self.expected.usage(so_far.request), given_up)
 
     def _bill(self, error: TeacherError, lease: Lease, so_far: Try) -> None:
         """Bill what is no response, where it says that it is billed."""

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -134,7 +135,6 @@ class Grade:
                 bill.refused()
                 raise
             self.scored += 1
-            self.spending.paid += 1
         except Withheld:
             if not self.stop:
                 self.stop.set(self.budget.exhausted())
@@ -149,10 +149,13 @@ class Grade:
             self.spending.bill(usage, bill.options, self.budget)
             bill.add(usage)
 
+        def unanswered(usage: Usage, given_up: bool) -> None:
+            self.spending.lose(usage, bill.options, self.budget, given_up=given_up)
+            bill.unanswered(usage, given_up)
+
+        conditions = Conditions(may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain, unanswered=unanswered)
         try:
-            return await self.desk.ask(
-                request, Conditions(may_send=lambda: self.budget.left, billed=billed, in_vain=bill.in_vain)
-            )
+            return await self.desk.ask(request, conditions)
         except BaseException:
             bill.lost()
             raise
@@ -186,7 +189,9 @@ class Grade:
 
     async def _keep(self, score: Score, *, carries: Sequence[Note], carried: Callable[[], object]) -> None:
         held, self._held = self._held, []
-        await self.journal.append([*held, score], carries=carries, carried=carried)
+        # It counts as bought where a disk that is full took it from its reserve, too.
+        bought = partial(self.spending.count, paid=1)
+        await self.journal.append([*held, score], carries=carries, carried=carried, on_disk=bought)
 
     async def _fail(self, row: Mapping[str, Any], error: TeacherError) -> None:
         """Count a response that got no score. A refusal is kept, so that whoever reads scores knows that there will be none."""

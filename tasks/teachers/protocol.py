@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
@@ -122,6 +123,18 @@ class RejectedMidway(RequestRejected):
 
 InVain: TypeAlias = BrokenOff | Malformed | RejectedMidway
 """What is no sample, and billed all the same."""
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One request that is under way."""
+
+    sent: bool = True
+    """Whether it may have reached anybody. A teacher that knows better says so while it has no connection."""
+
+
+FLIGHT: ContextVar[Flight] = ContextVar("flight")
+"""The request that is being sent, for the teacher that does."""
 
 
 class Teacher(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import httpx2
 
@@ -66,6 +66,27 @@ _HEARD = 300
 _FLAGGED_SAID = re.compile(
     r"(input|prompt|request|message|content)s? (was|were|is|are|has been|have been) flagged", re.IGNORECASE
 )
+_WORD = re.compile(r"(?!.*\d{3})[A-Za-z][\w.-]{2,60}")
+"""What may be a code, or a type: one with a longer number in it is another each time."""
+_BROAD = frozenset(
+    {
+        "apierror",
+        "badrequest",
+        "badrequesterror",
+        "error",
+        "internalerror",
+        "internalservererror",
+        "invalidargument",
+        "invalidparameter",
+        "invalidrequest",
+        "invalidrequesterror",
+        "servererror",
+        "unknown",
+        "unknownerror",
+        "upstreamerror",
+    }
+)
+"""Codes and types that say no more than a status does, in small letters alone."""
 _FLAGGED = frozenset({"content_filter", "content_policy_violation", "moderation_blocked"})
 
 
@@ -126,6 +147,23 @@ def _classified(refusal: Any, *, said: str, base_url: str, answered: bool) -> St
         kind = Overloaded if status in _OVERLOADED else Unavailable
         return kind(said, retry_after_s=retry_after(refusal.response.headers))
     return RequestRejected(said)
+
+
+def said(refusal: Any) -> str:
+    """Return a refusal in words: its status, a code by which others like it are known, and its message, without the SDK's own."""
+    told = _told(refusal.body)
+    message = told.get("message")
+    if not isinstance(message, str) or not message.strip():
+        message = refusal.message.removeprefix(f"Error code: {refusal.status_code}").removeprefix(" - ") or refusal.response.text
+    word = next((each for each in (told.get("code"), told.get("type")) if tells(each)), None)
+    return f"{refusal.status_code} {message}" if word is None else f"{refusal.status_code} {word}: {message}"
+
+
+def tells(word: object) -> TypeGuard[str]:
+    """Whether a code or a type says what is wrong."""
+    if not isinstance(word, str) or not _WORD.fullmatch(word):
+        return False
+    return "".join(filter(str.isalpha, word.rpartition(".")[2])).lower() not in _BROAD
 
 
 def in_answer(document: Any) -> tuple[int, Mapping[str, Any]] | None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import httpx2
 import orjson
 
-from storage.errors import BadResponse, RequestRejected, StillhouseError, Unavailable, Unreachable
+from storage.errors import BadResponse, RequestRejected, StillhouseError, TimedOut, Unavailable, Unreachable
 from tasks.asking.usable import billable
 from tasks.teachers import refusals
 from tasks.teachers.bodies import MALFORMED, parsed
@@ -272,7 +272,7 @@ class SdkTeacher(ABC):
         except self.sdk.error as error:
             raise self._classified(error) from None  # the SDK's own traceback may quote the request
         except httpx2.HTTPError as error:
-            raise Unavailable(self.line(f"the connection broke: {type(error).__name__}: {error}")) from None
+            raise _broken(self.line(f"the connection broke: {type(error).__name__}: {error}")) from None
 
     def answered(self, document: Any) -> Completion | StillhouseError:
         """Return what a response says that came in a file with others. Raise BadResponse where it isn't one."""
@@ -333,13 +333,14 @@ class SdkTeacher(ABC):
         """Return what the wire says in a line that names the server, and no key."""
         if isinstance(error, Unreachable):
             return Unreachable(self.line(f"can't reach {self.base_url}: {error}"))
-        return Unavailable(self.line(str(error)))
+        kind = TimedOut if isinstance(error, TimedOut) else _broken if error.unanswered else Unavailable
+        return kind(self.line(str(error)))
 
     def _classified(self, error: Exception) -> StillhouseError:
         if isinstance(error.__cause__, Unavailable):
             return self._unavailable(error.__cause__)
         if isinstance(error, self.sdk.timeout) and not isinstance(error.__cause__, httpx2.ConnectTimeout):
-            return Unavailable(f"no answer within {self.timeout_s:g} s")
+            return _broken(f"no answer within {self.timeout_s:g} s")
         if isinstance(error, self.sdk.status):
             return self._status(error)
         if isinstance(error, self.sdk.connection):
@@ -347,9 +348,7 @@ class SdkTeacher(ABC):
         return BadResponse(self.line(f"the SDK could not read the response: {error}"))
 
     def _status(self, error: Any) -> StillhouseError:
-        # OpenAI's SDK quotes nothing but a `message`, where the body has one.
-        unquoted = error.message == f"Error code: {error.status_code}"
-        said = self.line(f"{error.status_code} {error.message} {error.response.text if unquoted else ''}")
+        said = self.line(refusals.said(error))
         return refusals.classified(error, said=said, base_url=self.base_url, answered=self._has_answered)
 
     def beginning(self, raw: bytes) -> str:
@@ -375,6 +374,13 @@ def _counted(request: Request, completion: Completion) -> Completion:
         tokens_in=completion.tokens_in or -(-sent // CHARS_PER_TOKEN),
         tokens_out=completion.tokens_out or -(-come // CHARS_PER_TOKEN),
     )
+
+
+def _broken(said: str) -> Unavailable:
+    """Return the error of a request that was sent, and whose answer never came whole."""
+    error = Unavailable(said)
+    error.unanswered = True
+    return error
 
 
 def useless(kind: type[Malformed], said: str, usage: Usage) -> BadResponse:

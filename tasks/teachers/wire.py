@@ -9,13 +9,15 @@ import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx2
 
-from storage.errors import BadResponse, Unavailable, Unreachable
+from storage.errors import BadResponse, TimedOut, Unavailable, Unreachable
+from tasks.teachers.protocol import FLIGHT
 
 MOST_BYTES = 256 * 2**20
 """Of a body, decompressed: a few bytes may unpack to any size. A thousand tokens with 50 alternatives each take five million."""
@@ -51,7 +53,8 @@ class Wire:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Send a request, once.
 
-        Raise Unreachable where nobody is there, Unavailable where no whole response came, BadResponse where it is too large.
+        Raise Unreachable where nobody is there, TimedOut where no response came in time, Unavailable where none came whole,
+        BadResponse where it is too large.
         """
         return await self._send("POST", url, headers, body)
 
@@ -60,6 +63,8 @@ class Wire:
         return await self._send("GET", url, {}, None)
 
     async def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        if (flight := FLIGHT.get(None)) is not None:
+            flight.sent = False  # until it has a connection
         try:
             session = self._opened(url)
             # A proxy reads its password where it opens a tunnel, or else on the request itself.
@@ -70,9 +75,11 @@ class Wire:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise Unreachable(f"{type(error).__name__}: {error}") from None
         except TimeoutError:
-            raise Unavailable(f"no answer within {self._timeout.total:g} s") from None
+            raise TimedOut(f"no answer within {self._timeout.total:g} s") from None
         except aiohttp.ClientError as error:
-            raise Unavailable(f"the connection broke: {type(error).__name__}: {error}") from None
+            broken = Unavailable(f"the connection broke: {type(error).__name__}: {error}")
+            broken.unanswered = True
+            raise broken from None
 
     def _opened(self, url: str) -> aiohttp.ClientSession:
         if self._session is None:  # a session belongs to the event loop that runs when it is made
@@ -85,7 +92,7 @@ class Wire:
             bypassed = proxy_bypass(server.netloc)
             named = None if bypassed else getproxies().get(server.scheme)
             self._proxy, self._proxy_headers = _apart(named) if named else (None, {})
-            connector = aiohttp.TCPConnector(limit=self._connections, ssl=context, ttl_dns_cache=60, socket_factory=_socket)
+            connector = _Connector(limit=self._connections, ssl=context, ttl_dns_cache=60, socket_factory=_socket)
             # A load balancer's cookie would pin all requests to one of its servers.
             jar = aiohttp.DummyCookieJar()
             self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, cookie_jar=jar)
@@ -97,6 +104,17 @@ class Wire:
             await self._session.close()
             self._session = None
             await asyncio.sleep(0)  # lets the transports close
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Says of the request that is being sent when it has a connection: from there on it may have been billed."""
+
+    async def connect(self, *given: Any, **named: Any) -> aiohttp.connector.Connection:
+        """See aiohttp."""
+        connection = await super().connect(*given, **named)
+        if (flight := FLIGHT.get(None)) is not None:
+            flight.sent = True
+        return connection
 
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:

@@ -20,10 +20,12 @@ from storage.errors import (
     RequestRejected,
     TeacherDown,
     TeacherError,
+    TimedOut,
     Unavailable,
     VerifierError,
     Withheld,
 )
+from tasks import lapsed
 from tasks.asking.retries import FREE
 from tasks.draw import Budget, Spending
 from tasks.stop import Stop
@@ -174,8 +176,9 @@ async def test_a_day_that_is_used(made: Callable[..., Bench], waits: bool):
 
 
 @pytest.mark.parametrize("mended", [False, True])
-async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mended: bool):
+async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mended: bool, monkeypatch: pytest.MonkeyPatch):
     """A hundred of it are asked for again, and the others where these come. What is new is asked for in any case."""
+    monkeypatch.setattr(lapsed, "LATER", 0)
     cursed = {f"q{number}" for number in range(FREE + 30)}
 
     def answer(request: Request) -> Completion:
@@ -195,6 +198,23 @@ async def test_what_failed_in_an_earlier_build(made: Callable[..., Bench], mende
     assert len(asked) == FREE + 1 + 30 * mended
     assert sum(isinstance(each, Withheld) for each in found) == 30 * (not mended)
     assert found[-1] == "new #0"
+
+
+async def test_no_answer_in_time(made: Callable[..., Bench]):
+    """What a judge didn't answer may be billed: its check carries the estimate, and the budget counts it."""
+    left = [TimedOut("late")]
+
+    def answer(request: Request) -> Completion:
+        if left:
+            raise left.pop()
+        return echo(request)
+
+    check = Check("s", "judge", "f", "i")
+    price = {"input": 0, "output": 1_000_000}
+    bench = made(answer, price=price, retry=RetryOptions(attempts=2, first_wait_s=0.001, max_wait_s=0.002))
+    assert await bench.ask("a", check) == "a #0"
+    assert (bench.spending.unanswered, bench.spending.unanswered_usd, bench.spending.cost_usd) == (1, 512, 10)
+    assert check.bill == [512, 10]
 
 
 async def test_a_control_in_the_end(made: Callable[..., Bench], tmp_path: Path):

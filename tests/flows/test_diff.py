@@ -200,8 +200,11 @@ async def test_queries_are_left_out(lake: Lake, tmp_path: Path):
         (f"near-duplicates {'8c1f' * 8} (similarity 0.944)", "near-duplicates … (similarity …)"),
         ("licensed CC-BY-NC-4.0, and licenses.allow has MIT", "licensed CC-BY-NC-4.0, and licenses.allow has MIT"),
         ("timed out after 1,200 s: x", "timed out after … s"),
+        ("400 context_length_exceeded: 2,048 tokens", "400 context_length_exceeded"),
+        ("400 Error code: 400 - You sent 2,048 tokens: no", "400 You sent … tokens"),
+        ("undecided: 12 of 13", "undecided: … of …"),
     ],
-    ids=["ids", "licences", "numbers"],
+    ids=["ids", "licences", "numbers", "a status", "a status of before", "undecided"],
 )
 def test_a_kind_of_reason(reason: str, kind: str):
     """Reasons that differ by ids and numbers are of one kind; the number in a licence's name is a part of the name."""

@@ -112,6 +112,7 @@ def test_what_failed_before(tmp_path: Path, spec: dict[str, Any], monkeypatch: p
         return 200, completion([RIGHT])
 
     monkeypatch.setattr(lapsed, "FREE", 3)
+    monkeypatch.setattr(lapsed, "LATER", 0)
     refused = {json.loads(line)["prompt"] for line in (tmp_path / "exam.jsonl").read_text().splitlines()[::2]}
     asked = []
     spec["sampling"] = {"k": 1}

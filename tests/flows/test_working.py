@@ -12,10 +12,11 @@ import pytest
 
 from flows import working
 from flows.building import Run
-from flows.process.waiting import GRACE_S, with_grace
+from flows.process.waiting import GRACE_S, LOOK_S, with_grace
 from flows.working import signals, work_shards
-from storage.errors import BudgetSpent, Interrupted, StorageError
+from storage.errors import BudgetSpent, Interrupted, StorageError, TeacherDown, UserError
 from tasks.stop import Stop
+from tasks.teachers.protocol import Flight
 from tests.fakes import in_virtual_time
 
 
@@ -95,6 +96,71 @@ def test_grace(takes: float, ends: float) -> None:
         return asyncio.get_running_loop().time()
 
     assert in_virtual_time(main()) == pytest.approx(ends)
+
+
+SPENT, DOWN, CTRL_C = BudgetSpent("spent"), TeacherDown("down"), Interrupted("SIGINT")
+
+
+@pytest.mark.parametrize(
+    ("reason", "interrupted_at", "sent", "ends"),
+    [
+        (SPENT, None, True, 61.0),
+        (DOWN, None, True, 61.0),
+        (CTRL_C, None, True, 1.0),
+        (SPENT, 20.0, True, 20.0),
+        (SPENT, None, False, 1.0),
+    ],
+    ids=["budget", "down", "signal", "signal meanwhile", "not sent yet"],
+)
+def test_in_flight(
+    reason: UserError, interrupted_at: float | None, sent: bool, ends: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was sent is waited for, and nothing else; where somebody interrupts, that ends. All the rest gets a moment then."""
+    run = FakeRun()
+
+    async def slow() -> None:
+        flight = Flight(sent=sent)
+        run.stop.flying.add(flight)
+        await asyncio.sleep(1.0)
+        run.stop.set(reason)
+        await asyncio.sleep(60.0)
+        run.stop.flying.discard(flight)
+        await asyncio.sleep(1e6)  # such as a long wait before a retry
+
+    async def interrupt() -> None:
+        await asyncio.sleep(interrupted_at or 1e9)
+        run.stop.set(CTRL_C)
+
+    async def main() -> float:
+        interrupting = asyncio.create_task(interrupt())
+        await with_grace(run.stop, slow())
+        interrupting.cancel()
+        return asyncio.get_running_loop().time()
+
+    assert in_virtual_time(main()) == pytest.approx(ends + GRACE_S, abs=2 * LOOK_S)
+    assert run.stop.reason is reason
+    told = [record.message for record in caplog.records]
+    assert told == (["waiting for 1 request in flight (Ctrl-C ends that)"] if ends > 1.0 else [])
+
+
+def test_in_flight_elsewhere() -> None:
+    """What other processes have in flight is waited for as well, also where they say so late."""
+    run, began = FakeRun(), list[float]()
+
+    def in_flight() -> int:
+        return int(3.0 < asyncio.get_running_loop().time() < 40.0)
+
+    async def slow() -> None:
+        await asyncio.sleep(1.0)
+        run.stop.set(SPENT)
+        await asyncio.sleep(1e6)
+
+    async def main() -> None:
+        await with_grace(run.stop, slow(), in_flight=in_flight)
+        began.append(asyncio.get_running_loop().time())
+
+    in_virtual_time(main())
+    assert began == [pytest.approx(40.0 + GRACE_S, abs=2 * LOOK_S)]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from storage.errors import StorageError
 from storage.journal import Journal
 from storage.lake import Lake
 from storage.repair import repair
-from storage.waste import Note, Waste
+from storage.waste import Note, Waste, rows_of
 from storage.workspace import Workspace
 from tests.fakes import make_sample
 
@@ -25,7 +25,17 @@ def note(waste: Waste, sample_id: str = "s", cost_usd: float = 0.5) -> None:
 def noted(lake: Lake) -> list[tuple[Any, ...]]:
     """Return what a later run reads."""
     with Workspace(lake, lake.root / "work") as workspace:
-        return workspace.rows("FROM waste ORDER BY sample_id")
+        return workspace.rows("SELECT * EXCLUDE (estimated) FROM waste ORDER BY sample_id")
+
+
+def test_estimated(lake: Lake):
+    """Where nobody knows what was billed that is said, and a line of before there was a word for it says nothing."""
+    with Waste(lake.waste, run="r") as waste:
+        note(waste, "a")
+        waste.note(sample_id="b", teacher="t", cost_usd=0.5, tokens_in=10, tokens_out=20, estimated="given up")
+    with Workspace(lake, lake.root / "work") as workspace:
+        assert workspace.rows("SELECT sample_id, estimated FROM waste ORDER BY sample_id") == [("a", None), ("b", "given up")]
+    assert [row["sample_id"] for row in rows_of(lake.waste / "r.jsonl")] == ["a", "b"]
 
 
 def test_none(lake: Lake):

@@ -47,6 +47,16 @@ def test_what_failed(workspace: Workspace):
     assert said == f"5 of 6 samples got no response: {why}; a rerun asks for them again"
 
 
+def test_many_failed(workspace: Workspace):
+    """Where a rerun asks for a part of them at first, that is what is said."""
+    counts = _staged(
+        workspace, *[("failed", "draw", "400 Error code: 400 - no")] * 130, *[("failed", "draw", "400 slow: x")] * 20
+    )
+    (said,) = concerns(workspace, counts)
+    why, then = "400 no (130), 400 slow (20)", "a rerun asks for 120 of them again, and for the others where these get answers"
+    assert said == f"150 of 150 samples got no response: {why}; {then}"
+
+
 def test_nothing_kept(workspace: Workspace):
     """A build that keeps nothing says where it was lost."""
     counts = _staged(workspace, *[("rejected", "verify", "exact_match: no number found")] * 2, ("rejected", "draw", "cut off"))

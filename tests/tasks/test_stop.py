@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from storage.errors import BudgetSpent, Interrupted
+from storage.errors import BudgetSpent, Interrupted, UserError
 from tasks.stop import Stop
+from tests.fakes import in_virtual_time
 
 
 def test_nothing_has_happened():
@@ -39,6 +40,31 @@ async def test_wait():
     stop.set(Interrupted("now"))
     await waiting
     await stop.wait()
+
+
+@pytest.mark.parametrize(("first", "hurried"), [(BudgetSpent("spent"), False), (Interrupted("now"), True)])
+def test_haste(first: UserError, hurried: bool):
+    """Who interrupts wants the end soon, whatever the reason was by then."""
+    stop = Stop()
+    stop.set(first)
+    assert stop.hurried == hurried
+    stop.set(Interrupted("again"))
+    assert stop.hurried
+    assert stop.reason is first
+
+
+def test_pause():
+    """A pause is as long as it is to be, and ends where the run stops."""
+
+    async def main() -> list[float]:
+        stop, loop, ended = Stop(), asyncio.get_running_loop(), list[float]()
+        for seconds in (5.0, 0.0, 100.0, 100.0):
+            loop.call_later(20, stop.set, BudgetSpent("spent"))
+            await stop.pause(seconds)
+            ended.append(loop.time())
+        return ended
+
+    assert in_virtual_time(main()) == [5.0, 5.0, 20.0, 20.0]
 
 
 async def test_from_threads():

@@ -48,3 +48,4 @@ def test_all_that_was_billed(lake: Lake, told: float):
     assert found.by_teacher.keys() == {"smol"}
     more = untold(Spending(cost_usd=told, by_teacher={"smol": Spending(tokens_in=12, tokens_out=3)}), found)
     assert (more.paid, more.cost_usd, more.tokens_in, more.tokens_out) == (1, max(0.0, 1.875 - told), 0, 3)
+    assert untold(Spending(cost_usd=told, unanswered_usd=0.25), found).cost_usd == max(0.0, 1.625 - told)

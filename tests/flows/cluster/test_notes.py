@@ -63,3 +63,10 @@ def test_sums() -> None:
     later = notes.spending_of(asdict(Spending(paid=4, cost_usd=1.5, by_teacher={"t": Spending(paid=4)})))
     notes.add(total, later, after)
     assert (total.paid, total.cost_usd, total.of("t").paid) == (4, 1.5, 4)
+
+
+def test_sums_of_the_unanswered() -> None:
+    """So is what saw no answer."""
+    total, before = Spending(), Spending(unanswered=1, unanswered_usd=0.5)
+    notes.add(total, Spending(unanswered=3, given_up=1, unanswered_usd=1.5), before)
+    assert (total.unanswered, total.given_up, total.unanswered_usd) == (2, 1, 1.0)

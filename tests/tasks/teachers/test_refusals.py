@@ -89,6 +89,33 @@ KEY: dict[str, tuple[int, object]] = {
 }
 
 
+class TestSaid:
+    """What is said of a refusal."""
+
+    @pytest.mark.parametrize("kind", [OpenAITeacher, AnthropicTeacher])
+    @pytest.mark.parametrize(
+        ("body", "expected"),
+        [
+            (told("no", code="context_length_exceeded", type="invalid_request_error"), "400 context_length_exceeded: no"),
+            (told("no", type="content_filter", code=None), "400 content_filter: no"),
+            ({"type": "error", "error": {"type": "invalid_request_error", "message": "no"}}, "400 no"),
+            ({"object": "error", "message": "no", "type": "BadRequestError", "code": 400}, "400 no"),
+            (told("no", code="400", type="req_12345678"), "400 no"),
+            (told("no", code={"a": 1}, type="two words"), "400 no"),
+            ("<html>no</html>", "400 <html>no</html>"),
+            ("", "400"),
+        ],
+        ids=["a code", "a type", "a broad type", "vLLM", "no code", "no words", "no JSON", "nothing"],
+    )
+    async def test_said(self, body: object, expected: str, kind: type[SdkTeacher]):
+        """The status, a code where there is one that says more, and the server's words alone."""
+        assert str(await refused(400, body, kind=kind)) == expected
+
+    async def test_unworded(self):
+        """A body without a message is quoted."""
+        assert "'x': 1" in str(await refused(400, {"x": 1})).replace('"', "'").replace("':1", "': 1")
+
+
 class TestAccount:
     """What no other prompt would be spared of ends the run, whatever its status, also in the middle of it."""
 

@@ -20,11 +20,14 @@ from storage.errors import (
     RequestRejected,
     SetupError,
     StillhouseError,
+    TeacherError,
+    TimedOut,
     Unavailable,
     Unreachable,
 )
 from tasks.teachers import wire
 from tasks.teachers.chat import OpenAITeacher
+from tasks.teachers.protocol import FLIGHT, Flight
 from tests.fakes import make_request
 from tests.tasks.teachers.server import Reply, chat, serving
 
@@ -120,6 +123,39 @@ async def test_no_answer_in_time():
             await teacher.complete(make_request())
         await teacher.aclose()
     assert not isinstance(caught.value, Unreachable)
+
+
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [(None, (Unavailable, True, True)), (error(500), (Unavailable, False, True)), (error(429), (RateLimited, False, True))],
+    ids=["broken", "500", "429"],
+)
+async def test_what_was_sent(reply: Reply | None, expected: tuple[type[Exception], bool, bool]):
+    """A request counts as sent once it has a connection; without an answer to it, nobody knows whether it is billed."""
+    with serving(after_one_answer(reply)) as server:
+        teacher = OpenAITeacher(model="m", base_url=server.url)
+        await teacher.complete(make_request())
+        FLIGHT.set(flight := Flight())
+        with pytest.raises(StillhouseError) as caught:
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    assert isinstance(caught.value, TeacherError)
+    assert (type(caught.value), caught.value.unanswered, flight.sent) == expected
+
+
+@pytest.mark.parametrize("there", [True, False])
+async def test_late_or_not_there(there: bool):
+    """What ran into the time limit may be billed; what nobody took a connection for isn't."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        if not there:
+            silent.close()
+        teacher = OpenAITeacher(model="m", base_url=url, timeout_s=0.2)
+        FLIGHT.set(flight := Flight())
+        with pytest.raises(TimedOut if there else Unreachable) as caught:
+            await teacher.complete(make_request())
+        await teacher.aclose()
+    assert (caught.value.unanswered, flight.sent) == (there, there)
 
 
 async def test_many_at_once():
