@@ -16,6 +16,7 @@ from flows.plan import plan
 from flows.working import work_shards
 from storage.errors import QuotaSpent, SpecError
 from storage.lake import Lake
+from tasks import lapsed
 from tests.e2e.teacher import LoopbackTeacher, completion
 
 
@@ -82,6 +83,7 @@ async def built(path: Path, lake: Path) -> dict[str, Any]:
 async def test_what_failed_in_the_last_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mended: bool):
     """A hundred are asked for again; the others only where these come, and else they end as before. New prompts are asked."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(lapsed, "LATER", 0)
     refused = range(150)
 
     def answer(body: dict[str, Any], sold: int) -> tuple[int, dict[str, Any]]:

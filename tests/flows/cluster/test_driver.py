@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from flows.cluster import driver
+from flows.cluster import driver, notes
 from flows.cluster.apart import DRAW
 from flows.cluster.driver import ATTEMPTS, Driver
+from flows.cluster.notes import State
 from flows.cluster.options import RunnerOptions
 from flows.cluster.shards import shard as task
 from flows.spec import Spec
-from storage.errors import SetupError, StorageError, UserError
+from storage.errors import BudgetSpent, Interrupted, SetupError, StorageError, UserError
 from storage.lake import Lake
 from storage.outbox import Outbox
 from storage.parquet import write_rows
@@ -63,10 +64,10 @@ class House:
             raise self.refuses
         self.rows += rows
 
-    async def work(self, monkeypatch: pytest.MonkeyPatch, works: Works) -> UserError | None:
-        """Have two shards worked on a cluster of one such worker, and return what stopped the run."""
+    def run(self) -> Any:
+        """Return the run."""
         source = Nothing(None)  # type: ignore[arg-type]
-        run: Any = SimpleNamespace(
+        return SimpleNamespace(
             lake=self.lake,
             stop=self.stop,
             build_id="b",
@@ -75,6 +76,10 @@ class House:
             progress=SimpleNamespace(budget=Budget(None), spending=Spending(), tally=Tally(), passing=Passing(), afar={}),
             at_work=SimpleNamespace(source=source, asked=self, worked={}, verdicts_lost=False),
         )
+
+    async def work(self, monkeypatch: pytest.MonkeyPatch, works: Works) -> UserError | None:
+        """Have two shards worked on a cluster of one such worker, and return what stopped the run."""
+        run = self.run()
 
         async def carried_out(_: object, given: dict[str, Any], part: str | None) -> dict[str, int]:
             assert part is None
@@ -155,6 +160,22 @@ async def test_a_working_copy_that_is_not_shared(house: House, monkeypatch: pyte
     reason = await house.work(monkeypatch, lambda *_: {"unseen": 1})
     assert isinstance(reason, SetupError)
     assert "the working copy (STILLHOUSE_CACHE) must be in a folder that all machines share" in str(reason)
+
+
+async def test_in_flight(house: House) -> None:
+    """What workers have in flight is known, and they hear where nobody waits for it any more."""
+    run = house.run()
+    one = Driver(run, RunnerOptions(use="dask"), Path("spec.yaml"), draw=task)
+    folder = house.lake.outboxes / "b"
+    folder.mkdir(parents=True)
+    run.progress.afar = {"w1": [SimpleNamespace(in_flight=3), SimpleNamespace(in_flight=1)], "w2": [SimpleNamespace(in_flight=2)]}
+    assert one._in_flight() == 6
+    for reason, hurried in ((BudgetSpent("spent"), False), (Interrupted("SIGINT"), True)):
+        house.stop.set(reason)
+        await one._tell(closing=False)
+        state = notes.read(State, folder / "state.json")
+        assert state is not None
+        assert (state.stop, state.hurried) == (["BudgetSpent", "spent"], hurried)
 
 
 async def test_killed_before_it_signed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
